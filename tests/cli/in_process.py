@@ -15,7 +15,8 @@ def longshore(state, *words):
     before = logging.root.handlers[:]  # the command adds one that writes to this run's stderr, and is to be alone
     logging.root.handlers[:] = []
     named = patch.object(LongshoreApp, "NAME", "longshore")  # else it is that of whatever runs the tests
-    with named, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
+    alone = patch("longshore.engine.embedded.start_ahead", lambda _state: None)
+    with named, alone, redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as said:
         try:
             code = main([*(["--state", str(state)] if state else []), *map(str, words)])
         except SystemExit as ended:  # argparse's way to refuse

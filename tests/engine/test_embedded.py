@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from longshore.cli.app import main as cli
 from longshore.engine import embedded, embedded_process
 from longshore.engine.stranded import crew_of
 from longshore.flows.workflows import FLOWS
@@ -196,3 +197,10 @@ def test_one_that_was_started_ahead_loads_the_libraries_of_the_clouds_that_are_k
     found = loaded(code, str(state.root))
     assert "openstack" in found
     assert "pyVmomi" not in found
+
+
+def test_a_command_that_is_refused_dismisses_the_one_that_it_has_started(tmp_path, started):
+    words = ["backup", "create", "web", "--source", "nowhere", "--vault", "none"]
+    assert cli(["--state", str(tmp_path), *words]) == 1
+    assert [engine.wait(60) for engine in started] == [0]
+    assert embedded._ahead == {}

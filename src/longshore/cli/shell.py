@@ -2,6 +2,7 @@
 
 import logging
 from argparse import ArgumentParser
+from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import distribution
 from pathlib import Path
@@ -43,6 +44,7 @@ class LongshoreApp(App):  # type: ignore[misc]
         self.command_manager.add_command("help", Help)
         self.command_manager.add_command("complete", Complete)
         self._client: Client | None = None
+        self._at_the_end = ExitStack()
 
     def build_option_parser(self, description: str, version: str, argparse_kwargs: Any = None) -> Any:
         parser: ArgumentParser = super().build_option_parser(description, version, argparse_kwargs)
@@ -83,10 +85,12 @@ class LongshoreApp(App):  # type: ignore[misc]
         """An engine gets ready while the command does, which will ask for something that takes one."""
         configuration = self.configured()
         if not (self.options.server or configuration.url):
-            from longshore.engine.embedded import start_ahead
+            from longshore.engine.embedded import dismiss, start_ahead
             from longshore.state import StateDirectory
 
-            start_ahead(StateDirectory.configured(configuration))
+            state = StateDirectory.configured(configuration)
+            start_ahead(state)
+            self._at_the_end.callback(dismiss, state)
 
     def configured(self, **given: Any) -> "Configuration":
         """What a command's own options give, else the environment or the file. Raises InvalidInput."""
@@ -126,6 +130,7 @@ class LongshoreApp(App):  # type: ignore[misc]
 
     def clean_up(self, cmd: Any, result: int, err: BaseException | None) -> None:
         """cliff has said what went wrong in one line; when that wasn't foreseen, say so too."""
+        self._at_the_end.close()
         if self._client is not None:
             self._client.close()
             self._client = None

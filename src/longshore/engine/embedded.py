@@ -42,15 +42,23 @@ def is_running(store: Store) -> bool:
 
 
 def start_ahead(state: StateDirectory) -> None:
-    """Start an engine that gets ready, and ends unless `ensure_running` has a use for it while this process lives.
+    """Start an engine that gets ready, and ends unless `ensure_running` has a use for it until it is dismissed.
 
-    Nobody takes it for one that works: until then it holds no lock.
+    It ends with this process, too. Nobody takes it for one that works: until then it holds no lock.
     """
     if state.shared_database:
         return
     state.create()
     if not is_locked(state):
         _ahead[state.root] = _Started(state, opened(state))
+
+
+def dismiss(state: StateDirectory) -> None:
+    """The one that was started ahead, unless it works."""
+    ahead = _ahead.pop(state.root, None)
+    if ahead is not None:
+        os.close(ahead.lock)
+        ahead.dismiss()
 
 
 def ensure_running(state: StateDirectory) -> None:
