@@ -82,6 +82,18 @@ def test_a_group_alone_is_wrong_usage_and_shows_what_there_is(tmp_path):
         (["migration", "show", "a", "--nonsense"], "longshore: Unrecognized arguments: --nonsense."),
         (["migraton", "list"], 'longshore: "migraton list" is not a longshore command. Did you mean `longshore migrat'),
         (["--state"], "longshore: --state: expected one argument."),
+        (
+            ["workload", "list"],
+            'longshore: "workload list" is not a longshore command. Did you mean `longshore backup poli',
+        ),
+        (
+            ["workload-snapshot", "x"],
+            'longshore: "workload-snapshot x" is not a longshore command. Did you mean `longshore backup`',
+        ),
+        (
+            ["snapshot-oneclick-restore"],
+            'longshore: "snapshot-oneclick-restore" is not a longshore command. Did you mean `longshore restore`',
+        ),
     ],
 )
 def test_wrong_usage_begins_with_the_sentence_and_says_little_more(tmp_path, words, first):

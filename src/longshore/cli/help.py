@@ -26,6 +26,13 @@ _SUBJECTS = {
     "This machine, and this command itself": ("check", "help", "complete"),
 }
 _OTHERS = "More"
+_TRILIOS_COMMANDS = ("workload", "snapshot", "job-schedule", "job schedule")  # what Trilio's begin with
+_TRILIOS = {  # what is asked for there, and what it is here; the first that is named counts
+    "restore": "restore",
+    "schedul": "backup policy",
+    "snapshot": "backup",
+    "workload": "backup policy",
+}
 _DAILY = ("machine list", "migrate", "migration list", "plan start", "plan watch")
 _WIDEST = 100  # columns: longer lines are hard to read
 _NAMES = 27  # columns for the name of a command
@@ -87,9 +94,20 @@ def unknown(app: Any, words: list[str]) -> str:
     """A sentence for what is no command, with those that are spelt alike."""
     said = " ".join(word for word in words if not word.startswith("-"))
     names = [name for name, _ in app.command_manager]
-    alike = get_close_matches(said, names, n=3) or get_close_matches(words[0], {name.split()[0] for name in names}, n=3)
+    alike = (
+        _in_others_words(said)
+        or get_close_matches(said, names, n=3)
+        or get_close_matches(words[0], {name.split()[0] for name in names}, n=3)
+    )
     meant = f" Did you mean {' or '.join(f'`{app.NAME} {name}`' for name in alike)}?" if alike else ""
     return f'{app.NAME}: "{said}" is not a {app.NAME} command.{meant}\nMore: {app.NAME} --help\n'
+
+
+def _in_others_words(said: str) -> list[str]:
+    """What is ours for a command of Trilio's."""
+    if not said.startswith(_TRILIOS_COMMANDS):
+        return []
+    return [next(ours for theirs, ours in _TRILIOS.items() if theirs in said)]
 
 
 def _found(app: Any, words: list[str]) -> tuple[Any, str] | None:
