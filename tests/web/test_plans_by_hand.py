@@ -10,6 +10,7 @@ import pytest
 from filled import SEEN_UP, fill
 from small_fleet import Fleet, FleetSource
 
+from longshore.model.machine import Disk
 from longshore.planning import planfile
 
 NEW, MAPPINGS = "/ui/new-plan", "/ui/plans/shop/mappings"
@@ -280,6 +281,10 @@ def test_a_replica_is_tested_failed_over_and_undone(filled):
     filled.submit(f"{at}/test")
     (test,) = [m for m in filled.store.migrations.all() if m.request["type"] == "test-failover"]
     assert (filled.path, test.request["point"], test.request["isolated"]) == (f"/ui/migrations/{test.id}", 5, True)
+    filled.store.disks.keep(test.id, (Disk("2000", "Hard disk 1", 0, 1 << 20, "", "ds"),))
+    disks = filled.get(filled.path).text.partition("Root digest")[2]
+    assert "Hard disk 1" in disks
+    assert "waiting" not in disks, "nothing of them is copied"
     filled.get(at)
     filled.click("Fail over to 3 …")
     assert "From point 3: the source isn't asked" in filled.page.text
