@@ -74,9 +74,11 @@ def test_what_doesnt_wait_for_its_cutover_isnt_kept(protect, warm):
     warm.store.migrations.update(warm.id, cutover_requested=False, state={**warm.record.state, "choice": None})
     with pytest.raises(Conflict, match="a copy of web is under way, or is still to come"):
         warm.store.replicas.keep(warm.id, protection)
-    warm.store.migrations.update(warm.id, request={**warm.record.request, "type": "cold"})
+    asked = warm.record.request
+    warm.store.migrations.update(warm.id, request={**asked, "type": "cold"})
     with pytest.raises(Conflict, match="is no warm one that goes on"):
         warm.store.replicas.keep(warm.id, protection)
+    warm.store.migrations.update(warm.id, request=asked)
 
 
 # Cut over

@@ -70,7 +70,8 @@ _ORDERS: dict[MigrationType, tuple[str, ...]] = {
     MigrationType.VOLUME: ("queued", "preparing", "making-volumes", "snapshot", "copying", "finishing", "done"),
     MigrationType.INSPECTION: ("queued", "preparing", "snapshot", "inspecting", "done"),
     MigrationType.REPLICA: (
-        *("queued", "preparing", "making-volumes", "seeding", "waiting", "syncing", "shutting-down", "last-sync"),
+        *("queued", "preparing", "making-volumes", "seeding", "waiting", "syncing", "inspecting", "shutting-down"),
+        *("last-sync", *LANDING, "handing-over", "done"),  # where it ends as a migration
         *("undoing", "committing", "removing", "cancelled"),
     ),
     MigrationType.TEST: (*_OF_POINT, "cleaning-up", "up", "done"),
