@@ -10,7 +10,8 @@ checkpoints on.
 
 Each case is measured under four conditions: with the machine's free memory held for the bench ("held") or as it is
 ("free"), at rest ("idle") or beside a process that computes all the time ("busy"). The results go to
-bench/results/copy/, a file for each machine and day, a table to standard output.
+bench/results/copy/, a file for each machine and day, a table to standard output. With each goes what the processors had
+to do for it: where they are busy all the time, that is what the seconds follow.
 """
 
 import argparse
@@ -26,9 +27,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage, struct_rusage
 from statistics import median
 
 from longshore.blocks.exports import Export, serve_nbdkit, serve_qemu_nbd
@@ -45,6 +47,21 @@ LARGEST_ORDER = "10"
 FIELD_SIZE, FIELD_CHANGED = 14_294_967_296, 1_983_040  # a delta that a well-known product took 8 s for
 
 
+@dataclass(frozen=True)
+class Work:
+    """What one run took of the processors. Seconds, but for the switches from one thread to another."""
+
+    user: float  # of the contender's own processes
+    system: float
+    others: float  # of all else: mostly the servers, which have the same to do for everybody
+    waits: int  # switches because a thread waited
+    turns: int  # switches because another thread got its turn
+
+    @classmethod
+    def median(cls, runs: "Sequence[Work]") -> "dict[str, float]":
+        return {part.name: round(median(getattr(run, part.name) for run in runs), 2) for part in fields(cls)}
+
+
 @dataclass
 class Case:
     """What is compared, and what came of it. Seconds."""
@@ -53,7 +70,9 @@ class Case:
     contenders: dict[str, Callable[[], None]]
     prepare: Callable[[], None] = lambda: None
     condition: str = CONDITIONS[0]
+    neighbour: int | None = None  # the process
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    work: dict[str, list[Work]] = field(default_factory=dict)
     memory_mib: float = 0.0  # of the largest of our processes
     when: str = ""
     load: float = 0.0  # of the machine, by then
@@ -61,20 +80,27 @@ class Case:
     def run(self, runs: int) -> None:
         """Run every contender so many times."""
         # Not counted: whoever comes first pays for memory that the making of the disks has filled
-        busy = int(self.condition.endswith("busy"))
+        busy = int(self.neighbour is not None)
         self.prepare()
         settle(busy)
         self.contenders[OURS]()
         self.seconds = {contender: [] for contender in self.contenders}
+        self.work = {contender: [] for contender in self.contenders}
         for _ in range(runs):
             for contender in random.sample(list(self.contenders), len(self.contenders)):
                 self.prepare()
                 settle(busy)
+                before, everybody = getrusage(RUSAGE_CHILDREN), self.worked_by_all()
                 start = time.perf_counter()
                 self.contenders[contender]()
                 self.seconds[contender].append(time.perf_counter() - start)
+                self.work[contender].append(work_since(before, self.worked_by_all() - everybody))
         self.memory_mib = Memory.take()
         self.when, self.load = datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
+
+    def worked_by_all(self) -> float:
+        """Processor seconds, but for the neighbour's."""
+        return processor_seconds() - (processor_seconds_of(self.neighbour) if self.neighbour else 0.0)
 
     @property
     def ratio(self) -> float:
@@ -96,6 +122,7 @@ class Case:
             "others": {name: rounded(seconds) for name, seconds in self.seconds.items() if name != OURS},
             "ratio": round(self.ratio, 2),
             "slowest_ratio": round(self.slowest_ratio, 2),
+            "work": {name: Work.median(runs) for name, runs in self.work.items()},
             "memory_mib": round(self.memory_mib),
             "when": self.when,
             "load": round(self.load, 1),
@@ -109,6 +136,14 @@ class Case:
         return f"| {' | '.join(cells)} |"
 
 
+def work_since(before: struct_rusage, by_all: float) -> Work:
+    """Of the processes that have ended since, and of all."""
+    after = getrusage(RUSAGE_CHILDREN)
+    user, system = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+    waits, turns = after.ru_nvcsw - before.ru_nvcsw, after.ru_nivcsw - before.ru_nivcsw
+    return Work(user, system, by_all - user - system, waits, turns)
+
+
 def rounded(seconds: list[float]) -> list[float]:
     return [round(second, 3) for second in seconds]
 
@@ -118,15 +153,17 @@ def spread(seconds: list[float]) -> str:
 
 
 @contextmanager
-def under(condition: str) -> Iterator[None]:
-    """Have the machine as this condition says."""
+def under(condition: str) -> Iterator[int | None]:
+    """Have the machine as this condition says. The neighbour's process, where there is one."""
     with ExitStack() as stack:
         if condition.startswith("held"):
             stack.enter_context(memory_kept())
         if condition.endswith("busy"):
             neighbour = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
             stack.callback(neighbour.kill)
-        yield
+            yield neighbour.pid
+        else:
+            yield None
 
 
 def settle(busy: int = 0) -> None:
@@ -170,6 +207,12 @@ def processor_seconds() -> float:
     """What all processors have worked since the machine started."""
     user, nice, system, _, _, interrupts, soft, *_ = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     return sum(map(int, (user, nice, system, interrupts, soft))) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds_of(process: int) -> float:
+    """What a process has worked, its ended children not counted."""
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 class Memory:
@@ -448,9 +491,9 @@ def main() -> None:
     for name in names:
         for condition in arguments.condition or CONDITIONS:
             with working_directory(arguments.directory) as directory, ExitStack() as stack:
-                stack.enter_context(under(condition))
+                neighbour = stack.enter_context(under(condition))
                 case = CASES[name](Bench(directory, stack, arguments.rbd))
-                case.condition = condition
+                case.condition, case.neighbour = condition, neighbour
                 Memory.take()
                 case.run(arguments.runs)
                 print(case.row(), flush=True)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from openstack import exceptions as sdk
@@ -68,27 +69,42 @@ class Machines:
         return [machine_of(server, around) for server in servers]
 
     def _around(self, servers: Sequence[Any]) -> Around:
-        """For one server only what is its own is asked for."""
+        """For one server only what is its own is asked for. All at once: mostly this waits for the services."""
         one = servers[0] if len(servers) == 1 else None
-        compute, network, storage = self._connection.compute, self._connection.network, self._connection.block_storage
-        with explained("list volumes, ports and groups"):
+        compute, network = self._connection.compute, self._connection.network
+        with explained("list volumes, ports and groups"), ThreadPoolExecutor(max_workers=7) as pool:
             project = self._connection.current_project_id
-            if one is not None:
-                volumes = {v.id: storage.get_volume(v.id) for v in one.attached_volumes or ()}
-            else:
-                volumes = {volume.id: volume for volume in storage.volumes(details=True)}
-            ports: dict[str, list[Any]] = defaultdict(list)
-            for port in network.ports(**({"device_id": one.id} if one is not None else {"project_id": project})):
-                ports[port.device_id].append(port)
+            volumes = pool.submit(self._volumes, one)
+            ports = pool.submit(self._ports, one, project)
+            networks = pool.submit(lambda: {found.id: found.name for found in network.networks()})
+            groups = pool.submit(lambda: {g.id: g.name for g in network.security_groups(project_id=project)})
+            members = pool.submit(lambda: {m: g.name for g in compute.server_groups() for m in g.member_ids or ()})
+            floating = pool.submit(self._floating, project)
+            images = pool.submit(self._images, servers)
             return Around(
-                volumes=volumes,
-                ports=ports,
-                networks={found.id: found.name for found in network.networks()},
-                security_groups={found.id: found.name for found in network.security_groups(project_id=project)},
-                server_groups={member: g.name for g in compute.server_groups() for member in g.member_ids or ()},
-                floating=self._floating(project),
-                images=self._images(servers),
+                volumes=volumes.result(),
+                ports=ports.result(),
+                networks=networks.result(),
+                security_groups=groups.result(),
+                server_groups=members.result(),
+                floating=floating.result(),
+                images=images.result(),
             )
+
+    def _volumes(self, one: Any | None) -> dict[str, Any]:
+        """By their ids."""
+        storage = self._connection.block_storage
+        if one is not None:
+            return {v.id: storage.get_volume(v.id) for v in one.attached_volumes or ()}
+        return {volume.id: volume for volume in storage.volumes(details=True)}
+
+    def _ports(self, one: Any | None, project: str) -> dict[str, list[Any]]:
+        """By the servers that have them."""
+        found: dict[str, list[Any]] = defaultdict(list)
+        wanted = {"device_id": one.id} if one is not None else {"project_id": project}
+        for port in self._connection.network.ports(**wanted):
+            found[port.device_id].append(port)
+        return found
 
     def _floating(self, project: str) -> dict[str, dict[str, str]]:
         """By port, and by the fixed address that they lead to."""

@@ -5,6 +5,7 @@ isn't known to others.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from keystoneauth1 import exceptions as auth
@@ -105,11 +106,11 @@ class Placement:
             self._connection.compute.delete_flavor(flavor_id, ignore_missing=True)
 
     def quota_room(self) -> QuotaRoom:
-        with explained("read the project's quota"):
-            compute = self._connection.compute.get_limits().absolute
-            storage = self._connection.block_storage.get_limits().absolute
-            ports = self._ports_room()
-            volume_quota = self._volume_quota()
+        with explained("read the project's quota"), ThreadPoolExecutor(max_workers=4) as pool:  # all at once
+            of_compute, of_storage = pool.submit(self._limits, "compute"), pool.submit(self._limits, "block_storage")
+            of_ports, of_volumes = pool.submit(self._ports_room), pool.submit(self._volume_quota)
+            compute, storage = of_compute.result(), of_storage.result()
+            ports, volume_quota = of_ports.result(), of_volumes.result()
         return QuotaRoom(
             instances=_room(compute.instances, compute.instances_used),
             cores=_room(compute.total_cores, compute.total_cores_used),
@@ -121,6 +122,9 @@ class Placement:
             largest_volume=_largest_volume(volume_quota),
             volume_types=_type_rooms(volume_quota),
         )
+
+    def _limits(self, service: str) -> Any:
+        return getattr(self._connection, service).get_limits().absolute
 
     def _volume_quota(self) -> dict[str, Any]:
         """Cinder's limits name neither the largest volume nor the quotas of volume types; its quota does."""

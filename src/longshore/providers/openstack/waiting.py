@@ -10,6 +10,7 @@ T = TypeVar("T")
 
 FIRST_PAUSE = 0.1  # seconds; on Ceph snapshots are there in a few tenths, small volumes in less than one
 LONGEST_PAUSE = 3.0
+_LATER = 0.2  # of what has been waited: by so much longer than it takes is waited at most
 
 
 def wait_for(read: Callable[[], T | None], *, what: str, timeout: float) -> T:
@@ -17,15 +18,15 @@ def wait_for(read: Callable[[], T | None], *, what: str, timeout: float) -> T:
 
     `what` completes "… didn't happen": for example "Volume web01 becoming available".
     """
-    deadline = time.monotonic() + timeout
-    pause = FIRST_PAUSE
+    began = time.monotonic()
+    deadline = began + timeout
     while True:
         answer = read()
         if answer is not None:
             return answer
+        pause = min(max(FIRST_PAUSE, _LATER * (time.monotonic() - began)), LONGEST_PAUSE)
         if time.monotonic() + pause > deadline:
             raise ProviderError(
                 f"{what} took longer than {timeout:.0f} s.", advice="See the cloud's own logs for what holds it up."
             )
         time.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
