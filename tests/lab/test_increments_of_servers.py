@@ -187,9 +187,8 @@ def test_a_second_server_of_the_same_image_stores_what_differs(cli, sides, flavo
     for name in ("idle", "twin"):
         took, read, added = backups.another(name)
         stored.append(added)
-        tell(
-            f"all of {name}: command {took.command:.1f} s, backup {took.backup:.1f} s, {read / MIB:.1f} MiB read, {added / MIB:.1f} MiB stored"
-        )
+        said = f"{read / MIB:.1f} MiB read, {added / MIB:.1f} MiB stored"
+        tell(f"all of {name}: command {took.command:.1f} s, backup {took.backup:.1f} s; {said}")
         assert cli("migration", "cleanup", backups.last["id"]).returncode == 0
     tell(backups.parts())
     assert stored[0] <= 400_000_000
