@@ -10,7 +10,8 @@ from in_process import longshore as command
 
 from longshore.cli.arguments import rate
 from longshore.cli.given_files import key_in
-from longshore.web.words import duration, size
+from longshore.model.durations import duration
+from longshore.web.words import size
 
 
 def longshore(tmp_path, *words, **environment):
@@ -101,7 +102,8 @@ def test_lists_are_empty_at_first_and_json_for_scripts(tmp_path):
 
 def test_figures_read_well():
     assert [size(n) for n in (0, 1023, 1536, 3 << 30)] == ["0 B", "1023 B", "1.5 KiB", "3.0 GiB"]
-    assert [duration(n) for n in (0.4, 59, 185, 7800)] == ["0 s", "59 s", "3 min 5 s", "2 h 10 min"]
+    assert [duration(n) for n in (0.4, 59, 185, 7800, 273_600)] == ["0 s", "59 s", "3 min 5 s", "2 h 10 min", "3 d 4 h"]
+    assert [duration(n) for n in (60, 900, 3605, 604_800)] == ["1 min", "15 min", "1 h", "7 d"]
 
 
 @pytest.mark.parametrize("words", ["help migrate", "provider list -f json"])

@@ -14,7 +14,8 @@ from people import Person
 from served import serving
 
 from conftest import LONGSHORE, USER, last_acknowledged, running_tiny
-from longshore.web.words import duration, size
+from longshore.model.durations import duration
+from longshore.web.words import size
 
 sys.path.append(str(PROJECT / "tests" / "web"))
 

@@ -115,7 +115,7 @@ def test_events_come_as_they_happen(served, get):
     text = "\n".join(got)
     assert [e for e in re.findall(r"^event: (\w+)", text, re.M)] == ["migration", "migration", "ended"]
     assert '"status": "done"' in text
-    first = re.search(r"^id: (\d+)", text, re.M)[1]
+    first = re.search(r'^data: {"id":(\d+)', text, re.M)[1]
     again = get(f"/v1/migrations/{migration}/events/stream?after={first}").text
     assert ("Looking." in again, "Done." in again) == (False, True)
     assert get(f"/v1/migrations/{migration}/events/stream", token="bob").status_code == 404

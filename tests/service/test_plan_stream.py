@@ -1,4 +1,4 @@
-"""What happens in a plan, as it happens: over a real port, as any program would read it."""
+"""What happens in a plan, or in one of its migrations, as it happens: over a real port, as programs would read it."""
 
 import json
 import re
@@ -82,18 +82,45 @@ def test_who_comes_back_is_told_what_came_meanwhile(served, monkeypatch):
     assert told(get(served, f"?after={known}").text) == [("db", "meanwhile")]
 
 
-def test_an_event_that_was_numbered_before_others_and_is_there_after_them_is_told(served):
+@pytest.fixture
+def there(served):
+    """Puts an event of db's that has this number where it is read."""
     _, store, migrations = served
 
-    def there(number):
+    def put(number):
         with store.database.session() as session:
             new = {"level": "information", "phase": "copying", "text": f"number {number}"}
             session.add(EventRow(id=number, migration_id=migrations["db"], **new))
 
+    return put
+
+
+def followed(of, served, after=0):
+    """What tells of the plan, or of db's migration alone."""
+    _, store, migrations = served
+    if of == "plan":
+        return stream._OfPlan(store, store.plans.get("moved").id, after)
+    return stream._OfMigration(store, migrations["db"], after)
+
+
+def said(looker):
+    lines, ended = looker.look()
+    return re.findall(r'"text":"([^"]+)"', "".join(lines)), ended
+
+
+@pytest.mark.parametrize("of", ["plan", "migration"])
+def test_an_event_that_was_numbered_before_others_and_is_there_after_them_is_told(served, there, of):
     there(8)
-    looker = stream._OfPlan(store, store.plans.get("moved").id, 0)
-    assert told("".join(looker.look()[0])) == [("db", "number 8")]
+    looker = followed(of, served)
+    assert said(looker) == (["number 8"], None)
     there(7)
-    said, ended = looker.look()
-    assert (told("".join(said)), ended) == ([("db", "number 7")], None)
-    assert looker.look() == ([], None)
+    assert said(looker) == (["number 7"], None)
+    assert said(looker) == ([], None)
+
+
+@pytest.mark.parametrize("of", ["plan", "migration"])
+def test_who_comes_back_at_once_is_told_of_such_an_event_too(served, there, of):
+    there(8)
+    known = re.findall(r"^id: (\d+)$", "".join(followed(of, served).look()[0]), re.M)[-1]
+    there(7)
+    assert "number 7" in said(followed(of, served, int(known)))[0]

@@ -29,6 +29,21 @@ def test_what_runs_moves_without_reload_and_what_is_opened_stays_open(three_mach
         looking.close()
 
 
+def test_a_chart_ends_in_the_viewers_zone_as_the_rest_of_the_page(three_machines, chromium):
+    ids = fill(three_machines)
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person.link, locale="en-GB", timezone_id="Asia/Kathmandu")
+        page = looking.page
+        page.goto(f"{address}/ui/replicas/{ids['replica']}")
+        ends = page.locator("svg [data-moment]")
+        there = "m => new Date(m.dataset.moment).toLocaleTimeString('en-GB', {hour: '2-digit', minute: '2-digit'})"
+        expect(ends).to_have_count(2)
+        for end in ends.all():
+            expect(end).to_contain_text(end.evaluate(there))
+            expect(end).not_to_contain_text("UTC")
+        looking.close()
+
+
 def test_what_was_typed_and_chosen_of_a_plan_outlives_reload_and_going_back(three_machines, chromium):
     with serving(three_machines) as (address, person):
         looking = Looking(chromium, address, person.link)

@@ -10,7 +10,8 @@ from longshore.cli.arguments import time_of, with_mapping
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.providers import with_all_projects
-from longshore.web.words import duration, moment
+from longshore.model.durations import duration
+from longshore.web.words import moment
 
 if TYPE_CHECKING:
     from longshore.api.groups import Group, NewGate

@@ -12,9 +12,11 @@ from longshore.cli.given_files import key_in
 from longshore.cli.progress import reworded, sentence, watch, with_level
 from longshore.cli.providers import with_all_projects
 from longshore.errors import LongshoreError
+from longshore.model.durations import duration
+from longshore.web.consoles import emptiness_of, power_of
 from longshore.web.guest import guest_rows
 from longshore.web.progress import moves, status_of
-from longshore.web.words import duration, moment, size
+from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
@@ -110,7 +112,11 @@ class ShowConsole(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        sys.stdout.write(self.client.console(args.migration, args.lines).text + "\n")
+        found = self.client.console(args.migration, args.lines)
+        for said in filter(None, (power_of(found), emptiness_of(found))):
+            print(said, file=sys.stderr)  # apart from what the server has printed
+        if found.text:
+            print(found.text)
 
 
 class WaitForMigration(ShowOne):

@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
-from longshore.web.words import duration, moment
+from longshore.model.durations import duration
+from longshore.web.words import moment
 
 
 class ShowOperation(ShowOne):

@@ -13,10 +13,11 @@ from longshore.cli.concerns import concern_table
 from longshore.cli.plan_watch import watch_plan
 from longshore.cli.plans import with_plan
 from longshore.errors import LongshoreError
+from longshore.model.durations import duration
 from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.words import duration, size
+from longshore.web.words import size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Migration, PlanStart

@@ -17,9 +17,10 @@ from rich.text import Text
 from longshore.cli.progress import Pace, draws, sentence
 from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen
+from longshore.model.durations import duration
 from longshore.model.status import Status
 from longshore.web.progress import figures, moves, status_of
-from longshore.web.words import duration, size
+from longshore.web.words import size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, Migration, PlannedProgress, PlanStates

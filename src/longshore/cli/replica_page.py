@@ -8,8 +8,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli import replica_rows as rows
+from longshore.model.durations import duration
 from longshore.web.charts import ages, bars, stacks
-from longshore.web.words import duration, moment, size
+from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.replica_reports import ReplicaReport

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from longshore.web.words import duration, moment, size
+from longshore.model.durations import duration
+from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.replica_reports import Landed, ReplicaReport

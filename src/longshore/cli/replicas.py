@@ -14,7 +14,8 @@ from longshore.cli.migrate import asked_of, with_request
 from longshore.cli.migrations import sync_line
 from longshore.cli.providers import with_all_projects
 from longshore.errors import InvalidInput
-from longshore.web.words import duration, moment, size
+from longshore.model.durations import duration
+from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -14,8 +14,9 @@ from pydantic import TypeAdapter
 from longshore.cli.command import Command
 from longshore.cli.given_files import put_text
 from longshore.cli.markdown import plain, table_lines
+from longshore.model.durations import duration
 from longshore.web.guest import guest_rows
-from longshore.web.words import duration, moment, size
+from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.reports import PlanReport, Report, ReportedMachine

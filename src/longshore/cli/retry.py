@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from longshore.errors import LongshoreError
-from longshore.web.words import duration
+from longshore.model.durations import duration
 
 T = TypeVar("T")
 _AWAY = {"unreachable", "identity-unavailable"}  # codes: nobody answers, its database doesn't, Keystone doesn't

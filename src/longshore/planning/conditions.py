@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from longshore.model.durations import duration
 from longshore.model.point import Consistency
 from longshore.model.replica import Stage
-from longshore.planning.durations import write_duration
 
 CODES = (
     "no-point",
@@ -104,11 +104,11 @@ def _age(now: Standing) -> Iterator[Condition]:
         return
     if now.rpo is None or now.stage not in (Stage.SEEDING, Stage.PROTECTED):
         return
-    age, objective = write_duration(now.rpo_now), write_duration(now.rpo)
+    age, objective = duration(now.rpo_now.total_seconds()), duration(now.rpo.total_seconds())
     if now.rpo_now > now.rpo:
         yield Condition("rpo-breached", f"The newest usable point is {age} old, and {objective} were asked for.")
     elif now.expected is not None and now.rpo_now + now.expected > now.rpo:
-        takes = write_duration(max(now.expected, timedelta(seconds=1)))
+        takes = duration(max(now.expected.total_seconds(), 1))
         yield Condition(
             "rpo-warning",
             f"The newest usable point is {age} old, and a sync takes {takes}: the next point will come after the "

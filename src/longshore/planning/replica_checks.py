@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from longshore.model.concern import Concern
+from longshore.model.durations import duration
 from longshore.model.machine import Machine
 from longshore.model.retention import Retention
 from longshore.model.schedule import Calendar, Continuous, Every, Schedule
 from longshore.model.target import QuotaRoom
-from longshore.planning.durations import write_duration
 from longshore.planning.kinds import ConcernKind, blocker, information, warning
 from longshore.planning.landing import Landing
 from longshore.planning.quota import shortages, snapshot_needs, volume_needs
@@ -97,9 +97,8 @@ def replica_concerns(machine: Machine, landing: Landing, wanted: Wanted, room: Q
     interval = _interval(wanted.schedule)
     if machine.platform.traits.stuns and interval < SHORT:
         times = round(_A_DAY / interval)
-        text = (
-            f"A sync each {write_duration(interval)} stops {machine.name} for a moment twice: {2 * times} times a day."
-        )
+        each = duration(interval.total_seconds())
+        text = f"A sync each {each} stops {machine.name} for a moment twice: {2 * times} times a day."
         yield REPLICA_STUNS(machine.name, text)
     if machine.platform.traits.stuns and machine.snapshots:
         text = f"{machine.name} has {len(machine.snapshots)} snapshot(s) that aren't Longshore's."

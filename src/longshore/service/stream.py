@@ -23,6 +23,7 @@ from longshore.service.turns import Busy
 from longshore.store import Store
 
 Look = Callable[[], tuple[list[str], str | None]]  # what is to be sent now; and the last word, when nothing more comes
+Said = tuple[int, Event]  # an event's number, and what is told of it
 
 router = judged_router("/v1")
 
@@ -30,7 +31,7 @@ _LOOK = 0.5  # seconds between looks for what is new
 _ALIVE = 15.0  # seconds without a word after which one is sent: proxies end connections that are silent
 _JUDGE = 10.0  # seconds between looks whether the token is still valid
 _COMMITS_WITHIN = 3.0  # seconds: an event that was numbered before another may be there later by as much
-_AT_ONCE = 1000  # events that are read of a plan
+_AT_ONCE = 1000  # events that are read
 _LONGEST = 240.0  # seconds; the client comes back with its token, which is judged anew then
 
 
@@ -52,7 +53,8 @@ def stream(  # noqa: PLR0917
 ) -> StreamingResponse:
     """What happens in it, as server-sent events: `migration` with an Event each, and `ended` with its status.
 
-    A client that loses the connection, as every few minutes, comes back with the id of the last event it had.
+    A client that loses the connection, as every few minutes, comes back with the id that came last: it misses nothing,
+    and may be told again what it was told in the last seconds. The `id` within each event says which it is.
     """
     record = store.migrations.get(migration)
     return _streamed(request, caller, _OfMigration(store, record.id, _known(after, last_event_id)).look)
@@ -134,50 +136,64 @@ def _is_valid(judge: Callable[[], object]) -> bool:
     return True
 
 
-class _OfMigration:
-    def __init__(self, store: Store, migration_id: str, after: int) -> None:
-        self._store, self._id, self._after = store, migration_id, after
-
-    def look(self) -> tuple[list[str], str | None]:
-        """Its state first: what was said before it ended is then among the events."""
-        record = self._store.migrations.get(self._id)
-        events = self._store.events.of(self._id, self._after)
-        if events:
-            self._after = events[-1].id
-        ended = record.status.ended and not events
-        said = [_message(event.id, Event(**asdict(event)).model_dump_json()) for event in events]
-        return said, _ended({"status": record.status}) if ended else None
-
-
-class _OfPlan:
+class _Followed:
     """Many write at once, and who was numbered first isn't always there first. So what is after what was told lately is
     read again, and only what was told before that counts as known to a client that comes back."""
 
-    def __init__(self, store: Store, plan_id: str, after: int) -> None:
-        self._store, self._id, self._settled = store, plan_id, after
+    def __init__(self, after: int) -> None:
+        self._settled = after
         self._told: dict[int, float] = {}  # when; those after what is settled
 
-    def look(self) -> tuple[list[str], str | None]:
-        """Whether something is under way first: what was said before it ended is then among the events."""
-        record = self._store.plans.get(self._id)
-        goes_on = self._store.outlines.has_under_way(self._id)
+    def fresh(self, read: Callable[[int], list[Said]]) -> tuple[list[str], bool]:
+        """What is to be sent of the events after a number, as `read` has them, and whether any of them are new."""
         now, before = time.monotonic(), self._settled
         self._settle(now)
-        read = self._store.events.of_plan(self._id, self._settled, _AT_ONCE)
-        fresh = [one for one in read if one.event.id not in self._told]
-        self._told |= dict.fromkeys([one.event.id for one in fresh], now)
+        found = read(self._settled)
+        new = [(number, body) for number, body in found if number not in self._told]
+        self._told |= dict.fromkeys([number for number, _ in new], now)
         said = [f"id: {self._settled}\n\n"] if self._settled > before else []  # of itself that tells a client nothing
-        for one in fresh:
-            body = PlanEvent(**asdict(one.event), migration=one.migration_id, machine=one.machine_name)
-            said.append(_message(self._settled, body.model_dump_json()))
-        if goes_on or fresh or len(read) == _AT_ONCE:
-            return said, None
-        return said, _ended({"states": counted(open_plan(self._store, record))})
+        said += [_message(self._settled, body.model_dump_json()) for _, body in new]
+        return said, bool(new) or len(found) == _AT_ONCE
 
     def _settle(self, now: float) -> None:
         old = [number for number, at in self._told.items() if now - at >= _COMMITS_WITHIN]
         self._settled = max([self._settled, *old])
         self._told = {number: at for number, at in self._told.items() if number > self._settled}
+
+
+class _OfMigration:
+    def __init__(self, store: Store, migration_id: str, after: int) -> None:
+        self._store, self._id, self._followed = store, migration_id, _Followed(after)
+
+    def look(self) -> tuple[list[str], str | None]:
+        """Its state first: what was said before it ended is then among the events."""
+        record = self._store.migrations.get(self._id)
+        said, more = self._followed.fresh(self._read)
+        ended = record.status.ended and not more
+        return said, _ended({"status": record.status}) if ended else None
+
+    def _read(self, after: int) -> list[Said]:
+        return [(one.id, Event(**asdict(one))) for one in self._store.events.of(self._id, after, _AT_ONCE)]
+
+
+class _OfPlan:
+    def __init__(self, store: Store, plan_id: str, after: int) -> None:
+        self._store, self._id, self._followed = store, plan_id, _Followed(after)
+
+    def look(self) -> tuple[list[str], str | None]:
+        """Whether something is under way first: what was said before it ended is then among the events."""
+        record = self._store.plans.get(self._id)
+        goes_on = self._store.outlines.has_under_way(self._id)
+        said, more = self._followed.fresh(self._read)
+        if goes_on or more:
+            return said, None
+        return said, _ended({"states": counted(open_plan(self._store, record))})
+
+    def _read(self, after: int) -> list[Said]:
+        return [
+            (one.event.id, PlanEvent(**asdict(one.event), migration=one.migration_id, machine=one.machine_name))
+            for one in self._store.events.of_plan(self._id, after, _AT_ONCE)
+        ]
 
 
 def _message(known: int, body: str) -> str:

@@ -48,8 +48,8 @@ def ages(
     drawn.append(f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>')
     ends = [(since, "start"), (until, "end")]
     drawn += [
-        f'<text x="{_LEFT if anchor == "start" else right}" y="{HEIGHT - 6}" text-anchor="{anchor}">'
-        f"{at:%Y-%m-%d %H:%M} UTC</text>"
+        f'<text x="{_LEFT if anchor == "start" else right}" y="{HEIGHT - 6}" text-anchor="{anchor}" '
+        f'data-moment="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M} UTC</text>'
         for at, anchor in ends
     ]
     return _svg(_("Age of the newest point"), [*_scale(top, write, right), *drawn], width=width)

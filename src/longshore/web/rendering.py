@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from longshore.client.calls import part
+from longshore.model.durations import duration
 from longshore.web.advices import advice_about, on_page, said_on_page
 from longshore.web.progress import figures, moves, moving, pace
 from longshore.web.texts import LANGUAGES, _, language
 from longshore.web.visit import Visit
-from longshore.web.words import duration, size
+from longshore.web.words import size
 
 STATIC = Path(__file__).parent / "static"
 THEMES = ("auto", "light", "dark")

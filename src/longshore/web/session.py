@@ -12,9 +12,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from longshore.model.durations import duration
 from longshore.web.rendering import render
 from longshore.web.visit import Visit
-from longshore.web.words import duration
 
 _IDLE = 12 * 3600.0  # seconds without a page after which the link has to be followed anew
 _MOST = 20  # browsers at once

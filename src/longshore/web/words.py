@@ -14,16 +14,6 @@ def size(count: float) -> str:
     raise AssertionError("unreachable")
 
 
-def duration(seconds: float) -> str:
-    """45 s, 3 min 5 s, 2 h 10 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def moment(at: datetime | None) -> str | None:
     """RFC 3339 in UTC, to the second."""
     return at.replace(tzinfo=UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None

@@ -21,13 +21,13 @@ from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.moves.migration import Migration
 from longshore.flows.replicas.gate import run_command
+from longshore.model.durations import duration
 from longshore.model.forms import form
 from longshore.model.group import Tier
 from longshore.model.job import JobKind
 from longshore.model.replica import IN_PLACE, OF_RUN, Wish
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.planning.durations import write_duration
 from longshore.planning.group_runs import Do, Next, Progress, Seen, Standing, next_of
 from longshore.planning.group_tiers import tier_standings
 from longshore.store import GroupMember, MigrationRecord
@@ -118,7 +118,7 @@ class Conducting(Migration):
                 self._go_on(replace(state, progress=Progress(lands=number)), at_once=True)
             case Do.PAUSE:
                 until = datetime.now(UTC) + timedelta(seconds=state.tiers[number].gate.pause)
-                pause = write_duration(timedelta(seconds=state.tiers[number].gate.pause))
+                pause = duration(state.tiers[number].gate.pause)
                 self._job.say(f"{_named(state.tiers[number])} is up. The next one waits for {pause}.", phase="gate")
                 self._go_on(replace(state, progress=replace(progress, pause_until=until)), phase="gate")
             case Do.COMMAND:

@@ -10,9 +10,11 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.schemas import Cleanup, LedgerEntry, ListedMigration, Migration, MigrationCounts, ServerConsole
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
+from longshore.model.durations import duration
 from longshore.model.request import BootProof
 from longshore.model.status import Status
 from longshore.web.asking import Asking
+from longshore.web.consoles import emptiness_of, power_of
 from longshore.web.downtimes import expected_downtime
 from longshore.web.guest import guest_rows
 from longshore.web.page import Page
@@ -22,7 +24,6 @@ from longshore.web.progress import waits_for_word
 from longshore.web.rendering import confirm, render
 from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
 from longshore.web.texts import _
-from longshore.web.words import duration
 
 PAGE = 50  # rows
 _LASTING = ("replica", "backup-policy")  # they have pages of their own
@@ -110,6 +111,8 @@ async def console(request: Request) -> Response:
         live=not migration.status.ended,
         m=migration,
         console=found,
+        power_of=power_of,
+        emptiness_of=emptiness_of,
         of_migration=of_migration,
     )
 

@@ -12,6 +12,7 @@ from longshore.api.replica_reports import ReplicaReport
 from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
 from longshore.client.calls import part
+from longshore.model.durations import duration
 from longshore.model.replica import Stage
 from longshore.web.asking import Asking
 from longshore.web.charts import ages
@@ -19,7 +20,6 @@ from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.states import of_condition, of_replica, of_status
 from longshore.web.texts import _, marked
-from longshore.web.words import duration
 
 _SPANS = {"1": marked("24 hours"), "7": marked("7 days"), "30": marked("30 days")}
 _LANDINGS, _POINTS = 20, 100  # rows, the last ones
