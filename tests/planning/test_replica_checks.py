@@ -67,7 +67,7 @@ def test_quota_for_the_points_is_asked_for_beforehand():
 def test_short_intervals_are_said_to_stop_the_machine():
     assert "replica-stuns" not in concerns(schedule="every 5m")
     often = concerns(schedule="continuous", rpo=timedelta(minutes=2))["replica-stuns"]
-    assert "A sync each 1m stops web for a moment twice: 2880 times a day." in often.text
+    assert "A sync each 1 min stops web for a moment twice: 2880 times a day." in often.text
     server = replace(MACHINE, platform=Platform("openstack"))
     assert "replica-stuns" not in concerns(server, schedule="every 1m")
 

@@ -119,9 +119,11 @@ class Looking:
         return [tuple(one) for one in self.page.evaluate(FINDINGS, [within, rules])]
 
     def spilt(self):
-        """Texts that are wider than the button, fact or heading that they are in."""
+        """Texts that are wider than the button, fact, heading or label that they are in."""
         wider = "found => found.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"
-        return self.page.locator("main :is(button, a[class], dt, dd, h1, h2, h3, label, legend)").evaluate_all(wider)
+        return self.page.locator(
+            "main :is(button, a[class], dt, dd, h1, h2, h3, label, legend, .pf-v6-c-label__text)"
+        ).evaluate_all(wider)
 
     def cut_off(self):
         """Tables, and charts, of which one would have to scroll sideways for a part."""

@@ -163,6 +163,7 @@ def test_pages_of_a_day_are_german_too(filled):
         page = filled.get(path)
         assert page.status == 200, page.text
         assert "Übersicht" in page.text
+    assert "läuft: 2" in filled.get("/ui/plans/shop").text, "a state is said of one machine: 2 läuft is no German"
 
 
 def test_a_log_in_is_refused_in_german(many):

@@ -22,7 +22,7 @@ def takes(shape: tuple[int, int] | None, disks: Sequence[int], room: QuotaRoom) 
         ]
     gib = sum(-(-one // _GIB) for one in disks)
     volumes = (_("Volumes"), str(len(disks)), _room(room.volumes))
-    return [*rows, volumes, (_("Storage"), f"{gib} GiB", _room(room.gigabytes, lambda count: f"{count} GiB"))]
+    return [*rows, volumes, (_("Size of volumes"), f"{gib} GiB", _room(room.gigabytes, lambda count: f"{count} GiB"))]
 
 
 def _room(count: int | None, write: Callable[[int], str] = str) -> str:

@@ -13,7 +13,7 @@
   // As the viewer's region writes it, where that is of the page's language
   const locale = navigator.language.startsWith(root.lang) ? navigator.language : root.lang;
   const clock = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
-  const ofCharts = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }); // there is little room
+  const ofCharts = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "short" }); // there is little room
 
   function localTimes(within) {
     for (const time of within.querySelectorAll("time[datetime]")) {
