@@ -16,8 +16,8 @@ svg g path rect line polyline text tspan title desc
 """
 _KNOWN_ATTRIBUTES = """
 id class role tabindex title for name value type method placeholder autocomplete spellcheck required checked selected
-disabled hidden open max min step rows cols colspan rowspan scope datetime lang multiple data-label data-refresh
-aria-label aria-hidden aria-current aria-describedby aria-live
+disabled hidden open max min step rows cols colspan rowspan scope datetime lang multiple
+data-label data-moment data-refresh aria-label aria-hidden aria-current aria-describedby aria-live
 viewbox width height focusable fill stroke stroke-width stroke-dasharray points d x y x1 x2 y1 y2 text-anchor
 """
 _ELEMENTS = frozenset(_KNOWN_ELEMENTS.split())

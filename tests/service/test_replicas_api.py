@@ -137,7 +137,7 @@ def test_how_old_it_is_and_was_is_said_with_every_reason_why_points_stay(api, ma
 @pytest.mark.parametrize(
     ("fields", "code", "words"),
     [
-        ({"rpo": 300}, "rpo-breached", "and 5m were asked for"),
+        ({"rpo": 300}, "rpo-breached", "and 5 min were asked for"),
         ({"rpo": 630}, "rpo-warning", "a sync takes"),
         ({"paused": True}, "paused", "until it is resumed"),
         ({"failures": 3, "error": "No.", "error_code": "x"}, "sync-fails", "The last 3 syncs failed: No."),

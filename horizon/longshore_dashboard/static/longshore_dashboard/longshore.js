@@ -4,7 +4,9 @@
 (function () {
   const frame = document.getElementById("longshore");
   if (!frame) return;
-  const clock = new Intl.DateTimeFormat(document.documentElement.lang || undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const lang = document.documentElement.lang || undefined;
+  const clock = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
+  const ofCharts = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" }); // there is little room
   const REST = 30 * 60 * 1000; // without a hand's move: each look renews Horizon's session
   let moved = Date.now();
   let asked = Date.now();
@@ -17,6 +19,7 @@
       time.title = time.dateTime;
       time.textContent = clock.format(moment);
     }
+    for (const end of frame.querySelectorAll("svg [data-moment]")) end.textContent = ofCharts.format(new Date(end.dataset.moment));
   }
 
   function stale(is) {
