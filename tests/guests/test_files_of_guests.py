@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import tarfile
+import threading
 
 import pytest
 
@@ -15,6 +16,7 @@ from longshore.vault.errors import Damaged
 
 MIB = 1 << 20
 DATA = "0b1d8f7e-3c55-4a5e-9d0c-6d2f3a9b7c11"
+SEVERAL = 4
 BIG = bytes(range(256)) * 20_000  # some 5 MB that no other 5 MB are like
 
 
@@ -36,6 +38,24 @@ class FileDisk(DiskReader):
 
     def parts(self, offset, length):
         return [os.pread(self._file, length, offset)]
+
+
+class LateDisk(FileDisk):
+    """One that answers nobody until it is asked for several parts at once, if that comes soon."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.most = self._asked = 0
+        self._change = threading.Condition()
+
+    def parts(self, offset, length):
+        with self._change:
+            self._asked += 1
+            self.most = max(self.most, self._asked)
+            self._change.notify_all()
+            self._change.wait_for(lambda: self.most >= SEVERAL, timeout=0.05)
+            self._asked -= 1
+        return super().parts(offset, length)
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +270,15 @@ def test_a_file_that_is_damaged_is_said_in_a_sentence(tmp_path, capfd):
         for _ in file.pieces:
             pass
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_of_a_walk_several_directories_are_asked_for_at_once(tmp_path):
+    for number in range(40):
+        directory = tmp_path / f"tree/{number}"
+        directory.mkdir(parents=True)
+        (directory / "between").write_bytes(BIG[:300_000])
+        (directory / f"name-{number}").touch()
+    ext4("-d", tmp_path / "tree", tmp_path / "image", "32M")
+    disk = LateDisk(tmp_path / "image")
+    assert sorted(paths(find_files([disk], "name-*"))) == sorted(f"/{number}/name-{number}" for number in range(40))
+    assert disk.most >= SEVERAL

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ANSWER = "/answer"
 MOST_ENTRIES = 100_000  # of one answer
 _DEEPEST = 200  # directories inside each other
+_NEXT = 32  # directories that are asked for before a walk comes to them
 
 
 def main() -> int:
@@ -112,10 +113,15 @@ def _below(
 ) -> Iterator[tuple[str, Node]]:
     """All directories, and what is wanted of the rest, if not more."""
     todo, seen = [(shown, top, 0)], {(id(top.system), top.number)}
+    asked = set[tuple[int, int]]()
     while todo:
+        for _, coming, _ in reversed(todo[-_NEXT:]):
+            key = id(coming.system), coming.number
+            if key not in asked:
+                asked.add(key)
+                with suppress(OSError):  # who needs it is told
+                    coming.system.ahead(coming)
         at, directory, depth = todo.pop()
-        with suppress(OSError):  # who needs it is told
-            directory.system.ahead(directory)
         try:
             children = list(tree.children(at, directory, wanted))
         except OSError:

@@ -102,12 +102,14 @@ class Disk(Source):
             for offset, length in ranges
             for number in range(offset // _BLOCK, -(-min(offset + length, self.length) // _BLOCK))
         }
+        wanted = {n for n in wanted if n not in self._coming and (self._socket, n) not in _kept}
         for number in sorted(wanted):
-            if number in self._coming or (self._socket, number) in _kept:
-                continue
             while len(self._coming) >= _MOST_AHEAD:
                 self._block(next(iter(self._coming)))
             self._coming[number] = self._asked(number)
+        if wanted:
+            for handle in self._others:  # what has come makes room for what comes next
+                handle.poll(0)
 
     def _asked(self, number: int) -> "_Coming":
         """By the connections in turn."""

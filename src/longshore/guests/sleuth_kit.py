@@ -24,6 +24,7 @@ _LEAVES = {
         pytsk3.TSK_FS_NAME_TYPE_BLK,
     )
 }
+_ALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_ALLOC)
 _TYPES = {
     "ext": pytsk3.TSK_FS_TYPE_EXT_DETECT,
     "NTFS": pytsk3.TSK_FS_TYPE_NTFS_DETECT,
@@ -98,9 +99,9 @@ class SleuthKit(FileSystem):
     def entries(self, directory: Node) -> Iterator[Entry]:
         for entry in self._in(directory):
             name = entry.info.name
-            if name is None or name.name is None or int(name.flags) != int(pytsk3.TSK_FS_NAME_FLAG_ALLOC):
+            if name is None or (text := name.name) is None or int(name.flags) != _ALLOCATED:
                 continue
-            said = _bytes(name.name)
+            said = _bytes(text)
             if said in {b"", b".", b".."} or b"/" in said or name.type == pytsk3.TSK_FS_NAME_TYPE_VIRT:
                 continue
             if said == b"$OrphanFiles" or (self.part.kind == "NTFS" and said[:1] == b"$" and name.meta_addr < 24):
