@@ -15,8 +15,8 @@ import pytsk3
 
 _BLOCK = 1 << 17  # bytes that are read at once, as a vault has them
 _WHATEVER = 1 << 16  # bytes that The Sleuth Kit asks for when it needs fewer
-_KEPT = 512  # blocks of all disks: 64 MiB
-_MOST_AHEAD = 192  # blocks of a disk that were asked for and not needed yet
+_KEPT = 256  # blocks of all disks: 32 MiB
+_MOST_AHEAD = 64  # blocks of a disk that were asked for and not needed yet
 _EXT, _XFS, _BTRFS = b"\x53\xef", b"XFSB", b"_BHRfS_M"
 _NEEDS_RECOVERY = 0x4  # of ext's incompatible features: what its journal has isn't all in its places
 _SUPERBLOCK = 0x10000  # of Btrfs
@@ -108,8 +108,12 @@ class Disk(Source):
                 self._block(next(iter(self._coming)))
             self._coming[number] = self._asked(number)
         if wanted:
-            for handle in self._others:  # what has come makes room for what comes next
-                handle.poll(0)
+            self._take()
+
+    def _take(self) -> None:
+        """What has come of what was asked for makes room for what comes next."""
+        for handle in self._others:
+            handle.poll(0)
 
     def _asked(self, number: int) -> "_Coming":
         """By the connections in turn."""
@@ -141,6 +145,7 @@ class Disk(Source):
             return found
         try:
             if (coming := self._coming.pop(number, None)) is not None:
+                self._take()
                 read = coming.there()
             else:
                 read = self._nbd.pread(min(_BLOCK, self.length - number * _BLOCK), number * _BLOCK)
