@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import nbd
 import pytsk3
@@ -76,7 +76,7 @@ class _Coming:
         """Once it is. Raises nbd.Error."""
         while not self.handle.aio_command_completed(self.cookie):
             self.handle.poll(-1)
-        return cast("bytearray", self.buffer.to_buffer())
+        return bytearray(self.buffer.to_buffer())
 
 
 class Disk(Source):
@@ -90,6 +90,8 @@ class Disk(Source):
         self.length = self._nbd.get_size()
         self._others: list[nbd.NBD] = []  # connections by which it is read ahead
         self._coming: OrderedDict[int, _Coming] = OrderedDict()
+        # Buffers to be used again: libnbd 1.14 never lets go of one that was read into
+        self._free: list[nbd.Buffer] = []
         super().__init__()
 
     def close(self) -> None:
@@ -120,7 +122,8 @@ class Disk(Source):
         if len(self._others) < self._connections:
             self._others.append(self._connected())
         handle = self._others[number % len(self._others)]
-        buffer = nbd.Buffer(min(_BLOCK, self.length - number * _BLOCK))
+        length = min(_BLOCK, self.length - number * _BLOCK)
+        buffer = self._free.pop() if self._free and length == _BLOCK else nbd.Buffer(length)
         return _Coming(handle, handle.aio_pread(buffer, number * _BLOCK), buffer)
 
     def _connected(self) -> nbd.NBD:
@@ -147,6 +150,8 @@ class Disk(Source):
             if (coming := self._coming.pop(number, None)) is not None:
                 self._take()
                 read = coming.there()
+                if len(read) == _BLOCK:
+                    self._free.append(coming.buffer)
             else:
                 read = self._nbd.pread(min(_BLOCK, self.length - number * _BLOCK), number * _BLOCK)
         except nbd.Error as error:
