@@ -128,6 +128,16 @@ def test_german_fits_too(served, chromium, about):
     assert found == {}
 
 
+def test_long_words_times_and_labels_fit_on_the_narrowest_screen(served, chromium):
+    """In German, which has the longest; where what came by turns missed them."""
+    address, person, pages = served
+    tab = opened(chromium, address, person.link, "de-DE", size="narrowest")
+    lists = {name: path for of in pages.values() for name, path in of.items() if name in ("replicas", "administration")}
+    found = looked_at(tab, lists, (), [])
+    tab.close()
+    assert (len(lists), found) == (2, {})
+
+
 def test_what_is_refused_looks_well(served, chromium):
     """An address that leads nowhere, a form whose fields say what is wrong with them, a browser that wasn't let in."""
     address, person, _pages = served
