@@ -94,7 +94,7 @@ def test_a_breach_is_told_once_and_so_is_its_end(protected, hook):
         "rpo-breached",
         "begins",
     )
-    assert "1h were asked for" in told["text"]
+    assert "1 h were asked for" in told["text"]
     with_point(store, id_, 2, timedelta(minutes=1))
     watch(store)
     watch(store)

@@ -301,7 +301,7 @@ def test_a_tenant_protects_a_machine_and_fails_over_in_horizon(
     # The source is off: nothing more comes, and after what was asked for that is called missed
     sidedoor.cut_power(tiny.name)
     page = tab.go(replica)
-    said = page.get_by_text("old, and 1m were asked for")
+    said = page.get_by_text("old, and 1 min were asked for")
     expect(said).to_be_visible(timeout=SOON)
     age = said.inner_text()
     expect(said).not_to_have_text(age, timeout=SOON)
