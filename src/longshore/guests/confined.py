@@ -14,6 +14,7 @@ from typing import IO, Any
 from longshore.errors import ConversionError
 from longshore.guests.confinement import NOT_CONFINED, Confinement
 from longshore.guests.limits import Limits
+from longshore.model.durations import duration
 from longshore.processes.parent import die_with_parent
 from longshore.processes.private import private_directory
 
@@ -74,7 +75,7 @@ def run_confined(
         return answer
     if too_late.is_set():
         raise ConversionError(
-            f"Working on the guest took longer than {_duration(limits.seconds)}, the most it may; it was ended.",
+            f"Working on the guest took longer than {duration(limits.seconds)}, the most it may; it was ended.",
             code=LIMIT,
         )
     raise _ended(status, log.last_line())
@@ -132,11 +133,6 @@ def _printable(said: Any) -> Any:
 def _plain(text: str) -> str:
     """One line, without gaps."""
     return " ".join(text.split())
-
-
-def _duration(seconds: float) -> str:
-    unit, name = next((u, n) for u, n in ((3600, "hours"), (60, "minutes"), (1, "seconds")) if seconds >= u or u == 1)
-    return f"{seconds / unit:g} {name}"
 
 
 def _ended(status: int, last_line: str) -> ConversionError:

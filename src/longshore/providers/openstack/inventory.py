@@ -1,5 +1,6 @@
 """The servers of a project, with their volumes and ports: one list of each, however many servers there are."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,10 @@ from longshore.model.selection import EVERY, MachineFilter
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.machines import Around, machine_of
 from longshore.providers.openstack.placement import vlan_of
+
+# Names that mean themselves: what servers are to be called, Nova takes for a regular expression
+# (https://docs.openstack.org/api-ref/compute/#list-servers-detailed)
+_LITERAL = re.compile(r"[\w -]+", re.ASCII)
 
 
 class Machines:
@@ -41,8 +46,10 @@ class Machines:
         """Raises NotFound, or Conflict when the name isn't unique."""
         if by_ref := self.describe([name_or_ref]):
             return by_ref[0]
+        filters = {"name": name_or_ref} if _LITERAL.fullmatch(name_or_ref) else {}
         with explained(f"look for server {name_or_ref}"):
-            servers = [s for s in self._connection.compute.servers(details=True) if s.name == name_or_ref]
+            listed = self._connection.compute.servers(details=True, **filters)
+            servers = [server for server in listed if server.name == name_or_ref]
         if not servers:
             raise NotFound(f"The project has no server {name_or_ref}.", advice="longshore machine list shows them.")
         if len(servers) > 1:
