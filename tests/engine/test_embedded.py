@@ -1,5 +1,6 @@
 """The engine process: one per state directory, gone when there is nothing to do."""
 
+import fcntl
 import io
 import subprocess
 import sys
@@ -45,6 +46,16 @@ def test_a_lock_that_is_held_is_seen_and_a_killed_holder_frees_it(tmp_path):
         holder.kill()
         holder.wait()
     wait_until(lambda: not embedded.is_locked(state))
+
+
+def test_who_only_looks_is_not_taken_for_a_holder_by_others_who_look(tmp_path):
+    state = StateDirectory(tmp_path / "state")
+    Store(state).close()
+    with state.engine_lock.open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert not embedded.is_locked(state)
+        fcntl.flock(looking, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert embedded.is_locked(state)
 
 
 def test_an_engine_that_is_only_starting_is_seen_and_one_that_died_of_it_too(tmp_path, monkeypatch):

@@ -68,6 +68,9 @@ def ensure_running(state: StateDirectory) -> None:
     """
     if state.shared_database:
         return
+    if is_locked(state):  # one that is about to end looks once more what there is to do
+        dismiss(state)
+        return
     ahead = _ahead.pop(state.root, None)
     try:
         with lock(state, _MOMENT, ahead.lock if ahead else None) as held:

@@ -14,11 +14,15 @@ class AlreadyRunning(Exception):
 
 
 def is_locked(state: StateDirectory) -> bool:
+    """Whether somebody holds it. Who only looks shares it for that moment, so nobody who looks takes him for a holder."""
+    fd = opened(state)
     try:
-        with lock(state):
-            return False
-    except AlreadyRunning:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    finally:
+        os.close(fd)
+    return False
 
 
 def opened(state: StateDirectory) -> int:
