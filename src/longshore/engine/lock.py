@@ -14,7 +14,7 @@ class AlreadyRunning(Exception):
 
 
 def is_locked(state: StateDirectory) -> bool:
-    """Whether somebody holds it. Who only looks shares it for that moment, so nobody who looks takes him for a holder."""
+    """Whether somebody holds it. Who only looks shares it for that moment: nobody else who looks takes it for held."""
     fd = opened(state)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
