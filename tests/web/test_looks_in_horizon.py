@@ -22,6 +22,7 @@ WIDTHS = ("wide", "narrow")
 ALL = ("app01", "app02", "db01", "web01", "replica", "point", "limit", "key")  # ids that addresses have
 ABOUT = tuple(addresses(dict.fromkeys(ALL, "x")))
 SOON = 60_000  # milliseconds
+NEXT_LOOK = 6_000  # milliseconds: a page that goes on looks every five seconds how far that is
 SLIDES = 500  # milliseconds: a theme's menu, in or out when the width has changed
 # What a server refuses: what one person alone has, and what an administrator does
 REFUSED = {"files-provider", "lent-provider", "tenant"}
@@ -115,6 +116,7 @@ def test_a_page_in_horizon_says_that_nobody_answers_and_goes_on_by_itself_when_s
     url, ids = horizon
     tab = logged_in(chromium, url, "default", "ann", "red")
     page = tab.page
+    page.clock.install()
     page.goto(url + shown_at(addresses(ids)["plans"]["plan"]))
     stale = page.get_by_text("It goes on by itself as soon as it is answered")
     expect(page.get_by_role("link", name="app02", exact=True)).to_be_visible()
@@ -123,8 +125,10 @@ def test_a_page_in_horizon_says_that_nobody_answers_and_goes_on_by_itself_when_s
     # As Horizon answers for a service that is away, and as it is where Horizon is itself
     for answer in (lambda asked: asked.fulfill(status=503, body="It is away."), lambda asked: asked.abort()):
         page.route(page.url, answer)
+        page.clock.fast_forward(NEXT_LOOK)
         expect(stale).to_be_visible(timeout=SOON)
         page.unroute(page.url)
+        page.clock.fast_forward(NEXT_LOOK)
         expect(stale).to_be_hidden(timeout=SOON)
     expect(page.get_by_role("link", name="app02", exact=True)).to_be_visible()
     assert page.evaluate("window.stayed"), "nobody has loaded it again"
