@@ -3,16 +3,21 @@
 import base64
 import gzip
 import json
+import re
+from contextlib import suppress
 from unittest.mock import MagicMock
 
 import pytest
 from keystoneauth1.exceptions import EndpointNotFound
 from openstack.block_storage.v3.volume import Volume
 from openstack.compute.v2.server import Server
+from openstack.exceptions import NotFoundException
 from openstack.network.v2.port import Port
 
+from longshore.errors import NotFound
 from longshore.model.machine import AllowedAddress, Firmware, PowerState, ServerDetails
 from longshore.model.target import Owner, ServerRequest
+from longshore.providers.openstack.inventory import Machines
 from longshore.providers.openstack.machines import ROOT, Around, machine_of, readable_user_data
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.servers import _attributes
@@ -102,6 +107,37 @@ def test_a_server_that_boots_from_a_volume():
     assert (has.metadata, has.tags, has.user_data) == ({"team": "web"}, ("blue",), None)
     assert not found.freezes
     assert found.server == ServerDetails(flavor="m1")
+
+
+def project_of(*names):
+    """Of a Nova that takes names as it does: as regular expressions, to be found anywhere in them."""
+    servers = [server(id=f"id-{name}", name=name) for name in names]
+
+    def listed(*, details, name=""):
+        assert details
+        return (one for one in servers if re.search(name, one.name))
+
+    connection = MagicMock(current_project_id="p")
+    connection.compute.get_server.side_effect = NotFoundException
+    connection.compute.servers.side_effect = listed
+    connection.block_storage.get_volume.side_effect = VOLUMES.get
+    return connection
+
+
+@pytest.mark.parametrize("name", ["web", "web.1", "web(1", "web 2", "[a]"])
+def test_a_server_is_found_by_a_name_that_others_have_within_theirs(name):
+    project = project_of("web", "web.1", "webX1", "web(1", "web 2", "xwebx", "[a]", "a")
+    assert Machines(project).find(name).ref == f"id-{name}"
+    with pytest.raises(NotFound, match="has no server we"):
+        Machines(project).find("we")
+
+
+def test_a_server_is_looked_for_in_few_where_its_name_allows_that():
+    project = project_of("web", "db")
+    for name, asked in (("web", {"name": "web"}), ("db.1", {})):
+        with suppress(NotFound):
+            Machines(project).find(name)
+        assert project.compute.servers.call_args.kwargs == {"details": True, **asked}
 
 
 def test_a_server_with_its_root_disk_on_the_compute_node():
