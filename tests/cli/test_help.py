@@ -151,3 +151,9 @@ def test_a_command_begins_without_those_that_are_not_asked_for():
     loaded = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.split()
     assert "longshore.cli.migrate" in loaded
     assert not {"sqlalchemy", "fastapi", "dbos", "longshore.cli.plans"} & set(loaded)
+
+
+def test_commands_of_migrations_begin_without_the_forms_of_the_api_and_without_pages():
+    look = "import sys, longshore.cli.migrations; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pydantic", "starlette", "longshore.api.schemas"} & set(loaded)

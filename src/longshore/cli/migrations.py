@@ -13,7 +13,6 @@ from longshore.cli.progress import reworded, sentence, watch, with_level
 from longshore.cli.providers import with_all_projects
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.web.consoles import emptiness_of, power_of
 from longshore.web.guest import guest_rows
 from longshore.web.progress import moves, status_of
 from longshore.web.words import moment, size
@@ -112,6 +111,8 @@ class ShowConsole(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
+        from longshore.web.consoles import emptiness_of, power_of  # which other commands of migrations needn't load
+
         found = self.client.console(args.migration, args.lines)
         for said in filter(None, (power_of(found), emptiness_of(found))):
             print(said, file=sys.stderr)  # apart from what the server has printed

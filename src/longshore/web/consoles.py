@@ -1,7 +1,13 @@
 """What is said of a server's console besides what it has printed: on pages, and by the command that shows it."""
 
-from longshore.api.schemas import ServerConsole
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from longshore.web.texts import _
+
+if TYPE_CHECKING:
+    from longshore.api.schemas import ServerConsole
 
 
 def power_of(console: ServerConsole) -> str:
