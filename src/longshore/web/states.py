@@ -13,12 +13,16 @@ from longshore.model.replica import IN_PLACE, Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.progress import status_of
-from longshore.web.texts import marked
+from longshore.web.texts import _, marked
 
 
 class Shown(NamedTuple):
     said: str
     kind: str  # of ui.status: good, bad, warning, working, waiting, plain
+
+    def of(self, count: int) -> str:
+        """So many are in it."""
+        return _("%(count)s %(state)s") % {"count": count, "state": _(self.said)}
 
 
 _KINDS = {
