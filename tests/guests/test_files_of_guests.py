@@ -7,37 +7,17 @@ import tarfile
 import threading
 
 import pytest
+from file_disk import FileDisk
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.guests.file_names import meant_name, shown_name
 from longshore.guests.files import fetched, find_files, list_files
-from longshore.vault.disks import DiskReader
 from longshore.vault.errors import Damaged
 
 MIB = 1 << 20
 DATA = "0b1d8f7e-3c55-4a5e-9d0c-6d2f3a9b7c11"
 SEVERAL = 4
 BIG = bytes(range(256)) * 20_000  # some 5 MB that no other 5 MB are like
-
-
-class FileDisk(DiskReader):
-    """A raw image as a disk to be served."""
-
-    def __init__(self, path):
-        self.size = path.stat().st_size
-        self._file = os.open(path, os.O_RDONLY)
-
-    def entry(self, block):
-        raise NotImplementedError
-
-    def block(self, number, entry):
-        raise NotImplementedError
-
-    def leaf_is_zero(self, leaf):
-        return False
-
-    def parts(self, offset, length):
-        return [os.pread(self._file, length, offset)]
 
 
 class LateDisk(FileDisk):

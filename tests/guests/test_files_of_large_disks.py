@@ -6,38 +6,29 @@ import re
 import subprocess
 from pathlib import Path
 
+from file_disk import FileDisk
+
 from longshore.guests.files import attended, fetched, find_files, list_files
-from longshore.vault.disks import DiskReader
 
 MIB, TIB = 1 << 20, 1 << 40
 DIRECTORIES, OF_EACH = 2000, 60_000
 MOST = 100  # MiB, of the 200 that all of Longshore may take
 
 
-class Watched(DiskReader):
-    """A raw image that is served; at every so many reads it looks what the processes that read it take."""
+class Watched(FileDisk):
+    """At every so many reads it looks what the processes that read it take."""
 
     def __init__(self, path):
-        self.size = path.stat().st_size
+        super().__init__(path)
         self._others = children_of(os.getpid())  # of tests before: a database, say
         self.read_bytes = self.most = 0
-        self._file = os.open(path, os.O_RDONLY)
-
-    def entry(self, block):
-        raise NotImplementedError
-
-    def block(self, number, entry):
-        raise NotImplementedError
-
-    def leaf_is_zero(self, leaf):
-        return False
 
     def parts(self, offset, length):
         if self.read_bytes // (4 * MIB) != (self.read_bytes + length) // (4 * MIB):
             readers = [child for child in children_of(os.getpid()) if child not in self._others]
             self.most = max(self.most, sum(map(memory_of, readers)))
         self.read_bytes += length
-        return [os.pread(self._file, length, offset)]
+        return super().parts(offset, length)
 
 
 def children_of(pid):
