@@ -47,8 +47,8 @@ quick-test: install
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
 # for tests that aren't run
 browser-test: install
-	.venv/bin/pytest tests/web/test_looks_in_horizon.py $$(grep -l IN_BROWSER tests/web/test_*.py) \
-		-m "browser and not soak" -p no:schemathesis -q -n 3 --dist worksteal
+	.venv/bin/pytest $$(grep -l IN_BROWSER tests/web/test_*.py) -m "browser and not soak" -p no:schemathesis -q -n 3 \
+		--dist worksteal
 
 # What every page looks like, in each theme and width and in German, written to build/screenshots
 screenshots: install

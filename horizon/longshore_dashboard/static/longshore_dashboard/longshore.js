@@ -6,7 +6,7 @@
   if (!frame) return;
   const lang = document.documentElement.lang || undefined;
   const clock = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
-  const ofCharts = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "short" }); // there is little room
+  const ofCharts = new Intl.DateTimeFormat(lang, { dateStyle: "short", timeStyle: "short" }); // there is little room
   const REST = 30 * 60 * 1000; // without a hand's move: each look renews Horizon's session
   let moved = Date.now();
   let asked = Date.now();
