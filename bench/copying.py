@@ -58,7 +58,7 @@ class Work:
     turns: int  # switches because another thread got its turn
 
     @classmethod
-    def median(cls, runs: "Sequence[Work]") -> "dict[str, float]":
+    def medians(cls, runs: "Sequence[Work]") -> dict[str, float]:
         return {part.name: round(median(getattr(run, part.name) for run in runs), 2) for part in fields(cls)}
 
 
@@ -122,7 +122,7 @@ class Case:
             "others": {name: rounded(seconds) for name, seconds in self.seconds.items() if name != OURS},
             "ratio": round(self.ratio, 2),
             "slowest_ratio": round(self.slowest_ratio, 2),
-            "work": {name: Work.median(runs) for name, runs in self.work.items()},
+            "work": {name: Work.medians(runs) for name, runs in self.work.items()},
             "memory_mib": round(self.memory_mib),
             "when": self.when,
             "load": round(self.load, 1),

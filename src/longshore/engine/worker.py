@@ -35,7 +35,7 @@ from longshore.store.tables import utc_now
 # two processors, would let a few such waits stand in the way of all other migrations.
 THREADS = 256
 _POLL = 0.5  # seconds between two looks at the queue at least, but for a place that one of ours makes free
-_HEARD = 0.1  # seconds after which it is heard at most that the queue has changed, where nobody tells
+_HEARD = 0.1  # seconds until a change of the queue is heard, at most, where nobody tells
 _LOOK = 5.0  # seconds between two looks at most: not everything is heard
 _QUIET_POLL = 5.0  # seconds between looks for what nobody uses any more, and for what has to be told
 _POLLING_AT_MOST = 0.05  # of the time is spent on looking: a long queue is looked at less often

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 FIRST_PAUSE = 0.1  # seconds; on Ceph snapshots are there in a few tenths, small volumes in less than one
 LONGEST_PAUSE = 3.0
-_LATER = 0.2  # of what has been waited: by so much longer than it takes is waited at most
+_OVERSHOOT = 0.2  # what is done is noticed late by at most this part of the time that it took
 
 
 def wait_for(read: Callable[[], T | None], *, what: str, timeout: float) -> T:
@@ -24,7 +24,7 @@ def wait_for(read: Callable[[], T | None], *, what: str, timeout: float) -> T:
         answer = read()
         if answer is not None:
             return answer
-        pause = min(max(FIRST_PAUSE, _LATER * (time.monotonic() - began)), LONGEST_PAUSE)
+        pause = min(max(FIRST_PAUSE, _OVERSHOOT * (time.monotonic() - began)), LONGEST_PAUSE)
         if time.monotonic() + pause > deadline:
             raise ProviderError(
                 f"{what} took longer than {timeout:.0f} s.", advice="See the cloud's own logs for what holds it up."
