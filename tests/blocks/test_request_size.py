@@ -92,3 +92,8 @@ def test_blocks_begun_before_a_trial_belong_to_it_by_their_length():
 @pytest.mark.parametrize("block", [4096, PIECE])
 def test_small_blocks_are_their_own_pieces(block):
     assert set(copied(RequestSize(block), 5 * KEPT, 0.001, lambda _: 0.01)) == {block}
+
+
+def test_who_takes_whole_blocks_gets_them_from_the_first_one_on():
+    assert set(copied(RequestSize(BLOCK, takes_whole=True), 4 * KEPT, 0.001, ceph)) == {BLOCK}
+    assert set(copied(RequestSize(BLOCK, takes_whole=True), 4 * KEPT, 0.001, file)) == {BLOCK}

@@ -2,6 +2,7 @@
 
 import nbd
 
+from longshore.blocks.request_size import TAKES_WHOLE
 from longshore.blocks.window import COMPUTES
 from longshore.errors import CopyError
 from longshore.model.records import NamedTuple
@@ -25,6 +26,7 @@ class Endpoint(NamedTuple):
     maximum_request: int
     tls: bool
     computes: bool  # answers take its processor's time: it isn't far away, and asking for more at once doesn't help
+    takes_whole: bool  # each write is work for its storage: a block is one request
 
 
 def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.NBD:
@@ -50,6 +52,7 @@ def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.
 def describe(uri: str, handle: nbd.NBD) -> Endpoint:
     """What the server at the other end of a connection offers."""
     largest = handle.get_block_size(nbd.SIZE_MAXIMUM)
+    described = _description(handle)
     return Endpoint(
         uri=uri,
         size=handle.get_size(),
@@ -63,7 +66,8 @@ def describe(uri: str, handle: nbd.NBD) -> Endpoint:
         # The NBD protocol: without a word from the server, 32 MiB is what every server must accept
         maximum_request=min(largest or 1 << 25, 1 << 25),
         tls=handle.get_tls_negotiated(),
-        computes=_description(handle) == COMPUTES,
+        computes=described == COMPUTES,
+        takes_whole=described == TAKES_WHOLE,
     )
 
 

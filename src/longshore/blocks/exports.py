@@ -32,6 +32,7 @@ from typing import IO
 from urllib.parse import quote
 
 from longshore.blocks.endpoints import Endpoint, probe
+from longshore.blocks.request_size import TAKES_WHOLE
 from longshore.errors import CopyError, ExportError, InvalidInput
 from longshore.processes.parent import die_with_parent
 from longshore.processes.private import private_directory
@@ -241,6 +242,8 @@ def serve_qemu_nbd(
                 command += ["--object", credentials, "--tls-creds=tls"]
         if isinstance(image, Mapping):
             what = image.get("driver", "image")
+            if image.get("file.driver") == "rbd":
+                command.append(f"--description={TAKES_WHOLE}")
             command += ["--image-opts", ",".join(f"{key}={_escaped(value)}" for key, value in image.items())]
         else:
             what = str(image)

@@ -80,7 +80,7 @@ class Mover:
         computes = source.endpoint.computes or target.endpoint.computes
         self._window = Window(self._block_size, computes=computes)
         self._writing = Window(self._block_size)  # of what is only written
-        self._request_size = RequestSize(self._block_size)
+        self._request_size = RequestSize(self._block_size, takes_whole=target.endpoint.takes_whole)
         self._count = copy_threads if self._block_size <= target.endpoint.maximum_request else 0
         self._threads_read = threads_read and self._block_size <= maximum_read
         self._copy_threads: CopyThreads | None = None

@@ -5,9 +5,11 @@ may be those that were given back to the host, and to have them back takes many 
 are found in what is left (docs/decisions/copy-threads.md). So pieces are the rule. Storage for which every write is
 work, such as Ceph, has less to do with fewer of them: where writing takes much longer than reading all the time, blocks
 go through whole, unless a trial, with every other block, shows that this takes longer still. A file, too, is slow for a
-moment, while its system writes to the disk: one such moment is no reason.
+moment, while its system writes to the disk: one such moment is no reason. A server that knows its storage says it, and
+gets whole blocks from the first one on.
 """
 
+TAKES_WHOLE = "longshore: takes whole blocks"  # how a server describes an export of such storage
 PIECE = 256 << 10  # bytes
 LOOK = 32  # blocks that tell what is usual
 SLOWER = 5.0  # times what reading takes; for a file it is 1 to 3, for Ceph 7 to 9
@@ -20,8 +22,9 @@ REST = 16  # looks until there is another trial
 class RequestSize:
     """The length of the next block's requests, in bytes: that of a piece, or of the whole block."""
 
-    def __init__(self, block_size: int) -> None:
-        self.length = self._piece = min(PIECE, block_size)
+    def __init__(self, block_size: int, *, takes_whole: bool = False) -> None:
+        """`takes_whole`: the target's server says so."""
+        self.length = self._piece = block_size if takes_whole else min(PIECE, block_size)
         self._whole = block_size
         self._left = LOOK  # blocks of this look that are to come
         self._reading = self._writing = 0.0  # seconds, of those that came
