@@ -12,7 +12,7 @@ gets whole blocks from the first one on.
 TAKES_WHOLE = "longshore: takes whole blocks"  # how a server describes an export of such storage
 PIECE = 256 << 10  # bytes
 LOOK = 32  # blocks that tell what is usual
-SLOWER = 5.0  # times what reading takes; for a file it is 1 to 3, for Ceph 7 to 9
+SLOWER = 5.0  # times what reading takes; for a file it is 1 to 3, for Ceph mostly 2 to 12
 LASTING = 4  # looks in a row, after which a target is slow by nature
 TRIAL = 16  # blocks of each length
 WORSE = 1.5  # times what pieces take; for a file without memory it is 3 to 4, for Ceph hardly above 1
