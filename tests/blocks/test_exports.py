@@ -55,6 +55,7 @@ def test_qemu_nbd_serves_and_is_written(disk, image, tcp):
     target = image(MIB)
     with serve_nbdkit("file", {"file": str(disk.path)}) as source, serve_qemu_nbd(target.path, tcp_port=tcp) as served:
         assert served.uri.startswith("nbd://127.0.0.1:" if tcp else "nbd+unix://")
+        assert not served.probe().takes_whole
         copy(source, served)
     assert target.read() == disk.read()
 

@@ -213,6 +213,7 @@ def test_a_volume_made_twice_is_one_written_snapshotted_reverted_and_gone(target
     first, second = os.urandom(1 << 20), os.urandom(1 << 20)
     with target.open_volume(volume.id, owner) as export:
         assert cloud.block_storage.get_volume(volume.id).status == "in-use"
+        assert export.probe().takes_whole, "Ceph, for which each request is work, isn't told as such"
         write(export.uri, first, 4096)
     assert cloud.block_storage.get_volume(volume.id).status == "available"
 
