@@ -60,3 +60,13 @@ def test_beside_a_side_that_computes_few_are_enough_until_the_way_is_long():
     for _ in range(100):
         queueing.took(1.0)
     assert queueing.size == PACED
+
+
+def test_a_near_side_that_a_neighbour_delays_is_found_near_by_its_sixth_block():
+    window = Window(MIB)
+    for _ in range(5):
+        window.took(0.012)
+        assert window.size == 1, "many in flight would never show how near it is"
+    window.took(0.002)
+    assert window.near
+    assert window.size < FAR
