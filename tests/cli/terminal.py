@@ -10,22 +10,23 @@ import pyte
 
 
 class Terminal:
-    """What was written to it is in `written` and on its screen at the end of the block."""
+    """What was written to it is in `written` and on its screen after the block, not within it: reading takes a while."""
 
     def __init__(self, columns=100, rows=30):
         self._size = columns, rows
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (rows, columns))
         self.file = os.fdopen(slave, "w")
-        self.written = b""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self):
+        read = b""
         while True:
             try:
-                self.written += os.read(self._master, 65536)
+                read += os.read(self._master, 65536)
             except OSError:  # nobody has it open any more
+                self.written = read
                 return
 
     def __enter__(self):

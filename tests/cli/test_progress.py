@@ -196,7 +196,7 @@ def test_what_is_parked_is_not_said_to_be_copied(terminal, clock, capsys):
     client.story.append(client.story[-1].model_copy(update={"status": Status.FAILED}))
     with terminal:
         watch(client, "m", plain=False)
-        assert b"parked" in terminal.written
+    assert b"parked" in terminal.written
     assert b"MiB/s" not in terminal.written
 
 
