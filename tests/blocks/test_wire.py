@@ -2,11 +2,13 @@
 
 import errno
 import random
+import socket
+from contextlib import suppress
 
 import pytest
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.blocks.wire import Refused, Wire
+from longshore.blocks.wire import Refused, Wire, _lengthen_queue
 
 from .conftest import KIB, MIB
 
@@ -18,9 +20,14 @@ def test_what_is_written_is_read_back_and_nothing_else_changes(image, exports):
     expected = bytearray(disk.read())
     numbers = random.Random(4)
     wire = Wire(exports(disk).uri)
-    for _ in range(60):
+    under_way = []
+    for _ in range(90):
         offset = numbers.randrange(SIZE // 512) * 512
         length = min(numbers.choice([512, 64 * KIB, MIB, 3 * MIB]), SIZE - offset)
+        if any(offset < end and start < offset + length for start, end in under_way):
+            wire.confirm()
+            under_way.clear()
+        under_way.append((offset, offset + length))
         match numbers.randrange(3):
             case 0:
                 data = numbers.randbytes(length)
@@ -31,8 +38,7 @@ def test_what_is_written_is_read_back_and_nothing_else_changes(image, exports):
                 expected[offset : offset + length] = bytes(length)
             case 2:
                 memory = bytearray(length)
-                wire.ask(length, offset)
-                wire.take(memoryview(memory))
+                wire.read(memoryview(memory), offset)
                 assert memory == expected[offset : offset + length]
     wire.confirm()
     wire.close()
@@ -52,25 +58,63 @@ def test_the_servers_error_is_raised(image, exports, kind):
                 wire.confirm()
             case "zero":
                 wire.zero(4 * KIB, 0)
+                wire.confirm()
     assert raised.value.errno == errno.ENOSPC
 
 
-@pytest.mark.parametrize("call", ["read", "write", "zero"])
-def test_a_write_that_was_refused_is_told_by_whatever_comes_next(image, exports, call):
+@pytest.mark.parametrize("call", ["read", "confirm", "seventeenth"])
+def test_a_write_that_was_refused_is_told_by_a_later_call(image, exports, call):
     served = exports(image(SIZE), filters=("error",), **{"error-pwrite-rate": "100%", "error": "ENOSPC"})
     wire = Wire(served.uri)
-    wire.write(memoryview(bytes(4 * KIB)), 0)
+    for number in range(16):
+        wire.write(memoryview(bytes(4 * KIB)), number * 4 * KIB)
     with pytest.raises(Refused) as raised:
         match call:
             case "read":
                 wire.read(memoryview(bytearray(4 * KIB)), 0)
-            case "write":
-                wire.write(memoryview(bytes(4 * KIB)), 0)
-            case "zero":
-                wire.zero(4 * KIB, 0)
+            case "confirm":
+                wire.confirm()
+            case "seventeenth":
+                wire.zero(4 * KIB, MIB)
     assert raised.value.errno == errno.ENOSPC
+    with suppress(Refused):
+        wire.confirm()
     wire.confirm()  # nothing is to come any more
     wire.read(memoryview(bytearray(4 * KIB)), 0)
+
+
+def test_one_write_of_many_that_was_refused_is_told_once_all_are_answered(image, exports):
+    disk = image(SIZE)
+    refuses = "if [ $4 -eq 65536 ]; then echo EIO too bad >&2; exit 1; fi"
+    dd = "dd bs=1M status=none iflag=fullblock"
+    script = {
+        "get_size": f"echo {SIZE}",
+        "pread": f"{dd},skip_bytes,count_bytes if={disk.path} skip=$4 count=$3",
+        "pwrite": f"{refuses}; {dd} of={disk.path} conv=notrunc oflag=seek_bytes seek=$4",
+        "can_write": "exit 0",
+    }
+    with serve_nbdkit("eval", script, read_only=False) as served:
+        wire = Wire(served.uri)
+        for number in range(4):
+            wire.write(memoryview(b"x" * 64 * KIB), number * 64 * KIB)
+        with pytest.raises(Refused) as raised:
+            wire.confirm()
+        assert raised.value.errno == errno.EIO
+        assert disk.read(0, 4 * 64 * KIB).count(b"x") == 3 * 64 * KIB
+        wire.close()
+
+
+def test_only_a_local_socket_is_told_how_much_it_may_hold():
+    ours, theirs = socket.socketpair()
+    usual = ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    far = socket.socket()
+    usual_far = far.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    for each in (ours, far):
+        _lengthen_queue(each.fileno())
+    assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) > usual
+    assert far.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == usual_far
+    for each in (ours, theirs, far):
+        each.close()
 
 
 def test_memory_that_was_written_from_may_be_used_again_at_once(image, exports):

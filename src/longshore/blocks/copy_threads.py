@@ -3,9 +3,9 @@
 Where answers come quickly, a loop in Python that hears of every part of an answer is what limits a copy, the more so on
 a busy machine, where one thread gets one thread's share. System calls and BLAKE3 let go of the interpreter while they
 work: to read, digest and write one block after the other on a few threads costs Python next to nothing (wire.py). So
-that the loop doesn't interrupt them for each, it hears of several blocks at once. A block goes through in pieces
-(request_size.py): while a thread digests one and sends it on, the source already reads the next, and the target writes
-the one before. From a near source a thread reads by itself; of a far one, where many requests must be on the way, the
+that the loop doesn't interrupt them for each, it hears of several blocks at once. A block is read by one request and
+written by a few (request_size.py), all of which are sent before the first answer is waited for: each wait is a turn of
+the processor. From a near source a thread reads by itself; of a far one, where many requests must be on the way, the
 loop reads, and the threads digest and write.
 
 Only what is simple is done here: whole blocks, without TLS, on servers that see each other's writes (multi_conn), so
@@ -16,25 +16,23 @@ block back; then the loop does that one and all others, with all its patience.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from itertools import zip_longest
 from queue import Empty, SimpleQueue
 
 import nbd
-from blake3 import blake3
 
 from longshore.blocks.checkpoint import Outcome, Record
 from longshore.blocks.connections import Loop
 from longshore.blocks.endpoints import Endpoint
-from longshore.blocks.manifest import DIGEST_SIZE
+from longshore.blocks.manifest import DIGEST_SIZE, digest_of
 from longshore.blocks.plan import Job
 from longshore.blocks.processors import own_processor
 from longshore.blocks.wire import Refused, Wire
 from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
-from longshore.model.extents import Extent, split
+from longshore.model.extents import Extent
 from longshore.model.records import NamedTuple
 from longshore.processes.deadline import check as check_deadline
 
@@ -109,21 +107,13 @@ class _Reader:
             self._memory = Memory(self._block_size)
         return self._wire
 
-    def read(self, pieces: list[Extent], tally: Tally, *, together: bool) -> Iterator[tuple[Extent, Memory, int]]:
-        """Each piece once it is there, with its memory and the offset of the disk at which that begins.
-
-        They have the same memory, which stays in the cache; unless they are wanted `together`.
-        """
+    def read(self, extent: Extent, tally: Tally) -> Memory:
+        """What the source has there, in memory that the next read uses again."""
         wire = self.connect()
-        wire.ask(pieces[0].length, pieces[0].offset)
-        for piece, following in zip_longest(pieces, pieces[1:]):
-            base = pieces[0].offset if together else piece.offset
-            asked = time.perf_counter()
-            wire.take(self._memory.part(piece, base))
-            tally.reading += time.perf_counter() - asked
-            if following:
-                wire.ask(following.length, following.offset)
-            yield piece, self._memory, base
+        asked = time.perf_counter()
+        wire.read(self._memory.part(extent, extent.offset), extent.offset)
+        tally.reading = time.perf_counter() - asked
+        return self._memory
 
     def close(self) -> None:
         """Say goodbye."""
@@ -262,50 +252,31 @@ class CopyThreads:
         began = time.perf_counter()
         extent, size = job.extent, self.request_size
         tally = Tally()
-        hasher = blake3()
-        pieces = [*split([extent], size)]
-        if read_into is not None:
-            arriving = iter([(piece, read_into, extent.offset) for piece in pieces])
-        else:
-            arriving = reader.read(pieces, tally, together=expected is not None)
-        for piece, memory, base in arriving:
-            hasher.update(memory.part(piece, base))
-            if expected is None:
-                self._write(target, self._runs(memory, piece, base), job, tally)
-        digest = hasher.digest()
+        memory = read_into or reader.read(extent, tally)
+        digest = digest_of(memory.part(extent, extent.offset))
         if digest == expected:
             tally.skipped = extent.length
             record = Record(extent, Outcome.SAME, digest)
         else:
-            if expected is not None:
-                for piece in pieces:
-                    self._write(target, self._runs(memory, piece, extent.offset), job, tally)
+            self._write(target, memory, job, size, tally)
             if tally.written:
                 record = Record(extent, Outcome.DATA, digest)
             else:
                 record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
-        sent = time.perf_counter()
-        target.confirm()
-        ended = time.perf_counter()
-        tally.writing += ended - sent
-        return Carried(job, record, size, tally, ended - began, read_into)
+        return Carried(job, record, size, tally, time.perf_counter() - began, read_into)
 
-    def _runs(self, memory: Memory, piece: Extent, base: int) -> Iterator[tuple[Extent, bool, memoryview]]:
-        """The piece cut where data and zeroes meet, from memory that begins at offset `base` of the disk."""
-        for run, zero in runs(memory.buffer, piece, base, self._target.maximum_request):
-            yield run, zero, memory.part(run, base)
-
-    def _write(self, target: Wire, parts: Iterator[tuple[Extent, bool, memoryview]], job: Job, tally: Tally) -> None:
-        """Send what isn't there already."""
+    def _write(self, target: Wire, memory: Memory, job: Job, size: int, tally: Tally) -> None:
+        """Send what isn't there already, in requests of `size` bytes at most, and wait until it is written."""
         began = time.perf_counter()
-        for run, zero, data in parts:
+        for run, zero in runs(memory.buffer, job.extent, job.extent.offset, min(size, self._target.maximum_request)):
             check_deadline()
             if not zero or not (job.target_zero or self._target.can_zero):
-                target.write(data, run.offset)
+                target.write(memory.part(run, job.extent.offset), run.offset)
                 tally.written += run.length
             elif job.target_zero:
                 tally.skipped += run.length
             else:
                 target.zero(run.length, run.offset)
                 tally.zeroed += run.length
-        tally.writing += time.perf_counter() - began
+        target.confirm()
+        tally.writing = time.perf_counter() - began

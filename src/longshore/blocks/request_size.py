@@ -1,4 +1,4 @@
-"""How long requests are.
+"""How long requests to the target are.
 
 A file system takes one stretch of free memory for each write into its cache. On a virtual machine the long stretches
 may be those that were given back to the host, and to have them back takes many times as long as to fill them; pieces

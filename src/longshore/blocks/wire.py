@@ -1,6 +1,6 @@
-"""Reads and writes on a connection's own socket, one at a time, for threads that do nothing else.
+"""Reads and writes on a connection's own socket, for threads that do nothing else.
 
-libnbd connects and negotiates. What comes after that is simple as long as one answer at most is to come: a header of
+libnbd connects and negotiates. What comes after that is simple as long as whoever asks then waits: a header of
 28 bytes and perhaps data one way, one of 16 bytes and perhaps data the other way
 (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md, "Transmission phase", simple replies). Spoken
 straight to the socket, it costs less processor time than through libnbd: no state machine between the system
@@ -9,6 +9,7 @@ calls, no other thread to wake up, and the bytes of a read arrive in memory that
 
 import errno
 import os
+import socket
 import struct
 from contextlib import suppress
 
@@ -18,6 +19,8 @@ _REQUEST = struct.Struct(">IHHQQI")  # magic, flags, type, cookie, offset, lengt
 _ANSWER = struct.Struct(">IIQ")  # magic, error, cookie
 _REQUEST_MAGIC, _ANSWER_MAGIC = 0x25609513, 0x67446698
 _READ, _WRITE, _DISCONNECT, _WRITE_ZEROES = 0, 1, 2, 6
+_MOST_UNCONFIRMED = 16  # as many as qemu-nbd and nbdkit work on at a time; their answers fit into any socket's queue
+_QUEUE = 1 << 20  # bytes; the system grants what its net.core.wmem_max allows
 
 
 class Refused(OSError):
@@ -27,8 +30,9 @@ class Refused(OSError):
 class Wire:
     """A connection to a server that is spoken to without TLS. For one thread.
 
-    The server works on one request at a time, and the thread may do something else meanwhile: between `ask` and `take`,
-    and after `write` until the next call. All calls raise Refused, or another OSError when the connection is lost.
+    A read is waited for. Writes and zeroes are sent one after the other, and the server may work on all of them at
+    once, in whatever order, until `confirm`: none may touch what another does. All calls raise Refused, or another
+    OSError when the connection is lost; that a write was refused may be told by any later call.
     """
 
     def __init__(self, uri: str) -> None:
@@ -36,51 +40,42 @@ class Wire:
         self._handle = connect(uri, structured=False)
         self._fd = self._handle.aio_get_fd()  # libnbd leaves it alone until it is told to do something
         os.set_blocking(self._fd, True)
+        _lengthen_queue(self._fd)
         self._answer = memoryview(bytearray(_ANSWER.size))
         self._cookie = 0
-        self._unconfirmed = False  # whether the answer to a write is to come
+        self._unconfirmed: set[int] = set()  # cookies of the writes and zeroes whose answers are to come
 
     def read(self, into: memoryview, offset: int) -> None:
         """Fill the memory with what is at that offset of the disk."""
-        self.ask(len(into), offset)
-        self.take(into)
-
-    def ask(self, length: int, offset: int) -> None:
-        """Ask for so many bytes at that offset of the disk; the next call must take them."""
         self.confirm()
-        self._send(self._request(_READ, offset, length))
-
-    def take(self, into: memoryview) -> None:
-        """Wait for what was asked for, and fill the memory with it."""
+        self._send(self._request(_READ, offset, len(into)))
         have = os.readv(self._fd, [self._answer, into])
-        self._check_answer(have)
+        self._check_answer(have, {self._cookie})
         have = max(0, have - _ANSWER.size)
         while have < len(into):
             have += self._receive(into[have:])
 
     def write(self, data: memoryview, offset: int) -> None:
-        """Send the data for that offset of the disk; whether it was written is told by `confirm`.
-
-        The memory may be used again at once.
-        """
-        self.confirm()
-        self._unconfirmed = True
-        request = self._request(_WRITE, offset, len(data))
+        """Send the data for that offset of the disk. The memory may be used again at once."""
+        request = self._begin(_WRITE, offset, len(data))
         sent = os.writev(self._fd, [request, data])
         self._send(request[sent:])
         self._send(data[max(0, sent - len(request)) :])
 
-    def confirm(self) -> None:
-        """Wait until the latest write is done."""
-        if self._unconfirmed:
-            self._unconfirmed = False
-            self._check_answer(0)
-
     def zero(self, length: int, offset: int) -> None:
         """Have so many bytes at that offset of the disk read as zeroes from now on; the server may free them."""
-        self.confirm()
-        self._send(self._request(_WRITE_ZEROES, offset, length))
-        self._check_answer(0)
+        self._send(self._begin(_WRITE_ZEROES, offset, length))
+
+    def confirm(self) -> None:
+        """Wait until all writes and zeroes are done, or refused; raise the first error."""
+        refused: Refused | None = None
+        while self._unconfirmed:
+            try:
+                self._check_answer(0, self._unconfirmed)
+            except Refused as error:
+                refused = refused or error
+        if refused:
+            raise refused
 
     def close(self) -> None:
         """Say goodbye, so that the server knows that this was meant."""
@@ -92,13 +87,22 @@ class Wire:
         self._cookie += 1
         return _REQUEST.pack(_REQUEST_MAGIC, 0, kind, self._cookie, offset, length)
 
-    def _check_answer(self, have: int) -> None:
+    def _begin(self, kind: int, offset: int, length: int) -> bytes:
+        """The header of one more request that is confirmed later, when there may be another."""
+        if len(self._unconfirmed) == _MOST_UNCONFIRMED:
+            self._check_answer(0, self._unconfirmed)
+        request = self._request(kind, offset, length)
+        self._unconfirmed.add(self._cookie)
+        return request
+
+    def _check_answer(self, have: int, awaited: set[int]) -> None:
         """Receive the rest of the answer's header, of which the first bytes are there, and see what it says."""
         while have < _ANSWER.size:
             have += self._receive(self._answer[have:])
         magic, error, cookie = _ANSWER.unpack(self._answer)
-        if magic != _ANSWER_MAGIC or cookie != self._cookie:
+        if magic != _ANSWER_MAGIC or cookie not in awaited:
             raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
+        awaited.remove(cookie)
         if error:
             raise Refused(error, os.strerror(error))  # the protocol's numbers are Linux's
 
@@ -110,3 +114,13 @@ class Wire:
         if not (received := os.readv(self._fd, [into])):
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         return received
+
+
+def _lengthen_queue(descriptor: int) -> None:
+    """Let a local socket take more than its usual 208 KiB before whoever writes has to wait for whoever reads.
+
+    The system lengthens those of TCP by itself, and no longer does so once it has been told.
+    """
+    with socket.socket(fileno=os.dup(descriptor)) as ours:
+        if ours.family == socket.AF_UNIX:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _QUEUE)
