@@ -10,7 +10,7 @@ import pyte
 
 
 class Terminal:
-    """What was written to it is in `written` and on its screen after the block; not within it, since reading takes time."""
+    """What was written to it is in `written` and on its screen after the block; within it, some may be on its way."""
 
     def __init__(self, columns=100, rows=30):
         self._size = columns, rows
