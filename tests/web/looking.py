@@ -31,6 +31,28 @@ FINDINGS = """async ([within, rules]) => {
   const told = ({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary.slice(0, 200)}`;
   return violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(told)]);
 }"""
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# In one question: to ask takes longer than most answers, and locators put a script of playwright's into each page
+WRONG = f"""async rules => {{
+  for (const one of document.querySelectorAll("details")) one.open = true;
+  const wider = within => [...document.querySelectorAll(within)].filter(one => one.scrollWidth > one.clientWidth + 1);
+  const over = {TOO_WIDE};
+  const text = "main :is(button, a[class], dt, dd, h1, h2, h3, label, legend, .pf-v6-c-label__text)";
+  return [
+    ...(rules.length ? await ({FINDINGS})(["html", rules]) : []),
+    ...(over > 0 ? [`${{over}} pixels too wide`] : []),
+    ...wider(text).map(one => `${{one.innerText}} spills over`),
+    ...wider(".ls-scroll").map(one => `${{one.ariaLabel}} is cut off`),
+  ];
+}}"""
+# Whether all that the page asks for by itself has come
+SETTLED = """async () => {
+  const end = performance.now() + 60_000, waits = () => document.querySelector('[hx-trigger="load"]') !== null;
+  while (waits() && performance.now() < end) await new Promise(go_on => setTimeout(go_on, 10));
+  return !waits();
+}"""
+# Pages are left before it would pay to compile their scripts well
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--js-flags=--no-maglev --no-turbofan"]
 
 
 @contextmanager
@@ -67,9 +89,7 @@ def serving(store):
 @contextmanager
 def launched():
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=str(SHELL), args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
+        browser = started.chromium.launch(executable_path=str(SHELL), args=FLAGS)
         yield browser
         browser.close()
 
@@ -81,7 +101,6 @@ class Looking:
     def __init__(self, chromium, address, link, **how):
         self.address = address
         self.context = chromium.new_context(**how)
-        self.context.add_init_script(AXE)  # in each page that is opened; not a part of it, so its policy says nothing
         self.page = self.context.new_page()
         self.wrong = []
         self.page.on(
@@ -105,7 +124,7 @@ class Looking:
     def open(self, path):
         """And what the page asks for by itself as soon as it is there."""
         self.page.goto(self.address + path)
-        expect(self.page.locator('[hx-trigger="load"]')).to_have_count(0)
+        assert self.page.evaluate(SETTLED), f"{path} waits for what it has asked for"
 
     def look(self, theme, width):
         """From now on, without loading the page anew."""
@@ -116,20 +135,22 @@ class Looking:
 
     def findings(self, rules, within="html"):
         """What axe finds in an element against these of its rules and groups of rules."""
+        self._have_axe()
         return [tuple(one) for one in self.page.evaluate(FINDINGS, [within, rules])]
 
-    def spilt(self):
-        """Texts that are wider than the button, fact, heading or label that they are in."""
-        wider = "found => found.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.innerText)"
-        return self.page.locator(
-            "main :is(button, a[class], dt, dd, h1, h2, h3, label, legend, .pf-v6-c-label__text)"
-        ).evaluate_all(wider)
-
-    def cut_off(self):
-        """Tables, and charts, of which one would have to scroll sideways for a part."""
-        wider = "found => found.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.ariaLabel)"
-        return self.page.locator(".ls-scroll").evaluate_all(wider)
+    def wrong_with_page(self, rules):
+        """What axe finds; texts that are wider than the button, fact, heading or label that they are in; tables, and
+        charts, of which one would have to scroll sideways for a part; and the page itself, if it is so. All that can
+        be opened there is opened first."""
+        if rules:
+            self._have_axe()
+        return self.page.evaluate(WRONG, rules)
 
     def too_wide(self):
         """Pixels that one would have to scroll sideways for."""
-        return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return self.page.evaluate(TOO_WIDE)
+
+    def _have_axe(self):
+        """It isn't a part of the page, so its policy says nothing."""
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from every_address import DOOR, EMPTY, NO_PAGES, addresses
 from filled import encrypted_vault, limit, workers_and_left_overs
-from looking import ALL_RULES, IN_BROWSER, SIZES, Looking, listening_at, serving
+from looking import ALL_RULES, AXE, IN_BROWSER, SIZES, Looking, listening_at, serving
 from many import Many
 
 from longshore.web.app import SUBJECTS
@@ -18,8 +18,8 @@ from longshore.web.app import SUBJECTS
 pytestmark = IN_BROWSER
 SCREENSHOTS = Path(os.environ["LONGSHORE_SCREENSHOTS"]) if "LONGSHORE_SCREENSHOTS" in os.environ else None
 # Each page in one of these by turns: each theme, the widest and the narrowest, and German, which has the longest words.
-# They are how a tab is opened, since to change that takes as long as to load a page anew. `make soak-web` looks at each
-# page in all of them, which takes too long for every day
+# They are how a tab is opened, since to change that takes as long as to load a page anew; and to open one takes as long
+# as some pages. `make soak-web` looks at each page in all of them, which takes too long for every day
 TURNS = [("en-GB", "light", "wide"), ("de-DE", "dark", "narrowest")]
 ALL_LOOKS = list(product(("light", "dark"), ("wide", "narrow")))
 ALL = ("app01", "app02", "db01", "web01", "replica", "point", "limit", "key")  # ids that addresses have
@@ -39,7 +39,25 @@ def served(everything):
 def opened(chromium, address, link, language="en-GB", theme="light", size="wide"):
     across, down = SIZES[size]
     how = {"viewport": {"width": across, "height": down}, "color_scheme": theme, "locale": language}
-    return Looking(chromium, address, link, reduced_motion="reduce", **how)
+    tab = Looking(chromium, address, link, reduced_motion="reduce", **how)
+    tab.context.add_init_script(AXE)  # is quicker than to ask for it in each page
+    return tab
+
+
+@pytest.fixture(scope="module")
+def tabs(served, chromium):
+    """That of each turn, which is opened once."""
+    address, person, _pages = served
+    there = {}
+
+    def tab(turn):
+        if turn not in there:
+            there[turn] = opened(chromium, address, person.link, *TURNS[turn])
+        return there[turn]
+
+    yield tab
+    for one in there.values():
+        one.close()
 
 
 def looked_at(tab, pages, looks=ALL_LOOKS if SCREENSHOTS else (), rules=ALL_RULES, pictures="{theme}-{width}"):
@@ -54,38 +72,25 @@ def looked_at(tab, pages, looks=ALL_LOOKS if SCREENSHOTS else (), rules=ALL_RULE
             into = SCREENSHOTS / pictures.format(theme=theme, width=width)
             tab.page.screenshot(path=into / f"{name}.png", full_page=True)
         wrong = found[name] = []
-        tab.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         for look in looks:
             tab.look(*look)
-            wrong += [(*look, said) for said in _wrong(tab, rules)]
+            wrong += [(*look, said) for said in tab.wrong_with_page(rules)]
         if looks:
             across, down = SIZES["narrowest"]
             tab.page.set_viewport_size({"width": across, "height": down})
-        wrong += _wrong(tab, () if looks else rules)
+        wrong += tab.wrong_with_page([] if looks else rules)
     return {name: wrong for name, wrong in found.items() if wrong}
-
-
-def _wrong(tab, rules):
-    """With the page as it looks now."""
-    over = tab.too_wide()
-    return [
-        *(tab.findings(rules) if rules else ()),
-        *([f"{over} pixels too wide"] if over > 0 else ()),
-        *(f"{text} spills over" for text in tab.spilt()),
-        *(f"{table} is cut off" for table in tab.cut_off()),
-    ]
 
 
 @pytest.mark.parametrize("turn", range(len(TURNS)), ids=["each", "each-narrow"])
 @pytest.mark.parametrize("about", ABOUT)
-def test_pages_look_well_and_nothing_complains(served, chromium, about, turn):
-    address, person, pages = served
-    language, theme, size = TURNS[turn]
-    tab = opened(chromium, address, person.link, language, theme, size)
+def test_pages_look_well_and_nothing_complains(served, tabs, about, turn):
+    _address, _person, pages = served
+    tab = tabs(turn)
     found = looked_at(tab, dict(list(pages[about].items())[turn :: len(TURNS)]), ())
-    assert tab.page.locator("html").get_attribute("lang") == language[:2]
-    tab.close()
-    assert found == {}
+    assert tab.page.evaluate("document.documentElement.lang") == TURNS[turn][0][:2]
+    complaints, tab.wrong = tab.wrong, []
+    assert (found, complaints) == ({}, [])
 
 
 @pytest.mark.soak
@@ -128,14 +133,11 @@ def test_german_fits_too(served, chromium, about):
     assert found == {}
 
 
-def test_long_words_times_and_labels_fit_on_the_narrowest_screen(served, chromium):
+def test_long_words_times_and_labels_fit_on_the_narrowest_screen(served, tabs):
     """In German, which has the longest; where what came by turns missed them."""
-    address, person, pages = served
-    tab = opened(chromium, address, person.link, "de-DE", size="narrowest")
+    _address, _person, pages = served
     lists = {name: path for of in pages.values() for name, path in of.items() if name in ("replicas", "administration")}
-    found = looked_at(tab, lists, (), [])
-    tab.close()
-    assert (len(lists), found) == (2, {})
+    assert (len(lists), looked_at(tabs(turn=1), lists, (), [])) == (2, {})
 
 
 def test_what_is_refused_looks_well(served, chromium):
