@@ -3,7 +3,6 @@
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -12,8 +11,7 @@ from longshore.guests.parts import Part
 _PIECE = 1 << 20
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A file, a directory, a link or something else in a file system."""
 
     system: "FileSystem"
