@@ -7,11 +7,11 @@ from threading import Timer
 import pytest
 
 from longshore.blocks.connections import Loop
-from longshore.blocks.copy_threads import CopyThreads, _has_answered
+from longshore.blocks.copy_threads import TOGETHER, Block, CopyThreads, _has_answered, joined, neighbours
 from longshore.blocks.endpoints import connect, describe
 from longshore.blocks.exports import Listen, Psk, serve_nbdkit
 from longshore.blocks.plan import Fill, Job
-from longshore.blocks.request_size import PIECE
+from longshore.blocks.request_size import PIECE, TAKES_WHOLE
 from longshore.blocks.wire import Wire
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
@@ -194,6 +194,66 @@ def test_storage_that_needs_long_for_each_write_gets_whole_blocks(image, exports
     lengths = written_lengths(image, exports, tmp_path / "log", size=2 * SIZE, wdelay="20ms")
     assert set(lengths) == {PIECE, MIB}
     assert lengths[-8:] == [MIB] * 8
+
+
+@pytest.fixture
+def takes_whole(monkeypatch):
+    """Each server says that requests are work for its storage, as Ceph's does."""
+    monkeypatch.setattr("longshore.blocks.endpoints._description", lambda _: TAKES_WHOLE)
+
+
+def test_two_blocks_are_one_request_for_storage_to_which_each_is_work(image, exports, tmp_path, takes_whole):
+    lengths = written_lengths(image, exports, tmp_path / "log", size=2 * SIZE)
+    assert set(lengths) == {MIB, TOGETHER * MIB}
+    assert sum(lengths) == 2 * SIZE
+
+
+def test_of_blocks_that_go_together_zeroes_and_data_arrive_as_they_are(image, exports, takes_whole, carried):
+    source = image(SIZE, [(0, 4 * MIB), (9 * MIB + 512, 5 * MIB), (SIZE - 700, 700)])
+    target = image(SIZE, [(MIB, 20 * MIB)], seed=2)
+    result = copy(exports(source, filters=("noextents",)), exports(target), verify=Verify.FULL)
+    assert target.read() == source.read()
+    assert len(carried) > SIZE / BLOCK / 4
+    assert result.bytes_written <= 10 * MIB
+    assert result.bytes_written + result.bytes_zeroed + result.bytes_skipped == SIZE
+
+
+@pytest.mark.parametrize("operation", ["pread", "pwrite", "zero"])
+def test_blocks_that_failed_together_are_each_done_once_more(image, exports, tmp_path, takes_whole, carried, operation):
+    source, target = image(SIZE, [(0, SIZE // 2)]), image(SIZE, [(0, SIZE)], seed=7)
+    trigger = tmp_path / "fail"
+    trigger.touch()
+    failing = {f"error-{operation}-rate": "20%", f"error-{operation}-file": trigger, "error": "EIO"}
+    Timer(0.3, trigger.unlink).start()
+    if operation == "pread":
+        ends = exports(source, filters=("noextents", "error"), **failing), exports(target)
+    else:
+        ends = exports(source, filters=("noextents",)), exports(target, filters=("error",), **failing)
+    result = copy(*ends, verify=Verify.WRITTEN)
+    assert target.read() == source.read()
+    assert result.repaired == ()
+    assert carried
+
+
+def waiting(*extents, expected=None):
+    return [Block(Job(extent, [extent], Fill.NOTHING, target_zero=False), expected, None) for extent in extents]
+
+
+def test_only_neighbours_that_are_surely_written_go_together():
+    one, two, four = Extent(0, BLOCK), Extent(BLOCK, BLOCK), Extent(3 * BLOCK, BLOCK)
+    assert len(neighbours(waiting(one, two))) == 2
+    assert len(neighbours(waiting(one, four))) == 1
+    assert len(neighbours(waiting(two, one))) == 1
+    assert len(neighbours([*waiting(one), *waiting(two, expected=b"digest")])) == 1
+
+
+def test_requests_of_one_kind_that_touch_are_one_up_to_a_size():
+    data = [(Extent(number, 1), False) for number in range(5)]
+    zero = [(Extent(5, 3), True), (Extent(8, 9), True)]
+    whole = [(Extent(0, 2), False), (Extent(2, 2), False), (Extent(4, 1), False), *zero]
+    assert joined([*data, *zero], 2) == whole
+    assert joined([*data, *zero], 12) == [(Extent(0, 5), False), (Extent(5, 12), True)]
+    assert joined([data[0], data[2]], 12) == [data[0], data[2]]
 
 
 def test_a_read_that_fails_while_a_write_is_under_way_loses_nothing(image, exports, tmp_path):

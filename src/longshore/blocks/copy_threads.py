@@ -37,6 +37,7 @@ from longshore.model.records import NamedTuple
 from longshore.processes.deadline import check as check_deadline
 
 NO_DIGEST = bytes(DIGEST_SIZE)
+TOGETHER = 2  # blocks, for storage to which each request is work; Ceph takes no less time with four
 _GOODBYE = 1.0  # seconds that threads without work may take to close their connections
 
 
@@ -71,8 +72,16 @@ class Memory:
         return nbd.Buffer.from_buffer(self.part(extent, base))
 
 
+class Block(NamedTuple):
+    """A block for a thread, the digest with which it needn't be written, and what the loop has read it into."""
+
+    job: Job
+    expected: bytes | None
+    read_into: Memory | None
+
+
 class Carried(NamedTuple):
-    """A block that has been dealt with, and how. Bytes, and seconds that a thread had it."""
+    """A block that has been dealt with, and how. Bytes, and seconds that a thread had it; of two together half each."""
 
     job: Job
     record: Record
@@ -95,24 +104,22 @@ def _has_answered(target: Wire) -> bool:
 class _Reader:
     """A thread's connection to the source, and memory for what comes from there; both once they are needed."""
 
-    def __init__(self, uri: str, block_size: int) -> None:
+    def __init__(self, uri: str, size: int) -> None:
+        """`size`: bytes that are read at most."""
         self._uri = uri
-        self._block_size = block_size
+        self._size = size
         self._wire: Wire | None = None
 
     def connect(self) -> Wire:
         """Connect, if it isn't. Raises CopyError when the source can't be reached or refuses."""
         if self._wire is None:
             self._wire = Wire(self._uri)
-            self._memory = Memory(self._block_size)
+            self._memory = Memory(self._size)
         return self._wire
 
-    def read(self, extent: Extent, tally: Tally) -> Memory:
+    def read(self, extent: Extent) -> Memory:
         """What the source has there, in memory that the next read uses again."""
-        wire = self.connect()
-        asked = time.perf_counter()
-        wire.read(self._memory.part(extent, extent.offset), extent.offset)
-        tally.reading = time.perf_counter() - asked
+        self.connect().read(self._memory.part(extent, extent.offset), extent.offset)
         return self._memory
 
     def close(self) -> None:
@@ -149,7 +156,10 @@ class CopyThreads:
         self._left = left
         self._reads = reads
         self._block_size = block_size
-        self._queue: SimpleQueue[tuple[Job, bytes | None, Memory | None] | None] = SimpleQueue()
+        self._together = 1  # blocks at most that a thread reads and writes by one request
+        if target.takes_whole and TOGETHER * block_size <= min(source.maximum_request, target.maximum_request):
+            self._together = TOGETHER
+        self._queue: SimpleQueue[Block | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._alive = count
         self._given_up = False
@@ -180,7 +190,7 @@ class CopyThreads:
         with self._lock:
             if self._given_up:
                 return False
-            self._queue.put((job, expected, read_into))
+            self._queue.put(Block(job, expected, read_into))
         self._has += 1
         return True
 
@@ -211,31 +221,46 @@ class CopyThreads:
             if not self._alive:
                 with suppress(Empty):
                     while True:
-                        if item := self._queue.get_nowait():
-                            job, _, read_into = item
-                            self._hand_back(job, read_into, lost=False)
+                        if block := self._queue.get_nowait():
+                            self._hand_back(block, lost=False)
 
     def _work(self) -> None:
         target = Wire(self._target.uri)
-        reader = _Reader(self._source.uri, self._block_size)
+        reader = _Reader(self._source.uri, self._together * self._block_size)
         if self._reads:
             reader.connect()
-        while (item := self._queue.get()) is not None:
-            job, expected, read_into = item
-            try:
-                done = self._carry(reader, target, job, expected, read_into)
-            except (CopyError, OSError) as error:
-                unwritten = isinstance(error, CopyError) or (isinstance(error, Refused) and _has_answered(target))
-                self._hand_back(job, read_into, lost=not unwritten)
-                raise
-            self._untold.append(done)
+        while taken := self._take():
+            while taken:
+                blocks = neighbours(taken)
+                try:
+                    done = self._carry(reader, target, blocks)
+                except (CopyError, OSError) as error:
+                    unwritten = isinstance(error, CopyError) or (isinstance(error, Refused) and _has_answered(target))
+                    for block in taken:
+                        self._hand_back(block, lost=not unwritten)
+                    raise
+                del taken[: len(blocks)]
+                self._untold += done
             if len(self._untold) >= self.most // 2 or self._queue.empty():
                 self._loop.call_soon(self._tell)
         target.close()
         reader.close()
 
-    def _hand_back(self, job: Job, read_into: Memory | None, *, lost: bool) -> None:
-        self._loop.call_soon(partial(self._leave, job, read_into, lost))
+    def _take(self) -> list[Block]:
+        """As many blocks as may go together, if so many wait; none at the end."""
+        if (block := self._queue.get()) is None:
+            return []
+        taken = [block]
+        with suppress(Empty):
+            while len(taken) < self._together:
+                if (block := self._queue.get_nowait()) is None:
+                    self._queue.put(None)
+                    break
+                taken.append(block)
+        return taken
+
+    def _hand_back(self, block: Block, *, lost: bool) -> None:
+        self._loop.call_soon(partial(self._leave, block.job, block.read_into, lost))
 
     def _tell(self) -> None:
         while self._untold:
@@ -246,37 +271,82 @@ class CopyThreads:
         self._has -= 1
         self._left(job, read_into, lost)
 
-    def _carry(
-        self, reader: _Reader, target: Wire, job: Job, expected: bytes | None, read_into: Memory | None
-    ) -> Carried:
+    def _carry(self, reader: _Reader, target: Wire, blocks: list[Block]) -> list[Carried]:
         began = time.perf_counter()
-        extent, size = job.extent, self.request_size
-        tally = Tally()
-        memory = read_into or reader.read(extent, tally)
-        digest = digest_of(memory.part(extent, extent.offset))
-        if digest == expected:
-            tally.skipped = extent.length
-            record = Record(extent, Outcome.SAME, digest)
-        else:
-            self._write(target, memory, job, size, tally)
-            if tally.written:
+        size = self.request_size
+        base = blocks[0].job.extent.offset
+        whole = Extent(base, sum(block.job.extent.length for block in blocks))
+        memory = blocks[0].read_into or reader.read(whole)
+        reading = time.perf_counter() - began
+        digests = [digest_of(memory.part(block.job.extent, base)) for block in blocks]
+        tallies = [Tally() for _ in blocks]
+        unequal = [
+            (block.job, tally)
+            for block, digest, tally in zip(blocks, digests, tallies, strict=True)
+            if digest != block.expected
+        ]
+        sent = time.perf_counter()
+        self._write(target, memory, base, unequal, size * len(blocks))
+        ended = time.perf_counter()
+        done = []
+        for block, digest, tally in zip(blocks, digests, tallies, strict=True):
+            extent = block.job.extent
+            if digest == block.expected:
+                tally.skipped = extent.length
+                record = Record(extent, Outcome.SAME, digest)
+            elif tally.written:
                 record = Record(extent, Outcome.DATA, digest)
             else:
-                record = Record(extent, Outcome.HOLE if job.target_zero else Outcome.ZERO, NO_DIGEST)
-        return Carried(job, record, size, tally, time.perf_counter() - began, read_into)
+                record = Record(extent, Outcome.HOLE if block.job.target_zero else Outcome.ZERO, NO_DIGEST)
+            tally.reading, tally.writing = reading / len(blocks), (ended - sent) / len(blocks)
+            done.append(Carried(block.job, record, size, tally, (ended - began) / len(blocks), block.read_into))
+        return done
 
-    def _write(self, target: Wire, memory: Memory, job: Job, size: int, tally: Tally) -> None:
-        """Send what isn't there already, in requests of `size` bytes at most, and wait until it is written."""
-        began = time.perf_counter()
-        for run, zero in runs(memory.buffer, job.extent, job.extent.offset, min(size, self._target.maximum_request)):
+    def _write(self, target: Wire, memory: Memory, base: int, unequal: list[tuple[Job, Tally]], size: int) -> None:
+        """Send what isn't there already, in requests of `size` bytes at most, and wait until it is written.
+
+        `base`: the offset of the disk at which the memory begins.
+        """
+        size = min(size, self._target.maximum_request)
+        requests: list[tuple[Extent, bool]] = []
+        for job, tally in unequal:
+            for run, zero in runs(memory.buffer, job.extent, base, size):
+                if zero and job.target_zero:
+                    tally.skipped += run.length
+                    continue
+                if zero and self._target.can_zero:
+                    tally.zeroed += run.length
+                else:
+                    tally.written += run.length
+                requests.append((run, zero and self._target.can_zero))
+        for run, zero in joined(requests, size):
             check_deadline()
-            if not zero or not (job.target_zero or self._target.can_zero):
-                target.write(memory.part(run, job.extent.offset), run.offset)
-                tally.written += run.length
-            elif job.target_zero:
-                tally.skipped += run.length
-            else:
+            if zero:
                 target.zero(run.length, run.offset)
-                tally.zeroed += run.length
+            else:
+                target.write(memory.part(run, base), run.offset)
         target.confirm()
-        tally.writing = time.perf_counter() - began
+
+
+def neighbours(blocks: list[Block]) -> list[Block]:
+    """Those of the first ones that lie side by side and are to be read and written: they go together."""
+    together = blocks[:1]
+    for block in blocks[1:]:
+        alike = all(one.expected is None and one.read_into is None for one in (together[-1], block))
+        if not alike or block.job.extent.offset != together[-1].job.extent.end:
+            break
+        together.append(block)
+    return together
+
+
+def joined(requests: list[tuple[Extent, bool]], size: int) -> list[tuple[Extent, bool]]:
+    """Requests, each with whether it is zero; those of one kind that touch become one, of `size` bytes at most."""
+    whole: list[tuple[Extent, bool]] = []
+    for run, zero in requests:
+        if whole and whole[-1][1] is zero and whole[-1][0].end == run.offset:
+            before = whole[-1][0]
+            if before.length + run.length <= size:
+                whole[-1] = Extent(before.offset, before.length + run.length), zero
+                continue
+        whole.append((run, zero))
+    return whole
