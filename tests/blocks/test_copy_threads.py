@@ -151,6 +151,7 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
         count=2,
         reads=True,
         block_size=BLOCK,
+        maximum_read=BLOCK,
         request_size=BLOCK,
         carried=lambda _: None,
         left=lambda *_: None,
@@ -167,11 +168,12 @@ def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports
     assert len(written) <= 2 < copy_threads.most
 
 
-def written_lengths(image, exports, log, size=SIZE, **delayed):
+def written_lengths(image, exports, log, size=SIZE, maximum_read=None, **delayed):
     """A disk of data, and how long each write was that its copy asked for."""
     filters = ("log", "delay") if delayed else ("log",)
     target = exports(image(size), filters=filters, logfile=log, **delayed)
-    result = copy(exports(image(size, [(0, size)])), target, block_size=MIB, verify=Verify.FULL)
+    source = exports(image(size, [(0, size)]))
+    result = copy(source, target, block_size=MIB, maximum_read=maximum_read, verify=Verify.FULL)
     assert result.bytes_written == size
     return [int(count, 16) for count in re.findall(r"\bWrite .*\bcount=(0x[0-9a-f]+)", log.read_text())]
 
@@ -206,6 +208,10 @@ def test_two_blocks_are_one_request_for_storage_to_which_each_is_work(image, exp
     lengths = written_lengths(image, exports, tmp_path / "log", size=2 * SIZE)
     assert set(lengths) == {MIB, TOGETHER * MIB}
     assert sum(lengths) == 2 * SIZE
+
+
+def test_no_two_blocks_are_read_together_where_that_is_known_to_fail(image, exports, tmp_path, takes_whole):
+    assert set(written_lengths(image, exports, tmp_path / "log", maximum_read=MIB)) == {MIB}
 
 
 def test_of_blocks_that_go_together_zeroes_and_data_arrive_as_they_are(image, exports, takes_whole, carried):

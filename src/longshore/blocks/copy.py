@@ -295,7 +295,7 @@ class Copy:
             copy_threads=self._copy_threads(target, scope),
             threads_read=_threads(source, request.connections) > 1,
             begin_early=self._near,
-            maximum_read=min(request.maximum_read or request.block_size, source.endpoint.maximum_request),
+            maximum_read=min(request.maximum_read or source.endpoint.maximum_request, source.endpoint.maximum_request),
             meter=self._meter,
         )
         try:

@@ -145,6 +145,7 @@ class CopyThreads:
         count: int,
         reads: bool,
         block_size: int,
+        maximum_read: int,
         request_size: int,
         carried: Callable[[Carried], None],
         left: Callable[[Job, Memory | None, bool], None],
@@ -157,7 +158,7 @@ class CopyThreads:
         self._reads = reads
         self._block_size = block_size
         self._together = 1  # blocks at most that a thread reads and writes by one request
-        if target.takes_whole and TOGETHER * block_size <= min(source.maximum_request, target.maximum_request):
+        if target.takes_whole and TOGETHER * block_size <= min(maximum_read, target.maximum_request):
             self._together = TOGETHER
         self._queue: SimpleQueue[Block | None] = SimpleQueue()
         self._lock = threading.Lock()

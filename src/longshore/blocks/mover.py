@@ -253,6 +253,7 @@ class Mover:
                 count=self._count,
                 reads=reads,
                 block_size=self._block_size,
+                maximum_read=self._maximum_read,
                 request_size=self._request_size.length,
                 carried=self._have_carried,
                 left=self._was_left,
