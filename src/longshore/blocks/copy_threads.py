@@ -157,9 +157,9 @@ class CopyThreads:
         self._left = left
         self._reads = reads
         self._block_size = block_size
-        self._together = 1  # blocks at most that a thread reads and writes by one request
+        self.together = 1  # blocks at most that a thread reads and writes by one request
         if target.takes_whole and TOGETHER * block_size <= min(maximum_read, target.maximum_request):
-            self._together = TOGETHER
+            self.together = TOGETHER
         self._queue: SimpleQueue[Block | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._alive = count
@@ -227,7 +227,7 @@ class CopyThreads:
 
     def _work(self) -> None:
         target = Wire(self._target.uri)
-        reader = _Reader(self._source.uri, self._together * self._block_size)
+        reader = _Reader(self._source.uri, self.together * self._block_size)
         if self._reads:
             reader.connect()
         while taken := self._take():
@@ -253,7 +253,7 @@ class CopyThreads:
             return []
         taken = [block]
         with suppress(Empty):
-            while len(taken) < self._together:
+            while len(taken) < self.together:
                 if (block := self._queue.get_nowait()) is None:
                     self._queue.put(None)
                     break
