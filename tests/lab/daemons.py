@@ -48,9 +48,30 @@ class Daemon:
         return (_lab() / "run" / "daemons" / f"{self.name}.pid").read_text().split()[0]
 
 
+class Messages(Daemon):
+    """RabbitMQ. What is sent before those who listen are back is lost, and a server may then be built for ever."""
+
+    def end(self):
+        self._heard_before = self._heard()
+        super().end()
+
+    def start(self):
+        """Returns when all who listened do so again."""
+        super().start()
+        wait_for(lambda: self._heard_before <= self._heard(), 120, "the cloud's services to listen again")
+
+    def _heard(self):
+        """Queues to which somebody listens, but for those that have another name each time; none before it is ready."""
+        own = Path("/proc", self._pid(), "environ").read_bytes().rstrip(b"\0").split(b"\0")
+        command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--silent", "list_queues", "name", "consumers"]
+        asked = subprocess.run(command, env=dict(pair.split(b"=", 1) for pair in own), capture_output=True, text=True)
+        rows = [line.split("\t") for line in asked.stdout.splitlines()] if asked.returncode == 0 else []
+        return {name for name, listen in rows if listen != "0" and "_fanout_" not in name and "reply_" not in name}
+
+
 def _lab():
     return Path(os.environ["LONGSHORE_LAB"])
 
 
 KEYSTONE = Daemon("keystone", 5000)
-RABBITMQ = Daemon("rabbitmq", 5672)
+RABBITMQ = Messages("rabbitmq", 5672)

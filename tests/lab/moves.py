@@ -123,8 +123,9 @@ def remove_servers(cloud, guest):
 def remove_server(cloud, server_id):
     volumes = [v.id for v in cloud.compute.volume_attachments(server_id)]
     ports = [p.id for p in cloud.network.ports(device_id=server_id)]
-    cloud.compute.delete_server(server_id)
-    cloud.compute.wait_for_delete(cloud.compute.get_server(server_id), wait=120)
+    server = cloud.compute.get_server(server_id)
+    cloud.compute.delete_server(server)
+    cloud.compute.wait_for_delete(server, wait=120)
     for port in ports:
         cloud.network.delete_port(port, ignore_missing=True)
     for volume in volumes:
