@@ -66,12 +66,22 @@ def test_what_has_not_changed_is_not_written(image, exports, tmp_path, carried):
     assert len(carried) > SIZE / BLOCK / 4
 
 
-@pytest.mark.parametrize("operation", ["pread", "pwrite", "zero"])
-def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeypatch, carried, operation):
+def failing_now_and_then(image, exports, tmp_path, operation):
+    """Source and target, what to remove to have an end of the errors, and servers of both."""
     source, target = image(SIZE, [(0, SIZE // 2)]), image(SIZE, [(0, SIZE)], seed=7)
     trigger = tmp_path / "fail"
     trigger.touch()
     failing = {f"error-{operation}-rate": "20%", f"error-{operation}-file": trigger, "error": "EIO"}
+    if operation == "pread":
+        ends = exports(source, filters=("noextents", "error"), **failing), exports(target)
+    else:
+        ends = exports(source, filters=("noextents",)), exports(target, filters=("error",), **failing)
+    return source, target, trigger, ends
+
+
+@pytest.mark.parametrize("operation", ["pread", "pwrite", "zero"])
+def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeypatch, carried, operation):
+    source, target, trigger, ends = failing_now_and_then(image, exports, tmp_path, operation)
     left = []
     leave = CopyThreads._leave
 
@@ -82,10 +92,6 @@ def test_after_an_error_the_loop_does_the_rest(image, exports, tmp_path, monkeyp
         leave(self, job, read_into, lost)
 
     monkeypatch.setattr(CopyThreads, "_leave", healed)
-    if operation == "pread":
-        ends = exports(source, filters=("noextents", "error"), **failing), exports(target)
-    else:
-        ends = exports(source, filters=("noextents",)), exports(target, filters=("error",), **failing)
     result = copy(*ends, verify=Verify.WRITTEN)
     assert target.read() == source.read()
     assert result.repaired == ()
@@ -226,15 +232,8 @@ def test_of_blocks_that_go_together_zeroes_and_data_arrive_as_they_are(image, ex
 
 @pytest.mark.parametrize("operation", ["pread", "pwrite", "zero"])
 def test_blocks_that_failed_together_are_each_done_once_more(image, exports, tmp_path, takes_whole, carried, operation):
-    source, target = image(SIZE, [(0, SIZE // 2)]), image(SIZE, [(0, SIZE)], seed=7)
-    trigger = tmp_path / "fail"
-    trigger.touch()
-    failing = {f"error-{operation}-rate": "20%", f"error-{operation}-file": trigger, "error": "EIO"}
+    source, target, trigger, ends = failing_now_and_then(image, exports, tmp_path, operation)
     Timer(0.3, trigger.unlink).start()
-    if operation == "pread":
-        ends = exports(source, filters=("noextents", "error"), **failing), exports(target)
-    else:
-        ends = exports(source, filters=("noextents",)), exports(target, filters=("error",), **failing)
     result = copy(*ends, verify=Verify.WRITTEN)
     assert target.read() == source.read()
     assert result.repaired == ()
