@@ -240,6 +240,27 @@ def test_blocks_that_failed_together_are_each_done_once_more(image, exports, tmp
     assert carried
 
 
+def test_a_connection_is_lost_once_whatever_was_on_its_way(image, exports, monkeypatch, takes_whole):
+    confirm, leave, broken, left = Wire.confirm, CopyThreads._leave, [], []
+
+    def breaking(self):
+        if self._unconfirmed and not broken:
+            broken.append(self)
+            raise ConnectionResetError
+        confirm(self)
+
+    def noted(self, job, read_into, lost):
+        left.append(lost)
+        leave(self, job, read_into, lost)
+
+    monkeypatch.setattr(Wire, "confirm", breaking)
+    monkeypatch.setattr(CopyThreads, "_leave", noted)
+    source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
+    copy(exports(source), exports(target), verify=Verify.FULL)
+    assert target.read() == source.read()
+    assert left.count(True) == 1
+
+
 def waiting(*extents, expected=None):
     return [Block(Job(extent, [extent], Fill.NOTHING, target_zero=False), expected, None) for extent in extents]
 

@@ -53,6 +53,7 @@ class Messages(Daemon):
 
     def end(self):
         self._heard_before = self._heard()
+        assert self._heard_before, "nobody listens, or RabbitMQ doesn't say so"
         super().end()
 
     def start(self):

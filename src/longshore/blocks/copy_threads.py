@@ -237,8 +237,8 @@ class CopyThreads:
                     done = self._carry(reader, target, blocks)
                 except (CopyError, OSError) as error:
                     unwritten = isinstance(error, CopyError) or (isinstance(error, Refused) and _has_answered(target))
-                    for block in taken:
-                        self._hand_back(block, lost=not unwritten)
+                    for number, block in enumerate(taken):  # a connection is lost once, not with each block
+                        self._hand_back(block, lost=not unwritten and number == 0)
                     raise
                 del taken[: len(blocks)]
                 self._untold += done

@@ -302,7 +302,7 @@ class Mover:
             self._writing.took(done.seconds)
         if self._copy_threads is not None:
             paced = self._window.is_paced(self._copy_threads.count + self._beside)
-            self._beside = BESIDE if paced and self._copy_threads.together == 1 else 0  # or enough is on the way
+            self._beside = BESIDE if paced and self._copy_threads.together == 1 else 0  # else they have enough
             if tally.written:
                 self._request_size.note(done.request_size, reading, tally.writing)
             self._copy_threads.request_size = self._request_size.length
