@@ -42,7 +42,7 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: install
-	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" -q -n 3
+	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" -q -n 3 --dist worksteal
 
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
 # for tests that aren't run

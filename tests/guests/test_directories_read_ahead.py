@@ -1,6 +1,11 @@
-"""Who looks for a name waits for few blocks: directories are asked for before they are needed, several at once."""
+"""Who looks for a name waits for few blocks: directories are asked for before they are needed, several at once.
+
+And what is in them is told as The Sleuth Kit tells it, without a look at every file.
+"""
 
 import os
+import random
+import shutil
 import subprocess
 from contextlib import suppress
 
@@ -40,20 +45,36 @@ def full(tmp_path):
         (top / f"of/many-{number}/file").write_bytes(bytes([number]) * 5000)
     for number in range(400):
         (top / f"of/many-0/{number:040}").touch()
+    os.mkfifo(top / "of/many-1/pipe")
+    (top / "of/many-1/link").symlink_to("file")
+    (top / "of/many-1/gerät").touch()
+    (top / os.fsdecode(b"of/many-1/\xff")).touch()
     return top
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        ("ext4",),
-        ("ext4", "-O", "^64bit", "-b", "1024"),
-        ("ext4", "-O", "inline_data"),
-        ("ext3", "-b", "1024"),
-        ("ext2", "-I", "128"),
-    ],
-    ids=" ".join,
-)
+def opened(path):
+    (part,) = parts_of(Image(path), 1)
+    return SleuthKit(part)
+
+
+def below(system, node):
+    """All directories from this one on, as The Sleuth Kit finds them."""
+    yield node
+    for entry in system._all_entries(node):
+        if not entry.leaf and (child := system.node(entry.number)).kind == "directory":
+            yield from below(system, child)
+
+
+KINDS = [
+    ("ext4",),
+    ("ext4", "-O", "^64bit", "-b", "1024"),
+    ("ext4", "-O", "inline_data"),
+    ("ext3", "-b", "1024"),
+    ("ext2", "-I", "128"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=" ".join)
 def test_what_directories_are_read_from_was_asked_for_before(full, tmp_path, kind):
     path = tmp_path / "image"
     subprocess.run(["mke2fs", "-q", "-t", *kind, "-g", "1024", "-d", full, path, "20M"], check=True)
@@ -71,7 +92,7 @@ def test_what_directories_are_read_from_was_asked_for_before(full, tmp_path, kin
     names = {node.number: {entry.name for entry in system.entries(node)} for node in several}
     assert again.announced
     assert not again.surprised
-    assert {len(found) for found in names.values()} == {1, 401}
+    assert {len(found) for found in names.values()} == {1, 5, 401}
 
 
 def test_a_file_system_that_makes_no_sense_is_read_without(full, tmp_path):
@@ -88,3 +109,71 @@ def test_a_file_system_that_makes_no_sense_is_read_without(full, tmp_path):
     with suppress(OSError):
         system.ahead(top)
     assert not {place for place in image.announced if place * BLOCK >= image.length}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, ("ext4", "-O", "^filetype"), ("ext4", "-O", "casefold")], ids=" ".join)
+def test_what_is_in_a_directory_is_told_as_the_sleuth_kit_tells_it(full, tmp_path, kind):
+    """Names were deleted among them, and the large one has an index."""
+    path = tmp_path / "image"
+    subprocess.run(["mke2fs", "-q", "-t", *kind, "-d", full, path, "40M"], check=True)
+    deleted = [f"rm /of/many-0/{number:040}" for number in range(0, 400, 7)]
+    deleted += ["rm /of/many-2/file", "rmdir /of/many-2", "rm /of/many-1/pipe"]
+    subprocess.run(
+        ["debugfs", "-w", "-f", "-", path], input="\n".join(deleted), text=True, check=True, capture_output=True
+    )
+    for index in (False, True):
+        if index:
+            subprocess.run([shutil.which("e2fsck") or "/sbin/e2fsck", "-fyD", path], capture_output=True)
+        system = opened(path)
+        for directory in below(system, system.root):
+            assert list(system.entries(directory)) == list(system._all_entries(directory))
+
+
+def test_a_directory_that_lies_in_many_places_is_read_as_a_whole(tmp_path, monkeypatch):
+    """Each directory made in it takes the block behind its own."""
+    path = tmp_path / "image"
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-b", "1024", path, "20M"], check=True)
+    names = [f"{number:060}" for number in range(200)]
+    made = "\n".join(["mkdir /of", *(f"mkdir /of/{name}" for name in names)])
+    subprocess.run(["debugfs", "-w", "-f", "-", path], input=made, text=True, check=True, capture_output=True)
+    system = opened(path)
+    (of,) = [system.node(entry.number) for entry in system.entries(system.root) if entry.name == b"of"]
+    known = list(system._all_entries(of))
+    assert len(runs_of(system, of.number)) > 4
+    monkeypatch.setattr(SleuthKit, "_all_entries", None)
+    assert list(system.entries(of)) == known
+    assert {entry.name.decode() for entry in known} == set(names)
+
+
+def test_the_sleuth_kit_is_asked_for_no_usual_directory(full, tmp_path, monkeypatch):
+    path = tmp_path / "image"
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", full, path, "20M"], check=True)
+    system = opened(path)
+    directories = list(below(system, system.root))
+    monkeypatch.setattr(SleuthKit, "_all_entries", None)
+    assert sum(len(list(system.entries(directory))) for directory in directories) == 40 + 40 + 400 + 2 + 4
+
+
+def test_whatever_is_flipped_names_come_to_an_end(full, tmp_path):
+    path, chance = tmp_path / "image", random.Random(7)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-b", "1024", "-d", full, path, "20M"], check=True)
+    system = opened(path)
+    directories = [node.number for node in below(system, system.root)]
+    places = [run for number in directories for run in runs_of(system, number)]
+    whole = path.read_bytes()
+    for _ in range(60):
+        changed = bytearray(whole)
+        for _ in range(20):
+            place, length = chance.choice(places)
+            changed[place + chance.randrange(length)] = chance.randrange(256)
+        path.write_bytes(changed)
+        system = opened(path)
+        for number in directories:
+            with suppress(OSError):
+                for entry in system.entries(system.node(number)):
+                    assert b"/" not in entry.name
+
+
+def runs_of(system, number):
+    directories = system._directories
+    return list(directories._runs(system.part.read(directories._place(number), directories._inode)))

@@ -109,30 +109,40 @@ def _everything(tree: FileTree) -> Iterator[tuple[str, Node]]:
             yield f"{place}/", system.root
 
 
+class _Coming:
+    """A directory that a walk comes to."""
+
+    __slots__ = ("asked", "depth", "node", "path")
+
+    def __init__(self, path: str, node: Node, depth: int) -> None:
+        self.path = path
+        self.node = node
+        self.depth = depth
+        self.asked = False  # for what is in it, ahead
+
+
 def _below(
     tree: FileTree, shown: str, top: Node, wanted: Callable[[str], bool] = lambda _path: True
 ) -> Iterator[tuple[str, Node]]:
     """All directories, and what is wanted of the rest, if not more."""
-    todo, seen = [(shown, top, 0)], {(id(top.system), top.number)}
-    asked = set[tuple[int, int]]()
+    todo, seen = [_Coming(shown, top, 0)], {(id(top.system), top.number)}
     while todo:
-        for _, coming, _ in reversed(todo[-_NEXT:]):
-            key = id(coming.system), coming.number
-            if key not in asked:
-                asked.add(key)
+        for coming in reversed(todo[-_NEXT:]):
+            if not coming.asked:
+                coming.asked = True
                 with suppress(OSError):  # who needs it is told
-                    coming.system.ahead(coming)
-        at, directory, depth = todo.pop()
+                    coming.node.system.ahead(coming.node)
+        directory = todo.pop()
         try:
-            children = list(tree.children(at, directory, wanted))
+            children = list(tree.children(directory.path, directory.node, wanted))
         except OSError:
             continue
         for path, node in children:
             yield path, node
             key = id(node.system), node.number
-            if node.kind == "directory" and key not in seen and depth < _DEEPEST:
+            if node.kind == "directory" and key not in seen and directory.depth < _DEEPEST:
                 seen.add(key)
-                todo.append((path, node, depth + 1))
+                todo.append(_Coming(path, node, directory.depth + 1))
 
 
 def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytsk3
 
-from longshore.guests.ext import DirectoriesAhead
+from longshore.guests.ext import Directories
 from longshore.guests.nodes import Entry, FileSystem, Node
 from longshore.guests.parts import Part
 
@@ -87,16 +87,22 @@ class SleuthKit(FileSystem):
             source.sparing = False
 
     @cached_property
-    def _ahead(self) -> DirectoriesAhead | None:
+    def _directories(self) -> Directories | None:
         with suppress(OSError):
-            return DirectoriesAhead(self.part) if self.part.kind == "ext" else None
+            return Directories(self.part) if self.part.kind == "ext" else None
         return None
 
     def ahead(self, directory: Node) -> None:
-        if self._ahead is not None:
-            self._ahead.ask(directory.number)
+        if self._directories is not None:
+            self._directories.ask(directory.number)
 
     def entries(self, directory: Node) -> Iterator[Entry]:
+        if self._directories is not None:
+            with suppress(OSError):  # of what isn't simple
+                return iter(self._directories.entries(directory.number))
+        return self._all_entries(directory)
+
+    def _all_entries(self, directory: Node) -> Iterator[Entry]:
         for entry in self._in(directory):
             name = entry.info.name
             if name is None or (text := name.name) is None or int(name.flags) != _ALLOCATED:
