@@ -49,6 +49,43 @@ def test_each_opens_the_same_vault_until_it_is_removed(vault):
     assert [key.name for key in keys_of(opened(vault, SECOND))] == ["2027"]
 
 
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """As in another process, in which a pass phrase is stretched by nobody."""
+
+    def refuse(**_how):
+        raise AssertionError("a pass phrase is stretched once more")
+
+    monkeypatch.setattr(sealing, "_found", type(sealing._found)())
+    monkeypatch.setattr(sealing, "Scrypt", refuse)
+
+
+def test_what_a_pass_phrase_gives_opens_the_vault_elsewhere_as_long_as_the_key_is_there(vault, request):
+    add_key(vault, SECOND, "2027")
+    stretched = opened(vault, FIRST).stretched(FIRST)
+    assert FIRST not in stretched
+    by_second = opened(vault, SECOND)
+    request.getfixturevalue("elsewhere")
+    sealing.remember(FIRST, stretched)
+    assert opened(vault, FIRST).key == vault.key
+    (first,) = [key for key in keys_of(by_second) if not key.name]
+    remove_key(by_second, first.id)
+    with pytest.raises(AssertionError, match="once more"):  # there is the other key to be tried
+        opened(vault, FIRST)
+
+
+@pytest.mark.parametrize("said", ["", "[]", "{", '{"salt": 1, "scrypt": {}, "key": ""}', '{"salt": "AA"}', "null"])
+def test_of_nonsense_nothing_is_remembered(vault, said):
+    sealing.remember(FIRST, said)
+    assert opened(vault, FIRST).key == vault.key
+
+
+def test_what_one_pass_phrase_gives_opens_nothing_for_another(vault):
+    sealing.remember("a wrong one", opened(vault, FIRST).stretched(FIRST))
+    with pytest.raises(WrongKey):
+        opened(vault, "a wrong one")
+
+
 def test_a_process_that_opens_it_again_and_again_pays_for_that_once(vault, monkeypatch):
     """What makes a pass phrase hard to guess takes a fifth of a second, and each step of a backup opens the vault."""
     dear, made = sealing.Scrypt, []

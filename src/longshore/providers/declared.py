@@ -97,4 +97,6 @@ class ProviderType:
     open_relays: Callable[[Any, Mapping[str, str], RelayLedger], Relays] | None = None
     # Secrets that open nothing by these settings, and aren't kept with them
     unneeded: Callable[[Mapping[str, Any]], frozenset[str]] | None = None
+    # What is kept with the secrets of one that let us in, so that nobody has to work it out again
+    derived: Callable[[Any], dict[str, str]] | None = None
     kept_by: str = ""  # the setting that names the provider whose key manager is asked for secrets; empty: none does

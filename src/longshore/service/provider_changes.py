@@ -55,7 +55,7 @@ def change(
     unneeded = unneeded_secrets(record.kind, settings) & secrets.keys()
     secrets = {name: value for name, value in secrets.items() if name not in unneeded}
     local = _is_local(store.state.shared_database, caller)
-    found = log_in(store, record.name, record.kind, settings, secrets, local=local)
+    found, secrets = log_in(store, record.name, record.kind, settings, secrets, local=local)
     kept: ProviderRecord = store.providers.change(record.id, settings, secrets if given or unneeded else None)
     return checked(store, kept.id, found)
 

@@ -97,7 +97,7 @@ def _entry(kind: str, name: str, caller: Caller) -> tuple[dict[str, Any], dict[s
 def _add(
     store: Store, id_: str, body: NewProvider, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
 ) -> ProviderCheck:
-    found = log_in(store, body.name, body.kind, settings, secrets, local=local)
+    found, secrets = log_in(store, body.name, body.kind, settings, secrets, local=local)
     kept = {name: value for name, value in settings.items() if name != "reach"}  # which is never kept
     record = store.providers.add(body.name, body.kind, kept, secrets, provider_id=id_)
     return checked(store, record.id, found)
@@ -105,8 +105,11 @@ def _add(
 
 def log_in(
     store: Store, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
-) -> dict[str, str]:
-    """What is found there. `local`: its disks are read on this machine. Raises InvalidInput, or what the cloud says."""
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What is found there, and the secrets with what is kept with them. `local`: its disks are read on this machine.
+
+    Raises InvalidInput, or what the cloud says.
+    """
     try:
         project_id = store.scope.project_id
         kept = kept_secrets(store, project_id, kind, settings)
@@ -120,7 +123,8 @@ def log_in(
     try:
         if local:
             refuse_missing_library(kind, settings)
-        return cloud.check()
+        found, derived = cloud.check(), provider_type(kind).derived
+        return found, {**secrets, **(derived(cloud) if derived else {})}
     finally:
         cloud.close()
 

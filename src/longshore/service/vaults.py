@@ -21,7 +21,7 @@ from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import refuse_unreadable
 from longshore.providers.registry import kinds_for
-from longshore.providers.vault.declaration import BARBICAN, PASS_PHRASE, SECRET_KEY, VAULT, refuse_incomplete
+from longshore.providers.vault.declaration import BARBICAN, PASS_PHRASE, SECRET_KEY, STRETCHED, VAULT, refuse_incomplete
 from longshore.providers.vault.source import store_of
 from longshore.service.delegation import give_back_abandoned
 from longshore.service.keepers import refuse_unneeded, with_keeper
@@ -78,6 +78,8 @@ def _added(  # noqa: PLR0917
 ) -> Vault:
     """As a provider. What was made is gone where that fails."""
     try:
+        if phrase := secrets.get(PASS_PHRASE):
+            secrets = {**secrets, STRETCHED: made.stretched(phrase)}
         return _vault(store, store.providers.add(name, VAULT.kind, settings, secrets, provider_id=id_))
     except BaseException:
         made.discard()

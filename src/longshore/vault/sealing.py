@@ -12,6 +12,7 @@ import json
 import secrets
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,19 +126,44 @@ class Wrapped:
         parts = {"salt": _text(salt), "nonce": _text(nonce), "wrapped": _text(wrapped)}
         return cls({"kind": "passphrase", "scrypt": _SCRYPT, **parts})
 
+    def stretched(self, pass_phrase: str) -> str:
+        """What the pass phrase gives for this key: for `remember`, of the same vault at another time. It opens what the
+        pass phrase opens by this key, and nothing else. Raises Damaged."""
+        salt, cost = self._how()
+        key = _stretched(pass_phrase, salt, cost)
+        return json.dumps({"salt": _text(salt), "scrypt": cost, "key": _text(key), "of": _of(pass_phrase, key)})
+
+    def is_known(self, pass_phrase: str) -> bool:
+        """Whether it needn't be worked out what the pass phrase gives for this key. Raises Damaged."""
+        with _finding:
+            return _mark(pass_phrase, *self._how()) in _found
+
     def unwrap(self, vault_id: str, pass_phrase: str) -> bytes | None:
         """The key; None when the pass phrase isn't the right one. Raises Damaged."""
+        salt, cost = self._how()
         try:
-            cost = {name: int(self.told["scrypt"][name]) for name in _SCRYPT}
-            salt, nonce, wrapped = (base64.b64decode(self.told[part]) for part in ("salt", "nonce", "wrapped"))
+            nonce, wrapped = (base64.b64decode(self.told[part]) for part in ("nonce", "wrapped"))
         except (KeyError, TypeError, ValueError):
-            raise Damaged("A key of the vault can't be read.") from None
-        if any(cost[name] > most for name, most in _MOST_SCRYPT.items()):
-            raise Damaged("A key of the vault asks for more memory than any of ours does.")
+            raise _unreadable() from None
         try:
             return AESGCM(_stretched(pass_phrase, salt, cost)).decrypt(nonce, wrapped, vault_id.encode())
         except InvalidTag:
             return None
+
+    def _how(self) -> tuple[bytes, dict[str, int]]:
+        """Salt and cost of what is made of the pass phrase. Raises Damaged."""
+        try:
+            cost = {name: int(self.told["scrypt"][name]) for name in _SCRYPT}
+            salt = base64.b64decode(self.told["salt"])
+        except (KeyError, TypeError, ValueError):
+            raise _unreadable() from None
+        if any(cost[name] > most for name, most in _MOST_SCRYPT.items()):
+            raise Damaged("A key of the vault asks for more memory than any of ours does.")
+        return salt, cost
+
+
+def _unreadable() -> Damaged:
+    return Damaged("A key of the vault can't be read.")
 
 
 def wrong_key(what: str) -> WrongKey:
@@ -148,15 +174,36 @@ def wrong_key(what: str) -> WrongKey:
 
 def _stretched(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
     """Remembered, without the pass phrase: each step of a backup opens its vault, and this is dear on purpose."""
-    asked = blake3(json.dumps([pass_phrase, salt.hex(), cost]).encode(), key=_OWN).digest()
+    asked = _mark(pass_phrase, salt, cost)
     with _finding:
-        if asked in _found:
-            _found.move_to_end(asked)
-        else:
-            _found[asked] = Scrypt(salt=salt, length=KEY, **cost).derive(pass_phrase.encode())
-            if len(_found) > _REMEMBERED:
-                _found.popitem(last=False)
+        if asked not in _found:
+            _note(asked, Scrypt(salt=salt, length=KEY, **cost).derive(pass_phrase.encode()))
+        _found.move_to_end(asked)
         return _found[asked]
+
+
+def remember(pass_phrase: str, stretched: str) -> None:
+    """What the pass phrase gives for a key, by `Wrapped.stretched`. Of nonsense nothing, nor what another one gives."""
+    with suppress(AttributeError, KeyError, TypeError, ValueError), _finding:
+        told = json.loads(stretched)
+        salt, key = (base64.b64decode(told[part]) for part in ("salt", "key"))
+        if told["of"] == _of(pass_phrase, key):
+            _note(_mark(pass_phrase, salt, told["scrypt"]), key)
+
+
+def _of(pass_phrase: str, key: bytes) -> str:
+    """Tells whether it was this one that gave the key."""
+    return blake3(pass_phrase.encode(), key=key).hexdigest()
+
+
+def _mark(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
+    return blake3(json.dumps([pass_phrase, salt.hex(), cost]).encode(), key=_OWN).digest()
+
+
+def _note(asked: bytes, key: bytes) -> None:
+    _found[asked] = key
+    if len(_found) > _REMEMBERED:
+        _found.popitem(last=False)
 
 
 def _nonce(offset: int) -> bytes:

@@ -49,6 +49,10 @@ class Vault:
         """For another process that is to open it (`with_key`); empty where nothing is encrypted."""
         return self.keys.key.hex() if isinstance(self.keys, Sealed) else ""
 
+    def stretched(self, pass_phrase: str) -> str:
+        """What the pass phrase that has opened it gives (`sealing.remember`). Raises NotFound, Damaged."""
+        return Wrapped(json.loads(self.store.read(self.opened_by))).stretched(pass_phrase)
+
     @classmethod
     def create(
         cls,
@@ -201,9 +205,10 @@ def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> tuple[Sealed, 
         found = [InBarbican.of(told) for _, told in _keys(store)]
         where = next((f", or name the provider whose Barbican ({kept.auth_url}) has it" for kept in found if kept), "")
         raise InvalidInput(f"{what} is encrypted.", advice=f"Give its pass phrase{where}.")
-    for name, told in _keys(store):
-        key = Wrapped(told).unwrap(id_, pass_phrase)
-        if key is not None:
+    keys = [(name, Wrapped(told)) for name, told in _keys(store)]
+    # For each that is tried the pass phrase has to be stretched anew, unless what it gives is known
+    for name, wrapped in sorted(keys, key=lambda one: not one[1].is_known(pass_phrase)):
+        if (key := wrapped.unwrap(id_, pass_phrase)) is not None:
             return Sealed(key), name
     raise wrong_key(what)
 

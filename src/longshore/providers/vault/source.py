@@ -31,6 +31,7 @@ from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
 from longshore.vault.exports import serve_disk
 from longshore.vault.points import Point, point_names, points, read_point
+from longshore.vault.sealing import remember
 from longshore.vault.store import REGION, Store, store_at
 from longshore.vault.vault import Use, Vault
 
@@ -44,12 +45,15 @@ class VaultSource(Source):
         pass_phrase: str | None,
         secret_key: str | None = None,
         kept: KeptSecrets | None = None,
+        stretched: str | None = None,
     ) -> None:
-        """`kept`: what opens it is a secret there, not the pass phrase."""
+        """`kept`: what opens it is a secret there, not the pass phrase. `stretched`: what the pass phrase gives."""
         self._settings = settings
         self._store = store_of(settings, secret_key)
         self._pass_phrase = pass_phrase.rstrip("\r\n") if pass_phrase else None
         self._open_secret = kept.open if kept else None
+        if self._pass_phrase and stretched:
+            remember(self._pass_phrase, stretched)
 
     def __repr__(self) -> str:
         return f"VaultSource({self._settings.directory or self._settings.url})"
@@ -57,6 +61,13 @@ class VaultSource(Source):
     def open_vault(self, use: Use) -> Vault:
         """Raises NotFound, InvalidInput, WrongKey, Damaged."""
         return Vault.open(self._store, use, self._pass_phrase, self._open_secret)
+
+    def stretched(self) -> str | None:
+        """What its pass phrase gives, so that whoever has both opens it at once; None without a pass phrase.
+
+        Raises as `open_vault` does.
+        """
+        return self.open_vault("read").stretched(self._pass_phrase) if self._pass_phrase else None
 
     def open_store(self) -> Store:
         """Where its objects are: nothing of it has to be readable."""
