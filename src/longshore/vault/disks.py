@@ -237,6 +237,7 @@ class NewDisk(DiskReader):
         record = compress(data) if place is None else b""
         with self._lock:
             self._opened(number // FANOUT)[number % FANOUT] = place or self._packs.add_block(id_, record)
+        self._packs.keep_up()
 
     def _opened(self, leaf: int) -> dict[int, Entry]:
         """A leaf's blocks, to be changed."""

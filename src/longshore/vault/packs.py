@@ -7,6 +7,7 @@ mark in its place, which `PackWriter.named` turns into the name.
 import secrets
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, ID, MOST_NODE, SAME_PACK, Entry
 from longshore.vault.read_ahead import ReadAhead
 from longshore.vault.sealing import SALT
-from longshore.vault.store import Begun, Store
+from longshore.vault.store import Begun
 from longshore.vault.vault import Vault
 
 MAGIC = b"LSVPACK1"
@@ -31,6 +32,8 @@ _RECORD = struct.Struct("<IIB3x")  # in the table, before the id
 _TAIL = struct.Struct("<I8s")
 _RAW, _ZSTD = b"\0", b"\1"
 _FIRST = len(MAGIC) + SALT
+_PORTION = 1 << 19  # bytes of a pack that are worth writing
+_AT_ONCE = 8  # records that are hashed and written by one call
 _IN_FLIGHT = 3  # packs that are complete and not yet stored
 
 _of_thread = threading.local()
@@ -148,35 +151,87 @@ def _gone(name: str) -> Damaged:
 
 
 class _Open:
-    """A pack that is being filled."""
+    """A pack that is being filled.
 
-    def __init__(self, store: Store) -> None:
+    Adding to it takes no time: `write` seals, hashes and writes what was added, so that whoever adds next needn't wait
+    for that, nor take turns with it at each of its many calls of the system.
+    """
+
+    def __init__(self, vault: Vault) -> None:
         self.mark = secrets.token_bytes(ID)
-        self.salt = secrets.token_bytes(SALT)
         self.records: list[Record] = []
-        self.size = 0
-        self._store = store
+        self.size = 0  # bytes, of what was added
+        self._salt = secrets.token_bytes(SALT)
+        self._store = vault.store
+        self._keys = vault.keys
+        self._added: deque[tuple[int, bytes]] = deque()  # records and their offsets, in their order, not written yet
         self._begun: Begun | None = None  # before there is anything to be kept
         self._hash = blake3()
-
-    def append(self, data: bytes) -> None:
-        """Raises VaultFull, Unreachable."""
-        if self._begun is None:
-            self._begun = self._store.begin()
-            data = MAGIC + self.salt + data
-        self._begun.append(data)
-        self._hash.update(data)
-        self.size += len(data)
+        self._written = 0
+        self._writing = threading.Lock()
+        self._failed: BaseException | None = None
 
     @property
     def next(self) -> int:
         """The offset of the next record."""
         return self.size or _FIRST
 
+    @property
+    def unwritten(self) -> int:
+        """Bytes."""
+        return self.size - self._written
+
+    def add(self, level: int, id_: bytes, record: bytes) -> Entry:
+        """One call at a time."""
+        line = Record(self.next, len(record) + self._keys.overhead, level, id_)
+        self.records.append(line)
+        self.size = line.offset + line.length
+        self._added.append((line.offset, record))
+        return Entry(id_, self.mark, line.offset, line.length)
+
+    def write(self, *, wait: bool = True) -> None:
+        """What was added, also meanwhile. Without `wait`, nothing while another thread does it.
+
+        Raises VaultFull, Unreachable, and ever after.
+        """
+        if not self._writing.acquire(blocking=wait):
+            return
+        try:
+            with self._without_gap():
+                while self._added:
+                    stored = [] if self._begun else [MAGIC + self._salt]
+                    while self._added and len(stored) < _AT_ONCE:
+                        stored.append(self._keys.seal(self._salt, *self._added.popleft()))
+                    self._append(b"".join(stored))
+        finally:
+            self._writing.release()
+
+    @contextmanager
+    def _without_gap(self) -> Iterator[None]:
+        """Once something couldn't be written, nothing is any more: it would be where nobody looks for it."""
+        if self._failed is not None:
+            raise self._failed
+        try:
+            yield
+        except BaseException as error:
+            self._failed = error
+            raise
+
+    def _append(self, data: bytes) -> None:
+        if self._begun is None:
+            self._begun = self._store.begin()
+        self._begun.append(data)
+        self._hash.update(data)
+        self._written += len(data)
+
     def complete(self) -> bytes:
         """Its name. Raises VaultFull, Unreachable."""
+        self.write()
+        assert self._written == self.size
         table = b"".join(_RECORD.pack(r.offset, r.length, r.level) + r.id for r in self.records)
-        self.append(table + _TAIL.pack(len(self.records), END))
+        with self._without_gap():
+            self._append(table + _TAIL.pack(len(self.records), END))
+        self.size = self._written
         return self._hash.digest()
 
     def store(self, name: bytes) -> None:
@@ -184,9 +239,10 @@ class _Open:
         assert self._begun is not None
         self._store.create(name_of(name), self._begun)
 
-    def read(self, offset: int, length: int) -> bytes | None:
-        """None when it is stored."""
-        return self._begun.read(offset, length) if self._begun is not None else None
+    def read(self, offset: int, length: int) -> bytes | memoryview | None:
+        """A record that is written; None when it is stored. Raises Unreachable, Damaged."""
+        stored = self._begun.read(offset, length) if self._begun is not None else None
+        return None if stored is None else self._keys.unseal(self._salt, offset, stored)
 
     def discard(self) -> None:
         if self._begun is not None:
@@ -194,13 +250,13 @@ class _Open:
 
 
 class PackWriter:
-    """Fills packs and stores them. Its caller holds a lock around each call."""
+    """Fills packs and stores them. Its caller holds a lock around each call but `keep_up`."""
 
     def __init__(self, vault: Vault, largest: int = LARGEST) -> None:
         self._vault = vault
         self._largest = largest
         self.reader = PackReader(vault)
-        self._open = _Open(vault.store)
+        self._open = _Open(vault)
         self._failed: LongshoreError | None = None  # of a pack that couldn't be filled
         self._names: dict[bytes, bytes] = {}  # of packs that are complete, by their marks
         self._unstored: dict[bytes, _Open] = {}
@@ -218,25 +274,31 @@ class PackWriter:
 
     def add_block(self, id_: bytes, record: bytes) -> Entry:
         """`record`: from `compress`. The entry's pack is a mark."""
-        return self._add(0, id_, lambda: record, len(record))
+        return self._pack(len(record)).add(0, id_, record)
 
     def add_node(self, level: int, id_: bytes, encode: Callable[[Callable[[bytes], bytes]], bytes]) -> Entry:
         """`encode` is given what turns packs and marks into what the node has for them."""
         # Its id doesn't tell where things are: a flipped bit must not have a pack look as if nothing named it
-        return self._add(level, id_, lambda: compress(encode(self._in_node), always=True), MOST_NODE)
+        pack = self._pack(MOST_NODE)
+        return pack.add(level, id_, compress(encode(self._in_node), always=True))
 
-    def _add(self, level: int, id_: bytes, record: Callable[[], bytes], about: int) -> Entry:
-        if self._open.next + about > self._largest and self._open.records:
+    def _pack(self, room: int) -> _Open:
+        """That has so much left. Raises VaultFull, Unreachable."""
+        if self._failed is not None:
+            raise self._failed
+        if self._open.next + room > self._largest and self._open.records:
             self.complete()
-        pack, offset = self._open, self._open.next
-        stored = self._vault.keys.seal(pack.salt, offset, record())
-        with self._noting():
-            pack.append(stored)
-        pack.records.append(Record(offset, len(stored), level, id_))
-        return Entry(id_, pack.mark, offset, len(stored))
+        return self._open
+
+    def keep_up(self) -> None:
+        """Write what was added, if it is worth that. Raises VaultFull, Unreachable."""
+        pack = self._open
+        if pack.unwritten >= _PORTION:
+            with self._noting(pack):
+                pack.write(wait=False)
 
     @contextmanager
-    def _noting(self) -> Iterator[None]:
+    def _noting(self, pack: _Open) -> Iterator[None]:
         """Of a pack that lacks something nothing may be said to be there, nor of any later one."""
         if self._failed is not None:
             raise self._failed
@@ -245,7 +307,7 @@ class PackWriter:
         except LongshoreError as error:
             self._failed = error
             with suppress(LongshoreError, OSError):  # its room is free at once: what is full may need it
-                self._open.discard()
+                pack.discard()
             raise
 
     def _in_node(self, pack: bytes) -> bytes:
@@ -261,11 +323,11 @@ class PackWriter:
         Raises VaultFull once one couldn't be kept, and ever after.
         """
         pack = self._open
-        with self._noting():
+        with self._noting(pack):
             if not pack.records:
                 return
             name = pack.complete()
-        self._open = _Open(self._vault.store)
+        self._open = _Open(self._vault)
         self._names[pack.mark] = name
         self._unstored[name] = pack
         while len(self._storing) >= _IN_FLIGHT:
@@ -292,10 +354,13 @@ class PackWriter:
         """None when it is stored by now: then its `reader` has it, which may be asked by several at once."""
         # By its mark, or by its name, which an entry has as soon as its pack is complete
         pack = self._open if entry.pack == self._open.mark else self._unstored.get(self.named(entry).pack)
-        stored = pack.read(entry.offset, entry.length) if pack is not None else None
-        if pack is None or stored is None:
+        if pack is None:
             return None
-        return expand(self._vault.keys.unseal(pack.salt, entry.offset, stored))
+        if pack.unwritten:
+            with self._noting(pack):
+                pack.write()
+        record = pack.read(entry.offset, entry.length)
+        return None if record is None else expand(record)
 
 
 def _compressor() -> zstandard.ZstdCompressor:

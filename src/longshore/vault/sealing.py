@@ -39,6 +39,8 @@ _OWN = secrets.token_bytes(KEY)  # so that what is asked for is remembered by a 
 class Plain:
     """Of a vault that isn't encrypted."""
 
+    overhead = 0  # bytes by which a record is longer once it is sealed
+
     def digest(self, data: bytes | bytearray) -> bytes:
         return blake3(data).digest()
 
@@ -63,6 +65,8 @@ class Plain:
 
 
 class Sealed(Plain):
+    overhead = 16
+
     def __init__(self, key: bytes) -> None:
         self.key = key
         self._ids = self._derived(b"ids", b"")
