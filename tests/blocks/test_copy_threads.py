@@ -7,7 +7,15 @@ from threading import Timer
 import pytest
 
 from longshore.blocks.connections import Loop
-from longshore.blocks.copy_threads import TOGETHER, Block, CopyThreads, _has_answered, joined, neighbours
+from longshore.blocks.copy_threads import (
+    TOGETHER,
+    Block,
+    CopyThreads,
+    _has_answered,
+    _Reader,
+    joined,
+    neighbours,
+)
 from longshore.blocks.endpoints import connect, describe
 from longshore.blocks.exports import Listen, Psk, serve_nbdkit
 from longshore.blocks.plan import Fill, Job
@@ -297,72 +305,98 @@ def test_a_read_that_fails_while_a_write_is_under_way_loses_nothing(image, expor
 FAR = {"rdelay": "250ms"}
 
 
-@pytest.fixture
-def handed_over(monkeypatch):
-    """The blocks that threads got from the loop, which had read them from far away; the target is near."""
-    taken = []
-    take = CopyThreads.take
+@pytest.fixture(params=["threads ask for it", "the loop reads"])
+def far(request, exports, monkeypatch):
+    """Serves a source far away: one that threads may have connections to, and one that has a single connection. And the
+    blocks from there that threads got, to write them to a target that is near."""
+    by_loop, got = request.param == "the loop reads", []
+    take, ask = CopyThreads.take, _Reader.ask
 
-    def noted(self, job, expected, read_into=None):
+    def noted_take(self, job, expected, read_into=None):
         answer = take(self, job, expected, read_into)
-        if answer and read_into is not None:
-            taken.append(job.extent)
+        if by_loop and answer and read_into is not None:
+            got.append(job.extent)
         return answer
 
-    monkeypatch.setattr(CopyThreads, "take", noted)
+    def noted_ask(self, block):
+        assert not by_loop
+        got.append(block.job.extent)
+        ask(self, block)
+
+    monkeypatch.setattr(CopyThreads, "take", noted_take)
+    monkeypatch.setattr(_Reader, "ask", noted_ask)
     monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 0.2)
-    return taken
+
+    def serve(source, *filters, **parameters):
+        single = {"multi-conn-mode": "disable"} if by_loop else {}
+        behind = (*filters, *(["multi-conn"] if by_loop else []), "delay")
+        return exports(source, filters=behind, **FAR, **single, **parameters)
+
+    serve.got = got
+    return serve
 
 
-def test_what_was_read_from_far_away_is_written_by_threads(image, exports, handed_over):
+def test_what_comes_from_far_away_is_written_by_threads(image, exports, far):
     size = SIZE // 4
     source, target = image(size, [(0, 3 * MIB), (5 * MIB + 512, 2 * MIB)]), image(size, [(MIB, 4 * MIB)], seed=2)
-    result = copy(exports(source, filters=("noextents", "delay"), **FAR), exports(target), verify=Verify.FULL)
+    result = copy(far(source, "noextents"), exports(target), verify=Verify.FULL)
     assert target.read() == source.read()
-    assert len(handed_over) > size / BLOCK / 2
+    assert len(far.got) > size / BLOCK / 2
     assert result.bytes_read == size
     assert result.bytes_written <= 6 * MIB
     assert result.bytes_written + result.bytes_zeroed + result.bytes_skipped == size
     assert result.repaired == ()
 
 
-def test_of_what_was_read_from_far_away_only_what_differs_is_written(image, exports, tmp_path, handed_over):
+def test_of_what_comes_from_far_away_only_what_differs_is_written(image, exports, tmp_path, far):
     size = SIZE // 4
     source, target = image(size, [(0, size)]), image(size)
     base = tmp_path / "base"
     copy(exports(source), exports(target), manifest=base)
     source.write(3 * MIB + 5, b"changed")
-    result = copy(exports(source, filters=("delay",), **FAR), exports(target), base_manifest=base, verify=Verify.FULL)
+    result = copy(far(source), exports(target), base_manifest=base, verify=Verify.FULL)
     assert target.read() == source.read()
     assert result.bytes_written == BLOCK
-    assert handed_over
+    assert far.got
 
 
-@pytest.mark.parametrize("operation", ["pwrite", "zero"])
-def test_what_a_thread_could_not_write_is_read_once_more(image, exports, tmp_path, handed_over, operation):
+@pytest.mark.parametrize("operation", ["pread", "pwrite", "zero"])
+def test_what_a_thread_could_not_read_or_write_is_read_once_more(image, exports, tmp_path, far, operation):
     size = SIZE // 4
-    source, target = image(size, [(0, size // 2)]), image(size, [(0, size)], seed=7)
+    data = size // 8 if operation == "zero" else size // 2
+    source, target = image(size, [(0, data)]), image(size, [(0, size)], seed=7)
     trigger = tmp_path / "fail"
     trigger.touch()
     failing = {f"error-{operation}-rate": "20%", f"error-{operation}-file": trigger, "error": "EIO"}
     Timer(1.5, trigger.unlink).start()
+    reads = operation == "pread"
     result = copy(
-        exports(source, filters=("noextents", "delay"), **FAR),
-        exports(target, filters=("error",), **failing),
+        far(source, "noextents", "error", **failing) if reads else far(source, "noextents"),
+        exports(target) if reads else exports(target, filters=("error",), **failing),
         verify=Verify.WRITTEN,
     )
     assert target.read() == source.read()
     assert result.repaired == ()
-    assert handed_over
-    assert result.bytes_read > size
+    assert far.got
+    assert result.bytes_read > size or reads
 
 
-def test_storage_that_sets_the_pace_gets_its_writes_from_the_loop(image, exports, monkeypatch, handed_over):
+def test_requests_of_a_group_are_free_again_once_what_they_asked_for_is_there(image, exports, tmp_path, far):
+    """Else nothing could be asked for any more."""
+    group = tmp_path / "group"
+    group.write_text('{"requests": 5}')
+    source, target = image(SIZE // 8, [(0, SIZE // 8)]), image(SIZE // 8)
+    copy(far(source), exports(target), limit_groups=(str(group),), verify=Verify.FULL)
+    assert target.read() == source.read()
+    assert far.got
+
+
+def test_storage_that_sets_the_pace_gets_its_writes_from_the_loop(image, exports, monkeypatch, far):
     monkeypatch.setattr("longshore.blocks.window.SLOW", 1 << 40)
     source, target = image(SIZE // 4, [(0, SIZE // 4)]), image(SIZE // 4)
-    copy(exports(source, filters=("delay",), **FAR), exports(target), verify=Verify.FULL)
+    copy(far(source), exports(target), verify=Verify.FULL)
     assert target.read() == source.read()
-    assert handed_over == []
+    assert far.got == []
 
 
 def test_a_write_under_way_is_over_before_the_loop_gets_its_block(image, exports):

@@ -175,12 +175,14 @@ def test_a_server_that_dies_and_does_not_come_back(image, exports, dying):
 
 
 @pytest.mark.parametrize(
-    ("dying", "target_delay"), [("source", "20ms"), ("target", "20ms"), ("target", "0")], ids=["source", "far", "near"]
+    ("dying", "target_delay"),
+    [("source", "20ms"), ("source", "0"), ("target", "20ms"), ("target", "0")],
+    ids=["source of a far one", "source of a near one", "far", "near"],
 )
 def test_a_server_that_dies_and_comes_back_costs_nothing_but_time(image, dying, target_delay):
     """Behind the same socket, as a service that is restarted. The target loses what wasn't flushed, as a cache does.
 
-    To a near target what was read from far away is written by copy threads.
+    To a near target what comes from far away is written by copy threads, which have asked for it.
     """
     source, target = image(SIZE, [(0, SIZE)]), image(SIZE)
     images = {"source": source, "target": target}

@@ -45,6 +45,66 @@ def test_what_is_written_is_read_back_and_nothing_else_changes(image, exports):
     assert disk.read() == expected
 
 
+def script_that_reads(disk, first):
+    """For the eval plugin; `first`: shell commands before each read, whose offset is $4."""
+    dd = "dd bs=1M status=none iflag=fullblock,skip_bytes,count_bytes"
+    return {
+        "get_size": f"echo {SIZE}",
+        "thread_model": "echo parallel",
+        "pread": f"{first}; {dd} if={disk.path} skip=$4 count=$3",
+    }
+
+
+def test_what_was_asked_for_comes_in_any_order(image):
+    disk = image(SIZE, [(0, SIZE)])
+    with serve_nbdkit("eval", script_that_reads(disk, "[ $4 -ne 0 ] || sleep 0.5"), threads=8) as served:
+        wire = Wire(served.uri)
+        memories = [bytearray(512 * KIB + number * 512) for number in range(6)]
+        numbers = [wire.ask(memoryview(memory), number * MIB) for number, memory in enumerate(memories)]
+        came = [wire.answered() for _ in numbers]
+        assert sorted(came) == numbers
+        assert came[-1] == numbers[0]
+        for number, memory in enumerate(memories):
+            assert memory == disk.read(number * MIB, len(memory))
+        wire.close()
+
+
+def test_of_several_that_were_asked_for_one_is_refused(image):
+    disk = image(SIZE, [(0, SIZE)])
+    refuses = "if [ $4 -eq 1048576 ]; then echo EIO too bad >&2; exit 1; fi"
+    with serve_nbdkit("eval", script_that_reads(disk, refuses)) as served:
+        wire = Wire(served.uri)
+        memories = [bytearray(4 * KIB) for _ in range(4)]
+        for number, memory in enumerate(memories):
+            wire.ask(memoryview(memory), number * MIB)
+        came = 0
+        for _ in memories:
+            try:
+                wire.answered()
+                came += 1
+            except Refused as error:
+                assert error.errno == errno.EIO
+        assert came == 3
+        assert [memory == disk.read(n * MIB, 4 * KIB) for n, memory in enumerate(memories)] == [True, False, True, True]
+        wire.close()
+
+
+@pytest.mark.timeout(60)
+def test_a_server_lives_on_whoever_leaves_before_all_has_come(image):
+    disk = image(SIZE, [(0, SIZE)])
+    with serve_nbdkit("file", {"file": str(disk.path), "rdelay": "200ms"}, filters=("delay",), threads=8) as served:
+        for _ in range(3):
+            wire = Wire(served.uri)
+            for number in range(8):
+                wire.ask(memoryview(bytearray(MIB)), number * MIB)
+            wire.answered()
+            wire.close()
+        wire = Wire(served.uri)
+        wire.read(memory := memoryview(bytearray(MIB)), 0)
+        assert memory == disk.read(0, MIB)
+        wire.close()
+
+
 @pytest.mark.parametrize("kind", ["pread", "pwrite", "zero"])
 def test_the_servers_error_is_raised(image, exports, kind):
     served = exports(image(SIZE), filters=("error",), **{f"error-{kind}-rate": "100%", "error": "ENOSPC"})

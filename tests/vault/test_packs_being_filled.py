@@ -66,9 +66,7 @@ def test_what_was_just_added_is_read_back(disk, monkeypatch):
 
 @pytest.mark.parametrize("left", [0, 1, 5])
 @pytest.mark.parametrize("error", [VaultFull("The vault is full."), MemoryError()], ids=["full", "memory"])
-def test_once_something_could_not_be_written_nothing_counts_as_being_there(
-    vault, tmp_path, monkeypatch, left, error
-):
+def test_once_something_could_not_be_written_nothing_counts_as_being_there(vault, tmp_path, monkeypatch, left, error):
     """Whoever was told of it; the others may have been at it at the same moment."""
     disk = NewDisk(vault, Top(BLOCKS * BLOCK, None), tmp_path / "journal", pack_size=PACK)
     begin, writes, lock = vault.store.begin, [], threading.Lock()

@@ -5,8 +5,8 @@ a busy machine, where one thread gets one thread's share. System calls and BLAKE
 work: to read, digest and write one block after the other on a few threads costs Python next to nothing (wire.py). So
 that the loop doesn't interrupt them for each, it hears of several blocks at once. A block is read by one request and
 written by a few (request_size.py), all of which are sent before the first answer is waited for: each wait is a turn of
-the processor. From a near source a thread reads by itself; of a far one, where many requests must be on the way, the
-loop reads, and the threads digest and write.
+the processor. Of a far source, where many requests must be on the way, each thread asks for several blocks, and goes on
+with whichever comes. Where they have no connection of their own to it, the loop reads, and they digest and write.
 
 Only what is simple is done here: whole blocks, without TLS, on servers that see each other's writes (multi_conn), so
 that a flush on any connection covers what was written on these. A thread gives up at its first error and hands its
@@ -73,15 +73,20 @@ class Memory:
 
 
 class Block(NamedTuple):
-    """A block for a thread, the digest with which it needn't be written, and what the loop has read it into."""
+    """A block for a thread, the digest with which it needn't be written, and what the loop has read it into; or the
+    thread itself, which had asked for it at that moment of the performance counter."""
 
     job: Job
     expected: bytes | None
     read_into: Memory | None
+    asked_at: float | None = None
 
 
 class Carried(NamedTuple):
-    """A block that has been dealt with, and how. Bytes, and seconds that a thread had it; of two together half each."""
+    """A block that has been dealt with, and how. Bytes, and seconds that a thread had it; of two together half each.
+
+    Those in which it waited for what it had asked for ahead don't count: it went on with others meanwhile.
+    """
 
     job: Job
     record: Record
@@ -89,6 +94,7 @@ class Carried(NamedTuple):
     tally: Tally
     seconds: float
     read_into: Memory | None  # what the loop had read it into
+    ahead: bool  # it was asked for ahead
 
 
 def _has_answered(target: Wire) -> bool:
@@ -104,11 +110,14 @@ def _has_answered(target: Wire) -> bool:
 class _Reader:
     """A thread's connection to the source, and memory for what comes from there; both once they are needed."""
 
-    def __init__(self, uri: str, size: int) -> None:
-        """`size`: bytes that are read at most."""
+    def __init__(self, uri: str, block_size: int, together: int) -> None:
+        """`together`: blocks that `read` gets at most."""
         self._uri = uri
-        self._size = size
+        self._block_size = block_size
+        self._size = together * block_size
         self._wire: Wire | None = None
+        self._free: list[Memory] = []
+        self.coming: dict[int, Block] = {}  # by the numbers that the connection has for them
 
     def connect(self) -> Wire:
         """Connect, if it isn't. Raises CopyError when the source can't be reached or refuses."""
@@ -121,6 +130,23 @@ class _Reader:
         """What the source has there, in memory that the next read uses again."""
         self.connect().read(self._memory.part(extent, extent.offset), extent.offset)
         return self._memory
+
+    def ask(self, block: Block) -> None:
+        """For one of those that `arrived` will have."""
+        wire = self.connect()
+        memory = self._free.pop() if self._free else Memory(self._block_size)
+        extent = block.job.extent
+        number = wire.ask(memory.part(extent, extent.offset), extent.offset)
+        self.coming[number] = block._replace(read_into=memory, asked_at=time.perf_counter())
+
+    def arrived(self) -> Block:
+        """Wait for one of those that were asked for. Its memory is used again once it is `done`."""
+        number = self.connect().answered()
+        return self.coming.pop(number)
+
+    def done(self, memory: Memory) -> None:
+        """What was read into it isn't needed any more."""
+        self._free.append(memory)
 
     def close(self) -> None:
         """Say goodbye."""
@@ -164,6 +190,7 @@ class CopyThreads:
         self._lock = threading.Lock()
         self._alive = count
         self._given_up = False
+        self.ahead = 1  # blocks that each of them asks for at once; more than one where the source is far
         self.request_size = request_size  # bytes, of the blocks that are begun from now on
         self.count = count
         self.most = 4 * count  # blocks that they have, so that none of them waits for the loop
@@ -227,25 +254,52 @@ class CopyThreads:
 
     def _work(self) -> None:
         target = Wire(self._target.uri)
-        reader = _Reader(self._source.uri, self.together * self._block_size)
-        if self._reads:
-            reader.connect()
-        while taken := self._take():
-            while taken:
-                blocks = neighbours(taken)
-                try:
-                    done = self._carry(reader, target, blocks)
-                except (CopyError, OSError) as error:
-                    unwritten = isinstance(error, CopyError) or (isinstance(error, Refused) and _has_answered(target))
-                    for number, block in enumerate(taken):  # a connection is lost once, not with each block
-                        self._hand_back(block, lost=not unwritten and number == 0)
-                    raise
-                del taken[: len(blocks)]
-                self._untold += done
-            if len(self._untold) >= self.most // 2 or self._queue.empty():
-                self._loop.call_soon(self._tell)
+        reader = _Reader(self._source.uri, self._block_size, self.together)
+        try:
+            if self._reads:
+                reader.connect()
+            while taken := self._next(reader):
+                self._carry_all(reader, target, taken)
+                if len(self._untold) >= self.most // 2 or (self._queue.empty() and not reader.coming):
+                    self._loop.call_soon(self._tell)
+        except (CopyError, OSError):
+            for block in reader.coming.values():
+                self._hand_back(block, lost=False)
+            reader.close()
+            raise
         target.close()
         reader.close()
+
+    def _next(self, reader: _Reader) -> list[Block]:
+        """Blocks to be carried, read or not; none at the end. Of a far source more are asked for first."""
+        if self.ahead == 1 and not reader.coming:
+            return self._take()
+        with suppress(Empty):
+            while len(reader.coming) < self.ahead:
+                block = self._queue.get(block=not reader.coming)
+                if block is None:  # what is still to come is wanted by nobody
+                    return []
+                if block.read_into is not None:
+                    return [block]
+                try:
+                    reader.ask(block)
+                except (CopyError, OSError):
+                    self._hand_back(block, lost=False)
+                    raise
+        return [reader.arrived()]
+
+    def _carry_all(self, reader: _Reader, target: Wire, taken: list[Block]) -> None:
+        while taken:
+            blocks = neighbours(taken)
+            try:
+                done = self._carry(reader, target, blocks)
+            except (CopyError, OSError) as error:
+                unwritten = isinstance(error, CopyError) or (isinstance(error, Refused) and _has_answered(target))
+                for number, block in enumerate(taken):  # a connection is lost once, not with each block
+                    self._hand_back(block, lost=not unwritten and number == 0)
+                raise
+            del taken[: len(blocks)]
+            self._untold += done
 
     def _take(self) -> list[Block]:
         """As many blocks as may go together, if so many wait; none at the end."""
@@ -261,7 +315,8 @@ class CopyThreads:
         return taken
 
     def _hand_back(self, block: Block, *, lost: bool) -> None:
-        self._loop.call_soon(partial(self._leave, block.job, block.read_into, lost))
+        read_into = block.read_into if block.asked_at is None else None
+        self._loop.call_soon(partial(self._leave, block.job, read_into, lost))
 
     def _tell(self) -> None:
         while self._untold:
@@ -278,7 +333,8 @@ class CopyThreads:
         base = blocks[0].job.extent.offset
         whole = Extent(base, sum(block.job.extent.length for block in blocks))
         memory = blocks[0].read_into or reader.read(whole)
-        reading = time.perf_counter() - began
+        asked_at = blocks[0].asked_at
+        reading = time.perf_counter() - began if asked_at is None else began - asked_at
         digests = [digest_of(memory.part(block.job.extent, base)) for block in blocks]
         tallies = [Tally() for _ in blocks]
         unequal = [
@@ -300,7 +356,11 @@ class CopyThreads:
             else:
                 record = Record(extent, Outcome.HOLE if block.job.target_zero else Outcome.ZERO, NO_DIGEST)
             tally.reading, tally.writing = reading / len(blocks), (ended - sent) / len(blocks)
-            done.append(Carried(block.job, record, size, tally, (ended - began) / len(blocks), block.read_into))
+            read_into = block.read_into if asked_at is None else None
+            seconds = (ended - began) / len(blocks)
+            done.append(Carried(block.job, record, size, tally, seconds, read_into, ahead=asked_at is not None))
+        if asked_at is not None:
+            reader.done(memory)
         return done
 
     def _write(self, target: Wire, memory: Memory, base: int, unequal: list[tuple[Job, Tally]], size: int) -> None:

@@ -260,13 +260,15 @@ class Mover:
             )
 
     def _carry(self, job: Job) -> bool:
-        """Whether a copy thread takes it."""
-        if not (self._window.near and self._threads_read):
+        """Whether a copy thread takes it, to read it as well."""
+        far = self._window.far and self._may_hand_over
+        if not (self._threads_read and (self._window.near or far)):
             return False
         self._employ(reads=True)
         extent = job.extent
-        if self._copy_threads is None or self._copy_threads.full or job.reads != [extent]:
+        if self._copy_threads is None or job.reads != [extent] or (self._copy_threads.full and not far):
             return False
+        self._copy_threads.ahead = max(2, self._window.size // self._copy_threads.count) if far else 1
         if not self._copy_threads.take(job, self._expected(extent)):
             return False
         self._limits.begin()
@@ -274,13 +276,18 @@ class Mover:
         self._meter.read += extent.length
         return True
 
-    def _hand_over(self, job: Job, memory: Memory) -> bool:
-        """Whether a copy thread digests and writes what was read here.
+    @property
+    def _may_hand_over(self) -> bool:
+        """Whether copy threads digest and write what comes from far away.
 
         The loop is one thread, and reads from far away keep it busy. But where the storage sets the pace, it has more
         writes on the way than there are threads.
         """
-        if self._target.endpoint.computes or not self._writing.near or self._writing.is_paced(self._count):
+        return not self._target.endpoint.computes and self._writing.near and not self._writing.is_paced(self._count)
+
+    def _hand_over(self, job: Job, memory: Memory) -> bool:
+        """Whether a copy thread digests and writes what was read here."""
+        if not self._may_hand_over:
             return False
         self._employ(reads=False)
         return self._copy_threads is not None and self._copy_threads.take(job, self._expected(job.extent), memory)
@@ -294,7 +301,11 @@ class Mover:
         if done.read_into is None:
             self._limits.end()
             reading = tally.reading
-            self._window.note_carried(self._waited(done.seconds, reading, tally.writing))
+            if done.ahead:
+                self._window.took(self._waited(reading + done.seconds, reading, tally.writing))
+                self._writing.took(done.seconds)
+            else:
+                self._window.note_carried(self._waited(done.seconds, reading, tally.writing))
         else:
             self._free.append(done.read_into)
             reading = job.arrived - job.began

@@ -15,6 +15,12 @@ from contextlib import suppress
 
 from longshore.blocks.endpoints import connect
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Awaited = TypeVar("Awaited")
+
 _REQUEST = struct.Struct(">IHHQQI")  # magic, flags, type, cookie, offset, length
 _ANSWER = struct.Struct(">IIQ")  # magic, error, cookie
 _REQUEST_MAGIC, _ANSWER_MAGIC = 0x25609513, 0x67446698
@@ -30,9 +36,10 @@ class Refused(OSError):
 class Wire:
     """A connection to a server that is spoken to without TLS. For one thread.
 
-    A read is waited for. Writes and zeroes are sent one after the other, and the server may work on all of them at
-    once, in whatever order, until `confirm`: none may touch what another does. All calls raise Refused, or another
-    OSError when the connection is lost; that a write was refused may be told by any later call.
+    A read is waited for; or several are asked for, and come in any order. Writes and zeroes are sent one after the
+    other, and the server may work on all of them at once, in whatever order, until `confirm`: none may touch what
+    another does. All calls raise Refused, or another OSError when the connection is lost; that a write was refused may
+    be told by any later call.
     """
 
     def __init__(self, uri: str) -> None:
@@ -43,17 +50,33 @@ class Wire:
         _lengthen_queue(self._fd)
         self._answer = memoryview(bytearray(_ANSWER.size))
         self._cookie = 0
-        self._unconfirmed: set[int] = set()  # cookies of the writes and zeroes whose answers are to come
+        self._unconfirmed: dict[int, None] = {}  # cookies of the writes and zeroes whose answers are to come
+        self._asked: dict[int, tuple[int, memoryview]] = {}  # by cookie, that and where what was asked for belongs
 
     def read(self, into: memoryview, offset: int) -> None:
         """Fill the memory with what is at that offset of the disk."""
         self.confirm()
         self._send(self._request(_READ, offset, len(into)))
         have = os.readv(self._fd, [self._answer, into])
-        self._check_answer(have, {self._cookie})
+        self._check_answer(have, {self._cookie: None})
         have = max(0, have - _ANSWER.size)
         while have < len(into):
             have += self._receive(into[have:])
+
+    def ask(self, into: memoryview, offset: int) -> int:
+        """Have the memory filled with what is at that offset of the disk. The number that `answered` has for it."""
+        request = self._request(_READ, offset, len(into))
+        self._asked[self._cookie] = self._cookie, into
+        self._send(request)
+        return self._cookie
+
+    def answered(self) -> int:
+        """Wait for one of those that were asked for. Which one it is; its memory is filled."""
+        number, into = self._check_answer(0, self._asked)
+        have = 0
+        while have < len(into):
+            have += self._receive(into[have:])
+        return number
 
     def write(self, data: memoryview, offset: int) -> None:
         """Send the data for that offset of the disk. The memory may be used again at once."""
@@ -78,8 +101,14 @@ class Wire:
             raise refused
 
     def close(self) -> None:
-        """Say goodbye, so that the server knows that this was meant."""
+        """Say goodbye, so that the server knows that this was meant.
+
+        What was asked for is waited for: nbdkit 1.32 aborts when it can't be told any more.
+        """
         with suppress(OSError):
+            while self._asked:
+                with suppress(Refused):
+                    self.answered()
             self._send(self._request(_DISCONNECT, 0, 0))
         del self._handle  # closes the socket
 
@@ -92,19 +121,21 @@ class Wire:
         if len(self._unconfirmed) == _MOST_UNCONFIRMED:
             self._check_answer(0, self._unconfirmed)
         request = self._request(kind, offset, length)
-        self._unconfirmed.add(self._cookie)
+        self._unconfirmed[self._cookie] = None
         return request
 
-    def _check_answer(self, have: int, awaited: set[int]) -> None:
-        """Receive the rest of the answer's header, of which the first bytes are there, and see what it says."""
+    def _check_answer(self, have: int, awaited: "dict[int, Awaited]") -> "Awaited":
+        """Receive the rest of the answer's header, of which the first bytes are there, and see what it says. What is
+        noted of its request, for which nothing is awaited any more."""
         while have < _ANSWER.size:
             have += self._receive(self._answer[have:])
         magic, error, cookie = _ANSWER.unpack(self._answer)
         if magic != _ANSWER_MAGIC or cookie not in awaited:
             raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
-        awaited.remove(cookie)
+        noted = awaited.pop(cookie)
         if error:
             raise Refused(error, os.strerror(error))  # the protocol's numbers are Linux's
+        return noted
 
     def _send(self, data: bytes | memoryview) -> None:
         while data:
