@@ -74,6 +74,16 @@ def test_what_a_pass_phrase_gives_opens_the_vault_elsewhere_as_long_as_the_key_i
         opened(vault, FIRST)
 
 
+def test_a_damaged_key_doesnt_stand_before_a_good_one(vault):
+    (good,) = keys_of(vault)
+    add_key(vault, SECOND, "2027")
+    (other,) = [key for key in keys_of(vault) if key.id != good.id]
+    path = vault.store.root / f"keys/{other.id}.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in told.items() if name != "salt"}))
+    assert opened(vault, FIRST).key == vault.key
+
+
 @pytest.mark.parametrize("said", ["", "[]", "{", '{"salt": 1, "scrypt": {}, "key": ""}', '{"salt": "AA"}', "null"])
 def test_of_nonsense_nothing_is_remembered(vault, said):
     sealing.remember(FIRST, said)

@@ -23,7 +23,7 @@ _LARGEST_SHIFT = 6  # of 1 KiB, to a block's size
 _LARGEST_READ_SHIFT = 5  # in larger blocks the length of a name's record is written in another way
 _MOST = 16  # blocks of a directory that are read ahead: hardly one has more
 _MOST_READ = 4 << 20  # bytes of a directory that are read here
-_MOST_LEVELS = 2  # of a tree of extents, above these
+_MOST_LEVELS = 1  # of a tree of extents, above these: some 1,360 of them
 
 _U32 = struct.Struct("<I")
 _U16 = struct.Struct("<H")

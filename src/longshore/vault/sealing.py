@@ -138,9 +138,10 @@ class Wrapped:
         return json.dumps({"salt": _text(salt), "scrypt": cost, "key": _text(key), "of": _of(pass_phrase, key)})
 
     def is_known(self, pass_phrase: str) -> bool:
-        """Whether it needn't be worked out what the pass phrase gives for this key. Raises Damaged."""
-        with _finding:
+        """Whether it needn't be worked out what the pass phrase gives for this key."""
+        with suppress(Damaged), _finding:
             return _mark(pass_phrase, *self._how()) in _found
+        return False
 
     def unwrap(self, vault_id: str, pass_phrase: str) -> bytes | None:
         """The key; None when the pass phrase isn't the right one. Raises Damaged."""
