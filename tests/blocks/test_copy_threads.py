@@ -6,13 +6,12 @@ from threading import Timer
 
 import pytest
 
+from longshore.blocks.block_reader import Block, BlockReader
 from longshore.blocks.connections import Loop
 from longshore.blocks.copy_threads import (
     TOGETHER,
-    Block,
     CopyThreads,
     _has_answered,
-    _Reader,
     joined,
     neighbours,
 )
@@ -310,7 +309,7 @@ def far(request, exports, monkeypatch):
     """Serves a source far away: one that threads may have connections to, and one that has a single connection. And the
     blocks from there that threads got, to write them to a target that is near."""
     by_loop, got = request.param == "the loop reads", []
-    take, ask = CopyThreads.take, _Reader.ask
+    take, ask = CopyThreads.take, BlockReader.ask
 
     def noted_take(self, job, expected, read_into=None):
         answer = take(self, job, expected, read_into)
@@ -324,7 +323,7 @@ def far(request, exports, monkeypatch):
         ask(self, block)
 
     monkeypatch.setattr(CopyThreads, "take", noted_take)
-    monkeypatch.setattr(_Reader, "ask", noted_ask)
+    monkeypatch.setattr(BlockReader, "ask", noted_ask)
     monkeypatch.setattr("longshore.blocks.window.FAR_FROM", 0.2)
 
     def serve(source, *filters, **parameters):

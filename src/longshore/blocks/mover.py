@@ -16,9 +16,10 @@ from functools import partial
 
 import nbd
 
+from longshore.blocks.block_reader import Memory
 from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
 from longshore.blocks.connections import Connections, Loop, Operation, OperationKind
-from longshore.blocks.copy_threads import NO_DIGEST, Carried, CopyThreads, Memory
+from longshore.blocks.copy_threads import NO_DIGEST, Carried, CopyThreads
 from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
 from longshore.blocks.limits import Limits
