@@ -40,6 +40,11 @@ class Block(NamedTuple):
     read_into: Memory | None
     asked_at: float | None = None
 
+    @property
+    def lent(self) -> Memory | None:
+        """The loop's memory, which it gets back."""
+        return self.read_into if self.asked_at is None else None
+
 
 class BlockReader:
     """A thread's connection to the source, and memory for what comes from there; both once they are needed."""

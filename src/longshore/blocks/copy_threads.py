@@ -236,8 +236,7 @@ class CopyThreads:
         return taken
 
     def _hand_back(self, block: Block, *, lost: bool) -> None:
-        read_into = block.read_into if block.asked_at is None else None
-        self._loop.call_soon(partial(self._leave, block.job, read_into, lost))
+        self._loop.call_soon(partial(self._leave, block.job, block.lent, lost))
 
     def _tell(self) -> None:
         while self._untold:
@@ -277,9 +276,8 @@ class CopyThreads:
             else:
                 record = Record(extent, Outcome.HOLE if block.job.target_zero else Outcome.ZERO, NO_DIGEST)
             tally.reading, tally.writing = reading / len(blocks), (ended - sent) / len(blocks)
-            read_into = block.read_into if asked_at is None else None
             seconds = (ended - began) / len(blocks)
-            done.append(Carried(block.job, record, size, tally, seconds, read_into, ahead=asked_at is not None))
+            done.append(Carried(block.job, record, size, tally, seconds, block.lent, ahead=asked_at is not None))
         if asked_at is not None:
             reader.done(memory)
         return done

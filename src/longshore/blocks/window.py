@@ -45,7 +45,7 @@ class Window:
     @property
     def far(self) -> bool:
         """Whether it is certain that it isn't near, for the time being."""
-        return not self.near and self._alone == 0
+        return not self.near and self._alone <= 0
 
     def is_paced(self, in_flight: int) -> bool:
         """Whether, with so many blocks in flight, it is the storage that sets the pace."""
@@ -59,7 +59,7 @@ class Window:
         """A block has been read and written, or only read; it took that long."""
         self.shortest = min(self.shortest, seconds)
         self.note_carried(seconds)
-        self._alone = max(0, self._alone - 1)
+        self._alone -= 1
         if not self.near and self._alone > 0 and seconds < DOUBT:
             return
         self._alone = 0

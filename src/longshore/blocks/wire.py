@@ -59,9 +59,7 @@ class Wire:
         self._send(self._request(_READ, offset, len(into)))
         have = os.readv(self._fd, [self._answer, into])
         self._check_answer(have, {self._cookie: None})
-        have = max(0, have - _ANSWER.size)
-        while have < len(into):
-            have += self._receive(into[have:])
+        self._fill(into[max(0, have - _ANSWER.size) :])
 
     def ask(self, into: memoryview, offset: int) -> int:
         """Have the memory filled with what is at that offset of the disk. The number that `answered` has for it."""
@@ -73,9 +71,7 @@ class Wire:
     def answered(self) -> int:
         """Wait for one of those that were asked for. Which one it is; its memory is filled."""
         number, into = self._check_answer(0, self._asked)
-        have = 0
-        while have < len(into):
-            have += self._receive(into[have:])
+        self._fill(into)
         return number
 
     def write(self, data: memoryview, offset: int) -> None:
@@ -125,10 +121,11 @@ class Wire:
         return request
 
     def _check_answer(self, have: int, awaited: "dict[int, Awaited]") -> "Awaited":
-        """Receive the rest of the answer's header, of which the first bytes are there, and see what it says. What is
-        noted of its request, for which nothing is awaited any more."""
-        while have < _ANSWER.size:
-            have += self._receive(self._answer[have:])
+        """Receive the rest of the answer's header, of which the first bytes are there, and see what it says.
+
+        Answers what is noted of its request, and takes that from what is awaited.
+        """
+        self._fill(self._answer[have:])
         magic, error, cookie = _ANSWER.unpack(self._answer)
         if magic != _ANSWER_MAGIC or cookie not in awaited:
             raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
@@ -141,10 +138,11 @@ class Wire:
         while data:
             data = data[os.write(self._fd, data) :]
 
-    def _receive(self, into: memoryview) -> int:
-        if not (received := os.readv(self._fd, [into])):
-            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-        return received
+    def _fill(self, into: memoryview) -> None:
+        while into:
+            if not (received := os.readv(self._fd, [into])):
+                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+            into = into[received:]
 
 
 def _lengthen_queue(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""ext2 to ext4, NTFS, FAT and exFAT, as The Sleuth Kit reads them."""
+"""ext2 to ext4, NTFS, FAT and exFAT, as The Sleuth Kit reads them; of ext, most directories are read by ext.py."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
