@@ -91,12 +91,15 @@ class World:
         self.root = Path(root)
 
     @classmethod
-    def create(cls, root, *, loose=True):
-        """`loose`: with the volume that no machine has."""
+    def create(cls, root, *, loose=True, data=MIB):
+        """`loose`: with the volume that no machine has. `data`: bytes at each end of a disk that aren't zeroes."""
         world = cls(root)
         world.root.mkdir(parents=True)
         for key, size in {**SIZES, **({LOOSE: LOOSE_SIZE} if loose else {})}.items():
-            (world.root / f"source-{key}").write_bytes(os.urandom(MIB) + bytes(size - 2 * MIB) + os.urandom(MIB))
+            with (world.root / f"source-{key}").open("wb") as disk:
+                disk.write(os.urandom(data))
+                disk.seek(size - data)
+                disk.write(os.urandom(data))
         nothing = {
             "snapshots": {},
             "volumes": {},

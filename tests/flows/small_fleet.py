@@ -24,10 +24,10 @@ class Fleet:
         self.root = Path(root)
 
     @classmethod
-    def create(cls, root, names=NAMES, *, loose=True):
+    def create(cls, root, names=NAMES, **disks):
         root.mkdir(parents=True)
         for name in names:
-            World.create(root / name, loose=loose)
+            World.create(root / name, **disks)
         (root / "names.json").write_text(json.dumps(names))
         return cls(root)
 

@@ -17,6 +17,8 @@ from longshore.engine import embedded
 from longshore.providers.registry import connect as really_connect
 from longshore.store import StateDirectory, Store
 
+LITTLE = 4096  # bytes at the ends of disks that nobody copies
+
 
 def connect(kind, settings, secrets, side=None, servers=None, **kept):
     """A cloud that is asked for its own machines has the same three; vaults are what they are."""
@@ -35,7 +37,7 @@ def with_machines(store, directory, patch):
     """Its providers, vc and cloud, have three small machines."""
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         patch.setattr(f"{module}.connect", connect)
-    settings = {"root": str(Fleet.create(directory / "fleet").root)}
+    settings = {"root": str(Fleet.create(directory / "fleet", data=LITTLE).root)}
     store.providers.add("vc", "vsphere", settings, {"password": "x"})
     store.providers.add("cloud", "openstack", settings, {"password": "x"})
 
@@ -121,7 +123,7 @@ def many(keystone, tmp_path, monkeypatch):
 @pytest.fixture
 def many_filled(many, tmp_path):
     """And something of everything in project red."""
-    Fleet.create(tmp_path / "fleet")
+    Fleet.create(tmp_path / "fleet", data=LITTLE)
     fill(many.of("red"))
     return many
 
