@@ -11,6 +11,7 @@ from asking import asking
 
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
+from longshore.vault.disks import PointDisk
 from longshore.vault.vault import Vault
 from point_in_vault import with_point
 
@@ -61,6 +62,14 @@ def test_files_are_found_by_their_names_no_more_than_asked_for(ask):
     assert ([file["path"] for file in told["files"]], told["more"]) == (["/etc/hostname"], False)
     told = ask("files?find=*&limit=1").json()
     assert (len(told["files"]), told["more"]) == (1, True)
+
+
+def test_who_looks_again_has_nothing_read_again(ask, monkeypatch):
+    read, checked = [], PointDisk._checked
+    monkeypatch.setattr(PointDisk, "_checked", lambda disk, *block: read.append(block[0]) or checked(disk, *block))
+    first, there = ask("files?find=*").json(), len(read)
+    assert ask("files?find=HOST*").json()["files"] == [f for f in first["files"] if f["path"] == "/etc/hostname"]
+    assert len(read) == there > 0
 
 
 def test_a_file_is_sent_as_it_is_and_a_directory_as_a_tar(ask):

@@ -19,10 +19,12 @@ from longshore.service.caller import Access
 from longshore.service.parts import TheClouds, TheStore, caller_of, judged_router
 from longshore.store import Store
 from longshore.vault.disks import PointDisk
+from longshore.vault.kept_blocks import KeptBlocks
 
 router = judged_router("/v1")
 
 _MOST = 10_000  # files of one answer
+_LATELY = KeptBlocks(512, 60.0)  # of disks that somebody looks into: at most 64 MiB
 
 _Path = Annotated[str, Query(max_length=4096, description="/etc/hosts, or DISK.PARTITION:/path.")]
 
@@ -39,7 +41,7 @@ def files(  # noqa: PLR0917
 ) -> PointFiles:
     """What is in a directory of the guest's, or the file itself; with `find` what is anywhere below it and has a name
     that fits, or with a slash in it a path. Case doesn't matter for that."""
-    with _disks(store, clouds, vault, point) as (name, disks):
+    with _disks(store, clouds, vault, point, _LATELY) as (name, disks):
         listing = list_files(disks, path) if find is None else find_files(disks, find, path)
     return _told(name, listing, limit)
 
@@ -81,11 +83,15 @@ def file(  # noqa: PLR0917
 
 
 @contextmanager
-def _disks(store: Store, clouds: Clouds, vault: str, point: str) -> Iterator[tuple[str, list[PointDisk]]]:
+def _disks(
+    store: Store, clouds: Clouds, vault: str, point: str, lately: KeptBlocks | None = None
+) -> Iterator[tuple[str, list[PointDisk]]]:
     """Of a point, with its name. Raises NotFound."""
-    with clouds.vault(vault_record(store, vault).id, "read") as opened:
+    record = vault_record(store, vault).id
+    with clouds.vault(record, "read") as opened:
         found = find_point(opened, point)
-        yield found.name, [PointDisk(opened, top) for top in found.disks.values()]
+        kept = lately.of(record) if lately else None
+        yield found.name, [PointDisk(opened, top, kept) for top in found.disks.values()]
 
 
 def _told(point: str, listing: FileListing, limit: int) -> PointFiles:

@@ -10,7 +10,6 @@ import os
 import struct
 import threading
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +18,7 @@ from longshore.blocks.durable import sync_directory
 from longshore.blocks.window import COMPUTES
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT, ID, Entry, Top
+from longshore.vault.kept_blocks import BlocksOf, KeptBlocks
 from longshore.vault.packs import LARGEST, PackReader, PackWriter, compress
 from longshore.vault.tree import Tree, add_node, grow
 from longshore.vault.vault import Vault
@@ -96,14 +96,15 @@ class DiskReader(ABC):
 class PointDisk(DiskReader):
     """A disk of a point."""
 
-    def __init__(self, vault: Vault, top: Top) -> None:
+    def __init__(self, vault: Vault, top: Top, lately: BlocksOf | None = None) -> None:
+        """`lately`: what others have read, where all that this one reads is kept, too."""
         self.size = top.size
         self.description = _described(vault)
         self._digest = vault.keys.digest
         self._packs = PackReader(vault)
         self._tree = Tree(top, self._packs.read, self._digest)
-        self._blocks: OrderedDict[bytes, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept = lately or KeptBlocks(_KEPT).of("")
+        self._keeps_all = lately is not None
 
     def entry(self, block: int) -> Entry | None:
         return self._tree.entry(0, block)
@@ -113,22 +114,26 @@ class PointDisk(DiskReader):
 
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
         """Nothing is handed out that isn't what was written. Raises Damaged."""
-        with self._lock:
-            if (found := self._blocks.get(entry.id)) is not None:
-                self._blocks.move_to_end(entry.id)
+        found = self._kept.find(entry.id)
         if found is None:
             found = self._checked(number, entry, self._packs.read(entry))
-            if not again:
-                return found
-            with self._lock:
-                self._blocks[entry.id] = found
-                if len(self._blocks) > _KEPT:
-                    self._blocks.popitem(last=False)
+            if again or self._keeps_all:
+                self._kept.keep(entry.id, found)
         return found
 
     def blocks(self, wanted: Sequence[tuple[int, Entry]]) -> list[bytes]:
-        read = self._packs.read_together([entry for _, entry in wanted])
-        return [self._checked(*one, data) for one, data in zip(wanted, read, strict=True)]
+        found = [self._kept.find(entry.id) if self._keeps_all else None for _, entry in wanted]
+        missing = [one for one, block in zip(wanted, found, strict=True) if block is None]
+        read = iter(self._packs.read_together([entry for _, entry in missing]))
+        return [
+            self._taken(one, next(read)) if block is None else block for one, block in zip(wanted, found, strict=True)
+        ]
+
+    def _taken(self, wanted: tuple[int, Entry], read: bytes) -> bytes:
+        block = self._checked(*wanted, read)
+        if self._keeps_all:
+            self._kept.keep(wanted[1].id, block)
+        return block
 
     def _checked(self, number: int, entry: Entry, found: bytes) -> bytes:
         if len(found) != self.length_of(number) or self._digest(found) != entry.id:
