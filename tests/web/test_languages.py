@@ -153,6 +153,7 @@ def test_pages_of_a_day_are_german_too(filled):
     assert "wartet auf Umschaltung" in filled.page.text
     assert "fehlgeschlagen" in filled.page.text
     assert "noch 3 min 59 s" in filled.page.text
+    assert "12,0 GiB von 40,0 GiB" in filled.page.text, "a German figure has a comma"
     for path in (
         "/ui/plans/shop",
         "/ui/migrations",
@@ -164,6 +165,8 @@ def test_pages_of_a_day_are_german_too(filled):
         assert page.status == 200, page.text
         assert "Übersicht" in page.text
     assert "läuft: 2" in filled.get("/ui/plans/shop").text, "a state is said of one machine: 2 läuft is no German"
+    filled.submit("/ui/language", language="en")
+    assert "12.0 GiB of 40.0 GiB" in filled.get("/ui/").text
 
 
 def test_a_log_in_is_refused_in_german(many):

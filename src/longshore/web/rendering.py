@@ -15,8 +15,9 @@ from starlette.responses import HTMLResponse
 from longshore.client.calls import part
 from longshore.model.durations import duration
 from longshore.web.advices import advice_about, on_page, said_on_page
+from longshore.web.language import language
 from longshore.web.progress import figures, moves, moving, pace
-from longshore.web.texts import LANGUAGES, _, language
+from longshore.web.texts import LANGUAGES, _
 from longshore.web.visit import Visit
 from longshore.web.words import size
 

@@ -5,7 +5,6 @@ that commands have.
 """
 
 import gettext
-from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -13,24 +12,21 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from longshore.web.language import answer_in, language
+
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 COOKIE = "longshore_language"
 _CATALOGUES = Path(__file__).parent / "locale"
-_language: ContextVar[str] = ContextVar("language", default="en")
 
 
 def _(text: str) -> str:
     """In the language of the request that is answered."""
-    return _catalogue(_language.get()).gettext(text) if text else ""
+    return _catalogue(language()).gettext(text) if text else ""
 
 
 def marked(text: str) -> str:
     """For a catalogue to have it; it is translated where it is shown."""
     return text
-
-
-def language() -> str:
-    return _language.get()
 
 
 class InTheirLanguage:
@@ -41,7 +37,7 @@ class InTheirLanguage:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            _language.set(_chosen(Headers(scope=scope)))
+            answer_in(_chosen(Headers(scope=scope)))
         await self._app(scope, receive, send)
 
 

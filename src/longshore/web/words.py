@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from longshore.web.language import decimal
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -9,7 +11,7 @@ def size(count: float) -> str:
     """Bytes with a binary unit: 1.5 GiB."""
     for unit in _UNITS:
         if abs(count) < 1024 or unit == _UNITS[-1]:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+            return f"{count:.0f} {unit}" if unit == "B" else f"{decimal(count)} {unit}"
         count /= 1024
     raise AssertionError("unreachable")
 
