@@ -27,7 +27,8 @@ from backing_up import memory_of, run, size_of, write_here_and_there
 from copying import GIB, MIB, rounded, settle, spread
 
 from longshore.client import Client, Embedded
-from longshore.configuration import read_configuration
+from longshore.configuration import Configuration, read_configuration
+from longshore.service import mount
 from longshore.vault.directory import Directory
 from longshore.vault.points import new_name, points, write_point
 from longshore.vault.vault import Vault
@@ -210,11 +211,20 @@ def files_of_a_large_disk(bench: Bench, runs: int, source: Path) -> None:
     files(bench, runs, "large", "large")
 
 
+class Lasting(Embedded):
+    """As a server is: what was read is kept for who asks again."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__(configuration)
+        self._unmount()
+        self._app, self._unmount = mount(configuration, lasting=True)
+
+
 def files_of_a_service(bench: Bench, runs: int) -> None:
     """As a server is asked for them, which runs and has opened the vault: nothing has to start. What others do takes
     a longer part of so short a time: more runs."""
     vault, pieces = f"first-{runs - 1}", list[bytes]()
-    with Client(Embedded(read_configuration(None, state=bench.root / "state"))) as client:
+    with Client(Lasting(read_configuration(None, state=bench.root / "state"))) as client:
         asked: dict[str, Callable[[], object]] = {
             "files found by a service": lambda: client.point_files(vault, "system", "/", "hostname"),
             "one of 5 MiB fetched from a service": lambda: client.fetch_file(

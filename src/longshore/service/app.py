@@ -28,6 +28,7 @@ from longshore.service.streams import Streams
 from longshore.service.tenancy_jobs import Jobs
 from longshore.service.turns import COME_AGAIN, Busy, room_for_checks, turns_at_clouds, turns_of_files
 from longshore.store import StateDirectory, Store
+from longshore.vault.kept_blocks import KeptBlocks
 
 _STATUS: list[tuple[type[LongshoreError], int]] = [
     (InvalidInput, 400),
@@ -42,12 +43,16 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 
 
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
+_BLOCKS, _LOOKED_AT = 512, 60.0  # of points that somebody looks into: 64 MiB at most, and for how many seconds
 
 
-def mount(configuration: Configuration) -> tuple[ASGIApp, Callable[[], None]]:
-    """The service over a user's own state directory, and what closes it again."""
+def mount(configuration: Configuration, *, lasting: bool = False) -> tuple[ASGIApp, Callable[[], None]]:
+    """The service over a user's own state directory, and what closes it again.
+
+    `lasting`: it answers more than what one command asks.
+    """
     store = Store(StateDirectory.configured(configuration))
-    return OnDemand(_without_routes(store, local_files=True)), store.close
+    return OnDemand(_without_routes(store, local_files=True, lasting=lasting)), store.close
 
 
 def create_app(
@@ -63,7 +68,7 @@ def create_app(
     `access`: how callers on a network are told apart; each then finds the things of its own project. Without it, all
     that there is belongs to the one who asks. `metrics`: figures are served to anybody at /metrics.
     """
-    app = _without_routes(store, local_files=local_files, access=access, body_limit=body_limit)
+    app = _without_routes(store, local_files=local_files, lasting=True, access=access, body_limit=body_limit)
     if metrics:
         from longshore.service.metrics import Measure, Metrics
         from longshore.service.metrics import router as figures
@@ -79,6 +84,7 @@ def _without_routes(
     store: Store,
     *,
     local_files: bool,
+    lasting: bool,
     access: Access | None = None,
     body_limit: int = BODY_LIMIT,
 ) -> FastAPI:
@@ -96,6 +102,7 @@ def _without_routes(
     app.state.access = access
     app.state.turns = turns_at_clouds()
     app.state.fetching = turns_of_files()
+    app.state.looked_at = KeptBlocks(_BLOCKS, _LOOKED_AT) if lasting else None
     app.state.streams = Streams()
     app.state.tenancy_jobs = Jobs()
     app.state.room_for_checks = room_for_checks()

@@ -24,13 +24,13 @@ from longshore.vault.kept_blocks import KeptBlocks
 router = judged_router("/v1")
 
 _MOST = 10_000  # files of one answer
-_LATELY = KeptBlocks(512, 60.0)  # of disks that somebody looks into: at most 64 MiB
 
 _Path = Annotated[str, Query(max_length=4096, description="/etc/hosts, or DISK.PARTITION:/path.")]
 
 
 @router.get("/vaults/{vault}/files/{point:path}")
 def files(  # noqa: PLR0917
+    request: Request,
     vault: str,
     point: str,
     store: TheStore,
@@ -41,7 +41,7 @@ def files(  # noqa: PLR0917
 ) -> PointFiles:
     """What is in a directory of the guest's, or the file itself; with `find` what is anywhere below it and has a name
     that fits, or with a slash in it a path. Case doesn't matter for that."""
-    with _disks(store, clouds, vault, point, _LATELY) as (name, disks):
+    with _disks(store, clouds, vault, point, request.app.state.looked_at) as (name, disks):
         listing = list_files(disks, path) if find is None else find_files(disks, find, path)
     return _told(name, listing, limit)
 

@@ -21,7 +21,7 @@ def serve_alone(configuration: Configuration, port: int, told: Callable[[str], N
     """
     listening = _listen(port)
     own = listening.getsockname()[1]
-    api, unmount = mount(configuration)
+    api, unmount = mount(configuration, lasting=True)
     try:
         person = OnePerson(f"longshore_{own}", lambda path: told(f"http://{_ADDRESS}:{own}{path}"))
         pages = create_pages(api, person)
