@@ -26,10 +26,12 @@ from sqlalchemy import (
     ExceptionContext,
     MetaData,
     PrimaryKeyConstraint,
+    ScalarSelect,
     String,
     Table,
     create_engine,
     event,
+    func,
     make_url,
     select,
     text,
@@ -66,6 +68,7 @@ _VERSION = Table(
 )
 _SCHEMA_LOCK = 0x10_06_50_01  # any two numbers do, as long as nobody else in the database uses them
 _QUEUE_LOCK = 0x10_06_50_02
+_TURNS_LOCK = 0x10_06_50_03
 
 _log = logging.getLogger("longshore.store")
 
@@ -115,6 +118,14 @@ class Database:
             else:
                 session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _QUEUE_LOCK})
             yield session
+
+    @staticmethod
+    def take_turn(session: Session, whose: ScalarSelect[str]) -> None:
+        """What is numbered next for the same one is seen after what was numbered before: until this transaction ends,
+        others wait. Else who asks for what comes after a number would miss what has a smaller one and is committed
+        later. SQLite has one writer at a time in any case."""
+        if session.get_bind().dialect.name != "sqlite":
+            session.execute(select(func.pg_advisory_xact_lock(_TURNS_LOCK, func.hashtext(whose))))
 
     def persist(self, work: Callable[[], T]) -> T:
         """Do one transaction's work, again while the database is away. Raises Unreachable when that takes too long."""

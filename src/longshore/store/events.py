@@ -12,8 +12,6 @@ from longshore.store.migration_records import find_migration
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import EventRow, MigrationRow, in_column, utc_now
 
-_IN_ORDER = 0x10_06_50_03  # any number does that nobody else in the database uses for locks with two
-
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
@@ -61,7 +59,8 @@ class Events:
                 session.execute(own.values(phase=phase))
             current = select(MigrationRow.phase).where(MigrationRow.id == migration_id).scalar_subquery()
             new = {"migration_id": migration_id, "at": at, "level": level, "text": in_column(text)}
-            _take_turn(session, migration_id)
+            whose = select(func.coalesce(MigrationRow.plan_id, MigrationRow.id)).where(MigrationRow.id == migration_id)
+            self._database.take_turn(session, whose.scalar_subquery())
             session.execute(insert(EventRow).values({**new, "phase": phase or current}))
 
     def of(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
@@ -100,14 +99,6 @@ class Events:
                 for e in session.execute(query):
                     found[e.migration_id].append(EventRecord(e.id, e.at, e.level, e.phase, e.text))
         return found
-
-
-def _take_turn(session: Session, migration_id: str) -> None:
-    """What a plan's machines say is numbered in the order in which it is seen: who asks for what comes after a number
-    would miss what has a smaller one and is committed later. SQLite has one writer at a time in any case."""
-    if session.get_bind().dialect.name == "postgresql":
-        whose = select(func.coalesce(MigrationRow.plan_id, MigrationRow.id)).where(MigrationRow.id == migration_id)
-        session.execute(select(func.pg_advisory_xact_lock(_IN_ORDER, func.hashtext(whose.scalar_subquery()))))
 
 
 def forget_said(session: Session, migration_id: str, phases: Sequence[str], keep: int) -> None:
