@@ -352,11 +352,8 @@ def test_of_what_comes_from_far_away_only_what_differs_is_written(image, exports
     source, target = image(size, [(0, size)]), image(size)
     base = tmp_path / "base"
     copy(exports(source), exports(target), manifest=base)
-    changed = (
-        0,
-        MIB,
-        3 * MIB,
-    )  # the first ones soon, and several: what is written quickest shows that the target is near
+    # The first one soon, and several: the one that is written quickest shows that the target is near
+    changed = (0, MIB, 3 * MIB)
     for at in changed:
         source.write(at + 5, b"changed")
     result = copy(far(source), exports(target), base_manifest=base, verify=Verify.FULL)

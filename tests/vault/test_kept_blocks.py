@@ -1,11 +1,13 @@
 """What somebody looks into is kept for a moment: asked for again, it isn't read again, and nobody else gets it."""
 
 import random
-import time
+import threading
+from types import SimpleNamespace
 
 import pytest
 from small_vault import SIZE, Backup, InDirectory
 
+from longshore.vault import kept_blocks
 from longshore.vault.disks import PointDisk
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK
@@ -41,6 +43,24 @@ def asked(monkeypatch):
     return asked
 
 
+class Clock:
+    """Goes on when it is told to, and has timers that go by it."""
+
+    def __init__(self):
+        self.now, self.timers = 1000.0, []
+
+    def timer(self, seconds, function):
+        return SimpleNamespace(start=lambda: self.timers.append((self.now + seconds, function)))
+
+    def goes_on(self, seconds):
+        end = self.now + seconds
+        while due := [timer for timer in self.timers if timer[0] <= end]:
+            self.now, function = min(due, key=lambda timer: timer[0])
+            self.timers.remove((self.now, function))
+            function()
+        self.now = end
+
+
 def read(disk):
     return [disk.read(*part) for part in PARTS]
 
@@ -66,25 +86,24 @@ def test_no_more_is_kept_than_may_be(backed_up, asked):
     kept = KeptBlocks(2)
     for _ in range(2):
         assert PointDisk(vault, top, kept.of("us")).read(0, 3 * BLOCK) == content[: 3 * BLOCK]
-        assert kept.count == 2
     assert asked == [0, 1, 2, 0]
 
 
-def test_what_nobody_asks_for_any_longer_is_forgotten(backed_up):
+def test_what_nobody_asks_for_any_longer_is_forgotten(backed_up, asked, monkeypatch):
     vault, top, _ = backed_up
-    kept = KeptBlocks(10, 0.4)
-    disk = PointDisk(vault, top, kept.of("us"))
+    clock = Clock()
+    monkeypatch.setattr(kept_blocks, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(kept_blocks, "threading", SimpleNamespace(Timer=clock.timer, Lock=threading.Lock))
+    disk = PointDisk(vault, top, KeptBlocks(10, 60.0).of("us"))
     read(disk)
-    time.sleep(0.25)
+    clock.goes_on(40)
     read(disk)
-    time.sleep(0.25)
-    assert kept.count == 3, "it was asked for a moment ago"
-    end = time.monotonic() + 10
-    while kept.count and time.monotonic() < end:
-        time.sleep(0.05)
-    assert kept.count == 0
+    clock.goes_on(40)
     read(disk)
-    assert kept.count == 3
+    assert sorted(asked) == [0, 1, 2], "it was asked for a moment ago"
+    clock.goes_on(61)
+    read(disk)
+    assert sorted(asked) == [0, 0, 1, 1, 2, 2]
 
 
 def test_what_is_damaged_is_not_kept(backed_up):
@@ -98,4 +117,3 @@ def test_what_is_damaged_is_not_kept(backed_up):
     for _ in range(2):
         with pytest.raises(Damaged):
             PointDisk(vault, top, kept.of("us")).read(0, BLOCK)
-    assert kept.count == 0

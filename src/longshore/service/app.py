@@ -43,7 +43,7 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 
 
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
-_BLOCKS, _LOOKED_AT = 512, 60.0  # of points that somebody looks into: 64 MiB at most, and for how many seconds
+_KEPT, _KEPT_FOR = 512, 60.0  # blocks of points that somebody looks into (64 MiB), and seconds
 
 
 def mount(configuration: Configuration, *, lasting: bool = False) -> tuple[ASGIApp, Callable[[], None]]:
@@ -102,7 +102,7 @@ def _without_routes(
     app.state.access = access
     app.state.turns = turns_at_clouds()
     app.state.fetching = turns_of_files()
-    app.state.looked_at = KeptBlocks(_BLOCKS, _LOOKED_AT) if lasting else None
+    app.state.kept_blocks = KeptBlocks(_KEPT, _KEPT_FOR) if lasting else None
     app.state.streams = Streams()
     app.state.tenancy_jobs = Jobs()
     app.state.room_for_checks = room_for_checks()

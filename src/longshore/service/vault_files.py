@@ -41,7 +41,7 @@ def files(  # noqa: PLR0917
 ) -> PointFiles:
     """What is in a directory of the guest's, or the file itself; with `find` what is anywhere below it and has a name
     that fits, or with a slash in it a path. Case doesn't matter for that."""
-    with _disks(store, clouds, vault, point, request.app.state.looked_at) as (name, disks):
+    with _disks(store, clouds, vault, point, request.app.state.kept_blocks) as (name, disks):
         listing = list_files(disks, path) if find is None else find_files(disks, find, path)
     return _told(name, listing, limit)
 
@@ -84,13 +84,13 @@ def file(  # noqa: PLR0917
 
 @contextmanager
 def _disks(
-    store: Store, clouds: Clouds, vault: str, point: str, lately: KeptBlocks | None = None
+    store: Store, clouds: Clouds, vault: str, point: str, shared: KeptBlocks | None = None
 ) -> Iterator[tuple[str, list[PointDisk]]]:
     """Of a point, with its name. Raises NotFound."""
     record = vault_record(store, vault).id
     with clouds.vault(record, "read") as opened:
         found = find_point(opened, point)
-        kept = lately.of(record) if lately else None
+        kept = shared.of(record) if shared else None
         yield found.name, [PointDisk(opened, top, kept) for top in found.disks.values()]
 
 

@@ -96,15 +96,15 @@ class DiskReader(ABC):
 class PointDisk(DiskReader):
     """A disk of a point."""
 
-    def __init__(self, vault: Vault, top: Top, lately: BlocksOf | None = None) -> None:
-        """`lately`: what others have read, where all that this one reads is kept, too."""
+    def __init__(self, vault: Vault, top: Top, shared: BlocksOf | None = None) -> None:
+        """`shared`: blocks that others have read, too; all that is read is kept there."""
         self.size = top.size
         self.description = _described(vault)
         self._digest = vault.keys.digest
         self._packs = PackReader(vault)
         self._tree = Tree(top, self._packs.read, self._digest)
-        self._kept = lately or KeptBlocks(_KEPT).of("")
-        self._keeps_all = lately is not None
+        self._kept = shared or KeptBlocks(_KEPT).of("")
+        self._keeps_all = shared is not None
 
     def entry(self, block: int) -> Entry | None:
         return self._tree.entry(0, block)

@@ -19,15 +19,11 @@ class KeptBlocks:
         self._most, self._seconds = most, seconds
         self._blocks: OrderedDict[_BlockId, bytes] = OrderedDict()
         self._asked = 0.0
-        self._ends = False  # whether a timer runs
+        self._timer_runs = False
         self._lock = threading.Lock()
 
     def of(self, owner: str) -> "BlocksOf":
         return BlocksOf(self, owner)
-
-    @property
-    def count(self) -> int:
-        return len(self._blocks)
 
     def find(self, id_: _BlockId) -> bytes | None:
         with self._lock:
@@ -42,11 +38,11 @@ class KeptBlocks:
             self._blocks[id_] = block
             if len(self._blocks) > self._most:
                 self._blocks.popitem(last=False)
-            if self._seconds is not None and not self._ends:
+            if self._seconds is not None and not self._timer_runs:
                 self._end_after(self._seconds)
 
     def _end_after(self, seconds: float) -> None:
-        self._ends = True
+        self._timer_runs = True
         timer = threading.Timer(seconds, self._end)
         timer.daemon = True
         timer.start()
@@ -59,7 +55,7 @@ class KeptBlocks:
             if left > 0:
                 self._end_after(left)
                 return
-            self._ends = False
+            self._timer_runs = False
             self._blocks.clear()
 
 

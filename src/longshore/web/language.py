@@ -11,10 +11,10 @@ def language() -> str:
 
 
 def answer_in(wanted: str) -> None:
-    """What is answered from here on."""
+    """Everything from here on, of this request alone."""
     _language.set(wanted)
 
 
 def decimal(number: float) -> str:
-    """With one digit after the mark."""
+    """The number with one digit after the mark of that language."""
     return f"{number:.1f}".replace(".", _DECIMAL_MARKS.get(language(), "."))
