@@ -4,21 +4,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from sqlalchemy import event
 
 from longshore.planning import planfile
-from longshore.store import NewMigration, StateDirectory, Store
+from longshore.store import NewMigration
 
 PLAN = {"name": "shop", "source": "cloud", "target": "cloud", "machines": [{"machine": "a", "ref": "1"}]}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    store = Store(StateDirectory(tmp_path / "state", url))
-    yield store
-    store.close()
 
 
 def test_what_is_committed_late_is_seen_by_who_follows(store):

@@ -12,14 +12,6 @@ from longshore.model.limit import Limit, LimitOf, Place, id_of
 from longshore.store import EVERY_PROJECT, Scope, StateDirectory, Store
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    store = Store(StateDirectory(tmp_path / "state", url))
-    yield store
-    store.close()
-
-
 def test_a_figure_that_is_not_named_stays_and_none_lifts_it(store):
     place = Place(LimitOf.HOST, store.providers.add("vc", "vsphere", {}, {}).id, "esx1")
     first = store.limits.put(place, "", {"at_once": 2})

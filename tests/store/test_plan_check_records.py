@@ -4,18 +4,10 @@ import pytest
 from sqlalchemy import select, update
 
 from longshore.errors import NotFound
-from longshore.store import Scope, StateDirectory, Store
+from longshore.store import Scope
 from longshore.store.tables import PlanCheckPartRow, PlanCheckRow, utc_now
 
 PLAN = {"name": "shop", "source": "vc", "target": "cloud", "machines": []}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(tmp_path, request):
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    store = Store(StateDirectory(tmp_path / "state", url))
-    yield store
-    store.close()
 
 
 @pytest.fixture
