@@ -88,9 +88,11 @@ def anns(api):
     }
 
 
-def routes(api):
-    document = api.app.openapi()
-    return [(method.upper(), path) for path, methods in document["paths"].items() for method in methods]
+def routes(api, found=[]):  # noqa: B006 the same of each app, and the document takes half a second
+    if not found:
+        paths = api.app.openapi()["paths"]
+        found += [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    return found
 
 
 def filled(path, names):

@@ -166,6 +166,15 @@ def restored(tmp_path, point, *words, typed=""):
     return subprocess.run(script, capture_output=True, text=True, check=False, input=typed, start_new_session=True)
 
 
+def test_who_tries_pass_phrases_needs_64_mib_for_each(tmp_path):
+    """In a process of its own: in those of the tests it is next to nothing."""
+    made = (
+        "from longshore.vault.sealing import Wrapped; print(Wrapped.by_pass_phrase(bytes(32), 'v', 'p').told['scrypt'])"
+    )
+    done = subprocess.run([sys.executable, "-c", made], capture_output=True, text=True, check=True)
+    assert done.stdout == "{'n': 65536, 'r': 8, 'p': 1}\n"
+
+
 def test_a_stranger_is_told_which_secret_opens_it_and_restores_with_what_that_holds(tmp_path):
     phrase = new_recovery_key()
     kept = InBarbican("0f9a", "https://cloud.example.org:5000/v3", "north", "8d1c")
