@@ -11,6 +11,7 @@ from hypothesis import settings
 
 import longshore.providers.registry  # noqa: F401 planning asks for the traits that are declared there
 from longshore.processes.memory import seldom_look_for_cycles
+from longshore.store import StateDirectory
 
 seldom_look_for_cycles()  # all that is imported and collected lives as long as the tests
 
@@ -72,6 +73,13 @@ def postgresql():
     cluster = Cluster()
     yield cluster
     cluster.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_state(request, tmp_path):
+    """A state directory with its database in it, and one whose database is on PostgreSQL."""
+    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
+    return StateDirectory(tmp_path / "state", url)
 
 
 @pytest.fixture(scope="session")

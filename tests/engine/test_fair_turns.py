@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from longshore.engine.queue import ENDING, SPARE, may_begin, places_left, take_turns
 from longshore.model.plan import Limits
 from longshore.model.status import Status
-from longshore.store import NewMigration, QueueRecord, Scope, StateDirectory, Store, WorkerRecord
+from longshore.store import NewMigration, QueueRecord, Scope, Store, WorkerRecord
 
 GREEDY = Limits(at_once=1_000_000)
 
@@ -183,10 +183,9 @@ def test_nobody_is_passed_over_no_limit_is_broken_and_no_place_stays_idle(here, 
         here.end(*chance.sample(here.at_work(), chance.randint(1, len(here.at_work()))))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    store = Store(StateDirectory(tmp_path / "state", url))
+@pytest.fixture
+def store(each_state):
+    store = Store(each_state)
     yield store
     store.close()
 

@@ -7,19 +7,18 @@ from asking import asking
 
 from longshore.engine.worker import identity
 from longshore.model.machine import Disk
-from longshore.store import Leases, NewMigration, StateDirectory, Store
+from longshore.store import Leases, NewMigration, Store
 
 GIB = 1 << 30
 AT = "/v1/plans/shop/states"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(tmp_path, request, monkeypatch):
+@pytest.fixture
+def store(each_state, monkeypatch):
     """With somebody at work."""
     monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    store = Store(StateDirectory(tmp_path / "state", url))
-    if url is not None:
+    store = Store(each_state)
+    if each_state.shared_database:
         Leases(store.database, identity(4), 600).take()
     yield store
     store.close()

@@ -1,12 +1,10 @@
 import pytest
 
-from longshore.store import StateDirectory, Store
+from longshore.store import Store
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
-    """One in a file, and one in PostgreSQL."""
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    store = Store(StateDirectory(tmp_path / "state", url))
+@pytest.fixture
+def store(each_state):
+    store = Store(each_state)
     yield store
     store.close()

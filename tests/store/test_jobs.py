@@ -7,17 +7,16 @@ from sqlalchemy import func, select
 
 from longshore.model.job import JobKind
 from longshore.model.status import Status
-from longshore.store import StateDirectory, Store, WorkerRecord
+from longshore.store import Store, WorkerRecord
 from longshore.store.tables import JobRow, utc_now
 
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5))
 ME = WorkerRecord("me", "host", 1, "5", 4, ())
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request, tmp_path):
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    store = Store(StateDirectory(tmp_path / "state", url))
+@pytest.fixture
+def store(each_state):
+    store = Store(each_state)
     store.workers.begin_alone(ME)
     yield store
     store.close()

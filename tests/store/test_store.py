@@ -8,23 +8,9 @@ from sqlalchemy import select, update
 from longshore.errors import ChangedMeanwhile, Conflict, NotFound
 from longshore.model.status import Status
 from longshore.model.target import Owner
-from longshore.store import EntryState, StateDirectory, Store, ThingKind
+from longshore.store import EntryState, ThingKind
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import Base, PlanRow, SecretRow
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def state(tmp_path, request):
-    """On SQLite in the directory, and on PostgreSQL."""
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    return StateDirectory(tmp_path / "state", url)
-
-
-@pytest.fixture
-def store(state):
-    store = Store(state)
-    yield store
-    store.close()
 
 
 def add_migration(store):

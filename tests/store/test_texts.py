@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, update
 
 from longshore.errors import InvalidInput
-from longshore.store import NewMigration, StateDirectory, Store
+from longshore.store import NewMigration, Store
 from longshore.store.tables import Base, MigrationRow, PlanRow, TextRow
 
 CLOUD_CONFIG = "#cloud-config\npassword: correct horse\n"
@@ -18,10 +18,9 @@ PLAN = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(tmp_path, request):
-    url = request.getfixturevalue("postgresql").database() if request.param == "postgresql" else None
-    store = Store(StateDirectory(tmp_path / "state", url))
+@pytest.fixture
+def store(each_state):
+    store = Store(each_state)
     store.providers.add("vc", "vsphere", {}, {})
     store.providers.add("cloud", "openstack", {}, {})
     yield store
