@@ -22,9 +22,10 @@ settings.load_profile("shared-machine")
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from made_once import make_once  # noqa: E402 beside this file
+from less_work import copy_tables, stretch_little  # noqa: E402 beside this file
 
-make_once()
+copy_tables()
+stretch_little()
 
 
 def pytest_configure(config):

@@ -88,44 +88,42 @@ def anns(api):
     }
 
 
-def routes(api, found=[]):  # noqa: B006 the same of each app, and the document takes half a second
-    if not found:
-        paths = api.app.openapi()["paths"]
-        found += [(method.upper(), path) for path, methods in paths.items() for method in methods]
-    return found
-
-
 def filled(path, names):
     query = "?path=/etc/passwd" if "/file/" in path else ""
     return re.sub(r"{(\w+)}", lambda found: names.get(found[1], "nothing"), path) + query
 
 
-def closed(api):
-    return [(method, path) for method, path in routes(api) if path not in OPEN]
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory):
+    """All routes that ask who calls: the same of each app, and the document that has them takes half a second."""
+    store = Store(StateDirectory(tmp_path_factory.mktemp("routes") / "state"))
+    paths = Api(store).app.openapi()["paths"]
+    store.close()
+    return [(method.upper(), path) for path, methods in paths.items() for method in methods if path not in OPEN]
 
 
-def test_every_route_stands_under_a_rule(api):
+def test_every_route_stands_under_a_rule(closed):
     def template(path):
         path = path.replace("{machine}", "{machine:path}") if "/machines/" in path else path
         return path.replace("{point}", "{point:path}") if path.startswith("/v1/vaults/") else path
 
-    assert [r for r in closed(api) if rule_of(r[0], template(r[1])) is None] == []
+    assert [r for r in closed if rule_of(r[0], template(r[1])) is None] == []
 
 
 @pytest.mark.parametrize("token", [None, "", "expired", "ann "])
-def test_without_a_valid_token_every_route_is_closed(api, anns, token):
-    for method, path in [*closed(api), ("GET", "/v1/openapi.json"), ("GET", "/nowhere")]:
+def test_without_a_valid_token_every_route_is_closed(api, anns, token, closed):
+    for method, path in [*closed, ("GET", "/v1/openapi.json"), ("GET", "/nowhere")]:
         answer = api(token, method, filled(path, anns), {})
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated"), (method, path)
 
 
-def test_a_token_of_no_project_opens_nothing(api, anns):
-    for method, path in closed(api):
+def test_a_token_of_no_project_opens_nothing(api, anns, closed):
+    for method, path in closed:
         assert api("unscoped", method, filled(path, anns), {}).status_code == 403, (method, path)
 
 
-def test_whoever_has_no_role_here_may_do_nothing(api, anns):
-    for method, path in closed(api):
+def test_whoever_has_no_role_here_may_do_nothing(api, anns, closed):
+    for method, path in closed:
         answer = api("ann-nothing", method, filled(path, anns), {})
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
 
@@ -137,12 +135,12 @@ def test_what_may_be_asked_without_a_role_hangs_on_the_path_alone(api, anns, mon
     assert api("ann-nothing", "GET", "/v1/migrations?all_projects=true").status_code == 403
 
 
-def test_a_reader_changes_nothing(api, anns):
+def test_a_reader_changes_nothing(api, anns, closed):
     api.store.migrations.update(anns["migration"], status="cancelled")  # the stream of its events then ends at once
     before = snapshot(api)
     allowed = {"/v1/providers/{provider}/check", "/v1/providers/{provider}/machines", "/v1/plans/{name}/check"}
     allowed |= {"/v1/vaults/{vault}/check", "/v1/plans/{name}/checks", "/v1/plans/{name}/checks/{check}"}
-    for method, path in closed(api):
+    for method, path in closed:
         answer = api("ann-reader", method, filled(path, anns), {})
         kept = path.endswith("shares") or "/tenancy/" in path or path.startswith("/v1/operation")
         kept = kept or "/file/" in path or "/files/" in path  # readers may not see what is on disks
@@ -152,10 +150,10 @@ def test_a_reader_changes_nothing(api, anns):
     assert snapshot(api) == before
 
 
-def test_another_projects_things_are_not_there(api, anns):
+def test_another_projects_things_are_not_there(api, anns, closed):
     before = snapshot(api)
     of_ann = re.compile(r"project-a|shop|web|vc\b|" + anns["migration"])
-    for method, path in closed(api):
+    for method, path in closed:
         if (method, path) == ("PUT", "/v1/plans/{name}"):
             continue  # that makes one of his own
         answer = api("bob", method, filled(path, anns), body_for(path))

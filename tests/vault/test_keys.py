@@ -166,8 +166,8 @@ def restored(tmp_path, point, *words, typed=""):
     return subprocess.run(script, capture_output=True, text=True, check=False, input=typed, start_new_session=True)
 
 
-def test_who_tries_pass_phrases_needs_64_mib_for_each(tmp_path):
-    """In a process of its own: in those of the tests it is next to nothing."""
+def test_who_tries_pass_phrases_needs_64_mib_for_each():
+    """In a process of its own: in those of the tests it is next to nothing (less_work.py)."""
     made = (
         "from longshore.vault.sealing import Wrapped; print(Wrapped.by_pass_phrase(bytes(32), 'v', 'p').told['scrypt'])"
     )
