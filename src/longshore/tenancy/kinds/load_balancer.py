@@ -43,6 +43,7 @@ LOAD_BALANCER = ResourceKind(
     info=(*_INFO, "vip_port_id"),
     optional=True,
     own_file=True,
+    dispensable=("description", "availability_zone", "flavor_ref", "vip_qos_policy_ref"),
 )
 
 POOL = ResourceKind(
@@ -74,6 +75,7 @@ POOL = ResourceKind(
     parent="load_balancer_ref",
     optional=True,
     own_file=True,
+    dispensable=("description",),
 )
 
 LISTENER = ResourceKind(
@@ -108,6 +110,7 @@ LISTENER = ResourceKind(
     parent="load_balancer_ref",
     optional=True,
     own_file=True,
+    dispensable=("description", "default_pool_ref"),
 )
 
 MEMBER = ResourceKind(
@@ -133,6 +136,7 @@ MEMBER = ResourceKind(
     parent="pool_ref",
     optional=True,
     own_file=True,
+    dispensable=("name",),
 )
 
 HEALTH_MONITOR = ResourceKind(
@@ -158,6 +162,7 @@ HEALTH_MONITOR = ResourceKind(
     parent="pool_ref",
     optional=True,
     own_file=True,
+    dispensable=("name",),
 )
 
 L7_POLICY = ResourceKind(
@@ -186,6 +191,7 @@ L7_POLICY = ResourceKind(
     parent="listener_ref",
     optional=True,
     own_file=True,
+    dispensable=("description",),
 )
 
 L7_RULE = ResourceKind(

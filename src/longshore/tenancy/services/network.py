@@ -57,20 +57,26 @@ class _OfProject(NetworkOperations):
 
 class SecurityGroups(NetworkOperations):
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """The API adds two rules of its own; they are removed, so that the group has those of the files and no others.
+        """The API adds two rules of its own, which let everything out. Those that the files don't have are removed at
+        once: a later import couldn't tell them from rules that somebody made.
 
-        `SecurityGroupRules.create` keeps them when the files have just these.
+        `SecurityGroupRules.create` keeps those that the files have, too.
         """
         group = self.proxy.create_security_group(**{k: v for k, v in values.items() if k != "tags"})
-        if values.get("tags"):
-            self.set_tags(group, values["tags"])
-        self.cloud.given_rules[group.id] = [plain(rule) for rule in group.security_group_rules or []]
+        given = [plain(rule) for rule in group.security_group_rules or []]
+        try:
+            wanted = self.cloud.rules_to_come.get(values["name"])
+            if wanted is not None:
+                for rule in [rule for rule in given if not any(_is_given(rule, each) for each in wanted)]:
+                    self.proxy.delete_security_group_rule(rule["id"], ignore_missing=True)
+                    given.remove(rule)
+            if values.get("tags"):
+                self.set_tags(group, values["tags"])
+        except Exception:
+            self.proxy.delete_security_group(group.id)
+            raise
+        self.cloud.given_rules[group.id] = given
         return str(group.id)
-
-    def settle(self, identity: str) -> None:
-        """Remove those of the API's own rules that nothing asked for."""
-        for rule in self.cloud.given_rules.pop(identity, []):
-            self.proxy.delete_security_group_rule(rule["id"], ignore_missing=True)
 
 
 class SecurityGroupRules(_OfProject):
