@@ -260,7 +260,7 @@ class SmallCloud:
         if path.startswith("quotas"):
             return 200, {"quota": {k: {"limit": v, "used": 0, "reserved": 0} for k, v in self.quota.items()}}
         parts = path.split("/")
-        head = 2 if parts[0] == "qos" else 1
+        head = 2 if parts[0] in ("qos", "fwaas") else 1
         collection, rest = "/".join(parts[:head]), parts[head:]
         if len(rest) > 1 and collection == "qos/policies":
             policy = self.things[collection][rest[0]]

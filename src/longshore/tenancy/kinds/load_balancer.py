@@ -100,6 +100,10 @@ LISTENER = ResourceKind(
         # Containers of the cloud's own key manager: not carried, to be edited
         Field("default_tls_container_ref", text, update=True),
         Field("sni_container_refs", list_of(text), update=True, quiet=True, order=by_text),
+        # Which clients may connect: those with certificates of that authority, which aren't revoked by that list
+        Field("client_authentication", one_of("NONE", "OPTIONAL", "MANDATORY")),
+        Field("client_ca_tls_container_ref", text),
+        Field("client_crl_container_ref", text),
         Field("tls_ciphers", text, update=True),
         Field("tls_versions", list_of(text), update=True, quiet=True, order=by_text),
         ref("default_pool_ref", "load balancer pool", update=True),

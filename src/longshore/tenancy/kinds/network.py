@@ -402,6 +402,16 @@ RBAC_POLICY = ResourceKind(
     own_file=True,
 )
 
+FIREWALL_GROUP = ResourceKind(
+    "firewall group",
+    "firewall_groups",
+    "openstack.network.FirewallGroup",
+    "network",
+    (NAME,),
+    extension="fwaas_v2",
+    find_only=True,
+)
+
 KINDS = (
     QOS_POLICY,
     ADDRESS_SCOPE,
@@ -416,4 +426,5 @@ KINDS = (
     RBAC_POLICY,
     SEGMENT,
     NETWORK_FLAVOR,
+    FIREWALL_GROUP,
 )

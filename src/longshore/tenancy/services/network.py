@@ -32,6 +32,20 @@ class NetworkOperations(Operations):
             self.set_tags(raw, values["tags"])
 
 
+class _Guarded(NetworkOperations):
+    """Ports that a firewall group may stand before. It isn't carried, and without it they would let in more."""
+
+    def hidden(self, raw: Any) -> str | None:
+        for group in self.cloud.all(self.cloud.kind("firewall group")):
+            if raw.id in (group.ports or ()):
+                called = raw.name or ", ".join(ip["ip_address"] for ip in raw.fixed_ips) or raw.id
+                return (
+                    f"{self.kind.plural}: {called} is left out: the firewall group {group.name or group.id} guards it, "
+                    "which isn't carried."
+                )
+        return None
+
+
 class Subnets(NetworkOperations):
     def made(self, raw: Any) -> None:
         self.cloud.new_subnets[raw.id] = raw
@@ -158,7 +172,7 @@ class Routers(NetworkOperations):
         return value
 
 
-class RouterInterfaces(Operations):
+class RouterInterfaces(_Guarded):
     """Ports, for the API; made by way of their router."""
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
@@ -226,7 +240,7 @@ class RouterInterfaces(Operations):
         )
 
 
-class Ports(_OfProject):
+class Ports(_Guarded, _OfProject):
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "fixed_ips_refs":
             return same_addresses(self.cloud, wanted, live)
