@@ -133,7 +133,7 @@ class LoadBalancers(_Balancing):
         return str(values["id"])
 
 
-class _Listener(Listener):
+class _Listener(Listener):  # type: ignore[misc]  # openstacksdk isn't typed here
     """With what says which clients may connect, of which openstacksdk doesn't know."""
 
     client_authentication = resource.Body("client_authentication")

@@ -79,9 +79,9 @@ class SecurityGroups(NetworkOperations):
         group = self.proxy.create_security_group(**{k: v for k, v in values.items() if k != "tags"})
         given = [plain(rule) for rule in group.security_group_rules or []]
         try:
-            wanted = self.cloud.rules_to_come.get(values["name"])
-            if wanted is not None:
-                for rule in [rule for rule in given if not any(_is_given(rule, each) for each in wanted)]:
+            to_come = self.cloud.rules_to_come.get(values["name"])
+            if to_come is not None:
+                for rule in [rule for rule in given if not any(_is_given(rule, each) for each in to_come)]:
                     self.proxy.delete_security_group_rule(rule["id"], ignore_missing=True)
                     given.remove(rule)
             if values.get("tags"):
