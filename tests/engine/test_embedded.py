@@ -92,9 +92,8 @@ def test_an_engine_is_not_given_the_users_secrets(tmp_path, monkeypatch):
         started.append((command, how))
         return SimpleNamespace(stdin=io.BytesIO())
 
-    monkeypatch.setenv("LONGSHORE_PASSWORD", "s3cret")
-    monkeypatch.setenv("OS_PASSWORD", "s3cret")
-    monkeypatch.setenv("OS_APPLICATION_CREDENTIAL_SECRET", "s3cret")
+    for name in ("LONGSHORE_PASSWORD", "OS_PASSWORD", "OS_OAUTH2_CLIENT_SECRET", "OS_CODE", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "s3cret")
     monkeypatch.setattr(embedded.subprocess, "Popen", start)
     state = StateDirectory(tmp_path / "state")
     Store(state).close()

@@ -89,6 +89,7 @@ class SmallCloud:
         self.extensions = list(extensions)
         self.balancing = SmallBalancing() if balancing else None
         self.things = {}  # by collection, by id
+        self.seen_by = {}  # by id: the other projects that may see something; without a word here all may
         self.compute = SmallCompute()
         self.users = {}  # names by id: what an administrator may list
         self.requests = Counter()  # (method, collection)
@@ -259,7 +260,7 @@ class SmallCloud:
         if path.startswith("quotas"):
             return 200, {"quota": {k: {"limit": v, "used": 0, "reserved": 0} for k, v in self.quota.items()}}
         parts = path.split("/")
-        head = 2 if parts[0] == "qos" else 1
+        head = 2 if parts[0] in ("qos", "fwaas") else 1
         collection, rest = "/".join(parts[:head]), parts[head:]
         if len(rest) > 1 and collection == "qos/policies":
             policy = self.things[collection][rest[0]]
@@ -274,7 +275,9 @@ class SmallCloud:
         single = SINGLE.get(collection, plural.removesuffix("s"))
         if not rest and method == "GET":
             found = [t for t in there.values() if all(str(t.get(k)) == v for k, v in query.items() if k in t)]
-            return 200, {plural: found}
+            return 200, {
+                plural: [t for t in found if project in (t["project_id"], *self.seen_by.get(t["id"], [project]))]
+            }
         if not rest:
             if collection == "security-group-rules" and self.same_rule(body[single]):
                 return 409, {"NeutronError": {"type": "SecurityGroupRuleExists", "message": "is there", "detail": ""}}

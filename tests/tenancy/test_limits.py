@@ -140,6 +140,7 @@ def of_type(type_, **params):
                 action="access_as_external",
                 object_type="qos_policy",
                 object_ref=ref("q"),
+                target_project_ref=None,
             ),
             "access_as_external is for networks only.",
         ),

@@ -190,3 +190,30 @@ def test_who_lacks_the_role_is_told_so_and_exports_the_rest(shop, balanced, tmp_
     assert note.endswith(
         "left out, since this user lacks the role for the load-balancer service (load-balancer_member, usually)."
     )
+
+
+def test_who_may_connect_comes_along(balanced, files, tmp_path):
+    """A listener without its authority for clients' certificates would let in everybody."""
+    files.write("networks.yml", network("front"))
+    files.write("subnets.yml", subnet("front-v4", "10.1.0.0/24", "front"))
+    clients = {"client_authentication": "MANDATORY", "client_ca_tls_container_ref": "https://keys/ca"}
+    files.write(
+        "longshore/balancing.yml",
+        of_kind("LoadBalancer", name="shop", network_ref=ref("front"), vip_subnet_ref=ref("front-v4")),
+        of_kind(
+            "Listener",
+            name="https",
+            protocol="TERMINATED_HTTPS",
+            protocol_port=443,
+            load_balancer_ref=ref("shop"),
+            allowed_cidrs=["192.0.2.0/24"],
+            **clients,
+        ),
+    )
+    imported(balanced.connect("one"), files.path, ONLY)
+    exported(balanced.connect("one"), tmp_path / "out", ONLY)
+    assert {row.action for row in compared(balanced.connect("one"), tmp_path / "out", ONLY).rows} == {"leave"}
+    imported(balanced.connect("two"), tmp_path / "out", ONLY)
+    made = balanced.balancing.things["listeners"].values()
+    told = [(each["project_id"], each["client_authentication"], each["client_ca_tls_container_ref"]) for each in made]
+    assert told == [("one", "MANDATORY", "https://keys/ca"), ("two", "MANDATORY", "https://keys/ca")]

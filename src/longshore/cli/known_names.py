@@ -19,6 +19,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from longshore.model.secrecy import looks_secret
+
 if TYPE_CHECKING:
     from longshore.client import Client
 
@@ -110,7 +112,7 @@ def _kept(kind: str, options: Mapping[str, str]) -> Path:
     who = {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(("OS_", "LONGSHORE_")) and not any(word in name for word in ("PASS", "SECRET", "TOKEN"))
+        if name.startswith(("OS_", "LONGSHORE_")) and not looks_secret(name)
     }
     who.pop("LONGSHORE_DATABASE_URL", None)
     key = hashlib.sha256(json.dumps([who, dict(options)], sort_keys=True).encode()).hexdigest()[:32]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from longshore.engine.lock import AlreadyRunning, is_locked, lock, opened
 from longshore.engine.version import FLOW_VERSION
+from longshore.model.secrecy import looks_secret
 from longshore.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ _PROGRAM = "longshore.flows"  # which brings the flows along: nothing in here kn
 _MOMENT = 0.1  # seconds that a command which only looks may hold the lock at most
 LOCK = "--lock="
 TOLD = "-"  # what there is to know is said on standard input
-
-# An engine lives long and takes its secrets from the store: what a user's shell holds is left there.
-_SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|PASSCODE")
 
 _ahead: dict[Path, _Started] = {}  # by their state directories: engines that this process has started ahead
 
@@ -81,6 +78,12 @@ def ensure_running(state: StateDirectory) -> None:
             ahead.dismiss()
 
 
+def _environment() -> dict[str, str]:
+    """An engine lives long and takes its secrets from the store: what a user's shell holds is left there, so all of a
+    cloud's login (OS_*), and whatever else may be a secret."""
+    return {name: value for name, value in os.environ.items() if not (name.startswith("OS_") or looks_secret(name))}
+
+
 class _Started:
     """An engine that waits to be told whether there is work for it."""
 
@@ -97,7 +100,7 @@ class _Started:
                 stderr=log,
                 start_new_session=True,
                 cwd="/",
-                env={name: value for name, value in os.environ.items() if not _SECRET.search(name)},
+                env=_environment(),
                 pass_fds=(lock,),
             )
         finally:

@@ -37,13 +37,17 @@ class _Run:
         self._progress = progress
         self._stop = stop
         self._failed: dict[Action, str] = {}
-        self._with_rules = any(kind.name == "security group rule" for kind in plan.kinds)
+        if any(kind.name == "security group rule" for kind in plan.kinds):
+            cloud.rules_to_come = {a.resource.name: [] for a in plan.of(What.MAKE) if _is_group(a)}
+            for action in plan.of(What.MAKE):
+                if action.parent and _is_group(action.parent):
+                    cloud.rules_to_come.get(action.parent.resource.name, []).append(action.values)
         self._steps = self._order(plan)
 
     def _order(self, plan: Plan) -> list[_Step]:
         todo = [*plan.of(What.MAKE), *plan.of(What.CHANGE)]
         first = {action: _Step(action, last=False) for action in todo}
-        last = {action: _Step(action, last=True) for action in todo if action.late or self._settles(action)}
+        last = {action: _Step(action, last=True) for action in todo if action.late}
         of_kind: dict[str, set[_Step]] = defaultdict(set)
         for action, step in first.items():
             of_kind[action.resource.kind.name].add(step)
@@ -60,9 +64,6 @@ class _Run:
             for other in step.waits_for:
                 other.holds_up.append(step)
         return steps
-
-    def _settles(self, action: Action) -> bool:
-        return action.what is What.MAKE and action.resource.kind.name == "security group" and self._with_rules
 
     def run(self) -> dict[Action, str]:
         open_ = {step: len(step.waits_for) for step in self._steps}
@@ -128,11 +129,11 @@ class _Run:
             operations.complete(action.raw, action.resource)
 
     def _last(self, action: Action) -> None:
-        operations = self._cloud.operations(action.resource.kind)
-        if action.late:
-            operations.finish(str(action.identity), _known(action.late))
-        if self._settles(action):
-            operations.settle(str(action.identity))
+        self._cloud.operations(action.resource.kind).finish(str(action.identity), _known(action.late))
+
+
+def _is_group(action: Action) -> bool:
+    return action.resource.kind.name == "security group"
 
 
 def _known(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from openstack import exceptions as sdk
 
 from longshore.providers.openstack.faults import explained
-from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
+from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.login import Login
 from longshore.tenancy.operations import WORKERS, Operations, called
@@ -42,6 +42,7 @@ class Cloud(Login):
         self._services: dict[str, str | None] = {}
         self._services_lock = Lock()
         self._projects: dict[str, tuple[str | None, str | None]] = {}
+        self.left_out: set[tuple[str, str]] = set()  # own resources that no file has, by kind and id
 
     def operations(self, kind: ResourceKind) -> Operations:
         return self._operations[kind.name]
@@ -116,15 +117,19 @@ class Cloud(Login):
 
     # From ids to references
 
-    def params(self, kind: ResourceKind, raw: Any, lost: list[Field] | None = None) -> dict[str, Any]:
-        """A resource of the cloud in a file's form. Fields that name what one may not see go to `lost`."""
+    def params(self, kind: ResourceKind, raw: Any, lost: dict[str, str] | None = None) -> dict[str, Any]:
+        """A resource of the cloud in a file's form. Fields that name what can't be named in a file go to `lost`, with
+        why not as the end of a sentence; what is left of them names nothing that isn't there."""
         operations = self.operations(kind)
         params: dict[str, Any] = {}
         for f in kind.fields:
             there = called(raw) if f.name == "name" and kind.named else operations.value(raw, f)
             value = self._referring(f, f.name, there, params)
-            if lost is not None and f.refs and _hides(value, there):
-                lost.append(f)
+            if f.refs and _hides(value, there):
+                if lost is not None:
+                    lost[f.name] = "is left out, too" if self._names_left_out(there) else "can't be seen"
+                named = isinstance(value, list) and f.name in f.refs
+                value = [each for each in value if each is not None] if named else None
             if f.extra and (value is None or value == f.default):
                 continue
             params[f.name] = f.order(value) if isinstance(value, list) else value
@@ -145,8 +150,15 @@ class Cloud(Login):
             return {name: self._referring(f, name, each, params) for name, each in renamed.items()}
         return value
 
+    def _names_left_out(self, value: Any) -> bool:
+        if isinstance(value, list):
+            return any(map(self._names_left_out, value))
+        if isinstance(value, Mapping):
+            return any(map(self._names_left_out, value.values()))
+        return any(value == identity for _, identity in self.left_out)
+
     def reference(self, kinds: str, identity: str | None) -> dict[str, Any] | None:
-        """{name, project_name, domain_name} of a resource; None when it can't be seen."""
+        """{name, project_name, domain_name} of a resource; None when it can't be seen, or is left out itself."""
         if identity is None:
             return None
         if kinds == "user" and identity == self.user_id:
@@ -154,7 +166,7 @@ class Cloud(Login):
         for name in kinds.split(" or "):
             kind = BY_NAME[name]
             raw = self.by_id(kind).get(identity)
-            if raw is not None:
+            if raw is not None and (name, identity) not in self.left_out:
                 project, domain = self._owner(kind, raw)
                 return {"domain_name": domain, "name": called(raw), "project_name": project}
         return None
@@ -165,7 +177,11 @@ class Cloud(Login):
         if kind.scope is not Scope.PROJECT:
             return None, None
         project_id = self.operations(kind).project_of(raw)
-        return (AUTH, AUTH) if project_id == self.project_id else self._project_names(project_id)
+        if project_id == self.project_id:
+            return AUTH, AUTH
+        named = self._project_names(project_id)
+        # Others have something of this name, too, and let in somebody else by it
+        return (project_id, None) if kind.guards and named[0] is None else named
 
     def _domain_name(self, domain_id: str | None) -> str | None:
         if domain_id == self.project_domain[0]:
@@ -197,13 +213,27 @@ class Cloud(Login):
         if kind.name in ("project", "user"):
             wanted = self.project_domain[1] if domain == AUTH else domain
             return [raw for raw in found if wanted is None or self._domain_name(raw.domain_id) in (None, wanted)]
-        if kind.scope is not Scope.PROJECT or project is None:
+        if kind.scope is not Scope.PROJECT:
             return found
         of = self.operations(kind).project_of
-        if self.is_own_project(reference):
-            return [raw for raw in found if of(raw) == self.project_id]
-        # Where a project's name can't be seen, the resource's own name has to do
-        return [raw for raw in found if self._project_names(of(raw))[0] in (None, project)]
+        mine = [raw for raw in found if of(raw) == self.project_id]
+        others = [raw for raw in found if of(raw) != self.project_id]
+        if whose(reference) is Whose.OWN:
+            return mine
+        if whose(reference) is Whose.UNSAID:
+            return mine or ([] if kind.guards else others)
+        known = [raw for raw in others if self._is_project(of(raw), project, domain)]
+        # Where nobody says, or can see, which project it is, the resource's own name has to do
+        unknown = [raw for raw in others if project is None or self._project_names(of(raw))[0] is None]
+        return known or ([] if kind.guards else unknown)
+
+    def _is_project(self, project_id: str, named: str | None, domain: str | None) -> bool:
+        """Whether it is the project that is called so, or has that id."""
+        if named in (None, project_id):
+            return named is not None
+        name, of_domain = self._project_names(project_id)
+        wanted = self.project_domain[1] if domain == AUTH else domain
+        return name == named and (wanted is None or of_domain in (None, wanted))
 
     def by_name(self, kind: ResourceKind) -> dict[str, list[Any]]:
         """All of a kind, by what references call them."""

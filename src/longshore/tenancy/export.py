@@ -11,7 +11,7 @@ from longshore.errors import Conflict, LongshoreError
 from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource, write_file
-from longshore.tenancy.kind import OWN, Field, ResourceKind
+from longshore.tenancy.kind import OWN, ResourceKind
 from longshore.tenancy.selection import Selection
 from longshore.tenancy.services.image import Images
 
@@ -50,7 +50,9 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
     by_file: dict[str, list[Resource]] = defaultdict(list)
     for resource, _ in found:
         by_file[cloud.operations(resource.kind).file(resource.params)].append(resource)
-    for file in there:
+    files_of_rules = [kind.file for kind in kinds if kind.name == "security group rule"]
+    has_groups = any(resource.kind.name == "security group" for resource, _ in found)
+    for file in (*there, *(files_of_rules if has_groups else ())):  # no rules are something else than none said
         by_file.setdefault(file, [])
     for file, resources in by_file.items():
         with writing(directory / file):
@@ -89,14 +91,19 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> list[tuple
         why = operations.hidden(raw) if mine or kind.name == "floating ip" else None
         if why is not None:
             notes.append(why)
+            cloud.left_out.add((kind.name, operations.identity(raw)))
         elif mine:
-            lost: list[Field] = []
+            lost: dict[str, str] = {}
             resource = Resource(kind, cloud.params(kind, raw, lost), operations.info(raw))
             what = f"{kind.plural}: {resource.name}"
-            if any(f.required or f.null for f in lost):
-                notes.append(f"{what} is left out: what its {lost[0].name} names can't be seen.")
+            needed = [name for name in lost if kind.by_name[name].required or kind.limits(kind.by_name[name])]
+            if needed:
+                notes.append(f"{what} is left out: what its {needed[0]} names {lost[needed[0]]}.")
+                cloud.left_out.add((kind.name, operations.identity(raw)))
                 continue
-            notes += [f"{what} is without its {f.name}: what it names can't be seen." for f in lost]
+            for name, reason in lost.items():
+                lacking = "without some of" if resource.params.get(name) else "without"
+                notes.append(f"{what} is {lacking} its {name}: what it names {reason}.")
             found.append((resource, raw))
     return found
 

@@ -113,7 +113,8 @@ def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progres
     read = read_valid(directory)
     resources, machines = _in_order(selection.of(read)), _machines(read, selection)
     cloud.blobs = directory / BLOBS
-    present = {r.kind.name for r in resources}
+    # A file without a rule says that there are none
+    present = {r.kind.name for r in resources} | {k.name for k in selection.kinds if (directory / k.file).is_file()}
     cloud.look(_needed(resources), progress)
     planned = plan(cloud, resources, tuple(kind for kind in selection.kinds if kind.name in present))
     planned.notes.extend(machines)

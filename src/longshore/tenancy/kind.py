@@ -29,6 +29,21 @@ class Scope(StrEnum):
     CLOUD = "cloud"  # of the whole cloud: for administrators
 
 
+class Whose(StrEnum):
+    """What a reference says of whom something of a project belongs to."""
+
+    OWN = "own"  # to the project that is exported, and so to the one that is imported into
+    ANOTHERS = "another's"  # never to that one, whatever it is called on the target
+    UNSAID = "unsaid"  # nothing, as only people write it
+
+
+def whose(reference: Mapping[str, Any]) -> Whose:
+    """An export calls its own project %auth%, and another whose name can't be seen null."""
+    if "project_name" not in reference:
+        return Whose.UNSAID
+    return Whose.OWN if reference["project_name"] == AUTH else Whose.ANOTHERS
+
+
 def _as_is(value: Any) -> Any:
     return value
 
@@ -91,6 +106,10 @@ class ResourceKind:
     quota: str | None = None  # the network quota it counts against
     own_file: bool = False  # unknown to OS-Migrate, which refuses directories with kinds it doesn't know
     find_only: bool = False  # only named by others, never exported or made
+    # Without one of these fields a resource lets in nothing and nobody more than with it. Where any other can't be
+    # carried, the resource is left out with it: a rule without its remote group would let in everybody
+    dispensable: tuple[str, ...] = ()
+    guards: bool = False  # it says who is let in: another project's is only taken where it is known whose it is
     by_name: dict[str, Field] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +119,10 @@ class ResourceKind:
     def file(self) -> str:
         """Kinds of our own lie one level down, where OS-Migrate's validation doesn't look."""
         return f"{OWN}{self.plural}.yml" if self.own_file else f"{self.plural}.yml"
+
+    def limits(self, field: Field) -> bool:
+        """Whether the resource may let in more without this field."""
+        return field.name not in self.dispensable
 
     @property
     def named(self) -> bool:

@@ -192,6 +192,8 @@ def _qos_policy(params: Params) -> Wrong:
 
 
 def _share(params: Params) -> Wrong:
+    if "target_project_ref" not in params:
+        yield "object_ref", "target_project_ref is missing: say with which project it is shared; null is all of them."
     if params["action"] == "access_as_external" and params["object_type"] != "network":
         yield "action", "access_as_external is for networks only."
 

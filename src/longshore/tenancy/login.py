@@ -40,7 +40,8 @@ class Login(ABC):
         self.blobs = Path(BLOBS)  # where the bytes of images are
         self.moved: Callable[[int], None] = lambda count: None  # told of bytes of images as they go
         self.new_subnets: dict[str, Any] = {}  # made just now, by id
-        self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, just now
+        self.rules_to_come: dict[str, list[dict[str, Any]]] = {}  # by the name of the new security group that has them
+        self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, and wanted
         self.balancers: dict[str, str] = {}  # the load balancer of what was made just now for one, by their ids
         self._busy: dict[str, Lock] = defaultdict(Lock)
         self._busy_lock = Lock()
@@ -76,10 +77,3 @@ class Login(ABC):
         """Whether a reference names the user one is logged in as."""
         name, domain = reference["name"], reference.get("domain_name")
         return name == AUTH or (name == self.user_name and domain in (None, AUTH, self.user_domain))
-
-    def is_own_project(self, reference: Mapping[str, Any]) -> bool:
-        """Whether a reference names the project one is logged in to."""
-        project, domain = reference.get("project_name"), reference.get("domain_name")
-        if project == AUTH:
-            return True
-        return project == self.project_name and domain in (None, AUTH, self.project_domain[1])

@@ -142,9 +142,6 @@ class Operations:
         """Set what had to wait until everything that belongs to it is there."""
         getattr(self.proxy, f"update_{self.single}")(identity, **values)
 
-    def settle(self, identity: str) -> None:
-        """Tidy up after it and all that belongs to it was made."""
-
     def set_tags(self, raw: Any, tags: Iterable[str]) -> None:
         self.proxy.set_tags(raw, sorted(tags))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from longshore.tenancy.cloud import Cloud
 from longshore.tenancy.documents import Resource
-from longshore.tenancy.kind import Field, ResourceKind, Scope
+from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.kinds import BY_NAME
 
 
@@ -60,6 +60,10 @@ class _Unresolved(Exception):
     """A reference leads nowhere; its text is why."""
 
 
+class _LeftOut(Exception):
+    """Without what can't be had here the resource would let in more; its text says what that is."""
+
+
 _DEEPEST = 50  # resources that need each other in a row; clouds have some six
 
 # Belonging to a resource, and so worth a word when the files don't have them
@@ -105,6 +109,9 @@ class _Planner:
             self._decide(action)
         except _Unresolved as why:
             action.what, action.said = What.CONFLICT, f"{str(why)[0].upper()}{str(why)[1:]}."
+        except _LeftOut as why:
+            action.what, action.said = What.SKIP, f"Left out: {why}."
+            action.needs.clear()
         self._open.discard(resource)
         self._actions[resource] = action
         return action
@@ -181,6 +188,8 @@ class _Planner:
             if not f.sent or f.name not in params or f.silent(value):
                 continue
             if f.admin and not self._cloud.is_admin:
+                if value and action.resource.kind.limits(f):
+                    raise _LeftOut(f"only an administrator may set its {f.name}, and without it, it would let in more")
                 if value:
                     self._left_out[action.resource.kind.plural, f.name] += 1
                 continue
@@ -221,25 +230,32 @@ class _Planner:
             if other.what is not What.SKIP:
                 action.needs.add(other)
                 return other
-        return self._on_target(kinds, ref, within)
+        return self._on_target(action.resource.kind, kinds, ref, within)
 
     def _in_files(
         self, kind: ResourceKind, ref: Mapping[str, Any], within: Mapping[str, Any] | None
     ) -> Resource | None:
-        if kind.scope is Scope.PROJECT and ref.get("project_name") and not self._cloud.is_own_project(ref):
+        """What the files have is the exporter's own."""
+        if kind.scope is Scope.PROJECT and whose(ref) is Whose.ANOTHERS:
+            return None
+        if within and whose(within) is Whose.ANOTHERS:
             return None
         found = self._named.get((kind.name, ref["name"]), [])
         if within:
             found = [each for each in found if each.params["network_ref"].get("name") == within.get("name")]
-        if len(found) > 1 and ref.get("domain_name"):
-            found = [e for e in found if (e.params.get("domain_ref") or {}).get("name") == ref["domain_name"]]
+        if "domain_ref" in kind.by_name and ref.get("domain_name"):
+            own = self._cloud.project_domain[1]
+            domain = own if ref["domain_name"] == AUTH else ref["domain_name"]
+            found = [e for e in found if e.params["domain_ref"]["name"] in (domain, AUTH if domain == own else domain)]
         if len(found) > 1:
             raise _Unresolved(f"{len(found)} {kind.plural.replace('_', ' ')} of the files are called {ref['name']}")
         return found[0] if found else None
 
-    def _on_target(self, kinds: str, ref: Mapping[str, Any], within: Mapping[str, Any] | None) -> str:
+    def _on_target(self, of: ResourceKind, kinds: str, ref: Mapping[str, Any], within: Mapping[str, Any] | None) -> str:
         found = self._cloud.find(kinds, ref)
         kind = BY_NAME[kinds.split(" or ", maxsplit=1)[0]]
+        if len(found) != 1 and kind.scope is Scope.PROJECT and whose(ref) is Whose.ANOTHERS and not of.named:
+            raise _LeftOut(self._unknown(kind, ref, len(found)))
         if within:
             networks = {raw.id for raw in self._cloud.find("network", within)}
             found = [raw for raw in found if raw.network_id in networks]
@@ -250,6 +266,16 @@ class _Planner:
                 f"it needs the {kind.name} {ref['name']}, which is neither there nor among what is imported"
             )
         return self._cloud.operations(kind).identity(found[0])
+
+    def _unknown(self, kind: ResourceKind, ref: Mapping[str, Any], count: int) -> str:
+        owner = f"project {ref['project_name']}" if ref.get("project_name") else "another project"
+        named = f"the {kind.name} {ref['name']} of {owner}, which"
+        there = self._cloud.by_name(kind).get(ref["name"])
+        if count > 1:
+            return f"it names {named} {count} there may be: say which project's it is (project_name)"
+        if not there:
+            return f"it names {named} can't be seen here"
+        return f"it names {named} nothing here is known to be: say whose it is (project_name), %auth% if it is your own"
 
     # What is there
 

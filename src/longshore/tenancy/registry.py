@@ -27,6 +27,7 @@ OPERATIONS: Mapping[str, type[Operations]] = {
     "subnet pool": network.NetworkOperations,
     "segment": network.NetworkOperations,
     "network flavor": network.NetworkOperations,
+    "firewall group": network.NetworkOperations,
     "subnet": network.Subnets,
     "router": network.Routers,
     "router interface": network.RouterInterfaces,

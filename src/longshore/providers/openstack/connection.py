@@ -7,16 +7,19 @@ import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Literal
 
 import openstack
 from keystoneauth1 import exceptions as auth
+from keystoneauth1 import loading
 from openstack import exceptions as sdk
 from openstack.config import OpenStackConfig
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.model.reach import Reach
+from longshore.model.secrecy import has_password, looks_secret
 from longshore.providers.openstack.faults import words
 from longshore.providers.openstack.http import bound
 
@@ -24,22 +27,20 @@ from longshore.providers.openstack.http import bound
 for library in ("keystoneauth", "openstack"):
     logging.getLogger(library).addHandler(logging.NullHandler())
 
-# Authentication options that are secrets, over all of keystoneauth's plugins (v3password, v3token, v3totp,
-# v3applicationcredential, v3oidc*, v3oauth*).
-SECRET_OPTIONS = frozenset(
-    {
-        "password",
-        "token",
-        "access_token",
-        "passcode",
-        "application_credential_secret",
-        "client_secret",
-        "oauth_client_secret",
-        "consumer_secret",
-        "access_secret",
-        "code",
-    }
-)
+
+@cache
+def _plain_options(auth_type: str) -> frozenset[str]:
+    """Options of a way to log in that keystoneauth's plugin knows, and doesn't call secret."""
+    try:
+        options = loading.get_plugin_options(auth_type)
+    except auth.NoMatchingPlugin:
+        return frozenset({"auth_url"})
+    return frozenset(name for o in options if not o.secret for name in (o.dest, *(old.dest for old in o.deprecated)))
+
+
+def is_secret(auth_type: str, name: str, value: str) -> bool:
+    """Whether an option of `auth` is to be kept encrypted: what isn't known may be a secret as well as not."""
+    return name not in _plain_options(auth_type) or looks_secret(name) or (name != "auth_url" and has_password(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,13 @@ class OpenstackSettings:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.worker_quiet) and self.worker_quiet >= 0):
             raise InvalidInput("A relay stays for a number of seconds (worker_quiet).")
+        if wrong := next(
+            (name for name, value in self.auth.items() if looks_secret(name) or has_password(value)), None
+        ):
+            raise InvalidInput(
+                f"auth.{wrong} holds a secret, and settings are kept in clear.",
+                advice="A password, token or the like belongs among the secrets.",
+            )
 
 
 def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, str]]:
@@ -76,7 +84,7 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
     """
     try:
         region = OpenStackConfig().get_one(cloud=name)
-    except (sdk.ConfigException, auth.ClientException) as error:
+    except (sdk.ConfigException, auth.ClientException, TypeError) as error:  # the last: an option it doesn't know
         if name is not None and "was not found" in str(error):
             raise NotFound(
                 f"There is no cloud {name} in clouds.yaml.",
@@ -91,15 +99,17 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
     config: Mapping[str, Any] = region.config
     options = {key: str(value) for key, value in config.get("auth", {}).items() if value is not None}
     verify, _ = region.get_requests_verify_args()
+    auth_type = str(config.get("auth_type") or "password")
+    secrets = {key: value for key, value in options.items() if is_secret(auth_type, key, value)}
     settings = OpenstackSettings(
-        auth={key: value for key, value in options.items() if key not in SECRET_OPTIONS},
-        auth_type=str(config.get("auth_type") or "password"),
+        auth={key: value for key, value in options.items() if key not in secrets},
+        auth_type=auth_type,
         region=region.region_name or None,
         interface=str(config.get("interface") or "public"),
         verify=bool(verify),
         cacert=verify if isinstance(verify, str) else None,
     )
-    return settings, {key: value for key, value in options.items() if key in SECRET_OPTIONS}
+    return settings, secrets
 
 
 def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:

@@ -68,6 +68,7 @@ FLAVOR = ResourceKind(
     info=("id", "is_disabled"),
     scope=Scope.CLOUD,
     admin=True,
+    dispensable=("description", "access_refs"),
 )
 
 SERVER_GROUP = ResourceKind(
@@ -108,6 +109,7 @@ VOLUME_TYPE = ResourceKind(
     scope=Scope.CLOUD,
     admin=True,
     own_file=True,
+    dispensable=("description", "access_refs"),
 )
 
 KINDS = (FLAVOR, VOLUME_TYPE, KEYPAIR, SERVER_GROUP)

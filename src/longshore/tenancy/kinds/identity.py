@@ -38,6 +38,7 @@ DOMAIN = ResourceKind(
     scope=Scope.CLOUD,
     admin=True,
     own_file=True,
+    dispensable=("description",),
 )
 
 ROLE = ResourceKind(
@@ -49,6 +50,7 @@ ROLE = ResourceKind(
     scope=Scope.CLOUD,
     admin=True,
     own_file=True,
+    dispensable=("description",),
 )
 
 PROJECT = ResourceKind(
@@ -68,6 +70,7 @@ PROJECT = ResourceKind(
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
     admin=True,
+    dispensable=("description",),
 )
 
 USER = ResourceKind(
@@ -87,6 +90,7 @@ USER = ResourceKind(
     key=("domain_id", "name"),
     scope=Scope.CLOUD,
     admin=True,
+    dispensable=("description", "email", "default_project_ref"),
 )
 
 GROUP = ResourceKind(
@@ -113,6 +117,7 @@ GROUP = ResourceKind(
     scope=Scope.CLOUD,
     admin=True,
     own_file=True,
+    dispensable=("description", "user_refs"),
 )
 
 ROLE_ASSIGNMENT = ResourceKind(

@@ -91,6 +91,7 @@ IMAGE = ResourceKind(
         "url",
         "virtual_size",
     ),
+    dispensable=(*_PROPERTIES, "min_disk", "min_ram", "kernel_ref", "ramdisk_ref", "tags"),
 )
 
 KINDS = (IMAGE,)

@@ -43,6 +43,7 @@ LOAD_BALANCER = ResourceKind(
     info=(*_INFO, "vip_port_id"),
     optional=True,
     own_file=True,
+    dispensable=("description", "availability_zone", "flavor_ref", "vip_qos_policy_ref"),
 )
 
 POOL = ResourceKind(
@@ -74,6 +75,7 @@ POOL = ResourceKind(
     parent="load_balancer_ref",
     optional=True,
     own_file=True,
+    dispensable=("description",),
 )
 
 LISTENER = ResourceKind(
@@ -98,6 +100,10 @@ LISTENER = ResourceKind(
         # Containers of the cloud's own key manager: not carried, to be edited
         Field("default_tls_container_ref", text, update=True),
         Field("sni_container_refs", list_of(text), update=True, quiet=True, order=by_text),
+        # Which clients may connect: those with certificates of that authority, which aren't revoked by that list
+        Field("client_authentication", one_of("NONE", "OPTIONAL", "MANDATORY")),
+        Field("client_ca_tls_container_ref", text),
+        Field("client_crl_container_ref", text),
         Field("tls_ciphers", text, update=True),
         Field("tls_versions", list_of(text), update=True, quiet=True, order=by_text),
         ref("default_pool_ref", "load balancer pool", update=True),
@@ -108,6 +114,7 @@ LISTENER = ResourceKind(
     parent="load_balancer_ref",
     optional=True,
     own_file=True,
+    dispensable=("description", "default_pool_ref"),
 )
 
 MEMBER = ResourceKind(
@@ -133,6 +140,7 @@ MEMBER = ResourceKind(
     parent="pool_ref",
     optional=True,
     own_file=True,
+    dispensable=("name",),
 )
 
 HEALTH_MONITOR = ResourceKind(
@@ -158,6 +166,7 @@ HEALTH_MONITOR = ResourceKind(
     parent="pool_ref",
     optional=True,
     own_file=True,
+    dispensable=("name",),
 )
 
 L7_POLICY = ResourceKind(
@@ -186,6 +195,7 @@ L7_POLICY = ResourceKind(
     parent="listener_ref",
     optional=True,
     own_file=True,
+    dispensable=("description",),
 )
 
 L7_RULE = ResourceKind(

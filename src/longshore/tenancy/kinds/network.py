@@ -40,6 +40,7 @@ QOS_POLICY = ResourceKind(
     extension="qos",
     own_file=True,
     admin=True,
+    dispensable=("description", "is_shared", "is_default"),
 )
 
 NETWORK = ResourceKind(
@@ -68,6 +69,22 @@ NETWORK = ResourceKind(
     ),
     info=("availability_zones", *COMMON_INFO, "qos_policy_id", "status", "subnet_ids"),
     quota="networks",
+    dispensable=(
+        "availability_zone_hints",
+        "description",
+        "dns_domain",
+        "is_default",
+        "is_router_external",
+        "is_shared",
+        "is_vlan_transparent",
+        "mtu",
+        "provider_network_type",
+        "provider_physical_network",
+        "provider_segmentation_id",
+        "segments",
+        "tags",
+        "qos_policy_ref",
+    ),
 )
 
 ADDRESS_SCOPE = ResourceKind(
@@ -78,6 +95,7 @@ ADDRESS_SCOPE = ResourceKind(
     (NAME, Field("ip_version", one_of(4, 6), required=True), _SHARED),
     extension="address-scope",
     own_file=True,
+    dispensable=("is_shared",),
 )
 
 SUBNET_POOL = ResourceKind(
@@ -102,6 +120,7 @@ SUBNET_POOL = ResourceKind(
     extension="subnet_allocation",
     quota="subnet_pools",
     own_file=True,
+    dispensable=("description", "is_default", "is_shared", "tags"),
 )
 
 SEGMENT = ResourceKind(
@@ -154,6 +173,7 @@ SUBNET = ResourceKind(
     key=("network_id", "name"),
     parent="network_ref",
     quota="subnets",
+    dispensable=("description", "dns_nameservers", "service_types", "tags", "use_default_subnet_pool", "segment_ref"),
 )
 
 ROUTER = ResourceKind(
@@ -195,6 +215,16 @@ ROUTER = ResourceKind(
     info=(*COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
     extension="router",
     quota="routers",
+    # Of the gateway only the whole: without its enable_snat: false, addresses are translated, and lead outside
+    dispensable=(
+        "availability_zone_hints",
+        "description",
+        "is_distributed",
+        "is_ha",
+        "tags",
+        "external_gateway_refinfo",
+        "flavor_ref",
+    ),
 )
 
 _FIXED_IPS = Field(
@@ -223,6 +253,7 @@ ROUTER_INTERFACE = ResourceKind(
     parent="device_ref",
     extension="router",
     quota="ports",
+    dispensable=("device_owner",),
 )
 
 PORT = ResourceKind(
@@ -270,6 +301,15 @@ PORT = ResourceKind(
     parent="network_ref",
     quota="ports",
     own_file=True,
+    dispensable=(
+        "allowed_address_pairs",
+        "binding_vnic_type",
+        "description",
+        "dns_name",
+        "extra_dhcp_opts",
+        "tags",
+        "qos_policy_ref",
+    ),
 )
 
 TRUNK = ResourceKind(
@@ -298,6 +338,7 @@ TRUNK = ResourceKind(
     extension="trunk",
     quota="trunks",
     own_file=True,
+    dispensable=("description", "tags"),
 )
 
 FLOATING_IP = ResourceKind(
@@ -324,6 +365,7 @@ FLOATING_IP = ResourceKind(
     extension="router",
     quota="floating_ips",
     own_file=True,
+    dispensable=("description", "dns_domain", "dns_name", "tags", "qos_policy_ref"),
 )
 
 SHAREABLE = {
@@ -360,6 +402,16 @@ RBAC_POLICY = ResourceKind(
     own_file=True,
 )
 
+FIREWALL_GROUP = ResourceKind(
+    "firewall group",
+    "firewall_groups",
+    "openstack.network.FirewallGroup",
+    "network",
+    (NAME,),
+    extension="fwaas_v2",
+    find_only=True,
+)
+
 KINDS = (
     QOS_POLICY,
     ADDRESS_SCOPE,
@@ -374,4 +426,5 @@ KINDS = (
     RBAC_POLICY,
     SEGMENT,
     NETWORK_FLAVOR,
+    FIREWALL_GROUP,
 )

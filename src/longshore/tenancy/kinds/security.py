@@ -15,6 +15,8 @@ ADDRESS_GROUP = ResourceKind(
     (NAME, DESCRIPTION, Field("addresses", list_of(prefix), required=True, update=True, order=prefixes)),
     extension="address-group",
     own_file=True,
+    dispensable=("description",),
+    guards=True,
 )
 
 SECURITY_GROUP = ResourceKind(
@@ -30,6 +32,8 @@ SECURITY_GROUP = ResourceKind(
     ),
     info=COMMON_INFO,
     quota="security_groups",
+    dispensable=("description", "tags"),
+    guards=True,
 )
 
 SECURITY_GROUP_RULE = ResourceKind(
@@ -74,6 +78,7 @@ SECURITY_GROUP_RULE = ResourceKind(
     ),
     parent="security_group_ref",
     quota="security_group_rules",
+    dispensable=("description",),
 )
 
 KINDS = (ADDRESS_GROUP, SECURITY_GROUP, SECURITY_GROUP_RULE)

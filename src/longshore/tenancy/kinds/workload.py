@@ -95,6 +95,7 @@ SERVER = ResourceKind(
         port_creation_mode=one_of("nova", "neutron"),
         use_nbdkit_direct=boolean,
     ),
+    dispensable=("description", "tags"),
 )
 
 DETACHED_VOLUME = ResourceKind(
@@ -104,6 +105,7 @@ DETACHED_VOLUME = ResourceKind(
     "block_storage",
     tuple(Field(name, form) for name, form in _VOLUME.items()),
     key=(),  # volumes without a name are many
+    dispensable=("description",),
 )
 
 KINDS = (SERVER, DETACHED_VOLUME)

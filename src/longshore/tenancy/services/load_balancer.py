@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from openstack import exceptions as sdk
+from openstack import resource
+from openstack.load_balancer.v2.listener import Listener
 
 from longshore.errors import ProviderError
 from longshore.providers.openstack.waiting import wait_for
@@ -131,7 +133,22 @@ class LoadBalancers(_Balancing):
         return str(values["id"])
 
 
+class _Listener(Listener):  # type: ignore[misc]  # openstacksdk isn't typed here
+    """With what says which clients may connect, of which openstacksdk doesn't know."""
+
+    client_authentication = resource.Body("client_authentication")
+    client_ca_tls_container_ref = resource.Body("client_ca_tls_container_ref")
+    client_crl_container_ref = resource.Body("client_crl_container_ref")
+
+
 class Listeners(_Balancing):
+    def listing(self) -> Iterable[Any]:
+        found: Iterable[Any] = _Listener.list(self.proxy, project_id=self.cloud.project_id)
+        return found
+
+    def _create(self, values: Mapping[str, Any]) -> Any:
+        return _Listener.new(**values).create(self.proxy)
+
     def value(self, raw: Any, field: Field) -> Any:
         return _first(raw.load_balancers) if field.name == "load_balancer_ref" else super().value(raw, field)
 

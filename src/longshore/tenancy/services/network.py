@@ -32,6 +32,20 @@ class NetworkOperations(Operations):
             self.set_tags(raw, values["tags"])
 
 
+class _Guarded(NetworkOperations):
+    """Ports that a firewall group may stand before. It isn't carried, and without it they would let in more."""
+
+    def hidden(self, raw: Any) -> str | None:
+        for group in self.cloud.all(self.cloud.kind("firewall group")):
+            if raw.id in (group.ports or ()):
+                called = raw.name or ", ".join(ip["ip_address"] for ip in raw.fixed_ips) or raw.id
+                return (
+                    f"{self.kind.plural}: {called} is left out: the firewall group {group.name or group.id} guards it, "
+                    "which isn't carried."
+                )
+        return None
+
+
 class Subnets(NetworkOperations):
     def made(self, raw: Any) -> None:
         self.cloud.new_subnets[raw.id] = raw
@@ -57,20 +71,26 @@ class _OfProject(NetworkOperations):
 
 class SecurityGroups(NetworkOperations):
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """The API adds two rules of its own; they are removed, so that the group has those of the files and no others.
+        """The API adds two rules of its own, which let everything out. Those that the files don't have are removed at
+        once: a later import couldn't tell them from rules that somebody made.
 
-        `SecurityGroupRules.create` keeps them when the files have just these.
+        `SecurityGroupRules.create` keeps those that the files have, too.
         """
         group = self.proxy.create_security_group(**{k: v for k, v in values.items() if k != "tags"})
-        if values.get("tags"):
-            self.set_tags(group, values["tags"])
-        self.cloud.given_rules[group.id] = [plain(rule) for rule in group.security_group_rules or []]
+        given = [plain(rule) for rule in group.security_group_rules or []]
+        try:
+            to_come = self.cloud.rules_to_come.get(values["name"])
+            if to_come is not None:
+                for rule in [rule for rule in given if not any(_is_given(rule, each) for each in to_come)]:
+                    self.proxy.delete_security_group_rule(rule["id"], ignore_missing=True)
+                    given.remove(rule)
+            if values.get("tags"):
+                self.set_tags(group, values["tags"])
+        except Exception:
+            self.proxy.delete_security_group(group.id)
+            raise
+        self.cloud.given_rules[group.id] = given
         return str(group.id)
-
-    def settle(self, identity: str) -> None:
-        """Remove those of the API's own rules that nothing asked for."""
-        for rule in self.cloud.given_rules.pop(identity, []):
-            self.proxy.delete_security_group_rule(rule["id"], ignore_missing=True)
 
 
 class SecurityGroupRules(_OfProject):
@@ -152,7 +172,7 @@ class Routers(NetworkOperations):
         return value
 
 
-class RouterInterfaces(Operations):
+class RouterInterfaces(_Guarded):
     """Ports, for the API; made by way of their router."""
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
@@ -220,7 +240,7 @@ class RouterInterfaces(Operations):
         )
 
 
-class Ports(_OfProject):
+class Ports(_Guarded, _OfProject):
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "fixed_ips_refs":
             return same_addresses(self.cloud, wanted, live)
