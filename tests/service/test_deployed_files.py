@@ -49,6 +49,29 @@ def test_haproxy_is_given_what_its_configuration_asks_for(compose):
     assert asked == set(yaml.safe_load(compose)["services"]["haproxy"]["environment"])
 
 
+def test_each_service_is_given_the_keys_that_it_reads_and_no_others(compose):
+    services = yaml.safe_load(compose)["services"]
+    secret = {"key.pem", "longshore.pem", "password", "keystone.password"}
+    given = {
+        name: {Path(volume.split(":")[-2]).name for volume in service["volumes"]} for name, service in services.items()
+    }
+    assert {name: files & secret for name, files in given.items() if name != "database"} == {
+        "server": {"key.pem", "keystone.password"},
+        "worker": {"keystone.password"},
+        "haproxy": {"longshore.pem"},
+        "keepalived": set(),
+    }
+    assert not any({"longshore", "tls"} & files for files in given.values()), "no directory that holds other keys"
+
+
+def test_the_password_of_the_repository_is_refused(compose, tmp_path):
+    service = yaml.safe_load(compose)["services"]["keepalived"]
+    script = service["command"][2].replace("/etc/keepalived/keepalived.conf", str(NODES / "keepalived.conf"))
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "password of your own" in done.stderr
+
+
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 # Each of them keeps guests from being confined, or converted at all: docs/howto/confinement.md
 HARMFUL = ("ProtectKernelTunables", "ProtectKernelLogs", "ProtectKernelModules", "ProtectProc", "ProcSubset")

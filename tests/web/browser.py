@@ -104,7 +104,7 @@ class Browser:
     def __init__(self, store, app=None, origin=f"http://{HOST}"):
         self.store = store
         self.person = OnePerson("longshore_8443")
-        self.app = app or Front(create_pages(create_app(store, local_files=True), self.person), {HOST})
+        self.app = app or Front(create_pages(create_app(store, local_files=True), self.person), HOST)
         self.origin, self.address = origin, "127.0.0.1"
         self.cookies = httpx.Cookies()
         self.page = None

@@ -80,7 +80,7 @@ def serving(store):
     def make(port):
         persons.append(OnePerson(f"longshore_{port}"))
         pages = create_pages(create_app(store, local_files=True), persons[0])
-        return Front(pages, frozenset({f"127.0.0.1:{port}"}))
+        return Front(pages, f"127.0.0.1:{port}")
 
     with listening_at(make) as address:
         yield address, persons[0]

@@ -5,6 +5,7 @@ from browser import HOST, Browser, Page
 from filled import names_of_backups
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+OTHERS = ["evil.example", "evil.example:8443", "localhost:8443", "127.0.0.1:80", "127.0.0.1", ""]
 OWN = {**FORM, "Origin": f"http://{HOST}"}
 
 
@@ -44,11 +45,12 @@ def test_closed_pages_ask_for_a_link_again(fleet):
     assert fleet.get("/ui/").status == 401, "the old cookie opens nothing"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8443", "127.0.0.1:80", "127.0.0.1", ""])
+@pytest.mark.parametrize("host", OTHERS)
 def test_another_name_that_leads_here_gets_nothing(fleet, host):
     answer = fleet.ask("GET", "/ui/providers", headers={"Host": host})
     assert answer.status_code == 421
     assert "vc" not in answer.text
+    assert HOST not in answer.text, "the name is the browser's secret"
     assert answer.headers["content-security-policy"]
 
 

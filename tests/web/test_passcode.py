@@ -90,3 +90,11 @@ def test_it_waits_for_ten_minutes_and_keeps_nothing_in_clear(server, monkeypatch
     answer = post(browser, "/ui/login/passcode", {"Origin": ORIGIN}, passcode="123456", form_token=mark)
     assert (answer.status_code, COOKIE in cookies_of(answer)) == (401, False)
     assert REFUSED in Page(answer).text
+
+
+@pytest.mark.parametrize("beginning", ["half ", "half\0", ""])
+def test_the_key_of_half_a_log_in_is_no_sessions(server, beginning):
+    browser = halfway(server)
+    browser.cookies.set(COOKIE, f"{beginning}{browser.cookies[HALF]}".replace("\0", "%00"))
+    browser.get("/ui/")
+    assert browser.path == "/ui/login"

@@ -2,8 +2,17 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from longshore.errors import LongshoreError
+
+
+class SessionKind(StrEnum):
+    """What a browser's key opens: a key of one kind is none of another."""
+
+    OPEN = "open"
+    HALF = "half"  # its password was right, and its passcode is missing
+    WAITING = "waiting"  # Keystone has sent it, and its user hasn't said yet that it is theirs
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import structlog
 
 from longshore.configuration import Server
 from longshore.errors import FAULT, AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
-from longshore.model.session import PasscodeWanted, Session
+from longshore.model.session import PasscodeWanted, Session, SessionKind
 from longshore.providers.openstack.logins import SECOND_FACTOR, Issued, Logins, PasscodeAsked
 from longshore.service.failed_logins import FailedLogins
 from longshore.store import Store
@@ -50,19 +50,19 @@ class Sessions:
             return self._begin(issue, _account(domain, user), address, had)
         except PasscodeAsked as asked:
             key = secrets.token_urlsafe(32)
-            self._kept.put(_half(key), _who(domain, user, asked.receipt))
+            self._kept.put(SessionKind.HALF, key, _who(domain, user, asked.receipt))
             raise PasscodeWanted(key) from None
 
     def with_passcode(self, key: str, passcode: str, *, address: str, had: str | None) -> str:
         """What `with_password` has begun; it may be tried again until it is right."""
         _refuse_unwieldy(passcode)
-        half = self._kept.find(_half(key), _UNSAID, used=False)
+        half = self._kept.find(SessionKind.HALF, key, _UNSAID, used=False)
         if half is None:
             raise _refused()
         domain, user = half.project_name, half.user_name
         issue = partial(self._logins.with_passcode, domain, user, half.identity, passcode)
         begun = self._begin(issue, _account(domain, user), address, had)
-        self._kept.forget(_half(key))
+        self._kept.forget(SessionKind.HALF, key)
         return begun
 
     def with_credential(self, id_: str, secret: str, *, address: str, had: str | None) -> str:
@@ -85,33 +85,33 @@ class Sessions:
         issued = self._issued(lambda: self._logins.with_token(token), token, address, "log-in-received")
         key = secrets.token_urlsafe(32)
         waiting = replace(self._unchosen(issued), ends_at=min(issued.ends_at, datetime.now(UTC) + _UNSAID))
-        self._kept.put(_waiting(key), waiting)
+        self._kept.put(SessionKind.WAITING, key, waiting)
         return key
 
     def received(self, key: str) -> str | None:
         """The user's name; None when nothing waits."""
-        waiting = self._kept.find(_waiting(key), _UNSAID, used=False)
+        waiting = self._kept.find(SessionKind.WAITING, key, _UNSAID, used=False)
         return None if waiting is None else waiting.user_name
 
     def accept(self, key: str, *, address: str, had: str | None) -> str:
         """It is the browser's user."""
-        waiting = self._kept.find(_waiting(key), _UNSAID, used=False)
+        waiting = self._kept.find(SessionKind.WAITING, key, _UNSAID, used=False)
         if waiting is None:
             raise _refused()
-        self._kept.forget(_waiting(key))
+        self._kept.forget(SessionKind.WAITING, key)
         token = waiting.identity
         return self._begin(lambda: self._logins.with_token(token), token, address, had)
 
     def decline(self, key: str) -> None:
         """Nobody is to use the token."""
-        waiting = self._kept.find(_waiting(key), _UNSAID, used=False)
-        self._kept.forget(_waiting(key))
+        waiting = self._kept.find(SessionKind.WAITING, key, _UNSAID, used=False)
+        self._kept.forget(SessionKind.WAITING, key)
         if waiting is not None:
             self._revoke(waiting.identity)
 
     def find(self, key: str, *, used: bool) -> Session | None:
         """`used`: somebody does something with it, and not a page by itself."""
-        return self._kept.find(key, self._idle, used=used)
+        return self._kept.find(SessionKind.OPEN, key, self._idle, used=used)
 
     def projects(self, session: Session) -> list[tuple[str, str]]:
         """Ids and names of those that it can be of."""
@@ -140,8 +140,8 @@ class Sessions:
 
         So does one that somebody has brought: he may use it elsewhere.
         """
-        session = self._kept.find(key, self._idle, used=False)
-        self._kept.forget(key)
+        session = self._kept.find(SessionKind.OPEN, key, self._idle, used=False)
+        self._kept.forget(SessionKind.OPEN, key)
         if session is not None:
             for token in {session.token, session.identity} - {"", but, session.identity if session.lent else ""}:
                 self._revoke(token)
@@ -207,7 +207,7 @@ class Sessions:
     def _keep(self, session: Session, *, instead_of: str | None) -> str:
         """With a new key and a new mark of its forms: what was open before acts on nothing of this one."""
         key = secrets.token_urlsafe(32)
-        self._kept.put(key, replace(session, form_token=secrets.token_urlsafe(24)), instead_of)
+        self._kept.put(SessionKind.OPEN, key, replace(session, form_token=secrets.token_urlsafe(24)), instead_of)
         return key
 
     def _revoke(self, token: str) -> None:
@@ -245,16 +245,6 @@ def _who(domain: str, user: str, receipt: str) -> Session:
         identity=receipt,
         token="",
     )
-
-
-def _half(key: str) -> str:
-    """Another key than a session's, and than that of what waits."""
-    return f"half {key}"
-
-
-def _waiting(key: str) -> str:
-    """Another key than a session's: the browser's opens none."""
-    return f"waiting {key}"
 
 
 def _is_token(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import delete, or_, update
 
-from longshore.model.session import Session
+from longshore.model.session import Session, SessionKind
 from longshore.store.database import Database, through_outages
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import WebSessionRow, utc_now, with_zone, without_zone
@@ -28,22 +28,22 @@ class WebSessions:
         self._database = database
         self._box = box
 
-    def put(self, key: str, session: Session, instead_of: str | None = None) -> None:
+    def put(self, kind: SessionKind, key: str, session: Session, instead_of: str | None = None) -> None:
         """Keep it, and forget the one that it takes the place of."""
-        id_ = _digest(key)
+        id_ = _digest(kind, key)
         sealed = self._box.seal(json.dumps(_content(session)), owner=_owner(id_))
         with self._database.session() as opened:
             if instead_of is not None:
-                opened.execute(delete(WebSessionRow).where(WebSessionRow.id == _digest(instead_of)))
+                opened.execute(delete(WebSessionRow).where(WebSessionRow.id == _digest(kind, instead_of)))
             ends_at = without_zone(session.ends_at)
             opened.merge(WebSessionRow(id=id_, sealed=sealed, used_at=utc_now(), ends_at=ends_at))
 
-    def find(self, key: str, idle: timedelta, *, used: bool) -> Session | None:
+    def find(self, kind: SessionKind, key: str, idle: timedelta, *, used: bool) -> Session | None:
         """None when there is none, or it has ended: at its time, or since nobody has used it for `idle`.
 
         `used`: somebody does something with it now.
         """
-        id_, now = _digest(key), utc_now()
+        id_, now = _digest(kind, key), utc_now()
         with self._database.session() as opened:
             row = opened.get(WebSessionRow, id_)
             if row is None:
@@ -56,10 +56,10 @@ class WebSessions:
                 opened.execute(update(WebSessionRow).where(WebSessionRow.id == id_).values(used_at=now))
             return found
 
-    def forget(self, key: str) -> None:
+    def forget(self, kind: SessionKind, key: str) -> None:
         """Nothing to do when there is none."""
         with self._database.session() as opened:
-            opened.execute(delete(WebSessionRow).where(WebSessionRow.id == _digest(key)))
+            opened.execute(delete(WebSessionRow).where(WebSessionRow.id == _digest(kind, key)))
 
     def forget_ended(self, idle: timedelta) -> None:
         now = utc_now()
@@ -81,8 +81,9 @@ def _content(session: Session) -> dict[str, Any]:
     return {name: value for name, value in asdict(session).items() if name != "ends_at"}
 
 
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+def _digest(kind: SessionKind, key: str) -> str:
+    """Whatever text a browser sends as a key, it is the digest of no other kind's."""
+    return hashlib.sha256(f"{kind}\0{key}".encode()).hexdigest()
 
 
 def _owner(id_: str) -> str:

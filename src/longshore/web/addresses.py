@@ -11,7 +11,7 @@ def back_to(address: str) -> str:
         said = urlsplit(address)
     except ValueError:
         return "/ui/"
-    own = not said.scheme and not said.netloc and said.path.startswith("/ui/") and "\\" not in address
+    own = not said.scheme and not said.netloc and address.startswith("/ui/") and "\\" not in address
     return address if own and address.isprintable() else "/ui/"
 
 

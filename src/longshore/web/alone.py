@@ -1,5 +1,6 @@
 """`longshore web`: the pages for one person, over his own state directory, on this machine's loopback alone."""
 
+import secrets
 import socket
 from collections.abc import Callable
 
@@ -23,18 +24,20 @@ def serve_alone(configuration: Configuration, port: int, told: Callable[[str], N
     own = listening.getsockname()[1]
     api, unmount = mount(configuration, lasting=True)
     try:
-        person = OnePerson(f"longshore_{own}", lambda path: told(f"http://{_ADDRESS}:{own}{path}"))
+        # Cookies know no ports: another user's server at another port of this machine is sent those of the same name. So
+        # the name is one that nobody can guess, below one that browsers take for this machine without asking anybody
+        host = f"{secrets.token_hex(16)}.localhost:{own}"
+        person = OnePerson(f"longshore_{own}", lambda path: told(f"http://{host}{path}"))
         pages = create_pages(api, person)
-        hosts = frozenset({f"{_ADDRESS}:{own}", f"localhost:{own}"})
         settings = uvicorn.Config(
-            Front(pages, hosts),
+            Front(pages, host),
             server_header=False,
             access_log=False,
             log_config=None,
             proxy_headers=False,
             timeout_graceful_shutdown=3,
         )
-        told(f"http://{_ADDRESS}:{own}{person.link}")
+        told(f"http://{host}{person.link}")
         uvicorn.Server(settings).run(sockets=[listening])
     finally:
         unmount()

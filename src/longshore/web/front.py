@@ -5,6 +5,8 @@ pages: without Keystone that asks nobody who he is, and on this machine's loopba
 ask it inside this process. `longshore server` serves both.
 """
 
+import secrets
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,15 +37,19 @@ HEADERS = {
 
 
 class FrontOfMany:
-    """`api` gets whatever isn't for the pages; it takes no cookie. `inside` are the pages for another program, which
+    """`secure`: browsers reach it by TLS, and are told never to do otherwise. `api` gets whatever isn't for the pages;
+    it takes no cookie. `inside` are the pages for another program, which
     brings its user's token in a header: no page of a foreign site can make a browser do that."""
 
-    def __init__(self, pages: ASGIApp, inside: ASGIApp, api: ASGIApp) -> None:
+    def __init__(self, pages: ASGIApp, inside: ASGIApp, api: ASGIApp, *, secure: bool) -> None:
+        self._secure = secure
         self._pages = pages
         self._inside = inside
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._secure:
+            send = _strictly(send)
         if scope["type"] != "http" or not f"{scope['path']}/".startswith("/ui/"):
             await self._api(scope, receive, send)
         elif scope["path"] == "/ui":
@@ -54,12 +60,13 @@ class FrontOfMany:
 
 
 class Front:
-    """`hosts`: what a request may call this server, as host:port. Any other is a name that somebody has made lead here
-    (DNS rebinding), so that a page of his could read ours."""
+    """`host`: what a request has to call this server, as host:port. Any other is a name that somebody has made lead here
+    (DNS rebinding), so that a page of theirs could read ours. Nobody is told it: who knows it can have the browser's
+    cookie sent to another port of this machine."""
 
-    def __init__(self, pages: ASGIApp, hosts: frozenset[str]) -> None:
+    def __init__(self, pages: ASGIApp, host: str) -> None:
         self._pages = pages
-        self._hosts = hosts
+        self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,13 +78,22 @@ class Front:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         host = Headers(scope=scope).get("host", "")
-        if host.lower() not in self._hosts:
-            return PlainTextResponse(f"This is Longshore at {min(self._hosts)}, and nothing else.\n", 421)
+        if not secrets.compare_digest(host.lower().encode(), self._host.encode()):
+            return PlainTextResponse("This is Longshore. Follow the link that longshore web has printed.\n", 421)
         if scope["path"] == "/":
             return RedirectResponse("/ui/", 302)
         if not scope["path"].startswith("/ui/"):
             return PlainTextResponse("There is nothing here. The pages are below /ui/.\n", 404)
         return None
+
+
+def _strictly(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["Strict-Transport-Security"] = "max-age=31536000"
+        await send(message)
+
+    return sending
 
 
 def _with_headers(send: Send, path: str) -> Send:

@@ -18,4 +18,4 @@ def serve_many(configuration: Configuration) -> None:
 def with_pages(api: ASGIApp, sessions: Sessions, settings: Server) -> ASGIApp:
     """The API, and below /ui/ its pages."""
     pages = create_pages(api, Login(sessions, settings))
-    return FrontOfMany(pages, create_pages(api, Inside()), api)
+    return FrontOfMany(pages, create_pages(api, Inside()), api, secure=settings.url.startswith("https://"))
