@@ -20,7 +20,7 @@ from longshore.processes.launcher import Limits, Sandbox, refusal, worked_out
 from running import command_lines
 
 SOMEBODY = 61000  # a user without rights, when the tests run as root
-SOME = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64)
+SOME = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=64 << 20)
 SECRET = "os-hunter2"
 
 # Asks the kernel itself, whatever libraries think of it; arguments by which the call would be made, or fail otherwise
@@ -66,7 +66,7 @@ STARTER = """
 import json, subprocess, sys
 from longshore.processes.launcher import Limits, Sandbox
 own, *command = json.loads(sys.stdin.read())
-limits = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64)
+limits = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=1 << 20)
 started = Sandbox(limits, own_user=own, kvm=True).start(
     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
 )
@@ -152,7 +152,7 @@ def test_nobody_in_there_types_into_the_terminal_of_whoever_runs_a_command(tmp_p
     script = tmp_path / "command.py"
     script.write_text(
         "import sys\nfrom longshore.processes.launcher import Limits, Sandbox\n"
-        "limits = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64)\n"
+        "limits = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=1 << 20)\n"
         f"Sandbox(limits).start(['/usr/bin/python3', '-c', {typist!r}], stdin=0, stdout=1, stderr=2).wait()\n"
     )
     shell, terminal = pty.fork()
@@ -210,10 +210,10 @@ def test_bytes_in_bytes_out(module):
 )
 def test_what_takes_too_much_ends_in_a_sentence_and_leaves_nothing(module, text):
     name = module(text)
-    few = Limits(seconds=2.0, memory=1 << 30, scratch=1 << 20, processes=16)
+    few = Limits(seconds=2.0, memory=1 << 30, scratch=1 << 20, processes=16, messages=2 << 20)
     began = time.monotonic()
     with pytest.raises(Overstepped) as caught:
-        worked_out(name, b"", few, whose="p", largest=2 << 20)
+        worked_out(name, b"", few, whose="p")
     assert time.monotonic() - began < 15
     assert str(caught.value).startswith("It took")
     assert not [line for line in command_lines().values() if name.encode() in line or b"sleep\x00617" in line]

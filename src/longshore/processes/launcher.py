@@ -34,7 +34,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -72,6 +72,8 @@ class Limits:
     memory: int  # bytes of address space
     scratch: int  # bytes of files, in memory; none is larger, also of those that are given to be written to
     processes: int  # threads, too
+    messages: int  # bytes of what it answers
+    log: int = 1 << 16  # bytes that are kept of what its programs print besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,14 +192,14 @@ def refusal(last_words: str) -> NotConfined | None:
     )
 
 
-def worked_out(module: str, given: bytes, limits: Limits, *, whose: str, largest: int = 64 << 20) -> bytes:
+def worked_out(module: str, given: bytes, limits: Limits, *, whose: str) -> bytes:
     """What `python -m MODULE` writes to its standard output, in a sandbox, when it finds `given` on its standard input.
 
-    `whose`: the project for which it is done. `largest`: bytes of the answer. Raises Overstepped when it took more time
-    or memory than it may, or said too much, or failed; Busy when too much of the project's is under way; NotConfined.
+    `whose`: the project for which it is done. Raises Overstepped when it took more time or memory than it may, or said
+    too much, or failed; Busy when too much of the project's is under way; NotConfined.
     """
     ends = time.monotonic() + limits.seconds
-    limits = Limits(limits.seconds, limits.memory, max(limits.scratch, largest), limits.processes)
+    limits = replace(limits, scratch=max(limits.scratch, limits.messages))
     with ExitStack() as stack:
         stack.enter_context(_turn(whose))
         asked, told, errors = (stack.enter_context(_memory_file(content)) for content in (given, b"", b""))
@@ -214,7 +216,7 @@ def worked_out(module: str, given: bytes, limits: Limits, *, whose: str, largest
         finally:
             process.kill()  # bubblewrap's first process goes with it, and all others with that one
             process.wait()
-        if status == 0 and os.fstat(told).st_size <= largest:
+        if status == 0 and os.fstat(told).st_size <= limits.messages:
             return _content(told)
         lines = _content(errors).decode(errors="replace").split("\n")
         raise refusal(lines[0]) or Overstepped("It took more memory than it may, or wasn't understood.")

@@ -29,7 +29,7 @@ from longshore.providers.files.headers import (
     refuse_references,
     vmdk_descriptor,
 )
-from longshore.providers.files.sandbox import ask_qemu_img, confine, socket_of, unreadable
+from longshore.providers.files.sandbox import ask_qemu_img, sandbox, socket_of, unreadable
 from longshore.providers.files.served import Served, unpacked_in_place
 from longshore.providers.files.spool import LARGEST, spool
 from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored
@@ -172,7 +172,7 @@ class OpenImage:
                     serve_qemu_nbd(
                         self._options,
                         read_only=True,
-                        confined=lambda command, directory: confine(command, directory, paths),
+                        confined=lambda directory: sandbox([directory, *paths]),
                         descriptors=self._descriptors,
                     )
                 )
