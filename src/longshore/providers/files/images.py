@@ -2,10 +2,8 @@
 
 import os
 import struct
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
@@ -245,7 +243,7 @@ def _believable(name: str, size: int) -> int:
 
 @contextmanager
 def _unpacked(packed: Stored, how: str) -> Iterator[Stored]:
-    """In place where its blocks allow that; else once into the scratch directory (TMPDIR)."""
+    """In place where its blocks allow that; else once into a file."""
     with ExitStack() as stack:
         if how == "xz":
             try:
@@ -255,6 +253,4 @@ def _unpacked(packed: Stored, how: str) -> Iterator[Stored]:
             else:
                 yield served
                 return
-        file = spool(packed, how, Path(tempfile.gettempdir()))
-        stack.callback(os.close, file.descriptor)
-        yield file
+        yield stack.enter_context(spool(packed, how))
