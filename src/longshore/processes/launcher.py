@@ -18,8 +18,9 @@ runs `python -m longshore.service.parsing`, which reads all of its standard inpu
 blocks: from an event loop use `asyncio.to_thread`. A module for it should import little; Python itself takes a tenth of
 a second. Two at a time are worked out for each project, eight in all, and others wait.
 
-For a program that is talked with, or serves: `Sandbox(limits, …).start(command, …)` gives a Popen. Whoever has started
-it kills it when `limits.seconds` are over; it dies with the thread that started it, at the latest.
+For another program `Sandbox(limits, …).run(command, …)` waits for its end. For one that is talked with, or serves,
+`start` gives a Popen: whoever has started it kills it when `limits.seconds` are over, and it dies with the thread that
+started it, at the latest.
 See docs/decisions/confined-guests.md.
 """
 
@@ -34,9 +35,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import longshore
 from longshore.errors import Busy, NotConfined, Overstepped
@@ -70,10 +71,16 @@ class Limits:
 
     seconds: float  # from start to end
     memory: int  # bytes of address space
-    scratch: int  # bytes of files, in memory; none is larger, also of those that are given to be written to
+    scratch: int  # bytes of files, in memory
     processes: int  # threads, too
-    messages: int  # bytes of what it answers
+    messages: int  # bytes of what it answers; no file that it writes to is larger, or than all of its scratch
     log: int = 1 << 16  # bytes that are kept of what its programs print besides
+
+
+class Ended(NamedTuple):
+    status: int
+    told: bytes  # on standard output
+    printed: bytes  # on standard error
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,31 @@ class Sandbox:
                 env={},
                 start_new_session=True,
             )
+
+    def run(self, command: Sequence[str], given: bytes = b"", descriptors: Sequence[int] = ()) -> Ended:
+        """Until it has ended, and all that it has started. `given`: what it finds on its standard input.
+
+        Raises Overstepped when it takes more time than it may, or says more; NotConfined.
+        """
+        with ExitStack() as stack:
+            asked, told, printed = (stack.enter_context(_memory_file(content)) for content in (given, b"", b""))
+            alive = stack.enter_context(_until_all_have_ended())
+            try:
+                process = self.start(
+                    command, stdin=asked, stdout=told, stderr=printed, descriptors=[*descriptors, alive]
+                )
+            finally:
+                os.close(alive)
+            try:
+                status = process.wait(self.limits.seconds)
+            except subprocess.TimeoutExpired:
+                raise Overstepped(f"It took longer than {self.limits.seconds:.0f} s, the most it may.") from None
+            finally:
+                process.kill()  # bubblewrap's first process goes with it, and all others with that one
+                process.wait()
+            if os.fstat(told).st_size > self.limits.messages:
+                raise Overstepped("It took more room for its answer than it may.")
+            return Ended(status, *(os.pread(file, os.fstat(file).st_size, 0) for file in (told, printed)))
 
     def _contents(self) -> list[bytes]:
         """Of the files that are made for it; bubblewrap reads each to its end, so all are new each time."""
@@ -164,7 +196,7 @@ class Sandbox:
             *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH, "--clearenv"),
             *(word for name, value in self._variables().items() for word in ("--setenv", name, value)),
             "--",
-            *("prlimit", f"--as={self.limits.memory}", f"--fsize={self.limits.scratch}"),
+            *("prlimit", f"--as={self.limits.memory}", f"--fsize={max(self.limits.scratch, self.limits.messages)}"),
             *(f"--nproc={self.limits.processes}", "--core=0", "--"),
             *(_become(user, kvm) if self._becomes_another() else ()),
             *command,
@@ -198,28 +230,12 @@ def worked_out(module: str, given: bytes, limits: Limits, *, whose: str) -> byte
     `whose`: the project for which it is done. Raises Overstepped when it took more time or memory than it may, or said
     too much, or failed; Busy when too much of the project's is under way; NotConfined.
     """
-    ends = time.monotonic() + limits.seconds
-    limits = replace(limits, scratch=max(limits.scratch, limits.messages))
-    with ExitStack() as stack:
-        stack.enter_context(_turn(whose))
-        asked, told, errors = (stack.enter_context(_memory_file(content)) for content in (given, b"", b""))
-        alive = stack.enter_context(_until_all_have_ended())
-        command = (sys.executable, "-m", module)
-        try:
-            process = Sandbox(limits).start(command, stdin=asked, stdout=told, stderr=errors, descriptors=[alive])
-        finally:
-            os.close(alive)
-        try:
-            status = process.wait(max(0.0, ends - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise Overstepped(f"It took longer than {limits.seconds:.0f} s, the most it may.") from None
-        finally:
-            process.kill()  # bubblewrap's first process goes with it, and all others with that one
-            process.wait()
-        if status == 0 and os.fstat(told).st_size <= limits.messages:
-            return _content(told)
-        lines = _content(errors).decode(errors="replace").split("\n")
+    with _turn(whose):
+        ended = Sandbox(limits).run((sys.executable, "-m", module), given)
+    if ended.status != 0:
+        lines = ended.printed.decode(errors="replace").split("\n")
         raise refusal(lines[0]) or Overstepped("It took more memory than it may, or wasn't understood.")
+    return ended.told
 
 
 @contextmanager
@@ -267,10 +283,6 @@ def _memory_file(content: bytes = b"") -> Iterator[int]:
         file.flush()
         file.seek(0)
         yield file.fileno()
-
-
-def _content(descriptor: int) -> bytes:
-    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
 _AS_ROOT = (

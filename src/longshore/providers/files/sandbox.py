@@ -6,16 +6,13 @@ docs/decisions/machines-in-files.md.
 """
 
 import json
-import os
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from longshore.blocks.exports import Export
-from longshore.errors import InvalidInput, LongshoreError
+from longshore.errors import InvalidInput, LongshoreError, Overstepped
 from longshore.processes.launcher import Limits, Sandbox, refusal
 from longshore.providers.files.stored import printable
 
@@ -44,26 +41,19 @@ def ask_qemu_img(
     """
     said = ",".join(f"{key}={value.replace(',', ',,')}" for key, value in options.items())
     command = ["qemu-img", verb, "--output=json", "--image-opts", said]
-    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as errors:  # files, whose sizes are limited
-        process = sandbox(sockets).start(
-            command, stdin=subprocess.DEVNULL, stdout=told, stderr=errors, descriptors=descriptors
-        )
-        try:
-            status = process.wait(ANSWERS_WITHIN)
-        except subprocess.TimeoutExpired:
-            raise InvalidInput(
-                f"{name} is no disk image that can be read: its tables took more than {ANSWERS_WITHIN:.0f} s.",
-                code="image-refused",
-            ) from None
-        finally:
-            process.kill()
-            process.wait()
-        answer, words = _json(os.pread(told.fileno(), _LARGEST_FILE, 0)), os.pread(errors.fileno(), _LARGEST_FILE, 0)
-    if isinstance(answer, dict) and (status == 0 or verb == "check"):
+    try:
+        ended = sandbox(sockets).run(command, descriptors=descriptors)
+    except Overstepped:
+        raise InvalidInput(
+            f"{name} is no disk image that can be read: its tables took more than {ANSWERS_WITHIN:.0f} s.",
+            code="image-refused",
+        ) from None
+    answer = _json(ended.told)
+    if isinstance(answer, dict) and (ended.status == 0 or verb == "check"):
         return answer
     if verb == "check":  # of some formats QEMU gives no account, only says that it is at an end
         raise InvalidInput(f"{name} is damaged or cut off.", advice="Copy or export it again.", code="truncated")
-    raise unreadable(name, words.decode(errors="replace"), options)
+    raise unreadable(name, ended.printed.decode(errors="replace"), options)
 
 
 def _json(said: bytes) -> Any:
