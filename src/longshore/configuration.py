@@ -6,6 +6,7 @@ these two places alone, never from a command line, and `SecretStr` keeps them ou
 """
 
 import os
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,6 +25,10 @@ from longshore.errors import InvalidInput
 
 FILE = Path("/etc/longshore/longshore.toml")
 PREFIX = "LONGSHORE_"
+# Of ours, and of the clouds' command line; others' may be for the database's library (PGPASSWORD) or for playbooks
+_SECRET = re.compile(
+    rf"({PREFIX}|OS_).*(PASSWORD|SECRET|TOKEN|PASSCODE)|{PREFIX}(DATABASE_URL|SERVER|SERVER__KEYSTONE)$", re.IGNORECASE
+)
 _IN_A_PATH = r"^[A-Za-z0-9._-]+$"
 KEYSTONE_ANSWERS_WITHIN = 15  # seconds without a byte of its answer; whoever came with the token waits meanwhile
 SecretsIn = Literal["auto", "barbican", "database"]
@@ -379,3 +384,9 @@ def read_configuration(file: Path | None = None, **given: Any) -> Configuration:
         ) from None
     except ValueError as error:  # not TOML at all
         raise InvalidInput(f"The configuration file {chosen} can't be read: {error}.") from None
+
+
+def forget_secrets() -> None:
+    """Take what may be secret out of the environment, once the configuration was read: children would inherit it."""
+    for name in filter(_SECRET.match, list(os.environ)):
+        del os.environ[name]

@@ -142,3 +142,21 @@ class HookError(LongshoreError):
     """A user's playbook failed."""
 
     code = "hook-failed"
+
+
+class NotConfined(LongshoreError):
+    """This machine can't confine a program that looks at strangers' bytes, so it isn't started: no second try helps."""
+
+    code = "not-confined"
+
+
+class Overstepped(LongshoreError):
+    """What strangers have made took more time or memory to look at than it may: a second try would, too."""
+
+    code = "too-much-work"
+
+
+class Busy(LongshoreError):
+    """The caller's project has as much under way as it may."""
+
+    code = "too-many-requests"

@@ -69,6 +69,11 @@ class StateDirectory:
         return self.root / "secrets.key"
 
     @property
+    def scratch(self) -> Path:
+        """For what is unpacked of callers' images, which may be large; never in memory, as a temporary one may be."""
+        return self.root / "scratch"
+
+    @property
     def limits_directory(self) -> Path:
         return self.root / "limits"
 

@@ -15,11 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.errors import ConversionError
+from longshore.errors import ConversionError, NotConfined
 from longshore.guests import convert, process
 from longshore.guests.confined import ensure_confinement, run_confined
-from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
+from longshore.processes.launcher import Sandbox
 from running import command_lines
 
 SOMEBODY = 61000  # a user without rights, when the tests run as root
@@ -58,28 +58,21 @@ KEEPER = """
 import json, sys
 from pathlib import Path
 from longshore.guests.confined import run_confined
-from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
+from longshore.processes.launcher import Sandbox
 asked = json.loads(sys.stdin.read())
-confinement = Confinement(
-    Path(asked["directory"]), Limits(30.0, scratch=16 << 20), sockets={"/disks/0": Path(asked["own"])},
-    environment={"GIVEN": "yes"},
+sandbox = Sandbox(
+    Limits(30.0, scratch=16 << 20), sockets={"/disks/0": Path(asked["own"])}, environment={"GIVEN": "yes"}
 )
-print(json.dumps(run_confined(confinement, (sys.executable, "-c", asked["script"]), asked, print)))
+print(json.dumps(run_confined(sandbox, (sys.executable, "-c", asked["script"]), asked, print)))
 """
 
 
-@pytest.fixture
-def place(tmp_path):
-    made = tmp_path / "made"
-    made.mkdir()
-    return made
-
-
-def confined(place, script, on_message=print, request=None, **limits):
+def confined(script, on_message=print, request=None, **limits):
     """What this Python script answers when it runs confined."""
-    confinement = Confinement(place, Limits(**{"seconds": 60.0, **limits}))
-    return run_confined(confinement, (sys.executable, "-c", script), request or {}, on_message)
+    return run_confined(
+        Sandbox(Limits(**{"seconds": 60.0, **limits})), (sys.executable, "-c", script), request or {}, on_message
+    )
 
 
 @pytest.mark.parametrize("user", ["root", "somebody"])
@@ -92,8 +85,6 @@ def test_a_hostile_guest_reaches_nothing_but_its_own_disks(user):
         secret = place / "secrets.key"
         secret.write_text("the key of all secrets")
         secret.chmod(0o644)  # even what others may read isn't there
-        mine = place / "mine"
-        mine.mkdir(mode=0o700)
         own, other = (
             Path(parse_qs(urlsplit(stack.enter_context(serve_nbdkit("memory", {"size": "1M"})).uri).query)["socket"][0])
             for _ in range(2)
@@ -105,10 +96,10 @@ def test_a_hostile_guest_reaches_nothing_but_its_own_disks(user):
         command = [sys.executable, "-c", KEEPER]
         if user == "somebody" and os.geteuid() == 0:
             command = ["setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", "--clear-groups", "--", *command]
-            for path in (mine, own.parent, own):
+            for path in (own.parent, own):
                 os.chown(path, SOMEBODY, SOMEBODY)
         asked = {
-            **{"directory": str(mine), "own": str(own), "script": INTRUDER, "socket": str(other), "pid": os.getpid()},
+            **{"own": str(own), "script": INTRUDER, "socket": str(other), "pid": os.getpid()},
             **{
                 "port": listener.getsockname()[1],
                 "abstract": f"longshore-test-{os.getpid()}",
@@ -148,25 +139,25 @@ def test_a_hostile_guest_reaches_nothing_but_its_own_disks(user):
     assert (found["score"], found["core"]) == ("1000", 0)
 
 
-def test_too_long_ends_in_a_sentence_and_leaves_nothing(place):
+def test_too_long_ends_in_a_sentence_and_leaves_nothing():
     mark = f"confined-{os.getpid()}"
     started = time.monotonic()
     script = f"import subprocess; subprocess.run(['sleep', '614'], start_new_session=True) # {mark}"
     with pytest.raises(ConversionError, match=r"took longer than 2 s, the most it may") as caught:
-        confined(place, script, seconds=2.0)
+        confined(script, seconds=2.0)
     assert caught.value.code == "conversion-limit"
     assert time.monotonic() - started < 20
     assert not [line for line in command_lines().values() if mark.encode() in line or b"sleep\x00614" in line]
 
 
-def test_too_much_memory_ends_in_a_sentence(place):
+def test_too_much_memory_ends_in_a_sentence():
     script = (
         "import sys, longshore.guests.work as work\n"
         "work._inspect = lambda request: bytearray(4 << 30)\n"
         "sys.exit(work.main())\n"
     )
     with pytest.raises(ConversionError, match="takes more memory than this may have") as caught:
-        confined(place, script, request={"operation": "inspect"}, memory=2 << 30)
+        confined(script, request={"operation": "inspect"}, memory=2 << 30)
     assert caught.value.code == "conversion-limit"
 
 
@@ -182,14 +173,14 @@ def test_too_much_memory_ends_in_a_sentence(place):
         ("import sys; sys.exit('Oh dear')", r"ended unexpectedly \(status 1\): Oh dear"),
     ],
 )
-def test_what_it_says_is_limited_and_not_believed(place, script, said):
+def test_what_it_says_is_limited_and_not_believed(script, said):
     heard = []
     with pytest.raises(ConversionError, match=said):
-        confined(place, script, heard.append, messages=25_000)
+        confined(script, heard.append, messages=25_000)
     assert len(heard) < 26
 
 
-def test_what_it_says_holds_no_commands_for_a_terminal(place):
+def test_what_it_says_holds_no_commands_for_a_terminal():
     heard = []
     script = (
         "import json\n"
@@ -197,7 +188,7 @@ def test_what_it_says_holds_no_commands_for_a_terminal(place):
         "print(json.dumps({'message': text}))\n"
         "print(json.dumps({'result': {'deep': [text]}}))\n"
     )
-    ((deep,),) = confined(place, script, heard.append).values()
+    ((deep,),) = confined(script, heard.append).values()
     for text in (heard[0], deep):
         assert text.startswith("one [2Jtwo three")
         assert len(text) == 2000
@@ -213,9 +204,9 @@ def test_an_answer_of_another_shape_is_an_error(tmp_path, monkeypatch):
         asyncio.run(convert(["nbd://x"], tmp_path, print))
 
 
-def test_a_log_keeps_its_beginning_and_its_end(place, capfdbinary):
+def test_a_log_keeps_its_beginning_and_its_end(capfdbinary):
     script = r"""import sys; sys.stderr.write("first\n" + "x" * (9 << 20) + "\nlast\n"); print('{"result": {}}')"""
-    confined(place, script, log=1 << 20)
+    confined(script, log=1 << 20)
     log = capfdbinary.readouterr().err
     assert log.startswith(b"first\n")
     assert log.endswith(b"\nlast\n")
@@ -227,18 +218,18 @@ def test_this_machine_can():
     ensure_confinement()
 
 
-def test_a_machine_that_cannot_confine_says_why(place, tmp_path, monkeypatch):
+def test_a_machine_that_cannot_confine_says_why(tmp_path, monkeypatch):
     programs = tmp_path / "bin"
     programs.mkdir()
     bwrap = programs / "bwrap"
     bwrap.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2; exit 1\n")
     bwrap.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin")
-    with pytest.raises(ConversionError, match="can't be confined on this machine: setting up uid map: Perm") as caught:
-        confined(place, "")
+    with pytest.raises(NotConfined, match="safely on this machine: setting up uid map: Perm") as caught:
+        confined("")
     assert caught.value.code == "not-confined"
     assert "user namespaces" in caught.value.advice
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConversionError, match="bwrap isn't installed") as caught:
+    with pytest.raises(NotConfined, match="bwrap isn't installed") as caught:
         ensure_confinement()
     assert caught.value.advice == "Install the package bubblewrap."

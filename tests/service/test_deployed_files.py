@@ -114,5 +114,5 @@ def test_containers_run_as_a_user_without_rights(compose):
         assert services[name]["read_only"] is True
         assert "no-new-privileges:true" in services[name]["security_opt"]
     # A worker makes namespaces for guests, and a /proc in them; a server makes none
-    assert services["server"]["security_opt"] == ["no-new-privileges:true"]
-    assert {"seccomp=unconfined", "systempaths=unconfined"} <= set(services["worker"]["security_opt"])
+    for name in ("server", "worker"):  # each makes namespaces for programs that look at strangers' bytes
+        assert {"seccomp=unconfined", "systempaths=unconfined"} <= set(services[name]["security_opt"])

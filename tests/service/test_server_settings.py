@@ -1,6 +1,9 @@
 """What a server listens on, and whom it believes."""
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -60,3 +63,34 @@ def test_the_audit_names_the_address_that_a_trusted_proxy_tells_and_no_other(tmp
 def test_what_is_no_address_is_no_proxy(tmp_path):
     with pytest.raises(InvalidInput, match="trusted_proxies"):
         configured(tmp_path, 'trusted_proxies = ["haproxy"]')
+
+
+CHILD = """
+import subprocess, sys
+from pathlib import Path
+from longshore.configuration import read_configuration
+from longshore.service import server
+server._run = lambda *_: subprocess.run(["env"], check=True)  # in place of listening: what a child finds
+server.serve(read_configuration(Path(sys.argv[1])), lambda app, *_: app)
+"""
+
+
+def test_what_a_server_starts_inherits_none_of_its_secrets(tmp_path):
+    (tmp_path / "c.toml").write_text(
+        f'state = "{tmp_path}"\n[server]\n[server.keystone]\nauth_url = "https://cloud/v3"\n'
+    )
+    secrets = {
+        "LONGSHORE_SERVER__KEYSTONE__PASSWORD": "ks-hunter2",
+        "OS_PASSWORD": "os-hunter2",
+        "os_application_credential_secret": "app-hunter2",
+        "LONGSHORE_SERVER": '{"keystone": {"password": "json-hunter2"}}',
+    }
+    said = subprocess.run(
+        [sys.executable, "-c", CHILD, tmp_path / "c.toml"],
+        env={**os.environ, **secrets, "LONGSHORE_AT_ONCE": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "LONGSHORE_AT_ONCE=3" in said
+    assert "hunter2" not in said

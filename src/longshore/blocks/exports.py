@@ -34,6 +34,7 @@ from urllib.parse import quote
 from longshore.blocks.endpoints import Endpoint, probe
 from longshore.blocks.request_size import TAKES_WHOLE
 from longshore.errors import CopyError, ExportError, InvalidInput
+from longshore.processes.launcher import Sandbox
 from longshore.processes.parent import die_with_parent
 from longshore.processes.private import private_directory
 
@@ -41,8 +42,8 @@ START_TIMEOUT = 60.0  # seconds until a server must be listening; vddk and rbd m
 STOP_TIMEOUT = 5.0  # seconds a server gets to end by itself before it is killed; nbdkit waits for its clients
 LAST_WORDS = 2000  # bytes of a server's standard error that are worth repeating
 
-# Makes of a server's command line one that keeps it from everything but the directory named, where its socket is
-Confine = Callable[[list[str], Path], list[str]]
+# What a server runs in that is kept from everything else, by the directory named, where its socket is to be
+Confine = Callable[[Path], Sandbox]
 
 # glibc gives each thread a heap of its own, of which little is given back: with a thread for each connection that were
 # 200 MB more, and a fifth of the time for the pages
@@ -190,13 +191,14 @@ def serve_nbdkit(
         yield stack.enter_context(
             _running(
                 name,
-                command if confined is None else confined(command, directory),
+                command,
                 place,
                 # Nothing of a reader is lost with it, and a plugin stuck in a vendor's library can't delay the end
                 death_signal="KILL",
                 descriptors=descriptors,
                 secrets=[value for _, value in held],
                 environment=environment,
+                sandbox=None if confined is None else confined(directory),
             )
         )
 
@@ -251,12 +253,13 @@ def serve_qemu_nbd(
         yield stack.enter_context(
             _running(
                 f"qemu-nbd ({what})",
-                command if confined is None else confined(command, directory),
+                command,
                 place,
                 descriptors=descriptors,
                 # So that it closes its image: a killed RBD client keeps the image's lock for half a minute
                 death_signal="TERM",
                 environment=environment,
+                sandbox=None if confined is None else confined(directory),
             )
         )
 
@@ -319,6 +322,7 @@ def _running(
     descriptors: Sequence[int] = (),
     secrets: Sequence[str] = (),
     environment: Mapping[str, str] | None,
+    sandbox: Sandbox | None = None,
 ) -> Iterator[LocalExport]:
     variables = {**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})}
     if shutil.which(command[0], path=variables.get("PATH")) is None:
@@ -326,16 +330,28 @@ def _running(
             f"{command[0]} isn't installed, or isn't in the PATH.", advice=f"Install the package that has {command[0]}."
         )
     with tempfile.TemporaryFile() as log:
-        process = _starter.submit(
-            subprocess.Popen,
-            die_with_parent(*command, death_signal=death_signal),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=list(descriptors),
-            env=variables,
-            start_new_session=True,  # Ctrl-C is for us: a server must outlive its clients' last flush
-        ).result()
+        if sandbox is None:
+            starting = _starter.submit(
+                subprocess.Popen,
+                die_with_parent(*command, death_signal=death_signal),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=list(descriptors),
+                env=variables,
+                start_new_session=True,  # Ctrl-C is for us: a server must outlive its clients' last flush
+            )
+        else:
+            starting = _starter.submit(
+                sandbox.start,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                descriptors=descriptors,
+                death_signal=death_signal,
+            )
+        process = starting.result()
         try:
             export = LocalExport(name, place.uri, process, log, secrets)
             try:

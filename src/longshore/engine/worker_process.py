@@ -7,7 +7,7 @@ import os
 import signal
 from contextlib import ExitStack
 
-from longshore.configuration import Configuration
+from longshore.configuration import Configuration, forget_secrets
 from longshore.engine.lease import Lease
 from longshore.engine.lock import AlreadyRunning, lock
 from longshore.engine.worker import Flows, Worker, identity
@@ -25,9 +25,7 @@ def serve(configuration: Configuration, flows: Flows) -> None:
     """
     os.umask(0o077)
     state = StateDirectory.configured(configuration)
-    # What children inherit is for others to read in /proc
-    for name in ("LONGSHORE_DATABASE_URL", "LONGSHORE_SERVER__KEYSTONE__PASSWORD"):
-        os.environ.pop(name, None)
+    forget_secrets()
     store = Store(state)
     me = identity(configuration.at_once, configuration.labels)
     store.database.patience = math.inf  # a migration never fails for it; the lease says when to give up

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:  # most commands ask no vault, and what one takes needn't be l
 
 def within_reach(store: Store, project_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """A provider's settings, as one connects by them."""
-    return {**settings, "reach": store.state.reach.limits(project_id, settings)}
+    reach = store.state.reach.limits(project_id, settings)
+    if reach is not None:
+        reach = replace(reach, whose=project_id, scratch=str(store.state.scratch))
+    return {**settings, "reach": reach}
 
 
 class _Asking:

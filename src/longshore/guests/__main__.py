@@ -23,12 +23,11 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.appliance_files import INSIDE, appliance_files
 from longshore.guests.confined import run_confined
-from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
 from longshore.guests.virt_v2v import CONVERTER
 from longshore.guests.windows_parts import FIRST_BOOT, VIRTIO_WIN, windows_parts
 from longshore.processes.deadline import obey
-from longshore.processes.private import private_directory
+from longshore.processes.launcher import Sandbox
 
 # What libguestfs is told by whoever started us, as far as it is no file: their names mean nothing inside
 _PASSED_ON = ("LIBGUESTFS_BACKEND_SETTINGS", "LIBGUESTFS_MEMSIZE", "LIBGUESTFS_DEBUG", "LIBGUESTFS_TRACE")
@@ -57,9 +56,8 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
             export = stack.enter_context(serve_nbdkit("nbd", {"uri": uri}, read_only=read_only, threads=8))
             sockets[f"/disks/{position}"] = Path(parse_qs(urlsplit(export.uri).query)["socket"][0])
         given = dict(_given_for_windows())
-        confinement = Confinement(
-            directory=stack.enter_context(private_directory()),
-            limits=limits,
+        sandbox = Sandbox(
+            limits,
             files={**appliance_files(), **converter, **{place: path for place, path in given.values()}},
             sockets=sockets,
             environment={
@@ -68,9 +66,10 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
                 **{name: place for name, (place, _) in given.items()},
             },
             programs=("/converter",),
+            kvm=True,
         )
         command = (sys.executable, "-m", "longshore.guests.work")
-        return run_confined(confinement, command, {**request, "disks": list(sockets)}, _message)
+        return run_confined(sandbox, command, {**request, "disks": list(sockets)}, _message)
 
 
 def _converter(request: Mapping[str, Any]) -> dict[str, Path]:

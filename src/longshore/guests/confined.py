@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
-from longshore.errors import ConversionError
-from longshore.guests.confinement import NOT_CONFINED, Confinement
+from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.limits import Limits
 from longshore.model.durations import duration
-from longshore.processes.parent import die_with_parent
-from longshore.processes.private import private_directory
+from longshore.processes.launcher import Sandbox, refusal
 
 LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
 NONSENSE = "The programs that worked on the guest gave no understandable answer."
@@ -24,26 +22,18 @@ _LONGEST_TEXT = 2000  # characters
 _STANDARD_ERROR = 2  # whatever Python's own is at the moment
 _GRACE = 5.0  # seconds to end by itself when all is said
 _END = 1 << 16  # bytes of what was printed last, which are kept in any case
-_WAYS_TO_ALLOW = (
-    "Allow unprivileged users their own user namespaces, or run the worker as root; docs/howto/confinement.md says how."
-)
 
 
 def run_confined(
-    confinement: Confinement, command: tuple[str, ...], request: Mapping[str, Any], on_message: Callable[[str], None]
+    sandbox: Sandbox, command: tuple[str, ...], request: Mapping[str, Any], on_message: Callable[[str], None]
 ) -> dict[str, Any]:
     """What `command` answers to the request, a line of JSON that it finds on its standard input.
 
     It says {"message": …} in lines of JSON on its standard output, and at the end {"result": {…}} or {"error": …}. What
-    it prints on standard error goes to ours, up to a limit. Raises ConversionError.
+    it prints on standard error goes to ours, up to a limit. Raises ConversionError, NotConfined.
     """
-    limits = confinement.limits
-    process = subprocess.Popen(
-        die_with_parent(*confinement.command_line(*command)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    limits = sandbox.limits
+    process = sandbox.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     log = _Log(process.stderr, limits.log)
     status = 0
@@ -82,10 +72,8 @@ def run_confined(
 
 
 def ensure_confinement() -> None:
-    """Raises ConversionError when this machine can't confine guests: to be asked before a machine's downtime begins."""
-    with private_directory() as directory:
-        confinement = Confinement(directory, Limits(seconds=60.0))
-        run_confined(confinement, ("cat",), {"result": {}}, lambda _: None)
+    """Raises NotConfined when this machine can't confine guests: to be asked before a machine's downtime begins."""
+    run_confined(Sandbox(Limits(seconds=60.0), kvm=True), ("cat",), {"result": {}}, lambda _: None)
 
 
 def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> dict[str, Any] | None:
@@ -135,13 +123,9 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _ended(status: int, last_line: str) -> ConversionError:
-    if last_line.startswith("bwrap: "):
-        return ConversionError(
-            f"Guests can't be confined on this machine: {last_line.removeprefix('bwrap: ')}.",
-            advice=_WAYS_TO_ALLOW,
-            code=NOT_CONFINED,
-        )
+def _ended(status: int, last_line: str) -> LongshoreError:
+    if (why := refusal(last_line)) is not None:
+        return why
     said = f": {last_line}" if last_line else ""
     return ConversionError(f"The programs that worked on the guest ended unexpectedly (status {status}){said}")
 

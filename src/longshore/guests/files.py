@@ -1,6 +1,6 @@
 """Files on a guest's disks, listed, found and fetched, without mounting anything here.
 
-What is on the disks is a stranger's: a confined process reads it (see longshore.guests.confinement), which has the
+What is on the disks is a stranger's: a confined process reads it (see longshore.processes.launcher), which has the
 disks, read-only, and a socket for what it finds. What comes from there is taken for what it may be: lies of a limited
 size. Paths are as longshore.guests.file_tree has them.
 """
@@ -22,9 +22,9 @@ from pydantic import ValidationError
 from longshore.blocks.window import COMPUTES
 from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
 from longshore.guests.confined import NONSENSE, run_confined
-from longshore.guests.confinement import Confinement
 from longshore.guests.limits import Limits
 from longshore.model.forms import form
+from longshore.processes.launcher import Sandbox
 from longshore.processes.private import private_directory
 from longshore.vault.disks import DiskReader
 from longshore.vault.geometry import Entry
@@ -283,13 +283,13 @@ class _Told(threading.Thread):
 
     def __init__(
         self,
-        confinement: Confinement,
+        sandbox: Sandbox,
         request: Mapping[str, Any],
         disks: Sequence[_Noting],
         answering: socket.socket,
     ) -> None:
         super().__init__(name="longshore-files", daemon=True)
-        self._confinement = confinement
+        self._sandbox = sandbox
         self._request = request
         self._disks = disks
         self._answering = answering
@@ -299,7 +299,7 @@ class _Told(threading.Thread):
     def run(self) -> None:
         command = (sys.executable, "-m", "longshore.guests.files_confined")
         try:
-            self._result = run_confined(self._confinement, command, self._request, lambda _: None)
+            self._result = run_confined(self._sandbox, command, self._request, lambda _: None)
         except Exception as error:  # noqa: BLE001 whoever waits for it raises it
             self._error = error
         finally:
@@ -337,12 +337,10 @@ def _reading(
             places[f"/disks/{position}"] = path = directory / f"disk-{position}"
             stack.enter_context(_served(disk, path))
         answering = stack.enter_context(_listening(directory / "answer"))
-        confined = directory / "confined"
-        confined.mkdir(mode=0o700)
-        confinement = Confinement(confined, limits, sockets={**places, "/answer": directory / "answer"})
+        sandbox = Sandbox(limits, sockets={**places, "/answer": directory / "answer"})
         near = all(disk.description == COMPUTES for disk in disks)
         request = {**request, "disks": list(places), "connections": _NEAR if near else _FAR}
-        told = _Told(confinement, request, noting, answering)
+        told = _Told(sandbox, request, noting, answering)
         told.start()
         stack.callback(told.join, ends_within)
         try:

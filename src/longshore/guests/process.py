@@ -1,6 +1,6 @@
 """A guest is worked on in a process of its own: libguestfs blocks and may crash, and nobody else shall feel it.
 
-That process starts another one, confined, which alone touches the guest's disks: see longshore.guests.confinement.
+That process starts another one, confined, which alone touches the guest's disks: see longshore.processes.launcher.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The confined process that works on one guest: see longshore.guests.confinement for what it is kept from.
+"""The confined process that works on one guest: see longshore.processes.launcher for what it is kept from.
 
 Reads one line of JSON, the request, from standard input. Says on standard output, in lines of JSON, {"message": …} for
 each thing done, and at the end {"result": …} or {"error": {"message", "advice", "code"}}.

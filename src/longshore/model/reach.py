@@ -1,4 +1,4 @@
-"""Where may be connected to in the name of somebody who isn't trusted with this machine's own networks."""
+"""Where may be connected to, and written to, in the name of somebody who isn't trusted with this machine."""
 
 import re
 from collections.abc import Mapping
@@ -17,6 +17,8 @@ class Reach:
     allowed: tuple[str, ...] = ()  # also where it would be refused otherwise
     refused: tuple[str, ...] = ()  # besides
     trusted: tuple[str, ...] = field(default=(), repr=False)  # auth_urls of clouds that the operator vouches for
+    whose: str = ""  # the project in whose name it is
+    scratch: str = ""  # directory of this machine for what is unpacked in that name
 
     def permits(self, address: str) -> bool:
         """`address`: never a name; what is none is not permitted."""

@@ -16,15 +16,16 @@ PREFIX = "longshore-nbd-"
 
 
 @contextmanager
-def private_directory() -> Iterator[Path]:
-    """A new directory in the temporary one that only its owner may enter. It is removed with all that is in it.
+def private_directory(within: Path | None = None) -> Iterator[Path]:
+    """A new directory that only its owner may enter, in the temporary one unless another is named.
 
-    Removes those, too, that processes of the same user have left behind when they were killed.
+    It is removed with all that is in it. Those are removed, too, that processes of the same user have left behind there
+    when they were killed.
     """
-    _remove_abandoned()
+    _remove_abandoned(within or Path(tempfile.gettempdir()))
     lock = None
     while lock is None:  # another process may have taken it for abandoned before it was locked
-        path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=within))
         lock = _lock(path)
     try:
         yield path
@@ -33,8 +34,8 @@ def private_directory() -> Iterator[Path]:
         os.close(lock)
 
 
-def _remove_abandoned() -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):  # finds none where we may not list
+def _remove_abandoned(directory: Path) -> None:
+    for path in directory.glob(f"{PREFIX}*"):  # finds none where we may not list
         with suppress(FileNotFoundError, PermissionError):  # gone by now, or closed to us
             if path.lstat().st_uid == os.geteuid() and (lock := _lock(path)) is not None:
                 shutil.rmtree(path, ignore_errors=True)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from longshore.configuration import Configuration
 from longshore.errors import (
     AccessDenied,
+    Busy,
     ChangedMeanwhile,
     Conflict,
     InvalidInput,
@@ -26,7 +27,7 @@ from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams
 from longshore.service.tenancy_jobs import Jobs
-from longshore.service.turns import COME_AGAIN, Busy, room_for_checks, turns_at_clouds, turns_of_files
+from longshore.service.turns import COME_AGAIN, room_for_checks, turns_at_clouds, turns_of_files
 from longshore.store import StateDirectory, Store
 from longshore.vault.kept_blocks import KeptBlocks
 

@@ -16,12 +16,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from longshore.errors import LongshoreError
+from longshore.errors import Busy, LongshoreError
 from longshore.service.bodies import Bodies, TooLarge
 from longshore.service.caller import OPEN, Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
 from longshore.service.policy import rule_of
 from longshore.service.refusals import body_of
-from longshore.service.turns import COME_AGAIN, Busy, turns_of_all
+from longshore.service.turns import COME_AGAIN, turns_of_all
 
 REQUEST_ID = "X-Openstack-Request-Id"
 

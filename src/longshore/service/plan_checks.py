@@ -6,11 +6,12 @@ from fastapi import Query, Request
 
 from longshore.api.plan_checks import PlanCheck
 from longshore.api.schemas import ErrorBody, PlanConcern, PlanStart
+from longshore.errors import Busy
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.checking import start_check
 from longshore.service.opened_plan import entries_of, open_plan, started_with
 from longshore.service.parts import ThePlansStore, judged_router
-from longshore.service.turns import OF_CHECKS, Busy
+from longshore.service.turns import OF_CHECKS
 from longshore.store import Store
 from longshore.store.plan_checks import PlanCheckRecord
 

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from longshore.configuration import Cloud, Configuration, Server
+from longshore.configuration import Cloud, Configuration, Server, forget_secrets
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, Unreachable
 from longshore.logs import write_json
@@ -49,6 +49,7 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
     )
     write_json(sys.stdout)
     store = Store(StateDirectory.configured(configuration))
+    forget_secrets()
     try:
         app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics)
         app.router.lifespan_context = _keeping_an_engine(store)

@@ -14,12 +14,11 @@ from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from longshore.api.schemas import Event, PlanEvent
-from longshore.errors import NotFound
+from longshore.errors import Busy, NotFound
 from longshore.service.caller import Access, Caller, Forbidden, IdentityUnavailable, Unauthenticated
 from longshore.service.opened_plan import counted, open_plan
 from longshore.service.parts import TheCaller, TheStore, judged_router
 from longshore.service.streams import OF_A_PROJECT, Streams
-from longshore.service.turns import Busy
 from longshore.store import Store
 
 Look = Callable[[], tuple[list[str], str | None]]  # what is to be sent now; and the last word, when nothing more comes

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
-from longshore.errors import LongshoreError
+from longshore.errors import Busy
 
 OF_CLOUDS = 6  # requests of one project that wait for clouds
 OF_ALL_CLOUDS = 24  # of the 40 threads in which requests are answered
@@ -25,12 +25,6 @@ IN_WORK = 10  # requests of one project, of any kind: those at clouds leave some
 LINE = 1000  # requests of one project that wait to be worked on
 PATIENCE = 30.0  # seconds that they do
 COME_AGAIN = 5  # seconds
-
-
-class Busy(LongshoreError):
-    """The caller's project has as much under way as it may."""
-
-    code = "too-many-requests"
 
 
 @dataclass(slots=True)

@@ -2,10 +2,8 @@
 
 import os
 import struct
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
@@ -29,7 +27,7 @@ from longshore.providers.files.headers import (
     refuse_references,
     vmdk_descriptor,
 )
-from longshore.providers.files.sandbox import ask_qemu_img, confine, socket_of, unreadable
+from longshore.providers.files.sandbox import ask_qemu_img, sandbox, socket_of, unreadable
 from longshore.providers.files.served import Served, unpacked_in_place
 from longshore.providers.files.spool import LARGEST, spool
 from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored
@@ -172,7 +170,7 @@ class OpenImage:
                     serve_qemu_nbd(
                         self._options,
                         read_only=True,
-                        confined=lambda command, directory: confine(command, directory, paths),
+                        confined=lambda directory: sandbox([directory, *paths]),
                         descriptors=self._descriptors,
                     )
                 )
@@ -245,7 +243,7 @@ def _believable(name: str, size: int) -> int:
 
 @contextmanager
 def _unpacked(packed: Stored, how: str) -> Iterator[Stored]:
-    """In place where its blocks allow that; else once into the scratch directory (TMPDIR)."""
+    """In place where its blocks allow that; else once into a file."""
     with ExitStack() as stack:
         if how == "xz":
             try:
@@ -255,6 +253,4 @@ def _unpacked(packed: Stored, how: str) -> Iterator[Stored]:
             else:
                 yield served
                 return
-        file = spool(packed, how, Path(tempfile.gettempdir()))
-        stack.callback(os.close, file.descriptor)
-        yield file
+        yield stack.enter_context(spool(packed, how))

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import PurePosixPath
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound
+from longshore.model.reach import Reach
 from longshore.providers.files.chains import Layers, LayersInFiles, NoLayers
 from longshore.providers.files.settings import path_of
 from longshore.providers.files.stored import Bundle, LocalFile, Stored, printable, refuse_path
@@ -20,11 +21,12 @@ MOST_ENTRIES = 100_000
 class LocalPlace:
     """`beneath`: a directory that nothing leads out of. Below it no symbolic link is followed."""
 
-    def __init__(self, path: PurePosixPath, beneath: PurePosixPath | None) -> None:
+    def __init__(self, path: PurePosixPath, beneath: PurePosixPath | None, reach: Reach | None = None) -> None:
         if beneath is not None and not path.is_relative_to(beneath):
             raise outside(str(path))
         self._path = path
         self._beneath = beneath
+        self._reach = reach
 
     def files(self, below: str = "") -> list[str]:
         """All of them, or those in one of its directories, by their paths below its own; of a single file its name.
@@ -47,7 +49,7 @@ class LocalPlace:
             raise NotFound(f"There is no {printable(path)} in {self._path}.")
         root = self._path.parent if one else self._path
         with self._opened(root / parts.parent, os.O_DIRECTORY) as directory, ExitStack() as stack:
-            yield _Beside(directory, stack, follow=self._beneath is None)
+            yield _Beside(directory, stack, self._reach, follow=self._beneath is None)
 
     def layers(self, stack: ExitStack) -> Layers:
         """What images there are based on; as long as the stack is."""
@@ -112,15 +114,17 @@ class LocalPlace:
 
 
 class _Beside(Bundle):
-    def __init__(self, directory: int, stack: ExitStack, *, follow: bool) -> None:
+    def __init__(self, directory: int, stack: ExitStack, reach: Reach | None, *, follow: bool) -> None:
         self._directory = directory
         self._stack = stack
+        self._reach = reach
         self._follow = follow
         self._opened: dict[str, LocalFile] = {}
 
     def open(self, name: str) -> Stored:
         if name not in self._opened:
             self._opened[name] = self._open(name)
+            self._opened[name].reach = self._reach
         return self._opened[name]
 
     def _open(self, name: str) -> LocalFile:

@@ -8,7 +8,7 @@ import nbd
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import Export, serve_nbdkit
 from longshore.errors import CopyError, InvalidInput, Unreachable
-from longshore.providers.files.sandbox import confine, socket_of
+from longshore.providers.files.sandbox import sandbox, socket_of
 from longshore.providers.files.stored import Stored
 
 _LARGEST_READ = 4 << 20  # bytes
@@ -82,7 +82,7 @@ def unpacked_in_place(packed: Stored) -> Iterator[Served]:
                 filters=("xz",),
                 threads=4,
                 # Tables and dictionaries are as large as the file says they are
-                confined=lambda command, directory: confine(command, directory, [socket_of(export)]),
+                confined=lambda directory: sandbox([directory, socket_of(export)]),
             )
         )
         served = _Unpacked(packed, readable)

@@ -35,7 +35,7 @@ class FilesSource(Source):
         self._place: Place
         if settings.is_local:
             beneath = PurePosixPath(settings.beneath) if settings.beneath is not None else None
-            self._place = LocalPlace(path_of(settings.url), beneath)
+            self._place = LocalPlace(path_of(settings.url), beneath, settings.reach)
         else:
             self._place = WebPlace(settings.url, settings.ca_file, settings.reach)
 

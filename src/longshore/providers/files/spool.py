@@ -1,20 +1,27 @@
 """Compressed images, unpacked once into a scratch directory.
 
 Zeroes become holes. What doesn't fit is refused when it gets there: a few KiB can unpack to more than any disk holds.
+Who has others' images on a server can have a part of its disk filled, never all of it.
 """
 
+import hashlib
 import lzma
 import os
 import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 from longshore.errors import InvalidInput
+from longshore.model.reach import Reach
+from longshore.processes.private import private_directory
 from longshore.providers.files.stored import LocalFile, Stored
 
 PIECE = 1 << 20  # bytes that are read or unpacked at once
+SHARE = 4  # a project may have one part of so many of the scratch directory's file system
 LEFT_FREE = 1 << 30  # bytes of the scratch directory's file system that are left to others
 LARGEST = 1 << 46  # bytes, unpacked: no cloud has such volumes, and zeroes take no room here
 _LZMA_MEMORY = 256 << 20  # bytes; xz -9 takes 65 MiB
@@ -106,45 +113,86 @@ def _pieces(packed: Stored) -> Iterator[bytes]:
         yield from (read[start : start + _FED] for start in range(0, len(read), _FED))
 
 
-def spool(packed: Stored, how: str, directory: Path) -> LocalFile:
-    """Unpacked into a file without a name in the directory. Raises InvalidInput, also when there is no room."""
-    try:
-        # Nobody can find it, and it goes with its descriptor, however this process ends
-        descriptor = os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _unwritable(packed, directory, error) from None
-    try:
-        size = 0
-        for piece in unpacked(packed, how):
-            for start in range(0, len(piece), _HOLE):
-                part = piece[start : start + _HOLE]
-                if part.count(0) != len(part):
-                    _room(directory, packed)
-                    os.pwrite(descriptor, part, size + start)
-            size += len(piece)
-            if size > LARGEST:
-                break
-        os.ftruncate(descriptor, size)
+@contextmanager
+def spool(packed: Stored, how: str) -> Iterator[LocalFile]:
+    """Unpacked into a file that goes with the context. Raises InvalidInput, also when there is no room.
+
+    It is in the temporary directory; of a project it is in the scratch directory of its reach, where all that is
+    unpacked at that moment of the same project is counted, by whichever process.
+    """
+    reach = packed.reach
+    within = None if reach is None else _directory_of(packed, reach)
+    with ExitStack() as stack:
+        try:
+            directory = stack.enter_context(private_directory(within))
+            path = directory / "unpacked"
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unwritable(packed, within or Path(tempfile.gettempdir()), error) from None
+        stack.callback(os.close, descriptor)
+        if within is None:
+            path.unlink()  # nobody counts it, and so it goes with its descriptor, however this process ends
+        try:
+            size = 0
+            for piece in unpacked(packed, how):
+                for start in range(0, len(piece), _HOLE):
+                    part = piece[start : start + _HOLE]
+                    if part.count(0) != len(part):
+                        _refuse_no_room(directory, packed)
+                        os.pwrite(descriptor, part, size + start)
+                size += len(piece)
+                if within is not None:
+                    _refuse_too_much(within, packed)
+                if size > LARGEST:
+                    raise _damaged(packed, f"it has more than {LARGEST >> 40} TiB unpacked")
+            os.ftruncate(descriptor, size)
+        except OSError as error:
+            raise _unwritable(packed, directory, error) from None
         file = LocalFile(packed.name, descriptor)
+        file.reach = reach
+        yield file
+
+
+def _directory_of(packed: Stored, reach: Reach) -> Path:
+    """A project's own. Raises InvalidInput."""
+    above = Path(reach.scratch or tempfile.gettempdir())
+    directory = above / hashlib.sha256(reach.whose.encode()).hexdigest()[:32]
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        os.close(descriptor)
-        raise _unwritable(packed, directory, error) from None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    if size > LARGEST:
-        os.close(descriptor)
-        raise _damaged(packed, f"it has more than {LARGEST >> 40} TiB unpacked")
-    return file
+        raise _unwritable(packed, above, error) from None
+    return directory
 
 
-def _room(directory: Path, packed: Stored) -> None:
-    if shutil.disk_usage(directory).free < LEFT_FREE:
-        raise InvalidInput(
-            f"{packed.name} doesn't fit into {directory} when it is unpacked.",
-            advice="Unpack it yourself where there is room, or set TMPDIR to such a directory.",
-            code="no-scratch-space",
-        )
+def _refuse_no_room(directory: Path, packed: Stored) -> None:
+    if shutil.disk_usage(directory).free >= LEFT_FREE:
+        return
+    if packed.reach is not None:
+        raise _too_large(packed, "this server has no room")
+    raise InvalidInput(
+        f"{packed.name} doesn't fit into {directory.parent} when it is unpacked.",
+        advice="Unpack it yourself where there is room, or set TMPDIR to such a directory.",
+        code="no-scratch-space",
+    )
+
+
+def _refuse_too_much(within: Path, packed: Stored) -> None:
+    """When what a project has unpacked at this moment takes more than its share."""
+    taken = 0
+    for file in within.glob("*/*"):
+        with suppress(FileNotFoundError):  # it has gone meanwhile
+            taken += file.stat().st_blocks * 512
+    share = shutil.disk_usage(within).total // SHARE
+    if taken > share:
+        raise _too_large(packed, f"a project may have {share / (1 << 30):.1f} GiB here at a time")
+
+
+def _too_large(packed: Stored, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"{packed.name} doesn't fit when it is unpacked: {why}.",
+        advice="Unpack it where it is, and name the image.",
+        code="no-scratch-space",
+    )
 
 
 def _unwritable(packed: Stored, directory: Path, error: OSError) -> InvalidInput:

@@ -10,12 +10,15 @@ from typing import Protocol
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
 from longshore.errors import InvalidInput
+from longshore.model.reach import Reach
 
 SECTOR = 512  # bytes; QEMU knows no smaller pieces
 
 
 class Stored(ABC):
     """`name` is for people. `identity` is another one once the file has been changed."""
+
+    reach: Reach | None = None  # in whose name it is read, and where it may be unpacked; None: this user's own
 
     def __init__(self, name: str, size: int, identity: str) -> None:
         self.name = name
@@ -73,6 +76,7 @@ class Part(Stored):
 
     def __init__(self, whole: Stored, name: str, offset: int, size: int) -> None:
         super().__init__(name, size, f"{whole.identity}+{offset}")
+        self.reach = whole.reach
         self._whole = whole
         self._offset = offset
 

@@ -69,6 +69,7 @@ class _Beside(Bundle):
         """One server process of ours for each file, however many disks are said to be in it."""
         if name not in self._opened:
             self._opened[name] = self._open(name)
+            self._opened[name].reach = self._reach
         return self._opened[name]
 
     def _open(self, name: str) -> Served:

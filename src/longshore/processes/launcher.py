@@ -1,0 +1,335 @@
+"""The one way in which programs are started that look at strangers' bytes: images, file systems, guests, large bodies.
+
+What runs in a `Sandbox` has namespaces of its own, made by bubblewrap: a network with nothing but its loopback address,
+no other processes, and of files only programs (/usr), Longshore's own code, what is named for it, and a scratch
+directory in memory. Besides:
+
+* its environment and that of all around it is empty but for what is named: nothing of ours stands in /proc/1/environ;
+* its session is its own, and no ioctl types into a terminal;
+* it has no capability, can't get any, and can't make a user namespace, whoever started it;
+* the system calls of longshore.processes.system_calls are refused;
+* each of its processes has a limit of memory, all together have one of processes and of scratch, and a time.
+
+How to use it. For bytes that are given and bytes that come back:
+
+    answer = worked_out("longshore.service.parsing", body, PARSING, whose=project_id)
+
+runs `python -m longshore.service.parsing`, which reads all of its standard input and writes to its standard output. It
+blocks: from an event loop use `asyncio.to_thread`. A module for it should import little; Python itself takes a tenth of
+a second. Two at a time are worked out for each project, eight in all, and others wait.
+
+For another program `Sandbox(limits, …).run(command, …)` waits for its end. For one that is talked with, or serves,
+`start` gives a Popen: whoever has started it kills it when `limits.seconds` are over, and it dies with the thread that
+started it, at the latest.
+See docs/decisions/confined-guests.md.
+"""
+
+import os
+import select
+import shutil
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import longshore
+from longshore.errors import Busy, NotConfined, Overstepped
+from longshore.processes import system_calls
+from longshore.processes.parent import die_with_parent
+
+SCRATCH = "/tmp"  # noqa: S108 the confined process' own
+_OF_ONE, _OF_ALL = 2, 8  # that are worked out at a time
+_PATIENCE = 30.0  # seconds that others wait for their turn
+_GONE_WITHIN = 5.0  # seconds; those that are killed wait for a disk at most
+_KVM = Path("/dev/kvm")
+# No file of this machine belongs to one of them: systemd gives them to services while they run (DynamicUser=)
+_FIRST_USER, _USERS = 61184, 4336
+_OWN = 1000  # who it is in a user namespace
+# What files below /usr are links to; libosinfo, and virt-v2v with it, gives up without the list of USB devices
+_LINKED_TO = ("etc/alternatives", "etc/ld.so.cache", "var/lib/usbutils")
+_ETC = {
+    "hosts": "127.0.0.1 localhost\n",
+    "passwd": "guest:x:{user}:{user}::/tmp:/bin/sh\n",
+    "group": "guest:x:{user}:\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+_WAYS_TO_ALLOW = (
+    "Allow unprivileged users their own user namespaces, or run the worker as root; docs/howto/confinement.md says how."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Memory is what each process may have, the rest is for all of them together."""
+
+    seconds: float  # from start to end
+    memory: int  # bytes of address space
+    scratch: int  # bytes of files, in memory
+    processes: int  # threads, too
+    messages: int  # bytes of what it answers; no file that it writes to is larger, or than all of its scratch
+    log: int = 1 << 16  # bytes that are kept of what its programs print besides
+
+
+class Ended(NamedTuple):
+    status: int
+    told: bytes  # on standard output
+    printed: bytes  # on standard error
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a program has in there: everything that isn't named here, or a program below /usr, isn't there."""
+
+    limits: Limits
+    files: Mapping[str, Path] = field(default_factory=dict)  # file or directory of this machine by its place inside
+    sockets: Mapping[str, Path] = field(default_factory=dict)  # Unix sockets and directories it may write to, likewise
+    environment: Mapping[str, str] = field(default_factory=dict)
+    programs: Sequence[str] = ()  # directories inside that are looked through for programs first
+    root: Path = Path("/")  # whose programs it has: this machine's, or those of a tree made for it
+    kvm: bool = False  # /dev/kvm, if we have it
+    own_user: bool = False  # root stays root for files: needed to open inherited descriptors anew
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: int | IO[bytes],
+        stdout: int | IO[bytes],
+        stderr: int | IO[bytes],
+        descriptors: Sequence[int] = (),
+        death_signal: str = "KILL",
+    ) -> subprocess.Popen[bytes]:
+        """`descriptors` are inherited. When this process ends, bubblewrap gets the signal; what runs inside is killed.
+
+        Raises NotConfined when this machine can't. What the kernel doesn't allow shows when it has ended: `refusal`.
+        """
+        with ExitStack() as stack:
+            given = [stack.enter_context(_memory_file(content)) for content in self._contents()]
+            return subprocess.Popen(
+                die_with_parent(*self._line(given, command), death_signal=death_signal),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=[*descriptors, *given],
+                env={},
+                start_new_session=True,
+            )
+
+    def run(self, command: Sequence[str], given: bytes = b"", descriptors: Sequence[int] = ()) -> Ended:
+        """Until it has ended, and all that it has started. `given`: what it finds on its standard input.
+
+        Raises Overstepped when it takes more time than it may, or says more; NotConfined.
+        """
+        with ExitStack() as stack:
+            asked, told, printed = (stack.enter_context(_memory_file(content)) for content in (given, b"", b""))
+            alive = stack.enter_context(_until_all_have_ended())
+            try:
+                process = self.start(
+                    command, stdin=asked, stdout=told, stderr=printed, descriptors=[*descriptors, alive]
+                )
+            finally:
+                os.close(alive)
+            try:
+                status = process.wait(self.limits.seconds)
+            except subprocess.TimeoutExpired:
+                raise Overstepped(f"It took longer than {self.limits.seconds:.0f} s, the most it may.") from None
+            finally:
+                process.kill()  # bubblewrap's first process goes with it, and all others with that one
+                process.wait()
+            if os.fstat(told).st_size > self.limits.messages:
+                raise Overstepped("It took more room for its answer than it may.")
+            return Ended(status, *(os.pread(file, os.fstat(file).st_size, 0) for file in (told, printed)))
+
+    def _contents(self) -> list[bytes]:
+        """Of the files that are made for it; bubblewrap reads each to its end, so all are new each time."""
+        if os.uname().machine not in system_calls.REFUSED:
+            raise NotConfined(
+                f"What strangers have made can't be worked on safely on this machine: {os.uname().machine} is unknown.",
+                advice="Use a machine with x86_64 or aarch64.",
+            )
+        return [system_calls.program(), *(text.format(user=self._user()).encode() for text in _ETC.values())]
+
+    def _user(self) -> int:
+        return _FIRST_USER + os.getpid() % _USERS if self._becomes_another() else _OWN
+
+    def _becomes_another(self) -> bool:
+        return os.geteuid() == 0 and not self.own_user
+
+    def _line(self, given: Sequence[int], command: Sequence[str]) -> list[str]:
+        bubblewrap = shutil.which("bwrap")
+        if bubblewrap is None:
+            raise NotConfined(
+                "What strangers have made can't be worked on safely on this machine: bwrap isn't installed.",
+                advice="Install the package bubblewrap.",
+            )
+        user = self._user()
+        kvm = self.kvm and _has_kvm()
+        rules, *etc = given
+        return [
+            *("choom", "-n", "1000", "--"),  # the first to go when this machine runs out of memory
+            *("env", "--ignore-environment"),  # a shell before it has set PWD
+            *(bubblewrap, "--die-with-parent", "--new-session", "--seccomp", str(rules)),
+            *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+            *("--hostname", "guest"),
+            # Root needs no user namespace, and couldn't be another user in one: root's files would be its own
+            *(_AS_ROOT if self._becomes_another() else _AS_OURSELVES),
+            *("--perms", "1777", "--size", str(self.limits.scratch), "--tmpfs", SCRATCH),
+            *("--perms", "0755", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
+            *_system_files(self.root),
+            *("--perms", "0755", "--dir", "/etc"),
+            *(
+                w
+                for fd, name in zip(etc, _ETC, strict=True)
+                for w in ("--perms", "0644", "--file", str(fd), f"/etc/{name}")
+            ),
+            *("--proc", "/proc", "--dev", "/dev"),
+            *(("--dev-bind", str(_KVM), str(_KVM)) if kvm else ()),
+            *(word for place, path in self.files.items() for word in _bound(path, place)),
+            *(word for place, path in self._handed_over(user) for word in _bound(path, place, "--bind")),
+            *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH, "--clearenv"),
+            *(word for name, value in self._variables().items() for word in ("--setenv", name, value)),
+            "--",
+            *("prlimit", f"--as={self.limits.memory}", f"--fsize={max(self.limits.scratch, self.limits.messages)}"),
+            *(f"--nproc={self.limits.processes}", "--core=0", "--"),
+            *(_become(user, kvm) if self._becomes_another() else ()),
+            *command,
+        ]
+
+    def _variables(self) -> dict[str, str]:
+        path = ":".join((*self.programs, "/usr/sbin", "/usr/bin"))
+        return {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": SCRATCH, "TMPDIR": SCRATCH, **self.environment}
+
+    def _handed_over(self, user: int) -> Iterator[tuple[str, Path]]:
+        """What is written to, which whoever writes has to be allowed to."""
+        for place, path in self.sockets.items():
+            if self._becomes_another():
+                os.chown(path, user, user)
+            yield place, path
+
+
+def refusal(last_words: str) -> NotConfined | None:
+    """When these, of a program in a sandbox, tell that there is none: why this machine can't confine it."""
+    if not last_words.startswith("bwrap: "):
+        return None
+    return NotConfined(
+        f"What strangers have made can't be worked on safely on this machine: {last_words.removeprefix('bwrap: ')}.",
+        advice=_WAYS_TO_ALLOW,
+    )
+
+
+def worked_out(module: str, given: bytes, limits: Limits, *, whose: str) -> bytes:
+    """What `python -m MODULE` writes to its standard output, in a sandbox, when it finds `given` on its standard input.
+
+    `whose`: the project for which it is done. Raises Overstepped when it took more time or memory than it may, or said
+    too much, or failed; Busy when too much of the project's is under way; NotConfined.
+    """
+    with _turn(whose):
+        ended = Sandbox(limits).run((sys.executable, "-m", module), given)
+    if ended.status != 0:
+        lines = ended.printed.decode(errors="replace").split("\n")
+        raise refusal(lines[0]) or Overstepped("It took more memory than it may, or wasn't understood.")
+    return ended.told
+
+
+@contextmanager
+def _until_all_have_ended() -> Iterator[int]:
+    """A descriptor to be inherited and closed here. Leaving waits until nobody has it any more."""
+    reading, writing = os.pipe()
+    try:
+        yield writing
+    finally:
+        until = time.monotonic() + _GONE_WITHIN
+        while select.select([reading], [], [], max(0.0, until - time.monotonic()))[0] and os.read(reading, 1 << 16):
+            pass
+        os.close(reading)
+
+
+_under_way: Counter[str] = Counter()
+_changed = threading.Condition()
+
+
+@contextmanager
+def _turn(whose: str) -> Iterator[None]:
+    """Raises Busy."""
+
+    def free() -> bool:
+        return _under_way[whose] < _OF_ONE and _under_way.total() < _OF_ALL
+
+    with _changed:
+        if not _changed.wait_for(free, _PATIENCE):
+            raise Busy("Your project has too much under way.", advice="Try again in a moment.")
+        _under_way[whose] += 1
+    try:
+        yield
+    finally:
+        with _changed:
+            _under_way[whose] -= 1
+            if not _under_way[whose]:
+                del _under_way[whose]
+            _changed.notify_all()
+
+
+@contextmanager
+def _memory_file(content: bytes = b"") -> Iterator[int]:
+    with os.fdopen(os.memfd_create("longshore-sandbox"), "wb") as file:
+        file.write(content)
+        file.flush()
+        file.seek(0)
+        yield file.fileno()
+
+
+_AS_ROOT = (
+    *("--cap-drop", "ALL"),
+    *(word for name in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP") for word in ("--cap-add", name)),
+)
+_AS_OURSELVES = ("--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--uid", str(_OWN), "--gid", str(_OWN))
+
+
+def _become(user: int, kvm: bool) -> tuple[str, ...]:
+    """Another user for good, without any capability."""
+    groups = f"--groups={_KVM.stat().st_gid}" if kvm else "--clear-groups"
+    return (
+        *("setpriv", f"--reuid={user}", f"--regid={user}", groups),
+        *("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"),
+    )
+
+
+def _has_kvm() -> bool:
+    return os.access(_KVM, os.R_OK | os.W_OK) and stat.S_ISCHR(_KVM.stat().st_mode)
+
+
+def _system_files(root: Path) -> Iterator[str]:
+    """Programs and libraries; and where they are this machine's, the Python environment that Longshore runs in."""
+    yield from ("--ro-bind", str(root / "usr"), "/usr")
+    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
+        path = root / name
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), f"/{name}")
+        elif path.is_dir():
+            yield from ("--ro-bind", str(path), f"/{name}")
+    for linked in _LINKED_TO:
+        if (root / linked).exists():
+            yield from _bound(root / linked, f"/{linked}")
+    if root != Path("/"):
+        return
+    for path in (Path(sys.base_prefix), Path(sys.prefix), Path(longshore.__file__).parent):
+        if not path.is_relative_to("/usr"):
+            yield from _bound(path, str(path))
+
+
+def _made(descriptor: int, place: str) -> tuple[str, ...]:
+    return ("--perms", "0644", "--file", str(descriptor), place)
+
+
+def _bound(path: Path, place: str, option: str = "--ro-bind") -> Iterator[str]:
+    """Directories on the way there are made first: bubblewrap would close them to everybody but its own user."""
+    for parent in reversed(Path(place).parents[:-1]):
+        yield from ("--perms", "0755", "--dir", str(parent))
+    yield from (option, str(path), place)
