@@ -64,7 +64,7 @@ def test_the_settings_are_handed_on_with_whole_paths(tmp_path, monkeypatch):
     monkeypatch.setenv("VIRTIO_WIN", "/elsewhere")
     monkeypatch.setenv("VIRT_TOOLS_DATA_DIR", "tools")
     monkeypatch.chdir(tmp_path)
-    Configuration(virtio_win="virtio-win.iso", file=None).name_windows_parts()
+    Configuration(virtio_win="virtio-win.iso", file=None).name_converter_parts()
     assert os.environ["VIRTIO_WIN"] == str(tmp_path / "virtio-win.iso")
     assert os.environ["VIRT_TOOLS_DATA_DIR"] == str(tmp_path / "tools")
 

@@ -9,10 +9,12 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 from longshore.errors import ConversionError
 from longshore.guests.confinement import NOT_CONFINED, Confinement
+from longshore.guests.converter.tree import in_use
 from longshore.guests.limits import Limits
 from longshore.model.durations import duration
 from longshore.processes.parent import die_with_parent
@@ -82,9 +84,18 @@ def run_confined(
 
 
 def ensure_confinement() -> None:
-    """Raises ConversionError when this machine can't confine guests: to be asked before a machine's downtime begins."""
+    """To be asked before a machine's downtime begins.
+
+    Raises ConversionError when this machine can't confine guests, or has no converter in which they are worked on.
+    """
+    with in_use() as converter:
+        try_confinement(converter.root)
+
+
+def try_confinement(root: Path) -> None:
+    """Raises ConversionError when this machine can't confine programs of that tree."""
     with private_directory() as directory:
-        confinement = Confinement(directory, Limits(seconds=60.0))
+        confinement = Confinement(directory, Limits(seconds=60.0), root=root)
         run_confined(confinement, ("cat",), {"result": {}}, lambda _: None)
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _KVM = Path("/dev/kvm")
 # No file of this machine belongs to one of them: systemd gives them to services while they run (DynamicUser=)
 _FIRST_USER, _USERS = 61184, 4336
 # What files below /usr are links to; libosinfo, and virt-v2v with it, gives up without the list of USB devices
-_LINKED_TO = (Path("/etc/alternatives"), Path("/etc/ld.so.cache"), Path("/var/lib/usbutils"))
+_LINKED_TO = ("etc/alternatives", "etc/ld.so.cache", "var/lib/usbutils")
 _ETC = {
     "hosts": "127.0.0.1 localhost\n",
     "passwd": "guest:x:{user}:{user}::/tmp:/bin/sh\n",
@@ -43,7 +43,7 @@ class Confinement:
     files: Mapping[str, Path] = field(default_factory=dict)  # file or directory of this machine by its place inside
     sockets: Mapping[str, Path] = field(default_factory=dict)  # Unix sockets, likewise
     environment: Mapping[str, str] = field(default_factory=dict)
-    programs: Sequence[str] = ()  # directories inside that are looked through for programs first
+    root: Path = Path("/")  # whose programs it has: this machine's, or those of a converter's tree
 
     def command_line(self, *command: str) -> list[str]:
         """The command line of `command` confined. Raises ConversionError when bubblewrap isn't installed."""
@@ -63,7 +63,7 @@ class Confinement:
             *(_AS_ROOT if as_root else ("--unshare-user", "--disable-userns", "--uid", str(user), "--gid", str(user))),
             *("--perms", "1777", "--size", str(self.limits.scratch), "--tmpfs", SCRATCH),
             *("--perms", "0755", "--dir", "/var", "--symlink", "../tmp", "/var/tmp"),  # noqa: S108
-            *_system_files(),
+            *_system_files(self.root),
             *self._etc(user),
             *("--proc", "/proc", "--dev", "/dev"),
             *(("--dev-bind", str(_KVM), str(_KVM)) if _has_kvm() else ()),
@@ -79,8 +79,13 @@ class Confinement:
         ]
 
     def _variables(self) -> dict[str, str]:
-        path = ":".join((*self.programs, "/usr/sbin", "/usr/bin"))
-        return {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": SCRATCH, "TMPDIR": SCRATCH, **self.environment}
+        return {
+            "PATH": "/usr/sbin:/usr/bin",
+            "LC_ALL": "C.UTF-8",
+            "HOME": SCRATCH,
+            "TMPDIR": SCRATCH,
+            **self.environment,
+        }
 
     def _etc(self, user: int) -> Iterator[str]:
         for name, text in _ETC.items():
@@ -116,18 +121,20 @@ def _has_kvm() -> bool:
     return os.access(_KVM, os.R_OK | os.W_OK) and stat.S_ISCHR(_KVM.stat().st_mode)
 
 
-def _system_files() -> Iterator[str]:
-    """Programs and libraries, and the Python environment that Longshore runs in."""
-    yield from ("--ro-bind", "/usr", "/usr")
+def _system_files(root: Path) -> Iterator[str]:
+    """Programs and libraries; and where they are this machine's, the Python environment that Longshore runs in."""
+    yield from ("--ro-bind", str(root / "usr"), "/usr")
     for name in ("bin", "sbin", "lib", "lib32", "lib64"):
-        path = Path("/", name)
+        path = root / name
         if path.is_symlink():
-            yield from ("--symlink", str(path.readlink()), str(path))
+            yield from ("--symlink", str(path.readlink()), f"/{name}")
         elif path.is_dir():
-            yield from ("--ro-bind", str(path), str(path))
-    for path in _LINKED_TO:
-        if path.exists():
-            yield from _bound(path, str(path))
+            yield from ("--ro-bind", str(path), f"/{name}")
+    for linked in _LINKED_TO:
+        if (root / linked).exists():
+            yield from _bound(root / linked, f"/{linked}")
+    if root != Path("/"):
+        return
     for path in (Path(sys.base_prefix), Path(sys.prefix), Path(longshore.__file__).parent):
         if not path.is_relative_to("/usr"):
             yield from _bound(path, str(path))
