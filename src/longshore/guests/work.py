@@ -24,6 +24,7 @@ from longshore.guests.efi import put_fallback_loader
 from longshore.guests.encrypted import unlock
 from longshore.guests.findings import find
 from longshore.guests.finish import finish
+from longshore.guests.grub_wrapper import may_have_wrapper, name_disks_by_uuid
 from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
@@ -63,12 +64,13 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
     keys = request["keys"]
     with _on_loopback(request["disks"], read_only=False) as ports:
         kept = _kept_addresses(ports, request)
+        renamed = _renamed_disks(ports, request)
         said = _run_converter(ports, kept.options, keys)
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False, system=_known(request), keys=keys) as guest:
             finished = finish(guest, _nics(request), request["first_boot"])
             system = guest.system
-    changes, warnings = (*kept.changes, *finished.changes), (*kept.warnings, *finished.warnings)
+    changes, warnings = (*kept.changes, *renamed, *finished.changes), (*kept.warnings, *finished.warnings)
     for change in changes:
         _message(change)
     for warning in warnings:
@@ -95,6 +97,15 @@ def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
     except ConversionError:  # virt-v2v says it better, or knows how to do without
         return Kept()
     return keep_addresses(found, [NicAddresses(**nic) for nic in request["addresses"]])
+
+
+def _renamed_disks(ports: Sequence[int], request: Mapping[str, Any]) -> list[str]:
+    """Asked for where an earlier look has found that it may be needed: looking takes a start."""
+    system = _known(request)
+    if not may_have_wrapper(system):
+        return []
+    with opened(ports, read_only=False, system=system, keys=request["keys"]) as guest:
+        return name_disks_by_uuid(guest)
 
 
 def _key_files(keys: Sequence[str]) -> list[str]:
