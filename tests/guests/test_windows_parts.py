@@ -71,7 +71,7 @@ def test_the_settings_are_handed_on_with_whole_paths(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("ready", "status"), [(True, 0), (False, 1)])
 def test_the_command_fails_for_what_linux_guests_need(tree, monkeypatch, capsys, ready, status):
-    monkeypatch.setattr(machine_check, "_libguestfs", lambda: Part("libguestfs", ALL_GUESTS, True, "1.48.6"))
+    monkeypatch.setattr(machine_check, "_appliance", lambda _: Part("appliance", ALL_GUESTS, True, "libguestfs 1.54.1"))
     monkeypatch.setattr(machine_check, "_bubblewrap", lambda: Part("bubblewrap", ALL_GUESTS, ready, "", "It is not."))
     monkeypatch.setenv("VIRTIO_WIN", str(tree))
     monkeypatch.setenv("VIRT_TOOLS_DATA_DIR", "/nowhere")
