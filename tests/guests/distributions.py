@@ -68,6 +68,8 @@ def build(guest: Guest, image: Path) -> None:
     tree = image.with_suffix(".tree")
     for directory in _DIRECTORIES:
         (tree / directory).mkdir(parents=True)
+    if guest.uefi:
+        (tree / "boot/efi").mkdir()
     for name in ("bin", "sbin", "lib", "lib64"):
         (tree / name).symlink_to(f"usr/{name}")
     _add_kernel(guest, tree)

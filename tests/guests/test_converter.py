@@ -212,7 +212,8 @@ def test_a_machine_without_one_is_not_ready(directory, monkeypatch, capsys):
     ],
 )
 def test_the_command_says_which_one_is_there(directory, monkeypatch, capsys, which, said):
-    made_up(directory / "current", build.recipe_digest(), **{"virt-v2v": "2.6.0-1"})
+    tree = made_up(directory / "current", build.recipe_digest(), **{"virt-v2v": "2.6.0-1"})
+    (tree / "usr/bin/virt-v2v-in-place").write_bytes(b"\0".join([b"", b"w11", b"2k19", b"", b"2k22", b""]))
     monkeypatch.setattr(machine_check, "waiting", lambda _: which())
     monkeypatch.setattr(machine_check, "start_appliance", lambda _: Started(3.0, "1.54.1", by_kvm=True))
     with parts(monkeypatch, capsys) as (found, status):
@@ -220,6 +221,7 @@ def test_the_command_says_which_one_is_there(directory, monkeypatch, capsys, whi
         assert found["converter"]["version"] == "virt-v2v 2.6.0"
         assert "Debian's packages of 2025-11-26." in found["converter"]["remark"]
         assert said in found["converter"]["remark"]
+        assert "It takes the drivers of other versions of Windows for 2k25." in found["converter"]["remark"]
         assert found["appliance"]["remark"] == "Started in 3 s, by KVM."
 
 

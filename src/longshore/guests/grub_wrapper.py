@@ -29,6 +29,8 @@ def may_have_wrapper(system: OperatingSystem | None) -> bool:
 def name_disks_by_uuid(guest: Guest) -> list[str]:
     """What virt-v2v would rename, and nothing in a guest whose menu is no wrapper. A sentence for what was changed."""
     files = guest.files
+    if not files.is_dir(_EFI):  # fstab may name it, and nothing be there
+        return []
     menus = [f"{_EFI}/{path}" for path in files.find(_EFI) if re.fullmatch(r"/?EFI/[^/]+/grub\.cfg", path)]
     if not any(_WRAPPER.search(guest.text(path)) for path in menus):
         return []
@@ -43,9 +45,15 @@ def name_disks_by_uuid(guest: Guest) -> list[str]:
         after = names.sub(lambda found: found[1] + _by_uuid(guest, found[2]), before)
         if after != before:
             files.write(path, after.encode())
-            called = ", ".join(dict.fromkeys(found[2] for found in names.finditer(before)))
+            left = _named(names, after)
+            called = ", ".join(name for name in _named(names, before) if name not in left)
             changes.append(f"{path} calls {called} by UUID now: the target gives disks other names.")
     return changes
+
+
+def _named(names: re.Pattern[str], text: str) -> list[str]:
+    """Each name once, in their order."""
+    return list(dict.fromkeys(found[2] for found in names.finditer(text)))
 
 
 def _by_uuid(guest: Guest, device: str) -> str:

@@ -13,7 +13,7 @@ from longshore.guests.converter.build import recipe_digest
 from longshore.guests.converter.tree import Converter, current
 from longshore.guests.converter.updates import waiting
 from longshore.guests.start import start_appliance
-from longshore.guests.windows_parts import windows_parts
+from longshore.guests.windows_parts import TOLD_APART, windows_parts
 
 ALL_GUESTS, WINDOWS_GUESTS = "all guests", "Windows guests"
 _HOW = "docs/howto/windows.md says where from."
@@ -59,7 +59,7 @@ def _nbdkit() -> Part:
 
 
 def _converter(converter: Converter) -> Part:
-    """Which one is there, and how old it is."""
+    """Which one is there, how old it is, and what it can't do."""
     remarks = [f"{converter.root}, Debian's packages of {time.strftime('%Y-%m-%d', time.gmtime(converter.made))}."]
     if converter.recipe != recipe_digest():
         remarks.append("Another version of Longshore has made it: run longshore converter build.")
@@ -73,6 +73,9 @@ def _converter(converter: Converter) -> Part:
             remarks.append(f"Security updates wait for {named}: run longshore converter build --again.")
         else:
             remarks.append("No security updates wait.")
+    known = windows_parts().converter_knows
+    if unknown := [version for version in TOLD_APART if version not in known]:
+        remarks.append(f"It takes the drivers of other versions of Windows for {', '.join(unknown)}.")
     return Part("converter", ALL_GUESTS, True, f"virt-v2v {converter.version('virt-v2v')}", " ".join(remarks))
 
 

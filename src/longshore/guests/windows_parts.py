@@ -20,7 +20,7 @@ _FIRST_BOOT_PROGRAMS = ("rhsrvany.exe", "pvvxsvc.exe")
 _DISK_DRIVER = "viostor.inf"
 _MOST_FILES = 20_000
 # Versions that share a number, so that a converter which doesn't know one takes another's drivers
-_TOLD_APART = ("w11", "2k19", "2k22", "2k25")
+TOLD_APART = ("w11", "2k19", "2k22", "2k25")
 
 
 def windows_parts(environment: Mapping[str, str] | None = None) -> WindowsParts:
@@ -120,6 +120,4 @@ def _converter_knows(converter: Converter | None) -> tuple[str, ...]:
         program = converter.program.read_bytes() if converter else b""
     except OSError:
         return ()
-    return tuple(
-        name for name in _TOLD_APART if f"\0{name}\0".encode() in program or f"win{name}\0".encode() in program
-    )
+    return tuple(name for name in TOLD_APART if f"\0{name}\0".encode() in program or f"win{name}\0".encode() in program)
