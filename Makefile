@@ -4,13 +4,18 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-web soak-lab guest-matrix bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-web soak-lab guest-matrix bench
 
 install:
-	./install
+	./install --no-converter
 
+# In which guests are worked on. Nothing to do, but for the first time on a machine, and when its recipe has changed
+converter: install
+	.venv/bin/longshore converter build
+
+# Both wait for much of their time, the one for the disk and the mirror, the other for its daemons
 lab-up: install
-	$(LAB) up
+	tests/beside build/converter $(MAKE) converter -- $(LAB) up
 
 lab-down:
 	$(LAB) down
@@ -41,7 +46,7 @@ check: install
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-quick-test: install
+quick-test: converter
 	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" -q -n 3 --dist worksteal
 
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes

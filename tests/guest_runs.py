@@ -10,6 +10,9 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from longshore.errors import ConversionError
+from longshore.guests.converter.tree import current
+
 ROOT = Path(__file__).parents[1]
 MATRIX = ROOT / "docs" / "reference" / "guests.json"
 VARIABLE = "LONGSHORE_GUEST_RUNS"
@@ -29,7 +32,7 @@ class Recorder:
         self._path = path
         self._asked = set(named_in(matrix))
         self._reports = {}
-        self._commit = commit()  # while it runs, others may be made
+        self._commit, self._converter = commit(), converter()  # while it runs, others may be made
 
     def pytest_runtest_logreport(self, report):
         test = report.nodeid.split("@")[0]  # what xdist adds to it is the group that it runs in
@@ -46,9 +49,19 @@ class Recorder:
                     "outcome": "failed" if "failed" in outcomes else "passed",
                     "date": datetime.now(UTC).date().isoformat(),
                     "commit": self._commit,
+                    "converter": self._converter,
                     "seconds": round(sum(report.duration for report in reports)),
                 }
         self._path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
+
+
+def converter():
+    """Versions of what has converted, as far as this machine has any."""
+    try:
+        found = current()
+    except ConversionError:
+        return ""
+    return f"virt-v2v {found.version('virt-v2v')}, libguestfs {found.version('libguestfs0t64')}"
 
 
 def commit():

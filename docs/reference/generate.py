@@ -400,7 +400,7 @@ def _guests_page() -> str:
         table.append(f"| {guest['guest']} | {' | '.join(_outcome(*cell, runs=runs) for cell in cells)} |")
         named.extend(test for _, *tests in cells for test in tests)
     rows = [f"| `{test}` | {_run(runs.get(test))} |" for test in dict.fromkeys(named)]
-    head = ["| Test | Outcome | Date | Commit | Seconds |", "| --- | --- | --- | --- | --- |"]
+    head = ["| Test | Outcome | Date | Commit | Converter | Seconds |", "| --- | --- | --- | --- | --- | --- |"]
     return (
         (HERE / "guests.md.in")
         .read_text()
@@ -419,8 +419,9 @@ def _outcome(what: str, *tests: str, runs: dict[str, dict[str, Any]]) -> str:
 
 def _run(run: dict[str, Any] | None) -> str:
     if run is None:
-        return "not run | | |"
-    return f"{run['outcome']} | {run['date']} | {run['commit']} | {run.get('seconds', 'noted by hand')}"
+        return "not run | | | |"
+    words = (run["outcome"], run["date"], run["commit"], run.get("converter", "virt-v2v 2.2"))
+    return f"{' | '.join(words)} | {run.get('seconds', 'noted by hand')}"
 
 
 def main() -> None:

@@ -316,6 +316,12 @@ class Configuration(BaseSettings):
         "boots. Default: `VIRT_TOOLS_DATA_DIR` in the environment, else /usr/share/virt-tools.",
     )
 
+    converter: Path | None = Field(
+        None,
+        description="Directory of the converter, in which all work on guests is done, as `longshore converter build` "
+        "makes it. Default: /var/lib/longshore-converter.",
+    )
+
     server: Server | None = None
 
     @field_validator("labels", mode="before")
@@ -339,12 +345,16 @@ class Configuration(BaseSettings):
             raise ValueError("it has to be at most a third of lease_ttl")
         return value
 
-    def name_windows_parts(self) -> None:
+    def name_converter_parts(self) -> None:
         """In this process' environment, which those who convert inherit: so virt-v2v has always been told.
 
         They may be started in another directory, so the names become absolute.
         """
-        for variable, path in (("VIRTIO_WIN", self.virtio_win), ("VIRT_TOOLS_DATA_DIR", self.virt_tools)):
+        for variable, path in (
+            ("VIRTIO_WIN", self.virtio_win),
+            ("VIRT_TOOLS_DATA_DIR", self.virt_tools),
+            ("LONGSHORE_CONVERTER", self.converter),
+        ):
             named = path or os.environ.get(variable)
             if named:
                 os.environ[variable] = str(Path(named).absolute())

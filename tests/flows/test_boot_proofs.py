@@ -219,3 +219,32 @@ def test_an_agent_that_cannot_be_asked_leaves_the_console_to_show_it(monkeypatch
     assert proof == "console: login prompt"
     ((level, text),) = said
     assert (level, "It may not be asked." in text) == ("warning", True)
+
+
+class Answers:
+    """A way that shows what it is given, look by look."""
+
+    lacking = "nothing answered"
+
+    def __init__(self, *looks):
+        self.looks = list(looks)
+
+    def look(self):
+        return self.looks.pop(0)
+
+
+def test_a_guest_that_restarts_is_up_when_it_stays_so(monkeypatch):
+    clock = iter(range(0, 10_000, 1))
+    monkeypatch.setattr(bootcheck.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(bootcheck.time, "sleep", lambda _: None)
+    way = Answers(*[None] * 3, *["port 3389"] * 3, *[None] * 4, *["port 3389"] * 3, *[None] * 4, *["port 3389"] * 99)
+    # Each look takes the clock some seconds: it would be over at the third restart, did the waiting not begin anew
+    proof = wait_until_up(
+        Console(lambda: "", proves=False), [way], timeout=30, raise_if_cancelled=lambda: None, steady=60
+    )
+    assert proof == "port 3389"
+    assert 75 < len(way.looks) < 95  # neither between its restarts nor at once after the last
+    once = Answers(None, "port 3389", *[None] * 99)
+    assert not wait_until_up(
+        Console(lambda: "", proves=False), [once], timeout=30, raise_if_cancelled=lambda: None, steady=60
+    )

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +17,14 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError
 from longshore.guests import convert, work
 from longshore.guests.appliance import Guest
+from longshore.guests.confined import ensure_confinement
+from longshore.guests.converter.tree import current
 from longshore.guests.report import OperatingSystem
 from longshore.guests.virt_v2v import domain_xml, run_virt_v2v
 from running import command_lines
+
+# The descriptor that it is told to report to
+OUT = "for a; do case $a in --machine-readable=fd:*) OUT=${a##*:};; esac; done\n"
 
 
 @pytest.fixture
@@ -32,8 +36,7 @@ def virt_v2v(tmp_path, monkeypatch):
 
     def install(script: str) -> None:
         program = programs / "virt-v2v-in-place"
-        find = "for a; do case $a in --machine-readable=fd:*) OUT=${a##*:};; esac; done\n"
-        program.write_text("#!/bin/bash\n" + find + 'say() { printf "%s\\n" "$1" >&$OUT; }\n' + script)
+        program.write_text("#!/bin/bash\n" + OUT + 'say() { printf "%s\\n" "$1" >&$OUT; }\n' + script)
         program.chmod(0o755)
 
     return install
@@ -67,7 +70,9 @@ def test_its_words_say_what_happened_to_the_guest(virt_v2v, tmp_path):
         line("message", "Setting up the source: -i libvirtxml /tmp/virt-v2v.xml")
         + line("message", "Opening the source")
         + "echo i_distro = debian; echo i_product_name = 13.7\n"
-        + line("message", "Converting 13.7 to run on KVM")
+        + line("message", "Converting 13.7 (debian13) to run on KVM")
+        + line("message", "Setting a random seed")
+        + line("message", "SELinux relabelling")
         + "echo 'commandrvf: dpkg --purge open-vm-tools' >&2\n"
         + line("info", "The QEMU Guest Agent will be installed for this guest at first boot.")
         + line("info", "This guest has virtio drivers installed.")
@@ -82,8 +87,40 @@ def test_its_words_say_what_happened_to_the_guest(virt_v2v, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Converting Rocky Linux 9.4 (Blue Onyx) (rocky9) to run on KVM", "Converting Rocky Linux 9.4 (Blue Onyx) to"),
+        ("Converting SUSE Linux Enterprise Server 15 SP5 (sles15sp5) to run on KVM", "Server 15 SP5 to"),
+        ("Converting Windows Server 2022 Standard to run on KVM", "Converting Windows Server 2022 Standard to"),
+    ],
+)
+def test_a_product_is_called_by_its_name_alone(virt_v2v, tmp_path, said, told):
+    virt_v2v(line("message", said))
+    assert run_virt_v2v([1], tmp_path, print).messages[0].endswith(f"{told} run on KVM")
+
+
+def test_warnings_that_mean_nothing_are_dropped(virt_v2v, tmp_path):
+    nothing = r"Guestfs.Error(\"download: /tmp/builder.log: No such file or directory\") (ignored)"
+    virt_v2v(
+        f"""say '{{"message": "log file /tmp/builder.log: {nothing}", "type": "warning"}}'\n"""
+        + r"""say '{"message": "Guestfs.Error(\"debug: \") (ignored)", "type": "warning"}'"""
+        + "\n"
+        + line("warning", "random seed could not be set for this type of guest")
+        + line("warning", "QEMU Guest Agent MSI not found on tools ISO/directory. You may want to install it.")
+        + line("warning", "could not uninstall packages open-vm-tools (ignored)")
+    )
+    assert run_virt_v2v([1], tmp_path, print).warnings == ("could not uninstall packages open-vm-tools (ignored)",)
+
+
+@pytest.mark.parametrize(
     ("script", "said", "advice"),
     [
+        (
+            line("error", "libguestfs error: command: Running grub2-mkconfig will overwrite the GRUB wrapper.")
+            + "exit 1",
+            "can.t rewrite how a guest that boots by UEFI calls its disks",
+            "/boot/grub2/device.map",
+        ),
         (line("error", "No root device found in this operating system image.") + "exit 1", "No root device", ""),
         (
             line("error", "One of rhsrvany.exe or pvvxsvc.exe is missing in /usr/share/virt-tools.") + "exit 1",
@@ -173,32 +210,46 @@ def test_addresses_are_handed_on(virt_v2v, tmp_path):
 def test_keys_are_handed_on_in_files_of_their_own(virt_v2v, tmp_path, monkeypatch):
     said = r'say "{\"message\": \"$(stat -c %a ${a#*:file:}) $(cat ${a#*:file:}) $*\", \"type\": \"message\"}"'
     virt_v2v(f'for a; do [ "$last" = --key ] && {said}; last=$a; done')
-    monkeypatch.setattr(work, "launched", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(work, "unlock", lambda _, keys: {"6d3f1c52": keys[1]})
     monkeypatch.setattr(work.tempfile, "gettempdir", lambda: str(tmp_path))
-    (said,) = work._run_converter([1], keys=["another's", "open sesame"]).messages
-    assert said.startswith("600 open sesame ")
-    assert "--key 6d3f1c52:file:" in said
-    assert said.count("sesame") == 1
+    said = work._run_converter([1], keys=["another's", "open sesame"]).messages
+    assert said[0].startswith("600 another's ")
+    assert said[1].startswith("600 open sesame ")
+    for line in said:
+        assert line.count("--key all:file:") == 2
+    assert "".join(said).count("sesame") == 1
 
 
 def test_a_missing_converter_is_named(tmp_path, monkeypatch):
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name in ("setpriv", "sh", "nbdkit"):
-        (programs / name).symlink_to(shutil.which(name))
-    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("LONGSHORE_CONVERTER", str(tmp_path))
     with (
         serve_nbdkit("memory", {"size": "1M"}) as export,
-        pytest.raises(ConversionError, match="virt-v2v-in-place isn't installed"),
+        pytest.raises(ConversionError, match="This machine has no converter") as caught,
     ):
         asyncio.run(convert([export.uri], tmp_path / "report", print))
+    assert "longshore converter build" in caught.value.advice
+    with pytest.raises(ConversionError, match="has no converter"):
+        ensure_confinement()  # which is asked before a downtime
 
 
-def stuck(mark: str) -> str:
-    """A converter whose child says that it is there, and never ends."""
+@pytest.fixture
+def stuck(tmp_path_factory, monkeypatch):
+    """A converter whose virt-v2v has a child that says that it is there, and never ends: a word of its command line."""
+    mark = f"stuck-{uuid.uuid4()}"
+    real, made = current().root, tmp_path_factory.mktemp("converter") / "current"
+    made.mkdir()
+    for name in ("usr", "etc", "converter", "bin", "sbin", "lib", "lib64"):
+        for way in ("--link", "--reflink=auto"):  # links take a second; elsewhere than on one file system it copies
+            if subprocess.run(["cp", "-a", way, real / name, made], check=False, capture_output=True).returncode == 0:
+                break
+    made.chmod(0o755)
+    made.parent.chmod(0o755)
+    program = made / "usr/bin/virt-v2v-in-place"
+    program.unlink()
     said = json.dumps({"message": "Converting", "type": "message"}).replace('"', '\\"')
-    return f"bash -c \"printf '%s\\\\n' '{said}' >&$OUT; sleep 613; : {mark}\" & wait\n"
+    program.write_text(f"#!/bin/bash\n{OUT}bash -c \"printf '%s\\\\n' '{said}' >&$OUT; sleep 613; : {mark}\" & wait\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("LONGSHORE_CONVERTER", str(made.parent))
+    return mark
 
 
 def running(mark: str) -> list[int]:
@@ -213,21 +264,19 @@ def gone(mark: str, seconds: float = 10) -> bool:
     return not running(mark)
 
 
-def test_cancelling_ends_all_of_it_at_once(virt_v2v, tmp_path):
-    mark = f"stuck-{uuid.uuid4()}"
-    virt_v2v(stuck(mark))
+def test_cancelling_ends_all_of_it_at_once(stuck, tmp_path):
 
     async def cancelled_while_converting(uri: str) -> None:
         converting = asyncio.Event()
         task = asyncio.create_task(convert([uri], tmp_path / "report", lambda _: converting.set()))
         await asyncio.wait_for(converting.wait(), 60)
-        assert running(mark)
+        assert running(stuck)
         task.cancel()
         started = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert time.monotonic() - started < 15
-        assert not running(mark)
+        assert not running(stuck)
 
     with serve_nbdkit("memory", {"size": "1M"}, read_only=False) as export:
         asyncio.run(cancelled_while_converting(export.uri))
@@ -243,16 +292,14 @@ asyncio.run(convert([sys.argv[1]], Path(sys.argv[2]), lambda text: print(text, f
 """
 
 
-def test_nothing_survives_the_death_of_who_asked(virt_v2v, tmp_path):
-    mark = f"stuck-{uuid.uuid4()}"
-    virt_v2v(stuck(mark))
+def test_nothing_survives_the_death_of_who_asked(stuck, tmp_path):
     with serve_nbdkit("memory", {"size": "1M"}, read_only=False) as export:
         asker = subprocess.Popen(
             [sys.executable, "-c", CONVERTER, export.uri, tmp_path / "report"], stdout=subprocess.PIPE, text=True
         )
         assert asker.stdout is not None
         assert asker.stdout.readline() == "Converting\n"
-        assert running(mark)
+        assert running(stuck)
         asker.send_signal(signal.SIGKILL)
         asker.wait()
-        assert gone(mark)
+        assert gone(stuck)

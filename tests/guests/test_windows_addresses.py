@@ -1,7 +1,5 @@
 """Which of the addresses that Windows gives itself it is given again."""
 
-import pytest
-
 from longshore.guests.report import NicAddresses
 from longshore.guests.windows_addresses import keep_addresses
 from longshore.model.guest import StaticAddresses
@@ -23,14 +21,12 @@ def test_an_address_is_kept_on_the_adapter_whose_port_has_it():
     assert kept.warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        (static("203.0.113.4/24"), "203.0.113.4, which no port on the target has"),  # as in a dry run
-        (static("192.0.2.7/24", gateways=()), "192.0.2.7 without a gateway"),
-    ],
-)
-def test_an_address_that_cannot_be_kept_is_warned_of(found, words):
-    kept = keep_addresses(found, PORTS)
+def test_an_address_without_a_gateway_is_kept():
+    kept = keep_addresses(static("192.0.2.7/24", gateways=(), name_servers=("192.0.2.53",)), PORTS)
+    assert (kept.options, kept.warnings) == ((f"{FIRST}:ip:192.0.2.7,,24,192.0.2.53",), ())
+
+
+def test_an_address_that_cannot_be_kept_is_warned_of():
+    kept = keep_addresses(static("203.0.113.4/24"), PORTS)  # as in a dry run
     assert (kept.options, kept.changes) == ((), ())
-    assert words in kept.warnings[0]
+    assert "203.0.113.4, which no port on the target has" in kept.warnings[0]

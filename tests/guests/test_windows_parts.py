@@ -64,14 +64,14 @@ def test_the_settings_are_handed_on_with_whole_paths(tmp_path, monkeypatch):
     monkeypatch.setenv("VIRTIO_WIN", "/elsewhere")
     monkeypatch.setenv("VIRT_TOOLS_DATA_DIR", "tools")
     monkeypatch.chdir(tmp_path)
-    Configuration(virtio_win="virtio-win.iso", file=None).name_windows_parts()
+    Configuration(virtio_win="virtio-win.iso", file=None).name_converter_parts()
     assert os.environ["VIRTIO_WIN"] == str(tmp_path / "virtio-win.iso")
     assert os.environ["VIRT_TOOLS_DATA_DIR"] == str(tmp_path / "tools")
 
 
 @pytest.mark.parametrize(("ready", "status"), [(True, 0), (False, 1)])
 def test_the_command_fails_for_what_linux_guests_need(tree, monkeypatch, capsys, ready, status):
-    monkeypatch.setattr(machine_check, "_libguestfs", lambda: Part("libguestfs", ALL_GUESTS, True, "1.48.6"))
+    monkeypatch.setattr(machine_check, "_appliance", lambda _: Part("appliance", ALL_GUESTS, True, "libguestfs 1.54.1"))
     monkeypatch.setattr(machine_check, "_bubblewrap", lambda: Part("bubblewrap", ALL_GUESTS, ready, "", "It is not."))
     monkeypatch.setenv("VIRTIO_WIN", str(tree))
     monkeypatch.setenv("VIRT_TOOLS_DATA_DIR", "/nowhere")

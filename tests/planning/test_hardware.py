@@ -7,6 +7,8 @@ import pytest
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
 from longshore.model.platform import Platform
+from longshore.model.request import LandingMode, MigrationRequest
+from longshore.planning import restarts_at_first_boot
 from longshore.planning.hardware import choose_hardware, firmware_properties, likely_drivers
 
 GIB = 1 << 30
@@ -180,3 +182,16 @@ def test_windows_is_warned_about_its_addresses():
     windows = machine("pvscsi", guest_id="windows2022srvNext_64Guest")
     assert likely_drivers(windows).family == "windows"
     assert "as-is-windows-addresses" in codes(choose_hardware(windows, likely_drivers(windows))[1])
+
+
+@pytest.mark.parametrize(
+    ("landing", "guest_id", "restarts"),
+    [
+        ("convert", "windows2019srv_64Guest", True),
+        ("as-is", "windows2019srv_64Guest", False),
+        ("convert", "debian12_64Guest", False),
+    ],
+)
+def test_only_a_converted_windows_restarts_at_its_first_boot(landing, guest_id, restarts):
+    request = MigrationRequest(landing=LandingMode(landing))
+    assert restarts_at_first_boot(machine("pvscsi", guest_id=guest_id), request) is restarts

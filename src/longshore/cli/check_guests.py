@@ -7,7 +7,6 @@ from argparse import Namespace
 from typing import Any
 
 from longshore.cli.command import Lister
-from longshore.errors import LongshoreError
 
 
 class CheckGuests(Lister):
@@ -17,15 +16,9 @@ class CheckGuests(Lister):
     """
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
-        self.app.configured()  # which says where virtio-win is
-        try:
-            from longshore.guests.machine_check import ALL_GUESTS, WINDOWS_GUESTS, check_machine
-        except ImportError as missing:
-            if missing.name not in ("guestfs", "libguestfsmod"):
-                raise
-            raise LongshoreError(
-                "libguestfs for Python isn't installed.", advice="Install the package python3-guestfs."
-            ) from None
+        self.app.configured()  # which says where virtio-win and the converter are
+        from longshore.guests.machine_check import ALL_GUESTS, WINDOWS_GUESTS, check_machine
+
         parts = check_machine()
         self._missing = [part.name for part in parts if not part.ready and part.needed_for == ALL_GUESTS]
         if any(not part.ready for part in parts if part.needed_for == WINDOWS_GUESTS):

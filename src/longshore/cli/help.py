@@ -22,7 +22,15 @@ _SUBJECTS = {
     "Volumes that no server has, and disks": ("volume", "copy"),
     "A project's resources as files": ("tenant",),
     "Pages in a browser": ("web",),
-    "A service for many: servers and workers": ("server", "worker", "operation", "features", "worker-image", "secrets"),
+    "A service for many: servers and workers": (
+        "server",
+        "worker",
+        "operation",
+        "features",
+        "worker-image",
+        "converter",
+        "secrets",
+    ),
     "This machine, and this command itself": ("check", "help", "complete"),
 }
 _OTHERS = "More"

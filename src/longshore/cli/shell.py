@@ -99,7 +99,7 @@ class LongshoreApp(App):  # type: ignore[misc]
         if self.options.state:
             given["state"] = Path(self.options.state).absolute()
         configuration = read_configuration(Path(self.options.config) if self.options.config else None, **given)
-        configuration.name_windows_parts()
+        configuration.name_converter_parts()
         return configuration
 
     @staticmethod

@@ -21,6 +21,7 @@ _LASTING = {
     "copy-stalled",
     "fingerprint-mismatch",
     "invalid-input",
+    "no-converter",
     "no-ssh-host-key",
     "no-vddk",
     "not-confined",

@@ -9,7 +9,6 @@ each thing done, and at the end {"result": …} or {"error": {"message", "advice
 
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,18 +18,21 @@ from types import FrameType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import longshore
 from longshore.blocks.exports import serve_nbdkit
-from longshore.errors import ConversionError, LongshoreError
-from longshore.guests.appliance_files import INSIDE, appliance_files
+from longshore.errors import LongshoreError
 from longshore.guests.confined import run_confined
+from longshore.guests.converter.tree import in_use
 from longshore.guests.limits import Limits
-from longshore.guests.virt_v2v import CONVERTER
 from longshore.guests.windows_parts import FIRST_BOOT, VIRTIO_WIN, windows_parts
 from longshore.processes.deadline import obey
 from longshore.processes.launcher import Sandbox
 
 # What libguestfs is told by whoever started us, as far as it is no file: their names mean nothing inside
 _PASSED_ON = ("LIBGUESTFS_BACKEND_SETTINGS", "LIBGUESTFS_MEMSIZE", "LIBGUESTFS_DEBUG", "LIBGUESTFS_TRACE")
+# Places inside
+_APPLIANCE, _CODE = "/appliance", "/code"
+_WORK = ("/usr/bin/python3", "-m", "longshore.guests.work")  # the converter's own Python
 
 
 def main() -> int:
@@ -48,9 +50,10 @@ def main() -> int:
 def _work(request: dict[str, Any]) -> dict[str, Any]:
     limits = Limits(**request.pop("limits"))
     # Kept from writing here already, and not only by what is confined
-    read_only = request["operation"] in {"inspect", "look", "check"}
-    converter = _converter(request)
+    read_only = request["operation"] in {"inspect", "look", "check", "start"}
+    named = request.pop("converter", None)  # a tree that isn't the current one yet
     with ExitStack() as stack:
+        converter = stack.enter_context(in_use(None if named is None else Path(named)))
         sockets = {}
         for position, uri in enumerate(request["disks"]):
             export = stack.enter_context(serve_nbdkit("nbd", {"uri": uri}, read_only=read_only, threads=8))
@@ -58,27 +61,22 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
         given = dict(_given_for_windows())
         sandbox = Sandbox(
             limits,
-            files={**appliance_files(), **converter, **{place: path for place, path in given.values()}},
+            files={
+                _APPLIANCE: converter.appliance,
+                f"{_CODE}/longshore": Path(longshore.__file__).parent,
+                **{place: path for place, path in given.values()},
+            },
             sockets=sockets,
             environment={
-                "LIBGUESTFS_PATH": INSIDE,
+                "LIBGUESTFS_PATH": _APPLIANCE,
+                "PYTHONPATH": _CODE,
                 **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
                 **{name: place for name, (place, _) in given.items()},
             },
-            programs=("/converter",),
+            root=converter.root,
             kvm=True,
         )
-        command = (sys.executable, "-m", "longshore.guests.work")
-        return run_confined(sandbox, command, {**request, "disks": list(sockets)}, _message)
-
-
-def _converter(request: Mapping[str, Any]) -> dict[str, Path]:
-    if request["operation"] != "convert":
-        return {}
-    found = shutil.which(CONVERTER)
-    if found is None:
-        raise ConversionError(f"{CONVERTER} isn't installed on this machine.", advice="Install the package virt-v2v.")
-    return {f"/converter/{CONVERTER}": Path(found)}
+        return run_confined(sandbox, _WORK, {**request, "disks": list(sockets)}, _message)
 
 
 def _given_for_windows() -> Iterator[tuple[str, tuple[str, Path]]]:

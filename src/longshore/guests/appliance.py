@@ -93,7 +93,7 @@ def launched(ports: Sequence[int], *, read_only: bool, keys: Sequence[str] = ())
         except RuntimeError as error:
             raise ConversionError(
                 f"The appliance in which guests are worked on didn't start: {error}",
-                advice="Run libguestfs-test-tool on this machine to see why.",
+                advice="Run longshore check guests on this machine to see what is wrong.",
             ) from None
         yield handle
         handle.umount_all()

@@ -9,9 +9,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 from longshore.errors import ConversionError, LongshoreError
+from longshore.guests.converter.tree import in_use
 from longshore.guests.limits import Limits
 from longshore.model.durations import duration
 from longshore.processes.launcher import Sandbox, refusal
@@ -72,8 +74,18 @@ def run_confined(
 
 
 def ensure_confinement() -> None:
-    """Raises NotConfined when this machine can't confine guests: to be asked before a machine's downtime begins."""
-    run_confined(Sandbox(Limits(seconds=60.0), kvm=True), ("cat",), {"result": {}}, lambda _: None)
+    """To be asked before a machine's downtime begins.
+
+    Raises NotConfined when this machine can't confine guests, and ConversionError when it has no converter in which they
+    are worked on.
+    """
+    with in_use() as converter:
+        try_confinement(converter.root)
+
+
+def try_confinement(root: Path) -> None:
+    """Raises NotConfined when this machine can't confine programs of that tree."""
+    run_confined(Sandbox(Limits(seconds=60.0), root=root, kvm=True), ("cat",), {"result": {}}, lambda _: None)
 
 
 def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> dict[str, Any] | None:

@@ -2,19 +2,22 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-import guestfs
-
-from longshore.errors import LongshoreError
-from longshore.guests.appliance_files import appliance_files
-from longshore.guests.confined import ensure_confinement
-from longshore.guests.virt_v2v import CONVERTER
-from longshore.guests.windows_parts import windows_parts
+from longshore.errors import ConversionError, LongshoreError
+from longshore.guests.confined import try_confinement
+from longshore.guests.converter.build import recipe_digest
+from longshore.guests.converter.tree import Converter, current
+from longshore.guests.converter.updates import waiting
+from longshore.guests.start import start_appliance
+from longshore.guests.windows_parts import TOLD_APART, windows_parts
 
 ALL_GUESTS, WINDOWS_GUESTS = "all guests", "Windows guests"
 _HOW = "docs/howto/windows.md says where from."
+_NAMED = 4  # packages of which updates wait; of more, how many there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +32,22 @@ class Part:
 
 
 def check_machine() -> list[Part]:
-    """All that is needed, in the order in which it is used."""
-    return [_libguestfs(), _bubblewrap(), _nbdkit(), _virt_v2v(), *_windows()]
-
-
-def _libguestfs() -> Part:
-    found = guestfs.GuestFS(python_return_dict=True).version()
-    version = f"{found['major']}.{found['minor']}.{found['release']}"
-    return _tried("libguestfs", version, appliance_files)
+    """All that is needed, in the order in which it is used. Takes as long as an appliance needs to start."""
+    parts = [_bubblewrap(), _nbdkit()]
+    try:
+        converter = current()
+    except ConversionError as error:
+        return [*parts, Part("converter", ALL_GUESTS, False, "", str(error)), *_windows()]
+    return [*parts, _converter(converter), _appliance(converter), *_windows()]
 
 
 def _bubblewrap() -> Part:
-    return _tried("bubblewrap", _version("bwrap", "--version"), ensure_confinement)
+    version = _version("bwrap", "--version")
+    try:
+        try_confinement(Path("/"))
+    except LongshoreError as error:
+        return Part("bubblewrap", ALL_GUESTS, False, version, str(error))
+    return Part("bubblewrap", ALL_GUESTS, True, version)
 
 
 def _nbdkit() -> Part:
@@ -51,10 +58,45 @@ def _nbdkit() -> Part:
     return Part("nbdkit", ALL_GUESTS, True, version)
 
 
-def _virt_v2v() -> Part:
-    if shutil.which(CONVERTER) is None:
-        return Part("virt-v2v", ALL_GUESTS, False, remark=f"{CONVERTER} is missing: install the package virt-v2v.")
-    return Part("virt-v2v", ALL_GUESTS, True, _version(CONVERTER, "--version"))
+def _converter(converter: Converter) -> Part:
+    """Which one is there, how old it is, and what it can't do."""
+    remarks = [f"{converter.root}, Debian's packages of {time.strftime('%Y-%m-%d', time.gmtime(converter.made))}."]
+    if converter.recipe != recipe_digest():
+        remarks.append("Another version of Longshore has made it: run longshore converter build.")
+    try:
+        updates = waiting(converter)
+    except LongshoreError as error:
+        remarks.append(f"Whether security updates wait isn't known: {error.message}")
+    else:
+        if updates:
+            named = ", ".join(updates[:_NAMED]) + (f" and {len(updates) - _NAMED} more" if updates[_NAMED:] else "")
+            remarks.append(f"Security updates wait for {named}: run longshore converter build --again.")
+        else:
+            remarks.append("No security updates wait.")
+    known = windows_parts().converter_knows
+    if unknown := [version for version in TOLD_APART if version not in known]:
+        remarks.append(f"It takes the drivers of other versions of Windows for {', '.join(unknown)}.")
+    return Part("converter", ALL_GUESTS, True, f"virt-v2v {converter.version('virt-v2v')}", " ".join(remarks))
+
+
+def _appliance(converter: Converter) -> Part:
+    """Started for real: neither its files nor those of KVM tell whether it does."""
+    library = f"libguestfs {converter.version('libguestfs0t64')}"
+    try:
+        started = start_appliance(converter.root)
+    except LongshoreError as error:
+        return Part("appliance", ALL_GUESTS, False, library, str(error))
+    took = f"Started in {started.seconds:.0f} s"
+    if started.by_kvm:
+        remark = f"{took}, by KVM."
+    elif started.why_not:
+        remark = (
+            f"{took}, without KVM: /dev/kvm can be opened, but nothing boots by it. Conversions take ten times as long."
+        )
+    else:
+        remark = f"{took}, without KVM, which this user may not open or has turned off: conversions take ten times as "
+        remark += "long."
+    return Part("appliance", ALL_GUESTS, True, f"libguestfs {started.library}", remark)
 
 
 def _windows() -> Iterator[Part]:
@@ -65,14 +107,6 @@ def _windows() -> Iterator[Part]:
     ready = bool(drivers)
     yield Part("virtio-win", WINDOWS_GUESTS, ready, parts.version, remark if parts.virtio_win else fault)
     yield Part("rhsrvany", WINDOWS_GUESTS, bool(parts.first_boot), remark=parts.first_boot or fault)
-
-
-def _tried(name: str, version: str, attempt: Callable[[], object]) -> Part:
-    try:
-        attempt()
-    except LongshoreError as error:
-        return Part(name, ALL_GUESTS, False, version, str(error))
-    return Part(name, ALL_GUESTS, True, version)
 
 
 def _version(program: str, *options: str) -> str:

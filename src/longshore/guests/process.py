@@ -3,6 +3,7 @@
 That process starts another one, confined, which alone touches the guest's disks: see longshore.processes.launcher.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from longshore.errors import ConversionError
 from longshore.guests.confined import NONSENSE
 from longshore.guests.limits import Limits
+from longshore.guests.start import acceleration
 from longshore.processes.child import ask
 
 T = TypeVar("T")
@@ -25,7 +27,10 @@ async def work_on(
 
     `on_message` gets a line for each thing done, on the caller's event loop. Raises ConversionError.
     """
-    answer, status = await ask("longshore.guests", {**request, "limits": asdict(limits)}, log_path, on_message)
+    environment = await asyncio.to_thread(acceleration)
+    answer, status = await ask(
+        "longshore.guests", {**request, "limits": asdict(limits)}, log_path, on_message, environment
+    )
     look = f"Its log is {log_path}."
     if "error" in answer:
         error = answer["error"]

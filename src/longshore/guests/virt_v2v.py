@@ -1,7 +1,7 @@
 """Runs virt-v2v-in-place, the converter for every family of guests, on all disks of a machine at once.
 
-As of 2.2 it takes several disks, and NBD, only as a libvirt XML description, and NBD only by TCP to a host that is
-literally called "localhost": no Unix sockets, no export names, no TLS. Newer ones take that too.
+It takes several disks, and NBD, only as a libvirt XML description, and NBD only by TCP to a host that is literally
+called "localhost": no Unix sockets, no export names, no TLS (as of 2.10).
 It tells its progress as JSON lines on a descriptor of ours: objects with `message`, `timestamp` and `type`, which is
 message, info, warning or error. See "Machine readable output" in virt-v2v(1).
 """
@@ -37,10 +37,16 @@ SEVERAL_ROOTS = "several-roots"
 # What virt-v2v says when it fails, what that means, and what to do
 _FAILURES = (
     (
+        "will overwrite the GRUB wrapper",
+        "virt-v2v can't rewrite how a guest that boots by UEFI calls its disks.",
+        "In the guest, name disks by UUID= in /etc/fstab and in GRUB_CMDLINE_LINUX (/etc/default/grub), and remove "
+        "/boot/grub2/device.map. Or let it land as it is (--landing as-is).",
+    ),
+    (
         "rhsrvany",
         "The Windows guest can't be converted, a program it needs at its first boot is missing.",
-        "Install rhsrvany.exe (Fedora's package mingw32-srvany) in /usr/share/virt-tools, "
-        "or name its directory: virt_tools in the configuration, or VIRT_TOOLS_DATA_DIR in the environment.",
+        "It comes with the converter: run longshore check guests. Another one's directory is named by virt_tools in "
+        "the configuration, or VIRT_TOOLS_DATA_DIR in the environment.",
     ),
     (
         "Hibernation or Fast Restart",
@@ -148,7 +154,7 @@ def run_virt_v2v(
 def root_option(guest: Guest) -> str:
     """By which virt-v2v takes the root that we have found. Raises ConversionError.
 
-    As of 2.2 it knows devices, but not a subvolume by its name; that can only be the first of all.
+    It knows devices, but (as of 2.10) not a subvolume by its name; that can only be the first of all.
     """
     root = guest.system.root
     if root.startswith("/dev/"):
@@ -255,8 +261,9 @@ class _Listener:
         if kind == "error":
             self.errors.append(text)
         elif kind == "warning":
-            self.warnings.append(text)
-            self._on_message(f"Warning: {text}")
+            if self._wording.warn(text):
+                self.warnings.append(text)
+                self._on_message(f"Warning: {text}")
         else:
             self._say(self._wording.say(text))
 

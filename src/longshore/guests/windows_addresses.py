@@ -1,6 +1,6 @@
 """Addresses that Windows gives itself: it takes the target's adapters for new ones, which have none of them.
 
-virt-v2v sets them at the first boot, by the adapter's MAC address (--mac). It does so for IPv4, with a gateway only.
+virt-v2v sets them at the first boot, by the adapter's MAC address (--mac). It does so for IPv4 only.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,13 +30,9 @@ def keep_addresses(found: Iterable[StaticAddresses], nics: Sequence[NicAddresses
                 warnings.append(
                     f"Windows gave itself the address {plain}, which no port on the target has: it asks by DHCP there."
                 )
-            elif not static.gateways:
-                warnings.append(
-                    f"Windows gave itself the address {plain} without a gateway, which can't be set for it: it asks by "
-                    "DHCP on the target. Set it by hand."
-                )
             else:
-                words = (plain, static.gateways[0], length, *static.name_servers)
+                gateway = static.gateways[0] if static.gateways else ""
+                words = (plain, gateway, length, *static.name_servers)
                 options.append(f"{mac}:ip:{','.join(words)}")
                 changes.append(f"Windows gives itself the address {address} on the adapter {mac} at its first boot.")
     return Kept(tuple(options), tuple(changes), tuple(warnings))

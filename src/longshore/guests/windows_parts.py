@@ -1,37 +1,44 @@
-"""Where virt-v2v finds what Windows guests need, and what is in it: virtio-win, and rhsrvany for the first boot."""
+"""Where virt-v2v finds what Windows guests need, and what is in it: virtio-win, and rhsrvany for the first boot.
+
+The former is this machine's, the latter comes with the converter.
+"""
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from longshore.errors import ConversionError
+from longshore.guests.converter.tree import Converter, current
 from longshore.guests.iso9660 import NotAnImage, contents
-from longshore.guests.virt_v2v import CONVERTER
 from longshore.model.windows import WindowsParts
 
 # The variables by which virt-v2v is told, and where it looks without them
 VIRTIO_WIN, FIRST_BOOT = "VIRTIO_WIN", "VIRT_TOOLS_DATA_DIR"
 _USUAL_VIRTIO_WIN = ("/usr/share/virtio-win/virtio-win.iso", "/usr/share/virtio-win")
-_USUAL_FIRST_BOOT = "/usr/share/virt-tools"
+_FIRST_BOOT_INSIDE = "usr/share/virt-tools"
 _FIRST_BOOT_PROGRAMS = ("rhsrvany.exe", "pvvxsvc.exe")
 _DISK_DRIVER = "viostor.inf"
 _MOST_FILES = 20_000
 # Versions that share a number, so that a converter which doesn't know one takes another's drivers
-_TOLD_APART = ("w11", "2k19", "2k22", "2k25")
+TOLD_APART = ("w11", "2k19", "2k22", "2k25")
 
 
 def windows_parts(environment: Mapping[str, str] | None = None) -> WindowsParts:
-    """What this machine has; the environment is this process' own unless another is given."""
+    """What this machine has; the environment is this process' own unless another is given.
+
+    Where it has no converter that is said by who converts, and here none of its parts are there.
+    """
     environment = os.environ if environment is None else environment
     faults: list[str] = []
     virtio_win = _virtio_win(environment, faults)
+    converter = _converter()
     version, files = _looked_into(virtio_win, faults) if virtio_win else ("", [])
     return WindowsParts(
         virtio_win=str(virtio_win or ""),
         version=version,
         drivers=tuple(sorted({found for path in files if (found := _version_of(path))})),
-        first_boot=str(_first_boot(environment, faults) or ""),
-        converter_knows=_converter_knows(),
+        first_boot=str(_first_boot(environment, converter, faults) or ""),
+        converter_knows=_converter_knows(converter),
         faults=tuple(faults),
     )
 
@@ -46,10 +53,18 @@ def _virtio_win(environment: Mapping[str, str], faults: list[str]) -> Path | Non
     return next((Path(usual) for usual in _USUAL_VIRTIO_WIN if Path(usual).exists()), None)
 
 
-def _first_boot(environment: Mapping[str, str], faults: list[str]) -> Path | None:
+def _converter() -> Converter | None:
+    try:
+        return current()
+    except ConversionError:
+        return None
+
+
+def _first_boot(environment: Mapping[str, str], converter: Converter | None, faults: list[str]) -> Path | None:
+    """What the environment names, else what is in the converter."""
     named = environment.get(FIRST_BOOT)
-    directory = Path(named or _USUAL_FIRST_BOOT)
-    if any((directory / program).is_file() for program in _FIRST_BOOT_PROGRAMS):
+    directory = Path(named) if named else converter and converter.root / _FIRST_BOOT_INSIDE
+    if directory and any((directory / program).is_file() for program in _FIRST_BOOT_PROGRAMS):
         return directory
     if named:
         faults.append(f"Neither {' nor '.join(_FIRST_BOOT_PROGRAMS)} is in {named}, which {FIRST_BOOT} names.")
@@ -99,15 +114,10 @@ def _short(word: str) -> str | None:
     )
 
 
-def _converter_knows() -> tuple[str, ...]:
+def _converter_knows(converter: Converter | None) -> tuple[str, ...]:
     """By the names in its program: no option of virt-v2v lists them."""
-    found = shutil.which(CONVERTER)
-    if found is None:
-        return ()
     try:
-        program = Path(found).read_bytes()
+        program = converter.program.read_bytes() if converter else b""
     except OSError:
         return ()
-    return tuple(
-        name for name in _TOLD_APART if f"\0{name}\0".encode() in program or f"win{name}\0".encode() in program
-    )
+    return tuple(name for name in TOLD_APART if f"\0{name}\0".encode() in program or f"win{name}\0".encode() in program)

@@ -24,6 +24,7 @@ from longshore.guests.efi import put_fallback_loader
 from longshore.guests.encrypted import unlock
 from longshore.guests.findings import find
 from longshore.guests.finish import finish
+from longshore.guests.grub_wrapper import may_have_wrapper, name_disks_by_uuid
 from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
@@ -42,6 +43,7 @@ def main() -> int:
         "look": _look,
         "finish-as-is": _finish_as_is,
         "check": _check,
+        "start": _start,
     }
     try:
         _say({"result": operations[request["operation"]](request)})
@@ -62,12 +64,13 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
     keys = request["keys"]
     with _on_loopback(request["disks"], read_only=False) as ports:
         kept = _kept_addresses(ports, request)
+        renamed = _renamed_disks(ports, request)
         said = _run_converter(ports, kept.options, keys)
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False, system=_known(request), keys=keys) as guest:
             finished = finish(guest, _nics(request), request["first_boot"])
             system = guest.system
-    changes, warnings = (*kept.changes, *finished.changes), (*kept.warnings, *finished.warnings)
+    changes, warnings = (*kept.changes, *renamed, *finished.changes), (*kept.warnings, *finished.warnings)
     for change in changes:
         _message(change)
     for warning in warnings:
@@ -96,28 +99,30 @@ def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
     return keep_addresses(found, [NicAddresses(**nic) for nic in request["addresses"]])
 
 
-def _key_files(ports: Sequence[int], keys: Sequence[str]) -> list[str]:
-    """What virt-v2v is told of keys. It takes one for each encrypted device, so which one fits is found out first.
-
-    The files are in memory that nobody else has. Looking takes a start of the appliance.
-    """
-    if not keys:
+def _renamed_disks(ports: Sequence[int], request: Mapping[str, Any]) -> list[str]:
+    """Asked for where an earlier look has found that it may be needed: looking takes a start."""
+    system = _known(request)
+    if not may_have_wrapper(system):
         return []
-    with launched(ports, read_only=True, keys=keys) as handle:
-        opened_by = unlock(handle, keys)
+    with opened(ports, read_only=False, system=system, keys=request["keys"]) as guest:
+        return name_disks_by_uuid(guest)
+
+
+def _key_files(keys: Sequence[str]) -> list[str]:
+    """What virt-v2v is told of keys: it tries all on each encrypted device. The files are in memory of our own."""
     told = []
-    for number, (device, key) in enumerate(opened_by.items()):
+    for number, key in enumerate(keys):
         file = Path(tempfile.gettempdir(), f"key-{number}")
         file.touch(0o600)
         file.write_text(key)
-        told.append(f"{device}:file:{file}")
+        told.append(f"all:file:{file}")
     return told
 
 
 def _run_converter(ports: Sequence[int], addresses: Sequence[str] = (), keys: Sequence[str] = ()) -> Said:
     """A snapshot of a root is another root for virt-v2v: only then we look which one it shall take."""
     directory = Path(tempfile.gettempdir())
-    files = _key_files(ports, keys)
+    files = _key_files(keys)
     try:
         return run_virt_v2v(ports, directory, _message, addresses=addresses, keys=files)
     except ConversionError as several:
@@ -139,6 +144,16 @@ def _look(request: Mapping[str, Any]) -> dict[str, Any]:
     with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True, keys=keys) as handle:
         unlock(handle, keys)
         return asdict(find(handle, _nics(request)))
+
+
+def _start(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Looks at a disk that has nothing on it."""
+    started = time.monotonic()
+    with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True) as handle:
+        handle.list_filesystems()
+        version = handle.version()
+    library = f"{version['major']}.{version['minor']}.{version['release']}"
+    return {"seconds": round(time.monotonic() - started, 1), "library": library}
 
 
 def _check(request: Mapping[str, Any]) -> dict[str, Any]:

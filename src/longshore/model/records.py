@@ -10,11 +10,15 @@ if TYPE_CHECKING:
 else:
     from collections import namedtuple
 
+    _VALUES = 1  # annotationlib.Format.VALUE, which isn't worth an import
+
     class _Fields(type):
         """Makes of a class statement with annotated fields the named tuple that has them, and all else in it."""
 
         def __new__(mcs, name, bases, body):
-            fields = body.pop("__annotations__")
+            # From Python 3.14 on a class body holds a function that makes them
+            lazily = body.pop("__annotate_func__", None)
+            fields = lazily(_VALUES) if lazily else body.pop("__annotations__")
             defaults = [body.pop(field) for field in fields if field in body]
             made = namedtuple(name, fields, defaults=defaults, module=body.pop("__module__"))
             del body["__qualname__"]

@@ -4,7 +4,7 @@ Pure functions over the model: nothing in here asks a cloud or a database. Facts
 concerns go out.
 """
 
-from longshore.planning.boot_proof import agent_properties, asks_agent, asks_ports
+from longshore.planning.boot_proof import agent_properties, asks_agent, asks_ports, restarts_at_first_boot
 from longshore.planning.carried import carry_along
 from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.guest_looks import concerns_of_guest
@@ -37,6 +37,7 @@ __all__ = [
     "land",
     "land_volume",
     "likely_drivers",
+    "restarts_at_first_boot",
     "wants_choices",
     "without_tpm",
 ]

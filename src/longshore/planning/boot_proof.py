@@ -68,6 +68,14 @@ def asks_ports(request: MigrationRequest) -> bool:
     return bool(request.boot_ports) and request.boot_proof in (BootProof.AUTO, BootProof.PORT) and not nowhere
 
 
+def restarts_at_first_boot(machine: Machine, request: MigrationRequest) -> bool:
+    """A converted Windows does, once for each of virt-v2v's first-boot scripts: in between it is up, and not done.
+
+    `request` as it was settled.
+    """
+    return request.landing is LandingMode.CONVERT and _family(machine) == "windows"
+
+
 def boot_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
     """`request` as it was settled."""
     name, proof = machine.name, request.boot_proof

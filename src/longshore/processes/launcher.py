@@ -91,7 +91,6 @@ class Sandbox:
     files: Mapping[str, Path] = field(default_factory=dict)  # file or directory of this machine by its place inside
     sockets: Mapping[str, Path] = field(default_factory=dict)  # Unix sockets and directories it may write to, likewise
     environment: Mapping[str, str] = field(default_factory=dict)
-    programs: Sequence[str] = ()  # directories inside that are looked through for programs first
     root: Path = Path("/")  # whose programs it has: this machine's, or those of a tree made for it
     kvm: bool = False  # /dev/kvm, if we have it
     own_user: bool = False  # root stays root for files: needed to open inherited descriptors anew
@@ -203,8 +202,13 @@ class Sandbox:
         ]
 
     def _variables(self) -> dict[str, str]:
-        path = ":".join((*self.programs, "/usr/sbin", "/usr/bin"))
-        return {"PATH": path, "LC_ALL": "C.UTF-8", "HOME": SCRATCH, "TMPDIR": SCRATCH, **self.environment}
+        return {
+            "PATH": "/usr/sbin:/usr/bin",
+            "LC_ALL": "C.UTF-8",
+            "HOME": SCRATCH,
+            "TMPDIR": SCRATCH,
+            **self.environment,
+        }
 
     def _handed_over(self, user: int) -> Iterator[tuple[str, Path]]:
         """What is written to, which whoever writes has to be allowed to."""
@@ -322,10 +326,6 @@ def _system_files(root: Path) -> Iterator[str]:
     for path in (Path(sys.base_prefix), Path(sys.prefix), Path(longshore.__file__).parent):
         if not path.is_relative_to("/usr"):
             yield from _bound(path, str(path))
-
-
-def _made(descriptor: int, place: str) -> tuple[str, ...]:
-    return ("--perms", "0644", "--file", str(descriptor), place)
 
 
 def _bound(path: Path, place: str, option: str = "--ro-bind") -> Iterator[str]:

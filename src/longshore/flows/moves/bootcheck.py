@@ -23,6 +23,7 @@ _MARK = 80  # and of what a mark has found
 _POLL = 2.0  # seconds between looks: Nova has no event for console output
 _ANSWERS_WITHIN = 2.0  # seconds for a connection to be taken
 _AGENT_EVERY = 10.0  # seconds between two questions to the guest's agent, and before the first
+STEADY = 180.0  # seconds without a restart after which a guest that restarts at its first boot is done with it
 _AT_ONCE = 16  # connections that are tried side by side
 
 
@@ -81,6 +82,7 @@ class Agent:
         self._say = say
         self._only = only
         self._out = False
+        self._last: str | None = None
         self._next = time.monotonic() + _AGENT_EVERY
 
     @property
@@ -89,17 +91,18 @@ class Agent:
 
     def look(self) -> str | None:
         if self._out or time.monotonic() < self._next:
-            return None
+            return self._last
         try:
             answered = self._ask()
         except LongshoreError as error:
             if self._only or error.code == Cancelled.code:
                 raise
             self._say(f"Its guest agent can't be asked, so it won't show that the guest is up: {error}", "warning")
-            self._out = True
+            self._out, self._last = True, None
             return None
         self._next = time.monotonic() + _AGENT_EVERY
-        return "agent" if answered else None
+        self._last = "agent" if answered else None
+        return self._last
 
 
 class Ports:
@@ -131,14 +134,21 @@ class Ports:
 
 
 def wait_until_up(
-    console: Console, further: Sequence[Way] = (), *, timeout: float, raise_if_cancelled: Callable[[], None]
+    console: Console,
+    further: Sequence[Way] = (),
+    *,
+    timeout: float,
+    raise_if_cancelled: Callable[[], None],
+    steady: float = 0.0,
 ) -> str | None:
     """Look at all ways side by side until one of them shows that the guest is up; answers what did.
 
-    None when none has within `timeout` seconds. Raises BootError when the guest has given up.
-    `raise_if_cancelled` is called before each look.
+    `steady`: for so many seconds without a break it has to be shown, by a guest that may restart. Each time it has been
+    up and isn't any more, `timeout` begins anew. None when nothing has shown it within `timeout` seconds. Raises
+    BootError when the guest has given up. `raise_if_cancelled` is called before each look.
     """
     end = time.monotonic() + timeout
+    since: float | None = None  # when it was first seen up, without a break since then
     with ThreadPoolExecutor(max_workers=max(len(further), 1)) as pool:
         while True:
             raise_if_cancelled()
@@ -150,7 +160,11 @@ def wait_until_up(
             )  # a cloud that is slow to answer, or away for a while, isn't the guest's fault
             seen.extend(look.result() for look in looks)
             if proof := next(filter(None, seen), None):
-                return proof
-            if time.monotonic() >= end or not any(way.lacking for way in (console, *further)):
+                since = asked if since is None else since
+                if time.monotonic() - since >= steady:
+                    return proof
+            elif since is not None:
+                since, end = None, time.monotonic() + timeout
+            if (since is None and time.monotonic() >= end) or not any(way.lacking for way in (console, *further)):
                 return None
             time.sleep(_POLL)

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from longshore.errors import BootError, NotFound
-from longshore.flows.moves.bootcheck import Agent, Console, Ports, Way, wait_until_up
+from longshore.flows.moves.bootcheck import STEADY, Agent, Console, Ports, Way, wait_until_up
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.source_side import Off, require_still_off
 from longshore.flows.moves.target_side import Prepared
 from longshore.model.reach import Reach
 from longshore.model.request import BootProof
 from longshore.model.target import Owner, Port, Server
-from longshore.planning import asks_agent, asks_ports
+from longshore.planning import asks_agent, asks_ports, restarts_at_first_boot
 from longshore.providers.contract import GuestAgent, Offers, Servers
 from longshore.store import EntryState, ThingKind
 
@@ -52,7 +52,13 @@ def check(  # noqa: PLR0917
         if asks_ports(asked):
             addresses = [*_floating(target, ports), *addresses]
         further = list(_further(job, prepared, target, server, addresses))
-        proof = wait_until_up(console, further, timeout=patience, raise_if_cancelled=job.raise_if_cancelled)
+        proof = wait_until_up(
+            console,
+            further,
+            timeout=patience,
+            raise_if_cancelled=job.raise_if_cancelled,
+            steady=STEADY if restarts_at_first_boot(prepared.machine, prepared.landing.request) else 0.0,
+        )
         if proof is None and unproven:
             proof = _take_for_up(job, target, server)
     if proof is None:

@@ -7,18 +7,23 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from longshore.errors import InvalidInput, LongshoreError, NotFound
-from longshore.processes.parent import die_with_parent
+from longshore.processes.debian import (
+    KEYRING,
+    RecipeFailed,
+    digest_of,
+    known_archives,
+    reaching_mirrors,
+    run_recipe,
+    source,
+)
 
 RECIPE = Path(__file__).parent / "recipe"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 RECIPE_PROPERTY = "longshore_worker_recipe"  # of an image in a cloud
 STEPS = 3  # that the recipe names while it is at work
 _MIB = 1 << 20
@@ -39,8 +44,6 @@ _FILES = {
     Path("/usr/include/stdlib.h"): "libc6-dev",
     KEYRING: "debian-archive-keyring",
 }
-# Of apt's own configuration, what decides how a mirror is reached
-_REACHING = ("Acquire::http", "Acquire::https", "Acquire::Retries", "Acquire::ForceIPv", "Acquire::Check-Valid-Until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,7 @@ class BuiltImage:
 
 
 def recipe_digest() -> str:
-    """Of the recipe's files, their names and contents; the same on every machine."""
-    digest = hashlib.sha256()
-    for path in sorted(RECIPE.iterdir()):
-        content = path.read_bytes()
-        digest.update(f"{path.name}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()[:16]
+    return digest_of(RECIPE)
 
 
 def built_image(file: Path) -> BuiltImage:
@@ -95,7 +93,7 @@ def build(file: Path, progress: Callable[[int, int, str], None]) -> BuiltImage:
     with tempfile.TemporaryDirectory(prefix=".worker-image-", dir=file.parent) as place:
         work = Path(place)
         (work / "sources").write_text(_sources())
-        (work / "apt").write_text(_reaching_mirrors())
+        (work / "apt").write_text(reaching_mirrors())
         _run_recipe(work, progress)
         lines = (work / "packages").read_text().splitlines()
         image = BuiltImage(
@@ -109,35 +107,21 @@ def build(file: Path, progress: Callable[[int, int, str], None]) -> BuiltImage:
 
 
 def _run_recipe(work: Path, progress: Callable[[int, int, str], None]) -> None:
-    command = ["bash", str(RECIPE / "build"), str(work), str(work / "sources"), str(work / "apt")]
-    with (work / "errors").open("w+b") as errors:
-        process = subprocess.Popen(
-            die_with_parent(*command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": str(work)},
-        )
-        steps = ["Beginning"]
-        reader = threading.Thread(target=lambda: steps.extend(line.strip() for line in process.stdout or ()))
-        reader.start()
-        try:
-            while reader.is_alive():
-                progress(max(0, len(steps) - 2), STEPS, steps[-1])
-                reader.join(0.5)
-            status = process.wait()
-        finally:
-            process.kill()
-            process.wait()
-        if status != 0:
-            errors.seek(0)
-            said = [line.strip() for line in errors.read().decode(errors="replace").splitlines() if line.strip()]
-            raise LongshoreError(
-                f"The worker image couldn't be built ({steps[-1]}): {said[-1] if said else f'exit status {status}'}",
-                advice="Check that apt-get update works on this machine.",
-                code="image-build-failed",
-            )
+    begun: list[str] = []
+
+    def told(step: str) -> None:
+        if begun[-1:] != [step]:
+            begun.append(step)
+        progress(max(0, len(begun) - 2), STEPS, step)
+
+    try:
+        run_recipe([str(RECIPE / "build"), str(work), str(work / "sources"), str(work / "apt")], work, told)
+    except RecipeFailed as failed:
+        raise LongshoreError(
+            f"The worker image couldn't be built {failed.message}",
+            advice="Check that apt-get update works on this machine.",
+            code="image-build-failed",
+        ) from None
 
 
 def _check_machine() -> None:
@@ -157,19 +141,11 @@ def _check_machine() -> None:
 
 def _sources() -> str:
     """apt's lines for this machine's own release of Debian."""
-    asked = [
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(LABEL)\t$(ORIGIN)\t$(CODENAME)\t$(REPO_URI)",
-        "Created-By: Packages",
-    ]
-    lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
     found: dict[str, str] = {}
-    for label, origin, codename, uri in (line.split("\t") for line in lines if line.count("\t") == 3):
-        wanted = {"Debian": "", "Debian-Security": "-security"}.get(label)
-        if origin == "Debian" and wanted is not None and codename == f"{_release()}{wanted}":
-            found.setdefault(label, f"deb [signed-by={KEYRING}] {uri} {codename} main\n")
+    for archive in known_archives():
+        wanted = {"Debian": "", "Debian-Security": "-security"}.get(archive.label)
+        if wanted is not None and archive.codename == f"{_release()}{wanted}":
+            found.setdefault(archive.label, source(archive.uri, archive.codename))
     if "Debian" not in found:
         raise InvalidInput(
             "apt on this machine knows no mirror of its own release of Debian.",
@@ -181,12 +157,6 @@ def _sources() -> str:
 def _release() -> str:
     lines = Path("/etc/os-release").read_text().splitlines()
     return next((line.split("=", 1)[1].strip('"') for line in lines if line.startswith("VERSION_CODENAME=")), "")
-
-
-def _reaching_mirrors() -> str:
-    """In a file and not on a command line: a proxy's address may hold a password."""
-    told = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout.splitlines()
-    return "".join(f"{line}\n" for line in told if line.startswith(_REACHING))
 
 
 def _record(file: Path) -> Path:
