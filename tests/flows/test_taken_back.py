@@ -1,13 +1,27 @@
 """Providers that another project has shared and taken back: what would use them waits, and opens nothing of them."""
 
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from sqlalchemy import update
+from test_backup_policies import Policy
 from test_parking import AUTOMATIC, away, back, parked, wait_for
 
+import longshore
+from longshore.errors import NotSharedAnyMore
+from longshore.flows import workflows
+from longshore.flows.backups.pruning_by_policy import prune_if_due
+from longshore.flows.clouds import Clouds
+from longshore.flows.moves.context import MoveContext
+from longshore.model.job import JobKind
 from longshore.model.status import Status
-from longshore.store import Scope
-from longshore.store.tables import JobRow, MigrationRow, ProviderRow
+from longshore.store import NewMigration, Scope
+from longshore.store.tables import BackupPolicyRow, JobRow, MigrationRow, ProviderRow
+from longshore.vault.points import points
 
+SOURCE = Path(longshore.__file__).parent
 pytestmark = pytest.mark.faults
 CODE = "isn't shared with this project any more"
 
@@ -18,6 +32,7 @@ def lend(store):
         session.execute(update(ProviderRow).values(project_id="operator"))
         for rows in (MigrationRow, JobRow):
             session.execute(update(rows).values(project_id="project-b"))
+        session.execute(update(BackupPolicyRow).values(project_id="project-b"))
     share(store)
 
 
@@ -99,3 +114,149 @@ def test_whose_user_would_rather_have_it_back_is_told_why(lent):
     record = run.to_the_end(lives=1)
     assert (record.status, record.error_code) == (Status.FAILED, "not-shared-any-more")
     run.assert_as_before()
+
+
+def lent_policy(backed_up):
+    backup = backed_up()
+    policy = Policy(backup, keep="last 9")
+    lend(backup.store)
+    return policy
+
+
+@pytest.mark.parametrize("name", ["small-source", "small-vault"])
+def test_a_policy_waits_for_what_it_backs_up_and_where_to(backed_up, name):
+    policy = lent_policy(backed_up)
+    [first] = policy.run_at_once()
+    assert first.point is not None, first.error
+    take_back(policy.store, name)
+    called = len(policy.backup.world.calls())
+    assert policy.run() == 0
+    record = policy.store.migrations.get(policy.id)
+    assert (record.status, CODE in record.job.reason) == (Status.PARKED, True)
+    assert policy.now.asked
+    assert len(policy.backup.world.calls()) == called
+    assert [point.name for point in policy.backup.points] == [first.point]
+    share(policy.store)
+    policy.store.jobs.hasten(policy.id)
+    [second] = policy.run_at_once()
+    assert [point.name for point in policy.backup.points] == [first.point, second.point]
+
+
+def test_a_policy_that_waits_can_be_deleted(backed_up):
+    policy = lent_policy(backed_up)
+    take_back(policy.store, "small-source")
+    assert policy.run() == 0
+    policy.store.backup_policies.remove(policy.id)
+    assert policy.backup.engine()[0] == 0
+    assert policy.store.migrations.get(policy.id).status is Status.CANCELLED
+
+
+def test_points_of_a_lent_vault_say_who_has_made_them_and_backups_build_on_ones_own_alone(backed_up):
+    """The same machine of a source that several projects use: each has a chain of points of its own."""
+    policy = lent_policy(backed_up)
+    policy.run_at_once()
+    store = policy.store
+    with store.database.session() as session:  # what was project-b's is another project's from now on
+        session.execute(update(MigrationRow).values(project_id="project-c"))
+        session.execute(update(JobRow).values(project_id="project-c"))
+        session.execute(update(BackupPolicyRow).values(project_id="project-c"))
+    for provider in store.providers.all():
+        store.scoped(Scope("operator")).providers.share(provider.id, "project-c")
+    policy.run_at_once()
+    policy.run_at_once()
+    vault = store.providers.get("small-vault").id
+    makers = {}
+    for project in ("operator", "project-b", "project-c"):
+        with Clouds(store, project_id=project).vault(vault, "read") as opened:
+            makers[project] = [point.maker for point in points(opened)]
+    assert makers == {
+        "operator": ["project-b", "project-c", "project-c"],
+        "project-b": ["project-b"],
+        "project-c": ["project-c"] * 2,
+    }
+    backups = [one.result for one in store.migrations.all() if one.request["type"] == "backup"]
+    assert [bool(result["base"]) for result in backups] == [False, False, True]
+
+
+def test_a_prune_that_a_policy_begins_is_the_owners(backed_up):
+    """It reads what all projects' points name, and says how much that is."""
+    policy = lent_policy(backed_up)
+    policy.run_at_once()
+    store = policy.store
+    [job] = [one for one in store.queue.records() if one.record_id == policy.id] or [None]
+    context = MoveContext(store, policy.id, job.id if job else "", clouds=Clouds(store, project_id="project-b"))
+    lost = replace(policy.now, run=replace(policy.now.run, backups=(replace(policy.last[0], deleted=("x",)),)))
+    prune_if_due(context, lost)
+    [begun] = [one for one in store.migrations.all() if one.request["type"] == "prune"]
+    assert begun.project_id == "operator"
+    assert policy.backup.engine()[0] == 0
+    [done] = [one for one in store.migrations.all() if one.request["type"] == "prune"]
+    assert (done.status, done.result["points"]) == (Status.DONE, 1)
+    assert begun.id not in [one.id for one in store.scoped(Scope("project-b")).migrations.all()]
+
+
+def test_a_replica_that_has_points_waits_too(protect):
+    replica = protect()
+    lend(replica.store)
+    replica.sync()
+    take_back(replica.store, "small-source")
+    called = len(replica.world.calls())
+    replica.sync()
+    assert (replica.record.status, CODE in replica.record.job.reason) == (Status.PARKED, True)
+    assert len(replica.world.calls()) == called
+    assert len(replica.points) == 1
+    share(replica.store)
+    replica.store.jobs.hasten(replica.id)
+    assert replica.engine()[0] == 0
+    assert len(replica.points) == 2
+    replica.assert_whole()
+
+
+def test_every_kind_of_job_opens_what_its_project_may_use_now(backed_up):
+    """Whatever it does: the clouds that it is given are all that it can open."""
+    backup = backed_up()
+    store, id_ = backup.store, ""
+    workflows._use(store, "test")
+    for kind in JobKind:
+        request = {"type": "cold"}
+        new = NewMigration(f"web-{kind}", f"vm-{kind}", backup.source.id, backup.target.id, request)
+        [record] = store.migrations.add_together([new])
+        store.jobs.set_kind(record.job.id, kind)
+        id_ = record.job.id
+        lend(store)
+        job = workflows._context(id_)
+        with job.clouds.source(backup.source.id):
+            pass
+        take_back(store, "small-source", "small-target", "small-vault")
+        for opened in (
+            job.clouds.source(backup.source.id),
+            job.clouds.target(backup.target.id),
+            job.clouds.provider(backup.place.id),
+            job.clouds.vault(backup.place.id, "read"),
+            job.clouds.vault_store(backup.place.id),
+        ):
+            with pytest.raises(NotSharedAnyMore), opened:
+                pass
+    assert set(workflows.KINDS) <= set(JobKind)
+
+
+_OPENING = re.compile(
+    r"""(?<!def )(?<!class )(?<!")\b(connect\((?:\w+\.)?kind|Vault\.open\(|VaultSource\(|store_of\()"""
+)
+
+
+def test_nothing_opens_a_provider_or_a_vault_beside_the_one_place():
+    """What would need a judgement of its own, and be forgotten by somebody one day."""
+    found = {
+        f"{path.relative_to(SOURCE)} {call}"
+        for path in SOURCE.rglob("*.py")
+        for call in _OPENING.findall(path.read_text())
+    }
+    assert found == {
+        "flows/clouds.py connect(record.kind",  # judged
+        "providers/vault/declaration.py VaultSource(",
+        "providers/vault/source.py Vault.open(",
+        "providers/vault/source.py store_of(",
+        "service/providers.py connect(kind",  # by what whoever adds or changes it says
+        "service/vaults.py store_of(",  # where a new one is made
+    }

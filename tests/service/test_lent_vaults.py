@@ -83,13 +83,13 @@ def test_each_project_finds_its_own_points_and_the_owner_all(api, put):
     hers, his, owners = put("project-a"), put("project-b"), put("project-admin")
     shown = {who: names(api.did(who, "GET", "/v1/vaults/offsite/points")) for who in ("ann", "bob", "admin")}
     assert shown == {"ann": [hers], "bob": [his], "admin": [hers, his, owners]}
-    for who in shown:
+    for who, theirs in shown.items():
         page = api.did(who, "GET", "/v1/vaults/offsite/contents")
-        assert (page["of"], page["total"], names(page["points"])) == (len(shown[who]),) * 2 + (shown[who][::-1],)
+        assert (page["of"], page["total"], names(page["points"])) == (len(theirs),) * 2 + (theirs[::-1],)
         listed = api.did(who, "GET", "/v1/providers/offsite/machines")
-        assert [machine["ref"] for machine in listed] == shown[who]
-        assert api.did(who, "GET", "/v1/providers/offsite/references") == shown[who]
-        assert api.did(who, "POST", "/v1/vaults/offsite/check")["points"] == len(shown[who])
+        assert [machine["ref"] for machine in listed] == theirs
+        assert api.did(who, "GET", "/v1/providers/offsite/references") == theirs
+        assert api.did(who, "POST", "/v1/vaults/offsite/check")["points"] == len(theirs)
 
 
 def test_what_was_read_for_the_owner_is_shown_to_nobody_else(api, put):

@@ -460,15 +460,19 @@ def _refuse_replaced(session: Session, server_id: str) -> None:
 
 def providers_of(session: Session, new: NewMigration) -> list[str | None]:
     """All that its jobs will open, and those of what it begins itself."""
-    ids: list[str | None] = [new.source_id, new.target_id]
+    kind = MigrationType(new.request.get("type", MigrationType.COLD))
+    ids: list[str | None] = [new.target_id]
+    if new.run is None and not kind.of_point and kind is not MigrationType.CONVERSION:
+        ids.append(new.source_id)
     if new.protection is not None and new.protection.seed is not None:
         ids.append(new.protection.seed.vault_id)
     if new.policy is not None:
         ids += [new.policy.copy_to, new.policy.prove_on]
     if new.run is not None:
         members = select(GroupMemberRow.replica_id).where(GroupMemberRow.group_id == new.run.group_id)
-        sides = select(MigrationRow.source_id, MigrationRow.target_id).where(MigrationRow.id.in_(members))
-        ids += [id_ for row in session.execute(sides) for id_ in row]
+        sides = select(MigrationRow.source_id, MigrationRow.target_id).where(MigrationRow.id.in_(members)).distinct()
+        for source_id, target_id in session.execute(sides):
+            ids += [source_id, target_id] if (new.state or {}).get("wishes") else [target_id]  # it is shut down first
     return ids
 
 
