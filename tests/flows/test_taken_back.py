@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 from test_backup_policies import Policy
 from test_parking import AUTOMATIC, away, back, parked, wait_for
+from test_second_copies import Twofold
 
 import longshore
 from longshore.errors import NotSharedAnyMore
@@ -15,11 +16,16 @@ from longshore.flows import workflows
 from longshore.flows.backups.pruning_by_policy import prune_if_due
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
+from longshore.model.backup_policy import Stand
 from longshore.model.job import JobKind
 from longshore.model.status import Status
 from longshore.store import NewMigration, Scope
 from longshore.store.tables import BackupPolicyRow, JobRow, MigrationRow, ProviderRow
+from longshore.vault.directory import Directory
 from longshore.vault.points import points
+from longshore.vault.vault import Vault
+from longshore.vault.verify import verify
+from point_in_vault import with_point
 
 SOURCE = Path(longshore.__file__).parent
 pytestmark = pytest.mark.faults
@@ -37,8 +43,12 @@ def lend(store):
 
 
 def share(store):
+    share_with(store, "project-b")
+
+
+def share_with(store, project_id):
     for provider in store.providers.all():
-        store.scoped(Scope("operator")).providers.share(provider.id, "project-b")
+        store.scoped(Scope("operator")).providers.share(provider.id, project_id)
 
 
 def take_back(store, *names):
@@ -160,8 +170,7 @@ def test_points_of_a_lent_vault_say_who_has_made_them_and_backups_build_on_ones_
         session.execute(update(MigrationRow).values(project_id="project-c"))
         session.execute(update(JobRow).values(project_id="project-c"))
         session.execute(update(BackupPolicyRow).values(project_id="project-c"))
-    for provider in store.providers.all():
-        store.scoped(Scope("operator")).providers.share(provider.id, "project-c")
+    share_with(store, "project-c")
     policy.run_at_once()
     policy.run_at_once()
     vault = store.providers.get("small-vault").id
@@ -260,3 +269,46 @@ def test_nothing_opens_a_provider_or_a_vault_beside_the_one_place():
         "service/providers.py connect(kind",  # by what whoever adds or changes it says
         "service/vaults.py store_of(",  # where a new one is made
     }
+
+
+def test_without_its_second_vault_a_policy_backs_up_and_says_what_fails(backed_up, tmp_path):
+    policy = Twofold(backed_up(), tmp_path)
+    lend(policy.store)
+    assert policy.run_and_copy().points == 1
+    take_back(policy.store, "second")
+    copy = policy.run_and_copy()
+    assert (policy.last[0].stand, copy.stand) == (Stand.DONE, Stand.FAILED)
+    assert copy.error is not None
+    assert f"The provider second {CODE}" in copy.error
+    assert len(policy.copied) == 1
+
+
+def test_a_copy_carries_ones_own_points_and_the_owners_all_with_their_makers(backed_up, tmp_path):
+    backup = backed_up()
+    other = Vault.create(Directory(tmp_path / "other"), None)
+    backup.store.providers.add("other", "vault", {"directory": str(tmp_path / "other")}, {})
+    lend(backup.store)
+    vaults = [backup.store.providers.get(name).id for name in ("small-vault", "other")]
+    names = {}
+    for project in ("project-a", "project-b", "operator"):
+        share_with(backup.store, project)
+        with Clouds(backup.store, project_id=project).vault(vaults[0], "write") as vault:
+            names[project] = with_point(vault, tmp_path, "same-machine", content_of_disk=project.encode() * 999)
+    names["nobody"] = with_point(backup.vault, tmp_path, "same-machine")
+
+    def copied_for(project):
+        request = {"type": "vault-copy"}
+        new = NewMigration("small-vault", vaults[1], *vaults, request)
+        [record] = backup.store.scoped(Scope(project)).migrations.add_together([new])
+        assert backup.engine()[0] == 0
+        assert backup.store.migrations.get(record.id).status is Status.DONE, backup.store.migrations.get(
+            record.id
+        ).error
+        with Clouds(backup.store, project_id="operator").vault(vaults[1], "read") as vault:
+            return {point.name.rpartition("/")[2]: point.maker for point in points(vault)}
+
+    ends = {project: name.rpartition("/")[2] for project, name in names.items()}
+    assert copied_for("project-b") == {ends["project-b"]: "project-b"}
+    all_of_them = {ends[project]: project for project in ("project-a", "project-b", "operator")}
+    assert copied_for("operator") == all_of_them | {ends["nobody"]: "operator"}
+    assert verify(other).faults == ()
