@@ -360,7 +360,8 @@ def refuse_taken_back(session: Session, scope: Scope, project_id: str, provider_
     wanted = {id_ for id_ in provider_ids if id_}
     seen = ProviderRow.id.in_(wanted), visible_providers(Scope(project_id))
     for id_ in sorted(wanted - set(session.scalars(select(ProviderRow.id).where(*seen)))):
-        raise NotSharedAnyMore(session.get_one(ProviderRow, id_).name)
+        if (row := session.get(ProviderRow, id_)) is not None:  # what was removed is for whoever opens it to tell
+            raise NotSharedAnyMore(row.name)
 
 
 def project_for(session: Session, scope: Scope, provider_ids: Iterable[str | None]) -> str:
