@@ -50,6 +50,18 @@ class AccessDenied(LongshoreError):
     code = "access-denied"
 
 
+class NotSharedAnyMore(AccessDenied):
+    """A provider that another project has shared, and has taken back."""
+
+    code = "not-shared-any-more"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The provider {name} isn't shared with this project any more.",
+            advice="Ask who has shared it, or use another one.",
+        )
+
+
 class FingerprintMismatch(AccessDenied):
     """A server showed another certificate than the one that was pinned."""
 

@@ -74,6 +74,11 @@ class StateDirectory:
         return self.root / "scratch"
 
     @property
+    def makers_key_file(self) -> Path:
+        """The key that seals which project has made a point of a vault. It is never changed: neither are points."""
+        return self.root / "makers.key"
+
+    @property
     def limits_directory(self) -> Path:
         return self.root / "limits"
 

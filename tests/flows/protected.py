@@ -206,7 +206,8 @@ class InThisProcess(Protected):
         while todo := self._next():
             self.job_id = todo.id
             job = MoveContext(self.store, todo.record_id, todo.id, Cancels(self.store), clouds=Clouds(self.store))
-            job.clouds = Clouds(self.store, Outages(job.say, job.raise_if_cancelled))
+            outages = Outages(job.say, job.raise_if_cancelled)
+            job.clouds = Clouds(self.store, outages, project_id=job.record.project_id)
             park_by(job.parks_for)
             try:
                 await KINDS[todo.kind](job).run()

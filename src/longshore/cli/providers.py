@@ -72,7 +72,11 @@ class ShareProvider(Command):
 
 
 class UnshareProvider(Command):
-    """Take a share back. Migrations that have begun go on to their end."""
+    """Take a share back. What the project's jobs have under way there is parked, and keeps what it has.
+
+    It goes on once the provider is shared again; cancelled, it takes away what it has made there. Policies and replicas
+    that use it can be paused and deleted, and nothing else.
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_project(_with_name(super().get_parser(prog_name)))

@@ -10,11 +10,11 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from datetime import timedelta
 
-from longshore.errors import LongshoreError, QuotaExceeded, Unreachable
+from longshore.errors import LongshoreError, NotSharedAnyMore, QuotaExceeded, Unreachable
 
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10))  # before a job is tried again
-# Codes of errors: what passes by itself, or once somebody has made room
-PARKS_FOR = frozenset({Unreachable.code, QuotaExceeded.code, "copy-stalled", "target-full"})
+# Codes of errors: what passes by itself, or once somebody has made room, or shares a provider again
+PARKS_FOR = frozenset({Unreachable.code, QuotaExceeded.code, NotSharedAnyMore.code, "copy-stalled", "target-full"})
 
 _rule: ContextVar[Callable[[LongshoreError], bool] | None] = ContextVar("parking-rule", default=None)
 _listening: dict[str, Future[LongshoreError]] = {}

@@ -1,22 +1,26 @@
 """From a provider's record to the cloud itself."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from copy import copy
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from longshore.engine.outages import PASSING, Outages
-from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.errors import InvalidInput, LongshoreError, NotFound, NotSharedAnyMore
 from longshore.flows.discretion import Discretion
 from longshore.flows.relays import relays_of
 from longshore.model.platform import Side
 from longshore.processes.deadline import check as check_deadline
 from longshore.providers.contract import KeptSecrets, Provider, Source, Target
 from longshore.providers.registry import asks_relays, connect, keeper_in, kinds_for
-from longshore.store import ProviderRecord, Store
+from longshore.store import WHOLE, ProviderRecord, Scope, Store
+from longshore.store.secrets import SecretsError
 
 if TYPE_CHECKING:  # most commands ask no vault, and what one takes needn't be loaded for them
+    from longshore.vault.makers import User
     from longshore.vault.store import Store as Place
     from longshore.vault.vault import Use, Vault
 
@@ -107,24 +111,50 @@ class _Opening(AbstractContextManager[Any]):
 class Clouds:
     """Opens providers by name or id; each use has a session of its own, ended with the block.
 
-    With `outages`, a cloud that doesn't answer is waited for. `project_id`: whom all that is said will be told; None:
-    those of the store's scope.
+    With `outages`, a cloud that doesn't answer is waited for. `project_id`: of a job whose store has everything; it
+    opens what its project may use at that moment, and that project is told what is said. An empty one is of whoever has
+    the state directory, and may use everything. None: whoever asks sees what the store's scope does.
     """
 
     def __init__(self, store: Store, outages: Outages | None = None, *, project_id: str | None = None) -> None:
         self._store = store
         self._outages = outages
         self._project_id = project_id
+        self._only_putting_back = False
+
+    def to_put_back(self) -> "Clouds":
+        """The same for what was made or stopped, which goes, or runs again, whoever may use its provider now."""
+        others, scope = copy(self), self._store.scope
+        others._only_putting_back = True
+        if self._project_id is None and not scope.everything:
+            others._project_id = scope.project_id
+        others._store = self._store.scoped(WHOLE)
+        return others
+
+    def refuse_taken_back(self, name_or_id: str) -> ProviderRecord:
+        """The one function that says whether a provider may be opened. Raises as `provider` does."""
+        try:
+            record = self._store.providers.get(name_or_id)
+        except NotFound:
+            self._store.providers.refuse_taken_back(name_or_id)
+            raise
+        judged = bool(self._project_id) and not self._only_putting_back
+        if judged and not self._store.providers.scoped(Scope(self._project_id or "")).sees(record.id):
+            raise NotSharedAnyMore(record.name)
+        return record
 
     @contextmanager
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
-        record = self._store.providers.get(name_or_id)
+        """Raises NotFound; NotSharedAnyMore where a job's project may not use it any more."""
+        record = self.refuse_taken_back(name_or_id)
         secrets = self._secrets(record)
         relays = relays_of(self._store, record) if asks_relays(record.kind, record.settings) else None
         settings = within_reach(self._store, record.project_id, record.settings)
         discretion = self._discretion(record)
         kept = kept_secrets(self._store, record.project_id, record.kind, record.settings, told=discretion is None)
         cloud = connect(record.kind, settings, secrets, side, relays, **kept)
+        if record.kind in kinds_for("vault"):
+            cloud.open_for(self._user_of(record))  # type: ignore[attr-defined]
         try:
             yield _Asking(cloud, record.name, self._outages, discretion)
         except LongshoreError as error:  # of what it opened or listed, when that was used
@@ -133,6 +163,31 @@ class Clouds:
             raise discretion.error(error) from None
         finally:
             cloud.close()
+
+    def sees_all_of(self, record: ProviderRecord) -> bool:
+        """Whether all that is in it is there for whoever asks: in a vault that others share, their own points are."""
+        return record.kind not in kinds_for("vault") or self._user_of(record).owns
+
+    def refuse_unless_owner(self, vault: ProviderRecord, what: str) -> None:
+        """Raises AccessDenied. `what`: what only the vault's owner does, as in "prunes it"."""
+        self._user_of(vault).refuse_unless_owner(what)
+
+    def _user_of(self, record: ProviderRecord) -> "User":
+        """For whom a vault is opened."""
+        from longshore.vault.makers import User  # what vaults take needn't be loaded for the others
+
+        scope = self._store.scope if self._project_id is None else Scope(self._project_id, not self._project_id)
+        makers = self._store.makers
+
+        def seal(project_id: str, beside: str) -> str:
+            return b64encode(makers.seal(project_id, owner=beside)).decode()
+
+        def unseal(sealed: str, beside: str) -> str | None:
+            with suppress(SecretsError, ValueError):
+                return makers.open(b64decode(sealed, validate=True), owner=beside)
+            return None
+
+        return User(scope.project_id, scope.everything or record.project_id == scope.project_id, seal, unseal)
 
     def _discretion(self, record: ProviderRecord) -> Discretion | None:
         """None: whoever is told may see its settings."""
@@ -150,7 +205,7 @@ class Clouds:
     @contextmanager
     def source(self, name_or_id: str) -> Iterator[Source]:
         """Raises InvalidInput when machines can't be taken from this kind of cloud."""
-        record = self._store.providers.get(name_or_id)
+        record = self.refuse_taken_back(name_or_id)
         if record.kind not in kinds_for("source"):
             raise _wrong_side(record, "taken from", "source")
         with self.provider(record.id, "source") as cloud:
@@ -159,7 +214,7 @@ class Clouds:
     @contextmanager
     def target(self, name_or_id: str) -> Iterator[Target]:
         """Raises InvalidInput when machines can't be moved to this kind of cloud."""
-        record = self._store.providers.get(name_or_id)
+        record = self.refuse_taken_back(name_or_id)
         if record.kind not in kinds_for("target"):
             raise _wrong_side(record, "moved to", "target")
         with self.provider(record.id, "target") as cloud:
@@ -174,7 +229,8 @@ class Clouds:
 
     @contextmanager
     def vault_store(self, name_or_id: str) -> Iterator["Place"]:
-        """Where a vault's objects are, whatever has become of them. Raises InvalidInput for what is none."""
+        """Where a vault's objects are, whatever has become of them. Raises InvalidInput for what is none, AccessDenied
+        for another project's."""
         record = vault_record(self._store, name_or_id)
         with self.provider(record.id, "vault") as cloud:
             yield cloud.open_store()  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
 
     Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
-    wanted = wanted or _its_own
+    wanted, clouds = wanted or _its_own, clouds.to_put_back()
     done = (EntryState.REMOVED, EntryState.HANDED_OVER)
     entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and wanted(e)]
     record = store.migrations.get(migration_id)

@@ -258,7 +258,9 @@ def _context(job_id: str) -> MoveContext:
         raise RuntimeError("the engine hasn't given this process's workflows their store")
     record = _store.jobs.get(job_id)
     structlog.contextvars.bind_contextvars(migration_id=record.record_id)
-    job = MoveContext(_store, record.record_id, job_id, _cancels, clouds=Clouds(_store), kind=record.kind)
+    project_id = _store.migrations.get(record.record_id).project_id
+    clouds = Clouds(_store, project_id=project_id)
+    job = MoveContext(_store, record.record_id, job_id, _cancels, clouds=clouds, kind=record.kind)
     outages = Outages(job.say, job.raise_if_cancelled, tried_before=bool(record.times_parked))
-    job.clouds = Clouds(_store, outages, project_id=job.record.project_id)
+    job.clouds = Clouds(_store, outages, project_id=project_id)
     return job

@@ -151,7 +151,7 @@ def change(
     fields: dict[str, Any] = {}
     if body.machines is not None or body.filter is not None:
         _refuse_unclear(body.machines or [], body.filter)
-        _refuse_unknown(clouds, found.source_id, body.machines or [])
+        _refuse_unknown(clouds, found.source_id, body.machines or [], body.filter)
         fields |= {"machines": body.machines or [], "wanted": kept_filter(body.filter)}
     # What is said as it was keeps its moment: set anew, it would forget what is due
     if body.schedule is not None and body.schedule != found.schedule:
@@ -244,8 +244,12 @@ def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> 
         raise blocked(faults)
 
 
-def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str]) -> None:
-    """Raises NotFound, InvalidInput for a name that means no machine, or several."""
+def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str], wanted: MachineFilter | None = None) -> None:
+    """Raises NotFound, InvalidInput for a name that means no machine, or several; for a filter, too, whatever says that
+    the source isn't the caller's to look into."""
+    if wanted is not None:
+        with clouds.source(source_id) as source, said_of("filter"):
+            select(source, wanted)
     if machines:
         with clouds.source(source_id) as source, said_of("machines"):
             found = [look_up(source, name) for name in machines]

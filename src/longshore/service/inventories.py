@@ -30,7 +30,7 @@ def machine_page(
     fits = parse_search(q)
     record = store.providers.get(provider)
     inventories: KeptInventories = request.app.state.inventories
-    kept = inventories.of(clouds, record, anew=anew)
+    kept = inventories.of(clouds, record, store.scope.project_id, anew=anew)
     wanted = None if ref is None else set(ref)
     found = [machine for machine in kept.machines if (wanted is None or machine.ref in wanted) and fits(machine)]
     return MachinePage(

@@ -31,10 +31,13 @@ class KeptInventories:
         self._reading: dict[str, Lock] = {}
         self._lock = Lock()
 
-    def of(self, clouds: Clouds, provider: ProviderRecord, *, anew: bool) -> Kept:
-        """`anew`: whatever is kept, unless it is younger than the question."""
+    def of(self, clouds: Clouds, provider: ProviderRecord, whose: str, *, anew: bool) -> Kept:
+        """`whose`: the project that asks: in a vault that others share it sees its own points alone.
+        `anew`: whatever is kept, unless it is younger than the question."""
         asked = time.monotonic()
         what = f"{provider.id} {json.dumps(provider.settings, sort_keys=True)}"  # a changed one is another source
+        if not clouds.sees_all_of(provider):
+            what = f"{what} {whose}"
         with self._lock:
             reading = self._reading.setdefault(what, Lock())
         with reading:

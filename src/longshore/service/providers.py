@@ -233,7 +233,8 @@ def share(provider: str, project: str, store: TheStore, caller: TheCaller) -> No
 
 @router.delete("/providers/{provider}/shares/{project}", status_code=204)
 def unshare(provider: str, project: str, store: TheStore, caller: TheCaller) -> None:
-    """Take that back. Migrations that have begun go on to their end."""
+    """Take that back. What that project has under way there is parked when a job next opens it, and goes on once it is
+    shared again; cancelled, it takes away what it has made there."""
     if project not in store.providers.shares(provider):  # else it may be gone from Keystone meanwhile
         project = known_project(store, caller, project)
     store.providers.unshare(provider, project)

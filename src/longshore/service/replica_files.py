@@ -107,7 +107,7 @@ def apply(body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheC
     known: dict[str, set[str]] = {}  # by a word for replicas: their ids
     names = provider_names(store)
     for one in there:
-        source = names[one.record.source_id]
+        source = names.get(one.record.source_id, one.record.source_id)
         for word in {one.id, *one.names, *(f"{source}:{name}" for name in one.names)}:
             known.setdefault(word, set()).add(one.id)
     meant: dict[str, set[str]] = {}  # by a word of the file itself, which is what its groups mean first of all
@@ -178,7 +178,9 @@ def _words(wanted: Sequence[_There], called: Mapping[str, str], names: Mapping[s
     """What a group calls its replicas by: with their source, where two have machines that are called alike."""
     count = Counter(called.values())
     return {
-        one.id: called[one.id] if count[called[one.id]] == 1 else f"{names[one.record.source_id]}:{called[one.id]}"
+        one.id: called[one.id]
+        if count[called[one.id]] == 1
+        else f"{names.get(one.record.source_id, one.record.source_id)}:{called[one.id]}"
         for one in wanted
     }
 
@@ -187,8 +189,8 @@ def _written(one: _There, called: str, names: Mapping[str, str]) -> WrittenRepli
     was = one.replica
     return WrittenReplica(
         machine=called,
-        source=names[one.record.source_id],
-        target=names[one.record.target_id],
+        source=names.get(one.record.source_id, one.record.source_id),
+        target=names.get(one.record.target_id, one.record.target_id),
         schedule=was.schedule,
         retention=was.retention,
         rpo=text_of_seconds(was.rpo),

@@ -38,8 +38,8 @@ def _report(
         id=record.id,
         machine=record.machine_name,
         machine_ref=record.machine_ref,
-        source=names[record.source_id],
-        target=names[record.target_id],
+        source=names.get(record.source_id, record.source_id),  # it may not be shared any more
+        target=names.get(record.target_id, record.target_id),
         plan=names.get(record.plan_id or ""),
         wave=record.wave if record.plan_id else None,
         type=request.type.value,

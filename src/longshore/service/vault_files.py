@@ -90,7 +90,7 @@ def _disks(
     record = vault_record(store, vault).id
     with clouds.vault(record, "read") as opened:
         found = find_point(opened, point)
-        kept = shared.of(record) if shared else None
+        kept = shared.of(f"{record} {store.scope.project_id}") if shared else None
         yield found.name, [PointDisk(opened, top, kept) for top in found.disks.values()]
 
 

@@ -13,7 +13,7 @@ from longshore.service.caller import Caller
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.store import Store
 from longshore.store.scope import WHOLE
-from longshore.vault.points import Point, points
+from longshore.vault.points import Point, own_points
 
 router = judged_router("/v1")
 
@@ -28,7 +28,7 @@ def import_vault(
     newest: dict[str, Point] = {}
     made: Counter[str] = Counter()
     with clouds.vault(record.id, "read") as opened:
-        for point in points(opened):
+        for point in own_points(opened):  # another project's policy would be made as one's own
             id_ = point.content.get("policy")
             if isinstance(id_, str):
                 made[id_] += 1

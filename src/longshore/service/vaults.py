@@ -101,12 +101,13 @@ def vault(vault: str, store: TheStore) -> Vault:
 @router.post("/vaults/{vault}/check")
 def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
     """Open it, read the documents and maps of its points, and see that the packs are there, and that its lock stands,
-    if it has one."""
+    if it has one. In a vault that another project shares: those of one's own points, and nothing of its lock."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         opened.store.probe()
         found = verify(opened, data=False)
-        lock, meddled = _lock(opened, found.packs)
+        # How the lock of everything stands, and of which objects it doesn't, is told to those who see everything
+        lock, meddled = _lock(opened, found.packs) if clouds.sees_all_of(record) else (_promised(opened), [])
         return VaultCheck(
             vault=_vault(store, record),
             encrypted=opened.encrypted,
@@ -119,7 +120,7 @@ def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
 @router.post("/vaults/{vault}/recover")
 def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecovery:
     """Bring back all that the lock of its bucket has kept, whoever has deleted it or written it again: what a policy or
-    a prune has removed comes back, too, and goes again."""
+    a prune has removed comes back, too, and goes again. Not for a vault that another project shares."""
     record = vault_record(store, vault)
     with clouds.vault_store(record.id) as place:
         found = recover(place)
@@ -130,21 +131,24 @@ def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecove
 
 @router.post("/vaults/{vault}/verify", status_code=202)
 def verify_vault(vault: str, store: TheStore) -> Migration:
-    """Read all that its points name, and compare it with its digests. It is watched as a migration, of type
+    """Read all that its points name (in a vault that another project shares, one's own), and compare it with its
+    digests. It is watched as a migration, of type
     "verification"; what was found is in its result."""
     return _keep(store, vault, MigrationType.VERIFICATION)
 
 
 @router.post("/vaults/{vault}/prune", status_code=202)
-def prune(vault: str, store: TheStore) -> Migration:
+def prune(vault: str, store: TheStore, clouds: TheClouds) -> Migration:
     """Have what no point names condemned, and removed once it has been for the vault's grace. It is watched as a
-    migration, of type "prune"."""
+    migration, of type "prune". Not for a vault that another project shares."""
+    clouds.refuse_unless_owner(vault_record(store, vault), "prunes it")
     return _keep(store, vault, MigrationType.PRUNE)
 
 
 @router.post("/vaults/{vault}/copy", status_code=202)
 def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Migration:
-    """Its points that another vault hasn't got are copied into that, oldest first. It is watched as a migration, of
+    """Its points that another vault hasn't got are copied into that, oldest first; of a vault that another project
+    shares, one's own. It is watched as a migration, of
     type "vault-copy"; how many and how many bytes is in its result."""
     source, target = vault_record(store, vault), vault_record(store, body.to)
     with clouds.vault(source.id, "write") as ours, clouds.vault(target.id, "write") as other:
@@ -170,6 +174,10 @@ def _vault(store: Store, record: ProviderRecord) -> Vault:
     where = record.settings if store.providers.is_own(record) else {}
     where_it_is = {"directory": where.get("directory"), "url": where.get("url")}
     return Vault(id=record.id, project_id=record.project_id, name=record.name, **where_it_is)
+
+
+def _promised(vault: OpenVault) -> VaultLock | None:
+    return None if vault.lock is None else VaultLock(days=vault.lock / _DAY, until=None, short=0)
 
 
 def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None, list[str]]:

@@ -24,6 +24,7 @@ from longshore.store.database import Database, through_outages
 from longshore.store.jobs import NEVER, end_job, enqueue, hasten, new_job
 from longshore.store.migration_records import visible_migrations
 from longshore.store.named import find_named, unique_name
+from longshore.store.providers import refuse_taken_back
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import BackupPolicyRow, MigrationRow, ReplicaRow, utc_now
 
@@ -139,11 +140,20 @@ class BackupPolicies:
             return _record(session, self._find(session, name_or_id))
 
     def change(self, policy_id: str, **fields: Any) -> BackupPolicyRecord:
-        """Columns, as they are to be from now on. It looks at once what that means."""
+        """Columns, as they are to be from now on. It looks at once what that means.
+
+        Raises NotSharedAnyMore while one of its providers isn't its project's to use: then it can only be paused, and
+        run where that is none of those that a run needs.
+        """
         with self._database.session() as session:
             row = self._find(session, policy_id)
             for name, value in fields.items():
                 setattr(row, name, value)
+            if fields != {"paused": True}:
+                migration = session.get_one(MigrationRow, row.id)
+                others = () if fields == {"asked": True} else (row.copy_to, row.prove_on)
+                used = migration.source_id, migration.target_id, *others
+                refuse_taken_back(session, self._scope, row.project_id, used)
             hasten(session, row.id)
             session.flush()
             return _record(session, row)

@@ -25,12 +25,13 @@ from longshore.store.groups import GroupRun, begin_run, tell_run
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, new_job, unfinished_of
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.points import occupy_point, refuse_to_forget_users
+from longshore.store.providers import project_for, refuse_taken_back
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.syncs import keep_sync
-from longshore.store.tables import LedgerRow, MigrationRow, in_column, utc_now
+from longshore.store.tables import GroupMemberRow, LedgerRow, MigrationRow, in_column, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
 
 
@@ -97,12 +98,14 @@ class Migrations:
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
         """All of them or none. Raises Conflict when one of the machines is being migrated already, the point that one
         is to be made of isn't usable any more, or the project would have more than it may; InvalidInput for the mark of
-        a text that is neither its plan's nor that of the migration it goes back to.
+        a text that is neither its plan's nor that of the migration it goes back to; NotSharedAnyMore for a provider
+        that the project doesn't see (any more).
         """
         with self._database.alone() as session:
             if self._database.may_be_done and (there := self._of_ids(session, [new.id for new in wanted])):
                 return there
             refuse_more_migrations(session, self._scope, len(wanted), MigrationRow.status.in_(UNFINISHED))
+            projects = [project_for(session, self._scope, providers_of(session, new)) for new in wanted]
             self._refuse_second(session, wanted)
             for new in wanted:
                 if new.found is not None:
@@ -110,7 +113,7 @@ class Migrations:
             rows = [
                 MigrationRow(
                     id=new.id,
-                    project_id=self._scope.project_id,
+                    project_id=project_id,
                     machine_name=new.machine_name,
                     machine_ref=new.machine_ref,
                     source_id=new.source_id,
@@ -120,7 +123,7 @@ class Migrations:
                     places=new.places,
                     state=new.state,
                 )
-                for new in wanted
+                for new, project_id in zip(wanted, projects, strict=True)
             ]
             lenders: dict[str, OwnTexts] = {}
             for row, new in zip(rows, wanted, strict=True):
@@ -249,9 +252,10 @@ class Migrations:
             return record_of(session, row)
 
     def request_cutover(self, migration_id: str) -> MigrationRecord:
-        """Raises NotFound, or Conflict when it has ended or isn't of a kind that waits for one."""
+        """Raises NotFound, NotSharedAnyMore, or Conflict when it has ended or isn't of a kind that waits for one."""
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
+            refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
             if Status(row.status).ended and not (row.cutover_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             if row.request.get("type") != MigrationType.WARM.value:
@@ -452,6 +456,24 @@ def _refuse_replaced(session: Session, server_id: str) -> None:
             f"Another restore takes the place of this server ({other}).",
             advice=f"Commit that first, or undo it: longshore restore undo {other}.",
         )
+
+
+def providers_of(session: Session, new: NewMigration) -> list[str | None]:
+    """All that its jobs will open, and those of what it begins itself."""
+    kind = MigrationType(new.request.get("type", MigrationType.COLD))
+    ids: list[str | None] = [new.target_id]
+    if new.run is None and not kind.of_point and kind is not MigrationType.CONVERSION:
+        ids.append(new.source_id)
+    if new.protection is not None and new.protection.seed is not None:
+        ids.append(new.protection.seed.vault_id)
+    if new.policy is not None:
+        ids += [new.policy.copy_to, new.policy.prove_on]
+    if new.run is not None:
+        members = select(GroupMemberRow.replica_id).where(GroupMemberRow.group_id == new.run.group_id)
+        sides = select(MigrationRow.source_id, MigrationRow.target_id).where(MigrationRow.id.in_(members)).distinct()
+        for source_id, target_id in session.execute(sides):
+            ids += [source_id, target_id] if (new.state or {}).get("wishes") else [target_id]  # it is shut down first
+    return ids
 
 
 def _about(machine: str | None, plan_id: str | None, provider_id: str | None) -> Iterator[ColumnElement[bool]]:

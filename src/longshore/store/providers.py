@@ -1,7 +1,7 @@
 """The clouds that were added, and their secrets."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select, true, update
 from sqlalchemy.orm import Session
 
-from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, Unreachable
+from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, NotSharedAnyMore, Unreachable
 from longshore.model.status import Status
 from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
@@ -184,6 +184,19 @@ class Providers:
         """Whether its settings may be seen and changed."""
         return self._scope.everything or record.project_id == self._scope.project_id
 
+    def refuse_taken_back(self, provider_id: str) -> None:
+        """Raises NotSharedAnyMore for one that a record of the scope's project names, and that it sees no more."""
+        used = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
+        with self._database.session() as session:
+            query = select(ProviderRow.name).where(ProviderRow.id == provider_id, ~self._visible())
+            own = select(MigrationRow.id).where(used, MigrationRow.project_id == self._scope.project_id)
+            if (name := session.scalar(query.where(own.exists()))) is not None:
+                raise NotSharedAnyMore(name)
+
+    def sees(self, provider_id: str) -> bool:
+        """Whether the scope's project may use it now."""
+        return self._is_visible(provider_id)
+
     def secrets(self, provider_id: str) -> dict[str, str]:
         """In clear: hand them to the cloud's client and nowhere else."""
         if self._is_visible(provider_id) and (values := self._keys.open(provider_id)) is not None:
@@ -335,6 +348,43 @@ def visible_providers(scope: Scope) -> ColumnElement[bool]:
     mine = scope.project_id
     shared = select(ShareRow.provider_id).where(ShareRow.project_id.in_((mine, EVERY_PROJECT)))
     return (ProviderRow.project_id == mine) | ProviderRow.id.in_(shared)
+
+
+def refuse_taken_back(session: Session, scope: Scope, project_id: str, provider_ids: Iterable[str | None]) -> None:
+    """Raises NotSharedAnyMore when that project doesn't see one of them (any more), whoever asks for it.
+
+    Of what an engine does nothing is refused here: its jobs are judged when they open a provider, and wait.
+    """
+    if not scope.project_id:
+        return
+    wanted = {id_ for id_ in provider_ids if id_}
+    seen = ProviderRow.id.in_(wanted), visible_providers(Scope(project_id))
+    for id_ in sorted(wanted - set(session.scalars(select(ProviderRow.id).where(*seen)))):
+        if (row := session.get(ProviderRow, id_)) is not None:  # what was removed is for whoever opens it to tell
+            raise NotSharedAnyMore(row.name)
+
+
+def project_for(session: Session, scope: Scope, provider_ids: Iterable[str | None]) -> str:
+    """To which a record between these belongs: the scope's own. What an administrator begins with what that project
+    doesn't see is the project's whose providers they are: its jobs see what that sees.
+
+    Raises NotSharedAnyMore when neither sees all of them.
+    """
+    ids = {id_ for id_ in provider_ids if id_}
+    try:
+        refuse_taken_back(session, scope, scope.project_id, ids)
+    except NotSharedAnyMore:
+        owners = set(session.scalars(select(ProviderRow.project_id).where(ProviderRow.id.in_(ids))))
+        if not scope.everything:
+            raise
+        for project_id in sorted(owners - {scope.project_id}):
+            try:
+                refuse_taken_back(session, scope, project_id, ids)
+            except NotSharedAnyMore:
+                continue
+            return project_id
+        raise
+    return scope.project_id
 
 
 def _record(row: ProviderRow) -> ProviderRecord:

@@ -27,6 +27,7 @@ from longshore.store.groups import note_landing, tell_run
 from longshore.store.jobs import NEVER, end_job, enqueue, first_job, hasten, new_job
 from longshore.store.migration_records import find_migration
 from longshore.store.points import occupy_point, refuse_users
+from longshore.store.providers import refuse_taken_back
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
 
@@ -126,18 +127,20 @@ class Replicas:
     def change(self, replica_id: str, **fields: Any) -> ReplicaRecord:
         """What a user wants otherwise from now on. Its job looks at that at once, wherever it waits.
 
-        Raises Conflict when it is being deleted.
+        Raises Conflict when it is being deleted; NotSharedAnyMore while one of its providers isn't its project's to
+        use: then it can only be paused.
         """
 
         def put(row: ReplicaRow) -> None:
             for name, value in fields.items():
                 setattr(row, name, value)
 
-        return self._change(replica_id, put)
+        return self._change(replica_id, put, anyway=fields.keys() <= _PAUSES and bool(fields.get("paused")))
 
     def wish(self, replica_id: str, wish: Wish, wished: dict[str, Any] | None = None) -> ReplicaRecord:
         """Raises Conflict when something else is wanted of it already, or its stage doesn't allow that; MIGRATE, too,
-        when something stands on one of its points, which go then."""
+        when something stands on one of its points, which go then. NotSharedAnyMore as `change`, unless what there is
+        is only to be taken back or kept."""
 
         def ask(row: ReplicaRow) -> None:
             if row.wish == wish.value:
@@ -151,12 +154,16 @@ class Replicas:
                 refuse_users(object_session(row), row.id)
                 row.stage = Stage.MIGRATING.value
 
-        return self._change(replica_id, ask)
+        return self._change(replica_id, ask, anyway=wish in (Wish.UNDO, Wish.COMMIT))
 
-    def _change(self, replica_id: str, do: Callable[[ReplicaRow], object]) -> ReplicaRecord:
+    def _change(self, replica_id: str, do: Callable[[ReplicaRow], object], *, anyway: bool) -> ReplicaRecord:
+        """`anyway`: whether its project may still use its providers or not."""
         with self._database.alone() as session:
             row = session.get_one(ReplicaRow, replica_id)
             migration = session.get_one(MigrationRow, replica_id)
+            if not anyway:
+                used = migration.source_id, migration.target_id
+                refuse_taken_back(session, self._scope, migration.project_id, used)
             if migration.cancel_requested or Status(migration.status).ended:
                 raise Conflict(f"The replica of {migration.machine_name} is being deleted, or was.")
             do(row)
@@ -171,6 +178,8 @@ class Replicas:
         """
         with self._database.alone() as session:
             migration = find_migration(session, self._scope, migration_id)
+            used = migration.source_id, migration.target_id
+            refuse_taken_back(session, self._scope, migration.project_id, used)
             there = session.get(ReplicaRow, migration.id)
             if there is not None and self._database.may_be_done:
                 return _record(there, migration.machine_name)
@@ -286,6 +295,7 @@ def tell_replica(session: Session, ended: MigrationRow) -> None:
         hasten(session, replica.id)
 
 
+_PAUSES = {"paused", "paused_until"}
 _ALLOWED = {
     Wish.SYNC: (Stage.SEEDING.value, Stage.PROTECTED.value),
     Wish.AUDIT: (Stage.PROTECTED.value,),

@@ -53,6 +53,7 @@ class Store:
         self.key_manager = KeyManager(self.provider_ledger, barbican, state.secrets)
         box = SecretBox(state.key_file)
         texts = Texts(box)
+        self.makers = SecretBox(state.makers_key_file)  # of the makers of vaults' points
         self.providers = Providers(self.database, box, self.key_manager, texts)
         self.migrations = Migrations(self.database, texts)
         self.disks = Disks(self.database)

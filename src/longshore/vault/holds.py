@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from longshore.errors import Conflict, NotFound
 from longshore.model.point import Hold
 from longshore.vault.errors import Damaged
-from longshore.vault.points import discard_point, has_point, object_of, read_point
+from longshore.vault.points import discard_point, has_point, object_of, read_point, refuse_others, sees
 from longshore.vault.vault import Vault
 
 _BELOW, _SUFFIX = "holds/", ".hold"
@@ -46,6 +46,7 @@ def hold_point(vault: Vault, point: str, hold: Hold) -> None:
 
 def release_point(vault: Vault, point: str, name: str) -> None:
     """Raises NotFound when nothing of that name holds it."""
+    refuse_others(vault, point)
     last = _last(vault, point, vault.store.now)
     if last.hold is None or last.hold.name != name:
         by = f"; {last.hold.name} does" if last.hold else ""
@@ -62,7 +63,7 @@ def holds(vault: Vault, folder: str = "") -> dict[str, Hold]:
     """By point: of all, or of one machine's. One that has just been held may be missing where lists come late."""
     names = vault.store.names(f"{_BELOW}{folder}" if folder else _BELOW.rstrip("/"))
     told = {point_of_hold(name) for name in names if name.endswith(_SUFFIX)}
-    found = ((point, hold_of(vault, point)) for point in sorted(told))
+    found = ((point, hold_of(vault, point)) for point in sorted(told) if sees(vault, point))
     return {point: hold for point, hold in found if hold is not None}
 
 
@@ -70,8 +71,9 @@ def delete_point(vault: Vault, point: str) -> datetime | None:
     """By its whole name. Its blocks go when the vault is pruned, unless other points name them.
 
     In a vault that locks it is hidden, and can be had back (recovery.py) until the moment that is returned, at least.
-    Nothing to do when it is gone. Raises Held.
+    Nothing to do when it is gone. Raises Held, NotFound for one that isn't there for the vault's user.
     """
+    refuse_others(vault, point)
     while has_point(vault, point) and not (last := _last(vault, point, vault.store.now)).deleting:
         _refuse_held(point, last)
         with suppress(Conflict):  # somebody holds it since a moment ago, or deletes it

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
+from longshore.vault.makers import MAKER, maker_in, sealed_maker
 from longshore.vault.vault import Vault
 
 _BELOW, _SUFFIX = "points/", ".point"
+_TOGETHER = 8  # documents that are read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class Point:
     moment: datetime  # when the snapshot was asked for
     disks: dict[str, Top]  # by key
     content: dict[str, Any]  # what else its maker says of it: the machine
+    maker: str | None = None  # the project that has made it, where this installation vouches for that (makers.py)
 
     def top(self, disk: str) -> Top:
         """Raises NotFound."""
@@ -44,7 +48,9 @@ def write_point(vault: Vault, point: Point) -> None:
     """Raises Conflict when another one has its name."""
     name = object_of(point.name)
     disks = [{"key": key, **top.told()} for key, top in point.disks.items()]
-    document = {"moment": point.moment.isoformat(), "disks": disks, "content": point.content}
+    document: dict[str, Any] = {"moment": point.moment.isoformat(), "disks": disks, "content": point.content}
+    if vault.user and (maker := sealed_maker(vault.user, vault.id, name, document, point.maker)) is not None:
+        document[MAKER] = maker
     try:
         vault.store.create(name, vault.keys.write_document(name, document))
     except Conflict:
@@ -53,18 +59,55 @@ def write_point(vault: Vault, point: Point) -> None:
 
 
 def read_point(vault: Vault, name: str) -> Point:
-    """By its name. Raises NotFound, Damaged."""
+    """By its name. Raises NotFound, also for one that isn't there for the vault's user; Damaged."""
+    try:
+        point = _read(vault, name)
+    except Damaged:
+        if vault.user and not vault.user.owns:  # whose it is can't be said any more
+            raise _not_there(name) from None
+        raise
+    if vault.user and not vault.user.sees(point.maker):
+        raise _not_there(name)
+    return point
+
+
+def _read(vault: Vault, name: str) -> Point:
     place = object_of(name)
     try:
         data = vault.store.read(place)
     except NotFound:
-        raise NotFound(f"There is no point {name} in the vault.", advice="See: longshore backup list.") from None
+        raise _not_there(name) from None
     told = vault.keys.read_document(place, data)
     try:
         disks = {disk["key"]: Top.of(disk) for disk in told["disks"]}
-        return Point(name, datetime.fromisoformat(told["moment"]), disks, told["content"])
+        maker = maker_in(vault.user, vault.id, place, told) if vault.user else None
+        return Point(name, datetime.fromisoformat(told["moment"]), disks, told["content"], maker)
     except (KeyError, TypeError, ValueError):
         raise Damaged(f"{place} has no point.") from None
+
+
+def sees(vault: Vault, name: str) -> bool:
+    """Whether a point that is there is there for the vault's user, too."""
+    if vault.user is None or vault.user.owns:
+        return True
+    if name not in vault.user.seen:
+        try:
+            read_point(vault, name)
+        except NotFound:
+            vault.user.seen[name] = False
+        else:
+            vault.user.seen[name] = True
+    return vault.user.seen[name]
+
+
+def refuse_others(vault: Vault, name: str) -> None:
+    """Raises NotFound for a point that is there, and not for the vault's user."""
+    if not sees(vault, name) and has_point(vault, name):
+        raise _not_there(name)
+
+
+def _not_there(name: str) -> NotFound:
+    return NotFound(f"There is no point {name} in the vault.", advice="See: longshore backup list.")
 
 
 def has_point(vault: Vault, name: str) -> bool:
@@ -73,10 +116,14 @@ def has_point(vault: Vault, name: str) -> bool:
 
 
 def point_names(vault: Vault, folder: str = "") -> list[str]:
-    """Of all points, or those of one machine, oldest first."""
+    """Of all points that are there for the vault's user, or those of one machine, oldest first."""
     below = f"points/{folder}" if folder else "points"
-    names = (name for name in vault.store.names(below) if name.endswith(_SUFFIX))
-    return sorted(map(point_of, names), key=_when)
+    names = sorted((point_of(name) for name in vault.store.names(below) if name.endswith(_SUFFIX)), key=_when)
+    if vault.user is None or vault.user.owns:
+        return names
+    with ThreadPoolExecutor(_TOGETHER) as threads:  # whose each is stands in it
+        theirs = threads.map(lambda name: sees(vault, name), names)
+        return [name for name, is_theirs in zip(names, theirs, strict=True) if is_theirs]
 
 
 def points(vault: Vault, folder: str = "") -> Iterator[Point]:
@@ -86,6 +133,16 @@ def points(vault: Vault, folder: str = "") -> Iterator[Point]:
             yield read_point(vault, name)
         except NotFound:
             continue
+
+
+def own_points(vault: Vault, folder: str = "") -> Iterator[Point]:
+    """As `points`: those alone that its user has made, or that nobody says who has. What other projects have put into
+    a vault of its own is none of what it goes by."""
+    return (point for point in points(vault, folder) if is_own(vault, point))
+
+
+def is_own(vault: Vault, point: Point) -> bool:
+    return vault.user is None or point.maker in (None, vault.user.project_id)
 
 
 def discard_point(vault: Vault, name: str) -> None:

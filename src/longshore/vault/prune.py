@@ -40,7 +40,12 @@ class Pruned:
 
 
 def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
-    """Raises Conflict while another one prunes, Damaged: what can't be read may name anything, so nothing goes."""
+    """Raises Conflict while another one prunes, Damaged: what can't be read may name anything, so nothing goes.
+
+    AccessDenied where not all points are there for the vault's user: what others name would go.
+    """
+    if vault.user is not None:
+        vault.user.refuse_unless_owner("prunes it")
     if dry_run:
         return _prune(vault, None)
     lease = _take_lease(vault)

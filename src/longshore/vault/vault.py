@@ -13,6 +13,7 @@ from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFoun
 from longshore.vault.errors import Damaged, WrongKey
 from longshore.vault.geometry import BLOCK, FANOUT
 from longshore.vault.in_barbican import InBarbican, OpenSecret
+from longshore.vault.makers import User
 from longshore.vault.sealing import KEY, Plain, Sealed, Wrapped, wrong_key
 from longshore.vault.store import Store
 
@@ -39,6 +40,7 @@ class Vault:
     grace: float  # seconds without a sign of life after which a writer counts as dead, and before a pack may go
     lock: float | None = None  # seconds for which what a restore needs is locked; None: it isn't
     opened_by: str = ""  # the object that has its key, as that was unwrapped; empty: it wasn't
+    user: User | None = None  # for whom it is opened; None: for whoever has what opens it, who sees all that is in it
 
     @property
     def encrypted(self) -> bool:

@@ -49,13 +49,13 @@ from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.point import Consistency
 from longshore.model.request import Verify
 from longshore.model.target import Owner, Volume
-from longshore.store import EntryState, ThingKind
+from longshore.store import EntryState, Scope, ThingKind
 from longshore.store.backup_policies import kept_filter
 from longshore.vault.disks import NewDisk
 from longshore.vault.errors import Damaged, VaultFull, WriterLost, full_vault
 from longshore.vault.exports import serve_new_disk
 from longshore.vault.geometry import BLOCK, Top
-from longshore.vault.points import Point, folder_of, has_point, new_name, points
+from longshore.vault.points import Point, folder_of, has_point, new_name, own_points
 from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, finish, leave, register
 
@@ -135,7 +135,7 @@ class Backup(Migration):
             if machine.as_of is None:
                 return new_name(folder, datetime.now(UTC))
             moment = machine.as_of.moment
-            for point in points(vault, folder):
+            for point in own_points(vault, folder):
                 if point.moment == moment:
                     raise Conflict(f"The vault has {machine.name} as of {moment} already: {point.name}.")
             return new_name(folder, moment)
@@ -266,8 +266,8 @@ class Backup(Migration):
     def _changes(self, disk: Disk, told: Told) -> Changes:
         """Widened to whole blocks where the rest of each would have to be asked of a vault that answers late."""
         changes = read_changes(self._job, disk, told)
-        with self._job.clouds.vault_store(self._job.record.target_id) as place:
-            if isinstance(changes, Changed) and place.far:
+        with self._vault() as vault:
+            if isinstance(changes, Changed) and vault.store.far:
                 return Changed(tuple(align(changes.extents, BLOCK, disk.size)))
         return changes
 
@@ -378,7 +378,7 @@ def _track(job: MoveContext, machine: Machine) -> None:
 def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
     """Of the same machine; None, too, when a point of it can't be read."""
     try:
-        there = list(points(vault, folder_of(vault, identity_of(machine))))
+        there = list(own_points(vault, folder_of(vault, identity_of(machine))))
     except Damaged as error:
         job.say(f"{error} The backup begins without it.", "warning")
         return None
@@ -389,8 +389,8 @@ def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
     tops = {key: top.told() for key, top in found.disks.items() if sizes.get(key) == top.size}
     ids = {key: id_ for key, id_ in (found.content.get("change_ids") or {}).items() if id_ is not None}
     record = found.content.get("backup") if found.content.get("keeps_snapshot") else None
-    try:
-        kept = job.store.migrations.get(record).id if record else None
+    try:  # as its project sees it: a document may name any
+        kept = job.store.scoped(Scope(job.record.project_id)).migrations.get(record).id if record else None
     except NotFound:  # another installation's: what it has kept is for that to remove
         kept = None
     return Basis(found.name, tops, ids, kept)

@@ -68,7 +68,11 @@ class ByPolicy(Migration):
         await step("go-on", type(None), self._go_on)
 
     def _begin_look(self) -> None:
-        self._job.raise_if_cancelled()
+        job = self._job
+        job.raise_if_cancelled()
+        policy = self._policy()
+        for provider_id in (policy.source_id, policy.vault_id):  # without the others its backups go on
+            job.clouds.refuse_taken_back(provider_id)
         self._start()
 
     def _policy(self) -> BackupPolicyRecord:

@@ -66,11 +66,11 @@ class CopyingVault(Migration):
         job.raise_if_cancelled()
         job.phase("choosing", "Looking for points that the other vault hasn't got.")
         wanted: list[Copy] = []
-        last: dict[str, tuple[str, str]] = {}
+        last: dict[tuple[str, str | None], tuple[str, str]] = {}  # nobody's copy begins as another project's point
         with self._both() as (source, target):
             there = set(point_names(target))
             for point, name in self._chosen(source, target):
-                folder = folder_in(point.name)
+                folder = folder_in(point.name), point.maker
                 if name not in there and not has_point(target, name):
                     wanted.append(Copy(point.name, name, last.get(folder)))
                 last[folder] = point.name, name
@@ -132,7 +132,9 @@ class CopyingVault(Migration):
                 copied = copy_disk(source, target, top, before.get(key), journal, partial(self._go_on, source, target))
                 disks[key] = copied.top
                 done.append(Done(copied.read, copied.stored))
-            finish(target, job.id, Point(one.target, point.moment, disks, _content(source, target, point)))
+            finish(
+                target, job.id, replace(point, name=one.target, disks=disks, content=_content(source, target, point))
+            )
             self._remove_journals()
         return [Done(sum(each.read for each in done), sum(each.stored for each in done))]
 

@@ -21,7 +21,7 @@ from longshore.model.status import Status
 from longshore.providers.vault.source import machine_of
 from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
 from longshore.store.tables import without_zone
-from longshore.vault.points import Point, points
+from longshore.vault.points import Point, own_points
 
 
 def begin_proof_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
@@ -65,7 +65,7 @@ def _choose(job: MoveContext, policy: BackupPolicyRecord) -> tuple[PointTrial, .
     suspect = policy.verification.suspect if policy.verification else ()
     newest: dict[str, Point] = {}
     with job.clouds.vault(policy.vault_id, "read") as vault:
-        for point in points(vault):  # oldest first
+        for point in own_points(vault):  # oldest first
             if point.content.get("policy") == policy.id and point.name not in suspect:
                 folder = folder_in(point.name)
                 if folder not in newest or newest[folder].moment <= point.moment:

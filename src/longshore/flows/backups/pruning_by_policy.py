@@ -7,7 +7,7 @@ import uuid
 from contextlib import suppress
 from datetime import timedelta
 
-from longshore.errors import Conflict, LongshoreError
+from longshore.errors import Conflict, LongshoreError, NotSharedAnyMore
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
 from longshore.model.forms import form
@@ -34,6 +34,10 @@ def prune_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
 
 def _is_due(job: MoveContext, vault_id: str, *, leaves: bool) -> bool:
     """`leaves`: whether what has been done last has left something. A prune says itself what a later one may remove."""
+    try:
+        job.clouds.refuse_taken_back(vault_id)
+    except NotSharedAnyMore:
+        return False
     last = _last(job, vault_id)
     if last is not None and (not last.status.ended or utc_now() - last.created_at < _EVERY):
         return False
@@ -43,7 +47,7 @@ def _is_due(job: MoveContext, vault_id: str, *, leaves: bool) -> bool:
 
 def _locks(job: MoveContext, vault_id: str) -> bool:
     """Its prunes keep its lock standing. One that is away now is asked when it is due again."""
-    with suppress(LongshoreError), job.clouds.vault(vault_id, "prune") as vault:
+    with suppress(LongshoreError), job.clouds.vault(vault_id, "write") as vault:
         return vault.lock is not None
     return False
 
@@ -70,7 +74,8 @@ def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str) -> None:
         id=id_,
     )
     try:
-        job.store.migrations.scoped(Scope(job.record.project_id)).add_together([new])
+        # The vault's owner's: who only shares it sees not all that is in it, and nothing of what is done with that
+        job.store.migrations.scoped(Scope(vault.project_id)).add_together([new])
     except Conflict:
         return
     job.say(f"The vault {vault.name} is pruned of what deleted points have left.")

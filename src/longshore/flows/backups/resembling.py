@@ -10,7 +10,7 @@ from contextlib import suppress
 from longshore.errors import NotFound
 from longshore.model.machine import Machine
 from longshore.vault.errors import Damaged
-from longshore.vault.points import Point, point_names, read_point
+from longshore.vault.points import Point, is_own, point_names, read_point
 from longshore.vault.vault import Vault
 
 _LOOKED_AT = 32  # machines' newest points, of which a document each is read
@@ -32,7 +32,9 @@ def resembling(vault: Vault, machine: Machine, own: str, begun: Collection[str])
     found = []
     for name in list(wanted)[:_LOOKED_AT]:
         with suppress(NotFound, Damaged):
-            found.append(read_point(vault, name))
+            point = read_point(vault, name)
+            if is_own(vault, point):
+                found.append(point)
     sizes = {disk.size for disk in machine.disks if disk.key not in begun}
 
     def likeness(point: Point) -> tuple[bool, int, str]:

@@ -30,8 +30,8 @@ def decide_of_policy(
     is to keep it. `suspect`: points that were found damaged."""
     machines: dict[str, list[model.Point]] = {}
     for point in found:
-        if point.content.get("policy") != policy.id:
-            continue
+        if point.content.get("policy") != policy.id or point.maker not in (None, policy.project_id):
+            continue  # what another project says of its points doesn't count here
         seen = model.Point(
             point.name,
             model.Arrival(point.moment, point.moment),

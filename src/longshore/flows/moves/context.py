@@ -6,7 +6,7 @@ from pathlib import Path
 
 from longshore.engine.job_context import JobContext
 from longshore.engine.limits import share_limits
-from longshore.errors import InvalidInput, LongshoreError, NotFound, QuotaExceeded, Unreachable
+from longshore.errors import InvalidInput, LongshoreError, NotFound, NotSharedAnyMore, QuotaExceeded, Unreachable
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
 from longshore.model.job import JobKind
@@ -59,11 +59,18 @@ class MoveContext(JobContext):
         ref = self.request.replaces
         return self.source if ref is None else Place(self.record.target_id, ref)
 
+    def ignore_cancel(self) -> None:
+        """Also of what its project may not use any more."""
+        super().ignore_cancel()
+        self.clouds = self.clouds.to_put_back()
+
     def parks_for(self, error: LongshoreError) -> bool:
         """As any job, unless the user would rather have it taken back. A mere look is asked for anew, as is a sync of a
         replica once there is a point."""
         asked = self.request
         wanted = asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
+        if error.code == NotSharedAnyMore.code:
+            return wanted and super().parks_for(error)  # what comes again and again, too: nothing of it may be tried
         if asked.type is MigrationType.REPLICA and self.record.syncs:
             return False  # a later sync does as well, and the source's snapshot doesn't grow meanwhile
         if asked.type is MigrationType.BACKUP_POLICY:

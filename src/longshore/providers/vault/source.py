@@ -30,6 +30,7 @@ from longshore.providers.contract import KeptSecrets, Source
 from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
 from longshore.vault.exports import serve_disk
+from longshore.vault.makers import User
 from longshore.vault.points import Point, point_names, points, read_point
 from longshore.vault.sealing import remember
 from longshore.vault.store import REGION, Store, store_at
@@ -52,15 +53,22 @@ class VaultSource(Source):
         self._store = store_of(settings, secret_key)
         self._pass_phrase = pass_phrase.rstrip("\r\n") if pass_phrase else None
         self._open_secret = kept.open if kept else None
+        self._user: User | None = None
         if self._pass_phrase and stretched:
             remember(self._pass_phrase, stretched)
 
     def __repr__(self) -> str:
         return f"VaultSource({self._settings.directory or self._settings.url})"
 
+    def open_for(self, user: User) -> None:
+        """From now on it shows that project what is there for it."""
+        self._user = user
+
     def open_vault(self, use: Use) -> Vault:
-        """Raises NotFound, InvalidInput, WrongKey, Damaged."""
-        return Vault.open(self._store, use, self._pass_phrase, self._open_secret)
+        """Raises NotFound, InvalidInput, WrongKey, Damaged, AccessDenied for a use that is the owner's alone."""
+        if use == "prune" and self._user is not None:
+            self._user.refuse_unless_owner("prunes it")
+        return replace(Vault.open(self._store, use, self._pass_phrase, self._open_secret), user=self._user)
 
     def stretched(self) -> str | None:
         """What its pass phrase gives, so that whoever has both opens it at once; None without a pass phrase.
@@ -70,7 +78,9 @@ class VaultSource(Source):
         return self.open_vault("read").stretched(self._pass_phrase) if self._pass_phrase else None
 
     def open_store(self) -> Store:
-        """Where its objects are: nothing of it has to be readable."""
+        """Where its objects are, whosever: nothing of it has to be readable. Raises AccessDenied."""
+        if self._user is not None:
+            self._user.refuse_unless_owner("touches what is stored")
         return self._store
 
     def check(self) -> dict[str, str]:
