@@ -15,6 +15,7 @@ from longshore.errors import ConversionError
 from longshore.guests.confinement import NOT_CONFINED, Confinement
 from longshore.guests.limits import Limits
 from longshore.model.durations import duration
+from longshore.model.strict_reading import read_json
 from longshore.processes.parent import die_with_parent
 from longshore.processes.private import private_directory
 
@@ -92,7 +93,7 @@ def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> d
     """The result; None when it ended without one. Raises ConversionError for its error, and for nonsense."""
     for line in _up_to(lines, most):
         try:
-            said = _printable(json.loads(line))
+            said = _printable(read_json(line))
         except (ValueError, RecursionError):
             raise ConversionError(NONSENSE) from None
         match said:

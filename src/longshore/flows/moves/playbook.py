@@ -10,7 +10,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from longshore.border import ansible_address, ansible_host, ansible_variables
+from longshore.border.documents import ansible_address, ansible_host, ansible_variables
 from longshore.processes.deadline import obey
 
 _LAST_WORDS = 400  # characters of Ansible's own output, when no task says what was wrong

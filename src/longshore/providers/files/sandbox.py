@@ -4,7 +4,6 @@ An image's bytes come to it through a Unix socket from a process that doesn't un
 another; whoever takes QEMU over from inside an image has these two. See docs/decisions/machines-in-files.md.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from longshore.blocks.exports import Export
 from longshore.errors import ExportError, InvalidInput
+from longshore.model.strict_reading import read_json
 from longshore.processes.parent import die_with_parent
 from longshore.providers.files.stored import printable
 
@@ -86,7 +86,7 @@ def ask_qemu_img(
 
 def _json(said: bytes) -> Any:
     try:
-        return json.loads(said)
+        return read_json(said)
     except (ValueError, RecursionError):
         return None
 

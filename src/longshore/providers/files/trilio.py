@@ -10,7 +10,6 @@ An increment's image names the one before by the path that the share had where i
 are pickled are left alone: who unpickles runs a stranger's code.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.machine import AsOf, Disk, Machine, Nic, PowerState, ServerDetails, ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.point import Consistency
+from longshore.model.strict_reading import read_json
 from longshore.providers.files.recorded import Recorded
 from longshore.providers.files.stored import Bundle, printable
 
@@ -192,7 +192,7 @@ def _document(place: Bundle, path: PurePosixPath) -> Any:
     if file.size > _LARGEST:
         raise InvalidInput(f"{path.name} is too large to be read.", code="image-refused")
     try:
-        return json.loads(file.read(0, _LARGEST))
+        return read_json(file.read(0, _LARGEST))
     except (ValueError, RecursionError):
         raise InvalidInput(f"{path.name} is damaged or cut off.", advice="Copy it again.", code="truncated") from None
 

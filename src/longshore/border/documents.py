@@ -1,9 +1,4 @@
-"""The ways out of strangers' texts: of names, notes, addresses, file names and errors that a source, a guest, a vault or
-a file tells.
-
-Such a text comes in as it is, and is data to the end. What it is written into may take a part of it for something else:
-Ansible for a template, a terminal for a command. So each way out has its function here, and nothing goes there without.
-"""
+"""What goes into documents that others read: YAML, and what Ansible is told."""
 
 import re
 from collections.abc import Iterable
@@ -11,6 +6,8 @@ from ipaddress import ip_address
 from typing import Any
 
 import yaml
+
+from longshore.border.texts import printable
 
 # What Ansible knows as hosts and groups of its own, or we do
 _TAKEN = frozenset({"localhost", "127.0.0.1", "all", "ungrouped", "machine"})
@@ -42,11 +39,27 @@ def ansible_address(told: Iterable[str]) -> str | None:
     return None
 
 
-class _Unsafe(yaml.SafeDumper):
+def as_yaml(content: Any) -> str:
+    """For people to read and change, and for whoever reads it strictly: without references and tags.
+
+    Of a text with anything that a screen doesn't show, all that isn't ASCII is written as numbers: PyYAML lets some of
+    that stand as it is, and reads Unicode's rarer line breaks as others than it wrote.
+    """
+    text: str = yaml.dump(content, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=120)
+    if printable(text) == text:
+        return text
+    return str(yaml.dump(content, Dumper=_Plain, sort_keys=False, width=120))
+
+
+class _Plain(yaml.SafeDumper):
     """Without references: what stands there twice is written twice."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
+
+
+class _Unsafe(_Plain):
+    pass
 
 
 def _unsafe(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
