@@ -1,5 +1,6 @@
 """What goes into documents that others read: YAML, and what Ansible is told."""
 
+import json
 import re
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -37,6 +38,12 @@ def ansible_address(told: Iterable[str]) -> str | None:
         if "%" not in text:
             return str(address)
     return None
+
+
+def as_json(content: Any) -> str:
+    """Of plain data, for people and programs. Where there is anything that a screen doesn't show, in ASCII alone."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    return (text if printable(text) == text else json.dumps(content, indent=2)) + "\n"
 
 
 def as_yaml(content: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
+from longshore.border.texts import shortened
 from longshore.errors import ConversionError
 from longshore.guests.confinement import NOT_CONFINED, Confinement
 from longshore.guests.limits import Limits
@@ -122,7 +123,7 @@ def _printable(said: Any) -> Any:
     """The same without what a terminal would take for a command, and without endless texts."""
     match said:
         case str():
-            return "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST_TEXT])
+            return shortened(said, _LONGEST_TEXT)
         case list():
             return [_printable(part) for part in said]
         case dict():

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from longshore.blocks.exports import Export
+from longshore.border.texts import shortened
 from longshore.errors import ExportError, InvalidInput
 from longshore.model.strict_reading import read_json
 from longshore.processes.parent import die_with_parent
-from longshore.providers.files.stored import printable
 
 MEMORY = 2 << 30  # bytes of address space; QEMU's tables of an image of 60 TiB take a quarter of it
 ANSWERS_WITHIN = 120.0  # seconds that reading an image's tables may take
@@ -96,7 +96,7 @@ def unreadable(name: str, words: str, options: Mapping[str, str]) -> InvalidInpu
     last = next((line.strip() for line in reversed(words.strip().splitlines()) if line.strip()), "")
     named = ",".join(f"{key}={value}" for key, value in options.items())
     said = last.replace(named, name).rpartition(f"{name}': ")[2].removeprefix("qemu-img: ").removeprefix("bwrap: ")
-    reason = printable(said, _SAID).rstrip(".") or "QEMU gives no reason"
+    reason = shortened(said, _SAID).rstrip(".") or "QEMU gives no reason"
     return InvalidInput(
         f"{name} is no {options['driver']} image that can be read: {reason}.",
         advice="It may be damaged or cut off: copy or export it again.",

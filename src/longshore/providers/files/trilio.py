@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.machine import AsOf, Disk, Machine, Nic, PowerState, ServerDetails, ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.point import Consistency
 from longshore.model.strict_reading import read_json
 from longshore.providers.files.recorded import Recorded
-from longshore.providers.files.stored import Bundle, printable
+from longshore.providers.files.stored import Bundle
 
 MACHINES = "snapshot_vms_db"  # the document of a snapshot that names its machines
 _LARGEST = 64 << 20  # bytes of a document
@@ -179,7 +180,7 @@ def _fields(of: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else printable(str(value))
+    return "" if value is None else shortened(str(value))
 
 
 def _number(value: object) -> int:
