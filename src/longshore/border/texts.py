@@ -52,10 +52,10 @@ def in_double_quotes(text: str) -> str:
     return printable(text).replace("\\", "\\\\").replace("$", "\\$").replace("`", "\\`")
 
 
-def attachment(name: str) -> str:
-    """The header Content-Disposition of an answer that browsers keep as a file of this name, in their own directory."""
+def attachment(name: str) -> dict[str, str]:
+    """The header of an answer that browsers keep as a file of this name, in their own directory."""
     plain = line(name).replace("/", "_").replace("\\", "_")[:_LONGEST_FILE_NAME].lstrip(".") or "file"
-    return f"attachment; filename*=UTF-8''{quote(plain, safe='')}"
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(plain, safe='')}"}
 
 
 def _seen(letter: str) -> str:

@@ -75,7 +75,7 @@ def file(  # noqa: PLR0917
     found = opened.enter_context(fetched(disks, path))
     is_file = found.kind == "file"
     name = found.name if is_file else f"{found.name}.tar"
-    headers = {"Content-Disposition": attachment(name), "X-Content-Type-Options": "nosniff"}
+    headers = {**attachment(name), "X-Content-Type-Options": "nosniff"}
     if found.size is not None:
         headers["Content-Length"] = str(found.size)
     kind = "application/octet-stream" if is_file else TAR

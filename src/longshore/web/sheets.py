@@ -31,5 +31,5 @@ def as_text(name: str, text: str) -> Response:
 
 
 def _kept(name: str, kind: str, text: str) -> Response:
-    headers = {"Content-Disposition": attachment(name)}
+    headers = attachment(name)
     return Response(text, media_type=kind, headers=headers)
