@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "service"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "web"))
 
 from cloud_stand_in import Cloud
-from filled import encrypted_vault, fill, limit
 from many import Many, settings_for
 from small_fleet import Fleet
 from small_keystone import small_keystone
 
 from conftest import connect
+from filled import encrypted_vault, fill, limit
 from longshore.engine import embedded
 from longshore.store import StateDirectory, Store
 

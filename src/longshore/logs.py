@@ -1,4 +1,4 @@
-"""Logs of the processes that run for long: one JSON object a line, libraries' among them.
+"""Logs of the processes that run for long: one JSON object a line, libraries' among them; lines where people read them.
 
 What is said while a request is answered carries its `request_id`, what is said in a migration its `migration_id`:
 whoever begins either binds it to the context, and all that runs in it has it, in threads too.
@@ -8,6 +8,22 @@ import logging
 from typing import Any, TextIO
 
 import structlog
+
+from longshore.border.texts import printable
+
+
+class _Printable(logging.Formatter):
+    """What is said may hold names that strangers gave, and is looked at on terminals."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def write_lines() -> None:
+    """From now on, for people, to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def write_json(stream: TextIO) -> None:

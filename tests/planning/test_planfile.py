@@ -1,6 +1,7 @@
 """A plan's file: what is read, what is refused and where, and that what is written reads the same."""
 
 import json
+import re
 from pathlib import Path
 from re import escape
 
@@ -98,7 +99,7 @@ def test_a_scheduled_cutover_has_a_time_and_a_window_that_opens():
         ("downtime: 30", "downtime: soon", 13, "cutover.downtime"),
         ("downtime: 30", "down: 30", 13, 'Did you mean "downtime"?'),
         ("downtime: 30", "downtime: -1", 13, "seconds, more than 0"),
-        ("downtime: 30", "downtime: .inf", 13, "seconds, more than 0"),
+        ("downtime: 30", "downtime: .inf", 13, "isn't a number that can be meant"),
         ("type: warm", "boot_timeout: 0", 12, '"boot_timeout" has to be a number of seconds'),
         ("type: warm", "accept: quota-cores", 12, "input should be a list"),
         ("wave: 2", "wave: -1", 20, "0 or more"),
@@ -114,15 +115,15 @@ def test_a_scheduled_cutover_has_a_time_and_a_window_that_opens():
         ("  type: warm", "  type: warm\n  networks: {a: b}", 13, '"networks" isn\'t known here'),
         ("flavor: m.large", "flavor: [m.large]", 21, '"flavor" isn\'t right'),
         ("networks: {DMZ: dmz}", "networks: [DMZ]", 22, '"networks" isn\'t right'),
-        ("name: shop", "name: [shop", 2, "this isn't YAML"),
-        ("name: shop", "name: shop\n\tx: 1", 2, "this isn't YAML"),
+        ("name: shop", "name: [shop", 2, "This isn't YAML"),
+        ("name: shop", "name: shop\n\tx: 1", 2, "This isn't YAML"),
     ],
 )
 def test_what_is_wrong_is_refused_with_file_and_line(old, new, line, said):
     assert old in PLAN
     with pytest.raises(InvalidInput) as refused:
         read(PLAN.replace(old, new, 1), "shop.yaml")
-    assert str(refused.value).startswith(f"shop.yaml, line {line}: ")
+    assert re.match(rf"shop\.yaml, line {line}(, column \d+)?: ", str(refused.value))
     assert said in str(refused.value)
 
 
@@ -171,7 +172,7 @@ def test_volumes_have_options_of_their_own_and_of_the_plans_those_that_are_about
 def test_what_is_wrong_with_a_volume_is_refused_with_file_and_line(old, new, line, said):
     with pytest.raises(InvalidInput) as refused:
         read(VOLUMES.replace(old, new, 1), "shop.yaml")
-    assert str(refused.value).startswith(f"shop.yaml, line {line}: ")
+    assert re.match(rf"shop\.yaml, line {line}(, column \d+)?: ", str(refused.value))
     assert said in str(refused.value)
 
 

@@ -290,7 +290,16 @@ def test_snapshots_parents_first(places):
 
 
 @pytest.mark.parametrize(
-    ("kept", "shown"), [("web01", "web01"), ("a%2fb", "a/b"), ("a%5cb", "a\\b"), ("100%25", "100%")]
+    ("kept", "shown"),
+    [
+        ("web01", "web01"),
+        ("a%2fb", "a/b"),
+        ("a%5Cb", "a\\b"),
+        ("100%25", "100%"),
+        ("%1b%5d0;x%07", "%1b%5d0;x%07"),
+        ("%252f", "%2f"),
+        ("%e2%80%ae", "%e2%80%ae"),
+    ],
 )
 def test_names_as_people_wrote_them(kept, shown):
     assert inventory_name(kept) == shown

@@ -8,11 +8,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 
 from browser import Browser
 from cloud_stand_in import Cloud
-from filled import fill
 from many import Many, settings_for
 from small_fleet import Fleet, fleet_connect
 from small_keystone import small_keystone
 
+from filled import fill
 from longshore.engine import embedded
 from longshore.providers.registry import connect as really_connect
 from longshore.store import StateDirectory, Store

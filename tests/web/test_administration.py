@@ -1,6 +1,7 @@
 """What those see who operate an installation, and limits that are set while work goes on."""
 
 import pytest
+
 from filled import workers_and_left_overs
 
 AT = "/ui/administration"

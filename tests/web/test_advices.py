@@ -2,8 +2,8 @@
 
 import pytest
 from browser import Browser
-from filled import fill
 
+from filled import fill
 from longshore.errors import BootError
 from longshore.planning.catalogue import catalogue
 from longshore.web.advices import _ITS_PAGE, _ON_PAGES, _PRESSED, on_page

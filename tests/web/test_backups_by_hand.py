@@ -5,8 +5,8 @@ import tarfile
 from datetime import timedelta
 
 import pytest
-from filled import backups
 
+from filled import backups
 from longshore.model.job import JobKind
 from longshore.store.jobs import NEVER
 from longshore.store.tables import utc_now

@@ -2,8 +2,8 @@
 
 import pytest
 from browser import Browser
-from filled import BAD_NAME
 
+from filled import BAD_NAME
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 
 SECRET = "  s3cret & <b>  "

@@ -2,6 +2,7 @@
 
 import pytest
 from browser import HOST, Browser, Page
+
 from filled import names_of_backups
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -4,8 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import Browser, Page
-from filled import BAD_NAME
 
+from filled import BAD_NAME
 from longshore.web.front import CSP
 
 HEADERS = {

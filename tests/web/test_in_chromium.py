@@ -1,7 +1,8 @@
 """What one does in a real browser, and what moves there by itself."""
 
-from filled import backups, fill
 from looking import IN_BROWSER, Looking, expect, serving
+
+from filled import backups, fill
 
 pytestmark = IN_BROWSER
 

@@ -9,10 +9,10 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 import yaml
 from browser import VOID, Page
-from filled import BAD_NAME
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filled import BAD_NAME
 from longshore.service.policy import defaults
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "horizon"))

@@ -12,10 +12,10 @@ import pytest
 from babel.messages import pofile
 from browser import Browser
 from every_address import DOOR, EMPTY, addresses
-from filled import encrypted_vault, fill, limit, workers_and_left_overs
 from jinja2 import nodes
 from many import choose, log_in
 
+from filled import encrypted_vault, fill, limit, workers_and_left_overs
 from longshore.web import texts as texts_of_pages
 from longshore.web.rendering import STATIC, environment
 from longshore.web.texts import LANGUAGES, preferred

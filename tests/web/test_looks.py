@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from every_address import DOOR, EMPTY, NO_PAGES, addresses
-from filled import encrypted_vault, limit, workers_and_left_overs
 from looking import ALL_RULES, AXE, IN_BROWSER, SIZES, Looking, listening_at, serving
 from many import Many
 
+from filled import encrypted_vault, limit, workers_and_left_overs
 from longshore.web.app import SUBJECTS
 
 pytestmark = IN_BROWSER

@@ -4,10 +4,10 @@ from urllib.parse import urlencode
 
 import pytest
 from browser import Page
-from filled import names_of_backups
 from many import ORIGIN, choose, log_in
 from test_doors import state
 
+from filled import names_of_backups
 from longshore.web.app import SUBJECTS
 
 OWN = {"Content-Type": "application/x-www-form-urlencoded", "Origin": ORIGIN}

@@ -7,9 +7,9 @@ from threading import Event
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from filled import SEEN_UP, fill
 from small_fleet import Fleet, FleetSource
 
+from filled import SEEN_UP, fill
 from longshore.model.machine import Disk
 from longshore.planning import planfile
 
@@ -353,6 +353,13 @@ def test_failed_ones_that_are_chosen_are_started_again(filled):
     assert len(filled.store.migrations.all()) == before + 1, page.text
 
 
+def bomb(levels):
+    """Some lines that stand for ten to the power of `levels` texts."""
+    lines = [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
+    head = "name: shop\nsource: vc\ntarget: cloud\nmachines: [{machine: web}]\ndescription: x\na0: &a0 lol\n"
+    return head + "\n".join(lines)
+
+
 def test_a_plan_is_edited_as_yaml_and_what_cant_be_read_changes_nothing(fleet):
     name_it(fleet)
     at = "/ui/plans/shop/yaml"
@@ -361,7 +368,8 @@ def test_a_plan_is_edited_as_yaml_and_what_cant_be_read_changes_nothing(fleet):
     text = dict(fleet.page.form(at).fields)["plan"]
     assert "- machine: app01" in text
     for wrong, said in (
-        ("name: [", "This can't be read as YAML (line"),
+        ("name: [", "This can't be read as YAML. Line 2, column 1: "),
+        (bomb(30), "This can't be read as YAML. Line 6, column 5: &amp;a0 is a reference"),
         ("just words", "That is no plan"),
         (text.replace("name: shop", "name: other"), "The plan is called other, not shop."),
         (text.replace("ref: vm-1", "ref: vm-1\n  colour: blue"), "colour"),

@@ -5,8 +5,8 @@ import io
 import json
 
 from browser import Browser
-from filled import BAD_NAME, SEEN_UP
 
+from filled import BAD_NAME, SEEN_UP
 from longshore.service import create_app
 from longshore.store import NewMigration
 from longshore.web.sheets import as_csv

@@ -4,10 +4,10 @@ import re
 import secrets
 
 import pytest
-from filled import names_of_backups
 from many import Many
 
 from faulty_identity import faulty_identity
+from filled import names_of_backups
 from longshore.client.calls import part
 from s3_server import SECRET
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from longshore.cli.terminal import screened
 from longshore.processes.memory import seldom_look_for_cycles
 
 _INTERRUPTED = 130  # as a shell has it, and the frame of all commands
@@ -17,7 +18,11 @@ _INTERRUPTED = 130  # as a shell has it, and the frame of all commands
 
 def main(argv: Sequence[str] | None = None) -> int:
     seldom_look_for_cycles()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with screened():
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["copy"]:
         from longshore.blocks.command import main as copy
 

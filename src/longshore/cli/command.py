@@ -12,6 +12,8 @@ from cliff.command import Command as CliffCommand
 from cliff.lister import Lister as CliffLister
 from cliff.show import ShowOne as CliffShowOne
 
+from longshore.border.texts import csv_cell, in_double_quotes, line, printable
+from longshore.cli.terminal import screened
 from longshore.cli.usage import Parser
 from longshore.errors import LongshoreError
 
@@ -43,9 +45,27 @@ class _Asking(CliffCommand):  # type: ignore[misc]
         """Something beside the answer, for the person at the terminal."""
         print(self.as_typed(text), file=sys.stderr)
 
+    def emitted(self, cell: Any, *, several: bool) -> Any:
+        """A cell as the answer's format takes it. `several`: lines in it are meant."""
+        match type(self.formatter).__name__:
+            case "JSONFormatter" | "YAMLFormatter":
+                return cell
+            case "CSVLister":
+                return csv_cell(cell)
+            case "ShellFormatter":
+                return cell if cell is None or isinstance(cell, int | float) else in_double_quotes(str(cell))
+            case _ if isinstance(cell, str):
+                return printable(cell) if several else line(cell)
+            case _:
+                return cell
+
     def run(self, parsed_args: Any) -> int:
         if getattr(parsed_args, "max_width", None) == 0 and sys.stdout.isatty():
             parsed_args.max_width = _width(sys.stdout.fileno())
+        with screened():
+            return self._run(parsed_args)
+
+    def _run(self, parsed_args: Any) -> int:
         try:
             if hasattr(parsed_args, "wait") and not self.is_plugin:  # what one can wait for is done by an engine
                 self.app.expect_work()
@@ -53,7 +73,7 @@ class _Asking(CliffCommand):  # type: ignore[misc]
         except LongshoreError as error:
             if not self.is_plugin:
                 raise
-            raise LongshoreError(self.as_typed(str(error)), code=error.code) from None
+            raise LongshoreError(printable(self.as_typed(str(error))), code=error.code) from None
 
     def as_typed(self, text: str) -> str:
         """Advice that names a command, as one types it here."""
@@ -86,9 +106,17 @@ class Command(_Asking, _Parsing):
 class Lister(_Asking, CliffLister, _Parsing):  # type: ignore[misc]
     """Answers a table: -f json, yaml, csv, value, table."""
 
+    def produce_output(self, parsed_args: Any, column_names: Any, data: Any) -> int:
+        rows = ([self.emitted(cell, several=False) for cell in row] for row in data)
+        return int(super().produce_output(parsed_args, column_names, rows))
+
 
 class ShowOne(_Asking, CliffShowOne, _Parsing):  # type: ignore[misc]
     """Answers one thing: -f json, yaml, shell, value, table."""
+
+    def produce_output(self, parsed_args: Any, column_names: Any, data: Any) -> int:
+        values = [self.emitted(cell, several=True) for cell in data]
+        return int(super().produce_output(parsed_args, column_names, values))
 
 
 def _in_plugin(app: Any) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
 
+from longshore.border.texts import line
 from longshore.cli.commands import Point, all_commands, written_down
 from longshore.cli.known_names import Names, known_names
 from longshore.cli.usage import placeholder
@@ -57,9 +58,9 @@ def main(arguments: Sequence[str]) -> int:
             # To bash a word begins anew behind = and :
             done = max(words[-1].rfind("="), words[-1].rfind(":")) + 1
             found = [(word[done:] if word.startswith(words[-1]) else word, about) for word, about in found]
-            sys.stdout.writelines(f"{word}\n" for word, _ in found)
+            sys.stdout.writelines(f"{line(word)}\n" for word, _ in found)
         else:
-            sys.stdout.writelines(f"{word}\t{about}\n" for word, about in found)
+            sys.stdout.writelines(f"{line(word)}\t{line(about)}\n" for word, about in found)
         sys.stdout.flush()
     os._exit(0)  # at once, whatever waits for something in the background
 

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+
+from longshore.border.texts import line
+from longshore.cli.screen import console
 
 _FIRST = 2.0  # seconds without a word
 _EVERY = 5.0  # seconds between lines
@@ -22,8 +24,8 @@ def following() -> Iterator[Show]:
     if not sys.stderr.isatty():
         yield _lines()
         return
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, console=console(), transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total, doing: progress.update(
             task, description=doing[:60], completed=done, total=total or None
@@ -38,6 +40,6 @@ def _lines() -> Show:
         if time.monotonic() >= due:
             due = time.monotonic() + _EVERY
             share = f"{done * 100 // total:>3} %" if total else "     "
-            print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {share}  {doing}", file=sys.stderr, flush=True)
+            print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {share}  {line(doing)}", file=sys.stderr, flush=True)
 
     return show

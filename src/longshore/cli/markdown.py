@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from longshore.border.texts import markdown
+
 
 def table_lines(head: tuple[str, ...], rows: Any) -> Iterator[str]:
     """Without rows of which nothing is known; in a table of two columns, without those whose value isn't."""
@@ -14,5 +16,4 @@ def table_lines(head: tuple[str, ...], rows: Any) -> Iterator[str]:
 
 
 def plain(cell: object) -> str:
-    """On one line, and no mark of a table's own."""
-    return "" if cell is None else " ".join(str(cell).split()).replace("|", "\\|")
+    return "" if cell is None else markdown(cell)

@@ -10,13 +10,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from longshore.border.texts import line
 from longshore.cli.progress import Pace, draws, sentence
 from longshore.cli.retry import retry_while_away
-from longshore.cli.screen import Screen
+from longshore.cli.screen import Screen, console
 from longshore.model.durations import duration
 from longshore.model.status import Status
 from longshore.web.progress import figures, moves, status_of
@@ -184,7 +185,9 @@ class _Lines:
         self._line(m.name, text)
 
     def _line(self, whose: str, text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {whose:<20} {text}", file=sys.stderr, flush=True)
+        print(
+            f"{time.strftime('%H:%M:%S', time.gmtime())}  {line(whose):<20} {line(text)}", file=sys.stderr, flush=True
+        )
 
 
 def _told(m: Watched) -> str:
@@ -206,7 +209,7 @@ class _Board:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console()
         self._screen = Screen(self._console)
 
     def __enter__(self) -> Self:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import yaml
-
+from longshore.border.documents import as_yaml
 from longshore.cli.arguments import with_mapping
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.concerns import concern_table
 from longshore.cli.given_files import put_text, text_or_input
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
+from longshore.model.strict_reading import Misread
+from longshore.model.strict_yaml import plain, read_yaml
 from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
@@ -311,9 +312,9 @@ def _option(text: str) -> tuple[str, Any]:
     if not found or not name.strip():
         raise ArgumentTypeError(f'"{text}" isn\'t NAME=VALUE')
     try:
-        return name.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ArgumentTypeError(f'"{value}" isn\'t YAML') from None
+        return name.strip(), plain(read_yaml(value))
+    except Misread as error:
+        raise ArgumentTypeError(f"{name.strip()}: {error}") from None
 
 
 def _number(text: str) -> int:
@@ -381,7 +382,7 @@ def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
     }
     if command.for_people:
         for name in ("mappings", "defaults", "limits"):
-            fields[name] = yaml.safe_dump(fields[name], sort_keys=False).strip() if fields[name] else ""
+            fields[name] = as_yaml(fields[name]).strip() if fields[name] else ""
         fields["made_flavors"] = ", ".join(view.flavors)
         fields["machines"] = "\n".join(
             f"wave {s.wave}: {s.machine}{f' ({s.ref})' if s.ref else ''}: {s.status}"

@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from longshore.border.texts import line
 from longshore.cli.retry import retry_while_away
-from longshore.cli.screen import Screen
+from longshore.cli.screen import Screen, console
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.progress import figures, moves, pace, standing, waits_for_word
@@ -124,18 +125,18 @@ class _Lines:
     def _now(self, what: str, text: str) -> None:
         self._print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {what:<16} {text}")
 
-    def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def _print(self, text: str) -> None:
+        print(line(text), file=sys.stderr, flush=True)
 
 
 class _Bars:
     """A bar for each disk below the events, with rate and time left; above them the phase, and how long it is down."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console()
         self._screen = Screen(self._console)
         self._progress = Progress(  # only draws; when, is the screen's affair
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[amount]}"),
             TextColumn("{task.fields[pace]}"),

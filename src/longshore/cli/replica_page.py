@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from html import escape
 from typing import TYPE_CHECKING, Any
 
+from longshore.border.texts import html as escape
 from longshore.cli import replica_rows as rows
 from longshore.model.durations import duration
 from longshore.web.charts import ages, bars, stacks

@@ -7,9 +7,10 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from longshore.border.documents import as_json
 from longshore.cli import replica_rows as rows
 from longshore.cli.command import Command
-from longshore.cli.markdown import table_lines
+from longshore.cli.markdown import plain, table_lines
 
 if TYPE_CHECKING:
     from longshore.api.replica_reports import ReplicaReport
@@ -37,7 +38,7 @@ class ReportReplicas(Command):
         names = args.replica or [replica.id for replica in self.client.replicas()]
         reports = [self.client.replica_report(name) for name in names]
         if args.format == "json":
-            sys.stdout.write(form(list[ReplicaReport]).dump_json(reports, indent=2).decode() + "\n")
+            sys.stdout.write(as_json(form(list[ReplicaReport]).dump_python(reports, mode="json")))
         elif args.format == "html":
             from longshore.cli.replica_page import page
 
@@ -49,7 +50,7 @@ class ReportReplicas(Command):
 def of_replica(report: ReplicaReport) -> Iterator[str]:
     """Lines of Markdown."""
     replica = report.replica
-    yield f"# {replica.machine_name}: {replica.stage}\n"
+    yield f"# {plain(replica.machine_name)}: {replica.stage}\n"
     yield from table_lines(("", ""), rows.facts(report))
     if replica.conditions:
         yield "\n## To be said\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from longshore.border.documents import as_json
 from longshore.cli.command import Command
 from longshore.cli.given_files import put_text
 from longshore.cli.markdown import plain, table_lines
@@ -47,7 +47,7 @@ class BundleMigration(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        put_text(args.file, json.dumps(self.client.bundle(args.migration), indent=2, ensure_ascii=False) + "\n")
+        put_text(args.file, as_json(self.client.bundle(args.migration)))
 
 
 class ReportPlan(Command):
@@ -65,9 +65,9 @@ class ReportPlan(Command):
 
 def of_plan(report: PlanReport) -> Iterator[str]:
     """Lines of Markdown."""
-    yield f"# Plan {report.name}\n"
+    yield f"# Plan {plain(report.name)}\n"
     if report.description:
-        yield f"{report.description}\n"
+        yield f"{plain(report.description)}\n"
     states = ", ".join(f"{count} {status}" for status, count in report.states.items())
     yield from table_lines(
         ("", ""),
@@ -89,7 +89,7 @@ def of_plan(report: PlanReport) -> Iterator[str]:
     for machine in report.machines:
         for attempt in machine.earlier:
             why = f". {plain(attempt.error)}" if attempt.error else "."
-            yield f"\n{machine.machine}, an earlier try ({attempt.id}): {attempt.status}{why}"
+            yield f"\n{plain(machine.machine)}, an earlier try ({attempt.id}): {attempt.status}{why}"
         if machine.report is not None:
             yield "\n---\n"
             yield from of_migration(machine.report)
@@ -97,7 +97,7 @@ def of_plan(report: PlanReport) -> Iterator[str]:
 
 def of_migration(report: Report) -> Iterator[str]:
     """Lines of Markdown."""
-    yield f"# {report.machine}: {report.type}, {report.status}\n"
+    yield f"# {plain(report.machine)}: {report.type}, {report.status}\n"
     where = f"{report.plan}, wave {report.wave}" if report.plan else None
     yield from table_lines(
         ("", ""),
@@ -223,5 +223,6 @@ def _with_format(parser: ArgumentParser) -> ArgumentParser:
 
 def _write(args: Namespace, report: Report | PlanReport, text: str) -> None:
     if args.format == "json":
-        text = TypeAdapter(dict[str, Any]).dump_json(asdict(report), indent=2).decode()
-    sys.stdout.write(text + "\n")
+        sys.stdout.write(as_json(TypeAdapter(dict[str, Any]).dump_python(asdict(report), mode="json")))
+    else:
+        sys.stdout.write(text + "\n")

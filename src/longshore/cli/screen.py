@@ -5,21 +5,39 @@ Whoever records a terminal (script, a CI's log, a slow line) gets some bytes for
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Self
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment, Segments
 from rich.style import Style
+
+from longshore.border.texts import printable
+from longshore.cli.terminal import raw
 
 _EVERY = 1.0  # seconds between two drawings
 _GAP = 6  # unchanged cells between two changed ones that are rather written again than skipped
 _HIDE, _SHOW, _CLEAR_BELOW, _CLEAR_LINE = "\x1b[?25l", "\x1b[?25h", "\x1b[J", "\x1b[K"
 
 _Cell = tuple[str, Style | None]
+
+
+class _Console(Console):
+    """Of all that it draws the texts are printable; nothing in them is rich's own markup."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(printable(text), style)
+
+
+def console() -> Console:
+    """On standard error, for what is drawn there."""
+    return _Console(file=raw(sys.stderr), highlight=False, markup=False, emoji=False)
 
 
 class Screen:

@@ -1,11 +1,11 @@
 """The two ways to the service: in this process, or over the network with a Keystone token."""
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.client.in_process import BAD, Begin, ask
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
+from longshore.model.strict_reading import read_json
 
 if TYPE_CHECKING:
     from longshore.configuration import Configuration  # not at the start of every command
@@ -169,7 +169,7 @@ def to_server(url: str) -> Remote:
 def fault_of(status: int, body: bytes) -> LongshoreError:
     """The service's own sentence and code; or, when a proxy answered in its place, what can be said of that."""
     try:
-        fault = json.loads(body)
+        fault = read_json(body)
         advice = fault.get("advice") or ""
         message, field = fault["message"].removesuffix(advice).rstrip(), fault.get("field") or ""
         return LongshoreError(message, advice=advice, code=fault["code"], field=field)

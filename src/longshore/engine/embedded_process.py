@@ -21,6 +21,7 @@ from longshore.configuration import Keystone
 from longshore.engine.embedded import LOCK, TOLD, has_work
 from longshore.engine.lock import AlreadyRunning, lock
 from longshore.engine.worker import THREADS, Flows, Worker, identity
+from longshore.logs import write_lines
 from longshore.model.forms import form
 from longshore.model.reach import Reach
 from longshore.state import StateDirectory
@@ -52,7 +53,7 @@ def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
 
 
 def main(flows: Flows) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    write_lines()
     for noisy in ("alembic", "httpx", "httpcore", "urllib3", "keystoneauth", "openstack", "dbos"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.umask(0o077)

@@ -12,10 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from longshore.border.texts import shortened
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.converter.tree import in_use
 from longshore.guests.limits import Limits
 from longshore.model.durations import duration
+from longshore.model.strict_reading import read_json
 from longshore.processes.launcher import Sandbox, refusal
 
 LIMIT = "conversion-limit"  # code of the error when a guest needed more than it may: a second try would, too
@@ -76,8 +78,8 @@ def run_confined(
 def ensure_confinement() -> None:
     """To be asked before a machine's downtime begins.
 
-    Raises NotConfined when this machine can't confine guests, and ConversionError when it has no converter in which they
-    are worked on.
+    Raises NotConfined when this machine can't confine guests, and ConversionError when it has no converter in which
+    they are worked on.
     """
     with in_use() as converter:
         try_confinement(converter.root)
@@ -92,7 +94,7 @@ def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> d
     """The result; None when it ended without one. Raises ConversionError for its error, and for nonsense."""
     for line in _up_to(lines, most):
         try:
-            said = _printable(json.loads(line))
+            said = _printable(read_json(line))
         except (ValueError, RecursionError):
             raise ConversionError(NONSENSE) from None
         match said:
@@ -121,7 +123,7 @@ def _printable(said: Any) -> Any:
     """The same without what a terminal would take for a command, and without endless texts."""
     match said:
         case str():
-            return "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST_TEXT])
+            return shortened(said, _LONGEST_TEXT)
         case list():
             return [_printable(part) for part in said]
         case dict():

@@ -24,6 +24,7 @@ from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotF
 from longshore.guests.confined import NONSENSE, run_confined
 from longshore.guests.limits import Limits
 from longshore.model.forms import form
+from longshore.model.strict_reading import read_json
 from longshore.processes.launcher import Sandbox
 from longshore.processes.private import private_directory
 from longshore.vault.disks import DiskReader
@@ -232,7 +233,7 @@ class _Reading:
         if not line:
             return None
         try:
-            return form(shape).validate_python(json.loads(line))
+            return form(shape).validate_python(read_json(line))
         except (ValueError, ValidationError, RecursionError):
             raise ConversionError(NONSENSE) from None
 

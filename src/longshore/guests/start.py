@@ -12,6 +12,7 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError, NotConfined
 from longshore.guests.converter.tree import NO_CONVERTER
 from longshore.guests.limits import Limits
+from longshore.model.strict_reading import read_json
 from longshore.processes.parent import die_with_parent
 
 SETTINGS = "LIBGUESTFS_BACKEND_SETTINGS"
@@ -92,7 +93,7 @@ def _started(root: Path | None, *, by_kvm: bool) -> Started:
             check=False,
             env={**os.environ, **({} if by_kvm else {SETTINGS: EMULATED})},
         )
-    said = json.loads(process.stdout.splitlines()[-1]) if process.stdout else {}
+    said = read_json(process.stdout.splitlines()[-1]) if process.stdout else {}
     match said:
         case {"result": {"seconds": float(seconds), "library": str(library)}}:
             return Started(seconds, library, by_kvm)

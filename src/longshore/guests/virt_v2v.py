@@ -6,7 +6,6 @@ It tells its progress as JSON lines on a descriptor of ours: objects with `messa
 message, info, warning or error. See "Machine readable output" in virt-v2v(1).
 """
 
-import json
 import os
 import selectors
 import subprocess
@@ -19,6 +18,7 @@ from xml.etree import ElementTree as xml
 from longshore.errors import ConversionError
 from longshore.guests.appliance import BACKEND, Guest
 from longshore.guests.wording import Wording
+from longshore.model.strict_reading import read_json
 from longshore.processes.parent import die_with_parent
 
 CONVERTER = "virt-v2v-in-place"
@@ -253,7 +253,7 @@ class _Listener:
 
     def _report(self, line: str) -> None:
         try:
-            event = json.loads(line)
+            event = read_json(line)
         except ValueError:
             return  # a line cut short by its death; its exit status tells
         text = " ".join(str(event.get("message", "")).split())

@@ -9,12 +9,14 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from longshore.border.documents import as_yaml
 from longshore.errors import InvalidInput
 from longshore.model.plan import PlannedType
 from longshore.model.request import Carry, Cutover, MigrationRequest
+from longshore.model.strict_reading import Misread
+from longshore.model.strict_yaml import Entries, Items, plain, read_yaml
 from longshore.planning.validation import Fault, Path
 
 T = TypeVar("T")
@@ -32,30 +34,19 @@ def read(text: str, file: str, understand: Callable[[Any], T], *, empty: str, co
     Raises InvalidInput that begins with file and line.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is None:
-            raise InvalidInput(f"{file} is empty.", advice=empty)
-        _refuse_repeats(root, file, code)
-        loader = yaml.SafeLoader(text)
-        try:
-            data = loader.construct_document(root)
-        finally:
-            loader.dispose()
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it can't be read"
-        where = f"{file}, line {mark.line + 1}" if mark else file
-        raise InvalidInput(f"{where}: this isn't YAML: {problem}.", code=code) from None
+        root = read_yaml(text)
+    except Misread as error:
+        raise InvalidInput(error.within(file), code=code) from None
+    if root is None:
+        raise InvalidInput(f"{file} is empty.", advice=empty)
     try:
-        return understand(data)
+        return understand(plain(root))
     except Fault as fault:
         raise InvalidInput(f"{file}, line {_line(root, fault.path)}: {fault.text}", code=code) from None
 
 
 def write(data: Mapping[str, Any]) -> str:
-    text = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=120)
-    # PyYAML writes Unicode's rarer line breaks in a way that it reads as others
-    return text if yaml.safe_load(text) == data else yaml.safe_dump(dict(data), sort_keys=False)
+    return as_yaml(dict(data))
 
 
 def options(given: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -118,38 +109,18 @@ def entries(value: Any, path: Path) -> list[Any]:
     return value
 
 
-def _refuse_repeats(node: Any, file: str, code: str) -> None:
-    """YAML lets the last of two equal keys win in silence; a mapping that got lost so would be found too late."""
-    waiting, known = [node], {id(node)}  # a node may be there many times over: YAML has references
-    while waiting:
-        node = waiting.pop()
-        below = []
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                if str(key.value) in seen:
-                    line = key.start_mark.line + 1
-                    raise InvalidInput(f'{file}, line {line}: "{key.value}" is there twice.', code=code)
-                seen.add(str(key.value))
-                below.append(value)
-        elif isinstance(node, yaml.SequenceNode):
-            below = node.value
-        waiting.extend(n for n in below if id(n) not in known)
-        known.update(id(n) for n in below)
-
-
-def _line(node: Any, path: Path) -> int:
+def _line(root: Any, path: Path) -> int:
     """Where in the file; of what isn't there, where it should have been."""
-    line = int(node.start_mark.line) + 1
+    node = root
+    line = node.line if isinstance(node, Entries | Items) else 1
     for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-            if found is None:
-                return line
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
+        if not _has(node, part):
+            break
+        line, node = node.lines[part], node[part]
     return line
+
+
+def _has(node: Any, part: Any) -> bool:
+    if isinstance(node, Items):
+        return isinstance(part, int) and part < len(node)
+    return isinstance(node, Entries) and part in node

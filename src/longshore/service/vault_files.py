@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import quote
 
 from anyio import CancelScope
 from fastapi import Depends, Query, Request
@@ -12,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from longshore.api.files import TAR, PointFile, PointFiles, PointPart
+from longshore.border.texts import attachment
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.guests.files import FileEntry, FileListing, fetched, find_files, list_files
 from longshore.providers.vault.source import find_point
@@ -74,8 +74,8 @@ def file(  # noqa: PLR0917
     _, disks = opened.enter_context(_disks(store, clouds, vault, point))
     found = opened.enter_context(fetched(disks, path))
     is_file = found.kind == "file"
-    name = quote(found.name if is_file else f"{found.name}.tar", safe="")
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}", "X-Content-Type-Options": "nosniff"}
+    name = found.name if is_file else f"{found.name}.tar"
+    headers = {**attachment(name), "X-Content-Type-Options": "nosniff"}
     if found.size is not None:
         headers["Content-Length"] = str(found.size)
     kind = "application/octet-stream" if is_file else TAR

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from longshore.errors import InvalidInput
+from longshore.model.strict_yaml import Entries, Items
 from longshore.tenancy import yamlfile
 from longshore.tenancy.faults import NOWHERE, Fault, Place
 from longshore.tenancy.kind import AUTH, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_TYPE
-from longshore.tenancy.yamlfile import Entries, Items
 
 FORMAT = "1.0.5"  # the version of OS-Migrate that reads what is written here; it insists on its own number
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from longshore.model.strict_yaml import Entries
 from longshore.tenancy.addresses import address_faults
 from longshore.tenancy.blobs import blob_faults
 from longshore.tenancy.documents import Resource, read_directory
@@ -13,7 +14,6 @@ from longshore.tenancy.faults import Fault, Place
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.limits import limit_faults
-from longshore.tenancy.yamlfile import Entries
 
 
 def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:

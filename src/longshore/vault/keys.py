@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.model.strict_reading import read_json
 from longshore.vault.errors import Damaged
 from longshore.vault.in_barbican import InBarbican
 from longshore.vault.sealing import Sealed, Wrapped
@@ -101,7 +102,7 @@ def _sealing(vault: Vault) -> Sealed:
 
 def _told(vault: Vault, name: str) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = json.loads(vault.store.read(name))
+        told: dict[str, Any] = read_json(vault.store.read(name))
     except ValueError:
         raise Damaged(f"{name} of the vault {vault.store} can't be read.") from None
     return told

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from longshore.errors import AccessDenied
+from longshore.model.strict_reading import read_json
 
 MAKER = "maker"  # in a point's document
 
@@ -58,6 +59,6 @@ def maker_in(user: User, vault_id: str, place: str, document: Mapping[str, Any])
 
 
 def _beside(vault_id: str, place: str, document: Mapping[str, Any]) -> str:
-    plain = json.loads(json.dumps(document))  # as whoever reads it will have it
+    plain = read_json(json.dumps(document))  # as whoever reads it will have it
     said = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
     return f"{vault_id}\n{place}\n{said}"

@@ -15,6 +15,7 @@ from operator import itemgetter
 from time import sleep
 
 from longshore.errors import Conflict, NotFound
+from longshore.model.strict_reading import read_json
 from longshore.vault import locks
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
@@ -142,7 +143,7 @@ def _condemned(vault: Vault) -> Iterator[tuple[int, list[str]]]:
     """The lists that are there, and their packs."""
     for name in sorted(vault.store.names("condemned")):
         with suppress(NotFound):  # it has just gone
-            yield number_of(name), json.loads(vault.store.read(name))["packs"]
+            yield number_of(name), read_json(vault.store.read(name), largest=1 << 30, heaviest=10_000_000)["packs"]
 
 
 def _condemn(vault: Vault, number: int, packs: list[bytes]) -> None:

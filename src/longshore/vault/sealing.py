@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from longshore.model.strict_reading import read_json
 from longshore.vault.errors import Damaged, WrongKey
 
 KEY = 32  # bytes
@@ -96,7 +97,7 @@ class Sealed(Plain):
         told = _without_sum(name, data)
         try:
             nonce, sealed = (base64.b64decode(told[part]) for part in ("nonce", "sealed"))
-            content: dict[str, Any] = json.loads(self._documents.decrypt(nonce, sealed, name.encode()))
+            content: dict[str, Any] = read_json(self._documents.decrypt(nonce, sealed, name.encode()))
         except (KeyError, ValueError, InvalidTag):
             raise Damaged(f"{name} can't be decrypted with this vault's key.") from None
         return content
@@ -190,7 +191,7 @@ def _stretched(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
 def remember(pass_phrase: str, stretched: str) -> None:
     """What the pass phrase gives for a key, by `Wrapped.stretched`. Of nonsense nothing, nor what another one gives."""
     with suppress(AttributeError, KeyError, TypeError, ValueError), _finding:
-        told = json.loads(stretched)
+        told = read_json(stretched)
         salt, key = (base64.b64decode(told[part]) for part in ("salt", "key"))
         if told["of"] == _of(pass_phrase, key):
             _note(_mark(pass_phrase, salt, told["scrypt"]), key)
@@ -223,7 +224,7 @@ def _without_sum(name: str, data: bytes) -> dict[str, Any]:
     line, _, rest = data.partition(b"\n")
     if rest.strip() != b"sha256 " + hashlib.sha256(line).hexdigest().encode():
         raise Damaged(f"{name} isn't what was written: its checksum differs.")
-    content = json.loads(line)
+    content = read_json(line)
     if not isinstance(content, dict):
         raise Damaged(f"{name} has no document.")
     return content

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
+from longshore.model.strict_reading import read_json
 from longshore.vault.errors import Damaged, WrongKey
 from longshore.vault.geometry import BLOCK, FANOUT
 from longshore.vault.in_barbican import InBarbican, OpenSecret
@@ -53,7 +54,7 @@ class Vault:
 
     def stretched(self, pass_phrase: str) -> str:
         """What the pass phrase that has opened it gives (`sealing.remember`). Raises NotFound, Damaged."""
-        return Wrapped(json.loads(self.store.read(self.opened_by))).stretched(pass_phrase)
+        return Wrapped(read_json(self.store.read(self.opened_by))).stretched(pass_phrase)
 
     @classmethod
     def create(
@@ -179,7 +180,7 @@ def _described(store: Store, use: Use) -> tuple[Store, dict[str, Any]]:
 
 def _description(store: Store, use: Use) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = json.loads(store.read(DESCRIPTION))
+        told: dict[str, Any] = read_json(store.read(DESCRIPTION))
         features = told["features"][use]
         known = told["format"] == FORMAT and (told["block_size"], told["fanout"]) == (BLOCK, FANOUT)
         known = known and told["encryption"] in (None, "aes-256-gcm") and told["compression"] == "zstd"
@@ -254,7 +255,7 @@ def _keys(store: Store) -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name in store.names("keys"):
         try:
-            told = json.loads(store.read(name))
+            told = read_json(store.read(name))
             known, made = told["kind"] == "passphrase", str(told.get("made", ""))
         except NotFound:  # it was removed, and is listed still
             continue

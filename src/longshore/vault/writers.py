@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 
 from longshore.errors import Conflict, NotFound
+from longshore.model.strict_reading import read_json
 from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.geometry import Top
 from longshore.vault.holds import delete_point
@@ -81,7 +82,7 @@ def living(vault: Vault, now: float, *, sweep: bool) -> list[Writer]:
                 if sweep:
                     vault.store.delete(name)
                 continue
-            told = json.loads(vault.store.read(name))
+            told = read_json(vault.store.read(name))
             bases = tuple(Top.of(base) for base in told["bases"])
             writer_id = name.removeprefix("writers/").removesuffix(".json")
             found.append(Writer(writer_id, int(told["seen"]), float(told["began"]), bases))

@@ -24,8 +24,8 @@ def serve_alone(configuration: Configuration, port: int, told: Callable[[str], N
     own = listening.getsockname()[1]
     api, unmount = mount(configuration, lasting=True)
     try:
-        # Cookies know no ports: another user's server at another port of this machine is sent those of the same name. So
-        # the name is one that nobody can guess, below one that browsers take for this machine without asking anybody
+        # Cookies know no ports: another user's server at another port of this machine is sent those of the same name.
+        # So the name is one that nobody can guess, below one that browsers lead to this machine without asking anybody
         host = f"{secrets.token_hex(16)}.localhost:{own}"
         person = OnePerson(f"longshore_{own}", lambda path: told(f"http://{host}{path}"))
         pages = create_pages(api, person)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from html import escape
 
+from longshore.border.texts import html as escape
 from longshore.web.texts import _
 
 Write = Callable[[float], str]  # how a value is called

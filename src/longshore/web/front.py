@@ -60,9 +60,9 @@ class FrontOfMany:
 
 
 class Front:
-    """`host`: what a request has to call this server, as host:port. Any other is a name that somebody has made lead here
-    (DNS rebinding), so that a page of theirs could read ours. Nobody is told it: who knows it can have the browser's
-    cookie sent to another port of this machine."""
+    """`host`: what a request has to call this server, as host:port. Any other is a name that somebody has made lead
+    here (DNS rebinding), so that a page of theirs could read ours. Nobody is told it: who knows it can have the
+    browser's cookie sent to another port of this machine."""
 
     def __init__(self, pages: ASGIApp, host: str) -> None:
         self._pages = pages

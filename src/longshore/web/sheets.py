@@ -1,15 +1,14 @@
 """Tables as CSV for spreadsheets, and whatever else a browser keeps as a file."""
 
 import csv
-import json
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
-from urllib.parse import quote
 
 from starlette.responses import Response
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would reckon with
+from longshore.border.documents import as_json as json_of
+from longshore.border.texts import attachment, csv_cell
 
 
 def as_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
@@ -17,13 +16,13 @@ def as_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     written = StringIO()
     writer = csv.writer(written)
     writer.writerow(columns)
-    writer.writerows([_defused(cell) for cell in row] for row in rows)
+    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
     return _kept(f"{name}.csv", "text/csv; charset=utf-8", written.getvalue())
 
 
 def as_json(name: str, content: Any) -> Response:
     """`content`: as the API has answered it."""
-    return _kept(f"{name}.json", "application/json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return _kept(f"{name}.json", "application/json", json_of(content))
 
 
 def as_text(name: str, text: str) -> Response:
@@ -31,12 +30,6 @@ def as_text(name: str, text: str) -> Response:
     return _kept(name, "text/plain; charset=utf-8", text)
 
 
-def _defused(cell: Any) -> Any:
-    if cell is None:
-        return ""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-
 def _kept(name: str, kind: str, text: str) -> Response:
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
+    headers = attachment(name)
     return Response(text, media_type=kind, headers=headers)

@@ -7,8 +7,10 @@ each task, and at the end {"done": true} or {"error": …}, a sentence.
 import json
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
+from longshore.border.documents import ansible_address, ansible_host, ansible_variables
 from longshore.processes.deadline import obey
 
 _LAST_WORDS = 400  # characters of Ansible's own output, when no task says what was wrong
@@ -32,7 +34,7 @@ class Playbook:
             project_dir=str(self._path.parent),
             playbook=str(self._path),
             inventory=self._inventory(),
-            extravars={"longshore": self._facts},
+            cmdline=f"--extra-vars {quote(f'@{self._variables()}')}",
             envvars={"ANSIBLE_LOCALHOST_WARNING": "False", "ANSIBLE_RETRY_FILES_ENABLED": "False"},
             event_handler=self._see,
             quiet=True,
@@ -43,13 +45,21 @@ class Playbook:
             return f"The playbook {self._path} was stopped."
         return f"The playbook {self._path} failed{self._failed or ': ' + _last_words(done)}"
 
+    def _variables(self) -> Path:
+        """The file that tells the playbook about its machine. Variables that ansible-runner is given are templates."""
+        path = self._directory / "facts.yml"
+        path.touch(mode=0o600)
+        path.write_text(ansible_variables({"longshore": self._facts}))
+        return path
+
     def _inventory(self) -> dict[str, Any]:
         """This host, and the machine itself in the group `machine`, at the first address that it is known to have."""
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         machine = self._facts["machine"]
         addresses = [a for port in self._facts["ports"] for a in port["addresses"]]
         addresses += [a for nic in machine["nics"] for a in nic["addresses"]]
-        hosts = {machine["name"]: {"ansible_host": addresses[0]}} if addresses else {}
+        address = ansible_address(addresses)
+        hosts = {ansible_host(machine["ref"]): {"ansible_host": address}} if address else {}
         return {"all": {"hosts": {"localhost": local}, "children": {"machine": {"hosts": hosts}}}}
 
     def _see(self, event: dict[str, Any]) -> bool:

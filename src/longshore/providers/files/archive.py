@@ -3,8 +3,9 @@
 import io
 import tarfile
 
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, NotFound
-from longshore.providers.files.stored import Bundle, Part, Stored, is_plain, printable
+from longshore.providers.files.stored import Bundle, Part, Stored, is_plain
 
 MOST_MEMBERS = 1000
 MOST_HEADERS = 4 << 20  # bytes of all headers; tarfile keeps what it has read of them
@@ -33,7 +34,7 @@ class Archive(Bundle):
             return
         if not member.isreg() or member.issparse() or not is_plain(name) or name in self._members:
             raise InvalidInput(
-                f'{whole.name} has a member "{printable(member.name)}" that no OVA has.',
+                f'{whole.name} has a member "{shortened(member.name)}" that no OVA has.',
                 advice="An OVA holds files alone, each once and none in a directory.",
             )
         if member.size < 0 or member.offset_data < 0:

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, NotFound
 from longshore.providers.files.headers import Format, backing_of, format_of, needs_another
-from longshore.providers.files.stored import LocalFile, Stored, printable
+from longshore.providers.files.stored import LocalFile, Stored
 
 LONGEST = 256  # images below one
 
@@ -78,7 +79,7 @@ class LayersInFiles:
             if isinstance(found, LocalFile):
                 return place, found
         raise InvalidInput(
-            f'{image.name} holds only a part of a disk: the rest is in "{printable(name)}", which isn\'t there.',
+            f'{image.name} holds only a part of a disk: the rest is in "{shortened(name)}", which isn\'t there.',
             advice="Put that file below the provider's directory, at the end of the path that the image names.",
             code="outside-reference",
         )

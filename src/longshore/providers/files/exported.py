@@ -1,6 +1,5 @@
 """Points that `longshore backup export` has written, read again: machines as they were recorded then."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -11,6 +10,7 @@ from longshore.model.exported import FORMAT
 from longshore.model.forms import form
 from longshore.model.machine import AsOf, Machine
 from longshore.model.point import Consistency
+from longshore.model.strict_reading import read_json
 from longshore.providers.files.recorded import Recorded
 from longshore.providers.files.stored import Bundle, is_plain
 
@@ -23,7 +23,7 @@ def recorded_at(place: Bundle, path: str) -> Recorded:
     if file.size > _LARGEST:
         raise _odd(file.name)
     try:
-        told: dict[str, Any] = json.loads(file.read(0, _LARGEST))
+        told: dict[str, Any] = read_json(file.read(0, _LARGEST))
         if told["format"] != FORMAT:
             raise _odd(file.name)
         machine: Machine = form(Machine).validate_python(told["machine"])

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput
-from longshore.providers.files.stored import SECTOR, Stored, is_plain, printable
+from longshore.providers.files.stored import SECTOR, Stored, is_plain
 
 LARGEST_DESCRIPTOR = 1 << 20  # bytes; QEMU reads no more either
 _QCOW2 = struct.Struct(">4sIQIIQI")  # magic, version, backing file's offset and size, cluster bits, size, encryption
@@ -145,7 +146,7 @@ def backing_of(image: Stored) -> Backing | None:
         return Backing(name, None)
     if said not in (Format.RAW, Format.QCOW2):
         raise InvalidInput(
-            f'{image.name} is based on an image of the format "{printable(said)}".', code="image-refused"
+            f'{image.name} is based on an image of the format "{shortened(said)}".', code="image-refused"
         )
     return Backing(name, Format(said))
 
@@ -213,7 +214,7 @@ def create_type(name: str, descriptor: str) -> str:
         if said.lower() == known.lower():
             return known
     raise InvalidInput(
-        f'{name} is a VMDK of a kind that can\'t be read: "{printable(said, 40)}".',
+        f'{name} is a VMDK of a kind that can\'t be read: "{shortened(said, 40)}".',
         advice="Export the machine, or convert the disk.",
         code="image-refused",
     )
@@ -235,7 +236,7 @@ def extents_of(name: str, descriptor: str) -> list[VmdkExtent]:
             raise _odd(name, line)
         if not is_plain(file):
             raise InvalidInput(
-                f'{name} names a file outside its own directory ("{printable(file)}").',
+                f'{name} names a file outside its own directory ("{shortened(file)}").',
                 advice="Such files aren't opened: put all files of the machine side by side.",
                 code="outside-reference",
             )
@@ -247,7 +248,7 @@ def extents_of(name: str, descriptor: str) -> list[VmdkExtent]:
 
 def _odd(name: str, line: str) -> InvalidInput:
     return InvalidInput(
-        f'{name} has a piece that can\'t be read: "{printable(line.strip(), 80)}".',
+        f'{name} has a piece that can\'t be read: "{shortened(line.strip(), 80)}".',
         advice="Raw devices and the like aren't files: export the machine.",
         code="image-refused",
     )

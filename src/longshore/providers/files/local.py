@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import PurePosixPath
 
+from longshore.border.texts import shortened
 from longshore.errors import AccessDenied, InvalidInput, NotFound
 from longshore.model.reach import Reach
 from longshore.providers.files.chains import Layers, LayersInFiles, NoLayers
 from longshore.providers.files.settings import path_of
-from longshore.providers.files.stored import Bundle, LocalFile, Stored, printable, refuse_path
+from longshore.providers.files.stored import Bundle, LocalFile, Stored, refuse_path
 
 DEEPEST = 8  # directories below the one that is named
 MOST_ENTRIES = 100_000
@@ -46,7 +47,7 @@ class LocalPlace:
         """The files beside the one at this path, and it itself."""
         parts, one = PurePosixPath(path), self.is_one()
         if parts.is_absolute() or ".." in parts.parts or not path.isprintable() or (one and path != self._path.name):
-            raise NotFound(f"There is no {printable(path)} in {self._path}.")
+            raise NotFound(f"There is no {shortened(path)} in {self._path}.")
         root = self._path.parent if one else self._path
         with self._opened(root / parts.parent, os.O_DIRECTORY) as directory, ExitStack() as stack:
             yield _Beside(directory, stack, self._reach, follow=self._beneath is None)

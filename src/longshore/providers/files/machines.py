@@ -9,6 +9,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from longshore.blocks.exports import Export
+from longshore.border.texts import shortened
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.model.exported import DESCRIPTION
 from longshore.model.machine import Disk, Firmware, Machine, Nic, PowerState
@@ -23,7 +24,7 @@ from longshore.providers.files.ovf import OvfDisk, OvfNic, OvfSystem, read_ovf
 from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.recorded import Recorded
 from longshore.providers.files.settings import FilesSettings
-from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path
+from longshore.providers.files.stored import Bundle, Stored, refuse_path
 
 STORAGE = "files"  # what the disks are on, for --storage
 DESCRIBED = (".ova", ".ovf")
@@ -354,7 +355,7 @@ def _file(disk: OvfDisk, ovf: str, bundle: Bundle) -> DiskFile:
     _, suffix, packing = split_name(name)
     packing = {"": packing, "gzip": "gz", "xz": "xz"}.get(disk.compression.lower(), "?")
     if packing == "?":
-        raise InvalidInput(f"{name} is packed in a way that isn't known ({printable(disk.compression, 40)}).")
+        raise InvalidInput(f"{name} is packed in a way that isn't known ({shortened(disk.compression, 40)}).")
     expected = Format.VMDK if "vmdk" in disk.kind.lower() else BY_SUFFIX.get(suffix)
     return DiskFile(name, packing, expected, disk)
 

@@ -5,8 +5,9 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput
-from longshore.providers.files.stored import Stored, printable
+from longshore.providers.files.stored import Stored
 
 LARGEST = 1 << 20  # bytes
 _LINE = re.compile(r"(SHA1|SHA256|SHA512)\s*\((.+)\)\s*=\s*([0-9a-fA-F]{40,128})")
@@ -25,7 +26,7 @@ def read_manifest(file: Stored) -> dict[str, tuple[str, str]]:
         match = _LINE.fullmatch(line.strip())
         if match is None or len(match[3]) != DIGITS[match[1]] or match[2] in entries:
             raise InvalidInput(
-                f'{file.name} is no manifest that can be read: "{printable(line.strip(), 80)}".',
+                f'{file.name} is no manifest that can be read: "{shortened(line.strip(), 80)}".',
                 code="manifest-refused",
             )
         entries[match[2]] = (match[1], match[3].lower())

@@ -5,16 +5,16 @@ another; whoever takes QEMU over from inside an image has these two. See longsho
 docs/decisions/machines-in-files.md.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from longshore.blocks.exports import Export
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, LongshoreError, Overstepped
+from longshore.model.strict_reading import read_json
 from longshore.processes.launcher import Limits, Sandbox, refusal
-from longshore.providers.files.stored import printable
 
 ANSWERS_WITHIN = 120.0  # seconds that reading an image's tables may take
 _LARGEST_FILE = 4 << 20  # bytes; a pid file and an answer are all that is written
@@ -58,7 +58,7 @@ def ask_qemu_img(
 
 def _json(said: bytes) -> Any:
     try:
-        return json.loads(said)
+        return read_json(said)
     except (ValueError, RecursionError):
         return None
 
@@ -70,7 +70,7 @@ def unreadable(name: str, words: str, options: Mapping[str, str]) -> LongshoreEr
         return why
     named = ",".join(f"{key}={value}" for key, value in options.items())
     said = last.replace(named, name).rpartition(f"{name}': ")[2].removeprefix("qemu-img: ")
-    reason = printable(said, _SAID).rstrip(".") or "QEMU gives no reason"
+    reason = shortened(said, _SAID).rstrip(".") or "QEMU gives no reason"
     return InvalidInput(
         f"{name} is no {options['driver']} image that can be read: {reason}.",
         advice="It may be damaged or cut off: copy or export it again.",

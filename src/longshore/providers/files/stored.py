@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput
 from longshore.model.reach import Reach
 
@@ -92,16 +93,11 @@ def is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and not set(name) & set("/\\\0") and name.isprintable()
 
 
-def printable(words: str, most: int = 200) -> str:
-    """What strangers have written, for people's screens: without what moves a terminal's cursor, and not endless."""
-    return "".join(letter if letter.isprintable() else " " for letter in words[:most])
-
-
 def refuse_path(name: str, named_by: str) -> None:
     """Raises InvalidInput for what leads elsewhere."""
     if not is_plain(name):
         raise InvalidInput(
-            f'{named_by} names a file outside its own directory ("{printable(name)}").',
+            f'{named_by} names a file outside its own directory ("{shortened(name)}").',
             advice="Such files aren't opened: put all files of the machine side by side.",
             code="outside-reference",
         )

@@ -10,19 +10,20 @@ An increment's image names the one before by the path that the share had where i
 are pickled are left alone: who unpickles runs a stranger's code.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.machine import AsOf, Disk, Machine, Nic, PowerState, ServerDetails, ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.point import Consistency
+from longshore.model.strict_reading import read_json
 from longshore.providers.files.recorded import Recorded
-from longshore.providers.files.stored import Bundle, printable
+from longshore.providers.files.stored import Bundle
 
 MACHINES = "snapshot_vms_db"  # the document of a snapshot that names its machines
 _LARGEST = 64 << 20  # bytes of a document
@@ -179,7 +180,7 @@ def _fields(of: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else printable(str(value))
+    return "" if value is None else shortened(str(value))
 
 
 def _number(value: object) -> int:
@@ -192,7 +193,7 @@ def _document(place: Bundle, path: PurePosixPath) -> Any:
     if file.size > _LARGEST:
         raise InvalidInput(f"{path.name} is too large to be read.", code="image-refused")
     try:
-        return json.loads(file.read(0, _LARGEST))
+        return read_json(file.read(0, _LARGEST))
     except (ValueError, RecursionError):
         raise InvalidInput(f"{path.name} is damaged or cut off.", advice="Copy it again.", code="truncated") from None
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
+from longshore.border.texts import shortened
 from longshore.errors import InvalidInput
-from longshore.providers.files.stored import printable
 
 LARGEST = 4 << 20  # bytes; OVFs of hundreds of disks have a tenth of that
 _LONGEST = 4096  # characters of anything that is said
@@ -51,12 +51,12 @@ def prose(element: Element, name: str) -> str:
     """The same with its lines."""
     found = child(element, name)
     lines = [] if found is None else (found.text or "").strip()[:_LONGEST].splitlines()
-    return "\n".join(printable(line, _LONGEST).rstrip() for line in lines)
+    return "\n".join(shortened(line, _LONGEST).rstrip() for line in lines)
 
 
 def attribute(element: Element, name: str) -> str:
-    return next((printable(value, _LONGEST).strip() for key, value in element.attrib.items() if local(key) == name), "")
+    return next((shortened(value, _LONGEST).strip() for key, value in element.attrib.items() if local(key) == name), "")
 
 
 def _line(said: str) -> str:
-    return " ".join(printable(said, _LONGEST).split())
+    return " ".join(shortened(said, _LONGEST).split())

@@ -8,7 +8,6 @@ Everything carries the owner's mark with the disk's key behind it. What an earli
 made anew: a moment can't be finished later.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from openstack import exceptions as sdk
 
 from longshore.errors import Conflict, LongshoreError, ProviderError
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.strict_reading import read_json
 from longshore.model.target import Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
@@ -114,7 +114,7 @@ class Snapshots:
             with explained(f"freeze {machine.name}"):
                 image_id = self._create_image(machine, owner)
                 image = self._wait_for_image(image_id, machine)
-                for mapping in json.loads(image.get("block_device_mapping") or "[]"):
+                for mapping in read_json(image.get("block_device_mapping") or "[]"):
                     self._mark(str(mapping["snapshot_id"]), owner)
                 self._connection.image.delete_image(image_id, ignore_missing=True)
         except LongshoreError as failure:

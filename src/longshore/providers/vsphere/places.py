@@ -1,5 +1,6 @@
 """The names of what machines are in, on and attached to, read before the machines themselves."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from longshore.providers.vsphere.properties import Properties, read, sweep
 from longshore.providers.vsphere.session import Session
 
 NAMES_PAGE = 2000  # objects in one answer when little is asked of each
+_KEPT = re.compile("%(?:2f|5c|25)", re.IGNORECASE)
 
 PLACE_PATHS: dict[Any, tuple[str, ...]] = {
     vim.Datacenter: ("name", "parent"),
@@ -141,5 +143,5 @@ def _attributes(definitions: Iterable[Any] | None) -> dict[int, str]:
 
 
 def inventory_name(name: str) -> str:
-    """vSphere keeps /, \\ and % in names as %2f, %5c and %25."""
-    return unquote(name) if "%" in name else name
+    """vSphere keeps /, \\ and % in names as %2f, %5c and %25, and nothing else: %1b is what somebody has called it."""
+    return _KEPT.sub(lambda found: unquote(found[0]), name)

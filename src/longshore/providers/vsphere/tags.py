@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound, ProviderError, Unreachable
+from longshore.model.strict_reading import read_json
 from longshore.providers.reaching import HttpsConnection
 from longshore.providers.vsphere.certificate import reaching, trusted_context
 from longshore.providers.vsphere.session import REQUEST_TIMEOUT, Session
@@ -101,7 +102,7 @@ class _Rest:
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise ProviderError(f"{self._label} couldn't {what}: HTTP status {answer.status}.")
         try:
-            return json.loads(body) if body else None
+            return read_json(body) if body else None
         except ValueError:
             raise ProviderError(f"{self._label} couldn't {what}: it answered with something that isn't JSON.") from None
 

@@ -41,13 +41,13 @@ def main() -> None:
     try:
         point = vault.point(given.point)
     except Damaged as error:
-        sys.exit(str(error))
+        sys.exit(shown(error))
     if given.disk is None:
         print(json.dumps(point, indent=1))
         return
     disks = {disk["key"]: disk for disk in point["disks"]}
     if given.disk not in disks:
-        sys.exit(f"The point has no disk {given.disk}; it has {', '.join(disks)}.")
+        sys.exit(shown(f"The point has no disk {given.disk}; it has {', '.join(disks)}."))
     if given.file is None:
         sys.exit("Name a file to write the disk into.")
     if blake3 is None:
@@ -60,6 +60,11 @@ def main() -> None:
         )
 
 
+def shown(text: object) -> str:
+    """On one line of a screen: what would move its cursor, or turn its text around, is written as a number."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(text))
+
+
 def list_points(vault: Vault) -> None:
     failed = 0
     for path in sorted((vault.root / "points").glob("*/*.point"), key=lambda path: path.name):
@@ -68,10 +73,11 @@ def list_points(vault: Vault) -> None:
             point = vault.point(name)
         except Damaged as error:
             failed += 1
-            print(error, file=sys.stderr)
+            print(shown(error), file=sys.stderr)
             continue
         machine = point["content"].get("machine") or {}
-        print(name, point["moment"], machine.get("name", ""), *(disk["key"] for disk in point["disks"]))
+        said = name, point["moment"], machine.get("name", ""), *(disk["key"] for disk in point["disks"])
+        print(*map(shown, said))
     if failed:
         sys.exit(f"{failed} point(s) can't be read.")
 
@@ -89,10 +95,10 @@ def write_disk(vault: Vault, disk: dict[str, Any], path: Path, what: str) -> int
             until = min(offset + data.length, disk["size"])
             lost += until - offset
             if end > begin and (offset, data.why) != (end, why):
-                print(f"{what}, bytes {begin} to {end}: {why}", file=sys.stderr)
+                print(shown(f"{what}, bytes {begin} to {end}: {why}"), file=sys.stderr)
             begin, end, why = (begin if (offset, data.why) == (end, why) else offset), until, data.why
         if end > begin:
-            print(f"{what}, bytes {begin} to {end}: {why}", file=sys.stderr)
+            print(shown(f"{what}, bytes {begin} to {end}: {why}"), file=sys.stderr)
         file.flush()
         os.fsync(file.fileno())
     return lost
@@ -114,9 +120,9 @@ class Vault:
         self.root = root
         self.told = json.loads((root / "vault.json").read_bytes())
         if self.told["format"] != "longshore vault 1":
-            sys.exit(f"This is {self.told['format']}, which isn't known here.")
+            sys.exit(shown(f"This is {self.told['format']}, which isn't known here."))
         if strange := set(self.told["features"]["read"]) - {"aes-256-gcm"}:
-            sys.exit(f"To read this vault takes what isn't known here: {', '.join(strange)}.")
+            sys.exit(shown(f"To read this vault takes what isn't known here: {', '.join(strange)}."))
         self.block, self.fanout = self.told["block_size"], self.told["fanout"]
         self.key = self._unlock(pass_phrase_file) if self.told["encryption"] else None
         self._ciphers: dict[bytes, Any] = {}
@@ -135,7 +141,7 @@ class Vault:
             phrase = "".join(pass_phrase_file.read_text().splitlines()[:1])
         else:
             if kept:
-                print(kept, file=sys.stderr)
+                print(*map(shown, kept.splitlines()), sep="\n", file=sys.stderr)
             try:
                 phrase = getpass.getpass("Pass phrase, or what the secret holds: " if kept else "Pass phrase: ")
             except EOFError:

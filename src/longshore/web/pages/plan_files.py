@@ -1,17 +1,20 @@
 """A plan as its file has it, and what single machines of it are given: whatever the other pages don't ask."""
 
+from asyncio import to_thread
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import TargetOffer
 from longshore.api.schemas import PlanAnswer, PlanView
+from longshore.border.documents import as_yaml as yaml_of
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.machine import VOLUME
+from longshore.model.strict_reading import Misread
+from longshore.model.strict_yaml import plain, read_yaml
 from longshore.web.asking import Asking
 from longshore.web.choices import flavor_choices
 from longshore.web.forms import Form, told_of
@@ -24,6 +27,7 @@ from longshore.web.sheets import as_text
 from longshore.web.texts import _, marked
 
 _OPTIONS = ("type", "flavor", "server_name", "availability_zone", "landing", "power")  # that the form of one asks
+_HEAVIEST = 100_000  # values of a plan in a form; of 10,000 machines it has some 40,000
 POWERS = [
     ("as-before", marked("As it was at the source")),
     ("on", marked("Left running")),
@@ -41,7 +45,7 @@ async def keep_yaml(request: Request) -> Response:
     said = request.state.form
     view = await request.state.asking.get(PlanView, _path(request))
     try:
-        plan = _read(said.exact("plan"))
+        plan = await to_thread(_read, said.exact("plan"))
         await change_plan(request, "PUT", _path(request), plan, said["version"])
     except LongshoreError as error:
         return _shown(request, view, said.exact("plan"), error, said["version"])
@@ -67,17 +71,15 @@ def _shown(request: Request, view: PlanView, text: str, trouble: LongshoreError 
 
 
 def _written(plan: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(plan), sort_keys=False, allow_unicode=True, width=110)
+    return yaml_of(dict(plan))
 
 
 def _read(text: str) -> dict[str, Any]:
     """Raises InvalidInput."""
     try:
-        plan = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        at = getattr(error, "problem_mark", None)
-        where = _(" (line %(line)s)") % {"line": at.line + 1} if at else ""
-        raise InvalidInput(_("This can't be read as YAML%(where)s.") % {"where": where}) from None
+        plan = plain(read_yaml(text, heaviest=_HEAVIEST))
+    except Misread as error:
+        raise InvalidInput(_("This can't be read as YAML. %(why)s") % {"why": error}) from None
     if not isinstance(plan, dict):
         raise InvalidInput(_("That is no plan: it begins with its name, source, target and machines."))
     return plan

@@ -1,0 +1,65 @@
+"""Single texts, as they are written into what people and programs read."""
+
+from html import escape
+from unicodedata import category
+from urllib.parse import quote
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would reckon with
+_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*[]<>|&~"})  # of Markdown, and of HTML within it
+_LONGEST_FILE_NAME = 120  # letters, of which one has 4 bytes at most, where 255 bytes and a few more for an end fit
+
+
+def printable(text: str) -> str:
+    """For screens: what isn't seen on one, and might move its cursor or turn its text around, is written as a number.
+
+    Line ends and tabs stay, and spaces of all widths.
+    """
+    return text if text.isprintable() else "".join(letter if letter in "\n\t" else _seen(letter) for letter in text)
+
+
+def line(text: object) -> str:
+    """The same on one line, whatever line ends are in it."""
+    words = str(text)
+    return words if words.isprintable() else "".join(map(_seen, words))
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """On one line of so many letters: for a sentence that quotes it."""
+    return line(text[:most])
+
+
+def csv_cell(cell: object) -> object:
+    """A cell of a table for spreadsheets: no formula, on one line. Numbers are themselves."""
+    if cell is None:
+        return ""
+    if not isinstance(cell, str):
+        return cell
+    return f"'{line(cell)}" if cell.startswith(_FORMULA) else line(cell)
+
+
+def markdown(text: object) -> str:
+    """On one line of Markdown, of which it makes nothing: no link, no image, no tag, no column of a table."""
+    return line(" ".join(str(text).split())).translate(_MARKS)
+
+
+def html(text: object) -> str:
+    """Within an element or an attribute's quotes. Pages made of templates are escaped by Jinja."""
+    return escape(line(text))
+
+
+def in_double_quotes(text: str) -> str:
+    """What a shell takes for itself between double quotes is marked, but for these quotes."""
+    return printable(text).replace("\\", "\\\\").replace("$", "\\$").replace("`", "\\`")
+
+
+def attachment(name: str) -> dict[str, str]:
+    """The header of an answer that browsers keep as a file of this name, in their own directory."""
+    plain = line(name).replace("/", "_").replace("\\", "_")[:_LONGEST_FILE_NAME].lstrip(".") or "file"
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(plain, safe='')}"}
+
+
+def _seen(letter: str) -> str:
+    if letter.isprintable() or category(letter) == "Zs":
+        return letter
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

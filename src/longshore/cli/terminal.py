@@ -1,0 +1,52 @@
+"""The one way from the commands to a screen: what isn't printable is written as a number, whoever has written it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+from longshore.border.texts import printable
+
+
+class Screened:
+    """A stream of texts that lets nothing through which a terminal would take for a command.
+
+    JSON and YAML have numbers of their own for that, so that programs read what was meant. Bytes that were asked for,
+    a file's, go by its `buffer`, and what rich draws by `raw`, which `longshore.cli.screen.console` gives it.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.raw = stream
+
+    def write(self, text: str) -> int:
+        self.raw.write(printable(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+@contextmanager
+def screened() -> Iterator[None]:
+    """Standard output and error are, until the end."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_screened, before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def raw(stream: TextIO) -> TextIO:
+    """For what draws by the commands of terminals, and has cleaned its texts itself."""
+    return stream.raw if isinstance(stream, Screened) else stream
+
+
+def _screened(stream: TextIO) -> TextIO:
+    return stream if stream is None or isinstance(stream, Screened) else cast("TextIO", Screened(stream))
