@@ -16,7 +16,9 @@ from longshore.errors import (
     Conflict,
     InvalidInput,
     LongshoreError,
+    NotConfined,
     NotFound,
+    Overstepped,
     Unreachable,
 )
 from longshore.service.caller import Access, Forbidden
@@ -39,6 +41,8 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
     (Forbidden, 403),
     (Unreachable, 502),
     (Busy, 429),
+    (NotConfined, 503),
+    (Overstepped, 400),
     (ChangedMeanwhile, 412),
 ]
 
