@@ -18,6 +18,7 @@ from longshore.errors import (
     NotFound,
     Unreachable,
 )
+from longshore.service.bodies import Bodies, TooLarge, TooSlow
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
 from longshore.service.kept_inventories import KeptInventories
@@ -39,8 +40,9 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
     (Unreachable, 502),
     (Busy, 429),
     (ChangedMeanwhile, 412),
+    (TooLarge, 413),
+    (TooSlow, 408),
 ]
-
 
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
 _KEPT, _KEPT_FOR = 512, 60.0  # blocks of points that somebody looks into (64 MiB), and seconds
@@ -100,6 +102,7 @@ def _without_routes(
     app.state.reads = SharedReads()
     app.state.inventories = KeptInventories()
     app.state.access = access
+    app.state.bodies = Bodies(body_limit)
     app.state.turns = turns_at_clouds()
     app.state.fetching = turns_of_files()
     app.state.kept_blocks = KeptBlocks(_KEPT, _KEPT_FOR) if lasting else None
@@ -109,7 +112,7 @@ def _without_routes(
     if access is not None:
         from longshore.service.gate import Gate  # commands have none
 
-        app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)
+        app.add_middleware(Gate, tokens=access.tokens)
     describe(app)
 
     @app.exception_handler(LongshoreError)

@@ -17,6 +17,7 @@ _REFUSALS = {
     401: "There is no valid token.",
     403: "The caller's roles, or a cloud, don't allow it.",
     404: "It isn't there, or another project's.",
+    408: "The body took too long.",
     409: "Things are in a state that doesn't allow it.",
     413: "The body is too large.",
     500: "A cloud answered with an error, or something failed that nobody foresaw.",

@@ -18,6 +18,7 @@ from longshore.logs import write_json
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.app import create_app
 from longshore.service.caller import Access
+from longshore.service.connections import bounded
 from longshore.service.policy import OsloPolicy
 from longshore.service.sessions import Sessions
 from longshore.store import StateDirectory, Store
@@ -89,7 +90,7 @@ def _run(settings: Server, app: ASGIApp) -> None:
 
 
 def _listening_as(settings: Server, app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
+    return bounded(
         app,
         host=settings.listen,
         port=settings.port,

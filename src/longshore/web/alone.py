@@ -8,6 +8,7 @@ import uvicorn
 from longshore.configuration import Configuration
 from longshore.errors import InvalidInput
 from longshore.service import mount
+from longshore.service.connections import bounded
 from longshore.web.app import create_pages
 from longshore.web.front import Front
 from longshore.web.session import OnePerson
@@ -26,7 +27,7 @@ def serve_alone(configuration: Configuration, port: int, told: Callable[[str], N
         person = OnePerson(f"longshore_{own}", lambda path: told(f"http://{_ADDRESS}:{own}{path}"))
         pages = create_pages(api, person)
         hosts = frozenset({f"{_ADDRESS}:{own}", f"localhost:{own}"})
-        settings = uvicorn.Config(
+        settings = bounded(
             Front(pages, hosts),
             server_header=False,
             access_log=False,
