@@ -3,12 +3,15 @@
 import gzip
 import json
 import socket
+import ssl
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
 from longshore.errors import AccessDenied, LongshoreError, ProviderError, QuotaExceeded, Unreachable
 from longshore.model.reach import Reach
@@ -19,6 +22,7 @@ from longshore.providers.openstack.source import OpenstackSource
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 from longshore.providers.vsphere.settings import VsphereSettings
 from longshore.providers.vsphere.source import VsphereSource
+from s3_server import own_certificate
 
 HERE = Reach(allowed=("127.0.0.1/32",))
 ENDS = {"issued_at": "2026-01-01T00:00:00Z", "expires_at": "2099-01-01T00:00:00Z"}
@@ -235,6 +239,119 @@ def test_a_cloud_that_takes_connections_and_says_nothing_is_not_waited_for_ever(
 def test_one_that_trickles_is_not_waited_for_ever(evil, monkeypatch):
     monkeypatch.setattr(reaching, "ANSWERED_WITHIN", -1.0)
     assert refusal(settings_for(evil.url)).code == "answer-too-slow"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n"
+TRICKLES = {
+    "status": b"HTTP",
+    "headers": b"HTTP/1.1 200 OK\r\nX: ",
+    "body": HEAD,
+    "interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\nX: ",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+}
+
+
+@contextmanager
+def trickling(beginning, context=None, count=10**6, piece=b"a"):
+    """A server that says this at once, and then a bit every twentieth of a second: never silent, never done."""
+
+    def answer(connection):
+        with suppress(OSError), connection:
+            if context:
+                connection = context.wrap_socket(connection, server_side=True)
+            connection.recv(9000)
+            connection.sendall(beginning)
+            for _ in range(count):
+                connection.sendall(piece)
+                time.sleep(0.05)
+
+    def listen():
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=answer, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=listen, daemon=True).start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return own_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def refused_soon(ask):
+    began = time.monotonic()
+    with pytest.raises(ProviderError) as caught:
+        ask()
+    assert caught.value.code == "answer-too-slow"
+    assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("where", TRICKLES)
+@pytest.mark.parametrize("reach", [HERE, None])
+def test_a_cloud_whose_answer_trickles_is_not_waited_for_beyond_the_time_of_a_whole_answer(reach, where, monkeypatch):
+    monkeypatch.setattr(reaching, "ANSWERED_WITHIN", 0.5)
+    with trickling(TRICKLES[where]) as port, requests.Session() as session:
+        session.mount("http://", http.Adapter(reach))
+        refused_soon(lambda: session.get(f"http://127.0.0.1:{port}/v3", timeout=5))
+
+
+@pytest.mark.parametrize("where", TRICKLES)
+@pytest.mark.parametrize("reach", [HERE, None])
+def test_nor_is_a_vcenter_a_web_server_or_whoever_takes_a_webhook(reach, where, certificate):
+    ours, authority = certificate
+    theirs = ssl.create_default_context(cafile=authority)
+    with trickling(TRICKLES[where], ours) as port:
+        connection = reaching.HttpsConnection(
+            "127.0.0.1", port, reach=reach, timeout=5, context=theirs, answered_within=0.5
+        )
+
+        def ask():
+            connection.request("GET", "/")
+            connection.getresponse().read()
+
+        refused_soon(ask)
+        connection.close()
+
+
+def test_one_that_never_finishes_its_handshake_is_not_waited_for_either(monkeypatch):
+    monkeypatch.setattr(reaching, "CONNECTED_WITHIN", 0.5)
+    hello = b"\x16\x03\x03\x40\x00"  # a record of TLS of 16 KiB begins
+    with trickling(hello) as port:
+        context = ssl.create_default_context()
+        connection = reaching.HttpsConnection("127.0.0.1", port, reach=HERE, timeout=60, context=context)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            connection.connect()
+        assert time.monotonic() - began < 8
+
+
+@pytest.mark.parametrize("reach", [HERE, None])
+def test_what_is_read_by_parts_may_take_longer_once_its_header_is_there(reach, monkeypatch):
+    monkeypatch.setattr(reaching, "ANSWERED_WITHIN", 0.5)
+    monkeypatch.setattr(reaching, "LARGEST_ANSWER", 20_000)
+    with trickling(HEAD, count=20, piece=b"a" * 4500) as port, requests.Session() as session:
+        session.mount("http://", http.Adapter(reach))
+        answer = session.get(f"http://127.0.0.1:{port}/image", timeout=5, stream=True)
+        assert b"".join(answer.iter_content(1000)) == b"a" * 90000
+
+
+def test_a_name_with_hundreds_of_addresses_has_only_a_few_of_them_tried(monkeypatch):
+    tried = []
+
+    def connect(address, _timeout):
+        tried.append(address)
+        raise TimeoutError
+
+    many = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{last}", 443)) for last in range(1, 200)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: many)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    for reach in (Reach(), None):
+        with pytest.raises(TimeoutError):
+            reaching.open_socket("many.example", 443, 15.0, reach)
+    assert len(tried) == 8
 
 
 def test_settings_know_no_reach_unless_somebody_says_so(evil):

@@ -17,9 +17,8 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from longshore.errors import ProviderError
 from longshore.model.reach import Reach
 from longshore.providers.openstack.faults import kept_words
-from longshore.providers.reaching import Bound, addresses
+from longshore.providers.reaching import CONNECTED_WITHIN, Answer, Bound, addresses
 
-CONNECTED_WITHIN = 15.0  # seconds
 SILENCE = 120.0  # seconds without a byte of an answer: Nova may wait a minute for its own parts
 # What may be asked again when no answer comes. Others may have been carried out: a server would be made twice, so
 # whoever asked for it looks for it first
@@ -64,8 +63,12 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        if self._reach is not None:
-            self.poolmanager.pool_classes_by_scheme = _pools_within(self._reach)
+        self.poolmanager.pool_classes_by_scheme = _POOLS if self._reach is None else _pools_within(self._reach)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Raises ProviderError, AccessDenied, and what requests raises."""
@@ -80,7 +83,9 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
             raise requests.RequestException(str(error)) from None  # keystoneauth asks again for the others alone
         if self._reach is not None:
             _refuse_compressed(answer)
-        if not kwargs.get("stream"):  # then it is read as a whole; else whoever asked for it reads it by parts
+        if kwargs.get("stream"):  # whoever asked for it reads it by parts
+            answer.raw._original_response.bound.lift()
+        else:
             try:
                 answer._content = Bound().all(answer.iter_content(1 << 16))
             except ProviderError:
@@ -142,16 +147,33 @@ def _withhold(answer: requests.Response) -> None:
     answer.encoding = "utf-8"
 
 
+class _Plain(HTTPConnection):
+    response_class = Answer
+
+
+class _Tls(HTTPSConnection):
+    response_class = Answer
+
+
+def _pools(plain: type[HTTPConnection], tls: type[HTTPSConnection]) -> dict[str, type[HTTPConnectionPool]]:
+    return {
+        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
+    }
+
+
+_POOLS = _pools(_Plain, _Tls)
+
+
 def _pools_within(reach: Reach) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(_Within, HTTPConnection):
+    class Plain(_Within, _Plain):
         pass
 
-    class Tls(_Within, HTTPSConnection):
+    class Tls(_Within, _Tls):
         pass
 
     Plain.reach = Tls.reach = reach
-    plain = type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": Plain})
-    return {"http": plain, "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": Tls})}
+    return _pools(Plain, Tls)
 
 
 class _Within:
