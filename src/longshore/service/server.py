@@ -15,6 +15,7 @@ from longshore.configuration import Cloud, Configuration, Server
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, Unreachable
 from longshore.logs import write_json
+from longshore.processes.memory import live_long
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.app import create_app
 from longshore.service.caller import Access
@@ -52,6 +53,7 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
     store = Store(StateDirectory.configured(configuration))
     try:
         app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics)
+        live_long()
         app.router.lifespan_context = _keeping_an_engine(store)
         _run(settings, with_pages(app, Sessions(store, settings), settings) if settings.web.enabled else app)
     finally:

@@ -7,6 +7,7 @@ import uvicorn
 
 from longshore.configuration import Configuration
 from longshore.errors import InvalidInput
+from longshore.processes.memory import live_long
 from longshore.service import mount
 from longshore.service.connections import bounded
 from longshore.web.app import create_pages
@@ -35,6 +36,7 @@ def serve_alone(configuration: Configuration, port: int, told: Callable[[str], N
             proxy_headers=False,
             timeout_graceful_shutdown=3,
         )
+        live_long()
         told(f"http://{_ADDRESS}:{own}{person.link}")
         uvicorn.Server(settings).run(sockets=[listening])
     finally:
