@@ -1,5 +1,5 @@
-"""Bodies of requests: nobody's is read before his roles are judged, what is too large is refused unread, and a project's
-large ones come one after another."""
+"""Bodies of requests: nobody's is read before his roles are judged, what is too large is refused unread, and the large
+ones of a project come one after another."""
 
 import asyncio
 import json
