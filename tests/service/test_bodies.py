@@ -9,8 +9,10 @@ import time
 from contextlib import AsyncExitStack
 
 import pytest
+from pydantic import ValidationError
 from tokens import access
 
+from longshore.api.schemas import NewPlan
 from longshore.service import bodies as bodies_module
 from longshore.service import create_app
 from longshore.service.bodies import LARGER, USUAL, Bodies, Room, TooLarge, TooSlow
@@ -193,3 +195,16 @@ def test_what_cannot_be_read_is_said(app, body, words):
     status, said, _ = asked(app, "PUT", "/v1/plans/shop", "ann", body)
     assert status == 400
     assert words in said["message"]
+
+
+@pytest.mark.parametrize("name", ["machines", "volumes", "workloads", "networks", "storage"])
+def test_of_many_faults_the_first_is_told(app, name):
+    """Each of them took so long that nobody else was answered meanwhile."""
+    wrong = {str(n): 1 for n in range(20_000)} if name in ("networks", "storage") else [1] * 20_000
+    body = {"name": "x", "source": "a", "target": "b", name: wrong}
+    with pytest.raises(ValidationError) as refused:
+        NewPlan.model_validate(body)
+    assert refused.value.error_count() == 1
+    status, said, _ = asked(app, "POST", "/v1/plans", "ann", json.dumps(body).encode())
+    assert (status, said["code"]) == (400, "invalid-input")
+    assert said["field"].startswith(name)

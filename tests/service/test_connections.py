@@ -133,6 +133,14 @@ def test_a_body_that_nobody_reads_is_ended_once_it_is_answered(hasty):
         assert time.monotonic() - began < 3
 
 
+def test_no_more_of_a_body_that_nobody_reads_is_taken_than_its_sender_needs():
+    with serving() as (_, port), connected(port) as wire:
+        wire.sendall(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100000000\r\n\r\nx")
+        assert says_ok(wire)
+        with pytest.raises(OSError):
+            wire.sendall(b"x" * 99_999_999)
+
+
 def test_a_short_rest_of_a_body_costs_no_connection(hasty):
     with serving() as (_, port), connected(port) as wire:
         for _ in range(2):

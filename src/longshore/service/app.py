@@ -93,7 +93,7 @@ def _without_routes(
     app = FastAPI(
         title="Longshore",
         version="1",
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,  # document.py serves it
         docs_url=None,
         redoc_url=None,
     )

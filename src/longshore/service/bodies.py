@@ -54,11 +54,12 @@ _WITH_USER_DATA = Room(128 * _KIB, 8192)  # Nova takes 64 KiB of it
 _WITH_NAMES = Room(512 * _KIB, 16_384)  # of a thousand or two of machines, by their paths in an inventory
 _WITH_PLANS_NAMES = Room(1024 * _KIB, 32_768)  # of the ten thousand machines of a plan
 _WHOLE_PLAN = Room(1 << 40, 400_000)  # ten thousand machines with ten options each; the operator says how many bytes
+_PROPOSED_PLAN = Room(1 << 40, 65_536)  # the names of ten thousand machines, or thousands of OS-Migrate's workloads
 # By route; all others have the usual room
 LARGER: Mapping[str, Room] = {
     "PUT /v1/plans/{name}": _WHOLE_PLAN,
     "PATCH /v1/plans/{name}": _WHOLE_PLAN,
-    "POST /v1/plans": _WHOLE_PLAN,
+    "POST /v1/plans": _PROPOSED_PLAN,
     "PUT /v1/replica-file": _WHOLE_PLAN,
     "POST /v1/plans/{name}/check": _WITH_PLANS_NAMES,
     "POST /v1/plans/{name}/checks": _WITH_PLANS_NAMES,

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_WITHIN = 10.0  # seconds for a whole head, and for the handshake of TLS before it
 _REST_WITHIN = 5.0  # seconds for the rest of a body that was answered without being read
+_REST = 1 << 20  # bytes of it: who waits for the answer has it by then
 _TAKEN_WITHIN = 60.0  # seconds in which the other side has to take something of an answer
 WAITING = 1000  # connections at most on which no whole head has come yet
 _FILES = 65_536  # open ones; each connection is one
@@ -29,6 +30,7 @@ class BoundedProtocol(H11Protocol):
         super().__init__(*args, **named)
         self._end: asyncio.TimerHandle | None = None  # of what it is given time for
         self._for = ""
+        self._passed_by = 0  # bytes of a rest
         self._stuck: asyncio.TimerHandle | None = None
         self._waiting = waiting
 
@@ -40,6 +42,10 @@ class BoundedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         self._look()
+        if self._for == "rest":
+            self._passed_by += len(data)
+            if self._passed_by > _REST:
+                self.transport.abort()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -77,7 +83,7 @@ class BoundedProtocol(H11Protocol):
         """Begin to count where something else than before is awaited."""
         if what == self._for:
             return
-        self._for = what
+        self._for, self._passed_by = what, 0
         if self._end:
             self._end.cancel()
         self._end = self.loop.call_later(seconds, self.transport.abort) if what else None
