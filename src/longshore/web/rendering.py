@@ -72,8 +72,11 @@ def render(request: Request, template: str, status: int = 200, **said: Any) -> R
         "language": language(),
         "theme": theme if theme in THEMES else "auto",
     }
-    made = environment(door.inside).get_template(template)
-    return Later(partial(made.render, **frame, **said), "text/html", status)
+    return Later(partial(_made, door.inside, template, {**frame, **said}), "text/html", status)
+
+
+def _made(inside: bool, template: str, said: Mapping[str, Any]) -> str:
+    return environment(inside).get_template(template).render(said)
 
 
 def _of_many(one: str, many: str, count: int) -> str:
