@@ -196,7 +196,7 @@ def test_those_of_whoever_has_most_go_first():
             self.ended = True
 
     waiting = connections._Waiting(10)
-    quiet = [One("192.0.2.1"), One("2001:db8::1")]
+    quiet = [One("::ffff:192.0.2.1"), One("2001:db8::1")]
     loud = [One(f"2001:db8:1:1::{n:x}") for n in range(40)]  # one subscriber's
     for one in (*quiet, *loud):
         waiting.add(one)

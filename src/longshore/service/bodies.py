@@ -157,7 +157,7 @@ def _decoded(body: bytes) -> Any:
 
     The one in C, three times as fast, keeps the whole process waiting until it is through.
     """
-    decoder = JSONDecoder()
+    decoder: Any = JSONDecoder()
     decoder.parse_object, decoder.parse_array = JSONObject, JSONArray
     decoder.scan_once = py_make_scanner(decoder)
     return decoder.decode(body.decode(json.detect_encoding(body), "surrogatepass"))

@@ -8,8 +8,9 @@ too many wait for a head, the oldest of the address that has most of them goes.
 
 import asyncio
 import resource
+from collections.abc import Awaitable, Callable
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import IPv6Address
 from typing import Any
 
 import h11
@@ -121,21 +122,26 @@ class _Waiting:
 def _network(one: BoundedProtocol) -> str:
     """Of IPv6 the first half of the address, which is what a single subscriber is given."""
     address = one.client[0] if one.client else ""
-    return str(ip_address(address).packed[:8]) if ":" in address else address
+    if ":" not in address:
+        return address
+    found = IPv6Address(address)
+    return str(found.ipv4_mapped or found.packed[:8])
 
 
 class Loop(asyncio.SelectorEventLoop):
     """asyncio's, which would give whoever says nothing in the handshake of TLS a minute."""
 
-    async def create_server(self, *args: Any, ssl: Any = None, **named: Any) -> asyncio.Server:  # type: ignore[override]
-        within = {"ssl_handshake_timeout": HEAD_WITHIN} if ssl else {}
-        return await super().create_server(*args, ssl=ssl, **within, **named)
+    async def create_server(self, *args: Any, ssl: Any = None, **named: Any) -> asyncio.Server:
+        listen: Callable[..., Awaitable[asyncio.Server]] = super().create_server
+        within = {"ssl_handshake_timeout": HEAD_WITHIN, "ssl_shutdown_timeout": _REST_WITHIN} if ssl else {}
+        return await listen(*args, ssl=ssl, **within, **named)
 
 
 def bounded(app: ASGIApp, **options: Any) -> Config:
     """How uvicorn is to serve an application. From now on this process may have as many files open as it is let."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files < _FILES:
+        files = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     protocol: Any = partial(BoundedProtocol, waiting=_Waiting(min(WAITING, files // 2)))
     return Config(app, http=protocol, loop=f"{__name__}:Loop", ws="none", **options)
