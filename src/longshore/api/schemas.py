@@ -42,7 +42,8 @@ Moment = Annotated[
 def _in_pieces(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     if not isinstance(value, dict):
         return check(value)
-    items, checked = iter(value.items()), {}
+    items = iter(value.items())
+    checked: dict[Any, Any] = {}
     while piece := dict(islice(items, _PIECE)):
         checked |= check(piece)
     return checked
