@@ -10,7 +10,7 @@ from starlette.responses import Response
 from tokens import access
 
 from longshore.errors import InvalidInput
-from longshore.service import create_app
+from longshore.service import create_app, turns
 from longshore.service.turns import OF_PAGES, turns_of_pages
 from longshore.store import StateDirectory, Store
 from longshore.web import forms
@@ -132,6 +132,32 @@ def test_pages_of_one_project_that_take_long_keep_no_others_waiting():
 
     asyncio.run(go())
     assert most[0] == OF_PAGES
+
+
+def test_whose_turn_doesnt_come_is_told_to_come_again(monkeypatch):
+    monkeypatch.setattr(turns, "PATIENCE", 0.1)
+    going_on = threading.Event()
+
+    async def go():
+        app = SimpleNamespace(state=SimpleNamespace(rendering=turns.turns_of_pages()))
+        scope = {"type": "http", "app": app, "state": {}, "client": ("192.0.2.1", 1)}
+
+        async def shown(make):
+            sent = []
+
+            async def send(message):
+                sent.append(message)
+
+            await Later(make, "text/html")(scope, None, send)
+            return sent[0]["status"], dict(sent[0]["headers"]).get(b"retry-after")
+
+        slow = [asyncio.create_task(shown(lambda: str(going_on.wait(20)))) for _ in range(OF_PAGES)]
+        await asyncio.sleep(0.05)
+        assert await shown(str) == (429, b"5")
+        going_on.set()
+        assert await asyncio.gather(*slow) == [(200, None)] * OF_PAGES
+
+    asyncio.run(go())
 
 
 def test_what_is_put_together_later_is_an_answer_as_any_other():

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from anyio import to_thread
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from longshore.service.turns import Turns
+from longshore.errors import LongshoreError
+from longshore.service.turns import COME_AGAIN, Turns
 
 
 class Later(Response):
@@ -19,12 +20,28 @@ class Later(Response):
         super().__init__(None, status, headers, kind)
         del self.headers["Content-Length"]
         self._make = make
+        self._made: bytes | None = None
+
+    @property
+    def body(self) -> bytes:  # type: ignore[override]
+        """Put together when somebody first asks for it."""
+        if self._made is None:
+            self._made = self.render(self._make())
+        return self._made
+
+    @body.setter
+    def body(self, made: bytes) -> None:
+        self._made = made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         turns: Turns = scope["app"].state.rendering
         visit = scope["state"].get("visit")
         whose = f"project {visit.project_id}" if visit else f"address {(scope.get('client') or [''])[0]}"
-        async with turns.turn(whose):
-            self.body = self.render(await to_thread.run_sync(self._make))
-        self.headers["Content-Length"] = str(len(self.body))
+        try:
+            async with turns.turn(whose):
+                body = await to_thread.run_sync(lambda: self.body)
+        except LongshoreError as error:  # it wasn't its turn in time
+            await PlainTextResponse(f"{error}\n", 429, {"Retry-After": str(COME_AGAIN)})(scope, receive, send)
+            return
+        self.headers["Content-Length"] = str(len(body))
         await super().__call__(scope, receive, send)
