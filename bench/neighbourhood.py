@@ -1,5 +1,6 @@
 """What the bench of the noisy neighbour runs against, each in a process of its own: a Keystone that knows two projects,
-`longshore server`, `longshore worker`, and a cloud that is hostile.
+`longshore server` at a soft limit of 1024 open files, `longshore worker`, and a cloud, webhooks and a vault that are
+hostile.
 
 Server and worker are the real ones. Only clouds called "paper" are not: they answer at once, and a copy only takes its
 time.
@@ -9,13 +10,17 @@ import gzip
 import json
 import multiprocessing
 import os
+import resource
 import socket
+import ssl
 import sys
 import tempfile
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import control_plane
 
@@ -24,6 +29,8 @@ COPY_SECONDS = 1.0
 AT_ONCE = 4
 # What a console shows for which an expression with backtracking takes for ever
 CONSOLE = "a" * 60
+FILES = 1024  # that may be open at first, as systemd has it
+HUGE = 300 << 20  # bytes of a document in the hostile vault
 BOMB = gzip.compress(b" " * (100 << 20), 9)
 _SPAWN = multiprocessing.get_context("spawn")
 
@@ -129,27 +136,80 @@ def _hostile_cloud(pipe):
     server.serve_forever()
 
 
-def _server(state, url, keystone, port, log):
+def _webhooks(certificate, told, pipe):
+    """Those below /evil trickle a line of their header, any other takes what it is told, at the moment in `told`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    pipe.send(f"https://127.0.0.1:{listening.getsockname()[1]}")
+
+    def serve(plain):
+        with suppress(OSError), context.wrap_socket(plain, server_side=True) as wire:
+            asked = wire.recv(65536)
+            if b" /evil" not in asked:
+                told.value = time.time()
+                wire.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                return
+            wire.sendall(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                wire.sendall(b"X")
+                time.sleep(1)
+
+    while True:
+        threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+
+
+def _bucket(pipe):
+    """An S3 server. When it is told so, the vault in it becomes hostile: its keys want a GiB each to be tried,
+    and there is a document of 300 MiB."""
+    import_tests()
+    from s3_server import S3Server
+
+    server = S3Server()
+    server.make_bucket("vaults")
+    pipe.send(server.endpoint)
+    while True:
+        pipe.recv()
+        objects, names = server._objects, server.stored("s3://vaults/noisy")
+        for name in [name for name in names if name.startswith("keys/")]:
+            key = json.loads(names[name].value)
+            key["scrypt"] = {"n": 1 << 20, "r": 8, "p": 16}
+            for copy in range(4):
+                objects.put_object("vaults", f"noisy/{name.removesuffix('.json')}{copy or ''}.json", _text(key))
+        objects.put_object("vaults", "noisy/points/a/20260101T000000000Z-00000000.point", bytes(HUGE))
+        pipe.send(len(names))
+
+
+def _text(key):
+    return json.dumps(key).encode()
+
+
+def _settings(keystone, port, bucket):
+    from longshore.configuration import Keystone, Server
+
+    said = {"port": port, "secrets": "database", "reach_allowed": ["127.0.0.0/8"], "vault_endpoints": [bucket]}
+    return Server(**said, keystone=Keystone(auth_url=f"{keystone}/v3", password="bench"))
+
+
+def _server(state, url, keystone, port, bucket, log):
     _log_to(log)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     _paper()
-    from longshore.configuration import Keystone, Server, read_configuration
-    from longshore.service import server
+    from longshore.configuration import read_configuration
+    from longshore.web.many import serve_many
 
-    said = {"port": port, "secrets": "database"}
-    said["keystone"] = Keystone(auth_url=f"{keystone}/v3", password="bench")
-    if "reach_allowed" in Server.model_fields:  # else clouds on loopback are refused
-        said["reach_allowed"] = ["127.0.0.0/8"]
-    server.serve(read_configuration(state=state, database_url=url, server=Server(**said)))
+    serve_many(read_configuration(state=state, database_url=url, server=_settings(keystone, port, bucket)))
 
 
-def _worker(state, url, log):
+def _worker(state, url, keystone, port, bucket, log):
     _log_to(log)
     _paper()
     from longshore.configuration import read_configuration
     from longshore.engine import worker_process
     from longshore.flows.workflows import FLOWS
 
-    worker_process.serve(read_configuration(state=state, database_url=url, at_once=AT_ONCE), FLOWS)
+    server = _settings(keystone, port, bucket)
+    worker_process.serve(read_configuration(state=state, database_url=url, at_once=AT_ONCE, server=server), FLOWS)
 
 
 def _free_port():
@@ -159,9 +219,17 @@ def _free_port():
 
 
 class Neighbourhood:
-    def __init__(self, store, server, worker, port, keystone, bomb, silent):
-        self.store, self.server, self.worker = store, server, worker
-        self.port, self.keystone, self.bomb, self.silent = port, keystone, bomb, silent
+    """`told`: when the quiet project's webhook was told something. `turn_hostile`: makes vaults in the bucket so."""
+
+    def __init__(self, store, server, worker, keystone, told, vaults, **where):
+        self.store, self.server, self.worker, self.keystone, self.told = store, server, worker, keystone, told
+        self.where = SimpleNamespace(**where)  # what a neighbour has to know
+        self.port = self.where.port
+        self._vaults = vaults
+
+    def turn_hostile(self):
+        self._vaults.send("now")
+        return self._vaults.recv()
 
 
 @contextmanager
@@ -185,15 +253,26 @@ def neighbourhood(cluster):
             keystone = ours.recv()
             started(_hostile_cloud, theirs)
             bomb, silent = ours.recv()
+            told = _SPAWN.Value("d", 0.0)
+            from s3_server import own_certificate
+
+            _, certificate = own_certificate(root)
+            os.environ["SSL_CERT_FILE"] = str(certificate)  # server and worker trust it
+            started(_webhooks, (certificate, root / "s3.key"), told, theirs)
+            webhooks = ours.recv()
+            vaults, bucket_end = _SPAWN.Pipe()
+            started(_bucket, bucket_end)
+            bucket = vaults.recv()
             port = _free_port()
-            server = started(_server, root / "state", url, keystone, port, root / "server.log")
-            worker = started(_worker, root / "state", url, root / "worker.log")
+            server = started(_server, root / "state", url, keystone, port, bucket, root / "server.log")
+            worker = started(_worker, root / "state", url, keystone, port, bucket, root / "worker.log")
             end = time.monotonic() + 300  # on a machine that has much else to do
             while not (_listens(port) and store.workers.all()):
                 if time.monotonic() > end or not (server.is_alive() and worker.is_alive()):
                     raise SystemExit("\n".join(path.read_text()[-3000:] for path in root.glob("*.log")))
                 time.sleep(0.1)
-            yield Neighbourhood(store, server, worker, port, keystone, bomb, silent)
+            where = {"port": port, "bomb": bomb, "silent": silent, "webhooks": webhooks, "bucket": bucket}
+            yield Neighbourhood(store, server, worker, keystone, told, vaults, **where)
         finally:
             for process in reversed(processes):
                 process.kill()

@@ -11,17 +11,21 @@ Kept in results/noisy_neighbour.json.
 
 import argparse
 import http.client
+import itertools
 import json
 import multiprocessing
 import os
 import platform
 import secrets
+import socket
 import statistics
 import threading
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 from control_plane import peak_mib
 from neighbourhood import import_tests, neighbourhood
@@ -29,16 +33,17 @@ from neighbourhood import import_tests, neighbourhood
 RESULTS = Path(__file__).parent / "results" / "noisy_neighbour.json"
 PATIENCE = 10.0  # seconds that the quiet project waits for an answer
 TURN_PATIENCE = 30.0  # seconds that it waits for its turns once the time is up
+TOLD_PATIENCE = 60.0  # seconds that it waits for a webhook to be told
 MIGRATE_EVERY = 1.5  # seconds
 MACHINES = 2000  # of the plan that fills the queue
 MARK = "a?" * 30 + "a" * 30 + "!"  # one that backtracking takes years for
 
 
-def ask(port, token, method, path, body=None, timeout=PATIENCE):
+def ask(port, token, method, path, body=None, timeout=PATIENCE, kind="application/json"):
     """Status and body; 0 when there was no answer in time."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        headers = {"Content-Type": "application/json"} | ({"X-Auth-Token": token} if token else {})
+        headers = {"Content-Type": kind} | ({"X-Auth-Token": token} if token else {})
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         connection.request(method, path, data, headers)
         answer = connection.getresponse()
@@ -84,50 +89,97 @@ def _everywhere(count, work):
     threading.Event().wait()
 
 
-def fill_queue(port, _bomb, _silent):
+def fill_queue(there):
     machines = [{"machine": f"vm-{n}", "ref": f"vm-{n}"} for n in range(5000, 5000 + MACHINES)]
     mappings = {"networks": {"VM Network": "private"}}
     plan = {"name": "all", "source": "vc", "target": "cloud", "machines": machines, "mappings": mappings}
-    ask(port, "noisy", "PUT", "/v1/plans/all", plan | {"limits": {"at_once": 1_000_000}}, timeout=60)
-    ask(port, "noisy", "POST", "/v1/plans/all/start", {}, timeout=60)
+    ask(there.port, "noisy", "PUT", "/v1/plans/all", plan | {"limits": {"at_once": 1_000_000}}, timeout=60)
+    ask(there.port, "noisy", "POST", "/v1/plans/all/start", {}, timeout=60)
     threading.Event().wait()
 
 
-def silent_clouds(port, _bomb, silent):
-    _everywhere(48, lambda: ask(port, "noisy", "POST", "/v1/providers", openstack(secrets.token_hex(8), silent), 60))
+def silent_clouds(there):
+    _everywhere(
+        48, lambda: ask(there.port, "noisy", "POST", "/v1/providers", openstack(secrets.token_hex(8), there.silent), 60)
+    )
 
 
-def gzip_bomb(port, bomb, _silent):
-    _everywhere(4, lambda: ask(port, "noisy", "POST", "/v1/providers", openstack(secrets.token_hex(8), bomb), 60))
+def gzip_bomb(there):
+    _everywhere(
+        4, lambda: ask(there.port, "noisy", "POST", "/v1/providers", openstack(secrets.token_hex(8), there.bomb), 60)
+    )
 
 
-def hostile_marks(port, _bomb, _silent):
+def hostile_marks(there):
     for n in range(8):
         body = migration(f"vm-{6000 + n}", boot_mark=MARK, boot_timeout=2)
-        ask(port, "noisy", "POST", "/v1/migrations", body)
+        ask(there.port, "noisy", "POST", "/v1/migrations", body)
     threading.Event().wait()
 
 
-def huge_requests(port, _bomb, _silent):
+def huge_requests(there):
     machines = [{"machine": f"vm-{n}", "options": {"x": "y" * 100}} for n in range(100_000)]
     body = json.dumps({"name": "huge", "source": "vc", "target": "cloud", "machines": machines}).encode()[: 15 << 20]
-    _everywhere(4, lambda: ask(port, "noisy", "PUT", "/v1/plans/huge", body, 60))
+    _everywhere(4, lambda: ask(there.port, "noisy", "PUT", "/v1/plans/huge", body, 60))
 
 
-def event_streams(port, _bomb, _silent):
+def event_streams(there):
     _, said = ask(
-        port, "noisy", "POST", "/v1/migrations", migration("vm-7000", boot_mark="never shown", boot_timeout=600)
+        there.port, "noisy", "POST", "/v1/migrations", migration("vm-7000", boot_mark="never shown", boot_timeout=600)
     )
     path = f"/v1/migrations/{json.loads(said)['id']}/events/stream"
-    _everywhere(300, lambda: ask(port, "noisy", "GET", path, timeout=300))
+    _everywhere(300, lambda: ask(there.port, "noisy", "GET", path, timeout=300))
 
 
-def hammering(port, _bomb, _silent):
+def hammering(there):
     def twice():
-        ask(port, None, "GET", "/healthz")
-        ask(port, secrets.token_hex(8), "GET", "/v1/migrations")
+        ask(there.port, None, "GET", "/healthz")
+        ask(there.port, secrets.token_hex(8), "GET", "/v1/migrations")
 
     _everywhere(32, twice)
+
+
+def yaml_bombs(there):
+    """490 bytes of aliases of aliases, as a plan's page takes them."""
+    plan = {"name": "bombed", "source": "vc", "target": "cloud", "machines": [{"machine": "vm-1"}]}
+    ask(there.port, "noisy", "PUT", "/v1/plans/bombed", plan, timeout=60)
+    lines = ["name: bombed", "source: vc", "target: cloud", "machines: [{machine: vm-1}]", "a0: &a0 lol"]
+    lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 8)]
+    form = urlencode({"plan": "\n".join(lines), "version": "1"}).encode()
+    kind = "application/x-www-form-urlencoded"
+    _everywhere(1, lambda: ask(there.port, "noisy", "POST", "/ui/plans/bombed/yaml", form, 300, kind))
+
+
+def large_bodies(there):
+    """5.9 MB again and again: of lists in lists, and of what is a plan of as many machines as one may have."""
+    lists = b'{"a":[' + b"[]," * 1_960_000 + b"[]]}"
+    machines = [{"machine": f"vm-{n}", "ref": f"vm-{n}", "server_name": "x" * 500} for n in range(10_000)]
+    plan = json.dumps({"name": "large", "source": "vc", "target": "cloud", "machines": machines}).encode()
+    ways = itertools.cycle([("POST", "/v1/migrations", lists), ("PUT", "/v1/plans/large", plan)])
+    _everywhere(2, lambda: ask(there.port, "noisy", *next(ways), 60))
+
+
+def idle_connections(there):
+    """1,100 with half a head, by whoever has no token; all of them anew each ten seconds, when the first are ended."""
+    while True:
+        held = []
+        for _ in range(1100):
+            with suppress(OSError):
+                held.append(socket.create_connection(("127.0.0.1", there.port), timeout=3))
+                held[-1].sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+        time.sleep(10)
+        for wire in held:
+            wire.close()
+
+
+def trickling_webhook(_there):
+    """Its replicas' webhook is asked by the worker."""
+    threading.Event().wait()
+
+
+def hostile_vault(there):
+    """Whose keys take a GiB and minutes, and which has a document of 300 MiB, is looked at again and again."""
+    _everywhere(6, lambda: ask(there.port, "noisy", "POST", "/v1/vaults/evil/check", {}, 300))
 
 
 BEHAVIOURS = {
@@ -137,8 +189,59 @@ BEHAVIOURS = {
     "marks": (hostile_marks, "8 migrations with a hostile boot_mark"),
     "huge": (huge_requests, "requests of 12 MiB, 4 at a time"),
     "streams": (event_streams, "300 event streams"),
+    "yaml": (yaml_bombs, "490 bytes of YAML with aliases of aliases, in a form"),
+    "bodies": (large_bodies, "bodies of 5.9 MB in a loop, 2 at a time"),
+    "idle": (idle_connections, "1,100 connections with half a head, at a soft limit of 1,024 files"),
+    "webhook": (trickling_webhook, "12 replicas whose webhook trickles its answer"),
+    "vault": (hostile_vault, "checks of a hostile vault, 6 at a time"),
     "hammering": (hammering, "/healthz and tokens that aren't valid, 32 at a time"),
 }
+
+
+def make_ready(here, name):
+    """What a neighbour can't do by itself."""
+    if name == "webhook":
+        for number in range(12):
+            breached_replica(here, "noisy", number, "/evil")
+    if name == "vault":
+        where = {"url": "s3://vaults/noisy", "endpoint": here.where.bucket, "region": "us-east-1"}
+        keys = {
+            "access_key": "AKIATEST",
+            "secret_key": "a secret key that nobody may see",
+            "pass_phrase": "noisy noise",
+        }
+        status, said = ask(here.port, "noisy", "POST", "/v1/vaults", {"name": "evil", **where, **keys}, timeout=120)
+        assert status == 201, said
+        here.turn_hostile()
+
+
+def breached_replica(here, project, number, path):
+    """One whose RPO is breached, and whose webhook is to be told."""
+    from longshore.model.point import Consistency
+    from longshore.model.replica import Protection
+    from longshore.store import NewMigration, Scope
+
+    store, moment = here.store, datetime.now(UTC) - timedelta(hours=2)
+    cloud = next(one.id for one in store.providers.all() if one.project_id == project)
+    new = NewMigration(
+        *(f"web-{number}", f"vm-{9000 + number}", cloud, cloud, {"type": "replica"}),
+        protection=Protection("daily", "last 9", 3600),
+    )
+    (record,) = store.scoped(Scope(project)).migrations.add_together([new])
+    store.points.begin(record.id, 1, moment, goes_on=False)
+    sync = {"number": 1, "bytes_changed": 1, "bytes_written": 1}
+    what = {"consistency": Consistency.CRASH, "disks": [], "machine": {}, "sync": sync, "state": {}}
+    store.points.complete(record.id, 1, usable_at=moment, **what)
+    store.replicas.update(record.id, webhook=store.migrations.keep_text(record.id, f"{here.where.webhooks}{path}"))
+
+
+def told_after(here, number):
+    """Seconds until the quiet project's webhook is told of a breach; those that it had had when it wasn't."""
+    here.told.value, began = 0.0, time.time()
+    breached_replica(here, "quiet", number, "/good")
+    while not here.told.value and time.time() < began + TOLD_PATIENCE:
+        time.sleep(0.1)
+    return round((here.told.value or time.time()) - began, 1)
 
 
 class Quiet:
@@ -218,9 +321,9 @@ def _wait_until_noisy(here, name):
     time.sleep(5)
 
 
-def _neighbour(ready, behave, *where):
+def _neighbour(ready, behave, there):
     ready.set()
-    behave(*where)
+    behave(there)
 
 
 def measure(name, cluster, seconds):
@@ -231,15 +334,18 @@ def measure(name, cluster, seconds):
         paper_clouds(here, "noisy", "paper-hostile" if name == "marks" else "paper")
         Quiet(here, 100).work(3)  # until everything has been imported
         alone = Quiet(here, 200).work(seconds).figures()
+        if name == "webhook":
+            alone["told_after_seconds"] = told_after(here, 100)
+        make_ready(here, name)
         peak = peak_mib(here.server)
         ready = spawn.Event()
-        neighbour = spawn.Process(
-            target=_neighbour, args=(ready, behave, here.port, here.bomb, here.silent), daemon=True
-        )
+        neighbour = spawn.Process(target=_neighbour, args=(ready, behave, here.where), daemon=True)
         neighbour.start()
         ready.wait()
         _wait_until_noisy(here, name)
         beside = Quiet(here, 1000).work(seconds).figures()
+        if name == "webhook":
+            beside["told_after_seconds"] = told_after(here, 101)
         more = peak_mib(here.server) - peak
         neighbour.kill()
         neighbour.join()

@@ -1,19 +1,26 @@
 """Who wants to hear of a breach does, once; where it is told is held within bounds, and said nowhere."""
 
+import http.client
 import json
+import socket
 import sys
 import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from longshore.errors import InvalidInput
 from longshore.flows.replicas import alerting
-from longshore.flows.replicas.alerting import check_webhook, watch
+from longshore.flows.replicas.alerting import check_webhook
+from longshore.flows.replicas.telling import LINE, OF_A_PROJECT, Telling
 from longshore.model.point import Consistency
 from longshore.model.reach import Reach
 from longshore.model.replica import Protection
+from longshore.providers.reaching import Answer
 from longshore.store import NewMigration, Scope, StateDirectory, Store
 
 URL = "https://hooks.example.org/T0/secret-token?x=1"
@@ -26,7 +33,7 @@ class Hook:
         self.asked = []
         self.answers = []
 
-    def __call__(self, host, port, *, reach, timeout, context):
+    def __call__(self, host, port, *, reach, timeout, context, answered_within):
         def request(method, target, body, headers):
             self.asked.append((f"{method} {host}:{port}{target}", reach, json.loads(body)))
 
@@ -37,6 +44,13 @@ class Hook:
             return SimpleNamespace(status=status)
 
         return SimpleNamespace(request=request, getresponse=answer, close=lambda: None)
+
+
+def watch(store):
+    """And until all is told."""
+    telling = Telling()
+    alerting.watch(store, telling)
+    assert telling.wait(30)
 
 
 @pytest.fixture
@@ -111,6 +125,78 @@ def test_one_that_takes_its_time_holds_up_no_other(protected, monkeypatch):
     monkeypatch.setattr(alerting, "_post", lambda *_told: both.wait())
     watch(store)
     assert not both.broken
+
+
+def test_a_webhook_that_trickles_its_answer_keeps_nobody_else_deaf(protected, monkeypatch):
+    """A byte of a header at a time: who looks goes on at once, the others are told, and it is given up in time."""
+    monkeypatch.setattr(alerting, "_PATIENCE", 1.0)
+    monkeypatch.setattr(alerting, "_TRIES", 1)
+    asked, given_up = {}, threading.Event()
+
+    def serve(name, listening):
+        with listening.accept()[0] as wire:
+            wire.recv(65536)
+            asked[name] = time.monotonic()
+            if name == "good":
+                wire.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                return
+            wire.sendall(b"HTTP/1.1 200 OK\r\n")
+            with suppress(OSError):
+                for _ in range(200):
+                    wire.sendall(b"X")
+                    time.sleep(0.1)
+                return
+            given_up.set()
+
+    class InClear(http.client.HTTPConnection):
+        """In the place of TLS alone."""
+
+        def __init__(self, host, port, *, reach, timeout, context, answered_within):
+            super().__init__(host, port, timeout=timeout)
+            self.response_class = partial(Answer, within=answered_within)
+
+    monkeypatch.setattr(alerting, "HttpsConnection", InClear)
+    telling, stores = Telling(), {}
+    for name in ("evil", "good"):
+        listening = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=serve, args=(name, listening), daemon=True).start()
+        stores[name], id_ = protected(name)
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/hook"
+        stores[name].replicas.update(id_, webhook=stores[name].migrations.keep_text(id_, url))
+    began = time.monotonic()
+    alerting.watch(stores["evil"], telling)
+    assert time.monotonic() - began < 1
+    assert telling.wait(15)
+    assert asked["good"] - began < 1
+    assert given_up.wait(5)
+    (said,) = [event.text for event in stores["evil"].events.of(evil_id(stores["evil"]))]
+    assert said.startswith("The webhook couldn't be told of rpo-breached")
+
+
+def evil_id(store):
+    return next(one.id for one in store.protection.all() if one.project_id == "evil")
+
+
+def test_a_project_that_has_much_to_say_has_a_few_places_in_the_line():
+    telling, going_on, at_once, most, lock = Telling(), threading.Event(), [0], [0], threading.Lock()
+
+    def slow():
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        going_on.wait(20)
+        with lock:
+            at_once[0] -= 1
+
+    taken = [telling.tell("loud", slow) for _ in range(LINE + OF_A_PROJECT + 5)]
+    assert LINE <= taken.count(True) <= LINE + OF_A_PROJECT
+    quiet = threading.Event()
+    assert telling.tell("quiet", quiet.set)
+    assert quiet.wait(5)
+    assert most[0] <= OF_A_PROJECT
+    going_on.set()
+    assert telling.wait(20)
+    assert most[0] == OF_A_PROJECT
 
 
 def test_without_anybody_to_tell_nothing_is_told(protected, hook):

@@ -94,6 +94,7 @@ def test_units_run_as_a_user_without_rights_who_may_confine_guests(unit):
     assert {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"} == set(said["RestrictAddressFamilies"].split())
     assert said["DeviceAllow"] == "/dev/kvm rw"
     assert [name for name in HARMFUL if name in said] == []
+    assert int(said["LimitNOFILE"]) >= 65_536  # systemd's own soft limit is 1024, and each connection is a file
     assert "longshore" in (ROOT / "deploy" / "systemd" / "longshore.sysusers").read_text()
 
 

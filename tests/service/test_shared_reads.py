@@ -62,6 +62,18 @@ def test_what_is_another_thing_or_anothers_is_looked_for_by_itself():
     asyncio.run(go())
 
 
+def test_a_project_that_reads_many_things_leaves_threads_to_others():
+    async def go():
+        reads, going_on = SharedReads(), threading.Event()
+        many = [asyncio.create_task(reads.read(n, lambda: going_on.wait(30), "loud")) for n in range(100)]
+        await asyncio.sleep(0.2)
+        assert await asyncio.wait_for(reads.read("x", lambda: "told", "quiet"), 10) == "told"
+        going_on.set()
+        await asyncio.gather(*many)
+
+    asyncio.run(go())
+
+
 def test_an_error_is_everybodys_and_one_who_goes_away_nobodys():
     async def go():
         reads, work = SharedReads(), Work()

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from longshore.api.replicas import Condition, Name, Text
-from longshore.api.schemas import Moment
+from longshore.api.schemas import InPieces, Moment
 from longshore.model.group import MOST_TIERS, GateState, TierState
 from longshore.model.replica import Stage
 from longshore.model.status import Status
@@ -27,14 +27,14 @@ class NewGate(_Strict):
 
 class NewGroup(_Strict):
     name: Name
-    members: dict[Text, TierNumber]  # replica: its tier; lower ones begin first
+    members: Annotated[dict[Text, TierNumber], InPieces]  # replica: its tier; lower ones begin first
     gates: dict[TierNumber, NewGate] = {}  # by the tier that they are after
 
 
 class GroupChange(_Strict):
     """What isn't named stays as it was; null takes it away."""
 
-    members: dict[Text, TierNumber | None] = {}
+    members: Annotated[dict[Text, TierNumber | None], InPieces] = {}
     gates: dict[TierNumber, NewGate | None] = {}
 
 

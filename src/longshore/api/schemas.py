@@ -1,9 +1,21 @@
 """What goes over the wire. Times are RFC 3339 in UTC, sizes bytes; unknown fields are refused."""
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from longshore.api.shown_machine import ShownMachine
 from longshore.model.concern import Severity
@@ -25,6 +37,23 @@ Moment = Annotated[
     PlainSerializer(lambda moment: f"{moment.isoformat()}Z", return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+
+
+def _in_pieces(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    if not isinstance(value, dict):
+        return check(value)
+    items = iter(value.items())
+    checked: dict[Any, Any] = {}
+    while piece := dict(islice(items, _PIECE)):
+        checked |= check(piece)
+    return checked
+
+
+_PIECE = 100
+# Of what may be long the first faults are told, not each: a list of them takes longer than all else about a request
+Names = Annotated[list[str], FailFast()]
+InPieces = WrapValidator(_in_pieces)  # of a dict
+Mapped = Annotated[dict[str, str], InPieces]
 
 
 class _Strict(BaseModel):
@@ -202,16 +231,18 @@ class NewPlan(_Strict):
     source: str
     target: str
     description: str = ""
-    machines: list[str] = []
+    machines: Names = []
     folder: str | None = None
     cluster: str | None = None
     tag: str | None = None
     match: str | None = None  # pattern of names
-    networks: dict[str, str] = {}  # what is to be mapped so, whatever would be proposed
-    storage: dict[str, str] = {}
+    networks: Mapped = {}  # what is to be mapped so, whatever would be proposed
+    storage: Mapped = {}
     defaults: dict[str, Any] = {}
-    workloads: list[Workload] = []  # their machines are meant, too, and are to become what they say
-    volumes: list[str] = []  # those without a server of these ids, or called like these patterns
+    workloads: Annotated[
+        list[Workload], FailFast()
+    ] = []  # their machines are meant, too, and are to become what they say
+    volumes: Names = []  # those without a server of these ids, or called like these patterns
     create_flavors: bool = False  # make those that no flavor of the target is large enough for; needs an admin
     # Not a plan yet: a word of the caller's own, by which it may be proposed again, under another name, too. It goes by
     # itself a month after its last change
@@ -318,9 +349,9 @@ class FoundMachine(_Strict):
 
 class PlanStart(_Strict):
     type: PlannedType | None = None  # None: as the plan says
-    accept: list[str] = []  # codes of blockers, besides those that the plan accepts
+    accept: Names = []  # codes of blockers, besides those that the plan accepts
     wave: int | None = None  # None: all
-    machines: list[str] = []  # of that only these, as the plan calls them, or by their references; empty: all
+    machines: Names = []  # of that only these, as the plan calls them, or by their references; empty: all
 
 
 class LimitChange(_Strict):

@@ -24,6 +24,7 @@ from longshore.engine.worker import THREADS, Flows, Worker, identity
 from longshore.logs import write_lines
 from longshore.model.forms import form
 from longshore.model.reach import Reach
+from longshore.processes.memory import live_long
 from longshore.state import StateDirectory
 from longshore.store import Store
 
@@ -43,6 +44,7 @@ def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
                     store.database.patience = math.inf  # two hundred at once may well wait for each other
                     me = identity(capacity=THREADS)
                     store.workers.begin_alone(me)
+                    live_long()
                     asyncio.run(Worker(store, me, flows).run(asyncio.Event(), linger=_LINGER))
                     store.workers.end(me.id)
             except AlreadyRunning:

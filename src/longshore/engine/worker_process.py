@@ -12,6 +12,7 @@ from longshore.engine.lease import Lease
 from longshore.engine.lock import AlreadyRunning, lock
 from longshore.engine.worker import Flows, Worker, identity
 from longshore.errors import Conflict
+from longshore.processes.memory import live_long
 from longshore.store import StateDirectory, Store
 
 _log = logging.getLogger("longshore.engine")
@@ -44,6 +45,7 @@ def serve(configuration: Configuration, flows: Flows) -> None:
             lease = Lease(store, me, ttl=configuration.lease_ttl, beat=configuration.lease_beat)
             lease.take()
         _log.info("worker %s takes %d migrations at once", me.id, me.capacity)
+        live_long()
         asyncio.run(_work(Worker(store, me, flows), configuration.drain_for, lease))
         if lease is not None:
             lease.end()

@@ -21,6 +21,7 @@ from longshore.errors import (
     Overstepped,
     Unreachable,
 )
+from longshore.service.bodies import Bodies, TooLarge, TooSlow
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
 from longshore.service.kept_inventories import KeptInventories
@@ -44,8 +45,9 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
     (NotConfined, 503),
     (Overstepped, 400),
     (ChangedMeanwhile, 412),
+    (TooLarge, 413),
+    (TooSlow, 408),
 ]
-
 
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
 _KEPT, _KEPT_FOR = 512, 60.0  # blocks of points that somebody looks into (64 MiB), and seconds
@@ -96,7 +98,7 @@ def _without_routes(
     app = FastAPI(
         title="Longshore",
         version="1",
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,  # document.py serves it
         docs_url=None,
         redoc_url=None,
     )
@@ -105,6 +107,7 @@ def _without_routes(
     app.state.reads = SharedReads()
     app.state.inventories = KeptInventories()
     app.state.access = access
+    app.state.bodies = Bodies(body_limit)
     app.state.turns = turns_at_clouds()
     app.state.fetching = turns_of_files()
     app.state.kept_blocks = KeptBlocks(_KEPT, _KEPT_FOR) if lasting else None
@@ -114,7 +117,7 @@ def _without_routes(
     if access is not None:
         from longshore.service.gate import Gate  # commands have none
 
-        app.add_middleware(Gate, tokens=access.tokens, body_limit=body_limit)
+        app.add_middleware(Gate, tokens=access.tokens)
     describe(app)
 
     @app.exception_handler(LongshoreError)

@@ -1,44 +1,163 @@
-"""The bodies of requests as they come in: of bounded size, and the large ones of a project one after another.
+"""The bodies of requests as they come in: how large they may be, how long they may take, and whose turn it is.
 
-A large body takes memory while it comes, and time of everybody's while it is looked at. So one project's wait for each
-other from its 256th KiB on, before more of them is read; what others send goes on beside them.
+A body is read once the caller's rule has been judged (judged.py), never before. What most routes are sent is looked at
+within milliseconds. A large one takes memory while it comes and a second of a processor while it is looked at. So those
+of one project wait for each other before more of them is read, and they are taken apart in threads, where others go on
+between any two parts.
 """
 
 import asyncio
+import json
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from json.decoder import JSONArray, JSONDecoder, JSONObject  # type: ignore[attr-defined]
+from json.scanner import py_make_scanner  # type: ignore[attr-defined]
+from typing import Any
 from weakref import WeakValueDictionary
 
+from anyio import CapacityLimiter, to_thread
+from fastapi import HTTPException, Request
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-LARGE = 256 << 10  # bytes
+from longshore.errors import LongshoreError
+
+_KIB = 1 << 10
+_WITHIN = 60.0  # seconds for a whole body, however steadily it trickles
+_AT_ONCE = 2  # large bodies that are taken apart
+_PARTS = b"[", b"{", b",", b"\\"  # what a body's time goes by, more than by its length
 
 
-class TooLarge(Exception):
-    pass
+class TooLarge(LongshoreError):
+    """The body has more bytes or parts than its route takes."""
+
+    code = "too-large"
+
+
+class TooSlow(LongshoreError):
+    """The body wasn't there in time."""
+
+    code = "too-slow"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """`bytes` and `parts` at most. Each list, object, further item and escaped character is a part."""
+
+    bytes: int
+    parts: int
+
+
+USUAL = Room(64 * _KIB, 8192)
+_WITH_USER_DATA = Room(128 * _KIB, 8192)  # Nova takes 64 KiB of it
+_WITH_NAMES = Room(512 * _KIB, 16_384)  # of a thousand or two of machines, by their paths in an inventory
+_WITH_PLANS_NAMES = Room(1024 * _KIB, 32_768)  # of the ten thousand machines of a plan
+_WHOLE_PLAN = Room(1 << 40, 400_000)  # ten thousand machines with ten options each; the operator says how many bytes
+_PROPOSED_PLAN = Room(1 << 40, 65_536)  # the names of ten thousand machines, or thousands of OS-Migrate's workloads
+# By route; all others have the usual room
+LARGER: Mapping[str, Room] = {
+    "PUT /v1/plans/{name}": _WHOLE_PLAN,
+    "PATCH /v1/plans/{name}": _WHOLE_PLAN,
+    "POST /v1/plans": _PROPOSED_PLAN,
+    "PUT /v1/replica-file": _WHOLE_PLAN,
+    "POST /v1/plans/{name}/check": _WITH_PLANS_NAMES,
+    "POST /v1/plans/{name}/checks": _WITH_PLANS_NAMES,
+    "POST /v1/plans/{name}/start": _WITH_PLANS_NAMES,
+    "POST /v1/providers/{provider}/machines": _WITH_NAMES,
+    "POST /v1/backup-policies": _WITH_NAMES,
+    "PATCH /v1/backup-policies/{policy}": _WITH_NAMES,
+    "POST /v1/replicas/adopt": _WITH_NAMES,
+    "POST /v1/replica-groups": _WITH_NAMES,
+    "PATCH /v1/replica-groups/{group}": _WITH_NAMES,
+    "PATCH /v1/plans/{name}/machines/{machine:path}": _WITH_USER_DATA,
+    "POST /v1/migrations": _WITH_USER_DATA,
+    "POST /v1/replicas": _WITH_USER_DATA,
+    "POST /v1/replicas/check": _WITH_USER_DATA,
+    "POST /v1/restores": _WITH_USER_DATA,
+    "POST /v1/restores/check": _WITH_USER_DATA,
+}
 
 
 class Bodies:
-    def __init__(self, limit: int) -> None:
-        """`limit`: the largest body, in bytes."""
-        self.limit = limit
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+    """Those of one application."""
 
-    async def read(self, scope: Scope, receive: Receive, project_id: str, held: AsyncExitStack) -> bytes:
-        """All of a request's body. It is the project's only large one until `held` is closed. Raises TooLarge."""
+    def __init__(self, limit: int) -> None:
+        """`limit`: the largest body of any route, in bytes."""
+        self._limit = limit
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._taking_apart = CapacityLimiter(_AT_ONCE)
+
+    def room(self, method: str, path: str) -> Room:
+        """`path`: as the route has it."""
+        room = LARGER.get(f"{method} {path}", USUAL)
+        return Room(min(room.bytes, self._limit), room.parts)
+
+    async def read(self, scope: Scope, receive: Receive, whose: str, room: Room, held: AsyncExitStack) -> bytes:
+        """All of a request's body. A large one is the only one of `whose`, a project, until `held` is closed.
+
+        Raises TooLarge, TooSlow.
+        """
         said = Headers(scope=scope).get("content-length", "")
-        if said.isdecimal() and int(said) > self.limit:
-            raise TooLarge
-        parts: list[bytes] = []
-        size, waited = 0, False
-        while True:
-            message = await receive()
-            parts.append(bytes(message.get("body", b"")))
-            size += len(parts[-1])
-            if size > self.limit:  # measured, too: what the headers say may be wrong, or missing
-                raise TooLarge
-            if not message.get("more_body", False):
-                return b"".join(parts)
-            if size > LARGE and not waited:
-                await held.enter_async_context(self._turns.setdefault(project_id, asyncio.Lock()))
-                waited = True
+        if said.isdecimal() and int(said) > room.bytes:
+            raise _too_large(room)
+        pieces: list[bytes] = []
+        size, parts, waited = 0, 0, False
+        try:
+            async with asyncio.timeout(_WITHIN) as patience:
+                while True:
+                    message = await receive()
+                    pieces.append(bytes(message.get("body", b"")))
+                    size += len(pieces[-1])
+                    parts += sum(map(pieces[-1].count, _PARTS))
+                    if size > room.bytes or parts > room.parts:  # measured, too: headers may be wrong, or missing
+                        raise _too_large(room)
+                    if not message.get("more_body", False):
+                        return b"".join(pieces)
+                    if size > USUAL.bytes and not waited:
+                        patience.reschedule(None)
+                        await held.enter_async_context(self._turns.setdefault(whose, asyncio.Lock()))
+                        patience.reschedule(asyncio.get_running_loop().time() + _WITHIN)
+                        waited = True
+        except TimeoutError:
+            raise TooSlow(f"The body wasn't there within {_WITHIN:.0f} s.", advice="Send it again.") from None
+
+    async def take_apart(self, body: bytes) -> Any:
+        """What a large body says. Raises JSONDecodeError, UnicodeDecodeError, RecursionError."""
+        return await to_thread.run_sync(_decoded, body, limiter=self._taking_apart)
+
+
+class ReadRequest(Request):
+    """One whose body has been read."""
+
+    def __init__(self, request: Request, bodies: Bodies, body: bytes) -> None:
+        super().__init__(request.scope, request.receive)
+        self._bodies, self._whole = bodies, body
+
+    async def body(self) -> bytes:
+        return self._whole
+
+    async def json(self) -> Any:
+        try:
+            if len(self._whole) > USUAL.bytes:
+                return await self._bodies.take_apart(self._whole)
+            return json.loads(self._whole)
+        except RecursionError:
+            raise HTTPException(400, "The body has lists in lists in lists, too many of them") from None
+
+
+def _too_large(room: Room) -> TooLarge:
+    return TooLarge(
+        f"The body is larger than what is taken here: {room.bytes} bytes, {room.parts} items and escaped characters."
+    )
+
+
+def _decoded(body: bytes) -> Any:
+    """By the standard library's decoder that is written in Python: it lets other threads go on between two items.
+
+    The one in C, three times as fast, keeps the whole process waiting until it is through.
+    """
+    decoder: Any = JSONDecoder()
+    decoder.parse_object, decoder.parse_array = JSONObject, JSONArray
+    decoder.scan_once = py_make_scanner(decoder)
+    return decoder.decode(body.decode(json.detect_encoding(body), "surrogatepass"))

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
 
 from longshore.api.schemas import ErrorBody
 from longshore.service.caller import OPEN
@@ -17,6 +18,7 @@ _REFUSALS = {
     401: "There is no valid token.",
     403: "The caller's roles, or a cloud, don't allow it.",
     404: "It isn't there, or another project's.",
+    408: "The body took too long.",
     409: "Things are in a state that doesn't allow it.",
     413: "The body is too large.",
     500: "A cloud answered with an error, or something failed that nobody foresaw.",
@@ -26,14 +28,18 @@ _REFUSALS = {
 
 
 def describe(app: FastAPI) -> None:
-    """The document is put together at its first use."""
+    """The document is put together at its first use, which takes a second: in a thread."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _document(app)
         return app.openapi_schema
 
+    def served(_request: Request) -> JSONResponse:
+        return JSONResponse(openapi())
+
     app.openapi = openapi  # type: ignore[method-assign]
+    app.add_route("/v1/openapi.json", served, include_in_schema=False)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every request to a server passes first: it gets an id, its body is measured, its token is judged.
+"""What every request to a server passes first: it gets an id, its token is judged, and it waits for its project's turn.
 
 Pure ASGI, around the whole application: whatever is behind it can't be reached past it.
 """
@@ -7,18 +7,16 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 
 import structlog
-from anyio import CapacityLimiter, to_thread
 from fastapi.routing import APIRoute
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.errors import Busy, LongshoreError
-from longshore.service.bodies import Bodies, TooLarge
 from longshore.service.caller import OPEN, Caller, Forbidden, IdentityUnavailable, Tokens, Unauthenticated
+from longshore.service.judging import Judging
 from longshore.service.policy import rule_of
 from longshore.service.refusals import body_of
 from longshore.service.turns import COME_AGAIN, turns_of_all
@@ -27,19 +25,14 @@ REQUEST_ID = "X-Openstack-Request-Id"
 
 _STATUS = {Unauthenticated: 401, Forbidden: 403, IdentityUnavailable: 503}
 _READS = ("GET", "HEAD", "OPTIONS")
-_TOKENS_AT_ONCE = 16  # that are judged, in threads of their own: nothing else that waits keeps callers out
 _log = structlog.get_logger("longshore.access")
 _audit = structlog.get_logger("longshore.audit")
 
 
 class Gate:
-    """`body_limit`: bytes."""
-
-    def __init__(self, app: ASGIApp, tokens: Tokens, body_limit: int) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens) -> None:
         self._app = app
-        self._tokens = tokens
-        self._bodies = Bodies(body_limit)
-        self._judging = CapacityLimiter(_TOKENS_AT_ONCE)
+        self._judging = Judging(tokens)
         self._turns = turns_of_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,20 +46,14 @@ class Gate:
         caller: Caller | None = None
         try:
             if scope["path"] not in OPEN:
-                sent = dict(Headers(scope=scope))
-                judge = partial(self._tokens.caller, scope["method"], scope["path"], sent)
-                caller = await to_thread.run_sync(judge, limiter=self._judging)
-            async with AsyncExitStack() as turn, AsyncExitStack() as held:
+                caller = await self._judging.caller(scope)
+            async with AsyncExitStack() as turn:
                 if caller:
                     await turn.enter_async_context(self._turns.turn(caller.project_id))
                     passage.begun = turn.aclose  # a stream of events is no work until its end
                     scope.setdefault("state", {}).update(end_turn=turn.aclose)
-                body = await self._bodies.read(scope, receive, caller.project_id if caller else "", held)
                 scope.setdefault("state", {}).update(caller=caller, request_id=passage.request_id)
-                await self._app(scope, _again(body, receive), passage.send)
-        except TooLarge:
-            said = f"The body is larger than {self._bodies.limit} bytes."
-            await JSONResponse({"code": "too-large", "message": said}, 413)(scope, receive, passage.send)
+                await self._app(scope, receive, passage.send)
         except Busy as error:
             await _refusal(429, error, {"Retry-After": str(COME_AGAIN)})(scope, receive, passage.send)
         except (Unauthenticated, Forbidden, IdentityUnavailable) as error:
@@ -111,20 +98,6 @@ class Gate:
 
 def _refusal(status: int, error: LongshoreError, headers: Mapping[str, str]) -> JSONResponse:
     return JSONResponse(body_of(error), status, headers)
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Hands out a body that was read already, and then what comes after it."""
-    given = False
-
-    async def again() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return again
 
 
 class _Passage:

@@ -105,7 +105,7 @@ async def migrations(
         return MIGRATIONS.dump_json(shown(store, records)), following
 
     what = "migrations", page.limit, page.marker, status, machine, plan, provider, newest, short, store.scope
-    body, following = await reads.read(what, read)
+    body, following = await reads.read(what, read, store.scope.project_id)
     answer = answered(body)
     if following is not None:
         page.goes_on_after(following, answer)

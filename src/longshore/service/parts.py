@@ -8,29 +8,22 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.routing import APIRoute
 
 from longshore.flows.clouds import Clouds
 from longshore.providers.grounds import Grounds
-from longshore.service.caller import EMBEDDED, OPEN, Access, Caller, Forbidden
-from longshore.service.policy import rule_of
+from longshore.service.caller import OPEN, Access, Caller, Forbidden
+from longshore.service.judged import JudgedRoute, caller_of
 from longshore.service.rules import ALL_PROJECTS
 from longshore.service.turns import Turns
 from longshore.store import Store
 
 
 async def may(request: Request, all_projects: bool = False) -> None:
-    """Every route depends on this. Raises Forbidden."""
+    """Every route depends on this, which JudgedRoute has let the caller into. Raises Forbidden."""
     access: Access | None = request.app.state.access
-    if access is None or request.scope["path"] in OPEN:
+    if access is None or not all_projects or request.scope["path"] in OPEN:
         return
-    route = request.scope["route"]
-    assert isinstance(route, APIRoute)
-    rule = rule_of(request.method, route.path)
-    caller = caller_of(request)
-    if rule is None or not access.policy.allows(rule, caller):
-        raise Forbidden(f"Your roles don't allow this ({rule}).", advice="Ask your project's administrator.")
-    if all_projects and not access.policy.allows(ALL_PROJECTS, caller):
+    if not access.policy.allows(ALL_PROJECTS, caller_of(request)):
         raise Forbidden(
             f"Your roles don't allow to see all projects ({ALL_PROJECTS}).", advice="Leave all_projects out."
         )
@@ -38,15 +31,7 @@ async def may(request: Request, all_projects: bool = False) -> None:
 
 def judged_router(prefix: str = "") -> APIRouter:
     """Of routes each of which asks first whether the caller may."""
-    return APIRouter(prefix=prefix, dependencies=[Depends(may)])
-
-
-def caller_of(request: Request) -> Caller:
-    if request.app.state.access is None:
-        return EMBEDDED
-    caller = request.state.caller
-    assert isinstance(caller, Caller)
-    return caller
+    return APIRouter(prefix=prefix, dependencies=[Depends(may)], route_class=JudgedRoute)
 
 
 async def _caller(request: Request) -> Caller:

@@ -51,7 +51,7 @@ async def states(  # noqa: PLR0917
     def read() -> bytes:
         return _STATES.dump_json(_read(store, name, q, status, (offset, limit), changed_since))
 
-    return answered(await reads.read(what, read))
+    return answered(await reads.read(what, read, store.scope.project_id))
 
 
 def _read(  # noqa: PLR0917

@@ -73,7 +73,7 @@ async def plan(name: str, store: TheStore, reads: TheReads) -> Response:
         record = store.plans.get(name)
         return _VIEW.dump_json(_view(record, store)), etag_of(record)
 
-    body, etag = await reads.read(("plan", name, store.scope), read)
+    body, etag = await reads.read(("plan", name, store.scope), read, store.scope.project_id)
     return answered(body, {"ETag": etag})
 
 
@@ -185,7 +185,7 @@ def cancel(name: str, store: TheStore, machine: Some = ()) -> list[Migration]:
 async def migrations(name: str, store: TheStore, reads: TheReads) -> Response:
     """The latest migration of each of its machines, in the plan's order."""
     what = "plan's migrations", name, store.scope
-    return answered(await reads.read(what, lambda: MIGRATIONS.dump_json(_latest(name, store))))
+    return answered(await reads.read(what, lambda: MIGRATIONS.dump_json(_latest(name, store)), store.scope.project_id))
 
 
 def _latest(name: str, store: Store) -> list[Migration]:

@@ -15,9 +15,11 @@ from longshore.configuration import Cloud, Configuration, Server, forget_secrets
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, Unreachable
 from longshore.logs import write_json
+from longshore.processes.memory import live_long
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.app import create_app
 from longshore.service.caller import Access
+from longshore.service.connections import bounded
 from longshore.service.policy import OsloPolicy
 from longshore.service.sessions import Sessions
 from longshore.store import StateDirectory, Store
@@ -52,6 +54,7 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
     forget_secrets()
     try:
         app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics)
+        live_long()
         app.router.lifespan_context = _keeping_an_engine(store)
         _run(settings, with_pages(app, Sessions(store, settings), settings) if settings.web.enabled else app)
     finally:
@@ -90,7 +93,7 @@ def _run(settings: Server, app: ASGIApp) -> None:
 
 
 def _listening_as(settings: Server, app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
+    return bounded(
         app,
         host=settings.listen,
         port=settings.port,

@@ -9,7 +9,10 @@ import asyncio
 from collections.abc import Callable, Hashable, Mapping
 from typing import Annotated, Any, TypeVar
 
+from anyio import to_thread
 from fastapi import Depends, Request, Response
+
+from longshore.service.turns import turns_of_reads
 
 T = TypeVar("T")
 
@@ -18,23 +21,26 @@ class SharedReads:
     """Of one application."""
 
     def __init__(self) -> None:
+        self._turns = turns_of_reads()
         self._now: dict[Hashable, asyncio.Task[Any]] = {}
         self._next: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def read(self, what: Hashable, work: Callable[[], T]) -> T:
-        """`what` says it all: who may see what, and what was asked. Raises what `work` raises, to all who share it."""
+    async def read(self, what: Hashable, work: Callable[[], T], project: str = "") -> T:
+        """`what` says it all: who may see what, and what was asked. `project`: whose; it reads a few things at a time,
+        so that there are threads left for others. Raises what `work` raises, to all who share it, and Busy."""
         key = (asyncio.get_running_loop(), what)
         task: asyncio.Task[T] | None = self._next.get(key)
         if task is None:
-            task = self._next[key] = asyncio.ensure_future(self._after(self._now.get(key), key, work))
+            task = self._next[key] = asyncio.ensure_future(self._after(self._now.get(key), key, work, project))
         return await asyncio.shield(task)  # others wait for it when this caller goes away
 
-    async def _after(self, before: asyncio.Task[Any] | None, key: Hashable, work: Callable[[], T]) -> T:
+    async def _after(self, before: asyncio.Task[Any] | None, key: Hashable, work: Callable[[], T], project: str) -> T:
         if before is not None:
             await asyncio.wait({before})
         self._now[key] = self._next.pop(key)
         try:
-            return await asyncio.to_thread(work)
+            async with self._turns.turn(f"{project} {id(asyncio.get_running_loop())}"):
+                return await to_thread.run_sync(work)
         finally:
             if key not in self._next:
                 del self._now[key]

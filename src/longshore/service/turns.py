@@ -21,6 +21,9 @@ OF_FILES = 2  # files that are sent to one project: each takes a confined proces
 OF_ALL_FILES = 8
 OF_CHECKS = 6  # checks of plans of one project: each has a thread of its own
 OF_ALL_CHECKS = 12  # that ask clouds; further ones wait
+OF_READS = 3  # costly reads of one project
+OF_PAGES = 2  # of one project that are put together
+OF_ALL_PAGES = 8
 IN_WORK = 10  # requests of one project, of any kind: those at clouds leave some to others of their project
 LINE = 1000  # requests of one project that wait to be worked on
 PATIENCE = 30.0  # seconds that they do
@@ -67,6 +70,14 @@ def turns_at_clouds() -> Turns:
 
 def turns_of_files() -> Turns:
     return Turns(OF_FILES, OF_FILES, OF_ALL_FILES)
+
+
+def turns_of_reads() -> Turns:
+    return Turns(OF_READS, LINE)
+
+
+def turns_of_pages() -> Turns:
+    return Turns(OF_PAGES, LINE, OF_ALL_PAGES)
 
 
 def room_for_checks() -> BoundedSemaphore:

@@ -16,7 +16,8 @@ from longshore.flows.clouds import Clouds, vault_record
 from longshore.guests.files import FileEntry, FileListing, fetched, find_files, list_files
 from longshore.providers.vault.source import find_point
 from longshore.service.caller import Access
-from longshore.service.parts import TheClouds, TheStore, caller_of, judged_router
+from longshore.service.judged import caller_of
+from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.store import Store
 from longshore.vault.disks import PointDisk
 from longshore.vault.kept_blocks import KeptBlocks

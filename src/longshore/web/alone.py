@@ -8,7 +8,9 @@ import uvicorn
 
 from longshore.configuration import Configuration
 from longshore.errors import InvalidInput
+from longshore.processes.memory import live_long
 from longshore.service import mount
+from longshore.service.connections import bounded
 from longshore.web.app import create_pages
 from longshore.web.front import Front
 from longshore.web.session import OnePerson
@@ -29,7 +31,7 @@ def serve_alone(configuration: Configuration, port: int, told: Callable[[str], N
         host = f"{secrets.token_hex(16)}.localhost:{own}"
         person = OnePerson(f"longshore_{own}", lambda path: told(f"http://{host}{path}"))
         pages = create_pages(api, person)
-        settings = uvicorn.Config(
+        settings = bounded(
             Front(pages, host),
             server_header=False,
             access_log=False,
@@ -37,6 +39,7 @@ def serve_alone(configuration: Configuration, port: int, told: Callable[[str], N
             proxy_headers=False,
             timeout_graceful_shutdown=3,
         )
+        live_long()
         told(f"http://{host}{person.link}")
         uvicorn.Server(settings).run(sockets=[listening])
     finally:

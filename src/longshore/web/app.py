@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Scope
 
 from longshore.api.me import Me
 from longshore.errors import LongshoreError
+from longshore.service.turns import turns_of_pages
 from longshore.web.addresses import back_to
 from longshore.web.advices import on_page
 from longshore.web.asking import Asking
@@ -81,13 +82,13 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
                 visit = await visit_of(request)
                 if isinstance(visit, Response):
                     return visit
-                if request.method == "POST":
-                    request.state.form = await read_form(request, visit.form_token)
                 async with Asking(api, visit) as asking:
                     rules = (await asking.get(Me, "/v1/me")).rules
                     request.state.visit = replace(visit, rules=frozenset(rules))
                     if page.rule and page.rule not in rules:
                         raise not_allowed()
+                    if request.method == "POST":
+                        request.state.form = await read_form(request, visit.form_token, page.largest)
                     request.state.asking = asking
                     return await page.handler(request)
             except LongshoreError as error:
@@ -134,6 +135,7 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
         exception_handlers={HTTPException: _missing, Exception: _unforeseen},
     )
     app.state.door, app.state.api = door, api
+    app.state.rendering = turns_of_pages()
     app.add_middleware(InTheirLanguage)
     return app
 

@@ -1,19 +1,23 @@
 """Forms as browsers send them, taken only from our own pages."""
 
+import asyncio
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from anyio import to_thread
 from starlette.requests import Request
 
 from longshore.errors import InvalidInput, LongshoreError
+from longshore.web.page import USUAL
 from longshore.web.texts import marked
 
 TOKEN = "form_token"  # noqa: S105 the field's name
-_LARGEST = 1 << 20  # bytes
 _MOST = 20_000  # fields
+_AT_ONCE = 16 << 10  # bytes that are taken apart where everybody waits
+_WITHIN = 60.0  # seconds for a whole form, however steadily it trickles
 
 
 FOREIGN = "foreign-form"
@@ -54,22 +58,25 @@ class Form:
         }
 
 
-async def read_form(request: Request, form_token: str | None) -> Form:
+async def read_form(request: Request, form_token: str | None, largest: int = USUAL) -> Form:
     """`form_token`: what it has to have been made with; None where whoever sends it isn't a browser, which a foreign
-    page could lead astray. Raises Foreign, InvalidInput."""
+    page could lead astray. `largest`: in bytes. Raises Foreign, InvalidInput."""
     if form_token is not None:
         _refuse_foreign(request)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise InvalidInput("This isn't a form.")
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _LARGEST:
-            raise InvalidInput(f"The form is larger than {_LARGEST} bytes.")
-    fields: dict[str, list[str]] = {}
     try:
-        for name, value in parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST):
-            fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
+        async with asyncio.timeout(_WITHIN):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > largest:
+                    raise InvalidInput(f"The form is larger than {largest} bytes.")
+    except TimeoutError:
+        raise InvalidInput(f"The form wasn't there within {_WITHIN:.0f} s.", advice="Send it again.") from None
+    try:
+        # Others go on meanwhile
+        fields = await to_thread.run_sync(_fields, bytes(body)) if len(body) > _AT_ONCE else _fields(bytes(body))
     except (ValueError, UnicodeDecodeError):
         raise InvalidInput("The form can't be read.") from None
     form = Form(fields)
@@ -79,6 +86,14 @@ async def read_form(request: Request, form_token: str | None) -> Form:
             advice=marked("Load the page again."),
         )
     return form
+
+
+def _fields(body: bytes) -> dict[str, list[str]]:
+    """Raises ValueError, UnicodeDecodeError."""
+    fields: dict[str, list[str]] = {}
+    for name, value in parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST):
+        fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
+    return fields
 
 
 def told_of(

@@ -3,19 +3,20 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import Response
 
 from longshore.client.calls import part
 from longshore.model.durations import duration
 from longshore.web.advices import advice_about, on_page, said_on_page
 from longshore.web.language import language
+from longshore.web.later import Later
 from longshore.web.progress import figures, moves, moving, pace
 from longshore.web.texts import LANGUAGES, _
 from longshore.web.visit import Visit
@@ -55,7 +56,7 @@ def environment(inside: bool = False) -> Environment:
     return made
 
 
-def render(request: Request, template: str, status: int = 200, **said: Any) -> HTMLResponse:
+def render(request: Request, template: str, status: int = 200, **said: Any) -> Response:
     visit: Visit | None = getattr(request.state, "visit", None)
     theme = request.cookies.get("longshore_theme", "auto")
     door = request.app.state.door
@@ -71,7 +72,11 @@ def render(request: Request, template: str, status: int = 200, **said: Any) -> H
         "language": language(),
         "theme": theme if theme in THEMES else "auto",
     }
-    return HTMLResponse(environment(door.inside).get_template(template).render(**frame, **said), status)
+    return Later(partial(_made, door.inside, template, {**frame, **said}), "text/html", status)
+
+
+def _made(inside: bool, template: str, said: Mapping[str, Any]) -> str:
+    return environment(inside).get_template(template).render(said)
 
 
 def _of_many(one: str, many: str, count: int) -> str:
@@ -98,7 +103,7 @@ def confirm(
     kind: str = "primary",
     hidden: Mapping[str, str] | None = None,
     some: Sequence[tuple[str, str]] = (),
-) -> HTMLResponse:
+) -> Response:
     """Asks before something is done. `does`: where the form goes; `said`: on its button; `back`: the page before.
     `some`: what the form says besides, a name more than once."""
     return render(

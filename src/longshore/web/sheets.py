@@ -1,7 +1,7 @@
 """Tables as CSV for spreadsheets, and whatever else a browser keeps as a file."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from typing import Any
 
@@ -9,27 +9,32 @@ from starlette.responses import Response
 
 from longshore.border.documents import as_json as json_of
 from longshore.border.texts import attachment, csv_cell
+from longshore.web.later import Later
 
 
 def as_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
-    """`name`: of the file, without its end. Names of machines are a stranger's: none becomes a formula."""
-    written = StringIO()
-    writer = csv.writer(written)
-    writer.writerow(columns)
-    writer.writerows([csv_cell(cell) for cell in row] for row in rows)
-    return _kept(f"{name}.csv", "text/csv; charset=utf-8", written.getvalue())
+    """`name`: of the file, without its end. `rows` are gone through when it is sent. Names of machines are a
+    stranger's: none becomes a formula."""
+
+    def written() -> str:
+        made = StringIO()
+        writer = csv.writer(made)
+        writer.writerow(columns)
+        writer.writerows([csv_cell(cell) for cell in row] for row in rows)
+        return made.getvalue()
+
+    return _kept(f"{name}.csv", "text/csv; charset=utf-8", written)
 
 
 def as_json(name: str, content: Any) -> Response:
     """`content`: as the API has answered it."""
-    return _kept(f"{name}.json", "application/json", json_of(content))
+    return _kept(f"{name}.json", "application/json", lambda: json_of(content))
 
 
-def as_text(name: str, text: str) -> Response:
-    """`name`: of the file, with its end."""
+def as_text(name: str, text: Callable[[], str]) -> Response:
+    """`name`: of the file, with its end. `text` is called when it is sent."""
     return _kept(name, "text/plain; charset=utf-8", text)
 
 
-def _kept(name: str, kind: str, text: str) -> Response:
-    headers = attachment(name)
-    return Response(text, media_type=kind, headers=headers)
+def _kept(name: str, kind: str, text: Callable[[], str]) -> Response:
+    return Later(text, kind, headers=attachment(name))

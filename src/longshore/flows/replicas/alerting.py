@@ -13,13 +13,14 @@ import ssl
 import subprocess
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from longshore.errors import InvalidInput, LongshoreError
+from longshore.errors import InvalidInput, LongshoreError, ProviderError
 from longshore.flows.replicas.standing import conditions_of
+from longshore.flows.replicas.telling import Telling
 from longshore.model.reach import Reach
 from longshore.providers.reaching import HttpsConnection
 from longshore.store import Store
@@ -27,20 +28,19 @@ from longshore.store.protection import Protected
 
 TOLD = ("rpo-breached", "suspect", "drifted", "cannot-land")
 _LONGEST = 2000  # characters of an address
-_PATIENCE = 10.0  # seconds that a webhook may be silent
+_PATIENCE = 10.0  # seconds for a webhook's whole answer, however steadily it trickles
 _TRIES = 3
-_AT_ONCE = 16  # replicas
 _PAUSE = 1.0  # seconds between them
 _COMMAND_TAKES = 30.0  # seconds at most
 
 _log = logging.getLogger("longshore.engine")
+_TELLING = Telling()
 
 
-def watch(store: Store) -> None:
-    """Look at all replicas, and tell what has changed. Of several processes that look, one tells it."""
+def watch(store: Store, telling: Telling = _TELLING) -> None:
+    """Look at all replicas, and have told what has changed. Of several processes that look, one has it told."""
     now = datetime.now(UTC)
     command = store.state.alert_command
-    telling: list[tuple[Protected, list[dict[str, Any]]]] = []
     for one in store.protection.all(watched=not command):
         said = {condition.code: condition.text for condition in conditions_of(one, now) if condition.code in TOLD}
         if said.keys() == one.alerted.keys():
@@ -48,13 +48,15 @@ def watch(store: Store) -> None:
         since = {code: one.alerted.get(code) or now.isoformat(timespec="seconds") for code in said}
         if not store.protection.alert(one.id, one.alerted, since):
             continue
-        news = [_message(one, code, said.get(code), now) for code in sorted(said.keys() ^ one.alerted.keys())]
-        telling.append((one, news))
-    # Where a cloud is away many have something to say, and those whom they tell may be, too
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        told = [pool.submit(_tell_all, store, one, news, command) for one, news in telling]
-    for future in told:
-        future.result()
+        for code in sorted(said.keys() ^ one.alerted.keys()):
+            message = _message(one, code, said.get(code), now)
+            # Whoever has a webhook that is slow to listen waits for it; the operator doesn't
+            if one.webhook is not None:
+                whose = f"webhooks of {one.project_id}"
+                if not telling.tell(whose, partial(_tell_webhook, store, one, one.webhook, message)):
+                    _missed(store, one, message, "too many others are being told already.")
+            if command:
+                telling.tell(f"commands of {one.project_id}", partial(_run, command, json.dumps(message).encode()))
 
 
 def check_webhook(url: str) -> str:
@@ -75,33 +77,29 @@ def _message(one: Protected, code: str, text: str | None, now: datetime) -> dict
     }
 
 
-def _tell_all(store: Store, one: Protected, news: Sequence[dict[str, Any]], command: Sequence[str]) -> None:
-    for message in news:
-        _tell(store, one, command, message)
+def _tell_webhook(store: Store, one: Protected, webhook: str, message: dict[str, Any]) -> None:
+    try:
+        url = store.migrations.text(one.id, webhook)
+        _post(url, json.dumps(message).encode(), store.state.reach.for_servers_of(one.project_id))
+    except (LongshoreError, OSError, http.client.HTTPException) as error:
+        # Never the address
+        _missed(store, one, message, str(error) if isinstance(error, LongshoreError) else type(error).__name__)
 
 
-def _tell(store: Store, one: Protected, command: Sequence[str], message: dict[str, Any]) -> None:
-    body = json.dumps(message).encode()
-    if one.webhook is not None:
-        try:
-            url = store.migrations.text(one.id, one.webhook)
-            _post(url, body, store.state.reach.for_servers_of(one.project_id))
-        except (LongshoreError, OSError, http.client.HTTPException) as error:
-            why = str(error) if isinstance(error, LongshoreError) else type(error).__name__  # never the address
-            store.events.say(one.id, None, f"The webhook couldn't be told of {message['condition']}: {why}", "warning")
-    if command:
-        _run(command, body)
+def _missed(store: Store, one: Protected, message: dict[str, Any], why: str) -> None:
+    store.events.say(one.id, None, f"The webhook couldn't be told of {message['condition']}: {why}", "warning")
 
 
 def _post(url: str, body: bytes, reach: Reach | None) -> None:
     """Raises LongshoreError, OSError, HTTPException when nobody has taken it."""
     parts = _parts(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    until = time.monotonic() + _TRIES * _PATIENCE
     for left in reversed(range(_TRIES)):
         try:
             status = _ask(parts, target, body, reach)
-        except (OSError, http.client.HTTPException):
-            if not left:
+        except (OSError, http.client.HTTPException, ProviderError):
+            if not left or time.monotonic() > until:
                 raise
         else:
             if 200 <= status < 300:
@@ -114,7 +112,14 @@ def _post(url: str, body: bytes, reach: Reach | None) -> None:
 def _ask(parts: SplitResult, target: str, body: bytes, reach: Reach | None) -> int:
     assert parts.hostname is not None
     context = ssl.create_default_context()
-    connection = HttpsConnection(parts.hostname, parts.port or 443, reach=reach, timeout=_PATIENCE, context=context)
+    connection = HttpsConnection(
+        parts.hostname,
+        parts.port or 443,
+        reach=reach,
+        timeout=_PATIENCE,
+        context=context,
+        answered_within=_PATIENCE,
+    )
     try:
         headers = {"Content-Type": "application/json", "User-Agent": "longshore"}
         connection.request("POST", target, body, headers)

@@ -13,7 +13,7 @@ from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.web.asking import Asking
 from longshore.web.forms import Form
-from longshore.web.page import Page
+from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.backups import PLAYBOOKS, VAULT
 from longshore.web.rendering import confirm, render
 from longshore.web.states import of_policy, of_stand
@@ -189,10 +189,10 @@ def _path(request: Request) -> str:
 _CHANGES = "migration:backup-policy:change"
 ROUTES = [
     Page("/backups/new-policy", new, "GET", _CHANGES),
-    Page("/backups/new-policy", create, "POST", _CHANGES),
+    Page("/backups/new-policy", create, "POST", _CHANGES, OF_MANY),
     Page("/backups/policies/{policy}", one, "GET"),
     Page("/backups/policies/{policy}/edit", edit, "GET", _CHANGES),
-    Page("/backups/policies/{policy}/edit", change, "POST", _CHANGES),
+    Page("/backups/policies/{policy}/edit", change, "POST", _CHANGES, OF_MANY),
     Page("/backups/policies/{policy}/run", run, "POST", _CHANGES),
     Page("/backups/policies/{policy}/pause", _paused(True), "POST", _CHANGES),
     Page("/backups/policies/{policy}/resume", _paused(False), "POST", _CHANGES),

@@ -14,7 +14,7 @@ from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.group import MOST_TIERS
 from longshore.web.asking import Asking
 from longshore.web.forms import Form, refused_at
-from longshore.web.page import Page
+from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.groups import AT, CHANGES, back, path_of
 from longshore.web.rendering import render
 from longshore.web.states import of_replica
@@ -145,7 +145,7 @@ def _field(refused: str) -> str:
 
 ROUTES = [
     Page("/replicas/new-group", new, "GET", CHANGES),
-    Page("/replicas/new-group", create, "POST", CHANGES),
+    Page("/replicas/new-group", create, "POST", CHANGES, OF_MANY),
     Page("/replicas/groups/{group}/edit", edit, "GET", CHANGES),
-    Page("/replicas/groups/{group}/edit", change, "POST", CHANGES),
+    Page("/replicas/groups/{group}/edit", change, "POST", CHANGES, OF_MANY),
 ]

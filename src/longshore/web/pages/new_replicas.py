@@ -17,7 +17,7 @@ from longshore.model.machine import Machine
 from longshore.web.asking import Asking
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form
-from longshore.web.page import Page
+from longshore.web.page import OF_MANY, Page
 from longshore.web.rendering import render
 from longshore.web.states import of_severity
 from longshore.web.texts import _, marked
@@ -143,5 +143,5 @@ async def _asked(
 
 ROUTES = [
     Page("/replicas/new", new, "GET", "migration:replica:create"),
-    Page("/replicas/new", create, "POST", "migration:replica:create"),
+    Page("/replicas/new", create, "POST", "migration:replica:create", OF_MANY),
 ]

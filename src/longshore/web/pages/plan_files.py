@@ -1,9 +1,10 @@
 """A plan as its file has it, and what single machines of it are given: whatever the other pages don't ask."""
 
-from asyncio import to_thread
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -18,7 +19,7 @@ from longshore.model.strict_yaml import plain, read_yaml
 from longshore.web.asking import Asking
 from longshore.web.choices import flavor_choices
 from longshore.web.forms import Form, told_of
-from longshore.web.page import Page
+from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plans import types
@@ -37,7 +38,7 @@ POWERS = [
 
 async def as_yaml(request: Request) -> Response:
     view = await request.state.asking.get(PlanView, _path(request))
-    return _shown(request, view, _written(view.plan), None)
+    return _shown(request, view, await to_thread.run_sync(_written, view.plan), None)
 
 
 async def keep_yaml(request: Request) -> Response:
@@ -45,7 +46,7 @@ async def keep_yaml(request: Request) -> Response:
     said = request.state.form
     view = await request.state.asking.get(PlanView, _path(request))
     try:
-        plan = await to_thread(_read, said.exact("plan"))
+        plan = await to_thread.run_sync(_read, said.exact("plan"))
         await change_plan(request, "PUT", _path(request), plan, said["version"])
     except LongshoreError as error:
         return _shown(request, view, said.exact("plan"), error, said["version"])
@@ -54,7 +55,7 @@ async def keep_yaml(request: Request) -> Response:
 
 async def download(request: Request) -> Response:
     view = await request.state.asking.get(PlanView, _path(request))
-    return as_text(f"{view.plan['name']}.yaml", _written(view.plan))
+    return as_text(f"{view.plan['name']}.yaml", partial(_written, view.plan))
 
 
 def _shown(request: Request, view: PlanView, text: str, trouble: LongshoreError | None, version: str = "") -> Response:
@@ -177,7 +178,7 @@ def _path(request: Request) -> str:
 _CHANGES = "migration:plan:create"
 ROUTES = [
     Page("/plans/{name}/yaml", as_yaml, "GET"),
-    Page("/plans/{name}/yaml", keep_yaml, "POST", _CHANGES),
+    Page("/plans/{name}/yaml", keep_yaml, "POST", _CHANGES, OF_MANY),
     Page("/plans/{name}/yaml/file", download, "GET"),
     Page("/plans/{name}/duplicate", ask_to_duplicate, "GET", _CHANGES),
     Page("/plans/{name}/duplicate", duplicate, "POST", _CHANGES),

@@ -44,7 +44,7 @@ async def of_plan(request: Request) -> Response:
 
 async def plan_as_csv(request: Request) -> Response:
     report = await request.state.asking.get(PlanReport, _of_plan(request), events=False)
-    return as_csv(f"plan-{report.name}", _PLAN, [_row(machine) for machine in report.machines])
+    return as_csv(f"plan-{report.name}", _PLAN, (_row(machine) for machine in report.machines))
 
 
 async def plan_as_json(request: Request) -> Response:
@@ -101,7 +101,7 @@ async def of_replicas(request: Request) -> Response:
 
 
 async def replicas_as_csv(request: Request) -> Response:
-    return as_csv("replicas", _REPLICAS, [_protected(one) for one in await _replicas(request)])
+    return as_csv("replicas", _REPLICAS, map(_protected, await _replicas(request)))
 
 
 async def replicas_as_json(request: Request) -> Response:

@@ -25,7 +25,7 @@ from longshore.model.request import BootProof, MigrationRequest
 from longshore.web.asking import Asking
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form
-from longshore.web.page import Page
+from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plan_files import POWERS
@@ -301,7 +301,7 @@ def _path(request: Request) -> str:
 
 ROUTES = [
     Page("/new-plan", new, "GET", "migration:plan:create"),
-    Page("/new-plan", create, "POST", "migration:plan:create"),
+    Page("/new-plan", create, "POST", "migration:plan:create", OF_MANY),
     Page("/plans/{name}/mappings", mappings, "GET", "migration:plan:create"),
-    Page("/plans/{name}/mappings", save, "POST", "migration:plan:create"),
+    Page("/plans/{name}/mappings", save, "POST", "migration:plan:create", OF_MANY),
 ]
