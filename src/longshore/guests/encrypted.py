@@ -26,7 +26,7 @@ def unlock(handle: guestfs.GuestFS, keys: Sequence[str]) -> dict[str, str]:
     if encrypted and not handle.feature_available(["luks"]):
         raise ConversionError(
             "Encrypted disks can't be opened on this machine: libguestfs' appliance has no cryptsetup.",
-            advice="Install the package cryptsetup-bin (cryptsetup on RHEL and SUSE).",
+            advice="Build the converter again: longshore converter build --again.",
         )
     opened = {}
     for device in encrypted:
