@@ -34,6 +34,7 @@ from longshore.vault.packs import name_of
 from longshore.vault.points import Point, read_point
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
+from longshore.vault.sealing import with_own_sum
 from longshore.vault.verify import verify
 from longshore.vault.writers import finish, leave, register
 from point_in_vault import with_point
@@ -288,7 +289,7 @@ def test_what_a_later_release_needs_is_refused_for_that_use_only(backed_up, use,
     path = vault.store.root / "vault.json"
     told = json.loads(path.read_bytes())
     told["features"][use].append("reference-counts")
-    path.write_text(json.dumps(told))
+    path.write_bytes(with_own_sum(told))
     for other in ("read", "write", "prune"):
         if other != use:
             assert Vault.open(vault.store, other, phrase).key == vault.key
@@ -309,7 +310,7 @@ def test_what_a_later_release_needs_is_refused_for_that_use_only(backed_up, use,
 def test_what_is_another_format_is_refused_whole(tmp_path, change):
     vault, _, _ = made(tmp_path)
     path = vault.store.root / "vault.json"
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
+    path.write_bytes(with_own_sum(json.loads(path.read_bytes()) | change))
     for use in ("read", "write", "prune"):
         with pytest.raises(InvalidInput, match="doesn't know"):
             Vault.open(vault.store, use)

@@ -175,8 +175,7 @@ def _vault(store: Store, record: ProviderRecord) -> Vault:
 def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None, list[str]]:
     """How it stands, and sentences about what shouldn't be."""
     if vault.lock is None:
-        changed = locks.unlocked_by(vault)
-        return None, [changed] if changed else []
+        return None, []
     histories = locks.histories(vault)
     found = locks.stand(vault, histories, dict.fromkeys(point_names(vault), 0.0), packs)
     until = None if found.until is None else datetime.fromtimestamp(found.until, UTC)

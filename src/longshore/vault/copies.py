@@ -73,8 +73,8 @@ def differing(vault: Vault, top: Top, before: Top | None) -> Iterator[tuple[int,
     """Blocks of a disk that aren't what they were `before`, when it had the same size, or that aren't zero: their
     numbers, and where they are. Raises Damaged."""
     packs = PackReader(vault)
-    new = Tree(top, packs.read, vault.keys.digest)
-    old = Tree(before or Top(top.size, None), packs.read, vault.keys.digest)
+    new = Tree(top, packs.record, vault.keys.digest)
+    old = Tree(before or Top(top.size, None), packs.record, vault.keys.digest)
 
     def below(level: int, index: int, now: Entry | None, then: Entry | None) -> Iterator[tuple[int, Entry | None]]:
         if (now.id if now else None) == (then.id if then else None):

@@ -1,17 +1,22 @@
 """Points: what was backed up, each a document that is written when everything it names is there."""
 
 import secrets
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.vault import names
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
 from longshore.vault.vault import Vault
 
-_BELOW, _SUFFIX = "points/", ".point"
+_TOGETHER = 32  # documents that are read at once where the vault is far away: each mostly waits
+_LONGEST_KEY = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +26,38 @@ class Point:
     disks: dict[str, Top]  # by key
     content: dict[str, Any]  # what else its maker says of it: the machine
 
+    @property
+    def machine_name(self) -> str:
+        """Empty: it doesn't say."""
+        return str(_dictionary(self.content.get("machine")).get("name", ""))
+
+    def called(self, disk: str) -> str:
+        """One of its disks, for who hears that something of it is damaged."""
+        of = f" of {self.machine_name}" if self.machine_name else ""
+        return f"point {self.name}{of}, disk {disk}"
+
     def top(self, disk: str) -> Top:
         """Raises NotFound."""
         try:
             return self.disks[disk]
         except KeyError:
             raise NotFound(f"The point {self.name} has no disk {disk}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedPoint:
+    """One whose document can't be read: nothing of it can be restored, and nobody knows what it needs."""
+
+    name: str
+    why: str  # a sentence
+
+    @property
+    def moment(self) -> datetime:
+        """As its name has it; that of 1970 where it has none."""
+        try:
+            return datetime.strptime(f"{_when(self.name)[0]}000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+        except ValueError:
+            return datetime.fromtimestamp(0, UTC)
 
 
 def folder_of(vault: Vault, machine: str) -> str:
@@ -58,13 +89,25 @@ def read_point(vault: Vault, name: str) -> Point:
     try:
         data = vault.store.read(place)
     except NotFound:
-        raise NotFound(f"There is no point {name} in the vault.", advice="See: longshore backup list.") from None
+        raise no_point(name) from None
     told = vault.keys.read_document(place, data)
     try:
-        disks = {disk["key"]: Top.of(disk) for disk in told["disks"]}
-        return Point(name, datetime.fromisoformat(told["moment"]), disks, told["content"])
+        return _point_of(name, told)
     except (KeyError, TypeError, ValueError):
         raise Damaged(f"{place} has no point.") from None
+
+
+def _point_of(name: str, told: dict[str, Any]) -> Point:
+    """Raises KeyError, TypeError, ValueError for what is none, whoever has written it."""
+    disks = {_key(disk["key"]): Top.of(disk) for disk in told["disks"]}
+    moment = datetime.fromisoformat(told["moment"])
+    if len(disks) != len(told["disks"]) or moment.tzinfo is None or not isinstance(told["content"], dict):
+        raise ValueError
+    return Point(name, moment, disks, told["content"])
+
+
+def no_point(name: str) -> NotFound:
+    return NotFound(f"There is no point {name} in the vault.", advice="See: longshore backup list.")
 
 
 def has_point(vault: Vault, name: str) -> bool:
@@ -74,18 +117,47 @@ def has_point(vault: Vault, name: str) -> bool:
 
 def point_names(vault: Vault, folder: str = "") -> list[str]:
     """Of all points, or those of one machine, oldest first."""
-    below = f"points/{folder}" if folder else "points"
-    names = (name for name in vault.store.names(below) if name.endswith(_SUFFIX))
-    return sorted(map(point_of, names), key=_when)
+    below = f"{names.POINTS}/{folder}" if folder else names.POINTS
+    found = (names.point_in(name) for name in vault.store.names(below))
+    return sorted((name for name in found if name is not None), key=_when)
 
 
-def points(vault: Vault, folder: str = "") -> Iterator[Point]:
-    """Oldest first. One that goes meanwhile is left out. Raises Damaged."""
-    for name in point_names(vault, folder):
+def points(
+    vault: Vault, folder: str = "", damaged: Callable[[DamagedPoint], None] = lambda _point: None
+) -> Iterator[Point]:
+    """Oldest first. One that goes meanwhile is left out, and so is one that can't be read: `damaged` is told of it."""
+    for found in read_points(vault, point_names(vault, folder)):
+        if isinstance(found, Point):
+            yield found
+        else:
+            damaged(found)
+
+
+def read_points(vault: Vault, wanted: Iterable[str]) -> Iterator[Point | DamagedPoint]:
+    """By their names, in that order, several at once where the vault is far away. Without those that are gone."""
+
+    def read(name: str) -> Point | DamagedPoint | None:
         try:
-            yield read_point(vault, name)
+            return read_point(vault, name)
         except NotFound:
-            continue
+            return None
+        except Damaged as error:
+            return DamagedPoint(name, str(error))
+
+    if not vault.store.far:
+        yield from (found for found in map(read, wanted) if found is not None)
+        return
+    left = iter(wanted)
+    threads = ThreadPoolExecutor(_TOGETHER, "longshore-points")
+    try:
+        asked = deque(threads.submit(read, name) for name in islice(left, 2 * _TOGETHER))
+        while asked:
+            found = asked.popleft().result()
+            asked.extend(threads.submit(read, name) for name in islice(left, 1))
+            if found is not None:
+                yield found
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def discard_point(vault: Vault, name: str) -> None:
@@ -93,17 +165,22 @@ def discard_point(vault: Vault, name: str) -> None:
     vault.store.delete(object_of(name))
 
 
-def point_of(place: str) -> str:
-    """A point's name, by its object's."""
-    return place.removeprefix(_BELOW).removesuffix(_SUFFIX)
-
-
 def object_of(name: str) -> str:
     """A point's object. Raises InvalidInput."""
-    parts = name.split("/")
-    if len(parts) != 2 or not all(part.isascii() and part.replace("-", "").isalnum() for part in parts):
+    if not names.is_point(name):
         raise InvalidInput(f"{name!a} is no name of a point.", advice="See: longshore backup list.")
-    return f"{_BELOW}{name}{_SUFFIX}"
+    return f"{names.POINTS}/{name}.point"
+
+
+def _key(told: object) -> str:
+    """Of a disk: it becomes a part of files' names. Raises ValueError."""
+    if not isinstance(told, str) or not 0 < len(told) <= _LONGEST_KEY or "/" in told or not told.isprintable():
+        raise ValueError
+    return told
+
+
+def _dictionary(told: object) -> dict[str, Any]:
+    return told if isinstance(told, dict) else {}
 
 
 def _when(name: str) -> tuple[str, str]:
