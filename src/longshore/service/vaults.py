@@ -30,6 +30,7 @@ from longshore.service.queued import begun
 from longshore.service.remote import provider_settings
 from longshore.store import ProviderRecord, Store
 from longshore.vault import locks
+from longshore.vault.inspection import passed_over, unusable
 from longshore.vault.points import point_names
 from longshore.vault.recovery import recover, settle
 from longshore.vault.vault import Vault as OpenVault
@@ -112,7 +113,9 @@ def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
             encrypted=opened.encrypted,
             points=found.points,
             lock=lock,
-            faults=[*(str(fault) for fault in found.faults), *meddled],
+            faults=[*(str(fault) for fault in found.faults), *meddled, *unusable(opened)],
+            passed_over=passed_over(opened),
+            keeps_deleted=opened.store.keeps_deleted(),
         )
 
 

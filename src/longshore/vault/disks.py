@@ -103,7 +103,7 @@ class PointDisk(DiskReader):
         self.description = _described(vault)
         self._called = f"{called}, " if called else ""
         self._packs = PackReader(vault)
-        self._tree = Tree(top, self._packs.record, vault.keys.digest)
+        self._tree = Tree(top, self._packs.read, vault.keys.digest)
         self._kept = shared or KeptBlocks(_KEPT).of("")
         self._keeps_all = shared is not None
 
@@ -176,7 +176,7 @@ class NewDisk(DiskReader):
         self._known = known
         self._digest = vault.keys.digest
         self._packs = PackWriter(vault, pack_size)
-        self._tree = Tree(base, self._packs.record, self._digest)
+        self._tree = Tree(base, self._packs.read, self._digest)
         self._lock = threading.RLock()
         self._flushing = threading.Lock()
         self._journal, self._leaves = _open_journal(journal)

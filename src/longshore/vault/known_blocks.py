@@ -77,6 +77,6 @@ class KnownBlocks:
 
     def _below(self, level: int, entry: Entry) -> list[Entry]:
         try:
-            return list(read_node(self._packs.record, self._digest, level, entry).values())
+            return list(read_node(self._packs.read, self._digest, level, entry).values())
         except LongshoreError:
             return []

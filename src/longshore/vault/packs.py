@@ -85,7 +85,7 @@ class PackReader:
 
     def block(self, entry: Entry) -> bytes:
         """A block as it was written: its digest is compared with the entry's id. Raises Damaged."""
-        return self._compared(entry, self.record(entry))
+        return self._compared(entry, self.read(entry))
 
     def blocks(self, entries: Sequence[Entry]) -> list[bytes]:
         """Several, of which neighbours in a pack are asked of the store at once. Raises Damaged."""
@@ -99,7 +99,7 @@ class PackReader:
                 found[number] = self._compared(entry, self._opened(entry, stored[start : start + entry.length]))
         return [found[number] for number in range(len(entries))]
 
-    def record(self, entry: Entry) -> bytes:
+    def read(self, entry: Entry) -> bytes:
         """What is stored there: nothing says yet that it is what the entry says. For `read_node`, since a node's id
         isn't that of its bytes. Raises Damaged."""
         return self._opened(entry, self._stored(entry.pack, entry.offset, entry.length))
@@ -355,10 +355,10 @@ class PackWriter:
         """What is being stored, and what couldn't be."""
         return list(self._storing)
 
-    def record(self, entry: Entry) -> bytes:
-        """As `PackReader.record`, and also what isn't stored yet. Raises Damaged."""
+    def read(self, entry: Entry) -> bytes:
+        """As `PackReader.read`, and also what isn't stored yet. Raises Damaged."""
         found = self.unstored(entry)
-        return self.reader.record(self.named(entry)) if found is None else found
+        return self.reader.read(self.named(entry)) if found is None else found
 
     def unstored(self, entry: Entry) -> bytes | None:
         """None when it is stored by now: then its `reader` has it, which may be asked by several at once."""

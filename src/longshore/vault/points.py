@@ -15,7 +15,7 @@ from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
 from longshore.vault.vault import Vault
 
-_TOGETHER = 32  # documents that are read at once where the vault is far away: each mostly waits
+_TOGETHER = 48  # documents that are read at once where the vault is far away: each mostly waits
 _LONGEST_KEY = 255
 
 

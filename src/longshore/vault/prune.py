@@ -185,7 +185,7 @@ def _look(vault: Vault, gone_into: set[tuple[bytes, int]], *, sweep: bool, now: 
     seen.writers = living(vault, now, sweep=sweep, damaged=seen.said.append)
     for one in seen.writers:
         tops += [(0.0, base, f"what the backup {one.id} is based on", partial(float, one.began)) for base in one.bases]
-    read = PackReader(vault).record
+    read = PackReader(vault).read
     # What several need is told of the first of them: so the one that needs it longest comes first
     for until, top, called, stored_at in sorted(tops, key=itemgetter(0), reverse=True):
         unknown = list[Damaged]()

@@ -92,7 +92,7 @@ class _Checked:
 
     def _node(self, level: int, index: int, entry: Entry) -> Iterator[tuple[int | None, int, str]]:
         try:
-            entries = read_node(self._reader.record, self._vault.keys.digest, level, entry)
+            entries = read_node(self._reader.read, self._vault.keys.digest, level, entry)
         except Damaged as error:
             yield None, 0, str(error)
             return

@@ -19,8 +19,8 @@ from longshore.vault.verify import verify
 _TOLD = 20  # sentences that are said one by one; the result has them all
 _LOOKED_AT = 50  # records about a vault, the newest
 KEEPS_DELETED = (
-    "The bucket keeps versions of what is deleted, and locks nothing: what was removed takes its room for ever. Give it a "
-    "lifecycle rule that lets versions which aren't current expire."
+    "The bucket keeps versions of what is deleted, and locks nothing: what was removed takes its room for ever. Give "
+    "it a lifecycle rule that lets versions which aren't current expire."
 )
 
 
@@ -60,8 +60,8 @@ class Pruning(_OfVault):
         return await step("prune", dict[str, Any], self._prune)
 
     def _prune(self) -> dict[str, Any]:
-        """In a vault that locks, its locks are renewed whatever becomes of the rest. Raises Damaged when something isn't
-        as it should be: all else was pruned then."""
+        """In a vault that locks, its locks are renewed whatever becomes of the rest. Raises Damaged when something
+        isn't as it should be: all else was pruned then."""
         job = self._job
         job.raise_if_cancelled()
         job.phase("pruning", "Looking for what no point of the vault names.")
@@ -97,7 +97,7 @@ class Pruning(_OfVault):
         return result
 
     def _alarmed(self, error: Conflict, grace: timedelta) -> LongshoreError:
-        """What a prune that is refused because of another one says: more, where that goes on for longer than any does."""
+        """What a prune that is refused because of another one says: more, where that goes on for too long."""
         job = self._job
         records = job.store.migrations.page(_LOOKED_AT, machine=job.record.target_id, newest_first=True)
         refused = []
@@ -109,6 +109,7 @@ class Pruning(_OfVault):
         if not refused or utc_now() - refused[-1] < grace:
             return error
         return Damaged(
-            f"The vault is said to be pruned since {refused[-1]:%Y-%m-%d %H:%M} UTC: no prune takes so long. {error.message}",
+            f"The vault is said to be pruned since {refused[-1]:%Y-%m-%d %H:%M} UTC, and no prune takes so long. "
+            f"{error.message}",
             advice="Somebody keeps prune.json there, so that nothing is removed: see who has the vault's keys.",
         )
