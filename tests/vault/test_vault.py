@@ -33,8 +33,8 @@ from longshore.vault.nbd import serve
 from longshore.vault.packs import name_of
 from longshore.vault.points import Point, read_point
 from longshore.vault.prune import prune
-from longshore.vault.vault import Vault
 from longshore.vault.sealing import with_own_sum
+from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 from longshore.vault.writers import finish, leave, register
 from point_in_vault import with_point
