@@ -9,7 +9,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +25,7 @@ from longshore.vault.holds import holds
 from longshore.vault.packs import PackReader, name_of
 from longshore.vault.points import DamagedPoint, object_of, points
 from longshore.vault.sealing import read_json
+from longshore.vault.store import Store
 from longshore.vault.tree import walk
 from longshore.vault.vault import Vault
 from longshore.vault.writers import Writer, living
@@ -89,6 +90,22 @@ def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
     if said:
         raise PrunedInPart(done, list(dict.fromkeys(said)))
     return done
+
+
+def prune_at(store: Store, open_vault: Callable[[], AbstractContextManager[Vault]]) -> Pruned:
+    """The same of the vault that is there, whatever has become of it: where it can't so much as be opened, all that is
+    or was in it has its lock renewed, if it has one.
+
+    Raises as `prune` does, and what `open_vault` does.
+    """
+    try:
+        with open_vault() as vault:
+            return prune(vault)
+    except (Conflict, PrunedInPart):
+        raise  # what was needed is locked anew
+    except BaseException:
+        locks.renew_blindly(store)
+        raise
 
 
 def _renew(vault: Vault) -> tuple["_Look", int]:
