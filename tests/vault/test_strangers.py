@@ -1,5 +1,5 @@
-"""A stranger with the keys of a locked vault's bucket does one thing, and waits; or does it each day. The owner's policy
-prunes daily. Nothing that a point needs is ever lost for good, and the owner hears of it on the first day."""
+"""A stranger with the keys of a locked vault's bucket does one thing, and waits, or does it each day. The owner's
+policy prunes daily. Nothing that a point needs is ever lost for good, and the owner hears of it on the first day."""
 
 import json
 import random

@@ -121,35 +121,42 @@ class PointDisk(DiskReader):
 
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
         """Raises Damaged."""
-        found = self._kept.find(entry.id)
+        found = self._find(number, entry)
         if found is None:
             try:
-                found = self._packs.block(entry)
+                found = self._checked(number, entry, self._packs.block(entry))
             except Damaged as error:
                 raise self._damaged(number, error) from None
             if again or self._keeps_all:
                 self._kept.keep(entry.id, found)
-        return self._of_its_length(number, found)
+        return found
 
     def blocks(self, wanted: Sequence[tuple[int, Entry]]) -> list[bytes]:
-        found = [self._kept.find(entry.id) if self._keeps_all else None for _, entry in wanted]
+        found = [self._find(number, entry) if self._keeps_all else None for number, entry in wanted]
         missing = [one for one, block in zip(wanted, found, strict=True) if block is None]
         try:
             read = iter(self._packs.blocks([entry for _, entry in missing]))
+            return [
+                self._taken(one, next(read)) if block is None else block
+                for one, block in zip(wanted, found, strict=True)
+            ]
         except Damaged:  # which of them it is, its own reading says
             return [self.block(number, entry) for number, entry in wanted]
-        return [
-            self._taken(one, next(read)) if block is None else block for one, block in zip(wanted, found, strict=True)
-        ]
 
     def _taken(self, wanted: tuple[int, Entry], read: bytes) -> bytes:
+        block = self._checked(*wanted, read)
         if self._keeps_all:
-            self._kept.keep(wanted[1].id, read)
-        return self._of_its_length(wanted[0], read)
+            self._kept.keep(wanted[1].id, block)
+        return block
 
-    def _of_its_length(self, number: int, found: bytes) -> bytes:
+    def _find(self, number: int, entry: Entry) -> bytes | None:
+        found = self._kept.find(entry.id)
+        return found if found is None or len(found) == self.length_of(number) else None
+
+    def _checked(self, number: int, _entry: Entry, found: bytes) -> bytes:
+        """The digest is right; the map says where the block is, and so how long. Raises Damaged."""
         if len(found) != self.length_of(number):
-            raise self._damaged(number, Damaged("The map has a block of another length there."))
+            raise Damaged("The map has a block of another length there.")
         return found
 
     def _damaged(self, number: int, error: Damaged) -> Damaged:
