@@ -250,7 +250,7 @@ def test_there_are_twenty_kinds():
     assert len(KINDS) >= 20
 
 
-@pytest.mark.parametrize("owner", [2], indirect=True, ids=["five-days"])
+@pytest.mark.parametrize("owner", [1], indirect=True, ids=["three-days"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stranger_loses_nothing_for_good_and_is_heard_of_on_the_first_day(owner, kind):
     attack(owner, kind)
