@@ -168,3 +168,21 @@ def test_a_copy_that_is_cancelled_leaves_what_it_has_copied_and_nothing_else(cop
     monkeypatch.setattr(finish, really)
     assert shop.copy()["points"] == 1
     shop.assert_equal()
+
+
+def test_one_damaged_point_keeps_no_other_from_being_copied(copied):
+    shop = copied()
+    first, second = shop.backup.points
+    (shop.backup.vault.store.root / f"points/{first.name}.point").write_bytes(b"")
+    shop.begin()
+    shop.backup.engine()
+    record = shop.backup.record
+    assert record.status is Status.FAILED
+    assert "1 point(s) are damaged, and aren't copied; all others are" in record.error
+    assert first.name in record.error
+    assert (record.result["points"], len(record.result["damaged"])) == (1, 1)
+    (copy,) = points(shop.vault)
+    assert copy.moment == second.moment
+    assert shop.held(copy) == shop.backup.held(second)
+    delete_point(shop.backup.vault, first.name)
+    assert shop.copy()["points"] == 0

@@ -354,6 +354,25 @@ def test_what_stands_against_a_restore_is_told_and_nothing_is_made(ask, store, v
     assert store.migrations.all() == []
 
 
+def test_a_damaged_point_is_shown_as_damaged_and_deleted_by_its_name(ask, vault, tmp_path):
+    good, bad = (with_point(vault, tmp_path, content_of_disk=content * 1000) for content in (b"old", b"new"))
+    (vault.store.root / f"points/{bad}.point").write_bytes(b"")
+    found = ask("GET", "/v1/vaults/offsite/points").json()
+    assert {one["name"]: one["damaged"] is None for one in found} == {good: True, bad: False}
+    assert {one["machine_name"] for one in found} == {"web"}
+    contents = ask("GET", "/v1/vaults/offsite/contents").json()
+    assert [one["name"] for one in contents["points"] if one["damaged"]] == [bad]
+    (fault,) = ask("POST", "/v1/vaults/offsite/check").json()["faults"]
+    assert bad in fault
+    assert ask("GET", f"/v1/vaults/offsite/points/{good}").status_code == 200
+    assert ask("DELETE", f"/v1/vaults/offsite/points/{bad}").status_code == 200
+    assert [one["name"] for one in ask("GET", "/v1/vaults/offsite/points").json()] == [good]
+    assert ask("DELETE", f"/v1/vaults/offsite/points/{bad}").status_code == 404
+    (vault.store.root / "Thumbs.db").write_bytes(b"x")
+    checked = ask("POST", "/v1/vaults/offsite/check").json()
+    assert (checked["faults"], checked["passed_over"]) == ([], ["Thumbs.db"])
+
+
 def test_a_point_that_is_held_is_deleted_by_nobody_until_it_is_released(ask, vault, tmp_path):
     point = with_point(vault, tmp_path)
     at = f"/v1/vaults/offsite/points/{point}"

@@ -296,11 +296,13 @@ def test_a_vault_that_was_described_otherwise_since_is_what_it_was_at_first(plac
     assert Vault.open(place.server.store(place.url), "write").id == told["id"]
     told.pop("lock")  # so that what is new isn't locked
     stranger.put_object(Bucket=bucket, Key=f"{prefix}/vault.json", Body=json.dumps(told))
-    weakened = Vault.open(place.server.store(place.url), "write")
-    assert weakened.lock is None
-    assert "vault.json was written again by somebody" in locks.unlocked_by(weakened)
+    for use in ("read", "write", "prune"):
+        opened_ = Vault.open(place.server.store(place.url), use)
+        assert opened_.lock == LOCK, "by what it was at first"
+    with pytest.raises(Damaged, match=r"vault\.json was written again by somebody"):
+        prune(opened_)
     assert recover(place.server.store(place.url)).others == ("vault.json",)
-    assert Vault.open(place.server.store(place.url), "write").lock == LOCK
+    prune(Vault.open(place.server.store(place.url), "prune"))
 
 
 def test_an_earlier_release_does_not_write_to_it(place, monkeypatch):

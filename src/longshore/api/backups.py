@@ -90,6 +90,8 @@ class VaultCheck(_Strict):
     points: int
     lock: VaultLock | None  # null: anybody who has its keys can delete what is in it
     faults: list[str]  # sentences; none: nothing is wrong
+    passed_over: list[str]  # names of objects that are none of the vault's
+    keeps_deleted: bool  # the bucket keeps versions of what was removed, so that prunes free nothing
 
 
 class VaultRecovery(_Strict):
@@ -142,6 +144,7 @@ class VaultPoint(_Strict):
     disks: list[str]  # their keys
     hold: Hold | None  # for which nobody deletes it
     trial: LastTrial | None  # the last one that has ended
+    damaged: str | None  # why it can't be read: nothing of it can be restored; null: it can be read
 
 
 class VaultPointDetails(VaultPoint):

@@ -106,7 +106,7 @@ class ListBackups(Lister):
             point.name,
             point.machine_name,
             moment(point.moment),
-            point.consistency,
+            "damaged" if point.damaged else point.consistency,
             size(point.size) if self.for_people else point.size,
             len(point.disks),
             hold_in_words(point.hold),

@@ -46,12 +46,10 @@ class ServePoint(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        from longshore.vault.exports import serve_disk
-
         with (
             _told_to_end() as ended,
             _opened(self, args) as (vault, point),
-            serve_disk(vault, point.top(_disk(point, args.disk)), port=args.port) as export,
+            _served(vault, point, _disk(point, args.disk), args.port) as export,
         ):
             print(export.uri, flush=True)
             self.say("It is served until Ctrl-C.")
@@ -85,7 +83,7 @@ class MountPoint(Command):
             self.say(f"It is mounted until Ctrl-C, or: umount {directory}")
 
         with _opened(self, args) as (vault, point):
-            disks = [PointDisk(vault, top) for top in point.disks.values()]
+            disks = [PointDisk(vault, top, called=point.called(key)) for key, top in point.disks.items()]
             mount_files(disks, directory, point.name, tell)
 
 
@@ -152,6 +150,14 @@ def _opened(command: Command | Lister, args: Namespace) -> Iterator[tuple[Vault,
             yield vault, find_point(vault, args.point)
     finally:
         store.close()
+
+
+@contextmanager
+def _served(vault: Vault, point: Point, key: str, port: int | None) -> Iterator[LocalExport]:
+    from longshore.vault.exports import serve_disk
+
+    with serve_disk(vault, point.top(key), port=port, called=point.called(key)) as export:
+        yield export
 
 
 def _disk(point: Point, number: int | None) -> str:

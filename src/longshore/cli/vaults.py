@@ -81,6 +81,17 @@ class CheckVault(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.check_vault(args.vault)
+        if found.passed_over:
+            from longshore.vault.inspection import in_words
+
+            self.say(
+                f"{len(found.passed_over)} file(s) or object(s) in it are none of the vault's, and are passed over: "
+                f"{in_words(found.passed_over)}."
+            )
+        if found.keeps_deleted:
+            self.say(
+                "Its bucket keeps versions of what is deleted: without a lifecycle rule that ends them, it only grows."
+            )
         if found.faults:
             raise LongshoreError("\n".join(found.faults), code="vault-damaged")
         fields = {"name": found.vault.name, "encrypted": found.encrypted, "points": found.points}

@@ -7,16 +7,14 @@ from typing import Annotated
 from fastapi import Query
 
 from longshore.api.backups import PointInVault, VaultContents
-from longshore.errors import NotFound
 from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
 from longshore.flows.clouds import vault_record
 from longshore.model.point import Hold
-from longshore.providers.vault.source import machine_of
 from longshore.service.parts import TheClouds, TheStore, judged_router
-from longshore.service.vault_points import told
+from longshore.service.vault_points import told_together
 from longshore.store import BackupPolicyRecord, Store
 from longshore.vault.holds import holds
-from longshore.vault.points import Point, point_names, points, read_point
+from longshore.vault.points import DamagedPoint, Point, point_names, points, read_points
 from longshore.vault.vault import Vault
 
 router = judged_router("/v1")
@@ -38,35 +36,26 @@ def contents(  # noqa: PLR0917
     with clouds.vault(record.id, "read") as opened:
         names = point_names(opened)[::-1]
         if machine:
-            fitting = [point for point in points(opened) if machine.casefold() in machine_of(point).name.casefold()]
-            total, page = len(fitting), fitting[::-1][offset : offset + limit]
+            fitting = [point for point in points(opened) if machine.casefold() in point.machine_name.casefold()]
+            total = len(fitting)
+            page: list[Point | DamagedPoint] = [*fitting[::-1][offset : offset + limit]]
         else:
-            total, page = len(names), _read(opened, names[offset : offset + limit])
+            total, page = len(names), list(read_points(opened, names[offset : offset + limit]))
         made_by = {one.id: one for one in store.backup_policies.all() if record.id in (one.vault_id, one.copy_to)}
         held = holds(opened)
-        reasons = _reasons(store, opened, record.id, list(made_by.values()), page, held)
-        trials = store.backup_policies.trials(record.id)
+        read = {point.name: point for point in page if isinstance(point, Point)}
+        reasons = _reasons(store, opened, record.id, list(made_by.values()), list(read.values()), held)
+        policies = {name: made_by.get(str(point.content.get("policy"))) for name, point in read.items()}
         shown = [
             PointInVault(
-                **told(point, held.get(point.name), trials.get(point.name)),
-                policy=made_by[point.content["policy"]].name if point.content.get("policy") in made_by else None,
-                suspect=reasons[point.name][0] if point.name in reasons else None,
-                kept=reasons[point.name][1] if point.name in reasons else None,
+                **each,
+                policy=policy.name if (policy := policies.get(each["name"])) is not None else None,
+                suspect=reasons[each["name"]][0] if each["name"] in reasons else None,
+                kept=reasons[each["name"]][1] if each["name"] in reasons else None,
             )
-            for point in page
+            for each in told_together(page, held, store.backup_policies.trials(record.id))
         ]
         return VaultContents(encrypted=opened.encrypted, of=len(names), total=total, points=shown)
-
-
-def _read(vault: Vault, names: Sequence[str]) -> list[Point]:
-    """Without what goes meanwhile."""
-    found: list[Point] = []
-    for name in names:
-        try:
-            found.append(read_point(vault, name))
-        except NotFound:
-            continue
-    return found
 
 
 def _reasons(  # noqa: PLR0917

@@ -92,7 +92,7 @@ def _disks(
     with clouds.vault(record, "read") as opened:
         found = find_point(opened, point)
         kept = shared.of(f"{record} {store.scope.project_id}") if shared else None
-        yield found.name, [PointDisk(opened, top, kept) for top in found.disks.values()]
+        yield found.name, [PointDisk(opened, top, kept, called=found.called(key)) for key, top in found.disks.items()]
 
 
 def _told(point: str, listing: FileListing, limit: int) -> PointFiles:

@@ -1,5 +1,6 @@
 """The points in a vault."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,8 +20,9 @@ from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.store import Store
 from longshore.store.backup_policies import Trial
 from longshore.store.tables import with_zone
+from longshore.vault.errors import Damaged
 from longshore.vault.holds import delete_point, hold_of, holds
-from longshore.vault.points import Point, points, read_point
+from longshore.vault.points import DamagedPoint, Point, has_point, no_point, point_names, read_points
 from longshore.vault.vault import Vault as OpenVault
 
 router = judged_router("/v1")
@@ -32,7 +34,7 @@ def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPo
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         held, trials = holds(opened), store.backup_policies.trials(record.id)
-        return [VaultPoint(**told(point, held.get(point.name), trials.get(point.name))) for point in points(opened)]
+        return [VaultPoint(**each) for each in told_together(read_points(opened, point_names(opened)), held, trials)]
 
 
 @router.get("/vaults/{vault}/points/{point:path}")
@@ -50,7 +52,8 @@ def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheCloud
     once they are locked no more. Raises Conflict while it is held, or being restored."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
-        read_point(opened, point)
+        if not has_point(opened, point):
+            raise no_point(point)
         _refuse_in_use(store, record.id, point)
         return DeletedPoint(kept_until=delete_point(opened, point))
 
@@ -63,6 +66,32 @@ def details(store: Store, vault_id: str, vault: OpenVault, point: Point) -> Vaul
     )
 
 
+def told_together(
+    found: Iterable[Point | DamagedPoint], held: Mapping[str, Hold], trials: Mapping[str, Trial]
+) -> list[dict[str, Any]]:
+    """In their order. What can't be read has the name that its machine's other points give."""
+    found = list(found)
+    machines = {point.name.partition("/")[0]: point.machine_name for point in found if isinstance(point, Point)}
+
+    def one(point: Point | DamagedPoint) -> dict[str, Any]:
+        beside = held.get(point.name), trials.get(point.name)
+        try:
+            if isinstance(point, Point):
+                return told(point, *beside)
+            why = point.why
+        except Damaged as error:
+            why = str(error)
+        name = machines.get(point.name.partition("/")[0], "")
+        return _told_damaged(point, name, why) | _beside(*beside)
+
+    return [one(point) for point in found]
+
+
+def _told_damaged(point: Point | DamagedPoint, machine_name: str, why: str) -> dict[str, Any]:
+    nothing = {"machine_uuid": "", "consistency": "", "size": 0, "disks": []}
+    return {"name": point.name, "machine_name": machine_name, "moment": point.moment, **nothing, "damaged": why}
+
+
 def told(point: Point, hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
     machine = machine_of(point)
     return {
@@ -73,6 +102,14 @@ def told(point: Point, hold: Hold | None, trial: Trial | None) -> dict[str, Any]
         "consistency": point.content.get("consistency", ""),
         "size": sum(top.size for top in point.disks.values()),
         "disks": list(point.disks),
+        **_beside(hold, trial),
+        "damaged": None,
+    }
+
+
+def _beside(hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
+    """What isn't said by the point itself."""
+    return {
         "hold": asdict(hold) if hold else None,
         "trial": LastTrial(
             migration=trial.migration_id, at=with_zone(trial.at), shown_by=trial.shown_by, error=trial.error

@@ -30,6 +30,7 @@ from longshore.service.queued import begun
 from longshore.service.remote import provider_settings
 from longshore.store import ProviderRecord, Store
 from longshore.vault import locks
+from longshore.vault.inspection import passed_over, unusable
 from longshore.vault.points import point_names
 from longshore.vault.recovery import recover, settle
 from longshore.vault.vault import Vault as OpenVault
@@ -113,7 +114,9 @@ def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
             encrypted=opened.encrypted,
             points=found.points,
             lock=lock,
-            faults=[*(str(fault) for fault in found.faults), *meddled],
+            faults=[*(str(fault) for fault in found.faults), *meddled, *unusable(opened)],
+            passed_over=passed_over(opened),
+            keeps_deleted=opened.store.keeps_deleted(),
         )
 
 
@@ -183,8 +186,7 @@ def _promised(vault: OpenVault) -> VaultLock | None:
 def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None, list[str]]:
     """How it stands, and sentences about what shouldn't be."""
     if vault.lock is None:
-        changed = locks.unlocked_by(vault)
-        return None, [changed] if changed else []
+        return None, []
     histories = locks.histories(vault)
     found = locks.stand(vault, histories, dict.fromkeys(point_names(vault), 0.0), packs)
     until = None if found.until is None else datetime.fromtimestamp(found.until, UTC)

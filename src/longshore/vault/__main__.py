@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from longshore.errors import LongshoreError, Unreachable
-from longshore.vault.disks import DiskReader, NewDisk, PointDisk
+from longshore.vault.disks import DiskReader, NewDisk, PointDisk, damage_beside
+from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
 from longshore.vault.nbd import serve
 from longshore.vault.store import store_at
@@ -32,10 +33,12 @@ def main(where: str, pid_file: str, request: str) -> int:
         if "journal" in told:
             beat(vault, told["writer"])
             tops = [Top.of(one) for one in told["known"]]
-            disk: DiskReader = NewDisk(vault, top, Path(told["journal"]), known=_known(vault, tops))
+            journal = Path(told["journal"])
+            noted = damage_beside(journal)
+            disk: DiskReader = NewDisk(vault, top, journal, known=_known(vault, tops))
             threading.Thread(target=_live, args=(vault, told["writer"]), daemon=True).start()
         else:
-            disk = PointDisk(vault, top)
+            disk, noted = PointDisk(vault, top, called=told["called"]), None
     except LongshoreError as error:
         print(error, file=sys.stderr)
         return 1
@@ -44,9 +47,14 @@ def main(where: str, pid_file: str, request: str) -> int:
     except OSError as error:
         print(f"{where} can't be listened on: {error.strerror}", file=sys.stderr)
         return 1
+
+    def note(error: Damaged) -> None:
+        if noted is not None:
+            noted.write_text(str(error))
+
     with listening:
         Path(pid_file).write_text(f"{os.getpid()}\n")
-        serve(listening, disk)
+        serve(listening, disk, note)
     return 0
 
 

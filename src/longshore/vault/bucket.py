@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -20,11 +21,15 @@ from obstore.store import S3Store
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.vault.errors import full_vault
-from longshore.vault.store import Begun, InMemory, Store, parts_of
+from longshore.vault.names import most_bytes
+from longshore.vault.store import Begun, InMemory, Store, is_left, parts_of, there_already, too_large
 from longshore.vault.versions import REDIRECTED, UNTRUSTED, Account, Versions
 
 PROBE = "probe/"
+DESCRIPTION = "vault.json"
+MOST_LEFT = 100  # objects that a vault which was never whole may have left
 MARK = "longshore-write"
+_NO_VERSIONS = (None, "", "null")  # of a bucket that keeps none
 _CLOCK = "clock/"  # objects that are made to learn the server's time, and gone at once
 _TRIES = 4
 _PAUSE = 0.5  # seconds, doubled each time
@@ -100,9 +105,18 @@ class Bucket(Store):
         return self._told
 
     def prepare(self) -> None:
-        if next(self.names(""), None) is not None:
-            raise Conflict(f"There are objects in {self} already.", advice="Name a prefix that is free.")
+        self.discard(self._left(list(islice(self.names(""), MOST_LEFT))))
         self.probe()
+
+    def _left(self, there: list[str]) -> list[str]:
+        """Of what is there, what a vault that was never whole has left. Raises Conflict when anything else is there."""
+        if DESCRIPTION in there:
+            raise there_already(self, f"--url {self}")
+        for name in there:
+            with suppress(NotFound):
+                if not name.startswith((PROBE, _CLOCK)) and not is_left(name, self.read(name)):
+                    raise Conflict(f"There are objects in {self} already.", advice="Name a prefix that is free.")
+        return there
 
     def locked(self, lock: float) -> Store:
         from longshore.vault.locked_bucket import LockedBucket
@@ -172,7 +186,29 @@ class Bucket(Store):
         return Conflict(f"{name} is in the vault {self} already.")
 
     def read(self, name: str) -> bytes:
-        return self._missing(name, lambda: bytes(self._store.get(name).bytes()))
+        return self._read(name)[0]
+
+    def read_first(self, name: str) -> bytes:
+        data, version = self._read(name)
+        if version in _NO_VERSIONS:
+            return data
+        history = self.versions.of(name)
+        return self.versions.read(name, history.first.id) if history.versions else data
+
+    def _read(self, name: str) -> tuple[bytes, str | None]:
+        """With its version. Raises NotFound, Damaged."""
+
+        def get() -> tuple[bytes, str | None]:
+            found = self._store.get(name)
+            if found.meta["size"] > most:
+                raise too_large(name, most)
+            return bytes(found.bytes()), found.meta["version"]
+
+        most = most_bytes(name)
+        return self._missing(name, get)
+
+    def keeps_deleted(self) -> bool:
+        return self._missing(DESCRIPTION, lambda: self._store.head(DESCRIPTION)["version"]) not in _NO_VERSIONS
 
     def read_part(self, name: str, offset: int, length: int) -> bytes:
         if not length:
@@ -205,6 +241,8 @@ class Bucket(Store):
 
         def replace() -> None:
             found = self._store.get(name)
+            if found.meta["size"] > most_bytes(name):
+                raise too_large(name, most_bytes(name))
             data, kept = bytes(found.bytes()), found.attributes
             quoted, bare = _forms(found.meta["e_tag"] or "")
             try:

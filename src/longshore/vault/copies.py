@@ -37,15 +37,23 @@ class CopiedDisk:
 
 
 def copy_disk(  # noqa: PLR0917
-    source: Vault, target: Vault, top: Top, before: Before | None, journal: Path, beat: Callable[[], None]
+    source: Vault,
+    target: Vault,
+    top: Top,
+    before: Before | None,
+    journal: Path,
+    beat: Callable[[], None],
+    *,
+    called: str = "",
 ) -> CopiedDisk:
-    """`beat` is called now and then, and may raise. One that was broken off goes on by its journal.
+    """`beat` is called now and then, and may raise. One that was broken off goes on by its journal. `called`: the
+    point, the machine and the disk, for who hears that something is damaged.
 
-    Raises Damaged when a block isn't what was written, VaultFull, WriterLost.
+    Raises Damaged when something isn't what was written, of it or of what was before; VaultFull, WriterLost.
     """
     if before is not None and before.source.size != top.size:
         before = None
-    reader = PointDisk(source, top)
+    reader = PointDisk(source, top, called=called)
     new = NewDisk(target, before.target if before else Top(top.size, None), journal)
     read = 0
 

@@ -7,6 +7,7 @@ never this machine's.
 """
 
 import errno
+import math
 import os
 import secrets
 import threading
@@ -16,11 +17,17 @@ from pathlib import Path
 
 from longshore.blocks.durable import sync_directory
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
-from longshore.vault.errors import WriterLost, full_vault
-from longshore.vault.store import Begun, Store
+from longshore.vault import names as objects
+from longshore.vault.errors import VaultFull, WriterLost, full_vault
+from longshore.vault.store import Begun, Store, is_left, there_already, too_large
 
 _BESIDE = ".new-"
-_PACKS = "packs"  # what is begun, nearly always, ends below it
+# Room that is given up when others have filled the file system: a point can be deleted then, and the vault pruned
+_RESERVE, _RESERVED = ".reserve", 256 << 10
+_SMALL = 64 << 10  # bytes of an object that may take it
+# What file systems and file servers have in an empty directory
+_OF_THE_SYSTEM = frozenset({"lost+found", ".snapshot", "System Volume Information", "@eaDir", ".DS_Store"})
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 # Bytes that packs leave free: deletions and prunes, which make room, have to be written, too. As much as four disks
 # that are written at once fill of packs that they have begun
 _LEFT_FREE = 64 << 20
@@ -45,33 +52,66 @@ class Directory(Store):
     def prepare(self) -> None:
         root = self.root
         with self.explained(root.name):
-            if root.exists() and (not root.is_dir() or any(root.iterdir())):
-                raise Conflict(
-                    f"{root} isn't an empty directory.", advice="Name one that is empty, or isn't there yet."
-                )
+            if root.exists() and not root.is_dir():
+                raise Conflict(f"{root} isn't a directory.", advice="Name one that is empty, or isn't there yet.")
+            left = self._left() if root.exists() else []
             if not root.parent.is_dir():
                 raise InvalidInput(f"{root.parent} isn't there.", advice="Make it, or mount it, first.")
             self._made = not root.exists()
             root.mkdir(mode=0o700, exist_ok=True)
+        try:
+            self.probe()
+            for name in left:
+                self.delete(name)
+            self.remove_broken_off(math.inf)
+        except BaseException:
+            self.discard([])
+            raise
+
+    def _left(self) -> list[str]:
+        """What a vault that was never whole has left. Raises Conflict when anything else is there."""
+        if (self.root / "vault.json").exists():
+            raise there_already(self, f"--directory {self.root}")
+        ours = {_RESERVE, objects.KEYS} | _OF_THE_SYSTEM
+        others = [path for path in self.root.iterdir() if path.name not in ours and not path.name.startswith(_BESIDE)]
+        left = [path.name for path in others] + list(self.names(objects.KEYS))
+        if not all(is_left(name, self.read(name)) for name in left if (self.root / name).is_file()) or any(
+            not path.is_file() for path in others
+        ):
+            raise Conflict(
+                f"{self.root} isn't an empty directory.", advice="Name one that is empty, or isn't there yet."
+            )
+        return left
 
     def discard(self, names: list[str]) -> None:
         for name in names:
             self.delete(name)
         folders = {(self.root / name).parent for name in names} - {self.root}
+        if self._made:
+            self.delete(_RESERVE)
         for folder in (*folders, *((self.root,) if self._made else ())):
             with suppress(OSError):  # one that has more in it
                 folder.rmdir()
 
     def probe(self) -> None:
-        """A file system links a file to a name that is free, or fails."""
+        """A file system links a file to a name that is free, or fails: if it has links."""
+        name = f"{_BESIDE}{secrets.token_hex(8)}"
+        self.create(name, b"1")
+        try:
+            self.create(name, b"2")
+        except Conflict:
+            return
+        finally:
+            self.delete(name)
+        raise InvalidInput(f"What is in {self.root} can be overwritten.", advice="Take another file system.")
 
     def begin(self) -> Begun:
-        with self.explained(_PACKS):
-            self._make(self.root / _PACKS)
+        with self.explained(objects.PACKS):
+            self._make(self.root / objects.PACKS)
             there = os.statvfs(self.root)
             if there.f_blocks and there.f_bavail * there.f_frsize < _LEFT_FREE:  # some file systems don't tell
                 raise full_vault(self)
-            return _Begun(self, self.root / _PACKS)
+            return _Begun(self, self.root / objects.PACKS)
 
     def lock_all(self) -> None:
         """It has no locks."""
@@ -80,6 +120,14 @@ class Directory(Store):
         return None
 
     def create(self, name: str, data: bytes | bytearray | Begun) -> None:
+        try:
+            self._create(name, data)
+        except VaultFull:
+            if isinstance(data, Begun) or len(data) > _SMALL or not self._give_room():
+                raise
+            self._create(name, data)
+
+    def _create(self, name: str, data: bytes | bytearray | Begun) -> None:
         path = self.root / name
         with self.explained(name):
             self._make(path.parent)
@@ -91,9 +139,31 @@ class Directory(Store):
             finally:
                 begun.discard()
 
+    def _give_room(self) -> bool:
+        """Whether there was any to be given."""
+        with suppress(OSError):
+            (self.root / _RESERVE).unlink()
+            return True
+        return False
+
+    def _keep_room(self) -> None:
+        """For another time: it is nobody's business when that fails."""
+        path = self.root / _RESERVE
+        with suppress(OSError):
+            if path.exists() and path.stat().st_size == _RESERVED:
+                return
+            there = os.statvfs(self.root)
+            if there.f_blocks and there.f_bavail * there.f_frsize < _LEFT_FREE:
+                return
+            path.write_bytes(secrets.token_bytes(_RESERVED))  # which no file system stores as nothing
+
     def read(self, name: str) -> bytes:
-        with self.explained(name):
-            return (self.root / name).read_bytes()
+        most = objects.most_bytes(name)
+        with self.explained(name), (self.root / name).open("rb") as file:
+            data = file.read(most + 1)
+        if len(data) > most:
+            raise too_large(name, most)
+        return data
 
     def read_part(self, name: str, offset: int, length: int) -> bytes:
         with self.explained(name):
@@ -117,10 +187,13 @@ class Directory(Store):
             except NotFound:
                 continue
             for path, is_folder in entries:
-                if is_folder:
+                name = str(Path(path).relative_to(self.root))
+                if is_folder and name in _OF_THE_SYSTEM:  # which we mayn't so much as list
+                    yield f"{name}/"
+                elif is_folder:
                     folders.append(Path(path))
-                elif not Path(path).name.startswith(_BESIDE):
-                    yield str(Path(path).relative_to(self.root))
+                elif not Path(path).name.startswith(_BESIDE) and name != _RESERVE:
+                    yield name
 
     def changed_at(self, name: str) -> float:
         with self.explained(name):
@@ -132,8 +205,15 @@ class Directory(Store):
 
     def now(self) -> float:
         path = self.root / f"{_BESIDE}{secrets.token_hex(8)}"
+        try:
+            with self.explained(path.name):
+                path.touch(0o600, exist_ok=False)
+        except VaultFull:
+            path = self.root
+            with self.explained(path.name):
+                os.utime(path)
+                return path.stat().st_mtime
         with self.explained(path.name):
-            path.touch(0o600, exist_ok=False)
             try:
                 return path.stat().st_mtime
             finally:
@@ -144,6 +224,7 @@ class Directory(Store):
             (self.root / name).unlink()
 
     def remove_broken_off(self, before: float) -> None:
+        self._keep_room()
         for folder, _, files in os.walk(self.root):
             for file in files:
                 path = Path(folder) / file
@@ -171,10 +252,20 @@ class Directory(Store):
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise full_vault(self) from None
+            if isinstance(error, _NoLinks):
+                raise InvalidInput(
+                    f"{self.root} can't hold a vault: its file system makes no hard links ({error.strerror}), without "
+                    "which an object can't be there in full or not at all.",
+                    advice="Take ext4, XFS, NFS or another one that has them, or a bucket.",
+                ) from None
             raise Unreachable(
                 f"The vault in {self.root} can't be used: {error.strerror} ({name}).",
                 advice="See whether it is mounted, and may be read and written.",
             ) from None
+
+
+class _NoLinks(OSError):
+    """The file system knows no hard links."""
 
 
 class _Begun(Begun):
@@ -214,7 +305,21 @@ class _Begun(Begun):
                 f"What was being written to the vault {self._store} is gone: it was pruned as if its writer had ended.",
                 advice="Start it again.",
             ) from None
+        except OSError as error:
+            if not self._is_linked():  # else a file server has done it, and its first answer was lost: link(2)
+                if error.errno in _NO_LINKS:
+                    raise _NoLinks(error.errno, error.strerror) from None
+                raise
         sync_directory(path.parent)
+
+    def _is_linked(self) -> bool:
+        with suppress(OSError):
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)  # so a file server is asked anew
+            try:
+                return os.fstat(descriptor).st_nlink > 1
+            finally:
+                os.close(descriptor)
+        return False
 
     def discard(self) -> None:
         """Raises OSError."""

@@ -94,40 +94,54 @@ class DiskReader(ABC):
 
 
 class PointDisk(DiskReader):
-    """A disk of a point."""
+    """A disk of a point: nothing is handed out that isn't what was written."""
 
-    def __init__(self, vault: Vault, top: Top, shared: BlocksOf | None = None) -> None:
-        """`shared`: blocks that others have read, too; all that is read is kept there."""
+    def __init__(self, vault: Vault, top: Top, shared: BlocksOf | None = None, *, called: str = "") -> None:
+        """`shared`: blocks that others have read, too; all that is read is kept there. `called`: the point, the machine
+        and the disk, for who hears that something is damaged."""
         self.size = top.size
         self.description = _described(vault)
-        self._digest = vault.keys.digest
+        self._called = f"{called}, " if called else ""
         self._packs = PackReader(vault)
-        self._tree = Tree(top, self._packs.read, self._digest)
+        self._tree = Tree(top, self._packs.read, vault.keys.digest)
         self._kept = shared or KeptBlocks(_KEPT).of("")
         self._keeps_all = shared is not None
 
     def entry(self, block: int) -> Entry | None:
-        return self._tree.entry(0, block)
+        try:
+            return self._tree.entry(0, block)
+        except Damaged as error:
+            raise self._damaged(block, error) from None
 
     def leaf_is_zero(self, leaf: int) -> bool:
-        return self._tree.entry(1, leaf) is None
+        try:
+            return self._tree.entry(1, leaf) is None
+        except Damaged as error:
+            raise self._damaged(leaf * FANOUT, error) from None
 
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
-        """Nothing is handed out that isn't what was written. Raises Damaged."""
-        found = self._kept.find(entry.id)
+        """Raises Damaged."""
+        found = self._find(number, entry)
         if found is None:
-            found = self._checked(number, entry, self._packs.read(entry))
+            try:
+                found = self._checked(number, entry, self._packs.block(entry))
+            except Damaged as error:
+                raise self._damaged(number, error) from None
             if again or self._keeps_all:
                 self._kept.keep(entry.id, found)
         return found
 
     def blocks(self, wanted: Sequence[tuple[int, Entry]]) -> list[bytes]:
-        found = [self._kept.find(entry.id) if self._keeps_all else None for _, entry in wanted]
+        found = [self._find(number, entry) if self._keeps_all else None for number, entry in wanted]
         missing = [one for one, block in zip(wanted, found, strict=True) if block is None]
-        read = iter(self._packs.read_together([entry for _, entry in missing]))
-        return [
-            self._taken(one, next(read)) if block is None else block for one, block in zip(wanted, found, strict=True)
-        ]
+        try:
+            read = iter(self._packs.blocks([entry for _, entry in missing]))
+            return [
+                self._taken(one, next(read)) if block is None else block
+                for one, block in zip(wanted, found, strict=True)
+            ]
+        except Damaged:  # which of them it is, its own reading says
+            return [self.block(number, entry) for number, entry in wanted]
 
     def _taken(self, wanted: tuple[int, Entry], read: bytes) -> bytes:
         block = self._checked(*wanted, read)
@@ -135,13 +149,19 @@ class PointDisk(DiskReader):
             self._kept.keep(wanted[1].id, block)
         return block
 
-    def _checked(self, number: int, entry: Entry, found: bytes) -> bytes:
-        if len(found) != self.length_of(number) or self._digest(found) != entry.id:
-            raise Damaged(
-                f"Block {number} (bytes {number * BLOCK} to {number * BLOCK + self.length_of(number)} of the disk) "
-                f"isn't what was written, in pack {entry.pack.hex()}."
-            )
+    def _find(self, number: int, entry: Entry) -> bytes | None:
+        found = self._kept.find(entry.id)
+        return found if found is None or len(found) == self.length_of(number) else None
+
+    def _checked(self, number: int, _entry: Entry, found: bytes) -> bytes:
+        """The digest is right; the map says where the block is, and so how long. Raises Damaged."""
+        if len(found) != self.length_of(number):
+            raise Damaged("The map has a block of another length there.")
         return found
+
+    def _damaged(self, number: int, error: Damaged) -> Damaged:
+        start, end = number * BLOCK, min((number + 1) * BLOCK, self.size)
+        return Damaged(f"{self._called}bytes {start} to {end} can't be had: {error.message}", advice=error.advice)
 
 
 class NewDisk(DiskReader):
@@ -192,10 +212,17 @@ class NewDisk(DiskReader):
             return not self._written[leaf] if leaf in self._written else self._leaf(leaf) is None
 
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
-        """Of what is stored, many at once: a bucket that is far away answers each late."""
+        """Of what is stored, many at once: a bucket that is far away answers each late. What a part of a block
+        is filled up with, and what is read back, is what was written, or it is damaged. Raises Damaged."""
         with self._lock:
             found, stored = self._packs.unstored(entry), self._packs.named(entry)
-        return self._packs.reader.read(stored) if found is None else found
+        if found is None:
+            found = self._packs.reader.block(stored)
+        elif self._digest(found) != entry.id:
+            raise Damaged(f"Block {number} isn't what was just written to the vault: its digest differs.")
+        if len(found) != self.length_of(number):
+            raise Damaged(f"The map of what the disk is based on has a block of another length at {number}.")
+        return found
 
     def write(self, offset: int, data: bytes | bytearray) -> None:
         """Within the disk. Raises VaultFull, Damaged."""
@@ -284,6 +311,19 @@ class NewDisk(DiskReader):
         for storing in pending:
             storing.result()
         return top
+
+
+def told_damage(journal: Path) -> str | None:
+    """A sentence about what a disk that was served with this journal is based on, if that was found damaged."""
+    try:
+        return damage_beside(journal).read_text()
+    except FileNotFoundError:
+        return None
+
+
+def damage_beside(journal: Path) -> Path:
+    """Where the server of a new disk says what it has found damaged."""
+    return journal.with_suffix(".damaged")
 
 
 def _described(vault: Vault) -> str:

@@ -13,9 +13,10 @@ from longshore.vault.vault import Vault
 
 
 @contextmanager
-def serve_disk(vault: Vault, top: Top, *, port: int | None = None) -> Iterator[LocalExport]:
-    """A disk of a point, for reading; with `port` on the loopback address (0: any free port). Raises ExportError."""
-    with _serving(vault, {"top": top.told()}, port) as export:
+def serve_disk(vault: Vault, top: Top, *, port: int | None = None, called: str = "") -> Iterator[LocalExport]:
+    """A disk of a point, for reading; with `port` on the loopback address (0: any free port). `called`: the point, the
+    machine and the disk, for who hears that something is damaged. Raises ExportError."""
+    with _serving(vault, {"top": top.told(), "called": called}, port) as export:
         yield export
 
 
@@ -27,7 +28,8 @@ def serve_new_disk(
 
     `known`: disks that the writer is based on, too, whose blocks needn't be stored again.
 
-    Nobody serves it a second time meanwhile, nor finishes it.
+    Nobody serves it a second time meanwhile, nor finishes it. Whoever reads or writes is told that something of what it
+    is based on is damaged by an error alone; `disks.told_damage` says what.
     """
     told = [top.told() for top in known]
     what = {"top": base.told(), "journal": str(journal), "writer": writer_id, "known": told}

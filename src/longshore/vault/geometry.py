@@ -18,7 +18,10 @@ SAME_PACK = bytes(ID)  # in a node: the pack that the node itself is in
 NOTHING = bytes(ID)  # in what a node's id is made of: an entry that isn't there
 _HEAD = struct.Struct("<BBHH")
 _ENTRY = struct.Struct("<BxHII")
+_MOST_OFFSET = (1 << 32) - 1
 MOST_NODE = _HEAD.size + FANOUT * (ID + _ENTRY.size + ID)  # bytes of a node
+MOST_STORED = 1 + BLOCK + 16  # bytes of a record: its kind, a block as it is, the tag of what is sealed
+MOST_DISK = 1 << 53  # bytes: more than any cloud has
 
 Digest = Callable[[bytes], bytes]
 
@@ -53,12 +56,23 @@ class Top:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Top":
-        """Raises KeyError, TypeError, ValueError for what is none."""
-        place = told["top"]
+        """Raises KeyError, TypeError, ValueError for what is none, whoever has written it."""
+        place, size = told["top"], _number(told["size"], MOST_DISK)
         if place is None:
-            return cls(int(told["size"]), None)
+            return cls(size, None)
         ids = bytes.fromhex(place["id"]), bytes.fromhex(place["pack"])
-        return cls(int(told["size"]), Entry(*ids, int(place["offset"]), int(place["length"])))
+        if [len(id_) for id_ in ids] != [ID, ID]:
+            raise ValueError
+        return cls(size, Entry(*ids, _number(place["offset"], _MOST_OFFSET), _number(place["length"], MOST_STORED)))
+
+
+def _number(told: object, most: int) -> int:
+    """Raises TypeError, ValueError."""
+    if type(told) is not int:
+        raise TypeError
+    if not 0 <= told <= most:
+        raise ValueError
+    return told
 
 
 def blocks_of(size: int) -> int:
@@ -99,6 +113,9 @@ def decode_node(data: bytes, level: int, pack: bytes) -> dict[int, Entry]:
         entries = {}
         for start in range(at, len(data), size):
             index, number, offset, length = _ENTRY.unpack_from(data, start)
+            # The node's id doesn't tell of these: nothing is stored twice, nor is longer than a block
+            if index >= FANOUT or index in entries or length > MOST_STORED:
+                raise Damaged("A node of a disk's map isn't what its place says.")
             own = names[number]
             stored = pack if own == SAME_PACK else own
             entries[index] = Entry(data[start + _ENTRY.size : start + size], stored, offset, length)

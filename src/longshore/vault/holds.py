@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.point import Hold
+from longshore.vault import names
 from longshore.vault.errors import Damaged
-from longshore.vault.points import discard_point, has_point, object_of, read_point, refuse_others, sees
+from longshore.vault.points import discard_point, has_point, no_point, object_of, refuse_others, sees
 from longshore.vault.vault import Vault
 
-_BELOW, _SUFFIX = "holds/", ".hold"
+DAMAGED = "damaged"  # what a hold that can't be read is called: its point stays, until that is released
 _RELEASED: dict[str, Any] = {"released": True}
 _DELETING: dict[str, Any] = {"deleting": True}
 
@@ -31,7 +32,7 @@ class Held(Conflict):
 
 def hold_point(vault: Vault, point: str, hold: Hold) -> None:
     """By the point's whole name. Raises NotFound; Held when it is held already; Conflict while it is being deleted."""
-    read_point(vault, point)
+    _refuse_gone(vault, point)
     last = _last(vault, point, vault.store.now)
     if last.deleting:
         raise Conflict(f"The point {point} is being deleted.")
@@ -41,7 +42,14 @@ def hold_point(vault: Vault, point: str, hold: Hold) -> None:
     if not has_point(vault, point):  # it was deleted a moment ago
         if vault.lock is None:
             _forget(vault, point)
-        read_point(vault, point)
+        _refuse_gone(vault, point)
+
+
+def _refuse_gone(vault: Vault, point: str) -> None:
+    """Raises NotFound. Whether it can be read is another matter."""
+    refuse_others(vault, point)
+    if not has_point(vault, point):
+        raise no_point(point)
 
 
 def release_point(vault: Vault, point: str, name: str) -> None:
@@ -55,14 +63,14 @@ def release_point(vault: Vault, point: str, name: str) -> None:
 
 
 def hold_of(vault: Vault, point: str) -> Hold | None:
-    """None, too, when its time has passed, by this machine's clock. Raises Damaged."""
+    """None, too, when its time has passed, by this machine's clock. One that can't be read is called `DAMAGED`."""
     return _last(vault, point, time.time).hold
 
 
 def holds(vault: Vault, folder: str = "") -> dict[str, Hold]:
     """By point: of all, or of one machine's. One that has just been held may be missing where lists come late."""
-    names = vault.store.names(f"{_BELOW}{folder}" if folder else _BELOW.rstrip("/"))
-    told = {point_of_hold(name) for name in names if name.endswith(_SUFFIX)}
+    below = vault.store.names(f"{names.HOLDS}/{folder}" if folder else names.HOLDS)
+    told = {point for name in below if (point := names.point_of_hold(name)) is not None}
     found = ((point, hold_of(vault, point)) for point in sorted(told) if sees(vault, point))
     return {point: hold for point, hold in found if hold is not None}
 
@@ -88,7 +96,7 @@ def delete_point(vault: Vault, point: str) -> datetime | None:
 
 
 def is_being_deleted(vault: Vault, point: str) -> bool:
-    """Or was: by who says so before, as `delete_point` does. Raises Damaged."""
+    """Or was: by who says so before, as `delete_point` does."""
     return _last(vault, point, time.time).deleting
 
 
@@ -97,11 +105,6 @@ def take_back_deletion(vault: Vault, point: str) -> None:
     last = _last(vault, point, time.time)
     if last.deleting:
         _add(vault, point, last.number + 1, _RELEASED)
-
-
-def point_of_hold(place: str) -> str:
-    """The name of the point that it is of, by its object's."""
-    return place.removeprefix(_BELOW).rpartition("/")[0]
 
 
 class _Last(NamedTuple):
@@ -113,7 +116,7 @@ class _Last(NamedTuple):
 
 
 def _last(vault: Vault, point: str, now: Callable[[], float]) -> _Last:
-    """`now`: seconds, by the clock that a hold's end is compared with. Raises Damaged."""
+    """`now`: seconds, by the clock that a hold's end is compared with."""
     number, place = 0, ""
     while vault.store.has(following := _object(point, number + 1)):
         number, place = number + 1, following
@@ -121,15 +124,14 @@ def _last(vault: Vault, point: str, now: Callable[[], float]) -> _Last:
         return _Last(0)
     try:
         told = vault.keys.read_document(place, vault.store.read(place))
+        if told in (_RELEASED, _DELETING):
+            return _Last(number, deleting=told == _DELETING)
+        hold = Hold(str(told["name"]), datetime.fromisoformat(told["until"]) if told["until"] else None)
+        counts = hold.until is None or now() < hold.until.timestamp()
     except NotFound:  # the point is gone
         return _Last(0)
-    if told in (_RELEASED, _DELETING):
-        return _Last(number, deleting=told == _DELETING)
-    try:
-        hold = Hold(told["name"], datetime.fromisoformat(told["until"]) if told["until"] else None)
-    except (KeyError, TypeError, ValueError):
-        raise Damaged(f"{place} has no hold.") from None
-    counts = hold.until is None or now() < hold.until.timestamp()
+    except (Damaged, KeyError, TypeError, ValueError, OverflowError):
+        return _Last(number, Hold(DAMAGED, None))
     return _Last(number, hold if counts else None)
 
 
@@ -160,4 +162,4 @@ def _forget(vault: Vault, point: str) -> None:
 
 
 def _object(point: str, number: int) -> str:
-    return f"{_BELOW}{point}/{number}{_SUFFIX}"
+    return f"{names.HOLDS}/{point}/{number}.hold"

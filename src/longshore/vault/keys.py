@@ -1,21 +1,19 @@
 """The ways into an encrypted vault: its one key, wrapped once for each pass phrase that opens it."""
 
 import base64
-import json
 import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.model.strict_reading import read_json
+from longshore.vault import names
 from longshore.vault.errors import Damaged
 from longshore.vault.in_barbican import InBarbican
-from longshore.vault.sealing import Sealed, Wrapped
-from longshore.vault.vault import Vault
+from longshore.vault.sealing import Sealed, Wrapped, read_own_sum, with_own_sum
+from longshore.vault.vault import MOST_KEYS, Vault
 
-_FOLDER = "keys"
+DAMAGED = "(can't be read)"  # instead of what such a key is for
 _RECOVERY = 20  # bytes of chance: nobody guesses it, and it can be written down
 _GROUP = 4  # letters of it that stand together
 
@@ -39,14 +37,17 @@ def keys_of(vault: Vault) -> list[VaultKey]:
     """In the order in which they were made. Raises InvalidInput, Damaged."""
     _sealing(vault)
     found = []
-    for name in vault.store.names(_FOLDER):
+    for name in vault.store.names(names.KEYS):
+        if (id_ := names.key_in(name)) is None:
+            continue
         try:
-            told = _told(vault, name)
+            told = read_own_sum(name, vault.store.read(name))
         except NotFound:  # it was removed, and is listed still
             continue
-        made = told.get("made")
-        at = datetime.fromisoformat(made) if isinstance(made, str) else None
-        id_ = name.removeprefix(f"{_FOLDER}/").removesuffix(".json")
+        except Damaged:
+            found.append(VaultKey(id_, DAMAGED, None, opens=False))
+            continue
+        at = _moment(told.get("made"))
         found.append(VaultKey(id_, str(told.get("name", "")), at, vault.opened_by == name, InBarbican.of(told)))
     return sorted(found, key=lambda key: (key.made_at or datetime.min.replace(tzinfo=UTC), key.id))
 
@@ -59,10 +60,12 @@ def add_key(
     if not (pass_phrase and pass_phrase.isprintable()):
         raise InvalidInput("The pass phrase isn't one line of text.")
     refuse_taken(vault, name)
+    if len(keys_of(vault)) >= MOST_KEYS:
+        raise Conflict(f"The vault has {MOST_KEYS} keys already.", advice="Remove one: longshore vault key remove.")
     now, id_ = datetime.now(UTC), id_ or str(uuid.uuid4())
     told = Wrapped.by_pass_phrase(sealing.key, vault.id, pass_phrase).told
     content = {**told, **(kept.told if kept else {}), "name": name, "made": now.isoformat(timespec="seconds")}
-    vault.store.create(_object(id_), json.dumps(content, indent=1).encode())
+    vault.store.create(_object(id_), with_own_sum(content))
     return VaultKey(id_, name, now, opens=False, kept=kept)
 
 
@@ -91,7 +94,7 @@ def remove_key(vault: Vault, word: str) -> None:
 
 
 def _object(id_: str) -> str:
-    return f"{_FOLDER}/{id_}.json"
+    return f"{names.KEYS}/{id_}.json"
 
 
 def _sealing(vault: Vault) -> Sealed:
@@ -100,9 +103,8 @@ def _sealing(vault: Vault) -> Sealed:
     return vault.keys
 
 
-def _told(vault: Vault, name: str) -> dict[str, Any]:
+def _moment(told: object) -> datetime | None:
     try:
-        told: dict[str, Any] = read_json(vault.store.read(name))
+        return datetime.fromisoformat(told) if isinstance(told, str) else None
     except ValueError:
-        raise Damaged(f"{name} of the vault {vault.store} can't be read.") from None
-    return told
+        return None

@@ -9,7 +9,7 @@ import secrets
 from contextlib import suppress
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, NotFound
-from longshore.vault.bucket import MARK, PROBE, Bucket, new_clock
+from longshore.vault.bucket import MARK, MOST_LEFT, PROBE, Bucket, new_clock
 from longshore.vault.store import Begun, Store
 from longshore.vault.versions import History, Version, is_needed
 
@@ -28,11 +28,12 @@ class LockedBucket(Bucket):
 
     def prepare(self) -> None:
         self.versions.refuse_unfit()
-        if self.versions.all():
+        found = self.versions.all()
+        if any(history.hidden for name, history in found.items() if not name.startswith(PROBE)):
             raise Conflict(
-                f"There are objects in {self} already, or versions of some that were deleted.",
-                advice="Name a prefix that is free.",
+                f"There are versions in {self} of objects that were deleted.", advice="Name a prefix that is free."
             )
+        self.discard(self._left(list(found)[:MOST_LEFT]))
         self.probe()
         self._unlocked = []
 
@@ -103,6 +104,13 @@ class LockedBucket(Bucket):
             super().delete(name)  # hides it
         else:
             self._drop_all(name)
+
+    def keeps_deleted(self) -> bool:
+        """For as long as its lock says, and no longer."""
+        return False
+
+    def read_first(self, name: str) -> bytes:
+        return self.read(name)
 
     def kept_until(self, name: str) -> float | None:
         history = self.versions.of(name)

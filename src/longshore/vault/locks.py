@@ -11,11 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from longshore.errors import LongshoreError, NotFound
+from longshore.errors import InvalidInput, NotFound
+from longshore.vault import names
 from longshore.vault.errors import Damaged
-from longshore.vault.holds import is_being_deleted, point_of_hold
+from longshore.vault.holds import is_being_deleted
 from longshore.vault.packs import name_of
-from longshore.vault.points import object_of, point_of
+from longshore.vault.points import object_of
+from longshore.vault.sealing import Plain, read_own_sum
+from longshore.vault.store import Store
 from longshore.vault.vault import DESCRIPTION, Vault
 from longshore.vault.versions import TOGETHER, History, is_needed
 
@@ -47,27 +50,13 @@ def meddled(vault: Vault, found: Histories) -> list[str]:
     """Sentences about what somebody has deleted or written again who isn't a pruner of the vault."""
     said = []
     for name, history in sorted(found.items()):
-        if not is_needed(name) or not history.versions:
+        if not is_needed(name) or not names.is_known(name) or not history.versions:
             continue
         if history.overwritten:
             said.append(f"{name} was written again by somebody: it isn't what it was.")
         elif history.hidden and _is_missed(vault, name, found):
             said.append(f"{name} was deleted by somebody, not by Longshore.")
     return said
-
-
-def unlocked_by(vault: Vault) -> str | None:
-    """A sentence when somebody has described the vault otherwise than it was made, so that it locks no more.
-
-    None where that isn't so, or the vault's place keeps nothing of it.
-    """
-    if vault.lock is not None:
-        return None  # `meddled` says it
-    try:
-        changed = vault.store.versions.of(DESCRIPTION).overwritten
-    except LongshoreError:  # a directory, or a bucket that shows no versions
-        return None
-    return f"{DESCRIPTION} was written again by somebody: it isn't what it was." if changed else None
 
 
 def renew(vault: Vault, found: Histories, points: Mapping[str, float], packs: Mapping[bytes, float]) -> int:
@@ -81,6 +70,26 @@ def renew(vault: Vault, found: Histories, points: Mapping[str, float], packs: Ma
 def renew_all(vault: Vault, found: Histories) -> int:
     """The same of all that there is and was: when nobody knows what is needed."""
     return _renew(vault, found, {name: 0.0 for name in found if is_needed(name)})
+
+
+def renew_blindly(store: Store) -> int:
+    """The same where the vault can't be opened, whoever has seen to that: by what its description was at first, if
+    that says that it locks. How many objects were locked anew.
+
+    Raises Damaged when that can't be read, Unreachable when the bucket doesn't answer.
+    """
+    try:
+        found = store.versions.all()
+    except InvalidInput:  # a directory, which locks nothing
+        return 0
+    history = found.get(DESCRIPTION)
+    if history is None or not history.versions:
+        return 0
+    told = read_own_sum(DESCRIPTION, store.versions.read(DESCRIPTION, history.first.id))
+    if not isinstance(told.get("lock"), int | float) or not isinstance(told.get("grace"), int | float):
+        return 0
+    vault = Vault("", store, Plain(), float(told["grace"]), float(told["lock"]))
+    return renew_all(vault, found)
 
 
 def stand(vault: Vault, found: Histories, points: Mapping[str, float], packs: Iterable[bytes]) -> Lock:
@@ -120,9 +129,8 @@ def free(vault: Vault) -> Freed:
 
 
 def refuse_meddled(vault: Vault, found: Histories) -> None:
-    """Raises Damaged when somebody has meddled; all that there is stays locked then, until it is back."""
+    """Raises Damaged when somebody has meddled."""
     if said := meddled(vault, found):
-        renew_all(vault, found)
         raise Damaged(
             f"{len(said)} object(s) were deleted or written again behind Longshore's back, so nothing is pruned: "
             f"{said[0]}",
@@ -132,27 +140,30 @@ def refuse_meddled(vault: Vault, found: Histories) -> None:
 
 def _is_missed(vault: Vault, name: str, found: Histories) -> bool:
     """Of what is hidden: pruners hide packs, keys are removed, and who deletes a point says so before."""
-    if name.startswith("points/"):
-        return not is_being_deleted(vault, point_of(name))
-    if name.startswith("holds/"):
-        return object_of(point_of_hold(name)) in found
-    return not name.startswith(("packs/", "keys/"))
+    if (point := names.point_in(name)) is not None:
+        return not is_being_deleted(vault, point)
+    if (point := names.point_of_hold(name)) is not None:
+        return object_of(point) in found
+    return _lies_at_top(name)
 
 
 def _is_over(name: str, history: History, found: Histories) -> bool:
     """Nothing of it is to stay."""
-    if name.startswith("holds/"):  # they tell of a deletion for as long as the point could be had back
-        return object_of(point_of_hold(name)) not in found
+    if (point := names.point_of_hold(name)) is not None:  # they tell of a deletion while the point could be had back
+        return object_of(point) not in found
     return history.hidden
+
+
+def _lies_at_top(name: str) -> bool:
+    return "/" not in name
 
 
 def _needs(found: Histories, points: Mapping[str, float], packs: Mapping[bytes, float]) -> dict[str, float]:
     wanted = {object_of(point): until for point, until in points.items()}
     for name, history in found.items():
-        if name.startswith("holds/"):
-            if (point := point_of_hold(name)) in points:
-                wanted[name] = points[point]
-        elif is_needed(name) and not name.startswith(("packs/", "points/")) and not history.hidden:
+        if (point := names.point_of_hold(name)) is not None and point in points:
+            wanted[name] = points[point]
+        elif is_needed(name) and (_lies_at_top(name) or names.key_in(name)) and not history.hidden:
             wanted[name] = 0.0
     return wanted | {name_of(pack): until for pack, until in packs.items()}
 

@@ -10,12 +10,13 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
 from longshore.errors import LongshoreError
 from longshore.vault.disks import DiskReader, NewDisk, pieces
-from longshore.vault.errors import VaultFull
+from longshore.vault.errors import Damaged, VaultFull
 from longshore.vault.geometry import BLOCK
 
 LARGEST = 1 << 25  # bytes of a request
@@ -46,21 +47,22 @@ class _Gone(Exception):
     """The client has."""
 
 
-def serve(listening: socket.socket, disk: DiskReader) -> None:
-    """Until the process is ended."""
+def serve(listening: socket.socket, disk: DiskReader, damaged: Callable[[Damaged], None] = lambda _error: None) -> None:
+    """Until the process is ended. `damaged` is called when something that was asked for is."""
     while True:
         connection, _ = listening.accept()
-        threading.Thread(target=_answer, args=(connection, disk), daemon=True).start()
+        threading.Thread(target=_answer, args=(connection, disk, damaged), daemon=True).start()
 
 
-def _answer(connection: socket.socket, disk: DiskReader) -> None:
+def _answer(connection: socket.socket, disk: DiskReader, damaged: Callable[[Damaged], None]) -> None:
     with connection, suppress(_Gone, OSError):
-        _Connection(connection, disk).answer()
+        _Connection(connection, disk, damaged).answer()
 
 
 class _Connection:
-    def __init__(self, connection: socket.socket, disk: DiskReader) -> None:
+    def __init__(self, connection: socket.socket, disk: DiskReader, damaged: Callable[[Damaged], None]) -> None:
         self._socket = connection
+        self._damaged = damaged
         self._disk = disk
         self._new = disk if isinstance(disk, NewDisk) else None
         self._structured = False
@@ -155,6 +157,8 @@ class _Connection:
             self._failed(cookie, errno.ENOSPC)
         except LongshoreError as error:
             print(error, file=sys.stderr, flush=True)
+            if isinstance(error, Damaged):
+                self._damaged(error)
             self._failed(cookie, errno.EIO)
         return True
 

@@ -1,20 +1,23 @@
 """Points: what was backed up, each a document that is written when everything it names is there."""
 
 import secrets
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.vault import names
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
 from longshore.vault.makers import MAKER, maker_in, sealed_maker
 from longshore.vault.vault import Vault
 
-_BELOW, _SUFFIX = "points/", ".point"
-_TOGETHER = 8  # documents that are read at once
+_TOGETHER = 48  # documents that are read at once where the vault is far away: each mostly waits
+_LONGEST_KEY = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,38 @@ class Point:
     content: dict[str, Any]  # what else its maker says of it: the machine
     maker: str | None = None  # the project that has made it, where this installation vouches for that (makers.py)
 
+    @property
+    def machine_name(self) -> str:
+        """Empty: it doesn't say."""
+        return str(_dictionary(self.content.get("machine")).get("name", ""))
+
+    def called(self, disk: str) -> str:
+        """One of its disks, for who hears that something of it is damaged."""
+        of = f" of {self.machine_name}" if self.machine_name else ""
+        return f"point {self.name}{of}, disk {disk}"
+
     def top(self, disk: str) -> Top:
         """Raises NotFound."""
         try:
             return self.disks[disk]
         except KeyError:
             raise NotFound(f"The point {self.name} has no disk {disk}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedPoint:
+    """One whose document can't be read: nothing of it can be restored, and nobody knows what it needs."""
+
+    name: str
+    why: str  # a sentence
+
+    @property
+    def moment(self) -> datetime:
+        """As its name has it; that of 1970 where it has none."""
+        try:
+            return datetime.strptime(f"{_when(self.name)[0]}000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+        except ValueError:
+            return datetime.fromtimestamp(0, UTC)
 
 
 def folder_of(vault: Vault, machine: str) -> str:
@@ -64,10 +93,10 @@ def read_point(vault: Vault, name: str) -> Point:
         point = _read(vault, name)
     except Damaged:
         if vault.user and not vault.user.owns:  # whose it is can't be said any more
-            raise _not_there(name) from None
+            raise no_point(name) from None
         raise
     if vault.user and not vault.user.sees(point.maker):
-        raise _not_there(name)
+        raise no_point(name)
     return point
 
 
@@ -76,18 +105,20 @@ def _read(vault: Vault, name: str) -> Point:
     try:
         data = vault.store.read(place)
     except NotFound:
-        raise _not_there(name) from None
+        raise no_point(name) from None
     told = vault.keys.read_document(place, data)
     try:
-        disks = {disk["key"]: Top.of(disk) for disk in told["disks"]}
         maker = maker_in(vault.user, vault.id, place, told) if vault.user else None
-        return Point(name, datetime.fromisoformat(told["moment"]), disks, told["content"], maker)
+        return _point_of(name, told, maker)
     except (KeyError, TypeError, ValueError):
         raise Damaged(f"{place} has no point.") from None
 
 
 def sees(vault: Vault, name: str) -> bool:
-    """Whether a point that is there is there for the vault's user, too."""
+    """Whether a point that is there is there for the vault's user, too.
+
+    One that can't be read is there for the vault's owner alone: nobody can tell who has made it.
+    """
     if vault.user is None or vault.user.owns:
         return True
     if name not in vault.user.seen:
@@ -103,10 +134,19 @@ def sees(vault: Vault, name: str) -> bool:
 def refuse_others(vault: Vault, name: str) -> None:
     """Raises NotFound for a point that is there, and not for the vault's user."""
     if not sees(vault, name) and has_point(vault, name):
-        raise _not_there(name)
+        raise no_point(name)
 
 
-def _not_there(name: str) -> NotFound:
+def _point_of(name: str, told: dict[str, Any], maker: str | None) -> Point:
+    """Raises KeyError, TypeError, ValueError for what is none, whoever has written it."""
+    disks = {_key(disk["key"]): Top.of(disk) for disk in told["disks"]}
+    moment = datetime.fromisoformat(told["moment"])
+    if len(disks) != len(told["disks"]) or moment.tzinfo is None or not isinstance(told["content"], dict):
+        raise ValueError
+    return Point(name, moment, disks, told["content"], maker)
+
+
+def no_point(name: str) -> NotFound:
     return NotFound(f"There is no point {name} in the vault.", advice="See: longshore backup list.")
 
 
@@ -117,22 +157,52 @@ def has_point(vault: Vault, name: str) -> bool:
 
 def point_names(vault: Vault, folder: str = "") -> list[str]:
     """Of all points that are there for the vault's user, or those of one machine, oldest first."""
-    below = f"points/{folder}" if folder else "points"
-    names = sorted((point_of(name) for name in vault.store.names(below) if name.endswith(_SUFFIX)), key=_when)
+    below = f"{names.POINTS}/{folder}" if folder else names.POINTS
+    found = (names.point_in(name) for name in vault.store.names(below))
+    ordered = sorted((name for name in found if name is not None), key=_when)
     if vault.user is None or vault.user.owns:
-        return names
+        return ordered
     with ThreadPoolExecutor(_TOGETHER) as threads:  # whose each is stands in it
-        theirs = threads.map(lambda name: sees(vault, name), names)
-        return [name for name, is_theirs in zip(names, theirs, strict=True) if is_theirs]
+        theirs = threads.map(lambda name: sees(vault, name), ordered)
+        return [name for name, is_theirs in zip(ordered, theirs, strict=True) if is_theirs]
 
 
-def points(vault: Vault, folder: str = "") -> Iterator[Point]:
-    """Oldest first. One that goes meanwhile is left out. Raises Damaged."""
-    for name in point_names(vault, folder):
+def points(
+    vault: Vault, folder: str = "", damaged: Callable[[DamagedPoint], None] = lambda _point: None
+) -> Iterator[Point]:
+    """Oldest first. One that goes meanwhile is left out, and so is one that can't be read: `damaged` is told of it."""
+    for found in read_points(vault, point_names(vault, folder)):
+        if isinstance(found, Point):
+            yield found
+        else:
+            damaged(found)
+
+
+def read_points(vault: Vault, wanted: Iterable[str]) -> Iterator[Point | DamagedPoint]:
+    """By their names, in that order, several at once where the vault is far away. Without those that are gone."""
+
+    def read(name: str) -> Point | DamagedPoint | None:
         try:
-            yield read_point(vault, name)
+            return read_point(vault, name)
         except NotFound:
-            continue
+            return None
+        except Damaged as error:
+            return DamagedPoint(name, str(error))
+
+    if not vault.store.far:
+        yield from (found for found in map(read, wanted) if found is not None)
+        return
+    left = iter(wanted)
+    threads = ThreadPoolExecutor(_TOGETHER, "longshore-points")
+    try:
+        asked = deque(threads.submit(read, name) for name in islice(left, 2 * _TOGETHER))
+        while asked:
+            found = asked.popleft().result()
+            asked.extend(threads.submit(read, name) for name in islice(left, 1))
+            if found is not None:
+                yield found
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def own_points(vault: Vault, folder: str = "") -> Iterator[Point]:
@@ -150,17 +220,22 @@ def discard_point(vault: Vault, name: str) -> None:
     vault.store.delete(object_of(name))
 
 
-def point_of(place: str) -> str:
-    """A point's name, by its object's."""
-    return place.removeprefix(_BELOW).removesuffix(_SUFFIX)
-
-
 def object_of(name: str) -> str:
     """A point's object. Raises InvalidInput."""
-    parts = name.split("/")
-    if len(parts) != 2 or not all(part.isascii() and part.replace("-", "").isalnum() for part in parts):
+    if not names.is_point(name):
         raise InvalidInput(f"{name!a} is no name of a point.", advice="See: longshore backup list.")
-    return f"{_BELOW}{name}{_SUFFIX}"
+    return f"{names.POINTS}/{name}.point"
+
+
+def _key(told: object) -> str:
+    """Of a disk: it becomes a part of files' names. Raises ValueError."""
+    if not isinstance(told, str) or not 0 < len(told) <= _LONGEST_KEY or "/" in told or not told.isprintable():
+        raise ValueError
+    return told
+
+
+def _dictionary(told: object) -> dict[str, Any]:
+    return told if isinstance(told, dict) else {}
 
 
 def _when(name: str) -> tuple[str, str]:

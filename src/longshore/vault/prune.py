@@ -8,25 +8,32 @@ added, or is based on. Nothing is rewritten.
 import json
 import math
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from operator import itemgetter
 from time import sleep
+from typing import NamedTuple
 
 from longshore.errors import Conflict, NotFound
-from longshore.model.strict_reading import read_json
-from longshore.vault import locks
-from longshore.vault.errors import Damaged
+from longshore.vault import locks, names
+from longshore.vault.errors import Damaged, VaultFull
 from longshore.vault.geometry import Top
 from longshore.vault.holds import holds
 from longshore.vault.packs import PackReader, name_of
-from longshore.vault.points import points
+from longshore.vault.points import DamagedPoint, object_of, points
+from longshore.vault.sealing import read_object
+from longshore.vault.store import Store
 from longshore.vault.tree import walk
 from longshore.vault.vault import Vault
-from longshore.vault.writers import Writer, living, number_of
+from longshore.vault.writers import Writer, living
 
 _LEASE = "prune.json"
+_NONE = b""  # instead of a lease
+_SKEW = 60.0  # seconds that a store's clock may be put back
+_MOST_LISTED = 100_000  # packs on a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +47,94 @@ class Pruned:
     renewed: int = 0  # objects whose lock was made longer
 
 
-def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
-    """Raises Conflict while another one prunes, Damaged: what can't be read may name anything, so nothing goes.
+class PrunedInPart(Damaged):
+    """Something couldn't be read, or isn't there: what it may need stays. All else was pruned."""
 
-    AccessDenied where not all points are there for the vault's user: what others name would go.
+    def __init__(self, done: Pruned, said: Sequence[str]) -> None:
+        super().__init__(
+            f"{len(said)} thing(s) aren't as they should be; what may need them stays, and all else was pruned. "
+            f"The first: {said[0]}",
+            advice="See what else: longshore vault check. A point that can't be restored is deleted by its name.",
+        )
+        self.done, self.said = done, tuple(said)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What there is."""
+
+    points: dict[str, float]  # in a vault that locks, with the end of the hold (seconds) that each has, or 0
+    writers: list[Writer]
+    packs: dict[bytes, float]  # that any of them needs, with the end of the longest hold that needs it, or 0
+    unsure: float = -math.inf  # what was stored up to then (by the store's clock) may be needed by what can't be read
+    said: list[str] = field(default_factory=list)  # sentences about what that is
+
+
+def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
+    """In a vault that locks, locks are renewed before anything else, and whatever else fails.
+
+    Raises Conflict while another one prunes; Damaged when somebody has meddled with a vault that locks, of which
+    nothing is pruned then; PrunedInPart; AccessDenied where not all points are there for the vault's user: what others
+    name would go.
     """
     if vault.user is not None:
         vault.user.refuse_unless_owner("prunes it")
-    if dry_run:
-        return _prune(vault, None)
-    lease = _take_lease(vault)
+    with ExitStack() as stack:
+        said: list[str] = []
+        lease = None
+        if vault.lock is None and not dry_run:
+            lease = stack.enter_context(_lease(vault, said))
+        if vault.lock is None or dry_run:
+            done = _prune(vault, lease, _look(vault, set(), sweep=not dry_run), 0, said)
+        else:
+            seen, renewed = _renew(vault)
+            lease = stack.enter_context(_lease(vault, said))
+            done = _prune(vault, lease, seen, renewed, said)
+    if said:
+        raise PrunedInPart(done, list(dict.fromkeys(said)))
+    return done
+
+
+def prune_at(store: Store, open_vault: Callable[[], AbstractContextManager[Vault]]) -> Pruned:
+    """The same of the vault that is there, whatever has become of it: where it can't so much as be opened, all that is
+    or was in it has its lock renewed, if it has one.
+
+    Raises as `prune` does, and what `open_vault` does.
+    """
     try:
-        return _prune(vault, lease)
-    finally:
-        if _has_lease(vault, lease):
-            vault.store.delete(_LEASE)
+        with open_vault() as vault:
+            return prune(vault)
+    except (Conflict, PrunedInPart):
+        raise  # what was needed is locked anew
+    except BaseException:
+        locks.renew_blindly(store)
+        raise
 
 
-def _prune(vault: Vault, lease: bytes | None) -> Pruned:
-    store, histories = vault.store, {}
-    if vault.lock is not None:
-        histories = locks.histories(vault)
+def _renew(vault: Vault) -> tuple["_Look", int]:
+    """What there is, and how many locks were renewed. Raises Damaged when somebody has meddled."""
+    histories = locks.histories(vault)
+    try:
+        look = _look(vault, set(), sweep=True)
         locks.refuse_meddled(vault, histories)
-    now = store.now()
-    there = {bytes.fromhex(name[-69:-5]) for name in list(store.names("packs"))}
-    seen: set[tuple[bytes, int]] = set()
-    found, writers, packs = _look(vault, now, seen, sweep=lease is not None)
-    named = set(packs)
-    gone = named - there
-    if gone and (lost := [pack for pack in gone if not store.has(name_of(pack))]):
-        raise Damaged(
-            f"{len(lost)} pack(s) that points name are gone, {name_of(lost[0])} among them: nothing is pruned.",
-            advice="Look for them in a copy of the vault; longshore vault verify names the points.",
-        )
-    renewed = locks.renew(vault, histories, found, packs) if vault.lock is not None and lease is not None else 0
-    lists = dict(_condemned(vault))
-    condemned = {bytes.fromhex(pack) for packs in lists.values() for pack in packs}
+    except BaseException:
+        locks.renew_all(vault, histories)
+        raise
+    seen = look.seen
+    if seen.said:  # what can't be read may need anything
+        return look, locks.renew_all(vault, histories)
+    return look, locks.renew(vault, histories, seen.points, seen.packs)
+
+
+def _prune(vault: Vault, lease: bytes | None, look: "_Look", renewed: int, said: list[str]) -> Pruned:
+    store, seen, now, there = vault.store, look.seen, look.now, look.there
+    named = set(seen.packs)
+    if lost := [pack for pack in named - there if not store.has(name_of(pack))]:
+        said.append(f"{len(lost)} pack(s) that points name are gone, {name_of(lost[0])} among them.")
+    lists = dict(_condemned(vault, said))
+    condemned = {pack for packs in lists.values() for pack in packs}
     due = [number for number in sorted(lists) if _older(vault, f"condemned/{number}.json", now - vault.grace)]
+    writers, unsure = seen.writers, seen.unsure
     first = min((now - vault.grace, *(writer.began for writer in writers)))
     new = {pack: at for pack, at in _ages(vault, there - named - condemned) if at < first}
     doomed = _doomed(due, lists, writers, named, there)
@@ -85,52 +143,86 @@ def _prune(vault: Vault, lease: bytes | None) -> Pruned:
         # is needed is deleted or condemned, and a writer that is too late for both looks hears that it is lost
         sleep(store.lists_late)
         _keep_lease(vault, lease)
-        _, others, more = _look(vault, now, seen, sweep=True)
-        writers, named = [*writers, *others], named | more.keys()
-        first = min((first, *(writer.began for writer in others)))
+        again = _look(vault, look.gone_into, sweep=True, now=now).seen
+        seen.said += again.said
+        writers, named = [*writers, *again.writers], named | again.packs.keys()
+        first = min((first, *(writer.began for writer in again.writers)))
+        unsure = max(unsure, again.unsure)
         doomed = _doomed(due, lists, writers, named, there)
+    said += seen.said
     deleted, freed = 0, 0
     for number, packs_of in doomed.items():
-        for pack in packs_of:
+        going = [pack for pack, at in _ages(vault, packs_of) if at > unsure] if unsure > -math.inf else packs_of
+        for pack in going:
             deleted, freed = deleted + 1, freed + _size(vault, pack)
             if lease is not None:
                 _keep_lease(vault, lease)
                 store.delete(name_of(pack))
-        if lease is not None:
+        if lease is not None and len(going) == len(packs_of):
             store.delete(f"condemned/{number}.json")
-    listed = [pack for pack, at in new.items() if pack not in named and at < first]
+    listed = [pack for pack, at in new.items() if pack not in named and unsure < at < first]
     if listed and lease is not None:
-        _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, listed)
+        try:
+            _condemn(vault, max([*lists, *(writer.seen for writer in writers)], default=0) + 1, listed)
+        except VaultFull:
+            if not deleted:
+                raise
     if lease is not None:
         store.remove_broken_off(first)
     waiting = len((condemned - named) & there) - deleted + len(listed)
     if vault.lock is None or lease is None:
-        return Pruned(len(found), len(there), waiting, deleted, freed)
-    return Pruned(len(found), len(there), waiting, deleted, *locks.free(vault), renewed)
+        return Pruned(len(seen.points), len(there), waiting, deleted, freed)
+    return Pruned(len(seen.points), len(there), waiting, deleted, *locks.free(vault), renewed)
 
 
-def _look(
-    vault: Vault, now: float, seen: set[tuple[bytes, int]], *, sweep: bool
-) -> tuple[dict[str, float], list[Writer], dict[bytes, float]]:
-    """The points that there are, the living writers, and the packs that any of them needs. In a vault that locks, each
-    with the end of the hold (seconds) for which it is needed longest, or 0.
+class _Look(NamedTuple):
+    now: float  # seconds, by the store's clock, before anything was looked at
+    there: set[bytes]  # packs
+    gone_into: set[tuple[bytes, int]]  # nodes of maps
+    seen: _Seen
 
-    Of nodes that are in `seen` already, nothing is told again. Raises Damaged.
+
+def _look(vault: Vault, gone_into: set[tuple[bytes, int]], *, sweep: bool, now: float | None = None) -> _Look:
+    """The packs that there are; then the points; then the living writers, and what any of those needs.
+
+    Of nodes that are in `gone_into` already, nothing is told again.
     """
+    now = vault.store.now() if now is None else now
+    there = {pack for name in list(vault.store.names(names.PACKS)) if (pack := names.pack_in(name)) is not None}
+    seen = _Seen({}, [], {})
     ends = _ends_of_holds(vault)
-    found, tops = dict[str, float](), list[tuple[float, Top]]()
-    for point in points(vault):
-        found[point.name] = ends.get(point.name, 0.0)
-        tops += [(found[point.name], top) for top in point.disks.values()]
+    tops = list[tuple[float, Top, str, Callable[[], float]]]()  # what each is of, and when what it needs was stored
+
+    def unread(point: DamagedPoint) -> None:
+        seen.said.append(point.why)
+        seen.unsure = max(seen.unsure, _stored_at(vault, point.name, now))
+
+    for point in points(vault, damaged=unread):
+        until = seen.points[point.name] = ends.get(point.name, 0.0)
+        stored = partial(_stored_at, vault, point.name, now)
+        tops += [(until, top, point.called(key), stored) for key, top in point.disks.items()]
     # After the points: whoever is based on one that was gone by then is seen here
-    writers = living(vault, now, sweep=sweep)
-    tops += [(0.0, base) for writer in writers for base in writer.bases]
-    read, packs = PackReader(vault).read, dict[bytes, float]()
+    seen.writers = living(vault, now, sweep=sweep, damaged=seen.said.append)
+    for one in seen.writers:
+        tops += [(0.0, base, f"what the backup {one.id} is based on", partial(float, one.began)) for base in one.bases]
+    read = PackReader(vault).read
     # What several need is told of the first of them: so the one that needs it longest comes first
-    for until, top in sorted(tops, key=itemgetter(0), reverse=True):
-        for _, _, entry in walk(top, read, vault.keys.digest, seen):
-            packs.setdefault(entry.pack, until)
-    return found, writers, packs
+    for until, top, called, stored_at in sorted(tops, key=itemgetter(0), reverse=True):
+        unknown = list[Damaged]()
+        for _, _, entry in walk(top, read, vault.keys.digest, gone_into, unknown.append):
+            seen.packs.setdefault(entry.pack, until)
+        if unknown:
+            seen.said.append(f"The map of {called} can't be read: {unknown[0].message}")
+            seen.unsure = max(seen.unsure, stored_at())
+    return _Look(now, there, gone_into, seen)
+
+
+def _stored_at(vault: Vault, point: str, now: float) -> float:
+    """When its document was: what it needs was stored before."""
+    try:
+        return vault.store.changed_at(object_of(point))
+    except NotFound:  # it has just gone; others may need the same
+        return now
 
 
 def _ends_of_holds(vault: Vault) -> dict[str, float]:
@@ -139,36 +231,47 @@ def _ends_of_holds(vault: Vault) -> dict[str, float]:
     return {point: hold.until.timestamp() for point, hold in holds(vault).items() if hold.until is not None}
 
 
-def _condemned(vault: Vault) -> Iterator[tuple[int, list[str]]]:
-    """The lists that are there, and their packs."""
-    for name in sorted(vault.store.names("condemned")):
-        with suppress(NotFound):  # it has just gone
-            yield number_of(name), read_json(vault.store.read(name), largest=1 << 30, heaviest=10_000_000)["packs"]
+def _condemned(vault: Vault, said: list[str]) -> Iterator[tuple[int, list[bytes]]]:
+    """The lists that are there, and their packs. One that can't be read has none: they are listed anew."""
+    for name in sorted(vault.store.names(names.LISTS)):
+        if (number := names.list_in(name)) is None:
+            continue
+        try:
+            packs = [bytes.fromhex(pack) for pack in read_object(name, vault.store.read(name))["packs"]]
+        except NotFound:  # it has just gone
+            continue
+        except (Damaged, KeyError, TypeError, ValueError):
+            said.append(f"{name} can't be read: what is on it is condemned anew.")
+            packs = []
+        yield number, packs
 
 
 def _condemn(vault: Vault, number: int, packs: list[bytes]) -> None:
-    """On a list of this number, or of the next one that is free."""
-    listed = json.dumps({"packs": sorted(pack.hex() for pack in packs)}).encode()
-    while True:
-        try:
-            return vault.store.create(f"condemned/{number}.json", listed)
-        except Conflict:  # of a list that the store's own doesn't show yet
+    """On lists of this number, or of the next one that is free, and of those that follow."""
+    packs = sorted(packs)
+    for start in range(0, len(packs), _MOST_LISTED):
+        some = packs[start : start + _MOST_LISTED]
+        listed = json.dumps({"packs": [pack.hex() for pack in some]}).encode()
+        while True:
+            with suppress(Conflict):  # of a list that the store's own doesn't show yet
+                vault.store.create(f"condemned/{number}.json", listed)
+                break
             number += 1
 
 
 def _doomed(
-    due: list[int], lists: Mapping[int, list[str]], writers: list[Writer], named: set[bytes], there: set[bytes]
+    due: list[int], lists: Mapping[int, list[bytes]], writers: list[Writer], named: set[bytes], there: set[bytes]
 ) -> dict[int, list[bytes]]:
     """The lists that are to be done with, and which of their packs go: those that nobody names."""
     spoken_for = min((writer.seen for writer in writers), default=math.inf)
     return {
-        number: [pack for pack in map(bytes.fromhex, lists[number]) if pack in there and pack not in named]
+        number: [pack for pack in lists[number] if pack in there and pack not in named]
         for number in due
         if number <= spoken_for
     }
 
 
-def _ages(vault: Vault, packs: set[bytes]) -> Iterator[tuple[bytes, float]]:
+def _ages(vault: Vault, packs: Iterable[bytes]) -> Iterator[tuple[bytes, float]]:
     """When each of them was stored; those that have just gone are left out."""
     for pack in packs:
         with suppress(NotFound):
@@ -189,25 +292,64 @@ def _size(vault: Vault, pack: bytes) -> int:
         return 0
 
 
-def _take_lease(vault: Vault) -> bytes:
+@contextmanager
+def _lease(vault: Vault, said: list[str]) -> Iterator[bytes]:
+    """Raises Conflict. On a file system that is full there is none: two who prune do each other no harm."""
+    try:
+        own = _take_lease(vault, said)
+    except VaultFull:
+        own = _NONE
+    try:
+        yield own
+    finally:
+        if own != _NONE and _has_lease(vault, own):
+            vault.store.delete(_LEASE)
+
+
+def _take_lease(vault: Vault, said: list[str]) -> bytes:
     """Raises Conflict."""
-    own = secrets.token_hex(16).encode()
+    now = vault.store.now()
+    own = vault.keys.write_document(_LEASE, {"id": secrets.token_hex(16), "began": now})
     try:
         vault.store.create(_LEASE, own)
     except Conflict:
-        try:
-            quiet = vault.store.now() - vault.store.changed_at(_LEASE)
-        except NotFound:
-            quiet = 0.0
-        if quiet < vault.grace / 24:
-            raise Conflict("The vault is being pruned already.", advice="Wait for its end.") from None
-        vault.store.delete(_LEASE)  # of one that was killed
+        if _has_lease(vault, own):  # it is this one's: the first answer was lost
+            return own
+        if why := _refuse_living(vault, now):
+            said.append(why)
+        vault.store.delete(_LEASE)
         vault.store.create(_LEASE, own)
     return own
 
 
+def _refuse_living(vault: Vault, now: float) -> str | None:
+    """Raises Conflict while another one prunes. A sentence where that can't be one."""
+    try:
+        quiet = now - vault.store.changed_at(_LEASE)
+        told = vault.store.read(_LEASE)
+    except NotFound:
+        return None
+    if quiet >= vault.grace / 24:  # of one that was killed
+        return None
+    try:
+        began = float(vault.keys.read_document(_LEASE, told)["began"])
+        since = datetime.fromtimestamp(began, UTC)
+    except (Damaged, KeyError, TypeError, ValueError, OverflowError, OSError):
+        raise Conflict(
+            f"The vault is being pruned already, and not by Longshore: {_LEASE} isn't what Longshore writes.",
+            advice="If that is there tomorrow, too, somebody else writes to the vault: see who has its keys.",
+        ) from None
+    if -_SKEW <= now - began <= vault.grace:
+        raise Conflict(
+            f"The vault is being pruned already, since {since:%Y-%m-%d %H:%M:%S} UTC.", advice="Wait for its end."
+        )
+    return f"Somebody has kept {_LEASE} since {since:%Y-%m-%d %H:%M:%S} UTC: no prune takes so long. See who it is."
+
+
 def _keep_lease(vault: Vault, own: bytes) -> None:
     """Raises Conflict when somebody has taken this one for dead."""
+    if own == _NONE:
+        return
     if not _has_lease(vault, own):
         raise Conflict("Another one prunes the vault by now.", advice="Wait for its end.")
     vault.store.touch(_LEASE)

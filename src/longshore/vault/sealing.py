@@ -12,6 +12,7 @@ import json
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +27,18 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from longshore.model.strict_reading import read_json
 from longshore.vault.errors import Damaged, WrongKey
 
+_ANY_SIZE = 1 << 30  # bytes, and values: objects are limited by their kind where they are read from the store
 KEY = 32  # bytes
 SALT = 32  # bytes at the beginning of each pack
 _NONCE = 12
 _SCRYPT = {"n": 1 << 16, "r": 8, "p": 1}  # 64 MiB and a fifth of a second
-_MOST_SCRYPT = {"n": 1 << 20, "r": 32, "p": 16}  # that a vault of somebody else's may ask of us
+_MOST_SCRYPT = 4 * (1 << 16) * 8  # of n times r times p: what a vault of somebody else's may ask of us
 _REMEMBERED = 16  # keys of pass phrases that this process has asked for last
 _found: OrderedDict[bytes, bytes] = OrderedDict()
 _finding = threading.Lock()
+_being_found: dict[bytes, threading.Lock] = {}
+_stretching = threading.BoundedSemaphore(4)  # at once: each takes its memory
+_SUM = "sha256"  # a member of what is no document, and has no key
 _OWN = secrets.token_bytes(KEY)  # so that what is asked for is remembered by a digest that says nothing of it
 
 
@@ -97,9 +102,11 @@ class Sealed(Plain):
         told = _without_sum(name, data)
         try:
             nonce, sealed = (base64.b64decode(told[part]) for part in ("nonce", "sealed"))
-            content: dict[str, Any] = read_json(self._documents.decrypt(nonce, sealed, name.encode()))
-        except (KeyError, ValueError, InvalidTag):
+            content = read_json(self._documents.decrypt(nonce, sealed, name.encode()))
+        except (KeyError, TypeError, ValueError, InvalidTag):
             raise Damaged(f"{name} can't be decrypted with this vault's key.") from None
+        if not isinstance(content, dict):
+            raise Damaged(f"{name} has no document.")
         return content
 
     def name(self, text: str) -> str:
@@ -151,20 +158,29 @@ class Wrapped:
             nonce, wrapped = (base64.b64decode(self.told[part]) for part in ("nonce", "wrapped"))
         except (KeyError, TypeError, ValueError):
             raise _unreadable() from None
+        if len(nonce) != _NONCE:
+            raise _unreadable()
         try:
-            return AESGCM(_stretched(pass_phrase, salt, cost)).decrypt(nonce, wrapped, vault_id.encode())
+            key = AESGCM(_stretched(pass_phrase, salt, cost)).decrypt(nonce, wrapped, vault_id.encode())
         except InvalidTag:
             return None
+        return key if len(key) == KEY else None
 
     def _how(self) -> tuple[bytes, dict[str, int]]:
         """Salt and cost of what is made of the pass phrase. Raises Damaged."""
         try:
-            cost = {name: int(self.told["scrypt"][name]) for name in _SCRYPT}
+            cost = {name: self.told["scrypt"][name] for name in _SCRYPT}
             salt = base64.b64decode(self.told["salt"])
         except (KeyError, TypeError, ValueError):
             raise _unreadable() from None
-        if any(cost[name] > most for name, most in _MOST_SCRYPT.items()):
-            raise Damaged("A key of the vault asks for more memory than any of ours does.")
+        if (
+            any(type(one) is not int or one < 1 for one in cost.values())
+            or cost["n"].bit_count() != 1
+            or cost["n"] == 1
+        ):
+            raise _unreadable()
+        if cost["n"] * cost["r"] * cost["p"] > _MOST_SCRYPT:
+            raise Damaged("A key of the vault asks for more memory or time than any of ours does.")
         return salt, cost
 
 
@@ -172,20 +188,39 @@ def _unreadable() -> Damaged:
     return Damaged("A key of the vault can't be read.")
 
 
-def wrong_key(what: str) -> WrongKey:
+def wrong_key(what: str, damaged: Sequence[str] = ()) -> WrongKey:
+    """`damaged`: keys that couldn't be tried."""
+    also = f" {len(damaged)} of them can't be read: {', '.join(damaged[:3])}." if damaged else ""
     return WrongKey(
-        f"{what} is encrypted, and this pass phrase opens none of its keys.", advice="Give the one it was made with."
+        f"{what} is encrypted, and this pass phrase opens none of its keys.{also}",
+        advice="Give the one it was made with.",
     )
 
 
 def _stretched(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
-    """Remembered, without the pass phrase: each step of a backup opens its vault, and this is dear on purpose."""
+    """Remembered, without the pass phrase: each step of a backup opens its vault, and this is dear on purpose.
+
+    Several who ask for the same wait for one of them; nobody waits for what another vault asks of us.
+    """
     asked = _mark(pass_phrase, salt, cost)
     with _finding:
-        if asked not in _found:
-            _note(asked, Scrypt(salt=salt, length=KEY, **cost).derive(pass_phrase.encode()))
-        _found.move_to_end(asked)
-        return _found[asked]
+        if (found := _found.get(asked)) is not None:
+            _found.move_to_end(asked)
+            return found
+        own = _being_found.setdefault(asked, threading.Lock())
+    with own:
+        with _finding:
+            found = _found.get(asked)
+        if found is None:
+            try:
+                with _stretching:
+                    found = Scrypt(salt=salt, length=KEY, **cost).derive(pass_phrase.encode())
+            finally:
+                with _finding:
+                    _being_found.pop(asked, None)
+            with _finding:
+                _note(asked, found)
+        return found
 
 
 def remember(pass_phrase: str, stretched: str) -> None:
@@ -216,6 +251,35 @@ def _nonce(offset: int) -> bytes:
     return offset.to_bytes(_NONCE, "big")
 
 
+def with_own_sum(told: Mapping[str, Any]) -> bytes:
+    """JSON, to be read by a person, whose last member is the hash of all bytes before that member's name.
+
+    Whoever knows nothing of it finds a member more than he needs.
+    """
+    text = json.dumps({name: value for name, value in told.items() if name != _SUM}, indent=1)
+    before = f"{text[:-2]},\n ".encode()
+    return b'%s"%s": "%s"\n}\n' % (before, _SUM.encode(), hashlib.sha256(before).hexdigest().encode())
+
+
+def read_own_sum(name: str, data: bytes) -> dict[str, Any]:
+    """What `with_own_sum` has written, and what an earlier release has, without such a member. Raises Damaged."""
+    before, there, after = data.rpartition(b'"%s"' % _SUM.encode())
+    if there and after.strip() != b': "%s"\n}' % hashlib.sha256(before).hexdigest().encode():
+        raise Damaged(f"{name} isn't what was written: its checksum differs.")
+    return read_object(name, data)
+
+
+def read_object(name: str, data: bytes) -> dict[str, Any]:
+    """Of what has no checksum. How large it may be is for who has read the data. Raises Damaged."""
+    try:
+        told = read_json(data, largest=_ANY_SIZE, heaviest=_ANY_SIZE)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise Damaged(f"{name} isn't what was written: it can't be read.")
+    return told
+
+
 def _with_sum(line: bytes) -> bytes:
     return b"%s\nsha256 %s\n" % (line, hashlib.sha256(line).hexdigest().encode())
 
@@ -224,10 +288,7 @@ def _without_sum(name: str, data: bytes) -> dict[str, Any]:
     line, _, rest = data.partition(b"\n")
     if rest.strip() != b"sha256 " + hashlib.sha256(line).hexdigest().encode():
         raise Damaged(f"{name} isn't what was written: its checksum differs.")
-    content = read_json(line)
-    if not isinstance(content, dict):
-        raise Damaged(f"{name} has no document.")
-    return content
+    return read_object(name, line)
 
 
 def _text(data: bytes) -> str:

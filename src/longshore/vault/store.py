@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from longshore.errors import InvalidInput, NotFound
+from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.vault.errors import Damaged
+from longshore.vault.names import BEGINNING, key_in
 
 if TYPE_CHECKING:
     from longshore.vault.versions import Versions
@@ -102,7 +104,15 @@ class Store(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Raises NotFound."""
+        """Raises NotFound; Damaged when it is larger than an object of that name may be, which isn't read then."""
+
+    def read_first(self, name: str) -> bytes:
+        """As it was written at first, where the store keeps that: whatever was written above it since. As `read`."""
+        return self.read(name)
+
+    def keeps_deleted(self) -> bool:
+        """Whether it keeps what we delete, though nothing says for how long: so that prunes free nothing."""
+        return False
 
     @abstractmethod
     def read_part(self, name: str, offset: int, length: int) -> bytes:
@@ -122,7 +132,7 @@ class Store(ABC):
 
     @abstractmethod
     def names(self, below: str) -> Iterator[str]:
-        """Of all objects whose names begin with this folder, in no order."""
+        """Of all objects whose names begin with this folder, in no order; also of what others have put there."""
 
     @abstractmethod
     def changed_at(self, name: str) -> float:
@@ -143,6 +153,23 @@ class Store(ABC):
     @abstractmethod
     def remove_broken_off(self, before: float) -> None:
         """What writers that were killed have left beside their objects before that time."""
+
+
+def is_left(name: str, data: bytes) -> bool:
+    """Whether an object is of a vault that was never whole, as one whose maker was killed leaves it."""
+    from importlib.resources import files  # whoever opens a vault needs none of it
+
+    if name in BEGINNING:
+        return data == (files("longshore.vault") / "left" / name).read_bytes()
+    return key_in(name) is not None and b'"wrapped"' in data and b'"passphrase"' in data
+
+
+def there_already(store: object, how: str) -> Conflict:
+    return Conflict(f"There is a vault in {store} already.", advice=f"Add it: longshore provider add vault NAME {how}.")
+
+
+def too_large(name: str, most: int) -> Damaged:
+    return Damaged(f"{name} isn't what was written: it has more than {most} bytes.")
 
 
 def store_at(told: Mapping[str, str]) -> Store:

@@ -52,10 +52,17 @@ class Tree:
         return None if above is None else self.node(level + 1, above).get(index % FANOUT)
 
 
-def walk(top: Top, read: Read, digest: Digest, seen: set[tuple[bytes, int]]) -> Iterator[tuple[int, int, Entry]]:
+def walk(
+    top: Top,
+    read: Read,
+    digest: Digest,
+    seen: set[tuple[bytes, int]],
+    damaged: Callable[[Damaged], None] | None = None,
+) -> Iterator[tuple[int, int, Entry]]:
     """All that a disk's map leads to: level, number on that level, entry; nodes (from level 1 on) before what is below.
 
-    What is in `seen`, by pack and offset, isn't gone into; nodes that are gone into are put there. Raises Damaged.
+    What is in `seen`, by pack and offset, isn't gone into; nodes that are gone into are put there. `damaged` is told of
+    nodes that can't be read, and all the rest is walked; without it, raises Damaged.
     """
 
     def below(level: int, index: int, entry: Entry) -> Iterator[tuple[int, int, Entry]]:
@@ -64,9 +71,17 @@ def walk(top: Top, read: Read, digest: Digest, seen: set[tuple[bytes, int]]) -> 
                 return
             seen.add((entry.pack, entry.offset))
         yield level, index, entry
-        if level:
-            for number, child in read_node(read, digest, level, entry).items():
-                yield from below(level - 1, index * FANOUT + number, child)
+        if not level:
+            return
+        try:
+            children = read_node(read, digest, level, entry)
+        except Damaged as error:
+            if damaged is None:
+                raise
+            damaged(error)
+            return
+        for number, child in children.items():
+            yield from below(level - 1, index * FANOUT + number, child)
 
     if top.entry is not None:
         yield from below(top.level, 0, top.entry)

@@ -1,27 +1,27 @@
 """A vault: made once, opened by whoever writes, reads or prunes it."""
 
-import json
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound
-from longshore.model.strict_reading import read_json
+from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound
+from longshore.vault import names
 from longshore.vault.errors import Damaged, WrongKey
 from longshore.vault.geometry import BLOCK, FANOUT
 from longshore.vault.in_barbican import InBarbican, OpenSecret
 from longshore.vault.makers import User
-from longshore.vault.sealing import KEY, Plain, Sealed, Wrapped, wrong_key
+from longshore.vault.sealing import KEY, Plain, Sealed, Wrapped, read_own_sum, with_own_sum, wrong_key
 from longshore.vault.store import Store
 
 FORMAT = "longshore vault 1"
 DESCRIPTION = "vault.json"
 _LEFT = ("README.txt", "restore.py")
 GRACE = 24 * 3600.0  # seconds, unless the vault says otherwise
+MOST_KEYS = 32  # that are tried: each has the pass phrase stretched anew
 LOCKING = "object-lock"  # a feature: whoever writes has to lock, whoever prunes to renew
 Use = Literal["read", "write", "prune"]
 _KNOWN: dict[Use, frozenset[str]] = {
@@ -54,7 +54,7 @@ class Vault:
 
     def stretched(self, pass_phrase: str) -> str:
         """What the pass phrase that has opened it gives (`sealing.remember`). Raises NotFound, Damaged."""
-        return Wrapped(read_json(self.store.read(self.opened_by))).stretched(pass_phrase)
+        return Wrapped(read_own_sum(self.opened_by, self.store.read(self.opened_by))).stretched(pass_phrase)
 
     @classmethod
     def create(
@@ -68,7 +68,8 @@ class Vault:
         kept: InBarbican | None = None,
         key_written: Callable[[], None] = lambda: None,
     ) -> "Vault":
-        """Where nothing is yet. Its first key has its id, `id_` where that is said.
+        """Where nothing is yet, but what a vault that was never whole has left. Its first key has its id, `id_` where
+        that is said.
 
         `lock`: seconds from any moment on for which nobody can delete what is there then.
         `kept`: where the pass phrase is. `key_written` is called when the vault says so, before it is one.
@@ -83,13 +84,18 @@ class Vault:
         id_, made = id_ or str(uuid.uuid4()), list[str]()
 
         def create(name: str, data: bytes) -> None:
-            store.create(name, data)
-            made.append(name)
+            made.append(name)  # also one that is there, and was answered otherwise
+            try:
+                store.create(name, data)
+            except Conflict:
+                made.remove(name)
+                raise
             if name == _key_name(id_):
                 key_written()
 
         try:
             keys = _fill(create, id_, pass_phrase, kept, grace, lock)
+            _refuse_robbed(store, keys, id_)
             store.lock_all()
         except BaseException:
             with suppress(LongshoreError):  # what went wrong first is told
@@ -142,8 +148,7 @@ def _fill(  # noqa: PLR0917
     keys = Plain() if pass_phrase is None else Sealed(secrets.token_bytes(KEY))
     if isinstance(keys, Sealed) and pass_phrase is not None:
         wrapped = Wrapped.by_pass_phrase(keys.key, id_, pass_phrase)
-        told = {**wrapped.told, **(kept.told if kept else {})}
-        create(_key_name(id_), json.dumps(told, indent=1).encode())
+        create(_key_name(id_), with_own_sum({**wrapped.told, **(kept.told if kept else {})}))
     for name in _LEFT:
         create(name, (files("longshore.vault") / "left" / name).read_bytes())
     changing = features if lock is None else [*features, LOCKING]
@@ -160,8 +165,14 @@ def _fill(  # noqa: PLR0917
     }
     if lock is not None:
         description["lock"] = lock
-    create(DESCRIPTION, json.dumps(description, indent=1).encode() + b"\n")
+    create(DESCRIPTION, with_own_sum(description))
     return keys
+
+
+def _refuse_robbed(store: Store, keys: Plain, id_: str) -> None:
+    """Raises Conflict when whoever made another vault there at the same time has taken this one's key for a remnant."""
+    if isinstance(keys, Sealed) and not store.has(_key_name(id_)):
+        raise Conflict(f"Somebody else has just made a vault in {store}, too.", advice="Begin again.")
 
 
 def _key_name(id_: str) -> str:
@@ -172,33 +183,48 @@ def _key_name(id_: str) -> str:
 def _described(store: Store, use: Use) -> tuple[Store, dict[str, Any]]:
     """The store, so that it locks if this vault does, and what the vault is."""
     told = _description(store, use)
-    if (lock := told.get("lock")) is None:
-        return store, told
-    store = store.locked(lock + float(told["grace"]))
-    return store, _description(store, use)  # once more: now as it was at first
+    return (store if told.get("lock") is None else store.locked(locked_for(told))), told
+
+
+def locked_for(told: Mapping[str, Any]) -> float:
+    """Seconds for which what is new is locked, by a vault's description."""
+    return float(told["lock"]) + float(told["grace"])
 
 
 def _description(store: Store, use: Use) -> dict[str, Any]:
+    """As it was written at first, where the store keeps that: whoever writes it again makes no other vault of it."""
     try:
-        told: dict[str, Any] = read_json(store.read(DESCRIPTION))
+        told = read_own_sum(DESCRIPTION, store.read_first(DESCRIPTION))
         features = told["features"][use]
         known = told["format"] == FORMAT and (told["block_size"], told["fanout"]) == (BLOCK, FANOUT)
         known = known and told["encryption"] in (None, "aes-256-gcm") and told["compression"] == "zstd"
         strange = [each for each in features if each not in _KNOWN[use]]
-        float(told["grace"]), float(told.get("lock") or 0), told["id"]
+        sound = float(told["grace"]) > 0 and float(told.get("lock") or 1) > 0 and isinstance(told["id"], str)
     except NotFound:
         raise NotFound(
             f"There is no vault in {store}.",
             advice="Is it mounted, or was it deleted (longshore vault recover)? To make one: longshore vault create.",
         ) from None
     except (KeyError, TypeError, ValueError):
-        raise Damaged(f"{DESCRIPTION} of the vault {store} can't be read.") from None
+        raise _unreadable(store) from None
+    except Damaged:
+        raise _unreadable(store) from None
+    if not sound:
+        raise _unreadable(store)
     if not known or strange:
         raise InvalidInput(
-            f"The vault in {store} has what this release doesn't know ({', '.join(strange) or told['format']}).",
+            f"The vault in {store} has what this release doesn't know "
+            f"({', '.join(map(repr, strange)) if strange else repr(told['format'])}).",
             advice=f"Use a later release to {use} it.",
         )
     return told
+
+
+def _unreadable(store: Store) -> Damaged:
+    return Damaged(
+        f"{DESCRIPTION} of the vault {store} isn't what was written.",
+        advice="Put it back from a copy of the vault; in a bucket with object lock: longshore vault recover.",
+    )
 
 
 def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> tuple[Sealed, str]:
@@ -208,12 +234,18 @@ def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> tuple[Sealed, 
         found = [InBarbican.of(told) for _, told in _keys(store)]
         where = next((f", or name the provider whose Barbican ({kept.auth_url}) has it" for kept in found if kept), "")
         raise InvalidInput(f"{what} is encrypted.", advice=f"Give its pass phrase{where}.")
-    keys = [(name, Wrapped(told)) for name, told in _keys(store)]
+    damaged: list[str] = []
+    keys = [(name, Wrapped(told)) for name, told in _keys(store, damaged.append)]
     # For each that is tried the pass phrase has to be stretched anew, unless what it gives is known
     for name, wrapped in sorted(keys, key=lambda one: not one[1].is_known(pass_phrase)):
-        if (key := wrapped.unwrap(id_, pass_phrase)) is not None:
+        try:
+            key = wrapped.unwrap(id_, pass_phrase)
+        except Damaged:
+            damaged.append(name)
+            continue
+        if key is not None:
             return Sealed(key), name
-    raise wrong_key(what)
+    raise wrong_key(what, damaged)
 
 
 def _unlocked_from_barbican(store: Store, id_: str, open_secret: OpenSecret) -> tuple[Sealed, str]:
@@ -226,6 +258,9 @@ def _unlocked_from_barbican(store: Store, id_: str, open_secret: OpenSecret) -> 
             continue
         try:
             key = Wrapped(told).unwrap(id_, open_secret(kept.secret))
+        except Damaged as error:
+            failure = failure or error
+            continue
         except NotFound as error:
             failure = failure or WrongKey(
                 f"{what} can't be opened: the secret {kept.secret}, by which it opens, isn't there. {error.message}",
@@ -247,20 +282,21 @@ def _unlocked_from_barbican(store: Store, id_: str, open_secret: OpenSecret) -> 
 _OTHERWISE = "Have it opened by another of its keys: longshore provider set NAME --barbican '' --pass-phrase-file FILE."
 
 
-def _keys(store: Store) -> list[tuple[str, dict[str, Any]]]:
+def _keys(store: Store, damaged: Callable[[str], None] = lambda _name: None) -> list[tuple[str, dict[str, Any]]]:
     """Those of a kind that is known, the oldest first: so of several it is always the same that opens it.
 
-    Raises Damaged.
+    `damaged` is told the names of those that can't be read.
     """
     found = []
-    for name in store.names("keys"):
+    for name in store.names(names.KEYS):
+        if names.key_in(name) is None:
+            continue
         try:
-            told = read_json(store.read(name))
-            known, made = told["kind"] == "passphrase", str(told.get("made", ""))
+            told = read_own_sum(name, store.read(name))
+            if told["kind"] == "passphrase":
+                found.append((str(told.get("made", "")), name, told))
         except NotFound:  # it was removed, and is listed still
             continue
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise Damaged(f"{name} of the vault {store} can't be read.") from None
-        if known:
-            found.append((made, name, told))
-    return [(name, told) for _, name, told in sorted(found, key=lambda key: key[:2])]
+        except (Damaged, KeyError):
+            damaged(name)
+    return [(name, told) for _, name, told in sorted(found, key=lambda key: key[:2])[:MOST_KEYS]]

@@ -7,7 +7,7 @@ from itertools import islice
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import BLOCK, FANOUT, Entry, Top
 from longshore.vault.packs import PackReader, name_of
-from longshore.vault.points import point_names, read_point
+from longshore.vault.points import DamagedPoint, point_names, read_points
 from longshore.vault.tree import read_node
 from longshore.vault.vault import Vault
 
@@ -44,21 +44,19 @@ def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda
 
     Without `data`: that the packs are there, not what is in them.
     """
-    names = point_names(vault)
+    wanted = point_names(vault)
     checked = _Checked(vault, data, beat)
     faults: list[Fault] = []
-    for name in names:
-        try:
-            point = read_point(vault, name)
-        except Damaged as error:
-            faults.append(Fault(name, "", 0, 0, str(error)))
+    for point in read_points(vault, wanted):
+        if isinstance(point, DamagedPoint):
+            faults.append(Fault(point.name, "", 0, 0, point.why))
             continue
-        machine = str((point.content.get("machine") or {}).get("name", ""))
         for key, top in point.disks.items():
-            for offset, length, why in checked.faults(top):
-                if len(faults) < MOST_TOLD:
-                    faults.append(Fault(name, key, offset, min(length, top.size - offset), why, machine))
-    return Verified(len(names), checked.blocks, tuple(faults), frozenset(checked.packs))
+            # Whoever goes by this has to hear of each point that is hurt, however many ranges of others are told
+            most = max(1, MOST_TOLD - len(faults))
+            for offset, length, why in islice(checked.faults(top), most):
+                faults.append(Fault(point.name, key, offset, min(length, top.size - offset), why, point.machine_name))
+    return Verified(len(wanted), checked.blocks, tuple(faults), frozenset(checked.packs))
 
 
 class _Checked:
@@ -71,6 +69,7 @@ class _Checked:
         self._reader = PackReader(vault)
         self._packs: dict[bytes, str] = {}  # what is wrong with each; empty: nothing
         self._good: set[tuple[bytes, int]] = set()
+        self._bad: dict[tuple[bytes, int], str] = {}  # blocks, and why
         self.packs: set[bytes] = set()
         self.blocks = 0
 
@@ -85,7 +84,7 @@ class _Checked:
             return
         self.packs.add(entry.pack)
         width = BLOCK * FANOUT**level
-        found = list(self._node(level, index, entry) if level else self._block(index, entry))
+        found = list(self._node(level, index, entry) if level else self._block(entry))
         if not found:
             self._good.add(place)
         for offset, length, why in found:
@@ -105,27 +104,32 @@ class _Checked:
 
     def _read_together(self, blocks: Iterable[Entry]) -> None:
         """What is found to be good so needn't be read by itself; what isn't is, and says why."""
-        left = (block for block in blocks if (block.pack, block.offset) not in self._good)
+        known = self._good, self._bad
+        left = (block for block in blocks if not any((block.pack, block.offset) in one for one in known))
         while some := list(islice(left, _TOGETHER)):
             try:
-                found = self._reader.read_together(some)
+                self._reader.blocks(some)
             except Damaged:
                 continue
-            for block, data in zip(some, found, strict=True):
-                if self._vault.keys.digest(data) == block.id and (block.pack, block.offset) not in self._good:
+            for block in some:
+                if (block.pack, block.offset) not in self._good:
                     self._good.add((block.pack, block.offset))
                     self.packs.add(block.pack)
                     self.blocks += 1
 
-    def _block(self, index: int, entry: Entry) -> Iterator[tuple[int | None, int, str]]:
-        self.blocks += 1
-        try:
-            if not self._data:
-                self._pack(entry.pack)
-            elif self._vault.keys.digest(self._reader.read(entry)) != entry.id:
-                yield None, 0, "It isn't what was written."
-        except Damaged as error:
-            yield None, 0, str(error)
+    def _block(self, entry: Entry) -> Iterator[tuple[int | None, int, str]]:
+        place = entry.pack, entry.offset
+        if place not in self._bad:
+            self.blocks += 1
+            try:
+                if self._data:
+                    self._reader.block(entry)
+                else:
+                    self._pack(entry.pack)
+                return
+            except Damaged as error:
+                self._bad[place] = str(error)
+        yield None, 0, self._bad[place]
 
     def _pack(self, pack: bytes) -> None:
         """That it is there. Raises Damaged."""

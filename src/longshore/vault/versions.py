@@ -15,6 +15,8 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.vault.names import BEGINNING, most_bytes
+from longshore.vault.store import too_large
 
 TOGETHER = 16  # requests under way at once
 UNTRUSTED = "Untrusted"  # a word of our own, beside S3's: of a server's certificate
@@ -24,7 +26,7 @@ _GONE = {"NoSuchKey", "NoSuchVersion", "404", "405"}
 _REFUSED = {"AccessDenied", "ObjectLocked", "InvalidRequest"}  # what servers say of a version that is locked
 _NO_LOCK = {"ObjectLockConfigurationNotFoundError", "NotImplemented", "MethodNotAllowed"}
 _NEEDED = ("packs/", "points/", "holds/", "keys/")
-_AT_TOP = ("vault.json", "README.txt", "restore.py")
+_AT_TOP = ("vault.json", *BEGINNING)
 _Answer = TypeVar("_Answer")
 
 
@@ -154,9 +156,12 @@ class Versions:
             words |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
     def read(self, name: str, version: str) -> bytes:
-        """Raises NotFound."""
-        at = self._at(name, version)
-        return self._ask(name, partial(self._whole, at))
+        """Raises NotFound; Damaged when it is larger than an object of that name may be."""
+        at, most = self._at(name, version), most_bytes(name)
+        data = self._ask(name, partial(self._whole, at, most))
+        if len(data) > most:
+            raise too_large(name, most)
+        return data
 
     def mark(self, name: str, version: str, word: str) -> str | None:
         """What its writer has put beside its bytes under this word. Raises NotFound."""
@@ -196,8 +201,11 @@ class Versions:
         source = {"Bucket": self._bucket, "Key": key, "VersionId": version}
         self._ask(name, lambda: self._client.copy_object(Bucket=self._bucket, Key=key, CopySource=source))
 
-    def _whole(self, at: dict[str, str]) -> bytes:
-        found: bytes = self._client.get_object(**at)["Body"].read()
+    def _whole(self, at: dict[str, str], most: int) -> bytes:
+        """If it isn't larger than that; else a byte more."""
+        told = self._client.get_object(**at)
+        with told["Body"] as body:
+            found: bytes = body.read() if told["ContentLength"] <= most else body.read(most + 1)
         return found
 
     def _is_locked(self, name: str, version: str) -> bool:

@@ -6,14 +6,17 @@ deleted while it lives.
 """
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from longshore.errors import Conflict, NotFound
-from longshore.model.strict_reading import read_json
+from longshore.vault import names
 from longshore.vault.errors import Damaged, WriterLost
 from longshore.vault.geometry import Top
 from longshore.vault.holds import delete_point
 from longshore.vault.points import Point, write_point
+from longshore.vault.sealing import read_object
 from longshore.vault.vault import Vault
 
 BEAT = 60.0  # seconds between two signs of life, or a hundredth of the grace, if that is less
@@ -36,7 +39,8 @@ def register(vault: Vault, writer_id: str, bases: tuple[Top, ...]) -> None:
 
     Whoever is based on a point looks afterwards whether that is still there.
     """
-    seen = max((number_of(name) for name in vault.store.names("condemned")), default=0)
+    lists = (names.list_in(name) for name in vault.store.names(names.LISTS))
+    seen = max((number for number in lists if number is not None), default=0)
     told = {"seen": seen, "began": vault.store.now(), "bases": [base.told() for base in bases]}
     try:
         vault.store.create(_object(writer_id), json.dumps(told).encode())
@@ -73,35 +77,39 @@ def leave(vault: Vault, writer_id: str) -> None:
         vault.store.delete(_object(writer_id))
 
 
-def living(vault: Vault, now: float, *, sweep: bool) -> list[Writer]:
-    """Those that gave a sign of life within the grace. `sweep`: the others are gone from now on. Raises Damaged."""
+def living(
+    vault: Vault, now: float, *, sweep: bool, damaged: Callable[[str], None] = lambda _why: None
+) -> list[Writer]:
+    """Those that gave a sign of life within the grace. `sweep`: the others are gone from now on.
+
+    One that can't be read may be based on anything, and may have seen no list of condemned packs: it counts so for as
+    long as it lives, and `damaged` is told of it.
+    """
     found = []
-    for name in list(vault.store.names("writers")):
+    for name in list(vault.store.names(names.WRITERS)):
+        if (writer_id := names.writer_in(name)) is None:
+            continue
         try:
             if now - vault.store.changed_at(name) > vault.grace:
                 if sweep:
                     vault.store.delete(name)
                 continue
-            told = read_json(vault.store.read(name))
+            told = read_object(name, vault.store.read(name))
             bases = tuple(Top.of(base) for base in told["bases"])
-            writer_id = name.removeprefix("writers/").removesuffix(".json")
             found.append(Writer(writer_id, int(told["seen"]), float(told["began"]), bases))
         except NotFound:
             continue
-        except (KeyError, TypeError, ValueError):
-            raise Damaged(
-                f"{name} of the vault can't be read.", advice="Remove it, if no backup is under way."
-            ) from None
+        except (Damaged, KeyError, TypeError, ValueError, OverflowError):
+            found.append(Writer(writer_id, 0, -math.inf, ()))
+            damaged(
+                f"{name} can't be read: while somebody keeps it there, nothing is removed. If no backup is under "
+                "way, remove it."
+            )
     return found
 
 
-def number_of(condemned: str) -> int:
-    """Of a list of condemned packs, by its object's name."""
-    return int(condemned.removeprefix("condemned/").removesuffix(".json"))
-
-
 def _object(writer_id: str) -> str:
-    return f"writers/{writer_id}.json"
+    return f"{names.WRITERS}/{writer_id}.json"
 
 
 def _lost() -> WriterLost:

@@ -9,7 +9,7 @@ read nor written again.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +25,8 @@ from longshore.flows.undo import undo
 from longshore.model.target import Owner
 from longshore.providers.vault.source import recorded_machine
 from longshore.store import EntryState, ThingKind
-from longshore.vault.copies import Before, copy_disk
+from longshore.vault.copies import Before, CopiedDisk, copy_disk
+from longshore.vault.errors import Damaged
 from longshore.vault.holds import holds
 from longshore.vault.points import Point, folder_of, has_point, point_names, points, read_point
 from longshore.vault.vault import Vault
@@ -43,51 +44,77 @@ class Copy(NamedTuple):
     before: tuple[str, str] | None
 
 
+class Chosen(NamedTuple):
+    wanted: list[Copy]
+    damaged: list[str]  # sentences about points that can't be read
+
+
 class Done(NamedTuple):
     read: int  # bytes
     stored: int
+    damaged: str | None = None  # why it isn't copied
 
 
 class CopyingVault(Migration):
     async def _forward(self) -> dict[str, Any]:
         await step("start", type(None), self._start)
-        wanted = await step("choose", list[Copy], self._choose)
+        wanted, damaged = await step("choose", Chosen, self._choose)
         await step("register", type(None), partial(self._register, wanted))
         read = stored = copied = 0
         for number, one in enumerate(wanted, start=1):
             done = await step(f"point-{number}", list[Done], partial(self._copy_point, one, number, len(wanted)))
-            copied += len(done)
+            damaged = damaged + [each.damaged for each in done if each.damaged is not None]
+            copied += sum(each.damaged is None for each in done)
             read, stored = read + sum(each.read for each in done), stored + sum(each.stored for each in done)
-        return {"points": copied, "bytes_read": read, "bytes_stored": stored}
+        result = {"points": copied, "bytes_read": read, "bytes_stored": stored, "damaged": damaged}
+        if damaged:
+            await step("tell-damaged", type(None), partial(self._tell, result))
+        return result
 
-    def _choose(self) -> list[Copy]:
+    def _tell(self, result: dict[str, Any]) -> None:
+        """Raises Damaged: all others are copied."""
+        damaged = result["damaged"]
+        self._job.store.migrations.update(self._job.id, result=result)
+        raise Damaged(
+            f"{len(damaged)} point(s) are damaged, and aren't copied; all others are. The first: {damaged[0]}",
+            advice="See which: longshore vault verify. One is deleted by its name: longshore backup delete.",
+        )
+
+    def _choose(self) -> Chosen:
         """What the other vault hasn't got, oldest first of each machine."""
         job = self._job
         job.raise_if_cancelled()
         job.phase("choosing", "Looking for points that the other vault hasn't got.")
         wanted: list[Copy] = []
+        damaged: list[str] = []
         last: dict[tuple[str, str | None], tuple[str, str]] = {}  # nobody's copy begins as another project's point
         with self._both() as (source, target):
             there = set(point_names(target))
-            for point, name in self._chosen(source, target):
+            for point, name in self._chosen(source, target, damaged):
                 folder = folder_in(point.name), point.maker
                 if name not in there and not has_point(target, name):
                     wanted.append(Copy(point.name, name, last.get(folder)))
                 last[folder] = point.name, name
         job.say(f"{len(wanted)} point(s) are to be copied.")
-        return wanted
+        for sentence in damaged:
+            job.say(sentence, "error")
+        return Chosen(wanted, damaged)
 
-    def _chosen(self, source: Vault, target: Vault) -> list[tuple[Point, str]]:
-        """Oldest first, each with its name in the other vault."""
-        found = [
-            (point, f"{folder_of(target, identity_of(recorded_machine(point)))}/{point.name.rpartition('/')[2]}")
-            for point in points(source)
-        ]
+    def _chosen(self, source: Vault, target: Vault, damaged: list[str]) -> list[tuple[Point, str]]:
+        """Oldest first, each with its name in the other vault. What can't be read is said in `damaged`."""
+        found = []
+        for point in points(source, damaged=lambda one: damaged.append(one.why)):
+            try:
+                folder = folder_of(target, identity_of(recorded_machine(point)))
+            except Damaged as error:
+                damaged.append(str(error))
+                continue
+            found.append((point, f"{folder}/{point.name.rpartition('/')[2]}"))
         if self._job.request.of is None:
             return found
         policy = self._job.store.backup_policies.get(self._job.request.of)
-        damaged = suspects_of(policy, self._job.record.source_id)
-        good = [(point, name) for point, name in found if point.name not in damaged]
+        suspect = suspects_of(policy, self._job.record.source_id)
+        good = [(point, name) for point, name in found if point.name not in suspect]
         # What it would delete there at once isn't copied: as if all were there, its rules say what is to be
         would_be = {point.name: point for point in points(target)}
         would_be |= {name: replace(point, name=name) for point, name in good}
@@ -112,7 +139,7 @@ class CopyingVault(Migration):
                 job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
 
     def _copy_point(self, one: Copy, number: int, of: int) -> list[Done]:
-        """Empty when it was deleted meanwhile."""
+        """Empty when it was deleted meanwhile. One that is damaged stands in no other's way."""
         job = self._job
         job.raise_if_cancelled()
         job.phase("copying", f"Copying point {number} of {of}, {one.source}.")
@@ -124,19 +151,40 @@ class CopyingVault(Migration):
             if not (found := _found(source, [one.source])):
                 job.say(f"The point {one.source} was deleted meanwhile.", "warning")
                 return []
-            (point,), before = found, self._before(source, target, one)
-            done = [Done(0, 0)]
-            disks = {}
-            for key, top in point.disks.items():
-                journal = self._journal(number, key)
-                copied = copy_disk(source, target, top, before.get(key), journal, partial(self._go_on, source, target))
-                disks[key] = copied.top
-                done.append(Done(copied.read, copied.stored))
-            finish(
-                target, job.id, replace(point, name=one.target, disks=disks, content=_content(source, target, point))
-            )
+            (point,) = found
+            try:
+                copied = self._copy_disks(source, target, point, number, one)
+            except Damaged as error:
+                self._remove_journals()
+                job.say(str(error), "error")
+                return [Done(0, 0, str(error))]
+            disks = {key: disk.top for key, disk in copied.items()}
+            content = _content(source, target, point)
+            finish(target, job.id, replace(point, name=one.target, disks=disks, content=content))
             self._remove_journals()
-        return [Done(sum(each.read for each in done), sum(each.stored for each in done))]
+        return [Done(sum(disk.read for disk in copied.values()), sum(disk.stored for disk in copied.values()))]
+
+    def _copy_disks(self, source: Vault, target: Vault, point: Point, number: int, one: Copy) -> dict[str, CopiedDisk]:
+        """By disk. Where the point before is damaged, on either side, all of this one is copied. Raises Damaged."""
+        go_on = partial(self._go_on, source, target)
+
+        def copied(before: dict[str, Before]) -> dict[str, CopiedDisk]:
+            return {
+                key: copy_disk(
+                    source, target, top, before.get(key), self._journal(number, key), go_on, called=point.called(key)
+                )
+                for key, top in point.disks.items()
+            }
+
+        before = self._before(source, target, one)
+        try:
+            return copied(before)
+        except Damaged as error:
+            if not before:
+                raise
+            self._job.say(f"{error} Now all of {point.name} is copied, without the point before.", "warning")
+        self._remove_journals()
+        return copied({})
 
     def _before(self, source: Vault, target: Vault, one: Copy) -> dict[str, Before]:
         """By disk. None where the point before is gone on one of the sides: then all of it is copied."""
@@ -181,13 +229,11 @@ class CopyingVault(Migration):
 
 
 def _found(vault: Vault, names: Any) -> list[Point]:
-    """Without those that are gone."""
+    """Without those that are gone, or can't be read."""
     found = []
     for name in names:
-        try:
+        with suppress(NotFound, Damaged):
             found.append(read_point(vault, name))
-        except NotFound:
-            continue
     return found
 
 

@@ -2,17 +2,27 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
+from longshore.errors import Conflict, LongshoreError
 from longshore.flows.moves.migration import Migration
+from longshore.model.request import MigrationType
+from longshore.store.tables import utc_now
 from longshore.vault.errors import Damaged
-from longshore.vault.locks import unlocked_by
-from longshore.vault.prune import prune
+from longshore.vault.prune import PrunedInPart, prune_at
 from longshore.vault.vault import Use, Vault
 from longshore.vault.verify import verify
 
-_TOLD = 20  # ranges that are said one by one; the result has them all
+_TOLD = 20  # sentences that are said one by one; the result has them all
+_LONGEST = timedelta(hours=20)  # that a prune may take: policies begin one each day
+_LOOKED_AT = 50  # records about a vault, the newest
+KEEPS_DELETED = (
+    "The bucket keeps versions of what is deleted, and locks nothing: what was removed takes its room for ever. Give "
+    "it a lifecycle rule that lets versions which aren't current expire."
+)
 
 
 class _OfVault(Migration):
@@ -51,17 +61,50 @@ class Pruning(_OfVault):
         return await step("prune", dict[str, Any], self._prune)
 
     def _prune(self) -> dict[str, Any]:
+        """In a vault that locks, its locks are renewed whatever becomes of the rest. Raises Damaged when something
+        isn't as it should be: all else was pruned then."""
         job = self._job
         job.raise_if_cancelled()
         job.phase("pruning", "Looking for what no point of the vault names.")
-        with self._vault("prune") as vault:
-            if changed := unlocked_by(vault):
-                raise Damaged(changed, advice="Bring it back: longshore vault recover.")
-            done = prune(vault)
-        waits = f"; {done.condemned} more may go after {vault.grace / 3600:.0f} h" if done.condemned else ""
+        said: tuple[str, ...] = ()
+        with job.clouds.vault_store(job.record.target_id) as place:
+            try:
+                done = prune_at(place, partial(self._vault, "prune"))
+            except PrunedInPart as error:
+                done, said = error.done, error.said
+            except Conflict as error:
+                raise self._alarmed(error) from error
+            keeps_deleted = bool(done.freed) and place.keeps_deleted()
+        for sentence in said[:_TOLD]:
+            job.say(sentence, "error")
+        waits = f"; {done.condemned} more may go by a prune a day later" if done.condemned else ""
         job.say(f"{done.deleted} of {done.packs} pack(s) are removed, {done.freed} bytes{waits}.")
         if done.locked:
             job.say(f"{done.locked} bytes that were deleted are locked: a prune after their lock's end frees them.")
         if done.renewed:
             job.say(f"The lock of {done.renewed} object(s) was renewed.")
-        return asdict(done)
+        if keeps_deleted:
+            job.say(KEEPS_DELETED, "warning")
+        result = {**asdict(done), "said": list(said)}
+        if said:
+            job.store.migrations.update(job.id, result=result)
+            raise PrunedInPart(done, said)
+        return result
+
+    def _alarmed(self, error: Conflict) -> LongshoreError:
+        """What a prune that is refused because of another one says: more, where that goes on for too long."""
+        job = self._job
+        records = job.store.migrations.page(_LOOKED_AT, machine=job.record.target_id, newest_first=True)
+        refused = []
+        for one in records:
+            if one.request.get("type") == MigrationType.PRUNE.value and one.id != job.id and one.status.ended:
+                if one.error_code != error.code:
+                    break
+                refused.append(one.created_at)
+        if not refused or utc_now() - refused[-1] < _LONGEST:
+            return error
+        return Damaged(
+            f"The vault is said to be pruned since {refused[-1]:%Y-%m-%d %H:%M} UTC, and no prune takes so long. "
+            f"{error.message}",
+            advice="Somebody keeps prune.json there, so that nothing is removed: see who has the vault's keys.",
+        )

@@ -89,7 +89,7 @@ def _export(
         if before is not None and then is not None and then.size == top.size:
             _write_layer(vault, top, then, path, f"../{before.directory.name}/{before.files[key]}", report)
         else:
-            with serve_disk(vault, top) as export:
+            with serve_disk(vault, top, called=point.called(key)) as export:
                 _convert(export, path, report)
         disks.append({"key": key, "label": label, "file": path.name, "format": "qcow2", "size": top.size})
     told = {

@@ -96,7 +96,10 @@ class VaultSource(Source):
         if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
             return
         for point in points(self.open_vault("read")):
-            machine = machine_of(point)
+            try:
+                machine = machine_of(point)
+            except Damaged:  # `longshore backup list` shows it
+                continue
             if wanted.has_name(machine.name) and wanted.has_folder(machine.folder):
                 yield machine
 
@@ -108,7 +111,7 @@ class VaultSource(Source):
         for ref in refs:
             try:
                 yield machine_of(read_point(vault, ref))
-            except NotFound:
+            except (NotFound, Damaged):
                 continue
 
     def machine(self, name_or_ref: str) -> Machine:
@@ -166,7 +169,8 @@ class VaultSource(Source):
     @contextmanager
     def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
         vault = self.open_vault("read")
-        with serve_disk(vault, read_point(vault, point_of(snapshot.machine_ref)).top(disk_key)) as export:
+        point = read_point(vault, point_of(snapshot.machine_ref))
+        with serve_disk(vault, point.top(disk_key), called=point.called(disk_key)) as export:
             yield export
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
@@ -265,7 +269,7 @@ def find_point(vault: Vault, word: str) -> Point:
         return read_point(vault, found[-1])
     newest: dict[str, Point] = {}
     for point in points(vault):
-        if (point.content.get("machine") or {}).get("name") == word:
+        if point.machine_name == word:
             folder = point.name.partition("/")[0]
             if folder not in newest or newest[folder].moment < point.moment:
                 newest[folder] = point

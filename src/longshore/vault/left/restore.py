@@ -1,5 +1,10 @@
 #!/usr/bin/env python3
-"""Read a "longshore vault 1" without Longshore. It lies in the vault that it reads; README.txt says how to use it."""
+# ruff: noqa: TRY301, TRY004, B905, PLR0917
+"""Read a "longshore vault 1" without Longshore; README.txt of the vault says how to use it.
+
+Whoever can write to a vault can change the script that lies in it: take it from Longshore's release, or compare its
+SHA-256 with the one that is published there, before you give it a pass phrase.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +15,30 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 try:
-    from zstandard import ZstdDecompressor, ZstdError
+    from zstandard import ZstdDecompressor, ZstdError, frame_content_size
 except ImportError:
     ZstdDecompressor = None  # type: ignore[assignment,misc]
 try:
     from blake3 import blake3
 except ImportError:
     blake3 = None  # type: ignore[assignment,misc]
+
+BLOCK, FANOUT = 131072, 128  # of every vault of this format
+LARGEST_DISK = 1 << 53
+LARGEST = {"vault.json": 1 << 16, "keys": 1 << 16, "points": 1 << 22}  # bytes: nothing larger is read
+MOST_KEYS = 32
+MOST_SCRYPT = 4 * 65536 * 8  # n times r times p: four times what Longshore's own keys take
+POINT = re.compile(r"[0-9a-z]{1,64}/\d{8}T\d{6}(\d{3})?Z-[0-9a-f]{8}")
 
 
 def main() -> None:
@@ -35,6 +49,8 @@ def main() -> None:
     parser.add_argument("--vault", type=Path, default=Path(__file__).resolve().parent)
     parser.add_argument("--pass-phrase-file", "--secret-file", type=Path, help="that has the pass phrase, or a secret")
     given = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     vault = Vault(given.vault, given.pass_phrase_file)
     if given.point is None:
         return list_points(vault)
@@ -42,8 +58,10 @@ def main() -> None:
         point = vault.point(given.point)
     except Damaged as error:
         sys.exit(shown(error))
+    except NotThere:
+        sys.exit(f"There is no point {shown(given.point)}.")
     if given.disk is None:
-        print(json.dumps(point, indent=1))
+        print(json.dumps(point, indent=1))  # which has nothing but ASCII
         return
     disks = {disk["key"]: disk for disk in point["disks"]}
     if given.disk not in disks:
@@ -51,9 +69,9 @@ def main() -> None:
     if given.file is None:
         sys.exit("Name a file to write the disk into.")
     if blake3 is None:
-        print("Python's blake3 module isn't there: digests aren't compared.", file=sys.stderr)
-    name = (point["content"].get("machine") or {}).get("name", "")
-    lost = write_disk(vault, disks[given.disk], given.file, f"Point {given.point} of {name}, disk {given.disk}")
+        print("Python's blake3 module isn't there: comparing digests takes longer.", file=sys.stderr)
+    what = f"Point {given.point} of {shown(name_in(point))}, disk {shown(given.disk)}"
+    lost = write_disk(vault, disks[given.disk], given.file, what)
     if lost:
         sys.exit(
             f"{given.file} isn't whole: {lost} bytes of it are zeroes, since the vault is damaged. The rest is good."
@@ -69,17 +87,25 @@ def list_points(vault: Vault) -> None:
     failed = 0
     for path in sorted((vault.root / "points").glob("*/*.point"), key=lambda path: path.name):
         name = f"{path.parent.name}/{path.stem}"
+        if not POINT.fullmatch(name):  # others put files there, too
+            continue
         try:
             point = vault.point(name)
         except Damaged as error:
             failed += 1
             print(shown(error), file=sys.stderr)
             continue
-        machine = point["content"].get("machine") or {}
-        said = name, point["moment"], machine.get("name", ""), *(disk["key"] for disk in point["disks"])
-        print(*map(shown, said))
+        except NotThere:
+            continue
+        print(name, *map(shown, (point["moment"], name_in(point), *(disk["key"] for disk in point["disks"]))))
     if failed:
         sys.exit(f"{failed} point(s) can't be read.")
+
+
+def name_in(point: dict[str, Any]) -> str:
+    """Its machine's."""
+    machine = point["content"].get("machine")
+    return str(machine.get("name", "")) if isinstance(machine, dict) else ""
 
 
 def write_disk(vault: Vault, disk: dict[str, Any], path: Path, what: str) -> int:
@@ -108,6 +134,10 @@ class Damaged(Exception):
     """Something in the vault isn't what was written."""
 
 
+class NotThere(Exception):
+    """There is no such object."""
+
+
 class Lost(NamedTuple):
     """Bytes of a disk that can't be had."""
 
@@ -115,30 +145,76 @@ class Lost(NamedTuple):
     why: str
 
 
+class Place(NamedTuple):
+    """Where a block or a node is, and what it is."""
+
+    id: bytes
+    pack: bytes
+    offset: int
+    length: int
+
+
 class Vault:
     def __init__(self, root: Path, pass_phrase_file: Path | None) -> None:
         self.root = root
-        self.told = json.loads((root / "vault.json").read_bytes())
-        if self.told["format"] != "longshore vault 1":
-            sys.exit(shown(f"This is {self.told['format']}, which isn't known here."))
-        if strange := set(self.told["features"]["read"]) - {"aes-256-gcm"}:
-            sys.exit(shown(f"To read this vault takes what isn't known here: {', '.join(strange)}."))
-        self.block, self.fanout = self.told["block_size"], self.told["fanout"]
-        self.key = self._unlock(pass_phrase_file) if self.told["encryption"] else None
+        try:
+            told = self.told = self._checked("vault.json")
+            strange = set(told["features"]["read"]) - {"aes-256-gcm"}
+            known = told["format"] == "longshore vault 1" and told["encryption"] in (None, "aes-256-gcm")
+            known = known and (told["block_size"], told["fanout"], told["compression"]) == (BLOCK, FANOUT, "zstd")
+            id_ = told["id"].encode()
+        except NotThere:
+            sys.exit(f"{root}/vault.json: No such file or directory.")
+        except (Damaged, KeyError, TypeError, AttributeError) as error:
+            why = str(error) if isinstance(error, Damaged) else "vault.json isn't what was written."
+            sys.exit(f"{why} Take it from a copy of the vault; every block is compared with its digest all the same.")
+        if strange:
+            sys.exit(f"To read this vault takes what isn't known here: {', '.join(map(shown, map(str, strange)))}.")
+        if not known:
+            sys.exit(f"This is no vault that is known here: {shown(str(told['format']))}.")
+        self.key = self._unlock(id_, pass_phrase_file) if told["encryption"] else None
         self._ciphers: dict[bytes, Any] = {}
 
-    def _unlock(self, pass_phrase_file: Path | None) -> bytes:
+    def _read(self, name: str) -> bytes:
+        """Raises NotThere, Damaged."""
+        most = LARGEST[name.partition("/")[0]]
+        try:
+            with (self.root / name).open("rb") as file:
+                data = file.read(most + 1)
+        except FileNotFoundError:
+            raise NotThere from None
+        except OSError as error:
+            raise Damaged(f"{name} can't be read: {error.strerror}.") from None
+        if len(data) > most:
+            raise Damaged(f"{name} isn't what was written: it has more than {most} bytes.")
+        return data
+
+    def _checked(self, name: str) -> dict[str, Any]:
+        """An object whose last member is the hash of what stands before that; earlier releases wrote none."""
+        data = self._read(name)
+        before, there, after = data.rpartition(b'"sha256"')
+        if there and after.strip() != b': "%s"\n}' % hashlib.sha256(before).hexdigest().encode():
+            raise Damaged(f"{name} isn't what was written: its checksum differs.")
+        return parsed(name, data)
+
+    def _unlock(self, id_: bytes, pass_phrase_file: Path | None) -> bytes:
         try:
             from cryptography.exceptions import InvalidTag
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         except ImportError:
             sys.exit("The vault is encrypted: this needs Python's cryptography module.")
         self._aes, self._wrong = AESGCM, InvalidTag
-        keys = [json.loads(path.read_bytes()) for path in sorted((self.root / "keys").glob("*.json"))]
-        keys = [told for told in keys if told["kind"] == "passphrase"]  # others are for whoever knows them
-        kept = "\n".join(in_barbican(told["barbican"]) for told in keys if "barbican" in told)
+        keys = []
+        for path in sorted((self.root / "keys").glob("[0-9A-Za-z]*.json"))[:MOST_KEYS]:
+            try:
+                told = self._checked(f"keys/{path.name}")
+                if told["kind"] == "passphrase":  # others are for whoever knows them
+                    keys.append((f"keys/{path.name}", told))
+            except (NotThere, Damaged, KeyError) as error:
+                print(error or f"keys/{path.name} can't be read.", file=sys.stderr)
+        kept = "\n".join(in_barbican(told["barbican"]) for _, told in keys if isinstance(told.get("barbican"), dict))
         if pass_phrase_file:
-            phrase = "".join(pass_phrase_file.read_text().splitlines()[:1])
+            phrase = "".join(pass_phrase_file.read_text(encoding="utf-8").splitlines()[:1])
         else:
             if kept:
                 print(*map(shown, kept.splitlines()), sep="\n", file=sys.stderr)
@@ -146,15 +222,19 @@ class Vault:
                 phrase = getpass.getpass("Pass phrase, or what the secret holds: " if kept else "Pass phrase: ")
             except EOFError:
                 sys.exit("The vault is encrypted: name a file with its pass phrase, or the secret: --pass-phrase-file.")
-        for told in keys:
-            salt, nonce, wrapped = (base64.b64decode(told[part]) for part in ("salt", "nonce", "wrapped"))
-            cost = told["scrypt"]
-            memory = 256 * cost["n"] * cost["r"]
-            stretched = hashlib.scrypt(phrase.encode(), salt=salt, dklen=32, maxmem=memory, **cost)
+        for name, told in keys:
             try:
-                return AESGCM(stretched).decrypt(nonce, wrapped, self.told["id"].encode())
+                salt, nonce, wrapped = (base64.b64decode(told[part]) for part in ("salt", "nonce", "wrapped"))
+                cost = {one: whole(told["scrypt"][one], MOST_SCRYPT) for one in ("n", "r", "p")}
+                if cost["n"] * cost["r"] * cost["p"] > MOST_SCRYPT:
+                    raise ValueError
+                memory = 256 * cost["n"] * cost["r"]
+                stretched = hashlib.scrypt(phrase.encode(), salt=salt, dklen=32, maxmem=memory, **cost)
+                return AESGCM(stretched).decrypt(nonce, wrapped, id_)
             except InvalidTag:
                 continue
+            except (KeyError, TypeError, ValueError):
+                print(f"{name} can't be used: it isn't what was written.", file=sys.stderr)
         sys.exit("This pass phrase opens none of the vault's keys." + (f"\n{kept}" if kept else ""))
 
     def derived(self, what: bytes, salt: bytes = b"") -> bytes:
@@ -164,125 +244,253 @@ class Vault:
         return hmac.new(early, b"longshore vault 1 " + what + b"\1", hashlib.sha256).digest()
 
     def point(self, name: str) -> dict[str, Any]:
+        """Raises NotThere, Damaged."""
+        if not POINT.fullmatch(name):
+            raise NotThere
         path = f"points/{name}.point"
+        line, _, rest = self._read(path).partition(b"\n")
+        if rest != b"sha256 " + hashlib.sha256(line).hexdigest().encode() + b"\n":
+            raise Damaged(f"{path} isn't what was written: its checksum differs, or it is cut off.")
+        told = parsed(path, line)
         try:
-            line, said = (self.root / path).read_bytes().split(b"\n")[:2]
-        except FileNotFoundError:
-            sys.exit(f"There is no point {name}.")
-        except (OSError, ValueError) as error:
-            raise Damaged(f"{path} can't be read: {getattr(error, 'strerror', 'it is cut off')}.") from None
-        if said != b"sha256 " + hashlib.sha256(line).hexdigest().encode():
-            raise Damaged(f"{path} isn't what was written: its checksum differs.")
-        told = json.loads(line)
-        if self.key is not None:
-            nonce, sealed = base64.b64decode(told["nonce"]), base64.b64decode(told["sealed"])
-            try:
-                told = json.loads(self._aes(self.derived(b"documents")).decrypt(nonce, sealed, path.encode()))
-            except self._wrong:
-                raise Damaged(f"{path} can't be decrypted: it isn't what was written, or where.") from None
-        found: dict[str, Any] = told
-        return found
+            if self.key is not None:
+                nonce, sealed = base64.b64decode(told["nonce"]), base64.b64decode(told["sealed"])
+                told = parsed(path, self._aes(self.derived(b"documents")).decrypt(nonce, sealed, path.encode()))
+            for disk in told["disks"]:
+                whole(disk["size"], LARGEST_DISK)
+                if not isinstance(disk["key"], str) or (disk["top"] is not None and not place_of(disk["top"])):
+                    raise ValueError
+            if not isinstance(told["moment"], str) or not isinstance(told["content"], dict):
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise Damaged(f"{path} has no point.") from None
+        except Exception as error:
+            if self.key is None or not isinstance(error, self._wrong):
+                raise
+            raise Damaged(f"{path} can't be decrypted: it isn't what was written, or where.") from None
+        return told
 
     def blocks(self, disk: dict[str, Any]) -> Iterator[tuple[int, bytes | Lost]]:
         """(offset, data) of all blocks of a disk that hold anything, from its beginning to its end."""
-        level, covered = 1, self.fanout
-        while covered * self.block < disk["size"]:
-            level, covered = level + 1, covered * self.fanout
+        level, covered = 1, FANOUT
+        while covered * BLOCK < disk["size"]:
+            level, covered = level + 1, covered * FANOUT
         if disk["top"] is not None:
-            top = {name: bytes.fromhex(disk["top"][name]) for name in ("id", "pack")}
-            place = top["id"], top["pack"], disk["top"]["offset"], disk["top"]["length"]
-            yield from self._below(level, 0, place)
+            yield from self._below(level, 0, place_of(disk["top"]), disk["size"])
 
-    def _below(
-        self, level: int, index: int, place: tuple[bytes, bytes, int, int]
-    ) -> Iterator[tuple[int, bytes | Lost]]:
-        id_, pack, offset, length = place
-        width = self.block * self.fanout**level
+    def _below(self, level: int, index: int, place: Place, size: int) -> Iterator[tuple[int, bytes | Lost]]:
+        width = BLOCK * FANOUT**level
+        offset = index * width
+        if offset >= size:
+            return
         try:
-            data = self._record(pack, offset, length)
+            data = self._record(place)
             if level == 0:
-                self._compare(data, id_, pack, offset)
+                self._compare(data, place)
+                if len(data) != min(BLOCK, size - offset):
+                    raise Damaged(f"pack {place.pack.hex()} at {place.offset} isn't as long as the block is.")
             else:
-                children = self._children(level, data, id_, pack, offset)
+                children = self._children(level, data, place)
         except Damaged as error:
-            yield index * width, Lost(width, str(error))
+            yield offset, Lost(width, str(error))
             return
         if level == 0:
-            yield index * self.block, data
+            yield offset, data
             return
         for number, below in children:
-            yield from self._below(level - 1, index * self.fanout + number, below)
+            yield from self._below(level - 1, index * FANOUT + number, below, size)
 
-    def _children(
-        self, level: int, data: bytes, id_: bytes, pack: bytes, offset: int
-    ) -> list[tuple[int, tuple[bytes, bytes, int, int]]]:
+    def _children(self, level: int, data: bytes, place: Place) -> list[tuple[int, Place]]:
         """What is below a node, by its number there."""
-        said, _, count, packs = struct.unpack_from("<BBHH", data)
+        children: dict[int, Place] = {}
+        try:
+            said, _, count, packs = struct.unpack_from("<BBHH", data)
+            names = [data[6 + 32 * n : 38 + 32 * n] for n in range(packs)]
+            for n in range(count):
+                at = 6 + 32 * packs + 44 * n
+                number, own, start, size = struct.unpack_from("<BxHII", data, at)
+                stored = place.pack if names[own] == bytes(32) else names[own]
+                if number >= FANOUT or number in children or size > BLOCK + 17:
+                    raise ValueError
+                children[number] = Place(data[at + 12 : at + 44], stored, start, size)
+        except (struct.error, IndexError, ValueError):
+            said = -1
         if said != level:
-            raise Damaged(f"pack {pack.hex()} at {offset} isn't the map that its place says.")
-        names = [data[6 + 32 * n : 38 + 32 * n] for n in range(packs)]
-        children = []
-        for n in range(count):
-            at = 6 + 32 * packs + 44 * n
-            number, own, start, size = struct.unpack_from("<BxHII", data, at)
-            stored = pack if names[own] == bytes(32) else names[own]
-            children.append((number, (data[at + 12 : at + 44], stored, start, size)))
-        ids = {number: place[0] for number, place in children}
-        whole = bytes((level,)) + b"".join(ids.get(n, bytes(32)) for n in range(self.fanout))
-        self._compare(whole, id_, pack, offset)
-        return children
+            raise Damaged(f"pack {place.pack.hex()} at {place.offset} isn't the map that its place says.")
+        ids = (children[n].id if n in children else bytes(32) for n in range(FANOUT))
+        self._compare(bytes((level,)) + b"".join(ids), place)
+        return sorted(children.items())
 
-    def _record(self, pack: bytes, offset: int, length: int) -> bytes:
-        name = pack.hex()
+    def _record(self, place: Place) -> bytes:
+        name = place.pack.hex()
         try:
             with (self.root / "packs" / name[:2] / f"{name}.pack").open("rb") as file:
                 salt = file.read(40)[8:]
-                file.seek(offset)
-                stored = file.read(length)
+                file.seek(place.offset)
+                stored = file.read(place.length)
         except FileNotFoundError:
             raise Damaged(f"the pack {name} is gone.") from None
         except OSError as error:  # of a disk with bad sectors, say
             raise Damaged(f"the pack {name} can't be read: {error.strerror}.") from None
-        if len(stored) < length:
+        if len(stored) < place.length or not stored:
             raise Damaged(f"the pack {name} is too short.")
         if self.key is not None:
             if salt not in self._ciphers:
                 self._ciphers[salt] = self._aes(self.derived(b"pack", salt))
             try:
-                stored = self._ciphers[salt].decrypt(offset.to_bytes(12, "big"), stored, None)
+                stored = self._ciphers[salt].decrypt(place.offset.to_bytes(12, "big"), stored, None)
             except self._wrong:
-                raise Damaged(f"pack {name} at {offset} can't be decrypted, some of its bytes have changed.") from None
+                raise Damaged(
+                    f"pack {name} at {place.offset} can't be decrypted, some of its bytes have changed."
+                ) from None
         data: bytes = stored[1:]
-        return unpack(data, f"pack {name} at {offset}") if stored[0] else data
+        return unpack(data, f"pack {name} at {place.offset}") if stored[0] else data
 
-    def _compare(self, data: bytes, id_: bytes, pack: bytes, offset: int) -> None:
+    def _compare(self, data: bytes, place: Place) -> None:
+        key = None if self.key is None else self.derived(b"ids")
         if blake3 is None:
-            return
-        found = blake3(data) if self.key is None else blake3(data, key=self.derived(b"ids"))
-        if found.digest() != id_:
-            raise Damaged(f"pack {pack.hex()} at {offset} isn't what was written.")
+            found = blake3_of(data, key)
+        else:
+            found = (blake3(data) if key is None else blake3(data, key=key)).digest()
+        if found != place.id:
+            raise Damaged(f"pack {place.pack.hex()} at {place.offset} isn't what was written.")
 
 
-def in_barbican(kept: dict[str, str]) -> str:
-    region = f", region {kept['region']}" if kept["region"] else ""
+def parsed(name: str, data: bytes) -> dict[str, Any]:
+    """Raises Damaged."""
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        raise Damaged(f"{name} isn't what was written: it can't be read.")
+    return told
+
+
+def whole(told: object, most: int) -> int:
+    """Raises ValueError for what is no number from 0 to `most`."""
+    if type(told) is not int or not 0 <= told <= most:
+        raise ValueError
+    return told
+
+
+def place_of(told: dict[str, Any]) -> Place:
+    """Raises KeyError, TypeError, ValueError."""
+    ids = [bytes.fromhex(told[part]) for part in ("id", "pack")]
+    if [len(one) for one in ids] != [32, 32]:
+        raise ValueError
+    return Place(ids[0], ids[1], whole(told["offset"], (1 << 32) - 1), whole(told["length"], BLOCK + 17))
+
+
+def in_barbican(kept: dict[str, Any]) -> str:
+    secret, where, region, project = (shown(str(kept.get(one, ""))) for one in _KEPT)
+    region = f", region {region}" if region else ""
     return (
-        f"A key of the vault opens by the secret {kept['secret']} in Barbican, of the cloud at {kept['auth_url']}"
-        f"{region}, project {kept['project']}. Whoever may read it there has it shown, or put into a file, by:\n"
-        f"    openstack secret get --payload {kept['secret']}\n"
-        f"    openstack secret get --file FILE {kept['secret']}"
+        f"A key of the vault opens by the secret {secret} in Barbican, of the cloud at {where}"
+        f"{region}, project {project}. Whoever may read it there has it shown, or put into a file, by:\n"
+        f"    openstack secret get --payload {secret}\n"
+        f"    openstack secret get --file FILE {secret}"
     )
 
 
+_KEPT = ("secret", "auth_url", "region", "project")
+
+
 def unpack(data: bytes, what: str) -> bytes:
+    """At most a block, whatever the frame says of its size. Raises Damaged."""
     if ZstdDecompressor is not None:
         try:
-            return ZstdDecompressor().decompress(data)
+            if frame_content_size(data) <= BLOCK:  # the library believes what a frame says
+                return ZstdDecompressor().decompress(data, max_output_size=BLOCK)
         except ZstdError:
-            raise Damaged(f"{what} can't be unpacked, some of its bytes have changed.") from None
-    done = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False)
-    if done.returncode:
-        raise Damaged(f"{what} can't be unpacked: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
+            pass
+        raise Damaged(f"{what} can't be unpacked, some of its bytes have changed.")
+    with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as said:
+        packed.write(data)
+        packed.seek(0)
+        try:
+            command = subprocess.Popen(["zstd", "-dcq"], stdin=packed, stdout=subprocess.PIPE, stderr=said)
+        except FileNotFoundError:
+            sys.exit("To unpack what is in the vault takes the command zstd, or Python's zstandard module.")
+        assert command.stdout is not None
+        with command.stdout:
+            found = command.stdout.read(BLOCK + 1)
+        if command.wait() or len(found) > BLOCK:
+            raise Damaged(f"{what} can't be unpacked, some of its bytes have changed.")
+    return found
+
+
+IV = (0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19)
+ORDER = (2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8)
+MIXED = (
+    *((0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15)),
+    *((0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)),
+)
+CHUNK, FIRST, LAST, PARENT, ROOT, KEYED = 1024, 1, 2, 4, 8, 16
+
+
+def blake3_of(data: bytes, key: bytes | None) -> bytes:
+    """BLAKE3 without its module (github.com/BLAKE3-team/BLAKE3-specs): all chunks at once, each in 64 bits of one large
+    number, of which it takes the lower half."""
+    start = list(IV) if key is None else list(struct.unpack("<8I", key))
+    base, full = (0 if key is None else KEYED), len(data) // CHUNK
+    alone = len(data) <= CHUNK
+    found: list[list[int]] = []
+    if full:
+        whole_chunks = struct.unpack_from(f"<{full * 256}I", data)
+        found = _chunks([whole_chunks[n::256] for n in range(256)], [64] * 16, start, list(range(full)), base, alone)
+    if len(data) % CHUNK or not data:
+        rest = data[full * CHUNK :]
+        lengths = [min(64, len(rest) - at) for at in range(0, len(rest) or 1, 64)]
+        last = struct.unpack(f"<{len(lengths) * 16}I", rest.ljust(len(lengths) * 64, b"\0"))
+        found += _chunks([(word,) for word in last], lengths, start, [full], base, alone)
+    while len(found) > 1:
+        pairs = len(found) // 2
+        words = [_wide([one[word] for one in found[side : 2 * pairs : 2]]) for side in (0, 1) for word in range(8)]
+        flags = base | PARENT | (ROOT if len(found) == 2 else 0)
+        above = _narrow(_compress([_wide([one] * pairs) for one in start], words, 0, 64, flags, pairs), pairs)
+        found = above + found[2 * pairs :]
+    return struct.pack("<8I", *found[0])
+
+
+def _chunks(
+    words: list[tuple[int, ...]], lengths: list[int], start: list[int], numbers: list[int], base: int, alone: bool
+) -> list[list[int]]:
+    """What chunks of the same length come to: `words`, each of all of them; `lengths` of their blocks."""
+    lanes = len(numbers)
+    state = [_wide([one] * lanes) for one in start]
+    for block, length in enumerate(lengths):
+        last = block == len(lengths) - 1
+        flags = base | (FIRST if block == 0 else 0) | (LAST if last else 0) | (ROOT if last and alone else 0)
+        message = [_wide(word) for word in words[block * 16 : block * 16 + 16]]
+        state = _compress(state, message, _wide(numbers), length, flags, lanes)
+    return _narrow(state, lanes)
+
+
+def _wide(values: Any) -> int:
+    return int.from_bytes(struct.pack(f"<{len(values)}Q", *values), "little")
+
+
+def _narrow(state: list[int], lanes: int) -> list[list[int]]:
+    columns = [struct.unpack(f"<{lanes}Q", word.to_bytes(8 * lanes, "little")) for word in state]
+    return [list(one) for one in zip(*columns)]
+
+
+def _compress(cv: list[int], words: list[int], counter: int, length: int, flags: int, lanes: int) -> list[int]:
+    ones = _wide([1] * lanes)
+    mask = ones * 0xFFFFFFFF
+    v = [*cv, *(ones * one for one in IV[:4]), counter, 0, ones * length, ones * flags]
+    for _ in range(7):
+        for n, (a, b, c, d) in enumerate(MIXED):
+            for word, first, second in ((words[2 * n], 16, 12), (words[2 * n + 1], 8, 7)):
+                v[a] = (v[a] + v[b] + word) & mask
+                x = v[d] ^ v[a]
+                v[d] = (x >> first | x << 32 - first) & mask
+                v[c] = (v[c] + v[d]) & mask
+                x = v[b] ^ v[c]
+                v[b] = (x >> second | x << 32 - second) & mask
+        words = [words[n] for n in ORDER]
+    return [v[n] ^ v[n + 8] for n in range(8)]
 
 
 if __name__ == "__main__":
@@ -290,3 +498,5 @@ if __name__ == "__main__":
         main()
     except OSError as error:  # a file that is there already, or isn't; a full disk
         sys.exit(f"{error.filename or 'The disk'}: {error.strerror}.")
+    except MemoryError:
+        sys.exit("There is too little memory.")
