@@ -1,10 +1,15 @@
-"""An OVA: a tar archive whose members are read where they lie, without unpacking anything."""
+"""An OVA: a tar archive whose members are read where they lie, without unpacking anything.
+
+It may be of any age and kind: v7, ustar, GNU's or pax, with sparse members, with all files in one directory.
+"""
 
 import io
 import tarfile
+from pathlib import PurePosixPath
 
 from longshore.errors import InvalidInput, NotFound
-from longshore.providers.files.stored import Bundle, Part, Stored, is_plain, printable
+from longshore.providers.files.spool import LARGEST
+from longshore.providers.files.stored import Bundle, Part, Scattered, Stored, is_below, printable
 
 MOST_MEMBERS = 1000
 MOST_HEADERS = 4 << 20  # bytes of all headers; tarfile keeps what it has read of them
@@ -14,7 +19,8 @@ class Archive(Bundle):
     """Raises InvalidInput for what isn't a whole tar archive of files."""
 
     def __init__(self, whole: Stored) -> None:
-        self._members: dict[str, Part] = {}
+        self._members: dict[str, Stored] = {}
+        self.left_out: list[str] = []  # members that are no files: links, devices
         self._name = whole.name
         if whole.read(0, 2) == b"\x1f\x8b":
             raise InvalidInput(f"{whole.name} is compressed as a whole.", advice="Unpack it: an OVA is a plain tar.")
@@ -28,23 +34,40 @@ class Archive(Bundle):
             raise InvalidInput(f"{whole.name} is no tar archive, or damaged: {why}.") from None
 
     def _add(self, whole: Stored, member: tarfile.TarInfo) -> None:
-        name = member.name.removeprefix("./")
-        if member.isdir():
-            return
-        if not member.isreg() or member.issparse() or not is_plain(name) or name in self._members:
-            raise InvalidInput(
-                f'{whole.name} has a member "{printable(member.name)}" that no OVA has.',
-                advice="An OVA holds files alone, each once and none in a directory.",
-            )
+        name = str(PurePosixPath(member.name))  # without what means this directory
         if member.size < 0 or member.offset_data < 0:
             raise ValueError
-        if member.offset_data + member.size > whole.size:
+        if member.isdir():
+            return
+        if not is_below(name) or name in self._members:
             raise InvalidInput(
-                f"{whole.name} is cut off: it ends within {name}.", advice="Copy it again.", code="truncated"
+                f'{self._name} has a member "{printable(name)}" that no OVA has.',
+                advice="An OVA holds files, each once, and none outside of its own directory.",
             )
-        if len(self._members) == MOST_MEMBERS:
-            raise InvalidInput(f"{whole.name} has more than {MOST_MEMBERS} members.")
-        self._members[name] = Part(whole, name, member.offset_data, member.size)
+        if len(self._members) + len(self.left_out) == MOST_MEMBERS:
+            raise InvalidInput(f"{self._name} has more than {MOST_MEMBERS} members.")
+        if not member.isreg():
+            self.left_out.append(name)
+            return
+        # A list of places and lengths, which typeshed takes for what the header's field of that name has
+        pieces: list[tuple[int, int]] = list(member.sparse or ()) if member.issparse() else [(0, member.size)]  # type: ignore[arg-type]
+        if any(n < 0 or at < 0 for at, n in pieces):
+            raise ValueError
+        length = sum(n for _, n in pieces)
+        if member.offset_data + length > whole.size:
+            raise InvalidInput(
+                f"{self._name} is cut off: it ends within {printable(name)}.", advice="Copy it again.", code="truncated"
+            )
+        if not member.issparse():
+            self._members[name] = Part(whole, name, member.offset_data, member.size)
+            return
+        parts, at = [], member.offset_data
+        for begin, n in sorted(pieces):
+            parts.append((begin, Part(whole, name, at, n)))
+            at += n
+        if any(begin + part.size > member.size for begin, part in parts) or member.size > LARGEST:
+            raise ValueError
+        self._members[name] = Scattered(name, member.size, parts)
 
     def named(self, suffix: str) -> list[str]:
         """Its members whose names end so, in whatever case."""
@@ -54,7 +77,7 @@ class Archive(Bundle):
         try:
             return self._members[name]
         except KeyError:
-            raise NotFound(f"{self._name} has no member {name}.", advice="Export it again.") from None
+            raise NotFound(f"{self._name} has no member {printable(name)}.", advice="Export it again.") from None
 
 
 class _File(io.RawIOBase):

@@ -1,13 +1,15 @@
 """Where a provider's files are and what its loose images lack; no secrets in here."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import Firmware
 from longshore.model.reach import Reach
+from longshore.providers.files.stored import is_plain
 
 MOST_CPUS = 4096
 MOST_MEMORY_MIB = 1 << 26  # 64 TiB
@@ -58,13 +60,13 @@ def path_of(url: str) -> PurePosixPath:
         parts = urlsplit(url)
     except ValueError:
         raise wrong from None
-    path = PurePosixPath(unquote(parts.path))
+    path = PurePosixPath(os.fsdecode(unquote_to_bytes(parts.path)))
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not path.is_absolute():
         raise wrong
-    if not url.isprintable() or not str(path).isprintable():
-        raise wrong
     if ".." in path.parts:
-        raise InvalidInput(f'The path in {url} has a "..".', advice="Write the path that is meant.")
+        raise InvalidInput(f'The path in {url!a} has a "..".', advice="Write the path that is meant.")
+    if not all(map(is_plain, path.parts[1:])):
+        raise wrong
     return path
 
 

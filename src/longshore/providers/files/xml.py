@@ -1,5 +1,6 @@
 """XML of strangers: without document types, and so without entities of its own, external or endless."""
 
+import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
@@ -7,6 +8,7 @@ from longshore.errors import InvalidInput
 from longshore.providers.files.stored import printable
 
 LARGEST = 4 << 20  # bytes; OVFs of hundreds of disks have a tenth of that
+_BLANKS = re.compile(r"[\t\n\r ]+")
 _LONGEST = 4096  # characters of anything that is said
 _FED = 16 << 10  # bytes that the parser gets at once
 
@@ -21,6 +23,7 @@ def parse(text: bytes, name: str) -> Element:
     """Raises InvalidInput."""
     try:
         parser = XMLParser(target=_Plain())  # noqa: S314
+        text = text.lstrip(b"\t\n\r ")  # which no document begins with, though some makers' do
         for at in range(0, len(text), _FED):
             parser.feed(text[at : at + _FED])
         return parser.close()
@@ -55,8 +58,13 @@ def prose(element: Element, name: str) -> str:
 
 
 def attribute(element: Element, name: str) -> str:
-    return next((printable(value, _LONGEST).strip() for key, value in element.attrib.items() if local(key) == name), "")
+    return next((printable(value, _LONGEST).strip() for key, value in element.attrib.items() if local(key).lower() == name.lower()), "")
+
+
+def reference(element: Element, name: str) -> str:
+    """An attribute that names a file: with each of its letters."""
+    return next((value[:_LONGEST].strip(" \t\r\n") for key, value in element.attrib.items() if local(key).lower() == name.lower()), "")
 
 
 def _line(said: str) -> str:
-    return " ".join(printable(said, _LONGEST).split())
+    return printable(" ".join(_BLANKS.split(said[:_LONGEST])), _LONGEST).strip()
