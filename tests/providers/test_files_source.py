@@ -211,6 +211,8 @@ def bad_parent(path):
     make_image(path / "base.vmdk", "vmdk")
     qemu_img("create", "-f", "vmdk", "-F", "vmdk", "-b", path / "base.vmdk", path / "bad.vmdk")
     (path / "base.vmdk").rename(path / "base")
+    here, elsewhere = str(path).encode(), b"/elsewhere".ljust(len(str(path)), b"x")
+    (path / "bad.vmdk").write_bytes((path / "bad.vmdk").read_bytes().replace(here, elsewhere))
 
 
 def bad_encryption(path):

@@ -24,6 +24,8 @@ class Archive(Bundle):
         self._name = whole.name
         if whole.read(0, 2) == b"\x1f\x8b":
             raise InvalidInput(f"{whole.name} is compressed as a whole.", advice="Unpack it: an OVA is a plain tar.")
+        if whole.read(0, 4) == b"PK\x03\x04":
+            raise InvalidInput(f"{whole.name} is a zip archive.", advice="Unpack it, and name the directory.")
         try:
             with tarfile.open(fileobj=_File(whole), mode="r:") as archive:
                 for member in archive:

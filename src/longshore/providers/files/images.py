@@ -24,7 +24,7 @@ from longshore.providers.files.headers import (
     refuse_references,
     size_of,
 )
-from longshore.providers.files.microsoft import blocks_missing, vhd_of, vhdx_of
+from longshore.providers.files.microsoft import vhd_of, vhdx_of
 from longshore.providers.files.partitions import Layout, layout_of
 from longshore.providers.files.sandbox import ask_qemu_img, confine, socket_of, unreadable
 from longshore.providers.files.served import Served, unpacked_in_place
@@ -254,9 +254,6 @@ class OpenImage:
 
     def check(self) -> list[FileDoubt]:
         """What its tables tell against its being whole."""
-        if self.kind is Format.VHD and not self.flat and (missing := blocks_missing(self._stored)):
-            text = f"{self.name} is damaged or cut off: {missing} of its blocks aren't there."
-            return [FileDoubt(Doubt.MISSING, self.name, text)]
         if self.kind not in _CHECKABLE:
             return []
         found = self._damage(self.name, self._options)

@@ -136,7 +136,7 @@ def _system(system: Element, catalogue: Catalogue, chosen: str) -> OvfSystem:
     sections += [s for s in xml.children(system, "Section") if xml.child(s, "Item") is not None]
     if not sections:
         raise refused(name, "a machine in it has no hardware")
-    hardware = next((one for one in sections if any(xml.children(one, "Item"))), sections[0])
+    hardware = next((one for one in sections if xml.child(one, "Item") is not None), sections[0])
     items = _items(hardware, chosen)
     by_kind: dict[str, list[Element]] = {}
     for item in items:

@@ -177,9 +177,10 @@ class FilesSource(Source):
         against = [doubt for doubt in (*known, *found) if doubt.kind.stops and doubt.kind.value not in accept]
         if against:
             codes = dict.fromkeys(doubt.kind.value for doubt in against)
+            again = "Copy or export it again. " if {Doubt.MISSING, Doubt.MANIFEST} & {d.kind for d in against} else ""
             raise InvalidInput(
                 " ".join(dict.fromkeys(doubt.text for doubt in against)),
-                advice=f"Copy or export it again. To go on all the same: {' '.join(f'--accept {c}' for c in codes)}.",
+                advice=f"{again}To go on all the same: {' '.join(f'--accept {c}' for c in codes)}.",
                 code=next(iter(codes)),
             )
         return found

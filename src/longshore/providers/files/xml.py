@@ -58,12 +58,26 @@ def prose(element: Element, name: str) -> str:
 
 
 def attribute(element: Element, name: str) -> str:
-    return next((printable(value, _LONGEST).strip() for key, value in element.attrib.items() if local(key).lower() == name.lower()), "")
+    return next(
+        (
+            printable(value, _LONGEST).strip()
+            for key, value in element.attrib.items()
+            if local(key).lower() == name.lower()
+        ),
+        "",
+    )
 
 
 def reference(element: Element, name: str) -> str:
     """An attribute that names a file: with each of its letters."""
-    return next((value[:_LONGEST].strip(" \t\r\n") for key, value in element.attrib.items() if local(key).lower() == name.lower()), "")
+    return next(
+        (
+            value[:_LONGEST].strip(" \t\r\n")
+            for key, value in element.attrib.items()
+            if local(key).lower() == name.lower()
+        ),
+        "",
+    )
 
 
 def _line(said: str) -> str:
