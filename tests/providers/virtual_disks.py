@@ -123,3 +123,45 @@ def se_sparse(data):
     struct.pack_into(f"<{len(directory)}Q", whole, directory_at * SECTOR, *directory)
     struct.pack_into(f"<{len(entries)}Q", whole, tables_at * SECTOR, *entries)
     return bytes(whole) + b"".join(content)
+
+
+_OVIRT = """<?xml version="1.0" encoding="UTF-8"?>
+<ovf:Envelope xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1" xmlns="http://schemas.dmtf.org/ovf/envelope/1"
+ xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData" ovf:version="4.4.0.0">
+ <References>{files}</References>
+ <NetworkSection><Info>List of networks</Info><Network ovf:name="VM Network"/></NetworkSection>
+ <DiskSection><Info>List of Virtual Disks</Info>{disks}</DiskSection>
+ <VirtualSystem ovf:id="0a1b2c3d-0000-4000-8000-000000000001"><Name>{name}</Name><BiosType>1</BiosType>
+  <VirtualHardwareSection><Info>1 CPU</Info>
+   <Item><rasd:InstanceId>1</rasd:InstanceId><rasd:ResourceType>3</rasd:ResourceType>
+    <rasd:cpu_per_socket>1</rasd:cpu_per_socket><rasd:VirtualQuantity>1</rasd:VirtualQuantity></Item>
+   <Item><rasd:InstanceId>2</rasd:InstanceId><rasd:ResourceType>4</rasd:ResourceType>
+    <rasd:AllocationUnits>MegaBytes</rasd:AllocationUnits><rasd:VirtualQuantity>{memory}</rasd:VirtualQuantity></Item>
+   {items}
+   <Item><rasd:InstanceId>n1</rasd:InstanceId><rasd:ResourceType>10</rasd:ResourceType>
+    <rasd:ResourceSubType>3</rasd:ResourceSubType><rasd:Connection>VM Network</rasd:Connection>
+    <rasd:ElementName>nic1</rasd:ElementName><rasd:MACAddress>{mac}</rasd:MACAddress></Item>
+  </VirtualHardwareSection>
+ </VirtualSystem>
+</ovf:Envelope>
+"""
+
+
+def ovf_of_ovirt(name, mac, memory, *disks):
+    """As OvfOvaWriter.java of ovirt-engine writes it, for (file, bytes of the disk); the last one boots."""
+    files, said, items = [], [], []
+    for n, (href, size) in enumerate(disks):
+        boots = str(n == len(disks) - 1).lower()
+        files.append(f'<File ovf:href="{href}" ovf:id="f{n}" ovf:size="{size}"/>')
+        said.append(
+            f'<Disk ovf:diskId="d{n}" ovf:capacity="{-(-size // (1 << 30))}" ovf:capacityAllocationUnits="byte * 2^30"'
+            f' ovf:parentRef="" ovf:fileRef="f{n}" ovf:format="http://www.vmware.com/specifications/vmdk.html#sparse"'
+            f' ovf:disk-interface="VirtIO" ovf:boot="{boots}"/>'
+        )
+        items.append(
+            f"<Item><rasd:InstanceId>i{n}</rasd:InstanceId><rasd:ResourceType>17</rasd:ResourceType>"
+            f"<rasd:HostResource>ovf:/disk/d{n}</rasd:HostResource>"
+            "<rasd:Parent>00000000-0000-0000-0000-000000000000</rasd:Parent></Item>"
+        )
+    parts = {"files": "".join(files), "disks": "".join(said), "items": "".join(items)}
+    return _OVIRT.format(name=name, mac=mac, memory=memory, **parts)

@@ -11,6 +11,7 @@ from longshore.errors import InvalidInput, NotFound
 from longshore.providers.files.spool import LARGEST
 from longshore.providers.files.stored import Bundle, Part, Scattered, Stored, is_below, printable
 
+_PACKED = (b"\x1f\x8b", b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd")  # gzip, xz, bzip2, zstd
 MOST_MEMBERS = 1000
 MOST_HEADERS = 4 << 20  # bytes of all headers; tarfile keeps what it has read of them
 
@@ -22,7 +23,7 @@ class Archive(Bundle):
         self._members: dict[str, Stored] = {}
         self.left_out: list[str] = []  # members that are no files: links, devices
         self._name = whole.name
-        if whole.read(0, 2) == b"\x1f\x8b":
+        if whole.read(0, 8).startswith(_PACKED):
             raise InvalidInput(f"{whole.name} is compressed as a whole.", advice="Unpack it: an OVA is a plain tar.")
         if whole.read(0, 4) == b"PK\x03\x04":
             raise InvalidInput(f"{whole.name} is a zip archive.", advice="Unpack it, and name the directory.")

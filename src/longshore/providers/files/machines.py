@@ -80,9 +80,9 @@ def _descriptions(place: Place, path: str) -> Iterator[list[Description]]:
         suffix = PurePosixPath(name).suffix.lower()
         if suffix == ".ova":
             archive = Archive(beside.open(name))
-            yield _of_ovf(path, archive, _ovf_in(archive, name))
+            yield _of_ovf(path, archive, _ovf_in(archive, name), NoLayers())
         elif suffix == ".ovf":
-            yield _of_ovf(path, beside, name)
+            yield _of_ovf(path, beside, name, layers)
         elif name in BACKUPS:
             yield _of_backup(place, stack, path, layers)
         elif is_image(name):
@@ -136,7 +136,7 @@ def _ovf_in(archive: Archive, name: str) -> str:
     return found[0]
 
 
-def _of_ovf(path: str, bundle: Bundle, name: str) -> list[Description]:
+def _of_ovf(path: str, bundle: Bundle, name: str, layers: Layers) -> list[Description]:
     file = bundle.open(name)
     if file.size > xml.LARGEST:
         raise InvalidInput(f"{file.name} is too large for an OVF.", code="ovf-refused")
@@ -148,7 +148,7 @@ def _of_ovf(path: str, bundle: Bundle, name: str) -> list[Description]:
     for system in systems:
         disks = tuple(_file(disk, file.name, directory, bundle) for disk in system.disks)
         ref = f"{path}{SYSTEM}{system.id}" if several else path
-        found.append(Description(ref, path, bundle, system, name, disks, NoLayers()))
+        found.append(Description(ref, path, bundle, system, name, disks, layers))
     if isinstance(bundle, Archive):
         used = {disk.name for description in found for disk in description.disks}
         named = {str(directory / said) for href in systems[0].named for said in _spellings(href)}
