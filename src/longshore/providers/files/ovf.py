@@ -27,6 +27,7 @@ _SECTIONS = frozenset(
     )
 )
 _ADAPTERS = {"vmxnet3": "vmxnet3", "e1000e": "e1000e", "e1000": "e1000", "pcnet32": "pcnet32", "virtio": "virtio"}
+_OVIRT_ADAPTERS = {"2": "e1000", "3": "virtio", "6": "e1000e"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,7 @@ def _nic(item: Element) -> OvfNic:
         label=xml.text(item, "ElementName") or xml.text(item, "Caption") or "Network adapter",
         network=xml.text(item, "Connection"),
         mac=_mac(xml.text(item, "Address")) or _mac(xml.text(item, "MACAddress")),
-        model=next((model for word, model in _ADAPTERS.items() if word in told), ""),
+        model=_OVIRT_ADAPTERS.get(told) or next((model for word, model in _ADAPTERS.items() if word in told), ""),
         connected=xml.text(item, "AutomaticAllocation").lower() != "false",
     )
 
