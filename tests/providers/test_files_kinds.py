@@ -13,7 +13,7 @@ import zipfile
 import pytest
 from files_made import MIB, SIZE, disk_bytes, make_image, make_ova, manifest, ovf, pack, qemu_img
 from test_files_source import disks_of, source_of
-from virtual_disks import BIOS_BOOT, ESP, dynamic_vhd, gpt_disk, vhd_footer
+from virtual_disks import BIOS_BOOT, ESP, cowd, dynamic_vhd, gpt_disk, ovf_of_ovirt, vhd_footer
 
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import Doubt, Firmware
@@ -358,6 +358,47 @@ def test_an_archive_of_another_kind_says_what_to_do(tmp_path):
         source_of(tmp_path).machine("b.ova")
 
 
+def test_an_ovf_of_ovirts_with_an_azure_vhd_and_a_delta_of_esxis(tmp_path):
+    """As the lab boots it."""
+    root, data = disk_bytes(1, 4 * MIB + 512), disk_bytes(2, 4 * MIB)
+    (tmp_path / "root.vhd").write_bytes(root + vhd_footer(len(root), b"wa"))
+    (tmp_path / "vm-flat.vmdk").write_bytes(bytes(MIB) + data[MIB:])
+    (tmp_path / "vm-delta.vmdk").write_bytes(cowd(data[:MIB] + bytes(3 * MIB)))
+    head = 'version=1\ncreateType="vmfs"\nCID=%s\nparentCID=%s\nRW 8192 %s\n'
+    (tmp_path / "vm.vmdk").write_text("# Disk DescriptorFile\n" + head % ("a", "ffffffff", 'VMFS "vm-flat.vmdk"'))
+    text = head % ("b", "0000000a", 'VMFSSPARSE "vm-delta.vmdk"')
+    (tmp_path / "new.vmdk").write_text(f'# Disk DescriptorFile\n{text}parentFileNameHint="vm.vmdk"\n')
+    mac = "00:50:56:3f:77:01"
+    disks = ("new.vmdk", len(data)), ("root.vhd", len(root))
+    (tmp_path / "a.ovf").write_text(ovf_of_ovirt("tiny", mac, 256, *disks))
+    source = source_of(tmp_path)
+    (machine,) = source.machines()
+    assert (machine.name, machine.memory_mib, [(n.mac, n.model) for n in machine.nics]) == (
+        "tiny",
+        256,
+        [(mac, "virtio")],
+    )
+    check(source, "a.ovf")
+    assert disks_of(source, "a.ovf") == [root, data]
+
+
+def test_a_disk_that_is_shared_with_other_machines_is_told(tmp_path):
+    """DSP0243 2.1, 9.16: shared disks are in a section of their own."""
+
+    def shared(files):
+        text = files["web01.ovf"].decode()
+        disk = re.search(r'<Disk ovf:diskId="d1"[^>]*/>', text)[0]
+        section = f"<SharedDiskSection>{disk.replace('<Disk', '<SharedDisk')}</SharedDiskSection>"
+        files["web01.ovf"] = text.replace(disk, "").replace(" <NetworkSection>", section + "<NetworkSection>").encode()
+
+    contents = make_ova(tmp_path / "a.ova", algorithm="", change=shared)
+    source = source_of(tmp_path)
+    machine = source.machine("a.ova")
+    assert [disk.shared for disk in machine.disks] == [False, True]
+    assert "disk-shared" in {concern.code for concern in machine_concerns(machine, MigrationRequest())}
+    assert disks_of(source, "a.ova") == contents
+
+
 # Names
 
 
@@ -384,6 +425,9 @@ def test_names_of_other_encodings_have_a_reference_that_can_be_written_down(tmp_
     assert machine.ref == "M\\xfcller.raw"
     machine.ref.encode()
     assert disks_of(source, machine.ref) == [data]
+    assert disks_of(source_of(tmp_path / "M%FCller.raw"), machine.ref) == [data]
+    with pytest.raises(InvalidInput, match="aren't UTF-8"):
+        source_of(tmp_path / os.fsdecode(b"M\xfcller.raw"))
 
 
 def test_a_name_with_control_characters_is_listed_and_not_opened(tmp_path):

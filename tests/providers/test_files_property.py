@@ -1,24 +1,30 @@
 """Whatever a stranger's OVF, descriptor or archive holds: it is read, or refused in a sentence of ours."""
 
 import io
+import struct
 import tarfile
+import uuid
 
 import pytest
 from files_made import ovf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from virtual_disks import ESP, dynamic_vhd, gpt_disk, vhd_footer
 
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import Firmware
 from longshore.providers.files.archive import Archive
 from longshore.providers.files.headers import Format, bases_of, format_of, refuse_references, size_of
 from longshore.providers.files.manifest import read_manifest
+from longshore.providers.files.microsoft import footer_of
 from longshore.providers.files.ovf import read_ovf
+from longshore.providers.files.partitions import layout_of
 from longshore.providers.files.settings import FilesSettings
 from longshore.providers.files.stored import Stored
 from longshore.providers.files.vmdk import cids, descriptor_of, extents_of, refuse_encrypted
 
 MIB = 1 << 20
+METADATA_AT = uuid.UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le  # in a VHDX's table of regions
 PLAIN = settings(max_examples=100, deadline=None)
 WHOLE = ovf(("disk1.vmdk", 4096, 3 * MIB, 0), ("disk2.vmdk", 4096, 3 * MIB, 1))
 DESCRIPTOR = (
@@ -125,6 +131,31 @@ def test_any_beginning_of_an_image_is_known_or_refused(magic, rest, expected):
         size_of(image, kind)
 
     refused_or_read(read)
+
+
+@PLAIN
+@given(altered([dynamic_vhd(bytes(MIB), b"win ", 4, "a.vhd"), bytes(1024) + vhd_footer(1024, b"wa")]))
+@example(bytes(1024) + vhd_footer(1024, b"wa")[:60] + b"\0\0\0\4" + bytes(448))
+def test_any_footer_of_a_vhd_is_read_or_refused(data):
+    image = Bytes(data)
+    refused_or_read(lambda: footer_of(image) and (refuse_references(image, Format.VHD), size_of(image, Format.VHD)))
+
+
+@PLAIN
+@given(st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=300))
+@example(struct.pack("<4sIQ48s", b"head", 0, 1, b"\1" * 48), METADATA_AT + struct.pack("<QII", 1 << 63, 9, 1), b"")
+def test_any_tables_of_a_vhdx_are_read(head, regions, metadata):
+    data = bytearray(1 << 20)
+    for at, part in ((64 << 10, head), (192 << 10, b"regi" + bytes(12) + regions), (512 << 10, b"metadata" + metadata)):
+        data[at : at + len(part)] = part
+    image = Bytes(b"vhdxfile" + bytes(data)[8:])
+    refused_or_read(lambda: (bases_of(image, Format.VHDX), size_of(image, Format.VHDX)))
+
+
+@PLAIN
+@given(altered([gpt_disk(40 << 10, ESP), gpt_disk(40 << 10, ESP, sector=4096)]) | st.binary(max_size=1024))
+def test_any_partition_table_is_read(data):
+    assert layout_of(Bytes(data)).end >= 0
 
 
 @PLAIN

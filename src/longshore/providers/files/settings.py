@@ -13,6 +13,7 @@ from longshore.providers.files.stored import is_plain
 
 MOST_CPUS = 4096
 MOST_MEMORY_MIB = 1 << 26  # 64 TiB
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]")
 
 
@@ -67,6 +68,8 @@ def path_of(url: str) -> PurePosixPath:
         raise InvalidInput(f'The path in {url!a} has a "..".', advice="Write the path that is meant.")
     if not all(map(is_plain, path.parts[1:])):
         raise wrong
+    if _SURROGATE.search(url):
+        raise InvalidInput(f"{url!a} has letters that aren't UTF-8.", advice="Write their bytes as %FC in the URL.")
     return path
 
 

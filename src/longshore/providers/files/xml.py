@@ -1,14 +1,11 @@
 """XML of strangers: without document types, and so without entities of its own, external or endless."""
 
-import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
 from longshore.errors import InvalidInput
-from longshore.providers.files.stored import printable
 
 LARGEST = 4 << 20  # bytes; OVFs of hundreds of disks have a tenth of that
-_BLANKS = re.compile(r"[\t\n\r ]+")
 _LONGEST = 4096  # characters of anything that is said
 _FED = 16 << 10  # bytes that the parser gets at once
 
@@ -54,16 +51,12 @@ def prose(element: Element, name: str) -> str:
     """The same with its lines."""
     found = child(element, name)
     lines = [] if found is None else (found.text or "").strip()[:_LONGEST].splitlines()
-    return "\n".join(printable(line, _LONGEST).rstrip() for line in lines)
+    return "\n".join(_plain(line).rstrip() for line in lines)
 
 
 def attribute(element: Element, name: str) -> str:
     return next(
-        (
-            printable(value, _LONGEST).strip()
-            for key, value in element.attrib.items()
-            if local(key).lower() == name.lower()
-        ),
+        (_plain(value).strip() for key, value in element.attrib.items() if local(key).lower() == name.lower()),
         "",
     )
 
@@ -81,4 +74,9 @@ def reference(element: Element, name: str) -> str:
 
 
 def _line(said: str) -> str:
-    return printable(" ".join(_BLANKS.split(said[:_LONGEST])), _LONGEST).strip()
+    return " ".join(_plain(said).split())
+
+
+def _plain(said: str) -> str:
+    """For people's screens, and for names that are made of it: blanks for letters that a screen doesn't show."""
+    return "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST])
