@@ -57,6 +57,8 @@ class FilesSettings:
 def path_of(url: str) -> PurePosixPath:
     """The absolute path that a file: URL names. Raises InvalidInput."""
     wrong = InvalidInput(f"{url!a} names no file of this machine.", advice="Write it as file:///DIRECTORY/FILE.")
+    if _SURROGATE.search(url):
+        raise InvalidInput(f"{url!a} has letters that aren't UTF-8.", advice="Write their bytes as %FC in the URL.")
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -68,8 +70,6 @@ def path_of(url: str) -> PurePosixPath:
         raise InvalidInput(f'The path in {url!a} has a "..".', advice="Write the path that is meant.")
     if not all(map(is_plain, path.parts[1:])):
         raise wrong
-    if _SURROGATE.search(url):
-        raise InvalidInput(f"{url!a} has letters that aren't UTF-8.", advice="Write their bytes as %FC in the URL.")
     return path
 
 
