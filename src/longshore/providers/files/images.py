@@ -73,7 +73,7 @@ def looked_at(
     with ExitStack() as stack:
         name = stored.name
         if stored.scattered:
-            stored = _spooled(stack, stored, "")
+            stored = _spooled(stack, *stored.to_be_put_together())
         if packing:
             stored = stack.enter_context(_unpacked(stored, packing))
         kind = format_of(stored, expected)

@@ -12,7 +12,7 @@ from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.exported import DESCRIPTION
 from longshore.model.machine import Doubt, FileDoubt
 from longshore.providers.files import trilio, xml
-from longshore.providers.files.archive import Archive
+from longshore.providers.files.archive import Archive, opened
 from longshore.providers.files.chains import Layers, NoLayers
 from longshore.providers.files.description import SYSTEM, Description, DiskFile
 from longshore.providers.files.exported import recorded_at
@@ -79,7 +79,7 @@ def _descriptions(place: Place, path: str) -> Iterator[list[Description]]:
         layers = place.layers(stack)
         suffix = PurePosixPath(name).suffix.lower()
         if suffix == ".ova":
-            archive = Archive(beside.open(name))
+            archive = stack.enter_context(opened(beside.open(name)))
             yield _of_ovf(path, archive, _ovf_in(archive, name), NoLayers())
         elif suffix == ".ovf":
             yield _of_ovf(path, beside, name, layers)

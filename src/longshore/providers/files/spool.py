@@ -35,9 +35,9 @@ class _Unpacker(Protocol):
         """Whether it has more to give without being given more."""
 
 
-class _Gzip:
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(31)
+class _Deflate:
+    def __init__(self, window: int = -zlib.MAX_WBITS) -> None:
+        self._inner = zlib.decompressobj(window)
 
     @property
     def eof(self) -> bool:
@@ -75,7 +75,7 @@ class _Xz:
         return self._inner.decompress(data, PIECE)
 
 
-_UNPACKERS: dict[str, Callable[[], _Unpacker]] = {"gz": _Gzip, "xz": _Xz}
+_UNPACKERS: dict[str, Callable[[], _Unpacker]] = {"gz": lambda: _Deflate(31), "xz": _Xz, "deflate": _Deflate}
 
 
 def unpacked(packed: Stored, how: str) -> Iterator[bytes]:

@@ -27,6 +27,10 @@ class Stored(ABC):
         self.size = size
         self.identity = identity
 
+    def to_be_put_together(self) -> tuple["Stored", str]:
+        """What to unpack into one place, and how; empty: as it is read."""
+        return self, ""
+
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
         """Fewer bytes at the end of the file. Raises InvalidInput, Unreachable when it can't be read."""
@@ -80,6 +84,7 @@ class Part(Stored):
 
     def __init__(self, whole: Stored, name: str, offset: int, size: int) -> None:
         super().__init__(name, size, f"{whole.identity}+{offset}")
+        self.end = offset + size  # in the whole
         self._whole = whole
         self._offset = offset
 
