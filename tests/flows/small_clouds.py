@@ -583,8 +583,8 @@ class SmallSource(Struck):
         found = [Extent(o, n) for moment, key, o, n in log if key == disk_key and first <= moment < last]
         return Changed(tuple(merge(found)))
 
-    def check_machine(self, _ref, _on_progress):
-        pass
+    def check_machine(self, _ref, _on_progress, _accept=()):
+        return ()
 
     def make_ready(self, _owner, _ref):
         pass
@@ -971,8 +971,8 @@ class SmallServers(Struck):
     def room(self):
         return None
 
-    def check_machine(self, _ref, _on_progress):
-        pass
+    def check_machine(self, _ref, _on_progress, _accept=()):
+        return ()
 
     def power_state(self, ref):
         off = self._world.read()["servers"][ref].get("status") == "SHUTOFF"

@@ -55,10 +55,14 @@ def test_links_in_a_circle_and_unreadable_files_leave_the_rest_to_be_listed(tmp_
     (tmp_path / "circle.raw").symlink_to("circle.raw")
     (tmp_path / "nowhere.raw").symlink_to("gone")
     os.mkfifo(tmp_path / "pipe.raw")
-    (tmp_path / os.fsdecode(b"\xff.raw")).touch()
+    make_image(tmp_path / os.fsdecode(b"\xff.raw"), "raw")
     (tmp_path / "bad.ova").write_bytes(b"no archive".ljust(1024))
     source = source_of(tmp_path)
-    assert {machine.ref: bool(machine.disks) for machine in source.machines()} == {"a.raw": True, "bad.ova": False}
+    assert {machine.ref: bool(machine.disks) for machine in source.machines()} == {
+        "a.raw": True,
+        "bad.ova": False,
+        "\\xff.raw": True,
+    }
     assert [(m.ref, bool(m.disks)) for m in source.describe(["a.raw", "gone.raw", "bad.ova"])] == [
         ("a.raw", True),
         ("bad.ova", False),

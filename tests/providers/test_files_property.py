@@ -1,31 +1,30 @@
 """Whatever a stranger's OVF, descriptor or archive holds: it is read, or refused in a sentence of ours."""
 
 import io
+import struct
 import tarfile
+import uuid
 
 import pytest
 from files_made import ovf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from virtual_disks import ESP, dynamic_vhd, gpt_disk, vhd_footer
 
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import Firmware
 from longshore.providers.files.archive import Archive
-from longshore.providers.files.headers import (
-    Format,
-    create_type,
-    extents_of,
-    format_of,
-    refuse_of_descriptor,
-    refuse_references,
-    vmdk_descriptor,
-)
+from longshore.providers.files.headers import Format, bases_of, format_of, refuse_references, size_of
 from longshore.providers.files.manifest import read_manifest
+from longshore.providers.files.microsoft import footer_of
 from longshore.providers.files.ovf import read_ovf
+from longshore.providers.files.partitions import layout_of
 from longshore.providers.files.settings import FilesSettings
 from longshore.providers.files.stored import Stored
+from longshore.providers.files.vmdk import cids, descriptor_of, extents_of, refuse_encrypted
 
 MIB = 1 << 20
+METADATA_AT = uuid.UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le  # in a VHDX's table of regions
 PLAIN = settings(max_examples=100, deadline=None)
 WHOLE = ovf(("disk1.vmdk", 4096, 3 * MIB, 0), ("disk2.vmdk", 4096, 3 * MIB, 1))
 DESCRIPTOR = (
@@ -92,9 +91,9 @@ def test_any_ovf_is_read_or_refused(text):
     def read():
         for system in read_ovf(text, "a.ovf"):
             assert system.name.isprintable()
-            assert 0 < system.cpus <= 4096
-            assert 0 < system.memory_mib <= 1 << 26
-            assert all(disk.href.isprintable() for disk in system.disks)
+            assert system.cpus is None or 0 < system.cpus <= 4096
+            assert system.memory_mib is None or 0 < system.memory_mib <= 1 << 26
+            assert all(doubt.text.isprintable() for doubt in system.doubts)
 
     refused_or_read(read)
 
@@ -105,24 +104,58 @@ def test_any_descriptor_is_read_or_refused(text):
     image = Bytes(text)
 
     def read():
-        descriptor = vmdk_descriptor(image)
-        refuse_of_descriptor("a.vmdk", descriptor)
-        create_type("a.vmdk", descriptor)
+        descriptor = descriptor_of(image)
+        refuse_encrypted("a.vmdk", descriptor)
+        assert all(len(cid) == 8 for cid in cids(descriptor))
         for extent in extents_of("a.vmdk", descriptor):
-            assert "/" not in extent.name
+            assert not any("/" in name for name in extent.names)
 
     refused_or_read(read)
 
 
 @PLAIN
 @given(
-    st.sampled_from([b"KDMV", b"COWD", b"QFI\xfb", b"vhdxfile", b"# Disk DescriptorFile\n", b""]),
+    st.sampled_from(
+        [b"KDMV", b"COWD", b"QFI\xfb", b"vhdxfile", b"# Disk DescriptorFile\n", bytes(64) + b"\x7f\x10\xda\xbe", b""]
+    ),
     st.binary(max_size=700),
     st.sampled_from([None, *Format]),
 )
 def test_any_beginning_of_an_image_is_known_or_refused(magic, rest, expected):
     image = Bytes(magic + rest)
-    refused_or_read(lambda: refuse_references(image, format_of(image, expected)))
+
+    def read():
+        kind = format_of(image, expected)
+        refuse_references(image, kind)
+        bases_of(image, kind)
+        size_of(image, kind)
+
+    refused_or_read(read)
+
+
+@PLAIN
+@given(altered([dynamic_vhd(bytes(MIB), b"win ", 4, "a.vhd"), bytes(1024) + vhd_footer(1024, b"wa")]))
+@example(bytes(1024) + vhd_footer(1024, b"wa")[:60] + b"\0\0\0\4" + bytes(448))
+def test_any_footer_of_a_vhd_is_read_or_refused(data):
+    image = Bytes(data)
+    refused_or_read(lambda: footer_of(image) and (refuse_references(image, Format.VHD), size_of(image, Format.VHD)))
+
+
+@PLAIN
+@given(st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=300))
+@example(struct.pack("<4sIQ48s", b"head", 0, 1, b"\1" * 48), METADATA_AT + struct.pack("<QII", 1 << 63, 9, 1), b"")
+def test_any_tables_of_a_vhdx_are_read(head, regions, metadata):
+    data = bytearray(1 << 20)
+    for at, part in ((64 << 10, head), (192 << 10, b"regi" + bytes(12) + regions), (512 << 10, b"metadata" + metadata)):
+        data[at : at + len(part)] = part
+    image = Bytes(b"vhdxfile" + bytes(data)[8:])
+    refused_or_read(lambda: (bases_of(image, Format.VHDX), size_of(image, Format.VHDX)))
+
+
+@PLAIN
+@given(altered([gpt_disk(40 << 10, ESP), gpt_disk(40 << 10, ESP, sector=4096)]) | st.binary(max_size=1024))
+def test_any_partition_table_is_read(data):
+    assert layout_of(Bytes(data)).end >= 0
 
 
 @PLAIN
@@ -169,7 +202,7 @@ def test_headers_of_an_archive_that_lie_are_refused(what):
 @PLAIN
 @given(altered([b"SHA256(a.ovf)= " + b"0" * 64 + b"\nSHA1(b.vmdk)= " + b"1" * 40 + b"\n"]))
 def test_any_manifest_is_read_or_refused(text):
-    refused_or_read(lambda: read_manifest(Bytes(text)))
+    refused_or_read(lambda: read_manifest(Bytes(text), []))
 
 
 @PLAIN

@@ -84,6 +84,7 @@ class ShowMachine(ShowOne):
             )
             for name in ("attributes", "server_settings", "server", "loose_volume", "devices", "host_features"):
                 fields[name] = _lines(fields[name])
+            fields["file_doubts"] = "\n".join(doubt.text for doubt in machine.file_doubts)
             fields["as_of"] = machine.as_of and f"{moment(machine.as_of.moment)} ({machine.as_of.consistency})"
         return tuple(fields), tuple(fields.values())
 

@@ -181,6 +181,33 @@ class OverSsh:
     unreadable: dict[str, Unreadable] = field(default_factory=dict)  # disks that can't be, by their keys
 
 
+class Doubt(StrEnum):
+    """What is odd about a machine in files. Each is the code of the concern that it is to a plan."""
+
+    MISSING = "file-bytes-missing"  # a disk's bytes aren't all there
+    MANIFEST = "file-manifest-differs"  # a disk's bytes aren't those that were exported
+    SECTORS = "file-sectors"  # a disk's partitions count in sectors of another size than a volume has
+    OLDER = "file-older-state"  # a newer state of the same disk lies beside it
+    CLAIM = "file-claim-differs"  # a description says of a file what isn't so, and the file tells otherwise by itself
+    UNUSED = "file-unused"  # an image in the package that no disk of a machine is
+    UNKNOWN = "file-part-unknown"  # a part of the description that isn't understood
+    UNSAID = "file-not-said"  # the description leaves something open, or ambiguous, and a choice was made
+    EMPTY = "file-disk-empty"  # a disk is said to have no file
+    LEFT = "file-left-behind"  # something beside disks and adapters
+
+    @property
+    def stops(self) -> bool:
+        """Whether nothing is moved until the user takes it upon himself."""
+        return self in (Doubt.MISSING, Doubt.MANIFEST, Doubt.SECTORS, Doubt.OLDER)
+
+
+@dataclass(frozen=True, slots=True)
+class FileDoubt:
+    kind: Doubt
+    subject: str  # the file or disk that it is about
+    text: str  # a sentence
+
+
 @dataclass(frozen=True, slots=True)
 class AsOf:
     """The moment that a machine in a backup is shown at."""
@@ -239,6 +266,7 @@ class Machine:
     host_features: HostFeatures = field(default_factory=HostFeatures)
     over_ssh: OverSsh | None = None  # None: they aren't read that way
     as_of: AsOf | None = None  # None: as it is now
+    file_doubts: tuple[FileDoubt, ...] = ()
 
     @property
     def never_runs(self) -> bool:

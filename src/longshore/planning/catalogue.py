@@ -9,6 +9,7 @@ from longshore.planning import (
     boot_proof,
     carried,
     disks,
+    file_checks,
     floating,
     guest_checks,
     guest_looks,
@@ -34,6 +35,7 @@ from longshore.planning.kinds import ConcernKind
 
 _AREAS = {
     "The machine at its source": (machine_checks,),
+    "A machine in files": (file_checks,),
     "A machine of which ESXi's files are read": (ssh_checks,),
     "A server in OpenStack": (openstack_checks,),
     "A volume that no server has": (volumes,),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from longshore.model.concern import Concern
 from longshore.model.machine import Disk, Machine, PowerState
 from longshore.model.request import MigrationRequest, MigrationType
+from longshore.planning.file_checks import file_concerns
 from longshore.planning.kinds import blocker, information, warning
 
 MACHINE_UNREADABLE = blocker(
@@ -144,6 +145,7 @@ def machine_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Co
     yield from _host_features(machine)
     yield from _devices(machine)
     yield from _snapshots(machine, request)
+    yield from file_concerns(machine.file_doubts)
     if not machine.disks and not machine.unreadable:
         yield MACHINE_WITHOUT_DISKS(machine.name, f"{machine.name} has no disk.")
     for disk in machine.disks:

@@ -33,8 +33,8 @@ from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
 from longshore.flows.moves.source_side import (
     Off,
     Still,
+    check_files,
     drop_last_snapshot,
-    reading_beforehand,
     take_snapshot,
     take_still,
     track_changes,
@@ -123,7 +123,7 @@ class Backup(Migration):
             machine = with_tags(job, source, self._without_texts(look_up(source, job.record.machine_ref)))
             refuse_shortage(job, machine, source.room())
             if not is_volume(machine):
-                source.check_machine(machine.ref, reading_beforehand(job))
+                check_files(job, source, machine.ref)
             source.make_ready(Owner(job.id, "read"), machine.ref)
         job.store.disks.keep(job.id, machine.disks)
         return machine

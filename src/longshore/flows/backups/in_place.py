@@ -23,8 +23,8 @@ from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, r
 from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, without_those_of
 from longshore.flows.moves.source_side import (
     Off,
+    check_files,
     drop_last_snapshot,
-    reading_beforehand,
     require_still_off,
     shut_down,
     take_snapshot,
@@ -159,7 +159,7 @@ class InPlaceRestore(Migration):
         prepared = self._prepared(found.like, *landed)
         job.store.migrations.update(job.id, source_power=found.home.power.value)
         with job.clouds.source(record.source_id) as vault:
-            vault.check_machine(record.machine_ref, reading_beforehand(job))
+            check_files(job, vault, record.machine_ref)
             vault.make_ready(Owner(job.id, "read"), record.machine_ref)
         return prepared
 

@@ -21,8 +21,8 @@ from longshore.flows.moves.source_side import (
     KEPT_OFF,
     LEFT_OFF,
     Off,
+    check_files,
     power_on_again,
-    reading_beforehand,
     with_tags,
 )
 from longshore.flows.moves.target_side import (
@@ -131,7 +131,7 @@ class Migration(ABC):
             facts = gather(target, machine, job.request, room, converts_here=True)
         prepared = self._prepared(machine, *land(machine, job.request, facts))
         with job.clouds.source(job.record.source_id) as source:
-            source.check_machine(machine.ref, reading_beforehand(job))
+            check_files(job, source, machine.ref)
             source.make_ready(Owner(job.id, "read"), machine.ref)
         return prepared
 

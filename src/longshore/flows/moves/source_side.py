@@ -10,10 +10,13 @@ from typing import Any
 from longshore.engine.retry import retry
 from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
 from longshore.flows.moves.context import MoveContext, Place
+from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import MigrationType
 from longshore.model.target import Owner
-from longshore.providers.contract import Tags
+from longshore.planning.file_checks import file_concerns
+from longshore.planning.kinds import accept_blockers
+from longshore.providers.contract import Tags, WholeDisks
 from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
@@ -73,6 +76,13 @@ def reading_beforehand(job: MoveContext) -> Callable[[int, int], None]:
             job.say(f"Checking {job.record.machine_name}: {done / GIB:.1f} of {total / GIB:.1f} GiB are read.")
 
     return see
+
+
+def check_files(job: MoveContext, source: WholeDisks, machine_ref: str) -> None:
+    """Has the source read what tells whether the machine's disks are whole. Raises InvalidInput when they aren't."""
+    doubts = source.check_machine(machine_ref, reading_beforehand(job), job.request.accept)
+    for concern in accept_blockers(file_concerns(doubts), job.request.accept):
+        job.say(str(concern), "information" if concern.severity is Severity.INFORMATION else "warning")
 
 
 def track_changes(job: MoveContext, *, stays: bool = False) -> None:

@@ -19,7 +19,7 @@ from longshore.engine.steps import step
 from longshore.flows.facts import gather
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, without_those_of
-from longshore.flows.moves.source_side import reading_beforehand
+from longshore.flows.moves.source_side import check_files
 from longshore.flows.moves.syncing import State
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.warm import WarmSync
@@ -62,7 +62,7 @@ class Returning(WarmSync):
             facts = without_those_of(found.home, facts)
         prepared = self._prepared(machine, *land(machine, asked, facts))
         with job.clouds.source(job.record.source_id) as cloud:
-            cloud.check_machine(found.server.ref, reading_beforehand(job))
+            check_files(job, cloud, found.server.ref)
             cloud.make_ready(Owner(job.id, "read"), found.server.ref)
         return prepared
 

@@ -1,11 +1,11 @@
 """Which machines a source has, and what they are like. Nothing here changes anything."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from longshore.errors import NotFound
 from longshore.model.inventory import Inventory
-from longshore.model.machine import Machine
+from longshore.model.machine import FileDoubt, Machine
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import SourceRoom
 
@@ -63,13 +63,17 @@ class LooseVolumes(Protocol):
 class WholeDisks(Protocol):
     """Optional: where a machine's disks may be damaged, or not what they are said to be."""
 
-    def check_machine(self, machine_ref: str, on_progress: Callable[[int, int], None]) -> None:
+    def check_machine(
+        self, machine_ref: str, on_progress: Callable[[int, int], None], accept: Collection[str] = ()
+    ) -> tuple[FileDoubt, ...]:
         """Read what tells whether the machine's disks are whole, before anything is made of them; it may take long.
+        What speaks against it, beside what the machine has among its own doubts.
 
         `on_progress` gets how many bytes of how many have been read, and may raise. Raises InvalidInput for a machine
-        that mustn't be moved. A second call reads all of it again.
+        that mustn't be moved, or that has doubts which stop, of other codes than the user accepts. A second call reads
+        all of it again.
         """
-        return
+        return ()
 
 
 class SourceQuota(Protocol):

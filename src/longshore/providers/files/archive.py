@@ -1,24 +1,40 @@
-"""An OVA: a tar archive whose members are read where they lie, without unpacking anything."""
+"""An OVA: a tar archive whose members are read where they lie, without unpacking anything.
+
+It may be of any age and kind: v7, ustar, GNU's or pax, with sparse members, with all files in one directory. Some call
+zips and compressed archives so as well: what is compressed there is unpacked once for each look.
+"""
 
 import io
+import struct
 import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import PurePosixPath
 
-from longshore.border.texts import shortened
-from longshore.errors import InvalidInput, NotFound
-from longshore.providers.files.stored import Bundle, Part, Stored, is_plain
+from longshore.blocks.exports import Export
+from longshore.errors import ExportError, InvalidInput, NotFound
+from longshore.providers.files.spool import LARGEST, spool, unpacked
+from longshore.providers.files.stored import Bundle, Part, Scattered, Stored, encrypted, is_below, printable
 
+_UNPACKED = {b"\x1f\x8b": "gz", b"\xfd7zXZ": "xz"}
+_PACKED = (*_UNPACKED, b"BZh", b"\x28\xb5\x2f\xfd")  # and bzip2, zstd
 MOST_MEMBERS = 1000
 MOST_HEADERS = 4 << 20  # bytes of all headers; tarfile keeps what it has read of them
 
 
 class Archive(Bundle):
-    """Raises InvalidInput for what isn't a whole tar archive of files."""
+    """Raises InvalidInput for what is neither a whole tar archive of files nor a zip of them."""
 
     def __init__(self, whole: Stored) -> None:
-        self._members: dict[str, Part] = {}
+        self._members: dict[str, Stored] = {}
+        self.left_out: list[str] = []  # members that are no files: links, devices
         self._name = whole.name
-        if whole.read(0, 2) == b"\x1f\x8b":
+        if whole.read(0, 8).startswith(_PACKED):
             raise InvalidInput(f"{whole.name} is compressed as a whole.", advice="Unpack it: an OVA is a plain tar.")
+        if whole.read(0, 4) == b"PK\x03\x04":
+            self._add_zip(whole)
+            return
         try:
             with tarfile.open(fileobj=_File(whole), mode="r:") as archive:
                 for member in archive:
@@ -29,23 +45,68 @@ class Archive(Bundle):
             raise InvalidInput(f"{whole.name} is no tar archive, or damaged: {why}.") from None
 
     def _add(self, whole: Stored, member: tarfile.TarInfo) -> None:
-        name = member.name.removeprefix("./")
-        if member.isdir():
-            return
-        if not member.isreg() or member.issparse() or not is_plain(name) or name in self._members:
-            raise InvalidInput(
-                f'{whole.name} has a member "{shortened(member.name)}" that no OVA has.',
-                advice="An OVA holds files alone, each once and none in a directory.",
-            )
+        name = str(PurePosixPath(member.name))  # without what means this directory
         if member.size < 0 or member.offset_data < 0:
             raise ValueError
-        if member.offset_data + member.size > whole.size:
+        if member.isdir():
+            return
+        if not is_below(name) or name in self._members:
             raise InvalidInput(
-                f"{whole.name} is cut off: it ends within {name}.", advice="Copy it again.", code="truncated"
+                f'{self._name} has a member "{printable(name)}" that no OVA has.',
+                advice="An OVA holds files, each once, and none outside of its own directory.",
             )
-        if len(self._members) == MOST_MEMBERS:
-            raise InvalidInput(f"{whole.name} has more than {MOST_MEMBERS} members.")
-        self._members[name] = Part(whole, name, member.offset_data, member.size)
+        if len(self._members) + len(self.left_out) == MOST_MEMBERS:
+            raise InvalidInput(f"{self._name} has more than {MOST_MEMBERS} members.")
+        if not member.isreg():
+            self.left_out.append(name)
+            return
+        # A list of places and lengths, which typeshed takes for what the header's field of that name has
+        pieces: list[tuple[int, int]] = list(member.sparse or ()) if member.issparse() else [(0, member.size)]  # type: ignore[arg-type]
+        if any(n < 0 or at < 0 for at, n in pieces):
+            raise ValueError
+        length = sum(n for _, n in pieces)
+        if member.offset_data + length > whole.size:
+            raise InvalidInput(
+                f"{self._name} is cut off: it ends within {printable(name)}.", advice="Copy it again.", code="truncated"
+            )
+        if not member.issparse():
+            self._members[name] = Part(whole, name, member.offset_data, member.size)
+            return
+        parts, at = [], member.offset_data
+        for begin, n in sorted(pieces):
+            parts.append((begin, Part(whole, name, at, n)))
+            at += n
+        if any(begin + part.size > member.size for begin, part in parts) or member.size > LARGEST:
+            raise ValueError
+        self._members[name] = Scattered(name, member.size, parts)
+
+    def _add_zip(self, whole: Stored) -> None:
+        try:
+            with zipfile.ZipFile(_File(whole)) as archive:
+                found = [member for member in archive.infolist() if not member.is_dir()]
+            for member in found[: MOST_MEMBERS + 1]:
+                self._add_zipped(whole, member)
+        except (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, ValueError, struct.error) as error:
+            raise InvalidInput(f"{self._name} is no zip archive that can be read: {printable(str(error))}.") from None
+
+    def _add_zipped(self, whole: Stored, member: zipfile.ZipInfo) -> None:
+        name = str(PurePosixPath(member.filename))
+        if not is_below(name) or name in self._members or len(self._members) == MOST_MEMBERS:
+            raise ValueError(f'it has a member "{name}" that no appliance has')
+        if member.flag_bits & 1:
+            raise encrypted(self._name)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name} is packed in a way that isn't known")
+        extra = sum(struct.unpack("<26x2H", whole.read(member.header_offset, 30)))
+        packed = Part(whole, name, member.header_offset + 30 + extra, member.compress_size)
+        if packed.end > whole.size or member.file_size > LARGEST:
+            raise ValueError(f"it ends within {name}")
+        if member.compress_type == zipfile.ZIP_DEFLATED:
+            self._members[name] = _Deflated(packed, member.file_size)
+        elif member.file_size == member.compress_size:
+            self._members[name] = packed
+        else:
+            raise ValueError(f"it says two sizes of {name}")
 
     def named(self, suffix: str) -> list[str]:
         """Its members whose names end so, in whatever case."""
@@ -55,7 +116,55 @@ class Archive(Bundle):
         try:
             return self._members[name]
         except KeyError:
-            raise NotFound(f"{self._name} has no member {name}.", advice="Export it again.") from None
+            raise NotFound(f"{self._name} has no member {printable(name)}.", advice="Export it again.") from None
+
+
+class _Deflated(Stored):
+    """A member of a zip. It is read in order; going back begins anew."""
+
+    scattered = True
+
+    def __init__(self, packed: Stored, size: int) -> None:
+        super().__init__(packed.name, size, f"{packed.identity}.deflate")
+        self.reach = packed.reach
+        self._packed = packed
+        self._pieces: Iterator[bytes] | None = None
+        self._at = 0  # where in it `_left` begins
+        self._left = b""
+
+    def to_be_put_together(self) -> tuple[Stored, str]:
+        return self._packed, "deflate"
+
+    def read(self, offset: int, length: int) -> bytes:
+        pieces = self._pieces
+        if pieces is None or offset < self._at:
+            pieces, self._at, self._left = unpacked(self._packed, "deflate"), 0, b""
+            self._pieces = pieces
+        end = min(offset + length, self.size)
+        found = bytearray()
+        while self._at < end:
+            self._left = self._left or next(pieces, b"")
+            if not self._left:
+                break
+            used = min(end - self._at, len(self._left))
+            found += self._left[max(offset - self._at, 0) : used]
+            self._at, self._left = self._at + used, self._left[used:]
+        return bytes(found)
+
+    def serve(self, offset: int = 0, size: int | None = None) -> AbstractContextManager[Export]:
+        raise ExportError(f"{self.name} has to be unpacked first.")
+
+
+@contextmanager
+def opened(whole: Stored) -> Iterator[Archive]:
+    """One that is compressed as a whole is unpacked into the scratch directory. Raises InvalidInput."""
+    how = next((how for magic, how in _UNPACKED.items() if whole.read(0, 8).startswith(magic)), "")
+    if not how:
+        yield Archive(whole)
+        return
+    with spool(whole, how) as file:
+        file.identity = f"{whole.identity}.{how}"  # the same for each unpacking
+        yield Archive(file)
 
 
 class _File(io.RawIOBase):
@@ -82,6 +191,7 @@ class _File(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1) -> bytes:
+        size = self._stored.size - self._at if size < 0 else size
         if not 0 <= size <= self._left:
             raise tarfile.ReadError("its headers are too large")
         data = self._stored.read(self._at, size)

@@ -7,16 +7,17 @@ images are left as they are.
 
 import posixpath
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 
-from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, NotFound
-from longshore.providers.files.headers import Format, backing_of, format_of, needs_another
-from longshore.providers.files.stored import LocalFile, Stored
+from longshore.providers.files.headers import Format, backing_of, bases_of, format_of
+from longshore.providers.files.stored import Bundle, LocalFile, Stored, needs_another, printable
+from longshore.providers.files.vmdk import NO_PARENT, cids, descriptor_of
 
 LONGEST = 256  # images below one
+BASED = (Format.QCOW2, Format.VMDK)  # whose bases QEMU can read with them
 
 
 class Layer(NamedTuple):
@@ -24,18 +25,20 @@ class Layer(NamedTuple):
 
     stored: LocalFile
     kind: Format
+    bundle: Bundle  # it and the files beside it
+    name: str  # of it in there
 
 
 class Layers(Protocol):
-    def below(self, path: str, image: Stored) -> list[Layer]:
-        """Of a qcow2 image at this path: what it is based on, the nearest first. Raises InvalidInput."""
+    def below(self, path: str, image: Stored, kind: Format) -> list[Layer]:
+        """Of an image at this path: what it is based on, the nearest first. Raises InvalidInput."""
 
 
 class Files(Protocol):
     """Of a provider: all below its directory."""
 
-    def open_in(self, stack: ExitStack, path: str) -> Stored:
-        """Open as long as the stack. Raises NotFound, AccessDenied, InvalidInput."""
+    def bundle(self, path: str) -> AbstractContextManager[Bundle]:
+        """The file at this path and those beside it. Raises NotFound, AccessDenied, InvalidInput."""
 
 
 class LayersInFiles:
@@ -45,47 +48,71 @@ class LayersInFiles:
         self._place = place
         self._stack = stack
 
-    def below(self, path: str, image: Stored) -> list[Layer]:
+    def below(self, path: str, image: Stored, kind: Format) -> list[Layer]:
         found: list[Layer] = []
         passed = {path}
-        while (backing := backing_of(image)) is not None:
-            path, image = self._find(path, backing.name, image)
+        while kind in BASED and (names := bases_of(image, kind)):
+            path, layer = self._find(path, names[0], image, kind)
             if path in passed or len(found) == LONGEST:
                 raise InvalidInput(
                     f"{image.name} is based on itself, or on more than {LONGEST} images.", code="image-refused"
                 )
             passed.add(path)
-            # Without a word on its format only what can be nothing else is taken: a guest may write a qcow2 header
-            # to its own raw disk, but not change what the image above says
-            kind = format_of(image, backing.kind)
-            if backing.kind is None and kind is not Format.QCOW2:
-                raise InvalidInput(
-                    f"{image.name} is the base of another image, which doesn't say what format it has.",
-                    advice="Say it: qemu-img rebase -u -b BASE -F raw IMAGE.",
-                    code="image-refused",
-                )
-            found.append(Layer(image, kind))
-            if kind is not Format.QCOW2:
-                break
+            if kind is Format.VMDK:
+                _refuse_changed_parent(image, layer.stored)
+            found.append(layer)
+            image, kind = layer.stored, layer.kind
         return found
 
-    def _find(self, path: str, name: str, image: Stored) -> tuple[str, LocalFile]:
+    def _find(self, path: str, name: str, image: Stored, kind: Format) -> tuple[str, Layer]:
         """Where the file is that was called this, and itself. Raises AccessDenied, InvalidInput."""
-        for place in _places(str(PurePosixPath(path).parent), name):
+        for place in places(str(PurePosixPath(path).parent), name):
             try:
-                found = self._place.open_in(self._stack, place)
+                bundle = self._stack.enter_context(self._place.bundle(place))
+                found = bundle.open(PurePosixPath(place).name)
             except NotFound:
                 continue
             if isinstance(found, LocalFile):
-                return place, found
+                return place, Layer(found, _kind_of_base(image, kind, found), bundle, PurePosixPath(place).name)
         raise InvalidInput(
-            f'{image.name} holds only a part of a disk: the rest is in "{shortened(name)}", which isn\'t there.',
+            f'{image.name} holds only a part of a disk: the rest is in "{printable(name)}", which isn\'t there.',
             advice="Put that file below the provider's directory, at the end of the path that the image names.",
             code="outside-reference",
         )
 
 
-def _places(directory: str, name: str) -> Iterator[str]:
+def _kind_of_base(image: Stored, kind: Format, base: Stored) -> Format:
+    """Raises InvalidInput.
+
+    Without a word on its format only what can be nothing else is taken: a guest may write a qcow2 header to its own
+    raw disk, but not change what the image above says.
+    """
+    if kind is Format.VMDK:
+        return format_of(base, Format.VMDK)
+    backing = backing_of(image)
+    said = backing.kind if backing else None
+    found = format_of(base, said)
+    if said is None and found is not Format.QCOW2:
+        raise InvalidInput(
+            f"{base.name} is the base of another image, which doesn't say what format it has.",
+            advice="Say it: qemu-img rebase -u -b BASE -F raw IMAGE.",
+            code="image-refused",
+        )
+    return found
+
+
+def _refuse_changed_parent(image: Stored, parent: Stored) -> None:
+    """Raises InvalidInput where the parent has been written to since: the two are no disk any more."""
+    of, now = cids(descriptor_of(image))[1], cids(descriptor_of(parent))[0]
+    if of not in (now, NO_PARENT):
+        raise InvalidInput(
+            f"{image.name} was made upon another state of {parent.name}: the CID of that is {now}, and not {of}.",
+            advice="Copy both again, of one moment.",
+            code="image-refused",
+        )
+
+
+def places(directory: str, name: str) -> Iterator[str]:
     """Where to look for a file that an image in this directory calls so: below the provider's, the likeliest first.
 
     By its last part alone only beside the image: a file that merely happens to be called so would be the wrong disk.
@@ -106,8 +133,8 @@ def _joined(*parts: str) -> str:
 class NoLayers:
     """Where files can't be asked for beside the one that is named."""
 
-    def below(self, _path: str, image: Stored) -> list[Layer]:
+    def below(self, _path: str, image: Stored, kind: Format) -> list[Layer]:
         """Raises InvalidInput."""
-        if backing_of(image) is not None:
+        if kind in BASED and bases_of(image, kind):
             raise needs_another(image.name)
         return []

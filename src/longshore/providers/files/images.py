@@ -1,43 +1,52 @@
-"""A disk image as its format has it: looked at by QEMU in a sandbox, and served as the disk that is in it."""
+"""A disk image as its format has it: looked at by QEMU in a sandbox, and served as the disk that is in it.
+
+What the image says of its own size is compared with what QEMU makes of it: QEMU guesses at some formats, and a disk
+without its end would be copied as if it were whole.
+"""
 
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
-from longshore.errors import ExportError, InvalidInput, Unreachable
-from longshore.model.machine import Firmware
+from longshore.errors import ExportError, InvalidInput, NotFound, Unreachable
+from longshore.model.machine import Doubt, FileDoubt
 from longshore.providers.files.chains import Layer
 from longshore.providers.files.headers import (
     BY_SUFFIX,
-    FLAT,
-    LARGEST_DESCRIPTOR,
-    SPARSE_MAGICS,
     Format,
-    backing_of,
-    create_type,
-    encrypted,
-    extents_of,
+    bases_of,
     format_of,
-    is_descriptor,
-    needs_another,
-    refuse_of_descriptor,
+    is_marked_corrupt,
     refuse_references,
-    vmdk_descriptor,
+    size_of,
 )
+from longshore.providers.files.microsoft import vhd_of, vhdx_of
+from longshore.providers.files.partitions import Layout, layout_of
 from longshore.providers.files.sandbox import ask_qemu_img, sandbox, socket_of, unreadable
 from longshore.providers.files.served import Served, unpacked_in_place
 from longshore.providers.files.spool import LARGEST, spool
-from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored
+from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored, encrypted, needs_another
+from longshore.providers.files.vmdk import (
+    FLAT,
+    LARGEST_DESCRIPTOR,
+    ZERO,
+    Extent,
+    capacity_of,
+    change_tracking_of,
+    cids,
+    descriptor_of,
+    embedded_sectors,
+    extents_of,
+    is_descriptor,
+    open_extent,
+    refuse_encrypted,
+    written_for_qemu,
+)
 
 PACKED = ("gz", "xz")
-_CHECKABLE = (Format.QCOW2, Format.VMDK, Format.VHDX)
-# Partitions of the firmware's own, as GPT has them
-_ESP = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")
-_BIOS_BOOT = bytes.fromhex("4861682149646f6e744e656564454649")
-_GPT_ENTRIES, _GPT_ENTRY = 128, 128  # how many, and bytes of each
+_CHECKABLE = (Format.QCOW2, Format.VMDK, Format.VHDX, Format.VDI)
 
 
 def split_name(name: str) -> tuple[str, str, str]:
@@ -55,19 +64,21 @@ def is_image(name: str) -> bool:
 
 @contextmanager
 def looked_at(
-    bundle: Bundle, name: str, expected: Format | None, packing: str, below: Sequence[Layer] = ()
+    bundle: Bundle, stored: Stored, expected: Format | None, packing: str, below: Sequence[Layer] = ()
 ) -> Iterator["OpenImage"]:
     """What the image is; `below`: those it is based on. Raises InvalidInput for one that can't be read, or is better
     not."""
     with ExitStack() as stack:
-        stored = bundle.open(name)
+        name = stored.name
+        if stored.scattered:
+            stored = stack.enter_context(spool(*stored.to_be_put_together()))
         if packing:
             stored = stack.enter_context(_unpacked(stored, packing))
         kind = format_of(stored, expected)
-        if packing and is_descriptor(stored, kind):
+        if packing and kind is Format.VMDK and is_descriptor(stored):
             raise needs_another(name)
         refuse_references(stored, kind)
-        if kind is Format.QCOW2 and not below and backing_of(stored) is not None:
+        if not below and bases_of(stored, kind):
             raise needs_another(name)
         for layer in below:
             refuse_references(layer.stored, layer.kind)
@@ -77,11 +88,31 @@ def looked_at(
 def pieces_of(bundle: Bundle, name: str, expected: Format | None) -> list[str]:
     """The files beside it that a VMDK of several files consists of; none of another image. Raises InvalidInput."""
     stored = bundle.open(name)
-    if expected not in (Format.VMDK, None) or stored.size > LARGEST_DESCRIPTOR:
+    if expected not in (Format.VMDK, None) or stored.size > LARGEST_DESCRIPTOR or stored.scattered:
         return []
-    if not is_descriptor(stored, format_of(stored, None)):
+    if format_of(stored, None) is not Format.VMDK or not is_descriptor(stored):
         return []
-    return list(dict.fromkeys(extent.name for extent in extents_of(name, vmdk_descriptor(stored))))
+    extents = [extent for extent in extents_of(stored.name, descriptor_of(stored)) if extent.names]
+    return list(dict.fromkeys(_called(bundle, extent) for extent in extents))
+
+
+def _called(bundle: Bundle, extent: Extent) -> str:
+    """How its file is called here; where it isn't here, as it is said to be."""
+    for name in extent.names:
+        try:
+            bundle.open(name)
+        except NotFound:
+            continue
+        return name
+    return extent.names[0]
+
+
+def notes_beside(bundle: Bundle, name: str) -> list[str]:
+    """The file in which ESXi notes what changes on the disk of this VMDK. Raises InvalidInput."""
+    stored = bundle.open(name)
+    if format_of(stored, None) is not Format.VMDK:
+        return []
+    return [path for path in (change_tracking_of(descriptor_of(stored)),) if path]
 
 
 class OpenImage:
@@ -89,72 +120,157 @@ class OpenImage:
 
     def __init__(self, stack: ExitStack, bundle: Bundle, stored: Stored, kind: Format, below: Sequence[Layer]) -> None:
         self.kind = kind
-        self._below = below
         self.name = stored.name
+        self.doubts: list[FileDoubt] = []
+        self._stack = stack
+        self._below = below
         self._stored = stored
         self._descriptors: list[int] = []
         self._sockets: list[Export] = []
         self._options: dict[str, str] = {}
-        if kind is Format.RAW:
-            self.size = _believable(self.name, -(-stored.size // SECTOR) * SECTOR)
+        self.flat = kind is Format.RAW or (kind is Format.VHD and vhd_of(stored).fixed)
+        if self.flat:
+            self.size = _believable(self.name, self._flat_size())
             return
-        if is_descriptor(stored, kind):
-            self._open_pieces(stack, bundle, vmdk_descriptor(stored))
+        if kind is Format.VMDK and is_descriptor(stored):
+            self._options = self._descriptor_for_qemu(bundle, stored)
         else:
             source = stack.enter_context(stored.serve())
             self._sockets = [source]
             path = str(socket_of(source))
             self._options = {"driver": kind, "file.driver": "nbd", "file.server.type": "unix", "file.server.path": path}
-            self._descriptors = [layer.stored.descriptor for layer in below]
+            if kind is Format.VHD:  # QEMU would go by cylinders, heads and sectors, which fall short, by its maker
+                self._options["force_size_calc"] = "current_size"
         told = self._ask("info")  # of this image alone: it opens no base
-        self._options |= _based_on(below)
         if told.get("encrypted"):
             raise encrypted(self.name)
         specific = (told.get("format-specific") or {}).get("data") or {}
         if specific.get("data-file") or (told.get("backing-filename") and not below):
             raise needs_another(self.name)
         self.size = _believable(self.name, int(told["virtual-size"]))
+        self._compare(stored)
+        self._layers = self._open_layers()
+        self._options |= _based_on(self._layers)
 
-    def _open_pieces(self, stack: ExitStack, bundle: Bundle, descriptor: str) -> None:
-        """A VMDK of several files. QEMU is given a descriptor of our own: the stranger's could name anything."""
+    def _flat_size(self) -> int:
+        """Of a raw disk, with Microsoft's footer behind it or not."""
+        if self.kind is Format.RAW:
+            return -(-self._stored.size // SECTOR) * SECTOR
+        vhd = vhd_of(self._stored)
+        if vhd.said > vhd.size:
+            self._doubt(Doubt.MISSING, f"{self.name} holds {vhd.size} bytes of a disk of {vhd.said}: it is cut off.")
+        elif vhd.said < vhd.size:
+            self._doubt(Doubt.CLAIM, f"{self.name} holds a disk of {vhd.size} bytes, and its footer says {vhd.said}.")
+        return vhd.size
+
+    def _compare(self, stored: Stored) -> None:
+        """What QEMU makes of it with what its own tables say."""
+        if self.kind is Format.VMDK and is_descriptor(stored):
+            said = sum(extent.sectors for extent in extents_of(self.name, descriptor_of(stored))) * SECTOR
+        else:
+            said = size_of(stored, self.kind) or 0
+        if self.kind is Format.VMDK and not is_descriptor(stored):
+            described = embedded_sectors(descriptor_of(stored)) * SECTOR
+            if described > said:
+                text = f"{self.name} is described as a disk of {described} bytes, and holds one of {said}."
+                self._doubt(Doubt.MISSING, text)
+            elif 0 < described < said:
+                text = f"{self.name} holds a disk of {said} bytes, and is described as one of {described}."
+                self._doubt(Doubt.CLAIM, text)
+        if said and self.size < said:
+            text = f"{self.name} says that its disk has {said} bytes, of which {self.size} can be read."
+            self._doubt(Doubt.MISSING, text)
+        elif said and self.size >= said + SECTOR:
+            text = f"{self.name} says that its disk has {said} bytes, and {self.size} can be read."
+            self._doubt(Doubt.CLAIM, text)
+        if self.kind is Format.QCOW2 and is_marked_corrupt(stored):
+            self._doubt(Doubt.CLAIM, f"{self.name} is marked as damaged by the QEMU that used it.")
+
+    def _doubt(self, kind: Doubt, text: str) -> None:
+        self.doubts.append(FileDoubt(kind, self.name, text))
+
+    def _descriptor_for_qemu(self, bundle: Bundle, stored: Stored) -> dict[str, str]:
+        """Options for a VMDK of several files. QEMU is given a descriptor of our own. Raises NotFound, InvalidInput."""
+        descriptor = descriptor_of(stored)
         lines = []
-        for extent in extents_of(self.name, descriptor):
-            piece = bundle.open(extent.name)
+        extents = extents_of(stored.name, descriptor)
+        for number, extent in enumerate(extents):
+            if extent.kind == ZERO:
+                lines.append((extent.sectors, "FLAT", self._in_memory(b"", extent.sectors * SECTOR), 0))
+                continue
+            piece = open_extent(bundle, extent)
             if not isinstance(piece, LocalFile):
                 raise InvalidInput(
-                    f"{self.name} is a VMDK of several files, which can be read from a directory only.",
+                    f"{stored.name} is a VMDK of several files, which can be read from a directory only.",
                     advice="Export the machine as stream-optimised VMDKs, or unpack it into a directory.",
                 )
-            own = vmdk_descriptor(piece) if piece.read(0, 4) in SPARSE_MAGICS else ""
-            refuse_of_descriptor(extent.name, own)
-            if extent.kind in FLAT and piece.size < (extent.offset + extent.sectors) * SECTOR:
-                raise InvalidInput(f"{extent.name} is cut off.", advice="Copy it again.", code="truncated")
+            self._look_at_piece(stored.name, piece, extent, last=number == len(extents) - 1)
             self._descriptors.append(piece.descriptor)
-            offset = f" {extent.offset}" if extent.kind in FLAT else ""
-            lines.append(f'RW {extent.sectors} {extent.kind} "/proc/self/fd/{piece.descriptor}"{offset}')
-        text = "\n".join(
-            (
-                *("# Disk DescriptorFile", "version=1", "CID=fffffffe", "parentCID=ffffffff"),
-                f'createType="{create_type(self.name, descriptor)}"',
-                *lines,
-                "",
-            )
-        )
-        own_file = os.memfd_create("longshore-vmdk")
-        stack.callback(os.close, own_file)
-        os.write(own_file, text.encode())
-        self._descriptors.append(own_file)
-        self._options = {"driver": "vmdk", "file.driver": "file", "file.filename": f"/proc/self/fd/{own_file}"}
+            kind = "FLAT" if extent.kind in FLAT else extent.kind
+            lines.append((extent.sectors, kind, f"/proc/self/fd/{piece.descriptor}", extent.offset))
+        text = written_for_qemu(*cids(descriptor), lines).encode()
+        return {"driver": "vmdk", "file.driver": "file", "file.filename": self._in_memory(text, len(text))}
 
-    def check(self) -> None:
-        """That it is whole, as far as its tables tell. Raises InvalidInput."""
-        if self.kind not in _CHECKABLE:
+    def _in_memory(self, data: bytes, size: int) -> str:
+        """A file for QEMU of this size, zeroes after its data; how QEMU calls it."""
+        file = os.memfd_create("longshore-vmdk")
+        self._stack.callback(os.close, file)
+        os.write(file, data)
+        os.ftruncate(file, size)
+        self._descriptors.append(file)
+        return f"/proc/self/fd/{file}"
+
+    def _look_at_piece(self, name: str, piece: LocalFile, extent: Extent, *, last: bool) -> None:
+        """Raises InvalidInput."""
+        refuse_encrypted(piece.name, descriptor_of(piece) if capacity_of(piece) is not None else "")
+        end = (extent.offset + extent.sectors) * SECTOR
+        if extent.kind in FLAT:
+            if piece.size < end:
+                text = f"{piece.name} has {piece.size} bytes, and {name} says {end}: it is cut off."
+                self._doubt(Doubt.MISSING, text)
             return
-        _refuse_damaged(self.name, self._ask("check"))
+        sectors = capacity_of(piece)
+        # QEMU goes by the piece: those behind it would be elsewhere on the disk
+        if sectors is None or (sectors != extent.sectors and not (last and sectors > extent.sectors)):
+            raise InvalidInput(
+                f"{piece.name} holds {sectors or 0} sectors, and {name} says {extent.sectors}.",
+                advice="One of the two is of another disk: copy or export both again.",
+                code="image-refused",
+            )
+
+    def _open_layers(self) -> list[dict[str, str]]:
+        """Options for each image that this one is based on."""
+        found = []
+        for layer in self._below:
+            if layer.kind is Format.VMDK and is_descriptor(layer.stored):
+                found.append(self._descriptor_for_qemu(layer.bundle, layer.stored))
+                continue
+            self._descriptors.append(layer.stored.descriptor)
+            path = f"/proc/self/fd/{layer.stored.descriptor}"
+            found.append({"driver": layer.kind, "file.driver": "file", "file.filename": path})
+        return found
+
+    def check(self) -> list[FileDoubt]:
+        """What its tables tell against its being whole."""
+        if self.kind not in _CHECKABLE:
+            return []
+        found = self._damage(self.name, self._options)
         for number, layer in enumerate(self._below):
             if layer.kind in _CHECKABLE:
-                options, name = _options_of(self._below[number:]), layer.stored.name
-                _refuse_damaged(name, ask_qemu_img("check", options, [], self._descriptors, name))
+                options = self._layers[number] | _based_on(self._layers[number + 1 :])
+                found += self._damage(layer.stored.name, options)
+        return found
+
+    def _damage(self, name: str, options: dict[str, str]) -> list[FileDoubt]:
+        try:
+            told = ask_qemu_img("check", options, [socket_of(e) for e in self._sockets], self._descriptors, name)
+        except InvalidInput as error:
+            if error.code != "truncated":
+                raise
+            return [FileDoubt(Doubt.MISSING, name, error.message)]
+        wrong = int(told.get("corruptions") or 0) + int(told.get("check-errors") or 0)
+        text = f"{name} is damaged or cut off: {wrong} of its entries lead nowhere."
+        return [FileDoubt(Doubt.MISSING, name, text)] if wrong else []
 
     @contextmanager
     def serve(self) -> Iterator[Export]:
@@ -162,6 +278,10 @@ class OpenImage:
         if self.kind is Format.RAW:
             with self._stored.serve() as export, _of_whole_sectors(export, self.size) as disk:
                 yield disk
+            return
+        if self.flat:
+            with self._stored.serve(0, self.size) as export:
+                yield export
             return
         paths = [socket_of(export) for export in self._sockets]
         with ExitStack() as stack:
@@ -182,46 +302,45 @@ class OpenImage:
             yield export
 
     def _ask(self, verb: str) -> dict[str, Any]:
-        return ask_qemu_img(verb, self._options, [socket_of(e) for e in self._sockets], self._descriptors, self.name)
+        sockets = [socket_of(export) for export in self._sockets]
+        try:
+            return ask_qemu_img(verb, self._options, sockets, self._descriptors, self.name)
+        except InvalidInput:
+            if self.kind is Format.VHDX and vhdx_of(self._stored).log:
+                raise InvalidInput(
+                    f"{self.name} wasn't closed: what was written to it last is in its log alone.",
+                    advice="Mount and dismount it on Windows, or let QEMU write the log into a copy: "
+                    "qemu-img check -r all COPY.",
+                    code="image-refused",
+                ) from None
+            raise
 
-    def firmware(self) -> Firmware:
-        """What its partitions tell: a disk with an EFI system partition and nothing for a BIOS boots by UEFI."""
+    def layout(self) -> Layout:
+        """What its partitions tell. Raises InvalidInput, ExportError."""
         with self.serve() as export:
-            disk = Served(self.name, export, "")
             try:
-                header = disk.read(SECTOR, SECTOR)
-                if header[:8] != b"EFI PART" or len(header) < SECTOR:
-                    return Firmware.BIOS
-                first, count, length = struct.unpack_from("<Q", header, 72)[0], *struct.unpack_from("<II", header, 80)
-                if not (length == _GPT_ENTRY and count <= _GPT_ENTRIES and first < 1 << 20):
-                    return Firmware.BIOS
-                table = disk.read(first * SECTOR, count * length)
-            finally:
-                disk.close()
-        kinds = {table[at : at + 16] for at in range(0, len(table), _GPT_ENTRY)}
-        return Firmware.UEFI if _ESP in kinds and _BIOS_BOOT not in kinds else Firmware.BIOS
+                disk = Served(self.name, export, "")
+                try:
+                    found = layout_of(disk)
+                finally:
+                    disk.close()
+            except Unreachable as error:
+                self._stored.read(0, 1)  # which raises it as well when the image isn't to blame
+                raise InvalidInput(error.message, advice="It is damaged: copy it again.", code="truncated") from None
+        if found.end > self.size:
+            text = f"The disk in {self.name} has {self.size} bytes, and its partitions were made for {found.end}."
+            self._doubt(Doubt.MISSING, text)
+        if found.sector != SECTOR:
+            text = f"The partitions in {self.name} count in sectors of {found.sector} bytes, and a volume has {SECTOR}."
+            self._doubt(Doubt.SECTORS, text)
+        return found
 
 
-def _options_of(layers: Sequence[Layer]) -> dict[str, str]:
-    """The first of these images as QEMU opens it. What its header says of its base counts for nothing."""
-    first = layers[0]
-    path = f"/proc/self/fd/{first.stored.descriptor}"
-    return {"driver": first.kind, "file.driver": "file", "file.filename": path} | _based_on(layers[1:])
-
-
-def _based_on(layers: Sequence[Layer]) -> dict[str, str]:
-    return {f"backing.{key}": value for key, value in _options_of(layers).items()} if layers else {}
-
-
-def _refuse_damaged(name: str, told: dict[str, Any]) -> None:
-    """Raises InvalidInput."""
-    wrong = int(told.get("corruptions") or 0) + int(told.get("check-errors") or 0)
-    if wrong:
-        raise InvalidInput(
-            f"{name} is damaged or cut off: {wrong} of its entries lead nowhere.",
-            advice="Copy or export it again.",
-            code="truncated",
-        )
+def _based_on(layers: Sequence[dict[str, str]]) -> dict[str, str]:
+    """The first of these as the base of an image, the next as its. What headers say of bases counts for nothing."""
+    if not layers:
+        return {}
+    return {f"backing.{key}": value for key, value in (layers[0] | _based_on(layers[1:])).items()}
 
 
 def _of_whole_sectors(export: Export, size: int) -> AbstractContextManager[Export]:

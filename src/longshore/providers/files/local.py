@@ -3,17 +3,17 @@
 import errno
 import itertools
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import PurePosixPath
 
-from longshore.border.texts import shortened
 from longshore.errors import AccessDenied, InvalidInput, NotFound
 from longshore.model.reach import Reach
 from longshore.providers.files.chains import Layers, LayersInFiles, NoLayers
 from longshore.providers.files.settings import path_of
-from longshore.providers.files.stored import Bundle, LocalFile, Stored, refuse_path
+from longshore.providers.files.stored import Bundle, LocalFile, Stored, printable, refuse_path
 
 DEEPEST = 8  # directories below the one that is named
 MOST_ENTRIES = 100_000
@@ -35,10 +35,10 @@ class LocalPlace:
         Raises NotFound, InvalidInput.
         """
         if self.is_one():
-            return [self._path.name]
+            return [shown(self._path.name)]
         found: list[str] = []
         start = PurePosixPath(below)
-        with self._opened(self._path / start, os.O_DIRECTORY) as directory:
+        with self._opened(self._path / as_it_is(below), os.O_DIRECTORY) as directory:
             self._look(directory, start, len(start.parts), found, itertools.count())
         return sorted(found)
 
@@ -46,19 +46,17 @@ class LocalPlace:
     def bundle(self, path: str) -> Iterator[Bundle]:
         """The files beside the one at this path, and it itself."""
         parts, one = PurePosixPath(path), self.is_one()
-        if parts.is_absolute() or ".." in parts.parts or not path.isprintable() or (one and path != self._path.name):
-            raise NotFound(f"There is no {shortened(path)} in {self._path}.")
+        if parts.is_absolute() or ".." in parts.parts or (one and path != shown(self._path.name)):
+            raise NotFound(f"There is no {printable(path)} in {printable(str(self._path))}.")
+        for part in parts.parts:
+            refuse_path(as_it_is(part), "A machine's reference")
         root = self._path.parent if one else self._path
-        with self._opened(root / parts.parent, os.O_DIRECTORY) as directory, ExitStack() as stack:
+        with self._opened(root / as_it_is(str(parts.parent)), os.O_DIRECTORY) as directory, ExitStack() as stack:
             yield _Beside(directory, stack, self._reach, follow=self._beneath is None)
 
     def layers(self, stack: ExitStack) -> Layers:
         """What images there are based on; as long as the stack is."""
         return NoLayers() if self.is_one() else LayersInFiles(self, stack)
-
-    def open_in(self, stack: ExitStack, path: str) -> Stored:
-        """The file at this path, open as long as the stack. Raises NotFound, AccessDenied, InvalidInput."""
-        return stack.enter_context(self.bundle(path)).open(PurePosixPath(path).name)
 
     def is_one(self) -> bool:
         with self._opened(self._path, os.O_PATH) as found:
@@ -76,15 +74,15 @@ class LocalPlace:
                         f"There are more than {MOST_ENTRIES} files below {self._path}.",
                         advice="Name a directory with fewer.",
                     )
-                if entry.name.startswith(".") or not entry.name.isprintable():
+                if entry.name.startswith("."):
                     continue
                 with suppress(OSError):
                     if entry.is_file(follow_symlinks=self._beneath is None):
-                        found.append(str(path / entry.name))
+                        found.append(str(path / shown(entry.name)))
                     elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
                         below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
                         try:
-                            self._look(below, path / entry.name, depth + 1, found, seen)
+                            self._look(below, path / shown(entry.name), depth + 1, found, seen)
                         finally:
                             os.close(below)
 
@@ -107,7 +105,7 @@ class LocalPlace:
         except OSError as error:
             if descriptor >= 0:
                 os.close(descriptor)
-            raise _explained(error, str(path)) from None
+            raise _explained(error, printable(str(path))) from None
         try:
             yield descriptor
         finally:
@@ -129,17 +127,45 @@ class _Beside(Bundle):
         return self._opened[name]
 
     def _open(self, name: str) -> LocalFile:
-        refuse_path(name, "A machine's description")
+        path = as_it_is(name)
+        refuse_path(path, "A machine's description", below=True)
         # A pipe or a device would be waited for
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if self._follow else os.O_NOFOLLOW)
+        *above, last = path.split("/")
+        directory = self._directory
         try:
-            descriptor = os.open(name, flags, dir_fd=self._directory)
+            for step in above:
+                directory = os.open(step, flags | os.O_DIRECTORY, dir_fd=directory)
+                self._stack.callback(os.close, directory)
+            descriptor = os.open(last, flags, dir_fd=directory)
         except OSError as error:
-            raise _explained(error, name) from None
+            raise _explained(error, printable(name)) from None
         self._stack.callback(os.close, descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidInput(f"{name} isn't a file.")
+            raise InvalidInput(f"{printable(name)} isn't a file.")
         return LocalFile(name, descriptor)
+
+
+# References go through JSON and databases, which take Unicode alone. So bytes of a name that are none, and control
+# characters, are written as \xNN there, and a backslash that could be taken for such as \x5c
+_UNSHOWN = re.compile(rb"[\x00-\x1f\x7f]|\xc2[\x80-\x9f]|\\(?=x[0-9a-f]{2})")
+_SHOWN = re.compile(r"\\x([0-9a-f]{2})")
+
+
+def shown(name: str) -> str:
+    """The name of a file, as the system has it, for references."""
+    raw = _UNSHOWN.sub(lambda match: b"".join(b"\\x%02x" % byte for byte in match[0]), os.fsencode(name))
+    return raw.decode("utf-8", errors="backslashreplace")
+
+
+def as_it_is(name: str) -> str:
+    """What `shown` was made of. It may be anything then, a path included: whoever opens it has to look."""
+    if "\\x" not in name:
+        return name
+    raw = _SHOWN.sub(
+        lambda match: chr(0xDC00 + int(match[1], 16)) if match[1] >= "80" else chr(int(match[1], 16)), name
+    )
+    return os.fsdecode(os.fsencode(raw))
 
 
 def directory_above(url: str, directories: Sequence[str]) -> str:

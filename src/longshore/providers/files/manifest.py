@@ -4,64 +4,92 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 
-from longshore.border.texts import shortened
 from longshore.errors import InvalidInput
-from longshore.providers.files.stored import Stored
+from longshore.model.machine import Doubt, FileDoubt
+from longshore.providers.files.stored import Stored, printable
 
 LARGEST = 1 << 20  # bytes
-_LINE = re.compile(r"(SHA1|SHA256|SHA512)\s*\((.+)\)\s*=\s*([0-9a-fA-F]{40,128})")
+# As the standard has it, as openssl 3 writes it (SHA2-256), and as sha256sum does
+_LINE = re.compile(
+    r"(MD5|SHA(?:1|-1|(?:2-|-)?(?:224|256|384|512)|3-(?:256|384|512)))\s*\((.+)\)\s*=\s*([0-9a-fA-F]{32,128})", re.I
+)
+_SUM = re.compile(r"([0-9a-fA-F]{40,128}) [ *](.+)")
 _PIECE = 4 << 20  # bytes that are read at once
-DIGITS = {"SHA1": 40, "SHA256": 64, "SHA512": 128}
+DIGITS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
+DIGITS |= {"sha3_256": 64, "sha3_384": 96, "sha3_512": 128}
 
 
-def read_manifest(file: Stored) -> dict[str, tuple[str, str]]:
-    """By file, the algorithm and the digest. Raises InvalidInput."""
+def read_manifest(file: Stored, doubts: list[FileDoubt]) -> dict[str, tuple[str, str]]:
+    """By file, the algorithm (as hashlib calls it) and the digest. A line that says nothing is among the doubts.
+
+    Raises InvalidInput for what is too large.
+    """
     if file.size > LARGEST:
         raise InvalidInput(f"{file.name} is too large for a manifest.", code="manifest-refused")
     entries: dict[str, tuple[str, str]] = {}
-    for line in file.read(0, LARGEST).decode(errors="replace").splitlines():
+    for line in file.read(0, LARGEST).decode("utf-8-sig", errors="surrogateescape").splitlines():
         if not line.strip():
             continue
-        match = _LINE.fullmatch(line.strip())
-        if match is None or len(match[3]) != DIGITS[match[1]] or match[2] in entries:
-            raise InvalidInput(
-                f'{file.name} is no manifest that can be read: "{shortened(line.strip(), 80)}".',
-                code="manifest-refused",
+        name, algorithm, digest = _parsed(line.strip())
+        if len(digest) != DIGITS.get(algorithm) or entries.get(name, (algorithm, digest)) != (algorithm, digest):
+            text = (
+                f'{file.name} has a line that can\'t be read, or says otherwise than another: "{printable(line, 80)}".'
             )
-        entries[match[2]] = (match[1], match[3].lower())
+            doubts.append(FileDoubt(Doubt.CLAIM, file.name, text))
+            continue
+        entries[name] = (algorithm, digest)
     return entries
+
+
+def _parsed(line: str) -> tuple[str, str, str]:
+    """File, algorithm and digest; empty where it is no such line."""
+    if match := _LINE.fullmatch(line):
+        digits = match[1].lower()
+        algorithm = digits.replace("-", "_") if digits.startswith("sha3-") else digits.replace("sha2-", "sha")
+        return match[2].removeprefix("./"), algorithm.replace("sha-", "sha"), match[3].lower()
+    if match := _SUM.fullmatch(line):
+        algorithm = next((name for name, digits in DIGITS.items() if digits == len(match[1])), "")
+        return match[2].removeprefix("./"), algorithm, match[1].lower()
+    return "", "", ""
 
 
 def check_manifest(
     manifest: str,
     entries: Mapping[str, tuple[str, str]],
     files: Mapping[str, Stored],
+    ovf: str,
     on_progress: Callable[[int, int], None],
-) -> None:
-    """Read all of these files, by the names that the manifest has for them.
+) -> list[FileDoubt]:
+    """Read all of these files, by the names that the manifest has for them, and say which aren't what they should be.
 
-    `on_progress` gets how many bytes of how many have been read. Raises InvalidInput when one isn't what it should be.
+    `on_progress` gets how many bytes of how many have been read. The OVF is no disk: with another than was exported,
+    what arrives is what it says now.
     """
-    for name in files:
-        if name not in entries:
-            raise InvalidInput(
-                f"{manifest} doesn't name {name}.", advice="Export the machine again.", code="manifest-mismatch"
-            )
-    total, done = sum(file.size for file in files.values()), 0
+    found = []
+    total, done = sum(file.size for name, file in files.items() if _entry(entries, name)), 0
     for name, file in files.items():
-        algorithm, digest = entries[name]
-        found = hashlib.new(algorithm.lower(), usedforsecurity=False)
+        entry = _entry(entries, name)
+        if entry is None:
+            text = f"{manifest} has no digest of {printable(name)}: nothing tells whether it is as it was exported."
+            found.append(FileDoubt(Doubt.CLAIM, printable(name), text))
+            continue
+        algorithm, digest = entry
+        summed = hashlib.new(algorithm, usedforsecurity=False)
         for offset in range(0, file.size, _PIECE):
             piece = file.read(offset, min(_PIECE, file.size - offset))
             if not piece:
                 break  # it was cut off meanwhile; its digest tells
-            found.update(piece)
+            summed.update(piece)
             done += len(piece)
             on_progress(done, total)
-        if not hmac.compare_digest(found.hexdigest(), digest):
-            raise InvalidInput(
-                f"{name} isn't what {manifest} says: its {algorithm} differs.",
-                advice="It was damaged or changed since: copy or export it again.",
-                code="manifest-mismatch",
-            )
+        if not hmac.compare_digest(summed.hexdigest(), digest):
+            text = f"{printable(name)} isn't what {manifest} says: its {algorithm.upper()} differs."
+            found.append(FileDoubt(Doubt.CLAIM if name == ovf else Doubt.MANIFEST, printable(name), text))
+    return found
+
+
+def _entry(entries: Mapping[str, tuple[str, str]], name: str) -> tuple[str, str] | None:
+    """By its path, else by its name alone: in an archive of a directory the two differ."""
+    return entries.get(name) or entries.get(PurePosixPath(name).name)

@@ -1,16 +1,19 @@
 """Where a provider's files are and what its loose images lack; no secrets in here."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import Firmware
 from longshore.model.reach import Reach
+from longshore.providers.files.stored import is_plain
 
 MOST_CPUS = 4096
 MOST_MEMORY_MIB = 1 << 26  # 64 TiB
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]")
 
 
@@ -54,17 +57,19 @@ class FilesSettings:
 def path_of(url: str) -> PurePosixPath:
     """The absolute path that a file: URL names. Raises InvalidInput."""
     wrong = InvalidInput(f"{url!a} names no file of this machine.", advice="Write it as file:///DIRECTORY/FILE.")
+    if _SURROGATE.search(url):
+        raise InvalidInput(f"{url!a} has letters that aren't UTF-8.", advice="Write their bytes as %FC in the URL.")
     try:
         parts = urlsplit(url)
     except ValueError:
         raise wrong from None
-    path = PurePosixPath(unquote(parts.path))
+    path = PurePosixPath(os.fsdecode(unquote_to_bytes(parts.path)))
     if parts.netloc not in ("", "localhost") or parts.query or parts.fragment or not path.is_absolute():
         raise wrong
-    if not url.isprintable() or not str(path).isprintable():
-        raise wrong
     if ".." in path.parts:
-        raise InvalidInput(f'The path in {url} has a "..".', advice="Write the path that is meant.")
+        raise InvalidInput(f'The path in {url!a} has a "..".', advice="Write the path that is meant.")
+    if not all(map(is_plain, path.parts[1:])):
+        raise wrong
     return path
 
 

@@ -3,7 +3,7 @@
 A machine in a file is always off. Nothing can be asked of it but its disks, and nothing is ever written.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -11,18 +11,19 @@ from pathlib import PurePosixPath
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.changes import Changes, Unknown
-from longshore.model.exported import DESCRIPTION
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
-from longshore.model.machine import Machine, PowerState, Snapshot, SnapshotDisk
+from longshore.model.machine import Doubt, FileDoubt, Machine, PowerState, Snapshot, SnapshotDisk
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.providers.files.headers import Format
-from longshore.providers.files.images import is_image, pieces_of
+from longshore.providers.files.description import Description
+from longshore.providers.files.families import Families
+from longshore.providers.files.images import is_image
 from longshore.providers.files.local import LocalPlace
-from longshore.providers.files.machines import BACKUPS, DESCRIBED, Description, Place, all_in, described
+from longshore.providers.files.machines import BACKUPS, DESCRIBED, Place, all_in, described, file_of
 from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
+from longshore.providers.files.stored import printable
 from longshore.providers.files.web import WebPlace
 
 
@@ -44,7 +45,7 @@ class FilesSource(Source):
 
     def check(self) -> dict[str, str]:
         """What is there, by its names. Raises NotFound, AccessDenied, Unreachable."""
-        paths = self._paths()
+        paths = self._families().heads()
         if not paths and self._place.is_one():
             raise InvalidInput(
                 f"{self._settings.url} is neither an OVA nor an OVF nor a disk image by its name.",
@@ -62,19 +63,22 @@ class FilesSource(Source):
         """One that can't be read is among them, as that."""
         if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
             return
-        for path in self._paths():
+        families = self._families()
+        for path in families.heads():
             if not wanted.has_folder("/".join(PurePosixPath(path).parts[:-1])):
                 continue
-            yield from (machine for machine in self._in(path) if wanted.has_name(machine.name))
+            yield from (_aged(machine, families) for machine in self._in(path) if wanted.has_name(machine.name))
 
     def references(self, wanted: MachineFilter = EVERY) -> list[str]:
         return [machine.ref for machine in self.machines(wanted)]
 
     def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
+        families = self._families()
         for ref in refs:
             try:
-                with all_in(self._place, ref.partition("#")[0]) as found:
-                    yield from (self._shown(description) for description in found if description.ref == ref)
+                with all_in(self._place, file_of(self._place, ref)) as found:
+                    wanted = (self._shown(description) for description in found if description.ref == ref)
+                    yield from (_aged(machine, families) for machine in wanted)
             except NotFound:
                 continue
             except InvalidInput as error:
@@ -95,12 +99,12 @@ class FilesSource(Source):
         try:
             return self._machine(name_or_ref)
         except NotFound:
-            if name_or_ref.partition("#")[0] in self._place.files():
+            if file_of(self._place, name_or_ref) in self._place.files():
                 raise  # it is there, and something that it consists of isn't
         found = [machine for machine in self.machines() if machine.name == name_or_ref]
         if not found:
             raise NotFound(
-                f"There is no machine {name_or_ref} in {self._settings.url}.",
+                f"There is no machine {printable(name_or_ref)} in {self._settings.url}.",
                 advice="longshore machine list shows them.",
             )
         dated = [(machine.as_of.moment, machine) for machine in found if machine.as_of]
@@ -163,10 +167,23 @@ class FilesSource(Source):
     def make_ready(self, owner: Owner, machine_ref: str) -> None:
         """Nothing has to be begun."""
 
-    def check_machine(self, machine_ref: str, on_progress: Callable[[int, int], None]) -> None:
+    def check_machine(
+        self, machine_ref: str, on_progress: Callable[[int, int], None], accept: Collection[str] = ()
+    ) -> tuple[FileDoubt, ...]:
         """Its files against their manifest, if they have one, and that no image is cut off. Raises InvalidInput."""
+        known = self._machine(machine_ref).file_doubts
         with described(self._place, machine_ref) as description:
-            description.check(on_progress)
+            found = tuple(description.check(on_progress))
+        against = [doubt for doubt in (*known, *found) if doubt.kind.stops and doubt.kind.value not in accept]
+        if against:
+            codes = dict.fromkeys(doubt.kind.value for doubt in against)
+            again = "Copy or export it again. " if {Doubt.MISSING, Doubt.MANIFEST} & {d.kind for d in against} else ""
+            raise InvalidInput(
+                " ".join(dict.fromkeys(doubt.text for doubt in against)),
+                advice=f"{again}To go on all the same: {' '.join(f'--accept {c}' for c in codes)}.",
+                code=next(iter(codes)),
+            )
+        return found
 
     @contextmanager
     def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
@@ -186,7 +203,7 @@ class FilesSource(Source):
 
     def _machine(self, ref: str) -> Machine:
         with described(self._place, ref) as description:
-            return description.machine(self._settings)
+            return _aged(description.machine(self._settings), self._families())
 
     def _in(self, path: str) -> Iterator[Machine]:
         """The machines of one file; one that can't be read as a machine of which nothing is known but why."""
@@ -209,31 +226,18 @@ class FilesSource(Source):
             machine, why = description.recorded.machine, error.message
             return replace(machine, ref=description.ref, disks=(), unreadable=True, unreadable_because=why)
 
-    def _paths(self) -> list[str]:
-        """Of files that are machines: those that an OVF or a VMDK's descriptor names are parts of one."""
+    def _families(self) -> Families:
+        """What is there. Raises NotFound, AccessDenied, InvalidInput."""
         files = self._place.files()
-        machines = [path for path in files if _is_machine(path)]
-        if not self._settings.is_local or len(files) < 2:
-            return machines
-        parts: set[str] = set()
-        for path in machines:
-            directory = PurePosixPath(path).parent
-            parts |= {str(directory / name) for name in self._named_by(path)}
-        return [path for path in machines if path not in parts]
+        return Families(self._place if self._settings.is_local else None, files, list(filter(_is_machine, files)))
 
-    def _named_by(self, path: str) -> list[str]:
-        """Raises nothing: what is wrong with a file is told with it."""
-        name = PurePosixPath(path).name
-        try:
-            if name.lower().endswith(".ovf") or name == DESCRIPTION:
-                with all_in(self._place, path) as found:
-                    return [PurePosixPath(disk.name).name for description in found for disk in description.disks]
-            if name.lower().endswith(".vmdk"):
-                with self._place.bundle(path) as bundle:
-                    return pieces_of(bundle, name, Format.VMDK)
-        except LongshoreError:
-            pass
-        return []
+
+def _aged(machine: Machine, families: Families) -> Machine:
+    """With a doubt where its disk has a newer state beside it."""
+    if not (newer := printable(families.counts_instead(machine.ref))):
+        return machine
+    text = f"{printable(machine.ref)} isn't the present state of its disk: that is in {newer}."
+    return replace(machine, file_doubts=(FileDoubt(Doubt.OLDER, machine.name, text), *machine.file_doubts))
 
 
 def _is_machine(path: str) -> bool:

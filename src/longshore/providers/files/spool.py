@@ -42,9 +42,9 @@ class _Unpacker(Protocol):
         """Whether it has more to give without being given more."""
 
 
-class _Gzip:
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(31)
+class _Deflate:
+    def __init__(self, window: int = -zlib.MAX_WBITS) -> None:
+        self._inner = zlib.decompressobj(window)
 
     @property
     def eof(self) -> bool:
@@ -82,16 +82,22 @@ class _Xz:
         return self._inner.decompress(data, PIECE)
 
 
-UNPACKERS: dict[str, Callable[[], _Unpacker]] = {"gz": _Gzip, "xz": _Xz}
+_UNPACKERS: dict[str, Callable[[], _Unpacker]] = {"gz": lambda: _Deflate(31), "xz": _Xz, "deflate": _Deflate}
 
 
 def unpacked(packed: Stored, how: str) -> Iterator[bytes]:
-    """All of it, in pieces of at most PIECE bytes. Raises InvalidInput when it is damaged or cut off."""
+    """All of it, in pieces of at most PIECE bytes; `how`: empty for what is only to be put together.
+
+    Raises InvalidInput when it is damaged or cut off.
+    """
+    if not how:
+        yield from _joined(packed)
+        return
     pieces = _pieces(packed)
     left = next(pieces, b"")
     try:
         while left:
-            unpacker = UNPACKERS[how]()
+            unpacker = _UNPACKERS[how]()
             while not unpacker.eof:
                 if not left and not unpacker.waiting:
                     left = next(pieces, b"")
@@ -104,6 +110,14 @@ def unpacked(packed: Stored, how: str) -> Iterator[bytes]:
                 left = piece.lstrip(b"\0")
     except (zlib.error, lzma.LZMAError, EOFError) as error:
         raise _damaged(packed, str(error)) from None
+
+
+def _joined(stored: Stored) -> Iterator[bytes]:
+    for at in range(0, stored.size, PIECE):
+        piece = stored.read(at, min(PIECE, stored.size - at))
+        if len(piece) < min(PIECE, stored.size - at):
+            raise _damaged(stored, "it is cut off")
+        yield piece
 
 
 def _pieces(packed: Stored) -> Iterator[bytes]:

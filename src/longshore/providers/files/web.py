@@ -6,6 +6,7 @@ address that was looked at: what its name means the next moment doesn't count.
 """
 
 import http.client
+import os
 import re
 import selectors
 import socket
@@ -73,8 +74,8 @@ class _Beside(Bundle):
         return self._opened[name]
 
     def _open(self, name: str) -> Served:
-        refuse_path(name, "A machine's description")
-        url = f"{self._base}/{quote(name)}"
+        refuse_path(name, "A machine's description", below=True)
+        url = f"{self._base}/{quote(os.fsencode(name))}"
         size, version = self._ask(url)
         parameters = {"url": url, "protocols": "https", "followlocation": "false", "timeout": f"{ANSWERS_WITHIN:.0f}"}
         if self._ca_file:

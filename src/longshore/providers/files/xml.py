@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from longshore.border.texts import shortened
 from longshore.errors import InvalidInput
 
 LARGEST = 4 << 20  # bytes; OVFs of hundreds of disks have a tenth of that
@@ -21,6 +20,7 @@ def parse(text: bytes, name: str) -> Element:
     """Raises InvalidInput."""
     try:
         parser = XMLParser(target=_Plain())  # noqa: S314
+        text = text.lstrip(b"\t\n\r ")  # which no document begins with, though some makers' do
         for at in range(0, len(text), _FED):
             parser.feed(text[at : at + _FED])
         return parser.close()
@@ -51,12 +51,32 @@ def prose(element: Element, name: str) -> str:
     """The same with its lines."""
     found = child(element, name)
     lines = [] if found is None else (found.text or "").strip()[:_LONGEST].splitlines()
-    return "\n".join(shortened(line, _LONGEST).rstrip() for line in lines)
+    return "\n".join(_plain(line).rstrip() for line in lines)
 
 
 def attribute(element: Element, name: str) -> str:
-    return next((shortened(value, _LONGEST).strip() for key, value in element.attrib.items() if local(key) == name), "")
+    return next(
+        (_plain(value).strip() for key, value in element.attrib.items() if local(key).lower() == name.lower()),
+        "",
+    )
+
+
+def reference(element: Element, name: str) -> str:
+    """An attribute that names a file: with each of its letters."""
+    return next(
+        (
+            value[:_LONGEST].strip(" \t\r\n")
+            for key, value in element.attrib.items()
+            if local(key).lower() == name.lower()
+        ),
+        "",
+    )
 
 
 def _line(said: str) -> str:
-    return " ".join(shortened(said, _LONGEST).split())
+    return " ".join(_plain(said).split())
+
+
+def _plain(said: str) -> str:
+    """For people's screens, and for names that are made of it: blanks for letters that a screen doesn't show."""
+    return "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST])

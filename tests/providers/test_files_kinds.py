@@ -1,0 +1,452 @@
+"""Kinds of images and packages that QEMU, or whoever reads carelessly, makes something else of: nothing is lost
+without a word."""
+
+import gzip
+import io
+import os
+import re
+import struct
+import tarfile
+import uuid
+import zipfile
+
+import pytest
+from files_made import MIB, SIZE, disk_bytes, make_image, make_ova, manifest, ovf, pack, packed, qemu_img
+from test_files_source import disks_of, source_of
+from virtual_disks import BIOS_BOOT, ESP, dynamic_vhd, gpt_disk, vhd_footer
+
+from longshore.errors import InvalidInput
+from longshore.model.machine import Doubt, Firmware
+from longshore.model.request import MigrationRequest
+from longshore.planning.kinds import accept_blockers
+from longshore.planning.machine_checks import machine_concerns
+
+
+def doubts_of(source, ref):
+    return {doubt.kind for doubt in source.machine(ref).file_doubts}
+
+
+def check(source, ref, *accept):
+    return source.check_machine(ref, lambda _done, _total: None, accept)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("creator", [b"wa", b"vbox", b"vpc ", b"qemu", b"abcd"])
+def test_a_dynamic_vhd_has_the_size_that_its_footer_says(tmp_path, creator):
+    data = disk_bytes(3, 5 * MIB + 512 * 7)
+    (tmp_path / "a.vhd").write_bytes(dynamic_vhd(data, creator))
+    source = source_of(tmp_path)
+    assert source.machine("a").disks[0].size == len(data)
+    check(source, "a.vhd")
+    assert disks_of(source, "a") == [data]
+
+
+def test_a_fixed_vhd_larger_than_qemu_takes_is_read(tmp_path):
+    """Azure's disks may have 4 TiB and more, a VHD has 2040 GiB by its specification."""
+    size = 3 << 40
+    with (tmp_path / "a.vhd").open("wb") as file:
+        file.truncate(size)
+        file.seek(size)
+        file.write(vhd_footer(size, b"wa"))
+    assert source_of(tmp_path).machine("a").disks[0].size == size
+
+
+def test_a_fixed_vhd_that_is_shorter_than_its_footer_says_is_refused_until_it_is_accepted(tmp_path):
+    data = disk_bytes(3, 4 * MIB)
+    (tmp_path / "a.vhd").write_bytes(data + vhd_footer(5 * MIB, b"win "))
+    source = source_of(tmp_path)
+    machine = source.machine("a")
+    (concern,) = machine_concerns(machine, MigrationRequest())
+    assert concern.code == "file-bytes-missing"
+    assert "holds 4194304 bytes of a disk of 5242880" in concern.text
+    with pytest.raises(InvalidInput, match="--accept file-bytes-missing"):
+        check(source, "a.vhd")
+    (accepted,) = accept_blockers([concern], ["file-bytes-missing"])
+    assert accepted.severity.value == "warning"
+    check(source, "a.vhd", "file-bytes-missing")
+    assert disks_of(source, "a") == [data]
+
+
+def test_the_maker_of_virtual_pc_says_more_than_the_disk_has(tmp_path):
+    data = disk_bytes(3, 8 * MIB - 32768)
+    (tmp_path / "a.vhd").write_bytes(data + vhd_footer(8 * MIB, b"vpc "))
+    source = source_of(tmp_path)
+    assert doubts_of(source, "a") == set()
+    assert disks_of(source, "a") == [data]
+
+
+def test_an_old_footer_lacks_its_last_byte(tmp_path):
+    data = disk_bytes(3, 4 * MIB)
+    (tmp_path / "a.vhd").write_bytes(data + vhd_footer(len(data), b"vpc ")[:-1])
+    assert disks_of(source_of(tmp_path), "a") == [data]
+
+
+def test_blocks_of_a_vhd_that_are_not_there_are_told(tmp_path):
+    whole = dynamic_vhd(disk_bytes(3, 5 * MIB), b"win ")
+    footer = whole[-512:]
+    (tmp_path / "a.vhd").write_bytes(whole[: -MIB - 512] + footer)
+    (machine,) = source_of(tmp_path).machines()
+    assert "has been truncated" in machine.unreadable_because
+
+
+@pytest.mark.parametrize("suffix", ["raw", "qcow2", "vmdk"])
+def test_a_disk_that_ends_before_its_partition_table_does_is_told(tmp_path, suffix):
+    """What a raw image can't say, what is on it can."""
+    make_image(tmp_path / f"a.{suffix}", suffix, data=gpt_disk(4 * MIB, ESP, end=5 * MIB))
+    source = source_of(tmp_path)
+    assert doubts_of(source, "a") == {Doubt.MISSING}
+    with pytest.raises(InvalidInput, match="its partitions were made for 5242880"):
+        check(source, f"a.{suffix}")
+
+
+def test_partitions_that_count_in_large_sectors_are_told(tmp_path):
+    (tmp_path / "a.raw").write_bytes(gpt_disk(4 * MIB, ESP, sector=4096))
+    source = source_of(tmp_path)
+    assert doubts_of(source, "a") == {Doubt.SECTORS}
+    assert source.machine("a").firmware is Firmware.UEFI
+
+
+def test_a_vmdk_whose_descriptor_says_more_than_its_header_is_told(tmp_path):
+    make_image(tmp_path / "a.vmdk", "vmdk")
+    data = (tmp_path / "a.vmdk").read_bytes()
+    (tmp_path / "a.vmdk").write_bytes(data.replace(b"RW 6144 ", b"RW 8192 ", 1))
+    assert doubts_of(source_of(tmp_path), "a") == {Doubt.MISSING}
+
+
+def test_a_piece_of_another_size_than_is_said_would_shift_the_rest(tmp_path):
+    make_image(tmp_path / "a.vmdk", "vmdk", "subformat=twoGbMaxExtentSparse")
+    text = (tmp_path / "a.vmdk").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("RW "))
+    (tmp_path / "a.vmdk").write_text(text.replace(line, f"{line.replace('6144', '4096')}\n{line}"))
+    (machine,) = source_of(tmp_path).machines()
+    assert "holds 6144 sectors, and a.vmdk says 4096" in machine.unreadable_because
+
+
+def test_extents_of_zeroes_and_read_only_ones_are_read(tmp_path):
+    data = make_image(tmp_path / "a.vmdk", "vmdk", "subformat=monolithicFlat")
+    text = (tmp_path / "a.vmdk").read_text().rstrip("\0 ")
+    line = 'RW 6144 FLAT "a-flat.vmdk" 0'
+    (tmp_path / "a.vmdk").write_text(text.replace(line, f"RDONLY{line[2:]}\nRW 2048 ZERO"))
+    assert disks_of(source_of(tmp_path), "a") == [data + bytes(MIB)]
+
+
+def test_a_disk_of_virtualbox_is_read(tmp_path):
+    for subformat in ("off", "on"):
+        data = make_image(tmp_path / f"{subformat}.vdi", "vdi", f"static={subformat}")
+        source = source_of(tmp_path)
+        check(source, f"{subformat}.vdi")
+        assert disks_of(source, subformat) == [data]
+
+
+# Images that belong to another
+
+
+def vhdx_upon(path, parent):
+    """A differencing VHDX as Hyper-V's checkpoints are, as far as it is looked at."""
+    value = parent.encode("utf-16-le")
+    key = "relative_path".encode("utf-16-le")
+    item = uuid.UUID("b04aefb7-d19e-4a81-b789-25b8e9445913").bytes_le + struct.pack("<HH", 0, 1)
+    item += struct.pack("<IIHH", 64, 128, len(key), len(value))
+    item = item.ljust(64, b"\0") + key.ljust(64, b"\0") + value
+    image = bytearray(path.read_bytes())
+    at = image.index(b"metadata")
+    while image[at - 1 : at] != b"\0" or at % (64 << 10):
+        at = image.index(b"metadata", at + 1)
+    entries = struct.unpack_from("<H", image, at + 10)[0]
+    locator = uuid.UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c").bytes_le + struct.pack(
+        "<III4x", 128 << 10, len(item), 4
+    )
+    image[at + 32 + entries * 32 : at + 64 + entries * 32] = locator
+    struct.pack_into("<H", image, at + 10, entries + 1)
+    image[at + (128 << 10) : at + (128 << 10) + len(item)] = item
+    path.write_bytes(image)
+
+
+def hyper_v(path):
+    make_image(path / "web.vhdx", "vhdx")
+    make_image(path / "web_1A2B.avhdx", "vhdx")
+    vhdx_upon(path / "web_1A2B.avhdx", ".\\web.vhdx")
+    return "web.vhdx", "web_1A2B.avhdx"
+
+
+def virtual_pc(path):
+    make_image(path / "web.vhd", "vpc", "force_size=on")
+    (path / "web-diff.vhd").write_bytes(dynamic_vhd(bytes(SIZE), b"win ", 4, "C:\\vms\\web.vhd"))
+    return "web.vhd", "web-diff.vhd"
+
+
+def virtualbox(path):
+    """Snapshots of VirtualBox lie in a folder of their own and name their base by its UUID."""
+    make_image(path / "web.vdi", "vdi")
+    base = (path / "web.vdi").read_bytes()
+    (path / "Snapshots").mkdir()
+    newer = bytearray(base)
+    struct.pack_into("<I", newer, 0x4C, 4)
+    newer[0x188:0x198], newer[0x1A8:0x1B8] = bytes(range(16)), base[0x188:0x198]
+    (path / "Snapshots" / "{0001}.vdi").write_bytes(newer)
+    return "web.vdi", "Snapshots/{0001}.vdi"
+
+
+@pytest.mark.parametrize("make", [hyper_v, virtual_pc, virtualbox])
+def test_the_state_before_a_checkpoint_is_no_machine(tmp_path, make):
+    base, newer = make(tmp_path)
+    source = source_of(tmp_path)
+    (machine,) = source.machines()
+    assert machine.ref == newer
+    assert "holds only what differs from another disk" in machine.unreadable_because
+    assert doubts_of(source, base) == {Doubt.OLDER}
+    with pytest.raises(InvalidInput, match=re.escape(f"the present state of its disk: that is in {newer}")):
+        check(source, base)
+    check(source, base, "file-older-state")
+
+
+def test_a_base_beside_its_overlay_is_no_machine(tmp_path):
+    data = make_image(tmp_path / "base.qcow2", "qcow2")
+    qemu_img("create", "-f", "qcow2", "-F", "qcow2", "-b", tmp_path / "base.qcow2", tmp_path / "web.qcow2")
+    source = source_of(tmp_path)
+    assert [machine.ref for machine in source.machines()] == ["web.qcow2"]
+    assert disks_of(source, "web") == [data]
+    assert doubts_of(source, "base.qcow2") == {Doubt.OLDER}
+
+
+def test_a_parent_that_was_written_to_since_is_told(tmp_path):
+    make_image(tmp_path / "vm.vmdk", "vmdk", "subformat=monolithicFlat")
+    qemu_img("create", "-f", "vmdk", "-F", "vmdk", "-b", tmp_path / "vm.vmdk", tmp_path / "vm-000001.vmdk")
+    text = (tmp_path / "vm.vmdk").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("CID="))
+    (tmp_path / "vm.vmdk").write_text(text.replace(line, "CID=12345678"))
+    (machine,) = source_of(tmp_path).machines()
+    assert "was made upon another state of vm.vmdk" in machine.unreadable_because
+
+
+def test_notes_of_changed_blocks_are_no_machine(tmp_path):
+    make_image(tmp_path / "vm.vmdk", "vmdk")
+    (tmp_path / "vm-ctk.vmdk").write_bytes(bytes.fromhex("391fc800").ljust(4096, b"\0"))
+    assert [machine.ref for machine in source_of(tmp_path).machines()] == ["vm.vmdk"]
+
+
+# Packages
+
+
+def sparse_tar(path, files):
+    """As GNU tar packs files with holes, by its --sparse."""
+    directory = path.parent / "to-pack"
+    directory.mkdir()
+    for name, data in files.items():
+        with (directory / name).open("wb") as file:
+            for at in range(0, len(data), 4096):
+                piece = data[at : at + 4096]
+                if any(piece):
+                    file.seek(at)
+                    file.write(piece)
+            file.truncate(len(data))
+    return directory
+
+
+@pytest.mark.parametrize("form", ["gnu", "pax", "ustar", "v7"])
+def test_an_archive_of_any_age_and_kind_is_read(tmp_path, form):
+    data = disk_bytes(9)
+    text = ovf(("disk1.raw", len(data), len(data), 0))
+    directory = sparse_tar(tmp_path / "a.ova", {"a.ovf": text, "disk1.raw": data})
+    options = ["--sparse"] if form in ("gnu", "pax") else []
+    command = ["tar", f"--format={form}", *options, "-cf", tmp_path / "a.ova", "-C", directory, "a.ovf", "disk1.raw"]
+    assert os.spawnvp(os.P_WAIT, "tar", list(map(str, command))) == 0
+    for file in directory.iterdir():
+        file.unlink()
+    source = source_of(tmp_path)
+    check(source, "a.ova", "file-claim-differs")
+    assert disks_of(source, "a.ova") == [data]
+
+
+def test_a_disk_that_is_cut_into_chunks_is_put_together(tmp_path):
+    """DSP0243, 7.1: the pieces of a file are called after it, with nine digits."""
+    image = tmp_path / "disk.vmdk"
+    data = make_image(image, "vmdk", "subformat=streamOptimized")
+    whole = image.read_bytes()
+    image.unlink()
+    cut = 100_000
+    chunks = {f"disk.vmdk.{n:09}": whole[n * cut : (n + 1) * cut] for n in range(-(-len(whole) // cut))}
+    text = ovf(("disk.vmdk", len(whole), SIZE, 0)).replace(b"ovf:size=", b'ovf:chunkSize="100000" ovf:size=')
+    files = {"a.ovf": text, **chunks}
+    pack(tmp_path / "a.ova", {**files, "a.mf": manifest(files)})
+    source = source_of(tmp_path)
+    assert check(source, "a.ova") == ()
+    assert doubts_of(source, "a.ova") == set()
+    assert disks_of(source, "a.ova") == [data]
+
+
+@pytest.mark.parametrize("claim", ["packed", "unpacked"])
+def test_a_disk_that_is_packed_may_be_said_to_have_either_size(tmp_path, claim):
+    image = tmp_path / "disk.vmdk"
+    data = make_image(image, "vmdk")
+    whole = image.read_bytes()
+    image.unlink()
+    zipped = gzip.compress(whole, 1)
+    size = len(zipped if claim == "packed" else whole)
+    text = ovf(("disk.vmdk", size, SIZE, 0)).replace(b"ovf:size=", b'ovf:compression="gzip" ovf:size=')
+    pack(tmp_path / "a.ova", {"a.ovf": text, "disk.vmdk": zipped})
+    source = source_of(tmp_path)
+    check(source, "a.ova")
+    assert doubts_of(source, "a.ova") == (set() if claim == "packed" else {Doubt.CLAIM})
+    assert disks_of(source, "a.ova") == [data]
+
+
+def test_a_raw_disk_that_is_shorter_than_the_ovf_says_is_cut_off(tmp_path):
+    data = disk_bytes(9)
+    (tmp_path / "a.ovf").write_bytes(ovf(("disk.raw", SIZE, SIZE, 0)))
+    (tmp_path / "disk.raw").write_bytes(data[:-MIB])
+    source = source_of(tmp_path)
+    assert doubts_of(source, "a.ovf") == {Doubt.MISSING}
+    with pytest.raises(InvalidInput) as refusal:
+        check(source, "a.ovf")
+    assert refusal.value.code == "file-bytes-missing"
+
+
+def test_what_lies_in_an_archive_unnamed_is_told(tmp_path):
+    def more(files):
+        files["web01-disk3.vmdk"] = files["web01-disk1.vmdk"]
+        files["readme.txt"] = b"text"
+
+    make_ova(tmp_path / "a.ova", algorithm="", change=more)
+    machine = source_of(tmp_path).machine("a.ova")
+    assert {doubt.subject: doubt.kind for doubt in machine.file_doubts} == {
+        "web01-disk3.vmdk": Doubt.UNUSED,
+        "readme.txt": Doubt.LEFT,
+    }
+
+
+def test_a_disk_that_nobody_says_what_it_is_is_a_blocker(tmp_path):
+    def unknown(files):
+        files["web01.ovf"] = files["web01.ovf"].replace(b"ovf:/disk/d1", b"ovf:/disk/other")
+
+    make_ova(tmp_path / "a.ova", algorithm="", change=unknown)
+    source = source_of(tmp_path)
+    assert doubts_of(source, "a.ova") == {Doubt.MISSING, Doubt.UNUSED}
+    with pytest.raises(InvalidInput, match="doesn't say which disk Hard disk 2 is"):
+        check(source, "a.ova")
+
+
+def test_files_in_a_directory_below_an_ovf_are_its_own(tmp_path):
+    (tmp_path / "disks").mkdir()
+    data = make_image(tmp_path / "disks" / "a.qcow2", "qcow2")
+    text = ovf(("disks/a.qcow2", (tmp_path / "disks" / "a.qcow2").stat().st_size, SIZE, 0)).replace(b"vmdk", b"q")
+    (tmp_path / "a.ovf").write_bytes(text)
+    source = source_of(tmp_path)
+    assert [machine.ref for machine in source.machines()] == ["a.ovf"]
+    assert disks_of(source, "a.ovf") == [data]
+
+
+def test_links_in_an_archive_are_left_out_and_told(tmp_path):
+    make_ova(tmp_path / "a.ova", algorithm="")
+    with tarfile.open(tmp_path / "a.ova", "a") as archive:
+        link = tarfile.TarInfo("passwd.vmdk")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link, io.BytesIO())
+    assert doubts_of(source_of(tmp_path), "a.ova") == {Doubt.UNUSED}
+
+
+@pytest.mark.parametrize("how", ["zip", "zip -0", "gz", "xz"])
+def test_an_archive_of_another_kind_is_read_too(tmp_path, how):
+    """libguestfs/virt-v2v, tests/test-i-ova-formats.sh: zip, tar.gz and tar.xz are called OVAs as well."""
+    contents = make_ova(tmp_path / "a.ova")
+    whole = (tmp_path / "a.ova").read_bytes()
+    if how in ("gz", "xz"):
+        (tmp_path / "a.ova").write_bytes(packed(whole, how))
+    else:
+        kind = zipfile.ZIP_STORED if how.endswith("0") else zipfile.ZIP_DEFLATED
+        with tarfile.open(fileobj=io.BytesIO(whole)) as old, zipfile.ZipFile(tmp_path / "a.ova", "w", kind) as new:
+            for member in old:
+                new.writestr(member.name, old.extractfile(member).read())
+    source = source_of(tmp_path)
+    check(source, "a.ova")
+    assert doubts_of(source, "a.ova") == set()
+    assert disks_of(source, "a.ova") == contents
+
+
+def test_a_zip_that_lies_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.ova", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../a.ovf", b"x" * 1000)
+    (tmp_path / "b.ova").write_bytes((tmp_path / "a.ova").read_bytes()[:-40])
+    with zipfile.ZipFile(tmp_path / "c.ova", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.ovf", b"x" * 1000)
+    said = {machine.ref: machine.unreadable_because for machine in source_of(tmp_path).machines()}
+    assert all("is no zip archive that can be read" in said[f"{name}.ova"] for name in "abc")
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("\u30b5\u30fc\u30d0\u300001", "web\u00a001", "\u0645\u06cc\u200c\u062e", "auto\u00adfahrt"),
+        *("a\\b", "a#b", "a\\x41", "e\u0301tat"),
+    ],
+)
+def test_letters_that_no_screen_shows_are_no_danger(tmp_path, name):
+    data = make_image(tmp_path / f"{name}.raw", "raw")
+    source = source_of(tmp_path)
+    (machine,) = source.machines()
+    assert disks_of(source, machine.ref) == [data]
+    assert all(disk.location.isprintable() for disk in machine.disks)
+    assert disks_of(source_of(tmp_path / f"{name}.raw".replace("#", "%23")), machine.name) == [data]
+
+
+def test_names_of_other_encodings_have_a_reference_that_can_be_written_down(tmp_path):
+    data = make_image(tmp_path / os.fsdecode(b"M\xfcller.raw"), "raw")
+    source = source_of(tmp_path)
+    (machine,) = source.machines()
+    assert machine.ref == "M\\xfcller.raw"
+    machine.ref.encode()
+    assert disks_of(source, machine.ref) == [data]
+    assert disks_of(source_of(tmp_path / "M%FCller.raw"), machine.ref) == [data]
+    with pytest.raises(InvalidInput, match="aren't UTF-8"):
+        source_of(tmp_path / os.fsdecode(b"M\xfcller.raw"))
+
+
+def test_a_name_with_control_characters_is_listed_and_not_opened(tmp_path):
+    (tmp_path / "a\x1b[2J.raw").write_bytes(bytes(SIZE))
+    (tmp_path / "b\nc.raw").write_bytes(bytes(SIZE))
+    found = {machine.ref: machine for machine in source_of(tmp_path).machines()}
+    assert set(found) == {"a\\x1b[2J.raw", "b\\x0ac.raw"}
+    assert all("has control characters in it" in machine.unreadable_because for machine in found.values())
+
+
+# Firmware
+
+
+def mbr(*partitions, code=b""):
+    """`partitions`: (active, type)."""
+    entries = b"".join(
+        struct.pack("<B3xB3xII", 0x80 if active else 0, kind, 64 + n * 64, 64)
+        for n, (active, kind) in enumerate(partitions)
+    )
+    return (code.ljust(446, b"\0") + entries.ljust(64, b"\0") + b"\x55\xaa").ljust(SIZE, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("data", "firmware"),
+    [
+        (gpt_disk(SIZE, ESP), Firmware.UEFI),
+        (gpt_disk(SIZE, ESP, BIOS_BOOT), Firmware.BIOS),
+        (gpt_disk(SIZE, BIOS_BOOT), Firmware.BIOS),
+        (mbr((False, 0xEF), (False, 0x83)), Firmware.UEFI),
+        (mbr((True, 0x83), (False, 0xEF)), Firmware.BIOS),
+        (mbr((False, 0xEF), code=b"code"), Firmware.BIOS),
+        (bytes(SIZE), Firmware.BIOS),
+    ],
+)
+def test_what_is_not_said_of_firmware_the_partitions_say(tmp_path, data, firmware):
+    def silent(files):
+        text = files["web01.ovf"].decode()
+        start = text.index("<vmw:Config")
+        files["web01.ovf"] = (text[:start] + text[text.index("/>", start) + 2 :]).encode()
+        image = tmp_path / ".x.vmdk"
+        make_image(image, "vmdk", "subformat=streamOptimized", data=data)
+        files["web01-disk1.vmdk"] = image.read_bytes()
+        image.unlink()
+
+    make_ova(tmp_path / "a.ova", algorithm="", change=silent)
+    assert source_of(tmp_path).machine("a.ova").firmware is firmware
