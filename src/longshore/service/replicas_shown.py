@@ -33,7 +33,7 @@ def replica_shown(
     now = datetime.now(UTC)
     usable = store.points.usable(found.id)
     arrivals = store.points.arrivals(found.id, now - (max(WINDOWS) if figures else min(WINDOWS)))
-    last = newest(usable)
+    last = newest(usable, now)
     rpo = timedelta(seconds=found.rpo) if found.rpo else None
     age = rpo_now([point.point.arrival for point in usable if not point.suspect], now)
     takes = expected(arrivals, now)

@@ -10,6 +10,7 @@ from longshore.api.backups import (
     VaultPointDetails,
 )
 from longshore.errors import Conflict
+from longshore.flows.backups.kept_snapshots import drop_of_point
 from longshore.flows.clouds import vault_record
 from longshore.model.forms import form
 from longshore.model.machine import Machine
@@ -47,12 +48,14 @@ def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> V
 @router.delete("/vaults/{vault}/points/{point:path}")
 def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> DeletedPoint:
     """One, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault that locks
-    once they are locked no more. Raises Conflict while it is held, or being restored."""
+    once they are locked no more. The snapshot that its backup has kept at the source goes, too. Raises Conflict while
+    it is held, or being restored."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
-        read_point(opened, point)
+        found = read_point(opened, point)
         _refuse_in_use(store, record.id, point)
-        return DeletedPoint(kept_until=delete_point(opened, point))
+        kept_until = delete_point(opened, point)
+    return DeletedPoint(kept_until=kept_until, left=drop_of_point(store, clouds, record.id, found))
 
 
 def details(store: Store, vault_id: str, vault: OpenVault, point: Point) -> VaultPointDetails:

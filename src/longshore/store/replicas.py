@@ -360,7 +360,8 @@ def point_to_use(session: Session, replica: ReplicaRow, now: datetime) -> int | 
     if rests or replica.stage != Stage.PROTECTED.value:
         return None
     usable = PointRow.replica_id == replica.id, PointRow.state == PointState.USABLE.value
-    newest = select(PointRow.number).where(*usable).order_by(PointRow.moment.desc(), PointRow.number.desc())
+    to_come = PointRow.moment > now
+    newest = select(PointRow.number).where(*usable).order_by(to_come, PointRow.moment.desc(), PointRow.number.desc())
     return session.scalar(newest.limit(1))
 
 

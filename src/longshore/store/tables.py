@@ -207,6 +207,8 @@ class JobRow(Base):
     status: Mapped[str] = mapped_column(default="queued")  # queued, running, parked; then done, failed, cancelled
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     due_at: Mapped[datetime | None]  # not before; None: at once
+    # When `due_at` was chosen, in seconds since 1970 by the clock of the process that chose it
+    chosen_at: Mapped[float] = mapped_column(default=0.0, server_default="0")
     taken_at: Mapped[datetime | None]  # last, by a worker
     ended_at: Mapped[datetime | None]
     parked: Mapped[int] = mapped_column(default=0)  # times, one soon after the other

@@ -25,6 +25,7 @@ from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import refuse_shortage
 from longshore.flows.backups.freezing import freezer
+from longshore.flows.backups.kept_snapshots import drop_earlier
 from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.backups.resembling import resembling
 from longshore.flows.moves.context import MoveContext
@@ -70,7 +71,6 @@ class Basis:
     point: str  # its name
     tops: dict[str, dict[str, Any]]  # of its disks that still have their size, by key
     change_ids: dict[str, str]
-    record: str | None  # the backup that has kept a snapshot at the source
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Backup(Migration):
         disks = {disk.key: top for disk, top in zip(machine.disks, tops, strict=True)}
         content = partial(self._content, machine, still.snapshot, consistency, copies)
         await step("point", type(None), partial(self._write_point, name, moment, disks, content))
-        await step("drop-base", type(None), partial(self._drop_base, basis, still.snapshot))
+        await step("drop-base", type(None), self._drop_earlier)
         if not still.snapshot.is_base:
             await step("drop-snapshot", type(None), partial(drop_last_snapshot, job, _SNAPSHOT, still.snapshot))
         return {
@@ -341,12 +341,10 @@ class Backup(Migration):
             finish(vault, job.id, Point(name, moment, disks, content(vault)))
         job.say(f"The point {name} is in the vault.")
 
-    def _drop_base(self, basis: Basis | None, snapshot: Snapshot) -> None:
-        """The snapshot that the point before needed: its successor has its own."""
+    def _drop_earlier(self) -> None:
+        """The snapshots that earlier points needed go: their successor has its own."""
         job = self._job
-        if basis is None or basis.record is None:
-            return
-        for sentence in undo(job.store, job.clouds, basis.record, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
+        for sentence in drop_earlier(job.store, job.clouds, job.record):
             job.say(sentence, "warning")
 
     def _hand_over(self, result: dict[str, Any]) -> None:
@@ -376,9 +374,14 @@ def _track(job: MoveContext, machine: Machine) -> None:
 
 
 def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
-    """Of the same machine; None, too, when a point of it can't be read."""
+    """Of the same machine; None, too, when a point of it can't be read.
+
+    A point whose moment is still to come was written by a clock that was wrong: as the newest one it would be the basis
+    of each backup until then.
+    """
+    now = datetime.now(UTC)
     try:
-        there = list(points(vault, folder_of(vault, identity_of(machine))))
+        there = [one for one in points(vault, folder_of(vault, identity_of(machine))) if one.moment <= now]
     except Damaged as error:
         job.say(f"{error} The backup begins without it.", "warning")
         return None
@@ -388,12 +391,7 @@ def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
     sizes = {disk.key: disk.size for disk in machine.disks}
     tops = {key: top.told() for key, top in found.disks.items() if sizes.get(key) == top.size}
     ids = {key: id_ for key, id_ in (found.content.get("change_ids") or {}).items() if id_ is not None}
-    record = found.content.get("backup") if found.content.get("keeps_snapshot") else None
-    try:
-        kept = job.store.migrations.get(record).id if record else None
-    except NotFound:  # another installation's: what it has kept is for that to remove
-        kept = None
-    return Basis(found.name, tops, ids, kept)
+    return Basis(found.name, tops, ids)
 
 
 def _rules(job: MoveContext) -> dict[str, Any] | None:

@@ -78,6 +78,10 @@ def remove_points(store: Store, clouds: Clouds, replica_id: str, numbers: Sequen
     return said
 
 
-def newest(points: Sequence[PointRecord]) -> PointRecord | None:
-    """Of usable ones; a suspect one only where there is no other."""
-    return max(points, key=lambda point: (not point.suspect, point.moment, point.number), default=None)
+def newest(points: Sequence[PointRecord], now: datetime) -> PointRecord | None:
+    """The newest of usable points; a suspect one, or one whose moment is still to come, only where there is no other.
+
+    `now` is in UTC, and says so.
+    """
+    by_age = lambda point: (not point.suspect, point.moment <= now, point.moment, point.number)  # noqa: E731
+    return max(points, key=by_age, default=None)

@@ -33,7 +33,7 @@ from longshore.flows.replicas.failing_over import run_source_again
 from longshore.flows.replicas.looking import begin_look_if_due, end_looks
 from longshore.flows.replicas.marks import disks_of, of_volume
 from longshore.flows.replicas.migrating import begin_afresh, take_back
-from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by
+from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by, mistimed
 from longshore.flows.replicas.points import is_of_any_point, is_of_point, snapshot_disk, thin
 from longshore.flows.replicas.proving import begin_test_if_due
 from longshore.flows.replicas.seeding import SeedPoint, base_of, find_seed, seeder
@@ -46,7 +46,7 @@ from longshore.model.target import Port, Volume, VolumeSnapshot
 from longshore.planning.protection_figures import WINDOWS
 from longshore.store import Entry, EntryState, ReplicaRecord, ThingKind
 from longshore.store.jobs import NEVER
-from longshore.store.tables import utc_now
+from longshore.store.tables import utc_now, with_zone
 
 _REMEMBERED = max(WINDOWS) + timedelta(days=1)  # how long it is known when points came
 
@@ -128,6 +128,9 @@ class Replicating(Syncing):
         job.raise_if_cancelled()
         replica = job.store.replicas.get(job.id)
         now = utc_now()
+        if late := mistimed(replica, with_zone(now)):
+            job.store.replicas.update(job.id, **late)
+            replica = job.store.replicas.get(job.id)
         begin_test_if_due(job, replica)
         if replica.wish is Wish.AUDIT:  # which is due until one has succeeded
             job.store.replicas.update(job.id, audit_due_at=now)
