@@ -52,6 +52,7 @@ def replica_shown(
         consistency=last.consistency if last else None,
         proved=any(point.proved_at for point in usable),
         test_error=_test_error(made),
+        failover_error=found.failover_error,
         suspect=sum(point.suspect for point in usable),
         cannot_land=look.cannot_land if look else None,
         look_error=look.error if look else None,

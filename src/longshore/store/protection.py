@@ -34,6 +34,7 @@ class Protected:
     proved: bool
     cannot_land: str | None  # what stands against it, as the newest look at a point tells
     look_error: str | None
+    failover_error: str | None
     webhook: str | None  # the mark of its address
     alerted: dict[str, Any]  # what was told outside, by condition
 
@@ -134,6 +135,7 @@ def _protected(  # noqa: PLR0917
         proved=proved_at is not None,
         cannot_land=cannot_land,
         look_error=look_error,
+        failover_error=row.failover_error,
         webhook=row.webhook,
         alerted=row.alerted or {},
     )

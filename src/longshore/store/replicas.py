@@ -50,6 +50,7 @@ class ReplicaRecord:
     failures: int  # syncs in a row
     error: str | None
     error_code: str | None
+    failover_error: str | None  # why the last failover failed, if it did
     failover_id: str | None
     failback_id: str | None
     prove: str | None  # the schedule of its tests
@@ -280,7 +281,7 @@ def tell_replica(session: Session, ended: MigrationRow) -> None:
     if kind not in (MigrationType.FAILOVER.value, MigrationType.FAILBACK.value):
         return
     stage = Stage.FAILED_OVER if kind == MigrationType.FAILOVER.value else Stage.FAILED_BACK
-    replica.stage = stage.value
+    replica.stage, replica.failover_error = stage.value, None
     if ended.cancel_requested:
         replica.wish = Wish.UNDO.value
         hasten(session, replica.id)
@@ -413,6 +414,7 @@ def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
         failures=row.failures,
         error=row.error,
         error_code=row.error_code,
+        failover_error=row.failover_error,
         failover_id=row.failover_id,
         failback_id=row.failback_id,
         prove=row.prove,

@@ -236,6 +236,7 @@ class ReplicaRow(Base):
     failures: Mapped[int] = mapped_column(default=0)  # syncs in a row
     error: Mapped[str | None] = mapped_column(Text)  # of the last sync
     error_code: Mapped[str | None]
+    failover_error: Mapped[str | None] = mapped_column(Text)  # why the last failover failed, if it did
     failover_id: Mapped[str | None]  # the migration that lands, or has landed, in the machine's place
     failback_id: Mapped[str | None]  # the migration that takes that back to the machine, or has
     prove: Mapped[str | None]  # the schedule of its tests

@@ -24,5 +24,6 @@ def conditions_of(one: Protected, now: datetime) -> list[Condition]:
             suspect=one.suspect,
             cannot_land=one.cannot_land,
             look_error=one.look_error,
+            failover_error=one.failover_error,
         )
     )
