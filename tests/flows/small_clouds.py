@@ -746,6 +746,9 @@ class SmallTarget(Struck):
         id_ = self._find("vsnaps", owner)
         return VolumeSnapshot(id_, "") if id_ else None
 
+    def snapshots_of(self, volume_ids):
+        return frozenset(id_ for id_, one in self._world.read()["vsnaps"].items() if one["volume"] in volume_ids)
+
     def marked(self, key):
         state = self._world.read()
         volumes = [

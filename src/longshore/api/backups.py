@@ -104,6 +104,7 @@ class VaultRecovery(_Strict):
 
 class DeletedPoint(_Strict):
     kept_until: Moment | None  # in a vault that locks: it can be had back until then. null: it is gone
+    left: list[str] = Field(default_factory=list)  # sentences: what couldn't be removed at the source
 
 
 class NewBackup(_Strict):

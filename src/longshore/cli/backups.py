@@ -137,7 +137,10 @@ class DeleteBackup(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        until = self.client.delete_vault_point(args.vault, args.point).kept_until
+        deleted = self.client.delete_vault_point(args.vault, args.point)
+        for sentence in deleted.left:
+            self.say(f"{sentence} The machine's next backup into this vault tries again.")
+        until = deleted.kept_until
         if until is not None:
             self.say(
                 f"The vault is locked: what the point needs can't be deleted before {until:%Y-%m-%d %H:%M} UTC. A prune"

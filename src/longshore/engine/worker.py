@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from longshore.engine import parking
+from longshore.engine.clocks import Clocks
 from longshore.engine.queue import ENDING, places_left, take_turns
 from longshore.engine.stranded import Crew, Herald, labels_that_count
 from longshore.engine.version import FLOW_VERSION
@@ -59,7 +60,7 @@ class Flows:
     end_unknown: Workflow  # of a cancelled one whose order of steps isn't ours
     # Each called every five seconds or so, whatever the others are doing: lets go of what nobody has used for a while,
     # tells what can't wait
-    look_after: tuple[Callable[[], None], ...]
+    look_after: tuple[Callable[[], object], ...]
     end: Callable[[Store], None]  # lets go of all that this process keeps, when nothing is left at work
 
 
@@ -100,7 +101,8 @@ class Worker:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         await self._launch()
         forgetting = asyncio.create_task(forget_dead(self._store))
-        looking = [asyncio.create_task(_look_after(what)) for what in self._flows.look_after]
+        looked_after = (*self._flows.look_after, self._store.jobs.hasten_mistimed, Clocks(self._store).compare)
+        looking = [asyncio.create_task(_look_after(what)) for what in looked_after]
         await self._serve(stop, linger)
         if self._running:
             await asyncio.to_thread(self._store.workers.close_to_new, self._me.id)
@@ -298,7 +300,7 @@ class Worker:
         return parked.result()
 
 
-async def _look_after(what: Callable[[], None]) -> None:
+async def _look_after(what: Callable[[], object]) -> None:
     while True:
         await asyncio.sleep(_QUIET_POLL)
         try:

@@ -52,7 +52,7 @@ LANDING = ("safeguarding", "converting", "booting", "checking")  # after the las
 _READY = ("queued", "preparing", "hook-before", "making-volumes")
 _LANDED = (*LANDING, "hook-after")
 _OF_POINT = ("queued", "preparing", "hook-before", "making-volumes", "snapshot", "copying", "inspecting", *_LANDED)
-_OF_GROUP = ("queued", "shutting-down", "landing", "gate", "up", "stopping", "stopped", "done")
+_OF_GROUP = ("queued", "preparing", "shutting-down", "landing", "gate", "up", "stopping", "stopped", "done")
 _ORDERS: dict[MigrationType, tuple[str, ...]] = {
     MigrationType.DRY_RUN: (*_OF_POINT, "cleaning-up", "done"),
     MigrationType.COLD: (

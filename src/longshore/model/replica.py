@@ -41,6 +41,7 @@ OF_RUN = "of_run"  # beside the request of a wished failover: its group's run, w
 class PointState(StrEnum):
     MAKING = "making"  # its moment has been; it isn't all there, and may never be
     USABLE = "usable"
+    LOST = "lost"  # somebody has deleted at the target what it is made of
     REMOVING = "removing"  # no machine is made of it any more
     GONE = "gone"  # what is left is that there was one
 

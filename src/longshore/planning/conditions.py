@@ -18,6 +18,7 @@ CODES = (
     "sync-fails",
     "error",
     "cannot-land",
+    "failover-failed",
     "suspect",
     "paused",
     "machine-off",
@@ -46,6 +47,7 @@ class Standing:
     consistency: Consistency | None  # of the newest usable point
     proved: bool  # any of the usable points
     test_error: str | None = None  # why the last test failed, if it did
+    failover_error: str | None = None  # why the last failover failed, if it did
     suspect: int = 0  # points that are there
     cannot_land: str | None = None  # what stands against it, in sentences, as the newest look at a point tells
     look_error: str | None = None  # why the last look came to nothing, if it did
@@ -72,6 +74,8 @@ def _conditions(now: Standing) -> Iterator[Condition]:
         yield Condition("error", now.error)
     if now.cannot_land and now.stage in (Stage.SEEDING, Stage.PROTECTED, Stage.ADOPTED):
         yield Condition("cannot-land", f"No machine could be made of its points: {now.cannot_land}")
+    if now.failover_error is not None and now.stage in (Stage.PROTECTED, Stage.ADOPTED):
+        yield Condition("failover-failed", f"The last failover failed: {now.failover_error}")
     if now.suspect:
         text = f"An audit has found what copies lacked: {now.suspect} point(s) that are there may lack it, too."
         yield Condition("suspect", text)

@@ -1,7 +1,7 @@
 """Machines made of replicas' points: what is asked for them, and which point is meant."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from longshore.api.groups import GroupLanding
 from longshore.api.replicas import NewLanding
@@ -22,7 +22,7 @@ def usable_point(store: Store, found: ReplicaRecord, number: int | None, at: dat
     if number is not None:
         return store.points.get(found.id, number)
     usable = store.points.usable(found.id)
-    last = newest([point for point in usable if at is None or without_zone(point.moment) <= at])
+    last = newest([point for point in usable if at is None or without_zone(point.moment) <= at], datetime.now(UTC))
     if last is not None:
         return last
     if usable and at is not None:

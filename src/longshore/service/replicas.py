@@ -211,8 +211,8 @@ def delete_point(replica: str, number: Number, store: TheStore, clouds: TheCloud
     found = store.replicas.get(replica)
     wanted = store.points.get(found.id, number)
     usable = store.points.usable(found.id)
-    last = newest(usable)
     now = datetime.now(UTC)
+    last = newest(usable, now)
     held = [one.name for one in wanted.holds if one.counts(now)]
     if last is not None and last.number == number:
         raise Conflict(f"Point {number} is the newest usable one.", advice="Make another one first.")

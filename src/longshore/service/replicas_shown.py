@@ -33,7 +33,7 @@ def replica_shown(
     now = datetime.now(UTC)
     usable = store.points.usable(found.id)
     arrivals = store.points.arrivals(found.id, now - (max(WINDOWS) if figures else min(WINDOWS)))
-    last = newest(usable)
+    last = newest(usable, now)
     rpo = timedelta(seconds=found.rpo) if found.rpo else None
     age = rpo_now([point.point.arrival for point in usable if not point.suspect], now)
     takes = expected(arrivals, now)
@@ -52,6 +52,7 @@ def replica_shown(
         consistency=last.consistency if last else None,
         proved=any(point.proved_at for point in usable),
         test_error=_test_error(made),
+        failover_error=found.failover_error,
         suspect=sum(point.suspect for point in usable),
         cannot_land=look.cannot_land if look else None,
         look_error=look.error if look else None,

@@ -11,6 +11,7 @@ from longshore.api.backups import (
     VaultPointDetails,
 )
 from longshore.errors import Conflict
+from longshore.flows.backups.kept_snapshots import drop_of_point
 from longshore.flows.clouds import vault_record
 from longshore.model.forms import form
 from longshore.model.machine import Machine
@@ -22,7 +23,7 @@ from longshore.store.backup_policies import Trial
 from longshore.store.tables import with_zone
 from longshore.vault.errors import Damaged
 from longshore.vault.holds import delete_point, hold_of, holds
-from longshore.vault.points import DamagedPoint, Point, has_point, no_point, point_names, read_points
+from longshore.vault.points import DamagedPoint, Point, point_names, read_point, read_points
 from longshore.vault.vault import Vault as OpenVault
 
 router = judged_router("/v1")
@@ -49,13 +50,22 @@ def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> V
 @router.delete("/vaults/{vault}/points/{point:path}")
 def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> DeletedPoint:
     """One, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault that locks
-    once they are locked no more. Raises Conflict while it is held, or being restored."""
+    once they are locked no more. The snapshot that its backup has kept at the source goes, too. Raises Conflict while
+    it is held, or being restored."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
-        if not has_point(opened, point):
-            raise no_point(point)
+        found = _readable(opened, point)
         _refuse_in_use(store, record.id, point)
-        return DeletedPoint(kept_until=delete_point(opened, point))
+        kept_until = delete_point(opened, point)
+    return DeletedPoint(kept_until=kept_until, left=drop_of_point(store, clouds, record.id, found) if found else [])
+
+
+def _readable(vault: OpenVault, point: str) -> Point | None:
+    """None for one that is there and damaged. Raises NotFound."""
+    try:
+        return read_point(vault, point)
+    except Damaged:
+        return None
 
 
 def details(store: Store, vault_id: str, vault: OpenVault, point: Point) -> VaultPointDetails:

@@ -17,11 +17,13 @@ from longshore.model.job import JobKind
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.changes import tell_workers
+from longshore.store.clock import clock
 from longshore.store.database import Database, in_portions, through_outages
-from longshore.store.tables import JobRow, MigrationRow, utc_now
+from longshore.store.tables import JobRow, MigrationRow, utc_now, with_zone
 
 _KEPT = 20  # ended jobs of a record: a machine may be synchronised for months
 NEVER = datetime(9999, 1, 1)  # a moment of a job that waits until somebody wants something of it
+CLOCKS_DIFFER = 60.0  # seconds, at most, between the clocks of machines that keep time
 _SOON = timedelta(minutes=10)  # a job that is parked again within that has come no further
 
 
@@ -74,6 +76,7 @@ class Jobs:
             row.due_at = None
             if not row.cancel_requested:
                 row.due_at = utc_now() + pauses[min(row.parked, len(pauses)) - 1]
+                row.chosen_at = _seconds()
             own = update(MigrationRow).where(MigrationRow.id == row.record_id)
             session.execute(own.values(status=Status.PARKED.value))
             session.flush()
@@ -84,6 +87,23 @@ class Jobs:
         """Whatever moment its job waits for is now."""
         with self._database.session() as session:
             hasten(session, record_id)
+
+    def hasten_mistimed(self) -> int:
+        """Jobs whose moment was chosen by a clock that is ahead of the database's look again at once. Says how many.
+
+        Otherwise a clock that was wrong once would have them wait until then, however far off that is.
+        """
+        with self._database.session() as session:
+            mistimed = select(JobRow.record_id).where(
+                JobRow.status.in_(UNFINISHED),
+                JobRow.worker_id.is_(None),
+                JobRow.due_at < NEVER,
+                JobRow.chosen_at > clock(self._database.engine) + CLOCKS_DIFFER,
+            )
+            found = list(session.scalars(mistimed))
+            for record_id in found:
+                hasten(session, record_id)
+            return len(found)
 
     def leave_to_version(self, job_id: str, flow_version: str) -> None:
         """Nobody but a worker of that version can go on with it."""
@@ -117,8 +137,14 @@ def new_job(
         datastores=places.get("datastores") or [],
         asked_at=begin_by or due_at or migration.created_at,
         due_at=due_at,
+        chosen_at=_seconds(),
         cancel_requested=migration.cancel_requested,
     )
+
+
+def _seconds() -> float:
+    """Since 1970, by this process' clock."""
+    return with_zone(utc_now()).timestamp()
 
 
 def first_job(migration: MigrationRow, due_at: datetime | None = None, begin_by: datetime | None = None) -> JobRow:

@@ -175,7 +175,8 @@ class Points:
             claimed = []
             for row in session.scalars(select(PointRow).where(*own).order_by(PointRow.number)):
                 held = any(hold.counts(now) for hold in _holds(row))
-                if row.state == PointState.USABLE.value and row.number not in used and not held:
+                there = row.state in (PointState.USABLE.value, PointState.LOST.value)
+                if there and row.number not in used and not held:
                     row.state = PointState.REMOVING.value
                 if row.state == PointState.REMOVING.value:
                     claimed.append(row.number)
@@ -194,6 +195,14 @@ class Points:
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id)
             session.execute(own.values(state=PointState.GONE.value))
+
+    def lost(self, replica_id: str, number: int, note: str) -> bool:
+        """No machine can be made of it any more: the note says why. Says whether it was usable until now."""
+        with self._database.session() as session:
+            own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
+            usable = own.where(PointRow.state == PointState.USABLE.value)
+            found = session.execute(usable.values(state=PointState.LOST.value, note=note))
+            return bool(found.rowcount)  # type: ignore[attr-defined]
 
     def stays(self, replica_id: str, number: int, note: str) -> bool:
         """It couldn't be removed; says whether that was said before."""

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select, true, update
+from sqlalchemy import ColumnElement, and_, case, func, select, true, update
 
 from longshore.model.replica import PointState, Stage
 from longshore.model.request import OF_POINTS
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
-from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, with_zone
+from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,13 @@ class Protected:
     failures: int
     error: str | None
     error_code: str | None
-    newest: datetime | None  # moment of the newest usable point that isn't suspect
+    newest: datetime | None  # moment of the newest usable point that isn't suspect; none of a moment to come counts
     usable_at: datetime | None  # when that came
     suspect: int  # points that are there
     proved: bool
     cannot_land: str | None  # what stands against it, as the newest look at a point tells
     look_error: str | None
+    failover_error: str | None
     webhook: str | None  # the mark of its address
     alerted: dict[str, Any]  # what was told outside, by condition
 
@@ -73,13 +74,14 @@ class Protection:
             return True
 
     def _found(self, wanted: ColumnElement[bool]) -> list[Protected]:
-        good = PointRow.suspect.is_(False)
+        now = utc_now()
+        good = and_(PointRow.suspect.is_(False), PointRow.moment <= now, PointRow.usable_at <= now)
         points = (
             select(
                 PointRow.replica_id,
                 func.max(case((good, PointRow.moment))).label("newest"),
                 func.max(case((good, PointRow.usable_at))).label("usable_at"),
-                func.sum(case((good, 0), else_=1)).label("suspect"),
+                func.sum(case((PointRow.suspect.is_(False), 0), else_=1)).label("suspect"),
                 func.max(PointRow.proved_at).label("proved_at"),
             )
             .where(PointRow.state == PointState.USABLE.value)
@@ -133,6 +135,7 @@ def _protected(  # noqa: PLR0917
         proved=proved_at is not None,
         cannot_land=cannot_land,
         look_error=look_error,
+        failover_error=row.failover_error,
         webhook=row.webhook,
         alerted=row.alerted or {},
     )

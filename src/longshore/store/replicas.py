@@ -51,6 +51,7 @@ class ReplicaRecord:
     failures: int  # syncs in a row
     error: str | None
     error_code: str | None
+    failover_error: str | None  # why the last failover failed, if it did
     failover_id: str | None
     failback_id: str | None
     prove: str | None  # the schedule of its tests
@@ -289,7 +290,7 @@ def tell_replica(session: Session, ended: MigrationRow) -> None:
     if kind not in (MigrationType.FAILOVER.value, MigrationType.FAILBACK.value):
         return
     stage = Stage.FAILED_OVER if kind == MigrationType.FAILOVER.value else Stage.FAILED_BACK
-    replica.stage = stage.value
+    replica.stage, replica.failover_error = stage.value, None
     if ended.cancel_requested:
         replica.wish = Wish.UNDO.value
         hasten(session, replica.id)
@@ -370,7 +371,8 @@ def point_to_use(session: Session, replica: ReplicaRow, now: datetime) -> int | 
     if rests or replica.stage != Stage.PROTECTED.value:
         return None
     usable = PointRow.replica_id == replica.id, PointRow.state == PointState.USABLE.value
-    newest = select(PointRow.number).where(*usable).order_by(PointRow.moment.desc(), PointRow.number.desc())
+    to_come = PointRow.moment > now
+    newest = select(PointRow.number).where(*usable).order_by(to_come, PointRow.moment.desc(), PointRow.number.desc())
     return session.scalar(newest.limit(1))
 
 
@@ -422,6 +424,7 @@ def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
         failures=row.failures,
         error=row.error,
         error_code=row.error_code,
+        failover_error=row.failover_error,
         failover_id=row.failover_id,
         failback_id=row.failback_id,
         prove=row.prove,

@@ -207,6 +207,8 @@ class JobRow(Base):
     status: Mapped[str] = mapped_column(default="queued")  # queued, running, parked; then done, failed, cancelled
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     due_at: Mapped[datetime | None]  # not before; None: at once
+    # When `due_at` was chosen, in seconds since 1970 by the clock of the process that chose it
+    chosen_at: Mapped[float] = mapped_column(default=0.0, server_default="0")
     taken_at: Mapped[datetime | None]  # last, by a worker
     ended_at: Mapped[datetime | None]
     parked: Mapped[int] = mapped_column(default=0)  # times, one soon after the other
@@ -234,6 +236,7 @@ class ReplicaRow(Base):
     failures: Mapped[int] = mapped_column(default=0)  # syncs in a row
     error: Mapped[str | None] = mapped_column(Text)  # of the last sync
     error_code: Mapped[str | None]
+    failover_error: Mapped[str | None] = mapped_column(Text)  # why the last failover failed, if it did
     failover_id: Mapped[str | None]  # the migration that lands, or has landed, in the machine's place
     failback_id: Mapped[str | None]  # the migration that takes that back to the machine, or has
     prove: Mapped[str | None]  # the schedule of its tests

@@ -205,10 +205,12 @@ def read_points(vault: Vault, wanted: Iterable[str]) -> Iterator[Point | Damaged
         threads.shutdown(cancel_futures=True)
 
 
-def own_points(vault: Vault, folder: str = "") -> Iterator[Point]:
+def own_points(
+    vault: Vault, folder: str = "", damaged: Callable[[DamagedPoint], None] = lambda _point: None
+) -> Iterator[Point]:
     """As `points`: those alone that its user has made, or that nobody says who has. What other projects have put into
     a vault of its own is none of what it goes by."""
-    return (point for point in points(vault, folder) if is_own(vault, point))
+    return (point for point in points(vault, folder, damaged) if is_own(vault, point))
 
 
 def is_own(vault: Vault, point: Point) -> bool:

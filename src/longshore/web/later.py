@@ -23,10 +23,10 @@ class Later(Response):
         self._made: bytes | None = None
 
     @property
-    def body(self) -> bytes:  # type: ignore[override]
+    def body(self) -> bytes:
         """Put together when somebody first asks for it."""
         if self._made is None:
-            self._made = self.render(self._make())
+            self._made = bytes(self.render(self._make()))
         return self._made
 
     @body.setter

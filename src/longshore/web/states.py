@@ -76,7 +76,7 @@ def may_resume(migration: ListedMigration) -> bool:
 
 _CONDITIONS = {"no-point": "warning", "rpo-breached": "bad", "rpo-warning": "warning", "suspect": "bad"}
 _CONDITIONS |= dict.fromkeys(
-    ("sync-fails", "drifted", "quota-short", "away", "error", "cannot-land", "test-failed"), "bad"
+    ("sync-fails", "drifted", "quota-short", "away", "error", "cannot-land", "test-failed", "failover-failed"), "bad"
 )
 _CONDITIONS |= dict.fromkeys(("machine-off", "unproven", "adopted"), "info")
 

@@ -25,6 +25,7 @@ from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import refuse_shortage
 from longshore.flows.backups.freezing import freezer
+from longshore.flows.backups.kept_snapshots import drop_earlier
 from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.backups.resembling import resembling
 from longshore.flows.moves.context import MoveContext
@@ -49,13 +50,13 @@ from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.point import Consistency
 from longshore.model.request import Verify
 from longshore.model.target import Owner, Volume
-from longshore.store import EntryState, Scope, ThingKind
+from longshore.store import EntryState, ThingKind
 from longshore.store.backup_policies import kept_filter
 from longshore.vault.disks import NewDisk
-from longshore.vault.errors import Damaged, VaultFull, WriterLost, full_vault
+from longshore.vault.errors import VaultFull, WriterLost, full_vault
 from longshore.vault.exports import serve_new_disk
 from longshore.vault.geometry import BLOCK, Top
-from longshore.vault.points import Point, folder_of, has_point, new_name, own_points
+from longshore.vault.points import DamagedPoint, Point, folder_of, has_point, new_name, own_points
 from longshore.vault.vault import Vault
 from longshore.vault.writers import beat, finish, leave, register
 
@@ -70,7 +71,6 @@ class Basis:
     point: str  # its name
     tops: dict[str, dict[str, Any]]  # of its disks that still have their size, by key
     change_ids: dict[str, str]
-    record: str | None  # the backup that has kept a snapshot at the source
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Backup(Migration):
         disks = {disk.key: top for disk, top in zip(machine.disks, tops, strict=True)}
         content = partial(self._content, machine, still.snapshot, consistency, copies)
         await step("point", type(None), partial(self._write_point, name, moment, disks, content))
-        await step("drop-base", type(None), partial(self._drop_base, basis, still.snapshot))
+        await step("drop-base", type(None), self._drop_earlier)
         if not still.snapshot.is_base:
             await step("drop-snapshot", type(None), partial(drop_last_snapshot, job, _SNAPSHOT, still.snapshot))
         return {
@@ -341,12 +341,10 @@ class Backup(Migration):
             finish(vault, job.id, Point(name, moment, disks, content(vault)))
         job.say(f"The point {name} is in the vault.")
 
-    def _drop_base(self, basis: Basis | None, snapshot: Snapshot) -> None:
-        """The snapshot that the point before needed: its successor has its own."""
+    def _drop_earlier(self) -> None:
+        """The snapshots that earlier points needed go: their successor has its own."""
         job = self._job
-        if basis is None or basis.record is None:
-            return
-        for sentence in undo(job.store, job.clouds, basis.record, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
+        for sentence in drop_earlier(job.store, job.clouds, job.record):
             job.say(sentence, "warning")
 
     def _hand_over(self, result: dict[str, Any]) -> None:
@@ -376,24 +374,24 @@ def _track(job: MoveContext, machine: Machine) -> None:
 
 
 def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
-    """Of the same machine; None, too, when a point of it can't be read."""
-    try:
-        there = list(own_points(vault, folder_of(vault, identity_of(machine))))
-    except Damaged as error:
-        job.say(f"{error} The backup begins without it.", "warning")
-        return None
+    """Of the same machine, without those that can't be read.
+
+    A point whose moment is still to come was written by a clock that was wrong: as the newest one it would be the basis
+    of each backup until then.
+    """
+    now = datetime.now(UTC)
+    damaged: list[DamagedPoint] = []
+    of_machine = own_points(vault, folder_of(vault, identity_of(machine)), damaged.append)
+    there = [point for point in of_machine if point.moment <= now]
+    for one in damaged:
+        job.say(f"{one.why} The backup begins without it.", "warning")
     if not there:
         return None
     found = max(there, key=lambda point: point.moment)
     sizes = {disk.key: disk.size for disk in machine.disks}
     tops = {key: top.told() for key, top in found.disks.items() if sizes.get(key) == top.size}
     ids = {key: id_ for key, id_ in (found.content.get("change_ids") or {}).items() if id_ is not None}
-    record = found.content.get("backup") if found.content.get("keeps_snapshot") else None
-    try:  # as its project sees it: a document may name any
-        kept = job.store.scoped(Scope(job.record.project_id)).migrations.get(record).id if record else None
-    except NotFound:  # another installation's: what it has kept is for that to remove
-        kept = None
-    return Basis(found.name, tops, ids, kept)
+    return Basis(found.name, tops, ids)
 
 
 def _rules(job: MoveContext) -> dict[str, Any] | None:

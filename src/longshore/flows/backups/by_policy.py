@@ -20,7 +20,7 @@ from longshore.engine.queue import places_of
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import backed_up, backup_concerns
-from longshore.flows.backups.clocks import next_verification
+from longshore.flows.backups.clocks import mistimed, next_verification
 from longshore.flows.backups.looking_up import look_up
 from longshore.flows.backups.proving import begin_proof_if_due, follow_proof
 from longshore.flows.backups.pruning_by_policy import prune_if_due
@@ -74,6 +74,8 @@ class ByPolicy(Migration):
         for provider_id in (policy.source_id, policy.vault_id):  # without the others its backups go on
             job.clouds.refuse_taken_back(provider_id)
         self._start()
+        if late := mistimed(self._policy(), datetime.now(UTC)):
+            self._job.store.backup_policies.come_sooner(self._job.id, **late)
 
     def _policy(self) -> BackupPolicyRecord:
         """Raises Cancelled when it was deleted."""

@@ -1,8 +1,9 @@
-"""When a policy's vault is verified next, and its points are proved."""
+"""When a policy's run is due, its vault is verified next, and its points are proved."""
 
 from datetime import datetime
 
 from longshore.planning.schedules import next_time, parse_calendar
+from longshore.store import BackupPolicyRecord
 from longshore.store.tables import without_zone
 
 
@@ -14,3 +15,16 @@ def next_verification(schedule: str, policy_id: str, now: datetime) -> datetime:
 def next_proof(schedule: str, policy_id: str, now: datetime) -> datetime:
     """As `next_verification`."""
     return without_zone(next_time(parse_calendar(schedule), now, f"{policy_id}/prove"))
+
+
+def mistimed(policy: BackupPolicyRecord, now: datetime) -> dict[str, datetime]:
+    """Moments of the policy that are later than its schedules' next time from now on, and what they have to be.
+
+    A clock that was wrong once has left them. By the names of their columns, in UTC without a zone.
+    """
+    nexts = {"due_at": without_zone(next_time(parse_calendar(policy.schedule), now, policy.id))}
+    if policy.verify is not None and policy.verify_due_at is not None:
+        nexts["verify_due_at"] = next_verification(policy.verify, policy.id, now)
+    if policy.prove is not None and policy.prove_due_at is not None:
+        nexts["prove_due_at"] = next_proof(policy.prove, policy.id, now)
+    return {name: following for name, following in nexts.items() if following < getattr(policy, name)}

@@ -87,6 +87,8 @@ def next_turn(cutover: Cutover, history: History, now: datetime, *, asked: bool)
     """What to do now. `asked`: the user wants the machine stopped."""
     if history.ended is None:
         return Turn.SYNC
+    if history.ended > now:  # by a clock that was wrong: how old that copy is can't be told
+        return Turn.SYNC
     stop = Turn.CUT_OVER if now - history.ended <= FRESH else Turn.SYNC
     if asked:
         return stop
@@ -102,7 +104,7 @@ def next_turn(cutover: Cutover, history: History, now: datetime, *, asked: bool)
 
 def next_moment(cutover: Cutover, history: History, now: datetime) -> datetime:
     """When there is something to do again by itself, while it waits."""
-    due = (history.ended or now) + timedelta(seconds=cutover.interval)
+    due = min(history.ended or now, now) + timedelta(seconds=cutover.interval)
     opens = utc(cutover.at) if cutover.mode is CutoverMode.SCHEDULED and cutover.at is not None else None
     return min(due, opens) if opens is not None and opens > now else due
 

@@ -12,6 +12,7 @@ When a machine fails, a gate does, or somebody stops it, no tier begins any more
 was only prepared is taken back, and machines that were shut down for it run again. Of a test nothing stays.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,13 +21,16 @@ from typing import Any
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.moves.migration import Migration
+from longshore.flows.moves.syncing import State
+from longshore.flows.replicas.beforehand import landing_of, refuse_landings
 from longshore.flows.replicas.gate import run_command
 from longshore.model.durations import duration
 from longshore.model.forms import form
 from longshore.model.group import Tier
 from longshore.model.job import JobKind
+from longshore.model.machine import Machine
 from longshore.model.replica import IN_PLACE, OF_RUN, Wish
-from longshore.model.request import MigrationType
+from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning.group_runs import Do, Next, Progress, Seen, Standing, next_of
 from longshore.planning.group_tiers import tier_standings
@@ -129,8 +133,12 @@ class Conducting(Migration):
                 self._go_on(state)
 
     def _shut_down(self, state: RunState, number: int) -> None:
-        """Raises Conflict where something else is wanted of a replica."""
+        """Raises Conflict where something else is wanted of a replica, and InvalidInput, before the first tier, where
+        any machine of any tier can't land."""
         store, tier = self._job.store, state.tiers[number]
+        if state.progress.shuts_down == len(state.tiers):
+            self._job.phase("preparing", "Looking whether all machines can land, before any is shut down.")
+            self._refuse_landings(state)
         self._job.phase(
             "shutting-down", f"Shutting down {_named(tier, small=True)}: what its machines write last goes along."
         )
@@ -138,6 +146,18 @@ class Conducting(Migration):
         for replica_id in tier.replicas:
             if seen[replica_id].standing is Standing.IDLE:
                 store.replicas.wish(replica_id, Wish.FAILOVER, {**state.wishes[replica_id], OF_RUN: self._job.id})
+
+    def _refuse_landings(self, state: RunState) -> None:
+        """Raises InvalidInput."""
+        store, wanted = self._job.store, defaultdict[str, list[tuple[Machine, MigrationRequest]]](list)
+        seen = self._seen(state)
+        for replica_id in (one for tier in state.tiers for one in tier.replicas):
+            record = store.migrations.get(replica_id)
+            if seen[replica_id].standing is Standing.IDLE and record.state is not None:
+                machine = form(State).validate_python(record.state).prepared.machine
+                wanted[record.target_id].append((machine, landing_of(state.wishes[replica_id])))
+        for target_id, machines in wanted.items():
+            refuse_landings(self._job.clouds, target_id, machines)
 
     def _land_tier(self, state: RunState, number: int) -> None:
         tier = state.tiers[number]

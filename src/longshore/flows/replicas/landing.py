@@ -17,21 +17,24 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.errors import LongshoreError
+from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.facts import gather
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.target_side import Prepared, make_volume
 from longshore.flows.replicas.known import Known, what_is_known
+from longshore.flows.replicas.points import find_lost, newest
 from longshore.flows.replicas.way_back import is_of_way_back, keep_way_back, way_back_snapshots
 from longshore.flows.undo import undo
 from longshore.guests import GUEST_CHANGED
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk, Machine
+from longshore.model.replica import PointState
 from longshore.model.request import BootProof, MigrationType
 from longshore.model.target import Port, Volume
 from longshore.planning import land
+from longshore.providers.contract import Target
 from longshore.store import EventRecord, PointRecord, ThingKind
 from longshore.store.jobs import NEVER
 from longshore.store.tables import utc_now, with_zone
@@ -98,8 +101,24 @@ class PointLanding(Migration):
         job.phase("preparing", f"Looking at point {point.number}, of {moment} UTC, and at what the target has.")
         machine = form(Machine).validate_python(point.machine["machine"])
         with job.clouds.target(job.record.target_id) as target:
+            self._refuse_lost(target, point)
             facts = gather(target, machine, job.request, None, converts_here=True)
         return self._prepared(machine, *land(machine, job.request, facts))
+
+    def _refuse_lost(self, target: Target, point: PointRecord) -> None:
+        """Raises Conflict when somebody has deleted at the target what the point is made of."""
+        store = self._job.store
+        find_lost(store, target, point.replica_id, [point])
+        if store.points.get(point.replica_id, point.number).state is not PointState.LOST:
+            return
+        before = [one for one in store.points.usable(point.replica_id) if one.moment < point.moment]
+        older = newest(before, point.moment)
+        advice = "The replica has no older point."
+        if older is not None:
+            moment = f"{older.moment:%Y-%m-%d %H:%M:%S} UTC"
+            advice = f"The newest older one is point {older.number}, of {moment}: say --point {older.number}."
+        said = f"Point {point.number} can't be used: the target has no snapshot of it any more."
+        raise Conflict(said, advice=advice, code="point-lost")
 
     def _make_volume(self, prepared: Prepared, disk: Disk) -> Volume:
         snapshots = {one.key: one.snapshot_id for one in self._point.disks}
@@ -151,6 +170,12 @@ class PointLanding(Migration):
         job.store.migrations.end_job(
             job.id, job.job_id, next_kind=JobKind.CLEAN_UP, due_at=due, phase="up", result=told
         )
+
+    def _roll_back(self, error: LongshoreError) -> None:
+        request = self._job.request
+        if request.type is MigrationType.FAILOVER and request.of is not None and error.code != Cancelled.code:
+            self._job.store.replicas.update(request.of, failover_error=str(error))
+        super()._roll_back(error)
 
     def _take_back(self) -> list[str]:
         left = super()._take_back()

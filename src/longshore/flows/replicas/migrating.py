@@ -10,7 +10,6 @@ from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.conversion import go_back
 from longshore.flows.moves.syncing import State
-from longshore.flows.replicas.points import newest
 from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.store import Entry, EntryState, ThingKind
@@ -43,7 +42,7 @@ def take_back(job: MoveContext) -> list[str]:
     # A safeguard that nobody has heard of may be there, and would be later than the point's snapshot
     unheard = undo(store, job.clouds, job.id, lambda entry: _is_safeguard(entry) and entry.ref is None)
     said = [*unheard, *undo(store, job.clouds, job.id, lambda entry: entry.kind in _MADE)]
-    point = newest(store.points.usable(job.id))
+    point = max(store.points.usable(job.id), key=lambda point: point.number, default=None)
     state = form(State).validate_python(store.migrations.get(job.id).state)
     # Later than the point's, where they were taken: only to the latest may a volume go back
     later = {

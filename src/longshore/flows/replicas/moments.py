@@ -49,7 +49,7 @@ def after_end(replica: ReplicaRecord, arrivals: Sequence[Arrival], now: datetime
     schedule = _schedule(replica)
     if not isinstance(schedule, Continuous):
         return replica.due_at or without_zone(now)
-    moment = max((arrival.moment for arrival in arrivals), default=None)
+    moment = max((arrival.moment for arrival in _past(arrivals, now)), default=None)
     return without_zone(next_continuous(schedule, moment, now, expected(arrivals, now) or timedelta()))
 
 
@@ -86,6 +86,30 @@ def at_rest(replica: ReplicaRecord, now: datetime, *, synchronised: bool) -> dat
     return replica.due_at or without_zone(now)
 
 
+def mistimed(replica: ReplicaRecord, now: datetime) -> dict[str, datetime]:
+    """Moments in the record that are later than the schedules' next time from now on, and what they have to be.
+
+    A clock that was wrong once has left them. By the names of their columns, in UTC without a zone.
+    """
+    schedule = _schedule(replica)
+    if not isinstance(schedule, Continuous):
+        next_sync = next_time(schedule, now, replica.id)
+    elif replica.due_at is not None and replica.due_at > without_zone(now + schedule.rpo):
+        next_sync = now
+    else:
+        next_sync = with_zone(NEVER)
+    nexts = {
+        "due_at": without_zone(next_sync),
+        "audit_due_at": next_audit(replica.audit, replica.id, now),
+        "prove_due_at": next_test(replica.prove, replica.id, now),
+    }
+    return {
+        name: following
+        for name, following in nexts.items()
+        if following is not None and (kept := getattr(replica, name)) is not None and following < kept
+    }
+
+
 def begin_by(replica: ReplicaRecord, arrivals: Sequence[Arrival], due: datetime, now: datetime) -> datetime | None:
     """The place of a sync in a full queue, in UTC without a zone: by then it has to begin for its point to be in time.
 
@@ -97,7 +121,7 @@ def begin_by(replica: ReplicaRecord, arrivals: Sequence[Arrival], due: datetime,
     waiting = Waiting(
         record_id=replica.id,
         due=at,
-        newest=max((arrival.moment for arrival in arrivals), default=None),
+        newest=max((arrival.moment for arrival in _past(arrivals, now)), default=None),
         rpo=timedelta(seconds=replica.rpo) if replica.rpo else None,
         expected=expected(arrivals, now) or timedelta(),
         following=at if isinstance(schedule, Continuous) else next_time(schedule, at, replica.id),
@@ -114,7 +138,13 @@ def paces(arrivals: Sequence[Arrival]) -> list[Pace]:
 
 def expected(arrivals: Sequence[Arrival], now: datetime) -> timedelta | None:
     """What a sync would take that began now; None before there were two."""
-    return forecast(paces(arrivals), now - arrivals[-1].moment) if arrivals else None
+    past = _past(arrivals, now)
+    return forecast(paces(past), now - past[-1].moment) if past else None
+
+
+def _past(arrivals: Sequence[Arrival], now: datetime) -> list[Arrival]:
+    """Without those of a moment to come: a clock was wrong when they were made."""
+    return [arrival for arrival in arrivals if max(arrival) <= now]
 
 
 def _schedule(replica: ReplicaRecord) -> Schedule:

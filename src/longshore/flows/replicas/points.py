@@ -16,6 +16,7 @@ from longshore.model.point import Consistency
 from longshore.model.replica import PointState
 from longshore.model.target import Volume, VolumeSnapshot
 from longshore.planning.retention import decide, parse_retention
+from longshore.providers.contract import Target
 from longshore.store import Entry, PointRecord, Store, ThingKind
 
 
@@ -62,8 +63,25 @@ def thin(store: Store, clouds: Clouds, replica_id: str, retention: str) -> list[
     points = store.points.all(replica_id)
     usable = [point.point for point in points if point.state is PointState.USABLE]
     going = {int(point.id) for point in decide(usable, parse_retention(retention), datetime.now(UTC)).going}
-    left = [point.number for point in points if point.state is PointState.REMOVING]
+    left = [point.number for point in points if point.state in (PointState.REMOVING, PointState.LOST)]
     return remove_points(store, clouds, replica_id, [*left, *going])
+
+
+def find_lost(store: Store, target: Target, replica_id: str, points: Sequence[PointRecord]) -> list[str]:
+    """Compare usable points with the snapshots that the target has: what is gone there is no point any more.
+
+    Answers a sentence for each point that was usable until now.
+    """
+    there = target.snapshots_of(sorted({disk.volume_id for point in points for disk in point.disks}))
+    said = []
+    for point in points:
+        gone = [disk.key for disk in point.disks if disk.snapshot_id not in there]
+        if not gone:
+            continue
+        note = f"The target has no snapshot of {len(gone)} of its {len(point.disks)} disk(s) any more."
+        if store.points.lost(replica_id, point.number, note):
+            said.append(f"Point {point.number}, of {point.moment:%Y-%m-%d %H:%M:%S} UTC, is lost. {note}")
+    return said
 
 
 def remove_points(store: Store, clouds: Clouds, replica_id: str, numbers: Sequence[int]) -> list[str]:
@@ -78,6 +96,10 @@ def remove_points(store: Store, clouds: Clouds, replica_id: str, numbers: Sequen
     return said
 
 
-def newest(points: Sequence[PointRecord]) -> PointRecord | None:
-    """Of usable ones; a suspect one only where there is no other."""
-    return max(points, key=lambda point: (not point.suspect, point.moment, point.number), default=None)
+def newest(points: Sequence[PointRecord], now: datetime) -> PointRecord | None:
+    """The newest of usable points; a suspect one, or one whose moment is still to come, only where there is no other.
+
+    `now` is in UTC, and says so.
+    """
+    by_age = lambda point: (not point.suspect, point.moment <= now, point.moment, point.number)  # noqa: E731
+    return max(points, key=by_age, default=None)

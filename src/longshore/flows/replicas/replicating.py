@@ -29,12 +29,13 @@ from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared, make_ports, volume_request
 from longshore.flows.replicas.at_home import commit_last, undo_last
 from longshore.flows.replicas.auditing import Audit, audit, outcome, verdict
+from longshore.flows.replicas.beforehand import landing_of, refuse_landings
 from longshore.flows.replicas.failing_over import run_source_again
 from longshore.flows.replicas.looking import begin_look_if_due, end_looks
 from longshore.flows.replicas.marks import disks_of, of_volume
 from longshore.flows.replicas.migrating import begin_afresh, take_back
-from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by
-from longshore.flows.replicas.points import is_of_any_point, is_of_point, snapshot_disk, thin
+from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by, mistimed
+from longshore.flows.replicas.points import find_lost, is_of_any_point, is_of_point, snapshot_disk, thin
 from longshore.flows.replicas.proving import begin_test_if_due
 from longshore.flows.replicas.seeding import SeedPoint, base_of, find_seed, seeder
 from longshore.flows.undo import undo
@@ -46,7 +47,7 @@ from longshore.model.target import Port, Volume, VolumeSnapshot
 from longshore.planning.protection_figures import WINDOWS
 from longshore.store import Entry, EntryState, ReplicaRecord, ThingKind
 from longshore.store.jobs import NEVER
-from longshore.store.tables import utc_now
+from longshore.store.tables import utc_now, with_zone
 
 _REMEMBERED = max(WINDOWS) + timedelta(days=1)  # how long it is known when points came
 
@@ -91,7 +92,9 @@ class Replicating(Syncing):
             case Turn.AUDIT:
                 await self._sync(await self._begun(), audits=True)
             case Turn.FAILOVER:
-                await self._sync(await self._begun(), last=True)
+                state = await self._begun()
+                await step("can-land", type(None), partial(self._refuse_landing, state))
+                await self._sync(state, last=True)
             case Turn.UNDO:
                 await step("undo", type(None), partial(undo_last, self._job))
             case Turn.COMMIT:
@@ -128,6 +131,9 @@ class Replicating(Syncing):
         job.raise_if_cancelled()
         replica = job.store.replicas.get(job.id)
         now = utc_now()
+        if late := mistimed(replica, with_zone(now)):
+            job.store.replicas.update(job.id, **late)
+            replica = job.store.replicas.get(job.id)
         begin_test_if_due(job, replica)
         if replica.wish is Wish.AUDIT:  # which is due until one has succeeded
             job.store.replicas.update(job.id, audit_due_at=now)
@@ -254,6 +260,14 @@ class Replicating(Syncing):
         await step("retention", type(None), self._thin)
         return off, copied
 
+    def _refuse_landing(self, state: State) -> None:
+        """Before the machine is shut down. Raises InvalidInput with all that stands against its server."""
+        job = self._job
+        wished = job.store.replicas.get(job.id).wished or {}
+        machine = called(self._look(state).machine, state.called)
+        job.phase("preparing", "Looking whether it can land, before it is shut down.")
+        refuse_landings(job.clouds, job.record.target_id, [(machine, landing_of(wished))])
+
     def _tidy(self, state: State) -> None:
         """What earlier syncs have left goes before another begins.
 
@@ -339,9 +353,25 @@ class Replicating(Syncing):
     def _thin(self) -> None:
         job = self._job
         replica = job.store.replicas.get(job.id)
+        self._compare_points()
         for sentence in thin(job.store, job.clouds, job.id, replica.retention):
             job.say(sentence, "warning")
         job.store.points.forget(job.id, datetime.now(UTC) - _REMEMBERED)
+
+    def _compare_points(self) -> None:
+        """Others can delete at the target what points are made of. There is a new point by now, so whatever can't be
+        asked fails nothing."""
+        job = self._job
+        try:
+            with job.clouds.target(job.record.target_id) as target:
+                lost = find_lost(job.store, target, job.id, job.store.points.usable(job.id))
+        except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
+            job.say(f"The target couldn't be asked whether it still has all points: {error}", "warning")
+            return
+        for sentence in lost:
+            job.say(f"{sentence} Somebody has deleted it there.", "error")
 
     # Its end
 
@@ -388,6 +418,8 @@ class Replicating(Syncing):
             job.store.replicas.update(job.id, stage=Stage.PROTECTED.value)
         for sentence in run_source_again(job):
             job.say(sentence, "error")
+        if job.store.replicas.get(job.id).wish is Wish.FAILOVER:
+            job.store.replicas.update(job.id, failover_error=str(error))
         job.store.replicas.fulfil(job.id, Wish.FAILOVER)
         replica = job.store.replicas.get(job.id)
         now = datetime.now(UTC)

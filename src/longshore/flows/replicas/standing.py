@@ -14,7 +14,7 @@ def conditions_of(one: Protected, now: datetime) -> list[Condition]:
             paused=one.rests,
             paused_until=one.paused_until,
             rpo=timedelta(seconds=one.rpo) if one.rpo else None,
-            rpo_now=max(now - one.newest, timedelta()) if one.newest else None,
+            rpo_now=now - one.newest if one.newest else None,
             expected=None,
             failures=one.failures,
             error=one.error,
@@ -24,5 +24,6 @@ def conditions_of(one: Protected, now: datetime) -> list[Condition]:
             suspect=one.suspect,
             cannot_land=one.cannot_land,
             look_error=one.look_error,
+            failover_error=one.failover_error,
         )
     )

@@ -1,6 +1,6 @@
 """Volumes that machines' disks are copied to: made, opened for writing, snapshotted, taken back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -47,6 +47,10 @@ class Disks(Protocol):
 
     def marked(self, key: str) -> Marked:
         """The project's volumes and snapshots whose metadata has this key, whoever has put it there."""
+
+    def snapshots_of(self, volume_ids: Sequence[str]) -> frozenset[str]:
+        """The ids of these volumes' snapshots that a volume can be made of, as the cloud has them now. A volume that is
+        gone has none."""
 
     def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
         """Back to the volume's latest snapshot; to no other. Detaches what we attached ourselves first. A second call

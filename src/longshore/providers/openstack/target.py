@@ -1,6 +1,6 @@
 """An OpenStack project as the place where machines land: see `longshore.providers.contract`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
@@ -147,6 +147,9 @@ class OpenstackTarget(Target):
 
     def marked(self, key: str) -> Marked:
         return self._volumes.marked(key)
+
+    def snapshots_of(self, volume_ids: Sequence[str]) -> frozenset[str]:
+        return self._volumes.snapshots_of(volume_ids)
 
     def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
         self._attachments.release(volume_id)

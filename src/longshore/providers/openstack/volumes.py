@@ -1,6 +1,6 @@
 """Cinder volumes and their snapshots: made once per owner, found again, reverted, deleted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openstack import exceptions as sdk
@@ -213,6 +213,16 @@ class Volumes:
                 if key in (found.metadata or {})
             ]
             return Marked(tuple(volumes), tuple(snapshots))
+
+    def snapshots_of(self, volume_ids: Sequence[str]) -> frozenset[str]:
+        """One that Cinder is busy with is there; one that it calls broken, or is deleting, isn't."""
+        with explained("list the snapshots of volumes"):
+            return frozenset(
+                found.id
+                for volume_id in volume_ids
+                for found in self._connection.block_storage.snapshots(details=True, volume_id=volume_id)
+                if found.volume_id == volume_id and found.status not in _USELESS
+            )
 
     def revert(self, volume_id: str, snapshot_id: str) -> None:
         """Back to the volume's latest snapshot; Cinder reverts to no other. The volume must be detached."""
