@@ -369,7 +369,7 @@ def test_a_plan_is_edited_as_yaml_and_what_cant_be_read_changes_nothing(fleet):
     assert "- machine: app01" in text
     for wrong, said in (
         ("name: [", "This can't be read as YAML. Line 2, column 1: "),
-        (bomb(30), "This can't be read as YAML. Line 6, column 5: &amp;a0 is a reference"),
+        (bomb(30), "This can't be read as YAML. Line 6, column 5: &a0 is a reference"),
         ("just words", "That is no plan"),
         (text.replace("name: shop", "name: other"), "The plan is called other, not shop."),
         (text.replace("ref: vm-1", "ref: vm-1\n  colour: blue"), "colour"),

@@ -65,7 +65,18 @@ def test_no_name_becomes_a_formula_of_a_spreadsheet():
     names = ["=cmd()", "+1", "-1", "@x", "\tx", BAD_NAME, "plain", 7, None, -1.5]
     answer = as_csv("x", ["Name"], [[name] for name in names])
     cells = [row[0] for row in csv.reader(io.StringIO(answer.body.decode()))][1:]
-    assert cells == ["'=cmd()", "'+1", "'-1", "'@x", "'\tx", BAD_NAME, "plain", "7", "", "-1.5"]
+    assert cells == [
+        "'=cmd()",
+        "'+1",
+        "'-1",
+        "'@x",
+        "'\\x09x",
+        BAD_NAME.replace("\u202e", "\\u202e"),
+        "plain",
+        "7",
+        "",
+        "-1.5",
+    ]
 
 
 def test_who_helps_gets_all_that_is_on_record_and_nothing_secret(filled):
