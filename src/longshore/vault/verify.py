@@ -104,8 +104,8 @@ class _Checked:
 
     def _read_together(self, blocks: Iterable[Entry]) -> None:
         """What is found to be good so needn't be read by itself; what isn't is, and says why."""
-        known = self._good, self._bad
-        left = (block for block in blocks if not any((block.pack, block.offset) in one for one in known))
+        good, bad = self._good, self._bad
+        left = (one for one in blocks if (one.pack, one.offset) not in good and (one.pack, one.offset) not in bad)
         while some := list(islice(left, _TOGETHER)):
             try:
                 self._reader.blocks(some)
