@@ -63,7 +63,7 @@ def test_a_vault_is_made_in_a_bucket_and_its_secret_key_never_shown(ask, store, 
     assert (checked["encrypted"], checked["points"], checked["faults"]) == (True, 0, [])
     again = ask("POST", "/v1/vaults", body | {"name": "other"})
     assert again.status_code == 409
-    assert "Name a prefix that is free" in again.text
+    assert "name a prefix that is free" in again.text
     told = [ask("GET", path).text for path in ("/v1/vaults", "/v1/providers", "/v1/vaults/away", "/v1/providers/away")]
     assert not [text for text in [*told, made.text, again.text] if SECRET in text or PHRASE in text]
     added = {"name": "same", "kind": "vault", "settings": where}

@@ -111,7 +111,7 @@ class Bucket(Store):
     def _left(self, there: list[str]) -> list[str]:
         """Of what is there, what a vault that was never whole has left. Raises Conflict when anything else is there."""
         if DESCRIPTION in there:
-            raise there_already(self, f"--url {self}")
+            raise there_already(self, f"--url {self}", "prefix")
         for name in there:
             with suppress(NotFound):
                 if not name.startswith((PROBE, _CLOCK)) and not is_left(name, self.read(name)):

@@ -71,7 +71,7 @@ class Directory(Store):
     def _left(self) -> list[str]:
         """What a vault that was never whole has left. Raises Conflict when anything else is there."""
         if (self.root / "vault.json").exists():
-            raise there_already(self, f"--directory {self.root}")
+            raise there_already(self, f"--directory {self.root}", "directory")
         ours = {_RESERVE, objects.KEYS} | _OF_THE_SYSTEM
         others = [path for path in self.root.iterdir() if path.name not in ours and not path.name.startswith(_BESIDE)]
         left = [path.name for path in others] + list(self.names(objects.KEYS))

@@ -164,8 +164,11 @@ def is_left(name: str, data: bytes) -> bool:
     return key_in(name) is not None and b'"wrapped"' in data and b'"passphrase"' in data
 
 
-def there_already(store: object, how: str) -> Conflict:
-    return Conflict(f"There is a vault in {store} already.", advice=f"Add it: longshore provider add vault NAME {how}.")
+def there_already(store: object, how: str, another: str) -> Conflict:
+    return Conflict(
+        f"There is a vault in {store} already.",
+        advice=f"Add it: longshore provider add vault NAME {how}. Or name a {another} that is free.",
+    )
 
 
 def too_large(name: str, most: int) -> Damaged:

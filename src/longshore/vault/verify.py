@@ -104,14 +104,14 @@ class _Checked:
 
     def _read_together(self, blocks: Iterable[Entry]) -> None:
         """What is found to be good so needn't be read by itself; what isn't is, and says why."""
-        known = self._good, self._bad
-        left = (block for block in blocks if not any((block.pack, block.offset) in one for one in known))
+        good, bad = self._good, self._bad
+        left = (one for one in blocks if (one.pack, one.offset) not in good and (one.pack, one.offset) not in bad)
         while some := list(islice(left, _TOGETHER)):
             try:
-                self._reader.blocks(some)
+                found = self._reader.blocks(some)  # kept until the next are read: to free them at once costs more time
             except Damaged:
                 continue
-            for block in some:
+            for block, _ in zip(some, found, strict=True):
                 if (block.pack, block.offset) not in self._good:
                     self._good.add((block.pack, block.offset))
                     self.packs.add(block.pack)
