@@ -52,8 +52,8 @@ from longshore.model.request import Verify
 from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, ThingKind
 from longshore.store.backup_policies import kept_filter
-from longshore.vault.disks import NewDisk
-from longshore.vault.errors import VaultFull, WriterLost, full_vault
+from longshore.vault.disks import NewDisk, damage_beside, told_damage
+from longshore.vault.errors import Damaged, VaultFull, WriterLost, full_vault
 from longshore.vault.exports import serve_new_disk
 from longshore.vault.geometry import BLOCK, Top
 from longshore.vault.points import DamagedPoint, Point, folder_of, has_point, new_name, own_points
@@ -244,24 +244,79 @@ class Backup(Migration):
         if told is not None:
             changes = partial(self._changes, disk, told)
 
-        async def copy() -> Copied:
-            try:
-                return await copied()
-            except LongshoreError as error:
-                raise await asyncio.to_thread(self._explained, error) from error
-
+        volume = Volume(f"{job.id}/{disk.key}", disk.label, disk.size)
+        into = partial(self._open_new, disk, registered)
+        based = _base_of(disk, registered.basis).entry is not None
         copied = copier(
             job,
             disk,
             snapshot,
-            Volume(f"{job.id}/{disk.key}", disk.label, disk.size),
+            volume,
             name="copy",
             base=None,
             changes=changes,
             verify=verify,
-            into=partial(self._open_new, disk, registered),
+            into=into,
+            stops=not based,
         )
+        anew = copier(
+            job,
+            disk,
+            snapshot,
+            volume,
+            name="copy-anew",
+            base=None,
+            changes=None,
+            verify=job.request.verify,
+            into=into,
+        )
+
+        async def on_base() -> Copied | None:
+            """None: what it is based on is damaged, so all of it has to be copied."""
+            try:
+                done = await copied()
+                # The upper nodes of the base's map are read for that alone: found out while all can still be copied
+                await asyncio.to_thread(self._finish_disk, disk, registered.basis)
+            except LongshoreError as error:
+                if await asyncio.to_thread(self._leave_base, disk, error):
+                    return None
+                if not job.parks_for(error):
+                    job.stop()  # no sense in going on with the other disks
+                raise
+            return done
+
+        async def copy() -> Copied:
+            try:
+                if not based:
+                    return await copied()
+                done = None if self._begins_anew(disk) else await on_base()
+                return done or await anew()
+            except LongshoreError as error:
+                raise await asyncio.to_thread(self._explained, error) from error
+
         return copy
+
+    def _leave_base(self, disk: Disk, error: LongshoreError) -> bool:
+        """Whether a copy failed since what the disk is based on is damaged: then it is copied anew, without that."""
+        journal = self._journal(disk)
+        damage = str(error) if isinstance(error, Damaged) else told_damage(journal)
+        if damage is None:
+            return False
+        self._job.say(f"{damage} {disk.label} is read from the source anew, without the point before.", "warning")
+        self._anew(disk).touch()
+        for path in (journal, damage_beside(journal)):
+            path.unlink(missing_ok=True)
+        return True
+
+    def _begins_anew(self, disk: Disk) -> bool:
+        return self._anew(disk).exists()
+
+    def _anew(self, disk: Disk) -> Path:
+        """Is there once the disk's base was found damaged."""
+        return self._journal(disk).with_suffix(".anew")
+
+    def _base(self, disk: Disk, basis: Basis | None) -> Top:
+        return Top(disk.size, None) if self._begins_anew(disk) else _base_of(disk, basis)
 
     def _changes(self, disk: Disk, told: Told) -> Changes:
         """Widened to whole blocks where the rest of each would have to be asked of a vault that answers late."""
@@ -288,7 +343,9 @@ class Backup(Migration):
 
     def _open_new(self, disk: Disk, registered: Registered, exports: ExitStack) -> Export:
         job = self._job
-        base = _base_of(disk, registered.basis)
+        base = self._base(disk, registered.basis)
+        if base.entry is not None and (damage := told_damage(self._journal(disk))) is not None:
+            raise Damaged(damage)  # by an earlier try: a further one finds the same
         known = [Top.of(top) for top in registered.known] if base.entry is None else []
         with self._vault() as vault:
             beat(vault, job.id)  # one that the vault has given up isn't tried again
@@ -299,7 +356,7 @@ class Backup(Migration):
         self._job.raise_if_cancelled()
         with self._vault() as vault:
             beat(vault, self._job.id)
-            new = NewDisk(vault, _base_of(disk, basis), self._journal(disk))
+            new = NewDisk(vault, self._base(disk, basis), self._journal(disk))
             try:
                 return new.finish().told()
             finally:
@@ -359,8 +416,9 @@ class Backup(Migration):
         job.settle(ThingKind.CHANGE_TRACKING, EntryState.HANDED_OVER)
         for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
             job.say(sentence, "warning")
-        for path in job.store.state.migration(job.id).glob("*.journal"):
-            path.unlink()
+        for pattern in ("*.journal", "*.damaged", "*.anew"):
+            for path in job.store.state.migration(job.id).glob(pattern):
+                path.unlink()
         self._done(result)
 
     def _vault(self) -> Any:

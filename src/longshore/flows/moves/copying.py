@@ -100,13 +100,14 @@ def copier(
     verify: Verify,
     into: Opening | None = None,
     vault_id: str | None = None,
+    stops: bool = True,
 ) -> Callable[[], Awaitable[Copied]]:
     """The work of one copy step, called `name`. A second run goes on from the checkpoint that the first one left.
 
     With a base only the `changes` since are copied; where the source can't say, the whole disk is read and compared.
     With changes and no base nothing but these is copied, and no manifest of the disk is made; all of it where the
     source can't say. `into` opens what it is copied to, where that isn't the volume itself. `vault_id`: of the vault
-    that the snapshot is a point of; None: it is the source's.
+    that the snapshot is a point of; None: it is the source's. Where it fails, `stops` ends the copies of other disks.
     """
 
     target = into or partial(open_volume, job, volume=volume)
@@ -123,7 +124,7 @@ def copier(
                 return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, root, manifest, changed=0)
             return await retry(lambda: work.copy(base, told), before_again=work.again)
         except LongshoreError as error:
-            if not job.parks_for(error):
+            if stops and not job.parks_for(error):
                 job.stop()  # no sense in going on with the other disks
             raise
         except BaseException:
