@@ -42,6 +42,12 @@ _DIRECTORIES = (
 )
 _DRIVERS = ("drivers/block/virtio_blk", "drivers/net/virtio_net", "drivers/net/vmxnet3/vmxnet3")
 
+_RPM_INDEXES = (
+    *("Name", "Basenames", "Group", "Requirename", "Providename", "Conflictname", "Obsoletename", "Triggername"),
+    *("Dirnames", "Installtid", "Sigmd5", "Sha1header", "Filetriggername", "Transfiletriggername", "Recommendname"),
+    *("Suggestname", "Supplementname", "Enhancename"),
+)
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -160,7 +166,7 @@ def _add_programs(guest: Guest, tree: Path) -> None:
             "bin/rpm": f'case "$1" in -ql) case "$2" in\n{cases}esac;; esac',
             "sbin/grub2-mkconfig": refuse,
             "sbin/grubby": grubby,
-            **{f"sbin/{name}": "" for name in ("dracut", "mkinitrd", "yum", "dnf", "load_policy")},
+            **{f"sbin/{name}": "" for name in ("dracut", "mkinitrd", "rpmdb", "yum", "dnf", "load_policy")},
         }
     for path, does in programs.items():
         (tree / "usr" / path).write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >>{COMMANDS}\n{does}\nexit 0\n')
@@ -210,6 +216,11 @@ def _add_rpm_database(guest: Guest, tree: Path) -> None:
     version, _, release = guest.kernel.removesuffix(".x86_64").partition("-")
     with sqlite3.connect(directory / "rpmdb.sqlite") as database:
         database.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY AUTOINCREMENT, blob BLOB NOT NULL)")
+        for index in _RPM_INDEXES:  # librpm would make those that aren't there
+            columns = "key TEXT NOT NULL, hnum INTEGER NOT NULL, idx INTEGER NOT NULL"
+            database.execute(f"CREATE TABLE '{index}' ({columns}, FOREIGN KEY (hnum) REFERENCES 'Packages'(hnum))")
+            database.execute(f"CREATE INDEX '{index}_key_idx' ON '{index}'(key ASC)")
+            database.execute(f"CREATE INDEX '{index}_hnum_idx' ON '{index}'(hnum ASC)")
         for name in guest.packages:
             database.execute("INSERT INTO Packages (blob) VALUES (?)", (_header(name, version, release or "1"),))
     database.close()
