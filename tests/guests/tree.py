@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 from longshore.guests.appliance import Guest
@@ -45,6 +46,13 @@ class Tree:
 
     def find0(self, path, names):
         Path(names).write_bytes(b"".join(os.fsencode(name) + b"\0" for name in self.find(path)))
+
+    def du(self, path):
+        return sum(found.stat().st_size for found in self._at(path).rglob("*") if found.is_file()) >> 10
+
+    def tar_out(self, path, archive):
+        with tarfile.open(archive, "w") as files:
+            files.add(self._at(path), arcname=".")
 
     def download(self, path, copy):
         shutil.copyfile(self._at(path), copy)
