@@ -1,6 +1,9 @@
 """Interfaces' names and addresses in every family's configuration, on made-up files."""
 
 import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tree import guest_in
@@ -150,3 +153,19 @@ def test_what_is_written_gets_selinux_labels(tmp_path):
     unlabelled = guest_in(tmp_path / "two", {**config, "/etc/selinux/config": "SELINUX=disabled\n"})
     assert keep_nic_names(unlabelled, [NIC])
     assert unlabelled.files.attributes == {}
+
+
+UDEVD = Path("/lib/systemd/systemd-udevd")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not UDEVD.exists(), reason="needs root and systemd's udevd")
+def test_a_vlan_on_the_interface_stays_what_it_is(tmp_path):
+    """systemd/systemd#11992, #24259: one that can't be renamed is never there for systemd-networkd."""
+    guest = guest_in(tmp_path, {"/etc/network/interfaces": "iface ens192 inet dhcp\n"})
+    keep_nic_names(guest, [replace(NIC, mac="00:50:56:ab:cd:01")])
+    text = guest.text(f"{LINK_DIRECTORY}/10-longshore-ens192.link")
+    command = [Path(__file__).with_name("vlan_under_udevd"), text]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    if said.returncode and "unshare" in said.stderr:
+        pytest.skip("no namespaces can be made here")
+    assert said.stdout.splitlines() == ["ens192 is there", "ens192.100 is there"], said.stderr

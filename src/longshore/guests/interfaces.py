@@ -95,7 +95,7 @@ def _are_counted(guest: Guest) -> bool:
 
 def _words_of_etc(guest: Guest) -> set[str]:
     """All words of all of its files there, read at once: firewalls, daemons, scripts."""
-    if guest.files.du("/etc") > _LARGEST_ETC:
+    if not guest.files.is_dir("/etc") or guest.files.du("/etc") > _LARGEST_ETC:
         return set()
     words: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="longshore-") as directory:
