@@ -18,13 +18,11 @@ _WITHOUT_WRITING = ("squashfs", "erofs", "iso9660", "cramfs")
 _OF_THE_SYSTEM = ("/usr", "/boot", "/var")
 _MODULES = "/lib/modules"
 _IMAGES = ("vmlinuz", "vmlinux", "kernel", "image")
-# What it writes to, or replaces for a time, in each family
+# What it writes to, or replaces for a time; to ask about each starts a program in the appliance
 _CHANGED = (
-    *("/etc", "/boot", "/etc/resolv.conf", "/etc/fstab", "/etc/crypttab", "/etc/default", "/etc/default/grub"),
-    *("/boot/grub", "/boot/grub2", "/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/grub2/grubenv"),
-    *("/boot/grub/menu.lst", "/boot/grub/grub.conf", "/boot/grub/device.map", "/boot/grub2/device.map"),
-    *("/boot/loader/entries", "/etc/modprobe.d", "/etc/modprobe.conf", "/etc/inittab", "/etc/securetty"),
-    *("/etc/sysconfig/kernel", "/etc/X11/xorg.conf", "/etc/systemd/system", "/lib/modules"),
+    *("/etc", "/boot", "/etc/resolv.conf", "/etc/fstab", "/etc/default/grub", "/etc/modprobe.d", "/etc/modprobe.conf"),
+    *("/boot/grub/grub.cfg", "/boot/grub/grub.conf", "/boot/grub/menu.lst", "/boot/grub/device.map"),
+    *("/boot/grub2/grub.cfg", "/boot/grub2/grubenv", "/boot/grub2/device.map", "/boot/loader/entries"),
 )
 
 
@@ -66,8 +64,9 @@ def _is_read_only(guest: Guest, place: str, device: str) -> bool:
 
 
 def _is_immutable(guest: Guest, path: str) -> bool:
-    with suppress(RuntimeError):  # it isn't there, or is a link, or its file system knows no attributes
-        return bool({"i", "a"} & set(guest.files.get_e2attrs(path)))
+    with suppress(RuntimeError):  # its file system knows no attributes
+        there = guest.files.exists(path) and not guest.files.is_symlink(path)
+        return there and bool({"i", "a"} & set(guest.files.get_e2attrs(path)))
     return False
 
 
