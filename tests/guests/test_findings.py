@@ -151,3 +151,46 @@ def test_what_is_encrypted_is_named(disks):
     assert found.why_not.startswith("No operating system was found")
     assert found.drivers.doubts[0].startswith(found.why_not)
     assert (found.luks, found.bitlocker) == ((FIRST,), (SECOND,))
+
+
+def test_a_volume_that_is_not_there_is_a_doubt_and_the_others_are_looked_into(disks):
+    """Red Hat's guides for HA-LVM have a group that isn't activated at boot; lvmteam/lvm2#103."""
+    debian(disks, FIRST)
+    disks.pvcreate(SECOND)
+    disks.vgcreate("data", [SECOND])
+    disks.lvcreate("cluster", "data", 32)
+    disks.vg_activate(False, ["data"])
+    try:
+        found = look(disks)
+        assert (found.inspected, [system.distribution for system in found.systems]) == (True, ["debian"])
+        (doubt,) = found.doubts
+        assert doubt.startswith("/dev/data/cluster couldn't be read, so what is on it isn't known: ")
+    finally:
+        disks.umount_all()
+        disks.vg_activate(True, ["data"])
+        disks.vgremove("data")
+        disks.pvremove(SECOND)
+
+
+def test_what_virt_v2v_fails_at_is_found(disks):
+    """openSUSE MicroOS' root, RHEL-178556, libguestfs#187, virt-v2v#80."""
+    debian(disks, FIRST, **{"/etc/fstab": b"/dev/nvme0n1p1 / ext4\n/dev/disk/by-id/a /usr ext4 defaults 0 1\n"})
+    disks.mount(FIRST, "/")
+    disks.write("/etc/resolv.conf", b"nameserver 192.0.2.1\n")
+    disks.set_e2attrs("/etc/resolv.conf", "i")
+    disks.umount_all()
+    found = look(disks)
+    assert (found.inspected, found.immutable, found.read_only) == (True, ("/etc/resolv.conf",), ())
+    assert found.not_mounted == ("/dev/disk/by-id/a /usr",)
+    assert found.drivers.needed_names == ("/dev/nvme0n1p1",)
+    disks.zero(FIRST)
+    disks.mkfs("btrfs", FIRST)
+    uuid = disks.vfs_uuid(FIRST)
+    disks.mount(FIRST, "/")
+    for directory in ("/etc", "/bin", "/boot", "/var"):
+        disks.mkdir(directory)
+    disks.write("/etc/debian_version", b"12.5\n")
+    disks.write("/etc/fstab", f"UUID={uuid} / btrfs ro 0 0\n".encode())
+    disks.debug("sh", ["btrfs", "property", "set", "-f", "/sysroot", "ro", "true"])
+    disks.umount_all()
+    assert look(disks).read_only == ("/",)

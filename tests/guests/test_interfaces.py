@@ -1,5 +1,10 @@
 """Interfaces' names and addresses in every family's configuration, on made-up files."""
 
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from tree import guest_in
 
@@ -36,7 +41,9 @@ def test_the_name_that_the_configuration_has_is_kept(tmp_path, path, text, name)
     (said,) = keep_nic_names(guest, [NIC])
     assert f"{MAC} keeps its name {name}" in said
     assert links(guest) == [f"10-longshore-{name}.link"]
-    assert guest.text(f"{LINK_DIRECTORY}/{links(guest)[0]}") == f"[Match]\nMACAddress={MAC}\n\n[Link]\nName={name}\n"
+    assert guest.text(f"{LINK_DIRECTORY}/{links(guest)[0]}") == (
+        f"[Match]\nMACAddress={MAC}\nPath=*\n\n[Link]\nName={name}\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,56 @@ def test_an_interface_known_by_its_address_needs_nothing_but_the_right_one(tmp_p
     assert names_to_keep(guest, [MOVED]) == {"ens192"}  # so that something is done at all
     assert keep_nic_names(guest, [MOVED]) == [f"{path} names the interfaces' new MAC addresses."]
     assert guest.text(path).lower() == text.lower().replace(MAC, OTHER)
+
+
+ZONE = '<zone><interface name="{}"/></zone>'
+PROFILE = {KEY_FILE: "[connection]\ntype=ethernet\n"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "name"),
+    [
+        ({}, "ens192"),
+        ({"/etc/netplan/01.yaml": "network: {ethernets: {all: {match: {name: 'en*'}, dhcp4: true}}}\n"}, "ens192"),
+        # firewalld/firewalld#636
+        ({**PROFILE, "/etc/firewalld/zones/internal.xml": ZONE.format("ens192")}, "ens192"),
+        ({**PROFILE, "/etc/firewalld/zones/internal.xml": ZONE.format("eno33557248")}, "eno33557248"),
+        ({"/etc/keepalived/keepalived.conf": "vrrp_instance A {\n  interface enp11s0\n}\n"}, "enp11s0"),
+        ({"/etc/iptables/rules.v4": "-A INPUT -i ens192 -j ACCEPT\n"}, "ens192"),
+        ({"/etc/firewalld/note.xml": ZONE.format("eth0")}, "ens192"),  # of its own configuration that says nothing
+    ],
+)
+def test_the_name_is_kept_whoever_goes_by_it(tmp_path, tree, name):
+    # libguestfs/virt-v2v#99, libguestfs#363
+    guest = guest_in(tmp_path, {"/etc/hostname": "web\n", **tree})
+    assert names_to_keep(guest, [NIC]) == {name}
+    keep_nic_names(guest, [NIC])
+    assert links(guest) == [f"10-longshore-{name}.link"]
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {f"{LINK_DIRECTORY}/99-default.link": ""},
+        {"/etc/udev/rules.d/80-net-setup-link.rules": ""},
+        {"/etc/udev/rules.d/10-net.rules": f'SUBSYSTEM=="net", ATTR{{address}}=="{MAC}", NAME="lan0"\n'},
+        {
+            "/boot/grub/grub.cfg": "menuentry 'A' {\n linux /vmlinuz root=UUID=1 net.ifnames=0\n initrd /initrd-1\n}\n",
+            "/boot/initrd-1": "x",
+        },
+    ],
+)
+def test_a_guest_that_calls_its_interfaces_otherwise_is_left_alone(tmp_path, tree):
+    guest = guest_in(tmp_path, tree)
+    assert names_to_keep(guest, [NIC]) == set()
+    assert keep_nic_names(guest, [NIC]) == []
+
+
+def test_files_with_names_in_another_encoding_are_no_hindrance(tmp_path):
+    guest = guest_in(tmp_path, {"/etc/network/interfaces": "iface enp11s0 inet dhcp\n"})
+    with open(os.fsencode(tmp_path) + b"/etc/network/M\xfcller", "w") as file:
+        file.write("x")
+    assert names_to_keep(guest, [NIC]) == {"enp11s0"}
 
 
 def test_what_the_kernel_counts_is_left_to_it_under_systemd(tmp_path):
@@ -96,3 +153,19 @@ def test_what_is_written_gets_selinux_labels(tmp_path):
     unlabelled = guest_in(tmp_path / "two", {**config, "/etc/selinux/config": "SELINUX=disabled\n"})
     assert keep_nic_names(unlabelled, [NIC])
     assert unlabelled.files.attributes == {}
+
+
+UDEVD = Path("/lib/systemd/systemd-udevd")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not UDEVD.exists(), reason="needs root and systemd's udevd")
+def test_a_vlan_on_the_interface_stays_what_it_is(tmp_path):
+    """systemd/systemd#11992, #24259: one that can't be renamed is never there for systemd-networkd."""
+    guest = guest_in(tmp_path, {"/etc/network/interfaces": "iface ens192 inet dhcp\n"})
+    keep_nic_names(guest, [replace(NIC, mac="00:50:56:ab:cd:01")])
+    text = guest.text(f"{LINK_DIRECTORY}/10-longshore-ens192.link")
+    command = [Path(__file__).with_name("vlan_under_udevd"), text]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    if said.returncode and "unshare" in said.stderr:
+        pytest.skip("no namespaces can be made here")
+    assert said.stdout.splitlines() == ["ens192 is there", "ens192.100 is there"], said.stderr

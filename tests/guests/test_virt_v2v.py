@@ -149,6 +149,13 @@ def test_warnings_that_mean_nothing_are_dropped(virt_v2v, tmp_path):
             "powercfg /h off",
         ),
         (
+            "echo '    type: linux'\n"
+            + line("error", "filesystem was mounted read-only, or using Windows Hibernation or Fast Restart.")
+            + "exit 1",
+            "^A file system of the guest can only be mounted read-only",
+            "btrfs property set / ro false",
+        ),
+        (
             line("error", "not enough free space for conversion on filesystem /. 60 MB free < 100 MB") + "exit 1",
             "^A file system of the guest has too little room for the conversion. virt-v2v says: not enough",
             "100 MiB on / and C:",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 from longshore.guests.appliance import Guest
@@ -21,8 +22,8 @@ class Tree:
     def is_file(self, path, *, followsymlinks=False):
         return self._at(path).is_file() and (followsymlinks or not self._at(path).is_symlink())
 
-    def is_dir(self, path):
-        return self._at(path).is_dir()
+    def is_dir(self, path, *, followsymlinks=False):
+        return self._at(path).is_dir() and (followsymlinks or not self._at(path).is_symlink())
 
     def exists(self, path):
         return self._at(path).exists()
@@ -39,6 +40,22 @@ class Tree:
     def find(self, path):
         start = self._at(path)
         return sorted(str(found.relative_to(start)) for found in start.rglob("*"))
+
+    def ls0(self, path, names):
+        Path(names).write_bytes(b"".join(name + b"\0" for name in os.listdir(os.fsencode(self._at(path)))))
+
+    def find0(self, path, names):
+        Path(names).write_bytes(b"".join(os.fsencode(name) + b"\0" for name in self.find(path)))
+
+    def du(self, path):
+        return sum(found.stat().st_size for found in self._at(path).rglob("*") if found.is_file()) >> 10
+
+    def tar_out(self, path, archive):
+        with tarfile.open(archive, "w") as files:
+            files.add(self._at(path), arcname=".")
+
+    def download(self, path, copy):
+        shutil.copyfile(self._at(path), copy)
 
     def write(self, path, content):
         if not self._at(path).parent.is_dir():

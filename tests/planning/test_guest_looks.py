@@ -57,6 +57,17 @@ BLOCKERS = [
     (replace(LINUX, file_systems=(FileSystem("/", 1 << 30, 60 << 20),)), "guest-no-room", "60 MiB left"),
     (replace(WINDOWS, file_systems=(FileSystem("C:\\", 1 << 30, 0),)), "guest-no-room", "needs 100"),
     (replace(LINUX, systems=(replace(DEBIAN, distribution="archlinux"),)), "guest-os-unsupported", "as-is"),
+    (replace(LINUX, read_only=("/",)), "guest-read-only", "btrfs property set / ro false"),
+    (replace(LINUX, immutable=("/etc/resolv.conf",)), "guest-read-only", "/etc/resolv.conf of web can't be changed"),
+    (replace(LINUX, without_inodes=("/boot",)), "guest-no-inodes", "/boot of web"),
+    (replace(LINUX, not_mounted=("/dev/disk/by-id/a /usr",)), "guest-part-not-mounted", "by UUID="),
+    (replace(LINUX, without_kernel=True), "guest-no-kernel", "kernel package"),
+    (
+        # libguestfs/virt-v2v#80
+        replace(LINUX, drivers=BootDrivers(True, device_names=("/dev/nvme0n1p1",), needed_names=("/dev/nvme0n1p1",))),
+        "guest-disk-names",
+        "by UUID= or LABEL=",
+    ),
 ]
 
 
@@ -80,11 +91,25 @@ def test_what_has_landed_is_advised_no_other_landing(findings):
     [
         (replace(WINDOWS, dynamic_disks=("/dev/sda",)), "guest-dynamic-disks"),
         (replace(WINDOWS, pending_reboot=("updates were installed",)), "guest-pending-reboot"),
+        (replace(LINUX, doubts=("/dev/data/cluster couldn't be read.",)), "guest-doubt"),
+        (replace(LINUX, drivers=BootDrivers(True, device_names=("/dev/disk/by-path/a",))), "guest-data-disk-names"),
     ],
 )
 def test_what_may_go_wrong_is_a_warning(findings, code):
     [concern] = said(findings).values()
     assert (concern.code, concern.severity) == (code, Severity.WARNING)
+
+
+def test_names_that_are_renamed_or_stay_are_no_concern():
+    named = BootDrivers(True, boot=("virtio_blk",), device_names=("/dev/sda1", "/dev/xvda2", "/dev/vda3"))
+    assert said(replace(LINUX, drivers=named)) == {}
+    unchanged = replace(named, needed_names=("/dev/sda1",))
+    assert list(said(replace(LINUX, drivers=unchanged), LandingMode.UNCHANGED)) == [
+        "guest-disk-names",
+        "guest-data-disk-names",
+    ]
+    as_it_is = replace(named, device_names=("/dev/vda3",), needed_names=("/dev/vda3",))
+    assert said(replace(LINUX, drivers=as_it_is), LandingMode.UNCHANGED) == {}
 
 
 def test_file_systems_of_a_machine_that_runs_are_never_closed():

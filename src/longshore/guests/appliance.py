@@ -1,8 +1,10 @@
 """libguestfs' appliance: a small virtual machine in which a guest's file systems are mounted, never on the host."""
 
 import os
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import guestfs
 
@@ -33,6 +35,39 @@ class Guest:
             )
         text: str = self.files.read_file(path).decode(errors="replace")
         return text
+
+    def has_file(self, path: str) -> bool:
+        """Whether there is one, or a link to one. What can't be a path, which a guest's text may say, isn't there."""
+        if not path.startswith("/") or "\0" in path:
+            return False
+        with suppress(RuntimeError):  # too long, or a loop of links
+            return bool(self.files.is_file(path, followsymlinks=True))
+        return False
+
+    def names_in(self, directory: str) -> list[str]:
+        """What is in a directory, in order; nothing where there is none.
+
+        Names that aren't UTF-8 are left out: the bindings raise UnicodeDecodeError for all of a list that has one, and
+        couldn't be asked about the file.
+        """
+        return self._names(self.files.ls0, directory)
+
+    def paths_below(self, directory: str) -> list[str]:
+        """The same of all that is below it, by paths that begin there."""
+        return self._names(self.files.find0, f"{directory.rstrip('/')}/")
+
+    def _names(self, listed: Callable[[str, str], None], directory: str) -> list[str]:
+        if not self.files.is_dir(directory, followsymlinks=True):
+            return []
+        with tempfile.TemporaryDirectory(prefix="longshore-") as place:
+            file = Path(place, "names")
+            listed(directory, str(file))
+            found = file.read_bytes().split(b"\0")
+        names = []
+        for name in found:
+            with suppress(UnicodeDecodeError):
+                names.append(name.decode().lstrip("/"))
+        return sorted(name for name in names if name)
 
     def disk_of(self, device: str) -> str:
         """The disk that a partition, or a file system without one, is on: by its name, longest first.

@@ -15,10 +15,11 @@ import guestfs
 
 from longshore.errors import ConversionError
 from longshore.guests.appliance import Guest, mounted
+from longshore.guests.boot_entries import default_entry
 from longshore.guests.encrypted import all_devices
 from longshore.guests.inspection import is_as_found
 from longshore.guests.interfaces import network_configuration
-from longshore.guests.linux_boot import default_entry
+from longshore.guests.misread import reason
 from longshore.guests.report import GUEST_CHANGED, OperatingSystem
 
 _TEXTS = ("/etc/os-release", "/usr/lib/os-release", "/etc/fstab", "/etc/crypttab")
@@ -36,7 +37,10 @@ def sign(guest: Guest) -> str:
         return ""
     try:
         parts = [*_devices(guest), *_texts(guest), *_boot(guest)]
-    except (RuntimeError, ConversionError):  # the former is how guestfs raises everything
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 a guest's text may make any of it raise
+        reason(error)  # for the log
         return ""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -66,7 +70,7 @@ def _devices(guest: Guest) -> list[list[str]]:
 
 
 def _texts(guest: Guest) -> Iterator[list[str]]:
-    yield from ([path, guest.text(path)] for path in _TEXTS if guest.files.is_file(path, followsymlinks=True))
+    yield from ([path, guest.text(path)] for path in _TEXTS if guest.has_file(path))
     yield from ([path, text] for path, text in sorted(network_configuration(guest).items()))
 
 
@@ -77,7 +81,7 @@ def _boot(guest: Guest) -> Iterator[object]:
     yield astuple(entry) if entry is not None else None
     if entry is not None and entry.initramfs:
         yield _stamp(guest, entry.initramfs)
-    kernels = sorted(files.ls(_MODULES)) if files.is_dir(_MODULES) else []
+    kernels = guest.names_in(_MODULES)
     if len(kernels) > _MOST_KERNELS:
         raise ConversionError("The guest has more kernels than it can boot.")
     for kernel in kernels:

@@ -3,7 +3,8 @@
 Looked up on its disks, read-only, before it is decided how it lands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
+from contextlib import suppress
 
 from longshore.guests.appliance import Guest
 from longshore.guests.efi import has_fallback_loader
@@ -34,6 +35,7 @@ def find_drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
         network=found.network,
         root_disks=_root_disks(guest),
         device_names=found.device_names,
+        needed_names=found.needed_names,
         interface_names=tuple(sorted(names_to_keep(guest, nics))) if linux else (),
         mounts=system.mounts,
         uuids=system.uuids,
@@ -62,9 +64,16 @@ def _disks_below(guest: Guest, device: str) -> set[int]:
     if files.is_lv(device):
         group = files.lvm_canonical_lv_name(device).split("/")[2]
         members = set(files.vgpvuuids(group))
-        parts = [volume for volume in files.pvs() if files.pvuuid(volume) in members]
-        return {position for part in parts for position in _disks_below(guest, part)}
+        return {position for part in _physical_volumes(guest, members) for position in _disks_below(guest, part)}
     return {files.device_index(guest.disk_of(device))}
+
+
+def _physical_volumes(guest: Guest, uuids: Set[str]) -> Iterator[str]:
+    """Those of them that are there: a group may have lost a disk."""
+    for volume in guest.files.pvs():
+        with suppress(RuntimeError):
+            if guest.files.pvuuid(volume) in uuids:
+                yield volume
 
 
 def _device_of(guest: Guest, mountable: str) -> str:

@@ -53,7 +53,7 @@ def put_fallback_loader(guest: Guest) -> list[str]:
 
 def _loader(guest: Guest) -> tuple[str, str, tuple[str, ...]] | None:
     """(directory, file name, companions) of the loader that the installer put there."""
-    paths = [f"/{path.lstrip('/')}" for path in guest.files.find("/") if path.lower().endswith(".efi")]
+    paths = [f"/{path}" for path in guest.paths_below("/") if path.lower().endswith(".efi")]
     for name, companions in _LOADERS:
         for path in sorted(paths):
             directory, _, file_name = path.rpartition("/")

@@ -42,7 +42,12 @@ def unlock(handle: guestfs.GuestFS, keys: Sequence[str]) -> dict[str, str]:
 
 
 def luks_devices(handle: guestfs.GuestFS) -> list[str]:
-    return [device for device in all_devices(handle) if handle.vfs_type(device) == LUKS]
+    found = []
+    for device in all_devices(handle):
+        with suppress(RuntimeError):  # one that isn't there, as a logical volume that isn't activated
+            if handle.vfs_type(device) == LUKS:
+                found.append(device)
+    return found
 
 
 def all_devices(handle: guestfs.GuestFS) -> Iterator[str]:

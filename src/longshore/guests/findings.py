@@ -1,7 +1,9 @@
 """What a machine's disks tell before anything on them is changed, found in one run of the appliance."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 import guestfs
@@ -9,10 +11,12 @@ import guestfs
 from longshore.errors import ConversionError
 from longshore.guests.appliance import Guest, mounted
 from longshore.guests.as_found import sign
+from longshore.guests.before_conversion import what_converting_meets
 from longshore.guests.drivers import find_drivers
 from longshore.guests.encrypted import LUKS, all_devices, is_bound_to_network, is_open
 from longshore.guests.inspection import find_systems, the_one
 from longshore.guests.linux_findings import linux_findings
+from longshore.guests.misread import reason
 from longshore.guests.report import NicName, OperatingSystem
 from longshore.guests.windows_findings import windows_findings
 from longshore.model.guest import FoundSystem, GuestFindings
@@ -21,34 +25,55 @@ from longshore.model.machine import FileSystem
 
 # Content of a device, as libblkid calls it
 _BITLOCKER, _SUSPENDED, _NTFS = "BitLocker", "swsuspend", "ntfs"
+_OF_LINUX = ("ext2", "ext3", "ext4", "xfs", "btrfs")
+_OSTREE = "/ostree/deploy"
 # What ntfs-3g.probe ends with
 _HIBERNATED, _UNCLEAN = 14, 15
 _LDM_MBR_TYPE = 0x42
 _LDM_GPT_TYPES = (UUID("5808C8AA-7E8F-42E0-85D2-E1E90434CFB3"), UUID("AF9B60A0-1431-4F62-BC68-3311714A69AD"))
 _SECTOR = 512  # bytes
 _TABLE_SIZE = 34 * _SECTOR  # of a GPT with what stands before it
+_T = TypeVar("_T")
 
 
 def find(handle: guestfs.GuestFS, nics: Sequence[NicName]) -> GuestFindings:
-    """Of a launched appliance's disks. What can't be found out is a doubt, never an error."""
-    found = _of_devices(handle)
+    """Of a launched appliance's disks. What can't be found out is a doubt, never an error.
+
+    Raises MemoryError alone.
+    """
+    found, why = _tried(lambda: _of_devices(handle))
+    if found is None:
+        return _not_inspected(GuestFindings(), f"The guest's disks couldn't be read: {why}.")
     try:
         systems = find_systems(handle)
         found = replace(found, systems=tuple(map(_told, systems)))
         system = the_one(systems)
-    except ConversionError as why:
-        return _not_inspected(found, why.message)
-    try:
-        guest = mounted(handle, system, read_only=True)
-    except RuntimeError as why:
+    except ConversionError as none:
+        return _not_inspected(found, f"{none.message}{_why_none(handle, found)}")
+    guest, why = _tried(lambda: mounted(handle, system, read_only=True))
+    if guest is None:
         return _not_inspected(found, f"The guest's file systems couldn't be mounted: {why}.")
     found = replace(found, inspected=True, root_in_fstab=system.root_in_fstab)
-    try:
-        found = replace(found, file_systems=tuple(_rooms(guest)))
-        found = _of_files(guest, found)
-    except RuntimeError as why:
-        found = replace(found, doubts=(*found.doubts, f"What is on the guest's disks couldn't all be read: {why}."))
+    for look in (_of_file_systems, _of_files, _before_conversion):
+        more, why = _tried(partial(look, guest, found))
+        found = more or replace(
+            found, doubts=(*found.doubts, f"What is on the guest's disks couldn't all be read: {why}.")
+        )
     return replace(found, signature=sign(guest), drivers=_drivers(guest, nics))
+
+
+def _tried(task: Callable[[], _T]) -> tuple[_T | None, str]:
+    """(what it found, ""), or (None, why it couldn't)."""
+    try:
+        return task(), ""
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 a guest's text may make any of it raise
+        return None, reason(error)
+
+
+def _of_file_systems(guest: Guest, found: GuestFindings) -> GuestFindings:
+    return replace(found, file_systems=tuple(_rooms(guest)))
 
 
 def _of_files(guest: Guest, found: GuestFindings) -> GuestFindings:
@@ -59,6 +84,28 @@ def _of_files(guest: Guest, found: GuestFindings) -> GuestFindings:
     return found
 
 
+def _before_conversion(guest: Guest, found: GuestFindings) -> GuestFindings:
+    return what_converting_meets(guest, found) if guest.system.family == "linux" else found
+
+
+def _why_none(handle: guestfs.GuestFS, found: GuestFindings) -> str:
+    """What stands in the way of finding a system, as far as that shows; it begins with a blank."""
+    if found.systems:
+        return ""
+    said = []
+    for device in all_devices(handle):
+        kind, _ = _tried(partial(handle.vfs_type, device))
+        if kind not in _OF_LINUX:
+            continue
+        _, why = _tried(partial(handle.mount_ro, device, "/"))
+        if why:
+            said.append(f" {device} holds {kind} that can't be mounted here: {why}.")
+        elif handle.is_dir(_OSTREE):
+            said.append(f" {device} holds a system of ostree (image mode, CoreOS), which virt-v2v doesn't know.")
+        handle.umount_all()
+    return "".join(said)
+
+
 def _not_inspected(found: GuestFindings, why: str) -> GuestFindings:
     """A guest that lands as it is then goes by its present hardware, and why is said there."""
     drivers = BootDrivers(inspected=False, doubts=(f"{why} So its interfaces' names can't be kept.",))
@@ -66,20 +113,30 @@ def _not_inspected(found: GuestFindings, why: str) -> GuestFindings:
 
 
 def _of_devices(handle: guestfs.GuestFS) -> GuestFindings:
-    """What shows without mounting anything, of any number of systems."""
-    contents = {device: handle.vfs_type(device) for device in all_devices(handle)}
+    """What shows without mounting anything, of any number of systems. One that can't be read leaves the others be."""
+    doubts: dict[str, str] = {}
+
+    def asked(device: str, ask: Callable[[], _T]) -> _T | None:
+        found, why = _tried(ask)
+        if why:
+            doubts.setdefault(device, f"{device} couldn't be read, so what is on it isn't known: {why}.")
+        return found
+
+    contents = {device: asked(device, partial(handle.vfs_type, device)) or "" for device in all_devices(handle)}
     luks = _of_kind(contents, LUKS)
-    locked = [device for device in luks if not is_open(handle, device)]
-    probed = {device: handle.ntfs_3g_probe(True, device) for device, kind in contents.items() if kind == _NTFS}
+    locked = [device for device in luks if not asked(device, partial(is_open, handle, device))]
+    ntfs = _of_kind(contents, _NTFS)
+    probed = {device: asked(device, partial(handle.ntfs_3g_probe, True, device)) for device in ntfs}
     return GuestFindings(
         luks=luks,
         unlocked=tuple(device for device in luks if device not in locked),
-        network_bound=tuple(device for device in locked if is_bound_to_network(handle, device)),
+        network_bound=tuple(d for d in locked if asked(d, partial(is_bound_to_network, handle, d))),
         bitlocker=_of_kind(contents, _BITLOCKER),
         suspended=_of_kind(contents, _SUSPENDED),
         hibernated=_HIBERNATED in probed.values(),
         dirty=tuple(device for device, status in probed.items() if status == _UNCLEAN),
-        dynamic_disks=tuple(device for device in handle.list_devices() if _is_dynamic(handle, device)),
+        dynamic_disks=tuple(d for d in handle.list_devices() if asked(d, partial(_is_dynamic, handle, d))),
+        doubts=tuple(doubts.values()),
     )
 
 
@@ -122,10 +179,6 @@ def _rooms(guest: Guest) -> Iterator[FileSystem]:
 
 def _drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
     """The last to be looked for: no file system is mounted any more after it."""
-    try:
-        return find_drivers(guest, nics)
-    except ConversionError as why:
-        said = why.message
-    except RuntimeError as why:
-        said = str(why)
-    return BootDrivers(inspected=False, doubts=(f"What the guest can boot from couldn't be found out: {said}.",))
+    found, why = _tried(lambda: find_drivers(guest, nics))
+    doubt = f"What the guest can boot from couldn't be found out: {why}."
+    return found or BootDrivers(inspected=False, doubts=(doubt,))

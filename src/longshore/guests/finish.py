@@ -8,12 +8,12 @@ Each function says what it changed, one sentence per thing, and changes nothing 
 import re
 from collections.abc import Callable, Sequence
 
-from longshore.errors import ConversionError
 from longshore.guests.appliance import Guest
 from longshore.guests.efi import put_fallback_loader
 from longshore.guests.first_boot import add_first_boot
 from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.linux_boot import names_by_hardware
+from longshore.guests.misread import reason
 from longshore.guests.report import Finished, NicName
 from longshore.guests.selinux import announce_relabelling
 from longshore.guests.serial_console import enable_serial_console
@@ -60,9 +60,8 @@ def finish(guest: Guest, nics: Sequence[NicName], first_boot: Sequence[str]) -> 
 def _tried(left_undone: str, task: Callable[[], Finished]) -> Finished:
     try:
         return task()
-    except (RuntimeError, ConversionError) as error:  # the former is how guestfs raises everything
-        why = " ".join(str(error).split()).rstrip(".")
-        return Finished(warnings=(f"The guest is converted, but {left_undone}: {why}.",))
+    except Exception as error:  # noqa: BLE001 a guest's text may make any of it raise
+        return Finished(warnings=(f"The guest is converted, but {left_undone}: {reason(error)}.",))
 
 
 def warn_of_disk_names(guest: Guest) -> Finished:
@@ -87,7 +86,7 @@ def drop_online_first_boot(guest: Guest) -> list[str]:
     files = guest.files
     if not files.is_dir(FIRST_BOOT_SCRIPTS):
         return []
-    names = files.ls(FIRST_BOOT_SCRIPTS)
+    names = guest.names_in(FIRST_BOOT_SCRIPTS)
     ours = [name for name in names if _FIRST_BOOT_NAME.sub("", name) in AGENT_SCRIPTS]
     if not any(name.endswith("install-qga") for name in ours):
         return []
@@ -95,7 +94,7 @@ def drop_online_first_boot(guest: Guest) -> list[str]:
         files.rm(f"{FIRST_BOOT_SCRIPTS}/{name}")
     if len(ours) == len(names):
         for directory in (place for place in (*_UNITS, *_RUNLEVELS) if files.is_dir(place)):
-            for path in files.find(f"{directory}/"):
+            for path in guest.paths_below(directory):
                 if _starts_first_boot(path.rpartition("/")[2]):
                     files.rm_f(f"{directory}/{path}")
         files.rm_rf(FIRST_BOOT)

@@ -5,6 +5,7 @@ An uncompressed archive comes first when the kernel is to load microcode (or, on
 """
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -16,6 +17,7 @@ from longshore.processes.parent import die_with_parent
 
 _HEADER = 110  # bytes of a cpio entry's header in the formats "newc" and "crc"
 _CPIO = (b"070701", b"070702")
+_NUMBERS = re.compile(rb"[0-9A-Fa-f]{104}")  # thirteen of eight digits each
 _END = "TRAILER!!!"
 _DECOMPRESSORS = {
     b"\x1f\x8b": "gzip",
@@ -127,10 +129,9 @@ def _entries(stream: _Stream, start: bytes) -> Iterator[str]:
         start = b""
         if len(header) < _HEADER or not header.startswith(_CPIO):
             raise Unreadable("it is cut short")
-        try:
-            size, name_size = int(header[54:62], 16), int(header[94:102], 16)
-        except ValueError:
-            raise Unreadable("it is damaged") from None
+        if not _NUMBERS.fullmatch(header[6:]):  # int() takes signs and blanks as well
+            raise Unreadable("it is damaged")
+        size, name_size = int(header[54:62], 16), int(header[94:102], 16)
         if not 0 < name_size <= _LONGEST_NAME:
             raise Unreadable("it is damaged")
         name = stream.read(name_size + -(_HEADER + name_size) % 4)[: name_size - 1].decode(errors="replace")

@@ -1,12 +1,14 @@
 """What operating system is on a machine's disks."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import guestfs
 
 from longshore.errors import ConversionError
+from longshore.guests.misread import reason
 from longshore.guests.report import OperatingSystem
 from longshore.guests.root_flags import booted_subvolume
 
@@ -23,8 +25,11 @@ def find_systems(handle: guestfs.GuestFS) -> list[OperatingSystem]:
     """All operating systems on the disks of a launched appliance; snapshots of one are none. Raises ConversionError."""
     try:
         return _without_snapshots(_describe_all(handle))
-    except RuntimeError as error:
-        raise ConversionError(f"The guest's disks couldn't be inspected: {error}.", code=NOT_LOOKED_INTO) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 a guest's text may make any of it raise
+        said = f"The guest's disks couldn't be inspected: {reason(error)}."
+        raise ConversionError(said, code=NOT_LOOKED_INTO) from None
 
 
 def the_one(systems: Sequence[OperatingSystem]) -> OperatingSystem:
@@ -68,6 +73,7 @@ def _describe_all(handle: guestfs.GuestFS) -> list[OperatingSystem]:
 
 def _describe(handle: guestfs.GuestFS, root: str, subvolumes: Mapping[str, Sequence[str]]) -> OperatingSystem:
     distribution = handle.inspect_get_distro(root)
+    told = partial(_in_text, root=root)
     variant = handle.inspect_get_product_variant(root)
     mounts = handle.inspect_get_mountpoints(root)
     named = {place: _canonical(device, subvolumes, beside=root)[0] for place, device in mounts.items()}
@@ -76,19 +82,33 @@ def _describe(handle: guestfs.GuestFS, root: str, subvolumes: Mapping[str, Seque
         family=handle.inspect_get_type(root),
         distribution=distribution,
         version=f"{handle.inspect_get_major_version(root)}.{handle.inspect_get_minor_version(root)}",
-        product=full_name(handle.inspect_get_product_name(root), distribution),
+        product=full_name(told(handle.inspect_get_product_name), distribution),
         architecture=handle.inspect_get_arch(root),
         package_format=handle.inspect_get_package_format(root),
-        host_name=handle.inspect_get_hostname(root),
+        host_name=told(handle.inspect_get_hostname),
         mounts=named,
         uuids=_uuids(handle, named),
         variant="" if variant == "unknown" else variant,
     )
 
 
+def _in_text(ask: Callable[[str], str], root: str) -> str:
+    """ "unknown", as libguestfs says it, for what the guest's own files don't say in UTF-8."""
+    try:
+        return ask(root)
+    except UnicodeDecodeError:
+        return "unknown"
+
+
 def _with_its_root(handle: guestfs.GuestFS, system: OperatingSystem, roots: Set[str]) -> OperatingSystem:
-    """Where fstab doesn't say what / is, or not which subvolume, the boot menu does as a rule."""
+    """Where fstab doesn't say what / is, or not which subvolume, the boot menu does as a rule.
+
+    Where it calls it by a name that nothing has here, it is what libguestfs has found it on.
+    """
     said = system.mounts.get("/")
+    if said is not None and not _is_there(handle, said):  # by a name that only the guest's own hardware gives it
+        mounts = {**system.mounts, "/": system.root}
+        return replace(system, mounts=mounts, uuids=_uuids(handle, mounts))
     if said is not None and (said in roots or not system.root.startswith(f"{_SUBVOLUME}{said}/")):
         return system
     root = system.root
@@ -97,6 +117,13 @@ def _with_its_root(handle: guestfs.GuestFS, system: OperatingSystem, roots: Set[
             root = f"{_SUBVOLUME}{said}/{booted_subvolume(handle, system.root, system.mounts.get('/boot'))}"
     mounts = {**system.mounts, "/": root if root in roots else system.root}
     return replace(system, mounts=mounts, uuids=_uuids(handle, mounts), root_in_fstab=False)
+
+
+def _is_there(handle: guestfs.GuestFS, mountable: str) -> bool:
+    with suppress(RuntimeError):
+        handle.vfs_type(mountable)
+        return True
+    return False
 
 
 def _uuids(handle: guestfs.GuestFS, mounts: Mapping[str, str]) -> dict[str, str]:

@@ -1,18 +1,24 @@
 """A Linux guest's interfaces keep the names, and the addresses, under which it configures them.
 
 A guest names its interfaces by the slot they sit in, or in the order in which they are found, and on other hardware
-both are others. What its network configuration doesn't mention is left alone: nothing depends on it.
+both are others. Firewalls' zones, daemons and scripts go by those names, wherever they are written. So each interface
+keeps the name that it most likely has, unless the guest names it by its address.
 """
 
 import re
+import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from longshore.guests.appliance import Guest
+from longshore.guests.boot_entries import default_entry
 from longshore.guests.report import NicName
 from longshore.guests.selinux import label
 
 LINK_DIRECTORY = "/etc/systemd/network"
-RULES = "/etc/udev/rules.d/70-persistent-net.rules"
+RULES_DIRECTORY = "/etc/udev/rules.d"
+RULES = f"{RULES_DIRECTORY}/70-persistent-net.rules"
 # Where distributions name their interfaces: ifupdown, netplan, network-scripts, NetworkManager, networkd, wicked
 NETWORK_CONFIGURATION = (
     "/etc/network",
@@ -23,6 +29,13 @@ NETWORK_CONFIGURATION = (
     "/etc/systemd/network",
 )
 _LARGEST = 1 << 20  # bytes; what is larger configures nothing
+_LARGEST_ETC = 64 << 10  # KiB
+# Of a guest whose interfaces aren't called by their slots: links to nothing, or other rules, in the place of systemd's
+_OTHER_NAMING = {"99-default.link", "80-net-setup-link.rules", "80-net-name-slot.rules"}
+_NAMES_OFF = re.compile(r"(?:^|\s)net\.ifnames=0(?:\s|$)")
+# A path is what only an adapter has. What is made on it mostly has its address, and would be given the same name:
+# VLANs, bridges and bonds, and also teams and ports of Open vSwitch, which are of no type of their own as udev sees it
+_LINK = "[Match]\nMACAddress={mac}\nPath=*\n\n[Link]\nName={name}\n"
 _RULE = (
     'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{{address}}=="{mac}", ATTR{{type}}=="1", '
     'KERNEL=="eth*", NAME="{name}"\n'
@@ -30,21 +43,18 @@ _RULE = (
 
 
 def names_to_keep(guest: Guest, nics: Sequence[NicName]) -> set[str]:
-    """Of each interface the name that has to be kept, or under which a file mentions its old address."""
-    configuration = network_configuration(guest)
-    words = _words(configuration)
-    texts = "\n".join((*configuration.values(), *_rules(guest).values())).lower()
-    kept = {name for nic in nics if (name := _name(guest, nic, words))}
-    return kept | {nic.name for nic in nics if _has_moved(nic) and nic.old_mac in texts}
+    """Of each interface the name that is to be kept, or under which a file mentions its old address."""
+    moved = [nic for nic in nics if _has_moved(nic)]
+    texts = _texts(guest, network_configuration(guest)) if moved else ""
+    return {name for name in _names(guest, nics).values() if name} | {nic.name for nic in moved if nic.old_mac in texts}
 
 
 def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
-    """Interfaces keep the names under which the guest configures them, by MAC address. A sentence for each change."""
+    """Interfaces keep their names, by MAC address. A sentence for each change."""
+    names = _names(guest, nics)
     changes = list(_rename_addresses(guest, nics))
-    words = _words(network_configuration(guest))
-    for nic in nics:
-        name = _name(guest, nic, words)
-        if name is None:
+    for nic, name in names.items():
+        if not name:
             continue
         path = _keep_by_link(guest, nic, name) if _has_links(guest) else _keep_by_rule(guest, nic, name)
         if path:
@@ -52,13 +62,59 @@ def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
     return changes
 
 
-def _name(guest: Guest, nic: NicName, words: set[str]) -> str | None:
-    """None when the guest relies on none, or has it by itself.
+def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
+    """The name of each by now; "" when the guest has it by itself.
 
-    Where systemd names interfaces, one called eth0 is left alone: it can't be given a name that the kernel gives out.
+    The one that its network configuration has is certain. Where systemd names interfaces, one called eth0 is left
+    alone: it can't be given a name that the kernel gives out.
     """
-    by_kernel = "" if _has_links(guest) else nic.kernel_name
-    return next((name for name in (nic.name, *nic.others, by_kernel) if name and name in words), None)
+    configuration, by_slot = network_configuration(guest), _has_links(guest)
+    words = _words(configuration)
+    found = dict.fromkeys(nics, "")
+    for nic in nics:
+        candidates = (nic.name, *nic.others, *(() if by_slot else (nic.kernel_name,)))
+        found[nic] = next((name for name in candidates if name and name in words), "")
+    if by_slot and not any(found.values()) and (_are_counted(guest) or {nic.kernel_name for nic in nics} & words):
+        return found
+    bound = _addresses(_texts(guest, configuration))
+    missing = [nic for nic in nics if not found[nic] and not {nic.mac, nic.old_mac or nic.mac} & bound]
+    elsewhere = _words_of_etc(guest) if missing and by_slot else set()
+    for nic in missing:
+        named = (name for name in (nic.name, *nic.others) if name in elsewhere)
+        found[nic] = next(named, nic.name) if by_slot else nic.kernel_name
+    return found
+
+
+def _are_counted(guest: Guest) -> bool:
+    """Whether the guest doesn't call its interfaces by their slots, though its udev could."""
+    if _OTHER_NAMING & {*guest.names_in(LINK_DIRECTORY), *guest.names_in(RULES_DIRECTORY)}:
+        return True
+    entry = default_entry(guest)
+    return entry is not None and _NAMES_OFF.search(entry.options) is not None
+
+
+def _words_of_etc(guest: Guest) -> set[str]:
+    """All words of all of its files there, read at once: firewalls, daemons, scripts."""
+    if not guest.files.is_dir("/etc") or guest.files.du("/etc") > _LARGEST_ETC:
+        return set()
+    words: set[str] = set()
+    with tempfile.TemporaryDirectory(prefix="longshore-") as directory:
+        archive = Path(directory, "etc.tar")
+        guest.files.tar_out("/etc", str(archive))
+        with tarfile.open(archive) as files:
+            for file in files:
+                if file.isreg() and file.size <= _LARGEST and (content := files.extractfile(file)) is not None:
+                    words.update(_words({file.name: content.read().decode(errors="replace")}))
+    return words
+
+
+def _texts(guest: Guest, configuration: Mapping[str, str]) -> str:
+    return "\n".join((*configuration.values(), *_rules(guest).values())).lower()
+
+
+def _addresses(texts: str) -> set[str]:
+    """All MAC addresses in them, as bindings of names to adapters have them."""
+    return set(re.findall(r"(?<![0-9a-f:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![0-9a-f:])", texts))
 
 
 def _has_links(guest: Guest) -> bool:
@@ -70,14 +126,14 @@ def _keep_by_link(guest: Guest, nic: NicName, name: str) -> str:
     path = f"{LINK_DIRECTORY}/10-longshore-{name}.link"
     new = not guest.files.is_dir(LINK_DIRECTORY)
     guest.files.mkdir_p(LINK_DIRECTORY)
-    guest.files.write(path, f"[Match]\nMACAddress={nic.mac}\n\n[Link]\nName={name}\n".encode())
+    guest.files.write(path, _LINK.format(mac=nic.mac, name=name).encode())
     label(guest, *((LINK_DIRECTORY,) if new else ()), path)
     return path
 
 
 def _keep_by_rule(guest: Guest, nic: NicName, name: str) -> str:
     """The path of the rules; "" when one says so already, or when there is no udev."""
-    if not guest.files.is_dir("/etc/udev/rules.d"):
+    if not guest.files.is_dir(RULES_DIRECTORY):
         return ""
     text = guest.text(RULES) if guest.files.is_file(RULES) else ""
     lines = [line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#")]
@@ -109,18 +165,17 @@ def _has_moved(nic: NicName) -> bool:
 
 
 def _rules(guest: Guest) -> dict[str, str]:
-    return {RULES: guest.text(RULES)} if guest.files.is_file(RULES) else {}
+    return _small_files(guest, RULES_DIRECTORY)
 
 
 def network_configuration(guest: Guest) -> dict[str, str]:
     """The network configuration's texts by their paths."""
-    found = {}
-    for directory in NETWORK_CONFIGURATION:
-        for name in guest.files.find(directory) if guest.files.is_dir(directory) else ():
-            path = f"{directory}/{name}"
-            if guest.files.is_file(path) and guest.files.filesize(path) <= _LARGEST:
-                found[path] = guest.text(path)
-    return found
+    return {path: text for place in NETWORK_CONFIGURATION for path, text in _small_files(guest, place).items()}
+
+
+def _small_files(guest: Guest, directory: str) -> dict[str, str]:
+    paths = (f"{directory}/{name}" for name in guest.paths_below(directory))
+    return {p: guest.text(p) for p in paths if guest.files.is_file(p) and guest.files.filesize(p) <= _LARGEST}
 
 
 def _words(configuration: Mapping[str, str]) -> set[str]:

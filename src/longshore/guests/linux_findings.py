@@ -51,22 +51,19 @@ def _any_file(guest: Guest, paths: tuple[str, ...]) -> bool:
 
 
 def _has_serial_console(guest: Guest) -> bool:
-    if guest.files.is_dir(_LOGINS) and any("@ttyS" in name for name in guest.files.ls(_LOGINS)):
+    if any("@ttyS" in name for name in guest.names_in(_LOGINS)):
         return True
     return any(_SERIAL.search(_text(guest, path)) for path in _console_files(guest))
 
 
 def _console_files(guest: Guest) -> Iterator[str]:
-    files = guest.files
     yield from _CONSOLES
-    if files.is_dir(_ENTRIES):
-        yield from (f"{_ENTRIES}/{name}" for name in files.ls(_ENTRIES) if name.endswith(".conf"))
-    if files.is_dir(_LOADERS):
-        yield from (f"{_LOADERS}/{name}/grub.cfg" for name in files.ls(_LOADERS))
+    yield from (f"{_ENTRIES}/{name}" for name in guest.names_in(_ENTRIES) if name.endswith(".conf"))
+    yield from (f"{_LOADERS}/{name}/grub.cfg" for name in guest.names_in(_LOADERS))
 
 
 def _text(guest: Guest, path: str) -> str:
     """ "" for what isn't there, or too long to be what its name says."""
-    if not guest.files.is_file(path, followsymlinks=True) or guest.files.filesize(path) > 1 << 20:
+    if not guest.has_file(path) or guest.files.filesize(path) > 1 << 20:
         return ""
     return guest.text(path)

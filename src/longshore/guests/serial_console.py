@@ -91,10 +91,8 @@ def _nothing_done(why: str) -> Finished:
 def _command_lines(guest: Guest) -> Iterator[tuple[str, str]]:
     """(path, text) of every file that holds kernels' command lines."""
     files = guest.files
-    menus = list(_MENUS)
-    if files.is_dir(_EFI):
-        menus += [f"{_EFI}/{name}/grub.cfg" for name in files.ls(_EFI)]
-    entries = [f"{_ENTRIES}/{name}" for name in files.ls(_ENTRIES)] if files.is_dir(_ENTRIES) else []
+    menus = [*_MENUS, *(f"{_EFI}/{name}/grub.cfg" for name in guest.names_in(_EFI))]
+    entries = [f"{_ENTRIES}/{name}" for name in guest.names_in(_ENTRIES)]
     for path in (*menus, *_ENVIRONMENTS, *(entry for entry in entries if entry.endswith(".conf"))):
         if files.is_file(path):  # a link to one of the others is none
             yield path, guest.text(path)

@@ -34,6 +34,15 @@ _NETWORK_ADAPTER = "gcaps_net_bus = "
 _SEVERAL = "multi-boot operating systems are not supported"
 SEVERAL_ROOTS = "several-roots"
 
+_TYPE = "type: "  # begins the line of its log that says what kind of system it inspects
+# It names Windows' reason in any case
+_READ_ONLY = (
+    "mounted read-only",
+    "A file system of the guest can only be mounted read-only, so it can't be converted.",
+    "Allow changes in the guest (`btrfs property set / ro false` for the property of a subvolume) or check the file "
+    "system there, or let it land as it is (--landing as-is).",
+)
+
 # What virt-v2v says when it fails, what that means, and what to do
 _FAILURES = (
     (
@@ -53,6 +62,7 @@ _FAILURES = (
         "Windows is hibernated, or was shut down by its fast startup, so its disks can't be written to.",
         "Boot it, turn hibernation off (`powercfg /h off`) and shut it down fully (`shutdown /s /t 0`).",
     ),
+    _READ_ONLY,
     (
         "not enough free space for conversion",
         "A file system of the guest has too little room for the conversion.",
@@ -135,7 +145,7 @@ def run_virt_v2v(
             "VIRTIO_WIN in the environment.",
         )
     if status != 0:
-        raise _failure(listener.errors, status)
+        raise _failure(listener.errors, status, listener.family)
     if _NO_DRIVERS in listener.messages or any(_NO_WINDOWS_DISK_DRIVER in warning for warning in listener.warnings):
         raise ConversionError(
             "The converted guest has no virtio driver for disks, so it wouldn't boot on the target.",
@@ -202,6 +212,7 @@ class _Listener:
         self.messages: list[str] = []
         self.warnings: list[str] = []
         self.errors: list[str] = []
+        self.family = ""  # linux, windows …, as soon as it is known
         self.without_network = False  # no virtio driver for its adapter
         self._wording = Wording()
         self._on_message = on_message
@@ -228,6 +239,8 @@ class _Listener:
                     for line in printed:
                         if line.endswith(_NO_KEY):
                             self.errors.append(_NO_KEY)
+                        if line.startswith(_TYPE) and not self.family:
+                            self.family = line.removeprefix(_TYPE)
                         if line.startswith(_NETWORK_ADAPTER):
                             self.without_network = "virtio" not in line
                         self._say(self._wording.hear(line))
@@ -273,10 +286,14 @@ class _Listener:
             self._on_message(text)
 
 
-def _failure(errors: Sequence[str], status: int) -> ConversionError:
+def _failure(errors: Sequence[str], status: int, family: str) -> ConversionError:
+    """`family` is the guest's, "" as long as virt-v2v hasn't found out."""
     said = errors[-1] if errors else f"it ended with status {status} and gave no reason"
     if _SEVERAL in said:
         return ConversionError(f"virt-v2v couldn't convert the guest: {said}", code=SEVERAL_ROOTS)
+    if family not in ("", "windows") and _READ_ONLY[0] in said:
+        _, sentence, advice = _READ_ONLY
+        return ConversionError(f"{sentence} virt-v2v says: {said}", advice=advice)
     for mark, sentence, advice in _FAILURES:
         if mark in said:
             return ConversionError(f"{sentence} virt-v2v says: {said}", advice=advice)

@@ -26,6 +26,7 @@ from longshore.guests.findings import find
 from longshore.guests.finish import finish
 from longshore.guests.grub_wrapper import may_have_wrapper, name_disks_by_uuid
 from longshore.guests.interfaces import keep_nic_names
+from longshore.guests.misread import reason
 from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
 from longshore.guests.windows_addresses import Kept, keep_addresses
@@ -50,11 +51,12 @@ def main() -> int:
     except LongshoreError as error:
         _say({"error": {"message": error.message, "advice": error.advice, "code": error.code}})
         return 1
-    except RuntimeError as error:  # how guestfs raises everything
-        _say({"error": {"message": f"The guest's disks couldn't be worked on: {error}", "advice": "", "code": None}})
-        return 1
     except MemoryError:
         _say({"error": {"message": _TOO_LARGE, "advice": "", "code": LIMIT}})
+        return 1
+    except Exception as error:  # noqa: BLE001 a guest's text may make any of it raise
+        said = f"The guest's disks couldn't be worked on: {reason(error)}."
+        _say({"error": {"message": said, "advice": "", "code": None}})
         return 1
     return 0
 

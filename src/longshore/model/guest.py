@@ -60,6 +60,11 @@ class GuestFindings:
     static_addresses: tuple[StaticAddresses, ...] = ()  # Windows'
     selinux_enforcing: bool = False
     root_in_fstab: bool = True  # False: only the kernel's command line says what / is
+    read_only: tuple[str, ...] = ()  # where file systems are that can't be written to: a subvolume's property, squashfs
+    immutable: tuple[str, ...] = ()  # files that a conversion changes, and that the guest keeps from all changes
+    without_inodes: tuple[str, ...] = ()  # where file systems are that take hardly another file
+    not_mounted: tuple[str, ...] = ()  # lines of fstab for parts of the system that couldn't be mounted by their names
+    without_kernel: bool = False  # Linux: no kernel is there whose modules are there as well
     cloud_init: bool = False  # or Windows' cloudbase-init
     doubts: tuple[str, ...] = ()  # what couldn't be found out, one sentence each
     signature: str = (

@@ -74,6 +74,49 @@ GUEST_NO_ROOM = blocker(
     f"Make room in the guest, or {_AS_IS}.",
     acceptable=True,
 )
+GUEST_READ_ONLY = blocker(
+    "guest-read-only",
+    "A guest is to be converted whose system can't be written to: a subvolume with the property ro (openSUSE MicroOS, "
+    "SLE Micro), squashfs, or files that are kept from all changes (chattr +i).",
+    f"Allow changes in the guest (`btrfs property set / ro false`, `chattr -i FILE`), or {_AS_IS}.",
+    acceptable=True,
+)
+GUEST_NO_INODES = blocker(
+    "guest-no-inodes",
+    "A file system on the guest's disks has fewer inodes left than virt-v2v wants, which is a hundred.",
+    f"Remove files in the guest that aren't needed, or {_AS_IS}.",
+    acceptable=True,
+)
+GUEST_PART_NOT_MOUNTED = blocker(
+    "guest-part-not-mounted",
+    "A guest is to be converted, and a part of its system (/usr, /boot, /var) can't be mounted by the name that its "
+    "fstab has for it, which virt-v2v goes by.",
+    f"Name it by UUID= there (`blkid` in the guest tells it), or {_AS_IS}.",
+    acceptable=True,
+)
+GUEST_NO_KERNEL = blocker(
+    "guest-no-kernel",
+    "A Linux guest is to be converted, and no kernel was found in it whose modules are there as well.",
+    f"Install its distribution's kernel package, or {_AS_IS}.",
+    acceptable=True,
+)
+GUEST_DISK_NAMES = blocker(
+    "guest-disk-names",
+    "The guest calls disks that it boots with by names that the target doesn't give them, and nothing changes those: "
+    "virt-v2v renames /dev/sda, and no names by place, serial number or NVMe controller.",
+    "Name them by UUID= or LABEL= in its /etc/fstab, /etc/crypttab and boot menu.",
+    acceptable=True,
+)
+GUEST_DATA_DISK_NAMES = warning(
+    "guest-data-disk-names",
+    "The guest calls disks that it boots without by names that the target doesn't give them.",
+    "Name them by UUID= or LABEL= in its /etc/fstab, /etc/crypttab and boot menu.",
+)
+GUEST_DOUBT = warning(
+    "guest-doubt",
+    "Something on the guest's disks couldn't be read, so what it means for the landing isn't known.",
+    "A dry run tells.",
+)
 GUEST_DYNAMIC_DISKS = warning(
     "guest-dynamic-disks",
     "Disks of a Windows guest are dynamic ones (Logical Disk Manager), with which conversions have little experience.",
@@ -103,6 +146,9 @@ _ONCE_LANDED = (
     ("choose another landing", _STAY),
     (guest_checks.OS_UNSUPPORTED.advice, f"{_STAY.capitalize()}."),
 )
+# Beginnings of disks' names: what the target calls its virtio disks, and what virt-v2v renames to that
+_NAMES_OF_VIRTIO = ("/dev/vd",)
+_NAMES_RENAMED = (*_NAMES_OF_VIRTIO, "/dev/sd", "/dev/xvd")
 # What virt-v2v has a conversion for, as libguestfs calls distributions
 _CONVERTED = {
     *("fedora", "rhel", "centos", "circle", "scientificlinux", "redhat-based", "oraclelinux", "rocky", "almalinux"),
@@ -135,6 +181,8 @@ def _concerns(
     machine: Machine, findings: GuestFindings, landing: LandingMode, parts: WindowsParts | None, keys: int
 ) -> Iterator[Concern]:
     yield from _asleep(machine, findings)
+    for doubt in findings.doubts:
+        yield GUEST_DOUBT(machine.name, doubt)
     if landing is LandingMode.CONVERT:
         yield from _conversion(machine, findings, parts, keys)
         return
@@ -150,6 +198,8 @@ def _concerns(
             machine.name,
             f"{machine.name} can't boot from the target's virtio disks: its drivers for booting are {known}.",
         )
+    if landing is LandingMode.UNCHANGED:
+        yield from _disk_names(machine.name, findings, _NAMES_OF_VIRTIO)
 
 
 def _asks_for_key(name: str, encrypted: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[Concern]:
@@ -194,11 +244,40 @@ def _conversion(machine: Machine, findings: GuestFindings, parts: WindowsParts |
         if room.free < needed:
             text = f"{room.path} of {name} has {room.free // MIB} MiB left; converting it needs {needed // MIB}."
             yield GUEST_NO_ROOM(room.path, text)
+    yield from _of_linux(name, findings)
     if findings.dynamic_disks:
         yield GUEST_DYNAMIC_DISKS(name, f"{_listed(findings.dynamic_disks)} of {name} are dynamic disks of Windows.")
     if findings.pending_reboot:
         text = f"Windows of {name} waits for a reboot: {', '.join(findings.pending_reboot)}."
         yield GUEST_PENDING_REBOOT(name, text)
+
+
+def _of_linux(name: str, findings: GuestFindings) -> Iterator[Concern]:
+    """What virt-v2v would fail at, or leave as it is so that the guest doesn't boot."""
+    if findings.read_only:
+        yield GUEST_READ_ONLY(name, f"{_listed(findings.read_only)} of {name} can't be written to.")
+    if findings.immutable:
+        yield GUEST_READ_ONLY(name, f"{_listed(findings.immutable)} of {name} can't be changed: chattr forbids it.")
+    if findings.without_inodes:
+        yield GUEST_NO_INODES(name, f"{_listed(findings.without_inodes)} of {name} has hardly an inode left.")
+    if findings.not_mounted:
+        text = f"What the fstab of {name} mounts as a part of its system wasn't found: {_listed(findings.not_mounted)}."
+        yield GUEST_PART_NOT_MOUNTED(name, text)
+    if findings.without_kernel:
+        yield GUEST_NO_KERNEL(name, f"{name} has no kernel whose modules are there as well.")
+    yield from _disk_names(name, findings, _NAMES_RENAMED)
+
+
+def _disk_names(name: str, findings: GuestFindings, known: tuple[str, ...]) -> Iterator[Concern]:
+    """`known` are the beginnings of names that disks will have, or that are changed to those."""
+    lost = tuple(device for device in findings.drivers.device_names if not device.startswith(known))
+    needed = tuple(device for device in lost if device in findings.drivers.needed_names)
+    if needed:
+        text = f"{name} boots with disks that it calls {_listed(needed)}: they have other names on the target."
+        yield GUEST_DISK_NAMES(name, text)
+    if others := tuple(device for device in lost if device not in needed):
+        text = f"{name} has disks that it calls {_listed(others)}: they have other names on the target."
+        yield GUEST_DATA_DISK_NAMES(name, text)
 
 
 def _encrypted(name: str, findings: GuestFindings, keys: int) -> Iterator[Concern]:

@@ -32,12 +32,12 @@ class _Bus:
     most: int = 25  # disks; Nova's own limit is 26 with the config drive
     uefi: bool = False  # OVMF boots from it
     pc_only: bool = False
-    same_names: bool = True  # disks are called sda, sdb … on it, as on VMware
+    names: tuple[str, ...] = ("/dev/sd", "/dev/hd")  # what disks are called on it; hd by kernels before 2.6.20
 
 
 _PVSCSI = _Bus("pvscsi", "vmw_pvscsi", "scsi", "vmpvscsi", most=1)
 _SATA = _Bus("SATA", "ahci", "sata", uefi=True)
-_VIRTIO = _Bus("virtio", "virtio_blk", "virtio", uefi=True, same_names=False)
+_VIRTIO = _Bus("virtio", "virtio_blk", "virtio", uefi=True, names=("/dev/vd",))
 _LSI = _Bus("LSI 53c895a", "sym53c8xx", "scsi", "lsilogic", most=7)
 _MEGASAS = _Bus("MegaRAID SAS", "megaraid_sas", "scsi", "lsisas1078")
 _IDE = _Bus("IDE", "ata_piix", "ide", most=3, pc_only=True)  # the fourth place is for a config drive
@@ -145,6 +145,11 @@ def _choose_disks(machine: Machine, drivers: BootDrivers, refusals: list[str]) -
     if bound:
         refusals.append(f"Its configuration names disks by their place or serial number ({', '.join(bound)}).")
         return None
+    if lost := [name for name in named if not any(name.startswith(bus.names) for bus in _UNIFORM)]:
+        refusals.append(
+            f"Its configuration gives disks names that they have nowhere on the target ({', '.join(lost)})."
+        )
+        return None
     count = len(machine.disks)
     usable = [bus for bus in _UNIFORM if _can_boot(bus, machine, drivers, named)]
     for bus in usable:
@@ -164,7 +169,7 @@ def _can_boot(bus: _Bus, machine: Machine, drivers: BootDrivers, named: Sequence
         return False
     if bus.pc_only and machine.secure_boot:
         return False
-    return bus.driver in drivers.boot and (bus.same_names or not named)
+    return bus.driver in drivers.boot and all(name.startswith(bus.names) for name in named)
 
 
 def _why_not(machine: Machine, drivers: BootDrivers, usable: Sequence[_Bus], named: Sequence[str]) -> str:

@@ -1,0 +1,89 @@
+"""What a Linux guest's fstab and crypttab say of its disks, and which names for disks are only good on its hardware."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from longshore.guests.appliance import Guest
+
+FSTAB, CRYPTTAB = "/etc/fstab", "/etc/crypttab"
+# Of the kernel, of the adapter's place, of the disk's serial number. Names that LVM, md and file systems have from
+# UUIDs of their own mean the same disk on any hardware, also where they are in by-id (dm-uuid-LVM-…, md-uuid-…,
+# lvm-pv-uuid-…); those of multipath have the disk's WWID
+_BY_HARDWARE = re.compile(
+    r"/dev/(?:(?:[shv]d[a-z]+|xvd[a-z]+|(?:nvme\d+n|mmcblk)\d+p?)\d*|disk/by-(?:path|diskseq)/.*|"
+    r"disk/by-id/(?:ata|scsi|nvme|wwn|virtio|usb|mmc|ieee1394|dm-uuid-(?:part\d+-)?mpath)-.*)"
+)
+_ESCAPED = re.compile(r"\\([0-7]{3})")  # a blank is \040
+_TAG = re.compile(r"""([A-Z]+)=(["']?)(.*)\2""")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A file system that fstab has the guest mount, or a device that crypttab has it open."""
+
+    device: str  # a path, or a tag as UUID=…
+    place: str  # where it is mounted, or what it is opened as
+    kind: str = ""
+    options: tuple[str, ...] = ()
+
+    @property
+    def at_boot(self) -> bool:
+        return "noauto" not in self.options
+
+    @property
+    def needed(self) -> bool:
+        """Whether the guest's boot stops where the device isn't there."""
+        return self.at_boot and "nofail" not in self.options and self.kind != "swap"
+
+
+def fstab(guest: Guest) -> list[Line]:
+    """As fstab(5); lines that aren't any are left out, as mount does."""
+    return [
+        Line(_device(fields[0]), fields[1], "".join(fields[2:3]), _options(fields))
+        for fields in _table(guest, FSTAB)
+        if len(fields) > 1
+    ]
+
+
+def crypttab(guest: Guest) -> list[Line]:
+    """As crypttab(5)."""
+    return [
+        Line(_device(fields[1]), fields[0], options=_options(fields))
+        for fields in _table(guest, CRYPTTAB)
+        if len(fields) > 1
+    ]
+
+
+def _options(fields: list[str]) -> tuple[str, ...]:
+    return tuple("".join(fields[3:4]).split(","))
+
+
+def is_by_hardware(name: str) -> bool:
+    """Whether a device is called by a name that other hardware gives another disk, or none."""
+    return _BY_HARDWARE.fullmatch(name) is not None
+
+
+def of_command_line(options: str) -> Iterator[tuple[str, str]]:
+    """(root or resume, device) of a kernel's command line."""
+    for word in options.split():
+        key, _, value = word.partition("=")
+        if key in ("root", "resume"):
+            yield key, _device(value.strip("\"'"))
+
+
+def _device(said: str) -> str:
+    """The tag ID= is short for a name in by-id."""
+    found = _TAG.fullmatch(said)
+    if found is None:
+        return said
+    return f"/dev/disk/by-id/{found[3]}" if found[1] == "ID" else f"{found[1]}={found[3]}"
+
+
+def _table(guest: Guest, path: str) -> Iterator[list[str]]:
+    """The fields of each line; comments are whole lines."""
+    if guest.has_file(path):
+        for line in guest.text(path).splitlines():
+            fields = line.split()
+            if fields and not fields[0].startswith("#"):
+                yield [_ESCAPED.sub(lambda found: chr(int(found[1], 8) & 0xFF), field) for field in fields]

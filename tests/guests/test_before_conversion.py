@@ -1,0 +1,79 @@
+"""What a conversion would fail at, found in a guest's files."""
+
+from tree import Tree, guest_in
+
+from longshore.guests.before_conversion import what_converting_meets
+from longshore.guests.report import OperatingSystem
+from longshore.model.guest import GuestFindings
+
+KERNEL = {"/boot/vmlinuz-6.1": "x", "/lib/modules/6.1/modules.dep": ""}
+
+
+class Files(Tree):
+    """And what the appliance's kernel says of file systems, which a directory can't show without root."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.inodes = {"files": 1000, "ffree": 900}
+        self.flags = ""
+        self.attributes_of = {}
+
+    def mountpoints(self):
+        return {"/dev/sda1": "/"}
+
+    def statvfs(self, _place):
+        return self.inodes
+
+    def vfs_type(self, device):
+        if device != "/dev/sda1":
+            raise RuntimeError(f"vfs_type: {device}: No such file or directory")
+        return "btrfs"
+
+    def btrfs_subvolume_show(self, _place):
+        return {"Flags": self.flags}
+
+    def is_symlink(self, path):
+        return self._at(path).is_symlink()
+
+    def get_e2attrs(self, path):
+        return self.attributes_of.get(path, "e")
+
+
+def meets(directory, tree, **more):
+    guest = guest_in(directory, tree)
+    guest.files = Files(directory)
+    guest.system = OperatingSystem("/dev/sda1", "linux", *[""] * 6, mounts={"/": "/dev/sda1", "/home": "/dev/sda9"})
+    for name, value in more.items():
+        setattr(guest.files, name, value)
+    return what_converting_meets(guest, GuestFindings())
+
+
+def test_nothing_is_said_of_a_guest_that_can_be_converted(tmp_path):
+    fstab = "UUID=1 / btrfs\nUUID=9 /home ext4\nLABEL=old /var ext4 nofail\n"
+    assert meets(tmp_path, {**KERNEL, "/etc/fstab": fstab}) == GuestFindings()
+
+
+def test_a_root_with_the_property_ro(tmp_path):
+    assert meets(tmp_path, KERNEL, flags="readonly").read_only == ("/",)
+
+
+def test_files_that_are_kept_from_changes(tmp_path):
+    tree = {**KERNEL, "/etc/resolv.conf": "", "/boot/initrd.img-6.1": ""}
+    kept = {"/etc/resolv.conf": "ie", "/boot/initrd.img-6.1": "a"}
+    assert meets(tmp_path, tree, attributes_of=kept).immutable == ("/etc/resolv.conf", "/boot/initrd.img-6.1")
+
+
+def test_hardly_an_inode(tmp_path):
+    assert meets(tmp_path, KERNEL, inodes={"files": 1000, "ffree": 99}).without_inodes == ("/",)
+    assert meets(tmp_path, KERNEL, inodes={"files": 0, "ffree": 0}).without_inodes == ()
+
+
+def test_a_part_of_the_system_that_fstab_calls_by_another_name(tmp_path):
+    fstab = (
+        "/dev/disk/by-id/dm-uuid-LVM-a /usr ext4 defaults 0 1\n/dev/disk/by-id/dm-uuid-LVM-b /srv ext4 defaults 0 1\n"
+    )
+    assert meets(tmp_path, {**KERNEL, "/etc/fstab": fstab}).not_mounted == ("/dev/disk/by-id/dm-uuid-LVM-a /usr",)
+
+
+def test_kernels_without_their_modules_are_none(tmp_path):
+    assert meets(tmp_path, {"/boot/vmlinuz-6.1": "x", "/lib/modules/6.9/modules.dep": ""}).without_kernel
