@@ -49,7 +49,9 @@ def _root_disks(guest: Guest) -> tuple[int, ...]:
     devices = {guest.system.mounts[place] for place in ("/", "/usr") if place in guest.system.mounts}
     positions: set[int] = set()
     for device in devices or {guest.system.root}:
-        positions.update(_disks_below(guest, device))
+        with suppress(RuntimeError):  # fstab may call /usr by a name that nothing has here
+            guest.files.vfs_type(device)
+            positions.update(_disks_below(guest, device))
     return tuple(sorted(positions | {0}))  # the first holds the boot loader in any case
 
 
