@@ -49,6 +49,10 @@ def _root_disks(guest: Guest) -> tuple[int, ...]:
     devices = {guest.system.mounts[place] for place in ("/", "/usr") if place in guest.system.mounts}
     positions: set[int] = set()
     for device in devices or {guest.system.root}:
+        try:
+            guest.files.vfs_type(device)
+        except RuntimeError:  # fstab may call /usr by a name that nothing has here
+            continue
         positions.update(_disks_below(guest, device))
     return tuple(sorted(positions | {0}))  # the first holds the boot loader in any case
 
