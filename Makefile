@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-web soak-lab guest-matrix bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-web soak-lab guest-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -123,6 +123,10 @@ guest-matrix: lab-up
 	mkdir -p build && .venv/bin/python tests/guest_runs.py >build/guest-tests
 	-LONGSHORE_GUEST_RUNS=$(CURDIR)/$(GUEST_RUNS) $(LAB) run .venv/bin/pytest @build/guest-tests -o timeout=1800 -v
 	.venv/bin/python docs/reference/generate.py
+
+# What the runtime image is made of, as CycloneDX documents in dist/sbom
+sbom: install
+	deploy/sbom dist/sbom
 
 # Longshore's copies against others' on the same endpoints, in turn; with a Ceph volume too when the lab is up.
 RBD := pool=volumes,image=bench,conf=/etc/ceph/ceph.conf,user=cinder
