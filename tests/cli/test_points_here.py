@@ -213,7 +213,7 @@ def test_a_chain_that_is_damaged_further_on_leaves_nothing(history, tmp_path):
     newest.chmod(0o600)
     newest.write_bytes(bytes(newest.stat().st_size))
     failed = longshore(tmp_path / "state", "backup", "export", "web", tmp_path / "out", "--vault", "offsite", "--chain")
-    assert (failed.returncode != 0, "pack" in failed.stderr) == (True, True)
+    assert (failed.returncode != 0, "pack" in failed.stderr) == (True, True), failed.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -17,7 +17,7 @@ from longshore.flows.workflows import FLOWS
 from longshore.model.job import JobKind
 from longshore.model.limit import LimitOf, Place
 from longshore.model.status import Status
-from longshore.store import Leases, NewMigration, Scope, StateDirectory, Store, changes
+from longshore.store import EVERY_PROJECT, Leases, NewMigration, Scope, StateDirectory, Store, changes
 from longshore.store.tables import utc_now
 
 NEVER = 3600.0  # seconds: what is taken before was heard
@@ -34,7 +34,10 @@ class Office:
         self._news = threading.Condition()
 
     def cloud(self):
-        return self.others.providers.add(str(uuid.uuid4()), "vsphere", {}, {}).id
+        """One that every project may use."""
+        cloud = self.others.providers.add(str(uuid.uuid4()), "vsphere", {}, {})
+        self.others.providers.share(cloud.id, EVERY_PROJECT)
+        return cloud.id
 
     def project(self):
         """One that has nothing at work, and so a place."""

@@ -69,7 +69,7 @@ def protected(tmp_path):
     def protected(project="", **state):
         store = Store(StateDirectory(tmp_path / "state", **state))
         stores.append(store)
-        cloud = store.providers.add(f"cloud-{len(stores)}", "openstack", {}, {}).id
+        cloud = store.scoped(Scope(project)).providers.add(f"cloud-{len(stores)}", "openstack", {}, {}).id
         new = NewMigration(
             "web", "vm-1", cloud, cloud, {"type": "replica"}, protection=Protection("daily", "last 9", 3600)
         )

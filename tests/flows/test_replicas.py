@@ -41,10 +41,11 @@ FIRST = {
     "open_volume": 2,
     "snapshot_volume": 2,
     "remove_snapshot": 1,
+    "snapshots_of": 1,
     "copy": 5,  # MiB
 }
 SECOND = {"machine": 1, "snapshot": 1, "changed": 2, "open_disk": 2, "open_volume": 2, "snapshot_volume": 2}
-SECOND |= {"remove_snapshot": 1, "copy": 2}
+SECOND |= {"remove_snapshot": 1, "snapshots_of": 1, "copy": 2}
 MAKES = [
     "create_volume",
     "finish_volume",

@@ -152,7 +152,8 @@ def test_what_cannot_be_read_is_a_doubt(monkeypatch):
     monkeypatch.setattr(findings, "find_drivers", unreadable)
     found = find(disks, [])
     assert (found.inspected, found.drivers.inspected) == (True, False)
-    assert found.doubts == ("What is on the guest's disks couldn't all be read: input/output error.",)
+    assert found.doubts[0] == "What is on the guest's disks couldn't all be read: input/output error."
+    assert len(found.doubts) == len(set(found.doubts))
 
 
 def test_a_subvolume_may_be_on_a_logical_volume():
@@ -213,6 +214,7 @@ def test_virt_v2v_is_told_the_root():
 def test_the_disks_below_a_subvolume_are_known(mounts, disks):
     names = [f"/dev/sd{chr(97 + number)}" for number in range(26)] + ["/dev/sdaa"]
     files = SimpleNamespace(
+        vfs_type=lambda _device: "ext4",
         list_devices=lambda: names,
         list_partitions=lambda: ["/dev/sda1", "/dev/sdb1", "/dev/sdaa1"],
         lvs=lambda: ["/dev/vg/root"],

@@ -13,6 +13,7 @@ from faulty_identity import faulty_identity
 from longshore.store import Outside, StateDirectory, Store
 from longshore.store.tables import Base, ProviderLedgerRow, utc_now
 from longshore.vault.directory import Directory
+from longshore.vault.sealing import with_own_sum
 from longshore.vault.vault import Vault
 
 VAULT, KEYS = "/v1/vaults/offsite", "/v1/vaults/offsite/keys"
@@ -225,14 +226,14 @@ def test_a_vault_cannot_have_other_secrets_of_the_project_removed_or_asked_for_b
     path = made / "keys" / f"{second['id']}.json"
     told = json.loads(path.read_bytes())
     told["barbican"]["secret"] = "00000000-0000-4000-8000-0000000000aa"
-    path.write_text(json.dumps(told))
+    path.write_bytes(with_own_sum(told))
     assert ask("DELETE", f"{KEYS}/second").status_code == 204
     assert [one["name"] for one in identity.secrets.values() if one["name"] == "of somebody"]
     (first,) = ask("GET", KEYS).json()
     path = made / "keys" / f"{first['id']}.json"
     told = json.loads(path.read_bytes())
     told["barbican"]["secret"] = "../../v1/secrets/x"
-    path.write_text(json.dumps(told))
+    path.write_bytes(with_own_sum(told))
     refused(ask("POST", f"{VAULT}/check"), 403, "is no secret in Barbican")
 
 

@@ -157,7 +157,7 @@ def test_neither_is_a_plan_kept_with_it(ask, name):
         machine = {"machine": "web", "type": "warm", name: wrong}
         said = refused(ask("PUT", "/v1/plans/shop", {**PLAN, "machines": [machine]}))
         if "that is past" not in said and "a year away" not in said:  # a file may have been applied before that
-            with pytest.raises(InvalidInput, match=r"^shop.yaml, line \d+: "):
+            with pytest.raises(InvalidInput, match=r"^shop.yaml, line \d+(, column \d+)?: "):
                 planfile.read(yaml.safe_dump({**PLAN, "machines": ["db", machine]}), "shop.yaml")
         if name not in OF_ONE_MACHINE | {"networks", "subnets", "storage"}:
             refused(ask("PUT", "/v1/plans/shop", {**PLAN, "defaults": {name: wrong}}))

@@ -4,6 +4,7 @@ from threading import Event
 
 import yaml
 
+from longshore.border.documents import as_yaml
 from longshore.tenancy import Cloud, diff, export, import_, parse
 
 # What the small cloud has; identity and images are shown in the lab
@@ -26,7 +27,7 @@ class Files:
     def write(self, name, *resources, version="1.0.5"):
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump({"os_migrate_version": version, "resources": list(resources)}))
+        path.write_text(as_yaml({"os_migrate_version": version, "resources": list(resources)}))
         return path
 
     def read(self, name):

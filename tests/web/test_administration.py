@@ -3,6 +3,7 @@
 import pytest
 
 from filled import workers_and_left_overs
+from longshore.engine.version import FLOW_VERSION
 
 AT = "/ui/administration"
 LIMITS = f"{AT}/limits"
@@ -18,7 +19,15 @@ def test_workers_their_leases_and_what_they_have_are_shown(at_work):
     at_work.get("/ui/")
     page = at_work.click("Administration")
     assert "Workers that are alive 1" in page.text
-    for words in ("w-alive", "1 of 4", "taken for dead", "north", "ends in", "has run out", "Flow version 11"):
+    for words in (
+        "w-alive",
+        "1 of 4",
+        "taken for dead",
+        "north",
+        "ends in",
+        "has run out",
+        f"Flow version {FLOW_VERSION}",
+    ):
         assert words in page.text, words
     page = at_work.click("1")
     assert at_work.page.url.endswith("/jobs?worker=w-alive")

@@ -56,9 +56,8 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName]) -> GuestFindings:
     found = replace(found, inspected=True, root_in_fstab=system.root_in_fstab)
     for look in (_of_file_systems, _of_files, _before_conversion):
         more, why = _tried(partial(look, guest, found))
-        found = more or replace(
-            found, doubts=(*found.doubts, f"What is on the guest's disks couldn't all be read: {why}.")
-        )
+        doubt = f"What is on the guest's disks couldn't all be read: {why}."
+        found = more or replace(found, doubts=tuple(dict.fromkeys((*found.doubts, doubt))))
     return replace(found, signature=sign(guest), drivers=_drivers(guest, nics))
 
 

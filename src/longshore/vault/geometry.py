@@ -109,16 +109,16 @@ def decode_node(data: bytes, level: int, pack: bytes) -> dict[int, Entry]:
         names = [data[start : start + ID] for start in range(_HEAD.size, at, ID)]
         size = _ENTRY.size + ID
         if said != level or reserved or len(data) != at + count * size or count > FANOUT:
-            raise Damaged("A node of a disk's map isn't what its place says.")
+            raise Damaged(f"A node of a disk's map, in pack {pack.hex()}, isn't what its place says.")
         entries = {}
         for start in range(at, len(data), size):
             index, number, offset, length = _ENTRY.unpack_from(data, start)
             # The node's id doesn't tell of these: nothing is stored twice, nor is longer than a block
             if index >= FANOUT or index in entries or length > MOST_STORED:
-                raise Damaged("A node of a disk's map isn't what its place says.")
+                raise Damaged(f"A node of a disk's map, in pack {pack.hex()}, isn't what its place says.")
             own = names[number]
             stored = pack if own == SAME_PACK else own
             entries[index] = Entry(data[start + _ENTRY.size : start + size], stored, offset, length)
     except (struct.error, IndexError):
-        raise Damaged("A node of a disk's map is cut off.") from None
+        raise Damaged(f"A node of a disk's map, in pack {pack.hex()}, is cut off.") from None
     return entries
