@@ -12,7 +12,7 @@ from small_clouds import SIZES, expected
 from small_fleet import Fleet
 
 from longshore.processes.deadline import ENDED_BY_DEADLINE
-from longshore.store import NewMigration, Scope, StateDirectory, Store
+from longshore.store import EVERY_PROJECT, NewMigration, Scope, StateDirectory, Store
 from postgresql import PASSWORD
 
 pytestmark = pytest.mark.faults
@@ -34,6 +34,8 @@ class Crew:
         settings = {"root": str(self.fleet.root)}
         self._source = self.store.providers.add("vc", "vsphere", settings, {"password": "x"}).id
         self._target = self.store.providers.add("cloud", "openstack", settings, {"password": "x"}).id
+        for id_ in (self._source, self._target):
+            self.store.providers.share(id_, EVERY_PROJECT)
         self.workers = []
 
     def worker(self, **settings):
