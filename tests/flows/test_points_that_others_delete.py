@@ -3,6 +3,7 @@
 import pytest
 from small_clouds import MAC
 
+from longshore.model.point import Hold
 from longshore.model.replica import PointState
 from longshore.model.status import Status
 
@@ -33,8 +34,6 @@ def test_a_sync_finds_out_that_a_point_is_lost_and_no_machine_is_made_of_it(prot
 
 
 def test_a_held_point_that_is_lost_stays_in_the_list(protect):
-    from longshore.model.point import Hold
-
     replica = protect()
     replica.sync(2)
     replica.store.points.hold(replica.id, 1, Hold("audit", None))
