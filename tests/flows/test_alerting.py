@@ -179,11 +179,14 @@ def evil_id(store):
 
 def test_a_project_that_has_much_to_say_has_a_few_places_in_the_line():
     telling, going_on, at_once, most, lock = Telling(), threading.Event(), [0], [0], threading.Lock()
+    all_places = threading.Event()
 
     def slow():
         with lock:
             at_once[0] += 1
             most[0] = max(most[0], at_once[0])
+            if most[0] == OF_A_PROJECT:
+                all_places.set()
         going_on.wait(20)
         with lock:
             at_once[0] -= 1
@@ -193,7 +196,7 @@ def test_a_project_that_has_much_to_say_has_a_few_places_in_the_line():
     quiet = threading.Event()
     assert telling.tell("quiet", quiet.set)
     assert quiet.wait(5)
-    assert most[0] <= OF_A_PROJECT
+    assert all_places.wait(20)
     going_on.set()
     assert telling.wait(20)
     assert most[0] == OF_A_PROJECT

@@ -74,14 +74,16 @@ def links(guest: Guest) -> dict[str, str]:
     return {name: guest.files.read_file(f"{LINK_DIRECTORY}/{name}").decode() for name in names}
 
 
-def test_only_names_the_guest_configures_are_kept(guest):
+def test_every_name_is_kept_also_one_that_the_network_configuration_has_not(guest):
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n# iface ens224 inet dhcp\n")
     changes = keep_nic_names(guest, NICS)
     assert links(guest) == {
-        "10-longshore-ens192.link": "[Match]\nMACAddress=00:50:56:00:00:01\n\n[Link]\nName=ens192\n"
+        f"10-longshore-{nic.name}.link": f"[Match]\nMACAddress={nic.mac}\nPath=*\n\n[Link]\nName={nic.name}\n"
+        for nic in NICS
     }
-    assert len(changes) == 1
-    assert "00:50:56:00:00:01 keeps its name ens192" in changes[0]
+    assert [change.partition(" (")[0] for change in changes] == [
+        f"The interface with MAC address {nic.mac} keeps its name {nic.name}" for nic in NICS
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_only_names_the_guest_configures_are_kept(guest):
 def test_every_way_of_configuring_an_interface_is_understood(guest, path, content):
     guest.files.mkdir_p(path.rpartition("/")[0])
     guest.files.write(path, content)
-    keep_nic_names(guest, NICS)
+    keep_nic_names(guest, [NicName("00:50:56:00:00:02", "ens33", ("ens224",))])
     assert [name for name in links(guest) if name.startswith("10-")] == ["10-longshore-ens224.link"]
 
 

@@ -28,7 +28,7 @@ def test_validate_answers_scripts(tmp_path, files):
     assert json.loads(done.stdout) == [
         {
             "File": "networks.yml",
-            "Line": 7,
+            "Line": 9,
             "Level": "error",
             "What": 'params.mtu must be a whole number, not "large".',
         }

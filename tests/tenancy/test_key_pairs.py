@@ -88,5 +88,5 @@ def test_os_migrate_writes_an_administrators_own_key_pairs_twice(small, files):
     assert of(imported(small.connect("admin"), files.path, "keypairs"), "made") == {("key pair", "ops")}
     files.write("users_keypairs.yml", key("ops", "%auth%", "another"))
     assert [str(fault) for fault in validate(files.path)[1]] == [
-        "users_keypairs.yml:4: The key pair ops is here a second time; the first is in keypairs.yml:3."
+        "users_keypairs.yml:5: The key pair ops is here a second time; the first is in keypairs.yml:3."
     ]

@@ -164,4 +164,4 @@ def test_a_bad_cidr_is_told_where_it_is_and_nowhere_else(files):
     files.write("subnets.yml", subnet("s", "10.0.0.0/33", "front"))
     files.write("routers.yml", router("edge"))
     files.write("router_interfaces.yml", interface("edge", "front", ("s", "10.0.0.1")))
-    assert faults(files) == ['subnets.yml:4: params.cidr "10.0.0.0/33" isn\'t a CIDR.']
+    assert faults(files) == ['subnets.yml:6: params.cidr "10.0.0.0/33" isn\'t a CIDR.']

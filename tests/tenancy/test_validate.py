@@ -215,7 +215,7 @@ def test_a_missing_reference_is_told_with_its_line(files):
     files.write("networks.yml", network("front"), network("back"))
     files.write("subnets.yml", subnet("s", "10.0.0.0/24", "frnt"))
     assert the_fault(files) == (
-        "subnets.yml:7: params.network_ref of subnet s names the network frnt, which isn't in these files; "
+        "subnets.yml:8: params.network_ref of subnet s names the network frnt, which isn't in these files; "
         "did you mean front?"
     )
 
@@ -249,7 +249,7 @@ def test_subnets_of_one_network_may_not_overlap(files):
     files.write("networks.yml", network("front"))
     files.write("subnets.yml", subnet("a", "10.0.0.0/16", "front"), subnet("b", "10.0.9.0/24", "front"))
     assert the_fault(files) == (
-        "subnets.yml:13: 10.0.9.0/24 of subnet b overlaps 10.0.0.0/16 of subnet a (subnets.yml:4) on the network front."
+        "subnets.yml:15: 10.0.9.0/24 of subnet b overlaps 10.0.0.0/16 of subnet a (subnets.yml:6) on the network front."
     )
 
 
@@ -290,7 +290,7 @@ def test_a_next_hop_is_a_neighbour(files):
     assert faults(files) == []
     files.write("routers.yml", router("edge", routes=[{"destination": "10.9.0.0/16", "nexthop": "10.0.0.9"}]))
     assert the_fault(files) == (
-        "routers.yml:5: The next hop 10.0.0.9 isn't in any subnet that router edge has an interface in."
+        "routers.yml:6: The next hop 10.0.0.9 isn't in any subnet that router edge has an interface in."
     )
 
 
