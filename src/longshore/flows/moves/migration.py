@@ -53,6 +53,9 @@ AT_SOURCE = (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING)
 class Migration(ABC):
     """One run. Every public effect is in a step; between steps it only decides."""
 
+    # Whether the volumes are to be had again as they were before the guest was booted: it writes to them
+    goes_back = False
+
     def __init__(self, job: MoveContext) -> None:
         self._job = job
 
@@ -60,7 +63,7 @@ class Migration(ABC):
         try:
             result = await self._forward()
         except LongshoreError as error:
-            await step("roll-back", type(None), partial(self._roll_back, error))
+            await step("roll-back", type(None), partial(self._fail, error))
         else:  # the target is up: whatever fails from here on, nothing of it is taken back
             if result is not None:
                 self._job.only_end()
@@ -236,12 +239,15 @@ class Migration(ABC):
         """
         job, machine, hardware = self._job, prepared.machine, choice.hardware
         drivers, signature = choice.drivers, choice.signature
-        if choice.landed is LandingMode.CONVERT:
-            snapshots = await step(f"safeguard{again}", list[str], partial(self._safeguard, volumes))
-            work = converter(job, machine, ports, volumes, snapshots, choice.system)
+        converts = choice.landed is LandingMode.CONVERT
         # With a signature nothing is known for certain of the loader, if it has one
-        elif hardware is not None and (hardware.finish or (signature and drivers.fallback_loader is not None)):
+        finishes = hardware is not None and (hardware.finish or (signature and drivers.fallback_loader is not None))
+        snapshots: list[str] = []
+        if converts or finishes or self.goes_back:
             snapshots = await step(f"safeguard{again}", list[str], partial(self._safeguard, volumes))
+        if converts:
+            work = converter(job, machine, ports, volumes, snapshots, choice.system)
+        elif finishes:
             work = finisher(job, machine, ports, volumes, snapshots, drivers, signature)
         else:
             if signature:
@@ -285,6 +291,10 @@ class Migration(ABC):
         found = job.store.migrations.get(job.id).result or {}  # in the guest
         job.say("Done.", phase="done")
         job.store.migrations.end_job(job.id, job.job_id, status=Status.DONE, phase="done", result={**found, **result})
+
+    def _fail(self, error: LongshoreError) -> None:
+        """What becomes of it after this error, or after a cancel."""
+        self._roll_back(error)
 
     def _roll_back(self, error: LongshoreError) -> None:
         job = self._job

@@ -312,6 +312,15 @@ def power_on_again(job: MoveContext) -> list[str]:
     return []
 
 
+def run_source_again(job: MoveContext) -> list[str]:
+    """The machine, if it was shut down for what came to nothing. A sentence where that didn't work."""
+    record = job.store.migrations.get(job.id)
+    asked = record.shutdown_requested_at is not None and record.source_power == PowerState.ON.value
+    said = power_on_again(job) if asked else []
+    job.store.migrations.update(job.id, shutdown_requested_at=None, source_off_at=None, source_on_at=None)
+    return said
+
+
 def _may_still_shut_down(job: MoveContext) -> float:
     """Seconds: as long as the user thinks that its shutdown may take, counted from when it was asked to."""
     asked = job.store.migrations.get(job.id).shutdown_requested_at

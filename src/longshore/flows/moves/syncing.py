@@ -48,6 +48,7 @@ class State:
     history: History = field(default_factory=History)
     totals: CopyTotals = field(default_factory=CopyTotals)
     why: str = ""  # it waited, as it was said last
+    held: str = ""  # why a cutover failed: until somebody asks for another, there is none
     # A replica's disks whose machine is another one by now, by the keys that its volumes and points call them
     called: dict[str, str] = field(default_factory=dict)
     written_to: bool = False  # the machine's disks were, by a failback: the base doesn't tell of that

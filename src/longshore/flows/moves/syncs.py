@@ -83,8 +83,8 @@ def expected_seconds(history: History, now: datetime) -> float | None:
     return history.least + (history.seconds - history.least) * writes_for / wrote_for
 
 
-def next_turn(cutover: Cutover, history: History, now: datetime, *, asked: bool) -> Turn:
-    """What to do now. `asked`: the user wants the machine stopped."""
+def next_turn(cutover: Cutover, history: History, now: datetime, *, asked: bool, held: bool = False) -> Turn:
+    """What to do now. `asked`: the user wants the machine stopped; `held`: it isn't before they do."""
     if history.ended is None:
         return Turn.SYNC
     if history.ended > now:  # by a clock that was wrong: how old that copy is can't be told
@@ -92,14 +92,18 @@ def next_turn(cutover: Cutover, history: History, now: datetime, *, asked: bool)
     stop = Turn.CUT_OVER if now - history.ended <= FRESH else Turn.SYNC
     if asked:
         return stop
+    if held:
+        return Turn.SYNC if _is_old(cutover, history.ended, now) else Turn.WAIT
     if cutover.mode is CutoverMode.AUTOMATIC and history.count <= cutover.syncs:
         expected = expected_seconds(history, now)
         return Turn.CUT_OVER if expected is not None and expected <= cutover.downtime else Turn.SYNC
     if _inside_window(cutover, now):
         return stop
-    if now - history.ended >= timedelta(seconds=cutover.interval):
-        return Turn.SYNC
-    return Turn.WAIT
+    return Turn.SYNC if _is_old(cutover, history.ended, now) else Turn.WAIT
+
+
+def _is_old(cutover: Cutover, ended: datetime, now: datetime) -> bool:
+    return now - ended >= timedelta(seconds=cutover.interval)
 
 
 def next_moment(cutover: Cutover, history: History, now: datetime) -> datetime:
@@ -115,10 +119,12 @@ def _inside_window(cutover: Cutover, now: datetime) -> bool:
     return cutover.until is None or now <= utc(cutover.until)
 
 
-def why_waiting(cutover: Cutover, history: History, now: datetime) -> str:
-    """A sentence for the user, while the machine runs on and syncs go on."""
+def why_waiting(cutover: Cutover, history: History, now: datetime, held: str = "") -> str:
+    """A sentence for the user, while the machine runs on and syncs go on. `held`: why a cutover failed."""
     how = "longshore migration cutover stops the machine and ends the migration"
     every = f"It is synchronised every {cutover.interval:.0f} s."
+    if held:
+        return f"The cutover failed: {held} {every} Waiting: {how}, once that is mended."
     if cutover.mode is CutoverMode.AUTOMATIC:
         expected = expected_seconds(history, now)
         takes = f"{expected:.0f} s" if expected is not None else "longer"

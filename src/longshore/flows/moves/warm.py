@@ -11,30 +11,43 @@ where that is it: between the two nobody else may take its place.
 The first copy is looked into, if it is to be changed or the guest's hardware is to be chosen: what can't land ends the
 migration there, and the machine has run all the time.
 
+From there on what was copied stays, whatever fails. A sync comes again at its next turn. A cutover takes back the
+server, has the volumes as they were before the guest was changed, and the source run again; then the migration waits
+until somebody asks for another one.
+
 Every copy is of one moment (flows/moves/syncing.py). The last sync begins when the machine has been seen off, whatever
 its system, and is the last one only if the machine has been off until all of it was copied. If somebody has powered it
 on, that was a sync like the others, and the machine is shut down once more.
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
+from longshore.errors import Cancelled, Conflict, LongshoreError
+from longshore.flows.moves.conversion import go_back
+from longshore.flows.moves.going_back import drop_safeguards, is_of_landing, safeguards, take_server_back
 from longshore.flows.moves.migration import Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
     drop_last_snapshot,
     drop_snapshot,
+    run_source_again,
     shut_down,
     source_running,
     track_changes,
 )
 from longshore.flows.moves.syncing import State, Syncing, after
 from longshore.flows.moves.syncs import Sync, Turn, next_moment, next_turn, same_reason, why_waiting
+from longshore.flows.moves.target_side import make_ports
+from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.job import JobKind
+from longshore.model.request import WhenStuck
+from longshore.model.target import Port
+from longshore.store import Entry, ThingKind
 from longshore.store.tables import without_zone
 
 CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and again doesn't want it moved
@@ -51,8 +64,11 @@ class WarmBegin(Migration):
 
 
 class WarmSync(Syncing):
+    goes_back = True
+
     async def _forward(self) -> dict[str, Any] | None:
         state = await step("state", State, self._load)
+        await step("tidy", type(None), partial(self._tidy, state))
         turn = await step("turn", Turn, partial(self._choose, state))
         if turn is Turn.SYNC:
             _, state = await self._sync(state)
@@ -70,13 +86,20 @@ class WarmSync(Syncing):
         job.raise_if_cancelled()
         return form(State).validate_python(job.store.migrations.get(job.id).state)
 
+    def _tidy(self, state: State) -> None:
+        """What a try that failed has left goes before the volumes are written to again. Raises Conflict."""
+        job = self._job
+        if left := undo(job.store, job.clouds, job.id, lambda entry: is_of_landing(entry) or _is_left(entry, state)):
+            raise Conflict(f"What an earlier try has left has to go first. {' '.join(left)}")
+
     def _choose(self, state: State) -> Turn:
         job = self._job
         job.raise_if_cancelled()
-        asked = job.store.migrations.cutover_requested(job.id)
-        turn = next_turn(job.request.cutover, state.history, datetime.now(UTC), asked=asked)
+        asked, now = job.store.migrations.cutover_requested(job.id), datetime.now(UTC)
+        turn = next_turn(job.request.cutover, state.history, now, asked=asked, held=bool(state.held))
         if turn is Turn.CUT_OVER:
             job.store.jobs.set_kind(job.job_id, JobKind.CUTOVER)
+            job.store.migrations.update(job.id, error=None, error_code=None)
         return turn
 
     def _go_on(self, state: State, turn: Turn) -> None:
@@ -86,7 +109,7 @@ class WarmSync(Syncing):
         if turn is Turn.WAIT:
             now = datetime.now(UTC)
             due = without_zone(next_moment(job.request.cutover, state.history, now))
-            why = why_waiting(job.request.cutover, state.history, now)
+            why = why_waiting(job.request.cutover, state.history, now, state.held)
             if not same_reason(why, state.why):
                 job.say(why, phase="waiting")
             state, told = replace(state, why=why), {"phase": "waiting"}
@@ -95,6 +118,8 @@ class WarmSync(Syncing):
 
     async def _cut_over(self, state: State) -> dict[str, Any]:
         job = self._job
+        # Those that were made at first are gone where a cutover has failed before
+        ports = state.ports or await step("ports", list[Port], partial(make_ports, job, state.prepared, {}))
         for _ in range(CUTOVERS):
             off = await step(f"shut-down-{state.number}", Off, partial(shut_down, job))
             last, state = await self._sync(state, off)
@@ -104,7 +129,7 @@ class WarmSync(Syncing):
             await step(f"again-{last.number}", type(None), partial(job.say, again, "warning"))
         else:
             raise source_running(job.record.machine_name)
-        prepared, ports = state.prepared, state.ports
+        prepared = state.prepared
         assert state.choice is not None  # from after the first sync
         server, report, proof = await self._land(prepared, state.volumes, ports, state.choice, off)
         return result_of(prepared, server, ports, figures_of(state.totals, last.copies), report, proof)
@@ -132,5 +157,70 @@ class WarmSync(Syncing):
     def _record(self, sync: Sync, state: State) -> None:
         self._job.store.migrations.add_sync(self._job.id, sync.as_record(), state.kept())
         self._forget_files(sync)
+        if not state.held:
+            self._job.store.migrations.update(self._job.id, error=None, error_code=None)
         changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         self._job.say(f"Copied and verified in {sync.seconds:.0f} s{changed}.")
+
+    # What fails
+
+    def _fail(self, error: LongshoreError) -> None:
+        """It waits again, with what was copied; nothing stays of it where there is nothing yet that could land, or
+        where its user wants it so."""
+        job, asked = self._job, self._job.request
+        state = form(State).validate_python(job.store.migrations.get(job.id).state)
+        wanted = asked.when_stuck is WhenStuck.PARK and not asked.keep
+        if error.code == Cancelled.code or state.choice is None or not wanted:
+            self._roll_back(error)
+            return
+        job.ignore_cancel()
+        cuts_over = job.store.jobs.get(job.job_id).kind is JobKind.CUTOVER
+        what = "cutover" if cuts_over else "sync"
+        job.say(f"The {what} failed: {error}", "error", phase="rolling-back")
+        left = []
+        if cuts_over:
+            said, state = self._take_landing_back(state)
+            left += said
+        left += undo(job.store, job.clouds, job.id, lambda entry: _is_left(entry, state))
+        self._stop_what_is_left()
+        left += run_source_again(job)
+        for sentence in left:
+            job.say(sentence, "error")
+        now, cutover = datetime.now(UTC), asked.cutover
+        state = replace(state, held=str(error) if cuts_over else state.held)
+        why = why_waiting(cutover, state.history, now, state.held)
+        job.say(f"What was copied stays. {why}", phase="waiting")
+        job.store.migrations.end_job(
+            job.id,
+            job.job_id,
+            next_kind=JobKind.SYNC,
+            due_at=without_zone(now + timedelta(seconds=cutover.interval)),
+            state=replace(state, why=why).kept(),
+            phase="waiting",
+            error=" ".join([str(error), *left]),
+            error_code=error.code,
+            cutover_requested=False,  # else it would be tried again at once, and again
+        )
+
+    def _take_landing_back(self, state: State) -> tuple[list[str], State]:
+        """A sentence for each thing that can't be removed, and what the next sync goes by."""
+        job = self._job
+        said = take_server_back(job)
+        held = safeguards(job, state.volumes)
+        changed = [volume for volume in state.volumes if volume.id in held]
+        state = replace(state, ports=[])
+        try:
+            go_back(job, changed, [held[volume.id] for volume in changed])
+        except LongshoreError as error:
+            job.say(
+                f"The volumes couldn't go back to what was copied to them; the next sync copies all of it: {error}",
+                "warning",
+            )
+            state = replace(state, bases=None)
+        return [*said, *drop_safeguards(job)], state
+
+
+def _is_left(entry: Entry, state: State) -> bool:
+    """Whether it is a snapshot of the source that no further sync needs."""
+    base = f"snapshot-{state.number - 1}" if state.base is not None else None
+    return entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step != base

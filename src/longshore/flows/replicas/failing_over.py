@@ -2,10 +2,9 @@
 
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.source_side import power_on_again
+from longshore.flows.moves.source_side import run_source_again
 from longshore.flows.replicas.way_back import is_of_way_back
 from longshore.flows.undo import LASTING, undo
-from longshore.model.machine import PowerState
 from longshore.model.replica import Stage
 from longshore.store import EntryState, Store, ThingKind
 from longshore.store.adoption import was_adopted
@@ -60,12 +59,3 @@ def note_gone(store: Store, clouds: Clouds, failover_id: str) -> None:
                 there = target.has_volume(entry.ref)
             if not there:
                 store.ledger.settle(entry.id, EntryState.REMOVED)
-
-
-def run_source_again(job: MoveContext) -> list[str]:
-    """The machine, if it was shut down for a failover that came to nothing. A sentence where that didn't work."""
-    record = job.store.migrations.get(job.id)
-    asked = record.shutdown_requested_at is not None and record.source_power == PowerState.ON.value
-    said = power_on_again(job) if asked else []
-    job.store.migrations.update(job.id, shutdown_requested_at=None, source_off_at=None, source_on_at=None)
-    return said

@@ -23,14 +23,20 @@ from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.moves.copying import Copied, DiskBase
 from longshore.flows.moves.migration import figures_of, result_of
-from longshore.flows.moves.source_side import Off, drop_last_snapshot, shut_down, source_running, track_changes
+from longshore.flows.moves.source_side import (
+    Off,
+    drop_last_snapshot,
+    run_source_again,
+    shut_down,
+    source_running,
+    track_changes,
+)
 from longshore.flows.moves.syncing import Round, State, Syncing, after
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared, make_ports, volume_request
 from longshore.flows.replicas.at_home import commit_last, undo_last
 from longshore.flows.replicas.auditing import Audit, audit, outcome, verdict
 from longshore.flows.replicas.beforehand import landing_of, refuse_landings
-from longshore.flows.replicas.failing_over import run_source_again
 from longshore.flows.replicas.looking import begin_look_if_due, end_looks
 from longshore.flows.replicas.marks import disks_of, of_volume
 from longshore.flows.replicas.migrating import begin_afresh, take_back
@@ -71,19 +77,6 @@ class Seen:
 
 
 class Replicating(Syncing):
-    async def run(self) -> None:
-        try:
-            result = await self._forward()
-        except LongshoreError as error:
-            if error.code == Cancelled.code:
-                await step("roll-back", type(None), partial(self._roll_back, error))
-            else:
-                await step("failed", type(None), partial(self._fail, error))
-        else:  # it was migrated: whatever fails from here on, nothing of it is taken back
-            if result is not None:
-                self._job.only_end()
-                await step("hand-over", type(None), partial(self._hand_over, result))
-
     async def _forward(self) -> dict[str, Any] | None:
         turn = await step("turn", Turn, self._choose)
         match turn:
@@ -400,8 +393,9 @@ class Replicating(Syncing):
         """This sync has come to nothing; what is there of earlier ones stays as it is."""
         job = self._job
         record = job.store.migrations.get(job.id)
-        if record.state is None and job.store.replicas.get(job.id).stage is Stage.SEEDING:
-            self._roll_back(error)  # nothing is there yet that it could go on with
+        begun = record.state is not None or job.store.replicas.get(job.id).stage is not Stage.SEEDING
+        if error.code == Cancelled.code or not begun:
+            self._roll_back(error)
             return
         job.ignore_cancel()
         if record.state is not None:
