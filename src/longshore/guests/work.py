@@ -195,7 +195,7 @@ def _known(request: Mapping[str, Any]) -> OperatingSystem | None:
 
 
 def _nics(request: Mapping[str, Any]) -> list[NicName]:
-    return [NicName(**nic) for nic in request["nics"]]
+    return [NicName.told(nic) for nic in request["nics"]]
 
 
 @contextmanager
