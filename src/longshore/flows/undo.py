@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from longshore.engine.undoing import remove_all
+from longshore.errors import NotFound
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
 from longshore.model.request import OF_POINTS, MigrationType
@@ -107,6 +108,14 @@ def ports_at_home(store: Store, migration_id: str) -> dict[str, ServerPort]:
 
 
 def _remove_from_source(source: Source, entry: Entry) -> bool:
+    try:
+        return _remove_from_machine(source, entry)
+    except NotFound:  # the machine is gone, and has taken along what hung on it
+        return False
+
+
+def _remove_from_machine(source: Source, entry: Entry) -> bool:
+    """Raises NotFound where there is no such machine any more."""
     machine = entry.parent or ""
     if entry.kind is ThingKind.CHANGE_TRACKING:
         return source.set_change_tracking(machine, False)
