@@ -14,7 +14,7 @@ from longshore.guests.file_names import LEFT_OUT_OF_ARCHIVE
 
 _STEP = 64 << 10  # bytes: where nothing else is in so many zeroes, none are written
 _NOTHING = bytes(_STEP)
-_LONGEST_END = 4 << 20  # bytes of an archive's end that are looked at
+_LONGEST_END = 8 << 20  # bytes of an archive's end that are looked at
 
 
 @contextmanager

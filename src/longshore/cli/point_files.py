@@ -147,8 +147,9 @@ class GetFiles(Command):
                 return take
 
             self.client.fetch_file(args.vault, args.point, args.path, begin)
+        if args.to == "-":
             sys.stdout.buffer.flush()
-        if args.to != "-":
+        else:
             self.say(f"{path}: {size(done)}.")
         if missing := end.left_out():
             for sentence in missing[:_MOST_SAID]:

@@ -22,13 +22,13 @@ _WORTH_IT = 64 << 10  # bytes of holes
 _TYPES = {stat.S_IFIFO: tarfile.FIFOTYPE, stat.S_IFCHR: tarfile.CHRTYPE, stat.S_IFBLK: tarfile.BLKTYPE}
 
 
-def write_archive(out: BinaryIO, found: Iterable[tuple[str, Node]], left_out: LeftOut) -> None:
-    """`found`: with paths as they are shown, below the directory. Raises ConversionError, OSError."""
+def write_archive(out: BinaryIO, top: str, found: Iterable[tuple[str, Node]], left_out: LeftOut) -> None:
+    """`top`: the directory's path, as those of what is in it are shown. Raises ConversionError, ConnectionError."""
     names = set[str]()
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
         packer = _Packer(archive)
         for path, node in found:
-            name = meant_name(path).decode(errors="surrogateescape")
+            name = meant_name(path.removeprefix(top).lstrip("/")).decode(errors="surrogateescape")
             if "/" not in name:
                 names.add(name)
             try:
@@ -36,6 +36,11 @@ def write_archive(out: BinaryIO, found: Iterable[tuple[str, Node]], left_out: Le
             except ConnectionError:  # nobody wants it any more
                 raise
             except OSError as error:
+                if packer.has_begun:
+                    raise ConversionError(
+                        f"Some of {path} was in the archive when it couldn't be read on: {error}.",
+                        advice="Get the other files and directories one by one.",
+                    ) from None
                 left_out.add(path, error)
         if text := left_out.text():
             name = LEFT_OUT_OF_ARCHIVE
@@ -49,10 +54,11 @@ def write_archive(out: BinaryIO, found: Iterable[tuple[str, Node]], left_out: Le
 class _Packer:
     def __init__(self, archive: tarfile.TarFile) -> None:
         self._archive = archive
+        self.has_begun = False  # with a file that isn't read as a whole before
         self._first: dict[tuple[int, int], str] = {}  # names of files that have several
 
     def add(self, name: str, node: Node) -> None:
-        """Raises OSError for what isn't added, and ConversionError when something was."""
+        """Raises OSError."""
         info = tarfile.TarInfo(name)
         info.mode, info.uid, info.gid, info.mtime = node.mode, node.user, node.group, max(node.modified, 0)
         if node.kind == "directory":
@@ -100,15 +106,9 @@ class _Packer:
             read = list(pieces)
             self._write(info, chain((head,), read))
             return
-        try:
-            self._write(info, chain((head,), pieces))
-        except ConnectionError:
-            raise
-        except OSError as error:
-            raise ConversionError(
-                f"{info.name} was being written when it couldn't be read on: {error}.",
-                advice="Fetch the other directories and files one by one.",
-            ) from None
+        self.has_begun = True
+        self._write(info, chain((head,), pieces))
+        self.has_begun = False
 
     def _write(self, info: tarfile.TarInfo, pieces: Iterator[bytes]) -> None:
         self._archive.addfile(info, cast("BinaryIO", _Content(pieces)))

@@ -164,9 +164,7 @@ def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO, left_out: Le
         return False
     from longshore.guests.file_archive import write_archive
 
-    top = shown.rstrip("/")
-    below = _below(tree, shown, node, left_out)
-    write_archive(out, ((path.removeprefix(top).lstrip("/"), one) for path, one in below), left_out)
+    write_archive(out, shown.rstrip("/"), _below(tree, shown, node, left_out), left_out)
     return False
 
 

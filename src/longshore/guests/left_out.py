@@ -1,11 +1,12 @@
 """What of a guest's files couldn't be read, told by whoever passes it over."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-_MOST_TOLD = 100
-_LONGEST = 300  # characters of a path
-_MOST_WRITTEN = 10_000
+_MOST_TOLD = 20_000  # bytes, as JSON
+_LONGEST = 500  # characters of a path
+_MOST_WRITTEN = 2000  # lines
 
 
 class LeftOut:
@@ -17,11 +18,17 @@ class LeftOut:
         """`path`: as it is shown. `error`: why it can't be read, in words that end a sentence."""
         self._count += 1
         if self._count <= _MOST_WRITTEN:
-            self._found.append((path, str(error)))
+            self._found.append((path[:_LONGEST], str(error)[:_LONGEST]))
 
     def told(self) -> Mapping[str, Any]:
         """The first of them, and how many there are."""
-        first = [{"path": path[:_LONGEST], "why": why[:_LONGEST]} for path, why in self._found[:_MOST_TOLD]]
+        first, size = list[Mapping[str, str]](), 0
+        for path, why in self._found:
+            told = {"path": path, "why": why}
+            size += len(json.dumps(told))
+            if size > _MOST_TOLD:
+                break
+            first.append(told)
         return {"left_out": first, "left_out_count": self._count}
 
     def text(self) -> bytes:
