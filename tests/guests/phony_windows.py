@@ -60,12 +60,14 @@ def write(handle: guestfs.GuestFS, device: str, windows: Windows, directory: Pat
 
 def virtio_win(directory: Path, *versions: str) -> Path:
     """A tree as virtio-win's ISO holds it, with drivers for these versions that are none."""
-    for driver, file in (("viostor", "viostor"), ("vioscsi", "vioscsi"), ("NetKVM", "netkvm")):
+    for driver, file in (("viostor", "viostor"), ("vioscsi", "vioscsi"), ("NetKVM", "netkvm"), ("Balloon", "balloon")):
         for version in versions:
             place = directory / driver / version / "amd64"
             place.mkdir(parents=True)
             for kind in ("inf", "sys", "cat"):
                 (place / f"{file}.{kind}").write_text(f"{file}.{kind} for {version}")
+    for version in versions:
+        (directory / "Balloon" / version / "amd64" / "blnsvr.exe").write_bytes(_EXECUTABLE)
     return directory
 
 
