@@ -17,7 +17,7 @@ from longshore.guests.misread import reason
 from longshore.guests.report import Finished, NicName
 from longshore.guests.selinux import announce_relabelling
 from longshore.guests.serial_console import enable_serial_console
-from longshore.guests.windows_first_boot import tell_restarts
+from longshore.guests.windows_first_boot import bring_disks_online, tell_restarts
 
 FIRST_BOOT = "/usr/lib/virt-sysprep"
 FIRST_BOOT_SCRIPTS = f"{FIRST_BOOT}/scripts"
@@ -44,7 +44,10 @@ def finish(guest: Guest, nics: Sequence[NicName], first_boot: Sequence[str]) -> 
             ("how it calls its disks isn't known", lambda: warn_of_disk_names(guest)),
         ]
     if guest.system.family == "windows":
-        tasks = [("how often it restarts isn't known", lambda: tell_restarts(guest))]
+        tasks = [
+            ("its further disks may be offline at first", lambda: bring_disks_online(guest)),
+            ("how often it restarts isn't known", lambda: tell_restarts(guest)),
+        ]
     tasks += [
         ("the first-boot scripts were left out", lambda: Finished(tuple(add_first_boot(guest, first_boot)))),
         # The last: it mounts the EFI partition in place of all others

@@ -12,7 +12,7 @@ from longshore.planning import guest_checks
 from longshore.planning.guest_checks import MIB, room_needed
 from longshore.planning.hardware import choose_hardware
 from longshore.planning.kinds import accept_blockers, blocker, information, warning
-from longshore.planning.windows_checks import by_system, windows_concerns
+from longshore.planning.windows_checks import by_system, windows_concerns, windows_guest_concerns
 
 _AS_IS = "let it land as it is: --landing as-is"
 GUEST_NOT_INSPECTED = blocker(
@@ -184,12 +184,14 @@ def _concerns(
     for doubt in findings.doubts:
         yield GUEST_DOUBT(machine.name, doubt)
     if landing is LandingMode.CONVERT:
+        yield from windows_guest_concerns(machine, findings, landing, converted=True)
         yield from _conversion(machine, findings, parts, keys)
         return
     yield from _asks_for_key(machine.name, (("LUKS", findings.luks), ("BitLocker", findings.bitlocker)))
     if landing is LandingMode.AS_IS:
         hardware, concerns = choose_hardware(machine, findings.drivers)
         yield from concerns
+        yield from windows_guest_concerns(machine, findings, landing, converted=hardware is None)
         if hardware is None:  # then it is converted
             yield from _conversion(machine, findings, parts, keys)
     elif findings.drivers.inspected and not {"virtio_blk", "virtio_scsi"} & set(findings.drivers.boot):
@@ -199,6 +201,7 @@ def _concerns(
             f"{machine.name} can't boot from the target's virtio disks: its drivers for booting are {known}.",
         )
     if landing is LandingMode.UNCHANGED:
+        yield from windows_guest_concerns(machine, findings, landing, converted=False)
         yield from _disk_names(machine.name, findings, _NAMES_OF_VIRTIO)
 
 
