@@ -12,7 +12,7 @@ from longshore.guests.report import Finished
 
 SAN_POLICY = ("Services", "partmgr", "Parameters", "SanPolicy")  # in a control set
 _ALL_ONLINE = 1
-_PLACE = "/Program Files/Guestfs/Firstboot"
+FIRST_BOOT_PLACE = "/Program Files/Guestfs/Firstboot"
 _DISKS = "online-disks"  # in the name of the script that brings disks online
 # No type, method or cast in it: Windows may run scripts in its constrained language
 _ONLINE = """# Written by Longshore: brings disks online that Windows has put offline
@@ -27,7 +27,7 @@ _POLICY_KEY = "HKLM:\\SYSTEM\\CurrentControlSet\\Services\\partmgr\\Parameters"
 
 def tell_restarts(guest: Guest) -> Finished:
     """How often it restarts."""
-    often = len(_scripts(guest))
+    often = len(first_boot_scripts(guest))
     if not often:
         return Finished()
     return Finished((f"Windows restarts {often} times at its first boot, once after each step of its setup.",))
@@ -35,7 +35,7 @@ def tell_restarts(guest: Guest) -> Finished:
 
 def bring_disks_online(guest: Guest) -> Finished:
     """All but the first, from the first boot on, whatever its policy says; that is again as it was afterwards."""
-    if not any(_DISKS in name for name in _scripts(guest)):  # it has no further disks
+    if not any(_DISKS in name for name in first_boot_scripts(guest)):  # it has no further disks
         return Finished()
     with changed_system_hive(guest) as hive:
         key = hive.made(*SAN_POLICY[:-1])
@@ -47,7 +47,7 @@ def bring_disks_online(guest: Guest) -> Finished:
         policy = f"Set-ItemProperty -Path '{_POLICY_KEY}' -Name {SAN_POLICY[-1]} -Value {before} -Type DWord"
     script = _ONLINE.format(policy=policy).replace("\n", "\r\n")
     files = guest.files
-    files.write(files.case_sensitive_path(f"{_PLACE}/Temp/{_DISKS}.ps1"), script.encode())
+    files.write(files.case_sensitive_path(f"{FIRST_BOOT_PLACE}/Temp/{_DISKS}.ps1"), script.encode())
     return Finished(
         (
             "Windows has its further disks online from its first boot on; in the last step of that its own policy for "
@@ -56,8 +56,9 @@ def bring_disks_online(guest: Guest) -> Finished:
     )
 
 
-def _scripts(guest: Guest) -> list[str]:
+def first_boot_scripts(guest: Guest) -> list[str]:
+    """Names of the steps of its setup, in their order."""
     names: list[str] = []
     with suppress(RuntimeError):  # there is no such directory
-        names = guest.names_in(guest.files.case_sensitive_path(f"{_PLACE}/scripts"))
+        names = guest.names_in(guest.files.case_sensitive_path(f"{FIRST_BOOT_PLACE}/scripts"))
     return [name for name in names if name.lower().endswith(".bat")]
