@@ -12,6 +12,7 @@ from longshore.cli.command import ShowOne
 from longshore.cli.given_files import bytes_of, key_in, playbook_of, text_of
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import InvalidInput
+from longshore.model.agents import Agent
 from longshore.model.request import (
     BootProof,
     Carry,
@@ -108,6 +109,7 @@ def asked_of(args: Namespace) -> MigrationRequest:
         server_group=args.server_group,
         user_data=encode(bytes_of(args.user_data)) if args.user_data else None,
         first_boot=tuple(text_of(path) for path in args.first_boot),
+        agents=tuple(Agent(agent) for agent in args.agent),
         guest_keys=tuple(key_in(path) for path in args.guest_key),
         metadata=dict(args.metadata),
         tags=tuple(args.tag),
@@ -297,6 +299,14 @@ def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
         default=[],
         metavar="FILE",
         help="a script that a converted Linux guest runs once, at its first boot (may be repeated)",
+    )
+    group.add_argument(
+        "--agent",
+        choices=[agent.value for agent in Agent],
+        action="append",
+        default=[],
+        help="installed in a converted guest, from packages that the operator has laid down; cloud-init is "
+        "cloudbase-init in Windows (may be repeated)",
     )
     with_guest_key(group)
     parser.set_defaults(before=None, after=None)

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from longshore.guests.agent_packages import agent_packages
     from longshore.guests.as_is import check_as_found, finish_as_is
     from longshore.guests.confined import ensure_confinement
     from longshore.guests.conversion import convert, inspect_guest
@@ -21,6 +22,7 @@ __all__ = [
     "NicAddresses",
     "NicName",
     "OperatingSystem",
+    "agent_packages",
     "check_as_found",
     "convert",
     "ensure_confinement",
@@ -37,6 +39,7 @@ _MODULES = {
     "NicAddresses": "report",
     "NicName": "report",
     "OperatingSystem": "report",
+    "agent_packages": "agent_packages",
     "check_as_found": "as_is",
     "convert": "conversion",
     "ensure_confinement": "confined",

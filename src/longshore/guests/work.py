@@ -31,6 +31,7 @@ from longshore.guests.report import ConversionReport, NicAddresses, NicName, Ope
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
 from longshore.guests.windows_addresses import Kept, keep_addresses
 from longshore.guests.windows_findings import windows_findings
+from longshore.model.agents import Agent
 from longshore.model.guest import GuestFindings
 
 _TOO_LARGE = "Something on the guest's disks is too large to be looked into: it takes more memory than this may have."
@@ -70,7 +71,8 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
         said = _run_converter(ports, kept.options, keys)
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False, system=_known(request), keys=keys) as guest:
-            finished = finish(guest, _nics(request), request["first_boot"])
+            agents = [Agent(agent) for agent in request["agents"]]
+            finished = finish(guest, _nics(request), request["first_boot"], agents)
             system = guest.system
     changes, warnings = (*kept.changes, *renamed, *finished.changes), (*kept.warnings, *finished.warnings)
     for change in changes:

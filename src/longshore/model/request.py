@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from longshore.model.agents import Agent
 from longshore.model.verify import Verify as Verify  # noqa: PLC0414 - for those who import it from here
 
 
@@ -166,6 +167,7 @@ class MigrationRequest:
     allowed_addresses: tuple[str, ...] = ()  # further addresses that all its ports may speak for: a cluster's VIPs
     floating: FloatingMode = FloatingMode.AUTO  # what becomes of the machine's floating IPs
     first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order
+    agents: tuple[Agent, ...] = ()  # what a converted guest is given, from packages that the operator has laid down
     guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done

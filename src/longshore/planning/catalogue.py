@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from longshore.errors import InvalidInput
 from longshore.planning import (
+    agent_checks,
     as_is,
     boot_proof,
     carried,
@@ -39,7 +40,7 @@ _AREAS = {
     "A machine of which ESXi's files are read": (ssh_checks,),
     "A server in OpenStack": (openstack_checks,),
     "A volume that no server has": (volumes,),
-    "Its guest": (guest_checks, guest_looks, windows_checks, boot_proof),
+    "Its guest": (guest_checks, guest_looks, windows_checks, agent_checks, boot_proof),
     "Its hardware on the target": (landing, disks, as_is, tpm),
     "Networks and addresses": (nics,),
     "What is mapped": (mappings,),

@@ -75,6 +75,8 @@ def check_request(request: MigrationRequest, now: datetime | None = None) -> Non
         raise InvalidInput(
             "First-boot scripts are put into a guest when it is converted.", advice="Let it land by convert."
         )
+    if request.agents and request.landing not in (LandingMode.AUTO, LandingMode.CONVERT):
+        raise InvalidInput("Agents are installed in a guest when it is converted.", advice="Let it land by convert.")
     _refuse_proof_by_no_port(request)
 
 
@@ -396,6 +398,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "allowed_addresses": _each(_address, 100),
     "floating": _nothing,
     "first_boot": _each(_script, 100),
+    "agents": _nothing,
     "guest_keys": _each(_guest_key, 100),
     "before": _playbook,
     "after": _playbook,

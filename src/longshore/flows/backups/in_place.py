@@ -116,6 +116,7 @@ def refuse_meaningless(request: MigrationRequest) -> None:
         "subnets": request.subnets,
         "ports": request.ports,
         "first_boot": request.first_boot,
+        "agents": request.agents,
         "landing": request.landing is not LandingMode.AUTO,
         "keep": request.keep,
     }

@@ -40,7 +40,15 @@ def converter(  # noqa: PLR0917
         keys = await asyncio.to_thread(guest_keys, job)
         say = partial(_tell, job)
         report = await convert(
-            disks, directory, say, nics=nics, first_boot=scripts, addresses=addresses, keys=keys, system=system
+            disks,
+            directory,
+            say,
+            nics=nics,
+            first_boot=scripts,
+            addresses=addresses,
+            keys=keys,
+            system=system,
+            agents=job.request.agents,
         )
         return report.to_json()
 

@@ -21,7 +21,7 @@ from longshore.flows.moves.conversion import guest_keys, nic_names
 from longshore.flows.moves.opened import open_disk, open_landed_disk, open_volume, opened
 from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.moves.target_side import Prepared
-from longshore.guests import OperatingSystem, check_as_found, look_into, system_found, windows_parts
+from longshore.guests import OperatingSystem, agent_packages, check_as_found, look_into, system_found, windows_parts
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
@@ -251,7 +251,8 @@ def concerns_by_landing(machine: Machine, findings: GuestFindings) -> dict[Landi
 
 def concerns_as_asked(machine: Machine, findings: GuestFindings, request: MigrationRequest) -> list[Concern]:
     """What there is to be said of the way in which it is to land."""
-    return concerns_of_guest(machine, findings, request, _parts(findings))
+    packages = agent_packages() if request.agents else None
+    return concerns_of_guest(machine, findings, request, _parts(findings), packages)
 
 
 def _parts(findings: GuestFindings) -> WindowsParts | None:
