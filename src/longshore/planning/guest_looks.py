@@ -8,7 +8,7 @@ from longshore.model.guest import GuestFindings
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
-from longshore.planning import guest_checks
+from longshore.planning import guest_checks, new_addresses
 from longshore.planning.guest_checks import MIB, room_needed
 from longshore.planning.hardware import choose_hardware
 from longshore.planning.kinds import accept_blockers, blocker, information, warning
@@ -164,7 +164,8 @@ def concerns_of_guest(
     `parts` are what the machine has that would convert it; None: it isn't known, and nothing is said of it. Blockers
     that the request accepts are warnings here.
     """
-    found = list(dict.fromkeys(_concerns(machine, findings, request.landing, parts, len(request.guest_keys))))
+    concerns = _concerns(machine, findings, request.landing, parts, len(request.guest_keys))
+    found = list(dict.fromkeys([*concerns, *new_addresses.guest_concerns(machine, findings, request)]))
     if request.type is MigrationType.CONVERSION:
         found = [_once_landed(concern) for concern in found]
     return accept_blockers(found, request.accept)
