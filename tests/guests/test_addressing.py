@@ -394,7 +394,10 @@ def test_networkds_units():
     ("files", "why"),
     [
         ({}, "none of the files"),
-        ({"/etc/netplan/1.yaml": "network:\n  ethernets: &a\n    ens192: {}\n"}, "is a reference"),
+        (
+            {"/etc/netplan/1.yaml": "network:\n  ethernets: &a\n    ens192: {}\n"},
+            "line 2 of /etc/netplan/1.yaml isn't YAML",
+        ),
         ({"/etc/netplan/1.yaml": "network: [\n"}, "isn't YAML"),
         (
             {"/etc/netplan/1.yaml": "network: {ethernets: {all: {match: {name: 'en*'}, dhcp4: true}}}\n"},
@@ -510,3 +513,23 @@ def test_an_address_that_stands_nowhere_is_told():
     text = "network: {ethernets: {ens192: {addresses: [203.0.113.4/24]}}}\n"
     chosen = choose({"/etc/netplan/1.yaml": text}, NewAddresses((adapter(None),), RULES))
     assert "192.0.2.10 is in none of the files" in chosen.unwritten[MAC]
+
+
+def test_an_adapter_of_its_own_is_no_matter_of_the_rules():
+    files = {
+        IFUPDOWN: "iface ens192 inet static\n  address 192.0.2.10/24\n  gateway 192.0.2.1\n",
+        HOSTS: "192.0.2.10 web\n",
+    }
+    rules = Renumbering({"192.0.2.0/28": "192.0.2.64/28"})
+    own = adapter(Addressing(ipv4="192.0.2.3/24", gateway="192.0.2.1"))
+    done = choose(files, NewAddresses((own,), rules)).changed
+    assert "address 192.0.2.3\n" in done[IFUPDOWN]
+    assert "gateway 192.0.2.1\n" in done[IFUPDOWN]
+    assert done[HOSTS] == "192.0.2.3 web\n"
+
+
+def test_no_word_of_a_file_that_is_not_understood_is_told():
+    text = "network:\n  wifis:\n    w:\n      access-points:\n        x: {password: 2020-99-99}\n"
+    chosen = choose({"/etc/netplan/1.yaml": text}, NewAddresses((adapter(STATIC),)))
+    assert "line 5" in chosen.unwritten[MAC]
+    assert "2020" not in chosen.unwritten[MAC]

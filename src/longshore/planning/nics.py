@@ -270,6 +270,9 @@ def _free(
             concerns.append(_in_use(nic, network, text))
         elif any(ipaddress.ip_address(text) in ipaddress.ip_network(subnet.cidr) for subnet in network.subnets):
             yield text
+        elif text in nic.addresses:  # which no rule moves
+            said = f'{text} of {nic.label} is in no subnet of "{network.name}": the target gives another address.'
+            concerns.append(ADDRESS_OUTSIDE_SUBNET(text, said))
 
 
 def _in_use(nic: Nic, network: Network, address: str) -> Concern:

@@ -13,7 +13,7 @@ from longshore.guests.addressing.netplan import NETPLAN
 from longshore.guests.addressing.networkd import NETWORKD
 from longshore.guests.addressing.renumbering import renumbered
 from longshore.guests.addressing.suse import SUSE
-from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses, several
+from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses, Renumbering, several
 
 FORMS = (NETPLAN, IFUPDOWN, IFCFG, SUSE, KEYFILE, NETWORKD)
 RESOLVERS, HOSTS = "/etc/resolv.conf", "/etc/hosts"
@@ -38,29 +38,27 @@ class _Place:
 def choose(files: Files, new: NewAddresses) -> Chosen:
     """`files` are all of the guest's network configuration, /etc/hosts and /etc/resolv.conf among it."""
     chosen = Chosen()
+    moved = renumbered(files, new.renumbering) if new.renumbering.networks else {}
+    chosen.changed.update(moved)
+    if moved:
+        for before, after in new.renumbering.networks.items():
+            chosen.said.append(f"What was in {before} is in {after} ({', '.join(sorted(moved))}).")
+    texts = {**files, **moved}
     given: dict[_Place, AdapterInGuest] = {}
-    texts = dict(files)
     for adapter in new.adapters:
         try:
             if adapter.wanted is not None:
-                done = _readdressed(texts, adapter, new.adapters, given)
-            elif _moves(adapter, new):
+                places = _places(files, adapter, new.adapters)
+                done = _readdressed(texts, places, adapter, adapter.wanted, given)
+                done.update(_beside(texts, adapter, adapter.wanted, new.renumbering))
+                done = {path: text for path, text in done.items() if texts.get(path) != text}
+                _apply(texts, done)
+                chosen.changed.update(done)
+                chosen.said.append(_sentence(adapter, done))
+            elif any(new.renumbering.moved(address) for address in adapter.addresses):
                 _require_known(files, adapter, new.adapters)
-                continue
-            else:
-                continue
         except NotUnderstood as why:
             chosen.unwritten[adapter.mac] = str(why)
-            continue
-        _apply(texts, done)
-        chosen.changed.update(done)
-        chosen.said.append(_sentence(adapter, done))
-    if new.renumbering.networks:
-        moved = renumbered(texts, new.renumbering)
-        chosen.changed.update(moved)
-        for before, after in new.renumbering.networks.items():
-            if moved:
-                chosen.said.append(f"What was in {before} is in {after} ({', '.join(sorted(moved))}).")
     return chosen
 
 
@@ -84,10 +82,6 @@ def _apply(texts: dict[str, str], changed: Changed) -> None:
             texts[path] = text
 
 
-def _moves(adapter: AdapterInGuest, new: NewAddresses) -> bool:
-    return any(new.renumbering.moved(address) for address in adapter.addresses)
-
-
 def _require_known(files: Files, adapter: AdapterInGuest, all_: Sequence[AdapterInGuest]) -> None:
     """Raises NotUnderstood for an adapter whose addresses are somewhere else than in files that are known."""
     for place in _places(files, adapter, all_):
@@ -98,27 +92,26 @@ def _require_known(files: Files, adapter: AdapterInGuest, all_: Sequence[Adapter
 
 
 def _readdressed(
-    files: Files, adapter: AdapterInGuest, all_: Sequence[AdapterInGuest], given: dict[_Place, AdapterInGuest]
+    texts: Files, places: list[_Place], adapter: AdapterInGuest, wanted: Wanted, given: dict[_Place, AdapterInGuest]
 ) -> Changed:
-    assert adapter.wanted is not None
     changed: Changed = {}
-    for place in _places(files, adapter, all_):
+    for place in places:
         other = given.setdefault(place, adapter)
-        if other is not adapter and other.wanted != adapter.wanted:
+        if other is not adapter and other.wanted != wanted:
             raise NotUnderstood(f"it has one interface with the adapter {other.mac}, which is given others")
-        changed.update(place.form.readdressed(_of(place.form, files), place.key, adapter.wanted))
-    changed.update(_beside(files, adapter, adapter.wanted))
-    return {path: text for path, text in changed.items() if files.get(path) != text}
+        changed.update(place.form.readdressed(_of(place.form, texts), place.key, wanted))
+    return changed
 
 
-def _beside(files: Files, adapter: AdapterInGuest, wanted: Wanted) -> Changed:
+def _beside(files: Files, adapter: AdapterInGuest, wanted: Wanted, rules: Renumbering) -> Changed:
     """What else says addresses: the guest's own name, and servers of names where nothing writes those anew."""
     if not isinstance(wanted, Addressing):
         return {}
     changed: Changed = {}
     hosts = files.get(HOSTS, "")
     for version, new in ((4, several(wanted.ipv4)), (6, several(wanted.ipv6))):
-        old = [one for one in of_version(adapter.addresses, version) if not ip_address(one).is_link_local]
+        had = [one for one in of_version(adapter.addresses, version) if not ip_address(one).is_link_local]
+        old = [rules.moved(one) or one for one in had]
         if len(old) == len(new) == 1:
             host = new[0].partition("/")[0]
             hosts = re.sub(rf"(?m)^(\s*){re.escape(old[0])}(?=\s)", lambda m, host=host: m[1] + host, hosts)  # type: ignore[misc]

@@ -43,7 +43,8 @@ def _read(path: str, text: str) -> Entries:
     try:
         found = read_yaml(text)
     except Misread as error:
-        raise NotUnderstood(error.within(path)) from None
+        # What else is said of it may hold a word of the file, and there are passphrases in it
+        raise NotUnderstood(f"line {error.line} of {path} isn't YAML as it is read here") from None
     if found is None:
         return Entries(1)
     if not isinstance(found, Entries):
