@@ -409,6 +409,13 @@ def test_networkds_units():
             {f"{UNITS}/1.network": "[Match]\nName=ens192\n", f"{UNITS}/1.network.d/x.conf": "[Network]\nDHCP=yes\n"},
             "adds to",
         ),
+        (
+            {
+                "/etc/netplan/1.yaml": "network:\n  ethernets: {ens192: {}}\n  vlans:\n    v5: {id: 5, link: ens192,"
+                " addresses: [192.0.2.10/24]}\n"
+            },
+            "such as a VLAN",
+        ),
         ({IFUPDOWN: "iface eth7 inet dhcp\n", f"{KEYFILES}/a": "[connection]\ntype=wifi\n"}, "none of the files"),
     ],
 )

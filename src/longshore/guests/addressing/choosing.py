@@ -132,14 +132,24 @@ def _places(files: Files, adapter: AdapterInGuest, all_: Sequence[AdapterInGuest
     """Where the addresses of its interface stand: mostly one place. Raises NotUnderstood."""
     places = []
     for form in FORMS:
-        found = form.interfaces(_of(form, files))
+        own = _of(form, files)
+        found = form.interfaces(own)
         for one in _matching(found, adapter, all_):
-            place = _Place(form, _highest(found, one).key)
+            top = _highest(found, one)
+            if not (top.addresses or top.dhcp) and (elsewhere := _standing(own, adapter.addresses)):
+                raise NotUnderstood(f"{elsewhere} is that of an interface made on the adapter, such as a VLAN")
+            place = _Place(form, top.key)
             if place not in places:
                 places.append(place)
     if not places:
         raise NotUnderstood(_NOWHERE)
     return places
+
+
+def _standing(files: Files, addresses: Sequence[str]) -> str:
+    """The first of the addresses that stands anywhere in them; "" where none does."""
+    words = {word for text in files.values() for word in re.findall(r"[0-9a-fA-F.:]+", text)}
+    return next((one for one in addresses if one in words), "")
 
 
 def _matching(found: list[Found], adapter: AdapterInGuest, all_: Sequence[AdapterInGuest]) -> list[Found]:
