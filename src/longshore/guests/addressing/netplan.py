@@ -119,6 +119,8 @@ def _rewritten(path: str, text: str, section: str, name: str, new: Mapping[str, 
     expected = plain(root)
     there = expected["network"][section]
     there[name] = {key: value for key, value in there[name].items() if key not in _DROPPED} | dict(new)
+    if expected == plain(root):
+        return text
     by_lines = _by_lines(text, entry, new)
     try:
         if by_lines is not None and plain(read_yaml(by_lines)) == expected:
