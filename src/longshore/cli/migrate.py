@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longshore.cli.adapters import with_adapters
 from longshore.cli.arguments import rate, time_of, with_accept, with_guest_key, with_mapping
 from longshore.cli.command import ShowOne
 from longshore.cli.given_files import bytes_of, key_in, playbook_of, text_of
@@ -106,6 +107,11 @@ def asked_of(args: Namespace) -> MigrationRequest:
         accept=tuple(args.accept),
         subnets=dict(args.subnet),
         ports=dict(args.port),
+        adapters=dict(args.adapter),
+        addresses=dict(args.address),
+        readdress=dict(args.readdress),
+        test_addresses=dict(args.test_address),
+        test_readdress=dict(args.test_readdress),
         server_group=args.server_group,
         user_data=encode(bytes_of(args.user_data)) if args.user_data else None,
         first_boot=tuple(text_of(path) for path in args.first_boot),
@@ -176,6 +182,7 @@ def _with_network(parser: ArgumentParser) -> None:
         "source network and the subnet (name, id or CIDR) of the target network for its addresses",
     )
     with_mapping(group, "--port", "MAC=ID", "use a port that an administrator has made for the adapter with this MAC")
+    with_adapters(group)
     group.add_argument(
         "--allowed-address",
         action="append",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from longshore.guests.agent_packages import agent_packages
-    from longshore.guests.as_is import check_as_found, finish_as_is
+    from longshore.guests.as_is import check_as_found, finish_as_is, put_back
     from longshore.guests.confined import ensure_confinement
     from longshore.guests.conversion import convert, inspect_guest
     from longshore.guests.look import look_into, system_found
@@ -29,6 +29,7 @@ __all__ = [
     "finish_as_is",
     "inspect_guest",
     "look_into",
+    "put_back",
     "system_found",
     "windows_parts",
 ]
@@ -46,6 +47,7 @@ _MODULES = {
     "finish_as_is": "as_is",
     "inspect_guest": "conversion",
     "look_into": "look",
+    "put_back": "as_is",
     "system_found": "look",
     "windows_parts": "windows_parts",
 }

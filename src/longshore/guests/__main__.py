@@ -18,6 +18,8 @@ from types import FrameType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import yaml
+
 import longshore
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import LongshoreError
@@ -65,6 +67,7 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
             files={
                 _APPLIANCE: converter.appliance,
                 f"{_CODE}/longshore": Path(longshore.__file__).parent,
+                f"{_CODE}/yaml": Path(yaml.__file__).parent,  # its sources, for netplan's files
                 **{place: path for place, path in given.values()},
             },
             sockets=sockets,

@@ -8,6 +8,7 @@ Each function says what it changed, one sentence per thing, and changes nothing 
 import re
 from collections.abc import Callable, Sequence
 
+from longshore.guests.addressing.writing import write_addresses
 from longshore.guests.agent_packages import agent_packages
 from longshore.guests.agents import install_agents
 from longshore.guests.appliance import Guest
@@ -21,6 +22,7 @@ from longshore.guests.selinux import announce_relabelling
 from longshore.guests.serial_console import enable_serial_console
 from longshore.guests.windows_agents import add_windows_agents
 from longshore.guests.windows_first_boot import bring_disks_online, tell_restarts
+from longshore.model.addresses import NOTHING_NEW, NewAddresses
 from longshore.model.agents import Agent
 
 FIRST_BOOT = "/usr/lib/virt-sysprep"
@@ -33,12 +35,21 @@ _UNITS = ("/etc/systemd", "/usr/lib/systemd", "/lib/systemd")
 _RUNLEVELS = ("/etc/rc.d", "/etc/rc2.d", "/etc/rc3.d", "/etc/rc5.d", "/etc/init.d")
 
 
-def finish(guest: Guest, nics: Sequence[NicName], first_boot: Sequence[str], agents: Sequence[Agent] = ()) -> Finished:
-    """The guest's file systems aren't mounted any more after it."""
+def finish(
+    guest: Guest,
+    nics: Sequence[NicName],
+    first_boot: Sequence[str],
+    agents: Sequence[Agent] = (),
+    addresses: NewAddresses = NOTHING_NEW,
+    *,
+    keep: bool = False,
+) -> Finished:
+    """The guest's file systems aren't mounted any more after it. `keep`: as in `write_addresses`."""
     tasks: list[tuple[str, Callable[[], Finished]]] = []
     if guest.system.family == "linux":
         tasks = [
             ("its interfaces' names couldn't be kept", lambda: Finished(tuple(keep_nic_names(guest, nics)))),
+            ("its new addresses couldn't be written", lambda: write_addresses(guest, addresses, keep=keep)),
             ("the serial console couldn't be set up", lambda: enable_serial_console(guest)),
             (
                 "virt-v2v's own first-boot scripts, which need the network, stay",

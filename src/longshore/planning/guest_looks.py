@@ -9,7 +9,7 @@ from longshore.model.guest import GuestFindings
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
-from longshore.planning import guest_checks
+from longshore.planning import guest_checks, new_addresses
 from longshore.planning.agent_checks import agent_concerns
 from longshore.planning.guest_checks import MIB, room_needed
 from longshore.planning.hardware import choose_hardware
@@ -170,7 +170,8 @@ def concerns_of_guest(
     `parts` and `packages` are what the machine has that would convert it; None: it isn't known, and nothing is said of
     it. Blockers that the request accepts are warnings here.
     """
-    found = list(dict.fromkeys(_concerns(machine, findings, request.landing, parts, len(request.guest_keys))))
+    concerns = _concerns(machine, findings, request.landing, parts, len(request.guest_keys))
+    found = list(dict.fromkeys([*concerns, *new_addresses.guest_concerns(machine, findings, request)]))
     if request.landing is LandingMode.CONVERT:
         found += agent_concerns(machine.name, findings, request.agents, packages, parts)
     if request.type is MigrationType.CONVERSION:
