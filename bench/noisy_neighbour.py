@@ -235,6 +235,7 @@ def breached_replica(here, project, number, path):
     new = NewMigration(
         *(f"web-{number}", f"vm-{9000 + number}", cloud, cloud, {"type": "replica"}),
         protection=Protection("daily", "last 9", 3600),
+        due_at=datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1),  # no worker syncs what isn't there
     )
     (record,) = store.scoped(Scope(project)).migrations.add_together([new])
     store.points.begin(record.id, 1, moment, goes_on=False)

@@ -77,6 +77,28 @@ print(json.loads(do("who", b"still"))[2])
 """) == ["too-much-work", "still"]
 
 
+def test_a_few_work_at_a_time():
+    assert said("""
+def sleep(given):
+    time.sleep(1)
+    return b"-"
+
+async def many():
+    most, waiting = 0, [asyncio.create_task(apart.do("sleep", b"")) for _ in range(10)]
+    while not all(one.done() for one in waiting):
+        children = open(f"/proc/{keeper}/task/{keeper}/children").read().split()
+        most = max(most, len(children))
+        await asyncio.sleep(0.02)
+    return most
+
+apart.close()
+apart.works["sleep"] = sleep
+apart.begin()
+keeper = int(open(f"/proc/self/task/{os.getpid()}/children").read().split()[-1])
+print(1 < asyncio.run(many()) <= 7)  # one may be about to end
+""") == ["True"]
+
+
 def test_what_fails_is_told_and_nobody_waits_for_ever():
     assert said("""
 try:

@@ -58,8 +58,9 @@ def test_nobody_waits_who_is_alone_or_has_had_as_much(clock):
         await had(shares, clock, "noisy", 10)
         many = [await Request(shares, "noisy").begins() for _ in range(10)]
         await asyncio.gather(*(one.ends() for one in many))
-        await had(shares, clock, "other", 10)
-        both = [await Request(shares, project).begins() for project in ("other", "noisy", "other", "noisy")]
+        async with shares.share("other"), shares.share("equal"):
+            clock.now += 10
+        both = [await Request(shares, project).begins() for project in ("other", "equal", "other", "equal")]
         await asyncio.gather(*(one.ends() for one in both))
 
     asyncio.run(go())

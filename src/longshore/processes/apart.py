@@ -20,6 +20,7 @@ from pathlib import Path
 
 from longshore.errors import Overstepped
 
+_AT_ONCE = 6
 _MEMORY = 1 << 30  # bytes of address space, beyond what the process that was set aside has
 _COMPUTING = 60  # seconds of a processor
 _SECONDS = 600  # from start to end: what asks clouds waits for them
@@ -36,6 +37,7 @@ class Apart:
     def __init__(self) -> None:
         self.works: dict[str, Work] = {}
         self._control: socket.socket | None = None
+        self._room = asyncio.Semaphore(_AT_ONCE)
 
     def begin(self) -> None:
         """Set the process aside. Here, there may be no other thread yet: its locks would be held for ever there."""
@@ -59,8 +61,12 @@ class Apart:
     async def do(self, name: str, given: bytes) -> bytes:
         """What the work of this name makes of what it is given: here, in a thread, when no process was set aside.
 
-        Raises Overstepped when it takes more memory or time than it may.
+        A few at a time; further ones wait. Raises Overstepped when it takes more memory or time than it may.
         """
+        async with self._room:
+            return await self._done(name, given)
+
+    async def _done(self, name: str, given: bytes) -> bytes:
         wire = self._process()
         if wire is None:
             return await asyncio.to_thread(self.works[name], given)
