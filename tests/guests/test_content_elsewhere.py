@@ -91,8 +91,28 @@ def test_a_file_with_nothing_but_a_hole_of_gigabytes_is_there_soon_and_as_small(
         assert file.read() == bytes(6) + b"last"
 
 
+LAYOUTS = {
+    "small blocks": ("-b", "1024"),
+    "large blocks": ("-F", "-b", "65536"),
+    "no extents": ("-b", "1024", "-O", "^extents,^64bit"),
+    "clusters": ("-O", "bigalloc"),
+    "large clusters": ("-b", "4096", "-O", "bigalloc", "-C", "65536"),
+    "scattered descriptors": ("-b", "1024", "-g", "1024", "-O", "meta_bg,^resize_inode"),
+    "scattered, each group with a superblock": (
+        "-b",
+        "1024",
+        "-g",
+        "1024",
+        "-O",
+        "meta_bg,^resize_inode,^sparse_super",
+    ),
+    "two superblocks": ("-b", "1024", "-g", "1024", "-O", "sparse_super2,^resize_inode"),
+}
+
+
 @pytest.mark.parametrize("end", [b"", b"end"])
-def test_holes_are_where_they_were_in_each_file(top, tmp_path, end):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_holes_are_where_they_were_in_each_file(top, tmp_path, layout, end):
     chance, wanted = random.Random(3), {}
     for number in range(12):
         with (top / f"{number}").open("wb") as file:
@@ -103,7 +123,7 @@ def test_holes_are_where_they_were_in_each_file(top, tmp_path, end):
             file.seek(0, os.SEEK_END)
             file.write(end)
         wanted[f"{number}"] = (top / f"{number}").read_bytes()
-    disks = [FileDisk(image_of(top, "-b", "1024", size="64M"))]
+    disks = [FileDisk(image_of(top, *LAYOUTS[layout], size="64M"))]
     out = unpacked(content(disks, "/"), tmp_path / "out")
     assert {name: (out / name).read_bytes() for name in wanted} == wanted
     assert content(disks, "/11") == wanted["11"]

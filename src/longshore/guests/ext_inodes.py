@@ -249,9 +249,11 @@ class Inodes:
         per_block = self.block // self._descriptor
         together = group // per_block
         if self._first_scattered is None or together < self._first_scattered:
-            return (self._first + 1) * self.block + group * self._descriptor
+            return (_SUPERBLOCK // self.block + 1) * self.block + group * self._descriptor
         first = together * per_block
         block = self._first + first * self._blocks_per_group + self._has_superblock(first)
+        if first == 0 and self.block == _SUPERBLOCK and self._first == 0:  # with clusters the first block is counted
+            block += 1
         return block * self.block + group % per_block * self._descriptor
 
     def _has_superblock(self, group: int) -> bool:
