@@ -60,6 +60,7 @@ WRONG = {
     "new_machine": SWITCH,
     "new_server": SWITCH,
     "replaces": [*WORDS, "s-1"],
+    "agents": [["vmtools"], [""], "qemu-guest-agent", [7], ["cloud-init"] * 11],
     "verify": ["some"],
     "server_name": [*WORDS, " web", "web "],
     "security_groups": [[""], [LONG], ["a\nb"], "default"],

@@ -46,6 +46,7 @@ _FARTHEST = timedelta(days=366)  # that a cutover may be away
 _MOST_SYNCS = 10_000
 _MOST_NAMES = 10_000  # in a mapping
 _MOST_BOOT_PORTS, _LAST_PORT = 10, 65535
+_MOST_AGENTS = 10
 _SHOWN = 60  # characters of a name in a sentence
 LARGEST = (1 << 63) - 1  # a whole number, as databases keep it
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
@@ -380,6 +381,10 @@ def _script(path: Path, text: str) -> None:
     check_text(path, text, _LONGEST_TEXT)
 
 
+def _agents(path: Path, agents: "tuple[str, ...] | list[str]") -> None:
+    _refuse_many(path, agents, _MOST_AGENTS)
+
+
 def _guest_key(path: Path, text: str) -> None:
     if not text:
         raise Fault(path, f"{_quote_path(path)}: a key is empty.")
@@ -462,7 +467,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "allowed_addresses": _each(_address, 100),
     "floating": _nothing,
     "first_boot": _each(_script, 100),
-    "agents": _nothing,
+    "agents": _agents,
     "guest_keys": _each(_guest_key, 100),
     "before": _playbook,
     "after": _playbook,
