@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.types import Message
@@ -20,7 +19,6 @@ from longshore.service.caller import Caller
 from longshore.store import Store
 
 _WORK = "request"
-_log = structlog.get_logger("longshore.apart")
 
 
 def prepare(apart: Apart, app: FastAPI, store: Store, body_limit: int) -> None:
@@ -62,7 +60,9 @@ def _framed(head: Mapping[str, Any], body: bytes) -> bytes:
 async def _answered(app: FastAPI, given: bytes) -> bytes:
     said, _, body = given.partition(b"\n")
     asked = json.loads(said)
-    structlog.contextvars.bind_contextvars(request_id=asked["request_id"])
+    from structlog.contextvars import bind_contextvars  # which a command needn't load
+
+    bind_contextvars(request_id=asked["request_id"])
     caller = Caller(**asked["caller"] | {"roles": tuple(asked["caller"]["roles"])})
     head: dict[str, Any] = {}
     pieces: list[bytes] = []
