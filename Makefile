@@ -103,7 +103,8 @@ LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
 	LONGSHORE_ROUNDS=$(LONGSHORE_ROUNDS) .venv/bin/pytest tests/flows/test_any_moment.py -q
 
-# Stories of backups, deletions, prunes and kills, beside a model; and real workers that are killed or put to sleep
+# Stories of backups, deletions, prunes and kills, beside a model; and real workers that are killed or put to sleep. Of
+# the 500 stories in which the storage lies some can be had by themselves: LONGSHORE_SEED=1200 LONGSHORE_STORIES=50
 soak-vault: install
 	.venv/bin/pytest -m soak tests/vault -q
 

@@ -6,6 +6,7 @@ Server and worker are the real ones. Only clouds called "paper" are not: they an
 time.
 """
 
+import base64
 import gzip
 import json
 import multiprocessing
@@ -160,8 +161,8 @@ def _webhooks(certificate, told, pipe):
 
 
 def _bucket(pipe):
-    """An S3 server. When it is told so, the vault in it becomes hostile: its keys want a GiB each to be tried,
-    and there is a document of 300 MiB."""
+    """An S3 server. When it is told so, the vault in it becomes hostile: before its own key come some that ask for the
+    most that is done to try one, new ones all the time, and some that ask for more; and a point has 300 MiB."""
     import_tests()
     from s3_server import S3Server
 
@@ -171,13 +172,18 @@ def _bucket(pipe):
     while True:
         pipe.recv()
         objects, names = server._objects, server.stored("s3://vaults/noisy")
-        for name in [name for name in names if name.startswith("keys/")]:
-            key = json.loads(names[name].value)
-            key["scrypt"] = {"n": 1 << 20, "r": 8, "p": 16}
-            for copy in range(4):
-                objects.put_object("vaults", f"noisy/{name.removesuffix('.json')}{copy or ''}.json", _text(key))
+        own = json.loads(next(one.value for name, one in names.items() if name.startswith("keys/")))
+        threading.Thread(target=_more_keys, args=(objects, own), daemon=True).start()
         objects.put_object("vaults", "noisy/points/a/20260101T000000000Z-00000000.point", bytes(HUGE))
         pipe.send(len(names))
+
+
+def _more_keys(objects, own):
+    while True:
+        for name, cost in (("0", 1 << 18), ("00", 1 << 18), ("000", 1 << 20)):
+            key = own | {"scrypt": {"n": cost, "r": 8, "p": 1}, "salt": base64.b64encode(os.urandom(16)).decode()}
+            objects.put_object("vaults", f"noisy/keys/{name}.json", _text(key))
+        time.sleep(0.2)
 
 
 def _text(key):
@@ -221,10 +227,12 @@ def _free_port():
 class Neighbourhood:
     """`told`: when the quiet project's webhook was told something. `turn_hostile`: makes vaults in the bucket so."""
 
-    def __init__(self, store, server, worker, keystone, told, vaults, **where):
+    def __init__(self, store, server, worker, keystone, told, vaults, noisy_port, **where):
         self.store, self.server, self.worker, self.keystone, self.told = store, server, worker, keystone, told
         self.where = SimpleNamespace(**where)  # what a neighbour has to know
         self.port = self.where.port
+        self.noisy = SimpleNamespace(**where | {"port": noisy_port})  # where the noisy project asks
+        self.made_ready = set()
         self._vaults = vaults
 
     def turn_hostile(self):
@@ -233,7 +241,7 @@ class Neighbourhood:
 
 
 @contextmanager
-def neighbourhood(cluster):
+def neighbourhood(cluster, *, next_door=False):
     from longshore.store import StateDirectory, Store
 
     url = cluster.database()
@@ -265,14 +273,17 @@ def neighbourhood(cluster):
             bucket = vaults.recv()
             port = _free_port()
             server = started(_server, root / "state", url, keystone, port, bucket, root / "server.log")
+            noisy_port = _free_port() if next_door else port
+            if next_door:
+                started(_server, root / "state", url, keystone, noisy_port, bucket, root / "next-door.log")
             worker = started(_worker, root / "state", url, keystone, port, bucket, root / "worker.log")
             end = time.monotonic() + 300  # on a machine that has much else to do
-            while not (_listens(port) and store.workers.all()):
+            while not (_listens(port) and _listens(noisy_port) and store.workers.all()):
                 if time.monotonic() > end or not (server.is_alive() and worker.is_alive()):
                     raise SystemExit("\n".join(path.read_text()[-3000:] for path in root.glob("*.log")))
                 time.sleep(0.1)
             where = {"port": port, "bomb": bomb, "silent": silent, "webhooks": webhooks, "bucket": bucket}
-            yield Neighbourhood(store, server, worker, keystone, told, vaults, **where)
+            yield Neighbourhood(store, server, worker, keystone, told, vaults, noisy_port, **where)
         finally:
             for process in reversed(processes):
                 process.kill()

@@ -1,11 +1,14 @@
 """What a project that behaves as badly as it can does to a quiet one: its answers and turns, with and without it.
 
-    .venv/bin/python bench/noisy_neighbour.py [BEHAVIOUR …] [--seconds SECONDS] [--result FILE]
+    .venv/bin/python bench/noisy_neighbour.py [BEHAVIOUR …] [--seconds SECONDS] [--rounds ROUNDS] [--next-door]
 
 Each behaviour meets a server and a worker of its own on PostgreSQL (neighbourhood.py). The quiet project asks one thing
 after another, and now and then for a migration; first alone, then beside the noisy one, in one go: what counts is the
-ratio. What wasn't answered within ten seconds counts as ten, and a migration that hadn't begun half a minute after the
-time was up with the time it had had.
+ratio. With rounds both are done in turn, so that what else this machine has to do is beside both. What wasn't answered
+within ten seconds counts as ten, and a migration that hadn't begun half a minute after the time was up with the time
+it had had.
+With --next-door the noisy project asks a second server, on the same database: what the quiet one still waits for then
+isn't the server's doing, but that of processors, database and workers that both share.
 Kept in results/noisy_neighbour.json.
 """
 
@@ -21,7 +24,7 @@ import socket
 import statistics
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +38,10 @@ PATIENCE = 10.0  # seconds that the quiet project waits for an answer
 TURN_PATIENCE = 30.0  # seconds that it waits for its turns once the time is up
 TOLD_PATIENCE = 60.0  # seconds that it waits for a webhook to be told
 MIGRATE_EVERY = 1.5  # seconds
+REST = 2.0  # seconds after the noise, until what was begun is done
 MACHINES = 2000  # of the plan that fills the queue
+LASTING = ("queue", "marks", "streams", "webhook")  # what these have done stays when they are gone
+HEARD = Counter()  # by the noisy project: its answers by status, 0 for none
 MARK = "a?" * 30 + "a" * 30 + "!"  # one that backtracking takes years for
 
 
@@ -81,7 +87,9 @@ def migration(machine, **options):
 def _everywhere(count, work):
     def again():
         while True:
-            work()
+            answered = work()
+            if answered:
+                HEARD[answered[0]] += 1
             time.sleep(0.001)
 
     for _ in range(count):
@@ -151,9 +159,10 @@ def yaml_bombs(there):
 
 
 def large_bodies(there):
-    """5.9 MB again and again: of lists in lists, and of what is a plan of as many machines as one may have."""
+    """5.9 MB again and again: of lists in lists, and of a plan of as many machines as a project may have."""
     lists = b'{"a":[' + b"[]," * 1_960_000 + b"[]]}"
-    machines = [{"machine": f"vm-{n}", "ref": f"vm-{n}", "server_name": "x" * 500} for n in range(10_000)]
+    long = {"server_name": "x" * 250, "user_data": "y" * 600}
+    machines = [{"machine": f"{'m' * 250}-{n}", "ref": f"vm-{n}", **long} for n in range(5000)]
     plan = json.dumps({"name": "large", "source": "vc", "target": "cloud", "machines": machines}).encode()
     ways = itertools.cycle([("POST", "/v1/migrations", lists), ("PUT", "/v1/plans/large", plan)])
     _everywhere(2, lambda: ask(there.port, "noisy", *next(ways), 60))
@@ -178,7 +187,7 @@ def trickling_webhook(_there):
 
 
 def hostile_vault(there):
-    """Whose keys take a GiB and minutes, and which has a document of 300 MiB, is looked at again and again."""
+    """Which has ever new keys of the dearest kind, and a document of 300 MiB, is looked at again and again."""
     _everywhere(6, lambda: ask(there.port, "noisy", "POST", "/v1/vaults/evil/check", {}, 300))
 
 
@@ -226,6 +235,7 @@ def breached_replica(here, project, number, path):
     new = NewMigration(
         *(f"web-{number}", f"vm-{9000 + number}", cloud, cloud, {"type": "replica"}),
         protection=Protection("daily", "last 9", 3600),
+        due_at=datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1),  # no worker syncs what isn't there
     )
     (record,) = store.scoped(Scope(project)).migrations.add_together([new])
     store.points.begin(record.id, 1, moment, goes_on=False)
@@ -249,7 +259,7 @@ class Quiet:
 
     def __init__(self, here, first):
         self._here, self._next = here, first
-        self.looks, self.asked, self.failed = [], {}, 0
+        self.looks, self.asked, self.failed, self.extra = [], {}, Counter(), {}
 
     def work(self, seconds):
         began = time.monotonic()
@@ -274,7 +284,7 @@ class Quiet:
         self.looks.append(time.perf_counter() - began)
         if 200 <= status < 300:
             return said
-        self.failed += 1
+        self.failed[status] += 1
         return None
 
     def figures(self):
@@ -292,11 +302,13 @@ class Quiet:
             waited.append((begun - record.created_at).total_seconds() if begun else now - self.asked[record.id])
         return {
             "answers": len(self.looks),
-            "without_answer": self.failed,
+            "without_answer": self.failed[0],
+            "refused": {str(status): count for status, count in self.failed.items() if status},
             "answer_ms": {name: round(value * 1000, 1) for name, value in _quantiles(self.looks).items()},
             "migrations": len(records),
             "not_begun": len([r for r in records if r.started_at is None]),
             "turn_seconds": {name: round(value, 2) for name, value in _quantiles(waited).items()},
+            **self.extra,
         }
 
 
@@ -321,44 +333,72 @@ def _wait_until_noisy(here, name):
     time.sleep(5)
 
 
-def _neighbour(ready, behave, there):
+class Noise:
+    """The noisy project, in a process of its own until it is told to end. `heard`: what it was answered."""
+
+    def __init__(self, name, there):
+        spawn = multiprocessing.get_context("spawn")
+        ready, self._end = spawn.Event(), spawn.Event()
+        self._ours, theirs = spawn.Pipe()
+        self._process = spawn.Process(target=_neighbour, args=(ready, self._end, theirs, name, there), daemon=True)
+        self._process.start()
+        ready.wait()
+
+    def end(self):
+        self._end.set()
+        heard, seconds = self._ours.recv()
+        self._process.kill()
+        self._process.join()
+        return heard, seconds
+
+
+def _neighbour(ready, end, pipe, name, there):
+    threading.Thread(target=BEHAVIOURS[name][0], args=(there,), daemon=True).start()
+    began, ignored = time.monotonic(), time.process_time()
     ready.set()
-    behave(there)
+    end.wait()
+    pipe.send((dict(HEARD), (time.process_time() - ignored) / (time.monotonic() - began)))
 
 
-def measure(name, cluster, seconds):
-    behave, described = BEHAVIOURS[name]
-    spawn = multiprocessing.get_context("spawn")
-    with neighbourhood(cluster) as here:
+def measure(name, cluster, seconds, rounds, next_door):
+    rounds = 1 if name in LASTING else rounds
+    with neighbourhood(cluster, next_door=next_door) as here:
         paper_clouds(here, "quiet")
         paper_clouds(here, "noisy", "paper-hostile" if name == "marks" else "paper")
         Quiet(here, 100).work(3)  # until everything has been imported
-        alone = Quiet(here, 200).work(seconds).figures()
-        if name == "webhook":
-            alone["told_after_seconds"] = told_after(here, 100)
-        make_ready(here, name)
-        peak = peak_mib(here.server)
-        ready = spawn.Event()
-        neighbour = spawn.Process(target=_neighbour, args=(ready, behave, here.where), daemon=True)
-        neighbour.start()
-        ready.wait()
-        _wait_until_noisy(here, name)
-        beside = Quiet(here, 1000).work(seconds).figures()
-        if name == "webhook":
-            beside["told_after_seconds"] = told_after(here, 101)
-        more = peak_mib(here.server) - peak
-        neighbour.kill()
-        neighbour.join()
+        alone, beside = Quiet(here, 200), Quiet(here, 1000)
+        heard, noise_took, more = Counter(), [], 0
+        for _ in range(rounds):
+            alone.work(seconds / rounds)
+            if name == "webhook":
+                alone.extra["told_after_seconds"] = told_after(here, 100)
+            if name not in here.made_ready:
+                here.made_ready.add(name)
+                make_ready(here, name)
+            peak = peak_mib(here.server)
+            noise = Noise(name, here.noisy)
+            _wait_until_noisy(here, name)
+            beside.work(seconds / rounds)
+            if name == "webhook":
+                beside.extra["told_after_seconds"] = told_after(here, 101)
+            more += peak_mib(here.server) - peak
+            answers, took = noise.end()
+            heard.update(answers)
+            noise_took.append(took)
+            time.sleep(REST)
+        alone, beside = alone.figures(), beside.figures()
     ratios = defaultdict(dict)
     for what in ("answer_ms", "turn_seconds"):
         for quantile, value in beside[what].items():
             ratios[what][quantile] = round(value / max(alone[what][quantile], 0.001), 1)
     return {
-        "behaviour": described,
+        "behaviour": BEHAVIOURS[name][1],
         "alone": alone,
         "beside": beside,
         "ratios": ratios,
         "server_peak_grew_by_mib": more,
+        "noisy_was_answered": {str(status): count for status, count in sorted(heard.items())},
+        "noisy_took_of_a_processor": round(statistics.mean(noise_took), 2),
     }
 
 
@@ -366,6 +406,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("behaviours", nargs="*", choices=[*BEHAVIOURS, []], metavar="BEHAVIOUR")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each of the two measurements")
+    parser.add_argument("--rounds", type=int, default=4, help="into which that time is split, alone and beside in turn")
+    parser.add_argument("--next-door", action="store_true", help="the noisy project asks a server of its own")
     parser.add_argument("--result", type=Path, default=RESULTS)
     args = parser.parse_args()
     import_tests()
@@ -378,11 +420,13 @@ def main():
         "processors": os.cpu_count(),
         "load": round(load, 1),
         "seconds": args.seconds,
+        "rounds": args.rounds,
+        "next_door": args.next_door,
         "cases": {},
     }
     try:
         for name in args.behaviours or BEHAVIOURS:
-            result["cases"][name] = measure(name, cluster, args.seconds)
+            result["cases"][name] = measure(name, cluster, args.seconds, args.rounds, args.next_door)
             print(name, json.dumps(result["cases"][name]), flush=True)
             args.result.write_text(json.dumps(result, indent=2) + "\n")
     finally:

@@ -53,10 +53,14 @@ KNOWN = {
     "XML": {"guests/virt_v2v.py"},  # numbers of ports
     "YAML": {"border/documents.py", "tenancy/yamlfile.py"},
     "guest": {
+        "guests/addressing/writing.py",  # addresses, and what stands in the same guest's files already
+        "guests/agents.py",  # texts of our own
         "guests/first_boot.py",  # a user's scripts
         "guests/grub_wrapper.py",  # what stands in the same guest's files already
         "guests/interfaces.py",  # names and addresses that stand in the same guest's files
         "guests/serial_console.py",  # the same for its boot loader
+        "guests/windows_agents.py",  # texts of our own, and names of the operator's files
+        "guests/windows_first_boot.py",  # a text of our own
     },
     "header": {"border/texts.py"},
     "log": {"logs.py"},

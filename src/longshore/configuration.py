@@ -316,6 +316,13 @@ class Configuration(BaseSettings):
         "boots. Default: `VIRT_TOOLS_DATA_DIR` in the environment, else /usr/share/virt-tools.",
     )
 
+    packages: Path | None = Field(
+        None,
+        description="Directory with packages of agents that converted guests can be given (`agents`), a directory for "
+        "each system and agent: debian-12/qemu-guest-agent, el-9/cloud-init, windows/qemu-guest-agent. Whoever "
+        "converts has to be able to read it.",
+    )
+
     converter: Path | None = Field(
         None,
         description="Directory of the converter, in which all work on guests is done, as `longshore converter build` "
@@ -354,6 +361,7 @@ class Configuration(BaseSettings):
             ("VIRTIO_WIN", self.virtio_win),
             ("VIRT_TOOLS_DATA_DIR", self.virt_tools),
             ("LONGSHORE_CONVERTER", self.converter),
+            ("LONGSHORE_PACKAGES", self.packages),
         ):
             named = path or os.environ.get(variable)
             if named:

@@ -19,6 +19,7 @@ class StateDirectory:
     secrets: SecretsIn = "auto"  # where new ones go, if there is such a user
     reach: Reach = field(default_factory=Reach)  # where providers of projects may be
     alert_command: tuple[str, ...] = ()  # the operator's, told of replicas that need somebody
+    engine_kept: bool = False  # somebody else sees to it that an engine runs where there is work
 
     @classmethod
     def configured(cls, configuration: Configuration) -> "StateDirectory":

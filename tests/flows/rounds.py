@@ -41,7 +41,7 @@ from longshore.engine.outages import Outages
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves import conversion, copying, late_conversion, look, migration
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.replicas import looking
+from longshore.flows.replicas import former_addresses, looking
 from longshore.flows.workflows import KINDS
 from longshore.guests import ConversionReport, OperatingSystem
 from longshore.model.extents import Extent, align, merge, split
@@ -244,6 +244,7 @@ def in_this_process(monkeypatch):
     monkeypatch.setattr(copying, "run_copy", copy_files)
     monkeypatch.setattr(conversion, "convert", convert_files)
     monkeypatch.setattr(conversion, "finish_as_is", finish_files)
+    monkeypatch.setattr(former_addresses, "put_back", put_back_files)
     monkeypatch.setattr(look, "look_into", look_into_files)
     monkeypatch.setattr(look, "check_as_found", check_files)
     for module in (migration, late_conversion, looking):
@@ -326,7 +327,7 @@ def number(block):
     return block.offset // MIB
 
 
-async def look_into_files(disks, _directory, _on_message, *, nics, keys=()):
+async def look_into_files(disks, _directory, _on_message, *, nics, keys=(), adapters=()):
     world = World(Path(disks[0]).parent)
     world.strike("look", "before")
     assert all(Path(disk).stat().st_size for disk in disks)
@@ -338,11 +339,25 @@ async def check_files(disks, _directory, _on_message, *, signature, **_known):
     small_clouds.as_found(World(Path(disks[0]).parent), "check", signature)
 
 
-async def finish_files(disks, _directory, _on_message, *, signature="", **_known):
+async def put_back_files(disks, _directory, _on_message, *, keys=()):
+    world = World(Path(disks[0]).parent)
+    world.strike("put_back", "before")
+    (world.root / "put-back").write_text("".join(f"{Path(disk).name}\n" for disk in disks))
+    world.strike("put_back", "after")
+    return ["The guest has the network configuration again that it had before: /etc/network/interfaces."]
+
+
+async def finish_files(
+    disks, _directory, _on_message, *, new_addresses, keep_former, addresses_only, signature="", **_known
+):
+    new = {"new_addresses": new_addresses, "keep_former": keep_former, "addresses_only": addresses_only}
+    small_clouds.note_new_addresses(World(Path(disks[0]).parent), **new)
     return small_clouds.as_found(World(Path(disks[0]).parent), "finish", signature)
 
 
-async def convert_files(disks, _directory, _on_message, *, nics, first_boot, addresses=(), keys=(), system=None):
+async def convert_files(
+    disks, _directory, _on_message, *, nics, first_boot, addresses=(), keys=(), system=None, **_new
+):
     world = World(Path(disks[0]).parent)
     world.strike("convert", "before")
     with Path(disks[0]).open("r+b") as disk:

@@ -34,6 +34,7 @@ from longshore.errors import (
     QuotaExceeded,
     Unreachable,
 )
+from longshore.guests.addressing.request import as_plain
 from longshore.model.changes import Changed, Unknown
 from longshore.model.extents import Extent, merge
 from longshore.model.guest import FoundSystem, GuestFindings
@@ -1069,7 +1070,7 @@ def expected(world, key, *, converted=True, held=None):
     return data[:MIB] + MARK + data[MIB + len(MARK) :] if key == "2000" else data
 
 
-async def small_convert(disks, _directory, on_message, *, nics, first_boot, addresses=(), keys=(), system=None):
+async def small_convert(disks, _directory, on_message, *, nics, first_boot, addresses=(), keys=(), system=None, **new):
     """A conversion that can be told from two: it marks the first disk, and spoils a disk that is marked already."""
     import nbd
 
@@ -1080,6 +1081,7 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot, addr
     on_message("Converting.")
     on_message("Warning: The serial console couldn't be set up.")
     (world.root / "first-boot").write_text("".join(first_boot))
+    note_new_addresses(world, **new)
     (world.root / "keys-to-convert").write_text("".join(keys))
     while (world.root / "takes-long").exists():
         await asyncio.sleep(0.05)
@@ -1094,7 +1096,22 @@ async def small_convert(disks, _directory, on_message, *, nics, first_boot, addr
     return ConversionReport(system or looked, (), (), tuple(f"{n.mac} stays {n.name}" for n in nics), 0.1, "")
 
 
-async def small_look_into(disks, _directory, _on_message, *, nics=(), keys=()):
+def note_new_addresses(world, *, new_addresses, keep_former, addresses_only=False):
+    """What a guest is given, where something is."""
+    if new_addresses:
+        told = {"new": as_plain(new_addresses), "keep": keep_former, "only": addresses_only}
+        (world.root / "new-addresses").write_text(json.dumps(told))
+
+
+async def small_put_back(disks, _directory, _on_message, *, keys=()):
+    world = World(os.environ["SMALL_WORLD"])
+    world.strike("put_back", "before")
+    (world.root / "put-back").write_text(str(len(disks)))
+    world.strike("put_back", "after")
+    return ["The guest has the network configuration again that it had before: /etc/network/interfaces."]
+
+
+async def small_look_into(disks, _directory, _on_message, *, nics=(), keys=(), adapters=()):
     """A guest that knows SATA, on disks that hold what the source's do, unless told otherwise.
 
     It is read beside whatever else goes on, as by the process of its own that really does it: a disk may hang.
@@ -1133,7 +1150,9 @@ def found_by(world):
         mounts={"/": "/dev/sda1"},
     )
     system = FoundSystem("/dev/sda1", "linux", "debian", "12.0", "Debian 12", "x86_64", host_name="looked-at")
-    return GuestFindings(inspected=True, systems=(system,), drivers=drivers, signature=signature_of(world))
+    odd = {MAC: "netplan has no ens192"} if (world.root / "cannot-be-addressed").exists() else {}
+    signature = signature_of(world)
+    return GuestFindings(inspected=True, systems=(system,), drivers=drivers, signature=signature, unaddressable=odd)
 
 
 def signature_of(world):
@@ -1146,7 +1165,11 @@ async def small_check(_disks, _directory, _on_message, *, signature, **_known):
     as_found(World(os.environ["SMALL_WORLD"]), "check", signature)
 
 
-async def small_finish(_disks, _directory, _on_message, *, signature="", **_known):
+async def small_finish(
+    _disks, _directory, _on_message, *, new_addresses, keep_former, addresses_only, signature="", **_known
+):
+    new = {"new_addresses": new_addresses, "keep_former": keep_former, "addresses_only": addresses_only}
+    note_new_addresses(World(os.environ["SMALL_WORLD"]), **new)
     return as_found(World(os.environ["SMALL_WORLD"]), "finish", signature)
 
 
@@ -1181,7 +1204,7 @@ def install(put=setattr):
     from longshore.engine import embedded_process, outages, parking, retry, undoing, worker
     from longshore.flows import clouds
     from longshore.flows.moves import bootcheck, conversion, copying, late_conversion, look, migration
-    from longshore.flows.replicas import looking
+    from longshore.flows.replicas import former_addresses, looking
     from longshore.store import jobs, syncs
 
     put(clouds, "connect", small_connect)
@@ -1190,6 +1213,7 @@ def install(put=setattr):
     put(late_conversion, "ensure_confinement", small_ensure_confinement)
     put(looking, "ensure_confinement", small_ensure_confinement)
     put(conversion, "finish_as_is", small_finish)
+    put(former_addresses, "put_back", small_put_back)
     put(look, "look_into", small_look_into)
     put(look, "check_as_found", small_check)
     put(bootcheck, "_POLL", 0.05)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from longshore.engine import undoing
-from longshore.errors import ProviderError
+from longshore.errors import NotFound, ProviderError
 from longshore.flows import undo
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.dry_run import DryRun
@@ -68,6 +68,19 @@ def intended(store, migration, kind, step):
 
 def states(store, migration):
     return [entry.state for entry in store.ledger.entries(migration.id)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [(ThingKind.SOURCE_SNAPSHOT, "find_snapshot"), (ThingKind.CHANGE_TRACKING, "set_change_tracking")],
+)
+def test_what_hung_on_a_machine_that_is_gone_is_gone_with_it(store, migration, kind, asked):
+    """Somebody has deleted the machine, or registered it anew under another reference."""
+    entry = intended(store, migration, kind, "one")
+    store.ledger.settle(entry.id, EntryState.MADE, ref="thing-1")
+    clouds = Clouds(**{asked: [NotFound("vcenter.example.org has no vm-1.")]})
+    assert undo.undo(store, clouds, migration.id) == []
+    assert states(store, migration) == [EntryState.REMOVED]
 
 
 def test_a_thing_that_appears_late_is_removed_though_nothing_was_found_first(store, migration):

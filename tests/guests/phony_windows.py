@@ -21,6 +21,7 @@ _CONTROL_SET = rf"{_SYSTEM}\ControlSet001"
 _EXECUTABLE = (
     b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + struct.pack("<HHIIIHHH", 0x8664, *[0] * 4, 240, 2, 0x20B)
 ).ljust(512, b"\0")
+_SIGNATURE = b"1234"  # of the disk that Windows is on
 _DIRECTORIES = ("/Windows/System32/config", "/Windows/System32/drivers", "/Windows/Temp", "/Program Files")
 
 
@@ -33,6 +34,9 @@ class Windows:
     addresses: Mapping[str, str] = field(default_factory=dict)  # values of one interface, as in the registry
     keys: tuple[str, ...] = ()  # of SOFTWARE\Microsoft\Windows\CurrentVersion, which are there or aren't
     fast_startup: bool = False
+    kind: str = "ServerNT"  # LanmanNT: a domain controller
+    san_policy: int | None = None
+    letters: Mapping[str, bytes] = field(default_factory=dict)  # what else than C: has one, as the registry has it
     files: Mapping[str, bytes] = field(default_factory=dict)
 
     @classmethod
@@ -44,7 +48,11 @@ class Windows:
 def write(handle: guestfs.GuestFS, device: str, windows: Windows, directory: Path) -> None:
     """Format that partition and put Windows there; it isn't mounted afterwards. `directory` is for hives."""
     _merge(directory / "SOFTWARE", _SOFTWARE, _software(windows))
-    _merge(directory / "SYSTEM", _SYSTEM, _system(windows))
+    disk = handle.part_to_dev(device)
+    handle.pwrite_device(disk, _SIGNATURE, 0x1B8)
+    number_ = handle.part_to_partnum(device)
+    (start,) = (part["part_start"] for part in handle.part_list(disk) if part["part_num"] == number_)
+    _merge(directory / "SYSTEM", _SYSTEM, _system(windows, _SIGNATURE + struct.pack("<q", start)))
     handle.mkfs("ntfs", device)
     handle.mount(device, "/")
     for path in _DIRECTORIES:
@@ -60,12 +68,14 @@ def write(handle: guestfs.GuestFS, device: str, windows: Windows, directory: Pat
 
 def virtio_win(directory: Path, *versions: str) -> Path:
     """A tree as virtio-win's ISO holds it, with drivers for these versions that are none."""
-    for driver, file in (("viostor", "viostor"), ("vioscsi", "vioscsi"), ("NetKVM", "netkvm")):
+    for driver, file in (("viostor", "viostor"), ("vioscsi", "vioscsi"), ("NetKVM", "netkvm"), ("Balloon", "balloon")):
         for version in versions:
             place = directory / driver / version / "amd64"
             place.mkdir(parents=True)
             for kind in ("inf", "sys", "cat"):
                 (place / f"{file}.{kind}").write_text(f"{file}.{kind} for {version}")
+    for version in versions:
+        (directory / "Balloon" / version / "amd64" / "blnsvr.exe").write_bytes(_EXECUTABLE)
     return directory
 
 
@@ -82,11 +92,16 @@ def _software(windows: Windows) -> str:
     return text + "".join(_keys(rf"{_WINDOWS}\{key}", from_part=5) for key in windows.keys)
 
 
-def _system(windows: Windows) -> str:
+def _system(windows: Windows, drive_c: bytes) -> str:
     text = f'\n[{_SYSTEM}\\Select]\n"Current"=dword:00000001\n"Default"=dword:00000001\n'
     text += f"\n[{_SYSTEM}\\DriverDatabase]\n"
-    # The signature of the disk, then the offset of the partition: handle.pwrite_device writes it
-    text += f'\n[{_SYSTEM}\\MountedDevices]\n"\\\\DosDevices\\\\C:"=hex(3):31,32,33,34,00,00,10,00,00,00,00,00\n'
+    text += f"\n[{_SYSTEM}\\MountedDevices]\n"
+    for letter, content in {"C:": drive_c, **windows.letters}.items():
+        text += f'"\\\\DosDevices\\\\{letter}"=hex(3):{",".join(f"{byte:02x}" for byte in content)}\n'
+    text += _keys(rf"{_CONTROL_SET}\Control\ProductOptions") + _value("ProductType", windows.kind)
+    if windows.san_policy is not None:
+        text += _keys(rf"{_CONTROL_SET}\Services\partmgr\Parameters", from_part=4)
+        text += f'"SanPolicy"=dword:{windows.san_policy:08x}\n'
     text += _keys(rf"{_CONTROL_SET}\Control\Session Manager\Power")
     text += f'"HiberbootEnabled"=dword:{int(windows.fast_startup):08x}\n'
     text += _keys(rf"{_CONTROL_SET}\Services\Tcpip\Parameters", from_part=4) + _value("Hostname", "WIN-VM01")

@@ -68,8 +68,19 @@ def test_a_windows_with_everything_about_it(disks, tmp_path):
         "DefaultGateway": texts("192.0.2.1"),
         "NameServer": 'str(1):"192.0.2.53,192.0.2.54"',
     }
+    letters = {
+        "D:": "\\??\\SCSI#CdRom&Ven_NECVMWar&Prod_VMware_SATA_CD00#5&1".encode("utf-16-le"),
+        "E:": b"5678" + bytes(8),  # a disk that isn't there
+        "F:": b"DMIO:ID:" + bytes(16),
+    }
     windows = Windows.with_tools(
-        addresses=addresses, keys=PENDING, fast_startup=True, files={"/Windows/WinSxS/pending.xml": b"<x/>"}
+        addresses=addresses,
+        keys=PENDING,
+        fast_startup=True,
+        files={"/Windows/WinSxS/pending.xml": b"<x/>"},
+        kind="LanmanNT",
+        san_policy=4,
+        letters=letters,
     )
     write(disks, FIRST, windows, tmp_path)
     disks.pwrite_device("/dev/sda", b"\x42", 446 + 16 + 4)  # the type of the second partition
@@ -89,17 +100,26 @@ def test_a_windows_with_everything_about_it(disks, tmp_path):
     assert len(found.pending_reboot) == 3
     assert (found.vmware_tools, found.guest_agent, found.fast_startup, found.hibernated) == (True, False, True, False)
     assert found.dynamic_disks == ("/dev/sda",)
+    # A CD drive's letter goes by its place, and a dynamic volume's by what its disks say of themselves
+    assert (found.domain_controller, found.san_policy, found.lost_letters) == (True, 4, ("E:",))
     assert found.drivers.boot == ("vmw_pvscsi",)
     assert found.doubts == ()
 
 
 def test_a_windows_that_sleeps(disks, tmp_path):
-    asleep = Windows(services={"QEMU-GA": 2}, addresses={"EnableDHCP": number(1)}, files={"/hiberfil.sys": HIBERNATED})
+    letters = {"F:": b"DMIO:ID:" + bytes(16), "G:": b"1234" + (262144 * 512).to_bytes(8, "little")}
+    asleep = Windows(
+        services={"QEMU-GA": 2},
+        addresses={"EnableDHCP": number(1)},
+        files={"/hiberfil.sys": HIBERNATED},
+        letters=letters,
+    )
     write(disks, FIRST, asleep, tmp_path)
     found = look(disks)
     assert (found.inspected, found.hibernated) == (True, True)
     assert (found.static_addresses, found.pending_reboot, found.dynamic_disks) == ((), (), ())
     assert (found.vmware_tools, found.guest_agent, found.fast_startup) == (False, True, False)
+    assert (found.domain_controller, found.san_policy, found.lost_letters) == (False, None, ("F:",))
     assert (found.luks, found.bitlocker, found.suspended, found.dirty) == ((), (), (), ())
 
 

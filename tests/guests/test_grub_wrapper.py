@@ -70,6 +70,7 @@ def test_a_guest_without_such_a_directory_stays_as_it_is(tmp_path):
     [
         ({"/": "/dev/sda2", "/boot/efi": "/dev/sda1"}, "rpm", True),
         ({"/": "/dev/sda2"}, "rpm", False),
+        ({}, "rpm", True),
         ({"/": "/dev/sda2", "/boot/efi": "/dev/sda1"}, "deb", False),
     ],
 )

@@ -1,8 +1,9 @@
 """Interfaces' names and addresses in every family's configuration, on made-up files."""
 
+import json
 import os
 import subprocess
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ RULE = 'SUBSYSTEM=="net", ACTION=="add", ATTR{{address}}=="{}", KERNEL=="eth*", 
 def links(guest):
     where = LINK_DIRECTORY
     return [name for name in guest.files.ls(where) if name.endswith(".link")] if guest.files.is_dir(where) else []
+
+
+def test_a_name_is_kept_as_it_comes_to_the_process_that_works_on_the_guest(tmp_path):
+    guest = guest_in(tmp_path, {"/etc/network/interfaces": "iface ens192 inet dhcp\n"})
+    assert names_to_keep(guest, [NicName.told(json.loads(json.dumps(asdict(NIC))))]) == {"ens192"}
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,12 @@ class Tree:
     def rm_rf(self, path):
         shutil.rmtree(self._at(path), ignore_errors=True)
 
+    def chmod(self, mode, path):
+        self._at(path).chmod(mode)
+
+    def cp_a(self, path, copy):
+        shutil.copy2(self._at(path), self._at(copy))
+
     def sh(self, command):
         raise RuntimeError("sh: export: No such file or directory")
 

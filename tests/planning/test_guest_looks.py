@@ -7,13 +7,13 @@ import pytest
 from longshore.model.concern import Severity
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
-from longshore.model.machine import FileSystem, Machine, PowerState
+from longshore.model.machine import Disk, FileSystem, Machine, PowerState
 from longshore.model.platform import Platform
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
 from longshore.planning import concerns_of_guest
 from longshore.planning.guest_checks import guest_concerns
-from longshore.planning.windows_checks import by_guest_id, by_system
+from longshore.planning.windows_checks import GUEST_DOMAIN_CONTROLLER, by_guest_id, by_system
 
 MACHINE = Machine(
     ref="vm-1",
@@ -206,3 +206,33 @@ def test_versions_are_known_by_their_builds(version, variant, build, name):
 def test_what_is_no_windows_has_no_version():
     assert by_guest_id("rhel9_64Guest") is None
     assert by_system(DEBIAN) is None
+
+
+TWO_DISKS = replace(MACHINE, disks=tuple(Disk(str(n), f"Hard disk {n}", n, 1 << 30, "", "") for n in range(2)))
+
+
+def test_a_domain_controller_is_named_before_the_move():
+    found = said(replace(WINDOWS, domain_controller=True))["guest-domain-controller"]
+    assert found.severity is Severity.WARNING
+    assert "USN rollback" in GUEST_DOMAIN_CONTROLLER.meaning
+    assert "never start the source again" in found.advice
+
+
+def test_drive_letters_without_a_disk_are_told():
+    assert "E:, F:." in said(replace(WINDOWS, lost_letters=("E:", "F:")))["guest-drive-letters"].text
+
+
+@pytest.mark.parametrize(("policy", "told"), [(None, False), (1, False), (2, False), (3, True), (4, True)])
+def test_disks_that_are_offline_on_purpose_are_told_to_come_online(policy, told):
+    found = said(replace(WINDOWS, san_policy=policy), machine=TWO_DISKS)
+    assert ("guest-disks-offline-by-policy" in found) is told
+    assert said(replace(WINDOWS, san_policy=policy)) == {}  # it has no further disks
+
+
+@pytest.mark.parametrize(
+    ("variant", "policy", "told"), [("Server", None, True), ("Server", 1, False), ("Client", None, False)]
+)
+def test_a_windows_that_lands_as_it_is_may_have_its_disks_offline(variant, policy, told):
+    as_is = replace(WINDOWS.drivers, boot=("ahci",), later=("ahci",))
+    found = replace(WINDOWS, systems=(replace(SERVER, variant=variant),), san_policy=policy, drivers=as_is)
+    assert ("guest-disks-offline" in said(found, LandingMode.AS_IS, machine=TWO_DISKS)) is told

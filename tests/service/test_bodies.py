@@ -4,9 +4,10 @@ ones of a project come one after another."""
 import asyncio
 import json
 import re
-import threading
-import time
+import subprocess
+import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -157,29 +158,51 @@ def test_a_body_that_trickles_is_ended(monkeypatch):
     assert sender.asked < 10
 
 
-def test_a_large_body_is_taken_apart_while_others_go_on(app):
-    """As long as it takes, another thread is never kept waiting for more than a moment."""
-    names = {f"n{n}": [] for n in range(130_000)}
-    body = json.dumps({"name": "x", "source": "a", "target": "b", "mappings": {"networks": names}}).encode()
-    gaps, done = [], threading.Event()
+APART = """
+import asyncio, json, os, sys, time
+sys.path[:0] = [sys.argv[2]]
+from pathlib import Path
+from test_bodies import asked
+from tokens import access
+from longshore.processes.apart import Apart
+from longshore.service import create_app
+from longshore.store import StateDirectory, Store
 
-    def look():
-        last = time.perf_counter()
-        while not done.is_set():
-            time.sleep(0.001)
-            now = time.perf_counter()
-            gaps.append(now - last)
-            last = now
+store, apart = Store(StateDirectory(Path(sys.argv[1]))), Apart()
+app = create_app(store, access=access(), apart=apart)
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    began = time.perf_counter()
-    said = asyncio.run(Bodies(6 << 20).take_apart(body))
-    took = time.perf_counter() - began
-    done.set()
-    looking.join()
-    assert said["mappings"]["networks"] == names
-    assert max(gaps) < took / 3, (took, sorted(gaps)[-5:])
+def put(name, **more):
+    machines = [{"machine": f"vm-{n}", "ref": f"vm-{n}", "server_name": f"server-{n}"} for n in range(5000)]
+    body = {"name": name, "source": "a", "target": "b", "machines": machines, **more}
+    began = time.process_time()
+    status, said, _ = asked(app, "PUT", f"/v1/plans/{name}", "ann", json.dumps(body).encode())
+    return status, said, time.process_time() - began
+
+apart.begin()
+asked(app, "GET", "/v1/plans", "ann", b"")  # what is loaded at the first request
+there = [put("one"), put("one", nonsense=1), put("two", description="line\\nüber")]
+apart.close()
+here = [put("three"), put("three", nonsense=1), put("two", description="line\\nüber")]
+_, plans, _ = asked(app, "GET", "/v1/plans", "ann", b"")
+print(json.dumps({"there": there, "here": here, "plans": [one["name"] for one in plans]}))
+"""
+
+
+def test_a_large_body_is_answered_in_a_process_of_its_own(tmp_path):
+    """As it would be here, which has little to do with it."""
+    command = [sys.executable, "-c", APART, str(tmp_path), str(Path(__file__).parent)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout.splitlines()[-1])
+    there, here = told["there"], told["here"]
+    assert [status for status, *_ in there] == [201, 400, 201]
+    assert [status for status, *_ in here] == [201, 400, 200]
+    assert there[0][1]["plan"] | {"name": "three"} == here[0][1]["plan"]
+    assert there[1][1] == here[1][1]
+    assert "nonsense" in there[1][1]["message"]
+    assert there[2][1]["plan"] == here[2][1]["plan"]
+    assert sorted(told["plans"]) == ["one", "three", "two"]
+    assert sum(took for *_, took in there) < sum(took for *_, took in here) / 2
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,24 @@ NAMES = [{"": "a"}, {"a": ""}, {"a": LONG}, {LONG: "a"}, {"a\nb": "c"}, {"a": "b
 WORDS = ["", " ", LONG, "a\nb", "a\0b", "a\u202eb", 7, ["a"]]
 SECONDS = [0, -5, "nan", "inf", "-inf", 1e9, "soon", None, float("nan"), float("inf")]
 SWITCH = ["perhaps", 7, []]
+MAC = "00:50:56:00:00:01"
+ADDRESSES = [{"not a mac": "dhcp"}, {MAC: "static"}, {MAC: {}}, {MAC: {"ipv4": "192.0.2.7"}}, {MAC: {"ipv4": "web/24"}}]
+ADDRESSES += [
+    {MAC: {"ipv4": "192.0.2.7/24", "gateway": "a\nb"}},
+    {MAC: {"ipv4": "192.0.2.7/24", "dns": ["ns"]}},
+    "dhcp",
+]
+NETWORKS = [{"192.0.2.0/24": "198.51.100.0/25"}, {"192.0.2.1/24": "198.51.100.0/24"}, {"lan": "198.51.100.0/24"}, ["a"]]
 WRONG = {
     "networks": NAMES,
     "storage": NAMES,
     "subnets": NAMES,
     "ports": [{"00:50:56": "id"}, {"not a mac": "id"}, {"00:50:56:00:00:01": ""}],
+    "adapters": [{"not a mac": {"leave_out": True}}, {MAC: {"network": ""}}, {MAC: "out"}, ["a"]],
+    "addresses": ADDRESSES,
+    "readdress": NETWORKS,
+    "test_addresses": ADDRESSES,
+    "test_readdress": NETWORKS,
     "flavor": WORDS,
     "type": ["hot", "", 7],
     "landing": ["crash", 7],
@@ -60,6 +73,7 @@ WRONG = {
     "new_machine": SWITCH,
     "new_server": SWITCH,
     "replaces": [*WORDS, "s-1"],
+    "agents": [["vmtools"], [""], "qemu-guest-agent", [7], ["cloud-init"] * 11],
     "verify": ["some"],
     "server_name": [*WORDS, " web", "web "],
     "security_groups": [[""], [LONG], ["a\nb"], "default"],

@@ -236,8 +236,12 @@ def test_whatever_the_storage_does_nothing_wrong_is_restored_and_verify_names_wh
     told(tmp_path, seed, 16)
 
 
+FIRST, STORIES = int(os.environ.get("LONGSHORE_SEED", "1000")), int(os.environ.get("LONGSHORE_STORIES", "500"))
+
+
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(1000, 1500))
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + STORIES))
 def test_whatever_the_storage_does_in_many_stories(tmp_path, seed):
     told(tmp_path, seed, 80)
 

@@ -257,6 +257,7 @@ def test_a_stranger_loses_nothing_for_good_and_is_heard_of_on_the_first_day(owne
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("owner", [30], indirect=True, ids=["sixty-days"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stranger_who_waits_for_sixty_days_loses_nothing_for_good(owner, kind):

@@ -5,6 +5,7 @@ from urllib.parse import quote
 from browser import Browser
 
 from longshore.configuration import Keystone, Server, Web
+from longshore.processes.apart import Apart
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service import create_app
 from longshore.service.caller import Access
@@ -32,7 +33,7 @@ class Many:
         grounds = Grounds({settings.keystone.auth_url: CloudGround(None, None)}, vault_endpoints=tuple(vault_endpoints))
         access = Access(KeystoneTokens(settings.keystone.options()), OsloPolicy(), grounds)
         self.sessions = Sessions(store, settings)
-        self.app = with_pages(create_app(store, access=access), self.sessions, settings)
+        self.app = with_pages(create_app(store, access=access), self.sessions, settings, Apart())
 
     def browser(self):
         return Browser(self.store, self.app, self.url)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from tokens import access
 
 from longshore.errors import InvalidInput
+from longshore.processes.apart import Apart
 from longshore.service import create_app, turns
 from longshore.service.turns import OF_PAGES, turns_of_pages
 from longshore.store import StateDirectory, Store
@@ -90,7 +91,14 @@ def test_a_large_form_is_taken_apart_in_a_thread(monkeypatch):
     async def stream():
         yield body
 
-    asked = SimpleNamespace(headers={"content-type": "application/x-www-form-urlencoded"}, stream=stream)
+    apart = Apart()
+    apart.works |= forms.WORKS
+    asked = SimpleNamespace(
+        headers={"content-type": "application/x-www-form-urlencoded"},
+        stream=stream,
+        state=SimpleNamespace(visit=SimpleNamespace(project_id="shop")),
+        app=SimpleNamespace(state=SimpleNamespace(apart=apart, reading=turns.turns_of_reading())),
+    )
     form = asyncio.run(forms.read_form(asked, None, OF_MANY))
     assert len(form.all("machine")) == 5000
     assert threads[0] is not threading.main_thread()

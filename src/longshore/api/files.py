@@ -35,8 +35,15 @@ class PointPart(_Strict):
     interrupted: bool  # it was in use: its newest changes may be in its journal alone, and are missing here then
 
 
+class UnreadFile(_Strict):
+    path: str
+    why: str  # the end of a sentence
+
+
 class PointFiles(_Strict):
     point: str
     files: list[PointFile]
     more: bool  # there are more than are in here
+    left_out: list[UnreadFile]  # what can't be read: the first of it
+    left_out_count: int
     parts: list[PointPart]

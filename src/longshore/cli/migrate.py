@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longshore.cli.adapters import with_adapters
 from longshore.cli.arguments import rate, time_of, with_accept, with_guest_key, with_mapping
 from longshore.cli.command import ShowOne
 from longshore.cli.given_files import bytes_of, key_in, playbook_of, text_of
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import InvalidInput
+from longshore.model.agents import Agent
 from longshore.model.request import (
     BootProof,
     Carry,
@@ -105,9 +107,15 @@ def asked_of(args: Namespace) -> MigrationRequest:
         accept=tuple(args.accept),
         subnets=dict(args.subnet),
         ports=dict(args.port),
+        adapters=dict(args.adapter),
+        addresses=dict(args.address),
+        readdress=dict(args.readdress),
+        test_addresses=dict(args.test_address),
+        test_readdress=dict(args.test_readdress),
         server_group=args.server_group,
         user_data=encode(bytes_of(args.user_data)) if args.user_data else None,
         first_boot=tuple(text_of(path) for path in args.first_boot),
+        agents=tuple(Agent(agent) for agent in args.agent),
         guest_keys=tuple(key_in(path) for path in args.guest_key),
         metadata=dict(args.metadata),
         tags=tuple(args.tag),
@@ -174,6 +182,7 @@ def _with_network(parser: ArgumentParser) -> None:
         "source network and the subnet (name, id or CIDR) of the target network for its addresses",
     )
     with_mapping(group, "--port", "MAC=ID", "use a port that an administrator has made for the adapter with this MAC")
+    with_adapters(group)
     group.add_argument(
         "--allowed-address",
         action="append",
@@ -297,6 +306,14 @@ def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
         default=[],
         metavar="FILE",
         help="a script that a converted Linux guest runs once, at its first boot (may be repeated)",
+    )
+    group.add_argument(
+        "--agent",
+        choices=[agent.value for agent in Agent],
+        action="append",
+        default=[],
+        help="installed in a converted guest, from packages that the operator has laid down; cloud-init is "
+        "cloudbase-init in Windows (may be repeated)",
     )
     with_guest_key(group)
     parser.set_defaults(before=None, after=None)

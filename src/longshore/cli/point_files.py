@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longshore.border.texts import line
 from longshore.cli.backups import with_point
 from longshore.cli.command import Command, Lister
 from longshore.cli.counting import counting
-from longshore.errors import Conflict, InvalidInput
+from longshore.cli.fetched_files import ArchiveEnd, new_file
+from longshore.errors import LongshoreError
+from longshore.guests.file_names import LEFT_OUT_OF_ARCHIVE
 from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.files import PointFile, PointFiles
 
+_MOST_SAID = 20  # of what can't be read
 _NOT_READ = "Restore its machine, or read the disk by longshore backup serve."
 
 
@@ -44,6 +47,10 @@ class _Files(Lister):
                     f"{part.place} was in use at that moment: what was changed in the seconds before may be missing, "
                     f"or older. {_NOT_READ}"
                 )
+        for unread in found.left_out[:_MOST_SAID]:
+            self.say(f"{unread.path} isn't read: {unread.why}.")
+        if found.left_out_count > len(found.left_out[:_MOST_SAID]):
+            self.say(f"{found.left_out_count - len(found.left_out[:_MOST_SAID])} more aren't read.")
         if found.more:
             self.say("There are more than these: name a directory below.")
 
@@ -52,7 +59,7 @@ class ListFiles(_Files):
     """List what is in a directory of a point's guest, as the guest mounts its file systems.
 
     What it doesn't mount is named by disk and partition: 2.1:/photos is in the first partition of the second disk. Read
-    are ext2 to ext4, NTFS, FAT and exFAT.
+    are ext2 to ext4, XFS, Btrfs, NTFS, FAT and exFAT, in logical volumes of LVM, too.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -103,7 +110,9 @@ class FindFiles(_Files):
 class GetFiles(Command):
     """Get a file of a point, or a directory as a tar archive.
 
-    A file that is there already isn't overwritten, and one that fails or is broken off leaves nothing.
+    A file that is there already isn't overwritten, and one that fails or is broken off leaves nothing. What of a
+    directory can't be read as a whole (encrypted files, files whose content is in a cloud) isn't in its archive and is
+    named; the command ends with 1 then.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -113,51 +122,40 @@ class GetFiles(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        if args.to == "-":
-            self.client.fetch_file(args.vault, args.point, args.path, lambda _tar, _length: _print)
-            sys.stdout.buffer.flush()
-            return
         name = args.path.rstrip("/").rpartition("/")[2] or "files"
-        done, path = 0, Path()
+        done, path, end = 0, Path(), ArchiveEnd()
         with ExitStack() as stack:
 
             def begin(tar: bool, length: int | None) -> Callable[[bytes], None]:
                 nonlocal path
-                path = Path(args.to or (f"{name}.tar" if tar else name))
-                show = stack.enter_context(counting(f"MiB of {path.name}"))
-                write = stack.enter_context(_new_file(path))
+                if args.to == "-":
+                    write: Callable[[bytes], object] = sys.stdout.buffer.write
+                else:
+                    path = Path(args.to or (f"{name}.tar" if tar else name))
+                    write = stack.enter_context(new_file(path))
+                show = stack.enter_context(counting(f"MiB of {path.name or args.path}"))
                 whole = None if length is None else length >> 20
 
                 def take(piece: bytes) -> None:
                     nonlocal done
                     done += len(piece)
                     write(piece)
+                    if tar:
+                        end.take(piece)
                     show(done >> 20, whole)
 
                 return take
 
             self.client.fetch_file(args.vault, args.point, args.path, begin)
-        self.say(f"{path}: {size(done)}.")
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[Callable[[bytes], object]]:
-    """For its owner alone; it goes when the block fails. Raises Conflict, InvalidInput."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise Conflict(f"{path} is there already.", advice="Say another name: --to FILE.") from None
-    except OSError as error:
-        raise InvalidInput(f"{path} can't be written: {error.strerror}.") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file.write
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise InvalidInput(f"{path} can't be written: {error.strerror}.") from None
-        raise
-
-
-def _print(piece: bytes) -> None:
-    sys.stdout.buffer.write(piece)
+        if args.to == "-":
+            sys.stdout.buffer.flush()
+        else:
+            self.say(f"{path}: {size(done)}.")
+        if missing := end.left_out():
+            for sentence in missing[:_MOST_SAID]:
+                self.say(line(sentence))
+            more = f" Its last member, {LEFT_OUT_OF_ARCHIVE}, names them all." if len(missing) > _MOST_SAID else ""
+            raise LongshoreError(
+                f"Of what is in {args.path} {len(missing)} can't be read, and isn't in the archive.{more}",
+                code="in-part",
+            )

@@ -63,7 +63,7 @@ def ensure_running(state: StateDirectory) -> None:
 
     Workers of a shared database are started by whoever runs them: nothing is done for one.
     """
-    if state.shared_database:
+    if state.shared_database or state.engine_kept:
         return
     if is_locked(state):  # one that is about to end looks once more what there is to do
         dismiss(state)

@@ -11,6 +11,7 @@ from longshore.model.request import MigrationRequest
 from longshore.model.target import Port, SourceRoom
 from longshore.model.windows import WindowsParts
 from longshore.planning import TargetFacts, VolumeFacts, find_network, has_tpm, wants_choices
+from longshore.planning.new_addresses import addresses_to_ask, network_of
 from longshore.providers.contract import Offers, Ports, Target
 
 
@@ -43,10 +44,10 @@ def gather_for_plan(
     wanted: dict[str, tuple[set[str], set[str]]] = {}
     for machine, request in machines:
         for nic in machine.nics:
-            for network in find_network(base.networks, request.networks.get(nic.network, "")):
+            for network in find_network(base.networks, network_of(nic, request) or ""):
                 macs, addresses = wanted.setdefault(network.id, (set(), set()))
                 macs.add(nic.mac)
-                addresses.update(nic.addresses)
+                addresses.update(addresses_to_ask(nic, request))
     taken = {network: target.taken(network, macs, addresses) for network, (macs, addresses) in wanted.items()}
     named = {port for _, request in machines for port in request.ports.values()}
     if not base.external_networks and any(nic.floating_addresses for machine, _ in machines for nic in machine.nics):

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from longshore.guests.as_is import check_as_found, finish_as_is
+    from longshore.guests.agent_packages import agent_packages
+    from longshore.guests.as_is import check_as_found, finish_as_is, put_back
     from longshore.guests.confined import ensure_confinement
     from longshore.guests.conversion import convert, inspect_guest
     from longshore.guests.look import look_into, system_found
@@ -21,12 +22,14 @@ __all__ = [
     "NicAddresses",
     "NicName",
     "OperatingSystem",
+    "agent_packages",
     "check_as_found",
     "convert",
     "ensure_confinement",
     "finish_as_is",
     "inspect_guest",
     "look_into",
+    "put_back",
     "system_found",
     "windows_parts",
 ]
@@ -37,12 +40,14 @@ _MODULES = {
     "NicAddresses": "report",
     "NicName": "report",
     "OperatingSystem": "report",
+    "agent_packages": "agent_packages",
     "check_as_found": "as_is",
     "convert": "conversion",
     "ensure_confinement": "confined",
     "finish_as_is": "as_is",
     "inspect_guest": "conversion",
     "look_into": "look",
+    "put_back": "as_is",
     "system_found": "look",
     "windows_parts": "windows_parts",
 }

@@ -18,9 +18,12 @@ from types import FrameType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import yaml
+
 import longshore
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import LongshoreError
+from longshore.guests.agent_packages import PACKAGES, agent_packages
 from longshore.guests.confined import run_confined
 from longshore.guests.converter.tree import in_use
 from longshore.guests.limits import Limits
@@ -58,12 +61,13 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
         for position, uri in enumerate(request["disks"]):
             export = stack.enter_context(serve_nbdkit("nbd", {"uri": uri}, read_only=read_only, threads=8))
             sockets[f"/disks/{position}"] = Path(parse_qs(urlsplit(export.uri).query)["socket"][0])
-        given = dict(_given_for_windows())
+        given = dict([*_given_for_windows(), *_given_packages(request)])
         sandbox = Sandbox(
             limits,
             files={
                 _APPLIANCE: converter.appliance,
                 f"{_CODE}/longshore": Path(longshore.__file__).parent,
+                f"{_CODE}/yaml": Path(yaml.__file__).parent,  # its sources, for netplan's files
                 **{place: path for place, path in given.values()},
             },
             sockets=sockets,
@@ -86,6 +90,13 @@ def _given_for_windows() -> Iterator[tuple[str, tuple[str, Path]]]:
         if found:
             path = Path(found).resolve()
             yield variable, (f"/given/{variable.lower()}{path.suffix if path.is_file() else ''}", path)
+
+
+def _given_packages(request: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Path]]]:
+    """Likewise, where agents are to be installed."""
+    packages = agent_packages()
+    if request.get("agents") and packages.directory and not packages.fault:
+        yield PACKAGES, ("/given/packages", Path(packages.directory).resolve())
 
 
 def _message(text: str) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from longshore.guests.addressing.request import as_plain
 from longshore.guests.limits import CHANGING, INSPECTING
 from longshore.guests.process import work_on
 from longshore.guests.report import Finished, NicName, OperatingSystem
+from longshore.model.addresses import NOTHING_NEW, NewAddresses
 from longshore.model.hardware import BootDrivers
 
 
@@ -19,6 +21,9 @@ async def finish_as_is(
     drivers: BootDrivers | None = None,
     keys: Sequence[str] = (),
     signature: str = "",
+    new_addresses: NewAddresses = NOTHING_NEW,
+    keep_former: bool = False,
+    addresses_only: bool = False,
 ) -> list[str]:
     """What an unchanged guest needs for its first boot on another cloud, one sentence for each thing changed.
 
@@ -27,20 +32,35 @@ async def finish_as_is(
     an earlier copy of the same disks: it spares looking again. `signature`: that look's, where these disks are of a
     later moment; nothing is changed then unless it is the same. `keys` open what is encrypted by LUKS. Raises
     ConversionError; after that, and after cancellation, the disks are in doubt and have to be reverted, but where its
-    code is GUEST_CHANGED.
+    code is GUEST_CHANGED. `new_addresses` and `keep_former` are as in `convert`; with `addresses_only` nothing else is
+    changed.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
     known = drivers if drivers is not None and drivers.inspected else None
     request = {
         "operation": "finish-as-is",
         "disks": list(disks),
-        "nics": [asdict(nic) for nic in nics if known is None or set(nic.names) & set(known.interface_names)],
-        "loader": known is None or known.fallback_loader is False or bool(signature),
+        "nics": []
+        if addresses_only
+        else [asdict(nic) for nic in nics if known is None or set(nic.names) & set(known.interface_names)],
+        "loader": not addresses_only and (known is None or known.fallback_loader is False or bool(signature)),
         "system": None if known is None else asdict(_system(known)),
         "keys": list(keys),
         "signature": signature,
+        "new_addresses": as_plain(new_addresses),
+        "keep_former": keep_former,
     }
     return list((await work_on(Finished, request, report_dir / "finish.log", on_message, CHANGING)).changes)
+
+
+async def put_back(
+    disks: Sequence[str], report_dir: Path, on_message: Callable[[str], None], *, keys: Sequence[str] = ()
+) -> list[str]:
+    """The network configuration that a guest had before it was given other addresses is there again; a sentence, if it
+    was. Raises ConversionError; after that the disks are in doubt."""
+    report_dir.mkdir(parents=True, exist_ok=True)
+    request = {"operation": "put-back", "disks": list(disks), "keys": list(keys)}
+    return list((await work_on(Finished, request, report_dir / "put-back.log", on_message, CHANGING)).changes)
 
 
 async def check_as_found(

@@ -4,6 +4,7 @@ Written from the format's description. Whatever a structure says is checked befo
 upwards, so that one that leads back into itself ends. A subvolume is a directory, where it is, as for Linux.
 """
 
+import stat
 import struct
 import zlib
 from bisect import bisect_left, bisect_right
@@ -16,7 +17,7 @@ from itertools import pairwise
 import zstandard
 
 from longshore.guests.lzo import decompress
-from longshore.guests.nodes import Entry, FileSystem, Node, harmless, kind_of, unpacked
+from longshore.guests.nodes import Entry, FileSystem, Node, Refused, harmless, kind_of, unpacked
 from longshore.guests.parts import Part
 
 _PLACE, _SIZE = 0x10000, 4096  # of the superblock
@@ -27,7 +28,7 @@ _STRIPE = struct.Struct("<QQ16x")
 _HEADER = 101  # bytes of a tree's block before its entries
 _POINTER = struct.Struct("<QBQQ8x")
 _ITEM = struct.Struct("<QBQII")
-_INODE = struct.Struct("<16xQ20xIII80xQ")  # size, user, group, mode, when it was changed
+_INODE = struct.Struct("<16xQ16xIIIIQ72xQ")  # size, links, user, group, mode, device, when it was changed
 _ENTRY = struct.Struct("<QBQ8xHHB")
 _EXTENT = struct.Struct("<8xQBBHB")
 _EXTENT_PLACE = struct.Struct("<QQQQ")
@@ -124,7 +125,7 @@ class Btrfs(FileSystem):
     def node(self, number: int) -> Node:
         tree, inode = number >> 64, number & ((1 << 64) - 1)
         item = self._item(self._tree(tree), (inode, _IS_INODE, 0))
-        size, user, group, mode, modified = unpacked(_INODE, item)
+        size, links, user, group, mode, device, modified = unpacked(_INODE, item)
         kind = kind_of(mode)
         target = b""
         if kind == "link":
@@ -132,13 +133,29 @@ class Btrfs(FileSystem):
                 raise OSError(_DAMAGED)
             target = self._content(number, 0, size)
         modified -= (modified >> 63) << 64
-        return Node(self, number, kind, size, modified, mode & 0o7777, user, group, target)
+        numbers = (device >> 20, device & 0xFFFFF)
+        return Node(
+            *(self, number, kind, size, modified, mode & 0o7777, user, group, target, links, stat.S_IFMT(mode), numbers)
+        )
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         node = self.node(number)
         if node.kind != "file":
             raise OSError(_DAMAGED)
         return self._content(number, offset, min(length, node.size - offset))
+
+    def runs(self, number: int) -> Iterator[tuple[int, int]]:
+        node, done = self.node(number), 0
+        for at, item in self._extents(self._tree(number >> 64), number & ((1 << 64) - 1), 0):
+            whole, _, _, _, form = unpacked(_EXTENT, item)
+            length, written = whole, True
+            if form != _INLINE:
+                address, _, _, length = unpacked(_EXTENT_PLACE, item, _EXTENT.size)
+                written = address != 0 and form == _WRITTEN
+            begin, end = max(at, done), min(at + length, node.size)
+            if written and begin < end:
+                yield begin, end - begin
+            done = max(done, end)
 
     def entries(self, directory: Node) -> Iterator[Entry]:
         tree, inode = directory.number >> 64, directory.number & ((1 << 64) - 1)
@@ -223,7 +240,7 @@ class Btrfs(FileSystem):
         """How long it is, and its bytes from `begin` to before `end`, or to its own end."""
         whole, compression, encryption, other, form = unpacked(_EXTENT, item)
         if encryption or other:
-            raise OSError("it is encrypted")
+            raise Refused("it is encrypted, or written in a way that isn't known here")
         if form == _INLINE:
             data = item[_EXTENT.size :]
             data = self._decompressed(compression, data, whole)[:whole] if compression else data

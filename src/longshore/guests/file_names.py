@@ -5,6 +5,7 @@ A guest's names are bytes, with line ends and a terminal's commands among them. 
 
 import re
 
+LEFT_OUT_OF_ARCHIVE = "NOT-IN-THIS-ARCHIVE.txt"  # what says what couldn't be read, at an archive's end
 PLACE = re.compile(r"([\w.+-]+):(.*)", re.DOTALL | re.ASCII)  # of a file system, and a path in it
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})|\\\\")
 

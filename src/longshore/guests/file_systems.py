@@ -37,7 +37,11 @@ def _readers(parts: Sequence[Part]) -> Iterator[tuple[list[Part], Callable[[], F
     of_btrfs = [part for part in parts if part.kind == "Btrfs"]
     for part in parts:
         match part.kind:
-            case "ext" | "NTFS" | "FAT" | "exFAT":
+            case "ext":
+                from longshore.guests.ext import Ext
+
+                yield [part], partial(Ext, part)
+            case "NTFS" | "FAT" | "exFAT":
                 from longshore.guests.sleuth_kit import SleuthKit
 
                 yield [part], partial(SleuthKit, part)

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.guests.file_names import PLACE, meant_name, shown_name
+from longshore.guests.left_out import LeftOut
 from longshore.guests.nodes import FileSystem, Node
 
 _MOST_LINKS = 40  # on the way to a file, as Linux has it
@@ -86,9 +87,9 @@ class FileTree:
         return self._walk(top, names, whole=False, path=shown_name(b"/".join(names)))
 
     def children(
-        self, shown: str, directory: Node, wanted: Callable[[str], bool] = lambda _path: True
+        self, shown: str, directory: Node, left_out: LeftOut, wanted: Callable[[str], bool] = lambda _path: True
     ) -> Iterator[tuple[str, Node]]:
-        """What is in a directory that `find` gave, with paths to be shown. What can't be read is left out.
+        """What is in a directory that `find` gave, with paths to be shown. What can't be read is left out, and told.
 
         Of what is no directory, for the most part only what is wanted: who looks for a few needn't open all of them.
         """
@@ -102,7 +103,8 @@ class FileTree:
                 continue
             try:
                 node = mounted if mounted is not None else directory.system.node(number)
-            except OSError:
+            except OSError as error:
+                left_out.add(path, error)
                 continue
             yield path, node
 

@@ -72,12 +72,22 @@ class UnreadPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """What couldn't be read, and why: words that end a sentence."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """What an answer is good for."""
 
     more: bool  # there are more entries than are in it
     systems: list[FoundSystem]
     unread: list[UnreadPart]
+    left_out: list[Unread]  # the first of them
+    left_out_count: int
     interrupted: list[str]  # places of file systems whose newest changes may be in their journals alone
 
 
@@ -168,7 +178,7 @@ class Attended:
     def _ask(self, question: Mapping[str, Any], most: int) -> int:
         answer = self._reading.ask(question)
         if answer.error:
-            number = errno.ENOENT if answer.error == errno.ENOENT else errno.EIO
+            number = answer.error if answer.error in {errno.ENOENT, errno.EOPNOTSUPP} else errno.EIO
             raise OSError(number, os.strerror(number))
         if not 0 <= answer.count <= most:
             raise ConversionError(NONSENSE)
@@ -310,8 +320,9 @@ class _Told(threading.Thread):
     def result(self) -> dict[str, Any]:
         """Raises NotFound, InvalidInput, ConversionError, and why a disk couldn't be read."""
         self.join()
+        passed_over = self._result is not None and bool(self._result.get("left_out"))
         for disk in self._disks:
-            if disk.error is not None:
+            if disk.error is not None and not passed_over:
                 raise disk.error
         match self._error:
             case None:

@@ -14,19 +14,17 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from io import BufferedIOBase, RawIOBase
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from contextlib import contextmanager, suppress
+from io import BufferedIOBase
+from typing import Any, BinaryIO, cast
 
 from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
-from longshore.guests.file_names import meant_name, shown_name
+from longshore.guests.file_names import shown_name
 from longshore.guests.file_systems import file_systems
 from longshore.guests.file_tree import FileTree
-from longshore.guests.nodes import Node
+from longshore.guests.left_out import LeftOut
+from longshore.guests.nodes import Node, Refused
 from longshore.guests.parts import Disk
-
-if TYPE_CHECKING:
-    import tarfile
 
 ANSWER = "/answer"
 MOST_ENTRIES = 100_000  # of one answer
@@ -38,14 +36,14 @@ def main() -> int:
     request = json.loads(sys.stdin.readline())
     try:
         systems, unread = file_systems([Disk(place, request["connections"]) for place in request["disks"]])
-        tree = FileTree(systems)
+        tree, left_out = FileTree(systems), LeftOut()
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(ANSWER)
             with connection.makefile("wb", buffering=1 << 20) as out:
                 if request["operation"] == "attend":
-                    more = _attend(tree, connection, cast("BinaryIO", out))
+                    more = _attend(tree, connection, cast("BinaryIO", out), left_out)
                 else:
-                    more = _OPERATIONS[request["operation"]](tree, request, cast("BinaryIO", out))
+                    more = _OPERATIONS[request["operation"]](tree, request, cast("BinaryIO", out), left_out)
         result = {
             "more": more,
             "systems": [
@@ -59,6 +57,7 @@ def main() -> int:
             ],
             "unread": [{"place": one.place, "kind": one.kind, "size": one.size} for one in unread],
             "interrupted": [one.part.place for one in systems if one.interrupted],
+            **left_out.told(),
         }
         print(json.dumps({"result": result}), flush=True)
     except LongshoreError as error:
@@ -78,17 +77,19 @@ def _fail(error: LongshoreError) -> int:
     return 1
 
 
-def _list(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
+def _list(tree: FileTree, request: Mapping[str, Any], out: BinaryIO, left_out: LeftOut) -> bool:
     """Whether there is more than was said."""
     if tree.root is None and request["path"] == "/":  # each by its place, then
         return _say(out, ((f"{one.part.place}:/", one.root) for one in tree.systems))
     shown, node = tree.find(request["path"])
     if node.kind != "directory":
         return _say(out, iter([(shown, node)]))
-    return _say(out, iter(sorted(tree.children(shown, node), key=lambda one: one[0].casefold())))
+    with _named(shown):
+        found = sorted(tree.children(shown, node, left_out), key=lambda one: one[0].casefold())
+    return _say(out, iter(found))
 
 
-def _find(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
+def _find(tree: FileTree, request: Mapping[str, Any], out: BinaryIO, left_out: LeftOut) -> bool:
     wanted = re.compile(fnmatch.translate(request["pattern"].casefold()))
     whole = "/" in request["pattern"]
 
@@ -97,7 +98,8 @@ def _find(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
         return wanted.fullmatch(path if whole else path.rpartition("/")[2]) is not None
 
     starts = [tree.find(request["path"])] if request["path"] != "/" else list(_everything(tree))
-    return _say(out, ((path, node) for start in starts for path, node in _below(tree, *start, fits) if fits(path)))
+    below = (one for start in starts for one in _below(tree, *start, left_out, fits))
+    return _say(out, ((path, node) for path, node in below if fits(path)))
 
 
 def _everything(tree: FileTree) -> Iterator[tuple[str, Node]]:
@@ -122,7 +124,7 @@ class _Coming:
 
 
 def _below(
-    tree: FileTree, shown: str, top: Node, wanted: Callable[[str], bool] = lambda _path: True
+    tree: FileTree, shown: str, top: Node, left_out: LeftOut, wanted: Callable[[str], bool] = lambda _path: True
 ) -> Iterator[tuple[str, Node]]:
     """All directories, and what is wanted of the rest, if not more."""
     todo, seen = [_Coming(shown, top, 0)], {(id(top.system), top.number)}
@@ -134,52 +136,48 @@ def _below(
                     coming.node.system.ahead(coming.node)
         directory = todo.pop()
         try:
-            children = list(tree.children(directory.path, directory.node, wanted))
-        except OSError:
+            children = list(tree.children(directory.path, directory.node, left_out, wanted))
+        except OSError as error:
+            left_out.add(f"{directory.path.rstrip('/')}/", error)
             continue
         for path, node in children:
             yield path, node
             key = id(node.system), node.number
-            if node.kind == "directory" and key not in seen and directory.depth < _DEEPEST:
+            if node.kind == "directory" and key not in seen:
                 seen.add(key)
+                if directory.depth >= _DEEPEST:
+                    left_out.add(f"{path}/", OSError("it is too deep"))
+                    continue
                 todo.append(_Coming(path, node, directory.depth + 1))
 
 
-def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO) -> bool:
+def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO, left_out: LeftOut) -> bool:
     shown, node = tree.find(request["path"])
-    if node.kind == "other":
+    if node.kind not in {"file", "directory"}:
         raise InvalidInput(f"{shown} is neither a file nor a directory.")
+    with _named(shown):
+        runs = node.runs() if node.kind == "file" else []
     _line(out, {"kind": node.kind, "size": node.size, "name": shown.rstrip("/").rpartition("/")[2] or "files"})
     if node.kind == "file":
-        for piece in node.pieces():
+        for piece in node.pieces(runs):
             out.write(piece)
         return False
-    import tarfile
+    from longshore.guests.file_archive import write_archive
 
-    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
-        for path, one in _below(tree, shown, node):
-            _add(archive, path.removeprefix(shown.rstrip("/")).lstrip("/"), one)
+    write_archive(out, shown.rstrip("/"), _below(tree, shown, node, left_out), left_out)
     return False
 
 
-def _add(archive: "tarfile.TarFile", name: str, node: Node) -> None:
-    import tarfile
-
-    info = tarfile.TarInfo(meant_name(name).decode(errors="surrogateescape"))
-    info.mode, info.uid, info.gid, info.mtime = node.mode, node.user, node.group, max(node.modified, 0)
-    match node.kind:
-        case "directory":
-            info.type = tarfile.DIRTYPE
-            archive.addfile(info)
-        case "link":
-            info.type, info.linkname = tarfile.SYMTYPE, node.target.decode(errors="surrogateescape")
-            archive.addfile(info)
-        case "file":
-            info.size = node.size
-            archive.addfile(info, cast("BinaryIO", _Content(node)))
+@contextmanager
+def _named(shown: str) -> Iterator[None]:
+    """Raises InvalidInput for what isn't read at all."""
+    try:
+        yield
+    except Refused as error:
+        raise InvalidInput(f"{shown} isn't read: {error}.", advice="Restore its machine, and read it there.") from None
 
 
-def _attend(tree: FileTree, connection: socket.socket, out: BinaryIO) -> bool:
+def _attend(tree: FileTree, connection: socket.socket, out: BinaryIO, left_out: LeftOut) -> bool:
     """Answers one question after another.
 
     {"list": path} by {"count": n} and as many lines of entries, each with its node: [place, number].
@@ -194,7 +192,7 @@ def _attend(tree: FileTree, connection: socket.socket, out: BinaryIO) -> bool:
             question = json.loads(line)
             try:
                 if "list" in question:
-                    _tell_entries(tree, question["list"], out)
+                    _tell_entries(tree, question["list"], out, left_out)
                 else:
                     place, number = question["read"]
                     found = systems[place].read(int(number), int(question["offset"]), int(question["length"]))
@@ -202,39 +200,27 @@ def _attend(tree: FileTree, connection: socket.socket, out: BinaryIO) -> bool:
                     out.write(found)
             except NotFound:
                 _line(out, {"error": errno.ENOENT})
+            except Refused:
+                _line(out, {"error": errno.EOPNOTSUPP})
             except (OSError, LongshoreError):
                 _line(out, {"error": errno.EIO})
             out.flush()
     return False
 
 
-def _tell_entries(tree: FileTree, path: str, out: BinaryIO) -> None:
+def _tell_entries(tree: FileTree, path: str, out: BinaryIO, left_out: LeftOut) -> None:
     """At the top what the guest doesn't mount, too, by its place."""
     if path == "/":
         found = [(f"/{place}", top) for shown, top in _everything(tree) if (place := shown.strip("/"))]
         if tree.root is not None:
-            found += tree.children("/", tree.root)
+            found += tree.children("/", tree.root, left_out)
     else:
-        found = list(tree.children(*tree.find(path)))
+        found = list(tree.children(*tree.find(path), left_out))
     _line(out, {"count": min(len(found), MOST_ENTRIES)})
     for shown, node in found[:MOST_ENTRIES]:
         told = {"path": shown, "kind": node.kind, "size": node.size, "modified": node.modified, "mode": node.mode}
         id_ = node.system.part.place, node.number
         _line(out, told | {"user": node.user, "group": node.group, "target": shown_name(node.target), "node": id_})
-
-
-class _Content(RawIOBase):
-    """A node's, as tarfile reads it."""
-
-    def __init__(self, node: Node) -> None:
-        self._pieces = node.pieces()
-        self._left = b""
-
-    def read(self, size: int = -1, /) -> bytes:
-        while len(self._left) < size and (piece := next(self._pieces, b"")):
-            self._left += piece
-        read, self._left = self._left[:size], self._left[size:]
-        return read
 
 
 def _say(out: BinaryIO, entries: Iterator[tuple[str, Node]]) -> bool:

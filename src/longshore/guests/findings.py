@@ -9,6 +9,7 @@ from uuid import UUID
 import guestfs
 
 from longshore.errors import ConversionError
+from longshore.guests.addressing.writing import unwritable_in
 from longshore.guests.appliance import Guest, mounted
 from longshore.guests.as_found import sign
 from longshore.guests.before_conversion import what_converting_meets
@@ -19,6 +20,7 @@ from longshore.guests.linux_findings import linux_findings
 from longshore.guests.misread import reason
 from longshore.guests.report import NicName, OperatingSystem
 from longshore.guests.windows_findings import windows_findings
+from longshore.model.addresses import AdapterInGuest
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import FileSystem
@@ -36,7 +38,7 @@ _TABLE_SIZE = 34 * _SECTOR  # of a GPT with what stands before it
 _T = TypeVar("_T")
 
 
-def find(handle: guestfs.GuestFS, nics: Sequence[NicName]) -> GuestFindings:
+def find(handle: guestfs.GuestFS, nics: Sequence[NicName], adapters: Sequence[AdapterInGuest] = ()) -> GuestFindings:
     """Of a launched appliance's disks. What can't be found out is a doubt, never an error.
 
     Raises MemoryError alone.
@@ -58,6 +60,10 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName]) -> GuestFindings:
         more, why = _tried(partial(look, guest, found))
         doubt = f"What is on the guest's disks couldn't all be read: {why}."
         found = more or replace(found, doubts=tuple(dict.fromkeys((*found.doubts, doubt))))
+    if guest.system.family == "linux" and adapters:
+        unwritable, why = _tried(partial(unwritable_in, guest, adapters))
+        unwritable = {adapter.old_mac: why for adapter in adapters} if unwritable is None else unwritable
+        found = replace(found, unaddressable=unwritable)
     return replace(found, signature=sign(guest), drivers=_drivers(guest, nics))
 
 

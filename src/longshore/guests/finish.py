@@ -8,6 +8,9 @@ Each function says what it changed, one sentence per thing, and changes nothing 
 import re
 from collections.abc import Callable, Sequence
 
+from longshore.guests.addressing.writing import write_addresses
+from longshore.guests.agent_packages import agent_packages
+from longshore.guests.agents import install_agents
 from longshore.guests.appliance import Guest
 from longshore.guests.efi import put_fallback_loader
 from longshore.guests.first_boot import add_first_boot
@@ -17,7 +20,10 @@ from longshore.guests.misread import reason
 from longshore.guests.report import Finished, NicName
 from longshore.guests.selinux import announce_relabelling
 from longshore.guests.serial_console import enable_serial_console
-from longshore.guests.windows_first_boot import tell_restarts
+from longshore.guests.windows_agents import add_windows_agents
+from longshore.guests.windows_first_boot import bring_disks_online, tell_restarts
+from longshore.model.addresses import NOTHING_NEW, NewAddresses
+from longshore.model.agents import Agent
 
 FIRST_BOOT = "/usr/lib/virt-sysprep"
 FIRST_BOOT_SCRIPTS = f"{FIRST_BOOT}/scripts"
@@ -29,22 +35,36 @@ _UNITS = ("/etc/systemd", "/usr/lib/systemd", "/lib/systemd")
 _RUNLEVELS = ("/etc/rc.d", "/etc/rc2.d", "/etc/rc3.d", "/etc/rc5.d", "/etc/init.d")
 
 
-def finish(guest: Guest, nics: Sequence[NicName], first_boot: Sequence[str]) -> Finished:
-    """The guest's file systems aren't mounted any more after it."""
+def finish(
+    guest: Guest,
+    nics: Sequence[NicName],
+    first_boot: Sequence[str],
+    agents: Sequence[Agent] = (),
+    addresses: NewAddresses = NOTHING_NEW,
+    *,
+    keep: bool = False,
+) -> Finished:
+    """The guest's file systems aren't mounted any more after it. `keep`: as in `write_addresses`."""
     tasks: list[tuple[str, Callable[[], Finished]]] = []
     if guest.system.family == "linux":
         tasks = [
             ("its interfaces' names couldn't be kept", lambda: Finished(tuple(keep_nic_names(guest, nics)))),
+            ("its new addresses couldn't be written", lambda: write_addresses(guest, addresses, keep=keep)),
             ("the serial console couldn't be set up", lambda: enable_serial_console(guest)),
             (
                 "virt-v2v's own first-boot scripts, which need the network, stay",
-                lambda: Finished(tuple(drop_online_first_boot(guest))),
+                lambda: _without_online_first_boot(guest, agents),
             ),
+            ("no agent was installed", lambda: install_agents(guest, agents, agent_packages())),
             ("whether it relabels its files isn't known", lambda: announce_relabelling(guest)),
             ("how it calls its disks isn't known", lambda: warn_of_disk_names(guest)),
         ]
     if guest.system.family == "windows":
-        tasks = [("how often it restarts isn't known", lambda: tell_restarts(guest))]
+        tasks = [
+            ("its further disks may be offline at first", lambda: bring_disks_online(guest)),
+            ("no agent is installed", lambda: add_windows_agents(guest, agents, agent_packages())),
+            ("how often it restarts isn't known", lambda: tell_restarts(guest)),
+        ]
     tasks += [
         ("the first-boot scripts were left out", lambda: Finished(tuple(add_first_boot(guest, first_boot)))),
         # The last: it mounts the EFI partition in place of all others
@@ -75,6 +95,11 @@ def warn_of_disk_names(guest: Guest) -> Finished:
             "boot, or lack them: name them by UUID= or LABEL= in its /etc/fstab and boot menu before it is moved.",
         )
     )
+
+
+def _without_online_first_boot(guest: Guest, agents: Sequence[Agent]) -> Finished:
+    said = drop_online_first_boot(guest)
+    return Finished() if Agent.QEMU in agents else Finished(tuple(said))  # of it more is said where it is installed
 
 
 def drop_online_first_boot(guest: Guest) -> list[str]:

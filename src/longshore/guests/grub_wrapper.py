@@ -22,8 +22,8 @@ _IN_DEFAULTS = re.compile(rf"(\b(?:root|resume)=)({_DISK})(?=[\s\"'])")
 
 
 def may_have_wrapper(system: OperatingSystem | None) -> bool:
-    """Whether it is worth a start of the appliance to look."""
-    return system is not None and system.package_format == "rpm" and _EFI in system.mounts
+    """Whether it is worth a start of the appliance to look: also where nobody could say what is mounted."""
+    return system is not None and system.package_format == "rpm" and (not system.mounts or _EFI in system.mounts)
 
 
 def name_disks_by_uuid(guest: Guest) -> list[str]:

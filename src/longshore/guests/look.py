@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from longshore.guests.addressing.request import as_plain
 from longshore.guests.limits import INSPECTING
 from longshore.guests.process import work_on
 from longshore.guests.report import NicName, OperatingSystem
+from longshore.model.addresses import NOTHING_NEW, NewAddresses
 from longshore.model.guest import GuestFindings
 
 
@@ -17,16 +19,23 @@ async def look_into(
     *,
     nics: Sequence[NicName] = (),
     keys: Sequence[str] = (),
+    adapters: NewAddresses = NOTHING_NEW,
 ) -> GuestFindings:
     """What is on these NBD URIs, in the machine's order, as far as it decides how the guest lands; nothing is written.
 
     `nics` are the names by which it may know its interfaces; those its configuration relies on are in the drivers that
-    were found. `keys` open what is encrypted by LUKS. `on_message` gets a line for each thing done, on the caller's
-    event loop. Disks that don't hold one system we know, as locked ones, are an answer too: not inspected, and why.
-    Raises ConversionError when it can't be tried.
+    were found. Of the `adapters` is found whether they can be given addresses. `keys` open what is encrypted by LUKS.
+    `on_message` gets a line for each thing done, on the caller's event loop. Disks that don't hold one system we know,
+    as locked ones, are an answer too: not inspected, and why. Raises ConversionError when it can't be tried.
     """
     report_dir.mkdir(parents=True, exist_ok=True)
-    request = {"operation": "look", "disks": list(disks), "nics": [asdict(nic) for nic in nics], "keys": list(keys)}
+    request = {
+        "operation": "look",
+        "disks": list(disks),
+        "nics": [asdict(nic) for nic in nics],
+        "keys": list(keys),
+        "new_addresses": as_plain(adapters),
+    }
     return await work_on(GuestFindings, request, report_dir / "look.log", on_message, INSPECTING)
 
 

@@ -59,7 +59,7 @@ class LogicalVolume(Source):
 
     def read(self, offset: int, length: int) -> bytes:
         return b"".join(
-            part.read(start, count) for part, start, count in self._places(offset, self.end_of(offset, length))
+            part.read(start, count) for part, start, count in self._places(offset, min(offset + length, self.length))
         )
 
     def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:

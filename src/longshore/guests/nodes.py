@@ -9,6 +9,8 @@ from typing import NamedTuple
 from longshore.guests.parts import Part
 
 _PIECE = 1 << 20
+_NOTHING = bytes(_PIECE)
+_SMALL_HOLE = 16 << 10  # bytes: a smaller one is read with what is around it
 
 
 class Node(NamedTuple):
@@ -23,16 +25,48 @@ class Node(NamedTuple):
     user: int
     group: int
     target: bytes  # of a link
+    links: int = 1  # how many names it has
+    type: int = 0  # what else it is, as Unix has it (S_IFIFO, …); 0 where that isn't known
+    device: tuple[int, int] = (0, 0)  # of one of these: major and minor
 
-    def pieces(self) -> Iterator[bytes]:
-        """Its content. Raises OSError when not all of it can be read."""
-        at = 0
-        while at < self.size:
-            piece = self.system.read(self.number, at, min(_PIECE, self.size - at))
+    def runs(self) -> list[tuple[int, int]]:
+        """Where something is written of a file, but for small holes: offset and length. Raises OSError, Refused."""
+        found = list[tuple[int, int]]()
+        for at, length in self.system.runs(self.number):
+            begin, end = found[-1][0] if found else 0, sum(found[-1]) if found else 0
+            if at < end:
+                raise OSError("its structures are damaged")
+            if found and at - end < _SMALL_HOLE:
+                found[-1] = begin, at + length - begin
+            else:
+                found.append((at, length))
+        return found
+
+    def pieces(self, runs: Sequence[tuple[int, int]] | None = None) -> Iterator[bytes]:
+        """Its content. Raises OSError when not all of it can be read, and Refused.
+
+        `runs`: what `runs` has said.
+        """
+        done = 0
+        for run in self.runs() if runs is None else runs:
+            yield from _zeroes(run[0] - done)
+            yield from self.written(run)
+            done = sum(run)
+        yield from _zeroes(self.size - done)
+
+    def written(self, run: tuple[int, int]) -> Iterator[bytes]:
+        """What is written there. Raises OSError when not all of it can be read, and Refused."""
+        at, end = run[0], sum(run)
+        while at < end:
+            piece = self.system.read(self.number, at, min(_PIECE, end - at))
             if not piece:
                 raise OSError("not all of it can be read")
             at += len(piece)
             yield piece
+
+
+class Refused(OSError):
+    """What a file has isn't here, or isn't read here. Its text ends the sentence "… isn't read: "."""
 
 
 class Entry(NamedTuple):
@@ -61,7 +95,11 @@ class FileSystem(ABC):
 
     @abstractmethod
     def read(self, number: int, offset: int, length: int) -> bytes:
-        """Of a file's content; less at its end."""
+        """Of a file's content; less at its end. Raises Refused for one whose content isn't what would be read."""
+
+    @abstractmethod
+    def runs(self, number: int) -> Iterator[tuple[int, int]]:
+        """Where something is written of a file, upwards: offset and length. All else of it is zero. Raises Refused."""
 
     @abstractmethod
     def entries(self, directory: Node) -> Iterator[Entry]:
@@ -80,6 +118,14 @@ class FileSystem(ABC):
         """What is mounted with these options of a table of file systems."""
         del options
         return self.root
+
+
+def _zeroes(count: int) -> Iterator[bytes]:
+    while count >= _PIECE:
+        yield _NOTHING
+        count -= _PIECE
+    if count > 0:
+        yield bytes(count)
 
 
 def kind_of(mode: int) -> str:

@@ -15,7 +15,6 @@ import nbd
 import pytsk3
 
 _BLOCK = 1 << 17  # bytes that are read at once, as a vault has them
-_WHATEVER = 1 << 16  # bytes that The Sleuth Kit asks for when it needs fewer
 _KEPT = 256  # blocks of all disks: 32 MiB
 _STRETCH = 1 << 23  # bytes of memory that are had at once
 _MOST_AHEAD = 64  # blocks of a disk that were asked for and not needed yet
@@ -60,9 +59,6 @@ class Source(pytsk3.Img_Info):  # type: ignore[misc]
     """What a file system may be on. The Sleuth Kit asks for its size, to read from it, and to close it."""
 
     length: int  # bytes
-    # The Sleuth Kit asks for 64 KiB whatever it needs. While what it needs crosses no border of what is read at once,
-    # it is given no more than there is up to that: half of its questions would need a second block else
-    sparing = False
 
     def __init__(self) -> None:
         super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
@@ -72,11 +68,6 @@ class Source(pytsk3.Img_Info):  # type: ignore[misc]
 
     def close(self) -> None:
         pass
-
-    def end_of(self, offset: int, length: int) -> int:
-        """Where a read ends that was asked for so."""
-        end = min(offset + length, self.length)
-        return min(end, (offset // _BLOCK + 1) * _BLOCK) if self.sparing and length == _WHATEVER else end
 
     def read(self, offset: int, length: int) -> bytes:
         """As much of it as there is. Raises OSError."""
@@ -165,7 +156,7 @@ class Disk(Source):
         return handle
 
     def read(self, offset: int, length: int) -> bytes:
-        end = self.end_of(offset, length)
+        end = min(offset + length, self.length)
         parts, at = [], offset
         while at < end:
             number, start = divmod(at, _BLOCK)

@@ -1,4 +1,4 @@
-"""Windows' registry, read in the appliance."""
+"""Windows' registry, read and written in the appliance."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from longshore.guests.appliance import Guest
 
 Key = int  # a node of the hive, never 0
+_DWORD = 4  # of the registry's types
+_SYSTEM = "/Windows/System32/config/SYSTEM"
 
 
 class Hive:
@@ -28,6 +30,29 @@ class Hive:
             if not node:
                 return None
         return int(node)
+
+    def in_file(self, *names: str) -> Key | None:
+        """The key of this path from the file's own root, wherever others are looked up."""
+        return self.key(*names, below=int(self._files.hivex_root()))
+
+    def made(self, *names: str) -> Key:
+        """The key of this path, made where it isn't there: for a hive opened to be written."""
+        node = self._top
+        for name in names:
+            node = self._files.hivex_node_get_child(node, name) or self._files.hivex_node_add_child(node, name)
+        return int(node)
+
+    def set_number(self, key: Key, name: str, value: int) -> None:
+        """A DWORD."""
+        self._files.hivex_node_set_value(key, name, _DWORD, value.to_bytes(4, "little"))
+
+    def values(self, key: Key | None) -> Iterator[tuple[str, bytes]]:
+        """(name, content) of each value of a key."""
+        if key is None:
+            return
+        for found in self._files.hivex_node_values(key):
+            value = found["hivex_value_h"]
+            yield self._files.hivex_value_key(value), bytes(self._files.hivex_value_value(value))
 
     def children(self, key: Key | None) -> Iterator[tuple[str, Key]]:
         """(name, key) of each key right below."""
@@ -74,6 +99,19 @@ def system_hive(guest: Guest) -> Iterator[Hive]:
 
 
 @contextmanager
+def changed_system_hive(guest: Guest) -> Iterator[Hive]:
+    """The same to be written, of a guest that needn't have been inspected by this appliance; committed at the end.
+
+    Raises RuntimeError.
+    """
+    with _opened(guest, guest.files.case_sensitive_path(_SYSTEM), write=True):
+        whole = Hive(guest)
+        current = whole.number(whole.key("Select"), "Current")
+        yield Hive(guest, f"ControlSet{1 if current is None else current:03d}")
+        guest.files.hivex_commit(None)
+
+
+@contextmanager
 def software_hive(guest: Guest) -> Iterator[Hive]:
     """SOFTWARE. Raises RuntimeError."""
     with _opened(guest, guest.files.inspect_get_windows_software_hive(guest.system.root)):
@@ -81,8 +119,8 @@ def software_hive(guest: Guest) -> Iterator[Hive]:
 
 
 @contextmanager
-def _opened(guest: Guest, path: str) -> Iterator[None]:
-    guest.files.hivex_open(path)
+def _opened(guest: Guest, path: str, *, write: bool = False) -> Iterator[None]:
+    guest.files.hivex_open(path, write=write)
     try:
         yield
     finally:

@@ -35,6 +35,11 @@ class NicName:
     old_mac: str = ""  # the address that it had until now, where that was another
     kernel_name: str = ""  # eth0 …, as the kernel has counted it, for guests that go by that
 
+    @classmethod
+    def told(cls, fields: Mapping[str, Any]) -> "NicName":
+        """One of which another process has told the fields as JSON, which knows no tuples."""
+        return cls(**{**fields, "others": tuple(fields["others"])})
+
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name, *self.others, *((self.kernel_name,) if self.kernel_name else ()))

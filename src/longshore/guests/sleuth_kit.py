@@ -1,16 +1,17 @@
-"""ext2 to ext4, NTFS, FAT and exFAT, as The Sleuth Kit reads them; of ext, most directories are read by ext.py."""
+"""NTFS, FAT and exFAT, as The Sleuth Kit reads them; what NTFS says of content that is elsewhere is looked at here."""
 
+import struct
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 import pytsk3
 
-from longshore.guests.ext import Directories
-from longshore.guests.nodes import Entry, FileSystem, Node
+from longshore.guests.nodes import Entry, FileSystem, Node, Refused
 from longshore.guests.parts import Part
+from longshore.guests.reparse_points import ReparsePoint
 
 _OPEN = 64  # files that are kept open
 _LEAVES = {
@@ -26,11 +27,16 @@ _LEAVES = {
 }
 _ALLOCATED = int(pytsk3.TSK_FS_NAME_FLAG_ALLOC)
 _TYPES = {
-    "ext": pytsk3.TSK_FS_TYPE_EXT_DETECT,
     "NTFS": pytsk3.TSK_FS_TYPE_NTFS_DETECT,
     "FAT": pytsk3.TSK_FS_TYPE_FAT_DETECT,
     "exFAT": pytsk3.TSK_FS_TYPE_EXFAT,
 }
+_INFORMATION, _DATA, _REPARSE = 16, 128, 192  # kinds of what a file of NTFS has
+_IS_ENCRYPTED, _IS_COMPRESSED = int(pytsk3.TSK_FS_ATTR_ENC), int(pytsk3.TSK_FS_ATTR_COMP)
+_RESIDENT = int(pytsk3.TSK_FS_ATTR_RES)
+_HOLE = int(pytsk3.TSK_FS_ATTR_RUN_FLAG_SPARSE) | int(pytsk3.TSK_FS_ATTR_RUN_FLAG_FILLER)
+_ENCRYPTED, _OFFLINE, _RECALLED = 0x4000, 0x1000, 0x440000  # what Windows says of a file
+_UNIT = 16  # clusters that are compressed together
 
 
 class SleuthKit(FileSystem):
@@ -38,9 +44,9 @@ class SleuthKit(FileSystem):
         """Raises OSError when it can't be read."""
         super().__init__(part)
         self._opened = pytsk3.FS_Info(part.source, offset=part.start, type=_TYPES[part.kind])
-        self.any_case = part.kind != "ext"
-        self.interrupted = part.kind == "ext" and part.ext_needs_recovery
-        self._files: OrderedDict[int, Any] = OrderedDict()  # that were read from here and there
+        self.any_case = True
+        self._files: OrderedDict[int, Any] = OrderedDict()  # that were asked for here and there
+        self._here = set[int]()  # whose content isn't elsewhere
 
     @cached_property
     def root(self) -> Node:
@@ -48,62 +54,60 @@ class SleuthKit(FileSystem):
 
     def node(self, number: int) -> Node:
         with _explained():
-            meta = self._opened.open_meta(inode=number).info.meta
+            opened = self._open(number)
+            meta = opened.info.meta
+            kind, target, type_ = _kind(meta.type), b"", 0
+            if (point := self._reparse_point(opened)) is not None:
+                target, type_ = point.target, point.type
+                kind = "link" if target else "other" if type_ else kind
         return Node(
             self,
             number,
-            _kind(meta.type),
+            kind,
             int(meta.size),
             int(meta.mtime),
             int(meta.mode) & 0o7777,
             int(meta.uid),
             int(meta.gid),
-            _bytes(meta.link) if meta.link else b"",
+            target,
+            int(meta.nlink),
+            type_,
         )
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         with _explained():
-            opened = self._files.get(number)
-            if opened is None:
-                opened = self._files[number] = self._opened.open_meta(inode=number)
-                if len(self._files) > _OPEN:
-                    self._files.popitem(last=False)
+            opened = self._open(number)
+            if number not in self._here:
+                self._ensure_here(opened)
+                self._here.add(number)
             if (left := int(opened.info.meta.size) - offset) <= 0:
                 return b""
             return bytes(opened.read_random(offset, min(length, left)))
 
-    @cached_property
-    def _aligned(self) -> bool:
-        """Whether no block of it lies on both sides of a border. Inodes and directories are read a block at a time."""
-        return self.part.kind == "ext" and self.part.start % int(self._opened.info.block_size) == 0
-
-    def _in(self, directory: Node) -> Sequence[Any]:
-        source = self.part.source
-        source.sparing = self._aligned
-        try:
-            with _explained():
-                return list(self._opened.open_dir(inode=directory.number))
-        finally:
-            source.sparing = False
-
-    @cached_property
-    def _directories(self) -> Directories | None:
-        with suppress(OSError):
-            return Directories(self.part) if self.part.kind == "ext" else None
-        return None
-
-    def ahead(self, directory: Node) -> None:
-        if self._directories is not None:
-            self._directories.ask(directory.number)
+    def runs(self, number: int) -> Iterator[tuple[int, int]]:
+        with _explained():
+            opened = self._open(number)
+            self._ensure_here(opened)
+            size, cluster = int(opened.info.meta.size), int(self._opened.info.block_size)
+            data = self._data(opened)
+            if data is None or int(data.info.flags) & _RESIDENT:
+                yield 0, size
+                return
+            unit = _UNIT if int(data.info.flags) & _IS_COMPRESSED else 1
+            done = 0
+            for run in data:
+                if int(run.flags) & _HOLE:
+                    continue
+                begin = max(int(run.offset) // unit * unit, done)
+                end = -(-(int(run.offset) + int(run.len)) // unit) * unit
+                done = max(done, end)
+                if begin < end and begin * cluster < size:
+                    yield begin * cluster, min((end - begin) * cluster, size - begin * cluster)
 
     def entries(self, directory: Node) -> Iterator[Entry]:
-        if self._directories is not None:
-            with suppress(OSError):  # of what isn't simple
-                return iter(self._directories.entries(directory.number))
-        return self._all_entries(directory)
-
-    def _all_entries(self, directory: Node) -> Iterator[Entry]:
-        for entry in self._in(directory):
+        with _explained():
+            found = list(self._opened.open_dir(inode=directory.number))
+        for entry in found:
             name = entry.info.name
             if name is None or (text := name.name) is None or int(name.flags) != _ALLOCATED:
                 continue
@@ -115,6 +119,50 @@ class SleuthKit(FileSystem):
             if self.part.kind in {"FAT", "exFAT"} and said[:1] == b"$" and entry.info.meta is None:
                 continue
             yield Entry(said, int(name.meta_addr), int(name.type) in _LEAVES)
+
+    def _open(self, number: int) -> Any:
+        opened = self._files.get(number)
+        if opened is None:
+            opened = self._files[number] = self._opened.open_meta(inode=number)
+            if len(self._files) > _OPEN:
+                self._files.popitem(last=False)
+        return opened
+
+    def _ensure_here(self, opened: Any) -> None:
+        """Raises Refused where what would be read isn't what Windows shows."""
+        if (data := self._data(opened)) is None:
+            return
+        said = self._said_of(opened)
+        if int(data.info.size) and (int(data.info.flags) & _IS_ENCRYPTED or said & _ENCRYPTED):
+            raise Refused("it is encrypted (EFS), and its key isn't in it")
+        point = self._reparse_point(opened)
+        if point is None:
+            return
+        there = not said & (_OFFLINE | _RECALLED) and not any(int(run.flags) & _HOLE for run in data)
+        if not (point.may_be_whole and there):
+            raise Refused(f"{point.meaning}, so its content is elsewhere")
+
+    def _data(self, opened: Any) -> Any:
+        """What its content is in; None where that is told otherwise."""
+        if self.part.kind != "NTFS":
+            return None
+        return next((one for one in opened if int(one.info.type) == _DATA and not one.info.name), None)
+
+    def _said_of(self, opened: Any) -> int:
+        found = next((one for one in opened if int(one.info.type) == _INFORMATION), None)
+        data = b"" if found is None else _value(opened, found)
+        return int(struct.unpack_from("<I", data, 32)[0]) if len(data) >= 36 else 0
+
+    def _reparse_point(self, opened: Any) -> ReparsePoint | None:
+        if self.part.kind != "NTFS":
+            return None
+        found = next((one for one in opened if int(one.info.type) == _REPARSE), None)
+        return None if found is None else ReparsePoint.read(_value(opened, found))
+
+
+def _value(opened: Any, found: Any) -> bytes:
+    size = min(int(found.info.size), 1 << 14)
+    return bytes(opened.read_random(0, size, int(found.info.type), int(found.info.id))) if size else b""
 
 
 @contextmanager

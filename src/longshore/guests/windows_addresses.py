@@ -20,19 +20,31 @@ class Kept:
 
 
 def keep_addresses(found: Iterable[StaticAddresses], nics: Sequence[NicAddresses]) -> Kept:
-    """Only addresses that the target's ports have: another would lead nowhere there."""
+    """Only addresses that the target's ports have: another would lead nowhere there.
+
+    All addresses of one of Windows' interfaces go to one adapter. Its gateway is told with the first alone: Windows
+    refuses an address whose gateway is there already.
+    """
     options, changes, warnings = [], [], []
     for static in found:
+        gateway = static.gateways[0] if static.gateways else ""
+        plain = [address.partition("/")[0] for address in static.addresses]
+        port = next((nic for nic in nics if set(plain) & set(nic.addresses)), None)
         for address in static.addresses:
-            plain, _, length = address.partition("/")
-            mac = next((nic.mac for nic in nics if plain in nic.addresses), None)
-            if mac is None:
+            told, _, length = address.partition("/")
+            if port is None:
                 warnings.append(
-                    f"Windows gave itself the address {plain}, which no port on the target has: it asks by DHCP there."
+                    f"Windows gave itself the address {told}, which no port on the target has: it asks by DHCP there."
+                )
+            elif told not in port.addresses:
+                warnings.append(
+                    f"Windows gave itself the address {told} as well, which the port of its adapter {port.mac} on the "
+                    "target doesn't have: it is left out."
                 )
             else:
-                gateway = static.gateways[0] if static.gateways else ""
-                words = (plain, gateway, length, *static.name_servers)
-                options.append(f"{mac}:ip:{','.join(words)}")
-                changes.append(f"Windows gives itself the address {address} on the adapter {mac} at its first boot.")
+                options.append(f"{port.mac}:ip:{','.join((told, gateway, length, *static.name_servers))}")
+                gateway = ""
+                changes.append(
+                    f"Windows gives itself the address {address} on the adapter {port.mac} at its first boot."
+                )
     return Kept(tuple(options), tuple(changes), tuple(warnings))

@@ -37,6 +37,7 @@ def windows_parts(environment: Mapping[str, str] | None = None) -> WindowsParts:
         virtio_win=str(virtio_win or ""),
         version=version,
         drivers=tuple(sorted({found for path in files if (found := _version_of(path))})),
+        agent=any(path.endswith(".msi") and path.rpartition("/")[2].startswith("qemu-ga-") for path in files),
         first_boot=str(_first_boot(environment, converter, faults) or ""),
         converter_knows=_converter_knows(converter),
         faults=tuple(faults),

@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 
 from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
+from longshore.guests.addressing.request import from_plain
+from longshore.guests.addressing.windows import give_addresses, renumber, without_given
+from longshore.guests.addressing.writing import put_back, write_addresses
 from longshore.guests.appliance import Guest, launched, opened
 from longshore.guests.as_found import require_as_found
 from longshore.guests.confined import LIMIT
@@ -27,10 +30,12 @@ from longshore.guests.finish import finish
 from longshore.guests.grub_wrapper import may_have_wrapper, name_disks_by_uuid
 from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.misread import reason
-from longshore.guests.report import ConversionReport, NicAddresses, NicName, OperatingSystem
+from longshore.guests.report import ConversionReport, Finished, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
 from longshore.guests.windows_addresses import Kept, keep_addresses
 from longshore.guests.windows_findings import windows_findings
+from longshore.model.addresses import NewAddresses
+from longshore.model.agents import Agent
 from longshore.model.guest import GuestFindings
 
 _TOO_LARGE = "Something on the guest's disks is too large to be looked into: it takes more memory than this may have."
@@ -43,6 +48,7 @@ def main() -> int:
         "inspect": _inspect,
         "look": _look,
         "finish-as-is": _finish_as_is,
+        "put-back": _put_back,
         "check": _check,
         "start": _start,
     }
@@ -70,7 +76,14 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
         said = _run_converter(ports, kept.options, keys)
         _message("Finishing the conversion: interface names, console, first boot")
         with opened(ports, read_only=False, system=_known(request), keys=keys) as guest:
-            finished = finish(guest, _nics(request), request["first_boot"])
+            finished = finish(
+                guest,
+                _nics(request),
+                request["first_boot"],
+                [Agent(agent) for agent in request["agents"]],
+                _new_addresses(request),
+                keep=request["keep_former"],
+            )
             system = guest.system
     changes, warnings = (*kept.changes, *renamed, *finished.changes), (*kept.warnings, *finished.warnings)
     for change in changes:
@@ -89,6 +102,7 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
     """What Windows' adapters are given at the first boot. Asked for of Windows alone: looking takes a start."""
+    new = _new_addresses(request)
     if not request["addresses"]:
         return Kept()
     try:
@@ -98,7 +112,10 @@ def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
             found = windows_findings(guest, GuestFindings()).static_addresses
     except ConversionError:  # virt-v2v says it better, or knows how to do without
         return Kept()
-    return keep_addresses(found, [NicAddresses(**nic) for nic in request["addresses"]])
+    given = give_addresses(new.adapters)
+    nics = [NicAddresses(**nic) for nic in request["addresses"] if nic["mac"] not in given.macs]
+    kept = keep_addresses(renumber(without_given(found, new.adapters), new.renumbering), nics)
+    return Kept((*given.options, *kept.options), (*given.changes, *kept.changes), (*given.warnings, *kept.warnings))
 
 
 def _renamed_disks(ports: Sequence[int], request: Mapping[str, Any]) -> list[str]:
@@ -145,7 +162,7 @@ def _look(request: Mapping[str, Any]) -> dict[str, Any]:
     keys = request["keys"]
     with _on_loopback(request["disks"], read_only=True) as ports, launched(ports, read_only=True, keys=keys) as handle:
         unlock(handle, keys)
-        return asdict(find(handle, _nics(request)))
+        return asdict(find(handle, _nics(request), _new_addresses(request).adapters))
 
 
 def _start(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,10 +186,24 @@ def _finish_as_is(request: Mapping[str, Any]) -> dict[str, Any]:
         _as_found(ports, request, read_only=False) as guest,
     ):
         changes = keep_nic_names(guest, _nics(request))
+        new = _new_addresses(request)
+        written = write_addresses(guest, new, keep=request["keep_former"]) if new else Finished()
+        changes += written.changes
         if request["loader"]:
             changes += put_fallback_loader(guest)
     for change in changes:
         _message(change)
+    for warning in written.warnings:
+        _message(f"Warning: {warning}")
+    return {"changes": changes, "warnings": written.warnings}
+
+
+def _put_back(request: Mapping[str, Any]) -> dict[str, Any]:
+    with (
+        _on_loopback(request["disks"], read_only=False) as ports,
+        opened(ports, read_only=False, keys=request["keys"]) as guest,
+    ):
+        changes = put_back(guest) if guest.system.family == "linux" else []
     return {"changes": changes}
 
 
@@ -194,8 +225,12 @@ def _known(request: Mapping[str, Any]) -> OperatingSystem | None:
     return None if request["system"] is None else OperatingSystem(**request["system"])
 
 
+def _new_addresses(request: Mapping[str, Any]) -> NewAddresses:
+    return from_plain(request["new_addresses"])
+
+
 def _nics(request: Mapping[str, Any]) -> list[NicName]:
-    return [NicName(**nic) for nic in request["nics"]]
+    return [NicName.told(nic) for nic in request["nics"]]
 
 
 @contextmanager

@@ -5,13 +5,14 @@ against what the format allows, places against the size of the file system. A tr
 one that leads back into itself ends.
 """
 
+import stat
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from longshore.guests.nodes import Entry, FileSystem, Node, harmless, kind_of, unpacked
+from longshore.guests.nodes import Entry, FileSystem, Node, Refused, harmless, kind_of, unpacked
 from longshore.guests.parts import Part
 from longshore.guests.xfs_log import is_interrupted
 
@@ -22,7 +23,7 @@ _LEAVES = 32 << 30  # where a directory's own tables begin, in bytes of it
 _LINK_HEADER = 56
 _LONGEST_LINK = 1024
 _DEEPEST = 9  # levels of a tree
-_LOCAL, _EXTENTS, _TREE = 1, 2, 3  # forms of what an inode has
+_DEVICE, _LOCAL, _EXTENTS, _TREE = 0, 1, 2, 3  # forms of what an inode has
 _REALTIME = 0x1  # flag of a file that is on another device
 _BIG_TIMES, _MANY_EXTENTS = 0x8, 0x10  # of an inode's newer flags
 _KNOWN_FEATURES = 0xEF  # that change how a file system is read, and that this reads; not one that wants a repair
@@ -45,6 +46,7 @@ class _Inode:
     modified: int
     user: int
     group: int
+    links: int
     flags: int
     extents: int
     fork: bytes  # what it has itself of its content, or of where that is
@@ -99,16 +101,31 @@ class XFS(FileSystem):
     def node(self, number: int) -> Node:
         inode = self._inode(number)
         kind = kind_of(inode.mode)
-        target = self._target(inode) if kind == "link" else b""
         return Node(
-            *(self, number, kind, inode.size, inode.modified, inode.mode & 0o7777, inode.user, inode.group, target)
+            self,
+            number,
+            kind,
+            inode.size,
+            inode.modified,
+            inode.mode & 0o7777,
+            inode.user,
+            inode.group,
+            self._target(inode) if kind == "link" else b"",
+            inode.links,
+            stat.S_IFMT(inode.mode),
+            _device(inode) if kind == "other" else (0, 0),
         )
 
     def read(self, number: int, offset: int, length: int) -> bytes:
-        inode = self._inode(number)
-        if kind_of(inode.mode) != "file" or inode.flags & _REALTIME:
-            raise OSError("it is on a device of its own")
+        inode = self._file(number)
         return self._content(inode, offset, min(length, inode.size - offset))
+
+    def runs(self, number: int) -> Iterator[tuple[int, int]]:
+        inode, bits = self._file(number), self._block_bits
+        for extent in self._extents(inode, 0, -(-inode.size >> bits)):
+            begin, end = extent.at << bits, min((extent.at + extent.count) << bits, inode.size)
+            if not extent.unwritten and begin < end:
+                yield begin, end - begin
 
     def entries(self, directory: Node) -> Iterator[Entry]:
         inode = self._inode(directory.number)
@@ -116,6 +133,14 @@ class XFS(FileSystem):
             raise OSError(_DAMAGED)
         found = self._short_entries(inode.fork) if inode.form == _LOCAL else self._long_entries(inode)
         return (Entry(name, number) for name, number in found if harmless(name))
+
+    def _file(self, number: int) -> _Inode:
+        inode = self._inode(number)
+        if kind_of(inode.mode) != "file":
+            raise OSError(_DAMAGED)
+        if inode.flags & _REALTIME:
+            raise Refused("it is on a device of its own (a real-time one)")
+        return inode
 
     def _is_interrupted(self, head: bytes) -> bool:
         (start,), (blocks,) = _U64.unpack_from(head, 48), _U32.unpack_from(head, 96)
@@ -145,7 +170,8 @@ class XFS(FileSystem):
         if mode == 0 or size >= 1 << 63:
             raise OSError(_DAMAGED)
         fork = data[core : core + data[82] * 8] if data[82] else data[core:]
-        return _Inode(mode, form, size, seconds, user, group_id, flags, extents, fork)
+        links = _U32.unpack_from(data, 16)[0] if version > 1 else _U16.unpack_from(data, 6)[0]
+        return _Inode(mode, form, size, seconds, user, group_id, links, flags, extents, fork)
 
     def _place(self, block: int) -> int:
         """In bytes, of a block as the file system names it: group and block in it."""
@@ -277,3 +303,11 @@ class XFS(FileSystem):
             if len(found) >= inode.size:
                 return found[: inode.size]
         raise OSError(_DAMAGED)
+
+
+def _device(inode: _Inode) -> tuple[int, int]:
+    """Major and minor number, of one that is no pipe or socket."""
+    if inode.form != _DEVICE:
+        return 0, 0
+    (device,) = unpacked(_U32, inode.fork)
+    return device >> 18, device & 0x3FFFF

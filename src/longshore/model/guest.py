@@ -58,6 +58,11 @@ class GuestFindings:
     guest_agent: bool = False  # QEMU's
     serial_console: bool = False  # whether the kernel or a login prompt is set up to use one
     static_addresses: tuple[StaticAddresses, ...] = ()  # Windows'
+    domain_controller: bool = False  # of a Windows domain
+    san_policy: int | None = None  # Windows': what it does with disks that are new to it; None: what its edition does
+    lost_letters: tuple[str, ...] = ()  # drive letters of Windows whose disks aren't among these
+    # Linux: adapters that can't be given other addresses, by the MACs of their machine, and why
+    unaddressable: dict[str, str] = field(default_factory=dict)
     selinux_enforcing: bool = False
     root_in_fstab: bool = True  # False: only the kernel's command line says what / is
     read_only: tuple[str, ...] = ()  # where file systems are that can't be written to: a subvolume's property, squashfs

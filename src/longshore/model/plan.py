@@ -15,7 +15,7 @@ from longshore.model.request import MigrationRequest, MigrationType
 # What a plan says once for all machines, in `Mappings`: an entry of one machine may still say otherwise.
 MAPPED = frozenset({"networks", "subnets", "storage"})
 # What is one machine's own, and would be wrong for all of them.
-OF_ONE_MACHINE = frozenset({"ports", "server_name"})
+OF_ONE_MACHINE = frozenset({"ports", "adapters", "addresses", "test_addresses", "server_name"})
 # What is left out is no wish of a user's, or no machine's
 _NOT_SAID = {"of", "point", "volume", "clean_up_after", "new_machine", "new_server", "replaces"}
 OPTIONS = frozenset(option.name for option in fields(MigrationRequest)) - _NOT_SAID

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
+from longshore.model.addresses import AdapterWishes, Addressing
+from longshore.model.agents import Agent
 from longshore.model.verify import Verify as Verify  # noqa: PLC0414 - for those who import it from here
 
 
@@ -144,6 +147,12 @@ class MigrationRequest:
     storage: dict[str, str] = field(default_factory=dict)  # datastore: volume type; unmapped ones get the default type
     subnets: dict[str, str] = field(default_factory=dict)  # source network: subnet, where the target has several
     ports: dict[str, str] = field(default_factory=dict)  # MAC: id of a port that is there already, made by an admin
+    adapters: dict[str, AdapterWishes] = field(default_factory=dict)  # by MAC
+    # MAC: what the guest's interface and its port get, instead of what they have at the source
+    addresses: dict[str, Addressing | Literal["dhcp"]] = field(default_factory=dict)
+    readdress: dict[str, str] = field(default_factory=dict)  # network: another of its size, in which hosts keep theirs
+    test_addresses: dict[str, Addressing | Literal["dhcp"]] = field(default_factory=dict)  # of dry runs and tests
+    test_readdress: dict[str, str] = field(default_factory=dict)
     flavor: str | None = None  # None: the smallest that fits
     type: MigrationType = MigrationType.COLD
     landing: LandingMode = LandingMode.AUTO
@@ -166,6 +175,7 @@ class MigrationRequest:
     allowed_addresses: tuple[str, ...] = ()  # further addresses that all its ports may speak for: a cluster's VIPs
     floating: FloatingMode = FloatingMode.AUTO  # what becomes of the machine's floating IPs
     first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order
+    agents: tuple[Agent, ...] = ()  # what a converted guest is given, from packages that the operator has laid down
     guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
     before: str | None = None  # path of an Ansible playbook run before anything is done
     after: str | None = None  # and one run when the target is up, before the migration counts as done

@@ -17,6 +17,9 @@ from longshore.model.strict_reading import (
     text_of,
 )
 
+# libyaml's, and PyYAML's own where guests are worked on: there its sources are, and nothing compiled
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 class Entries(dict[Any, Any]):
     """A mapping that knows the line of each key."""
@@ -59,7 +62,7 @@ def read_yaml(content: str | bytes, *, largest: int = LARGEST, heaviest: int = H
     """
     text = text_of(content, largest)
     try:
-        return _Builder(heaviest).build(yaml.parse(text, Loader=yaml.CSafeLoader))
+        return _Builder(heaviest).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         why = " ".join(part for part in (error.context, error.problem) if part)
         raise _misread(f"This isn't YAML: {why}.", error.problem_mark or error.context_mark) from None

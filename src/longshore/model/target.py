@@ -88,6 +88,7 @@ class PortRequest:
     security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
     subnet_id: str | None = None  # out of which the cloud chooses an address; None: any of the network's
     allowed_addresses: tuple[AllowedAddress, ...] = ()
+    plugged: bool = True  # False: it is down, as if no cable were in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ class Subnet:
     cidr: str
     allows_dhcp: bool
     name: str = ""
+    gateway: str = ""  # "": it has none
 
 
 @dataclass(frozen=True, slots=True)

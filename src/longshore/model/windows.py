@@ -13,3 +13,4 @@ class WindowsParts:
     first_boot: str = ""  # path of the directory with rhsrvany.exe or pvvxsvc.exe; "": there is none
     converter_knows: tuple[str, ...] = ()  # of those versions, the ones that the converter tells apart: 2k22
     faults: tuple[str, ...] = ()  # what was named and can't be used, one sentence each
+    agent: bool = False  # whether virtio-win has an installer of QEMU's guest agent

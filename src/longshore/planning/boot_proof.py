@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from longshore.model.agents import Agent
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
@@ -46,8 +47,10 @@ AGENT_PROPERTIES = {"hw_qemu_guest_agent": "yes", "os_require_quiesce": "yes"}
 
 
 def agent_properties(request: MigrationRequest) -> dict[str, str]:
-    """Image properties of the first volume that the proof asked for needs."""
-    return AGENT_PROPERTIES if request.boot_proof is BootProof.AGENT else {}
+    """Image properties of the first volume that the proof asked for needs, or the agent that the guest is given."""
+    if request.boot_proof is BootProof.AGENT:
+        return AGENT_PROPERTIES
+    return {"hw_qemu_guest_agent": "yes"} if Agent.QEMU in request.agents else {}
 
 
 def asks_agent(machine: Machine, request: MigrationRequest) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from longshore.errors import InvalidInput
 from longshore.planning import (
+    agent_checks,
     as_is,
     boot_proof,
     carried,
@@ -17,6 +18,7 @@ from longshore.planning import (
     landing,
     machine_checks,
     mappings,
+    new_addresses,
     nics,
     openstack_checks,
     placement,
@@ -39,9 +41,9 @@ _AREAS = {
     "A machine of which ESXi's files are read": (ssh_checks,),
     "A server in OpenStack": (openstack_checks,),
     "A volume that no server has": (volumes,),
-    "Its guest": (guest_checks, guest_looks, windows_checks, boot_proof),
+    "Its guest": (guest_checks, guest_looks, windows_checks, agent_checks, boot_proof),
     "Its hardware on the target": (landing, disks, as_is, tpm),
-    "Networks and addresses": (nics,),
+    "Networks and addresses": (nics, new_addresses),
     "What is mapped": (mappings,),
     "What it is given by name": (placement,),
     "What it has and keeps": (server_settings, carried, floating),

@@ -107,8 +107,9 @@ def _running(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
             yield HOST_NAME_EMPTY(name, f"The guest of {name} has no host name of its own.")
     if request.type is MigrationType.DRY_RUN:
         return
+    told = {mac.lower() for mac in (*request.ports, *request.addresses)}
     for nic in machine.nics:
-        if nic.connected and not nic.addresses and nic.mac not in request.ports:
+        if nic.connected and not nic.addresses and nic.mac not in told:
             yield ADDRESS_UNKNOWN(
                 nic.label, f"{name} doesn't tell which addresses {nic.label} has: the target gives it others."
             )

@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from longshore.model.agents import AgentPackages
 from longshore.model.concern import Concern
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
-from longshore.planning import guest_checks
+from longshore.planning import guest_checks, new_addresses
+from longshore.planning.agent_checks import agent_concerns
 from longshore.planning.guest_checks import MIB, room_needed
 from longshore.planning.hardware import choose_hardware
 from longshore.planning.kinds import accept_blockers, blocker, information, warning
-from longshore.planning.windows_checks import by_system, windows_concerns
+from longshore.planning.windows_checks import by_system, windows_concerns, windows_guest_concerns
 
 _AS_IS = "let it land as it is: --landing as-is"
 GUEST_NOT_INSPECTED = blocker(
@@ -157,14 +159,21 @@ _CONVERTED = {
 
 
 def concerns_of_guest(
-    machine: Machine, findings: GuestFindings, request: MigrationRequest, parts: WindowsParts | None = None
+    machine: Machine,
+    findings: GuestFindings,
+    request: MigrationRequest,
+    parts: WindowsParts | None = None,
+    packages: AgentPackages | None = None,
 ) -> list[Concern]:
     """What can't land, or may not, as the request has it; `request.landing` is settled: not AUTO.
 
-    `parts` are what the machine has that would convert it; None: it isn't known, and nothing is said of it. Blockers
-    that the request accepts are warnings here.
+    `parts` and `packages` are what the machine has that would convert it; None: it isn't known, and nothing is said of
+    it. Blockers that the request accepts are warnings here.
     """
-    found = list(dict.fromkeys(_concerns(machine, findings, request.landing, parts, len(request.guest_keys))))
+    concerns = _concerns(machine, findings, request.landing, parts, len(request.guest_keys))
+    found = list(dict.fromkeys([*concerns, *new_addresses.guest_concerns(machine, findings, request)]))
+    if request.landing is LandingMode.CONVERT:
+        found += agent_concerns(machine.name, findings, request.agents, packages, parts)
     if request.type is MigrationType.CONVERSION:
         found = [_once_landed(concern) for concern in found]
     return accept_blockers(found, request.accept)
@@ -184,12 +193,14 @@ def _concerns(
     for doubt in findings.doubts:
         yield GUEST_DOUBT(machine.name, doubt)
     if landing is LandingMode.CONVERT:
+        yield from windows_guest_concerns(machine, findings, landing, converted=True)
         yield from _conversion(machine, findings, parts, keys)
         return
     yield from _asks_for_key(machine.name, (("LUKS", findings.luks), ("BitLocker", findings.bitlocker)))
     if landing is LandingMode.AS_IS:
         hardware, concerns = choose_hardware(machine, findings.drivers)
         yield from concerns
+        yield from windows_guest_concerns(machine, findings, landing, converted=hardware is None)
         if hardware is None:  # then it is converted
             yield from _conversion(machine, findings, parts, keys)
     elif findings.drivers.inspected and not {"virtio_blk", "virtio_scsi"} & set(findings.drivers.boot):
@@ -199,6 +210,7 @@ def _concerns(
             f"{machine.name} can't boot from the target's virtio disks: its drivers for booting are {known}.",
         )
     if landing is LandingMode.UNCHANGED:
+        yield from windows_guest_concerns(machine, findings, landing, converted=False)
         yield from _disk_names(machine.name, findings, _NAMES_OF_VIRTIO)
 
 

@@ -21,6 +21,7 @@ from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accept_blockers, blocker, warning
 from longshore.planning.machine_checks import machine_concerns
+from longshore.planning.new_addresses import unknown_adapters, with_chosen_adapters
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
@@ -115,7 +116,10 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
     """What can be said of one machine without the others that move with it."""
     machine, request = as_migration(machine, request)
+    unknown = list(unknown_adapters(machine, request))
+    machine = with_chosen_adapters(machine, request)
     request, concerns = complete_request(machine, request, facts.choices)
+    concerns.extend(unknown)
     concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
     concerns.extend(ssh_concerns(machine, request))
     concerns.extend([*guest_concerns(machine, request, facts.windows), *boot_concerns(machine, request)])

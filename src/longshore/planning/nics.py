@@ -1,9 +1,10 @@
 """Where a machine's network adapters land: network, subnet, MAC and addresses, or a port that was made for them."""
 
 import ipaddress
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
+from longshore.model.addresses import Addressing
 from longshore.model.concern import Concern
 from longshore.model.machine import AllowedAddress, Machine, Nic
 from longshore.model.request import MigrationRequest, MigrationType
@@ -11,6 +12,15 @@ from longshore.model.target import Network, Subnet
 from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.floating import FloatingLanding, land_floating
 from longshore.planning.kinds import blocker, warning
+from longshore.planning.new_addresses import (
+    address_concerns,
+    network_of,
+    port_concerns,
+    subnet_of,
+    unused_rules,
+    wanted_addresses,
+    wishes_of,
+)
 from longshore.planning.server_settings import security_groups
 
 NETWORK_UNMAPPED = blocker(
@@ -102,6 +112,9 @@ class NicLanding:
     security_groups: tuple[str, ...] | None = None  # names or ids; None: the project's default
     floating: tuple[FloatingLanding, ...] = ()
     allowed_addresses: tuple[AllowedAddress, ...] = ()
+    chosen: bool = False  # the addresses were asked for, so that a rehearsal beside the machine has them, too
+    plugged: bool = True
+    gateways: dict[str, str] = field(default_factory=dict)  # of the subnets, by their ranges, as far as they have one
 
 
 def land_nics(
@@ -111,6 +124,7 @@ def land_nics(
     given = {mac.lower(): port for mac, port in request.ports.items()}
     for mac in given.keys() - {nic.mac for nic in machine.nics}:
         concerns.append(PORT_FOR_NO_ADAPTER(mac, f"{machine.name} has no network adapter with the MAC {mac}."))
+    concerns.extend(unused_rules(machine, request))
     landings = [
         _land_on_port(nic, given[nic.mac], request, facts, concerns)
         if nic.mac in given
@@ -136,13 +150,28 @@ def _land_on_port(
     # A dry run is no reason to use up the one port that is kept for the machine itself
     kept = None if request.type is MigrationType.DRY_RUN else port.id
     floating = land_floating(nic, request, facts, concerns)
-    return NicLanding(nic.key, port.network_id, port.mac, port.addresses, port_id=kept, floating=floating)
+    if kept is not None:
+        concerns.extend(port_concerns(nic, port.addresses, request))
+    network = next((one for one in facts.networks if one.id == port.network_id), None)
+    return NicLanding(
+        nic.key,
+        port.network_id,
+        port.mac,
+        port.addresses,
+        port_id=kept,
+        floating=floating,
+        gateways=_gateways(network.subnets if network else ()),
+    )
+
+
+def _gateways(subnets: Iterable[Subnet]) -> dict[str, str]:
+    return {subnet.cidr: subnet.gateway for subnet in subnets if subnet.gateway}
 
 
 def _land_on_network(
     nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
 ) -> NicLanding | None:
-    wanted = request.networks.get(nic.network)
+    wanted = network_of(nic, request)
     if wanted is None:
         concerns.append(
             NETWORK_UNMAPPED(
@@ -162,7 +191,10 @@ def _land_on_network(
         return None
     network = found[0]
     subnets = _subnets(nic, network, request, concerns)
-    subnet_id = subnets[0].id if nic.network in request.subnets and subnets else None
+    subnet_id = subnets[0].id if subnet_of(nic, request) is not None and subnets else None
+    concerns.extend(address_concerns(nic, network, subnets, request))
+    plugged = not wishes_of(nic, request).unplugged
+    gateways = _gateways(network.subnets)
     groups = security_groups(nic, request, facts.choices, concerns)
     floating = land_floating(nic, request, facts, concerns)
     named = (AllowedAddress(address) for address in request.allowed_addresses)
@@ -181,10 +213,24 @@ def _land_on_network(
             addresses_left = ", ".join(one.address for one in allowed)
             text = f'{nic.label} may speak for {addresses_left}; on network "{network.name}" it may not.'
             concerns.append(ALLOWED_ADDRESSES_LEFT(nic.label, text))
-        return NicLanding(nic.key, network.id, None, (), subnet_id, security_groups=groups, floating=floating)
+        return NicLanding(
+            nic.key,
+            network.id,
+            None,
+            (),
+            subnet_id,
+            security_groups=groups,
+            floating=floating,
+            plugged=plugged,
+            gateways=gateways,
+        )
     concerns.extend(_mac_concerns(nic, network, facts, rehearsed))
-    taken = frozenset() if rehearsed else facts.addresses_in_use
-    addresses = tuple(_addresses(nic, network, subnets, taken, concerns))
+    asked = _asked(nic, request)
+    taken = frozenset() if request.isolated or (rehearsed and asked is None) else facts.addresses_in_use
+    if asked is None:
+        addresses = tuple(_addresses(nic, network, subnets, taken, concerns))
+    else:
+        addresses = tuple(_free(nic, asked, network, taken, concerns))
     return NicLanding(
         nic.key,
         network.id,
@@ -194,7 +240,43 @@ def _land_on_network(
         security_groups=groups,
         floating=floating,
         allowed_addresses=allowed,
+        chosen=asked is not None,
+        plugged=plugged,
+        gateways=gateways,
     )
+
+
+def _asked(nic: Nic, request: MigrationRequest) -> tuple[str, ...] | None:
+    """Addresses that aren't those of the source; none at all for an adapter that is to ask by DHCP. None: nothing
+    was asked."""
+    wanted = wanted_addresses(request)
+    given = wanted.of(nic)
+    if isinstance(given, Addressing):
+        return given.addresses
+    return () if given is not None else wanted.moved(nic)
+
+
+def _free(
+    nic: Nic,
+    asked: tuple[str, ...],
+    network: Network,
+    taken: frozenset[tuple[str, str]],
+    concerns: list[Concern],
+) -> Iterator[str]:
+    for text in asked:
+        if ipaddress.ip_address(text).is_link_local:
+            continue
+        if (network.id, text) in taken:
+            concerns.append(_in_use(nic, network, text))
+        elif any(ipaddress.ip_address(text) in ipaddress.ip_network(subnet.cidr) for subnet in network.subnets):
+            yield text
+        elif text in nic.addresses:  # which no rule moves
+            said = f'{text} of {nic.label} is in no subnet of "{network.name}": the target gives another address.'
+            concerns.append(ADDRESS_OUTSIDE_SUBNET(text, said))
+
+
+def _in_use(nic: Nic, network: Network, address: str) -> Concern:
+    return ADDRESS_IN_USE(address, f'{address} of {nic.label} is taken on network "{network.name}".')
 
 
 def _subnets(nic: Nic, network: Network, request: MigrationRequest, concerns: list[Concern]) -> tuple[Subnet, ...]:
@@ -202,7 +284,7 @@ def _subnets(nic: Nic, network: Network, request: MigrationRequest, concerns: li
     if not network.subnets:
         text = f'Network "{network.name}" has no subnet: {nic.label} gets no address on the target.'
         concerns.append(NETWORK_WITHOUT_SUBNET(network.name, text))
-    wanted = request.subnets.get(nic.network)
+    wanted = subnet_of(nic, request)
     if wanted is None:
         return network.subnets
     found = tuple(subnet for subnet in network.subnets if wanted in (subnet.id, subnet.name, subnet.cidr))
@@ -240,7 +322,7 @@ def _addresses(
                 ADDRESS_OUTSIDE_SUBNET(text, f"{text} of {nic.label} {where}: the target gives another address.")
             )
         elif (network.id, text) in taken:
-            concerns.append(ADDRESS_IN_USE(text, f'{text} of {nic.label} is taken on network "{network.name}".'))
+            concerns.append(_in_use(nic, network, text))
         else:
             yield text
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 from longshore.errors import InvalidInput
+from longshore.model.addresses import AdapterWishes, Addressing
 from longshore.model.plan import Entry, Limits, Mappings, Plan
 from longshore.model.request import Carry, Cutover
 from longshore.planning.validation import (
@@ -31,7 +32,14 @@ _LONGEST_DESCRIPTION = 10_000  # characters
 _LAST_WAVE = 10_000
 _MOST = 1_000_000_000  # of anything that is counted
 _CUTOVER: TypeAdapter[Cutover] = TypeAdapter(Cutover)
-_TABLES: dict[str, TypeAdapter[Any]] = {"cutover": _CUTOVER, "carry": TypeAdapter(Carry)}
+_ADDRESSES: TypeAdapter[Any] = TypeAdapter(dict[str, Addressing | Literal["dhcp"]])
+_TABLES: dict[str, TypeAdapter[Any]] = {
+    "cutover": _CUTOVER,
+    "carry": TypeAdapter(Carry),
+    "adapters": TypeAdapter(dict[str, AdapterWishes]),
+    "addresses": _ADDRESSES,
+    "test_addresses": _ADDRESSES,
+}
 
 
 def check_plan(plan: Plan) -> None:

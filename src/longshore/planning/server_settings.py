@@ -116,8 +116,8 @@ def security_groups(
 def _landing(machine: Machine, request: MigrationRequest) -> LandingMode:
     if request.landing is not LandingMode.AUTO:
         return request.landing
-    # First-boot scripts are put into a guest by its conversion
-    same = machine.platform.traits.on_kvm and not request.first_boot
+    # First-boot scripts and agents are put into a guest by its conversion
+    same = machine.platform.traits.on_kvm and not request.first_boot and not request.agents
     return LandingMode.UNCHANGED if same else LandingMode.CONVERT
 
 

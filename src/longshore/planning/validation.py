@@ -15,6 +15,14 @@ from typing import Any
 
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model import user_data
+from longshore.model.addresses import (
+    DHCP,
+    AdapterWishes,
+    Addressing,
+    addressing_fault,
+    overlapping,
+    renumbering_fault,
+)
 from longshore.model.expression import compile_expression
 from longshore.model.request import (
     BootProof,
@@ -38,6 +46,7 @@ _FARTHEST = timedelta(days=366)  # that a cutover may be away
 _MOST_SYNCS = 10_000
 _MOST_NAMES = 10_000  # in a mapping
 _MOST_BOOT_PORTS, _LAST_PORT = 10, 65535
+_MOST_AGENTS = 10
 _SHOWN = 60  # characters of a name in a sentence
 LARGEST = (1 << 63) - 1  # a whole number, as databases keep it
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
@@ -75,7 +84,26 @@ def check_request(request: MigrationRequest, now: datetime | None = None) -> Non
         raise InvalidInput(
             "First-boot scripts are put into a guest when it is converted.", advice="Let it land by convert."
         )
+    if request.agents and request.landing not in (LandingMode.AUTO, LandingMode.CONVERT):
+        raise InvalidInput("Agents are installed in a guest when it is converted.", advice="Let it land by convert.")
+    _refuse_adapters_twice(request)
     _refuse_proof_by_no_port(request)
+
+
+def _refuse_adapters_twice(request: MigrationRequest) -> None:
+    """One adapter of which two things are asked that exclude each other."""
+    ports = {mac.lower() for mac in request.ports}
+    addressed = {mac.lower() for mac in (*request.addresses, *request.test_addresses)}
+    for mac, wishes in request.adapters.items():
+        if mac.lower() in ports:
+            raise InvalidInput(
+                f"A port is named for the adapter {mac}, and it is to be otherwise than that as well.",
+                advice="Leave out the one or the other: a port has its network, and whoever made it says if it is up.",
+            )
+        if wishes.leave_out and (wishes.network or wishes.subnet or wishes.unplugged or mac.lower() in addressed):
+            raise InvalidInput(
+                f"The adapter {mac} is to be left out, and something else is asked for it.", advice="Choose one."
+            )
 
 
 def _refuse_proof_by_no_port(request: MigrationRequest) -> None:
@@ -257,12 +285,46 @@ def _server_name(path: Path, name: str) -> None:
         raise Fault(path, f"{_quote_path(path)} begins or ends with a space, which Nova doesn't take.")
 
 
-def _ports(path: Path, ports: Mapping[str, str]) -> None:
-    _refuse_many(path, ports, _MOST_NAMES)
-    for mac, port in ports.items():
+def _macs(path: Path, adapters: Mapping[str, Any]) -> None:
+    _refuse_many(path, adapters, _MOST_NAMES)
+    for mac in adapters:
         if not _MAC.fullmatch(mac):
             raise Fault((*path, mac), f"{_quote_path(path)}: {mac!r} isn't a MAC such as 00:50:56:01:02:03.")
+    if len({mac.lower() for mac in adapters}) < len(adapters):
+        raise Fault(path, f"{_quote_path(path)} names an adapter twice.")
+
+
+def _ports(path: Path, ports: Mapping[str, str]) -> None:
+    _macs(path, ports)
+    for mac, port in ports.items():
         check_name((*path, mac), port)
+
+
+def _adapters(path: Path, adapters: Mapping[str, AdapterWishes]) -> None:
+    _macs(path, adapters)
+    for mac, wishes in adapters.items():
+        for name in ("network", "subnet"):
+            if (text := getattr(wishes, name)) is not None:
+                check_name((*path, mac, name), text)
+
+
+def _new_addresses(path: Path, addresses: Mapping[str, Addressing | str]) -> None:
+    _macs(path, addresses)
+    for mac, wanted in addresses.items():
+        if isinstance(wanted, str):
+            if wanted != DHCP:
+                raise Fault((*path, mac), f"{_quote_path((*path, mac))} is dhcp, or a table with the addresses.")
+        elif (fault := addressing_fault(wanted)) is not None:
+            raise Fault((*path, mac, fault[0]), f"{_quote_path((*path, mac, fault[0]))}: {fault[1]}")
+
+
+def _readdress(path: Path, networks: Mapping[str, str]) -> None:
+    _refuse_many(path, networks, 1000)
+    for before, after in networks.items():
+        if (fault := renumbering_fault(before, after)) is not None:
+            raise Fault((*path, before), f"{_quote_path(path)}: {fault}")
+    if (two := overlapping(networks)) is not None:
+        raise Fault((*path, two[1]), f"{_quote_path(path)}: {two[0]} and {two[1]} have addresses in common.")
 
 
 def _metadata(path: Path, metadata: Mapping[str, str]) -> None:
@@ -317,6 +379,10 @@ def _script(path: Path, text: str) -> None:
     if not text.strip():
         raise Fault(path, f"{_quote_path(path)}: a script is empty.")
     check_text(path, text, _LONGEST_TEXT)
+
+
+def _agents(path: Path, agents: "tuple[str, ...] | list[str]") -> None:
+    _refuse_many(path, agents, _MOST_AGENTS)
 
 
 def _guest_key(path: Path, text: str) -> None:
@@ -374,6 +440,11 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "storage": check_names,
     "subnets": check_names,
     "ports": _ports,
+    "adapters": _adapters,
+    "addresses": _new_addresses,
+    "readdress": _readdress,
+    "test_addresses": _new_addresses,
+    "test_readdress": _readdress,
     "flavor": check_name,
     "type": _nothing,
     "landing": _nothing,
@@ -396,6 +467,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "allowed_addresses": _each(_address, 100),
     "floating": _nothing,
     "first_boot": _each(_script, 100),
+    "agents": _agents,
     "guest_keys": _each(_guest_key, 100),
     "before": _playbook,
     "after": _playbook,

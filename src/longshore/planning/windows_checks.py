@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from longshore.model.concern import Concern
-from longshore.model.guest import FoundSystem
+from longshore.model.guest import FoundSystem, GuestFindings
+from longshore.model.machine import Machine
+from longshore.model.request import LandingMode
 from longshore.model.windows import WindowsParts
-from longshore.planning.kinds import blocker, warning
+from longshore.planning.kinds import blocker, information, warning
 
 _HOW = "docs/howto/windows.md says where from; `longshore check guests` shows what is found."
 WINDOWS_PARTS_MISSING = blocker(
@@ -26,6 +28,33 @@ WINDOWS_DRIVERS_OTHER = warning(
     "A Windows guest is given the drivers of another version of Windows, as there are none of exactly its own, or "
     "virt-v2v doesn't know it.",
     "A dry run tells whether it boots with them.",
+)
+GUEST_DOMAIN_CONTROLLER = warning(
+    "guest-domain-controller",
+    "The guest is a domain controller. OpenStack gives no VM-GenerationID, by which Active Directory would notice that "
+    "it goes on from an earlier state: if two of it run, or an older copy does, changes are lost and its replication "
+    "stops (USN rollback).",
+    "Move it cold, never start the source again, and try it (dry run, test of a point) on isolated networks alone. "
+    "Better: promote a new server on the target, and demote this one.",
+)
+GUEST_DRIVE_LETTERS = warning(
+    "guest-drive-letters",
+    "Windows has drive letters for parts of disks that aren't among the machine's: a disk was removed long ago, or is "
+    "one that doesn't come along. All other letters stay, as what they are bound to is on the disks.",
+    "See whether something needs them: disks of another storage have to be attached on the target.",
+)
+GUEST_DISKS_OFFLINE_BY_POLICY = information(
+    "guest-disks-offline-by-policy",
+    "Windows' own policy (SAN policy) leaves disks offline that are new to it. A conversion brings all its further "
+    "disks online once, also such as are offline on purpose, and puts the policy back.",
+    "Put those offline again that are to be.",
+)
+GUEST_DISKS_OFFLINE = warning(
+    "guest-disks-offline",
+    "A Windows guest with several disks lands as it is: they are new to it there, so its policy for disks (SAN policy) "
+    "may leave all but the first offline.",
+    "Before the move, run `Set-StorageSetting -NewDiskPolicy OnlineAll` in it; or bring them online on the target "
+    "(`Get-Disk | Set-Disk -IsOffline $false`).",
 )
 
 _NARROW = ("i386", "i686", "x86")
@@ -79,6 +108,9 @@ _SERVERS = (
     (17763, "Windows Server 2019", "2k19"),
     (0, "Windows Server 2016", "2k16"),
 )
+# Of Windows' SAN policy; 2 is what servers do by themselves: disks on a bus that others may share are left offline
+_ONLINE = 1
+_OFFLINE_ON_PURPOSE = {3: "all new disks", 4: "new disks inside the machine"}
 _CLIENTS = ((22000, "Windows 11", "w11"), (0, "Windows 10", "w10"))
 
 
@@ -130,3 +162,31 @@ def windows_concerns(name: str, version: WindowsVersion | None, parts: WindowsPa
     has = ", ".join(parts.drivers) or "none at all"
     text = f"virtio-win has no drivers for {version.name} ({exact}), which {name} runs. It has: {has}."
     yield WINDOWS_DRIVERS_MISSING(name, text)
+
+
+def windows_guest_concerns(
+    machine: Machine, findings: GuestFindings, landing: LandingMode, *, converted: bool
+) -> Iterator[Concern]:
+    """What a Windows guest's registry says against a move, or to be known before it. `converted`: whether it is."""
+    name = machine.name
+    if findings.domain_controller:
+        yield GUEST_DOMAIN_CONTROLLER(name, f"{name} is a domain controller.")
+    if findings.lost_letters:
+        letters = ", ".join(findings.lost_letters)
+        yield GUEST_DRIVE_LETTERS(
+            name, f"Windows of {name} has letters for disks that aren't among its own: {letters}."
+        )
+    if len(machine.disks) < 2:
+        return
+    if converted and findings.san_policy in _OFFLINE_ON_PURPOSE:
+        policy = _OFFLINE_ON_PURPOSE[findings.san_policy]
+        yield GUEST_DISKS_OFFLINE_BY_POLICY(name, f"Windows of {name} is set to leave {policy} offline.")
+    elif landing is LandingMode.AS_IS and not converted and not _brings_online(findings):
+        text = f"All but the first of the {len(machine.disks)} disks of {name} may be offline on the target."
+        yield GUEST_DISKS_OFFLINE(name, text)
+
+
+def _brings_online(findings: GuestFindings) -> bool:
+    """Where nothing is set, editions for clients do, and servers don't."""
+    client = any(system.variant == "Client" for system in findings.systems)
+    return findings.san_policy == _ONLINE or (findings.san_policy is None and client)

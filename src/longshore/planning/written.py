@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from longshore.border.documents import as_yaml
 from longshore.errors import InvalidInput
+from longshore.model.addresses import Addressing
 from longshore.model.plan import PlannedType
 from longshore.model.request import Carry, Cutover, MigrationRequest
 from longshore.model.strict_reading import Misread
@@ -20,6 +21,7 @@ from longshore.model.strict_yaml import Entries, Items, plain, read_yaml
 from longshore.planning.validation import Fault, Path
 
 T = TypeVar("T")
+_FORMS = frozenset({Addressing.__name__, "str", "tuple[str, ...]"})  # alternatives, in what pydantic says of a place
 _HINTS = get_type_hints(MigrationRequest) | {"type": PlannedType}
 # Options that are tables of options themselves, of which a file may say some
 _TABLES: dict[str, tuple[type[Any], TypeAdapter[Any]]] = {
@@ -61,7 +63,7 @@ def options(given: dict[str, Any], path: Path) -> dict[str, Any]:
         else:
             adapter = _option(name)
             value_ = adapter.validate_python(valid(adapter, value, (*path, name)))
-            checked[name] = adapter.dump_python(value_, mode="json")
+            checked[name] = adapter.dump_python(value_, mode="json", exclude_defaults=True)
     return checked
 
 
@@ -81,8 +83,12 @@ def valid(adapter: TypeAdapter[Any], value: Any, path: Path) -> Any:
 
 
 def sentence(error: ValidationError, path: Path = ()) -> str:
-    fault = error.errors()[0]
-    where = ".".join(str(part) for part in (*path[-1:], *fault["loc"]) if isinstance(part, str))
+    faults = error.errors()
+    # Of what is either a word or a table, what was written says which of them was meant
+    words = (one for one in faults if one["type"] == "literal_error" and isinstance(one["input"], str))
+    fault = next(words, faults[0])
+    parts = (*path[-1:], *fault["loc"])
+    where = ".".join(p for p in parts if isinstance(p, str) and p not in _FORMS and not p.startswith("literal["))
     said = fault["msg"].replace("valid tuple", "list").replace("valid dictionary", "table of names and values")
     return f'"{where}" isn\'t right: {said[:1].lower()}{said[1:]}.'
 

@@ -21,6 +21,8 @@ from longshore.errors import (
     Overstepped,
     Unreachable,
 )
+from longshore.processes.apart import Apart
+from longshore.service.apart import prepare
 from longshore.service.bodies import Bodies, TooLarge, TooSlow
 from longshore.service.caller import Access, Forbidden
 from longshore.service.document import describe
@@ -69,11 +71,13 @@ def create_app(
     access: Access | None = None,
     body_limit: int = BODY_LIMIT,
     metrics: bool = False,
+    apart: Apart | None = None,
 ) -> FastAPI:
     """`local_files`: the files of this machine are those of whoever asks, as inside a user's own command.
 
     `access`: how callers on a network are told apart; each then finds the things of its own project. Without it, all
-    that there is belongs to the one who asks. `metrics`: figures are served to anybody at /metrics.
+    that there is belongs to the one who asks. `metrics`: figures are served to anybody at /metrics. `apart`: where the
+    largest requests are answered, once it has begun.
     """
     app = _without_routes(store, local_files=local_files, lasting=True, access=access, body_limit=body_limit)
     if metrics:
@@ -84,6 +88,9 @@ def create_app(
         app.add_middleware(Measure, metrics=app.state.metrics)
         add(app, figures)
     include(app)
+    if apart is not None:
+        prepare(apart, app, store, body_limit)
+        app.state.bodies = Bodies(body_limit, apart)
     return app
 
 

@@ -1,18 +1,16 @@
 """The bodies of requests as they come in: how large they may be, how long they may take, and whose turn it is.
 
 A body is read once the caller's rule has been judged (judged.py), never before. What most routes are sent is looked at
-within milliseconds. A large one takes memory while it comes and a second of a processor while it is looked at. So those
-of one project wait for each other before more of them is read, and they are taken apart in threads, where others go on
-between any two parts.
+within milliseconds. A large one takes memory while it comes and seconds of a processor while it is looked at. So those
+of one project wait for each other before more of them is read, and what may be a whole plan is answered in a process of
+its own (apart.py).
 """
 
 import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from json.decoder import JSONArray, JSONDecoder, JSONObject  # type: ignore[attr-defined]
-from json.scanner import py_make_scanner  # type: ignore[attr-defined]
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,6 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from longshore.errors import LongshoreError
+from longshore.processes.apart import Apart
 
 _KIB = 1 << 10
 _WITHIN = 60.0  # seconds for a whole body, however steadily it trickles
@@ -43,17 +42,20 @@ class TooSlow(LongshoreError):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`bytes` and `parts` at most. Each list, object, further item and escaped character is a part."""
+    """`bytes` and `parts` at most. Each list, object, further item and escaped character is a part. `apart`: what is
+    large is answered in a process of its own."""
 
     bytes: int
     parts: int
+    apart: bool = False
 
 
 USUAL = Room(64 * _KIB, 8192)
 _WITH_USER_DATA = Room(128 * _KIB, 8192)  # Nova takes 64 KiB of it
 _WITH_NAMES = Room(512 * _KIB, 16_384)  # of a thousand or two of machines, by their paths in an inventory
 _WITH_PLANS_NAMES = Room(1024 * _KIB, 32_768)  # of the ten thousand machines of a plan
-_WHOLE_PLAN = Room(1 << 40, 400_000)  # ten thousand machines with ten options each; the operator says how many bytes
+# Ten thousand machines with ten options each; the operator says how many bytes
+_WHOLE_PLAN = Room(1 << 40, 400_000, apart=True)
 _PROPOSED_PLAN = Room(1 << 40, 65_536)  # the names of ten thousand machines, or thousands of OS-Migrate's workloads
 # By route; all others have the usual room
 LARGER: Mapping[str, Room] = {
@@ -82,8 +84,9 @@ LARGER: Mapping[str, Room] = {
 class Bodies:
     """Those of one application."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, apart: Apart | None = None) -> None:
         """`limit`: the largest body of any route, in bytes."""
+        self.apart = apart
         self._limit = limit
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._taking_apart = CapacityLimiter(_AT_ONCE)
@@ -91,7 +94,7 @@ class Bodies:
     def room(self, method: str, path: str) -> Room:
         """`path`: as the route has it."""
         room = LARGER.get(f"{method} {path}", USUAL)
-        return Room(min(room.bytes, self._limit), room.parts)
+        return replace(room, bytes=min(room.bytes, self._limit))
 
     async def read(self, scope: Scope, receive: Receive, whose: str, room: Room, held: AsyncExitStack) -> bytes:
         """All of a request's body. A large one is the only one of `whose`, a project, until `held` is closed.
@@ -124,7 +127,8 @@ class Bodies:
 
     async def take_apart(self, body: bytes) -> Any:
         """What a large body says. Raises JSONDecodeError, UnicodeDecodeError, RecursionError."""
-        return await to_thread.run_sync(_decoded, body, limiter=self._taking_apart)
+        read = json.loads  # noqa: TID251 as for small ones
+        return await to_thread.run_sync(read, body, limiter=self._taking_apart)
 
 
 class ReadRequest(Request):
@@ -150,14 +154,3 @@ def _too_large(room: Room) -> TooLarge:
     return TooLarge(
         f"The body is larger than what is taken here: {room.bytes} bytes, {room.parts} items and escaped characters."
     )
-
-
-def _decoded(body: bytes) -> Any:
-    """By the standard library's decoder that is written in Python: it lets other threads go on between two items.
-
-    The one in C, three times as fast, keeps the whole process waiting until it is through.
-    """
-    decoder: Any = JSONDecoder()
-    decoder.parse_object, decoder.parse_array = JSONObject, JSONArray
-    decoder.scan_once = py_make_scanner(decoder)
-    return decoder.decode(body.decode(json.detect_encoding(body), "surrogatepass"))

@@ -1,4 +1,4 @@
-"""What every request to a server passes first: it gets an id, its token is judged, and it waits for its project's turn.
+"""What every request to a server passes first: it gets an id, its token is judged, and it waits for its turn.
 
 Pure ASGI, around the whole application: whatever is behind it can't be reached past it.
 """
@@ -19,6 +19,7 @@ from longshore.service.caller import OPEN, Caller, Forbidden, IdentityUnavailabl
 from longshore.service.judging import Judging
 from longshore.service.policy import rule_of
 from longshore.service.refusals import body_of
+from longshore.service.shares import Shares
 from longshore.service.turns import COME_AGAIN, turns_of_all
 
 REQUEST_ID = "X-Openstack-Request-Id"
@@ -34,11 +35,15 @@ class Gate:
         self._app = app
         self._judging = Judging(tokens)
         self._turns = turns_of_all()
+        self._shares = Shares()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
+            return
+        if scope.get("state", {}).get("caller"):  # the server that this process answers for has judged and counted it
+            await self._app(scope, receive, send)
             return
         passage = _Passage(f"req-{uuid.uuid4()}", send)
         bound = structlog.contextvars.bind_contextvars(request_id=passage.request_id)
@@ -47,10 +52,12 @@ class Gate:
         try:
             if scope["path"] not in OPEN:
                 caller = await self._judging.caller(scope)
-            async with AsyncExitStack() as turn:
+            async with AsyncExitStack() as work:
                 if caller:
+                    turn = await work.enter_async_context(AsyncExitStack())
                     await turn.enter_async_context(self._turns.turn(caller.project_id))
-                    passage.begun = turn.aclose  # a stream of events is no work until its end
+                    await work.enter_async_context(self._shares.share(caller.project_id))
+                    passage.begun = work.aclose  # a stream of events is no work until its end
                     scope.setdefault("state", {}).update(end_turn=turn.aclose)
                 scope.setdefault("state", {}).update(caller=caller, request_id=passage.request_id)
                 await self._app(scope, receive, passage.send)

@@ -11,7 +11,8 @@ from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
-from longshore.service.bodies import Bodies, ReadRequest
+from longshore.service.apart import answer_apart
+from longshore.service.bodies import USUAL, Bodies, ReadRequest
 from longshore.service.caller import EMBEDDED, OPEN, Access, Caller, Forbidden
 from longshore.service.policy import rule_of
 
@@ -36,6 +37,8 @@ class JudgedRoute(APIRoute):
             async with AsyncExitStack() as held:
                 room = bodies.room(request.method, self.path)
                 body = await bodies.read(request.scope, request.receive, caller.project_id, room, held)
+                if room.apart and len(body) > USUAL.bytes and bodies.apart:
+                    return await answer_apart(bodies.apart, request, caller, body)
                 return await handler(ReadRequest(request, bodies, body))
 
         return judged

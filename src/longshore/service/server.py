@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import structlog
@@ -15,6 +15,7 @@ from longshore.configuration import Cloud, Configuration, Server, forget_secrets
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, Unreachable
 from longshore.logs import write_json
+from longshore.processes.apart import Apart
 from longshore.processes.memory import live_long
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.app import create_app
@@ -29,7 +30,7 @@ _LOOK = 5.0  # seconds between looks whether there is work and nobody doing it
 _log = structlog.get_logger("longshore.server")
 
 
-def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions, Server], ASGIApp]) -> None:
+def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions, Server, Apart], ASGIApp]) -> None:
     """Until SIGTERM or SIGINT: requests under way are then answered. Migrations go on without it.
 
     `with_pages`: puts pages for browsers beside the API. Raises InvalidInput when the configuration says nothing of a
@@ -53,10 +54,14 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
     store = Store(StateDirectory.configured(configuration))
     forget_secrets()
     try:
-        app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics)
-        live_long()
+        apart = Apart()
+        app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics, apart=apart)
         app.router.lifespan_context = _keeping_an_engine(store)
-        _run(settings, with_pages(app, Sessions(store, settings), settings) if settings.web.enabled else app)
+        served = with_pages(app, Sessions(store, settings), settings, apart) if settings.web.enabled else app
+        with closing(apart):
+            apart.begin()
+            live_long()
+            _run(settings, served)
     finally:
         store.close()
 

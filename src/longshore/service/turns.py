@@ -24,6 +24,8 @@ OF_ALL_CHECKS = 12  # that ask clouds; further ones wait
 OF_READS = 3  # costly reads of one project
 OF_PAGES = 2  # of one project that are put together
 OF_ALL_PAGES = 8
+OF_READING = 1  # plans in forms of one project that are read
+OF_ALL_READING = 4
 IN_WORK = 10  # requests of one project, of any kind: those at clouds leave some to others of their project
 LINE = 1000  # requests of one project that wait to be worked on
 PATIENCE = 30.0  # seconds that they do
@@ -78,6 +80,10 @@ def turns_of_reads() -> Turns:
 
 def turns_of_pages() -> Turns:
     return Turns(OF_PAGES, LINE, OF_ALL_PAGES)
+
+
+def turns_of_reading() -> Turns:
+    return Turns(OF_READING, LINE, OF_ALL_READING)
 
 
 def room_for_checks() -> BoundedSemaphore:

@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from longshore.api.files import TAR, PointFile, PointFiles, PointPart
+from longshore.api.files import TAR, PointFile, PointFiles, PointPart, UnreadFile
 from longshore.border.texts import attachment
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.guests.files import FileEntry, FileListing, fetched, find_files, list_files
@@ -71,7 +71,8 @@ def file(  # noqa: PLR0917
     clouds: TheClouds,
     opened: Annotated[ExitStack, Depends(_while_sent)],
 ) -> StreamingResponse:
-    """A file's bytes, or a directory as a tar archive (`application/x-tar`). One that is broken off isn't whole."""
+    """A file's bytes, or a directory as a tar archive (`application/x-tar`). One that is broken off isn't whole. What
+    couldn't be read isn't in it; then its last member, NOT-IN-THIS-ARCHIVE.txt, says line by line what that is."""
     _, disks = opened.enter_context(_disks(store, clouds, vault, point))
     found = opened.enter_context(fetched(disks, path))
     is_file = found.kind == "file"
@@ -110,6 +111,8 @@ def _told(point: str, listing: FileListing, limit: int) -> PointFiles:
         point=point,
         files=[_file(entry) for entry in listing.entries[:limit]],
         more=looked.more or len(listing.entries) > limit,
+        left_out=[UnreadFile(path=one.path, why=one.why) for one in looked.left_out],
+        left_out_count=looked.left_out_count,
         parts=sorted(read + unread, key=_order),
     )
 

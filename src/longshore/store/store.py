@@ -77,6 +77,10 @@ class Store:
         self.web_sessions = WebSessions(self.database, box)
         self.figures = Figures(self.database)
 
+    def leave_connections(self) -> None:
+        """In a forked process: those to the database are its parent's."""
+        self.database.engine.dispose(close=False)
+
     def scoped(self, scope: Scope) -> Self:
         """The same store as somebody sees it: what it reads is theirs, and so is what it adds."""
         view = copy(self)

@@ -14,11 +14,12 @@ from starlette.types import ASGIApp, Scope
 
 from longshore.api.me import Me
 from longshore.errors import LongshoreError
-from longshore.service.turns import turns_of_pages
+from longshore.processes.apart import Apart
+from longshore.service.turns import turns_of_pages, turns_of_reading
 from longshore.web.addresses import back_to
 from longshore.web.advices import on_page
 from longshore.web.asking import Asking
-from longshore.web.forms import FOREIGN, read_form
+from longshore.web.forms import FOREIGN, WORKS, read_form
 from longshore.web.page import Handler, Page
 from longshore.web.pages import (
     administration,
@@ -67,7 +68,9 @@ _STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}
 _CHOICE_LASTS = 365 * 86400  # seconds
 
 
-def create_pages(api: ASGIApp, door: Door) -> Starlette:
+def create_pages(api: ASGIApp, door: Door, apart: Apart | None = None) -> Starlette:
+    """`apart`: where large plans in forms are read, once it has begun."""
+
     async def visit_of(request: Request, *, anywhere: bool = False) -> Visit | Response:
         entered = await door.enter(request, anywhere=anywhere)
         if isinstance(entered, Visit):
@@ -135,7 +138,9 @@ def create_pages(api: ASGIApp, door: Door) -> Starlette:
         exception_handlers={HTTPException: _missing, Exception: _unforeseen},
     )
     app.state.door, app.state.api = door, api
-    app.state.rendering = turns_of_pages()
+    app.state.rendering, app.state.reading = turns_of_pages(), turns_of_reading()
+    app.state.apart = apart or Apart()
+    app.state.apart.works |= WORKS | plan_files.WORKS
     app.add_middleware(InTheirLanguage)
     return app
 

@@ -1,6 +1,7 @@
 """Forms as browsers send them, taken only from our own pages."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -75,8 +76,7 @@ async def read_form(request: Request, form_token: str | None, largest: int = USU
     except TimeoutError:
         raise InvalidInput(f"The form wasn't there within {_WITHIN:.0f} s.", advice="Send it again.") from None
     try:
-        # Others go on meanwhile
-        fields = await to_thread.run_sync(_fields, bytes(body)) if len(body) > _AT_ONCE else _fields(bytes(body))
+        fields = await _taken_apart(request, bytes(body))
     except (ValueError, UnicodeDecodeError):
         raise InvalidInput("The form can't be read.") from None
     form = Form(fields)
@@ -86,6 +86,31 @@ async def read_form(request: Request, form_token: str | None, largest: int = USU
             advice=marked("Load the page again."),
         )
     return form
+
+
+async def _taken_apart(request: Request, body: bytes) -> dict[str, list[str]]:
+    """So that others go on meanwhile. Raises ValueError, UnicodeDecodeError, Busy, Overstepped."""
+    if len(body) <= _AT_ONCE:
+        return _fields(body)
+    if len(body) <= USUAL:
+        return await to_thread.run_sync(_fields, body)
+    async with request.app.state.reading.turn(request.state.visit.project_id):
+        fields: dict[str, list[str]] | None = json.loads(await request.app.state.apart.do(_READING, body))
+    if fields is None:
+        raise ValueError
+    return fields
+
+
+def _told(body: bytes) -> bytes:
+    """The fields as JSON; null when they can't be read."""
+    try:
+        return json.dumps(_fields(body)).encode()
+    except ValueError:
+        return b"null"
+
+
+_READING = "form"
+WORKS = {_READING: _told}
 
 
 def _fields(body: bytes) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from starlette.types import ASGIApp
 
 from longshore.configuration import Configuration, Server
+from longshore.processes.apart import Apart
 from longshore.service.server import serve
 from longshore.web.app import create_pages
 from longshore.web.front import FrontOfMany
@@ -15,7 +16,7 @@ def serve_many(configuration: Configuration) -> None:
     serve(configuration, with_pages)
 
 
-def with_pages(api: ASGIApp, sessions: Sessions, settings: Server) -> ASGIApp:
+def with_pages(api: ASGIApp, sessions: Sessions, settings: Server, apart: Apart) -> ASGIApp:
     """The API, and below /ui/ its pages."""
-    pages = create_pages(api, Login(sessions, settings))
-    return FrontOfMany(pages, create_pages(api, Inside()), api, secure=settings.url.startswith("https://"))
+    pages = create_pages(api, Login(sessions, settings), apart)
+    return FrontOfMany(pages, create_pages(api, Inside(), apart), api, secure=settings.url.startswith("https://"))

@@ -115,7 +115,11 @@ def refuse_meaningless(request: MigrationRequest) -> None:
         "networks": request.networks,
         "subnets": request.subnets,
         "ports": request.ports,
+        "adapters": request.adapters,
+        "addresses": request.addresses,
+        "readdress": request.readdress,
         "first_boot": request.first_boot,
+        "agents": request.agents,
         "landing": request.landing is not LandingMode.AUTO,
         "keep": request.keep,
     }

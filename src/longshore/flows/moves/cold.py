@@ -30,6 +30,7 @@ from longshore.flows.moves.source_side import (
 from longshore.flows.moves.target_side import Prepared
 from longshore.model.request import LandingMode
 from longshore.model.target import Port, Volume
+from longshore.planning.new_addresses import changes_guest
 
 
 class ColdMigration(Migration):
@@ -54,7 +55,7 @@ class ColdMigration(Migration):
     async def _look_beforehand(self, prepared: Prepared, ports: list[Port]) -> Choice | None:
         """Into the machine as it is. None where that can't be done. Raises InvalidInput when it can't land."""
         job, machine = self._job, prepared.machine
-        if prepared.landing.request.landing is LandingMode.UNCHANGED:
+        if not changes_guest(prepared.landing.request):
             return Choice(LandingMode.UNCHANGED)
         beheld = await step("look-snapshot", Beheld, partial(snapshot_to_look_into, job, machine.disks))
         if beheld.snapshot is None:

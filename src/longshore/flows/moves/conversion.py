@@ -9,12 +9,16 @@ from typing import Any
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.opened import open_volume, opened
+from longshore.flows.moves.target_side import Prepared
 from longshore.guests import GUEST_CHANGED, NicAddresses, NicName, OperatingSystem, convert, finish_as_is
+from longshore.model.addresses import NOTHING_NEW, AdapterInGuest, NewAddresses
 from longshore.model.hardware import BootDrivers
 from longshore.model.interface_names import kernel_names, slot_names
 from longshore.model.machine import Machine
+from longshore.model.request import MigrationType
 from longshore.model.target import Port, Volume
 from longshore.planning.hardware import likely_drivers
+from longshore.planning.new_addresses import new_addresses
 
 Guest = tuple[list[str], Path, list[NicName]]  # the disks' URIs, a directory for what is found, the interfaces' names
 
@@ -26,21 +30,32 @@ def converter(  # noqa: PLR0917
     volumes: list[Volume],
     snapshots: list[str],
     system: OperatingSystem | None = None,
+    new: NewAddresses = NOTHING_NEW,
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
     """The work of the conversion step: the guest gets the drivers of the target's hardware.
 
-    `system`: what a look has found on the same disks.
+    `system`: what a look has found on the same disks. `new`: addresses that are written into it.
     """
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
         scripts = [await asyncio.to_thread(job.text, mark) for mark in job.request.first_boot]
-        windows = likely_drivers(machine).family == "windows"
+        windows = "windows" in (likely_drivers(machine).family, system.family if system else "")
         addresses = [NicAddresses(port.mac, port.addresses) for port in ports] if windows else []
         keys = await asyncio.to_thread(guest_keys, job)
         say = partial(_tell, job)
         report = await convert(
-            disks, directory, say, nics=nics, first_boot=scripts, addresses=addresses, keys=keys, system=system
+            disks,
+            directory,
+            say,
+            nics=nics,
+            first_boot=scripts,
+            addresses=addresses,
+            keys=keys,
+            system=system,
+            agents=job.request.agents,
+            new_addresses=new,
+            keep_former=_goes_back(job),
         )
         return report.to_json()
 
@@ -56,20 +71,37 @@ def finisher(  # noqa: PLR0917
     snapshots: list[str],
     drivers: BootDrivers,
     signature: str = "",
+    new: NewAddresses = NOTHING_NEW,
+    *,
+    addresses_only: bool = False,
 ) -> Callable[[], Awaitable[dict[str, Any]]]:
     """The work of the step that gives a guest that lands as it is the little it needs all the same.
 
     What is known of its disks already needn't be looked up again: the machine is off meanwhile. `signature`: of the
-    look that has found it at an earlier moment; then it has to be that still.
+    look that has found it at an earlier moment; then it has to be that still. `new`: addresses that are written into
+    it; with `addresses_only` nothing else is.
     """
 
     async def change(guest: Guest) -> dict[str, Any]:
         disks, directory, nics = guest
         keys = await asyncio.to_thread(guest_keys, job)
-        finishing = finish_as_is(disks, directory, job.say, nics=nics, drivers=drivers, keys=keys, signature=signature)
+        finishing = finish_as_is(
+            disks,
+            directory,
+            partial(_tell, job),
+            nics=nics,
+            drivers=drivers,
+            keys=keys,
+            signature=signature,
+            new_addresses=new,
+            keep_former=_goes_back(job),
+            addresses_only=addresses_only,
+        )
         return {"changes": await finishing}
 
     said = "Keeping the guest's interface names and its way to boot."
+    if new:
+        said = "Giving the guest its new addresses."
     return _changer(job, machine, ports, volumes, snapshots, said, change)
 
 
@@ -109,6 +141,11 @@ def _changer(  # noqa: PLR0917
     return run
 
 
+def _goes_back(job: MoveContext) -> bool:
+    """Whether what is made of the machine may be written back to it."""
+    return job.request.type is MigrationType.FAILOVER
+
+
 def _tell(job: MoveContext, text: str) -> None:
     """Of a conversion: what it warns of is an event that stands out."""
     said = text.removeprefix("Warning: ")
@@ -130,6 +167,21 @@ def go_back(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -> No
 def guest_keys(job: MoveContext) -> list[str]:
     """In clear: what opens the guest's encrypted disks."""
     return [job.text(mark) for mark in job.request.guest_keys]
+
+
+def adapters_in_guest(machine: Machine, ports: list[Port]) -> tuple[AdapterInGuest, ...]:
+    """By what a guest may know each of its adapters."""
+    names = {nic.mac: nic.names for nic in nic_names(machine, ports)}
+    return tuple(
+        AdapterInGuest(port.mac, nic.mac, names.get(port.mac, ()), nic.addresses)
+        for nic, port in zip(machine.nics, ports, strict=True)
+    )
+
+
+def addresses_to_write(job: MoveContext, prepared: Prepared, ports: list[Port]) -> NewAddresses:
+    """What this migration gives to the guest of its machine."""
+    gateways = {subnet: hop for nic in prepared.landing.nics for subnet, hop in nic.gateways.items()}
+    return new_addresses(adapters_in_guest(prepared.machine, ports), job.request, gateways)
 
 
 def nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:

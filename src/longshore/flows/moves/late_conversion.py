@@ -105,6 +105,7 @@ def request_after(
     """
     asked = form(MigrationRequest).validate_python(earlier.request)
     asked = replace(asked, before=None, after=None, power=PowerAfter.AS_BEFORE)
+    asked = replace(asked, addresses={}, readdress={})  # it has them, or others that somebody gave it since
     asked = replace(asked, accept=(*asked.accept, *accept), guest_keys=(*asked.guest_keys, *guest_keys))
     return replace(asked, type=MigrationType.CONVERSION, of=earlier.id)
 

@@ -17,11 +17,12 @@ from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
 from longshore.errors import DISK_HELD, Conflict, LongshoreError, ProviderError, QuotaExceeded
 from longshore.flows.moves.context import MoveContext, Place
-from longshore.flows.moves.conversion import guest_keys, nic_names
+from longshore.flows.moves.conversion import adapters_in_guest, guest_keys, nic_names
 from longshore.flows.moves.opened import open_disk, open_landed_disk, open_volume, opened
 from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
 from longshore.flows.moves.target_side import Prepared
-from longshore.guests import OperatingSystem, check_as_found, look_into, system_found, windows_parts
+from longshore.guests import OperatingSystem, agent_packages, check_as_found, look_into, system_found, windows_parts
+from longshore.model.addresses import NewAddresses
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
@@ -202,7 +203,9 @@ async def _look(
             directory = job.store.state.migration(job.id) / "look"
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             keys = await asyncio.to_thread(guest_keys, job)
-            looking = look_into([e.uri for e in disks], directory, job.say, nics=nic_names(machine, ports), keys=keys)
+            adapters = NewAddresses(adapters_in_guest(machine, ports))
+            uris, nics = [e.uri for e in disks], nic_names(machine, ports)
+            looking = look_into(uris, directory, job.say, nics=nics, keys=keys, adapters=adapters)
             findings = await job.cancellable(asyncio.create_task(looking))
             for disk in disks:
                 disk.check()  # one whose server died looks like one that holds nothing
@@ -239,6 +242,8 @@ def judge(job: MoveContext, prepared: Prepared, findings: GuestFindings) -> Choi
         raise blocked(concerns)
     hardware = choose_hardware(machine, findings.drivers)[0] if request.landing is LandingMode.AS_IS else None
     landed = LandingMode.AS_IS if hardware else LandingMode.CONVERT
+    if request.landing is LandingMode.UNCHANGED:
+        landed = request.landing
     return Choice(landed, hardware, findings.drivers, system_found(findings))
 
 
@@ -251,7 +256,8 @@ def concerns_by_landing(machine: Machine, findings: GuestFindings) -> dict[Landi
 
 def concerns_as_asked(machine: Machine, findings: GuestFindings, request: MigrationRequest) -> list[Concern]:
     """What there is to be said of the way in which it is to land."""
-    return concerns_of_guest(machine, findings, request, _parts(findings))
+    packages = agent_packages() if request.agents else None
+    return concerns_of_guest(machine, findings, request, _parts(findings), packages)
 
 
 def _parts(findings: GuestFindings) -> WindowsParts | None:

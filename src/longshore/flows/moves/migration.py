@@ -11,7 +11,7 @@ from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError
 from longshore.flows.facts import gather
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.conversion import converter, finisher
+from longshore.flows.moves.conversion import addresses_to_write, converter, finisher
 from longshore.flows.moves.copying import Copied, DiskBase, copier
 from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.hooks import hook_facts, hook_runner
@@ -44,6 +44,7 @@ from longshore.model.request import LandingMode, PowerAfter, Verify
 from longshore.model.status import Status
 from longshore.model.target import Owner, Port, Server, Volume
 from longshore.planning import Landing, blocked, land
+from longshore.planning.new_addresses import changes_guest, with_chosen_adapters
 from longshore.store import Entry, EntryState, ThingKind
 
 T = TypeVar("T")
@@ -146,11 +147,11 @@ class Migration(ABC):
                 job.say(str(concern), "warning" if concern.severity is Severity.WARNING else "information")
         if landing is None:
             raise blocked(concerns)
-        if landing.request.landing is not LandingMode.UNCHANGED:
+        if changes_guest(landing.request):
             ensure_confinement()  # while nothing is made yet, and the machine runs
         job.store.disks.keep(job.id, machine.disks)
         job.store.migrations.update(job.id, source_power=machine.power.value)
-        return Prepared(machine, landing)
+        return Prepared(with_chosen_adapters(machine, job.request), landing)
 
     def _without_texts(self, machine: Machine) -> Machine:
         """What a step answers is written down: of the machine's user data only the mark."""
@@ -198,7 +199,7 @@ class Migration(ABC):
 
         `again`: as in `_make_ready`. Raises InvalidInput when it can't land.
         """
-        if prepared.landing.request.landing is LandingMode.UNCHANGED:
+        if not changes_guest(prepared.landing.request):
             return Choice(LandingMode.UNCHANGED)
         looker = volume_looker(self._job, prepared.machine, ports, volumes)
         findings = await step(f"{name}{again}", GuestFindings, looker)
@@ -239,16 +240,18 @@ class Migration(ABC):
         """
         job, machine, hardware = self._job, prepared.machine, choice.hardware
         drivers, signature = choice.drivers, choice.signature
+        new, unchanged = addresses_to_write(job, prepared, ports), choice.landed is LandingMode.UNCHANGED
         converts = choice.landed is LandingMode.CONVERT
         # With a signature nothing is known for certain of the loader, if it has one
-        finishes = hardware is not None and (hardware.finish or (signature and drivers.fallback_loader is not None))
+        small = hardware is not None and (hardware.finish or (signature and drivers.fallback_loader is not None))
+        finishes = bool(new or small)
         snapshots: list[str] = []
         if converts or finishes or self.goes_back:
             snapshots = await step(f"safeguard{again}", list[str], partial(self._safeguard, volumes))
         if converts:
-            work = converter(job, machine, ports, volumes, snapshots, choice.system)
+            work = converter(job, machine, ports, volumes, snapshots, choice.system, new)
         elif finishes:
-            work = finisher(job, machine, ports, volumes, snapshots, drivers, signature)
+            work = finisher(job, machine, ports, volumes, snapshots, drivers, signature, new, addresses_only=unchanged)
         else:
             if signature:
                 await step(f"check-guest{again}", type(None), checker(job, volumes, drivers, signature))

@@ -129,10 +129,11 @@ def make_ports(job: MoveContext, prepared: Prepared, isolated: dict[str, str]) -
                 name=f"{server_name(job, prepared)}-{number}",
                 network_id=isolated.get(nic.network_id, nic.network_id),
                 mac=None if changed else nic.mac,
-                fixed_addresses=() if changed else nic.addresses,
+                fixed_addresses=() if changed and not nic.chosen else nic.addresses,
                 subnet_id=None if isolated else nic.subnet_id,
                 security_groups=nic.security_groups,
                 allowed_addresses=() if changed else nic.allowed_addresses,
+                plugged=nic.plugged,
             )
             ports.append(
                 job.make(

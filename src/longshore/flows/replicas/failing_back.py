@@ -39,6 +39,7 @@ from longshore.flows.moves.source_side import (
     take_still,
 )
 from longshore.flows.moves.told_changes import Told, asker, read_changes
+from longshore.flows.replicas.former_addresses import restorer, were_changed
 from longshore.flows.replicas.way_back import Pair, Way, find_way, machine_to_make
 from longshore.flows.undo import undo
 from longshore.model.changes import Changed, Changes, Unknown
@@ -87,6 +88,9 @@ class Failback(Migration):
         if not (still.off and await step("still-off", bool, partial(is_still_off, job, off))):
             raise source_running(f"The server of {job.record.machine_name}")
         ids = await self._change_ids(way)
+        if await step("were-readdressed", bool, partial(were_changed, job)):
+            # After the change ids were read, so that the next sync copies what is written here
+            await step("put-back", type(None), restorer(job, partial(self._open_all_home, home, way)))
         await step("run", type(None), partial(self._run_at_home, way, off, untouched))
         await step("check", type(None), partial(self._check, way))
         return {
@@ -227,6 +231,9 @@ class Failback(Migration):
     def _open_home(self, home: Snapshot, pair: Pair, exports: ExitStack) -> Export:
         source = exports.enter_context(self._job.clouds.source(self._job.home.provider_id))
         return exports.enter_context(source.open_disk_to_write(home, pair.home.key, pair.disk.size))
+
+    def _open_all_home(self, home: Snapshot, way: Way, exports: ExitStack) -> list[Export]:
+        return [self._open_home(home, pair, exports) for pair in sorted(way.pairs, key=lambda pair: pair.home.position)]
 
     def _copier(  # noqa: PLR0917
         self,

@@ -19,6 +19,7 @@ from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationType
 from longshore.model.target import Port
 from longshore.planning.hardware import choose_hardware
+from longshore.planning.new_addresses import changes_guest
 from longshore.store import LookRecord, PointRecord
 
 
@@ -32,7 +33,7 @@ def what_is_known(job: MoveContext, point: PointRecord, prepared: Prepared, port
     asked = prepared.landing.request
     if asked.type is MigrationType.FAILOVER:
         _stop_looks(job, point.replica_id)
-    if asked.landing is LandingMode.UNCHANGED or looked is None or looked.looked_at is None:
+    if not changes_guest(asked) or looked is None or looked.looked_at is None:
         return Known(None)
     findings = form(GuestFindings).validate_python(looked.findings)
     if not _holds(looked, point, prepared, ports, findings):

@@ -11,22 +11,27 @@ and starts the failover's server again. Afterwards the replica is told which of 
 (`longshore.flows.replicas.at_home`).
 """
 
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from longshore.blocks.exports import Export
 from longshore.engine.steps import step
 from longshore.flows.facts import gather
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.look import Choice
+from longshore.flows.moves.opened import open_volume
 from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, without_those_of
 from longshore.flows.moves.source_side import check_files
 from longshore.flows.moves.syncing import State
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.warm import WarmSync
 from longshore.flows.replicas.failing_back import QUICK, ROUNDS, finish
+from longshore.flows.replicas.former_addresses import restorer, were_changed
 from longshore.flows.replicas.way_back import find_return, machine_if_there, require_off
 from longshore.model.request import LandingMode
-from longshore.model.target import Owner, Port
+from longshore.model.target import Owner, Port, Volume
 from longshore.planning import land
 
 
@@ -87,6 +92,14 @@ class Returning(WarmSync):
                 require_off(source.machine(home.ref))
         return take_ports(job, prepared, home)
 
+    async def _make_ready(
+        self, prepared: Prepared, volumes: list[Volume], ports: list[Port], choice: Choice, *, again: str = ""
+    ) -> tuple[Choice, dict[str, Any]]:
+        job = self._job
+        if await step("were-readdressed", bool, partial(were_changed, job)):
+            await step("put-back", type(None), restorer(job, partial(_open_volumes, job, volumes)))
+        return await super()._make_ready(prepared, volumes, ports, choice, again=again)
+
     # The end
 
     def _hand_over(self, result: dict[str, Any]) -> None:
@@ -97,3 +110,7 @@ class Returning(WarmSync):
         left = super()._take_back()
         self._job.store.replicas.stays_away(self._job.request.of or "", self._job.id)
         return left
+
+
+def _open_volumes(job: MoveContext, volumes: list[Volume], exports: ExitStack) -> list[Export]:
+    return [open_volume(job, exports, volume) for volume in volumes]

@@ -32,7 +32,11 @@ class Placement:
             for subnet in self._connection.network.subnets():
                 subnets.setdefault(subnet.network_id, []).append(
                     Subnet(
-                        id=subnet.id, cidr=subnet.cidr, allows_dhcp=bool(subnet.is_dhcp_enabled), name=subnet.name or ""
+                        id=subnet.id,
+                        cidr=subnet.cidr,
+                        allows_dhcp=bool(subnet.is_dhcp_enabled),
+                        name=subnet.name or "",
+                        gateway=subnet.gateway_ip or "",
                     )
                 )
             found = [

@@ -30,6 +30,8 @@ class Ports:
         }
         if request.mac is not None:
             attributes["mac_address"] = request.mac
+        if not request.plugged:
+            attributes["is_admin_state_up"] = False
         if request.fixed_addresses:
             attributes["fixed_ips"] = [{"ip_address": address} for address in request.fixed_addresses]
         elif request.subnet_id is not None:

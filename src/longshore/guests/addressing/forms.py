@@ -1,0 +1,94 @@
+"""What all forms of network configuration have in common."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_interface
+from typing import Literal
+
+from longshore.model.addresses import Addressing
+
+Files = Mapping[str, str]  # texts by their paths
+Changed = dict[str, str | None]  # likewise; None: the file goes
+Wanted = Addressing | Literal["dhcp"]
+
+
+class NotUnderstood(Exception):
+    """A guest's network configuration isn't one that can be changed; the text says why, to go after a colon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An interface that files configure."""
+
+    key: str  # by which its module knows it
+    names: tuple[str, ...] = ()  # or patterns of names
+    macs: tuple[str, ...] = ()  # lower case
+    addresses: tuple[str, ...] = ()  # without prefix length
+    dhcp: bool = False
+    upper: str = ""  # key of the bridge, bond or team that it is a part of, which then has the addresses
+    adapter: bool = True  # False: it is made of others
+
+    def is_called(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.names)
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it may be several adapters, as far as names tell."""
+        return not self.macs and any(set("*?[") & set(name) for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form of configuration."""
+
+    name: str
+    belongs: Callable[[str], bool]  # whether a file, by its path, is of this form
+    interfaces: Callable[[Files], list[Found]]
+    readdressed: Callable[[Files, str, Wanted], Changed]  # raises NotUnderstood
+
+
+def hosts(texts: Iterable[str]) -> tuple[str, ...]:
+    """The addresses in words such as 192.0.2.7/24; what is none is left out."""
+    found = []
+    for text in texts:
+        try:
+            found.append(str(ip_interface(text.strip()).ip))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def of_version(addresses: Iterable[str], version: int) -> list[str]:
+    return [one for one in addresses if ip_address(one.partition("/")[0]).version == version]
+
+
+def shell_values(text: str) -> dict[str, str]:
+    """The variables of a file that a shell reads, without their quotes; of one that is set twice the last."""
+    values = {}
+    for line in text.splitlines():
+        if found := re.match(r"\s*(?:export\s+)?(\w+)=(.*)$", line):
+            values[found[1]] = unquoted(found[2])
+    return values
+
+
+def unquoted(word: str) -> str:
+    word = word.strip()
+    if word[:1] in ("'", '"'):
+        return word[1:].partition(word[0])[0]
+    return re.split(r"\s", word, maxsplit=1)[0]
+
+
+def with_variables(text: str, dropped: "re.Pattern[str]", lines: Iterable[str]) -> str:
+    """`lines` stand where the first of the dropped variables stood, or at the end."""
+    kept: list[str] = []
+    place: int | None = None
+    for line in text.splitlines():
+        found = re.match(r"\s*(?:export\s+)?(\w+)=", line)
+        if found and dropped.fullmatch(found[1]):
+            place = len(kept) if place is None else place
+        else:
+            kept.append(line)
+    at = len(kept) if place is None else place
+    return "\n".join([*kept[:at], *lines, *kept[at:]]) + "\n"
