@@ -166,6 +166,7 @@ class ListedMigration(_Strict):
     interrupted: bool  # it isn't finished, and no engine is running it
     stranded: str | None = None  # why nobody that lives can take it, and what to do
     waits_for_cutover: bool = False  # it is for a person to say when its machine is stopped
+    cutover_failed: bool = False  # it waits for another one, with what was copied and the machine running again
     parked: str | None = None  # why it can't go on for now; it keeps what it has
     due_at: Moment | None = None  # when it goes on by itself, if it is parked or waits for its cutover
     phase: str
@@ -308,6 +309,7 @@ class PlannedProgress(PlannedState):
 
     interrupted: bool = False  # it isn't finished, and no engine is running it
     waits_for_cutover: bool = False
+    cutover_failed: bool = False
     downtime_seconds: float | None = None  # so far, while it lasts
     parked: str | None = None  # why it can't go on for now; it keeps what it has
     syncs: int = 0  # copies of the running machine that are done

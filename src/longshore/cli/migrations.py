@@ -240,6 +240,13 @@ def watched(command: ShowOne, migration: Migration, *, plain: bool, cancelling: 
         command.say(f"\nMigration {migration.id} goes on in the background.")
         command.say(f"Come back with: longshore migration wait {migration.id}")
         raise
+    if migration.cutover_failed:
+        raise LongshoreError(
+            f"Migration {migration.id} waits, with all that was copied: {migration.error}",
+            advice=f"Once that is mended: longshore migration cutover {migration.id} --wait. To give it up: longshore "
+            f"migration cancel {migration.id}.",
+            code=migration.error_code or "error",
+        )
     if migration.error and not (cancelling and migration.error_code == "cancelled"):
         raise LongshoreError(
             f"Migration {migration.id} {migration.status}: {migration.error}", code=migration.error_code or "error"

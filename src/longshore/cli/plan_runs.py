@@ -217,14 +217,19 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
             code="interrupted",
         )
     good = (Status.DONE, Status.CANCELLED) if cancelling else (Status.DONE,)
-    bad = [m for m in migrations if m.status.ended and m.status not in good]
+    bad = [m for m in migrations if m.cutover_failed or (m.status.ended and m.status not in good)]
     if bad:
-        named = ", ".join(f"{m.machine_name} ({m.status.value})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
+        named = ", ".join(f"{m.machine_name} ({_ended(m)})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
         raise LongshoreError(
             f"{len(bad)} of {_count(len(migrations), _called(migrations))} of plan {plan} didn't arrive: {named}.",
-            advice=f"See why: longshore plan report {plan}. Start the failed ones again: longshore plan retry {plan}.",
+            advice=f"See why: longshore plan report {plan}. Start the failed ones again: longshore plan retry {plan}; "
+            "those that wait keep what was copied: longshore migration cutover ID.",
             code="plan-incomplete",
         )
+
+
+def _ended(migration: Migration) -> str:
+    return "waits after a cutover that failed" if migration.cutover_failed else migration.status.value
 
 
 def _called(migrations: list[Migration]) -> str:

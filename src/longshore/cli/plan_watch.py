@@ -49,6 +49,7 @@ class Watched:
     interrupted: bool
     stranded: str | None
     parked: str | None
+    cutover_failed: bool
     error: str | None
     downtime: float | None  # seconds, so far
     changed: int | None  # bytes, of the last sync
@@ -66,6 +67,7 @@ class Watched:
             told.interrupted,
             told.stranded,
             told.parked,
+            told.cutover_failed,
             told.error,
             told.downtime_seconds,
             told.bytes_changed,
@@ -84,6 +86,7 @@ class Watched:
             told.interrupted,
             told.stranded,
             told.parked,
+            told.cutover_failed,
             told.error,
             told.downtime_seconds,
             told.syncs[-1]["bytes_changed"] if told.syncs else None,
@@ -113,7 +116,8 @@ class _States:
 
 
 def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] | None = None) -> list[Migration]:
-    """Until all of its migrations (or `only` these) have ended, or their engine has died: they as they then are.
+    """Until all of its migrations (or `only` these) have ended or wait after a cutover that failed, or their engine has
+    died: they as they then are.
 
     A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migrations.
     """
@@ -131,7 +135,7 @@ def watch_together(asked: Callable[[], list[Watched]], what: str, *, plain: bool
             watched = retry_while_away(asked, view.note)
             took = time.monotonic() - began
             view.show(watched)
-            if all(one.status.ended for one in watched):
+            if all(one.status.ended or one.cutover_failed for one in watched):
                 return
             if not any(one.interrupted for one in watched):
                 missing_since = None

@@ -37,7 +37,7 @@ _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence
 
 
 def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[[str], str] = str) -> Migration:
-    """Until the migration has ended, or its engine has died: the migration as it then is.
+    """Until the migration has ended, its cutover has failed, or its engine has died: the migration as it then is.
 
     A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migration. `as_typed`
     names commands in what is said as one types them here.
@@ -66,7 +66,7 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
                 stranded.add(migration.stranded)
                 view.warn("stranded", as_typed(migration.stranded))
             view.show(migration)
-            if migration.status.ended or waits_for_word(migration):
+            if migration.status.ended or migration.cutover_failed or waits_for_word(migration):
                 return migration
             if not migration.interrupted:
                 missing_since = None

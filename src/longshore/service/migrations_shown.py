@@ -87,6 +87,7 @@ def _in_short(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tupl
                 "interrupted": interrupted,
                 "stranded": crew.why(record),
                 "waits_for_cutover": not interrupted and _waits_for_cutover(record),
+                "cutover_failed": not interrupted and _cutover_failed(record),
                 "parked": record.job.reason if record.job and record.status is Status.PARKED else None,
                 "due_at": record.job.due_at if record.job else None,
                 "phase": record.phase,
@@ -122,7 +123,15 @@ def _progress(disk: DiskRecord) -> DiskProgress:
 
 def _waits_for_cutover(record: MigrationRecord) -> bool:
     by_hand = (record.request.get("cutover") or {}).get("mode", "manual") == "manual"
-    warm = record.request.get("type") == MigrationType.WARM.value and by_hand
+    return _waits(record) and (by_hand or _cutover_failed(record))
+
+
+def _cutover_failed(record: MigrationRecord) -> bool:
+    return _waits(record) and bool((record.state or {}).get("held"))
+
+
+def _waits(record: MigrationRecord) -> bool:
+    warm = record.request.get("type") == MigrationType.WARM.value
     return warm and not record.status.ended and record.phase == WAITING and not record.cutover_requested
 
 

@@ -94,6 +94,7 @@ def _figures(migration: ListedMigration, syncs: Sequence[Mapping[str, Any]]) -> 
     return {
         "interrupted": migration.interrupted,
         "waits_for_cutover": migration.waits_for_cutover,
+        "cutover_failed": migration.cutover_failed,
         "downtime_seconds": migration.downtime_seconds,
         "parked": migration.parked,
         "syncs": len(syncs),

@@ -18,6 +18,7 @@ from typing import Any
 
 from longshore.blocks.exports import Export
 from longshore.engine.steps import step
+from longshore.errors import LongshoreError
 from longshore.flows.facts import gather
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.look import Choice
@@ -36,6 +37,8 @@ from longshore.planning import land
 
 
 class Returning(WarmSync):
+    goes_back = False
+
     async def _forward(self) -> dict[str, Any]:
         prepared, volumes = await self._begin_volumes()
         home = await step("home", Home, partial(self._look_home, prepared))
@@ -101,6 +104,10 @@ class Returning(WarmSync):
         return await super()._make_ready(prepared, volumes, ports, choice, again=again)
 
     # The end
+
+    def _fail(self, error: LongshoreError) -> None:
+        """What it has made is taken back: its machine still runs where it failed over to."""
+        self._roll_back(error)
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         finish(self._job, result)
