@@ -32,7 +32,7 @@ Work = Callable[[bytes], bytes]
 
 
 class Apart:
-    """Of one server. What is to be done there is put into `works`, by name, before `begin`."""
+    """A server has one. What is to be done there is put into `works`, by name, before `begin`."""
 
     def __init__(self) -> None:
         self.works: dict[str, Work] = {}
