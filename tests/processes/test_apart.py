@@ -104,6 +104,19 @@ except Overstepped as error:
 """) == ["told"]
 
 
+def test_what_nobody_foresaw_is_in_the_log():
+    script = """
+try:
+    do("hurt")
+except Overstepped:
+    pass
+"""
+    ended = subprocess.run([sys.executable, "-c", HERE + script], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0
+    assert "hurt failed" in ended.stderr
+    assert "ValueError: nobody foresaw this" in ended.stderr
+
+
 def test_what_nobody_waits_for_any_more_ends(tmp_path):
     assert said(
         """
