@@ -47,7 +47,7 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: converter
-	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" -q -n 3 --dist worksteal
+	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" -q -n 3 --dist worksteal --durations=40
 
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
 # for tests that aren't run
@@ -77,7 +77,7 @@ dashboard: install
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install
-	.venv/bin/pytest -m "faults and not soak" -q -n 4 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
+	.venv/bin/pytest -m "faults and not soak" -q -n 4 --durations=20 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
 # one, where several tests run side by side.

@@ -1070,7 +1070,9 @@ def expected(world, key, *, converted=True, held=None):
     return data[:MIB] + MARK + data[MIB + len(MARK) :] if key == "2000" else data
 
 
-async def small_convert(disks, _directory, on_message, *, nics, first_boot, addresses=(), keys=(), system=None, **new):
+async def small_convert(
+    disks, _directory, on_message, *, nics, first_boot, addresses=(), keys=(), system=None, agents=(), **new
+):
     """A conversion that can be told from two: it marks the first disk, and spoils a disk that is marked already."""
     import nbd
 

@@ -11,7 +11,8 @@ from longshore.blocks.exports import serve_qemu_nbd
 from longshore.guests import NicName, finish_as_is, look_into, put_back
 from longshore.model.addresses import AdapterInGuest, Addressing, NewAddresses
 
-pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many seconds to start under emulation
+# It needs no cloud, but starts six appliances, under emulation; the writers themselves are tested every day
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 MAC = "00:50:56:00:00:01"
 NIC = NicName(MAC, "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")

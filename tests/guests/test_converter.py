@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 import longshore
 from longshore.cli.app import main
@@ -36,7 +37,7 @@ print(json.dumps({"result": {"version": sys.version_info[:2], "guestfs": sys.mod
 
 
 def test_its_own_python_runs_what_works_on_guests():
-    code = {"/code/longshore": Path(longshore.__file__).parent}
+    code = {f"/code/{package.__name__}": Path(package.__file__).parent for package in (longshore, yaml)}
     sandbox = Sandbox(Limits(60.0), files=code, environment={"PYTHONPATH": "/code"}, root=current().root)
     said = run_confined(sandbox, ("/usr/bin/python3", "-c", IMPORTS), {}, print)
     assert said["guestfs"].startswith("/usr/lib/python3/")  # the converter's, not this environment's

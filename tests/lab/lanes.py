@@ -43,7 +43,15 @@ SECOND_VCENTER = {
 }
 
 # Modules that build guests on the disks of one appliance, which is started once
-ONE_APPLIANCE = {"test_drivers", "test_families", "test_findings", "test_finish", "test_windows_drivers"}
+ONE_APPLIANCE = {
+    "test_drivers",
+    "test_families",
+    "test_findings",
+    "test_finish",
+    "test_installing_agents",
+    "test_windows_drivers",
+    "test_windows_first_boot",
+}
 
 FIRST_LANE, SECOND_LANE, APPLIANCE = "the vCenter and demo", "the second vCenter", "one appliance"
 # By the minutes that they take: what takes long and begins late keeps the others waiting at the end. But what waits for
@@ -51,10 +59,11 @@ FIRST_LANE, SECOND_LANE, APPLIANCE = "the vCenter and demo", "the second vCenter
 FIRST = (
     FIRST_LANE,
     SECOND_LANE,
+    APPLIANCE,
     "test_openstack_source",
     "test_tenancy",
+    "test_conversions",
     "test_windows_conversion",
-    APPLIANCE,
     "test_octavia",
     "test_loose_volumes_in_plans",
 )

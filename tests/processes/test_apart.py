@@ -80,22 +80,18 @@ print(json.loads(do("who", b"still"))[2])
 def test_a_few_work_at_a_time():
     assert said("""
 def sleep(given):
+    began = time.monotonic()
     time.sleep(1)
-    return b"-"
+    return json.dumps([began, time.monotonic()]).encode()
 
 async def many():
-    most, waiting = 0, [asyncio.create_task(apart.do("sleep", b"")) for _ in range(10)]
-    while not all(one.done() for one in waiting):
-        children = open(f"/proc/{keeper}/task/{keeper}/children").read().split()
-        most = max(most, len(children))
-        await asyncio.sleep(0.02)
-    return most
+    return [json.loads(one) for one in await asyncio.gather(*(apart.do("sleep", b"") for _ in range(10)))]
 
 apart.close()
 apart.works["sleep"] = sleep
 apart.begin()
-keeper = int(open(f"/proc/self/task/{os.getpid()}/children").read().split()[-1])
-print(1 < asyncio.run(many()) <= 7)  # one may be about to end
+worked = asyncio.run(many())
+print(1 < max(sum(began <= moment < ended for began, ended in worked) for moment, _ in worked) <= 6)
 """) == ["True"]
 
 
@@ -106,6 +102,19 @@ try:
 except Overstepped as error:
     print("told")
 """) == ["told"]
+
+
+def test_what_nobody_foresaw_is_in_the_log():
+    script = """
+try:
+    do("hurt")
+except Overstepped:
+    pass
+"""
+    ended = subprocess.run([sys.executable, "-c", HERE + script], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0
+    assert "hurt failed" in ended.stderr
+    assert "ValueError: nobody foresaw this" in ended.stderr
 
 
 def test_what_nobody_waits_for_any_more_ends(tmp_path):

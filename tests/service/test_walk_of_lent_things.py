@@ -178,7 +178,7 @@ def said_back(text, asked):
 
 def _words(body):
     if isinstance(body, dict):
-        return [word for value in body.values() for word in _words(value)]
+        return [*body, *(word for value in body.values() for word in _words(value))]
     return [word for value in body for word in _words(value)] if isinstance(body, list) else [body]
 
 

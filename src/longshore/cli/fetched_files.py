@@ -19,7 +19,7 @@ _LONGEST_END = 8 << 20  # bytes of an archive's end that are looked at
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Callable[[bytes], object]]:
-    """For its owner alone; it goes when the block fails. Raises Conflict, InvalidInput."""
+    """The file is for its owner alone, and goes when the block fails. Raises Conflict, InvalidInput."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -58,7 +58,7 @@ class _Sparse:
 
 
 class ArchiveEnd:
-    """Of an archive that comes in pieces: what its last member says isn't in it."""
+    """It keeps the end of an archive that comes in pieces, whose last member says what isn't in it."""
 
     def __init__(self) -> None:
         self._end = bytearray()

@@ -82,7 +82,7 @@ _TOOLS = {
 
 
 def install_agents(guest: Guest, agents: Sequence[Agent], packages: AgentPackages) -> Finished:
-    """In a Linux guest. One sentence for each agent: what was installed, or why it wasn't."""
+    """Install them in a Linux guest. Each agent gets a sentence: what was installed, or why it wasn't."""
     done = [_install(guest, agent, packages) for agent in agents]
     return Finished(
         tuple(change for each in done for change in each.changes),
@@ -152,7 +152,7 @@ def _by_its_tool(guest: Guest, tool: _Tool, files: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _no_service_started(guest: Guest) -> Iterator[None]:
-    """Where Debian's packages ask; others see that no systemd runs."""
+    """Debian's packages ask whether they may start services, and are told no; others see that no systemd runs."""
     if not guest.files.is_dir(_POLICY.rpartition("/")[0], followsymlinks=True) or guest.files.exists(_POLICY):
         yield
         return

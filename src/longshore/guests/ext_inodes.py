@@ -104,7 +104,7 @@ class Inodes:
         self._tables: dict[int, int] = {}  # where a group's inodes begin, in bytes
 
     def place(self, number: int) -> int:
-        """In bytes. Raises OSError."""
+        """Where an inode is, in bytes. Raises OSError."""
         if not 1 <= number <= self._count:
             raise OSError(_DAMAGED)
         group, index = divmod(number - 1, self._per_group)
@@ -150,7 +150,7 @@ class Inodes:
         return bytes(found)
 
     def target(self, inode: Inode) -> bytes:
-        """Of a link. Raises OSError, Refused."""
+        """What a link leads to. Raises OSError, Refused."""
         if inode.fast and not inode.encrypted:
             return inode.own[: inode.size]
         if inode.size > self.block:
@@ -189,7 +189,7 @@ class Inodes:
             yield from self._extents(data, levels - 1, first)
 
     def _mapped(self, inode: Inode, first: int) -> Iterator[Run]:
-        """Of one whose blocks are each named: twelve here, the others in blocks that are named here."""
+        """The runs of an inode that names each block: twelve in itself, the others in blocks that it names."""
         places = struct.unpack("<15I", inode.own)
         last: Run | None = None
         for at, block in self._named(places, first):
@@ -245,7 +245,7 @@ class Inodes:
         raise OSError(_DAMAGED)
 
     def _descriptor_of(self, group: int) -> int:
-        """Where it is, in bytes: all behind the first superblock, or those of some groups at the begin of these."""
+        """Where it is, in bytes. All are behind the first superblock, or those of some groups where these begin."""
         per_block = self.block // self._descriptor
         together = group // per_block
         if self._first_scattered is None or together < self._first_scattered:

@@ -95,7 +95,7 @@ class FileSystem(ABC):
 
     @abstractmethod
     def read(self, number: int, offset: int, length: int) -> bytes:
-        """Of a file's content; less at its end. Raises Refused for one whose content isn't what would be read."""
+        """Answers a part of a file's content, less at its end. Raises Refused where that isn't what would be read."""
 
     @abstractmethod
     def runs(self, number: int) -> Iterator[tuple[int, int]]:

@@ -46,7 +46,7 @@ class ReparsePoint(NamedTuple):
 
 
 def _target(tag: int, data: bytes) -> bytes:
-    """As Linux writes one; what Windows gives a drive's letter begins with that."""
+    """The target as Linux writes it; one that Windows gives a drive's letter begins with that."""
     if tag == _WSL_LINK:
         return data[4:]
     if tag not in {_SYMLINK, _JUNCTION} or len(data) < 8:

@@ -41,7 +41,7 @@ class Addressing:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Without prefix lengths. Raises ValueError for what is no address."""
+        """All of them, without prefix lengths. Raises ValueError for what is no address."""
         return tuple(str(one.ip) for one in self.interfaces)
 
 

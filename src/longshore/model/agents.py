@@ -63,7 +63,7 @@ def place_of(system: System, agent: Agent) -> str:
 
 
 def chosen(files: Sequence[str], system: System, agent: Agent) -> tuple[str, ...]:
-    """Those of an operator's files that are installed to give the agent to that system: all that are for it."""
+    """Choose from the operator's files all that are for the agent on that system."""
     place = f"{place_of(system, agent)}/"
     there = tuple(file for file in files if file.startswith(place))
     if system.family == "windows":

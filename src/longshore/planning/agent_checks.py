@@ -24,7 +24,7 @@ def agent_concerns(
     packages: AgentPackages | None,
     windows: WindowsParts | None,
 ) -> Iterator[Concern]:
-    """Of a guest that is to be converted, where the machine that does it is known."""
+    """What is missing for a guest that is to be converted; nothing is said where `packages` aren't known."""
     if packages is None or len(findings.systems) != 1:
         return
     (system,) = findings.systems

@@ -86,7 +86,7 @@ READDRESS_UNUSED = warning(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedAddresses:
     """The addresses that one start of a migration is about: those of a rehearsal are others."""
 
     addresses: dict[str, Addressing | Literal["dhcp"]] = field(default_factory=dict)  # by MACs in lower case
@@ -107,7 +107,7 @@ class Wanted:
         return None if found == list(nic.addresses) else tuple(found)
 
 
-def wanted_addresses(request: MigrationRequest) -> Wanted:
+def wanted_addresses(request: MigrationRequest) -> WantedAddresses:
     """A dry run or test has addresses of its own. Without any it has those of the machine on networks that lead
     nowhere, and beside the machine those that the target gives it."""
     addresses, networks = request.addresses, request.readdress
@@ -116,7 +116,7 @@ def wanted_addresses(request: MigrationRequest) -> Wanted:
             addresses, networks = request.test_addresses, request.test_readdress
         elif not request.isolated:
             addresses, networks = {}, {}
-    return Wanted({mac.lower(): one for mac, one in addresses.items()}, dict(networks))
+    return WantedAddresses({mac.lower(): one for mac, one in addresses.items()}, dict(networks))
 
 
 def wishes_of(nic: Nic, request: MigrationRequest) -> AdapterWishes:
@@ -135,13 +135,13 @@ def subnet_of(nic: Nic, request: MigrationRequest) -> str | None:
 
 
 def with_chosen_adapters(machine: Machine, request: MigrationRequest) -> Machine:
-    """Without those that are left out."""
+    """The machine without the adapters that are left out."""
     kept = tuple(nic for nic in machine.nics if not wishes_of(nic, request).leave_out)
     return machine if kept == machine.nics else replace(machine, nics=kept)
 
 
 def addresses_to_ask(nic: Nic, request: MigrationRequest) -> set[str]:
-    """Those of which has to be known whether they are taken."""
+    """The addresses of which has to be known whether others have them."""
     wanted = wanted_addresses(request)
     given = wanted.of(nic)
     if isinstance(given, Addressing):
@@ -225,7 +225,7 @@ def _subnet_with(address: str, subnets: tuple[Subnet, ...]) -> Subnet | None:
 
 
 def port_concerns(nic: Nic, has: tuple[str, ...], request: MigrationRequest) -> Iterator[Concern]:
-    """Of a port that is there already: the guest may have no other addresses than it."""
+    """A port that is there already has its addresses, and the guest may have no others."""
     wanted = wanted_addresses(request)
     given = wanted.of(nic)
     asked = given.addresses if isinstance(given, Addressing) else wanted.moved(nic) or ()

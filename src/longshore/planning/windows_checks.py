@@ -187,6 +187,6 @@ def windows_guest_concerns(
 
 
 def _brings_online(findings: GuestFindings) -> bool:
-    """Where nothing is set, editions for clients do, and servers don't."""
+    """Whether Windows brings new disks online. Where nothing is set, editions for clients do, and servers don't."""
     client = any(system.variant == "Client" for system in findings.systems)
     return findings.san_policy == _ONLINE or (findings.san_policy is None and client)

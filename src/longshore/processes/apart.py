@@ -8,6 +8,7 @@ memory and time are bounded, it is the first to go when memory runs out, and it 
 
 import asyncio
 import gc
+import logging
 import os
 import resource
 import select
@@ -29,10 +30,11 @@ _GONE_FIRST = "1000"  # of 1000
 _NAME = 64  # letters of what is to be done, at most
 
 Work = Callable[[bytes], bytes]
+_log = logging.getLogger("longshore.apart")
 
 
 class Apart:
-    """Of one server. What is to be done there is put into `works`, by name, before `begin`."""
+    """A server has one. What is to be done there is put into `works`, by name, before `begin`."""
 
     def __init__(self) -> None:
         self.works: dict[str, Work] = {}
@@ -128,6 +130,9 @@ def _work(wire: socket.socket, works: dict[str, Work]) -> None:
     try:
         done = works[name](given)
     except MemoryError:
+        return
+    except Exception:  # noqa: BLE001 its server hears only that it has ended
+        _log.exception("%s failed", name)
         return
     with suppress(ConnectionError):
         wire.sendall(b"!" + done)

@@ -34,12 +34,12 @@ class _Project:
 
 
 def _left(seconds: float) -> float:
-    """Of what was had that long ago."""
+    """The share that counts of what was had that long ago."""
     return math.pow(0.5, seconds / _HALVED)
 
 
 class Shares:
-    """Of one application."""
+    """An application has one."""
 
     def __init__(self) -> None:
         self._projects: dict[str, _Project] = {}

@@ -78,7 +78,7 @@ class Store:
         self.figures = Figures(self.database)
 
     def leave_connections(self) -> None:
-        """In a forked process: those to the database are its parent's."""
+        """A forked process leaves the connections to the database, which are its parent's."""
         self.database.engine.dispose(close=False)
 
     def scoped(self, scope: Scope) -> Self:

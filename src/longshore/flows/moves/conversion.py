@@ -170,7 +170,7 @@ def guest_keys(job: MoveContext) -> list[str]:
 
 
 def adapters_in_guest(machine: Machine, ports: list[Port]) -> tuple[AdapterInGuest, ...]:
-    """By what a guest may know each of its adapters."""
+    """Answers by what a guest may know each of its adapters."""
     names = {nic.mac: nic.names for nic in nic_names(machine, ports)}
     return tuple(
         AdapterInGuest(port.mac, nic.mac, names.get(port.mac, ()), nic.addresses)

@@ -19,7 +19,7 @@ from longshore.planning.new_addresses import wanted_addresses
 
 
 def were_changed(job: MoveContext) -> bool:
-    """Of a failback: whether its failover has given the guest others."""
+    """Whether the failover that this failback ends has given the guest other addresses."""
     failover = job.store.replicas.get(job.request.of or "").failover_id
     if failover is None:
         return False

@@ -129,7 +129,7 @@ def _of(form: Form, files: Files) -> dict[str, str]:
 
 
 def _places(files: Files, adapter: AdapterInGuest, all_: Sequence[AdapterInGuest]) -> list[_Place]:
-    """Where the addresses of its interface stand: mostly one place. Raises NotUnderstood."""
+    """Finds where the addresses of its interface stand, which mostly is one place. Raises NotUnderstood."""
     places = []
     for form in FORMS:
         own = _of(form, files)

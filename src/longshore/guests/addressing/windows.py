@@ -62,7 +62,7 @@ def renumber(found: Iterable[StaticAddresses], rules: Renumbering) -> list[Stati
 
 
 def without_given(found: Iterable[StaticAddresses], adapters: Sequence[AdapterInGuest]) -> list[StaticAddresses]:
-    """Without the interfaces of adapters that are given other addresses."""
+    """Leaves out the interfaces of adapters that are given other addresses."""
     had = {address for adapter in adapters if adapter.wanted is not None for address in adapter.addresses}
     return [one for one in found if not had & {address.partition("/")[0] for address in one.addresses}]
 
