@@ -9,6 +9,8 @@ A moment is each call of a cloud, right before and right after it. What happens 
     lost    a commit reaches the database, and its answer is lost
     away    the database doesn't answer a few times
 
+A migration that waits after a cutover that failed is asked for another one, or cancelled, as is drawn too.
+
 So that hundreds of rounds take a minute, no process is started: steps are recorded in memory as the durable engine
 records them, a worker that is killed raises from whatever it was about to do, and disks are copied as files. Real
 engines, copies and kills are what the other tests of this directory are about; here it is the order of things.
@@ -53,6 +55,7 @@ from longshore.store.database import Database
 AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}
 WAYS = ({}, {"type": "warm", "cutover": AT_ONCE}, {"landing": "as-is"}, {"type": "warm", "cutover": AT_ONCE})
 MOMENTS = 130  # of the clouds' calls, so many are drawn from: more than most runs have
+CUTOVERS = 3  # that somebody asks for after one has failed
 BOUND = 60.0  # seconds in which a round must have ended, whatever happens in it
 
 
@@ -78,6 +81,7 @@ class Round:
         if draw.random() < 0.3:  # the hand is quick: off again before anybody looks
             self.events = sorted(self.events + [(at + 1, "off") for at, does in self.events if does == "on"])
         self.plan = list(self.events)
+        self.patience = draw.randrange(CUTOVERS + 1)
         self.world = World.create(self.directory / f"world-{self.seed}")
         for sign in ["one-moment", *(["keeps-bases"] if draw.random() < 0.3 else [])]:
             (self.world.root / sign).touch()
@@ -159,9 +163,24 @@ class Round:
         """As an engine does it: each job's workflow from its beginning, with the steps that have been recorded."""
         while (todo := self.record.job) is not None:
             self.job_id = todo.id
+            self.answer()
             job = MoveContext(self.store, self.id, todo.id, Cancels(self.store), clouds=Clouds(self.store))
             job.clouds = Clouds(self.store, Outages(job.say, job.raise_if_cancelled))
             await KINDS[todo.kind](job).run()
+
+    def answer(self):
+        """As somebody does who sees that a cutover has failed."""
+        record = self.record
+        if not (record.state or {}).get("held") or record.cutover_requested:
+            return
+        self.check_kept()
+        if self.patience:
+            self.patience -= 1
+            self.history.append("     another cutover is asked for")
+            self.store.migrations.request_cutover(self.id)
+        else:
+            self.history.append("     it is cancelled")
+            self.store.migrations.request_cancel(self.id)
 
     async def run_step(self, options, work):
         name = self.job_id, options["name"]
@@ -213,6 +232,13 @@ class Round:
             assert state["starts"] > 1, f"nobody had powered the source on, and it failed: {record.error}"
             assert not any(state[kind] for kind in ("servers", "volumes", "ports")), "something is left over"
             assert state["power"] == "on" or state["last_hand"] == "off", "the source was left off"
+
+    def check_kept(self):
+        """After a cutover that failed: what was copied is there, and nothing that stands in its way."""
+        state = self.world.read()
+        assert len(state["volumes"]) == len(SIZES), "a copy was thrown away"
+        assert not any(state[kind] for kind in ("servers", "ports", "vsnaps")), "something stands in the way"
+        assert state["power"] == "on" or state["last_hand"] == "off", "the source was left off"
 
     def check_moved(self, state):
         """One machine, with all that the source has written until it was looked at for the last time."""

@@ -246,8 +246,10 @@ class Migration(ABC):
         small = hardware is not None and (hardware.finish or (signature and drivers.fallback_loader is not None))
         finishes = bool(new or small)
         snapshots: list[str] = []
-        if converts or finishes or self.goes_back:
+        if converts or finishes:
             snapshots = await step(f"safeguard{again}", list[str], partial(self._safeguard, volumes))
+        elif self.goes_back:
+            await step(f"safeguard{again}", list[str], partial(self._safeguard_unchanged, volumes))
         if converts:
             work = converter(job, machine, ports, volumes, snapshots, choice.system, new)
         elif finishes:
@@ -261,6 +263,10 @@ class Migration(ABC):
     def _safeguard(self, volumes: list[Volume]) -> list[str]:
         """A way back for each volume before the guest is changed. Ids of snapshots."""
         return safeguard(self._job, volumes)
+
+    def _safeguard_unchanged(self, volumes: list[Volume]) -> list[str]:
+        """The same before a guest is booted that nothing was changed in."""
+        return self._safeguard(volumes)
 
     # The end
 

@@ -46,7 +46,7 @@ from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.request import WhenStuck
-from longshore.model.target import Port
+from longshore.model.target import Port, Volume
 from longshore.store import Entry, ThingKind
 from longshore.store.tables import without_zone
 
@@ -161,6 +161,19 @@ class WarmSync(Syncing):
             self._job.store.migrations.update(self._job.id, error=None, error_code=None)
         changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         self._job.say(f"Copied and verified in {sync.seconds:.0f} s{changed}.")
+
+    def _safeguard_unchanged(self, volumes: list[Volume]) -> list[str]:
+        """A cloud that takes no snapshots may still have the machine: nothing but a boot that fails would need them."""
+        job = self._job
+        try:
+            return self._safeguard(volumes)
+        except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
+            job.say(f"If it doesn't boot, the next sync compares all of its disks: {error}", "warning")
+            state = form(State).validate_python(job.store.migrations.get(job.id).state)
+            job.store.migrations.update(job.id, state=replace(state, bases=None).kept())
+            return []
 
     # What fails
 
