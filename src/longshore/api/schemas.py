@@ -22,7 +22,7 @@ from longshore.model.concern import Severity
 from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, LimitOf
 from longshore.model.plan import NAME, PlannedType
 from longshore.model.platform import Platform
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
 
 
@@ -131,6 +131,17 @@ class NewConversion(_Strict):
 
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
+
+
+class NewTry(_Strict):
+    """What a further try has instead of what the one before had; what isn't given stays."""
+
+    boot_mark: str | None = None
+    boot_port: int | tuple[int, ...] = ()
+    boot_proof: BootProof = BootProof.AUTO
+    boot_timeout: float = 900.0
+    shutdown_timeout: float = 600.0
+    force_power_off: bool = False
 
 
 class NewInspection(_Strict):

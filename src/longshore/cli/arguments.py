@@ -29,6 +29,17 @@ def time_of(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def seconds(text: str) -> float:
+    """A number of them, more than none."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < float("inf"):
+        raise ArgumentTypeError(f'"{text}" isn\'t a number of seconds')
+    return number
+
+
 def rate(text: str) -> int:
     """50M, 800K: bytes per second."""
     from longshore.blocks.command import parse_size  # not at the start of every command

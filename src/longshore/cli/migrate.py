@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.adapters import with_adapters
-from longshore.cli.arguments import rate, time_of, with_accept, with_guest_key, with_mapping
+from longshore.cli.arguments import rate, seconds, time_of, with_accept, with_guest_key, with_mapping
 from longshore.cli.command import ShowOne
 from longshore.cli.given_files import bytes_of, key_in, playbook_of, text_of
 from longshore.cli.migrations import follow, with_wait
@@ -248,7 +248,7 @@ def _with_power(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("shutting down and booting")
     group.add_argument(
         "--shutdown-timeout",
-        type=_seconds,
+        type=seconds,
         default=600.0,
         metavar="SECONDS",
         help="how long the guest may take to shut down (default: %(default).0f)",
@@ -283,7 +283,7 @@ def _with_power(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--boot-timeout",
-        type=_seconds,
+        type=seconds,
         default=900.0,
         metavar="SECONDS",
         help="how long that may take before all is taken back (default: %(default).0f)",
@@ -359,14 +359,14 @@ def _with_cutover(parser: ArgumentParser) -> None:
     )
     group.add_argument(
         "--downtime",
-        type=_seconds,
+        type=seconds,
         default=default.downtime,
         metavar="SECONDS",
         help="automatic: what the last copy may take (default: %(default).0f)",
     )
     group.add_argument(
         "--sync-every",
-        type=_seconds,
+        type=seconds,
         default=default.interval,
         metavar="SECONDS",
         help="between two syncs while it waits (default: %(default).0f)",
@@ -404,13 +404,3 @@ def _carry(words: list[tuple[str, str]] | None) -> Carry:
 
     kinds = {kind for kind, _ in words}
     return Carry("annotation" in kinds, chosen("tags"), chosen("attributes"), "cpu-topology" in kinds)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise ArgumentTypeError(f'"{text}" isn\'t a number of seconds')
-    return seconds

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import with_accept, with_guest_key
+from longshore.cli.boot_options import boot_options, with_boot
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.given_files import key_in
 from longshore.cli.progress import reworded, sentence, watch, with_level
@@ -157,6 +158,22 @@ class CutOver(ShowOne):
         return follow(self, self.client.cut_over(args.migration), args)
 
 
+class RetryMigration(ShowOne):
+    """Try again what failed once the machine was copied: what has changed since is copied, and it is booted once more.
+
+    Options that aren't given stay as they were.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_id(super().get_parser(prog_name))
+        with_boot(parser)
+        with_wait(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return follow(self, self.client.try_again(args.migration, boot_options(args)), args)
+
+
 class ConvertMigration(ShowOne):
     """Convert a machine that landed as it was: its server is stopped, converted and made anew on virtio hardware.
 
@@ -243,7 +260,7 @@ def watched(command: ShowOne, migration: Migration, *, plain: bool, cancelling: 
     if migration.cutover_failed:
         raise LongshoreError(
             f"Migration {migration.id} waits, with all that was copied: {migration.error}",
-            advice=f"Once that is mended: longshore migration cutover {migration.id} --wait. To give it up: longshore "
+            advice=f"Once that is mended: longshore migration retry {migration.id} --wait. To give it up: longshore "
             f"migration cancel {migration.id}.",
             code=migration.error_code or "error",
         )

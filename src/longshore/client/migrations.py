@@ -1,6 +1,6 @@
 """Migrations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -80,6 +80,10 @@ class Migrations(Calls):
 
     def cut_over(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/cutover")
+
+    def try_again(self, migration: str, options: Mapping[str, Any]) -> Migration:
+        """`options`: of its request, those that change."""
+        return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/retry", dict(options))
 
     def convert(self, migration: str, *, accept: Sequence[str] = (), guest_keys: Sequence[str] = ()) -> Migration:
         body = {"accept": list(accept), "guest_keys": list(guest_keys)}

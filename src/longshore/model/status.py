@@ -18,3 +18,5 @@ class Status(StrEnum):
 
 
 UNFINISHED = [status.value for status in Status if not status.ended]
+
+WAITING = "waiting"  # the phase of a migration between two syncs, or with a copy that is kept for another try

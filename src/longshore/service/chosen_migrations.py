@@ -7,6 +7,7 @@ from longshore.errors import Conflict, LongshoreError
 from longshore.flows.clouds import Clouds
 from longshore.model.status import Status
 from longshore.service import migrations
+from longshore.service.migrations_shown import waits_after_failure
 from longshore.service.opened_plan import Opened, open_plan
 from longshore.service.parts import TheStore, Turn, judged_router, store_of_plan
 from longshore.service.plan_start import start_again
@@ -36,12 +37,16 @@ def resume(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
 
 @router.post("/migrations/retry", status_code=202, dependencies=[Turn])
 def retry(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
-    """Start each of these that has failed again, as its plan says now. Those of one plan start together, or none."""
+    """Start each of these that has failed again, as its plan says now; those of one plan start together, or none. One
+    that kept its copy tries again with that."""
     answers: dict[str, ChosenAnswer] = {}
     of_plans: dict[str, dict[str, MigrationRecord]] = {}
     for id_ in dict.fromkeys(body.ids):
         try:
             record = store.migrations.get(id_)
+            if waits_after_failure(record):
+                answers[id_] = ChosenAnswer(id=id_, migration=migrations.retry(id_, store))
+                continue
             if record.plan_id is None:
                 raise Conflict(
                     f"{record.machine_name} was started by itself, not from a plan.", advice="Start it anew."

@@ -1,7 +1,7 @@
 """Migrations: asked for, watched, resumed, cancelled, cleaned up after, forgotten."""
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -17,6 +17,7 @@ from longshore.api.schemas import (
     MigrationCounts,
     NewConversion,
     NewMigration,
+    NewTry,
 )
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
@@ -28,9 +29,9 @@ from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.replica import Stage
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import Cutover, MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.planning.validation import refuse_unfit
+from longshore.planning.validation import check_request, refuse_unfit
 from longshore.service.beforehand import look_beforehand
 from longshore.service.migrations_shown import LISTED, MIGRATIONS, listed, note_asked_for, shown
 from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
@@ -219,6 +220,18 @@ def resume(migration: str, store: TheStore) -> Migration:
 def cutover(migration: str, store: TheStore) -> Migration:
     """Stop the machine of a warm migration and end it; when a sync is under way, right after it."""
     record = store.migrations.request_cutover(migration)
+    embedded.ensure_running(store.state)
+    return _migration(store, record)
+
+
+@router.post("/migrations/{migration}/retry", status_code=202)
+def retry(migration: str, store: TheStore, body: NewTry | None = None) -> Migration:
+    """Let a migration that kept its copy when its cutover failed try again: what has changed since is copied first."""
+    options = body.model_dump(mode="json", exclude_unset=True) if body else {}
+    before = store.migrations.get(migration).request
+    asked = form(MigrationRequest).validate_python({**before, **options})
+    check_request(replace(asked, cutover=Cutover()))  # whose time may have passed
+    record = store.migrations.request_retry(migration, options)
     embedded.ensure_running(store.state)
     return _migration(store, record)
 

@@ -12,11 +12,9 @@ from longshore.flows.moves.downtime import downtime_of
 from longshore.model.copy_progress import MOVING
 from longshore.model.forms import form
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
-from longshore.model.status import Status
+from longshore.model.status import WAITING, Status
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER
-
-WAITING = "waiting"  # the phase of a warm migration between two syncs
 
 _log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
@@ -87,7 +85,7 @@ def _in_short(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tupl
                 "interrupted": interrupted,
                 "stranded": crew.why(record),
                 "waits_for_cutover": not interrupted and _waits_for_cutover(record),
-                "cutover_failed": not interrupted and _cutover_failed(record),
+                "cutover_failed": not interrupted and waits_after_failure(record),
                 "parked": record.job.reason if record.job and record.status is Status.PARKED else None,
                 "due_at": record.job.due_at if record.job else None,
                 "phase": record.phase,
@@ -123,16 +121,17 @@ def _progress(disk: DiskRecord) -> DiskProgress:
 
 def _waits_for_cutover(record: MigrationRecord) -> bool:
     by_hand = (record.request.get("cutover") or {}).get("mode", "manual") == "manual"
-    return _waits(record) and (by_hand or _cutover_failed(record))
+    return _waits(record) and (by_hand or waits_after_failure(record))
 
 
-def _cutover_failed(record: MigrationRecord) -> bool:
+def waits_after_failure(record: MigrationRecord) -> bool:
+    """For somebody to let it try again with what was copied."""
     return _waits(record) and bool((record.state or {}).get("held"))
 
 
 def _waits(record: MigrationRecord) -> bool:
-    warm = record.request.get("type") == MigrationType.WARM.value
-    return warm and not record.status.ended and record.phase == WAITING and not record.cutover_requested
+    moves = record.request.get("type", MigrationType.COLD) in (MigrationType.COLD, MigrationType.WARM)
+    return moves and not record.status.ended and record.phase == WAITING and not record.cutover_requested
 
 
 def _rests(record: MigrationRecord) -> bool:

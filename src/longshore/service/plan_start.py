@@ -18,8 +18,8 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
-from longshore.service.migrations_shown import note_asked_for, shown
-from longshore.service.opened_plan import Opened, entries_of
+from longshore.service.migrations_shown import note_asked_for, shown, waits_after_failure
+from longshore.service.opened_plan import Opened, entries_of, latest_of
 from longshore.store import NewMigration, Store
 
 
@@ -116,6 +116,21 @@ def start_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence
         asked = PlanStart(type=None if kind == MigrationType.VOLUME else kind, accept=accepted)
         examined.append(examine_plan(store, clouds, opened, [e for e, _ in same], asked))
     return begin(store, opened, examined)
+
+
+def try_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence[str] = ()) -> list[Migration]:
+    """The same; and let those that kept their copies try again with them. Raises as `start_again`."""
+    meant = latest_of(opened, machines)
+    own = [m for m in opened.own if m.id in meant]
+    unfinished = store.migrations.several([m.id for m in own if not m.status.ended])
+    waiting = [record for record in unfinished if waits_after_failure(record)]
+    if waiting and not any(m.status is Status.FAILED for m in own):
+        started = []
+    else:
+        started = start_again(store, clouds, opened, machines)
+    tried = [store.migrations.request_retry(record.id, {}) for record in waiting]
+    embedded.ensure_running(store.state)
+    return [*started, *shown(store, tried)]
 
 
 def _new(prospect: Prospect, source_id: str, target_id: str, plan_id: str) -> NewMigration:

@@ -40,7 +40,7 @@ from longshore.service.opened_plan import (
 from longshore.service.paging import ThePage
 from longshore.service.parts import ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_changes import etag_of
-from longshore.service.plan_start import begin, examine_plan, start_again
+from longshore.service.plan_start import begin, examine_plan, try_again
 from longshore.service.plans_shown import summary
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
@@ -144,8 +144,9 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
 
 @router.post("/plans/{name}/retry", status_code=202)
 def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some = ()) -> list[Migration]:
-    """Start again what has failed, and nothing else; with the type and what was accepted as before."""
-    return start_again(store, clouds, open_plan(store, store.plans.get(name)), machine)
+    """Start again what has failed, and nothing else; with the type and what was accepted as before. What kept its copy
+    when its cutover failed tries again with that."""
+    return try_again(store, clouds, open_plan(store, store.plans.get(name)), machine)
 
 
 @router.post("/plans/{name}/cutover", status_code=202)

@@ -1,7 +1,7 @@
 """Migrations as users see them: what was asked, what they are told to do, and how far they are."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from longshore.model.job import JobKind
 from longshore.model.machine import Disk
 from longshore.model.replica import Protection
 from longshore.model.request import MADE_OF_POINTS, MOVES, OF_POINTS, MigrationType
-from longshore.model.status import UNFINISHED, Status
+from longshore.model.status import UNFINISHED, WAITING, Status
 from longshore.store.adoption import refuse_known, take_over
 from longshore.store.backup_policies import NewBackupPolicy, add_policy, tell_policy
 from longshore.store.database import Database, in_portions, persistent, through_outages
@@ -258,8 +258,28 @@ class Migrations:
             refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
             if Status(row.status).ended and not (row.cutover_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
-            if row.request.get("type") != MigrationType.WARM.value:
+            if row.request.get("type") != MigrationType.WARM.value and not _keeps_copy(row):
                 raise Conflict(f"Migration {row.id} isn't a warm one: it doesn't wait for a cutover.")
+            row.cutover_requested = True
+            hasten(session, row.id)
+            session.flush()
+            return record_of(session, row)
+
+    def request_retry(self, migration_id: str, options: Mapping[str, Any]) -> MigrationRecord:
+        """Cut over once more, with these options of its request changed.
+
+        Raises NotFound, NotSharedAnyMore, or Conflict when it doesn't wait after a cutover that failed.
+        """
+        with self._database.session() as session:
+            row = find_migration(session, self._scope, migration_id)
+            refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
+            done = row.cutover_requested and self._database.may_be_done
+            if not done and (Status(row.status).ended or not _keeps_copy(row) or row.phase != WAITING):
+                raise Conflict(
+                    f"Migration {row.id} doesn't wait for another try.",
+                    advice=f"See where it is: longshore migration show {row.id}.",
+                )
+            row.request = {**row.request, **options}
             row.cutover_requested = True
             hasten(session, row.id)
             session.flush()
@@ -445,6 +465,11 @@ _DONE_TO = {
     MigrationType.PRUNE.value: "pruned",
     MigrationType.VAULT_COPY.value: "copied",
 }
+
+
+def _keeps_copy(row: MigrationRow) -> bool:
+    """Whether a cutover of it has failed, after which it waits with what was copied."""
+    return bool((row.state or {}).get("held"))
 
 
 def _refuse_replaced(session: Session, server_id: str) -> None:

@@ -7,14 +7,20 @@ A guest that is to be changed, or whose hardware is to be chosen, is looked into
 snapshot that comes and goes. Where that can't be had, a guest that lands as it is is looked into when it is copied.
 
 What can fail without touching the source comes first. From "shut down" on the source is off; until the target has been
-seen up, any failure and any cancel takes everything back and powers the source on again, if it was on. That it is off
-is looked at again wherever it counts: a source that somebody has powered on meanwhile ends the migration as a failure.
+seen up, any failure and any cancel takes everything back and powers the source on again, if it was on. But once all is
+copied the copy stays when something fails: it waits for another try, as a warm migration does after a failed cutover
+(flows/moves/warm.py). That the source is off is looked at again wherever it counts: one that somebody has powered on
+meanwhile is such a failure.
 """
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
+from longshore.errors import LongshoreError
+from longshore.flows.moves.copying import Copied
+from longshore.flows.moves.kept_copies import keep_copy, stays
 from longshore.flows.moves.look import STEP, Beheld, Choice, Look, if_possible, snapshot_to_look_into, source_looker
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
@@ -27,13 +33,19 @@ from longshore.flows.moves.source_side import (
     source_running,
     take_still,
 )
+from longshore.flows.moves.syncing import State, after
+from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared
+from longshore.model.forms import form
+from longshore.model.machine import Snapshot
 from longshore.model.request import LandingMode
 from longshore.model.target import Port, Volume
 from longshore.planning.new_addresses import changes_guest
 
 
 class ColdMigration(Migration):
+    goes_back = True
+
     async def _forward(self) -> dict[str, Any]:
         job = self._job
         prepared, volumes, ports = await self._begin()
@@ -45,12 +57,28 @@ class ColdMigration(Migration):
             raise source_running(job.record.machine_name)
         await step("copying", type(None), partial(job.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
         copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes, verify=job.request.verify)
+        began = State(prepared, volumes, ports, choice=choice)
+        await step("copied", type(None), partial(self._note_copied, began, copies, still.snapshot))
         await step("still-off", type(None), partial(require_still_off, job, off))  # before more time goes by in vain
         await step("drop-snapshot", type(None), partial(drop_last_snapshot, job, "snapshot", still.snapshot))
         if choice is None:
             choice = await self._look_late(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
         return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)
+
+    def _note_copied(self, state: State, copies: list[Copied], snapshot: Snapshot) -> None:
+        """From here on an error throws no copy away."""
+        now = datetime.now(UTC)
+        state = after(state, Sync(0, now, now, tuple(copies), final=True), snapshot)
+        self._job.store.migrations.update(self._job.id, state=state.kept())
+
+    def _fail(self, error: LongshoreError) -> None:
+        job = self._job
+        kept = job.store.migrations.get(job.id).state
+        if kept is None or not stays(job, error):
+            self._roll_back(error)
+        else:
+            keep_copy(job, error, form(State).validate_python(kept), landing=True)
 
     async def _look_beforehand(self, prepared: Prepared, ports: list[Port]) -> Choice | None:
         """Into the machine as it is. None where that can't be done. Raises InvalidInput when it can't land."""

@@ -265,8 +265,20 @@ class Migration(ABC):
         return safeguard(self._job, volumes)
 
     def _safeguard_unchanged(self, volumes: list[Volume]) -> list[str]:
-        """The same before a guest is booted that nothing was changed in."""
-        return self._safeguard(volumes)
+        """The same before a guest is booted that nothing was changed in.
+
+        A cloud that takes no snapshots may still have the machine: nothing but a boot that fails would need them.
+        """
+        job = self._job
+        try:
+            return self._safeguard(volumes)
+        except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
+            job.say(f"If it doesn't boot, a further try has to compare all of its disks: {error}", "warning")
+            state = job.store.migrations.get(job.id).state or {}
+            job.store.migrations.update(job.id, state={**state, "bases": None})
+            return []
 
     # The end
 
@@ -331,26 +343,12 @@ class Migration(ABC):
         job = self._job
         record = job.store.migrations.get(job.id)
         left = undo(job.store, job.clouds, job.id, _must_go if job.request.keep else None)
-        self._stop_what_is_left()
+        stop_what_is_left(job)
         if job.request.keep:
             left.extend(self._leave_target())
         if record.source_power == PowerState.ON.value and record.shutdown_requested_at:
             left.extend(power_on_again(job))
         return left
-
-    def _stop_what_is_left(self) -> None:
-        """A server that can't be removed must not run beside the machine, whoever powers that on."""
-        job = self._job
-        for entry in job.store.ledger.entries(job.id):
-            if entry.kind is not ThingKind.SERVER or entry.state is not EntryState.LEFT or not entry.ref:
-                continue
-            try:
-                with job.clouds.target(job.record.target_id) as target:
-                    target.stop_server(entry.ref)
-            except LongshoreError as error:
-                job.say(f"Nor could the server be stopped: {error}", "error")
-            else:
-                job.store.ledger.settle(entry.id, EntryState.LEFT, note=LEFT_OFF)
 
     def _leave_target(self) -> list[str]:
         """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
@@ -382,6 +380,20 @@ class Migration(ABC):
         for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):
             raise error
         return [o for o in outcomes if not isinstance(o, BaseException)]
+
+
+def stop_what_is_left(job: MoveContext) -> None:
+    """A server that can't be removed must not run beside the machine, whoever powers that on."""
+    for entry in job.store.ledger.entries(job.id):
+        if entry.kind is not ThingKind.SERVER or entry.state is not EntryState.LEFT or not entry.ref:
+            continue
+        try:
+            with job.clouds.target(job.record.target_id) as target:
+                target.stop_server(entry.ref)
+        except LongshoreError as error:
+            job.say(f"Nor could the server be stopped: {error}", "error")
+        else:
+            job.store.ledger.settle(entry.id, EntryState.LEFT, note=LEFT_OFF)
 
 
 def _must_go(entry: Entry) -> bool:

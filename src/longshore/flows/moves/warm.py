@@ -26,15 +26,21 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.errors import Cancelled, Conflict, LongshoreError
-from longshore.flows.moves.conversion import go_back
-from longshore.flows.moves.going_back import drop_safeguards, is_of_landing, safeguards, take_server_back
+from longshore.errors import Conflict, LongshoreError
+from longshore.flows.moves.going_back import is_of_landing
+from longshore.flows.moves.kept_copies import (
+    is_of_no_sync,
+    is_synchronised,
+    keep_copy,
+    stays,
+    waits_for,
+    why_kept,
+)
 from longshore.flows.moves.migration import Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
     drop_last_snapshot,
     drop_snapshot,
-    run_source_again,
     shut_down,
     source_running,
     track_changes,
@@ -45,9 +51,8 @@ from longshore.flows.moves.target_side import make_ports
 from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.job import JobKind
-from longshore.model.request import WhenStuck
-from longshore.model.target import Port, Volume
-from longshore.store import Entry, ThingKind
+from longshore.model.target import Port
+from longshore.store import Entry
 from longshore.store.tables import without_zone
 
 CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and again doesn't want it moved
@@ -71,6 +76,8 @@ class WarmSync(Syncing):
         await step("tidy", type(None), partial(self._tidy, state))
         turn = await step("turn", Turn, partial(self._choose, state))
         if turn is Turn.SYNC:
+            if not is_synchronised(self._job):
+                await step("track-changes", type(None), partial(track_changes, self._job))
             _, state = await self._sync(state)
             if state.choice is None:  # now there is something to look into, and the machine still runs
                 choice = await self._look_into_copies(state.prepared, state.volumes, state.ports)
@@ -89,13 +96,17 @@ class WarmSync(Syncing):
     def _tidy(self, state: State) -> None:
         """What a try that failed has left goes before the volumes are written to again. Raises Conflict."""
         job = self._job
-        if left := undo(job.store, job.clouds, job.id, lambda entry: is_of_landing(entry) or _is_left(entry, state)):
+        if left := undo(
+            job.store, job.clouds, job.id, lambda entry: is_of_landing(entry) or is_of_no_sync(entry, state)
+        ):
             raise Conflict(f"What an earlier try has left has to go first. {' '.join(left)}")
 
     def _choose(self, state: State) -> Turn:
         job = self._job
         job.raise_if_cancelled()
         asked, now = job.store.migrations.cutover_requested(job.id), datetime.now(UTC)
+        if not asked and not is_synchronised(job):
+            return Turn.WAIT
         turn = next_turn(job.request.cutover, state.history, now, asked=asked, held=bool(state.held))
         if turn is Turn.CUT_OVER:
             job.store.jobs.set_kind(job.job_id, JobKind.CUTOVER)
@@ -108,13 +119,18 @@ class WarmSync(Syncing):
         due, told = None, {}
         if turn is Turn.WAIT:
             now = datetime.now(UTC)
-            due = without_zone(next_moment(job.request.cutover, state.history, now))
-            why = why_waiting(job.request.cutover, state.history, now, state.held)
-            if not same_reason(why, state.why):
+            due = without_zone(self._next_moment(state, now))
+            why = why_kept(job, state) if state.held else why_waiting(job.request.cutover, state.history, now)
+            if not same_reason(why, state.why) or not is_synchronised(job):  # then it is a reminder
                 job.say(why, phase="waiting")
             state, told = replace(state, why=why), {"phase": "waiting"}
         # Who sees it wait finds the job that it waits for: both are written at once
         job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.SYNC, due_at=due, state=state.kept(), **told)
+
+    def _next_moment(self, state: State, now: datetime) -> datetime:
+        if is_synchronised(self._job):
+            return next_moment(self._job.request.cutover, state.history, now)
+        return now + timedelta(seconds=waits_for(self._job))
 
     async def _cut_over(self, state: State) -> dict[str, Any]:
         job = self._job
@@ -162,78 +178,16 @@ class WarmSync(Syncing):
         changed = "" if sync.changed is None or not sync.number else f", {sync.changed / (1 << 20):.1f} MiB had changed"
         self._job.say(f"Copied and verified in {sync.seconds:.0f} s{changed}.")
 
-    def _safeguard_unchanged(self, volumes: list[Volume]) -> list[str]:
-        """A cloud that takes no snapshots may still have the machine: nothing but a boot that fails would need them."""
-        job = self._job
-        try:
-            return self._safeguard(volumes)
-        except LongshoreError as error:
-            if error.code == Cancelled.code:
-                raise
-            job.say(f"If it doesn't boot, the next sync compares all of its disks: {error}", "warning")
-            state = form(State).validate_python(job.store.migrations.get(job.id).state)
-            job.store.migrations.update(job.id, state=replace(state, bases=None).kept())
-            return []
-
     # What fails
 
     def _fail(self, error: LongshoreError) -> None:
-        """It waits again, with what was copied; nothing stays of it where there is nothing yet that could land, or
-        where its user wants it so."""
-        job, asked = self._job, self._job.request
-        state = form(State).validate_python(job.store.migrations.get(job.id).state)
-        wanted = asked.when_stuck is WhenStuck.PARK and not asked.keep
-        if error.code == Cancelled.code or state.choice is None or not wanted:
-            self._roll_back(error)
-            return
-        job.ignore_cancel()
-        cuts_over = job.store.jobs.get(job.job_id).kind is JobKind.CUTOVER
-        what = "cutover" if cuts_over else "sync"
-        job.say(f"The {what} failed: {error}", "error", phase="rolling-back")
-        left = []
-        if cuts_over:
-            said, state = self._take_landing_back(state)
-            left += said
-        left += undo(job.store, job.clouds, job.id, lambda entry: _is_left(entry, state))
-        self._stop_what_is_left()
-        left += run_source_again(job)
-        for sentence in left:
-            job.say(sentence, "error")
-        now, cutover = datetime.now(UTC), asked.cutover
-        state = replace(state, held=str(error) if cuts_over else state.held)
-        why = why_waiting(cutover, state.history, now, state.held)
-        job.say(f"What was copied stays. {why}", phase="waiting")
-        job.store.migrations.end_job(
-            job.id,
-            job.job_id,
-            next_kind=JobKind.SYNC,
-            due_at=without_zone(now + timedelta(seconds=cutover.interval)),
-            state=replace(state, why=why).kept(),
-            phase="waiting",
-            error=" ".join([str(error), *left]),
-            error_code=error.code,
-            cutover_requested=False,  # else it would be tried again at once, and again
-        )
-
-    def _take_landing_back(self, state: State) -> tuple[list[str], State]:
-        """A sentence for each thing that can't be removed, and what the next sync goes by."""
         job = self._job
-        said = take_server_back(job)
-        held = safeguards(job, state.volumes)
-        changed = [volume for volume in state.volumes if volume.id in held]
-        state = replace(state, ports=[])
-        try:
-            go_back(job, changed, [held[volume.id] for volume in changed])
-        except LongshoreError as error:
-            job.say(
-                f"The volumes couldn't go back to what was copied to them; the next sync copies all of it: {error}",
-                "warning",
-            )
-            state = replace(state, bases=None)
-        return [*said, *drop_safeguards(job)], state
+        state = form(State).validate_python(job.store.migrations.get(job.id).state)
+        if not stays(job, error) or (state.choice is None and not state.held):
+            self._roll_back(error)  # what could never land is no copy to keep
+        else:
+            keep_copy(job, error, state, landing=job.store.jobs.get(job.job_id).kind is JobKind.CUTOVER)
 
 
-def _is_left(entry: Entry, state: State) -> bool:
-    """Whether it is a snapshot of the source that no further sync needs."""
-    base = f"snapshot-{state.number - 1}" if state.base is not None else None
-    return entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step != base
+def _stands_in_the_way(state: State, entry: Entry) -> bool:
+    return is_of_landing(entry) or is_of_no_sync(entry, state)

@@ -136,8 +136,12 @@ RULES = (
     Rule(
         "migration:migration:cutover",
         MEMBER,
-        "Stop the machine of a warm migration.",
-        ("POST /v1/migrations/{migration}/cutover", "POST /v1/migrations/cutover"),
+        "Stop the machine of a warm migration, or of one whose copy waits for another try.",
+        (
+            "POST /v1/migrations/{migration}/cutover",
+            "POST /v1/migrations/{migration}/retry",
+            "POST /v1/migrations/cutover",
+        ),
     ),
     Rule(
         "migration:migration:convert",

@@ -1,0 +1,98 @@
+"""What was copied stays when a landing or a sync fails, and the migration waits: its machine runs, as before."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from longshore.errors import Cancelled, LongshoreError
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.moves.conversion import go_back
+from longshore.flows.moves.going_back import drop_safeguards, safeguards, take_server_back
+from longshore.flows.moves.migration import stop_what_is_left
+from longshore.flows.moves.source_side import run_source_again
+from longshore.flows.moves.syncing import State
+from longshore.flows.moves.syncs import why_waiting
+from longshore.flows.undo import undo
+from longshore.model.job import JobKind
+from longshore.model.request import MigrationType, WhenStuck
+from longshore.store import Entry, ThingKind
+from longshore.store.tables import without_zone
+
+REMINDED_AFTER = 86400.0  # seconds: a copy that nobody asks for takes room at the target
+
+
+def stays(job: MoveContext, error: LongshoreError) -> bool:
+    """Whether its user wants what was copied to be kept after this error."""
+    asked = job.request
+    return error.code != Cancelled.code and asked.when_stuck is WhenStuck.PARK and not asked.keep
+
+
+def keep_copy(job: MoveContext, error: LongshoreError, state: State, *, landing: bool) -> None:
+    """Take back what stands in the way of another try, and wait. `landing`: the machine was about to be cut over."""
+    job.ignore_cancel()
+    job.say(f"The {'cutover' if landing else 'sync'} failed: {error}", "error", phase="rolling-back")
+    left = []
+    if landing:
+        said, state = _take_landing_back(job, state)
+        left += said
+    left += undo(job.store, job.clouds, job.id, lambda entry: is_of_no_sync(entry, state))
+    stop_what_is_left(job)
+    left += run_source_again(job)
+    for sentence in left:
+        job.say(sentence, "error")
+    state = replace(state, held=str(error) if landing else state.held)
+    why = why_kept(job, state)
+    job.say(f"What was copied stays. {why}", phase="waiting")
+    job.store.migrations.end_job(
+        job.id,
+        job.job_id,
+        next_kind=JobKind.SYNC,
+        due_at=without_zone(datetime.now(UTC) + timedelta(seconds=waits_for(job))),
+        state=replace(state, why=why).kept(),
+        phase="waiting",
+        error=" ".join([str(error), *left]),
+        error_code=error.code,
+        cutover_requested=False,  # else it would be tried again at once, and again
+    )
+
+
+def waits_for(job: MoveContext) -> float:
+    """Seconds until something is done again by itself."""
+    return job.request.cutover.interval if is_synchronised(job) else REMINDED_AFTER
+
+
+def is_synchronised(job: MoveContext) -> bool:
+    """Whether syncs go on while it waits. The machine of a cold one is left alone until somebody asks."""
+    return job.request.type is not MigrationType.COLD
+
+
+def why_kept(job: MoveContext, state: State) -> str:
+    """A sentence for the user, of a migration that waits."""
+    if is_synchronised(job):
+        return why_waiting(job.request.cutover, state.history, datetime.now(UTC), state.held)
+    return (
+        f"It failed: {state.held} Waiting: longshore migration retry copies what has changed since and tries again, "
+        "longshore migration cancel removes the copy."
+    )
+
+
+def is_of_no_sync(entry: Entry, state: State) -> bool:
+    """Whether it is a snapshot of the source that no further sync needs."""
+    base = f"snapshot-{state.number - 1}" if state.base is not None else None
+    return entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step != base
+
+
+def _take_landing_back(job: MoveContext, state: State) -> tuple[list[str], State]:
+    """A sentence for each thing that can't be removed, and what the next sync goes by."""
+    said = take_server_back(job)
+    held = safeguards(job, state.volumes)
+    changed = [volume for volume in state.volumes if volume.id in held]
+    state = replace(state, ports=[])
+    try:
+        go_back(job, changed, [held[volume.id] for volume in changed])
+    except LongshoreError as error:
+        job.say(
+            f"The volumes couldn't go back to what was copied to them; the next sync copies all of it: {error}",
+            "warning",
+        )
+        state = replace(state, bases=None)
+    return [*said, *drop_safeguards(job)], state
