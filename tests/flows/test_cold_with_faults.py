@@ -1,11 +1,13 @@
 """The cold migration with a fault at each of its steps.
 
 Whatever fails or dies, and whenever: in the end the machine is either whole on the target with nothing left over, or
-as it was on the source with nothing left on either side. Never something in between.
+as it was on the source with nothing left on either side. Once it was copied, an error leaves it running on the source,
+and the copy for another try.
 """
 
 import pytest
 from small_clouds import MAC, SIZES
+from waiting import waits_with_its_copy
 
 from longshore.engine.retry import TRIES
 from longshore.flows.moves.downtime import downtime_of
@@ -21,6 +23,9 @@ MAKING += ["last_start", "snapshot"]
 MAKING += ["open_disk", "open_volume", "remove_snapshot", "snapshot_volume", "convert", "finish_volume"]
 MAKING += ["create_server", "console"]
 HANDING_OVER = ["delete_volume_snapshot", "find_volume_snapshot"]
+
+# What is called once all is copied, and so ends no migration.
+LANDING = ["snapshot_volume", "convert", "finish_volume", "create_server", "console"]
 
 # Until the machine is shut down. All that is needed to look into its disks is needed later, too, to copy them.
 BEFORE = [*LOOKING, *MAKING[:5], "open_disk"]
@@ -43,7 +48,9 @@ def test_without_faults_the_machine_is_moved_and_every_call_is_one_we_try_faults
 
 
 # All of LOOKING is one step; a snapshot that can't be removed is tried again at the end
-@pytest.mark.parametrize("call", [LOOKING[0], LOOKING[-1], *[call for call in MAKING if call != "remove_snapshot"]])
+@pytest.mark.parametrize(
+    "call", [LOOKING[0], LOOKING[-1], *[call for call in MAKING if call not in ("remove_snapshot", *LANDING)]]
+)
 def test_an_error_takes_everything_back_and_says_why(run, call):
     # A copy is tried again a few times, and there are two of them; so is a look
     for _ in range({"open_disk": TRIES, "open_volume": len(SIZES) * TRIES, "look": TRIES}.get(call, 1)):
@@ -54,6 +61,64 @@ def test_an_error_takes_everything_back_and_says_why(run, call):
     assert f"a moment of weakness in {call}" in record.error
     run.assert_as_before()
     assert ("shut_down" in run.world.calls()) is (call not in BEFORE)
+
+
+@pytest.mark.parametrize("call", LANDING)
+def test_an_error_once_it_is_copied_costs_no_copy(run, call):
+    run.world.plan_fault(call, 1, "before", "error")
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    assert f"a moment of weakness in {call}" in run.record.error
+    assert any("longshore migration retry copies what has changed since" in text for text in run.told)
+    run.world.guest_wrote(b"written after the first try ")
+    run.store.migrations.request_retry(run.id, {})
+    assert engine.wait(timeout=60) == 0
+    record = run.record
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
+    assert record.error is None
+    assert all(sync["bytes_written"] < sum(SIZES.values()) for sync in record.syncs)
+
+
+def test_it_is_taken_back_with_its_copy_by_a_cancel(run):
+    run.world.plan_fault("console", 1, "before", "error")
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    run.store.migrations.request_cancel(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.CANCELLED
+    run.assert_as_before()
+
+
+def test_who_would_rather_have_it_taken_back_has_it_so(begin):
+    run = begin(when_stuck="take-back")
+    run.world.plan_fault("create_server", 1, "before", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    run.assert_as_before()
+
+
+def test_another_try_has_another_mark(begin):
+    run = begin(boot_mark="never shown", boot_timeout=1.0)
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    run.store.migrations.request_retry(run.id, {"boot_mark": None})
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
+
+
+def test_without_snapshots_of_volumes_an_unchanged_guest_is_booted_and_compared_whole_afterwards(begin):
+    run = begin(landing="unchanged")
+    run.world.plan_fault("snapshot_volume", 1, "before", "error")
+    run.world.plan_fault("console", 1, "before", "error")
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    assert run.record.state["bases"] is None
+    assert any("a further try has to compare all of its disks" in text for text in run.told)
+    run.store.migrations.request_retry(run.id, {})
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
 
 
 def test_an_error_after_the_target_is_up_is_reported_but_takes_nothing_back(run):
@@ -76,8 +141,9 @@ def test_a_source_that_hangs_without_a_word_does_not_hang_the_migration(begin):
     run.assert_as_before()
 
 
-def test_a_server_that_cannot_be_removed_keeps_the_source_off(run):
+def test_a_server_that_cannot_be_removed_keeps_the_source_off(begin):
     """Two machines with one MAC and one address would be worse than none."""
+    run = begin(when_stuck="take-back")
     run.world.plan_fault("console", 1, "before", "error")
     for _ in range(4):
         run.world.plan_fault("delete_server", 1, "before", "error")
@@ -105,7 +171,8 @@ def test_a_kill_right_after_a_call_loses_nothing_and_the_next_engine_ends_it(run
 
 
 @pytest.mark.parametrize("call", ["delete_port", "delete_volume", "delete_volume_snapshot", "power_on"])
-def test_a_kill_while_taking_back_is_taken_up_again(run, call):
+def test_a_kill_while_taking_back_is_taken_up_again(begin, call):
+    run = begin(when_stuck="take-back")
     run.world.plan_fault("create_server", 1, "before", "error")
     run.world.plan_fault(call, 1, "after", "kill")
     status, _ = run.engine()

@@ -5,11 +5,11 @@ nothing left over; or as it was on the source, running, with nothing left on eit
 into nothing but a cancel brings it there: whatever fails, it runs on, and the migration waits with what was copied.
 """
 
-import time
 from collections import Counter
 
 import pytest
 from small_clouds import MIB, SIZES
+from waiting import wait_for, waits_with_its_copy
 
 from longshore.engine.retry import TRIES
 from longshore.model.status import Status
@@ -129,24 +129,12 @@ def test_an_error_takes_everything_back(begin, call, number):
     run.assert_as_before()
 
 
-def waits_again(run, engine):
-    """After a cutover that has failed: the machine runs, and there is nothing but what was copied."""
-    wait_for(lambda: run.record.phase == "waiting" and run.record.error is not None, engine)
-    state = run.world.read()
-    assert state["power"] == "on"
-    assert not any(state[kind] for kind in ("vsnaps", "networks", "ports", "servers"))
-    assert len(state["volumes"]) == len(SIZES)
-    assert all(volume["reserved"] is None for volume in state["volumes"].values())
-    assert (run.record.source_off_at, run.record.target_up_at, run.record.server_id) == (None, None, None)
-    assert run.record.status is Status.RUNNING
-
-
 @pytest.mark.parametrize(("call", "number"), CUTOVER_FAILING)
 def test_a_cutover_that_fails_costs_no_copy(begin, call, number):
     run = begin(**SOON)
     run.world.plan_fault(call, number, "before", "error")
     engine = run.start_engine()
-    waits_again(run, engine)
+    waits_with_its_copy(run, engine)
     assert f"a moment of weakness in {call}" in run.record.error
     run.store.migrations.request_cutover(run.id)
     assert engine.wait(timeout=60) == 0
@@ -199,7 +187,7 @@ def test_a_kill_while_a_cutover_is_taken_back_loses_nothing(begin, call):
     run.world.plan_fault(call, 1, "after", "kill")
     assert run.engine()[0] == -9
     engine = run.start_engine()
-    waits_again(run, engine)
+    waits_with_its_copy(run, engine)
     run.store.migrations.request_cutover(run.id)
     assert engine.wait(timeout=60) == 0
     assert run.record.status is Status.DONE, run.record.error
@@ -273,7 +261,7 @@ def test_after_a_cutover_that_fails_a_base_is_one_still_or_all_is_compared(begin
     run = with_bases(begin, **SOON)
     run.world.plan_fault(call, number, "before", "error")
     engine = run.start_engine()
-    waits_again(run, engine)
+    waits_with_its_copy(run, engine)
     assert len(run.world.read()["snapshots"]) == (call == "shut_down")
     run.store.migrations.request_cutover(run.id)
     assert engine.wait(timeout=60) == 0
@@ -319,7 +307,7 @@ def test_a_server_that_ends_in_error_is_removed(begin):
     run = begin(**SOON)
     run.world.plan_fault("create_server", 1, "after", "error")
     engine = run.start_engine()
-    waits_again(run, engine)
+    waits_with_its_copy(run, engine)
     run.store.migrations.request_cancel(run.id)
     assert engine.wait(timeout=60) == 0
     run.assert_as_before()
@@ -338,7 +326,7 @@ def test_a_guest_that_will_not_shut_down_goes_on_running(begin):
     run = begin(**SOON, shutdown_timeout=1.0)
     (run.world.root / "stays-on").touch()
     engine = run.start_engine()
-    waits_again(run, engine)
+    waits_with_its_copy(run, engine)
     assert "didn't shut down within 1 s" in run.record.error
     (run.world.root / "stays-on").unlink()
     run.store.migrations.request_cutover(run.id)
@@ -452,7 +440,7 @@ def test_a_guest_that_does_not_boot_there_goes_on_where_it_was(begin):
     run = begin(**SOON)
     (run.world.root / "no-boot").touch()
     engine = run.start_engine()
-    waits_again(run, engine)
+    waits_with_its_copy(run, engine)
     assert "Kernel panic" in run.record.error
     (run.world.root / "no-boot").unlink()
     run.store.migrations.request_cutover(run.id)
@@ -503,11 +491,3 @@ def test_a_cancel_while_it_waits_leaves_the_machine_running(begin):
     assert run.record.status is Status.CANCELLED
     run.assert_as_before()
     assert "shut_down" not in run.world.calls()
-
-
-def wait_for(condition, engine, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert engine.poll() is None, "the engine has ended"
-        assert time.monotonic() < end
-        time.sleep(0.05)
