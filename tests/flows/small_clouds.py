@@ -521,6 +521,8 @@ class SmallSource(Struck):
         if quiesce and (self._world.root / "no-quiesce").exists():
             raise Conflict("The guest couldn't be frozen.", code="quiesce-failed")
         with self._world.change() as state:
+            if state.get("ref", ref) is None:
+                raise NotFound(f"The small source has no machine {ref}.")
             if owner.tag not in state["snapshots"]:
                 state["moment"] += 1
                 made = f"snapshot-{state['moment']}"
@@ -774,6 +776,8 @@ class SmallTarget(Struck):
     def revert_volume(self, volume_id, snapshot_id):
         if any(volume_id in server["volume_ids"] for server in self._world.read()["servers"].values()):
             raise Conflict(f"Volume {volume_id} is attached to a server.")
+        if snapshot_id not in self._world.read()["vsnaps"]:
+            raise NotFound(f"The small target has no snapshot {snapshot_id}.")
         with self._world.change() as state:
             state["volumes"][volume_id]["reserved"] = None
         shutil.copyfile(self._world.root / f"vsnap-{snapshot_id}", self._world.volume_file(volume_id))

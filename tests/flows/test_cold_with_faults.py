@@ -109,7 +109,7 @@ def test_another_try_has_another_mark(begin):
 
 
 def test_without_snapshots_of_volumes_an_unchanged_guest_is_booted_and_compared_whole_afterwards(begin):
-    run = begin(landing="unchanged")
+    run = begin(landing="as-is")
     run.world.plan_fault("snapshot_volume", 1, "before", "error")
     run.world.plan_fault("console", 1, "before", "error")
     engine = run.start_engine()

@@ -93,6 +93,7 @@ _ORDERS: dict[MigrationType, tuple[str, ...]] = {
         *("last-sync", *_LANDED, "cleaning-up", "done"),
     ),
 }
+_OF_FURTHER_TRIES = {MigrationType.COLD: ("waiting", "syncing", "last-sync")}
 OF_ANY = ("rolling-back", "rolled-back", "removing", "parked", "stranded")
 
 
@@ -102,5 +103,5 @@ def of_kind(kind: MigrationType) -> tuple[str, ...]:
 
 
 def phases_of(kind: MigrationType) -> tuple[str, ...]:
-    """All that it may have: at last those that any kind may come to."""
-    return tuple(dict.fromkeys((*_ORDERS[kind], *OF_ANY)))
+    """All that it may have; at last those of another try with what was copied, and those that any kind may come to."""
+    return tuple(dict.fromkeys((*_ORDERS[kind], *_OF_FURTHER_TRIES.get(kind, ()), *OF_ANY)))
