@@ -69,7 +69,7 @@ def migrate(monkeypatch, network, store):
         view = store.scoped(Scope(project)) if project else copy(store)
         view.state = replace(store.state, reach=reach or Reach())
         one = Round(next(numbers), store.state.root, view)
-        one.request, one.events = {"boot_timeout": 0.05, **request}, []
+        one.request, one.events = {"boot_timeout": 0.05, "when_stuck": "take-back", **request}, []
         one.check = lambda: None
         for sign in signs:
             (one.world.root / sign).touch()

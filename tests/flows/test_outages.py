@@ -62,7 +62,8 @@ def test_who_waits_for_a_cloud_can_still_be_cancelled(run):
     run.assert_as_before()
 
 
-def test_a_roll_back_waits_too(run):
+def test_a_roll_back_waits_too(begin):
+    run = begin(when_stuck="take-back")
     run.world.plan_fault("create_server", 1, "before", "error")
     for call in ("delete_port", "delete_volume", "delete_volume_snapshot", "power_on"):
         for _ in range(5):  # more often than a removal is tried

@@ -54,7 +54,7 @@ def test_when_its_copy_is_about_to_boot_or_has(begin, way, call, when, off_again
     """Also when it is off again before anybody looks: what it wrote in between isn't in the copy."""
     # A guest that is to be changed is looked into while the machine still runs: that isn't the disk that is meant
     landing = {"landing": "unchanged"} if call == "open_disk" else {}
-    run = begin(**WAYS[way][0], **landing)
+    run = begin(**WAYS[way][0], **landing, when_stuck="take-back")
     (run.world.root / "one-moment").touch()
     run.world.plan_hand(call, when, "on", ORDER)
     if off_again:
@@ -64,7 +64,7 @@ def test_when_its_copy_is_about_to_boot_or_has(begin, way, call, when, off_again
 
 @pytest.mark.parametrize("off_again", [False, True])
 def test_while_a_worker_was_dead_after_the_server_was_made(begin, off_again):
-    run = begin()
+    run = begin(when_stuck="take-back")
     run.world.plan_fault("create_server", 1, "after", "kill")
     assert run.engine()[0] == -9
     run.world.hand("on", ORDER)
@@ -74,7 +74,7 @@ def test_while_a_worker_was_dead_after_the_server_was_made(begin, off_again):
 
 
 def test_again_and_again(begin):
-    run = begin(**WAYS["warm"][0])
+    run = begin(**WAYS["warm"][0], when_stuck="take-back")
     run.world.plan_hand("snapshot", "before", "on", ORDER, every=True)
     refused(run, run.to_the_end(lives=1))
     assert run.world.calls().count("shut_down") == 3
@@ -88,7 +88,7 @@ def test_a_guest_that_may_still_shut_down_is_told_of(begin):
 
 
 def test_a_server_that_cannot_be_removed_is_stopped_at_least(begin):
-    run = begin()
+    run = begin(when_stuck="take-back")
     run.world.plan_fault("console", 1, "before", "error")
     for _ in range(4):
         run.world.plan_fault("delete_server", 1, "before", "error")

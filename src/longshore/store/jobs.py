@@ -123,6 +123,8 @@ def new_job(
 ) -> JobRow:
     """`begin_by` is its place in the queue: where more is due than can begin, the earliest is first."""
     places = migration.places or {}
+    # One that waits for somebody after an error holds up no later wave of its plan
+    waits = bool((migration.state or {}).get("held"))
     return JobRow(
         id=id_,
         record_id=migration.id,
@@ -131,7 +133,7 @@ def new_job(
         source_id=migration.source_id,
         target_id=migration.target_id,
         machine_ref=migration.machine_ref,
-        plan_id=migration.plan_id,
+        plan_id=None if waits else migration.plan_id,
         wave=migration.wave,
         host=places.get("host") or "",
         datastores=places.get("datastores") or [],
