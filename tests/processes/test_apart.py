@@ -6,7 +6,7 @@ import sys
 HERE = """
 import asyncio, json, os, signal, subprocess, sys, time
 from longshore.errors import Overstepped
-from longshore.processes.apart import Apart
+from longshore.processes.apart import Apart, Work
 
 
 def who(given):
@@ -42,7 +42,7 @@ def gone(pid):
 
 
 apart = Apart()
-apart.works |= {"who": who, "hoard": hoard, "linger": linger, "hurt": hurt}
+apart.works |= {work.__name__: Work(work) for work in (who, hoard, linger, hurt)}
 apart.begin()
 keeper = int(open(f"/proc/self/task/{os.getpid()}/children").read().split()[0])
 do = lambda name, given=b"": asyncio.run(apart.do(name, given))
@@ -88,7 +88,7 @@ async def many():
     return [json.loads(one) for one in await asyncio.gather(*(apart.do("sleep", b"") for _ in range(10)))]
 
 apart.close()
-apart.works["sleep"] = sleep
+apart.works["sleep"] = Work(sleep)
 apart.begin()
 worked = asyncio.run(many())
 print(1 < max(sum(began <= moment < ended for began, ended in worked) for moment, _ in worked) <= 6)

@@ -1,7 +1,11 @@
 """Vaults on a server: each project's own, in buckets of the S3 servers that the operator names."""
 
+import json
 import secrets
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cloud_stand_in import Cloud
@@ -100,3 +104,59 @@ def test_no_playbook_around_a_snapshot_runs_on_the_server(api, body, when, tmp_p
     refused.append(api("ann", "PATCH", "/v1/backup-policies/nightly", {when: str(book)}))
     assert [(one.status_code, one.json()["code"]) for one in refused] == [(400, "not-on-a-server")] * 4
     assert api("ann", "GET", "/v1/backup-policies/nightly").json()[when] is None
+
+
+APART = """
+import asyncio, json, os, sys, time
+sys.path[:0] = [sys.argv[2]]
+from dataclasses import replace
+from pathlib import Path
+from httpx import ASGITransport, AsyncClient
+from tokens import GROUNDS, access
+from longshore.engine import embedded
+from longshore.processes.apart import Apart
+from longshore.service import create_app, vaults
+from longshore.store import StateDirectory, Store
+
+embedded.ensure_running = lambda _state: None
+verify = vaults.verify
+place, body = Path(sys.argv[1]), json.loads(sys.stdin.read())
+
+def told(vault, **how):
+    began = time.monotonic()
+    time.sleep(0.5)
+    with (place / "told").open("a") as file:
+        print(os.getpid(), began, time.monotonic(), file=file)
+    return verify(vault, **how)
+
+vaults.verify = told
+store, apart = Store(StateDirectory(place / "state")), Apart()
+grounds = replace(GROUNDS, vault_endpoints=(body["endpoint"],))
+app = create_app(store, access=replace(access(), grounds=grounds), apart=apart)
+apart.begin()
+
+async def ask():
+    headers = {"X-Auth-Token": "ann"}
+    client = AsyncClient(transport=ASGITransport(app), base_url="http://here", headers=headers, timeout=60)
+    async with client:
+        assert (await client.post("/v1/vaults", json=body)).status_code == 201
+        checks = [client.post(f"/v1/vaults/{name}/check") for name in ("away", "away", "missing")]
+        return [(one.status_code, one.json()) for one in await asyncio.gather(*checks)]
+
+answers = asyncio.run(ask())
+apart.close()
+print(json.dumps({"answers": answers, "here": os.getpid(), "told": (place / "told").read_text().split()}))
+"""
+
+
+def test_all_of_a_vault_is_read_apart_and_once_at_a_time(tmp_path, body):
+    """Whoever has many vaults checked, or one of somebody hostile, leaves the server to the others."""
+    command = [sys.executable, "-c", APART, str(tmp_path), str(Path(__file__).parent)]
+    ended = subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout.splitlines()[-1])
+    assert [status for status, _ in said["answers"]] == [200, 200, 404]
+    assert said["answers"][0][1]["points"] == 0
+    first, began, until, second, after, _ = said["told"]
+    assert len({first, second, str(said["here"])}) == 3
+    assert float(began) < float(until) <= float(after)

@@ -17,19 +17,25 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from longshore.errors import Overstepped
 
 _AT_ONCE = 6
 _MEMORY = 1 << 30  # bytes of address space, beyond what the process that was set aside has
-_COMPUTING = 60  # seconds of a processor
 _SECONDS = 600  # from start to end: what asks clouds waits for them
 _COURTESY = 10  # of 19
 _GONE_FIRST = "1000"  # of 1000
 _NAME = 64  # letters of what is to be done, at most
 
-Work = Callable[[bytes], bytes]
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    does: Callable[[bytes], bytes]
+    computing: int = 60  # seconds of a processor that it may take
+
+
 _log = logging.getLogger("longshore.apart")
 
 
@@ -71,7 +77,7 @@ class Apart:
     async def _done(self, name: str, given: bytes) -> bytes:
         wire = self._process()
         if wire is None:
-            return await asyncio.to_thread(self.works[name], given)
+            return await asyncio.to_thread(self.works[name].does, given)
         reader, writer = await asyncio.open_unix_connection(sock=wire)
         done = b""
         try:
@@ -122,13 +128,13 @@ def _serve(control: socket.socket, works: dict[str, Work]) -> None:
 
 def _work(wire: socket.socket, works: dict[str, Work]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _bound()
     threading.Thread(target=_end_with, args=(wire.fileno(),), daemon=True).start()
     with wire.makefile("rb") as asked:
         name = asked.read(_NAME).decode().strip()
+        _bound(works[name].computing)
         given = asked.read()
     try:
-        done = works[name](given)
+        done = works[name].does(given)
     except MemoryError:
         return
     except Exception:  # noqa: BLE001 its server hears only that it has ended
@@ -138,12 +144,12 @@ def _work(wire: socket.socket, works: dict[str, Work]) -> None:
         wire.sendall(b"!" + done)
 
 
-def _bound() -> None:
+def _bound(computing: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     Path("/proc/self/oom_score_adj").write_text(_GONE_FIRST)
     os.nice(_COURTESY)
     memory = pages * resource.getpagesize() + _MEMORY
-    for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, _COMPUTING), (resource.RLIMIT_CORE, 0)):
+    for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, computing), (resource.RLIMIT_CORE, 0)):
         resource.setrlimit(what, (most, most))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, _SECONDS)

@@ -1,4 +1,4 @@
-"""Requests with the largest bodies, answered in a process of their own (longshore.processes.apart).
+"""Requests that take long to answer, each answered in a process of its own (longshore.processes.apart).
 
 The server has judged who asks and whether he may, and has read the body. What is answered is handed back as bytes.
 """
@@ -13,12 +13,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from starlette.types import Message
 
-from longshore.processes.apart import Apart
+from longshore.processes.apart import Apart, Work
 from longshore.service.bodies import Bodies
 from longshore.service.caller import Caller
 from longshore.store import Store
 
-_WORK = "request"
+_WORK, _OF_A_VAULT = "request", "request of a vault"
+_OF_A_VAULTS_SIZE = 600  # seconds of a processor, for all documents and maps of a vault with many thousand points
 
 
 def prepare(apart: Apart, app: FastAPI, store: Store, body_limit: int) -> None:
@@ -30,11 +31,14 @@ def prepare(apart: Apart, app: FastAPI, store: Store, body_limit: int) -> None:
         store.state = replace(store.state, engine_kept=True)
         return asyncio.run(_answered(app, given))
 
-    apart.works[_WORK] = answer
+    apart.works[_WORK] = Work(answer)
+    apart.works[_OF_A_VAULT] = Work(answer, computing=_OF_A_VAULTS_SIZE)
 
 
-async def answer_apart(apart: Apart, request: Request, caller: Caller, body: bytes) -> Response:
-    """Raises Overstepped."""
+async def answer_apart(
+    apart: Apart, request: Request, caller: Caller, body: bytes, *, reads_vault: bool = False
+) -> Response:
+    """Raises Overstepped, later when it reads a whole vault."""
     scope = request.scope
     head = {
         "method": scope["method"],
@@ -46,7 +50,8 @@ async def answer_apart(apart: Apart, request: Request, caller: Caller, body: byt
         "caller": asdict(caller),
         "request_id": request.state.request_id,
     }
-    said, _, told = (await apart.do(_WORK, _framed(head, body))).partition(b"\n")
+    work = _OF_A_VAULT if reads_vault else _WORK
+    said, _, told = (await apart.do(work, _framed(head, body))).partition(b"\n")
     began = json.loads(said)
     response = Response(told, began["status"])
     response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in began["headers"]]

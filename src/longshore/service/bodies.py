@@ -80,6 +80,9 @@ LARGER: Mapping[str, Room] = {
     "POST /v1/restores/check": _WITH_USER_DATA,
 }
 
+# They have no body, and compute for seconds over what somebody has put into a vault
+READING_VAULTS = {"POST /v1/vaults/{vault}/check", "POST /v1/vaults/{vault}/recover"}
+
 
 class Bodies:
     """Those of one application."""
@@ -95,6 +98,10 @@ class Bodies:
         """`path`: as the route has it."""
         room = LARGER.get(f"{method} {path}", USUAL)
         return replace(room, bytes=min(room.bytes, self._limit))
+
+    def turn(self, whose: str) -> asyncio.Lock:
+        """Held by the one request of a project that takes much, while it is worked on."""
+        return self._turns.setdefault(whose, asyncio.Lock())
 
     async def read(self, scope: Scope, receive: Receive, whose: str, room: Room, held: AsyncExitStack) -> bytes:
         """All of a request's body. A large one is the only one of `whose`, a project, until `held` is closed.
@@ -119,7 +126,7 @@ class Bodies:
                         return b"".join(pieces)
                     if size > USUAL.bytes and not waited:
                         patience.reschedule(None)
-                        await held.enter_async_context(self._turns.setdefault(whose, asyncio.Lock()))
+                        await held.enter_async_context(self.turn(whose))
                         patience.reschedule(asyncio.get_running_loop().time() + _WITHIN)
                         waited = True
         except TimeoutError:
