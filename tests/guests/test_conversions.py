@@ -14,10 +14,9 @@ from distributions import COMMANDS, GUESTS, UUID, build
 from longshore.blocks.exports import serve_qemu_nbd
 from longshore.guests import NicName, convert, look_into, system_found
 
-# It needs no cloud, but each appliance takes many seconds to start under emulation
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(3600)]
+# Minutes each, under emulation. Every day a Debian is converted (tests/lab/test_cold_migration.py), and a Windows
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(3600)]
 
-EVERY_DAY = {"EL 9.5, UEFI, disks by place"}
 NIC = NicName("00:50:56:00:00:01", "ens192")
 # What is said of each: virt-v2v doesn't know how the made-up Debian and SUSE set consoles
 EXPECTED = re.compile(
@@ -25,9 +24,7 @@ EXPECTED = re.compile(
 )
 
 
-@pytest.mark.parametrize(
-    "family", [name if name in EVERY_DAY else pytest.param(name, marks=pytest.mark.soak) for name in GUESTS]
-)
+@pytest.mark.parametrize("family", GUESTS)
 def test_it_is_looked_into_and_converted(family, tmp_path):
     guest, disk = GUESTS[family], tmp_path / "disk.raw"
     build(guest, disk)
