@@ -136,4 +136,7 @@ def _waits(record: MigrationRecord) -> bool:
 
 def _rests(record: MigrationRecord) -> bool:
     """Whether nothing is to be done before somebody wants something, as of a replica or policy that is paused."""
-    return record.job is not None and record.job.due_at == NEVER and not record.cancel_requested
+    if record.job is None or record.cancel_requested:
+        return False
+    cold = record.request.get("type", MigrationType.COLD) == MigrationType.COLD
+    return record.job.due_at == NEVER or (cold and waits_after_failure(record))

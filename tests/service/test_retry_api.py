@@ -1,0 +1,82 @@
+"""Trying again with what was copied: who may be asked to, and what may be changed."""
+
+import pytest
+from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, api  # noqa: F401 a fixture
+
+from longshore.model.job import JobKind
+from longshore.model.status import WAITING
+from longshore.store.tables import utc_now
+
+ERROR = "The guest doesn't show a login prompt."
+
+
+@pytest.fixture
+def anns(api):  # noqa: F811
+    for provider in (VSPHERE, OPENSTACK):
+        api.did("ann", "POST", "/v1/providers", provider)
+    return api
+
+
+def begun(api, **more):  # noqa: F811
+    return api.did("ann", "POST", "/v1/migrations", {**MIGRATION, **more})["id"]
+
+
+def kept(api, id_):  # noqa: F811
+    """As it is after a boot that failed."""
+    job = api.store.migrations.get(id_).job
+    held = {"state": {"held": ERROR}, "phase": WAITING, "error": ERROR, "error_code": "error"}
+    api.store.migrations.end_job(id_, job.id, next_kind=JobKind.SYNC, due_at=utc_now().replace(year=2100), **held)
+    return id_
+
+
+def test_it_waits_for_a_word_and_gets_another_try_with_another_mark(anns):
+    id_ = kept(anns, begun(anns))
+    shown = anns.did("ann", "GET", f"/v1/migrations/{id_}")
+    assert (shown["cutover_failed"], shown["waits_for_cutover"], shown["error"]) == (True, True, ERROR)
+    told = anns.did("ann", "POST", f"/v1/migrations/{id_}/retry", {"boot_mark": "ready$", "boot_timeout": 60})
+    assert (told["cutover_requested"], told["cutover_failed"]) == (True, False)
+    record = anns.store.migrations.get(id_)
+    assert (record.request["boot_mark"], record.request["boot_timeout"]) == ("ready$", 60)
+    assert record.request["networks"] == MIGRATION["request"]["networks"]
+    assert record.job.due_at is None
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"boot_mark": "("}, 400),
+        ({"boot_timeout": -1}, 400),
+        ({"flavor": "large"}, 400),
+        ({"boot_port": [0]}, 400),
+    ],
+)
+def test_what_cant_be_changes_nothing(anns, body, status):
+    id_ = kept(anns, begun(anns))
+    before = anns.store.migrations.get(id_)
+    answer = anns("ann", "POST", f"/v1/migrations/{id_}/retry", body)
+    assert answer.status_code == status, answer.text
+    assert anns.store.migrations.get(id_) == before
+
+
+def test_who_doesnt_wait_is_not_tried_again(anns):
+    id_ = begun(anns)
+    answer = anns("ann", "POST", f"/v1/migrations/{id_}/retry")
+    assert (answer.status_code, "doesn't wait for another try" in answer.text) == (409, True)
+    assert anns("bob", "POST", f"/v1/migrations/{id_}/retry").status_code == 404
+
+
+def test_many_are_told_at_once(anns):
+    waits = kept(anns, begun(anns))
+    answers = anns.did("ann", "POST", "/v1/migrations/retry", {"ids": [waits, "unknown"]})
+    assert [bool(one["error"]) for one in answers] == [False, True]
+    assert anns.store.migrations.get(waits).cutover_requested
+
+
+def test_a_plan_tries_those_again_that_wait_and_goes_on_meanwhile(anns):
+    anns.did("ann", "PUT", "/v1/plans/shop", {**PLAN, "mappings": {"networks": MIGRATION["request"]["networks"]}})
+    (started,) = anns.did("ann", "POST", "/v1/plans/shop/start", {})
+    assert [job.wave for job in anns.store.queue.records() if job.plan_id] == [1]
+    kept(anns, started["id"])
+    assert not any(job.plan_id for job in anns.store.queue.records())  # no wave waits for it
+    (again,) = anns.did("ann", "POST", "/v1/plans/shop/retry", {})
+    assert (again["id"], again["cutover_requested"]) == (started["id"], True)
