@@ -91,13 +91,15 @@ def test_by_the_agent_in_its_guest(cli, silent, sidedoor, cloud, tidy):
 
 
 @pytest.mark.soak  # small clouds show it every day
-def test_one_that_nothing_shows_is_taken_back(cli, silent, sidedoor, nothing_left):
+def test_one_that_nothing_shows_waits_with_its_copy(cli, silent, sidedoor, nothing_left):
     """Its port answers, and the project's default group lets nobody in."""
     done = cli("migrate", silent.name, *ROUTE, "--boot-port", str(PORT), "--boot-timeout", "60", "--wait")
     assert done.returncode != 0
     migration = only_migration(cli)
     said = state_of(cli, migration)["error"]
+    assert "longshore migration retry" in done.stderr
     waited_for = f"it didn't show a login prompt on its console, port {PORT} of {ADDRESS} didn't answer"
     assert f"The server runs, but within 60 s {waited_for}. Its console is empty." in said
     assert f"{silent.name} is powered on again." in events(cli, migration)
     wait_for(lambda: acknowledged(sidedoor, silent.name) > 0, 120, "it to write again")
+    assert cli("migration", "cancel", migration, "--wait").returncode == 0
