@@ -222,14 +222,14 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
         named = ", ".join(f"{m.machine_name} ({_ended(m)})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
         raise LongshoreError(
             f"{len(bad)} of {_count(len(migrations), _called(migrations))} of plan {plan} didn't arrive: {named}.",
-            advice=f"See why: longshore plan report {plan}. Start the failed ones again: longshore plan retry {plan}; "
-            "those that wait keep what was copied: longshore migration cutover ID.",
+            advice=f"See why: longshore plan report {plan}. Start what has failed again, and what waits with its copy: "
+            f"longshore plan retry {plan}.",
             code="plan-incomplete",
         )
 
 
 def _ended(migration: Migration) -> str:
-    return "waits after a cutover that failed" if migration.cutover_failed else migration.status.value
+    return "waits with its copy" if migration.cutover_failed else migration.status.value
 
 
 def _called(migrations: list[Migration]) -> str:
