@@ -3,7 +3,6 @@
 import itertools
 import json
 import logging
-import re
 import tempfile
 import time
 from pathlib import Path

@@ -105,7 +105,9 @@ class WarmSync(Syncing):
         job = self._job
         job.raise_if_cancelled()
         asked, now = job.store.migrations.cutover_requested(job.id), datetime.now(UTC)
-        if not asked and not is_synchronised(job):
+        if not is_synchronised(job) and state.number == 1:  # what has changed since isn't tracked: that takes a while
+            return Turn.SYNC if asked else Turn.WAIT
+        if not is_synchronised(job) and not asked:
             return Turn.WAIT
         turn = next_turn(job.request.cutover, state.history, now, asked=asked, held=bool(state.held))
         if turn is Turn.CUT_OVER:
