@@ -9,7 +9,7 @@ within ten seconds counts as ten, and a migration that hadn't begun half a minut
 it had had.
 With --next-door the noisy project asks a second server, on the same database: what the quiet one still waits for then
 isn't the server's doing, but that of processors, database and workers that both share.
-Kept in results/noisy_neighbour.json.
+The latest of each behaviour is kept in results/noisy_neighbour.json.
 """
 
 import argparse
@@ -414,7 +414,7 @@ def main():
     from postgresql import Cluster
 
     cluster, load = Cluster(), os.getloadavg()[0]
-    result = {
+    how = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
@@ -422,13 +422,13 @@ def main():
         "seconds": args.seconds,
         "rounds": args.rounds,
         "next_door": args.next_door,
-        "cases": {},
     }
+    cases = json.loads(args.result.read_text())["cases"] if args.result.exists() else {}
     try:
         for name in args.behaviours or BEHAVIOURS:
-            result["cases"][name] = measure(name, cluster, args.seconds, args.rounds, args.next_door)
-            print(name, json.dumps(result["cases"][name]), flush=True)
-            args.result.write_text(json.dumps(result, indent=2) + "\n")
+            cases[name] = how | measure(name, cluster, args.seconds, args.rounds, args.next_door)
+            print(name, json.dumps(cases[name]), flush=True)
+            args.result.write_text(json.dumps({"cases": cases}, indent=2) + "\n")
     finally:
         cluster.remove()
 
