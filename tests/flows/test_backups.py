@@ -112,6 +112,28 @@ def test_a_point_is_restored_as_a_new_machine(backed_up):
     assert len(backup.points) == 1
 
 
+def test_a_restored_machine_that_doesnt_boot_is_not_fetched_again(backed_up):
+    backup = backed_up(PHRASE)
+    point = backup.back_up()["point"]
+    (backup.world.root / "no-boot").touch()
+    record = backup.restore(point)
+    assert (record.status, record.phase) == (Status.RUNNING, "waiting")
+    assert "Kernel panic" in record.error
+    assert len(backup.world.read()["volumes"]) == len(SIZES)
+    (backup.world.root / "no-boot").unlink()
+    (backup.world.root / "one-moment").touch()
+    backup.store.migrations.request_retry(backup.id, {})
+    assert backup.engine()[0] == 0
+    assert backup.record.status is Status.DONE, backup.record.error
+    assert sum(sync["bytes_written"] for sync in backup.record.syncs) == 0
+    held = backup.at(1)
+    held["2000"] = held["2000"][:MIB] + MARK + held["2000"][MIB + len(MARK) :]
+    (server,) = backup.world.read()["servers"].values()
+    assert [backup.world.volume_file(volume).read_bytes() for volume in server["volume_ids"]] == [
+        held[key] for key in SIZES
+    ]
+
+
 def test_what_a_plan_finds_in_a_vault_is_the_newest_point_of_each_machine(backed_up):
     """A plan that restores several machines, selected in its file, has each of them once."""
     backup = backed_up()
