@@ -260,8 +260,9 @@ def _with_power(parser: ArgumentParser) -> None:
         "--when-stuck",
         choices=[rule.value for rule in WhenStuck],
         default=WhenStuck.PARK.value,
-        help="what becomes of it where a cloud stays away, storage stalls or a quota is short: it keeps what it has, "
-        "and goes on when that has passed; or all is taken back (default: %(default)s)",
+        help="what becomes of it where a cloud stays away, storage stalls or a quota is short, or something fails once "
+        "the machine is copied: it keeps what it has, and goes on when that has passed or somebody says so; or all is "
+        "taken back (default: %(default)s)",
     )
     group.add_argument(
         "--boot-mark", metavar="REGEX", help="what the console shows once the guest is up (default: a login prompt)"
@@ -286,7 +287,7 @@ def _with_power(parser: ArgumentParser) -> None:
         type=seconds,
         default=900.0,
         metavar="SECONDS",
-        help="how long that may take before all is taken back (default: %(default).0f)",
+        help="how long that may take (default: %(default).0f)",
     )
     group.add_argument(
         "--power",
@@ -326,7 +327,7 @@ def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
         "--after",
         type=Path,
         metavar="PLAYBOOK",
-        help="and one run when the target is up; if it fails, all is taken back",
+        help="and one run when the target is up; if it fails, the machine runs again where it was",
     )
 
 
