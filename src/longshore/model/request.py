@@ -100,8 +100,8 @@ class CutoverMode(StrEnum):
 
 
 class WhenStuck(StrEnum):
-    """What becomes of a migration whose cloud stays away, whose storage stalls or whose quota is short, or that fails once
-    its machine is copied."""
+    """What becomes of a migration whose cloud stays away, whose storage stalls or whose quota is short, or that fails
+    once its machine is copied."""
 
     PARK = "park"  # it keeps what it has, and goes on when that has passed, or when somebody lets it try again
     TAKE_BACK = "take-back"  # what was made is removed, and the source runs again if it did
