@@ -15,7 +15,7 @@ from longshore.cli.providers import with_all_projects
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
 from longshore.web.guest import guest_rows
-from longshore.web.progress import moves, status_of
+from longshore.web.progress import WAITS_WITH_COPY, moves, status_of
 from longshore.web.words import moment, size
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ListMigrations(Lister):
                 m.type.value,
                 m.source,
                 m.target,
-                status_of(m),
+                WAITS_WITH_COPY if self.for_people and m.cutover_failed else status_of(m),
                 m.phase,
                 moment(m.created_at),
             )

@@ -17,6 +17,7 @@ from longshore.model.durations import duration
 from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
+from longshore.web.progress import WAITS_WITH_COPY
 from longshore.web.words import size
 
 if TYPE_CHECKING:
@@ -124,7 +125,9 @@ class PlanProgress(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = []
         for m in self.client.plan_states(args.plan, args.name, args.status):
-            state = "waits for cutover" if m.waits_for_cutover and self.for_people else m.status
+            state = m.status
+            if self.for_people and m.waits_for_cutover:
+                state = WAITS_WITH_COPY if m.cutover_failed else "waits for cutover"
             figures: Sequence[Any] = (
                 m.bytes_done,
                 m.bytes_total,
@@ -229,7 +232,7 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
 
 
 def _ended(migration: Migration) -> str:
-    return "waits with its copy" if migration.cutover_failed else migration.status.value
+    return WAITS_WITH_COPY if migration.cutover_failed else migration.status.value
 
 
 def _called(migrations: list[Migration]) -> str:

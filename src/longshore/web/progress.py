@@ -63,6 +63,9 @@ def standing(migration: Migration) -> list[str]:
     return told
 
 
+WAITS_WITH_COPY = "waits with its copy"  # for another try, after an error
+
+
 def status_of(migration: Standing) -> str:
     if migration.interrupted:
         return "interrupted"
