@@ -14,7 +14,7 @@ from distributions import COMMANDS, GUESTS, UUID, build
 from longshore.blocks.exports import serve_qemu_nbd
 from longshore.guests import NicName, convert, look_into, system_found
 
-# Minutes each, under emulation. Every day a Debian is converted (tests/lab/test_cold_migration.py), and a Windows
+# Minutes each, under emulation. Every day a Debian is converted (tests/lab/test_cold_migration.py)
 pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(3600)]
 
 NIC = NicName("00:50:56:00:00:01", "ens192")

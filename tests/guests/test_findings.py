@@ -106,6 +106,7 @@ def test_a_windows_with_everything_about_it(disks, tmp_path):
     assert found.doubts == ()
 
 
+@pytest.mark.soak
 def test_a_windows_that_sleeps(disks, tmp_path):
     letters = {"F:": b"DMIO:ID:" + bytes(16), "G:": b"1234" + (262144 * 512).to_bytes(8, "little")}
     asleep = Windows(
@@ -152,6 +153,7 @@ def test_a_linux_with_nothing_about_it(disks):
     assert (found.selinux_enforcing, found.serial_console, found.suspended) == (False, False, ())
 
 
+@pytest.mark.soak
 def test_two_systems_are_both_named(disks, tmp_path):
     write(disks, FIRST, Windows(), tmp_path)
     debian(disks, SECOND)

@@ -16,7 +16,8 @@ from longshore.guests import NicAddresses, convert
 from longshore.guests.appliance import BACKEND
 
 # It needs no cloud, but each appliance takes many seconds to start under emulation
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+# What is done to a converted Windows is tried every day (test_windows_drivers.py, test_windows_first_boot.py)
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 MAC = "00:50:56:00:00:01"
 STATIC = {
@@ -45,10 +46,9 @@ def appliance(*disks: Path) -> Iterator[guestfs.GuestFS]:
     ("product", "build", "variant", "drivers"),
     [
         ("Windows Server 2022 Made Up", "20348", "Server", "2k22"),
-        pytest.param("Windows Server 2019 Made Up", "17763", "Server", "2k19", marks=pytest.mark.soak),
-        pytest.param("Windows 10 Made Up", "19045", "Client", "w10", marks=pytest.mark.soak),
-        # virt-v2v 2.6 knows nothing later than 2022
-        pytest.param("Windows Server 2025 Made Up", "26100", "Server", "2k16", marks=pytest.mark.soak),
+        ("Windows Server 2019 Made Up", "17763", "Server", "2k19"),
+        ("Windows 10 Made Up", "19045", "Client", "w10"),
+        ("Windows Server 2025 Made Up", "26100", "Server", "2k16"),  # virt-v2v 2.6 knows nothing later than 2022
     ],
 )
 def test_its_drivers_and_its_address_are_there(tmp_path, monkeypatch, product, build, variant, drivers):

@@ -62,7 +62,6 @@ FIRST = (
     APPLIANCE,
     "test_openstack_source",
     "test_tenancy",
-    "test_windows_conversion",
     "test_octavia",
     "test_loose_volumes_in_plans",
 )
