@@ -12,6 +12,7 @@ from anyio import to_thread
 from starlette.requests import Request
 
 from longshore.errors import InvalidInput, LongshoreError
+from longshore.processes.apart import Work
 from longshore.web.page import USUAL
 from longshore.web.texts import marked
 
@@ -110,7 +111,7 @@ def _told(body: bytes) -> bytes:
 
 
 _READING = "form"
-WORKS = {_READING: _told}
+WORKS = {_READING: Work(_told)}
 
 
 def _fields(body: bytes) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.machine import VOLUME
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import plain, read_yaml
+from longshore.processes.apart import Work
 from longshore.web.asking import Asking
 from longshore.web.choices import flavor_choices
 from longshore.web.forms import Form, told_of
@@ -103,7 +104,7 @@ def _told(given: bytes) -> bytes:
 
 
 _READING = "plan in a form"
-WORKS = {_READING: _told}
+WORKS = {_READING: Work(_told)}
 
 
 async def ask_to_duplicate(request: Request) -> Response:
