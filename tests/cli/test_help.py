@@ -115,7 +115,7 @@ def test_the_options_of_migrate_are_in_groups_and_those_of_the_output_come_last(
     assert [action.dest for action in loose._group_actions] == ["help"]
     text = " ".join(said.split())
     assert "--shutdown-timeout SECONDS how long the guest may take to shut down (default: 600)" in text
-    assert "--boot-timeout SECONDS how long that may take before all is taken back (default: 900)" in text
+    assert "--boot-timeout SECONDS how long that may take (default: 900)" in text
 
 
 @pytest.mark.parametrize("words", sorted(set(COMMANDS) - {"copy"}))
