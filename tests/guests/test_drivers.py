@@ -17,7 +17,8 @@ from longshore.guests.efi import has_fallback_loader, put_fallback_loader
 from longshore.guests.linux_boot import linux_drivers
 from longshore.guests.report import OperatingSystem
 
-pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many seconds to start under emulation
+# It needs no cloud, but whatever the appliance does takes many seconds under emulation: so a part is tried every day
+pytestmark = pytest.mark.lab
 
 OLD, NEW = "6.9.0-1", "6.10.0-1"
 ESP, ROOT = "/dev/sda1", "/dev/sda2"
@@ -83,6 +84,7 @@ def test_without_a_menu_the_newest_kernel_is_what_counts(guest):
     assert "isn't clear" in found.doubts[0]  # there are two
 
 
+@pytest.mark.soak
 def test_the_menus_first_entry_is_booted_or_the_saved_one(guest):
     entries = [(OLD, "UUID=1", f"/boot/initrd.img-{OLD}"), (NEW, "UUID=1", f"/boot/initrd.img-{NEW}")]
     guest.files.write("/boot/grub/grub.cfg", grub(*entries))
@@ -98,6 +100,7 @@ def test_the_menus_first_entry_is_booted_or_the_saved_one(guest):
     assert "isn't clear" in linux_drivers(guest).doubts[0]
 
 
+@pytest.mark.soak
 def test_a_boot_partition_and_microcode_before_the_initramfs(guest):
     guest.files.write("/boot/grub/grub.cfg", grub((OLD, "UUID=1", f"/early.img /initrd.img-{OLD}")))
     assert linux_drivers(guest).boot == ("vmw_pvscsi", "mptspi")
@@ -115,11 +118,13 @@ def test_boot_loader_entries_as_fedora_has_them(guest):
     assert "ahci" not in linux_drivers(guest).boot
 
 
+@pytest.mark.soak
 def test_drivers_that_lack_what_they_stand_on_are_none(guest):
     kernel(guest.files, NEW, ["vmw_pvscsi", "virtio_blk", "ahci"])  # neither sd_mod nor virtio_pci
     assert linux_drivers(guest).boot == ()
 
 
+@pytest.mark.soak
 def test_an_initramfs_that_cannot_be_read_is_a_doubt(guest):
     guest.files.write(f"/boot/initrd.img-{NEW}", b"who knows")
     found = linux_drivers(guest)
@@ -127,6 +132,7 @@ def test_an_initramfs_that_cannot_be_read_is_a_doubt(guest):
     assert "couldn't be read" in found.doubts[0]
 
 
+@pytest.mark.soak
 def test_disks_called_by_names_that_depend_on_the_hardware(guest):
     guest.files.write(
         "/etc/fstab",
@@ -187,6 +193,7 @@ def test_the_loader_is_put_where_uefi_looks_when_its_variables_are_gone(guest):
     assert files.read_file("/EFI/debian/shimx64.efi") == b"shimx64.efi"
 
 
+@pytest.mark.soak
 def test_a_loader_of_its_own_stays(guest):
     files = guest.files
     files.umount_all()
@@ -199,6 +206,7 @@ def test_a_loader_of_its_own_stays(guest):
     assert put_fallback_loader(guest) == []
 
 
+@pytest.mark.soak
 def test_disks_that_hold_no_known_system_are_an_answer(tmp_path):
     os.environ.setdefault("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg")
     disk = tmp_path / "encrypted.raw"

@@ -17,7 +17,8 @@ from longshore.guests.interfaces import LINK_DIRECTORY, keep_nic_names
 from longshore.guests.report import Finished, OperatingSystem
 from longshore.guests.serial_console import DEFAULTS, MENU, SNIPPET, enable_serial_console
 
-pytestmark = pytest.mark.lab  # it needs no cloud, but each appliance takes many seconds to start under emulation
+# It needs no cloud, but whatever the appliance does takes many seconds under emulation: so a part is tried every day
+pytestmark = pytest.mark.lab
 
 SHELL = Path("/bin/busybox")  # the static one: the made-up systems have no libraries
 UPDATE_GRUB = """#!/bin/sh
@@ -86,6 +87,7 @@ def test_every_name_is_kept_also_one_that_the_network_configuration_has_not(gues
     ]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("path", "content"),
     [
@@ -189,12 +191,14 @@ def test_other_systems_are_left_alone(guest):
     assert links(guest) == {}
 
 
+@pytest.mark.soak
 def test_disks_without_a_system_are_refused(guest):
     guest.files.umount_all()
     with pytest.raises(ConversionError, match="No operating system was found"):
         inspect(guest.files)
 
 
+@pytest.mark.soak
 def test_a_system_is_described(guest):
     files = guest.files
     for directory in ("/etc", "/boot", "/var", "/bin"):
