@@ -100,6 +100,7 @@ def test_sles_with_snapshots(files):
     assert not guest.files.is_dir("/etc/systemd/network")  # the kernel calls its only interface eth0 anywhere
 
 
+@pytest.mark.soak
 def test_rhel_on_lvm_with_selinux(files):
     phony.rhel_lvm(files)
     guest = found(files)

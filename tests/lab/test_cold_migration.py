@@ -99,8 +99,9 @@ def test_killed_in_the_copy_it_goes_on_where_it_was_and_arrives_whole(cli, machi
     assert {e["State"] for e in cli.json("migration", "ledger", migration)} == {"handed-over", "removed"}
 
 
+@pytest.mark.soak  # small clouds show it every day
 def test_a_boot_that_is_missed_costs_no_copy(cli, machine, sidedoor, cloud, tidy):
-    """The last of this machine, which is off afterwards."""
+    """The last one of this machine, which is off afterwards."""
     given = [*TO_TINY, "--boot-mark", "never shown", "--boot-timeout", "60", "--wait"]
     done = cli("migrate", machine.name, *given, timeout=600)
     assert done.returncode != 0
