@@ -100,22 +100,21 @@ def test_killed_in_the_copy_it_goes_on_where_it_was_and_arrives_whole(cli, machi
 
 
 @pytest.mark.soak  # small clouds show it every day
-def test_a_boot_that_is_missed_costs_no_copy(cli, machine, sidedoor, cloud, tidy):
-    """The last one of this machine, which is off afterwards."""
+def test_a_boot_that_is_missed_costs_no_copy(cli, tiny, sidedoor, cloud, tidy):
     given = [*TO_TINY, "--boot-mark", "never shown", "--boot-timeout", "60", "--wait"]
-    done = cli("migrate", machine.name, *given, timeout=600)
+    done = cli("migrate", tiny.name, *given, timeout=600)
     assert done.returncode != 0
     migration = only_migration(cli)
     assert f"longshore migration retry {migration} --wait" in done.stderr
     assert state_of(cli, migration)["status"] == "running"
     assert {e["Kind"] for e in cli.json("migration", "ledger", migration) if e["State"] == "made"} == {"volume"}
-    known = last_acknowledged(sidedoor.console(machine.name))
-    wait_for(lambda: last_acknowledged(sidedoor.console(machine.name)) > known, 120, "it to write on")
+    known = last_acknowledged(sidedoor.console(tiny.name))
+    wait_for(lambda: last_acknowledged(sidedoor.console(tiny.name)) > known, 120, "it to write on")
     done = cli("migration", "retry", migration, "--boot-mark", READY, "--wait", "-f", "json", timeout=600)
     assert done.returncode == 0, done.stderr
     shown = state_of(cli, migration)
     assert shown["status"] == "done"
-    assert_moved(sidedoor, cloud, machine, shown)
+    assert_moved(sidedoor, cloud, tiny, shown)
     little = sum(disk["size"] for disk in shown["disks"]) / 4
     assert 0 < sum(sync["bytes_written"] for sync in shown["syncs"]) < little  # what the machine has written since
     assert shown["syncs"][-1]["bytes_read"] < little  # in the downtime
