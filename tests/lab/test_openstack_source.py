@@ -297,7 +297,8 @@ def test_a_move_that_fails_at_its_end_leaves_the_source_as_it_was(cli, sides, se
     web, _ = servers["web"]
     before = target_inventory(there.cloud)
     at_source = {v.id for v in here.cloud.block_storage.volumes()}
-    done = cli("migrate", "web", *ROUTE[:-1], "never", "--boot-timeout", "3", "--wait", "--plain")
+    back = ["--when-stuck", "take-back"]
+    done = cli("migrate", "web", *ROUTE[:-1], "never", "--boot-timeout", "3", *back, "--wait", "--plain")
     assert done.returncode != 0
     (migration,) = cli.json("migration", "list")
     assert state_of(cli, migration["ID"])["status"] == "failed"
@@ -409,7 +410,7 @@ def test_whichever_step_fails_all_is_as_it_was(cli, sides, servers, failing, nam
     acknowledged = last_acknowledged(here.console(server))
     store = Store(StateDirectory(cli.state))
     while True:
-        migration = cli.json("migrate", name, *ROUTE, *how())["id"]
+        migration = cli.json("migrate", name, *ROUTE, *how(), "--when-stuck", "take-back")["id"]
         wait_for(lambda m=migration: store.migrations.get(m).status.ended, 600, "it to end")
         run = store.migrations.get(migration)
         states = {entry.state for entry in store.ledger.entries(migration)}

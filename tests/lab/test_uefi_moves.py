@@ -9,7 +9,8 @@ from moves import TO, assert_moved, events, latest, only_migration, remove_serve
 
 from conftest import Guest
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]  # minutes each, without hardware virtualisation
+# Many minutes each, without hardware virtualisation
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 SECURE = {"hw_firmware_type": "uefi", "hw_machine_type": "q35", "os_secure_boot": "required"}
 
@@ -49,7 +50,6 @@ def test_it_is_moved_warm_as_it_is_and_secure_boot_is_kept(uefi01, shared_cli, s
     assert any("BOOTX64.EFI" in change for change in shown["result"]["conversion"]["changes"])
 
 
-@pytest.mark.soak
 def test_it_is_converted_afterwards(uefi01, shared_cli, sidedoor, cloud):
     migration = latest(shared_cli, uefi01)
     done = shared_cli("migration", "convert", migration, "--wait", "--plain", timeout=1500)
@@ -59,7 +59,6 @@ def test_it_is_converted_afterwards(uefi01, shared_cli, sidedoor, cloud):
     assert_secure_and_at_home(cloud, shown["server_id"], seen)
 
 
-@pytest.mark.soak
 def test_it_is_moved_cold_and_converted_on_the_way(uefi01, cli, sidedoor, cloud):
     remove_servers(cloud, uefi01)  # the source is off since it was moved
     done = cli("migrate", "uefi01", *TO, "--power", "on", timeout=1500)
