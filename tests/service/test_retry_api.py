@@ -41,6 +41,12 @@ def test_it_waits_for_a_word_and_gets_another_try_with_another_mark(anns):
     assert record.job.due_at is None
 
 
+def test_who_watches_a_cancel_is_not_told_that_it_waits(anns):
+    id_ = kept(anns, begun(anns))
+    told = anns.did("ann", "POST", f"/v1/migrations/{id_}/cancel")
+    assert (told["cancel_requested"], told["cutover_failed"], told["waits_for_cutover"]) == (True, False, False)
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

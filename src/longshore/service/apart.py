@@ -19,7 +19,7 @@ from longshore.service.caller import Caller
 from longshore.store import Store
 
 _WORK, _OF_A_VAULT = "request", "request of a vault"
-_OF_A_VAULTS_SIZE = 600  # seconds of a processor, for all documents and maps of a vault with many thousand points
+_FOR_A_VAULT = 600  # seconds of a processor, for all documents and maps of a vault with many thousand points
 
 
 def prepare(apart: Apart, app: FastAPI, store: Store, body_limit: int) -> None:
@@ -32,13 +32,13 @@ def prepare(apart: Apart, app: FastAPI, store: Store, body_limit: int) -> None:
         return asyncio.run(_answered(app, given))
 
     apart.works[_WORK] = Work(answer)
-    apart.works[_OF_A_VAULT] = Work(answer, computing=_OF_A_VAULTS_SIZE)
+    apart.works[_OF_A_VAULT] = Work(answer, computing=_FOR_A_VAULT)
 
 
 async def answer_apart(
     apart: Apart, request: Request, caller: Caller, body: bytes, *, reads_vault: bool = False
 ) -> Response:
-    """Raises Overstepped, later when it reads a whole vault."""
+    """Answer as the application does. `reads_vault`: it may compute ten times as long. Raises Overstepped."""
     scope = request.scope
     head = {
         "method": scope["method"],

@@ -131,7 +131,8 @@ def waits_after_failure(record: MigrationRecord) -> bool:
 
 def _waits(record: MigrationRecord) -> bool:
     moves = record.request.get("type", MigrationType.COLD) in (MigrationType.COLD, MigrationType.WARM)
-    return moves and not record.status.ended and record.phase == WAITING and not record.cutover_requested
+    asked = record.cutover_requested or record.cancel_requested
+    return moves and not record.status.ended and record.phase == WAITING and not asked
 
 
 def _rests(record: MigrationRecord) -> bool:
