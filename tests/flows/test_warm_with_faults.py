@@ -148,6 +148,13 @@ def test_a_cutover_that_fails_costs_no_copy(begin, call, number):
     ) == 2
 
 
+def cuts_over_again(run, engine):
+    run.store.migrations.request_cutover(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    arrived(run)
+
+
 def test_nobody_cuts_over_again_before_somebody_asks_for_it(begin):
     run = begin(**{**AUTOMATIC, "cutover": {**AUTOMATIC["cutover"], "interval": 1.0}})
     run.world.plan_fault("create_server", 1, "before", "error")
@@ -188,10 +195,7 @@ def test_a_kill_while_a_cutover_is_taken_back_loses_nothing(begin, call):
     assert run.engine()[0] == -9
     engine = run.start_engine()
     waits_with_its_copy(run, engine)
-    run.store.migrations.request_cutover(run.id)
-    assert engine.wait(timeout=60) == 0
-    assert run.record.status is Status.DONE, run.record.error
-    arrived(run)
+    cuts_over_again(run, engine)
 
 
 def test_the_copy_of_a_machine_that_is_gone_stays_until_somebody_cancels(begin):
@@ -221,10 +225,7 @@ def test_a_snapshot_that_is_a_base_stays_until_the_next_sync_is_copied(begin):
     engine = run.start_engine()
     wait_for(lambda: len(run.record.syncs) >= 3 and run.record.phase == "waiting", engine)
     assert len(run.world.read()["snapshots"]) == 1
-    run.store.migrations.request_cutover(run.id)
-    assert engine.wait(timeout=60) == 0
-    assert run.record.status is Status.DONE, run.record.error
-    arrived(run)
+    cuts_over_again(run, engine)
     assert all(sync["bytes_changed"] is not None for sync in run.record.syncs[1:])
 
 
@@ -263,10 +264,7 @@ def test_after_a_cutover_that_fails_a_base_is_one_still_or_all_is_compared(begin
     engine = run.start_engine()
     waits_with_its_copy(run, engine)
     assert len(run.world.read()["snapshots"]) == (call == "shut_down")
-    run.store.migrations.request_cutover(run.id)
-    assert engine.wait(timeout=60) == 0
-    assert run.record.status is Status.DONE, run.record.error
-    arrived(run)
+    cuts_over_again(run, engine)
 
 
 def test_a_base_that_somebody_removes_makes_it_compare_everything(begin):
@@ -275,10 +273,7 @@ def test_a_base_that_somebody_removes_makes_it_compare_everything(begin):
     wait_for(lambda: run.record.phase == "waiting", engine)
     with run.world.change() as state:
         state["snapshots"].clear()
-    run.store.migrations.request_cutover(run.id)
-    assert engine.wait(timeout=60) == 0
-    assert run.record.status is Status.DONE, run.record.error
-    arrived(run)
+    cuts_over_again(run, engine)
     assert any("The snapshot of the earlier moment is gone." in text for text in run.told)
 
 
@@ -329,10 +324,7 @@ def test_a_guest_that_will_not_shut_down_goes_on_running(begin):
     waits_with_its_copy(run, engine)
     assert "didn't shut down within 1 s" in run.record.error
     (run.world.root / "stays-on").unlink()
-    run.store.migrations.request_cutover(run.id)
-    assert engine.wait(timeout=60) == 0
-    assert run.record.status is Status.DONE, run.record.error
-    arrived(run)
+    cuts_over_again(run, engine)
 
 
 def test_a_guest_that_will_not_shut_down_loses_its_power_if_that_is_allowed(begin):
@@ -443,10 +435,7 @@ def test_a_guest_that_does_not_boot_there_goes_on_where_it_was(begin):
     waits_with_its_copy(run, engine)
     assert "Kernel panic" in run.record.error
     (run.world.root / "no-boot").unlink()
-    run.store.migrations.request_cutover(run.id)
-    assert engine.wait(timeout=60) == 0
-    assert run.record.status is Status.DONE, run.record.error
-    arrived(run)
+    cuts_over_again(run, engine)
 
 
 def test_a_disk_that_grew_meanwhile_is_not_cut_short(begin):
@@ -476,10 +465,7 @@ def test_it_waits_for_the_cutover_syncing_on_through_a_kill(begin):
     wait_for(lambda: len(run.record.syncs) >= known + 2, engine)
     assert run.world.read()["power"] == "on"
     assert run.record.source_off_at is None
-    run.store.migrations.request_cutover(run.id)
-    assert engine.wait(timeout=60) == 0
-    assert run.record.status is Status.DONE, run.record.error
-    arrived(run)
+    cuts_over_again(run, engine)
 
 
 def test_a_cancel_while_it_waits_leaves_the_machine_running(begin):

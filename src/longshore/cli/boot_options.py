@@ -10,7 +10,7 @@ _NAMES = ("shutdown_timeout", "force_power_off", "boot_mark", "boot_port", "boot
 
 
 def with_boot(parser: ArgumentParser) -> None:
-    """None of them is set that isn't given."""
+    """Add them. What isn't given isn't set."""
     group = parser.add_argument_group("instead of what it had")
     group.add_argument(
         "--shutdown-timeout",
@@ -48,5 +48,5 @@ def with_boot(parser: ArgumentParser) -> None:
 
 
 def boot_options(args: Namespace) -> dict[str, Any]:
-    """Those that were given, as a request has them."""
+    """Pick those that were given, as a request has them."""
     return {name: getattr(args, name) for name in _NAMES if hasattr(args, name)}

@@ -14,7 +14,7 @@ from longshore.model.forms import form
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import WAITING, Status
 from longshore.store import DiskRecord, MigrationRecord, Store
-from longshore.store.jobs import NEVER
+from longshore.store.jobs import NEVER, keeps_copy
 
 _log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
@@ -125,8 +125,8 @@ def _waits_for_cutover(record: MigrationRecord) -> bool:
 
 
 def waits_after_failure(record: MigrationRecord) -> bool:
-    """For somebody to let it try again with what was copied."""
-    return _waits(record) and bool((record.state or {}).get("held"))
+    """Say whether it waits for somebody to let it try again with what was copied."""
+    return _waits(record) and keeps_copy(record.state)
 
 
 def _waits(record: MigrationRecord) -> bool:

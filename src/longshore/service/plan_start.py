@@ -119,7 +119,7 @@ def start_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence
 
 
 def try_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence[str] = ()) -> list[Migration]:
-    """The same; and let those that kept their copies try again with them. Raises as `start_again`."""
+    """Start again what has failed, and let those that kept their copies try again. Raises as `start_again`."""
     meant = latest_of(opened, machines)
     own = [m for m in opened.own if m.id in meant]
     unfinished = store.migrations.several([m.id for m in own if not m.status.ended])

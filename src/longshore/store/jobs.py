@@ -5,7 +5,7 @@ it is parked. In the transaction in which it ends the record is told what came o
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -113,6 +113,11 @@ class Jobs:
             tell_workers(session)
 
 
+def keeps_copy(state: Mapping[str, Any] | None) -> bool:
+    """Say whether a cutover has failed of the migration whose state this is, and what was copied has stayed."""
+    return bool((state or {}).get("held"))
+
+
 def new_job(
     migration: MigrationRow,
     kind: JobKind,
@@ -123,8 +128,6 @@ def new_job(
 ) -> JobRow:
     """`begin_by` is its place in the queue: where more is due than can begin, the earliest is first."""
     places = migration.places or {}
-    # One that waits for somebody after an error holds up no later wave of its plan
-    waits = bool((migration.state or {}).get("held"))
     return JobRow(
         id=id_,
         record_id=migration.id,
@@ -133,7 +136,7 @@ def new_job(
         source_id=migration.source_id,
         target_id=migration.target_id,
         machine_ref=migration.machine_ref,
-        plan_id=None if waits else migration.plan_id,
+        plan_id=None if keeps_copy(migration.state) else migration.plan_id,  # no later wave waits for its user's word
         wave=migration.wave,
         host=places.get("host") or "",
         datastores=places.get("datastores") or [],

@@ -22,7 +22,7 @@ from longshore.store.database import Database, in_portions, persistent, through_
 from longshore.store.disks import new_disk
 from longshore.store.failbacks import begin_failback, refuse_to_forget_way
 from longshore.store.groups import GroupRun, begin_run, tell_run
-from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, new_job, unfinished_of
+from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, keeps_copy, new_job, unfinished_of
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.providers import project_for, refuse_taken_back
@@ -258,7 +258,7 @@ class Migrations:
             refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
             if Status(row.status).ended and not (row.cutover_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
-            if row.request.get("type") != MigrationType.WARM.value and not _keeps_copy(row):
+            if row.request.get("type") != MigrationType.WARM.value and not keeps_copy(row.state):
                 raise Conflict(f"Migration {row.id} isn't a warm one: it doesn't wait for a cutover.")
             row.cutover_requested = True
             hasten(session, row.id)
@@ -274,7 +274,7 @@ class Migrations:
             row = find_migration(session, self._scope, migration_id)
             refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
             done = row.cutover_requested and self._database.may_be_done
-            if not done and (Status(row.status).ended or not _keeps_copy(row) or row.phase != WAITING):
+            if not done and (Status(row.status).ended or not keeps_copy(row.state) or row.phase != WAITING):
                 raise Conflict(
                     f"Migration {row.id} doesn't wait for another try.",
                     advice=f"See where it is: longshore migration show {row.id}.",
@@ -465,11 +465,6 @@ _DONE_TO = {
     MigrationType.PRUNE.value: "pruned",
     MigrationType.VAULT_COPY.value: "copied",
 }
-
-
-def _keeps_copy(row: MigrationRow) -> bool:
-    """Whether a cutover of it has failed, after which it waits with what was copied."""
-    return bool((row.state or {}).get("held"))
 
 
 def _refuse_replaced(session: Session, server_id: str) -> None:

@@ -21,7 +21,7 @@ REMINDED_AFTER = 86400.0  # seconds: a copy that nobody asks for takes room at t
 
 
 def stays(job: MoveContext, error: LongshoreError) -> bool:
-    """Whether its user wants what was copied to be kept after this error."""
+    """Say whether its user wants what was copied to be kept after this error."""
     asked = job.request
     return error.code != Cancelled.code and asked.when_stuck is WhenStuck.PARK and not asked.keep
 
@@ -56,17 +56,17 @@ def keep_copy(job: MoveContext, error: LongshoreError, state: State, *, landing:
 
 
 def waits_for(job: MoveContext) -> float:
-    """Seconds until something is done again by itself."""
+    """Say how many seconds pass until something is done again by itself."""
     return job.request.cutover.interval if is_synchronised(job) else REMINDED_AFTER
 
 
 def is_synchronised(job: MoveContext) -> bool:
-    """Whether syncs go on while it waits. The machine of a cold one is left alone until somebody asks."""
+    """Say whether syncs go on while it waits. The machine of a cold one is left alone until somebody asks."""
     return job.request.type is not MigrationType.COLD
 
 
 def why_kept(job: MoveContext, state: State) -> str:
-    """A sentence for the user, of a migration that waits."""
+    """Tell the user in a sentence why a migration waits, and what ends that."""
     if is_synchronised(job):
         return why_waiting(job.request.cutover, state.history, datetime.now(UTC), state.held)
     return (
@@ -76,13 +76,13 @@ def why_kept(job: MoveContext, state: State) -> str:
 
 
 def is_of_no_sync(entry: Entry, state: State) -> bool:
-    """Whether it is a snapshot of the source that no further sync needs."""
+    """Say whether it is a snapshot of the source that no further sync needs."""
     base = f"snapshot-{state.number - 1}" if state.base is not None else None
     return entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step != base
 
 
 def _take_landing_back(job: MoveContext, state: State) -> tuple[list[str], State]:
-    """A sentence for each thing that can't be removed, and what the next sync goes by."""
+    """Answer a sentence for each thing that can't be removed, and what the next sync goes by."""
     said = take_server_back(job)
     held = safeguards(job, state.volumes)
     changed = [volume for volume in state.volumes if volume.id in held]
