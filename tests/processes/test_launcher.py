@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -221,6 +222,20 @@ def test_what_takes_too_much_ends_and_leaves_nothing(module, text):
         assert str(error).startswith("It took")
     assert time.monotonic() - began < 15
     assert not [line for line in command_lines().values() if name.encode() in line or b"sleep\x00617" in line]
+
+
+def test_nothing_is_left_of_many_that_end_slowly_and_hold_nothing_of_ours(module):
+    name = module(
+        "import os, subprocess, sys, time\n"
+        "os.closerange(3, 100)\n"
+        "hold = 'import time; held = bytearray(100 << 20); print(flush=True); time.sleep(618)'\n"
+        "many = [subprocess.Popen([sys.executable, '-c', hold], stdout=subprocess.PIPE) for _ in range(12)]\n"
+        "for one in many:\n    one.stdout.readline()\n"
+        "time.sleep(60)"
+    )
+    with pytest.raises(Overstepped):
+        ended(name, replace(SOME, seconds=4.0))
+    assert not [line for line in command_lines().values() if b"sleep(618)" in line]
 
 
 def test_a_machine_that_cannot_confine_says_why(tmp_path, monkeypatch, module):

@@ -17,12 +17,12 @@ See docs/decisions/confined-guests.md.
 """
 
 import os
+import re
 import select
 import shutil
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -97,14 +97,28 @@ class Sandbox:
 
         Raises NotConfined when this machine can't. What the kernel doesn't allow shows when it has ended: `refusal`.
         """
+        kinds = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        return self._start(command, kinds, descriptors=descriptors, death_signal=death_signal)
+
+    def _start(
+        self,
+        command: Sequence[str],
+        kinds: Mapping[str, int | IO[bytes]],
+        *,
+        descriptors: Sequence[int],
+        death_signal: str = "KILL",
+        described: int | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Bubblewrap writes to the file `described`, as JSON, which process is the first one inside."""
         with ExitStack() as stack:
             given = [stack.enter_context(_memory_file(content)) for content in self._contents()]
+            line = self._line(given, command, described)
             return subprocess.Popen(
-                die_with_parent(*self._line(given, command), death_signal=death_signal),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=[*descriptors, *given],
+                die_with_parent(*line, death_signal=death_signal),
+                stdin=kinds["stdin"],
+                stdout=kinds["stdout"],
+                stderr=kinds["stderr"],
+                pass_fds=[*descriptors, *given, *(() if described is None else (described,))],
                 env={},
                 start_new_session=True,
             )
@@ -115,24 +129,22 @@ class Sandbox:
         Raises Overstepped when it takes more time than it may, or says more; NotConfined.
         """
         with ExitStack() as stack:
-            asked, told, printed = (stack.enter_context(_memory_file(content)) for content in (given, b"", b""))
-            alive = stack.enter_context(_until_all_have_ended())
-            try:
-                process = self.start(
-                    command, stdin=asked, stdout=told, stderr=printed, descriptors=[*descriptors, alive]
-                )
-            finally:
-                os.close(alive)
+            asked, told, printed, described = (
+                stack.enter_context(_memory_file(content)) for content in (given, b"", b"", b"")
+            )
+            kinds = {"stdin": asked, "stdout": told, "stderr": printed}
+            process = self._start(command, kinds, descriptors=descriptors, described=described)
             try:
                 status = process.wait(self.limits.seconds)
             except subprocess.TimeoutExpired:
                 raise Overstepped(f"It took longer than {self.limits.seconds:.0f} s, the most it may.") from None
             finally:
-                process.kill()  # bubblewrap's first process goes with it, and all others with that one
+                process.kill()  # the first process inside goes with it, and all others with that one
                 process.wait()
+                _wait_for_the_end_of_all(_whole(described))
             if os.fstat(told).st_size > self.limits.messages:
                 raise Overstepped("It took more room for its answer than it may.")
-            return Ended(status, *(os.pread(file, os.fstat(file).st_size, 0) for file in (told, printed)))
+            return Ended(status, _whole(told), _whole(printed))
 
     def _contents(self) -> list[bytes]:
         """Of the files that are made for it; bubblewrap reads each to its end, so all are new each time."""
@@ -149,7 +161,7 @@ class Sandbox:
     def _becomes_another(self) -> bool:
         return os.geteuid() == 0 and not self.own_user
 
-    def _line(self, given: Sequence[int], command: Sequence[str]) -> list[str]:
+    def _line(self, given: Sequence[int], command: Sequence[str], described: int | None) -> list[str]:
         bubblewrap = shutil.which("bwrap")
         if bubblewrap is None:
             raise NotConfined(
@@ -163,6 +175,7 @@ class Sandbox:
             *("choom", "-n", "1000", "--"),  # the first to go when this machine runs out of memory
             *("env", "--ignore-environment"),  # a shell before it has set PWD
             *(bubblewrap, "--die-with-parent", "--new-session", "--seccomp", str(rules)),
+            *(() if described is None else ("--info-fd", str(described))),
             *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
             *("--hostname", "guest"),
             # Root needs no user namespace, and couldn't be another user in one: root's files would be its own
@@ -216,17 +229,26 @@ def refusal(last_words: str) -> NotConfined | None:
     )
 
 
-@contextmanager
-def _until_all_have_ended() -> Iterator[int]:
-    """A descriptor to be inherited and closed here. Leaving waits until nobody has it any more."""
-    reading, writing = os.pipe()
+def _wait_for_the_end_of_all(described: bytes) -> None:
+    """The kernel lets the first process of a namespace end when all others have; those close what they inherited.
+
+    Bubblewrap that was killed early hasn't described it, and has started nothing.
+    """
+    named = re.search(rb'"child-pid": (\d+)', described)
+    if named is None:
+        return
     try:
-        yield writing
+        first = os.pidfd_open(int(named[1]))
+    except ProcessLookupError:
+        return
+    try:
+        select.select([first], [], [], _GONE_WITHIN)
     finally:
-        until = time.monotonic() + _GONE_WITHIN
-        while select.select([reading], [], [], max(0.0, until - time.monotonic()))[0] and os.read(reading, 1 << 16):
-            pass
-        os.close(reading)
+        os.close(first)
+
+
+def _whole(file: int) -> bytes:
+    return os.pread(file, os.fstat(file).st_size, 0)
 
 
 @contextmanager
