@@ -50,6 +50,16 @@ class AccessDenied(LongshoreError):
     code = "access-denied"
 
 
+class LoginRefused(AccessDenied):
+    """A cloud refused the user name or the password; vCenter does so too while its directory doesn't answer."""
+
+
+class Occupied(Conflict):
+    """Something else is under way on a machine or a volume, and ends by itself: asked again, the cloud may do it."""
+
+    code = "occupied"
+
+
 class NotSharedAnyMore(AccessDenied):
     """A provider that another project has shared, and has taken back."""
 

@@ -29,7 +29,9 @@ from longshore.errors import (
     Conflict,
     ConversionError,
     InvalidInput,
+    LoginRefused,
     NotFound,
+    Occupied,
     ProviderError,
     QuotaExceeded,
     Unreachable,
@@ -331,6 +333,10 @@ class World:
             raise Conflict(f"The cloud can't {call} now.")
         if mine[0]["how"] == "quota":
             raise QuotaExceeded(f"The quota has no room to {call}.")
+        if mine[0]["how"] == "occupied":
+            raise Occupied(f"Somebody's backup is under way where {call} was asked for.")
+        if mine[0]["how"] == "login":
+            raise LoginRefused(f"The small cloud refused the log-in for {call}.")
         if mine[0]["how"] == "away":
             raise Unreachable(f"The small cloud didn't answer to {call}.")
         if mine[0]["how"] == "fault":
@@ -1231,6 +1237,7 @@ def install(put=setattr):
     put(outages, "_LOOK_EVERY", 0.05)
     put(outages, "LONGEST", 3.0)
     put(outages, "BRIEFLY", 0.2)
+    put(outages, "OCCUPIED", 1.0)
     root = Path(os.environ.get("SMALL_WORLD", "/nowhere"))
     seconds = float((root / "pauses").read_text()) if (root / "pauses").exists() else 0.3
     put(parking, "PAUSES", (timedelta(seconds=seconds),))

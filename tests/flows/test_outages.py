@@ -5,8 +5,10 @@ from collections import Counter
 
 import pytest
 from small_clouds import SIZES
+from test_warm_with_faults import SOON
+from waiting import wait_for, waits_with_its_copy
 
-from longshore.engine.outages import FAULTS
+from longshore.engine.outages import FAULTS, LOGINS
 from longshore.errors import FAULT, Unreachable
 from longshore.model.status import Status
 
@@ -47,6 +49,56 @@ def test_a_cloud_that_never_answers_again_is_given_up(begin, how, code, calls):
     assert asked >= calls if how == "away" else asked == calls
     run.assert_as_before()
     assert sum("Waiting for small-target" in text for text in run.told) == 1, "it is said once"
+
+
+@pytest.mark.parametrize("how", ["occupied", "login"])
+def test_what_passes_at_each_call_costs_nothing(run, how):
+    """Somebody else's task on the machine, or a directory that vCenter asks and that is away for a moment."""
+    for call in AT_WORK:
+        run.world.plan_fault(call, 1, "before", how)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
+    assert record.result["bytes_read"] == sum(SIZES.values()), "each disk was copied once"
+    if how == "occupied":
+        waited = [text for text in run.told if "Somebody's backup is under way" in text and "Trying again" in text]
+        assert len(waited) == len(AT_WORK)
+
+
+def test_a_log_in_that_stays_refused_is_tried_no_further(begin):
+    """More tries lock an account."""
+    run = begin(when_stuck="take-back")
+    for number in range(1, 10):
+        run.world.plan_fault("create_volume", number, "before", "login")
+    record = run.to_the_end(lives=1)
+    assert (record.status, record.error_code) == (Status.FAILED, "access-denied")
+    assert run.world.calls().count("create_volume") <= len(SIZES) * (1 + LOGINS)
+
+
+@pytest.mark.parametrize("how", ["occupied", "fault"])
+def test_before_the_downtime_what_stays_is_parked_for(begin, how):
+    """Also what nobody knows."""
+    run = begin()
+    run.world.plan_fault("create_volume", 1, "before", how, stays=True)
+    engine = run.start_engine()
+    wait_for(lambda: run.record.status is Status.PARKED, engine)
+    run.world.lift_faults()
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
+
+
+def test_in_the_downtime_the_source_runs_again_when_it_stays(begin):
+    run = begin(**SOON)
+    run.world.plan_fault("snapshot", 3, "before", "occupied", stays=True)
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    assert "Somebody's backup is under way" in run.record.error
+    run.world.lift_faults()
+    run.store.migrations.request_cutover(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
 
 
 def test_who_waits_for_a_cloud_can_still_be_cancelled(run):

@@ -345,6 +345,17 @@ def test_a_copy_that_keeps_failing_comes_again_with_the_next_sync(begin):
     arrived(run)
 
 
+def test_a_look_that_fails_costs_no_first_copy(begin):
+    run = begin(**{**AUTOMATIC, "cutover": {**AUTOMATIC["cutover"], "interval": 1.0}})
+    for _ in range(TRIES):
+        run.world.plan_fault("look", 1, "before", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert any("The sync failed" in text for text in run.told)
+    assert all(sync["bytes_read"] < sum(SIZES.values()) for sync in record.syncs[1:])
+    arrived(run)
+
+
 def test_what_has_changed_is_asked_once_though_the_copy_is_broken_off(begin):
     """The source would say something else now, and the checkpoint would belong to another list."""
     run = begin(**AUTOMATIC)

@@ -7,7 +7,17 @@ import requests
 from keystoneauth1 import exceptions as auth
 from openstack import exceptions as sdk
 
-from longshore.errors import FAULT, AccessDenied, Conflict, NotFound, ProviderError, QuotaExceeded, Unreachable
+from longshore.errors import (
+    FAULT,
+    AccessDenied,
+    Conflict,
+    LoginRefused,
+    NotFound,
+    Occupied,
+    ProviderError,
+    QuotaExceeded,
+    Unreachable,
+)
 from longshore.providers.openstack.faults import explained
 
 
@@ -49,8 +59,38 @@ CASES = [
         r"may not make it: Policy doesn't allow",
     ),
     (answer(409, {"conflictingRequest": {"message": "Instance is locked"}}), Conflict, r"Instance is locked\."),
+    (
+        answer(
+            409, {"conflictingRequest": {"message": "Cannot 'stop' instance s while it is in task_state migrating"}}
+        ),
+        Occupied,
+        r"can't make it now: Cannot 'stop' instance s while it is in task_state migrating\.",
+    ),
+    (
+        answer(
+            400,
+            {"badRequest": {"message": "Invalid volume: status must be available, but current status is: backing-up."}},
+        ),
+        Occupied,
+        "backing-up",
+    ),
+    (
+        answer(409, {"conflictingRequest": {"message": "Cannot 'stop' instance s while it is in vm_state stopped"}}),
+        Conflict,
+        "can't make it as things are",
+    ),
+    (
+        answer(429, {"overLimit": {"message": "API rate limit exceeded, retry in 20 s"}}),
+        Unreachable,
+        r"asks to wait before we make it \(HTTP 429\): API rate limit exceeded",
+    ),
+    (
+        answer(413, {"overLimit": {"message": "This request was rate-limited. Only 10 POST request(s) can be made."}}),
+        Unreachable,
+        r"asks to wait before we make it \(HTTP 413\)",
+    ),
     (answer(404, {"itemNotFound": {"message": "Flavor gone could not be found."}}), NotFound, "Flavor gone"),
-    (answer(401, {"error": {"message": "The request requires authentication."}}), AccessDenied, "no longer accepts"),
+    (answer(401, {"error": {"message": "The request requires authentication."}}), LoginRefused, "no longer accepts"),
     (answer(500, {"computeFault": {"message": "Unexpected API Error."}}), ProviderError, r"\(HTTP 500\)"),
     (
         answer(503, {"message": "The Keystone service is temporarily unavailable."}),
@@ -71,7 +111,7 @@ CASES = [
     ),
     (
         auth.Unauthorized("The request you have made requires authentication. (HTTP 401)"),
-        AccessDenied,
+        LoginRefused,
         "refused the login",
     ),
     (

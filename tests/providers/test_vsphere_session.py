@@ -5,13 +5,25 @@ import ssl
 from pathlib import Path
 
 import pytest
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 from vsphere_server import ADDRESS, PASSWORD, USER, Vcenter, fault, vcenter
 
-from longshore.errors import AccessDenied, FingerprintMismatch, InvalidInput, LongshoreError, ProviderError, Unreachable
+from longshore.errors import (
+    FAULT,
+    AccessDenied,
+    Conflict,
+    FingerprintMismatch,
+    InvalidInput,
+    LoginRefused,
+    LongshoreError,
+    Occupied,
+    ProviderError,
+    Unreachable,
+)
 from longshore.model.reach import Reach
 from longshore.providers import reaching
 from longshore.providers.vsphere.certificate import fetch_fingerprint
+from longshore.providers.vsphere.faults import explained
 from longshore.providers.vsphere.settings import VsphereSettings
 from longshore.providers.vsphere.source import VsphereSource
 from ports import nobody_listens
@@ -205,3 +217,25 @@ def test_answers_that_are_not_xml(server):
     server.answers["RetrievePropertiesEx"] = "<unclosed>"
     with pytest.raises(ProviderError, match="isn't vSphere's API"):
         source(server).power_state("vm-1")
+
+
+def test_each_fault_has_its_place_and_one_that_nobody_knows_is_taken_for_one_that_passes():
+    """Names and kinds of vSphere's Web Services API reference."""
+
+    def counted(kind):
+        with pytest.raises(LongshoreError) as caught, explained("vc", "take a snapshot of web"):
+            raise kind(msg="said so")
+        assert "vc couldn't take a snapshot of web: said so." in str(caught.value)
+        return caught.value
+
+    for kind in (vim.fault.InvalidState, vim.fault.TaskInProgress, vim.fault.QuestionPending, vim.fault.ResourceInUse):
+        assert type(counted(kind)) is Occupied
+    assert (type(counted(vim.fault.FileLocked)), counted(vim.fault.FileLocked).code) == (Occupied, "file-locked")
+    assert type(counted(vim.fault.InvalidPowerState)) is Conflict
+    for kind in (vmodl.fault.HostNotConnected, vmodl.fault.HostCommunication, vim.fault.Timedout):
+        assert type(counted(kind)) is Unreachable
+    for kind in (vmodl.fault.SystemError, vim.fault.CannotAccessFile, vmodl.fault.RequestCanceled):
+        assert counted(kind).code == FAULT
+    for kind in (vmodl.fault.NotSupported, vim.fault.NoDiskSpace, vim.fault.RestrictedVersion):
+        assert counted(kind).code == ProviderError.code
+    assert type(counted(vim.fault.InvalidLogin)) is LoginRefused

@@ -14,9 +14,10 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
-import openstack
 from small_balancing import SmallBalancing
 from small_compute import SmallCompute
+
+from longshore.providers.openstack.connection import OpenstackSettings, connect
 
 EXTENSIONS = (
     "address-group",
@@ -143,20 +144,14 @@ class SmallCloud:
         self.server.server_close()
 
     def connect(self, project="here"):
-        return openstack.connect(
-            load_yaml_config=False,
-            load_envvars=False,
-            auth_type="v3password",
-            auth={
-                "auth_url": f"{self.url}/v3",
-                "username": f"user-of-{project}",
-                "password": "x",
-                "project_name": project,
-                "user_domain_id": "default",
-                "project_domain_id": "default",
-            },
-            region_name="R",
-        )
+        who = {
+            "auth_url": f"{self.url}/v3",
+            "username": f"user-of-{project}",
+            "project_name": project,
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+        }
+        return connect(OpenstackSettings(auth=who, auth_type="v3password", region="R"), {"password": "x"})
 
     def fail(self, method, pattern, status=500, times=1):
         self.faults.append([method, pattern, status, times])

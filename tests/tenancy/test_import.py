@@ -135,6 +135,13 @@ def test_a_failure_stops_only_what_needs_it_and_the_next_import_goes_on(shop, sm
     assert {row.action for row in imported(here, shop.path).rows} == {"left"}
 
 
+def test_a_cloud_that_limits_requests_is_waited_for(shop, small):
+    here = small.connect()
+    small.fail("POST", "/(subnets|security-group-rules)$", 429, 3)
+    small.fail("GET", "/security-groups$", 429)
+    assert not of(imported(here, shop.path), "failed")
+
+
 @pytest.mark.parametrize("where", range(1, 24))
 def test_whatever_request_fails_the_next_import_ends_right(shop, small, where):
     """As if the process had died there."""

@@ -1,4 +1,7 @@
-"""A cloud that doesn't answer is waited for: a restart of its services must not cost a migration.
+"""What passes by itself is waited for, and must not cost a migration: a cloud that doesn't answer or asks to wait, one
+that is busy with the very thing, and a log-in that is refused and was accepted before.
+
+docs/decisions/errors-that-pass.md lists what each provider's errors count as.
 
 Only what a cloud is asked through `Clouds` is waited for, call by call: each call finds what an earlier try of it may
 have made, as it does when the process is killed in between. The user is told what is waited for, and may cancel.
@@ -6,16 +9,19 @@ have made, as it does when the process is killed in between. The user is told wh
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
-from longshore.errors import FAULT, LongshoreError, Unreachable
+from longshore.errors import FAULT, LoginRefused, LongshoreError, Occupied, Unreachable
 
 T = TypeVar("T")
-PASSING = (Unreachable.code, FAULT)  # errors that may go by themselves
+PASSING = (Unreachable.code, FAULT)  # errors after which nothing is known of what was asked
 LONGEST = 1800.0  # seconds without any answer of a cloud after which it is given up
 BRIEFLY = 30.0  # seconds, of one that was away for longer than that already
 FAULTS = 3  # times that a cloud may fail without a reason: a lost message, or something that stays
+OCCUPIED = 300.0  # seconds that somebody else's work on a thing is waited for; the machine may be off meanwhile
+LOGINS = 2  # times that a log-in is tried again: more of them lock an account
 _PAUSES = (1.0, 15.0)  # seconds: the first between two tries, doubled each time, and the longest
 _LOOK_EVERY = 1.0  # seconds between looks whether the waiting is still wanted
 
@@ -41,18 +47,22 @@ class Outages:
     def through(self, cloud: str, work: Callable[[], T]) -> T:
         """What `work` answers, once the cloud of this name does.
 
-        Raises Unreachable after so long without an answer, and what else `work` raises; a FAULT, the last one.
+        Raises Unreachable after so long without an answer, Occupied after so long of somebody else's work, and what
+        else `work` raises; a FAULT or LoginRefused, the last one.
         """
-        pause, faults = _PAUSES[0], 0
+        pause, tries = _PAUSES[0], Counter[str]()
+        began: float | None = None  # to wait for somebody else's work
         while True:
             try:
                 answer = work()
             except LongshoreError as error:
-                faults += error.code == FAULT
-                if error.code not in PASSING or faults > FAULTS:
+                tries[error.code] += 1
+                if isinstance(error, Occupied):
+                    began = self._others_work(error, began)
+                elif not self._is_waited_for(cloud, error, tries):
                     raise
-                if time.monotonic() - self._away_since(cloud, error) >= self._longest(cloud):
-                    raise
+                elif isinstance(error, LoginRefused):
+                    pause = _PAUSES[1]
             else:
                 self._answers(cloud)
                 return answer
@@ -61,6 +71,23 @@ class Outages:
                 self._raise_if_cancelled()
                 time.sleep(min(left, _LOOK_EVERY))
             pause = min(pause * 2, _PAUSES[1])
+
+    def _is_waited_for(self, cloud: str, error: LongshoreError, tries: Counter[str]) -> bool:
+        if isinstance(error, LoginRefused):
+            return cloud in self._answered and tries[error.code] <= LOGINS
+        if error.code not in PASSING or tries[FAULT] > FAULTS:
+            return False
+        return time.monotonic() - self._away_since(cloud, error) < self._longest(cloud)
+
+    def _others_work(self, error: Occupied, began: float | None) -> float:
+        """Since when it has been waited for. Raises the error once that is too long."""
+        now = time.monotonic()
+        if began is None:
+            self._say(f"{error.message} Trying again, for {OCCUPIED / 60:.0f} minutes at most.", "warning")
+            return now
+        if now - began >= OCCUPIED:
+            raise error
+        return began
 
     def _longest(self, cloud: str) -> float:
         return BRIEFLY if self._tried_before and cloud not in self._answered else LONGEST

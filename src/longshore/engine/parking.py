@@ -10,11 +10,22 @@ from concurrent.futures import Future
 from contextvars import ContextVar
 from datetime import timedelta
 
-from longshore.errors import LongshoreError, NotSharedAnyMore, QuotaExceeded, Unreachable
+from longshore.errors import FAULT, LongshoreError, NotSharedAnyMore, Occupied, QuotaExceeded, Unreachable
 
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10))  # before a job is tried again
 # Codes of errors: what passes by itself, or once somebody has made room, or shares a provider again
-PARKS_FOR = frozenset({Unreachable.code, QuotaExceeded.code, NotSharedAnyMore.code, "copy-stalled", "target-full"})
+PARKS_FOR = frozenset(
+    {
+        Unreachable.code,
+        Occupied.code,
+        FAULT,  # what nobody knows is taken for what passes
+        QuotaExceeded.code,
+        NotSharedAnyMore.code,
+        "copy-stalled",
+        "file-locked",
+        "target-full",
+    }
+)
 
 _rule: ContextVar[Callable[[LongshoreError], bool] | None] = ContextVar("parking-rule", default=None)
 _listening: dict[str, Future[LongshoreError]] = {}

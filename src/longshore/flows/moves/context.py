@@ -6,7 +6,16 @@ from pathlib import Path
 
 from longshore.engine.job_context import JobContext
 from longshore.engine.limits import share_limits
-from longshore.errors import InvalidInput, LongshoreError, NotFound, NotSharedAnyMore, QuotaExceeded, Unreachable
+from longshore.errors import (
+    FAULT,
+    InvalidInput,
+    LongshoreError,
+    NotFound,
+    NotSharedAnyMore,
+    Occupied,
+    QuotaExceeded,
+    Unreachable,
+)
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
 from longshore.model.job import JobKind
@@ -15,6 +24,8 @@ from longshore.model.machine import Disk
 from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
 from longshore.model.status import Status
 from longshore.store import Entry, EntryState, ThingKind
+
+_OF_THE_MOMENT = (FAULT, Occupied.code, "file-locked")  # codes of errors that most often pass before long
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,8 @@ class MoveContext(JobContext):
             return wanted and super().parks_for(error)  # what comes again and again, too: nothing of it may be tried
         if asked.type is MigrationType.REPLICA and self.record.syncs:
             return False  # a later sync does as well, and the source's snapshot doesn't grow meanwhile
+        if error.code in _OF_THE_MOMENT and not self._is_copying_first(asked.type):
+            return False  # it was waited for, or comes again by itself
         if asked.type is MigrationType.BACKUP_POLICY:
             return False  # it says what is wrong, and looks again
         if asked.type is MigrationType.LOOK and error.code != Unreachable.code:
@@ -81,6 +94,11 @@ class MoveContext(JobContext):
             # Nobody waits for it at night, and while one is parked its policy's next run doesn't begin
             wanted = wanted and self._others_give_room(asked.of)
         return wanted and super().parks_for(error)
+
+    def _is_copying_first(self, asked: MigrationType) -> bool:
+        """Whether it would begin anew otherwise, with no machine stopped for it."""
+        begins = asked in (MigrationType.COLD, MigrationType.WARM, MigrationType.REPLICA) and not self.record.syncs
+        return begins and self.store.migrations.get(self.id).shutdown_requested_at is None
 
     def _others_give_room(self, policy_id: str) -> bool:
         """Whether further backups of the policy's run are under way, of which snapshots may go when they end."""

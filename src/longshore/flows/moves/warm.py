@@ -11,9 +11,9 @@ where that is it: between the two nobody else may take its place.
 The first copy is looked into, if it is to be changed or the guest's hardware is to be chosen: what can't land ends the
 migration there, and the machine has run all the time.
 
-From there on what was copied stays, whatever fails. A sync comes again at its next turn. A cutover takes back the
-server, has the volumes as they were before the guest was changed, and the source run again; then the migration waits
-until somebody asks for another one.
+Whatever else fails, what was copied stays, from the first block on. A sync comes again at its next turn. A cutover
+takes back the server, has the volumes as they were before the guest was changed, and the source run again; then the
+migration waits until somebody asks for another one.
 
 Every copy is of one moment (flows/moves/syncing.py). The last sync begins when the machine has been seen off, whatever
 its system, and is the last one only if the machine has been off until all of it was copied. If somebody has powered it
@@ -36,23 +36,23 @@ from longshore.flows.moves.kept_copies import (
     waits_for,
     why_kept,
 )
+from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
     drop_last_snapshot,
-    drop_snapshot,
     shut_down,
     source_running,
     track_changes,
 )
 from longshore.flows.moves.syncing import State, Syncing, after
 from longshore.flows.moves.syncs import Sync, Turn, next_moment, next_turn, same_reason, why_waiting
-from longshore.flows.moves.target_side import make_ports
+from longshore.flows.moves.target_side import Prepared, make_ports
 from longshore.flows.undo import undo
 from longshore.model.forms import form
+from longshore.model.guest import GuestFindings
 from longshore.model.job import JobKind
 from longshore.model.target import Port
-from longshore.store import Entry
 from longshore.store.tables import without_zone
 
 CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and again doesn't want it moved
@@ -70,6 +70,7 @@ class WarmBegin(Migration):
 
 class WarmSync(Syncing):
     goes_back = True
+    _lands = True  # as far as was seen by looking into the first copy
 
     async def _forward(self) -> dict[str, Any] | None:
         state = await step("state", State, self._load)
@@ -152,6 +153,13 @@ class WarmSync(Syncing):
         server, report, proof = await self._land(prepared, state.volumes, ports, state.choice, off)
         return result_of(prepared, server, ports, figures_of(state.totals, last.copies), report, proof)
 
+    async def _judge(self, prepared: Prepared, findings: GuestFindings, again: str = "") -> Choice:
+        try:
+            return await super()._judge(prepared, findings, again)
+        except LongshoreError:
+            self._lands = False
+            raise
+
     async def _sync(self, state: State, off: Off | None = None) -> tuple[Sync, State]:
         """One copy of one moment of all disks, and what it is to the next one.
 
@@ -161,7 +169,8 @@ class WarmSync(Syncing):
         name = f"sync-{number}"
         what = "the last changes" if off else f"what has changed (sync {number})" if number else "all disks"
         copied = await self._copy_moment(state, partial(self._begin_sync, what, off is not None), off)
-        await self._drop_snapshots(state, copied, drop_last_snapshot if copied.final else drop_snapshot)
+        # What can't be removed now, while somebody else reads the machine's disks, goes before the next sync
+        await self._drop_snapshots(state, copied, drop_last_snapshot)
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
         sync = Sync(number, copied.moment, ended, tuple(copied.copies), copied.final)
         state = after(state, sync, copied.snapshot)
@@ -184,12 +193,10 @@ class WarmSync(Syncing):
 
     def _fail(self, error: LongshoreError) -> None:
         job = self._job
-        state = form(State).validate_python(job.store.migrations.get(job.id).state)
-        if not stays(job, error) or (state.choice is None and not state.held):
-            self._roll_back(error)  # what could never land is no copy to keep
+        record = job.store.migrations.get(job.id)
+        state = form(State).validate_python(record.state)
+        begun = state.bases is not None or any(disk.progress for disk in record.disks)
+        if not (stays(job, error) and begun and self._lands):
+            self._roll_back(error)
         else:
             keep_copy(job, error, state, landing=job.store.jobs.get(job.job_id).kind is JobKind.CUTOVER)
-
-
-def _stands_in_the_way(state: State, entry: Entry) -> bool:
-    return is_of_landing(entry) or is_of_no_sync(entry, state)

@@ -14,8 +14,10 @@ from longshore.errors import (
     FAULT,
     AccessDenied,
     Conflict,
+    LoginRefused,
     LongshoreError,
     NotFound,
+    Occupied,
     ProviderError,
     QuotaExceeded,
     Unreachable,
@@ -25,6 +27,15 @@ from longshore.errors import (
 _QUOTA = re.compile(
     r"quota (?:was )?exceeded|exceeds allowed .*quota|over ?quota|overlimit|exceeded for resources", re.I
 )
+# What Nova says of a server, Cinder of a volume or a snapshot, and Neutron, while something else is done with it (409;
+# Cinder: 400): Nova names the task, Cinder a status that ends by itself
+_OCCUPIED = re.compile(
+    r"while it is in task_state|status(?: is|:)+ '?(?:\w+-)?\w+ing\b|another request|in progress|please (?:re)?try|"
+    r"concurrent(?:ly)? (?:modif|updat|operation)",
+    re.I,
+)
+# What old versions of Nova say (413) instead of 429
+_TOO_OFTEN = re.compile(r"rate[- ]limit|too many requests", re.I)
 # A service that is there, but not what it needs itself: a proxy's words, or the service's own while Keystone is away
 _AWAY = (502, 503, 504)
 # What Nova says (500) when none of its other parts answers it, or Keystone, while RabbitMQ or they are restarted
@@ -39,7 +50,7 @@ def explained(doing: str) -> Iterator[None]:
     except LongshoreError:
         raise
     except auth.Unauthorized as error:
-        raise AccessDenied(
+        raise LoginRefused(
             f"The cloud refused the login: {words(error)}",
             advice="Check user name, password, project and domain names.",
         ) from None
@@ -65,17 +76,21 @@ def refused(error: Exception, doing: str) -> LongshoreError:
     """The error for an HTTP status of 400 or more."""
     status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
     said = words(error)
+    if status == 429 or (status == 413 and _TOO_OFTEN.search(said) and not _QUOTA.search(said)):
+        return Unreachable(f"The cloud asks to wait before we {doing} (HTTP {status}): {said}")
     if status in (403, 409, 413) and (status == 413 or _QUOTA.search(said)):
         return QuotaExceeded(
             f"The project's quota has no room to {doing}: {said}",
             advice="Free something in the project, or ask for a larger quota.",
         )
     if status == 401:
-        return AccessDenied(f"The cloud no longer accepts the login while trying to {doing}: {said}")
+        return LoginRefused(f"The cloud no longer accepts the login while trying to {doing}: {said}")
     if status == 403:
         return AccessDenied(f"The project's user may not {doing}: {said}")
     if status == 404:
         return NotFound(f"The cloud couldn't {doing}, something needed for it isn't there: {said}")
+    if status in (400, 409) and _OCCUPIED.search(said):
+        return Occupied(f"The cloud can't {doing} now: {said}")
     if status == 409:
         return Conflict(f"The cloud can't {doing} as things are: {said}")
     if status in _AWAY or _UNHEARD.search(said):
@@ -88,8 +103,10 @@ def kept_words(said: str) -> str:
     """Of an error's text no more than what the above goes by, in words of ours; empty when that is nothing."""
     if _QUOTA.search(said):
         return "Quota exceeded."
-    unheard = _UNHEARD.search(said)
-    return f"{unheard[0]}." if unheard else ""
+    if _TOO_OFTEN.search(said):
+        return "Too many requests."
+    known = _UNHEARD.search(said) or _OCCUPIED.search(said)
+    return f"{known[0]}." if known else ""
 
 
 def unreachable(error: Exception, doing: str) -> Unreachable:

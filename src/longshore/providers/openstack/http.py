@@ -4,6 +4,7 @@ import http
 import json
 import socket
 import threading
+import time
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -14,9 +15,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from longshore.errors import ProviderError
+from longshore.errors import ProviderError, Unreachable
 from longshore.model.reach import Reach
 from longshore.providers.openstack.faults import kept_words
+from longshore.providers.openstack.pace import ASKED_WITHIN, Pace, asked_to_wait
 from longshore.providers.reaching import CONNECTED_WITHIN, Answer, Bound, addresses
 
 SILENCE = 120.0  # seconds without a byte of an answer: Nova may wait a minute for its own parts
@@ -59,6 +61,7 @@ class _LoginLock:
 class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
     def __init__(self, reach: Reach | None) -> None:
         self._reach = reach
+        self._pace = Pace()
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -71,7 +74,26 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
         return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Raises ProviderError, AccessDenied, and what requests raises."""
+        """Raises ProviderError, AccessDenied, Unreachable, and what requests raises."""
+        until = time.monotonic() + ASKED_WITHIN
+        while True:
+            if seconds := self._pace.wait(until):
+                raise Unreachable(f"{urlsplit(str(request.url)).hostname} asks to wait for {seconds:.0f} s more.")
+            began = time.monotonic()
+            answer = self._send(request, *args, **kwargs)
+            asked = asked_to_wait(answer)
+            if asked is None:
+                self._pace.speed_up()
+                break
+            self._pace.slow_down(began, asked)
+            if not _has_kept_body(request) or time.monotonic() + asked > until:
+                break
+            answer.close()
+        if self._reach is not None and answer.status_code >= http.HTTPStatus.BAD_REQUEST:
+            _withhold(answer)
+        return answer
+
+    def _send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         silence = kwargs.pop("timeout", None)
         if self._reach is not None:
             request.headers["Accept-Encoding"] = "identity"  # a small answer stays one
@@ -93,8 +115,6 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
                 raise
         if self._reach is not None:
             _refuse_detour(request, answer)
-            if answer.status_code >= http.HTTPStatus.BAD_REQUEST:
-                _withhold(answer)
         return answer
 
 
@@ -107,8 +127,12 @@ def _was_sent(error: requests.RequestException) -> bool:
 
 
 def _may_be_repeated(request: requests.PreparedRequest) -> bool:
-    """A body that is read while it is sent can't be sent once more: of an image nothing would arrive."""
-    return request.method in _ASKED_AGAIN and isinstance(request.body, (bytes, str, type(None)))
+    return request.method in _ASKED_AGAIN and _has_kept_body(request)
+
+
+def _has_kept_body(request: requests.PreparedRequest) -> bool:
+    """One that is read while it is sent can't be sent once more: of an image nothing would arrive."""
+    return isinstance(request.body, (bytes, str, type(None)))
 
 
 def _refuse_compressed(answer: requests.Response) -> None:

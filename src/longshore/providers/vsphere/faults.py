@@ -6,7 +6,64 @@ from typing import Any
 
 from pyVmomi import vim, vmodl
 
-from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, ProviderError
+from longshore.errors import (
+    FAULT,
+    AccessDenied,
+    Conflict,
+    LoginRefused,
+    LongshoreError,
+    NotFound,
+    Occupied,
+    ProviderError,
+    Unreachable,
+)
+
+# What faults count as, with those that derive from them; docs/decisions/errors-that-pass.md says what is done then.
+# Most ends by itself: a fault that stands in none of these lists is taken for one that may
+_LASTING = (
+    vim.fault.InvalidPowerState,
+    vim.fault.EncryptionKeyRequired,
+    vim.fault.VmPowerOnDisabled,
+    vim.fault.SnapshotDisabled,
+    vim.fault.SnapshotIncompatibleDeviceInVm,
+    vim.fault.MemorySnapshotOnIndependentDisk,
+    vim.fault.MultipleSnapshotsNotSupported,
+    vim.fault.TooManySnapshotLevels,
+    vim.fault.NoDiskSpace,
+    vim.fault.AlreadyExists,
+    vim.fault.DuplicateName,
+    vim.fault.InvalidName,
+    vim.fault.InvalidDatastore,
+    vim.fault.InvalidFolder,
+    vim.fault.NotFound,
+    vim.fault.VmConfigFault,
+    vmodl.fault.InvalidArgument,
+    vmodl.fault.InvalidType,
+    vmodl.fault.MethodNotFound,
+    vmodl.fault.NotEnoughLicenses,
+    vmodl.fault.NotImplemented,
+    vmodl.fault.NotSupported,
+    vmodl.fault.SecurityError,
+)
+_OCCUPIED = (
+    vim.fault.ConcurrentAccess,
+    vim.fault.InvalidState,
+    vim.fault.MethodAlreadyDisabledFault,  # backup programs disable what would move a machine while they read it
+    vim.fault.MethodDisabled,
+    vim.fault.OperationDisallowedOnHost,
+    vim.fault.ResourceInUse,
+    vim.fault.SnapshotLocked,
+    vim.fault.TaskInProgress,
+    vim.fault.VAppOperationInProgress,
+)
+_AWAY = (
+    vim.fault.HostPowerOpFailed,
+    vim.fault.LicenseServerUnavailable,
+    vim.fault.NoActiveHostInCluster,
+    vim.fault.NoConnectedDatastore,
+    vim.fault.Timedout,
+    vmodl.fault.HostCommunication,  # that it isn't connected, or not reached
+)
 
 
 def words(fault: Any) -> str:
@@ -28,7 +85,7 @@ def explained(server: str, doing: str) -> Iterator[None]:
 def _error(server: str, doing: str, fault: Any) -> LongshoreError:
     refused = f"{server} couldn't {doing}: {words(fault)}."
     if isinstance(fault, vim.fault.InvalidLogin | vim.fault.NotAuthenticated):
-        return AccessDenied(refused, advice="Check the user name and the password.")
+        return LoginRefused(refused, advice="Check the user name and the password.")
     if isinstance(fault, vim.fault.NoPermission):
         missing = fault.privilegeId or "a privilege it doesn't name"
         return AccessDenied(
@@ -44,7 +101,13 @@ def _error(server: str, doing: str, fault: Any) -> LongshoreError:
             refused, advice="Look into the guest's log, or take the snapshot without quiescing.", code="quiesce-failed"
         )
     if isinstance(fault, vim.fault.FileLocked):
-        return Conflict(refused, advice="Something still has the machine's disks open.", code="file-locked")
-    if isinstance(fault, vim.fault.InvalidState | vim.fault.TaskInProgress):  # InvalidPowerState and the like
+        return Occupied(refused, advice="Something still has the machine's disks open.", code="file-locked")
+    if isinstance(fault, vim.fault.InvalidPowerState):
         return Conflict(refused)
-    return ProviderError(refused)
+    if isinstance(fault, _LASTING):
+        return ProviderError(refused)
+    if isinstance(fault, _AWAY):
+        return Unreachable(refused)
+    if isinstance(fault, _OCCUPIED):
+        return Occupied(refused, advice="Look at the machine's tasks in vCenter.")
+    return ProviderError(refused, code=FAULT)

@@ -12,7 +12,7 @@ from typing import Any
 from pyVmomi import SoapStubAdapter, vim, vmodl
 from pyVmomi.VmomiSupport import GetServiceVersions, versionIdMap
 
-from longshore.errors import AccessDenied, ProviderError, Unreachable
+from longshore.errors import LoginRefused, ProviderError, Unreachable
 from longshore.model.reach import Reach
 from longshore.providers.reaching import HttpsConnection
 from longshore.providers.vsphere.certificate import (
@@ -65,7 +65,7 @@ class Session:
     def content(self) -> Any:
         """The vim.ServiceInstanceContent; logs in first if that hasn't happened.
 
-        Raises AccessDenied, FingerprintMismatch, Unreachable.
+        Raises LoginRefused, FingerprintMismatch, Unreachable.
         """
         with self._lock:
             if self._content is None:
@@ -93,7 +93,7 @@ class Session:
             yield
 
     def renew(self, generation: int) -> None:
-        """Log in again, unless another thread did so since `generation`. Raises AccessDenied."""
+        """Log in again, unless another thread did so since `generation`. Raises LoginRefused."""
         with self._lock:
             if self.generation == generation:
                 self._stub.SetSessionId("")
@@ -138,7 +138,7 @@ class Session:
         try:
             self._content.sessionManager.Login(username, self._password())
         except vim.fault.InvalidLogin as fault:
-            raise AccessDenied(
+            raise LoginRefused(
                 f"{self.label} refused the user name or the password of {username}: {words(fault)}.",
                 advice="Check both; vCenter wants the domain too, as in administrator@vsphere.local.",
             ) from fault
