@@ -340,6 +340,21 @@ def test_a_hold_that_cannot_be_read_holds_until_it_is_released(vault, tmp_path):
     assert point_names(vault) == []
 
 
+def test_a_point_without_its_last_byte_has_all_that_was_backed_up(vault, tmp_path):
+    """It ends with a newline; Longshore and restore.py say the same of it."""
+    point = with_point(vault, tmp_path)
+    path = vault.store.root / "points" / f"{point}.point"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert verify(vault).faults == ()
+    assert read_point(vault, point).name == point
+    phrase = tmp_path / "phrase"
+    phrase.write_text(PHRASE)
+    script = [sys.executable, str(vault.store.root / "restore.py"), "--pass-phrase-file", str(phrase)]
+    (disk,) = read_point(vault, point).disks
+    done = subprocess.run([*script, point, disk, str(tmp_path / "disk")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def test_somebody_who_prunes_for_ever_is_followed_and_told_of(vault, tmp_path):
     with_point(vault, tmp_path)
     began = time.time() - 2 * vault.grace

@@ -249,7 +249,7 @@ class Vault:
             raise NotThere
         path = f"points/{name}.point"
         line, _, rest = self._read(path).partition(b"\n")
-        if rest != b"sha256 " + hashlib.sha256(line).hexdigest().encode() + b"\n":
+        if rest.strip() != b"sha256 " + hashlib.sha256(line).hexdigest().encode():
             raise Damaged(f"{path} isn't what was written: its checksum differs, or it is cut off.")
         told = parsed(path, line)
         try:
