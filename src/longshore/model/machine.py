@@ -131,6 +131,7 @@ class ServerDetails:
 
     flavor: str = ""  # its name
     status: str = ""  # in Nova's word, if it is one in which no server can be moved
+    locked: bool = False  # nobody but an administrator stops it
     ephemeral_gib: int = 0  # disks on its compute node only
     swap_mib: int = 0
     config_drive: bool = False

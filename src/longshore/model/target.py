@@ -163,6 +163,7 @@ class Flavor:
     memory_mib: int
     disk_gib: int
     tpm: str = ""  # the version of the virtual TPM that its servers get; empty: they have none
+    narrowing: tuple[str, ...] = ()  # extra specs by which its servers can run on some hosts alone, or take a device
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,9 @@ class Subnet:
     allows_dhcp: bool
     name: str = ""
     gateway: str = ""  # "": it has none
+    automatic: bool = (
+        False  # its addresses follow from the ports' MACs (SLAAC, stateless DHCPv6), and none can be asked for
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,7 @@ class Network:
     owned: bool  # by the project we act in, or we act as one who may do more: MACs and addresses may be chosen
     subnets: tuple[Subnet, ...]
     vlan: int | None = None  # None: none, or the cloud doesn't tell a plain member
+    port_security: bool = True  # of new ports; without it they can have neither security groups nor allowed addresses
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ from longshore.model.machine import FileSystem, Machine, PowerState, ToolsState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
 from longshore.planning.kinds import blocker, warning
+from longshore.planning.validation import Fault, check_server_name
 from longshore.planning.windows_checks import by_guest_id, windows_concerns
 
 MIB = 1 << 20
 
 SERVER_NAME_REFUSED = blocker(
     "server-name-refused",
-    "Nova takes no name that is empty, longer than 255 characters, or begins or ends with a space.",
+    "Nova takes no name that is empty, longer than 255 characters, begins or ends with a space, or has characters that "
+    "can't be printed or stand beyond Unicode's first 65,536.",
     "Give the server another name (--name).",
 )
 SERVER_NAME_NO_HOST_NAME = warning(
@@ -88,9 +90,12 @@ def guest_concerns(machine: Machine, request: MigrationRequest, parts: WindowsPa
 
 
 def _server_name(name: str) -> Iterator[Concern]:
-    if not name.strip() or name != name.strip() or len(name) > 255:
-        yield SERVER_NAME_REFUSED(name, f"A server can't be called {name!r}.")
-    elif not _HOST_NAME.match(name):
+    try:
+        check_server_name(("name",), name)
+    except Fault as fault:
+        yield SERVER_NAME_REFUSED(name, f"A server can't be called {name!a}: {fault.text}")
+        return
+    if not _HOST_NAME.match(name):
         yield SERVER_NAME_NO_HOST_NAME(name, f"The server's name \"{name}\" isn't a host name.")
 
 

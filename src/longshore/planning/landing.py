@@ -17,6 +17,7 @@ from longshore.planning.boot_proof import boot_concerns
 from longshore.planning.carried import carry_along, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
+from longshore.planning.flavors import smallest
 from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accept_blockers, blocker, warning
@@ -47,6 +48,11 @@ SECURE_BOOT = warning(
 FLAVOR_NOT_FOUND = blocker("flavor-not-found", "The target has no flavor of that name or id.", "Name one that it has.")
 FLAVOR_SMALLER = warning(
     "flavor-smaller", "The flavor named is smaller than the machine.", "Name a larger one, or none: the smallest fits."
+)
+FLAVOR_NARROW = warning(
+    "flavor-narrow",
+    "Each flavor that is large enough demands something of its servers' host (extra specs), or takes a device of it.",
+    "Name one with --flavor, if there is a better one. A dry run tells whether a host is found for it.",
 )
 NO_FLAVOR_LARGE_ENOUGH = blocker(
     "no-flavor-large-enough",
@@ -186,11 +192,11 @@ def _choose_flavor(
             text = f"Flavor {found[0].name} is smaller than {machine.name}, which has {need}."
             concerns.append(FLAVOR_SMALLER(found[0].name, text))
         return found[0]
-    fitting = [f for f in facts.flavors if f.cpus >= machine.cpus and f.memory_mib >= machine.memory_mib]
-    if not fitting:
+    fits = smallest(machine.cpus, machine.memory_mib, facts.flavors, own=machine.server.flavor, tpm=has_tpm(machine))
+    if fits is None:
         text = f"No flavor of the target has {need}, as {machine.name} has."
         concerns.append(NO_FLAVOR_LARGE_ENOUGH(machine.name, text))
-        return None
-    # Of machines of that size, the one called like the machine's, else one with a TPM if the machine has one
-    own, tpm = machine.server.flavor, has_tpm(machine)
-    return min(fitting, key=lambda f: (f.memory_mib, f.cpus, f.name != own, bool(f.tpm) != tpm, f.disk_gib, f.name))
+    elif fits.narrowing and fits.name != machine.server.flavor:
+        demands = ", ".join(fits.narrowing)
+        concerns.append(FLAVOR_NARROW(fits.name, f"Flavor {fits.name} demands of its host: {demands}."))
+    return fits

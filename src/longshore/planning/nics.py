@@ -78,6 +78,24 @@ ADDRESS_OUTSIDE_SUBNET = warning(
     "An address of the guest is in no subnet of the target network, or not in the one named: the target gives another.",
     "Map the network to one with that subnet, or give the guest another address afterwards.",
 )
+ADDRESS_BY_ITSELF = warning(
+    "address-by-itself",
+    "On the target's subnet each port gets an IPv6 address by its MAC (SLAAC, stateless DHCPv6), and none can be asked "
+    "for. The guest has another one: a temporary one, or one that was set by hand.",
+    "What reaches the machine by that address has to learn the new one; or map the network to one whose subnet lets "
+    "addresses be chosen (stateful DHCPv6).",
+)
+ADDRESS_OF_NOBODY = warning(
+    "address-of-nobody",
+    "An address of the guest is the first or last one of the target's subnet, which no port can have.",
+    "Give the guest another address, or map the network to one with a larger subnet.",
+)
+SECURITY_GROUPS_IMPOSSIBLE = warning(
+    "security-groups-impossible",
+    "The target network has no port security, or no subnet: no security group can be on its ports, and nothing is "
+    "filtered there.",
+    "Map the network to another one, if the machine is to be guarded.",
+)
 ADDRESS_IN_USE = blocker(
     "address-in-use",
     "A port on the target network has one of the guest's addresses already.",
@@ -196,9 +214,14 @@ def _land_on_network(
     plugged = not wishes_of(nic, request).unplugged
     gateways = _gateways(network.subnets)
     groups = security_groups(nic, request, facts.choices, concerns)
+    if groups and not (network.port_security and network.subnets):
+        text = f'On network "{network.name}" {nic.label} can have no security group: nothing is filtered there.'
+        concerns.append(SECURITY_GROUPS_IMPOSSIBLE(nic.label, text))
+        groups = None
     floating = land_floating(nic, request, facts, concerns)
     named = (AllowedAddress(address) for address in request.allowed_addresses)
-    allowed = tuple(dict.fromkeys((*nic.allowed_addresses, *named)))
+    # Without port security any address may speak
+    allowed = tuple(dict.fromkeys((*nic.allowed_addresses, *named))) if network.port_security else ()
     # A dry run's ports are on a network of their own, or have MACs and addresses of their own
     rehearsed = request.type is MigrationType.DRY_RUN
     if not network.owned and not rehearsed:
@@ -266,9 +289,12 @@ def _free(
     for text in asked:
         if ipaddress.ip_address(text).is_link_local:
             continue
-        if (network.id, text) in taken:
+        subnet = _subnet_of(text, network.subnets)
+        if subnet is not None and (refusal := _refusal(nic, subnet, text)) is not None:
+            concerns.extend(refusal)
+        elif (network.id, text) in taken:
             concerns.append(_in_use(nic, network, text))
-        elif any(ipaddress.ip_address(text) in ipaddress.ip_network(subnet.cidr) for subnet in network.subnets):
+        elif subnet is not None:
             yield text
         elif text in nic.addresses:  # which no rule moves
             said = f'{text} of {nic.label} is in no subnet of "{network.name}": the target gives another address.'
@@ -315,16 +341,45 @@ def _addresses(
         address = ipaddress.ip_address(text)
         if address.is_link_local:
             continue
-        if not any(address in ipaddress.ip_network(subnet.cidr) for subnet in subnets):
+        subnet = _subnet_of(text, subnets)
+        if subnet is None:
             mapped = subnets != network.subnets
             where = "isn't in the subnet it is mapped to" if mapped else f'is in no subnet of "{network.name}"'
             concerns.append(
                 ADDRESS_OUTSIDE_SUBNET(text, f"{text} of {nic.label} {where}: the target gives another address.")
             )
+        elif (refusal := _refusal(nic, subnet, text)) is not None:
+            concerns.extend(refusal)
         elif (network.id, text) in taken:
             concerns.append(_in_use(nic, network, text))
         else:
             yield text
+
+
+def _subnet_of(address: str, subnets: Iterable[Subnet]) -> Subnet | None:
+    found = ipaddress.ip_address(address)
+    return next((subnet for subnet in subnets if found in ipaddress.ip_network(subnet.cidr)), None)
+
+
+def _refusal(nic: Nic, subnet: Subnet, address: str) -> list[Concern] | None:
+    """Answer what is to be said of an address that no port can be asked for with; None: one can."""
+    network = ipaddress.ip_network(subnet.cidr)
+    if subnet.automatic:
+        if nic.mac and ipaddress.ip_address(address) == _by_mac(network, nic.mac):
+            return []  # which it gets
+        text = f"{address} of {nic.label} can't be asked for: on {subnet.cidr} each port gets an address by its MAC."
+        return [ADDRESS_BY_ITSELF(address, text)]
+    outermost = (network.network_address, network.broadcast_address)
+    if network.version == 4 and network.prefixlen < 31 and ipaddress.ip_address(address) in outermost:
+        return [ADDRESS_OF_NOBODY(address, f"{address} of {nic.label} can't be had by anybody on {subnet.cidr}.")]
+    return None
+
+
+def _by_mac(network: ipaddress.IPv4Network | ipaddress.IPv6Network, mac: str) -> ipaddress.IPv6Address:
+    """Work out the address that SLAAC gives (RFC 4291, appendix A): the MAC with one bit changed, ff:fe amid it."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    interface = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return ipaddress.IPv6Address(int(network.network_address) | int.from_bytes(interface))
 
 
 def _names(networks: tuple[Network, ...]) -> str:

@@ -12,6 +12,11 @@ SERVER_STATE = blocker(
     "The server is in a state in which it can't be moved: being built or resized, shelved, rescued, in error.",
     "Bring it to ACTIVE or SHUTOFF.",
 )
+SERVER_LOCKED = blocker(
+    "server-locked",
+    "The server is locked: its project can't stop it, which a migration has to.",
+    "Unlock it first (openstack server unlock).",
+)
 SERVER_IS_WORKER = blocker(
     "server-is-worker", "The server is one of Longshore's own, made to reach volumes.", "Leave it: it is removed again."
 )
@@ -75,6 +80,9 @@ def openstack_concerns(machine: Machine, request: MigrationRequest) -> Iterator[
     name, server = machine.name, machine.server
     if server.status:
         yield SERVER_STATE(name, f"{name} is in state {server.status}.")
+    stops = machine.power is PowerState.ON and request.type in (MigrationType.COLD, MigrationType.WARM)
+    if server.locked and stops:
+        yield SERVER_LOCKED(name, f"{name} is locked, and can't be stopped.")
     if server.relay:
         yield SERVER_IS_WORKER(name, f"{name} is one of Longshore's own servers.")
     if encrypted := [disk.name or disk.key for disk in machine.disks if disk.encrypted]:

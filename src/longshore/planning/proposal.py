@@ -12,6 +12,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import FlavorRule, Mappings, Plan, PlannedMachine
 from longshore.model.target import Flavor, Network, Subnet
+from longshore.planning.flavors import smallest
 from longshore.planning.plan_kinds import FLAVOR_UNDECIDED, NETWORK_UNDECIDED, STORAGE_DEFAULT
 
 
@@ -74,12 +75,6 @@ def gaps(machines: Sequence[Machine], flavors: Sequence[Flavor]) -> list[FlavorG
     """Sizes for which a flavor would have to be made, smallest first."""
     sizes = {(m.memory_mib, m.cpus) for m in machines}
     return [FlavorGap(cpus, memory) for memory, cpus in sorted(sizes) if smallest(cpus, memory, flavors) is None]
-
-
-def smallest(cpus: int, memory_mib: int, flavors: Sequence[Flavor]) -> Flavor | None:
-    """The smallest flavor that is large enough."""
-    fitting = [f for f in flavors if f.cpus >= cpus and f.memory_mib >= memory_mib]
-    return min(fitting, key=lambda f: (f.memory_mib, f.cpus, f.disk_gib, f.name), default=None)
 
 
 def _entries(machines: Sequence[Machine]) -> Iterator[PlannedMachine]:

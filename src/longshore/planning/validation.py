@@ -279,10 +279,14 @@ def _each(check: Callable[[Path, str], None], most: int) -> Callable[[Path, Any]
     return checked
 
 
-def _server_name(path: Path, name: str) -> None:
+def check_server_name(path: Path, name: str) -> None:
+    """What Nova takes. Raises Fault."""
     check_name(path, name)
     if name != name.strip():
         raise Fault(path, f"{_quote_path(path)} begins or ends with a space, which Nova doesn't take.")
+    if (last := max(name)) > "\uffff":  # in MySQL, Nova's names have three bytes a character at most
+        said = f"{_quote_path(path)} holds a character that Nova can't keep (U+{ord(last):04X})."
+        raise Fault(path, said)
 
 
 def _macs(path: Path, adapters: Mapping[str, Any]) -> None:
@@ -455,7 +459,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "keep": _nothing,
     "clean_up_after": _seconds,
     "verify": _nothing,
-    "server_name": _server_name,
+    "server_name": check_server_name,
     "security_groups": _each(check_name, 100),
     "availability_zone": check_name,
     "key_name": check_name,

@@ -222,6 +222,7 @@ def _details(server: Any, around: Around) -> ServerDetails:
         swap_mib=server.flavor.swap or 0,
         config_drive=_yes(str(server.has_config_drive)),
         unseen_volumes=len(server.attached_volumes or ()) - len(seen),
+        locked=bool(server.is_locked),
         port_security_off=any(port.is_port_security_enabled is False for port in around.ports.get(server.id, ())),
         relay=ownership.WORKER in (server.metadata or {}),
     )

@@ -4,6 +4,7 @@ Everything is asked as a plain member may ask it, through the services' own APIs
 isn't known to others.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,14 @@ from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, S
 from longshore.providers.openstack.faults import explained
 
 MAY_CHOOSE_ANYWHERE = frozenset({"admin", "advsvc"})  # roles that Neutron lets choose MACs and addresses on any network
+_AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
+# Extra specs by which Nova's scheduler leaves hosts out (its documents of flavors and of host aggregates), and values
+# with which these don't. Names without a scope are a host's capabilities, or an aggregate's properties
+_NARROWING = re.compile(
+    r"trait(?:_\w+)?:|resources\w*:|aggregate_instance_extra_specs:|capabilities:|pci_passthrough:alias|"
+    r"accel:device_profile|hw:(?:mem_page_size|cpu_policy|cpu_realtime|numa_nodes|mem_encryption|pmem)$|[^:]+$"
+)
+_WIDE = frozenset({"hw:cpu_policy=shared", "hw:cpu_realtime=no", "hw:mem_page_size=any", "hw:mem_page_size=small"})
 QUESTIONS = 100  # MACs or addresses asked for at once: a request line has its limits
 
 
@@ -37,6 +46,7 @@ class Placement:
                         allows_dhcp=bool(subnet.is_dhcp_enabled),
                         name=subnet.name or "",
                         gateway=subnet.gateway_ip or "",
+                        automatic=is_automatic(subnet),
                     )
                 )
             found = [
@@ -47,6 +57,7 @@ class Placement:
                     owned=may_all or network.project_id == project,
                     subnets=tuple(subnets.get(network.id, ())),
                     vlan=vlan_of(network),
+                    port_security=network.is_port_security_enabled is not False,
                 )
                 for network in self._connection.network.networks()
                 # An external network is listed for its floating addresses; only its owner can put servers on it
@@ -73,6 +84,7 @@ class Placement:
                     memory_mib=flavor.ram,
                     disk_gib=flavor.disk,
                     tpm=(flavor.extra_specs or {}).get("hw:tpm_version", ""),
+                    narrowing=narrowing(flavor.extra_specs or {}),
                 )
                 for flavor in self._connection.compute.flavors(details=True)
                 if not flavor.is_disabled
@@ -216,3 +228,17 @@ def _batches(values: Collection[str]) -> Iterator[list[str]]:
 def _room(limit: int, used: int) -> int | None:
     """OpenStack writes "unlimited" as -1. A quota made smaller than what is used leaves no room, not less than none."""
     return None if limit < 0 else max(0, limit - used)
+
+
+def is_automatic(subnet: Any) -> bool:
+    """Say whether the addresses of one of openstacksdk's subnets follow from the ports' MAC addresses.
+
+    Neutron refuses to be asked for one, and gives each plain port on the network one by itself.
+    """
+    return not _AUTOMATIC.isdisjoint({subnet.ipv6_address_mode, getattr(subnet, "ipv6_ra_mode", None)})
+
+
+def narrowing(extra_specs: Mapping[str, str]) -> tuple[str, ...]:
+    """Name those of a flavor's extra specs that only some hosts meet, with their values."""
+    said = ((name, f"{name}={value}") for name, value in sorted(extra_specs.items()))
+    return tuple(words for name, words in said if _NARROWING.match(name) and words.lower() not in _WIDE)

@@ -6,38 +6,32 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from longshore.providers.openstack.placement import is_automatic
 from longshore.tenancy.login import Login
 
 FixedIp = Mapping[str, Any]  # with subnet_id, and ip_address where one is meant
-_AUTOMATIC = ("slaac", "dhcpv6-stateless")
 
 
-def is_automatic(cloud: Login, subnet_id: str | None) -> bool:
-    """Whether addresses of a subnet follow from the ports' MAC addresses.
-
-    Neutron refuses to be asked for one, and gives each plain port on the network one by itself. No subnet: an address
-    alone, whose subnet Neutron finds.
-    """
+def is_in_automatic(cloud: Login, subnet_id: str | None) -> bool:
+    """Whether addresses of a subnet come by themselves. No subnet: an address alone, whose subnet Neutron finds."""
     subnet = cloud.subnet(subnet_id) if subnet_id else None
-    return subnet is not None and (
-        subnet.ipv6_address_mode in _AUTOMATIC or getattr(subnet, "ipv6_ra_mode", None) in _AUTOMATIC
-    )
+    return subnet is not None and is_automatic(subnet)
 
 
 def chosen(cloud: Login, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
     """Those that somebody chose: without the ones that come by themselves."""
-    return [ip for ip in fixed_ips if not is_automatic(cloud, ip.get("subnet_id"))]
+    return [ip for ip in fixed_ips if not is_in_automatic(cloud, ip.get("subnet_id"))]
 
 
 def askable(cloud: Login, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
     """The same addresses as Neutron may be asked for: those that come by themselves only by their subnet."""
-    return [{"subnet_id": ip["subnet_id"]} if is_automatic(cloud, ip.get("subnet_id")) else ip for ip in fixed_ips]
+    return [{"subnet_id": ip["subnet_id"]} if is_in_automatic(cloud, ip.get("subnet_id")) else ip for ip in fixed_ips]
 
 
 def same_addresses(cloud: Login, wanted: Iterable[FixedIp], live: Iterable[FixedIp]) -> bool:
     """Whether a port has the addresses that are wanted: where only a subnet is, any of that subnet."""
-    there = [(ip["subnet_id"], ip.get("ip_address")) for ip in live if not is_automatic(cloud, ip["subnet_id"])]
-    kept = [ip for ip in wanted if not is_automatic(cloud, ip.get("subnet_id"))]
+    there = [(ip["subnet_id"], ip.get("ip_address")) for ip in live if not is_in_automatic(cloud, ip["subnet_id"])]
+    kept = [ip for ip in wanted if not is_in_automatic(cloud, ip.get("subnet_id"))]
     exact_first = sorted(kept, key=lambda ip: not ip.get("ip_address"))
     for ip in exact_first:
         address = ip.get("ip_address")

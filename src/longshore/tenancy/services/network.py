@@ -11,7 +11,7 @@ from openstack import exceptions as sdk
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import OWN, Field
 from longshore.tenancy.operations import Operations, plain
-from longshore.tenancy.services.fixed_ips import askable, is_automatic, same_addresses, told_subnets
+from longshore.tenancy.services.fixed_ips import askable, is_in_automatic, same_addresses, told_subnets
 
 INTERFACE_OWNERS = (
     "network:router_interface",
@@ -228,7 +228,7 @@ class RouterInterfaces(_Guarded):
         wanted = {ip["subnet_id"] for ip in fixed_ips}
         there = [*self.cloud.all(self.cloud.kind("subnet")), *self.cloud.new_subnets.values()]
         on_network = {subnet.id for subnet in there if subnet.network_id == network_id} - wanted
-        return any(is_automatic(self.cloud, subnet) for subnet in on_network)
+        return any(is_in_automatic(self.cloud, subnet) for subnet in on_network)
 
     def _by_subnet(self, fixed_ips: list[Mapping[str, Any]]) -> bool:
         """Whether the router is to have the gateway address of each: then the router's port can be left to Neutron."""
@@ -269,7 +269,7 @@ class Ports(_Guarded, _OfProject):
 
     def _address(self, ip: Mapping[str, Any]) -> dict[str, Any]:
         """Addresses that follow from the MAC address may not be asked for, and needn't be."""
-        if is_automatic(self.cloud, ip["subnet_id"]):
+        if is_in_automatic(self.cloud, ip["subnet_id"]):
             return {"subnet_id": ip["subnet_id"]}
         return {"ip_address": ip["ip_address"], "subnet_id": ip["subnet_id"]}
 
