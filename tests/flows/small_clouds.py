@@ -664,7 +664,7 @@ class SmallTarget(Struck):
         return ["ceph"]
 
     def flavors(self):
-        return [Flavor("f", "small", 1, 256, 0)]
+        return [Flavor("f", "small", 1, 256, 0), Flavor("l", "large", 2, 512, 0)]
 
     def quota_room(self):
         return QuotaRoom(None, None, None, None, None, None, None)

@@ -6,8 +6,8 @@ and the copy for another try.
 """
 
 import pytest
-from small_clouds import MAC, SIZES
-from waiting import waits_with_its_copy
+from small_clouds import MAC, SIZES, expected
+from waiting import wait_for, waits_with_its_copy
 
 from longshore.engine.retry import TRIES
 from longshore.flows.moves.downtime import downtime_of
@@ -96,6 +96,37 @@ def test_who_would_rather_have_it_taken_back_has_it_so(begin):
     record = run.to_the_end(lives=1)
     assert record.status is Status.FAILED
     run.assert_as_before()
+
+
+def test_another_try_lands_in_another_way_on_another_flavor(begin):
+    run = begin(boot_mark="never shown", boot_timeout=1.0, landing="convert")
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    changed = {"landing": "as-is", "flavor": "large", "server_name": "web-2", "boot_mark": None}
+    run.store.migrations.request_retry(run.id, changed)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    ((_, server),) = run.world.read()["servers"].items()
+    assert (server["flavor_id"], server["name"]) == ("l", "web-2")
+    for volume, key in zip(server["volume_ids"], SIZES, strict=True):
+        assert run.world.volume_file(volume).read_bytes() == expected(run.world, key, converted=False)
+    assert run.record.result["conversion"]["landed"] == "as-is"
+    assert run.world.calls().count("create_volume") == len(SIZES)
+
+
+def test_another_try_with_what_the_target_hasnt_costs_neither_the_copy_nor_a_stop(begin):
+    run = begin(boot_mark="never shown", boot_timeout=1.0)
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    stops = run.world.calls().count("shut_down")
+    run.store.migrations.request_retry(run.id, {"boot_mark": None, "flavor": "huge"})
+    wait_for(lambda: "huge" in (run.record.error or ""), engine)
+    waits_with_its_copy(run, engine)
+    assert run.world.calls().count("shut_down") == stops
+    run.store.migrations.request_retry(run.id, {"flavor": None})
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    run.assert_moved()
 
 
 def test_another_try_has_another_mark(begin):

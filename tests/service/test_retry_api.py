@@ -41,6 +41,25 @@ def test_it_waits_for_a_word_and_gets_another_try_with_another_mark(anns):
     assert record.job.due_at is None
 
 
+def test_it_gets_other_options_beside_those_it_had(anns):
+    more = {**MIGRATION["request"], "accept": ["guest-os-unsupported"], "boot_mark": "up$"}
+    id_ = kept(anns, begun(anns, request=more))
+    changed = {
+        "networks": {"Backup": "back"},
+        "flavor": "large",
+        "landing": "as-is",
+        "accept": ["guest-no-inodes"],
+        "guest_keys": ["open sesame"],
+    }
+    anns.did("ann", "POST", f"/v1/migrations/{id_}/retry", changed)
+    kept_request = anns.store.migrations.get(id_).request
+    assert kept_request["networks"] == {**more["networks"], "Backup": "back"}
+    assert (kept_request["flavor"], kept_request["landing"], kept_request["boot_mark"]) == ("large", "as-is", "up$")
+    assert kept_request["accept"] == ["guest-os-unsupported", "guest-no-inodes"]
+    assert "sesame" not in str(kept_request)
+    assert anns.store.migrations.text(id_, kept_request["guest_keys"][0]) == "open sesame"
+
+
 def test_who_watches_a_cancel_is_not_told_that_it_waits(anns):
     id_ = kept(anns, begun(anns))
     told = anns.did("ann", "POST", f"/v1/migrations/{id_}/cancel")
@@ -52,7 +71,9 @@ def test_who_watches_a_cancel_is_not_told_that_it_waits(anns):
     [
         ({"boot_mark": "("}, 400),
         ({"boot_timeout": -1}, 400),
-        ({"flavor": "large"}, 400),
+        ({"storage": {"ds": "gold"}}, 400),
+        ({"server_name": "web\u200b"}, 400),
+        ({"networks": {"": "private"}}, 400),
         ({"boot_port": [0]}, 400),
     ],
 )

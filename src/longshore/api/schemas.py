@@ -134,8 +134,19 @@ class NewConversion(_Strict):
 
 
 class NewTry(_Strict):
-    """What a further try has instead of what the one before had; what isn't given stays."""
+    """What a further try has instead of what the one before had; what isn't given stays.
 
+    Networks and subnets are added to those that it had; `accept` and `guest_keys`, too.
+    """
+
+    networks: dict[str, str] = {}
+    subnets: dict[str, str] = {}
+    flavor: str | None = None
+    landing: LandingMode = LandingMode.AUTO
+    server_name: str | None = None
+    key_name: str | None = None
+    accept: tuple[str, ...] = ()
+    guest_keys: tuple[str, ...] = ()
     boot_mark: str | None = None
     boot_port: int | tuple[int, ...] = ()
     boot_proof: BootProof = BootProof.AUTO

@@ -7,11 +7,11 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import with_accept, with_guest_key
-from longshore.cli.boot_options import boot_options, with_boot
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.given_files import key_in
 from longshore.cli.progress import reworded, sentence, watch, with_level
 from longshore.cli.providers import with_all_projects
+from longshore.cli.try_options import changes, with_changes
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
 from longshore.web.guest import guest_rows
@@ -161,17 +161,17 @@ class CutOver(ShowOne):
 class RetryMigration(ShowOne):
     """Try again what failed once the machine was copied: what has changed since is copied, and it is booted once more.
 
-    Options that aren't given stay as they were.
+    Options that aren't given stay as they were; networks, subnets, concerns and keys are added to those it had.
     """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_id(super().get_parser(prog_name))
-        with_boot(parser)
+        with_changes(parser)
         with_wait(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return follow(self, self.client.try_again(args.migration, boot_options(args)), args)
+        return follow(self, self.client.try_again(args.migration, changes(args)), args)
 
 
 class ConvertMigration(ShowOne):

@@ -1,8 +1,9 @@
 """Migrations: asked for, watched, resumed, cancelled, cleaned up after, forgotten."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 
@@ -227,13 +228,25 @@ def cutover(migration: str, store: TheStore) -> Migration:
 @router.post("/migrations/{migration}/retry", status_code=202)
 def retry(migration: str, store: TheStore, body: NewTry | None = None) -> Migration:
     """Let a migration that kept its copy when its cutover failed try again: what has changed since is copied first."""
-    options = body.model_dump(mode="json", exclude_unset=True) if body else {}
     before = store.migrations.get(migration).request
+    options = added(before, body.model_dump(mode="json", exclude_unset=True) if body else {})
     asked = form(MigrationRequest).validate_python({**before, **options})
     check_request(replace(asked, cutover=Cutover()))  # whose time may have passed
     record = store.migrations.request_retry(migration, options)
     embedded.ensure_running(store.state)
     return _migration(store, record)
+
+
+def added(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Work out what a request has by these options of a further try: what holds several things keeps those it had."""
+    whole = dict(options)
+    for name in ("networks", "subnets"):
+        if name in options:
+            whole[name] = {**before.get(name, {}), **options[name]}
+    for name in ("accept", "guest_keys"):
+        if name in options:
+            whole[name] = list(dict.fromkeys((*before.get(name, ()), *options[name])))
+    return whole
 
 
 @router.post("/migrations/{migration}/convert", status_code=202)

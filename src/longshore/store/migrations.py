@@ -279,7 +279,8 @@ class Migrations:
                     f"Migration {row.id} doesn't wait for another try.",
                     advice=f"See where it is: longshore migration show {row.id}.",
                 )
-            row.request = {**row.request, **options}
+            kept = in_options(dict(options), self._texts.of(session, row.id).kept)
+            row.request = {**row.request, **kept}
             row.cutover_requested = True
             hasten(session, row.id)
             session.flush()

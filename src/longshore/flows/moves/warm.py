@@ -27,6 +27,7 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError
+from longshore.flows.facts import gather
 from longshore.flows.moves.going_back import is_of_landing
 from longshore.flows.moves.kept_copies import (
     is_of_no_sync,
@@ -53,6 +54,7 @@ from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.job import JobKind
 from longshore.model.target import Port
+from longshore.planning import land
 from longshore.store.tables import without_zone
 
 CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and again doesn't want it moved
@@ -76,11 +78,13 @@ class WarmSync(Syncing):
         state = await step("state", State, self._load)
         await step("tidy", type(None), partial(self._tidy, state))
         turn = await step("turn", Turn, partial(self._choose, state))
+        if state.held and (turn is Turn.CUT_OVER or (turn is Turn.SYNC and not is_synchronised(self._job))):
+            state = await self._prepare_again(state)
         if turn is Turn.SYNC:
             if not is_synchronised(self._job):
                 await step("track-changes", type(None), partial(track_changes, self._job))
             _, state = await self._sync(state)
-            if state.choice is None:  # now there is something to look into, and the machine still runs
+            if state.choice is None and not state.held:  # there is something to look into, and the machine runs
                 choice = await self._look_into_copies(state.prepared, state.volumes, state.ports)
                 state = replace(state, choice=choice)
             turn = await step("turn-after", Turn, partial(self._choose, state))
@@ -88,6 +92,25 @@ class WarmSync(Syncing):
             return await self._cut_over(state)
         await step("go-on", type(None), partial(self._go_on, state, turn))
         return None
+
+    async def _prepare_again(self, state: State) -> State:
+        """By the options of another try, which may be others. The machine runs, and nothing has been done to it."""
+        prepared = await step("prepare-again", Prepared, partial(self._land_again, state.prepared))
+        before, asked = state.prepared.landing.request, prepared.landing.request
+        same = (before.landing, before.accept, before.guest_keys) == (asked.landing, asked.accept, asked.guest_keys)
+        return replace(state, prepared=prepared, choice=state.choice if same else None)
+
+    def _land_again(self, before: Prepared) -> Prepared:
+        """Raises InvalidInput when it can't land. Its volumes are there: no quota has to have room for them."""
+        job = self._job
+        job.raise_if_cancelled()
+        with job.clouds.source(job.record.source_id) as source:
+            machine = replace(before.machine, power=source.power_state(job.record.machine_ref))
+            room = source.room()
+        with job.clouds.target(job.record.target_id) as target:
+            facts = gather(target, machine, job.request, room, converts_here=True)
+        there = replace(facts.room, volumes=None, gigabytes=None, largest_volume=None, volume_types={})
+        return self._prepared(machine, *land(machine, job.request, replace(facts, room=there)))
 
     def _load(self) -> State:
         job = self._job
@@ -139,6 +162,9 @@ class WarmSync(Syncing):
         job = self._job
         # Those that were made at first are gone where a cutover has failed before
         ports = state.ports or await step("ports", list[Port], partial(make_ports, job, state.prepared, {}))
+        if state.choice is None:  # it is to land in another way than the try before
+            choice = await self._look_into_copies(state.prepared, state.volumes, ports)
+            state = replace(state, choice=choice)
         for _ in range(CUTOVERS):
             off = await step(f"shut-down-{state.number}", Off, partial(shut_down, job))
             last, state = await self._sync(state, off)
@@ -196,7 +222,7 @@ class WarmSync(Syncing):
         record = job.store.migrations.get(job.id)
         state = form(State).validate_python(record.state)
         begun = state.bases is not None or any(disk.progress for disk in record.disks)
-        if not (stays(job, error) and begun and self._lands):
+        if not (stays(job, error) and begun and (self._lands or state.held)):
             self._roll_back(error)
         else:
             keep_copy(job, error, state, landing=job.store.jobs.get(job.job_id).kind is JobKind.CUTOVER)
