@@ -78,6 +78,7 @@ from longshore.providers.vault.source import VaultSource
 
 MIB = 1 << 20
 SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
+INSTANCE = "50230000-0000-0000-0000-000000000001"
 LOOSE = "3000"  # a volume that no machine has
 LOOSE_SIZE = 4 * MIB
 MAC = "00:50:56:00:00:01"
@@ -200,6 +201,11 @@ class World:
             state.update(power="off", tracking=False, snapshots={}, ref=None)
         for key in SIZES:
             (self.root / f"source-{key}").unlink()
+
+    def register_anew(self):
+        """Somebody unregisters the machine and registers it again."""
+        with self.change() as state:
+            state["ref"] = "vm-77"
 
     def hand(self, do, text=b""):
         """An operator's: the machine is powered on, and its guest writes, or it is powered off."""
@@ -424,6 +430,9 @@ class SmallSource(Struck):
         if wanted.has_name("web"):
             yield self.machine("vm-1")
 
+    def registered_as(self, instance_uuid):
+        return self._world.read().get("ref", "vm-1") if instance_uuid == INSTANCE else None
+
     def machine(self, name_or_ref):
         state = self._require(name_or_ref)
         disks = tuple(
@@ -443,6 +452,7 @@ class SmallSource(Struck):
             guest_id=state.get("guest_id", ""),
             guest_name=state.get("guest_name", ""),
             annotation="The shop's web server",
+            instance_uuid=INSTANCE,
             tools=ToolsState(tools.read_text() if (tools := self._world.root / "tools").exists() else "not-installed"),
             attributes={"owner": "shop"},
             platform=Platform("vsphere"),
@@ -526,9 +536,8 @@ class SmallSource(Struck):
             return self._snapshot_of_volume(ref, owner)
         if quiesce and (self._world.root / "no-quiesce").exists():
             raise Conflict("The guest couldn't be frozen.", code="quiesce-failed")
+        self._require(ref)
         with self._world.change() as state:
-            if state.get("ref", ref) is None:
-                raise NotFound(f"The small source has no machine {ref}.")
             if owner.tag not in state["snapshots"]:
                 state["moment"] += 1
                 made = f"snapshot-{state['moment']}"

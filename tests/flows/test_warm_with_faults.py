@@ -213,6 +213,22 @@ def test_the_copy_of_a_machine_that_is_gone_stays_until_somebody_cancels(begin):
     assert {entry.state.value for entry in run.store.ledger.entries(run.id)} == {"removed"}
 
 
+def test_a_machine_that_is_registered_anew_is_found_again(begin):
+    run = begin(**MANUAL)
+    engine = run.start_engine()
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    run.world.register_anew()
+    known = len(run.record.syncs)
+    wait_for(lambda: len(run.record.syncs) > known and run.record.phase == "waiting", engine)
+    assert any("it was vm-1, and is vm-77 now" in text for text in run.told)
+    assert run.record.machine_ref == "vm-77"
+    run.store.migrations.request_cutover(run.id)
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    arrived(run)
+    assert all(sync["bytes_read"] < sum(SIZES.values()) for sync in run.record.syncs[1:])
+
+
 def with_bases(begin, **request):
     """From a source that needs the snapshot of the sync before to tell what changed since."""
     run = begin(**request)

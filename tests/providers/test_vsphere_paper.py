@@ -51,6 +51,12 @@ def test_filters(source, wanted, names):
     assert len(source.references(wanted)) == len(names)
 
 
+def test_a_machine_is_found_by_what_it_keeps_when_it_is_registered_anew(source):
+    (web,) = source.machines(MachineFilter(name="shop-web"))
+    assert source.registered_as(web.instance_uuid) == web.ref
+    assert source.registered_as("50230000-0000-0000-0000-000000000000") is None
+
+
 def test_every_machine_is_told_once_in_the_order_they_were_made(source, monkeypatch):
     monkeypatch.setattr(machine_list, "PAGE", 7)
     told = [machine.ref for machine in source.machines()]

@@ -57,6 +57,10 @@ class JobContext:
             self._record = self.store.migrations.get(self.id)
         return self._record
 
+    def read_record_again(self) -> None:
+        """The machine has another reference than when the record was read."""
+        self._record = None
+
     def phase(self, phase: str, text: str) -> None:
         self.store.events.enter(self.id, phase, text)
 

@@ -305,6 +305,14 @@ class Migrations:
             session.flush()
             return record_of(session, row)
 
+    def follow_machine(self, migration_id: str, before: str, now: str) -> None:
+        """Its source machine has another reference by now, and so has what hangs on it."""
+        with self._database.session() as session:
+            own = update(MigrationRow).where(MigrationRow.id == migration_id, MigrationRow.machine_ref == before)
+            session.execute(own.values(machine_ref=now))
+            hanging = update(LedgerRow).where(LedgerRow.migration_id == migration_id, LedgerRow.parent == before)
+            session.execute(hanging.values(parent=now))
+
     def cutover_requested(self, migration_id: str) -> bool:
         with self._database.session() as session:
             query = select(MigrationRow.cutover_requested).where(MigrationRow.id == migration_id)

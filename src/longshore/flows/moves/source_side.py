@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from longshore.engine.retry import retry
-from longshore.errors import Cancelled, Conflict, LongshoreError, SourceRunning
+from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound, SourceRunning
 from longshore.flows.moves.context import MoveContext, Place
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
@@ -20,6 +20,7 @@ from longshore.providers.contract import Tags, WholeDisks
 from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
+T = TypeVar("T")
 GIB = 1 << 30
 READING_TOLD_EVERY = 2.0  # seconds, at least
 LAST_CHANCE = 10.0  # seconds, at least, in which a guest that was asked to shut down may still do so
@@ -110,14 +111,40 @@ def track_changes(job: MoveContext, *, stays: bool = False) -> None:
     job.say(f"Change tracking of {name} is on; it was off before, and {end}.")
 
 
+def following(job: MoveContext, instance_uuid: str, work: Callable[[], T]) -> T:
+    """Do this work on the source machine, and once more where that was registered anew and has another reference.
+
+    Raises NotFound when it is gone.
+    """
+    try:
+        return work()
+    except NotFound:
+        before, name = job.record.machine_ref, job.record.machine_name
+        with job.clouds.source(job.record.source_id) as source:
+            now = source.registered_as(instance_uuid) if instance_uuid else None
+        if now is None or now == before:
+            raise
+        job.store.migrations.follow_machine(job.id, before, now)
+        job.read_record_again()
+        job.say(f"{name} was registered anew at its source: it was {before}, and is {now} now.", "warning")
+        return work()
+
+
 def take_snapshot(
-    job: MoveContext, step: str, disks: tuple[Disk, ...], *, quiesce: bool, first: bool = True
+    job: MoveContext,
+    step: str,
+    disks: tuple[Disk, ...],
+    *,
+    quiesce: bool,
+    first: bool = True,
+    instance_uuid: str = "",
 ) -> Snapshot:
     """One moment of all disks, if the source can bring that about; the first time it is said whether it was frozen.
 
-    Raises Conflict when they aren't the disks the migration began with.
+    `instance_uuid`: by which the machine is followed. Raises Conflict when they aren't the disks the migration began
+    with.
     """
-    snapshot = make_snapshot(job, step, quiesce=quiesce)
+    snapshot = following(job, instance_uuid, lambda: make_snapshot(job, step, quiesce=quiesce))
     if first and not snapshot.one_moment:
         job.say(
             f"{job.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",

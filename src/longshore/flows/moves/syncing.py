@@ -86,8 +86,10 @@ class Syncing(Migration):
         began = await step(f"{name}-moment", datetime, begin)
         disks = state.prepared.machine.disks
         if off is None:
-            taking = partial(take_snapshot, job, f"snapshot-{number}", disks, quiesce=job.request.quiesce)
-            snapshot, final = await step(f"{name}-snapshot", Snapshot, partial(taking, first=not number)), False
+            uuid = state.prepared.machine.instance_uuid
+            taking = partial(take_snapshot, job, f"snapshot-{number}", disks, first=not number, instance_uuid=uuid)
+            asked = partial(taking, quiesce=job.request.quiesce)
+            snapshot, final = await step(f"{name}-snapshot", Snapshot, asked), False
         else:
             still = await step(f"{name}-snapshot", Still, partial(take_still, job, f"snapshot-{number}", disks, off))
             snapshot, final = still.snapshot, still.off

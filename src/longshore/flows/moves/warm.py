@@ -42,6 +42,7 @@ from longshore.flows.moves.migration import Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
     drop_last_snapshot,
+    following,
     shut_down,
     source_running,
     track_changes,
@@ -105,7 +106,8 @@ class WarmSync(Syncing):
         job = self._job
         job.raise_if_cancelled()
         with job.clouds.source(job.record.source_id) as source:
-            machine = replace(before.machine, power=source.power_state(job.record.machine_ref))
+            uuid, power = before.machine.instance_uuid, lambda: source.power_state(job.record.machine_ref)
+            machine = replace(before.machine, power=following(job, uuid, power))
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, job.request, room, converts_here=True)

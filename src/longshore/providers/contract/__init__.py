@@ -23,7 +23,7 @@ from typing import Protocol
 
 from longshore.providers.contract.disks import Disks
 from longshore.providers.contract.key_manager import KeptSecrets
-from longshore.providers.contract.machines import LooseVolumes, Machines, SourceQuota, Tags, WholeDisks
+from longshore.providers.contract.machines import LooseVolumes, Machines, Registered, SourceQuota, Tags, WholeDisks
 from longshore.providers.contract.networks import FloatingAddresses, IsolatedNetworks, Ports, PortsOfServers
 from longshore.providers.contract.offers import Flavors, Offers
 from longshore.providers.contract.power import Power
@@ -48,6 +48,7 @@ __all__ = [
     "PortsOfServers",
     "Power",
     "Provider",
+    "Registered",
     "RelayHost",
     "RelayLedger",
     "Relays",
@@ -63,7 +64,18 @@ __all__ = [
 
 
 class Source(
-    Machines, Snapshots, Power, ChangeTracking, Tags, LooseVolumes, WholeDisks, SourceQuota, WayBack, Provider, Protocol
+    Machines,
+    Registered,
+    Snapshots,
+    Power,
+    ChangeTracking,
+    Tags,
+    LooseVolumes,
+    WholeDisks,
+    SourceQuota,
+    WayBack,
+    Provider,
+    Protocol,
 ):
     """What machines are moved from. Machines, Snapshots and Power are what every source has."""
 

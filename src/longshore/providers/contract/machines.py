@@ -35,6 +35,14 @@ class Machines(Protocol):
         """What the machines are in, on and attached to."""
 
 
+class Registered(Protocol):
+    """Optional: where a machine may come back under another reference, as vCenter has it that is registered anew."""
+
+    def registered_as(self, instance_uuid: str) -> str | None:
+        """The reference that the machine of this UUID has now; None: there is none."""
+        return None
+
+
 class Tags(Protocol):
     """Optional: where tags are read apart from machines (`Traits.tags_apart`)."""
 

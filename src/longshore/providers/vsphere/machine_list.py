@@ -148,3 +148,10 @@ def _by_name(session: Session, wanted: str, places: Places) -> Any:
             advice="Name one by its path or reference.",
         )
     return found[0][1]
+
+
+def registered_as(session: Session, instance_uuid: str) -> str | None:
+    """The reference of the machine with this UUID, which it keeps when it is registered anew."""
+    with session.doing(f"look for the machine {instance_uuid}"):
+        found = session.content.searchIndex.FindByUuid(uuid=instance_uuid, vmSearch=True, instanceUuid=True)
+    return found._moId if found is not None else None

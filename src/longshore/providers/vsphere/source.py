@@ -89,6 +89,9 @@ class VsphereSource(Source):
     def machine(self, name_or_ref: str) -> Machine:
         return machine_list.find(self._session, name_or_ref)
 
+    def registered_as(self, instance_uuid: str) -> str | None:
+        return machine_list.registered_as(self._session, instance_uuid)
+
     def power_state(self, machine_ref: str) -> PowerState:
         return power.state(self._session, machine_ref)
 
