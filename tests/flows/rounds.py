@@ -8,8 +8,15 @@ A moment is each call of a cloud, right before and right after it. What happens 
     kill    the worker dies on the spot; the next one goes on
     lost    a commit reaches the database, and its answer is lost
     away    the database doesn't answer a few times
+    busy    the next calls that change something are refused, since somebody else is at work there
+    stuck   so are many more, longer than that is waited for
+    limits  the next calls are answered with the wish to wait (429)
+    taken   somebody takes a snapshot of the machine, and keeps it
+    grown   somebody makes a disk of the machine larger
+    gone    somebody deletes the machine
 
-A migration that waits after a cutover that failed is asked for another one, or cancelled, as is drawn too.
+A migration that waits after a cutover that failed is asked for another one, or cancelled, as is drawn too. One whose
+syncs can only fail from now on is cancelled.
 
 So that hundreds of rounds take a minute, no process is started: steps are recorded in memory as the durable engine
 records them, a worker that is killed raises from whatever it was about to do, and disks are copied as files. Real
@@ -30,20 +37,22 @@ from pathlib import Path
 import psycopg
 import small_clouds
 from dbos import DBOS
-from small_clouds import MARK, MIB, SIZES, World, expected
+from small_clouds import CHANGES, MARK, MIB, SIZES, World, expected
 from sqlalchemy.exc import OperationalError
 
 from longshore.blocks import CopyResult
 from longshore.blocks.dirty import Dirty
 from longshore.blocks.exports import Export
 from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_manifest
-from longshore.engine import undoing
+from longshore.engine import outages, undoing
 from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
+from longshore.errors import Occupied, Unreachable
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves import conversion, copying, late_conversion, look, migration
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.replicas import former_addresses, looking
+from longshore.flows.undo import undo
 from longshore.flows.workflows import KINDS
 from longshore.guests import ConversionReport, OperatingSystem
 from longshore.model.extents import Extent, align, merge, split
@@ -86,8 +95,9 @@ class Round:
         for sign in ["one-moment", *(["keeps-bases"] if draw.random() < 0.3 else [])]:
             (self.world.root / sign).touch()
         self.moment = 0
+        self.is_gone = False
         self.orders = 0
-        self.lost = self.away = 0
+        self.lost = self.away = self.busy = self.limited = 0
         self.dead = False
         self.steps = {}
         self.lock = threading.RLock()
@@ -101,6 +111,13 @@ class Round:
             while self.events and self.events[0][0] <= self.moment:
                 self.do(self.events.pop(0)[1])
             self.moment += 1
+            if when == "before" and CHANGES.match(call):
+                if self.limited:
+                    self.limited -= 1
+                    raise Unreachable(f"The cloud asks to wait before it does {call} (HTTP 429).")
+                if self.busy:
+                    self.busy -= 1
+                    raise Occupied(f"Something else is under way where {call} was asked for.")
 
     def do(self, what):
         self.history.append(f"     *** {what}")
@@ -113,6 +130,19 @@ class Round:
             self.lost += 1
         elif what == "away":
             self.away += 3
+        elif what in ("busy", "stuck"):
+            self.busy += 2 if what == "busy" else 15
+        elif what == "limits":
+            self.limited += 2
+        elif what == "taken":
+            with self.world.change() as state:
+                state["snapshots"][SOMEBODYS] = {"ref": SOMEBODYS, "ids": dict.fromkeys(SIZES)}
+        elif what == "grown" and not self.is_gone:
+            (self.world.root / "sizes.json").write_text(json.dumps({"2001": SIZES["2001"] + 2 * MIB}))
+        elif what == "gone":
+            self.is_gone = True
+            with self.world.change() as state:
+                state.update(power="off", tracking=False, snapshots={}, ref=None)
         elif what == "kill":
             self.dead = True
             self.die_if_dead()
@@ -171,6 +201,11 @@ class Round:
     def answer(self):
         """As somebody does who sees that a cutover has failed."""
         record = self.record
+        if record.error_code in ("drifted", "not-found") and record.state is not None:
+            self.history.append("     its syncs can only fail: it is cancelled")
+            assert len(self.world.read()["volumes"]) == len(SIZES), "a copy was thrown away"
+            self.store.migrations.request_cancel(self.id)
+            return
         if not (record.state or {}).get("held") or record.cutover_requested:
             return
         self.check_kept()
@@ -207,6 +242,10 @@ class Round:
     def record(self):
         return self.store.migrations.get(self.id)
 
+    @property
+    def happened(self):
+        return {line.strip(" *") for line in self.history if "***" in line}
+
     def told(self):
         """All that is to be known of it."""
         events = [f"{e.phase}: {e.text}" for e in self.store.events.of(self.id)] if hasattr(self, "id") else []
@@ -221,6 +260,13 @@ class Round:
     def check(self):
         state, record = self.world.read(), self.record
         assert self.world.violations == [], self.world.violations
+        if "taken" in self.happened and not self.is_gone:
+            assert SOMEBODYS in state["snapshots"], "somebody else's snapshot was removed"
+            with self.world.change() as after:
+                del after["snapshots"][SOMEBODYS]
+            with self.at_work():  # tracking couldn't be switched off while it was there
+                undo(self.store, Clouds(self.store), self.id)
+            state = self.world.read()
         assert not any(state[kind] for kind in ("snapshots", "vsnaps", "networks")), "something is left over"
         assert state["tracking"] is False, "changes are still tracked"
         left = {entry.state.value for entry in self.store.ledger.entries(self.id)}
@@ -229,16 +275,19 @@ class Round:
             self.check_moved(state)
         else:
             assert left <= {"removed"}, left
-            assert state["starts"] > 1, f"nobody had powered the source on, and it failed: {record.error}"
+            assert self.happened & ENDING or state["starts"] > 1, (
+                f"nobody had powered the source on, and it failed: {record.error}"
+            )
             assert not any(state[kind] for kind in ("servers", "volumes", "ports")), "something is left over"
-            assert state["power"] == "on" or state["last_hand"] == "off", "the source was left off"
+            assert self.is_gone or state["power"] == "on" or state["last_hand"] == "off", "the source was left off"
 
     def check_kept(self):
         """After a cutover that failed: what was copied is there, and nothing that stands in its way."""
         state = self.world.read()
         assert len(state["volumes"]) == len(SIZES), "a copy was thrown away"
-        assert not any(state[kind] for kind in ("servers", "ports", "vsnaps")), "something stands in the way"
-        assert state["power"] == "on" or state["last_hand"] == "off", "the source was left off"
+        if not self.happened & REFUSING:  # what can't be removed is told, and goes when the next try begins
+            assert not any(state[kind] for kind in ("servers", "ports", "vsnaps")), "something stands in the way"
+        assert self.is_gone or state["power"] == "on" or state["last_hand"] == "off", "the source was left off"
 
     def check_moved(self, state):
         """One machine, with all that the source has written until it was looked at for the last time."""
@@ -255,8 +304,11 @@ class Round:
             assert self.world.volume_file(volume).read_bytes() == wanted, "a write is missing"
 
 
-DOES = ("on", "off", "write", "kill", "lost", "away")
-WEIGHTS = (4, 2, 2, 3, 2, 1)
+DOES = ("on", "off", "write", "kill", "lost", "away", "busy", "stuck", "limits", "taken", "grown", "gone")
+WEIGHTS = (8, 4, 4, 6, 4, 2, 3, 2, 2, 2, 1, 1)
+ENDING = {"stuck", "grown", "gone"}  # what a migration may fail by though nobody has powered its source on
+REFUSING = {"busy", "stuck", "limits"}
+SOMEBODYS = "somebody's own"
 
 
 def gone(why):
@@ -277,6 +329,8 @@ def in_this_process(monkeypatch):
         monkeypatch.setattr(module, "ensure_confinement", lambda *_, **__: None)
     monkeypatch.setattr(small_clouds, "serve_nbdkit", serve_file)
     monkeypatch.setattr(copying, "serve_nbdkit", serve_nowhere)
+    monkeypatch.setattr(outages, "_PAUSES", (0.01, 0.02))
+    monkeypatch.setattr(outages, "OCCUPIED", 0.1)
     monkeypatch.setattr(undoing, "_PAUSE", 0.0)
     monkeypatch.setattr(undoing, "_APPEARS_WITHIN", 0.0)
     monkeypatch.setattr("longshore.store.database._PAUSES", (0.001, 0.002))

@@ -491,6 +491,8 @@ class SmallSource(Struck):
         return SourceRoom(QuotaRoom(None, None, None, None, None, 0, None), reads_volumes=False)
 
     def power_state(self, _ref):
+        if self._world.read().get("ref", "vm-1") is None:
+            raise NotFound(f"The small source has no machine {_ref}.")
         return PowerState(self._world.read()["power"])
 
     def shut_down(self, _ref):

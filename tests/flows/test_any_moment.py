@@ -17,7 +17,7 @@ from longshore.store import StateDirectory, Store
 
 pytestmark = pytest.mark.faults
 
-ROUNDS = int(os.environ.get("LONGSHORE_ROUNDS", "40"))
+ROUNDS = int(os.environ.get("LONGSHORE_ROUNDS", "60"))
 FIRST = int(os.environ.get("LONGSHORE_SEED", "1000"))
 
 

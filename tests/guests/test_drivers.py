@@ -77,6 +77,7 @@ def grub(*entries, default="0"):
     return f'set default="{default}"\n{blocks}'.encode()
 
 
+@pytest.mark.soak
 def test_without_a_menu_the_newest_kernel_is_what_counts(guest):
     found = linux_drivers(guest)
     assert found.boot == ("vmw_pvscsi", "ahci", "virtio_blk")
@@ -106,6 +107,7 @@ def test_a_boot_partition_and_microcode_before_the_initramfs(guest):
     assert linux_drivers(guest).boot == ("vmw_pvscsi", "mptspi")
 
 
+@pytest.mark.soak
 def test_boot_loader_entries_as_fedora_has_them(guest):
     guest.files.mkdir_p("/boot/loader/entries")
     for version, name in ((OLD, OLD), (NEW, NEW), (NEW, "0-rescue")):
@@ -175,6 +177,7 @@ def test_everything_together(guest):
     assert found.fallback_loader is False
 
 
+@pytest.mark.soak
 def test_the_loader_is_put_where_uefi_looks_when_its_variables_are_gone(guest):
     files = guest.files
     files.umount_all()
