@@ -16,6 +16,7 @@ from statistics import quantiles
 
 import pytest
 from lives import WorkerLife
+from small_clouds import MIB
 from small_fleet import Fleet, one_small_disk
 from sqlalchemy import func, select
 
@@ -48,12 +49,12 @@ class Sample:
 class Shop:
     """Machines that are all replicated alike, and the workers that share them."""
 
-    def __init__(self, directory, cluster, machines, interval):
+    def __init__(self, directory, cluster, machines, interval, data):
         self.cluster = cluster
         self.interval = interval
         self.url = cluster.database()
         self.names = [f"app{n:03}" for n in range(machines)]
-        self.fleet = Fleet.create(directory / "fleet", self.names, loose=False)
+        self.fleet = Fleet.create(directory / "fleet", self.names, loose=False, data=data)
         for world in self.fleet.worlds():
             (world.root / "keeps-no-moments").touch()
         self.conversions = self.fleet.root / "conversions"
@@ -85,6 +86,21 @@ class Shop:
             for n, name in enumerate(self.names)
         ]
         self.ids = {record.machine_name: record.id for record in self.store.migrations.add_together(new)}
+
+    def migrate(self, request):
+        """The ids of migrations, by machines' names. `request(number)`: the options of the machine of this number."""
+        new = [
+            NewMigration(
+                name,
+                self.fleet.ref(name),
+                self._source,
+                self._target,
+                {"networks": {"VM Network": "private"}, "boot_timeout": 3.0, **request(n)},
+                places={"path": f"fleet/{name}", "host": f"esx{n % HOSTS + 1}", "datastores": ["ds"]},
+            )
+            for n, name in enumerate(self.names)
+        ]
+        return {record.machine_name: record.id for record in self.store.migrations.add_together(new)}
 
     def work(self):
         how = {"at_once": OF_A_WORKER, "lease_ttl": TTL, "lease_beat": TTL / 4}
@@ -149,9 +165,9 @@ class Shop:
 
 
 @contextmanager
-def shop(cluster, machines, interval):
+def shop(cluster, machines, interval, data=MIB):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        made = Shop(Path(directory), cluster, machines, interval)
+        made = Shop(Path(directory), cluster, machines, interval, data)
         try:
             yield made
         finally:
