@@ -36,7 +36,8 @@ class SearchIndex(ManagedObject):
     def _by_uuid(self, call: Call) -> Iterator[Any]:
         name = "instanceUuid" if call["instanceUuid"] else "uuid"
         uuid = (call["uuid"] or "").lower()
-        return self._machines(call, lambda machine: getattr(machine.properties["config"], name) == uuid)
+        # One that is being made, or whose host is away, has no configuration
+        return self._machines(call, lambda machine: getattr(machine.properties["config"], name, None) == uuid)
 
     def _by_address(self, call: Call) -> Iterator[Any]:
         return self._machines(

@@ -78,6 +78,7 @@ from longshore.providers.vault.source import VaultSource
 
 MIB = 1 << 20
 SIZES = {"2000": 3 * MIB, "2001": 2 * MIB}
+INSTANCE = "50230000-0000-0000-0000-000000000001"
 LOOSE = "3000"  # a volume that no machine has
 LOOSE_SIZE = 4 * MIB
 MAC = "00:50:56:00:00:01"
@@ -200,11 +201,6 @@ class World:
             state.update(power="off", tracking=False, snapshots={}, ref=None)
         for key in SIZES:
             (self.root / f"source-{key}").unlink()
-
-    @property
-    def instance(self):
-        """The UUID of the machine, which no other world's has."""
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, str(self.root)))
 
     def register_anew(self):
         """Somebody unregisters the machine and registers it again."""
@@ -435,7 +431,7 @@ class SmallSource(Struck):
             yield self.machine("vm-1")
 
     def registered_as(self, instance_uuid):
-        return self._world.read().get("ref", "vm-1") if instance_uuid == self._world.instance else None
+        return self._world.read().get("ref", "vm-1") if instance_uuid == INSTANCE else None
 
     def machine(self, name_or_ref):
         state = self._require(name_or_ref)
@@ -456,7 +452,7 @@ class SmallSource(Struck):
             guest_id=state.get("guest_id", ""),
             guest_name=state.get("guest_name", ""),
             annotation="The shop's web server",
-            instance_uuid=self._world.instance,
+            instance_uuid=INSTANCE if (self._world.root / "tells-instance").exists() else "",
             tools=ToolsState(tools.read_text() if (tools := self._world.root / "tools").exists() else "not-installed"),
             attributes={"owner": "shop"},
             platform=Platform("vsphere"),

@@ -215,6 +215,7 @@ def test_the_copy_of_a_machine_that_is_gone_stays_until_somebody_cancels(begin):
 
 def test_a_machine_that_is_registered_anew_is_found_again(begin):
     run = begin(**MANUAL)
+    (run.world.root / "tells-instance").touch()
     engine = run.start_engine()
     wait_for(lambda: run.record.phase == "waiting", engine)
     run.world.register_anew()
