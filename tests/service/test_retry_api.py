@@ -4,7 +4,9 @@ import pytest
 from test_tenants import MIGRATION, OPENSTACK, PLAN, VSPHERE, api  # noqa: F401 a fixture
 
 from longshore.model.job import JobKind
-from longshore.model.status import WAITING
+from longshore.model.status import WAITING, Status
+from longshore.model.target import Owner
+from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
 ERROR = "The guest doesn't show a login prompt."
@@ -58,6 +60,21 @@ def test_it_gets_other_options_beside_those_it_had(anns):
     assert kept_request["accept"] == ["guest-os-unsupported", "guest-no-inodes"]
     assert "sesame" not in str(kept_request)
     assert anns.store.migrations.text(id_, kept_request["guest_keys"][0]) == "open sesame"
+
+
+def test_a_copy_that_is_kept_is_shown_to_who_operates_with_its_size_and_why(anns):
+    id_ = kept(anns, begun(anns))
+    store = anns.store
+    entry = store.ledger.intend(Owner(id_, "volume-2000"), store.migrations.get(id_).target_id, ThingKind.VOLUME)
+    store.ledger.settle(entry.id, EntryState.MADE, ref="vol-1")
+    store.disks.update(id_, "2000", volume_id="vol-1")
+    (left,) = store.operation.left()
+    assert (left.migration_id, left.kind, left.ref, left.state) == (id_, "volume", "vol-1", "kept")
+    assert (left.size, left.note) == (1 << 20, ERROR)
+    assert store.operation.kept_bytes() == 1 << 20
+    store.migrations.end_job(id_, store.migrations.get(id_).job.id, status=Status.CANCELLED, state=None)
+    store.ledger.settle(entry.id, EntryState.REMOVED)
+    assert (store.operation.left(), store.operation.kept_bytes()) == ([], 0)
 
 
 def test_who_watches_a_cancel_is_not_told_that_it_waits(anns):

@@ -22,6 +22,7 @@ class Operation(_Strict):
     queue: dict[str, int]  # jobs that have not ended: waits, moves, cutover, parked
     stranded: int  # of those, that no living worker can take
     left: int  # things that ended migrations may have left outside
+    kept: int  # bytes of volumes that migrations keep which wait after a cutover that failed
     oldest: Moment | None  # since when the oldest job waits that could begin now
 
 
@@ -61,7 +62,8 @@ class Job(_Strict):
 
 
 class LeftOver(_Strict):
-    """Something outside that should be gone, or may be there: what made it has ended."""
+    """Something outside that should be gone, or may be there: what made it has ended; or a copy that is kept, while its
+    migration waits for somebody."""
 
     migration_id: str
     machine_name: str
@@ -69,6 +71,7 @@ class LeftOver(_Strict):
     provider: str  # where it is
     kind: str
     ref: str | None  # its id there, once known
-    state: str  # intended: it may be there; made; left: removing it failed
+    state: str  # intended: it may be there; made; left: removing it failed; kept: for another try
     note: str | None  # why
     changed_at: Moment
+    size: int | None  # bytes, of a disk's volume

@@ -7,7 +7,7 @@ from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
 from longshore.model.durations import duration
-from longshore.web.words import moment
+from longshore.web.words import moment, size
 
 
 class ShowOperation(ShowOne):
@@ -18,6 +18,7 @@ class ShowOperation(ShowOne):
         fields = found.model_dump()
         counts = fields.pop("queue")
         fields["oldest"] = moment(found.oldest)
+        fields["kept"] = size(found.kept) if self.for_people else found.kept
         shown = {**fields, **counts}
         return tuple(shown), tuple(shown.values())
 
@@ -64,14 +65,21 @@ class ListJobs(Lister):
 
 
 class ListLeftOvers(Lister):
-    """List what ended migrations of all projects may have left outside: `migration cleanup` tries to remove it."""
+    """List what migrations of all projects have outside that somebody has to look at.
+
+    What ended ones may have left: `migration cleanup` tries to remove it. And volumes of those that keep their copy and
+    wait: `migration retry` or `migration cancel`.
+    """
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
-        columns = ("Migration", "Machine", "Project", "Provider", "Kind", "Ref", "State", "Note")
+        columns = ("Migration", "Machine", "Project", "Provider", "Kind", "Size", "Ref", "State", "Note")
         return columns, [
             (
                 *(one.migration_id, one.machine_name, one.project_id, one.provider),
-                *(one.kind, one.ref, one.state, one.note),
+                *(one.kind, self._size(one.size), one.ref, one.state, one.note),
             )
             for one in self.client.left_overs()
         ]
+
+    def _size(self, of_volume: int | None) -> Any:
+        return size(of_volume) if self.for_people and of_volume is not None else of_volume

@@ -31,6 +31,7 @@ def operation(store: TheStore) -> Operation:
         queue={name: doing[name] for name in DOING},
         stranded=sum(crew.stranded(record) is not None for record in records),
         left=store.operation.left_count(),
+        kept=store.operation.kept_bytes(),
         oldest=store.operation.waits_since(),
     )
 

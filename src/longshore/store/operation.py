@@ -6,17 +6,19 @@ Nothing here is of one project: who may ask is for the service to say.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select
 from sqlalchemy.orm import Session
 
 from longshore.model.status import UNFINISHED
 from longshore.store.clock import clock
 from longshore.store.database import Database, in_portions, through_outages
-from longshore.store.ledger import EntryState
-from longshore.store.tables import JobRow, LedgerRow, MigrationRow, ProviderRow, WorkerRow
+from longshore.store.ledger import EntryState, ThingKind
+from longshore.store.tables import DiskRow, JobRow, LedgerRow, MigrationRow, ProviderRow, WorkerRow
 from longshore.store.workers import OLDEST_FIRST, WorkerRecord, worker_of
 
+KEPT = "kept"  # state of a volume whose migration waits with it
 _MAY_BE_THERE = (EntryState.INTENDED.value, EntryState.MADE.value, EntryState.LEFT.value)
 
 
@@ -54,6 +56,7 @@ class LeftThing:
     state: str
     note: str | None
     changed_at: datetime
+    size: int | None  # bytes, of a disk's volume
 
 
 @through_outages
@@ -84,16 +87,22 @@ class OperationRecords:
             return session.scalar(select(func.min(JobRow.asked_at)).where(*waits))
 
     def left(self) -> list[LeftThing]:
-        """What ended migrations may have left, newest first."""
+        """What ended migrations may have left, newest first; then the volumes of those that keep their copy, of which
+        `note` says why, since they wait for somebody."""
         with self._database.session() as session:
-            columns = (
-                *(MigrationRow.id, MigrationRow.machine_name, MigrationRow.project_id, ProviderRow.name),
-                *(LedgerRow.kind, LedgerRow.ref, LedgerRow.state, LedgerRow.note, LedgerRow.changed_at),
-            )
-            query = select(*columns).join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
-            query = query.join(ProviderRow, ProviderRow.id == LedgerRow.provider_id)
-            query = query.where(LedgerRow.state.in_(_MAY_BE_THERE), MigrationRow.status.not_in(UNFINISHED))
-            return [LeftThing(*row) for row in session.execute(query.order_by(LedgerRow.id.desc()))]
+            who = MigrationRow.id, MigrationRow.machine_name, MigrationRow.project_id, ProviderRow.name
+            found = select(*who, LedgerRow.kind, LedgerRow.ref, LedgerRow.state, LedgerRow.note, LedgerRow.changed_at)
+            found = _beside_the_ledger(found.add_columns(DiskRow.size)).order_by(LedgerRow.id.desc())
+            kept = select(*who, LedgerRow.kind, LedgerRow.ref, literal(KEPT), MigrationRow.error, LedgerRow.changed_at)
+            kept = _beside_the_ledger(kept.add_columns(DiskRow.size)).order_by(LedgerRow.id.desc())
+            ended = found.where(LedgerRow.state.in_(_MAY_BE_THERE), MigrationRow.status.not_in(UNFINISHED))
+            return [LeftThing(*row) for query in (ended, kept.where(*_keeps_copy())) for row in session.execute(query)]
+
+    def kept_bytes(self) -> int:
+        """The size of all volumes that migrations keep which wait after a cutover that failed."""
+        with self._database.session() as session:
+            query = select(func.sum(DiskRow.size)).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
+            return int(session.scalar(query.where(*_waits_with_copy())) or 0)
 
     def left_count(self) -> int:
         with self._database.session() as session:
@@ -101,6 +110,23 @@ class OperationRecords:
             query = query.join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
             ended = LedgerRow.state.in_(_MAY_BE_THERE), MigrationRow.status.not_in(UNFINISHED)
             return session.scalar(query.where(*ended)) or 0
+
+
+def _beside_the_ledger(query: "Select[Any]") -> "Select[Any]":
+    """Its entries with their migrations and providers, and the sizes of those that are disks' volumes."""
+    query = query.select_from(LedgerRow).join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
+    query = query.join(ProviderRow, ProviderRow.id == LedgerRow.provider_id)
+    disk = DiskRow.migration_id == LedgerRow.migration_id, DiskRow.volume_id == LedgerRow.ref
+    return query.outerjoin(DiskRow, and_(*disk))
+
+
+def _waits_with_copy() -> "tuple[ColumnElement[bool], ...]":
+    return MigrationRow.status.in_(UNFINISHED), MigrationRow.state["held"].as_string() != ""
+
+
+def _keeps_copy() -> "tuple[ColumnElement[bool], ...]":
+    volume = LedgerRow.kind == ThingKind.VOLUME.value, LedgerRow.state == EntryState.MADE.value
+    return *volume, *_waits_with_copy()
 
 
 def _details(session: Session, ids: Sequence[str]) -> dict[str, JobDetails]:
