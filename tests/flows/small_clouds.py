@@ -1227,6 +1227,7 @@ def install(put=setattr):
     from longshore.engine import embedded_process, outages, parking, retry, undoing, worker
     from longshore.flows import clouds
     from longshore.flows.moves import bootcheck, conversion, copying, late_conversion, look, migration
+    from longshore.flows.moves import syncs as moves_syncs
     from longshore.flows.replicas import former_addresses, looking
     from longshore.store import jobs, syncs
 
@@ -1256,6 +1257,8 @@ def install(put=setattr):
         put(jobs, "_KEPT", 5)
         put(syncs, "_KEPT", 5)
         put(syncs, "_EVENTS_KEPT", 10)
+    if (root / "soon-stale").exists():
+        put(moves_syncs, "FRESH", timedelta(seconds=0.3))
     put(copying, "STALLED_AFTER", 12.0)
     put(worker, "_POLL", 0.05)
     put(embedded_process, "_LINGER", 0.01)

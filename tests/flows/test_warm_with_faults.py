@@ -187,6 +187,28 @@ def test_who_would_rather_have_it_taken_back_has_it_so(begin):
     run.assert_as_before()
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+def test_another_try_begins_with_the_landing_and_stops_nothing_for_one_that_cant_be(begin, fresh):
+    """Also where what has changed is copied before the machine is stopped."""
+    run = begin(**SOON)
+    if not fresh:
+        (run.world.root / "soon-stale").touch()
+    run.world.plan_fault("console", 1, "before", "error")
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    stops = run.world.calls().count("shut_down")
+    run.store.migrations.request_retry(run.id, {"flavor": "huge"})
+    wait_for(lambda: "huge" in (run.record.error or ""), engine)
+    waits_with_its_copy(run, engine)
+    assert run.world.calls().count("shut_down") == stops
+    run.store.migrations.request_retry(run.id, {"flavor": "large"})
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    arrived(run)
+    ((_, server),) = run.world.read()["servers"].items()
+    assert server["flavor_id"] == "l"
+
+
 @pytest.mark.parametrize("call", ["delete_server", "revert_volume", "delete_volume_snapshot"])
 def test_a_kill_while_a_cutover_is_taken_back_loses_nothing(begin, call):
     run = begin(**SOON)

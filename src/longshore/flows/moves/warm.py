@@ -79,8 +79,9 @@ class WarmSync(Syncing):
         state = await step("state", State, self._load)
         await step("tidy", type(None), partial(self._tidy, state))
         turn = await step("turn", Turn, partial(self._choose, state))
-        if state.held and (turn is Turn.CUT_OVER or (turn is Turn.SYNC and not is_synchronised(self._job))):
-            state = await self._prepare_again(state)
+        again = bool(state.held)  # then it lands by what another try was asked for with
+        if again and (turn is Turn.CUT_OVER or (turn is Turn.SYNC and not is_synchronised(self._job))):
+            state, again = await self._prepare_again(state), False
         if turn is Turn.SYNC:
             if not is_synchronised(self._job):
                 await step("track-changes", type(None), partial(track_changes, self._job))
@@ -90,7 +91,7 @@ class WarmSync(Syncing):
                 state = replace(state, choice=choice)
             turn = await step("turn-after", Turn, partial(self._choose, state))
         if turn is Turn.CUT_OVER:
-            return await self._cut_over(state)
+            return await self._cut_over(await self._prepare_again(state) if again else state)
         await step("go-on", type(None), partial(self._go_on, state, turn))
         return None
 
