@@ -92,32 +92,21 @@ class Sandbox:
         stderr: int | IO[bytes],
         descriptors: Sequence[int] = (),
         death_signal: str = "KILL",
+        described: int | None = None,
     ) -> subprocess.Popen[bytes]:
         """`descriptors` are inherited. When this process ends, bubblewrap gets the signal; what runs inside is killed.
+        To the file `described` it writes, as JSON, which process is the first one inside.
 
         Raises NotConfined when this machine can't. What the kernel doesn't allow shows when it has ended: `refusal`.
         """
-        kinds = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-        return self._start(command, kinds, descriptors=descriptors, death_signal=death_signal)
-
-    def _start(
-        self,
-        command: Sequence[str],
-        kinds: Mapping[str, int | IO[bytes]],
-        *,
-        descriptors: Sequence[int],
-        death_signal: str = "KILL",
-        described: int | None = None,
-    ) -> subprocess.Popen[bytes]:
-        """Bubblewrap writes to the file `described`, as JSON, which process is the first one inside."""
         with ExitStack() as stack:
             given = [stack.enter_context(_memory_file(content)) for content in self._contents()]
             line = self._line(given, command, described)
             return subprocess.Popen(
                 die_with_parent(*line, death_signal=death_signal),
-                stdin=kinds["stdin"],
-                stdout=kinds["stdout"],
-                stderr=kinds["stderr"],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
                 pass_fds=[*descriptors, *given, *(() if described is None else (described,))],
                 env={},
                 start_new_session=True,
@@ -132,8 +121,9 @@ class Sandbox:
             asked, told, printed, described = (
                 stack.enter_context(_memory_file(content)) for content in (given, b"", b"", b"")
             )
-            kinds = {"stdin": asked, "stdout": told, "stderr": printed}
-            process = self._start(command, kinds, descriptors=descriptors, described=described)
+            process = self.start(
+                command, stdin=asked, stdout=told, stderr=printed, descriptors=descriptors, described=described
+            )
             try:
                 status = process.wait(self.limits.seconds)
             except subprocess.TimeoutExpired:
