@@ -58,7 +58,7 @@ class JobContext:
         return self._record
 
     def read_record_again(self) -> None:
-        """The machine has another reference than when the record was read."""
+        """Forget the record that was read: its machine has another reference by now."""
         self._record = None
 
     def phase(self, phase: str, text: str) -> None:

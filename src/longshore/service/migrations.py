@@ -229,7 +229,7 @@ def cutover(migration: str, store: TheStore) -> Migration:
 def retry(migration: str, store: TheStore, body: NewTry | None = None) -> Migration:
     """Let a migration that kept its copy when its cutover failed try again: what has changed since is copied first."""
     before = store.migrations.get(migration).request
-    options = added(before, body.model_dump(mode="json", exclude_unset=True) if body else {})
+    options = _added(before, body.model_dump(mode="json", exclude_unset=True) if body else {})
     asked = form(MigrationRequest).validate_python({**before, **options})
     check_request(replace(asked, cutover=Cutover()))  # whose time may have passed
     record = store.migrations.request_retry(migration, options)
@@ -237,7 +237,7 @@ def retry(migration: str, store: TheStore, body: NewTry | None = None) -> Migrat
     return _migration(store, record)
 
 
-def added(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+def _added(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Work out what a request has by these options of a further try: what holds several things keeps those it had."""
     whole = dict(options)
     for name in ("networks", "subnets"):

@@ -118,6 +118,10 @@ def keeps_copy(state: Mapping[str, Any] | None) -> bool:
     return bool((state or {}).get("held"))
 
 
+# The same of rows, for the database to ask
+KEEPS_COPY = MigrationRow.status.in_(UNFINISHED), MigrationRow.state["held"].as_string() != ""
+
+
 def new_job(
     migration: MigrationRow,
     kind: JobKind,

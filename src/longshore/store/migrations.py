@@ -306,7 +306,7 @@ class Migrations:
             return record_of(session, row)
 
     def follow_machine(self, migration_id: str, before: str, now: str) -> None:
-        """Its source machine has another reference by now, and so has what hangs on it."""
+        """Write down that its source machine has another reference by now, and so has what hangs on it."""
         with self._database.session() as session:
             own = update(MigrationRow).where(MigrationRow.id == migration_id, MigrationRow.machine_ref == before)
             session.execute(own.values(machine_ref=now))

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, select
+from sqlalchemy import Select, and_, func, literal, select
 from sqlalchemy.orm import Session
 
 from longshore.model.status import UNFINISHED
 from longshore.store.clock import clock
 from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.jobs import KEEPS_COPY
 from longshore.store.ledger import EntryState, ThingKind
 from longshore.store.tables import DiskRow, JobRow, LedgerRow, MigrationRow, ProviderRow, WorkerRow
 from longshore.store.workers import OLDEST_FIRST, WorkerRecord, worker_of
@@ -87,8 +88,10 @@ class OperationRecords:
             return session.scalar(select(func.min(JobRow.asked_at)).where(*waits))
 
     def left(self) -> list[LeftThing]:
-        """What ended migrations may have left, newest first; then the volumes of those that keep their copy, of which
-        `note` says why, since they wait for somebody."""
+        """Find what ended migrations may have left, newest first, and the volumes of those that wait with their copy.
+
+        The `note` of a volume says why its migration waits.
+        """
         with self._database.session() as session:
             who = MigrationRow.id, MigrationRow.machine_name, MigrationRow.project_id, ProviderRow.name
             found = select(*who, LedgerRow.kind, LedgerRow.ref, LedgerRow.state, LedgerRow.note, LedgerRow.changed_at)
@@ -96,13 +99,14 @@ class OperationRecords:
             kept = select(*who, LedgerRow.kind, LedgerRow.ref, literal(KEPT), MigrationRow.error, LedgerRow.changed_at)
             kept = _beside_the_ledger(kept.add_columns(DiskRow.size)).order_by(LedgerRow.id.desc())
             ended = found.where(LedgerRow.state.in_(_MAY_BE_THERE), MigrationRow.status.not_in(UNFINISHED))
-            return [LeftThing(*row) for query in (ended, kept.where(*_keeps_copy())) for row in session.execute(query)]
+            waiting = kept.where(LedgerRow.kind == ThingKind.VOLUME, LedgerRow.state == EntryState.MADE, *KEEPS_COPY)
+            return [LeftThing(*row) for query in (ended, waiting) for row in session.execute(query)]
 
     def kept_bytes(self) -> int:
-        """The size of all volumes that migrations keep which wait after a cutover that failed."""
+        """Add up the volumes of all migrations that wait with their copy after a cutover that failed."""
         with self._database.session() as session:
             query = select(func.sum(DiskRow.size)).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
-            return int(session.scalar(query.where(*_waits_with_copy())) or 0)
+            return int(session.scalar(query.where(*KEEPS_COPY)) or 0)
 
     def left_count(self) -> int:
         with self._database.session() as session:
@@ -112,21 +116,12 @@ class OperationRecords:
             return session.scalar(query.where(*ended)) or 0
 
 
-def _beside_the_ledger(query: "Select[Any]") -> "Select[Any]":
-    """Its entries with their migrations and providers, and the sizes of those that are disks' volumes."""
+def _beside_the_ledger(query: Select[Any]) -> Select[Any]:
+    """Join the ledger with its migrations and providers, and with the disks whose volumes stand in it."""
     query = query.select_from(LedgerRow).join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
     query = query.join(ProviderRow, ProviderRow.id == LedgerRow.provider_id)
     disk = DiskRow.migration_id == LedgerRow.migration_id, DiskRow.volume_id == LedgerRow.ref
     return query.outerjoin(DiskRow, and_(*disk))
-
-
-def _waits_with_copy() -> "tuple[ColumnElement[bool], ...]":
-    return MigrationRow.status.in_(UNFINISHED), MigrationRow.state["held"].as_string() != ""
-
-
-def _keeps_copy() -> "tuple[ColumnElement[bool], ...]":
-    volume = LedgerRow.kind == ThingKind.VOLUME.value, LedgerRow.state == EntryState.MADE.value
-    return *volume, *_waits_with_copy()
 
 
 def _details(session: Session, ids: Sequence[str]) -> dict[str, JobDetails]:

@@ -35,7 +35,7 @@ from longshore.flows.moves.source_side import (
     Off,
     Still,
     check_files,
-    drop_last_snapshot,
+    drop_if_possible,
     take_snapshot,
     take_still,
     track_changes,
@@ -105,7 +105,7 @@ class Backup(Migration):
         await step("point", type(None), partial(self._write_point, name, moment, disks, content))
         await step("drop-base", type(None), self._drop_earlier)
         if not still.snapshot.is_base:
-            await step("drop-snapshot", type(None), partial(drop_last_snapshot, job, _SNAPSHOT, still.snapshot))
+            await step("drop-snapshot", type(None), partial(drop_if_possible, job, _SNAPSHOT, still.snapshot))
         return {
             "point": name,
             "moment": moment.isoformat(),

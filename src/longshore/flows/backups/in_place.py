@@ -24,7 +24,7 @@ from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, wi
 from longshore.flows.moves.source_side import (
     Off,
     check_files,
-    drop_last_snapshot,
+    drop_if_possible,
     require_still_off,
     shut_down,
     take_snapshot,
@@ -143,7 +143,7 @@ class InPlaceRestore(Migration):
         snapshot = await step("snapshot", Snapshot, taking)
         await step("copying", type(None), partial(job.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
         copies = await self._copy("copy", disks, snapshot, volumes, verify=job.request.verify)
-        await step("drop-snapshot", type(None), partial(drop_last_snapshot, job, "snapshot", snapshot))
+        await step("drop-snapshot", type(None), partial(drop_if_possible, job, "snapshot", snapshot))
         off = await step("shut-down", Off, partial(shut_down, job))
         ports = await step("ports", list[Port], partial(self._take_ports, prepared, home, off))
         choice = Choice(LandingMode.UNCHANGED)

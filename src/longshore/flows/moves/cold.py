@@ -26,7 +26,7 @@ from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, r
 from longshore.flows.moves.source_side import (
     Off,
     Still,
-    drop_last_snapshot,
+    drop_if_possible,
     drop_snapshot,
     require_still_off,
     shut_down,
@@ -60,7 +60,7 @@ class ColdMigration(Migration):
         began = State(prepared, volumes, ports, choice=choice)
         await step("copied", type(None), partial(self._note_copied, began, copies, still.snapshot))
         await step("still-off", type(None), partial(require_still_off, job, off))  # before more time goes by in vain
-        await step("drop-snapshot", type(None), partial(drop_last_snapshot, job, "snapshot", still.snapshot))
+        await step("drop-snapshot", type(None), partial(drop_if_possible, job, "snapshot", still.snapshot))
         if choice is None:
             choice = await self._look_late(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)

@@ -96,7 +96,7 @@ class MoveContext(JobContext):
         return wanted and super().parks_for(error)
 
     def _is_copying_first(self, asked: MigrationType) -> bool:
-        """Whether it would begin anew otherwise, with no machine stopped for it."""
+        """Say whether giving up would have it begin anew, and no machine was stopped for it."""
         begins = asked in (MigrationType.COLD, MigrationType.WARM, MigrationType.REPLICA) and not self.record.syncs
         return begins and self.store.migrations.get(self.id).shutdown_requested_at is None
 

@@ -244,10 +244,10 @@ def _drop(job: MoveContext, step: str, snapshot: Snapshot, of: Place) -> None:
             job.store.ledger.settle(entry.id, EntryState.REMOVED)
 
 
-def drop_last_snapshot(job: MoveContext, step: str, snapshot: Snapshot) -> None:
-    """That of the copy that counts: a snapshot that can't be removed now is no reason to throw a good copy away.
+def drop_if_possible(job: MoveContext, step: str, snapshot: Snapshot) -> None:
+    """Remove a snapshot whose copy is whole: one that can't be removed now is no reason to throw a good copy away.
 
-    It stays in the ledger, and goes when the migration is handed over or taken back.
+    It stays in the ledger, and goes before the next sync, or when the migration is handed over or taken back.
     """
     try:
         _drop(job, step, snapshot, job.source)

@@ -6,20 +6,20 @@ is ever skipped. A source may need the base's snapshot to tell what changed sinc
 until the next sync is copied.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
-from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, DiskBase
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import CopyTotals, Migration
 from longshore.flows.moves.source_side import (
     Off,
     Still,
+    drop_if_possible,
     is_still_off,
     take_snapshot,
     take_still,
@@ -69,9 +69,6 @@ class Round:
     told: dict[str, Told] = field(default_factory=dict)  # by disk, what the source says has changed since the base
 
 
-Dropping = Callable[[MoveContext, str, Snapshot], Awaitable[None] | None]
-
-
 class Syncing(Migration):
     async def _copy_moment(
         self, state: State, begin: Callable[[], datetime], off: Off | None, *, all_of_it: bool = False
@@ -119,14 +116,16 @@ class Syncing(Migration):
         ]
         return dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
 
-    async def _drop_snapshots(self, state: State, copied: Round, drop: Dropping) -> None:
+    async def _drop_snapshots(self, state: State, copied: Round) -> None:
         """The base's goes when its successor is copied, and that stays in its place where the source needs it."""
         job, number, base = self._job, state.number, state.base
         if base is not None:
-            await step(f"sync-{number}-drop-base", type(None), partial(drop, job, f"snapshot-{number - 1}", base))
+            await step(
+                f"sync-{number}-drop-base", type(None), partial(drop_if_possible, job, f"snapshot-{number - 1}", base)
+            )
         stays = copied.snapshot.is_base and not copied.final
         if not stays:
-            dropping = partial(drop, job, f"snapshot-{number}", copied.snapshot)
+            dropping = partial(drop_if_possible, job, f"snapshot-{number}", copied.snapshot)
             await step(f"sync-{number}-drop-snapshot", type(None), dropping)
 
     def _forget_files(self, sync: Sync) -> None:

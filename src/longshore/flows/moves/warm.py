@@ -41,7 +41,6 @@ from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
-    drop_last_snapshot,
     following,
     shut_down,
     source_running,
@@ -96,14 +95,15 @@ class WarmSync(Syncing):
         return None
 
     async def _prepare_again(self, state: State) -> State:
-        """By the options of another try, which may be others. The machine runs, and nothing has been done to it."""
+        """Decide the landing anew, by the options of this try. The machine runs, and nothing has been done to it."""
         prepared = await step("prepare-again", Prepared, partial(self._land_again, state.prepared))
         before, asked = state.prepared.landing.request, prepared.landing.request
         same = (before.landing, before.accept, before.guest_keys) == (asked.landing, asked.accept, asked.guest_keys)
         return replace(state, prepared=prepared, choice=state.choice if same else None)
 
     def _land_again(self, before: Prepared) -> Prepared:
-        """Raises InvalidInput when it can't land. Its volumes are there: no quota has to have room for them."""
+        """Ask both clouds again. Its volumes are there: no quota has to have room for them. Raises InvalidInput when it
+        can't land."""
         job = self._job
         job.raise_if_cancelled()
         with job.clouds.source(job.record.source_id) as source:
@@ -198,8 +198,7 @@ class WarmSync(Syncing):
         name = f"sync-{number}"
         what = "the last changes" if off else f"what has changed (sync {number})" if number else "all disks"
         copied = await self._copy_moment(state, partial(self._begin_sync, what, off is not None), off)
-        # What can't be removed now, while somebody else reads the machine's disks, goes before the next sync
-        await self._drop_snapshots(state, copied, drop_last_snapshot)
+        await self._drop_snapshots(state, copied)
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
         sync = Sync(number, copied.moment, ended, tuple(copied.copies), copied.final)
         state = after(state, sync, copied.snapshot)

@@ -25,7 +25,6 @@ from longshore.flows.moves.copying import Copied, DiskBase
 from longshore.flows.moves.migration import figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
-    drop_last_snapshot,
     run_source_again,
     shut_down,
     source_running,
@@ -249,7 +248,7 @@ class Replicating(Syncing):
         recording = partial(self._complete, sync, following, consistency, machine, made, audited)
         await step(f"{name}-record", type(None), recording)
         # There is a point by now: what can't be removed is, before the next snapshot is taken
-        await self._drop_snapshots(state, replace(copied, final=False), drop_last_snapshot)
+        await self._drop_snapshots(state, replace(copied, final=False))
         await step("retention", type(None), self._thin)
         return off, copied
 
