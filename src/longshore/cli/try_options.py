@@ -3,35 +3,22 @@
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from typing import Any
 
-from longshore.cli.arguments import mapping, seconds, with_guest_key
+from longshore.cli.arguments import seconds, with_accept, with_guest_key, with_mapping
 from longshore.cli.given_files import key_in
 from longshore.model.request import BootProof, LandingMode
 
-_SERVER = ("flavor", "landing", "server_name", "key_name", "accept")
-_BOOT = ("shutdown_timeout", "force_power_off", "boot_mark", "boot_port", "boot_proof", "boot_timeout")
-_MAPPINGS = ("networks", "subnets")
+_ONES = (
+    *("flavor", "landing", "server_name", "key_name", "shutdown_timeout", "force_power_off"),
+    *("boot_mark", "boot_port", "boot_proof", "boot_timeout"),
+)
 
 
 def with_changes(parser: ArgumentParser) -> None:
     """Add them. What isn't given isn't set."""
     group = parser.add_argument_group("instead of what it had")
-    group.add_argument(
-        "--network",
-        dest="networks",
-        action="append",
-        type=mapping,
-        metavar="SOURCE=TARGET",
-        help="source network and target network (may be repeated)",
-        default=SUPPRESS,
-    )
-    group.add_argument(
-        "--subnet",
-        dest="subnets",
-        action="append",
-        type=mapping,
-        metavar="SOURCE=SUBNET",
-        help="source network and subnet of the target network (may be repeated)",
-        default=SUPPRESS,
+    with_mapping(group, "--network", "SOURCE=TARGET", "source network and target network (may be repeated)")
+    with_mapping(
+        group, "--subnet", "SOURCE=SUBNET", "source network and subnet of the target network (may be repeated)"
     )
     group.add_argument("--flavor", help="name or id", default=SUPPRESS)
     group.add_argument(
@@ -42,13 +29,7 @@ def with_changes(parser: ArgumentParser) -> None:
     )
     group.add_argument("--name", dest="server_name", help="of the server", default=SUPPRESS)
     group.add_argument("--key-name", metavar="NAME", help="key pair of the server", default=SUPPRESS)
-    group.add_argument(
-        "--accept",
-        action="append",
-        metavar="CODE",
-        help="go on in spite of this concern, too (may be repeated)",
-        default=SUPPRESS,
-    )
+    with_accept(group)
     with_guest_key(group)
     group.add_argument(
         "--shutdown-timeout",
@@ -87,6 +68,11 @@ def with_changes(parser: ArgumentParser) -> None:
 
 def changes(args: Namespace) -> dict[str, Any]:
     """Pick those that were given, as a request has them."""
-    found = {name: getattr(args, name) for name in (*_SERVER, *_BOOT) if hasattr(args, name)}
-    found |= {name: dict(getattr(args, name)) for name in _MAPPINGS if hasattr(args, name)}
-    return found | ({"guest_keys": [key_in(path) for path in args.guest_key]} if args.guest_key else {})
+    several = {
+        "networks": dict(args.network),
+        "subnets": dict(args.subnet),
+        "accept": args.accept,
+        "guest_keys": [key_in(path) for path in args.guest_key],
+    }
+    given = {name: getattr(args, name) for name in _ONES if hasattr(args, name)}
+    return given | {name: values for name, values in several.items() if values}
