@@ -490,9 +490,9 @@ class SmallSource(Struck):
             return None
         return SourceRoom(QuotaRoom(None, None, None, None, None, 0, None), reads_volumes=False)
 
-    def power_state(self, _ref):
+    def power_state(self, ref):
         if self._world.read().get("ref", "vm-1") is None:
-            raise NotFound(f"The small source has no machine {_ref}.")
+            raise NotFound(f"The small source has no machine {ref}.")
         return PowerState(self._world.read()["power"])
 
     def shut_down(self, _ref):

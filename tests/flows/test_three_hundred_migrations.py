@@ -42,12 +42,12 @@ def test_nothing_is_copied_twice_though_a_tenth_of_the_landings_fail(postgresql,
         }
         for name, (call, how) in failing.items():
             made.fleet.world(name).plan_fault(call, 1, "before", how, stays=True)
-        ids = made.migrate(lambda number: {"type": "warm", "cutover": AT_ONCE} if number % 2 else {})
+        made.migrate(lambda number: {"type": "warm", "cutover": AT_ONCE} if number % 2 else {})
         for _ in range(2):
             made.work()
 
         def records():
-            return {one.machine_name: one for one in made.store.migrations.several(list(ids.values()))}
+            return {one.machine_name: one for one in made.store.migrations.several(list(made.ids.values()))}
 
         made.until(
             lambda: all(one.status.ended or waits_for_somebody(one) for one in records().values()), 20 * machines

@@ -71,36 +71,28 @@ class Shop:
         self.workers = []
 
     def protect(self):
-        """The ids of the replicas, by machines' names."""
         schedule = f"every {int(self.interval.total_seconds())}s"
+        self._add(lambda _number: {"type": "replica"}, protection=Protection(schedule, "last 2"))
+
+    def migrate(self, request):
+        """`request(number)`: the options of the machine of this number."""
+        self._add(lambda number: {"boot_timeout": 3.0, **request(number)})
+
+    def _add(self, request, **more):
+        """Keeps the ids of the records, by machines' names."""
         new = [
             NewMigration(
                 name,
                 self.fleet.ref(name),
                 self._source,
                 self._target,
-                {"type": "replica", "networks": {"VM Network": "private"}},
+                {"networks": {"VM Network": "private"}, **request(n)},
                 places={"path": f"fleet/{name}", "host": f"esx{n % HOSTS + 1}", "datastores": ["ds"]},
-                protection=Protection(schedule, "last 2"),
+                **more,
             )
             for n, name in enumerate(self.names)
         ]
         self.ids = {record.machine_name: record.id for record in self.store.migrations.add_together(new)}
-
-    def migrate(self, request):
-        """The ids of migrations, by machines' names. `request(number)`: the options of the machine of this number."""
-        new = [
-            NewMigration(
-                name,
-                self.fleet.ref(name),
-                self._source,
-                self._target,
-                {"networks": {"VM Network": "private"}, "boot_timeout": 3.0, **request(n)},
-                places={"path": f"fleet/{name}", "host": f"esx{n % HOSTS + 1}", "datastores": ["ds"]},
-            )
-            for n, name in enumerate(self.names)
-        ]
-        return {record.machine_name: record.id for record in self.store.migrations.add_together(new)}
 
     def work(self):
         how = {"at_once": OF_A_WORKER, "lease_ttl": TTL, "lease_beat": TTL / 4}
