@@ -362,7 +362,7 @@ def _subnet_of(address: str, subnets: Iterable[Subnet]) -> Subnet | None:
 
 
 def _refusal(nic: Nic, subnet: Subnet, address: str) -> list[Concern] | None:
-    """Answer what is to be said of an address that no port can be asked for with; None: one can."""
+    """Answer what is to be said where no port can be asked for with this address; None: one can."""
     network = ipaddress.ip_network(subnet.cidr)
     if subnet.automatic:
         if nic.mac and ipaddress.ip_address(address) == _by_mac(network, nic.mac):

@@ -280,7 +280,7 @@ def _each(check: Callable[[Path, str], None], most: int) -> Callable[[Path, Any]
 
 
 def check_server_name(path: Path, name: str) -> None:
-    """What Nova takes. Raises Fault."""
+    """Refuse what Nova doesn't take. Raises Fault."""
     check_name(path, name)
     if name != name.strip():
         raise Fault(path, f"{_quote_path(path)} begins or ends with a space, which Nova doesn't take.")

@@ -39,7 +39,7 @@ class Registered(Protocol):
     """Optional: where a machine may come back under another reference, as vCenter has it that is registered anew."""
 
     def registered_as(self, instance_uuid: str) -> str | None:
-        """The reference that the machine of this UUID has now; None: there is none."""
+        """Find the reference that the machine of this UUID has now; None: there is none."""
         return None
 
 

@@ -24,7 +24,7 @@ class Pace:
         self._slowed = 0.0
 
     def wait(self, until: float) -> float:
-        """Wait for a turn. The seconds that it is away, where it is later than `until`; 0 when it has come."""
+        """Wait for a turn, and answer 0; where it comes later than `until`, answer at once the seconds until then."""
         with self._lock:
             now = time.monotonic()
             turn = max(now, self._next)
@@ -36,7 +36,7 @@ class Pace:
         return 0.0
 
     def slow_down(self, began: float, seconds: float) -> None:
-        """The cloud has answered a request that began then with the wish to wait so long."""
+        """Heed what the cloud has answered to a request that began at that moment."""
         with self._lock:
             now = time.monotonic()
             self._next = max(self._next, now + seconds)
@@ -50,7 +50,10 @@ class Pace:
 
 
 def asked_to_wait(answer: requests.Response) -> float | None:
-    """For how many seconds; None: it wasn't asked. Cinder adds "Retry-After: 0" to a quota that has no room (413)."""
+    """Answer for how many seconds the cloud asks to wait; None: it doesn't.
+
+    Cinder adds "Retry-After: 0" to a quota that has no room (413).
+    """
     try:
         seconds = Retry().parse_retry_after(answer.headers.get("Retry-After", ""))
     except InvalidHeader:

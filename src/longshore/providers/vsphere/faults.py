@@ -21,7 +21,6 @@ from longshore.errors import (
 # What faults count as, with those that derive from them; docs/decisions/errors-that-pass.md says what is done then.
 # Most ends by itself: a fault that stands in none of these lists is taken for one that may
 _LASTING = (
-    vim.fault.InvalidPowerState,
     vim.fault.EncryptionKeyRequired,
     vim.fault.VmPowerOnDisabled,
     vim.fault.SnapshotDisabled,

@@ -151,7 +151,7 @@ def _by_name(session: Session, wanted: str, places: Places) -> Any:
 
 
 def registered_as(session: Session, instance_uuid: str) -> str | None:
-    """The reference of the machine with this UUID, which it keeps when it is registered anew."""
+    """Find the reference of the machine with this UUID, which it keeps when it is registered anew."""
     with session.doing(f"look for the machine {instance_uuid}"):
         found = session.content.searchIndex.FindByUuid(uuid=instance_uuid, vmSearch=True, instanceUuid=True)
     return found._moId if found is not None else None

@@ -13,7 +13,7 @@ FixedIp = Mapping[str, Any]  # with subnet_id, and ip_address where one is meant
 
 
 def is_in_automatic(cloud: Login, subnet_id: str | None) -> bool:
-    """Whether addresses of a subnet come by themselves. No subnet: an address alone, whose subnet Neutron finds."""
+    """Say whether addresses of a subnet come by themselves. No subnet: an address alone, whose subnet Neutron finds."""
     subnet = cloud.subnet(subnet_id) if subnet_id else None
     return subnet is not None and is_automatic(subnet)
 
