@@ -644,6 +644,8 @@ class SmallSource(Struck):
         if (self._world.root / "cut").exists():
             (self._world.root / "cut").unlink()
             return cut_off(file)
+        if (self._world.root / "bad-from").exists() and disk_key == "2000":
+            return bad_from(int((self._world.root / "bad-from").read_text()), file["file"], SIZES[disk_key])
         if (self._world.root / "hang").exists():
             return serve_nbdkit("file", {**file, "rdelay": "600"}, filters=("delay",), read_only=True)
         return serve_nbdkit("file", file, read_only=True)
@@ -655,6 +657,13 @@ def cut_off(file):
     with serve_nbdkit("file", {**file, "rdelay": "0.3"}, filters=("delay",), read_only=True) as export:
         threading.Timer(0.2, os.kill, (export.pid, signal.SIGKILL)).start()
         yield export
+
+
+def bad_from(offset, path, size):
+    """A disk that can't be read from there on."""
+    fails = f"if [ $(($4 + $3)) -gt {offset} ]; then echo EPERM a bad sector >&2; exit 1; fi; "
+    reads = f"dd if={path} bs=1M iflag=skip_bytes,count_bytes,fullblock skip=$4 count=$3 status=none"
+    return serve_nbdkit("eval", {"get_size": f"echo {size}", "pread": fails + reads})
 
 
 class SmallTarget(Struck):

@@ -6,7 +6,7 @@ and the copy for another try.
 """
 
 import pytest
-from small_clouds import MAC, SIZES, expected
+from small_clouds import MAC, MIB, SIZES, expected
 from waiting import wait_for, waits_with_its_copy
 
 from longshore.engine.retry import TRIES
@@ -78,6 +78,31 @@ def test_an_error_once_it_is_copied_costs_no_copy(run, call):
     run.assert_moved()
     assert record.error is None
     assert all(sync["bytes_written"] < sum(SIZES.values()) for sync in record.syncs)
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_has_arrived_when_a_copy_breaks_off_isnt_copied_again(run, tells):
+    """As far as its source can tell what has changed since; else it is compared, and only what differs is written."""
+    with run.world.change() as state:
+        state["tracking"] = tells
+    (run.world.root / "bad-from").write_text(str(2 * MIB))
+    engine = run.start_engine()
+    waits_with_its_copy(run, engine)
+    assert "Operation not permitted" in run.record.error
+    run.world.guest_wrote(b"written after the first try ")
+    (run.world.root / "bad-from").unlink()
+    run.store.migrations.request_retry(run.id, {})
+    assert engine.wait(timeout=60) == 0
+    assert run.record.status is Status.DONE, run.record.error
+    with run.world.change() as state:
+        assert state["tracking"] is tells, "as it was"
+        state["tracking"] = False
+    run.assert_moved()
+    second = run.record.syncs[0]
+    arrived = 2 * MIB  # of the one disk; the other may have been cancelled at any moment
+    assert second["bytes_written"] <= sum(SIZES.values()) - arrived + MIB
+    assert not tells or second["bytes_read"] <= sum(SIZES.values()) - arrived + MIB
+    assert second["bytes_verified"] >= sum(SIZES.values())
 
 
 def test_it_is_taken_back_with_its_copy_by_a_cancel(run):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from small_clouds import SIZES
+from small_clouds import MIB, SIZES
 
 from longshore.flows.replicas.moments import begin_by, expected
 from longshore.model.point import Consistency
@@ -219,6 +219,21 @@ def test_an_increment_that_is_broken_off_is_mended_by_the_next(protect_really):
     replica.sync()
     assert len(replica.points) == 2, replica.told
     replica.assert_whole()
+
+
+@pytest.mark.faults
+def test_what_a_first_sync_has_brought_that_broke_off_isnt_copied_again(protect_really):
+    replica = protect_really()
+    (replica.world.root / "bad-from").write_text(str(2 * MIB))
+    replica.sync()
+    assert (len(replica.points), replica.replica.stage) == (0, Stage.SEEDING)
+    assert "Operation not permitted" in replica.replica.error
+    replica.world.guest_writes("2000", 4096, b"later")
+    (replica.world.root / "bad-from").unlink()
+    replica.sync()
+    assert len(replica.points) == 1, replica.told
+    replica.assert_whole()
+    assert replica.record.syncs[0]["bytes_read"] <= sum(SIZES.values()) - 2 * MIB + MIB
 
 
 @pytest.mark.parametrize("call", ["networks", "finish_volume"])

@@ -384,6 +384,26 @@ def test_a_copy_that_keeps_failing_comes_again_with_the_next_sync(begin):
     arrived(run)
 
 
+def test_what_has_arrived_when_the_first_copy_breaks_off_isnt_copied_again(begin):
+    """Nor what a second one has brought that broke off, too."""
+    run = begin(**SOON)
+    (run.world.root / "bad-from").write_text(str(MIB))
+    engine = run.start_engine()
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    assert "Operation not permitted" in run.record.error
+    assert not run.record.syncs
+    (run.world.root / "bad-from").write_text(str(2 * MIB))
+    again = len(run.told)
+    run.store.migrations.request_cutover(run.id)
+    wait_for(lambda: any("The sync failed" in text for text in run.told[again:]), engine)
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    (run.world.root / "bad-from").unlink()
+    cuts_over_again(run, engine)
+    first = run.record.syncs[0]
+    assert MIB <= first["bytes_read"] <= 2 * MIB, "the last block of the one disk, and what has changed"
+    assert first["bytes_verified"] >= sum(SIZES.values()), "nothing of it had been read back"
+
+
 def test_a_look_that_fails_costs_no_first_copy(begin):
     run = begin(**{**AUTOMATIC, "cutover": {**AUTOMATIC["cutover"], "interval": 1.0}})
     for _ in range(TRIES):

@@ -210,6 +210,15 @@ def locked(path: FilePath) -> CheckpointLocked:
     )
 
 
+def identity_of(path: FilePath) -> Identity | None:
+    """What the checkpoint at `path` belongs to. None when there is none, or it is damaged."""
+    try:
+        with open(path, "rb") as file:
+            return Identity(**_head(path, file.read())["identity"])
+    except (OSError, CheckpointMisfit, TypeError):
+        return None
+
+
 def _head(path: FilePath, content: bytes) -> dict[str, Any]:
     import json
 

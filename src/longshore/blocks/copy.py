@@ -80,7 +80,7 @@ class Copy:
             self._check_target(target, source.endpoint.size)
             dirty = self._dirty(base, base_root)
             granule = max(source.endpoint.minimum_block, target.endpoint.minimum_block)
-            scope, scope_name = self._scope(source.endpoint.size, granule, dirty)
+            scope, scope_name = self._scope(source.endpoint.size, granule, base)
             checkpoint = self._open_checkpoint(stack, source.endpoint.size, scope_name, base_root)
             source.widen(_connections(source, request.connections))
             target.widen(_connections(target, request.connections))
@@ -196,14 +196,14 @@ class Copy:
         base.forget(dirty.earlier)
         return dirty
 
-    def _scope(self, size: int, granule: int, dirty: Dirty | None) -> tuple[list[Extent], str]:
+    def _scope(self, size: int, granule: int, base: Digests | None) -> tuple[list[Extent], str]:
         """What is to be made equal on the target, and a name for it that a checkpoint can hold."""
         request = self._request
         if request.changes is None:
             return [Extent(0, size)] if size else [], "all"
         extents = list(align(merge(request.changes, request.merge_gap), granule, size))
-        if dirty is not None and dirty.earlier:
-            extents = list(merge([*extents, *align(dirty.earlier, request.block_size, size)]))
+        if base is not None:
+            extents = list(merge([*extents, *base.unknown()]))
         return extents, digest_of(b"".join(struct.pack("<QQ", *extent) for extent in extents)).hex()
 
     def _open_checkpoint(self, stack: ExitStack, size: int, scope: str, base_root: str) -> Checkpoint | None:

@@ -95,8 +95,13 @@ class Dirty:
 
 def is_dirty(manifest: FilePath, root: str) -> bool:
     """Whether a target may differ from this manifest, which has this root. Raises CheckpointError."""
+    return bool(written_since(manifest, root))
+
+
+def written_since(manifest: FilePath, root: str) -> list[Extent]:
+    """Where a target may differ from this manifest, which has this root: sorted, in bytes. Raises CheckpointError."""
     known = _read(_path(manifest), root)
-    return known is not None and bool(known["written"] or known["earlier"])
+    return list(merge(known["earlier"] + known["written"])) if known else []
 
 
 def _read(path: str, root: str) -> dict[str, Any] | None:

@@ -80,6 +80,18 @@ class Digests:
         """Whether every block's digest is known."""
         return self._states.find(b"\0") < 0
 
+    @property
+    def any_known(self) -> bool:
+        """Whether any block's digest is known."""
+        return any(self._states)
+
+    def unknown(self) -> Iterator[Extent]:
+        """The blocks whose digests aren't known, merged."""
+        for first, count, kind in self.runs():
+            if not kind:
+                last = self.extent(first + count - 1)
+                yield Extent(first * self.block_size, last.end - first * self.block_size)
+
     def runs(self) -> Iterator[tuple[int, int, int]]:
         """First block, number of blocks and kind (0 unknown, 1 zero, 2 data) of each run of blocks of one kind."""
         position, end = 0, len(self._states)
@@ -154,6 +166,8 @@ def _encode(digests: Digests, source: str, root: str) -> Iterator[bytes]:
     ).encode()
     yield MAGIC + _LENGTH.pack(len(header)) + header
     for first, count, kind in digests.runs():
+        if not kind:  # nothing is said of what isn't known
+            continue
         yield _SEGMENT.pack(first, count, kind)
         if kind == _DATA:
             yield digests.table(first, count)

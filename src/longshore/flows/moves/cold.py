@@ -7,10 +7,10 @@ A guest that is to be changed, or whose hardware is to be chosen, is looked into
 snapshot that comes and goes. Where that can't be had, a guest that lands as it is is looked into when it is copied.
 
 What can fail without touching the source comes first. From "shut down" on the source is off; until the target has been
-seen up, any failure and any cancel takes everything back and powers the source on again, if it was on. But once all is
-copied the copy stays when something fails: it waits for another try, as a warm migration does after a failed cutover
-(flows/moves/warm.py). That the source is off is looked at again wherever it counts: one that somebody has powered on
-meanwhile is such a failure.
+seen up, any failure and any cancel takes everything back and powers the source on again, if it was on. But what has
+been copied by then stays when something fails: it waits for another try, as a warm migration does after a failed
+cutover (flows/moves/warm.py). That the source is off is looked at again wherever it counts: one that somebody has
+powered on meanwhile is such a failure.
 """
 
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ from longshore.flows.moves.source_side import (
     source_running,
     take_still,
 )
-from longshore.flows.moves.syncing import State, after
+from longshore.flows.moves.syncing import State, after, after_break
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared
 from longshore.model.forms import form
@@ -45,6 +45,7 @@ from longshore.planning.new_addresses import changes_guest
 
 class ColdMigration(Migration):
     goes_back = True
+    _copying: tuple[State, Snapshot] | None = None  # once that is under way
 
     async def _forward(self) -> dict[str, Any]:
         job = self._job
@@ -56,8 +57,9 @@ class ColdMigration(Migration):
         if not still.off:
             raise source_running(job.record.machine_name)
         await step("copying", type(None), partial(job.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
-        copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes, verify=job.request.verify)
         began = State(prepared, volumes, ports, choice=choice)
+        self._copying = began, still.snapshot
+        copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes, verify=job.request.verify)
         await step("copied", type(None), partial(self._note_copied, began, copies, still.snapshot))
         await step("still-off", type(None), partial(require_still_off, job, off))  # before more time goes by in vain
         await step("drop-snapshot", type(None), partial(drop_if_possible, job, "snapshot", still.snapshot))
@@ -74,11 +76,21 @@ class ColdMigration(Migration):
 
     def _fail(self, error: LongshoreError) -> None:
         job = self._job
-        kept = job.store.migrations.get(job.id).state
-        if kept is None or not stays(job, error):
+        state = self._copied() if stays(job, error) else None
+        if state is None:
             self._roll_back(error)
         else:
-            keep_copy(job, error, form(State).validate_python(kept), landing=True)
+            keep_copy(job, error, state, landing=True)
+
+    def _copied(self) -> State | None:
+        """What another try can go by; None: nothing has been copied."""
+        if (kept := self._job.store.migrations.get(self._job.id).state) is not None:
+            return form(State).validate_python(kept)
+        if self._copying is None:
+            return None
+        began, snapshot = self._copying
+        state = after_break(self._job, began, snapshot, "copy")
+        return state if state.bases else None
 
     async def _look_beforehand(self, prepared: Prepared, ports: list[Port]) -> Choice | None:
         """Into the machine as it is. None where that can't be done. Raises InvalidInput when it can't land."""

@@ -55,6 +55,7 @@ class DiskBase:
     change_id: str | None  # of that moment; None: the source doesn't track changes
     manifest: str  # name of the file in the migration's directory
     root_digest: str
+    partly: bool = False  # the copy broke off: blocks are missing, and what has arrived was not read back
 
 
 class Movement:
@@ -118,7 +119,7 @@ def copier(
             if changes is None:
                 return await retry(lambda: work.copy(None, None), before_again=work.again)
             told = await asyncio.to_thread(changes)
-            nothing = isinstance(told, Changed) and not told.extents
+            nothing = isinstance(told, Changed) and not told.extents and not (base and base.partly)
             if nothing and (base is None or not await asyncio.to_thread(work.is_dirty, base)):
                 root, manifest = (base.root_digest, base.manifest) if base else ("", "")
                 return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, root, manifest, changed=0)

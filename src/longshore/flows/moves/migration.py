@@ -175,14 +175,15 @@ class Migration(ABC):
         verify: Verify,
     ) -> list[Copied]:
         """All disks at once, each in a step of its own; by their keys `bases` and what has changed since, where an
-        earlier copy is there. A disk of which there is none is verified as the user asks, others as `verify` says.
-        Every step ends before any error goes on."""
+        earlier copy is there. A disk of which there is no whole one is verified as the user asks, others as `verify`
+        says. Every step ends before any error goes on."""
         self._job.begin_together()
 
         def one(disk: Disk, volume: Volume) -> Callable[[], Awaitable[Copied]]:
             base = bases.get(disk.key) if bases else None
             since = changes.get(disk.key) if changes else None
-            read_back = verify if base is not None or bases is None else self._job.request.verify
+            first = bases is not None and (base is None or base.partly)
+            read_back = self._job.request.verify if first else verify
             return copier(self._job, disk, snapshot, volume, name=name, base=base, changes=since, verify=read_back)
 
         pairs = zip(disks, volumes, strict=True)

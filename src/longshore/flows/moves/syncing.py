@@ -2,8 +2,9 @@
 
 Every copy is of one snapshot of all disks, from which the change ids are read. They become the base of the next one
 only when every disk of this one has been copied, flushed and verified; until then the earlier base counts, so nothing
-is ever skipped. A source may need the base's snapshot to tell what changed since (`Snapshot.is_base`): there it stays
-until the next sync is copied.
+is ever skipped. Of a first copy that breaks off, the blocks that have arrived are the base: the next one moves the
+others, and what has changed since. A source may need the base's snapshot to tell what changed since
+(`Snapshot.is_base`): there it stays until the next sync is copied.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from longshore.blocks.unfinished import keep_unfinished
 from longshore.engine.steps import step
+from longshore.errors import LongshoreError
+from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, DiskBase
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import CopyTotals, Migration
@@ -53,6 +57,11 @@ class State:
     called: dict[str, str] = field(default_factory=dict)
     written_to: bool = False  # the machine's disks were, by a failback: the base doesn't tell of that
 
+    @property
+    def partly(self) -> bool:
+        """Whether the first copy of a disk has broken off, and no other one has come to its end."""
+        return any(base.partly for base in (self.bases or {}).values())
+
     def kept(self) -> dict[str, Any]:
         """As it goes into the record."""
         return form(State).dump_python(self, mode="json")  # type: ignore[no-any-return]
@@ -70,6 +79,8 @@ class Round:
 
 
 class Syncing(Migration):
+    _copying: Snapshot | None = None  # of what a copy is under way
+
     async def _copy_moment(
         self, state: State, begin: Callable[[], datetime], off: Off | None, *, all_of_it: bool = False
     ) -> Round:
@@ -100,6 +111,7 @@ class Syncing(Migration):
         }
         if all_of_it:
             verify, changes = Verify.FULL, {key: partial(Unknown, "All of it is compared.") for key in changes}
+        self._copying = snapshot
         copies = await self._copy(name, disks, snapshot, state.volumes, bases=bases, changes=changes, verify=verify)
         if off is not None and final:
             final = await step(f"{name}-still-off", bool, partial(is_still_off, job, off))
@@ -152,3 +164,33 @@ def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
         totals=state.totals.plus(sync.copies),
         written_to=False,
     )
+
+
+def after_break(job: MoveContext, state: State, snapshot: Snapshot | None, name: str) -> State:
+    """Decide what the next sync goes by after copies of this snapshot, called `name`, that broke off.
+
+    Once there has been a whole copy of the machine, that stays the base. Called again it returns the same.
+    """
+    if snapshot is None or not (state.bases is None or state.partly):
+        return state
+    bases = dict(state.bases or {})
+    for disk in state.prepared.machine.disks:
+        try:
+            arrived = _arrived(job, bases.get(disk.key), f"{name}-{disk.key}", f"sync-{state.number}-{disk.key}")
+        except LongshoreError as error:
+            job.say(f"{disk.label}: what has arrived of it isn't known, and all of it is copied: {error}", "warning")
+            continue
+        if arrived is not None:
+            bases[disk.key] = replace(arrived, change_id=snapshot.disk(disk.key).change_id)
+    if not bases or bases == state.bases:
+        return state
+    base = snapshot if snapshot.is_base else None
+    return replace(state, number=state.number + 1, bases=bases, base=base)
+
+
+def _arrived(job: MoveContext, base: DiskBase | None, copy: str, sync: str) -> DiskBase | None:
+    """The blocks of a disk that are on its volume after a copy that broke off; None: that has brought nothing."""
+    directory, manifest = job.store.state.migration(job.id), f"{sync}.unfinished"
+    before = directory / base.manifest if base is not None else None
+    root = keep_unfinished(directory / f"{copy}.checkpoint", directory / manifest, before)
+    return DiskBase(None, manifest, root, partly=True) if root is not None else None

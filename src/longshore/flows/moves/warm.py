@@ -46,7 +46,7 @@ from longshore.flows.moves.source_side import (
     source_running,
     track_changes,
 )
-from longshore.flows.moves.syncing import State, Syncing, after
+from longshore.flows.moves.syncing import State, Syncing, after, after_break
 from longshore.flows.moves.syncs import Sync, Turn, next_moment, next_turn, same_reason, why_waiting
 from longshore.flows.moves.target_side import Prepared, make_ports
 from longshore.flows.undo import undo
@@ -197,6 +197,8 @@ class WarmSync(Syncing):
         number = state.number
         name = f"sync-{number}"
         what = "the last changes" if off else f"what has changed (sync {number})" if number else "all disks"
+        if state.partly:
+            what = "what hasn't arrived yet, and what has changed"
         copied = await self._copy_moment(state, partial(self._begin_sync, what, off is not None), off)
         await self._drop_snapshots(state, copied)
         ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
@@ -227,4 +229,5 @@ class WarmSync(Syncing):
         if not (stays(job, error) and begun and (self._lands or state.held)):
             self._roll_back(error)
         else:
+            state = after_break(job, state, self._copying, f"sync-{state.number}")
             keep_copy(job, error, state, landing=job.store.jobs.get(job.job_id).kind is JobKind.CUTOVER)

@@ -30,7 +30,7 @@ from longshore.flows.moves.source_side import (
     source_running,
     track_changes,
 )
-from longshore.flows.moves.syncing import Round, State, Syncing, after
+from longshore.flows.moves.syncing import Round, State, Syncing, after, after_break
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared, make_ports, volume_request
 from longshore.flows.replicas.at_home import commit_last, undo_last
@@ -303,6 +303,8 @@ class Replicating(Syncing):
         if due.missed:
             job.say(f"{due.missed} sync(s) were missed; this one makes up for them.", "warning")
         what = f"what has changed, for point {number + 1}" if state.bases is not None else "all disks"
+        if state.partly:
+            what = f"what hasn't arrived yet, and what has changed, for point {number + 1}"
         job.phase("syncing", f"Reading everything, for point {number + 1}." if audits else f"Copying {what}.")
         entries = job.store.ledger.entries(job.id)
         goes_on = any(e.step == f"snapshot-{number}" and e.state is not EntryState.REMOVED for e in entries)
@@ -398,10 +400,15 @@ class Replicating(Syncing):
             return
         job.ignore_cancel()
         if record.state is not None:
-            number = form(State).validate_python(record.state).number
-            for sentence in undo(job.store, job.clouds, job.id, lambda entry: _is_of_sync(entry, number)):
+            before = form(State).validate_python(record.state)
+            state = after_break(job, before, self._copying, f"sync-{before.number}")
+            number, base = before.number, state.base if state is not before else None
+            for sentence in undo(
+                job.store, job.clouds, job.id, lambda entry: _is_of_sync(entry, number, snapshot=base is None)
+            ):
                 job.say(sentence, "warning")
             job.store.points.discard(job.id, number + 1)
+            job.store.migrations.update(job.id, state=state.kept())
         what = "sync"
         if job.store.replicas.get(job.id).stage is Stage.MIGRATING:
             what = "migration"
@@ -447,10 +454,10 @@ def called(machine: Machine, names: dict[str, str]) -> Machine:
     return replace(machine, disks=tuple(replace(disk, key=names.get(disk.key, disk.key)) for disk in machine.disks))
 
 
-def _is_of_sync(entry: Entry, number: int) -> bool:
-    return is_of_point(entry, number + 1) or (
-        entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step == f"snapshot-{number}"
-    )
+def _is_of_sync(entry: Entry, number: int, *, snapshot: bool) -> bool:
+    """Whether it was made by this sync. `snapshot`: that of the source counts, too."""
+    of_source = snapshot and entry.kind is ThingKind.SOURCE_SNAPSHOT
+    return is_of_point(entry, number + 1) or (of_source and entry.step == f"snapshot-{number}")
 
 
 def _consistency(copied: Round) -> Consistency:
