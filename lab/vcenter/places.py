@@ -58,6 +58,19 @@ class Folder(Entity):
 
         return self.context.tasks.start(self, call, work)
 
+    @soap_method("MoveIntoFolder_Task")
+    def take_in(self, call: Call) -> Any:
+        def work() -> None:
+            for ref in call["list"]:
+                moved = self.context.objects[ref._moId]
+                before = self.context.objects[moved.properties["parent"]._moId]
+                assert isinstance(before, Folder)
+                before.remove(ref)
+                moved.set(parent=self.ref)
+                self.add(ref)
+
+        return self.context.tasks.start(self, call, work)
+
     def add(self, ref: Any) -> None:
         self.set(childEntity=[*self.properties["childEntity"], ref])
 

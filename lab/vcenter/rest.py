@@ -7,6 +7,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -61,6 +62,7 @@ class _Tags:
     """Tags and categories as the machines' specifications have them."""
 
     def __init__(self, context: Context) -> None:
+        self._context = context
         self._attached = {machine.moid: machine.spec.tags for machine in context.of_type(VirtualMachine)}
         known = {tag for tags in self._attached.values() for tag in tags}
         self._tags = {_tag_id(tag): tag for tag in known}
@@ -85,7 +87,16 @@ class _Tags:
                 return self._on_objects(body["object_ids"])
             case "POST", ["tag-association"], "list-attached-objects-on-tags":
                 return [self._with_tag(tag) for tag in body["tag_ids"]]
+            case "POST", ["tag-association", tag], "attach" | "detach" if tag in self._tags:
+                return self._attach(self._tags[tag], body["object_id"]["id"], on=action == "attach")
         raise _Refused(404, "NOT_FOUND")
+
+    def _attach(self, tag: str, moid: str, *, on: bool) -> None:
+        machine = self._context.objects.get(moid)
+        if not isinstance(machine, VirtualMachine):
+            raise _Refused(404, "NOT_FOUND")
+        others = tuple(other for other in machine.spec.tags if other != tag)
+        machine.spec = replace(machine.spec, tags=(*others, tag) if on else others)
 
     def _on_objects(self, objects: list[dict[str, str]]) -> list[dict[str, Any]]:
         if len(objects) > MOST_OBJECTS:

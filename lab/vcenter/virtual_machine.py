@@ -73,21 +73,35 @@ class VirtualMachine(SnapshotControl):
     @soap_method("ReconfigVM_Task")
     def reconfigure(self, call: Call) -> Any:
         spec = call["spec"]
-        served = {"changeTrackingEnabled", "annotation", "changeVersion"}
+        served = {"changeTrackingEnabled", "annotation", "changeVersion", "deviceChange"}
         for prop in spec._GetPropertyList():
             value = getattr(spec, prop.name)
             if prop.name not in served and value is not None and value != []:
                 raise ApiFault(vmodl.fault.NotSupported(), f"This vCenter does not change {prop.name}.")
+        cards = {card.key: card for card in self.nics}
+        for change in spec.deviceChange or []:
+            if change.operation != "edit" or change.device.key not in cards:
+                raise ApiFault(vmodl.fault.NotSupported(), "This vCenter only edits network adapters.")
 
         def work() -> None:
             machine = self._really()
             with machine.lock:
+                for change in spec.deviceChange or []:
+                    cards[change.device.key].connectable = change.device.connectable
+                    self._refresh_devices()
                 if spec.annotation is not None:
                     self.set(config__annotation=spec.annotation)
                 if spec.changeTrackingEnabled is not None and spec.changeTrackingEnabled != self.tracking:
                     self.set(config__changeTrackingEnabled=spec.changeTrackingEnabled)
                     self.forget_changes()
                 self._keep()
+
+        return self.context.tasks.start(self, call, work)
+
+    @soap_method("Rename_Task")
+    def rename(self, call: Call) -> Any:
+        def work() -> None:
+            self.set(name=call["newName"], config__name=call["newName"])
 
         return self.context.tasks.start(self, call, work)
 

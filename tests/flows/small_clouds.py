@@ -53,6 +53,7 @@ from longshore.model.machine import (
     ToolsState,
 )
 from longshore.model.platform import Platform
+from longshore.model.source_marks import MarkKind
 from longshore.model.target import (
     Choices,
     Flavor,
@@ -390,6 +391,27 @@ class SmallSource(Struck):
         if "ref" in state and (state["ref"] is None or ref not in (state["ref"], "web")):
             raise NotFound(f"The small source has no machine {ref}.")
         return state
+
+    def before_mark(self, ref, kind, text):
+        marks = self._require(ref).get("marks", {})
+        if (kind, text) == (MarkKind.FOLDER, "Nowhere"):
+            raise InvalidInput("There is no folder Nowhere.")
+        return None if marks.get(kind) == text else marks.get(kind, "nothing")
+
+    def mark(self, ref, kind, text, before):
+        with self._world.change() as state:
+            assert state.get("marks", {}).get(kind, "nothing") in (before, text)
+            state["marks"] = {**state.get("marks", {}), kind: text}
+
+    def unmark(self, ref, kind, text, before):
+        with self._world.change() as state:
+            marks = state.get("marks", {})
+            if marks.get(kind) != text:
+                return False
+            state["marks"] = {
+                k: before if k == kind else t for k, t in marks.items() if k != kind or before != "nothing"
+            }
+        return True
 
     def check_new_machine(self, like):
         if (self._world.root / "no-room").exists():

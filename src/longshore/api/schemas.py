@@ -23,6 +23,7 @@ from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, 
 from longshore.model.plan import NAME, PlannedType
 from longshore.model.platform import Platform
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
+from longshore.model.source_marks import SourceMarks
 from longshore.model.status import Status
 
 
@@ -153,6 +154,14 @@ class NewTry(_Strict):
     boot_timeout: float = 900.0
     shutdown_timeout: float = 600.0
     force_power_off: bool = False
+
+
+class NewMarks(_Strict):
+    """What the machine of a migration that is done is marked by at its source, instead of what it was marked by."""
+
+    mark_source: SourceMarks = SourceMarks()
+    mark_source_later: SourceMarks = SourceMarks()  # once the time of grace is over, too
+    grace: float = 14 * 86400.0  # seconds after the migration was done
 
 
 class NewInspection(_Strict):

@@ -12,6 +12,7 @@ from longshore.cli.arguments import rate, seconds, time_of, with_accept, with_gu
 from longshore.cli.command import ShowOne
 from longshore.cli.given_files import bytes_of, key_in, playbook_of, text_of
 from longshore.cli.migrations import follow, with_wait
+from longshore.cli.source_marks import marks_of, with_source_marks
 from longshore.errors import InvalidInput
 from longshore.model.agents import Agent
 from longshore.model.request import (
@@ -52,6 +53,7 @@ class Migrate(ShowOne):
         _with_power(parser)
         _with_guest(parser, playbooks=not self.is_plugin)
         _with_outcome(parser)
+        with_source_marks(parser.add_argument_group("the machine at its source, once it has moved"))
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -63,6 +65,7 @@ class Migrate(ShowOne):
             keep=args.keep,
             before=playbook_of(args.before),
             after=playbook_of(args.after),
+            **marks_of(args),
         )
         migration = self.client.create_migration(args.machine, args.source, args.target, request)
         if not args.wait:  # who waits is shown all that happens

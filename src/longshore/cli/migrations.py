@@ -11,6 +11,7 @@ from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.given_files import key_in
 from longshore.cli.progress import reworded, sentence, watch, with_level
 from longshore.cli.providers import with_all_projects
+from longshore.cli.source_marks import marks_of, with_source_marks
 from longshore.cli.try_options import changes, with_changes
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
@@ -172,6 +173,31 @@ class RetryMigration(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.try_again(args.migration, changes(args)), args)
+
+
+class MarkSource(ShowOne):
+    """Mark the machine of a migration that is done at its source, so that nobody starts it a second time.
+
+    The marks that are given are those that it has afterwards: others that Longshore made are taken away.
+    """
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = _with_id(super().get_parser(prog_name))
+        with_source_marks(parser)
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _fields(self, self.client.mark_source(args.migration, marks_of(args)))
+
+
+class UnmarkSource(ShowOne):
+    """Take away all marks that Longshore has made on the machine of a migration at its source, or was still to make."""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_id(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _fields(self, self.client.unmark_source(args.migration))
 
 
 class ConvertMigration(ShowOne):

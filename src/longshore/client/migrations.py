@@ -15,6 +15,7 @@ from longshore.api.schemas import (
     ListedMigration,
     Migration,
     MigrationCounts,
+    NewMarks,
     ServerConsole,
 )
 from longshore.client.calls import Calls, of_all, part
@@ -84,6 +85,14 @@ class Migrations(Calls):
     def try_again(self, migration: str, options: Mapping[str, Any]) -> Migration:
         """`options`: of its request, those that change."""
         return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/retry", dict(options))
+
+    def mark_source(self, migration: str, marks: Mapping[str, Any]) -> Migration:
+        """`marks`: as a request has them."""
+        body = NewMarks(**marks).model_dump(mode="json")
+        return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/source-marks", body)
+
+    def unmark_source(self, migration: str) -> Migration:
+        return self._ask(Migration, "DELETE", f"/v1/migrations/{part(migration)}/source-marks")
 
     def convert(self, migration: str, *, accept: Sequence[str] = (), guest_keys: Sequence[str] = ()) -> Migration:
         body = {"accept": list(accept), "guest_keys": list(guest_keys)}

@@ -7,6 +7,8 @@ from longshore.errors import NotFound
 from longshore.flows.clouds import Clouds
 from longshore.model.forms import form
 from longshore.model.request import OF_POINTS, MigrationType
+from longshore.model.source_marks import MarkKind
+from longshore.model.strict_reading import read_json
 from longshore.model.target import Owner, ServerPort
 from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Store, ThingKind
@@ -24,8 +26,16 @@ LASTING = (
     ThingKind.SERVER,
 )  # what a machine is at its target
 
+MARK_STEP = "mark-"  # and the kind of mark
+
 PORTS_AT_HOME = "ports_at_home"  # in the result of a failback or a restore in place
-_AT_SOURCES = (ThingKind.SOURCE_SNAPSHOT, ThingKind.HOME_SNAPSHOT, ThingKind.MACHINE, ThingKind.CHANGE_TRACKING)
+_AT_SOURCES = (
+    ThingKind.SOURCE_SNAPSHOT,
+    ThingKind.HOME_SNAPSHOT,
+    ThingKind.MACHINE,
+    ThingKind.CHANGE_TRACKING,
+    ThingKind.SOURCE_MARK,
+)
 
 
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
@@ -67,6 +77,7 @@ def _may_appear(entry: Entry) -> bool:
         ThingKind.FROZEN,
         ThingKind.HOME_PORT,
         ThingKind.RELAY,
+        ThingKind.SOURCE_MARK,
         ThingKind.VAULT_WRITER,
     )
     return entry.ref is None and entry.kind not in never
@@ -119,6 +130,9 @@ def _remove_from_machine(source: Source, entry: Entry) -> bool:
     machine = entry.parent or ""
     if entry.kind is ThingKind.CHANGE_TRACKING:
         return source.set_change_tracking(machine, False)
+    if entry.kind is ThingKind.SOURCE_MARK:
+        kind, _, words, before = mark_of(entry)
+        return bool(words) and source.unmark(machine, kind, words, before)
     if entry.kind is ThingKind.MACHINE:
         ref = source.find_machine(machine, entry.owner)
         if ref is not None:
@@ -131,6 +145,13 @@ def _remove_from_machine(source: Source, entry: Entry) -> bool:
         source.remove_snapshot(machine, found.ref)
         gone.add(found.ref)
     return bool(gone)
+
+
+def mark_of(entry: Entry) -> tuple[MarkKind, str, str, str]:
+    """Of a mark of the source its kind, the text that was asked for, what is written, and what was there before. Only
+    the kind is known of one that was never made."""
+    text, words, before = read_json(entry.ref) if entry.ref else ("", "", "")
+    return MarkKind(entry.step.removeprefix(MARK_STEP)), text, words, before
 
 
 def _remove_from_target(target: Target, entry: Entry) -> bool:

@@ -21,6 +21,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.dry_run import DryRun
 from longshore.flows.moves.inspection import Inspection
 from longshore.flows.moves.late_conversion import LateConversion
+from longshore.flows.moves.marking import SourceMarking
 from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.taking_over import take_over
 from longshore.flows.moves.volume_move import VolumeMove
@@ -85,6 +86,11 @@ async def dry_run(job_id: str) -> None:
 @DBOS.workflow(name="late-conversion")
 async def late_conversion(job_id: str) -> None:
     await _run(LateConversion, job_id)
+
+
+@DBOS.workflow(name="mark")
+async def mark(job_id: str) -> None:
+    await _run(SourceMarking, job_id)
 
 
 @DBOS.workflow(name="volume-move")
@@ -181,6 +187,7 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.WARM: WarmSync,
     JobKind.DRY_RUN: DryRun,
     JobKind.CONVERSION: LateConversion,
+    JobKind.MARK: SourceMarking,
     JobKind.VOLUME: VolumeMove,
     JobKind.INSPECTION: Inspection,
     JobKind.REPLICA: Replicating,
@@ -208,6 +215,7 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.WARM: warm_sync,
     JobKind.DRY_RUN: dry_run,
     JobKind.CONVERSION: late_conversion,
+    JobKind.MARK: mark,
     JobKind.VOLUME: volume_move,
     JobKind.INSPECTION: inspection,
     JobKind.REPLICA: replica,

@@ -23,6 +23,7 @@ class JobKind(StrEnum):
     VERIFICATION = "verification"  # of a vault
     PRUNE = "prune"
     VAULT_COPY = "vault-copy"  # of a vault's points, into another one
+    MARK = "mark"  # of the source of a migration that is done
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
     SYNC = "sync"  # one copy of a machine that runs; where its moment has come, the cutover follows in the same job
     CUTOVER = "cutover"  # a sync that has begun to cut over
@@ -41,6 +42,7 @@ BEGIN_ANEW = tuple(  # as the database has them
         JobKind.REPLICA,
         JobKind.CLEAN_UP,
         JobKind.DECISION,
+        JobKind.MARK,
         JobKind.GROUP,
         JobKind.BACKUP_POLICY,
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from longshore.model.addresses import AdapterWishes, Addressing
 from longshore.model.agents import Agent
+from longshore.model.source_marks import SourceMarks
 from longshore.model.verify import Verify as Verify  # noqa: PLC0414 - for those who import it from here
 
 
@@ -187,6 +188,9 @@ class MigrationRequest:
     new_machine: bool = False  # failback: the machine that it came from is gone, and another one is made
     new_server: bool = False  # failback: to a cloud, in full to a server that is made for it
     replaces: str | None = None  # in-place: id of the server of the target whose place the new one takes
+    mark_source: SourceMarks = field(default_factory=SourceMarks)  # as soon as the migration is done
+    mark_source_later: SourceMarks = field(default_factory=SourceMarks)  # once the time of grace is over, too
+    grace: float = 14 * 86400.0  # after it was done
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     when_stuck: WhenStuck = WhenStuck.PARK
     shutdown_timeout: float = 600.0

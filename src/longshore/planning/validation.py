@@ -34,6 +34,7 @@ from longshore.model.request import (
     MigrationType,
     VolumeWishes,
 )
+from longshore.model.source_marks import SourceMarks
 from longshore.planning.carried import LONGEST_TAG, MOST_METADATA, MOST_TAGS
 from longshore.planning.server_settings import LARGEST_USER_DATA
 
@@ -43,6 +44,7 @@ _LONGEST_KEY = 4096
 _LONGEST_TEXT = 1 << 20  # characters of a script
 _LONGEST_WAIT = timedelta(days=7)
 _FARTHEST = timedelta(days=366)  # that a cutover may be away
+_LONGEST_GRACE = 3650 * 86400  # seconds
 _MOST_SYNCS = 10_000
 _MOST_NAMES = 10_000  # in a mapping
 _MOST_BOOT_PORTS, _LAST_PORT = 10, 65535
@@ -414,6 +416,19 @@ def _cutover(path: Path, cutover: Cutover) -> None:
     check_whole((*path, "syncs"), cutover.syncs, most=_MOST_SYNCS)
 
 
+def _grace(path: Path, seconds: float) -> None:
+    if not 0 <= seconds <= _LONGEST_GRACE:
+        raise Fault(path, f"{_quote_path(path)} has to be a number of seconds, at most {_LONGEST_GRACE} (ten years).")
+
+
+def _marks(path: Path, marks: SourceMarks) -> None:
+    for kind, text in marks.each().items():
+        if text:
+            check_name((*path, kind.value), text, LONGEST_NAME)
+    if marks.tag and "," in marks.tag:
+        raise Fault((*path, "tag"), f"{_quote_path((*path, 'tag'))} is one tag: it can't have a comma.")
+
+
 def _codes(path: Path, codes: Iterable[str]) -> None:
     from longshore.planning.catalogue import refuse_unknown  # which knows all of planning
 
@@ -481,6 +496,9 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "new_machine": _nothing,
     "new_server": _nothing,
     "replaces": check_name,
+    "mark_source": _marks,
+    "mark_source_later": _marks,
+    "grace": _grace,
     "accept": _codes,
     "when_stuck": _nothing,
     "shutdown_timeout": _seconds,

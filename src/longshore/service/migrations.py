@@ -17,6 +17,7 @@ from longshore.api.schemas import (
     Migration,
     MigrationCounts,
     NewConversion,
+    NewMarks,
     NewMigration,
     NewTry,
 )
@@ -247,6 +248,22 @@ def _added(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, A
         if name in options:
             whole[name] = list(dict.fromkeys((*before.get(name, ()), *options[name])))
     return whole
+
+
+@router.post("/migrations/{migration}/source-marks", status_code=202)
+def mark_source(migration: str, store: TheStore, body: NewMarks) -> Migration:
+    """Mark the machine of a migration that is done at its source; marks that aren't wanted any more are taken away."""
+    refuse_unfit(**{name: getattr(body, name) for name in type(body).model_fields})
+    options = body.model_dump(mode="json")
+    record = store.migrations.request_marks(migration, options)
+    embedded.ensure_running(store.state)
+    return _migration(store, record)
+
+
+@router.delete("/migrations/{migration}/source-marks", status_code=202)
+def unmark_source(migration: str, store: TheStore) -> Migration:
+    """Take away all marks of the machine at its source."""
+    return mark_source(migration, store, NewMarks())
 
 
 @router.post("/migrations/{migration}/convert", status_code=202)

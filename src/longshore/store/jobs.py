@@ -1,7 +1,8 @@
 """Jobs: each one durable piece of work with an end, done for a record that lasts (a migration).
 
 A record that hasn't ended has exactly one job that hasn't: it waits for its turn or for its moment, a worker has it, or
-it is parked. In the transaction in which it ends the record is told what came of it, and the next one is queued.
+it is parked. In the transaction in which it ends the record is told what came of it, and the next one is queued. A
+migration that is done may have one more: the source is marked by it.
 """
 
 import uuid
@@ -77,7 +78,7 @@ class Jobs:
             if not row.cancel_requested:
                 row.due_at = utc_now() + pauses[min(row.parked, len(pauses)) - 1]
                 row.chosen_at = _seconds()
-            own = update(MigrationRow).where(MigrationRow.id == row.record_id)
+            own = update(MigrationRow).where(MigrationRow.id == row.record_id, MigrationRow.status.in_(UNFINISHED))
             session.execute(own.values(status=Status.PARKED.value))
             session.flush()
             tell_workers(session)  # its place is free
@@ -140,14 +141,15 @@ def new_job(
         source_id=migration.source_id,
         target_id=migration.target_id,
         machine_ref=migration.machine_ref,
-        plan_id=None if keeps_copy(migration.state) else migration.plan_id,  # no later wave waits for its user's word
+        # No later wave waits for its user's word, or for what is done to the source of a migration that is done
+        plan_id=None if keeps_copy(migration.state) or kind is JobKind.MARK else migration.plan_id,
         wave=migration.wave,
         host=places.get("host") or "",
         datastores=places.get("datastores") or [],
         asked_at=begin_by or due_at or migration.created_at,
         due_at=due_at,
         chosen_at=_seconds(),
-        cancel_requested=migration.cancel_requested,
+        cancel_requested=migration.cancel_requested and kind is not JobKind.MARK,  # that came too late
     )
 
 

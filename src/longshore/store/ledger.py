@@ -23,6 +23,7 @@ class ThingKind(StrEnum):
     HOME_PORT = "home-port"  # of a server that another one takes the place of: to take that back is to give it back
     MACHINE = "machine"  # made where a machine came from that is gone, to be written back to
     CHANGE_TRACKING = "change-tracking"  # switched on at the source, to be switched off again
+    SOURCE_MARK = "source-mark"  # of a machine that has moved; what `ref` says is what takes it away again
     NETWORK = "network"  # one that leads nowhere, for a dry run
     VOLUME = "volume"
     VOLUME_SNAPSHOT = "volume-snapshot"

@@ -286,6 +286,30 @@ class Migrations:
             session.flush()
             return record_of(session, row)
 
+    def request_marks(self, migration_id: str, options: Mapping[str, Any]) -> MigrationRecord:
+        """Have the source of a migration that is done marked as these options of its request say.
+
+        Raises NotFound, NotSharedAnyMore, or Conflict when it isn't done, or has moved no machine.
+        """
+        with self._database.session() as session:
+            row = find_migration(session, self._scope, migration_id)
+            refuse_taken_back(session, self._scope, row.project_id, (row.source_id,))
+            moved = row.request.get("type", "cold") in (MigrationType.COLD.value, MigrationType.WARM.value)
+            if not moved or row.status != Status.DONE.value:
+                raise Conflict(
+                    f"Migration {row.id} has moved no machine.",
+                    advice="Only the source of a cold or warm migration that is done is marked.",
+                )
+            row.request = {**row.request, **options}
+            waiting = unfinished_of(session, [row.id]).get(row.id)
+            if waiting is None:
+                enqueue(session, [new_job(row, JobKind.MARK, id_=str(uuid.uuid4()))])
+            elif waiting.worker_id is not None:
+                raise Conflict(f"The source of migration {row.id} is being marked.", advice="Try again in a moment.")
+            hasten(session, row.id)
+            session.flush()
+            return record_of(session, row)
+
     def request_commit(self, migration_id: str) -> MigrationRecord:
         """Of a restore in place: its server is for good. Raises NotFound; Conflict when it is no such or isn't up."""
         with self._database.session() as session:
@@ -338,25 +362,28 @@ class Migrations:
     ) -> None:
         """A job of it has ended: at once the record is told so (`fields`), and the next one is queued, if any.
 
-        Without a next one the migration has ended: `fields` has its status. Called again, it does nothing.
+        With a status the migration has ended, and what follows is done to its source. One that had ended stays as it
+        is. Called again, it does nothing.
         """
         next_id = str(uuid.uuid4())
-        status = Status.DONE if next_kind else Status(fields["status"])
+        status = Status(fields.get("status", Status.DONE))
         with self._database.session() as session:
             if not end_job(session, job_id, status):
                 return
-            own = update(MigrationRow).where(MigrationRow.id == migration_id)
+            own = update(MigrationRow).where(MigrationRow.id == migration_id, MigrationRow.status.in_(UNFINISHED))
             session.execute(own.values({name: in_column(value) for name, value in fields.items()}))
             row = session.get_one(MigrationRow, migration_id, populate_existing=True)
             tell_run(session, row.id)
             tell_policy(session, row)
             tell_replica(session, row)
-            if next_kind is None:
+            if "status" in fields:
                 row.finished_at = row.finished_at or utc_now()
                 row.state = None
+            if next_kind is None:
                 return
             # Perhaps since the moment was chosen
             asked = row.cancel_requested or row.cutover_requested or has_wish(session, row.id)
+            asked = asked and not Status(row.status).ended
             enqueue(session, [new_job(row, next_kind, id_=next_id, due_at=None if asked else due_at)])
 
     def cancels_requested(self) -> set[str]:
@@ -387,6 +414,11 @@ class Migrations:
                     advice=f"Cancel it first: longshore migration cancel {row.id}.",
                 )
             refuse_to_forget_way(session, row)
+            if unfinished_of(session, [row.id]):
+                raise Conflict(
+                    f"The source of migration {row.id} is still to be marked.",
+                    advice=f"Take that back first: longshore migration unmark-source {row.id}.",
+                )
             left = session.scalars(
                 select(LedgerRow).where(
                     LedgerRow.migration_id == row.id, LedgerRow.state.in_(("intended", "made", "left"))

@@ -39,8 +39,9 @@ from longshore.model.changes import Changes
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
+from longshore.model.job import JobKind
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
-from longshore.model.request import LandingMode, PowerAfter, Verify
+from longshore.model.request import LandingMode, MigrationType, PowerAfter, Verify
 from longshore.model.status import Status
 from longshore.model.target import Owner, Port, Server, Volume
 from longshore.planning import Landing, blocked, land
@@ -312,7 +313,17 @@ class Migration(ABC):
         job = self._job
         found = job.store.migrations.get(job.id).result or {}  # in the guest
         job.say("Done.", phase="done")
-        job.store.migrations.end_job(job.id, job.job_id, status=Status.DONE, phase="done", result={**found, **result})
+        asked = job.request
+        marks = asked.mark_source.each() or asked.mark_source_later.each()
+        moved = asked.type in (MigrationType.COLD, MigrationType.WARM)
+        job.store.migrations.end_job(
+            job.id,
+            job.job_id,
+            next_kind=JobKind.MARK if marks and moved else None,
+            status=Status.DONE,
+            phase="done",
+            result={**found, **result},
+        )
 
     def _fail(self, error: LongshoreError) -> None:
         """What becomes of it after this error, or after a cancel."""

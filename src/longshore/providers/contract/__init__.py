@@ -31,6 +31,7 @@ from longshore.providers.contract.provider import Provider
 from longshore.providers.contract.relays import RelayHost, RelayLedger, Relays
 from longshore.providers.contract.servers import GuestAgent, Servers
 from longshore.providers.contract.snapshots import ChangeTracking, Snapshots
+from longshore.providers.contract.source_marks import MarkedMachines
 from longshore.providers.contract.way_back import WayBack
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "KeptSecrets",
     "LooseVolumes",
     "Machines",
+    "MarkedMachines",
     "Offers",
     "Ports",
     "PortsOfServers",
@@ -73,6 +75,7 @@ class Source(
     LooseVolumes,
     WholeDisks,
     SourceQuota,
+    MarkedMachines,
     WayBack,
     Provider,
     Protocol,

@@ -11,6 +11,7 @@ from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
 from longshore.model.machine import VOLUME, Machine, PowerState, Snapshot
 from longshore.model.selection import EVERY, MachineFilter
+from longshore.model.source_marks import MarkKind
 from longshore.model.target import Owner, SourceRoom
 from longshore.providers.contract import Source
 from longshore.providers.openstack import changes
@@ -25,6 +26,7 @@ from longshore.providers.openstack.power import Power
 from longshore.providers.openstack.project import look
 from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.snapshots import Snapshots, owner_of
+from longshore.providers.openstack.source_marks import SourceMarks
 from longshore.providers.openstack.transport import transport_of
 from longshore.providers.openstack.volumes import Volumes
 
@@ -41,6 +43,7 @@ class OpenstackSource(Source):
         self._connection = self._lent.connection
         self._machines = Machines(self._connection)
         self._power = Power(self._connection)
+        self._marks = SourceMarks(self._connection)
         volumes = Volumes(self._connection)
         self._attachments = transport_of(self._connection, settings, volumes, servers)
         self._loose = LooseVolumes(self._connection)
@@ -97,6 +100,15 @@ class OpenstackSource(Source):
 
     def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
         return self._power.wait_off(machine_ref, timeout)
+
+    def before_mark(self, machine_ref: str, kind: MarkKind, text: str) -> str | None:
+        return self._marks.before(machine_ref, kind, text)
+
+    def mark(self, machine_ref: str, kind: MarkKind, text: str, before: str) -> None:
+        self._marks.put(machine_ref, kind, text, before)
+
+    def unmark(self, machine_ref: str, kind: MarkKind, text: str, before: str) -> bool:
+        return self._marks.take_away(machine_ref, kind, text, before)
 
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """Its parts are named after their owner: the name is for clouds that show one snapshot as one thing."""

@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 from pyVmomi import vim
 
-from longshore.providers.vsphere.properties import Properties, read, sweep
+from longshore.errors import InvalidInput
+from longshore.providers.vsphere.properties import Properties, read, read_all, sweep
 from longshore.providers.vsphere.session import Session
 
 NAMES_PAGE = 2000  # objects in one answer when little is asked of each
@@ -136,6 +137,30 @@ def read_places(session: Session) -> Places:
     if fields is not None:
         places.attributes = _attributes(read(session, fields, ("field",))["field"])
     return places
+
+
+def folder_called(session: Session, machine: Any, path: str) -> Any:
+    """The folder with this path below the datacenter that the machine is in.
+
+    Raises InvalidInput when there is none, and vSphere's own faults.
+    """
+    place = machine
+    while not isinstance(place, vim.Datacenter):
+        place = read(session, place, ("parent",))["parent"]
+        if place is None:
+            raise InvalidInput(f"{machine._moId} is in no datacenter's folder: it can't be moved into another one.")
+    folder = read(session, place, ("vmFolder",))["vmFolder"]
+    for name in path.split("/"):
+        below = read(session, folder, ("childEntity",))["childEntity"] or []
+        folders = [child for child in below if isinstance(child, vim.Folder)]
+        names = read_all(session, folders, ("name",)) if folders else {}
+        found = [child for child in folders if inventory_name(names[child._moId]["name"] or "") == name]
+        if not found:
+            raise InvalidInput(
+                f'There is no folder "{path}" where {machine._moId} is.', advice="Make it in vCenter, or name another."
+            )
+        folder = found[0]
+    return folder
 
 
 def _attributes(definitions: Iterable[Any] | None) -> dict[int, str]:

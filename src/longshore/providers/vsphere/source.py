@@ -12,6 +12,7 @@ from longshore.model.changes import Changes, Unknown
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
 from longshore.model.selection import EVERY, MachineFilter
+from longshore.model.source_marks import MarkKind
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
 from longshore.providers.vsphere import (
@@ -22,6 +23,7 @@ from longshore.providers.vsphere import (
     making,
     power,
     snapshots,
+    source_marks,
     ssh_disks,
     ssh_login,
     tags,
@@ -109,6 +111,15 @@ class VsphereSource(Source):
 
     def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
         return power.wait_powered_off(self._session, machine_ref, timeout)
+
+    def before_mark(self, machine_ref: str, kind: MarkKind, text: str) -> str | None:
+        return source_marks.before(self._session, machine_ref, kind, text)
+
+    def mark(self, machine_ref: str, kind: MarkKind, text: str, before: str) -> None:
+        source_marks.put(self._session, machine_ref, kind, text, before)
+
+    def unmark(self, machine_ref: str, kind: MarkKind, text: str, before: str) -> bool:
+        return source_marks.take_away(self._session, machine_ref, kind, text, before)
 
     def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
         return tracking.switch(self._session, machine_ref, on)

@@ -57,7 +57,41 @@ def find_tagged(session: Session, wanted: str) -> set[str]:
         if not ids:
             known = ", ".join(sorted(names.values())) or "none"
             raise NotFound(f'{session.label} has no tag "{wanted}".', advice=f"It has: {known}.")
-        answer = rest.ask("POST", f"{_ASSOCIATIONS}?action=list-attached-objects-on-tags", {"tag_ids": ids})
+        return _having(rest, ids)
+
+
+def is_attached(session: Session, machine_ref: str, wanted: str) -> bool:
+    """Whether a machine has the tag CATEGORY/NAME. Raises InvalidInput when there is no such tag."""
+    with _rest(session) as rest:
+        tag = _tag(session, rest, wanted)
+        return rest is not None and machine_ref in _having(rest, [tag])
+
+
+def attach(session: Session, machine_ref: str, wanted: str, *, on: bool) -> bool:
+    """Give a machine the tag CATEGORY/NAME, or take it away; says whether anything had to be changed.
+
+    Raises InvalidInput when there is no such tag.
+    """
+    with _rest(session) as rest:
+        tag = _tag(session, rest, wanted)
+        if rest is None or (machine_ref in _having(rest, [tag])) == on:
+            return False
+        asked = {"object_id": {"type": "VirtualMachine", "id": machine_ref}}
+        rest.ask("POST", f"{_ASSOCIATIONS}/{quote(tag, safe='')}?action={'attach' if on else 'detach'}", asked)
+        return True
+
+
+def _tag(session: Session, rest: "_Rest | None", wanted: str) -> str:
+    names = _names(rest, rest.ask("GET", _TAGS)) if rest is not None else {}
+    for tag, name in names.items():
+        if name == wanted:
+            return tag
+    raise InvalidInput(f'{session.label} has no tag "{wanted}".', advice="Make it in vCenter: CATEGORY/NAME.")
+
+
+def _having(rest: "_Rest", tags: Sequence[str]) -> set[str]:
+    """The machines that have any of these tags, by reference."""
+    answer = rest.ask("POST", f"{_ASSOCIATIONS}?action=list-attached-objects-on-tags", {"tag_ids": list(tags)})
     return {one["id"] for found in answer for one in found["object_ids"] if one["type"] == "VirtualMachine"}
 
 

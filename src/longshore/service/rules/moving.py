@@ -144,6 +144,12 @@ RULES = (
         ),
     ),
     Rule(
+        "migration:migration:mark-source",
+        MEMBER,
+        "Mark the machine of a migration that is done at its source, or take the marks away.",
+        ("POST /v1/migrations/{migration}/source-marks", "DELETE /v1/migrations/{migration}/source-marks"),
+    ),
+    Rule(
         "migration:migration:convert",
         MEMBER,
         "Convert a machine that landed as it was.",

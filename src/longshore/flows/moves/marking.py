@@ -1,0 +1,126 @@
+"""The source of a migration that is done: marked as its user wants it, so that nobody starts the machine a second time.
+
+Some marks are made as soon as the migration is done, others once the time of grace is over. What is wanted is compared
+with what the ledger has, so the same job makes marks and takes them away. The migration stays done whatever becomes of
+them: a mark that can't be made is told.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from longshore.engine.steps import step
+from longshore.errors import LongshoreError, NotFound
+from longshore.flows.moves.migration import Migration
+from longshore.flows.moves.source_side import following
+from longshore.flows.undo import MARK_STEP, mark_of
+from longshore.model.job import JobKind
+from longshore.model.request import MigrationRequest
+from longshore.model.source_marks import MarkKind
+from longshore.model.status import Status
+from longshore.model.target import Owner
+from longshore.providers.contract import Source
+from longshore.store import Entry, EntryState, ThingKind
+from longshore.store.tables import with_zone, without_zone
+
+
+class SourceMarking(Migration):
+    async def _forward(self) -> dict[str, Any] | None:
+        await step("mark", type(None), self._mark)
+        await step("go-on", type(None), self._go_on)
+        return None
+
+    def _mark(self) -> None:
+        job = self._job
+        job.ignore_cancel()  # one that came too late was of the migration
+        done_at = with_zone(job.record.finished_at or job.record.created_at)
+        wanted = marks_due(job.request, done_at, datetime.now(UTC))
+        uuid = ((job.record.result or {}).get("machine") or {}).get("instance_uuid") or ""
+        standing = _standing(job.store.ledger.entries(job.id))
+        with job.clouds.source(job.record.source_id) as source:
+            for kind, entry in standing.items():
+                if wanted.get(kind) != mark_of(entry)[1]:
+                    self._tell(kind, uuid, partial(self._take_away, source, kind, entry))
+            for kind, text in wanted.items():
+                before = standing.get(kind)
+                if before is None or before.state is not EntryState.HANDED_OVER or mark_of(before)[1] != text:
+                    self._tell(kind, uuid, partial(self._put, source, kind, text))
+
+    def _tell(self, kind: MarkKind, instance_uuid: str, work: Callable[[], str]) -> None:
+        """Do it to the machine, wherever it is by now. What may pass is raised, what doesn't is told."""
+        job = self._job
+        try:
+            job.say(following(job, instance_uuid, work))
+        except NotFound:
+            job.say(f"{job.record.machine_name} is gone at its source: no {kind} of it is changed.", "warning")
+        except LongshoreError as error:
+            if job.parks_for(error):
+                raise
+            job.say(f"The {kind} of {job.record.machine_name} at its source couldn't be changed: {error}", "warning")
+
+    def _put(self, source: Source, kind: MarkKind, text: str) -> str:
+        job, ref = self._job, self._job.record.machine_ref
+        words = text or self._note()
+        owner = Owner(job.id, f"{MARK_STEP}{kind}")
+        entry = job.store.ledger.intend(owner, job.record.source_id, ThingKind.SOURCE_MARK, ref)
+        if entry.ref is None:
+            before = source.before_mark(ref, kind, words)
+            if before is None:
+                job.store.ledger.settle(entry.id, EntryState.REMOVED, note="it was there before")
+                return f"{job.record.machine_name} is marked at its source already ({kind})."
+            job.store.ledger.settle(entry.id, EntryState.INTENDED, ref=_written(text, words, before))
+        else:
+            _, _, words, before = mark_of(entry)
+        source.mark(ref, kind, words, before)
+        job.store.ledger.settle(entry.id, EntryState.HANDED_OVER)
+        return f"{job.record.machine_name} is marked at its source: {kind}{f' {text}' if text else ''}."
+
+    def _take_away(self, source: Source, kind: MarkKind, entry: Entry) -> str:
+        _, _, words, before = mark_of(entry)
+        there = bool(words) and source.unmark(self._job.record.machine_ref, kind, words, before)
+        self._job.store.ledger.settle(entry.id, EntryState.REMOVED)
+        name = self._job.record.machine_name
+        return f"The {kind} is gone from {name} at its source." if there else f"{name} hasn't this {kind} any more."
+
+    def _note(self) -> str:
+        record = self._job.record
+        done = record.finished_at or record.created_at
+        return f"Moved to OpenStack on {done:%Y-%m-%d}, as server {record.server_id}. Don't start it here."
+
+    def _go_on(self) -> None:
+        job = self._job
+        due = mark_due(job.request, with_zone(job.record.finished_at or job.record.created_at), datetime.now(UTC))
+        later = JobKind.MARK if due is not None else None
+        job.store.migrations.end_job(
+            job.id, job.job_id, status=Status.DONE, next_kind=later, due_at=without_zone(due) if due else None
+        )
+
+    def _fail(self, error: LongshoreError) -> None:
+        job = self._job
+        again = f"Try it again: longshore migration mark-source {job.id}."
+        job.say(f"{job.record.machine_name} couldn't be marked at its source: {error} {again}", "error")
+        job.store.migrations.end_job(job.id, job.job_id, status=Status.DONE)
+
+
+def marks_due(request: MigrationRequest, done_at: datetime, now: datetime) -> dict[MarkKind, str]:
+    """Which marks the machine is to have at this moment, each with its text."""
+    later = request.mark_source_later.each() if now >= done_at + timedelta(seconds=request.grace) else {}
+    return request.mark_source.each() | later
+
+
+def mark_due(request: MigrationRequest, done_at: datetime, now: datetime) -> datetime | None:
+    """When the time of grace is over; None: nothing is to be done then, or it is over."""
+    over = done_at + timedelta(seconds=request.grace)
+    return over if request.mark_source_later.each() and over > now else None
+
+
+def _standing(entries: list[Entry]) -> dict[MarkKind, Entry]:
+    """The marks that the machine has, or may have."""
+    marks = [e for e in entries if e.kind is ThingKind.SOURCE_MARK and e.state is not EntryState.REMOVED]
+    return {mark_of(entry)[0]: entry for entry in marks}
+
+
+def _written(text: str, words: str, before: str) -> str:
+    return json.dumps([text, words, before])

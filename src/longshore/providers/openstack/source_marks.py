@@ -1,0 +1,90 @@
+"""Marks of servers that have moved: see `longshore.providers.contract.source_marks`.
+
+A server that is locked can't be started by its project before somebody unlocks it.
+"""
+
+from typing import Any
+
+from openstack import exceptions as sdk
+
+from longshore.errors import InvalidInput, NotFound
+from longshore.model.source_marks import MarkKind
+from longshore.providers.openstack.faults import explained
+
+LONGEST_DESCRIPTION = 255  # letters; Nova's
+
+
+class SourceMarks:
+    def __init__(self, connection: Any) -> None:
+        self._compute = connection.compute
+
+    def before(self, server_id: str, kind: MarkKind, text: str) -> str | None:
+        server = self._server(server_id)
+        match kind:
+            case MarkKind.NOTE:
+                return None if text in _notes(server) else ""
+            case MarkKind.SUFFIX:
+                return None if server.name.endswith(text) else str(server.name)
+            case MarkKind.TAG:
+                return None if text in server.tags else ""
+            case MarkKind.DISCONNECT:
+                return None if server.is_locked else ""
+        raise InvalidInput("Servers of OpenStack are in no folders.", advice="Mark them by a tag or a suffix.")
+
+    def put(self, server_id: str, kind: MarkKind, text: str, before: str) -> None:
+        server = self._server(server_id)
+        with explained(f"mark server {server.name}"):
+            match kind:
+                case MarkKind.NOTE:
+                    self._describe(server, [*(line for line in _notes(server) if line != text), text])
+                case MarkKind.SUFFIX:
+                    self._rename(server, before, f"{before}{text}")
+                case MarkKind.TAG:
+                    self._compute.add_tag_to_server(server, text)
+                case MarkKind.DISCONNECT:
+                    self._compute.lock_server(server)
+
+    def take_away(self, server_id: str, kind: MarkKind, text: str, before: str) -> bool:
+        server = self._server(server_id)
+        with explained(f"take a mark from server {server.name}"):
+            match kind:
+                case MarkKind.NOTE:
+                    there = text in _notes(server)
+                    if there:
+                        self._describe(server, [line for line in _notes(server) if line != text])
+                    return there
+                case MarkKind.SUFFIX:
+                    return self._rename(server, f"{before}{text}", before)
+                case MarkKind.TAG:
+                    there = text in server.tags
+                    if there:
+                        self._compute.remove_tag_from_server(server, text)
+                    return there
+                case MarkKind.DISCONNECT:
+                    if server.is_locked:
+                        self._compute.unlock_server(server)
+                    return bool(server.is_locked)
+        return False
+
+    def _describe(self, server: Any, lines: list[str]) -> None:
+        description = "\n".join(lines)
+        if len(description) > LONGEST_DESCRIPTION:
+            raise InvalidInput(f"The description of server {server.name} has no room for another line.")
+        self._compute.update_server(server, description=description)
+
+    def _rename(self, server: Any, before: str, after: str) -> bool:
+        if server.name != before:
+            return False
+        self._compute.update_server(server, name=after)
+        return True
+
+    def _server(self, server_id: str) -> Any:
+        with explained(f"look up server {server_id}"):
+            try:
+                return self._compute.get_server(server_id)
+            except sdk.NotFoundException:
+                raise NotFound(f"There is no server {server_id} in this project.") from None
+
+
+def _notes(server: Any) -> list[str]:
+    return (server.description or "").splitlines()
