@@ -22,6 +22,7 @@ from longshore.model.concern import Severity
 from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, LimitOf
 from longshore.model.plan import NAME, PlannedType
 from longshore.model.platform import Platform
+from longshore.model.quantity_fields import Rate
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
 
@@ -386,7 +387,7 @@ class LimitChange(_Strict):
     name: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f]+$")
     plan: str | None = None  # of a plan
     at_once: int | None = Field(default=None, ge=1, le=MOST_AT_ONCE)  # jobs
-    bytes_per_second: int | None = Field(default=None, ge=SLOWEST, le=FASTEST)  # that their copies read together
+    bytes_per_second: Annotated[Rate, Field(ge=SLOWEST, le=FASTEST)] | None = None  # that their copies read together
 
 
 class Limit(_Strict):
