@@ -15,8 +15,8 @@ from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.texts import _, marked
 from longshore.web.visit import Visit
+from longshore.wording.texts import _, marked
 
 AT = "/ui/administration/limits"
 _SETS = "migration:limit:set"

@@ -15,7 +15,7 @@ from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.new_replicas import PROTECTION
 from longshore.web.rendering import confirm, render
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 _CLOCKS = ("prove", "audit")  # which "never" ends
 
