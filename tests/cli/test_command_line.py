@@ -11,7 +11,7 @@ from in_process import longshore as command
 from longshore.cli.arguments import rate
 from longshore.cli.given_files import key_in
 from longshore.model.durations import duration
-from longshore.web.words import size
+from longshore.wording.figures import size
 
 
 def longshore(tmp_path, *words, **environment):

@@ -13,7 +13,7 @@ from longshore.model.durations import duration
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
-from longshore.web import charts
+from longshore.wording import charts
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>\"'&|\x1b[31m"

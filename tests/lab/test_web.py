@@ -15,7 +15,7 @@ from served import serving
 
 from conftest import LONGSHORE, USER, last_acknowledged, running_tiny
 from longshore.model.durations import duration
-from longshore.web.words import size
+from longshore.wording.figures import size
 
 sys.path.append(str(PROJECT / "tests" / "web"))
 

@@ -51,7 +51,6 @@ def test_what_can_be_accepted_is_a_blocker_and_every_blocker_says_what_to_do():
 
 def test_a_code_that_no_concern_has_is_refused_with_the_nearest():
     refuse_unknown([kind.code for kind in KINDS])
-    refuse_unknown(["warm-of-files"])  # as plans of earlier releases name warm-of-what-never-runs
     with pytest.raises(InvalidInput) as caught:
         refuse_unknown(["disk-shared", "quota-gigabyte"])
     assert caught.value.advice == "Did you mean quota-gigabytes?"

@@ -1,15 +1,11 @@
 """Limits that are set for places: kept, changed, seen by whom they concern, and gone with what they are of."""
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine, text
 
-import longshore.store.database as database
 from longshore.configuration import Quotas
 from longshore.errors import AccessDenied, Conflict, InvalidInput, NotFound
 from longshore.model.limit import Limit, LimitOf, Place, id_of
-from longshore.store import EVERY_PROJECT, Scope, StateDirectory, Store
+from longshore.store import EVERY_PROJECT, Scope
 
 
 def test_a_figure_that_is_not_named_stays_and_none_lifts_it(store):
@@ -69,25 +65,3 @@ def test_a_project_sees_its_own_and_those_for_all_where_it_sees_the_provider_and
         ann.limits.put(Place(LimitOf.HOST, shared, "esx1"), "a", {"at_once": 1})
     ann.limits.put(Place(LimitOf.SOURCE, shared), "a", {"at_once": 1})
     assert len(store.limits.at_once()) == 4, "the engine sees them all"
-
-
-def test_a_database_from_before_limits_gets_them_and_keeps_what_it_has(tmp_path):
-    state = StateDirectory(tmp_path / "state")
-    state.create()
-    engine = create_engine(state.database_url)
-    config = Config()
-    config.set_main_option("script_location", str(database._SCHEMA))
-    columns = "id, project_id, name, unique_name, kind, settings, created_at"
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0020")
-        values = "'p', '', 'vc', '/vc', 'vsphere', '{}', '2026-01-01 00:00:00'"
-        connection.execute(text(f"insert into providers ({columns}) values ({values})"))
-    engine.dispose()
-    opened = Store(state)
-    try:
-        assert [provider.name for provider in opened.providers.all()] == ["vc"]
-        opened.limits.put(Place(LimitOf.SOURCE, "p"), "", {"at_once": 1})
-        assert [limit.at_once for limit in opened.limits.at_once()] == [1]
-    finally:
-        opened.close()

@@ -10,7 +10,7 @@ from longshore.model.status import Status
 from longshore.model.target import Owner
 from longshore.store import EntryState, ThingKind
 from longshore.store.secrets import SecretBox, SecretsError
-from longshore.store.tables import Base, PlanRow, SecretRow
+from longshore.store.tables import Base, SecretRow
 
 
 def add_migration(store):
@@ -179,94 +179,6 @@ def test_times_are_stamped_once(store):
     first = store.migrations.get(record.id).source_off_at
     store.migrations.stamp(record.id, "source_off_at")
     assert store.migrations.get(record.id).source_off_at == first
-
-
-def test_the_newest_revision_is_the_last_of_their_row():
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
-    import longshore.store.database as database
-
-    config = Config()
-    config.set_main_option("script_location", str(database._SCHEMA))
-    assert database.newest_revision() == ScriptDirectory.from_config(config).get_current_head()
-
-
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_a_new_database_is_what_all_revisions_make(tmp_path, request, kind):
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-    from sqlalchemy import create_engine
-
-    import longshore.store.database as database
-
-    shared = request.getfixturevalue("postgresql") if kind == "postgresql" else None
-    step_by_step, new = (shared.database() if shared else f"sqlite:///{tmp_path}/{name}.db" for name in ("old", "new"))
-    database.Database(new).close()
-    for url in (step_by_step, new):
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            database._apply_revisions(connection)  # of a new one there is none to apply
-            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-            assert database._revision(connection) == database.newest_revision()
-        engine.dispose()
-
-
-def test_one_whose_making_was_broken_off_is_made_whole(tmp_path):
-    from sqlalchemy import create_engine
-
-    import longshore.store.database as database
-
-    url = f"sqlite:///{tmp_path}/half.db"
-    engine = create_engine(url)
-    Base.metadata.create_all(engine, tables=[Base.metadata.tables[name] for name in ("providers", "migrations")])
-    engine.dispose()
-    opened = database.Database(url)
-    with opened.session() as session:
-        assert database._revision(session.connection()) == database.newest_revision()
-        assert session.scalars(select(PlanRow)).all() == []
-    opened.close()
-
-
-def test_a_database_of_the_first_schema_keeps_what_is_in_it(tmp_path):
-    import sqlite3
-
-    from alembic import command
-    from alembic.config import Config
-    from sqlalchemy import create_engine
-
-    import longshore.store.database as database
-
-    path = tmp_path / "old.db"
-    engine = create_engine(f"sqlite:///{path}")
-    config = Config()
-    config.set_main_option("script_location", str(database._SCHEMA))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-    engine.dispose()
-    with sqlite3.connect(path) as old:
-        old.execute("insert into providers values ('p', 'vc', 'vsphere', '{}', '2026-01-01 00:00:00')")
-        fields = "id, machine_name, machine_ref, source_id, target_id, request, status, phase, cancel_requested"
-        values = "'m', 'web', 'vm-1', 'p', 'p', '{\"conversion\": \"skip\"}', 'done', 'done', 0"
-        old.execute(
-            f"insert into migrations ({fields}, conversion_attempts, created_at) values ({values}, 0, '2026-01-01')"
-        )
-        old.execute(
-            "insert into events (migration_id, at, level, phase, text) values ('m', '2026-01-01', 'error', 'x', 'Hm.')"
-        )
-    opened = database.Database(f"sqlite:///{path}")
-    try:
-        from longshore.store.events import Events
-        from longshore.store.migrations import Migrations
-        from longshore.store.texts import Texts
-
-        migrations = Migrations(opened, Texts(SecretBox(tmp_path / "secrets.key")))
-        assert migrations.get("m").request == {"landing": "unchanged"}
-        assert migrations.get("m").cutover_requested is False
-        assert [event.text for event in Events(opened).of("m")] == ["Hm."]
-    finally:
-        opened.close()
 
 
 def test_of_those_who_change_the_same_plan_at_the_same_moment_one_is_told_that_it_did(store):

@@ -12,8 +12,8 @@ from longshore.vault.holds import Held, delete_point, hold_of, hold_point, holds
 from longshore.vault.points import Point, has_point, write_point
 from longshore.vault.vault import Vault
 
-POINT = "00112233445566778899aabbccddeeff/20261123T014500Z-01234567"
-OTHER = "00112233445566778899aabbccddeeff/20261123T024500Z-01234567"
+POINT = "00112233445566778899aabbccddeeff/20261123T014500000Z-01234567"
+OTHER = "00112233445566778899aabbccddeeff/20261123T024500000Z-01234567"
 AUDIT = Hold("audit")
 
 

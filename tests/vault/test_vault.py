@@ -211,7 +211,7 @@ def test_a_stranger_has_all_that_is_not_damaged_and_is_told_each_range_that_is(t
     at = {number: disk.entry(number) for number in range(9)}
     disk.close()
     machine = {"machine": {"name": "web-shop-17"}}
-    name = "a/20261123T000000Z-00000000"
+    name = "a/20261123T000000000Z-00000000"
     finish(vault, "w1", Point(name, datetime.now(UTC), {"d": top}, machine))
     packs = {number: vault.store.root / name_of(entry.pack) for number, entry in at.items()}
     assert (packs[2], packs[4]) == (packs[3], packs[5]) and len(set(packs.values())) >= 4
@@ -234,7 +234,7 @@ def test_a_stranger_has_all_that_is_not_damaged_and_is_told_each_range_that_is(t
 
 def test_a_stranger_sees_the_other_points_where_one_is_damaged(backed_up, tmp_path):
     vault, name, _ = backed_up
-    broken = vault.store.root / f"points/{name.rpartition('/')[0]}/20261101T000000Z-00000000.point"
+    broken = vault.store.root / f"points/{name.rpartition('/')[0]}/20261101T000000000Z-00000000.point"
     broken.write_bytes((vault.store.root / f"points/{name}.point").read_bytes()[:-9])
     listed = stranger(vault, tmp_path)
     assert listed.stdout.startswith(f"{name} ")
@@ -252,7 +252,7 @@ def test_whatever_bit_of_a_map_is_flipped_nothing_is_pruned(tmp_path):
         disk.write(number * BLOCK, noise.randbytes(BLOCK))
     top = disk.finish()
     disk.close()
-    finish(vault, "w1", Point("a/20261123T000000Z-00000000", datetime.now(UTC), {"d": top}, {}))
+    finish(vault, "w1", Point("a/20261123T000000000Z-00000000", datetime.now(UTC), {"d": top}, {}))
     leave(vault, "w1")
     InDirectory(vault.store.root).days_pass(3 * vault.grace)
     pack = vault.store.root / name_of(top.entry.pack)

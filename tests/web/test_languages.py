@@ -16,11 +16,13 @@ from jinja2 import nodes
 from many import choose, log_in
 
 from filled import encrypted_vault, fill, limit, workers_and_left_overs
-from longshore.web import texts as texts_of_pages
+from longshore.web.accepted_language import preferred
 from longshore.web.rendering import STATIC, environment
-from longshore.web.texts import LANGUAGES, preferred
+from longshore.wording import texts as texts_of_pages
+from longshore.wording.texts import LANGUAGES
 
 WEB = STATIC.parent
+WORDING = WEB.parent / "wording"
 PLUGIN = Path(__file__).parents[2] / "horizon" / "longshore_dashboard"
 TEMPLATES = sorted((WEB / "templates").rglob("*.html"))
 OTHERS = sorted(set(LANGUAGES) - {"en"})
@@ -36,7 +38,7 @@ def texts():
     for path in TEMPLATES:
         for _line, _function, text in environment().extract_translations(path.read_text()):
             found |= {text} if isinstance(text, str) else {text[0]}
-    return found | marked_in(WEB)
+    return found | marked_in(WEB) | marked_in(WORDING)
 
 
 def texts_of_the_plugin():
@@ -56,7 +58,7 @@ def marked_in(directory):
 
 
 # What has catalogues of its own: where, what they are called, and the texts that are to be in them
-CATALOGUES = {"pages": (WEB, "longshore", texts), "plugin": (PLUGIN, "django", texts_of_the_plugin)}
+CATALOGUES = {"pages": (WORDING, "longshore", texts), "plugin": (PLUGIN, "django", texts_of_the_plugin)}
 
 
 def written(language, of):
@@ -83,7 +85,7 @@ def test_every_text_is_in_every_language_with_its_places(language, of):
 @pytest.mark.parametrize("language", OTHERS)
 @pytest.mark.parametrize("of", CATALOGUES)
 def test_what_is_shown_was_made_of_what_is_written(language, of):
-    """Else: .venv/bin/pybabel compile -D longshore -d src/longshore/web/locale
+    """Else: .venv/bin/pybabel compile -D longshore -d src/longshore/wording/locale
     or: .venv/bin/pybabel compile -D django -d horizon/longshore_dashboard/locale"""
     with written(language, of).with_suffix(".mo").open("rb") as file:
         made = gettext.GNUTranslations(file)

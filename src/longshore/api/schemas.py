@@ -22,6 +22,7 @@ from longshore.model.concern import Severity
 from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, LimitOf
 from longshore.model.plan import NAME, PlannedType
 from longshore.model.platform import Platform
+from longshore.model.quantity_fields import Rate, Seconds
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
 from longshore.model.source_marks import SourceMarks
 from longshore.model.status import Status
@@ -161,7 +162,7 @@ class NewMarks(_Strict):
 
     mark_source: SourceMarks = SourceMarks()
     mark_source_later: SourceMarks = SourceMarks()  # once the time of grace is over, too
-    grace: float = 14 * 86400.0  # seconds after the migration was done
+    grace: Seconds = 14 * 86400.0  # after the migration was done
 
 
 class NewInspection(_Strict):
@@ -395,7 +396,7 @@ class LimitChange(_Strict):
     name: str | None = Field(default=None, min_length=1, max_length=LONGEST_NAME, pattern=r"^[^\x00-\x1f]+$")
     plan: str | None = None  # of a plan
     at_once: int | None = Field(default=None, ge=1, le=MOST_AT_ONCE)  # jobs
-    bytes_per_second: int | None = Field(default=None, ge=SLOWEST, le=FASTEST)  # that their copies read together
+    bytes_per_second: Annotated[Rate, Field(ge=SLOWEST, le=FASTEST)] | None = None  # that their copies read together
 
 
 class Limit(_Strict):

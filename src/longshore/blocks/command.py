@@ -12,42 +12,33 @@ from longshore.blocks.progress import bar
 from longshore.blocks.request import CopyRequest, CopyResult, FilePath, Progress
 from longshore.errors import Cancelled, InvalidInput, LongshoreError
 from longshore.model.extents import Extent
+from longshore.model.quantities import parse_rate, parse_seconds, parse_size
 from longshore.model.verify import Verify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 DESCRIPTION = "Copy a disk from one NBD export to another, verified, and able to go on after an interruption"
 EXIT_FAILED = 1
 EXIT_INVALID = 2
 EXIT_CANCELLED = 130
-_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DEFAULTS = CopyRequest(source_uri="", target_uri="")
 
 
-def parse_size(text: str) -> int:
-    """Bytes, from a number with K, M, G or T behind it (1024-fold). Raises argparse.ArgumentTypeError."""
-    number, unit = text.strip().upper(), ""
-    if number.endswith("B"):
-        number = number.removesuffix("B").removesuffix("I")
-    if number[-1:] in _FACTORS:
-        number, unit = number[:-1], number[-1:]
-    whole, point, part = number.partition(".")
-    if not whole.isdecimal() or (point and not part.isdecimal()):
-        raise _unusable(f"{text!r} is not a size such as 500K, 100M or 1.5G")
-    return int(float(number) * _FACTORS[unit])
+def _read(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Make of a parser one that argparse can use."""
 
+    def read(text: str) -> T:
+        try:
+            return parse(text)
+        except InvalidInput as error:
+            raise _unusable(str(error)) from None
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise _unusable(f"{text!r} is not a number of seconds")
-    return seconds
+    return read
 
 
 def _positive(text: str) -> int:
@@ -80,7 +71,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how much of the target to read back and compare (default: %(default)s)",
     },
     "--limit": {
-        "type": parse_size,
+        "type": _read(parse_rate),
         "metavar": "RATE",
         "help": "bytes per second to read at most; K, M and G are 1024-fold",
     },
@@ -97,30 +88,30 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "to each side at most (default: %(default)s)",
     },
     "--maximum-read": {
-        "type": parse_size,
+        "type": _read(parse_size),
         "metavar": "SIZE",
         "help": "largest single read from the source (2M suits a vCenter, 23M an ESXi host)",
     },
     "--block-size": {
-        "type": parse_size,
+        "type": _read(parse_size),
         "default": _DEFAULTS.block_size,
         "metavar": "SIZE",
         "help": "of the digests, a power of two; a base manifest must have the same (default: 1M)",
     },
     "--merge-gap": {
-        "type": parse_size,
+        "type": _read(parse_size),
         "default": _DEFAULTS.merge_gap,
         "metavar": "SIZE",
         "help": "copy unchanged or empty stretches up to this size along with what is around them (default: 64K)",
     },
     "--checkpoint-every": {
-        "type": _seconds,
+        "type": _read(parse_seconds),
         "default": _DEFAULTS.checkpoint_interval,
         "metavar": "SECONDS",
         "help": "flush the target and record progress this often (default: %(default)s)",
     },
     "--retry-for": {
-        "type": _seconds,
+        "type": _read(parse_seconds),
         "default": _DEFAULTS.retry_for,
         "metavar": "SECONDS",
         "help": "how long to try again when a side fails (default: %(default)s)",

@@ -9,7 +9,7 @@ from longshore.cli.arguments import with_accept, with_guest_key, with_mapping
 from longshore.cli.command import Lister
 from longshore.cli.given_files import key_in
 from longshore.model.request import BootProof, LandingMode, MigrationRequest
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.adoption import FoundReplica

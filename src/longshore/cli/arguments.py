@@ -5,11 +5,17 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from longshore.errors import InvalidInput
+from longshore.model.quantities import parse_rate, parse_seconds
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from argparse import _ArgumentGroup as ArgumentGroup
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 def mapping(text: str) -> tuple[str, str]:
@@ -30,27 +36,22 @@ def time_of(text: str) -> datetime:
 
 
 def seconds(text: str) -> float:
-    """A number of them, more than none."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 < number < float("inf"):
-        raise ArgumentTypeError(f'"{text}" isn\'t a number of seconds')
-    return number
+    """Read a length of time, more than none: 90, 15m."""
+    if not (found := _read(parse_seconds, text)):
+        raise ArgumentTypeError(f"{text} is no time in which anything happens: give more than 0")
+    return found
 
 
 def rate(text: str) -> int:
-    """50M, 800K: bytes per second."""
-    from longshore.blocks.command import parse_size  # not at the start of every command
+    """Read bytes per second: 50M, 800K."""
+    return _read(parse_rate, text)
 
+
+def _read(parse: Callable[[str], T], text: str) -> T:
     try:
-        count = parse_size(text)
-    except ArgumentTypeError:
-        count = 0
-    if count <= 0:
-        raise ArgumentTypeError(f'"{text}" isn\'t a rate: give bytes per second such as 800K, 50M or 1G')
-    return count
+        return parse(text)
+    except InvalidInput as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def with_mapping(group: ArgumentParser | ArgumentGroup, option: str, metavar: str, said: str) -> None:

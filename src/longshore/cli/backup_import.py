@@ -14,7 +14,7 @@ from longshore.cli.migrations import watched
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.model.selection import EVERY
-from longshore.web.words import moment
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -13,7 +13,7 @@ from longshore.cli.given_files import playbook_of
 from longshore.errors import InvalidInput
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
-from longshore.web.words import moment
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
     from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails, KeptPoint, PointTrial, PolicyBackup

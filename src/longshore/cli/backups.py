@@ -15,7 +15,7 @@ from longshore.cli.migrations import follow, with_wait
 from longshore.cli.points import hold_in_words
 from longshore.errors import InvalidInput
 from longshore.model.request import MigrationRequest, MigrationType, Verify
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.backups import NewBackup, VaultPoint, VaultPointDetails

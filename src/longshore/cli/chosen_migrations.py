@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from longshore.cli.command import Lister
-from longshore.web.progress import status_of
+from longshore.wording.progress import status_of
 
 
 class TellEach(Lister):

@@ -11,7 +11,7 @@ from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.providers import with_all_projects
 from longshore.model.durations import duration
-from longshore.web.words import moment
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
     from longshore.api.groups import Group, NewGate

@@ -5,7 +5,7 @@ from typing import Any
 
 from longshore.cli.command import ShowOne
 from longshore.cli.migrations import watched
-from longshore.web.guest import concern_lines, guest_rows
+from longshore.wording.guest import concern_lines, guest_rows
 
 
 class InspectMachine(ShowOne):

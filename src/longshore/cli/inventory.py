@@ -6,7 +6,7 @@ from typing import Any
 
 from longshore.cli.command import Lister
 from longshore.model.inventory import Inventory
-from longshore.web.words import size
+from longshore.wording.figures import size
 
 _Row = tuple[str, str, str, str, str]
 KINDS = ("datacenter", "cluster", "host", "folder", "pool", "datastore", "network")

@@ -10,7 +10,7 @@ from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.providers import with_all_projects
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.model.limit import MOST_AT_ONCE, SLOWEST
-from longshore.web.words import size
+from longshore.wording.figures import size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Limit

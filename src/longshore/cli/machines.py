@@ -9,7 +9,7 @@ from longshore.errors import InvalidInput
 from longshore.model.forms import form
 from longshore.model.machine import Machine, PowerState
 from longshore.model.selection import MachineFilter
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
 
 
 class ListMachines(Lister):

@@ -15,9 +15,9 @@ from longshore.cli.source_marks import marks_of, with_source_marks
 from longshore.cli.try_options import changes, with_changes
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.web.guest import guest_rows
-from longshore.web.progress import WAITS_WITH_COPY, moves, status_of
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
+from longshore.wording.guest import guest_rows
+from longshore.wording.progress import WAITS_WITH_COPY, moves, status_of
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
@@ -113,7 +113,7 @@ class ShowConsole(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        from longshore.web.consoles import emptiness_of, power_of  # which other commands of migrations needn't load
+        from longshore.wording.consoles import emptiness_of, power_of  # which other commands of migrations needn't load
 
         found = self.client.console(args.migration, args.lines)
         for said in filter(None, (power_of(found), emptiness_of(found))):

@@ -7,7 +7,7 @@ from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
 from longshore.model.durations import duration
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
 
 
 class ShowOperation(ShowOne):

@@ -17,8 +17,8 @@ from longshore.model.durations import duration
 from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.progress import WAITS_WITH_COPY
-from longshore.web.words import size
+from longshore.wording.figures import size
+from longshore.wording.progress import WAITS_WITH_COPY
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Migration, PlanStart

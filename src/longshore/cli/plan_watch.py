@@ -20,8 +20,8 @@ from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen, console
 from longshore.model.durations import duration
 from longshore.model.status import Status
-from longshore.web.progress import figures, moves, status_of
-from longshore.web.words import size
+from longshore.wording.figures import size
+from longshore.wording.progress import figures, moves, status_of
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, Migration, PlannedProgress, PlanStates

@@ -17,7 +17,7 @@ from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import plain, read_yaml
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import PlanView

@@ -16,7 +16,7 @@ from longshore.cli.counting import counting
 from longshore.cli.fetched_files import ArchiveEnd, new_file
 from longshore.errors import LongshoreError
 from longshore.guests.file_names import LEFT_OUT_OF_ARCHIVE
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.files import PointFile, PointFiles

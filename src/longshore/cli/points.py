@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.arguments import with_hold_name, with_until
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.replicas import with_replica
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.replicas import Hold, Point

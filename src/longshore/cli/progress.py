@@ -19,8 +19,8 @@ from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen, console
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.progress import figures, moves, pace, standing, waits_for_word
-from longshore.web.words import size
+from longshore.wording.figures import size
+from longshore.wording.progress import figures, moves, pace, standing, waits_for_word
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, Event, Migration

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
-from longshore.web.words import moment
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Provider, ProviderCheck

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from longshore.border.texts import html as escape
 from longshore.cli import replica_rows as rows
 from longshore.model.durations import duration
-from longshore.web.charts import ages, bars, stacks
-from longshore.web.words import moment, size
+from longshore.wording.charts import ages, bars, stacks
+from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
     from longshore.api.replica_reports import ReplicaReport

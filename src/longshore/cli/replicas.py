@@ -15,7 +15,7 @@ from longshore.cli.migrations import sync_line
 from longshore.cli.providers import with_all_projects
 from longshore.errors import InvalidInput
 from longshore.model.durations import duration
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

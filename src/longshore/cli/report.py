@@ -15,8 +15,8 @@ from longshore.cli.command import Command
 from longshore.cli.given_files import put_text
 from longshore.cli.markdown import plain, table_lines
 from longshore.model.durations import duration
-from longshore.web.guest import guest_rows
-from longshore.web.words import moment, size
+from longshore.wording.figures import moment, size
+from longshore.wording.guest import guest_rows
 
 if TYPE_CHECKING:
     from longshore.api.reports import PlanReport, Report, ReportedMachine

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from longshore.cli.arguments import seconds
 from longshore.model.source_marks import MarkKind, SourceMarks
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def with_source_marks(parser: ArgumentParser | ArgumentGroup) -> None:
         metavar="WHAT",
         help="the same once the time of grace is over",
     )
-    parser.add_argument("--grace", type=_days, default=14 * DAY, metavar="DAYS", help="the time of grace (default: 14)")
+    parser.add_argument(
+        "--grace", type=seconds, default=14 * DAY, metavar="TIME", help="the time of grace (default: 14d)"
+    )
 
 
 def marks_of(args: Namespace) -> dict[str, Any]:
@@ -66,13 +69,3 @@ def _mark(given: str) -> tuple[MarkKind, str]:
     if name not in known or (known[name] in _WITH_TEXT) != bool(text):
         raise ArgumentTypeError(f'"{given}" is no mark: {_WHAT}.')
     return known[name], text
-
-
-def _days(given: str) -> float:
-    try:
-        days = float(given)
-    except ValueError:
-        days = -1.0
-    if not 0 <= days <= 3650:
-        raise ArgumentTypeError(f'"{given}" is no number of days.')
-    return days * DAY

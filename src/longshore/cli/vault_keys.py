@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.given_files import key_in
 from longshore.errors import InvalidInput
-from longshore.web.words import moment
+from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
     from longshore.api.backups import VaultKey

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.backups import with_point
 from longshore.cli.command import Command, Lister
 from longshore.errors import InvalidInput
-from longshore.web.words import size
+from longshore.wording.figures import size
 
 if TYPE_CHECKING:
     from types import FrameType

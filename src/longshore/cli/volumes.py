@@ -18,7 +18,7 @@ from longshore.cli.plan_watch import Watched, watch_together
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.model.status import Status
-from longshore.web.words import size
+from longshore.wording.figures import size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Migration

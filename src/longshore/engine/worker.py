@@ -10,7 +10,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -55,8 +55,6 @@ class Flows:
     get_ready: Callable[[StateDirectory], None]  # while nobody has work yet: loads what it will take
     use: Callable[[Store, str], None]  # before anything runs in this process, which others know by this id
     of: Callable[[JobKind], Workflow]
-    # What the steps of a job have answered that an earlier release has begun; says whether its record goes on with that
-    take_over: Callable[[Store, JobRecord, Mapping[str, Any]], bool]
     end_unknown: Workflow  # of a cancelled one whose order of steps isn't ours
     # Each called every five seconds or so, whatever the others are doing: lets go of what nobody has used for a while,
     # tells what can't wait
@@ -218,8 +216,6 @@ class Worker:
         job = await asyncio.to_thread(self._store.jobs.get, job_id)
         try:
             run = await self._run_of(job)
-            if run is None:
-                return
             parked = await self._see_through(run)
             if parked is not None:
                 await asyncio.to_thread(_park, self._store, job, parked)
@@ -232,28 +228,16 @@ class Worker:
         await asyncio.to_thread(_give_up_unended, self._store, job, reason)
         await _forget_steps(job_id, _ending(job_id))  # they were for going on with it
 
-    async def _run_of(self, job: JobRecord) -> _Run | None:
-        """What there is to run for a job, by what was begun of it. None when it isn't ours any more."""
+    async def _run_of(self, job: JobRecord) -> _Run:
+        """What there is to run for a job, by what was begun of it."""
         from dbos import DBOS
 
         begun = await DBOS.get_workflow_status_async(job.id)
         if begun is None:
             return _Run(job.id, job.id, self._flows.of(job.kind), begun=False)
-        if job.kind is JobKind.WARM:  # only a release before syncs were jobs has begun such a one
-            if job.cancel_requested:
-                return await self._only_end(job)
-            await self._hand_over(job, begun.app_version or "")
-            return None
         if begun.app_version == FLOW_VERSION:
             return _Run(job.id, job.id, self._flows.of(job.kind), begun=True)
         return await (self._begin_anew(job) if job.kind.begins_anew else self._only_end(job))
-
-    async def _hand_over(self, job: JobRecord, flow_version: str) -> None:
-        """A warm migration that an earlier release has begun: its next job goes on with it, or else that release."""
-        if await self._take_over(job):
-            await _forget_steps(job.id)
-        else:
-            await asyncio.to_thread(self._store.jobs.leave_to_version, job.id, flow_version)
 
     async def _begin_anew(self, job: JobRecord) -> _Run:
         """A sync of another version: what it needs is in its record, and what it has made is in the ledger."""
@@ -267,13 +251,6 @@ class Worker:
         id_ = _ending(job.id)
         begun = await DBOS.get_workflow_status_async(id_)
         return _Run(id_, job.id, self._flows.end_unknown, begun=begun is not None)
-
-    async def _take_over(self, job: JobRecord) -> bool:
-        from dbos import DBOS
-
-        steps = await DBOS.list_workflow_steps_async(job.id)
-        answers = {step["function_name"]: step["output"] for step in steps if isinstance(step["output"], dict)}
-        return await asyncio.to_thread(self._flows.take_over, self._store, job, answers)
 
     async def _see_through(self, run: _Run) -> LongshoreError | None:
         """To its end, or until it is parked: why, then."""

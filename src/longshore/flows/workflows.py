@@ -23,7 +23,6 @@ from longshore.flows.moves.inspection import Inspection
 from longshore.flows.moves.late_conversion import LateConversion
 from longshore.flows.moves.marking import SourceMarking
 from longshore.flows.moves.migration import Migration
-from longshore.flows.moves.taking_over import take_over
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmBegin, WarmSync
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
@@ -184,7 +183,6 @@ KINDS: dict[JobKind, type[Migration]] = {
     JobKind.BEGIN: WarmBegin,
     JobKind.SYNC: WarmSync,
     JobKind.CUTOVER: WarmSync,
-    JobKind.WARM: WarmSync,
     JobKind.DRY_RUN: DryRun,
     JobKind.CONVERSION: LateConversion,
     JobKind.MARK: SourceMarking,
@@ -212,7 +210,6 @@ _WORKFLOWS: dict[JobKind, Workflow] = {
     JobKind.BEGIN: warm_begin,
     JobKind.SYNC: warm_sync,
     JobKind.CUTOVER: warm_sync,
-    JobKind.WARM: warm_sync,
     JobKind.DRY_RUN: dry_run,
     JobKind.CONVERSION: late_conversion,
     JobKind.MARK: mark,
@@ -244,7 +241,6 @@ FLOWS = Flows(
     get_ready=_get_ready,
     use=_use,
     of=_WORKFLOWS.__getitem__,
-    take_over=take_over,
     end_unknown=end_unknown,
     look_after=(end_quiet_relays, _watch),
     end=end_relays,

@@ -27,11 +27,10 @@ class JobKind(StrEnum):
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
     SYNC = "sync"  # one copy of a machine that runs; where its moment has come, the cutover follows in the same job
     CUTOVER = "cutover"  # a sync that has begun to cut over
-    WARM = "warm"  # a whole warm migration in one job, as releases did it that knew no others
 
     @property
     def begins_anew(self) -> bool:
-        """In any release: what it needs is in its record, what it made in the ledger."""
+        """Say whether a worker of any flow version can begin it anew: its record and the ledger have all it needs."""
         return self.value in BEGIN_ANEW
 
 

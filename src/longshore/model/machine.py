@@ -1,10 +1,8 @@
 """A virtual machine as a source cloud describes it: what has to arrive on the other side."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from longshore.errors import NotFound
 from longshore.model.platform import Platform
@@ -273,25 +271,6 @@ class Machine:
     def never_runs(self) -> bool:
         """Where it is: it is a file, or in a backup. Raises KeyError as `Platform.traits` does."""
         return self.as_of is not None or not self.platform.traits.runs
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, kind: Any, handler: Any) -> Any:
-        """Machines are kept as JSON with what was moved, and read by later releases than the one that wrote them."""
-        from pydantic_core import core_schema  # not for whoever only describes machines
-
-        return core_schema.no_info_before_validator_function(_rename, handler(kind))
-
-
-def _rename(told: Any) -> Any:
-    """With what earlier releases called otherwise under its name of today.
-
-    `extra` held strings. Of them only a volume's count later on; the rest is for planning, which asks the source anew.
-    """
-    if not isinstance(told, Mapping) or "extra" not in told:
-        return told
-    extra = told["extra"]
-    volume = {"status": extra.get("volume_status", ""), **{n: n in extra for n in ("bootable", "read_only")}}
-    return {**told, "server_settings": told.get("belongings", {}), "loose_volume": volume}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from longshore.model.machine import VOLUME, Machine
+from longshore.model.quantity_fields import Rate
 from longshore.model.request import MigrationRequest, MigrationType
 
 # What a plan says once for all machines, in `Mappings`: an entry of one machine may still say otherwise.
@@ -63,7 +64,7 @@ class Limits:
     per_host: int | None = None  # from one ESXi host
     per_datastore: int | None = None
     per_target: int | None = None
-    bytes_per_second: int | None = None  # that all copies of the plan may read together
+    bytes_per_second: Rate | None = None  # that all copies of the plan may read together
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from longshore.model.addresses import AdapterWishes, Addressing
 from longshore.model.agents import Agent
+from longshore.model.quantity_fields import Rate, Seconds
 from longshore.model.source_marks import SourceMarks
 from longshore.model.verify import Verify as Verify  # noqa: PLC0414 - for those who import it from here
 
@@ -113,8 +114,8 @@ class Cutover:
     """When a warm migration stops its machine. Times in seconds, moments in UTC."""
 
     mode: CutoverMode = CutoverMode.MANUAL
-    downtime: float = 60.0  # automatic: that the last sync, not the boot, may take
-    interval: float = 600.0  # between two syncs while there is nothing else to do
+    downtime: Seconds = 60.0  # automatic: that the last sync, not the boot, may take
+    interval: Seconds = 600.0  # between two syncs while there is nothing else to do
     syncs: int = 10  # automatic: if so many didn't get there, it waits for the user
     at: datetime | None = None  # scheduled: not before
     until: datetime | None = None  # scheduled: not begun any later; the migration then waits for the user
@@ -163,7 +164,7 @@ class MigrationRequest:
     quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail
     isolated: bool = False  # dry run: on a network made for it that leads nowhere, not on the mapped ones
     keep: bool = False  # until it is cleaned up: a dry run's server, or what a migration that failed has made
-    clean_up_after: float | None = None  # test of a point: how long its server stays once it is up
+    clean_up_after: Seconds | None = None  # test of a point: how long its server stays once it is up
     verify: Verify = Verify.FULL
     server_name: str | None = None  # None: as the machine is called
     security_groups: tuple[str, ...] | None = None  # None: the project's default
@@ -190,16 +191,16 @@ class MigrationRequest:
     replaces: str | None = None  # in-place: id of the server of the target whose place the new one takes
     mark_source: SourceMarks = field(default_factory=SourceMarks)  # as soon as the migration is done
     mark_source_later: SourceMarks = field(default_factory=SourceMarks)  # once the time of grace is over, too
-    grace: float = 14 * 86400.0  # after it was done
+    grace: Seconds = 14 * 86400.0  # after it was done
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     when_stuck: WhenStuck = WhenStuck.PARK
-    shutdown_timeout: float = 600.0
+    shutdown_timeout: Seconds = 600.0
     force_power_off: bool = False  # when the guest doesn't shut down in time, or can't be asked
-    boot_timeout: float = 900.0
+    boot_timeout: Seconds = 900.0
     boot_mark: str | None = None  # regular expression that the console must show; None: a login prompt
     boot_port: int | tuple[int, ...] = ()  # TCP ports of the guest, of which one takes connections once it is up
     boot_proof: BootProof = BootProof.AUTO
-    rate_limit: int | None = None  # bytes per second and disk
+    rate_limit: Rate | None = None  # bytes per second and disk
 
     @property
     def boot_ports(self) -> tuple[int, ...]:

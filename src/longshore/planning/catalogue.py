@@ -54,9 +54,6 @@ _AREAS = {
     "Plans": (plan_kinds,),
 }
 
-# Codes of earlier releases, which plans may name. That one could never be accepted, so naming it still does nothing
-_FORMER = ("warm-of-files",)
-
 
 def catalogue() -> dict[str, list[ConcernKind]]:
     """By what they are about."""
@@ -70,7 +67,7 @@ def refuse_unknown(codes: Iterable[str]) -> None:
     """Raises InvalidInput for a code that no concern has: whoever accepts it means another."""
     known = [kind.code for kinds in catalogue().values() for kind in kinds]
     for code in codes:
-        if code not in known and code not in _FORMER:
+        if code not in known:
             close = difflib.get_close_matches(code, known, n=1)
             raise InvalidInput(
                 f'No concern has the code "{code}".', advice=f"Did you mean {close[0]}?" if close else ""

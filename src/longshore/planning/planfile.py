@@ -98,7 +98,7 @@ def from_plain(data: Any) -> Plan:
 
 
 def from_store(data: Any) -> Plan:
-    """A plan that is kept. One that an earlier version took is read, whatever of it would be refused now."""
+    """Read a plan that is kept. What is in it was judged when it was taken, and isn't again."""
     try:
         return parse(data)
     except Fault as fault:

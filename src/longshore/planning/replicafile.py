@@ -14,9 +14,9 @@ from longshore.errors import InvalidInput
 from longshore.model.forms import form
 from longshore.model.group import MOST_TIERS, Gate
 from longshore.model.plan import NAME, OPTIONS
+from longshore.model.quantities import parse_duration, write_duration
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import written
-from longshore.planning.durations import parse_duration, write_duration
 from longshore.planning.planfile import request_of
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import parse_calendar, parse_schedule

@@ -11,9 +11,9 @@ from typing import Any
 
 from longshore.errors import InvalidInput
 from longshore.model.point import Point
+from longshore.model.quantities import parse_duration, write_duration
+from longshore.model.quoting import quote
 from longshore.model.retention import Retention
-from longshore.planning.durations import parse_duration, write_duration
-from longshore.planning.quoting import quote
 from longshore.planning.zones import find_zone
 
 MOST = 100_000  # points of a rule

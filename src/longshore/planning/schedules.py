@@ -19,9 +19,9 @@ from datetime import UTC, datetime, timedelta
 from cronsim import CronSim, CronSimError
 
 from longshore.errors import InvalidInput
+from longshore.model.quantities import parse_duration
+from longshore.model.quoting import quote
 from longshore.model.schedule import Calendar, Continuous, Cron, Every, Schedule
-from longshore.planning.durations import parse_duration
-from longshore.planning.quoting import quote
 from longshore.planning.zones import find_zone
 
 SHORTEST = timedelta(minutes=1)

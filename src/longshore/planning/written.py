@@ -22,7 +22,7 @@ from longshore.planning.validation import Fault, Path
 
 T = TypeVar("T")
 _FORMS = frozenset({Addressing.__name__, "str", "tuple[str, ...]"})  # alternatives, in what pydantic says of a place
-_HINTS = get_type_hints(MigrationRequest) | {"type": PlannedType}
+_HINTS = get_type_hints(MigrationRequest, include_extras=True) | {"type": PlannedType}
 # Options that are tables of options themselves, of which a file may say some
 _TABLES: dict[str, tuple[type[Any], TypeAdapter[Any]]] = {
     "cutover": (Cutover, TypeAdapter(Cutover)),

@@ -4,7 +4,7 @@ import difflib
 from zoneinfo import ZoneInfo, available_timezones
 
 from longshore.errors import InvalidInput
-from longshore.planning.quoting import quote
+from longshore.model.quoting import quote
 
 # What stands beside the zones on some machines: another one on each, none at all, or one that counts leap seconds
 _NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})

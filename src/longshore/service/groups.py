@@ -12,9 +12,9 @@ from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.conducting import RunState
 from longshore.model import group as model
 from longshore.model.forms import form
+from longshore.model.quantities import parse_duration
 from longshore.model.replica import IN_PLACE, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
-from longshore.planning.durations import parse_duration
 from longshore.planning.group_runs import Progress
 from longshore.service.caller import Caller
 from longshore.service.groups_shown import group_shown, groups_shown, objection_of, run_of

@@ -8,8 +8,8 @@ from longshore.api.replicas import NewLanding
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.points import newest
 from longshore.model.forms import form
+from longshore.model.quantities import parse_duration, write_duration
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
-from longshore.planning.durations import parse_duration, write_duration
 from longshore.planning.validation import check_request, refuse_pointless
 from longshore.store import NewMigration, PointRecord, ReplicaRecord, Store
 from longshore.store.tables import without_zone

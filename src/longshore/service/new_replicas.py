@@ -13,10 +13,10 @@ from longshore.flows.replicas.moments import next_audit, next_test
 from longshore.model.concern import Concern
 from longshore.model.forms import form
 from longshore.model.machine import Machine
+from longshore.model.quantities import parse_duration
 from longshore.model.replica import Protection, Seed
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.schedule import Continuous
-from longshore.planning.durations import parse_duration
 from longshore.planning.replica_checks import Wanted, seed_concerns
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar, parse_schedule

@@ -255,9 +255,8 @@ def _differing(store: Store, there: _There, entry: WrittenReplica) -> dict[str, 
 
 
 def _options(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that a file may have, also of a request that an earlier release has kept."""
-    whole = form(MigrationRequest).dump_python(form(MigrationRequest).validate_python(dict(request)), mode="json")
-    return {name: value for name, value in whole.items() if name in OF_REPLICAS}
+    """Answer those of a request that a file may have."""
+    return {name: value for name, value in request.items() if name in OF_REPLICAS}
 
 
 def _resolved(group: WrittenGroup, known: Mapping[str, set[str]], groups: Sequence[GroupRecord]) -> _Wanted:

@@ -40,7 +40,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
-from longshore.errors import InvalidInput, Unreachable
+from longshore.errors import Conflict, InvalidInput, Unreachable
 from longshore.store.tables import Base
 
 T = TypeVar("T")
@@ -253,12 +253,28 @@ def _connect(url: URL, **pool: Any) -> Engine:
 
 
 def _upgrade(engine: Engine) -> None:
-    """A new database is made as it is now: by all revisions it would be the same, and take ten times as long."""
+    """Make a new database as the tables are now, and bring one of an earlier version up to date.
+
+    All versions, one after the other, would make the same of a new one, and take ten times as long. Raises Conflict for
+    a database of a version that isn't known.
+    """
     with engine.connect() as connection:
-        if _revision(connection) == newest_revision():  # nearly always, and to load Alembic takes tenths of a second
-            return
+        found = _revision(connection)
+    if found == newest_revision():  # nearly always, and to load Alembic takes tenths of a second
+        return
+    if found is not None and found not in _revisions():
+        raise Conflict(
+            f"The database is of another release of Longshore: its tables have version {found}, and this release knows "
+            f"none later than {newest_revision()}.",
+            advice="Use the release that has opened it last.",
+        )
     with engine.begin() as connection:
-        if engine.dialect.name != "sqlite":  # there the caller holds a lock on a file
+        if engine.dialect.name == "sqlite":  # whose caller holds a lock on a file
+            # A table that is made anew goes for a moment, and what refers to it shall stay
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver begins none for what changes tables
+            connection.detach()  # no other work is done without foreign keys
+        else:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
         if _revision(connection) is None:
             Base.metadata.create_all(connection)
@@ -287,5 +303,10 @@ def _revision(connection: Connection) -> str | None:
 
 
 def newest_revision() -> str:
-    """Of the schema's. They follow one another, and their files' names begin with them: 0001, 0002, …"""
-    return max(path.name.partition("_")[0] for path in (_SCHEMA / "versions").glob("[0-9]*.py"))
+    """Answer the version of the tables as they are now."""
+    return max(_revisions())
+
+
+def _revisions() -> list[str]:
+    """All versions. They follow one another, and their files' names begin with them: 0001, 0002, …"""
+    return [path.name.partition("_")[0] for path in (_SCHEMA / "versions").glob("[0-9]*.py")]

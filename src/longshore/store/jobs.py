@@ -106,13 +106,6 @@ class Jobs:
                 hasten(session, record_id)
             return len(found)
 
-    def leave_to_version(self, job_id: str, flow_version: str) -> None:
-        """Nobody but a worker of that version can go on with it."""
-        with self._database.session() as session:
-            own = update(JobRow).where(JobRow.id == job_id)
-            session.execute(own.values(worker_id=None, flow_version=flow_version, status=Status.RUNNING.value))
-            tell_workers(session)
-
 
 def keeps_copy(state: Mapping[str, Any] | None) -> bool:
     """Say whether a cutover has failed of the migration whose state this is, and what was copied has stayed."""

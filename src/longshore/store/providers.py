@@ -22,14 +22,13 @@ from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import (
     LedgerRow,
     MigrationRow,
-    PlanRow,
     ProviderLedgerRow,
     ProviderRow,
     SecretRow,
     ShareRow,
     utc_now,
 )
-from longshore.store.texts import Texts, in_options, in_plan
+from longshore.store.texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +208,6 @@ class Providers:
     def change_key(self) -> int:
         """Seal all secrets and texts in the database with a new key, and forget the others. Answers how many there are.
 
-        Texts of plans and migrations that an earlier version has kept in clear are sealed as well.
-
         Whoever reads meanwhile opens what is there. Broken off at any point, nothing is lost, and it can be run again.
         Raises Conflict while another one does this.
         """
@@ -221,17 +218,9 @@ class Providers:
                 for row in rows:
                     owner = f"{row.provider_id}/{row.name}"
                     row.sealed = self._box.seal(self._box.open(row.sealed, owner=owner), owner=owner)
-                self._seal_clear_texts(session)
                 count = len(rows) + self._texts.seal_again(session)
             self._box.forget_old_keys()
             return count
-
-    def _seal_clear_texts(self, session: Session) -> None:
-        for plan in session.scalars(select(PlanRow)):
-            plan.content = in_plan(plan.content, self._texts.of(session, plan.id).kept)
-        for migration in session.scalars(select(MigrationRow)):
-            migration.request = in_options(migration.request, self._texts.of(session, migration.id).kept)
-        session.flush()
 
     def _opened(self, provider_id: str) -> dict[str, str]:
         with self._database.session() as session:

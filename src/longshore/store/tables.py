@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, overload
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text, false
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from longshore.store.clock import TheMoment
@@ -101,7 +101,7 @@ class PlanRow(Base):
     name: Mapped[str]
     unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
     content: Mapped[dict[str, Any]]  # the plan as its file has it
-    revision: Mapped[int] = mapped_column(default=1, server_default="1")  # one more with each change
+    revision: Mapped[int] = mapped_column(default=1)  # one more with each change
     draft: Mapped[str | None]  # the word of one that was proposed, and neither kept nor started yet
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     changed_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -181,7 +181,7 @@ class MigrationRow(Base):
     places: Mapped[dict[str, Any] | None]  # where the machine was when it was asked for: {"path", "host", "datastores"}
     result: Mapped[dict[str, Any] | None]
     state: Mapped[dict[str, Any] | None]  # what the next job of a warm migration needs to know
-    touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment(), server_default="0")
+    touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment())
 
 
 class JobRow(Base):
@@ -208,7 +208,7 @@ class JobRow(Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     due_at: Mapped[datetime | None]  # not before; None: at once
     # When `due_at` was chosen, in seconds since 1970 by the clock of the process that chose it
-    chosen_at: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    chosen_at: Mapped[float] = mapped_column(default=0.0)
     taken_at: Mapped[datetime | None]  # last, by a worker
     ended_at: Mapped[datetime | None]
     parked: Mapped[int] = mapped_column(default=0)  # times, one soon after the other
@@ -343,7 +343,7 @@ class PointRow(Base):
     proof: Mapped[str | None] = mapped_column(Text)
     note: Mapped[str | None] = mapped_column(Text)  # why it couldn't be removed yet
     # It may lack what the source hid, or what its volume has lost
-    suspect: Mapped[bool] = mapped_column(default=False, server_default=false())
+    suspect: Mapped[bool] = mapped_column(default=False)
 
 
 class TextRow(Base):
@@ -370,7 +370,7 @@ class WorkerRow(Base):
     started_at: Mapped[datetime] = mapped_column(default=utc_now)
     # Seconds since 1970 by the database's own clock; None: as long as it holds the lock of its state directory
     lease_until: Mapped[float | None]
-    lease_seconds: Mapped[float] = mapped_column(server_default="20")  # that a sign of life counts
+    lease_seconds: Mapped[float] = mapped_column(default=0.0)  # that a sign of life counts
 
 
 class TurnRow(Base):
@@ -419,7 +419,7 @@ class DiskRow(Base):
     progress: Mapped[dict[str, Any] | None]
     volume_id: Mapped[str | None]
     root_digest: Mapped[str | None]
-    touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment(), server_default="0")
+    touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment())
 
 
 class EventRow(Base):

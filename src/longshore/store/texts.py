@@ -21,7 +21,7 @@ _MARK = re.compile(r"\((?:\d+ characters|a key), kept encrypted: ([0-9a-f]{32})\
 
 
 class Texts:
-    """Whoever keeps any must not run beside a change of the key."""
+    """Don't keep any during a change of the key."""
 
     def __init__(self, box: SecretBox) -> None:
         self._box = box
@@ -67,7 +67,10 @@ class OwnTexts:
         return self._marks[text]
 
     def opened(self, mark: str) -> str:
-        """In clear. What is no mark is a text from before there were any, and is answered as it is."""
+        """Answer the text that a mark stands for, in clear; what is no mark is one already, as a file may hold it.
+
+        Raises InvalidInput for a mark of others.
+        """
         found = _MARK.fullmatch(mark)
         if found is None:
             return mark

@@ -8,7 +8,7 @@ the vault's, and is passed over.
 import re
 
 _ID = r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}"
-_POINT = r"[0-9a-z]{1,64}/\d{8}T\d{6}(?:\d{3})?Z-[0-9a-f]{8}"
+_POINT = r"[0-9a-z]{1,64}/\d{8}T\d{9}Z-[0-9a-f]{8}"
 _KIB, _MIB = 1 << 10, 1 << 20
 _OTHER = 64 * _KIB  # bytes of what is none of the vault's
 

@@ -241,6 +241,5 @@ def _dictionary(told: object) -> dict[str, Any]:
 
 
 def _when(name: str) -> tuple[str, str]:
-    """What sorts names by age: those of earlier releases end with the second."""
-    time, _, _ = name.rpartition("/")[2].partition("Z-")
-    return time.ljust(len("20261123T014500250"), "0"), name
+    """Answer what sorts names by age, of machines of any name."""
+    return name.rpartition("/")[2].partition("Z-")[0], name

@@ -254,7 +254,7 @@ def _nonce(offset: int) -> bytes:
 def with_own_sum(told: Mapping[str, Any]) -> bytes:
     """JSON, to be read by a person, whose last member is the hash of all bytes before that member's name.
 
-    Whoever knows nothing of it finds a member more than he needs.
+    A reader that doesn't know that member passes over it.
     """
     text = json.dumps({name: value for name, value in told.items() if name != _SUM}, indent=1)
     before = f"{text[:-2]},\n ".encode()
@@ -262,9 +262,9 @@ def with_own_sum(told: Mapping[str, Any]) -> bytes:
 
 
 def read_own_sum(name: str, data: bytes) -> dict[str, Any]:
-    """What `with_own_sum` has written, and what an earlier release has, without such a member. Raises Damaged."""
-    before, there, after = data.rpartition(b'"%s"' % _SUM.encode())
-    if there and after.strip() != b': "%s"\n}' % hashlib.sha256(before).hexdigest().encode():
+    """Read what `with_own_sum` has written. Raises Damaged."""
+    before, _, after = data.rpartition(b'"%s"' % _SUM.encode())
+    if after.strip() != b': "%s"\n}' % hashlib.sha256(before).hexdigest().encode():
         raise Damaged(f"{name} isn't what was written: its checksum differs.")
     return read_object(name, data)
 

@@ -7,7 +7,7 @@ import re
 from markupsafe import Markup, escape
 
 from longshore.client.calls import part
-from longshore.web.texts import _, marked
+from longshore.wording.texts import _, marked
 
 _PROVE = marked(
     "Say what its console shows when it is up. In a plan's mappings that may be a port that answers, too, or nothing. "

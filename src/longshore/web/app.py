@@ -16,6 +16,8 @@ from longshore.api.me import Me
 from longshore.errors import LongshoreError
 from longshore.processes.apart import Apart
 from longshore.service.turns import turns_of_pages, turns_of_reading
+from longshore.web.accepted_language import COOKIE as LANGUAGE_COOKIE
+from longshore.web.accepted_language import InTheirLanguage
 from longshore.web.addresses import back_to
 from longshore.web.advices import on_page
 from longshore.web.asking import Asking
@@ -51,9 +53,8 @@ from longshore.web.pages import (
     wizard,
 )
 from longshore.web.rendering import STATIC, THEMES, render
-from longshore.web.texts import COOKIE as LANGUAGE_COOKIE
-from longshore.web.texts import LANGUAGES, InTheirLanguage, _
 from longshore.web.visit import Door, Visit, not_allowed
+from longshore.wording.texts import LANGUAGES, _
 
 _log = logging.getLogger("longshore.web")
 SUBJECTS = (

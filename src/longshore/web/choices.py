@@ -7,7 +7,7 @@ from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.client.calls import part
 from longshore.model.machine import Machine
 from longshore.web.asking import Asking
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 AT_ONCE = 100  # machines that are asked for: their references are a part of the address, of which proxies take 8 KiB
 

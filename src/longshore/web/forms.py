@@ -14,7 +14,7 @@ from starlette.requests import Request
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.processes.apart import Work
 from longshore.web.page import USUAL
-from longshore.web.texts import marked
+from longshore.wording.texts import marked
 
 TOKEN = "form_token"  # noqa: S105 the field's name
 _MOST = 20_000  # fields

@@ -11,7 +11,7 @@ from longshore.api.backups import VaultPointDetails
 from longshore.api.replicas import Point
 from longshore.errors import LongshoreError
 from longshore.web.forms import Form, told_of
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 
 @dataclass(frozen=True, slots=True)

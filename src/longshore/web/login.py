@@ -23,8 +23,8 @@ from longshore.web.forms import FOREIGN, Form, read_form
 from longshore.web.passcode import Passcodes, PasscodeStep
 from longshore.web.rendering import render
 from longshore.web.sso import Received, SingleSignOn
-from longshore.web.texts import _, marked
 from longshore.web.visit import Visit, not_allowed
+from longshore.wording.texts import _, marked
 
 T = TypeVar("T")
 ALL_PROJECTS = "migration:all_projects"  # the policy's rule

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from longshore.model.target import QuotaRoom
-from longshore.web.texts import _
-from longshore.web.words import size
+from longshore.wording.figures import size
+from longshore.wording.texts import _
 
 _GIB = 1 << 30
 

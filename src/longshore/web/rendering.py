@@ -15,12 +15,12 @@ from starlette.responses import Response
 from longshore.client.calls import part
 from longshore.model.durations import duration
 from longshore.web.advices import advice_about, on_page, said_on_page
-from longshore.web.language import language
 from longshore.web.later import Later
-from longshore.web.progress import figures, moves, moving, pace
-from longshore.web.texts import LANGUAGES, _
 from longshore.web.visit import Visit
-from longshore.web.words import size
+from longshore.wording.figures import size
+from longshore.wording.language import language
+from longshore.wording.progress import figures, moves, moving, pace
+from longshore.wording.texts import LANGUAGES, _
 
 STATIC = Path(__file__).parent / "static"
 THEMES = ("auto", "light", "dark")

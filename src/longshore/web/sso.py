@@ -21,7 +21,7 @@ from longshore.web.addresses import address_of, back_to, origin_of
 from longshore.web.cookies import Cookies
 from longshore.web.forms import Foreign, read_form
 from longshore.web.rendering import render
-from longshore.web.texts import marked
+from longshore.wording.texts import marked
 
 _LASTS = 600  # seconds that a log-in may take
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from longshore.errors import LongshoreError
-from longshore.web.texts import marked
+from longshore.wording.texts import marked
 
 
 @dataclass(frozen=True, slots=True)

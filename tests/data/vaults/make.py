@@ -36,7 +36,7 @@ def main(directory: Path) -> None:
             (Path(work) / "expected.json").write_text(json.dumps(told, indent=1) + "\n")
             with tarfile.open(directory / f"1-{name}.tar.xz", "w:xz") as archive:
                 for part in ("vault", "expected.json"):
-                    archive.add(Path(work) / part, part)
+                    archive.add(Path(work) / part, part, filter=lambda of: None if of.name == "vault/.reserve" else of)
 
 
 def make(work: Path, phrases: list[str]) -> dict:

@@ -16,9 +16,9 @@ from longshore.store import EntryState, ThingKind
 
 
 def begin_afresh(job: MoveContext, state: State) -> bool:
-    """Whether it was seen up already. Else what an earlier release has begun of it is taken back first.
+    """Say whether its server was seen up already. Else what was begun of it under another flow version is taken back.
 
-    Raises Conflict where that can't be.
+    Raises LongshoreError where that can't be.
     """
     if job.store.migrations.get(job.id).target_up_at is not None:
         return True

@@ -101,7 +101,7 @@ class Replicating(Syncing):
         date. What can fail without stopping the machine comes first."""
         job = self._job
         up = await step("afresh", bool, partial(begin_afresh, job, state))
-        if up:  # an earlier release has seen it up, and was ended before it handed it over
+        if up:  # under another flow version, whose worker was ended before it handed it over
             return {"server_id": job.store.migrations.get(job.id).server_id, "ports": []}
         ports = await step("ports", list[Port], partial(make_ports, job, state.prepared, {}))
         choice = await self._look_into_copies(state.prepared, state.volumes, ports)

@@ -38,7 +38,7 @@ LARGEST_DISK = 1 << 53
 LARGEST = {"vault.json": 1 << 16, "keys": 1 << 16, "points": 1 << 22}  # bytes: nothing larger is read
 MOST_KEYS = 32
 MOST_SCRYPT = 4 * 65536 * 8  # n times r times p: four times what Longshore's own keys take
-POINT = re.compile(r"[0-9a-z]{1,64}/\d{8}T\d{6}(\d{3})?Z-[0-9a-f]{8}")
+POINT = re.compile(r"[0-9a-z]{1,64}/\d{8}T\d{9}Z-[0-9a-f]{8}")
 
 
 def main() -> None:
@@ -190,10 +190,10 @@ class Vault:
         return data
 
     def _checked(self, name: str) -> dict[str, Any]:
-        """An object whose last member is the hash of what stands before that; earlier releases wrote none."""
+        """An object whose last member is the hash of what stands before that."""
         data = self._read(name)
-        before, there, after = data.rpartition(b'"sha256"')
-        if there and after.strip() != b': "%s"\n}' % hashlib.sha256(before).hexdigest().encode():
+        before, _, after = data.rpartition(b'"sha256"')
+        if after.strip() != b': "%s"\n}' % hashlib.sha256(before).hexdigest().encode():
             raise Damaged(f"{name} isn't what was written: its checksum differs.")
         return parsed(name, data)
 

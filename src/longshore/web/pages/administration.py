@@ -12,7 +12,7 @@ from longshore.client.calls import part
 from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.rendering import render
-from longshore.web.states import of_status
+from longshore.wording.states import of_status
 
 AT = "/ui/administration"
 SEES = "migration:operation:get"

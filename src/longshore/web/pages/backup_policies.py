@@ -16,8 +16,8 @@ from longshore.web.forms import Form
 from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.backups import PLAYBOOKS, VAULT
 from longshore.web.rendering import confirm, render
-from longshore.web.states import of_policy, of_stand
-from longshore.web.texts import _
+from longshore.wording.states import of_policy, of_stand
+from longshore.wording.texts import _
 
 _POINTS = 200  # rows, of one page
 _FILTER = ("folder", "cluster", "tag", "power", "name")

@@ -16,8 +16,8 @@ from longshore.web.choices import chosen_machines
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.states import of_policy
-from longshore.web.texts import _
+from longshore.wording.states import of_policy
+from longshore.wording.texts import _
 
 VAULT = "vault"  # the kind of provider
 PLAYBOOKS = ("before", "after")  # a snapshot

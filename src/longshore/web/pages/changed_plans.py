@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 
 from longshore.errors import ChangedMeanwhile, InvalidInput, LongshoreError
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 
 async def change_plan(request: Request, method: str, path: str, body: Mapping[str, Any], version: str) -> None:

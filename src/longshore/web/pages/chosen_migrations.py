@@ -12,7 +12,7 @@ from longshore.errors import LongshoreError
 from longshore.web.asking import Asking
 from longshore.web.page import Handler, Page
 from longshore.web.rendering import confirm, render
-from longshore.web.texts import _, marked
+from longshore.wording.texts import _, marked
 
 _BACK = "/ui/migrations"
 

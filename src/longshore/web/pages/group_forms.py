@@ -17,8 +17,8 @@ from longshore.web.forms import Form, refused_at
 from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.groups import AT, CHANGES, back, path_of
 from longshore.web.rendering import render
-from longshore.web.states import of_replica
-from longshore.web.texts import _
+from longshore.wording.states import of_replica
+from longshore.wording.texts import _
 
 
 async def new(request: Request) -> Response:

@@ -13,8 +13,8 @@ from longshore.model.replica import IN_PLACE, Stage
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.states import of_condition, of_gate, of_group, of_replica, of_status, of_tier
-from longshore.web.texts import _
+from longshore.wording.states import of_condition, of_gate, of_group, of_replica, of_status, of_tier
+from longshore.wording.texts import _
 
 AT = "/ui/replicas/groups"
 CHANGES = "migration:replica_group:update"

@@ -10,12 +10,13 @@ from longshore.api.schemas import Limit, PlanSummary, Provider
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.limit import LimitOf
+from longshore.model.quantities import parse_rate, write_size
 from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.texts import _, marked
 from longshore.web.visit import Visit
+from longshore.wording.texts import _, marked
 
 AT = "/ui/administration/limits"
 _SETS = "migration:limit:set"
@@ -36,7 +37,6 @@ _SHORT = {
     LimitOf.PLAN: marked("Plan"),
     LimitOf.PROJECT: marked("Project"),
 }
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _FIELDS = ("of", "provider", "name", "plan", "at_once", "bytes_per_second")
 
 
@@ -46,7 +46,8 @@ async def listed(request: Request) -> Response:
         return await _shown(request, Form({}), None)
     limit = await _one(request, id_)
     plans = {one.name: one.id for one in await request.state.asking.get(list[PlanSummary], "/v1/plans")}
-    figures = {"at_once": str(limit.at_once or ""), "bytes_per_second": _in_words(limit.bytes_per_second)}
+    rate = write_size(limit.bytes_per_second) if limit.bytes_per_second else ""
+    figures = {"at_once": str(limit.at_once or ""), "bytes_per_second": rate}
     said = {"of": limit.of.value, "provider": limit.provider_id or "", "name": limit.name or "", **figures}
     said |= {"plan": plans.get(limit.plan or "", ""), "everybodys": "yes" if limit.project_id is None else ""}
     return await _shown(request, Form({name: [value] for name, value in said.items()}), None)
@@ -57,7 +58,11 @@ async def put(request: Request) -> Response:
     asking, said = request.state.asking, request.state.form
     try:
         of = said["of"]
-        body: dict[str, Any] = {"of": of, "at_once": _count(said["at_once"]), "bytes_per_second": _rate(said)}
+        body: dict[str, Any] = {
+            "of": of,
+            "at_once": _count(said["at_once"]),
+            "bytes_per_second": _rate(said["bytes_per_second"].strip()),
+        }
         named = {"provider": of not in ("plan", "project"), "name": of in ("host", "datastore"), "plan": of == "plan"}
         body |= {name: said[name] or None for name, meant in named.items() if meant}
         more = {"all_projects": True} if said["everybodys"] else {}
@@ -125,7 +130,6 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
         kinds=[(of.value, _(text)) for of, text in _OF.items()],
         providers=[("", _("Not decided")), *((one.id, one.name) for one in providers if one.kind != "vault")],
         plans=[("", _("Not decided")), *((one.id, one.name) for one in plans)],
-        in_words=_in_words,
         may_for_all=not request.app.state.door.alone and visit.may(_EVERYBODYS),
         **told_of(trouble, _FIELDS, plain),
     )
@@ -148,27 +152,12 @@ def _count(text: str) -> int | None:
     return int(text)
 
 
-def _rate(said: Form) -> int | None:
-    """Bytes per second: 50M, 800K, 1.5G. Raises InvalidInput."""
-    text = said["bytes_per_second"].upper().removesuffix("IB/S").removesuffix("/S").strip()
-    if not text:
-        return None
-    unit = _UNITS.get(text[-1])
-    number = text[:-1].strip() if unit else text
-    whole, _dot, rest = number.partition(".")
-    if not f"{whole}{rest}".isascii() or not f"{whole}{rest}".isdecimal() or len(number) > 15:
-        raise InvalidInput(_("That isn't a rate: write it as 800K, 50M or 1G."), field="bytes_per_second")
-    return int(float(number) * (unit or 1))
-
-
-def _in_words(rate: int | None) -> str:
-    """As it is typed."""
-    if rate is None:
-        return ""
-    for letter, size in reversed(_UNITS.items()):
-        if rate % size == 0:
-            return f"{rate // size}{letter}"
-    return str(rate)
+def _rate(text: str) -> int | None:
+    """Raises InvalidInput."""
+    try:
+        return parse_rate(text) if text else None
+    except InvalidInput:
+        raise InvalidInput(_("That isn't a rate: write it as 800K, 50M or 1G."), field="bytes_per_second") from None
 
 
 ROUTES = [

@@ -14,16 +14,16 @@ from longshore.model.durations import duration
 from longshore.model.request import BootProof
 from longshore.model.status import Status
 from longshore.web.asking import Asking
-from longshore.web.consoles import emptiness_of, power_of
 from longshore.web.downtimes import expected_downtime
-from longshore.web.guest import guest_rows
 from longshore.web.page import Page
 from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, phases_of
-from longshore.web.progress import waits_for_word
 from longshore.web.rendering import confirm, render
-from longshore.web.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
-from longshore.web.texts import _
+from longshore.wording.consoles import emptiness_of, power_of
+from longshore.wording.guest import guest_rows
+from longshore.wording.progress import waits_for_word
+from longshore.wording.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
+from longshore.wording.texts import _
 
 PAGE = 50  # rows
 _LASTING = ("replica", "backup-policy")  # they have pages of their own

@@ -19,8 +19,8 @@ from longshore.web.choices import chosen_machines, flavor_choices, network_choic
 from longshore.web.forms import Form
 from longshore.web.page import OF_MANY, Page
 from longshore.web.rendering import render
-from longshore.web.states import of_severity
-from longshore.web.texts import _, marked
+from longshore.wording.states import of_severity
+from longshore.wording.texts import _, marked
 
 _PROPOSED = {"schedule": "every 15m", "retention": "last 24, daily 14", "rpo": "30m"}
 PROTECTION = ("schedule", "retention", "rpo", "prove", "audit")  # where a refusal can stand

@@ -12,9 +12,9 @@ from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.page import Page
-from longshore.web.progress import waits_for_word
 from longshore.web.rendering import render
-from longshore.web.states import of_condition, of_migration
+from longshore.wording.progress import waits_for_word
+from longshore.wording.states import of_condition, of_migration
 
 _SHOWN = 20  # of each kind
 _OWN_PAGES = (MigrationType.REPLICA, MigrationType.BACKUP_POLICY)  # have such a record, and are shown as something else

@@ -27,7 +27,7 @@ from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plans import types
 from longshore.web.rendering import render
 from longshore.web.sheets import as_text
-from longshore.web.texts import _, marked
+from longshore.wording.texts import _, marked
 
 _OPTIONS = ("type", "flavor", "server_name", "availability_zone", "landing", "power")  # that the form of one asks
 _SHORT = 8 << 10  # bytes of a plan, read where everybody waits: within some milliseconds

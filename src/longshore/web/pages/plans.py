@@ -20,8 +20,8 @@ from longshore.web.pages.checks import follow, trouble_of
 from longshore.web.pages.migrations import told_of_cutover
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
-from longshore.web.states import CUTOVER, may_cut_over, of_severity, of_status
-from longshore.web.texts import _, marked
+from longshore.wording.states import CUTOVER, may_cut_over, of_severity, of_status
+from longshore.wording.texts import _, marked
 
 PAGE = 50  # rows
 TYPES = [

@@ -12,7 +12,7 @@ from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import render
-from longshore.web.texts import _, marked
+from longshore.wording.texts import _, marked
 
 # Of each kind what a form asks: name, how it is called, whether it is of this machine's own files
 _SETTINGS: dict[str, list[tuple[str, str, bool]]] = {

@@ -17,8 +17,8 @@ from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.states import of_status
-from longshore.web.texts import _
+from longshore.wording.states import of_status
+from longshore.wording.texts import _
 
 PAGE = 50  # rows
 _VCENTER = 443

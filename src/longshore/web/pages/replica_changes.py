@@ -1,5 +1,6 @@
 """A replica is changed, audited, cut over as a migration, deleted; and a warm migration becomes one."""
 
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -9,11 +10,12 @@ from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
+from longshore.model.quantities import write_duration
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.new_replicas import PROTECTION
 from longshore.web.rendering import confirm, render
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 _CLOCKS = ("prove", "audit")  # which "never" ends
 
@@ -21,7 +23,7 @@ _CLOCKS = ("prove", "audit")  # which "never" ends
 async def edit(request: Request) -> Response:
     found = await request.state.asking.get(Replica, _path(request))
     said = {name: [getattr(found, name) or ""] for name in PROTECTION if name != "rpo"}
-    said["rpo"] = [_as_typed(found.rpo) if found.rpo else ""]
+    said["rpo"] = [write_duration(timedelta(seconds=found.rpo)) if found.rpo else ""]
     return _shown(request, found.machine_name, Form(said), None, change=found)
 
 
@@ -96,12 +98,6 @@ async def ask_to_delete(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     await request.state.asking.ask(Replica, "DELETE", _path(request))
     return RedirectResponse("/ui/replicas", 303)
-
-
-def _as_typed(seconds: int) -> str:
-    """A length of time as forms take it: 30m."""
-    size, unit = next(one for one in ((3600, "h"), (60, "m"), (1, "s")) if seconds % one[0] == 0)
-    return f"{seconds // size}{unit}"
 
 
 def _does(verb: str) -> Any:

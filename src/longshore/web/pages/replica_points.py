@@ -13,7 +13,7 @@ from longshore.web.forms import Form
 from longshore.web.holding import Held, told_of_hold
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 
 async def one(request: Request) -> Response:

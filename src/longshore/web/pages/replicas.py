@@ -15,11 +15,11 @@ from longshore.client.calls import part
 from longshore.model.durations import duration
 from longshore.model.replica import Stage
 from longshore.web.asking import Asking
-from longshore.web.charts import ages
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.states import of_condition, of_replica, of_status
-from longshore.web.texts import _, marked
+from longshore.wording.charts import ages
+from longshore.wording.states import of_condition, of_replica, of_status
+from longshore.wording.texts import _, marked
 
 _SPANS = {"1": marked("24 hours"), "7": marked("7 days"), "30": marked("30 days")}
 _LANDINGS, _POINTS = 20, 100  # rows, the last ones

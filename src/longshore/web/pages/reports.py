@@ -12,8 +12,8 @@ from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.web.sheets import as_csv, as_json
-from longshore.web.states import of_replica, of_status
-from longshore.web.words import moment
+from longshore.wording.figures import moment
+from longshore.wording.states import of_replica, of_status
 
 _PLAN = (
     *("Machine", "Wave", "Type", "Status", "Seen up by", "Verified bytes", "Root digests", "Downtime seconds"),

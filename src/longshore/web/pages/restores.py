@@ -19,8 +19,8 @@ from longshore.web.page import Page
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.quota import takes
 from longshore.web.rendering import render
-from longshore.web.states import of_severity
-from longshore.web.texts import _, marked
+from longshore.wording.states import of_severity
+from longshore.wording.texts import _, marked
 
 _TYPES = [
     ("cold", marked("Restore it: the server stays")),

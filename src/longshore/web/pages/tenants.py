@@ -12,7 +12,7 @@ from longshore.errors import LongshoreError, NotFound
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import render
-from longshore.web.texts import _, marked
+from longshore.wording.texts import _, marked
 
 _RULE = "migration:tenancy"
 _KINDS = {  # what can be ticked, and the files that it stands for

@@ -11,7 +11,7 @@ from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.vaults import keepers
 from longshore.web.rendering import confirm, render
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 _FIELDS = ("name", "pass_phrase", "again", "barbican")  # where a refusal can stand
 

@@ -15,7 +15,7 @@ from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 _PLACE = ("url", "endpoint", "region", "access_key")  # of a bucket
 _FIELDS = ("name", "directory", *_PLACE, "ca_file", "lock", "secret_key", "pass_phrase", "again", "barbican")

@@ -31,7 +31,7 @@ from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plan_files import POWERS
 from longshore.web.pages.plans import shown_concerns, types
 from longshore.web.rendering import render
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 _AT_ONCE = 1000  # machines that are asked for
 _MOST = 10_000

@@ -1,32 +1,13 @@
-"""Texts of pages in the viewer's language: English as they are written, others from the catalogues in `locale/`.
-
-What the API says in sentences (errors, concerns, events) stays English, and names of phases, kinds and codes are those
-that commands have.
-"""
-
-import gettext
-from functools import cache
-from pathlib import Path
+"""The language of a page: the one chosen on a page (a cookie), else the one that the browser asks for."""
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from longshore.web.language import answer_in, language
+from longshore.wording.language import answer_in
+from longshore.wording.texts import LANGUAGES
 
-LANGUAGES = {"en": "English", "de": "Deutsch"}
 COOKIE = "longshore_language"
-_CATALOGUES = Path(__file__).parent / "locale"
-
-
-def _(text: str) -> str:
-    """In the language of the request that is answered."""
-    return _catalogue(language()).gettext(text) if text else ""
-
-
-def marked(text: str) -> str:
-    """For a catalogue to have it; it is translated where it is shown."""
-    return text
 
 
 class InTheirLanguage:
@@ -62,10 +43,3 @@ def preferred(accepted: str) -> str:
             wanted.append((share, known))
     # Of those that are wanted as much the first
     return max(wanted, key=lambda one: one[0])[1] if wanted else "en"
-
-
-@cache
-def _catalogue(wanted: str) -> gettext.NullTranslations:
-    if wanted == "en":
-        return gettext.NullTranslations()
-    return gettext.translation("longshore", _CATALOGUES, [wanted])

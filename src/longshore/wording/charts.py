@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from longshore.border.texts import html as escape
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 Write = Callable[[float], str]  # how a value is called
 WIDTH, HEIGHT = 860, 180

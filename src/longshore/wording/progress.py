@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from longshore.model.copy_progress import MOVING, Figures, figures_of
 from longshore.model.durations import duration
 from longshore.model.status import Status
-from longshore.web.words import size
+from longshore.wording.figures import size
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, ListedMigration, Migration

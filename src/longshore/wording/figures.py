@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from longshore.web.language import decimal
+from longshore.wording.language import decimal
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from longshore.web.texts import _
+from longshore.wording.texts import _
 
 if TYPE_CHECKING:
     from longshore.api.schemas import ServerConsole

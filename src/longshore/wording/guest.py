@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from longshore.web.words import size
+from longshore.wording.figures import size
 
 # What is worth a word where it was found, and the word
 _FOUND = {

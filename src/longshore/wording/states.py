@@ -12,8 +12,8 @@ from longshore.model.group import GateState, TierState
 from longshore.model.replica import IN_PLACE, Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.progress import status_of
-from longshore.web.texts import _, marked
+from longshore.wording.progress import status_of
+from longshore.wording.texts import _, marked
 
 
 class Shown(NamedTuple):

@@ -1,0 +1,31 @@
+"""Texts of pages in the viewer's language: English as they are written, others from the catalogues in `locale/`.
+
+What the API says in sentences (errors, concerns, events) stays English, and names of phases, kinds and codes are those
+that commands have.
+"""
+
+import gettext
+from functools import cache
+from pathlib import Path
+
+from longshore.wording.language import language
+
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+_CATALOGUES = Path(__file__).parent / "locale"
+
+
+def _(text: str) -> str:
+    """In the language of the request that is answered."""
+    return _catalogue(language()).gettext(text) if text else ""
+
+
+def marked(text: str) -> str:
+    """For a catalogue to have it; it is translated where it is shown."""
+    return text
+
+
+@cache
+def _catalogue(wanted: str) -> gettext.NullTranslations:
+    if wanted == "en":
+        return gettext.NullTranslations()
+    return gettext.translation("longshore", _CATALOGUES, [wanted])
