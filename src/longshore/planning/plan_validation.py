@@ -11,6 +11,7 @@ from longshore.errors import InvalidInput
 from longshore.model.addresses import AdapterWishes, Addressing
 from longshore.model.plan import Entry, Limits, Mappings, Plan
 from longshore.model.request import Carry, Cutover
+from longshore.model.source_marks import SourceMarks
 from longshore.planning.validation import (
     LARGEST,
     LONGEST_NAME,
@@ -36,6 +37,8 @@ _ADDRESSES: TypeAdapter[Any] = TypeAdapter(dict[str, Addressing | Literal["dhcp"
 _TABLES: dict[str, TypeAdapter[Any]] = {
     "cutover": _CUTOVER,
     "carry": TypeAdapter(Carry),
+    "mark_source": TypeAdapter(SourceMarks),
+    "mark_source_later": TypeAdapter(SourceMarks),
     "adapters": TypeAdapter(dict[str, AdapterWishes]),
     "addresses": _ADDRESSES,
     "test_addresses": _ADDRESSES,

@@ -149,7 +149,7 @@ def schema() -> dict[str, Any]:
     definitions = built["$defs"] | _REQUEST.json_schema()["$defs"]
     options = _REQUEST.json_schema()["properties"]
     options["type"] = TypeAdapter(PlannedType).json_schema() | {"default": "cold"}
-    for name in ("Cutover", "Carry", "Mappings", "Limits", "FlavorRule"):
+    for name in ("Cutover", "Carry", "Mappings", "Limits", "FlavorRule", "SourceMarks"):
         definitions[name]["additionalProperties"] = False
     numbers = (definitions["Limits"]["properties"], definitions["Cutover"]["properties"], options)
     for number in (number for table in numbers for number in table.values()):

@@ -16,6 +16,7 @@ from longshore.errors import InvalidInput
 from longshore.model.addresses import Addressing
 from longshore.model.plan import PlannedType
 from longshore.model.request import Carry, Cutover, MigrationRequest
+from longshore.model.source_marks import SourceMarks
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import Entries, Items, plain, read_yaml
 from longshore.planning.validation import Fault, Path
@@ -27,6 +28,8 @@ _HINTS = get_type_hints(MigrationRequest, include_extras=True) | {"type": Planne
 _TABLES: dict[str, tuple[type[Any], TypeAdapter[Any]]] = {
     "cutover": (Cutover, TypeAdapter(Cutover)),
     "carry": (Carry, TypeAdapter(Carry)),
+    "mark_source": (SourceMarks, TypeAdapter(SourceMarks)),
+    "mark_source_later": (SourceMarks, TypeAdapter(SourceMarks)),
 }
 
 
