@@ -160,6 +160,12 @@ def test_what_is_accepted_is_a_warning():
             "windows-drivers-other",
             "virt-v2v doesn't know it",
         ),
+        (
+            "windows2022srvNext_64Guest",
+            replace(PARTS, drivers=("2k25/amd64",)),
+            "windows-drivers-missing",
+            "virt-v2v doesn't know Windows Server 2025, which web runs. It would take the drivers in 2k16/amd64",
+        ),
     ],
 )
 def test_windows_without_its_drivers_is_told_before_anything_is_made(guest_id, parts, code, words):

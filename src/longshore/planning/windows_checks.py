@@ -160,7 +160,11 @@ def windows_concerns(name: str, version: WindowsVersion | None, parts: WindowsPa
         yield WINDOWS_DRIVERS_OTHER(name, text)
         return
     has = ", ".join(parts.drivers) or "none at all"
-    text = f"virtio-win has no drivers for {version.name} ({exact}), which {name} runs. It has: {has}."
+    if exact in parts.drivers:
+        text = f"virt-v2v doesn't know {version.name}, which {name} runs. It would take the drivers in {taken} of "
+        text += f"virtio-win, which aren't there. It has: {has}."
+    else:
+        text = f"virtio-win has no drivers for {version.name} ({exact}), which {name} runs. It has: {has}."
     yield WINDOWS_DRIVERS_MISSING(name, text)
 
 
