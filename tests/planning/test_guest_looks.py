@@ -242,3 +242,11 @@ def test_a_windows_that_lands_as_it_is_may_have_its_disks_offline(variant, polic
     as_is = replace(WINDOWS.drivers, boot=("ahci",), later=("ahci",))
     found = replace(WINDOWS, systems=(replace(SERVER, variant=variant),), san_policy=policy, drivers=as_is)
     assert ("guest-disks-offline" in said(found, LandingMode.AS_IS, machine=TWO_DISKS)) is told
+
+
+def test_nothing_of_windows_is_said_of_linux_with_several_disks():
+    """Nova takes one disk on pvscsi; the other is on virtio."""
+    as_is = replace(LINUX.drivers, family="linux", boot=("vmw_pvscsi", "virtio_blk"), later=("virtio_blk",))
+    machine = replace(TWO_DISKS, disks=tuple(replace(disk, controller="pvscsi") for disk in TWO_DISKS.disks))
+    found = said(replace(LINUX, drivers=as_is), LandingMode.AS_IS, machine=machine)
+    assert list(found) == ["as-is-hardware", "as-is-disk-names"]
