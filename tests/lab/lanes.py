@@ -25,6 +25,7 @@ OWN_PROJECTS = {
     "test_foreign_readers",
     "test_guest_conversion",
     "test_increments_of_servers",
+    "test_locked_buckets",
     "test_loose_volumes_in_plans",
     "test_octavia",
     "test_openstack_source",
