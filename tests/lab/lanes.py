@@ -39,6 +39,7 @@ SECOND_VCENTER = {
     "test_cold_migration",
     "test_debian_moves",
     "test_protected_machines",
+    "test_second_tries",
     "test_uefi_moves",
     "test_web",
 }
