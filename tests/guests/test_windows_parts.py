@@ -14,12 +14,12 @@ from longshore.guests.iso9660 import NotAnImage, contents
 from longshore.guests.machine_check import ALL_GUESTS, Part
 from longshore.guests.windows_parts import windows_parts
 
-FOUND = ("2k22/amd64", "2k8r2/amd64", "w10/amd64")
+FOUND = ("2k19/amd64", "2k22/amd64", "2k25/amd64", "2k8r2/amd64", "w10/amd64")
 
 
 @pytest.fixture
 def tree(tmp_path):
-    return virtio_win(tmp_path / "virtio-win", "2k22", "w10", "2k8R2")
+    return virtio_win(tmp_path / "virtio-win", "2k19", "2k22", "2k25", "w10", "2k8R2")
 
 
 def test_a_directory_or_an_iso_tells_for_which_windows_it_is(tree, tmp_path):

@@ -304,25 +304,29 @@ def tiny(sidedoor, lab):
         yield guest
 
 
-def power_on(lab, name):
-    """As an operator would in vCenter."""
+@contextmanager
+def in_vcenter(lab, name):
+    """The machine as an operator has it there, and what waits for a task of its."""
     import ssl
 
     from pyVim.connect import Disconnect, SmartConnect
     from pyVim.task import WaitForTask
+    from pyVmomi import vim
 
     context = ssl.create_default_context(cafile=lab.vcenter_certificate)
     si = SmartConnect(host=lab.vcenter, user=USER, pwd=lab.vcenter_password, sslContext=context)
     try:
         content = si.RetrieveContent()
-        from pyVmomi import vim
-
         view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
-        machine = next(m for m in view.view if m.name == name)
-        if machine.runtime.powerState != "poweredOn":
-            WaitForTask(machine.PowerOnVM_Task(), si=si)
+        yield next(m for m in view.view if m.name == name), lambda task: WaitForTask(task, si=si)
     finally:
         Disconnect(si)
+
+
+def power_on(lab, name):
+    with in_vcenter(lab, name) as (machine, wait):
+        if machine.runtime.powerState != "poweredOn":
+            wait(machine.PowerOnVM_Task())
 
 
 def last_acknowledged(console):

@@ -25,6 +25,7 @@ OWN_PROJECTS = {
     "test_foreign_readers",
     "test_guest_conversion",
     "test_increments_of_servers",
+    "test_locked_buckets",
     "test_loose_volumes_in_plans",
     "test_octavia",
     "test_openstack_source",
@@ -38,6 +39,7 @@ SECOND_VCENTER = {
     "test_cold_migration",
     "test_debian_moves",
     "test_protected_machines",
+    "test_second_tries",
     "test_uefi_moves",
     "test_web",
 }

@@ -99,27 +99,6 @@ def test_killed_in_the_copy_it_goes_on_where_it_was_and_arrives_whole(cli, machi
     assert {e["State"] for e in cli.json("migration", "ledger", migration)} == {"handed-over", "removed"}
 
 
-@pytest.mark.soak  # small clouds show it every day
-def test_a_boot_that_is_missed_costs_no_copy(cli, tiny, sidedoor, cloud, tidy):
-    given = [*TO_TINY, "--boot-mark", "never shown", "--boot-timeout", "60", "--wait"]
-    done = cli("migrate", tiny.name, *given, timeout=600)
-    assert done.returncode != 0
-    migration = only_migration(cli)
-    assert f"longshore migration retry {migration} --wait" in done.stderr
-    assert state_of(cli, migration)["status"] == "running"
-    assert {e["Kind"] for e in cli.json("migration", "ledger", migration) if e["State"] == "made"} == {"volume"}
-    known = last_acknowledged(sidedoor.console(tiny.name))
-    wait_for(lambda: last_acknowledged(sidedoor.console(tiny.name)) > known, 120, "it to write on")
-    done = cli("migration", "retry", migration, "--boot-mark", READY, "--wait", "-f", "json", timeout=600)
-    assert done.returncode == 0, done.stderr
-    shown = state_of(cli, migration)
-    assert shown["status"] == "done"
-    assert_moved(sidedoor, cloud, tiny, shown)
-    little = sum(disk["size"] for disk in shown["disks"]) / 4
-    assert 0 < sum(sync["bytes_written"] for sync in shown["syncs"]) < little  # what the machine has written since
-    assert shown["syncs"][-1]["bytes_read"] < little  # in the downtime
-
-
 @pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["unharmed", "killed"])
 def test_hostile_debian_is_converted_and_arrives_whole(hostile, cli, sidedoor, cloud, tidy, lab, tmp_path, killed):
     """The whole path with a real distribution, and a power cut at its most delicate moment.

@@ -59,6 +59,7 @@ def add_files(cli, url, *words):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.soak  # every day one boots from other files; OVAs are read in tests/providers
 def test_a_tiny_machine_boots_from_its_ova(cli, lab, cloud, tmp_path, tidy):
     files, name = exported(lab, "tiny", tmp_path)
     pack(tmp_path / "tiny.ova", files)

@@ -67,18 +67,22 @@ def test_an_unknown_machine(cli):
     refused(cli("migrate", "nobody", *MAPPED, "--wait"), "nobody")
 
 
+@pytest.mark.soak  # every day: tests/cli/test_command_line.py
 def test_an_unknown_provider(cli):
     refused(cli("migrate", "tiny01", "--from", "nowhere", "--to", "cloud", "--wait"), "nowhere")
 
 
+@pytest.mark.soak  # every day: tests/planning/test_preflight.py
 def test_an_unmapped_network(cli):
     refused(cli("migrate", "tiny01", *TO, "--wait"), "VM Network", '--network "VM Network=TARGET"')
 
 
+@pytest.mark.soak  # every day: tests/planning/test_preflight.py
 def test_a_network_the_target_does_not_have(cli):
     refused(cli("migrate", "tiny01", *TO, "--network", "VM Network=nowhere", "--wait"), "nowhere", "private")
 
 
+@pytest.mark.soak  # every day: tests/planning/test_preflight.py
 def test_a_flavor_and_a_volume_type_the_target_does_not_have(cli):
     done = cli("migrate", "tiny01", *MAPPED, "--flavor", "huge", "--storage", "datastore1=gold", "--wait")
     refused(done, "huge", "gold")

@@ -160,6 +160,12 @@ def test_what_is_accepted_is_a_warning():
             "windows-drivers-other",
             "virt-v2v doesn't know it",
         ),
+        (
+            "windows2022srvNext_64Guest",
+            replace(PARTS, drivers=("2k25/amd64",)),
+            "windows-drivers-missing",
+            "virt-v2v doesn't know Windows Server 2025, which web runs. It would take the drivers in 2k16/amd64",
+        ),
     ],
 )
 def test_windows_without_its_drivers_is_told_before_anything_is_made(guest_id, parts, code, words):
@@ -236,3 +242,11 @@ def test_a_windows_that_lands_as_it_is_may_have_its_disks_offline(variant, polic
     as_is = replace(WINDOWS.drivers, boot=("ahci",), later=("ahci",))
     found = replace(WINDOWS, systems=(replace(SERVER, variant=variant),), san_policy=policy, drivers=as_is)
     assert ("guest-disks-offline" in said(found, LandingMode.AS_IS, machine=TWO_DISKS)) is told
+
+
+def test_nothing_of_windows_is_said_of_linux_with_several_disks():
+    """Nova takes one disk on pvscsi; the other is on virtio."""
+    as_is = replace(LINUX.drivers, family="linux", boot=("vmw_pvscsi", "virtio_blk"), later=("virtio_blk",))
+    machine = replace(TWO_DISKS, disks=tuple(replace(disk, controller="pvscsi") for disk in TWO_DISKS.disks))
+    found = said(replace(LINUX, drivers=as_is), LandingMode.AS_IS, machine=machine)
+    assert list(found) == ["as-is-hardware", "as-is-disk-names"]

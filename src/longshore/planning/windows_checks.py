@@ -160,7 +160,11 @@ def windows_concerns(name: str, version: WindowsVersion | None, parts: WindowsPa
         yield WINDOWS_DRIVERS_OTHER(name, text)
         return
     has = ", ".join(parts.drivers) or "none at all"
-    text = f"virtio-win has no drivers for {version.name} ({exact}), which {name} runs. It has: {has}."
+    if exact in parts.drivers:
+        text = f"virt-v2v doesn't know {version.name}, which {name} runs. It would take the drivers in {taken} of "
+        text += f"virtio-win, which aren't there. It has: {has}."
+    else:
+        text = f"virtio-win has no drivers for {version.name} ({exact}), which {name} runs. It has: {has}."
     yield WINDOWS_DRIVERS_MISSING(name, text)
 
 
@@ -181,12 +185,13 @@ def windows_guest_concerns(
     if converted and findings.san_policy in _OFFLINE_ON_PURPOSE:
         policy = _OFFLINE_ON_PURPOSE[findings.san_policy]
         yield GUEST_DISKS_OFFLINE_BY_POLICY(name, f"Windows of {name} is set to leave {policy} offline.")
-    elif landing is LandingMode.AS_IS and not converted and not _brings_online(findings):
+    elif landing is LandingMode.AS_IS and not converted and _leaves_offline(findings):
         text = f"All but the first of the {len(machine.disks)} disks of {name} may be offline on the target."
         yield GUEST_DISKS_OFFLINE(name, text)
 
 
-def _brings_online(findings: GuestFindings) -> bool:
-    """Whether Windows brings new disks online. Where nothing is set, editions for clients do, and servers don't."""
-    client = any(system.variant == "Client" for system in findings.systems)
-    return findings.san_policy == _ONLINE or (findings.san_policy is None and client)
+def _leaves_offline(findings: GuestFindings) -> bool:
+    """Whether it is a Windows that leaves new disks offline. Where nothing is set, servers do, and clients don't."""
+    if findings.san_policy is not None:
+        return findings.san_policy != _ONLINE
+    return any(system.family == "windows" and system.variant != "Client" for system in findings.systems)
