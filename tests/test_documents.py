@@ -16,6 +16,14 @@ FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.py)`")
 NAMED = re.compile(FILE.pattern + r"((?:(?:, | and )`(?!\w+\.py`)[\w.]+`)+)")  # a file, and what is in it
 STATUS = re.compile(r"\d{4}-\d\d-\d\d, in force(; last changed \d{4}-\d\d-\d\d)?\.")
+WALKS = (
+    "Which blocks does a warm sync copy?",
+    "How does a backup's point come about?",
+    "What becomes of a form?",
+    "Where does a limit act?",
+    "Where does a secret go?",
+    "Why was this migration parked?",
+)
 
 
 def told(page):
@@ -92,3 +100,22 @@ def test_a_decision_has_a_date_and_a_status(page):
 def test_every_page_is_listed():
     linked = {(ROOT / "docs" / link).resolve() for link in LINK.findall((ROOT / "docs" / "README.md").read_text())}
     assert {page for page in PAGES if page.is_relative_to(ROOT / "docs")} - linked == {ROOT / "docs" / "README.md"}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_a_walk_is_short_and_names_a_function_at_each_step(walk):
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    section = text.partition(f"## {walk}\n")[2].partition("\n## ")[0]
+    steps = re.split(r"^\d\. ", section, flags=re.MULTILINE)[1:]
+    assert 0 < len(steps) <= 8
+    for step in steps:
+        assert NAMED.search(step) or step.startswith("`longshore "), step
+
+
+def test_contributing_says_what_to_open_for_a_change():
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition("| I want to change")[2].partition("\n\n")[0]
+    rows = text.splitlines()[2:]
+    assert len(rows) >= 10
+    for row in rows:
+        named = FILE.findall(row)
+        assert named, row
