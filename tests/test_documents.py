@@ -90,6 +90,14 @@ def test_what_it_names_of_the_code_is_there(page):
             assert wanted in names_in(file_named(name)), f"{name} has no {wanted}"
 
 
+def test_pages_that_the_code_names_are_there():
+    for folder in (*FOLDERS, "src"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in (".py", ".html", ".toml", ".yaml", ".service", ".in", "") and path.is_file():
+                for page in re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text(errors="replace")):
+                    assert (ROOT / page).exists(), f"{name_of(path)} names {page}, which isn't there"
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=name_of)
 def test_a_decision_has_a_date_and_a_status(page):
     title, blank, status, *_ = page.read_text().splitlines()
