@@ -1,7 +1,7 @@
 """How fast Longshore backs up and restores, beside restic and borg from Debian, on the same disk image.
 
     apt-get install restic borgbackup
-    .venv/bin/python bench/backing_up.py [--runs 5] [--directory DIR] [--large]
+    .venv/bin/python bench/backing_up.py [--runs 5] [--directory DIR] [--large] [--small]
 
 A round: each backs the image up into an empty repository, in an order drawn anew; 500 places of it are written; each
 backs it up again; each restores all of it. All of them encrypt, compress and keep digests, and all end with the data on
@@ -13,10 +13,8 @@ to follow the data. The results go to bench/results/backing_up.json and backing_
 output.
 """
 
-import argparse
 import json
 import os
-import platform
 import random
 import shutil
 import subprocess
@@ -26,20 +24,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from backing_up_steps import PHRASE
 from copying import GIB, KIB, MIB, rounded, settle, spread
+from outcome import about_machine, keep, need, now, parser
 
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
 
-RESULTS = Path(__file__).parent / "results"
 STEPS = Path(__file__).parent / "backing_up_steps.py"
-SIZE, DATA, PIECE = 4 * GIB, 1536 * MIB, MIB
-LARGE, LARGE_DATA = 1024 * GIB, 2 * GIB
+PIECE = MIB
 WRITES, WRITTEN = 500, 4 * KIB
 SAMPLED = 0.05  # seconds between two looks at memory
 OURS, UNTOLD = "longshore", "longshore, not told what has changed"
@@ -155,22 +152,32 @@ def memory_of(pid: int) -> float:
     return own + sum(memory_of(int(child)) for told in lists for child in told.split())
 
 
+@dataclass(frozen=True)
+class Disk:
+    size: int
+    data: int
+
+
+DISK, LARGE, SMALL = Disk(4 * GIB, 1536 * MIB), Disk(1024 * GIB, 2 * GIB), Disk(64 * MIB, 8 * MIB)
+
+
 # The disk
 
 
-def make_image(path: Path, size: int, data: int) -> None:
+def make_image(path: Path, disk: Disk) -> None:
     """Every second piece is noise, the others are hexadecimal digits, half as large when they are compressed."""
     chance = random.Random(1)
     with path.open("wb") as file:
-        file.truncate(size)
-        for number, place in enumerate(chance.sample(range(size // PIECE), data // PIECE)):
+        file.truncate(disk.size)
+        for number, place in enumerate(chance.sample(range(disk.size // PIECE), disk.data // PIECE)):
             file.seek(place * PIECE)
             file.write(chance.randbytes(PIECE // 2).hex().encode() if number % 2 else chance.randbytes(PIECE))
         os.fsync(file.fileno())
 
 
 def write_here_and_there(image: Path, chance: random.Random, changes: Path) -> None:
-    places = sorted(chance.sample(range(image.stat().st_size // (64 * KIB)), WRITES))
+    places = range(image.stat().st_size // (64 * KIB))
+    places = sorted(chance.sample(places, min(WRITES, len(places))))
     with image.open("r+b") as file:
         for place in places:
             file.seek(place * 64 * KIB)
@@ -184,17 +191,20 @@ def size_of(directory: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--directory", type=Path)
-    parser.add_argument("--large", action="store_true")
-    runs, where, alone = vars(parser.parse_args()).values()
-    if alone:
-        large(runs, where)
-        return
-    for program in ("restic", "borg"):
-        if not shutil.which(program):
-            raise SystemExit(f"There is no {program}: apt-get install restic borgbackup")
+    asked = parser(__doc__)
+    asked.add_argument("--runs", type=int, default=5)
+    asked.add_argument("--directory", type=Path)
+    asked.add_argument("--large", action="store_true")
+    args = asked.parse_args()
+    need("nbdkit", *([] if args.large else ["restic", "borg"]))
+    doing, name, disk = (alone, "backing_up_large", LARGE) if args.large else (beside_others, "backing_up", DISK)
+    if args.small:
+        doing(1, args.directory, SMALL)
+    else:
+        keep(name, doing(args.runs, args.directory, disk))
+
+
+def beside_others(runs: int, where: Path | None, disk: Disk) -> dict[str, Any]:
     steps = ("first backup", f"second, after {WRITES} writes of {WRITTEN // KIB} KiB", "restore of all")
     contenders: dict[str, Callable[[Path], Ours | Restic | Borg]] = {
         OURS: lambda path: Ours(path, told=True),
@@ -208,7 +218,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=where) as directory:
         root = Path(directory)
         image, changes, target = root / "image", root / "changes", root / "restored"
-        make_image(image, SIZE, DATA)
+        make_image(image, disk)
         for number in range(runs):
             made = {}
             for name, make in contenders.items():
@@ -231,10 +241,10 @@ def main() -> None:
             for name, one in made.items():
                 stored[name] = size_of(one.directory)
                 shutil.rmtree(one.directory)
-    tell(found, stored, "backing_up.json")
+    return told(found, stored)
 
 
-def large(runs: int, where: Path | None) -> None:
+def alone(runs: int, where: Path | None, disk: Disk) -> dict[str, Any]:
     steps = ("first backup", f"second, after {WRITES} writes of {WRITTEN // KIB} KiB", "restore of all", "prune")
     found = {step: {OURS: Figures()} for step in steps}
     first, second, back, tidy = (found[step][OURS] for step in steps)
@@ -242,7 +252,7 @@ def large(runs: int, where: Path | None) -> None:
     with tempfile.TemporaryDirectory(dir=where) as directory:
         root = Path(directory)
         image, changes, target = root / "image", root / "changes", root / "restored"
-        make_image(image, LARGE, LARGE_DATA)
+        make_image(image, disk)
         for number in range(runs):
             (root / str(number)).mkdir()
             ours = Ours(root / str(number), told=True)
@@ -255,7 +265,7 @@ def large(runs: int, where: Path | None) -> None:
             target.unlink()
             stored = {OURS: size_of(ours.directory)}
             shutil.rmtree(ours.directory)
-    tell(found, stored, "backing_up_large.json")
+    return told(found, stored)
 
 
 def refuse_other(image: Path, root: Path, target: Path, name: str) -> None:
@@ -269,7 +279,7 @@ def refuse_other(image: Path, root: Path, target: Path, name: str) -> None:
         file.unlink()
 
 
-def tell(found: dict[str, dict[str, Figures]], stored: dict[str, int], name_of_results: str) -> None:
+def told(found: dict[str, dict[str, Figures]], stored: dict[str, int]) -> dict[str, Any]:
     rows = []
     print("| step | contender | seconds | times slower than Longshore | of processors | times | MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
@@ -280,20 +290,17 @@ def tell(found: dict[str, dict[str, Figures]], stored: dict[str, int], name_of_r
             work = median(figures.processors) / median(ours.processors)
             seconds, processors = spread(figures.seconds), spread(figures.processors)
             print(f"| {step} | {name} | {seconds} | {times:.2f} | {processors} | {work:.2f} | {figures.memory:.0f} |")
-            told = {
+            figures_of = {
                 "seconds": rounded(figures.seconds),
                 "times": round(times, 2),
                 "processor_seconds": rounded(figures.processors),
                 "processor_times": round(work, 2),
                 "memory_mib": round(figures.memory),
             }
-            rows.append({"step": step, "contender": name, **told})
+            rows.append({"step": step, "contender": name, **figures_of})
     for name, count in stored.items():
         print(f"{name}: {count / MIB:.0f} MiB stored after both")
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    machine = {"processors": os.cpu_count(), "kernel": platform.release()}
-    told_of = {"when": when, "machine": machine, "stored": stored, "figures": rows}
-    (RESULTS / name_of_results).write_text(json.dumps(told_of, indent=1) + "\n")
+    return {"at": now(), "machine": about_machine(), "stored": stored, "figures": rows}
 
 
 if __name__ == "__main__":

@@ -82,12 +82,14 @@ def copy(source: str, target: str, *options: str) -> None:
 
 
 if __name__ == "__main__":
-    step, *paths = sys.argv[1:]
-    first, *others = map(Path, paths)
-    match step:
-        case "back-up":
-            back_up(first, others[0], others[1] if len(others) > 1 else None)
-        case "restore":
-            restore(first, others[0])
+    match sys.argv[1:]:
+        case ["back-up", directory, image]:
+            back_up(Path(directory), Path(image), None)
+        case ["back-up", directory, image, changes]:
+            back_up(Path(directory), Path(image), Path(changes))
+        case ["restore", directory, target]:
+            restore(Path(directory), Path(target))
+        case ["prune", directory]:
+            prune(Path(directory))
         case _:
-            prune(first)
+            raise SystemExit("This is a step of backing_up.py: back-up DIRECTORY IMAGE [CHANGES], restore, or prune.")

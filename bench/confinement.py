@@ -2,7 +2,7 @@
 
 Run inside the lab, whose Debian guest is worked on:
 
-    lab/lab run .venv/bin/python bench/confinement.py RUNS [convert|inspect]
+    lab/lab run .venv/bin/python bench/confinement.py [RUNS] [convert|inspect]
 
 What else the machine does counts more than the confinement: the load is kept with each figure.
 """
@@ -21,11 +21,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from outcome import about_machine, keep, kept, need_lab, now, parser
+
 from longshore.blocks.exports import serve_nbdkit, serve_qemu_nbd
 from longshore.guests import convert, inspect_guest
 
-RESULTS = Path(__file__).parent / "results" / "confinement.json"
-GUEST = Path(os.environ["LONGSHORE_LAB"]) / "cache" / "guests" / "debian"
 DISKS = ("root.raw", "data.raw")
 
 
@@ -52,12 +52,12 @@ def unconfined(operation: str, uris: list[str], _directory: Path) -> None:
 WAYS: dict[str, Callable[[str, list[str], Path], None]] = {"confined": confined, "unconfined": unconfined}
 
 
-def measured(way: str, operation: str) -> dict[str, float]:
+def measured(way: str, operation: str, guest: Path) -> dict[str, float]:
     """Seconds of one run on a fresh copy of the disks, and the machine's load at its end."""
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
         for name in DISKS:
-            subprocess.run(["cp", "--sparse=always", GUEST / name, place / name], check=True)
+            subprocess.run(["cp", "--sparse=always", guest / name, place / name], check=True)
         uris = [stack.enter_context(serve_qemu_nbd(place / name)).uri for name in DISKS]
         started = time.monotonic()
         WAYS[way](operation, uris, place)
@@ -66,20 +66,23 @@ def measured(way: str, operation: str) -> dict[str, float]:
 
 
 def main() -> None:
-    runs = int(sys.argv[1])
-    operation = sys.argv[2] if len(sys.argv) > 2 else "convert"
+    asked = parser(__doc__)
+    asked.add_argument("runs", type=int, nargs="?", default=3)
+    asked.add_argument("operation", nargs="?", choices=("convert", "inspect"), default="convert")
+    args = asked.parse_args()
+    guest = need_lab("confinement.py") / "cache" / "guests" / "debian"
     with serve_nbdkit("memory", {"size": "1M"}):
         pass  # what is started first is loaded from disk
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    found = kept("confinement")
     figures: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    for _ in range(runs):
+    for _ in range(1 if args.small else args.runs):
         for way in random.sample(sorted(WAYS), k=len(WAYS)):
-            figures[way].append(measured(way, operation))
-            print(way, operation, figures[way][-1], flush=True)
-            kept[operation] = figures
-            RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
+            figures[way].append(measured(way, args.operation, guest))
+            print(way, args.operation, figures[way][-1], flush=True)
+    if not args.small:
+        keep("confinement", found | {args.operation: {"at": now(), "machine": about_machine(), **figures}})
     medians = {way: statistics.median(run["seconds"] for run in figures[way]) for way in WAYS}
-    print(f"{operation}: {medians}, ratio {medians['confined'] / medians['unconfined']:.2f}")
+    print(f"{args.operation}: {medians}, ratio {medians['confined'] / medians['unconfined']:.2f}")
 
 
 if __name__ == "__main__":

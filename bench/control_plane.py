@@ -1,6 +1,6 @@
 """What it costs to know, decide and remember: many migrations at once, between clouds that cost nothing.
 
-    .venv/bin/python bench/control_plane.py [MIGRATIONS]
+    .venv/bin/python bench/control_plane.py [MIGRATIONS] [--small]
 
 Workers, queue, durable workflows, ledger, events and database are the real ones, each worker a process of its own;
 the clouds answer at once, and a copy or a conversion only takes its time, telling its progress as a real one does. So
@@ -9,33 +9,32 @@ workers and database. Kept in results/control_plane.json.
 """
 
 import asyncio
-import json
 import multiprocessing
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
+
+from outcome import about_machine, keep, need_postgresql, now, parser
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
-RESULTS = HERE / "results" / "control_plane.json"
-COPY_SECONDS = 10.0
+COPY_SECONDS, SMALL_COPY_SECONDS = 10.0, 0.5
 PROGRESS_EVERY = 0.1  # seconds, as a copy tells it
 
 
-def stand_in():
+def stand_in(copy_seconds):
     """Clouds, copies and conversions that cost nothing, in this process."""
     from longshore.blocks import CopyResult
     from longshore.blocks.request import Phase, Progress
     from longshore.flows import clouds
     from longshore.flows.moves import conversion, copying, look
     from longshore.guests import ConversionReport, OperatingSystem
-    from longshore.model.guest import GuestFindings
+    from longshore.model.guest import FoundSystem, GuestFindings
+    from longshore.model.hardware import BootDrivers
     from longshore.model.machine import Disk, Machine, Nic, PowerState, Snapshot, SnapshotDisk
     from longshore.model.platform import Platform
     from longshore.model.target import (
@@ -49,13 +48,19 @@ def stand_in():
         Volume,
         VolumeSnapshot,
     )
+    from longshore.providers.contract import Source, Target
+
+    off = set()  # machines: each is moved by one process
 
     class Nowhere:
         uri = "nbd://nowhere"
         maximum_read = None
 
-    class Cloud:
-        """Both sides. What isn't named here answers nothing, at once."""
+        def check(self):
+            """No server of it can die."""
+
+    class Cloud(Source, Target):
+        """Both sides, with none of the optional roles. What isn't written here answers nothing, at once."""
 
         def machine(self, ref):
             number = int(ref.partition("-")[2])
@@ -64,8 +69,19 @@ def stand_in():
             nic = Nic("4000", "Network adapter 1", mac, "VM Network", addresses=(), pci_slot=192)
             return Machine(ref, ref, PowerState.ON, 1, 256, (disk,), (nic,), platform=Platform("vsphere"))
 
-        def power_state(self, _ref):
-            return PowerState.ON
+        def make_ready(self, _owner, _machine_ref=None):
+            """A source and a target each have one of this name."""
+
+        def shut_down(self, ref):
+            off.add(ref)
+
+        power_off = shut_down
+
+        def power_on(self, ref):
+            off.discard(ref)
+
+        def power_state(self, ref):
+            return PowerState.OFF if ref in off else PowerState.ON
 
         def wait_powered_off(self, _ref, _timeout):
             return True
@@ -112,22 +128,21 @@ def stand_in():
 
         open_volume = open_disk
 
-        def __getattr__(self, _name):
-            return lambda *_args, **_kwargs: None
-
     async def copy(request, on_progress, *, exports=()):
         began = time.monotonic()
-        while (gone := time.monotonic() - began) < COPY_SECONDS:
-            done = int(gone / COPY_SECONDS * (1 << 30))
+        while (gone := time.monotonic() - began) < copy_seconds:
+            done = int(gone / copy_seconds * (1 << 30))
             values = {name: 0 for name in Progress._fields} | {"phase": Phase.COPY, "done": done, "copied": done}
             on_progress(Progress(**values))
             await asyncio.sleep(PROGRESS_EVERY)
-        return CopyResult(1 << 30, 1 << 30, 0, 0, 0, 1 << 30, request.verify, (), COPY_SECONDS, "0" * 64)
+        return CopyResult(1 << 30, 1 << 30, 0, 0, 0, 1 << 30, request.verify, (), copy_seconds, "0" * 64)
 
-    async def look_into(_disks, _directory, _say, *, nics, keys):
-        return GuestFindings(why_not="Disks of paper aren't looked into.")
+    async def look_into(*_asked, **_options):
+        system = FoundSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", package_format="deb")
+        drivers = BootDrivers(inspected=True, family="linux", boot=("ahci",), later=("ahci",), network=("vmxnet3",))
+        return GuestFindings(inspected=True, systems=(system,), drivers=drivers)
 
-    async def convert(_disks, _directory, _say, *, nics, first_boot, addresses, keys):
+    async def convert(*_asked, **_options):
         system = OperatingSystem("/dev/sda1", "linux", "debian", "12", "Debian 12", "x86_64", "deb", "web", {})
         return ConversionReport(system, (), (), (), 0.1, "")
 
@@ -137,11 +152,11 @@ def stand_in():
     conversion.convert = convert
 
 
-def worker(state, url, at_once, log):
+def worker(state, url, at_once, copy_seconds, log):
     with Path(log).open("a") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    stand_in()
+    stand_in(copy_seconds)
     from longshore.configuration import read_configuration
     from longshore.engine import worker_process
     from longshore.flows.workflows import FLOWS
@@ -159,7 +174,7 @@ def peak_mib(process):
     return int(status.partition("VmHWM:")[2].split()[0]) >> 10
 
 
-def measure(name, migrations, workers, cluster):
+def measure(name, migrations, workers, cluster, copy_seconds=COPY_SECONDS):
     from longshore.store import NewMigration, StateDirectory, Store
 
     print(f"{name}: {migrations} migrations, {workers} worker(s)", file=sys.stderr)
@@ -175,12 +190,13 @@ def measure(name, migrations, workers, cluster):
         processes = []
         for number in range(workers):
             log = Path(directory) / f"{number}.log"
-            arguments = (state.root, url, migrations if workers == 1 else -(-migrations // workers), log)
+            at_once = migrations if workers == 1 else -(-migrations // workers)
+            arguments = (state.root, url, at_once, copy_seconds, log)
             processes.append(spawn.Process(target=worker, args=arguments))
             processes[-1].start()
         while len(store.workers.all()) < workers:
             time.sleep(0.1)
-        time.sleep(5)  # until they have imported everything
+        time.sleep(copy_seconds / 2)  # until they have imported everything
         database = cluster.processor_seconds() if cluster else 0.0
         before = sum(map(processor_seconds, processes))
         began = time.monotonic()
@@ -195,14 +211,16 @@ def measure(name, migrations, workers, cluster):
         spent = sum(map(processor_seconds, processes)) - before
         peak = max(map(peak_mib, processes))
         records = store.migrations.all()
-        assert {str(r.status) for r in records} == {"done"}, {r.error for r in records}
+        if {str(r.status) for r in records} != {"done"}:
+            told = [p.read_text()[-5000:] for p in [*Path(directory).glob("*.log")]]
+            raise SystemExit("\n".join([*{r.error or str(r.status) for r in records}, *told]))
         for process in processes:
             process.terminate()
         for process in processes:
             process.join()
         store.close()
     waited = [(r.started_at - r.created_at).total_seconds() for r in records]
-    took = [(r.finished_at - r.started_at).total_seconds() - COPY_SECONDS for r in records]
+    took = [(r.finished_at - r.started_at).total_seconds() - copy_seconds for r in records]
     return {
         "case": name,
         "migrations": migrations,
@@ -217,30 +235,25 @@ def measure(name, migrations, workers, cluster):
 
 
 def main():
+    asked = parser(__doc__)
+    asked.add_argument("migrations", type=int, nargs="?", default=200)
+    args = asked.parse_args()
+    need_postgresql()
     from postgresql import Cluster
 
-    migrations = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    cluster = Cluster()
-    load = os.getloadavg()[0]
+    about, cluster = about_machine(), Cluster()
     try:
+        if args.small:
+            print(measure("PostgreSQL", 3, 1, cluster, SMALL_COPY_SECONDS))
+            return
         found = [
-            measure("SQLite", migrations, 1, None),
-            measure("PostgreSQL", migrations, 1, cluster),
-            measure("PostgreSQL", migrations, 3, cluster),
+            measure("SQLite", args.migrations, 1, None),
+            measure("PostgreSQL", args.migrations, 1, cluster),
+            measure("PostgreSQL", args.migrations, 3, cluster),
         ]
     finally:
         cluster.remove()
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "processors": os.cpu_count(),
-        "load": round(load, 1),
-        "copy_seconds": COPY_SECONDS,
-        "cases": found,
-    }
-    text = json.dumps(result, indent=2)
-    RESULTS.write_text(text + "\n")
-    print(text)
+    keep("control_plane", {"at": now(), "machine": about, "copy_seconds": COPY_SECONDS, "cases": found})
 
 
 if __name__ == "__main__":

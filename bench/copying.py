@@ -1,7 +1,7 @@
 """How fast Longshore copies, against nbdcopy and qemu-img on the same endpoints.
 
     .venv/bin/python bench/copying.py [--runs 9] [--directory DIR] [--rbd pool=…,image=…,conf=…,user=…]
-        [--condition held-idle] [CASE …]
+        [--condition held-idle] [--small] [CASE …]
 
 Runs are interleaved (every contender once, then all again, in an order drawn anew for each round), since a busy machine
 changes its mind by the minute, and whoever comes next may profit from what came before; what counts are the ratio of
@@ -10,16 +10,13 @@ checkpoints on.
 
 Each case is measured under four conditions: with the machine's free memory held for the bench ("held") or as it is
 ("free"), at rest ("idle") or beside a process that computes all the time ("busy"). The results go to
-bench/results/copy/, a file for each machine and day, a table to standard output. With each goes what the processors had
+bench/results/copying.json, a table to standard output. With each goes what the processors had
 to do for it: where they are busy all the time, that is what the seconds follow.
 """
 
-import argparse
 import json
 import os
-import platform
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -28,16 +25,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
-from datetime import UTC, date, datetime
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage, struct_rusage
 from statistics import median
+from typing import Any
+
+from outcome import SMALL, about_machine, keep, kept, need, now, parser
 
 from longshore.blocks.exports import Export, serve_nbdkit, serve_qemu_nbd
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
-RESULTS = Path(__file__).parent / "results" / "copy"
 CONDITIONS = ("held-idle", "free-idle", "held-busy", "free-busy")
+NEEDS_RBD = "This case needs --rbd: an RBD image of 4 GiB to write, as pool=…,image=…,conf=…,user=…"
 OURS = "longshore"
 IDLE, LONGEST_WAIT = 0.1, 2.0  # busy at most to this part; seconds
 # An installed program is compiled: the uncounted first run may leave its bytecode, whatever the caller's habits
@@ -74,8 +73,8 @@ class Case:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     work: dict[str, list[Work]] = field(default_factory=dict)
     memory_mib: float = 0.0  # of the largest of our processes
-    when: str = ""
-    load: float = 0.0  # of the machine, by then
+    at: str = ""
+    machine: dict[str, Any] = field(default_factory=dict)
 
     def run(self, runs: int) -> None:
         """Run every contender so many times."""
@@ -96,7 +95,7 @@ class Case:
                 self.seconds[contender].append(time.perf_counter() - start)
                 self.work[contender].append(work_since(before, self.worked_by_all() - everybody))
         self.memory_mib = Memory.take()
-        self.when, self.load = datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
+        self.at, self.machine = now(), about_machine()
 
     def worked_by_all(self) -> float:
         """Processor seconds, but for the neighbour's."""
@@ -124,8 +123,8 @@ class Case:
             "slowest_ratio": round(self.slowest_ratio, 2),
             "work": {name: Work.medians(runs) for name, runs in self.work.items()},
             "memory_mib": round(self.memory_mib),
-            "when": self.when,
-            "load": round(self.load, 1),
+            "at": self.at,
+            "machine": self.machine,
         }
 
     def row(self) -> str:
@@ -172,6 +171,8 @@ def settle(busy: int = 0) -> None:
     A file system may discard the blocks of an emptied file in the background, and whoever comes next would pay for it.
     So many processors are `busy` with a neighbour that stays.
     """
+    if SMALL:
+        return
     os.sync()
     deadline = time.monotonic() + LONGEST_WAIT
     while time.monotonic() < deadline:
@@ -265,18 +266,19 @@ def make_disk(path: Path, size: int, data: int, piece: int) -> None:
         file.truncate(size)
         for place in numbers.sample(range(size // piece), data // piece):
             file.seek(place * piece)
-            for _ in range(piece // MIB):
-                file.write(os.urandom(MIB))
+            for _ in range(0, piece, MIB):
+                file.write(os.urandom(min(piece, MIB)))
         os.fsync(file.fileno())  # so that nobody is measured while it is being written
 
 
 class Bench:
-    """Disks and servers, made as the cases need them."""
+    """Disks and servers, made as the cases need them. `gib`: bytes of what is called a GiB, fewer in a small bench."""
 
-    def __init__(self, directory: Path, stack: ExitStack, rbd: str | None) -> None:
+    def __init__(self, directory: Path, stack: ExitStack, rbd: str | None, gib: int = GIB) -> None:
         self.directory = directory
         self.stack = stack
         self.rbd = rbd
+        self.gib, self.mib = gib, gib >> 10
 
     def serve(self, path: Path, *filters: str, read_only: bool = False, **parameters: str) -> Export:
         return self.stack.enter_context(
@@ -304,34 +306,34 @@ class Bench:
     def source(self) -> Path:
         path = self.directory / "source"
         if not path.exists():
-            make_disk(path, 4 * GIB, 1536 * MIB, 64 * MIB)
+            make_disk(path, 4 * self.gib, 1536 * self.mib, 64 * self.mib)
         return path
 
     def sparse(self) -> Case:
         target = self.directory / "target"
-        self.empty(target, 4 * GIB)()
+        self.empty(target, 4 * self.gib)()
         ends = self.serve(self.source(), read_only=True), self.serve(target)
-        return Case("4 GiB sparse, 1.5 GiB of data", self.whole(*ends), self.empty(target, 4 * GIB))
+        return Case("4 GiB sparse, 1.5 GiB of data", self.whole(*ends), self.empty(target, 4 * self.gib))
 
     def almost_empty(self) -> Case:
         source, target = self.directory / "empty-source", self.directory / "target"
-        make_disk(source, 16 * GIB, 64 * MIB, 4 * MIB)
-        self.empty(target, 16 * GIB)()
+        make_disk(source, 16 * self.gib, 64 * self.mib, 4 * self.mib)
+        self.empty(target, 16 * self.gib)()
         ends = self.serve(source, read_only=True), self.serve(target)
-        return Case("16 GiB almost empty", self.whole(*ends), self.empty(target, 16 * GIB))
+        return Case("16 GiB almost empty", self.whole(*ends), self.empty(target, 16 * self.gib))
 
     def latency(self) -> Case:
         target = self.directory / "target"
-        self.empty(target, 4 * GIB)()
+        self.empty(target, 4 * self.gib)()
         far = {"rdelay": "5ms", "blocksize-maximum": "2M", "blocksize-error-policy": "error"}
         source = self.serve(self.source(), "blocksize-policy", "delay", read_only=True, **far)
         contenders = self.whole(source, self.serve(target))
-        return Case("5 ms per read, 2 MiB at most", contenders, self.empty(target, 4 * GIB))
+        return Case("5 ms per read, 2 MiB at most", contenders, self.empty(target, 4 * self.gib))
 
     def two(self) -> Case:
         sources = [self.serve(self.source(), read_only=True) for _ in range(2)]
         paths = [self.directory / f"target-{number}" for number in range(2)]
-        emptying = [self.empty(path, 4 * GIB) for path in paths]
+        emptying = [self.empty(path, 4 * self.gib) for path in paths]
         for empty in emptying:
             empty()
         pairs = list(zip(sources, [self.serve(path) for path in paths], strict=True))
@@ -353,7 +355,7 @@ class Bench:
 
     def serve_rbd(self) -> Export:
         if self.rbd is None:
-            raise SystemExit("this case needs --rbd")
+            raise SystemExit(NEEDS_RBD)
         options = {"driver": "raw", "file.driver": "rbd"}
         options |= {f"file.{key}": value for key, value in (item.split("=", 1) for item in self.rbd.split(","))}
         return self.stack.enter_context(serve_qemu_nbd(options))
@@ -373,18 +375,19 @@ class Bench:
 
     def field(self) -> Case:
         source, target = self.directory / "field-source", self.directory / "field-target"
-        make_disk(source, FIELD_SIZE // MIB * MIB, 512 * MIB, 4 * MIB)
-        os.truncate(source, FIELD_SIZE)
-        self.empty(target, FIELD_SIZE)()
+        size = FIELD_SIZE * self.gib // GIB // 512 * 512
+        make_disk(source, size // MIB * MIB, 512 * self.mib, 4 * self.mib)
+        os.truncate(source, size)
+        self.empty(target, size)()
         ends = self.serve(source, read_only=True), self.serve(target)
         base, changes = self.directory / "field-manifest", self.directory / "field-changes"
         longshore(*ends, f"--manifest={base}")
         numbers = random.Random(2)
-        left, listed = FIELD_CHANGED, []
+        left, listed = FIELD_CHANGED * self.gib // GIB, []
         with source.open("r+b") as file:
             while left:
                 length = min(left, numbers.choice([512, 4096, 65536, 131072]))
-                offset = numbers.randrange(FIELD_SIZE // 65536 - 2) * 65536
+                offset = numbers.randrange(size // 65536 - 2) * 65536
                 file.seek(offset)
                 file.write(numbers.randbytes(length))
                 listed.append([offset, length])
@@ -402,11 +405,11 @@ class Bench:
 
     def scattered(self) -> Case:
         source, target = self.directory / "scattered-source", self.directory / "target"
-        make_disk(source, 4 * GIB, 256 * MIB, 4 * MIB)
-        self.empty(target, 4 * GIB)()
+        make_disk(source, 4 * self.gib, 256 * self.mib, 4 * self.mib)
+        self.empty(target, 4 * self.gib)()
         far = {"rdelay": "10ms"}
         ends = self.serve(source, "delay", read_only=True, **far), self.serve(target)
-        places = random.Random(3).sample(range(4 * GIB // (64 * KIB)), 1000)
+        places = random.Random(3).sample(range(4 * self.gib // (64 * KIB)), 1000 * self.gib // GIB)
         listed = [[place * 64 * KIB, 64 * KIB] for place in sorted(places)]
         changes = self.directory / "scattered-changes"
         changes.write_text(json.dumps(listed))
@@ -436,7 +439,7 @@ class Bench:
 
     def serve_target(self, **parameters: str) -> Export:
         target = self.directory / "target"
-        self.empty(target, 4 * GIB)()
+        self.empty(target, 4 * self.gib)()
         return self.serve(target, **parameters)
 
     def verify(self, name: str, target: Export) -> Case:
@@ -475,44 +478,42 @@ def working_directory(chosen: Path | None) -> Iterator[Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
+    asked = parser(__doc__)
+    asked.add_argument(
         "cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all; those of rbd with --rbd"
     )
-    parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--directory", type=Path, help="where the disks are made (default: the temporary directory)")
-    parser.add_argument("--rbd", help="an RBD image of 4 GiB to write: pool=…,image=…,conf=…,user=…")
-    parser.add_argument("--condition", action="append", choices=CONDITIONS, help="can be repeated; default: all four")
-    arguments = parser.parse_args()
-    names = arguments.cases or [name for name in CASES if not name.endswith("rbd") or arguments.rbd]
-    done = []
+    asked.add_argument("--runs", type=int, default=9)
+    asked.add_argument("--directory", type=Path, help="where the disks are made (default: the temporary directory)")
+    asked.add_argument("--rbd", help="an RBD image of 4 GiB to write: pool=…,image=…,conf=…,user=…")
+    asked.add_argument("--condition", action="append", choices=CONDITIONS, help="can be repeated; default: all four")
+    args = asked.parse_args()
+    need("nbdkit", "nbdcopy", "qemu-img", "qemu-nbd")
+    names = args.cases or [name for name in CASES if not name.endswith("rbd") or args.rbd]
+    if unknown := sorted(set(names) - set(CASES)):
+        raise SystemExit(f"There is no case {unknown[0]}, only {', '.join(CASES)}.")
+    if not args.rbd and any(name.endswith("rbd") for name in names):
+        raise SystemExit(NEEDS_RBD)
+    runs, gib = (1, GIB >> 6) if args.small else (args.runs, GIB)
     print("| case | condition | Longshore, s | others, s | ratio | slowest | MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     for name in names:
-        for condition in arguments.condition or CONDITIONS:
-            with working_directory(arguments.directory) as directory, ExitStack() as stack:
+        for condition in args.condition or (CONDITIONS[1:2] if args.small else CONDITIONS):
+            with working_directory(args.directory) as directory, ExitStack() as stack:
                 neighbour = stack.enter_context(under(condition))
-                case = CASES[name](Bench(directory, stack, arguments.rbd))
+                case = CASES[name](Bench(directory, stack, args.rbd, gib))
                 case.condition, case.neighbour = condition, neighbour
                 Memory.take()
-                case.run(arguments.runs)
+                case.run(runs)
                 print(case.row(), flush=True)
-                done.append(case.as_json())
-                keep(done)
+                if not args.small:
+                    keep_case(case.as_json())
 
 
-def keep(done: list[dict[str, object]]) -> None:
-    """Keep these figures with what this machine has shown today; the latest of each case and condition."""
-    models = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    processor = models[0] if models else platform.machine()
-    machine = f"{processor}, {os.cpu_count()} processors"
-    file = RESULTS / f"{date.today().isoformat()}-{re.sub('[^a-z0-9]+', '-', machine.lower())}.json"
-    kept = json.loads(file.read_text())["cases"] if file.exists() else []
-    new = {(case["case"], case["condition"]) for case in done}
-    done = [case for case in kept if (case["case"], case["condition"]) not in new] + done
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    about = {"processor": processor, "processors": os.cpu_count(), "kernel": platform.release()}
-    file.write_text(json.dumps({"machine": about, "cases": done}, indent=1) + "\n")
+def keep_case(done: dict[str, Any]) -> None:
+    """In the place of what was measured of this case under this condition before."""
+    which = (done["case"], done["condition"])
+    others = [each for each in kept("copying").get("cases", []) if (each["case"], each["condition"]) != which]
+    keep("copying", {"cases": [*others, done]})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Reads 10,000 machines from a simulated vCenter and preflights 1,000 of them: seconds and memory.
 
-    .venv/bin/python bench/inventory.py [MACHINES [PLANNED]]
+    .venv/bin/python bench/inventory.py [MACHINES [PLANNED]] [--small]
 
 The vCenter is the lab's, in a process of its own, with machines that only its inventory knows; everything in between
 is real: SOAP, TLS, the property collector in pages, the REST API in embedded mode. Measured is a process that does
@@ -9,18 +9,17 @@ nothing else, once through the provider alone and once as `longshore machine lis
 
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
+
+from outcome import about_machine, keep, now, parser
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "lab"))
-RESULTS = HERE / "results" / "inventory.json"
 
 
 def read(host, port, fingerprint, planned):
@@ -104,7 +103,7 @@ def memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
-def main(count=10000, planned=1000):
+def measure(count, planned):
     from vcenter.paper import paper_vcenter
 
     from longshore.providers.vsphere.certificate import fetch_fingerprint
@@ -131,19 +130,25 @@ def main(count=10000, planned=1000):
                 text=True,
             )
             server = Path(f"/proc/{served.pid}/stat").read_text().rpartition(")")[2].split()
-    found = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "processors": os.cpu_count(),
-        "load": os.getloadavg()[0],
+    return {
+        "at": now(),
+        "machine": about_machine(),
         "machine_list": listed,
         "machine_list_of_nine": few,
         "provider": json.loads(child.stdout),
         "vcenter_processor_seconds": (int(server[11]) + int(server[12])) / os.sysconf("SC_CLK_TCK"),
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
-    print(json.dumps(found, indent=2))
+
+
+def main():
+    asked = parser(__doc__)
+    asked.add_argument("machines", type=int, nargs="?", default=10000)
+    asked.add_argument("planned", type=int, nargs="?", default=1000)
+    args = asked.parse_args()
+    found = measure(20, 5) if args.small else measure(args.machines, args.planned)
+    print(json.dumps(found, indent=1))
+    if not args.small:
+        keep("inventory", found)
 
 
 if __name__ == "__main__":
@@ -153,4 +158,4 @@ if __name__ == "__main__":
         host, port, fingerprint, planned = sys.argv[2:]
         print(json.dumps(read(host, int(port), fingerprint, int(planned))))
     else:
-        main(*map(int, sys.argv[1:]))
+        main()

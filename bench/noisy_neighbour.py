@@ -1,6 +1,6 @@
 """What a project that behaves as badly as it can does to a quiet one: its answers and turns, with and without it.
 
-    .venv/bin/python bench/noisy_neighbour.py [BEHAVIOUR …] [--seconds SECONDS] [--rounds ROUNDS] [--next-door]
+    .venv/bin/python bench/noisy_neighbour.py [BEHAVIOUR …] [--seconds 20] [--rounds 4] [--next-door] [--small]
 
 Each behaviour meets a server and a worker of its own on PostgreSQL (neighbourhood.py). The quiet project asks one thing
 after another, and now and then for a migration; first alone, then beside the noisy one, in one go: what counts is the
@@ -12,13 +12,10 @@ isn't the server's doing, but that of processors, database and workers that both
 The latest of each behaviour is kept in results/noisy_neighbour.json.
 """
 
-import argparse
 import http.client
 import itertools
 import json
 import multiprocessing
-import os
-import platform
 import secrets
 import socket
 import statistics
@@ -27,13 +24,12 @@ import time
 from collections import Counter, defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlencode
 
 from control_plane import peak_mib
 from neighbourhood import import_tests, neighbourhood
+from outcome import about_machine, keep, kept, need_postgresql, now, parser
 
-RESULTS = Path(__file__).parent / "results" / "noisy_neighbour.json"
 PATIENCE = 10.0  # seconds that the quiet project waits for an answer
 TURN_PATIENCE = 30.0  # seconds that it waits for its turns once the time is up
 TOLD_PATIENCE = 60.0  # seconds that it waits for a webhook to be told
@@ -402,33 +398,47 @@ def measure(name, cluster, seconds, rounds, next_door):
     }
 
 
+def try_out(cluster):
+    """The behaviour that asks most of the product, for a second, beside a quiet project that nobody may refuse."""
+    with neighbourhood(cluster) as here:
+        paper_clouds(here, "quiet")
+        paper_clouds(here, "noisy")
+        quiet = Quiet(here, 100)
+        make_ready(here, "webhook")
+        noise = Noise("webhook", here.noisy)
+        quiet.work(1.0)
+        noise.end()
+        quiet.extra["told_after_seconds"] = told_after(here, 100)
+        found = quiet.figures()
+    print(json.dumps(found))
+    if found["refused"] or found["not_begun"] or found["told_after_seconds"] >= TOLD_PATIENCE:
+        raise SystemExit("The quiet project was refused, or had no turn, or wasn't told of its replica.")
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("behaviours", nargs="*", choices=[*BEHAVIOURS, []], metavar="BEHAVIOUR")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each of the two measurements")
-    parser.add_argument("--rounds", type=int, default=4, help="into which that time is split, alone and beside in turn")
-    parser.add_argument("--next-door", action="store_true", help="the noisy project asks a server of its own")
-    parser.add_argument("--result", type=Path, default=RESULTS)
-    args = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("behaviours", nargs="*", metavar="BEHAVIOUR", help=f"of {', '.join(BEHAVIOURS)}; default: all")
+    asked.add_argument("--seconds", type=float, default=20.0, help="of each of the two measurements")
+    asked.add_argument("--rounds", type=int, default=4, help="into which that time is split, alone and beside in turn")
+    asked.add_argument("--next-door", action="store_true", help="the noisy project asks a server of its own")
+    args = asked.parse_args()
+    if unknown := sorted(set(args.behaviours) - set(BEHAVIOURS)):
+        raise SystemExit(f"There is no behaviour {unknown[0]}, only {', '.join(BEHAVIOURS)}.")
+    need_postgresql()
     import_tests()
     from postgresql import Cluster
 
-    cluster, load = Cluster(), os.getloadavg()[0]
-    how = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "processors": os.cpu_count(),
-        "load": round(load, 1),
-        "seconds": args.seconds,
-        "rounds": args.rounds,
-        "next_door": args.next_door,
-    }
-    cases = json.loads(args.result.read_text())["cases"] if args.result.exists() else {}
+    cluster = Cluster()
+    how = {"seconds": args.seconds, "rounds": args.rounds, "next_door": args.next_door}
     try:
+        if args.small:
+            try_out(cluster)
+            return
         for name in args.behaviours or BEHAVIOURS:
-            cases[name] = how | measure(name, cluster, args.seconds, args.rounds, args.next_door)
-            print(name, json.dumps(cases[name]), flush=True)
-            args.result.write_text(json.dumps({"cases": cases}, indent=2) + "\n")
+            when = {"at": now(), "machine": about_machine()}
+            case = when | how | measure(name, cluster, args.seconds, args.rounds, args.next_door)
+            print(name, json.dumps(case), flush=True)
+            keep("noisy_neighbour", {"cases": kept("noisy_neighbour").get("cases", {}) | {name: case}})
     finally:
         cluster.remove()
 

@@ -1,6 +1,6 @@
 """A hundred clients that look at a plan of a thousand machines again and again: how long each look takes.
 
-    .venv/bin/python bench/polling.py [CLIENTS [MACHINES]]
+    .venv/bin/python bench/polling.py [CLIENTS [MACHINES]] [--small]
 
 A server process with the real application, on PostgreSQL as in production and on SQLite; only who asks is not looked up
 in Keystone. Every client opens a connection of its own each round and asks in turn, a round every
@@ -9,12 +9,9 @@ migration, a page of a hundred migrations, the plan, and all of the plan's migra
 changes, as it does while they are copied. Kept in results/polling.json.
 """
 
-import argparse
 import asyncio
-import json
 import multiprocessing
 import os
-import platform
 import random
 import socket
 import statistics
@@ -22,14 +19,13 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from control_plane import processor_seconds
+from outcome import about_machine, keep, need_postgresql, now, parser
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "service")]
-RESULTS = HERE / "results" / "polling.json"
 MOVING = 100  # machines that are being copied
 SECONDS = 30.0
 ALONE = 20  # looks of a kind, for their processor time
@@ -38,10 +34,8 @@ ALONE = 20  # looks of a kind, for their processor time
 def fill(store, machines):
     """A plan whose machines are all asked for, a tenth of them under way. Ids of the migrations."""
     from longshore.model.machine import Disk
-    from longshore.model.request import MigrationRequest
     from longshore.model.status import Status
     from longshore.planning import planfile
-    from longshore.service.migrations import REQUEST
     from longshore.store import NewMigration, Scope
 
     anns = store.scoped(Scope("project-a"))
@@ -51,7 +45,7 @@ def fill(store, machines):
     whole = {"name": "big", "source": "vc", "target": "cloud", "machines": entries}
     plan = anns.plans.add("big", planfile.plain(planfile.from_plain(whole)))
     disks = tuple(Disk(f"200{n}", f"Hard disk {n + 1}", n, 1 << 34, f"[ds] web-{n}", "ds") for n in range(2))
-    request = REQUEST.dump_python(MigrationRequest(networks={"VM Network": "private"}), mode="json")
+    request = {"networks": {"VM Network": "private"}}
     records = anns.migrations.add_together(
         [
             NewMigration(
@@ -134,23 +128,23 @@ class Connection:
         self._writer.close()
 
 
-async def alone(port, ids, server):
+async def alone(port, ids, server, looks=ALONE):
     """Processor milliseconds of the server for each look, one after another: whatever else the machine does."""
     connection, spent = Connection(port), {}
     await connection.open()
     for name, path in looks_at(ids[0]).items():
         await connection.get(path)
         before = processor_seconds(server)
-        for _ in range(ALONE):
+        for _ in range(looks):
             await connection.get(path)
-        spent[name] = round((processor_seconds(server) - before) * 1000 / ALONE, 1)
+        spent[name] = round((processor_seconds(server) - before) * 1000 / looks, 1)
     connection.close()
     return spent
 
 
-async def poll(port, clients, ids, every):
+async def poll(port, clients, ids, every, seconds):
     took, sizes = defaultdict(list), {}
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + seconds
 
     async def client():
         connection = Connection(port)
@@ -169,7 +163,7 @@ async def poll(port, clients, ids, every):
     return took, sizes
 
 
-def measure(database, cluster, clients, machines, every):
+def measure(database, cluster, clients, machines, every, seconds=SECONDS, looks=ALONE):
     from longshore.store import StateDirectory, Store
 
     url = cluster.database() if cluster else None
@@ -185,9 +179,9 @@ def measure(database, cluster, clients, machines, every):
         server.start()
         mover.start()
         port = ours.recv()
-        spent = asyncio.run(alone(port, ids, server))
+        spent = asyncio.run(alone(port, ids, server, looks))
         before, began = processor_seconds(server), time.monotonic()
-        took, sizes = asyncio.run(poll(port, clients, ids, every))
+        took, sizes = asyncio.run(poll(port, clients, ids, every, seconds))
         busy = (processor_seconds(server) - before) / (time.monotonic() - began)
         stop.set()
         mover.join()
@@ -214,33 +208,27 @@ def measure(database, cluster, clients, machines, every):
 
 
 def main():
+    asked = parser(__doc__)
+    asked.add_argument("clients", type=int, nargs="?", default=100)
+    asked.add_argument("machines", type=int, nargs="?", default=1000)
+    asked.add_argument("--every", type=float, default=10.0, help="seconds from one round of a client to its next")
+    args = asked.parse_args()
+    need_postgresql()
     from postgresql import Cluster
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clients", type=int, nargs="?", default=100)
-    parser.add_argument("machines", type=int, nargs="?", default=1000)
-    parser.add_argument("--every", type=float, default=10.0, help="seconds from one round of a client to its next")
-    args = parser.parse_args()
-    cluster, load = Cluster(), os.getloadavg()[0]
+    about, cluster = about_machine(), Cluster()
     try:
+        if args.small:
+            print(measure("PostgreSQL", cluster, 2, 20, 0.5, seconds=1.0, looks=2))
+            return
         found = [
             measure("PostgreSQL", cluster, args.clients, args.machines, args.every),
             measure("SQLite", None, args.clients, args.machines, args.every),
         ]
     finally:
         cluster.remove()
-    result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "processors": os.cpu_count(),
-        "load": round(load, 1),
-        "clients": args.clients,
-        "machines": args.machines,
-        "cases": found,
-    }
-    text = json.dumps(result, indent=2)
-    RESULTS.write_text(text + "\n")
-    print(text)
+    asked_of = {"clients": args.clients, "machines": args.machines}
+    keep("polling", {"at": now(), "machine": about, **asked_of, "cases": found})
 
 
 if __name__ == "__main__":

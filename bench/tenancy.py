@@ -1,7 +1,7 @@
 """How long 200 resources take to be imported, and in how many requests, against one after the other; and how long 5,000
 take to be validated.
 
-    .venv/bin/python bench/tenancy.py [--runs 3]                the small cloud of the tests, each answer after 50 ms
+    .venv/bin/python bench/tenancy.py [--runs 3] [--small]      the small cloud of the tests, each answer after 50 ms
     lab/lab run .venv/bin/python bench/tenancy.py --lab         the lab's cloud too, in projects of its own
 
 "One after the other" is a script as one writes it with openstacksdk, and as OS-Migrate works: for each resource look
@@ -9,16 +9,11 @@ whether one of its name is there, look up those that it names, make it, set its 
 same in the cloud, and run a second time to find that nothing is to be done. Results go to bench/results/tenancy.json.
 """
 
-import argparse
-import json
-import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,32 +21,35 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests" / "tenancy"), str(HERE.parent / "tests" / "lab")]
 
+from outcome import about_machine, keep, need_lab, now, parser  # noqa: E402
 from resource_files import Files, group, imported, interface, network, ref, router, rule, subnet  # noqa: E402
 from small_cloud import SmallCloud  # noqa: E402
 
 import longshore.tenancy.carry_out as carry_out  # noqa: E402
 from longshore.tenancy import validate  # noqa: E402
 
-RESULTS = HERE / "results" / "tenancy.json"
 KINDS = "networks,subnets,security_groups,security_group_rules,routers,router_interfaces"
 LATENCY = 0.05  # seconds: what a cloud across a country, or a busy one, takes to answer
 
 
-def furnish(files: Files) -> int:
-    """40 networks with a subnet each, 30 of them on 10 routers, 20 groups with 3 rules each that name other groups."""
-    files.write("networks.yml", *(network(f"net-{n}", tags=["bench"]) for n in range(40)))
-    subnets = [subnet(f"sub-{n}", f"10.70.{n}.0/24", f"net-{n}", gateway_ip=f"10.70.{n}.1", tags=[]) for n in range(40)]
+def furnish(files: Files, tenth: int = 10) -> int:
+    """40 networks with a subnet each, 30 of them on 10 routers, 20 groups with 3 rules each that name other groups; for
+    another `tenth` as many times less or more."""
+    subnets = range(4 * tenth)
+    files.write("networks.yml", *(network(f"net-{n}", tags=["bench"]) for n in subnets))
+    subnets = [subnet(f"sub-{n}", f"10.70.{n}.0/24", f"net-{n}", gateway_ip=f"10.70.{n}.1", tags=[]) for n in subnets]
     files.write("subnets.yml", *subnets)
-    files.write("routers.yml", *(router(f"router-{n}", tags=["bench"]) for n in range(10)))
+    files.write("routers.yml", *(router(f"router-{n}", tags=["bench"]) for n in range(tenth)))
     files.write(
         "router_interfaces.yml",
-        *(interface(f"router-{n % 10}", f"net-{n}", (f"sub-{n}", f"10.70.{n}.1")) for n in range(30)),
+        *(interface(f"router-{n % tenth}", f"net-{n}", (f"sub-{n}", f"10.70.{n}.1")) for n in range(3 * tenth)),
     )
-    files.write("security_groups.yml", *(group(f"group-{n}", description="bench") for n in range(20)))
+    groups = 2 * tenth
+    files.write("security_groups.yml", *(group(f"group-{n}", description="bench") for n in range(groups)))
     rules = [
         rule(f"group-{n}", protocol="tcp", port_range_min=p, port_range_max=p, remote_group_ref=ref(f"group-{m}"))
-        for n in range(20)
-        for m, p in (((n + 1) % 20, 80), ((n + 2) % 20, 443), (n, 22))
+        for n in range(groups)
+        for m, p in (((n + 1) % groups, 80), ((n + 2) % groups, 443), (n, 22))
     ]
     files.write("security_group_rules.yml", *rules)
     return sum(map(len, files.params().values()))
@@ -172,7 +170,7 @@ def in_the_lab(files: Files) -> dict[str, Any]:
     from tenants import tenants
 
     print("lab")
-    clouds = Path(os.environ["LONGSHORE_LAB"], "etc", "clouds.yaml")
+    clouds = need_lab("tenancy.py --lab") / "etc" / "clouds.yaml"
     admin = openstack.connect(cloud="lab-admin")
     with tempfile.TemporaryDirectory() as directory, tenants(clouds, admin, Path(directory)) as (two, _):
         for tenant in two:
@@ -191,8 +189,8 @@ def validating(count: int = 5000) -> dict[str, Any]:
         cidrs = [f"10.{n // 250}.{n % 250}.0/24" for n in range(fifth)]
         sub = [subnet(f"s{n}", cidrs[n], f"n{n}", host_routes=[], dns_nameservers=["9.9.9.9"]) for n in range(fifth)]
         groups = [group(f"g{n}", description="") for n in range(fifth)]
-        rules = [rule(f"g{n % fifth}", port_range_min=n % 65000, protocol="tcp", remote_group_ref=ref(f"g{n // 2}"))
-                 for n in range(2 * fifth)]  # fmt: skip
+        rules = [rule(f"g{n % fifth}", port_range_min=n + 1, port_range_max=n + 1, protocol="tcp",
+                      remote_group_ref=ref(f"g{n // 2}")) for n in range(2 * fifth)]  # fmt: skip
         for name, listed in (("networks", net), ("subnets", sub), ("security_groups", groups),
                              ("security_group_rules", rules)):  # fmt: skip
             files.write(f"{name}.yml", *({"_info": info, "_migration_params": {}} | each for each in listed))
@@ -214,24 +212,29 @@ def a_directory() -> Iterator[Files]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--lab", action="store_true")
-    args = parser.parse_args()
-    with ExitStack() as stack:
-        files = stack.enter_context(a_directory())
-        count = furnish(files)
+    asked = parser(__doc__)
+    asked.add_argument("--runs", type=int, default=3)
+    asked.add_argument("--lab", action="store_true")
+    args = asked.parse_args()
+    if args.lab:
+        need_lab("tenancy.py --lab")
+    with a_directory() as files:
+        if args.small:
+            furnish(files, 1)
+            validating(50)
+            in_the_small_cloud(files, 1)
+            return
         results = {
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": {"processors": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]},
-            "resources": count,
+            "at": now(),
+            "machine": about_machine(),
+            "resources": furnish(files),
             "latency_s": LATENCY,
             "validate": validating(),
             "small_cloud": in_the_small_cloud(files, args.runs),
         }
         if args.lab:
             results["lab"] = in_the_lab(files)
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    keep("tenancy", results)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
 """What a vault does with a system's disk: the first backup, its twin, thirty points, a thousand, files, encryption; and
 with the files of a disk of 1 TiB.
 
-    .venv/bin/python bench/vault.py [--runs 5] [--directory DIR] [--from /usr]
+    .venv/bin/python bench/vault.py [--runs 5] [--directory DIR] [--from /usr] [--small]
 
 The disk is an ext4 of 3 GiB with some 1 GB of the files of this machine's own system. Everything but the thousand
 points is done by the commands that a user has, each a process of its own, so their start is in every figure. Results
 go to bench/results/vault.json, a table to standard output.
 """
 
-import argparse
 import json
 import os
-import platform
 import random
 import shutil
 import subprocess
@@ -25,6 +23,7 @@ from statistics import median
 
 from backing_up import memory_of, run, size_of, write_here_and_there
 from copying import GIB, MIB, rounded, settle, spread
+from outcome import about_machine, keep, need, now, parser
 
 from longshore.client import Client, Embedded
 from longshore.configuration import Configuration, read_configuration
@@ -34,7 +33,6 @@ from longshore.vault.points import new_name, points, write_point
 from longshore.vault.vault import Vault
 
 LONGSHORE = Path(sys.executable).parent / "longshore"
-RESULTS = Path(__file__).parent / "results"
 PHRASE = "the bench's pass phrase"
 SIZE, DATA = 3 * GIB, 1000 * MIB
 LARGE, LARGE_DATA = 1024 * GIB, 300 * MIB
@@ -220,10 +218,10 @@ class Lasting(Embedded):
         self._app, self._unmount = mount(configuration, lasting=True)
 
 
-def files_of_a_service(bench: Bench, runs: int) -> None:
+def files_of_a_service(bench: Bench, runs: int, vault: str) -> None:
     """As a server is asked for them, which runs and has opened the vault: nothing has to start. What others do takes
     a longer part of so short a time: more runs."""
-    vault, pieces = f"first-{runs - 1}", list[bytes]()
+    pieces = list[bytes]()
     with Client(Lasting(read_configuration(None, state=bench.root / "state"))) as client:
         asked: dict[str, Callable[[], object]] = {
             "files found by a service": lambda: client.point_files(vault, "system", "/", "hostname"),
@@ -244,31 +242,35 @@ def files_of_a_service(bench: Bench, runs: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--directory", type=Path)
-    parser.add_argument("--from", dest="source", type=Path, default=Path("/usr"))
-    runs, where, source = vars(parser.parse_args()).values()
-    with tempfile.TemporaryDirectory(dir=where) as directory:
+    asked = parser(__doc__)
+    asked.add_argument("--runs", type=int, default=5)
+    asked.add_argument("--directory", type=Path)
+    asked.add_argument("--from", dest="source", type=Path, default=Path("/usr"))
+    args = asked.parse_args()
+    need("mke2fs", "nbdkit")
+    runs = 1 if args.small else args.runs
+    with tempfile.TemporaryDirectory(dir=args.directory) as directory:
         bench = Bench(Path(directory))
-        make_image(bench.images / "system.img", source)
+        size = (64 * MIB, 4 * MIB) if args.small else (SIZE, DATA)
+        make_image(bench.images / "system.img", args.source, *size)
         shutil.copyfile(bench.images / "system.img", bench.images / "twin.img")
         write_here_and_there(bench.images / "twin.img", random.Random(3), bench.root / "changes")
         with (bench.images / "small.img").open("wb") as file:
             file.write(os.urandom(64 * MIB))
         print("| what | seconds | |\n| --- | --- | --- |")
+        if args.small:
+            bench.vault("first", encrypted=True)
+            bench.back_up("system", "first")
+            files_of_a_service(bench, 1, "first")
+            return
         first_and_its_twin(bench, runs)
         encryption(bench, runs)
         files(bench, runs, "system", f"first-{runs - 1}")
-        files_of_a_large_disk(bench, runs, source)
-        files_of_a_service(bench, runs)
+        files_of_a_large_disk(bench, runs, args.source)
+        files_of_a_service(bench, runs, f"first-{runs - 1}")
         thirty_points(bench)
         a_thousand_points(bench)
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    machine = {"processors": os.cpu_count(), "kernel": platform.release()}
-    (RESULTS / "vault.json").write_text(
-        json.dumps({"when": when, "machine": machine, "figures": bench.rows}, indent=1) + "\n"
-    )
+    keep("vault", {"at": now(), "machine": about_machine(), "figures": bench.rows})
 
 
 if __name__ == "__main__":
