@@ -295,7 +295,12 @@ def with_plan(parser: ArgumentParser) -> ArgumentParser:
 
 
 def _with_settings(parser: ArgumentParser) -> None:
-    with_mapping(parser, "--network", "SOURCE=TARGET", "source network and target network (name or id)")
+    with_mapping(
+        parser,
+        "--network",
+        "SOURCE=TARGET",
+        "source network (name, DATACENTER/NAME or reference) and target network (name or id)",
+    )
     with_mapping(parser, "--storage", "DATASTORE=TYPE", "datastore and volume type")
     parser.add_argument(
         "--option",

@@ -56,6 +56,7 @@ class Disk:
     own_bus: str | None = None  # Nova's disk_bus, where that is another than the first disk's
     tracked: bool = True  # if the machine's changes are: False for a disk whose changes can't be
     encrypted: bool = False  # by the source, beneath the machine
+    storage_ref: str = ""  # the datastore's own identifier, where names needn't be unique
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Nic:
     security_groups: tuple[str, ...] | None = None  # names; None: the source has no such thing
     floating_addresses: dict[str, str] = field(default_factory=dict)  # floating IPs, by the address they lead to
     allowed_addresses: tuple[AllowedAddress, ...] = ()
+    network_ref: str = ""  # the network's own identifier, where names needn't be unique
 
 
 @dataclass(frozen=True, slots=True)

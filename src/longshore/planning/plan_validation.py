@@ -13,7 +13,6 @@ from longshore.model.plan import Entry, Limits, Mappings, Plan
 from longshore.model.request import Carry, Cutover
 from longshore.planning.validation import (
     LARGEST,
-    LONGEST_NAME,
     LONGEST_PATH,
     Fault,
     Path,
@@ -78,7 +77,7 @@ def refuse_past(plan: Plan, before: Plan | None = None, now: datetime | None = N
 def _check_entry(path: Path, called: str, entry: Entry) -> None:
     check_name((*path, called), entry.machine, LONGEST_PATH)
     if entry.ref is not None:
-        check_name((*path, "ref"), entry.ref, LONGEST_NAME)
+        check_name((*path, "ref"), entry.ref, LONGEST_PATH)
     check_whole((*path, "wave"), entry.wave, 0, _LAST_WAVE)
     _check_options(path, entry.options)
 

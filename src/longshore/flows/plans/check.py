@@ -14,7 +14,7 @@ from longshore.model.plan import Entry, Plan, PlannedMachine, PlannedVolume
 from longshore.model.request import MigrationRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import Preflight, TargetFacts
-from longshore.planning.mappings import unused_of_entry, unused_of_plan
+from longshore.planning.mappings import shared_names, unused_of_entry, unused_of_plan
 from longshore.planning.plan_kinds import (
     MACHINE_NOT_FOUND,
     MACHINE_RENAMED,
@@ -132,6 +132,7 @@ def examine(
         found += [p.machine for p in prospects]
         yield Examined(prospects, concerns, len(volumes))
     concerns = whole.of_all(source.inventory() if stored else None, plan.limits.at_once)
+    concerns += shared_names(plan.mappings.networks, plan.mappings.storage, found)
     if len(entries) == len(plan.entries) == len(found):
         concerns += unused_of_plan(plan, found)
     yield Examined([], concerns, 0)
@@ -202,10 +203,9 @@ def _with(options: dict[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
 
 def _identity(entry: PlannedMachine, machine: Machine) -> list[Concern]:
     """A reference that names another machine than the plan's words do moves the wrong machine."""
-    called = entry.machine.rpartition("/")[2]
-    if machine.name == called or entry.machine == machine.ref:
+    if entry.machine == machine.ref or f"/{entry.machine}".endswith(f"/{machine.name}"):
         return []
-    text = f"{machine.ref} is called {machine.name}, the plan calls it {called}."
+    text = f"{machine.ref} is called {machine.name}, the plan calls it {entry.machine}."
     return [_about(machine, MACHINE_RENAMED(entry.machine, text))]
 
 

@@ -196,6 +196,7 @@ def _nics(server: Any, around: Around) -> Iterator[Nic]:
             label=f"port {port.name or port.id}",
             mac=(port.mac_address or "").lower(),
             network=around.networks.get(port.network_id, port.network_id),
+            network_ref=port.network_id or "",
             model="virtio",
             addresses=tuple(fixed["ip_address"] for fixed in port.fixed_ips or ()),
             # Where there is no port security there are no groups: that isn't a port that lets nothing through

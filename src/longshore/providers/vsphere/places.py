@@ -41,6 +41,7 @@ class Places:
     pools: dict[str, str] = field(default_factory=dict)  # resource pools and vApps, each with the pool it is in
     storage_kinds: dict[str, str] = field(default_factory=dict)  # of datastores: VMFS, NFS, vsan, …
     opaque_networks: dict[str, str] = field(default_factory=dict)  # NSX' id of a network: its name
+    opaque_refs: dict[str, str] = field(default_factory=dict)  # and its managed object id
     attributes: dict[int, str] = field(default_factory=dict)  # key of a custom attribute: its name
     rules: dict[str, list[str]] = field(default_factory=dict)  # machine: names of rules
 
@@ -60,7 +61,7 @@ class Places:
         elif isinstance(ref, vim.Network):
             opaque = getattr(properties["summary"], "opaqueNetworkId", None)
             if opaque:
-                self.opaque_networks[opaque] = self.names[moid]
+                self.opaque_networks[opaque], self.opaque_refs[opaque] = self.names[moid], moid
 
     def add_pool(self, ref: Any, properties: Properties) -> None:
         moid = ref._moId
