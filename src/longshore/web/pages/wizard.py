@@ -194,8 +194,8 @@ class _Rows:
         servers = [one.machine for one in found if one.machine is not None and not one.entry.startswith(VOLUME)]
         mapped: Mapping[str, Any] = plan.get("mappings") or {}
         to_network, to_storage = mapped.get("networks") or {}, mapped.get("storage") or {}
-        networks = _counted(to_network, [source_names.networks_of([m]) for m in machines])
-        storage = _counted(to_storage, [source_names.storage_of([m]) for m in machines])
+        networks = _users(to_network, [source_names.networks_of([m]) for m in machines])
+        storage = _users(to_storage, [source_names.storage_of([m]) for m in machines])
         self.network_choices = network_choices(offer)
         ids = {n.id: value for n, (value, _said) in zip(offer.networks, self.network_choices, strict=True)}
         self.off = [machine.name for machine in servers if machine.power is PowerState.OFF]
@@ -212,7 +212,7 @@ class _Rows:
         ]
 
 
-def _counted(mapped: Mapping[str, str], used: Sequence[Sequence[Place]]) -> Counter[str]:
+def _users(mapped: Mapping[str, str], used: Sequence[Sequence[Place]]) -> Counter[str]:
     """How many machines are on what each word means by which it is mapped, or would be."""
     places = list(dict.fromkeys(place for some in used for place in some))
     return Counter(word for some in used for word in {source_names.shown(mapped, place, places) for place in some})
