@@ -27,6 +27,7 @@ from longshore.planning.plan_validation import refuse_past
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.providers.contract import LooseVolumes
 from longshore.service.concerns_shown import shown_concern
+from longshore.service.opened_plan import readable
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
@@ -143,7 +144,7 @@ def _decided(before: PlanRecord | None, body: NewPlan, machines: Sequence[Machin
     nothing = Plan(name=body.name, source=body.source, target=body.target)
     if before is None:
         return nothing
-    plan = planfile.from_store(before.content)
+    plan = readable(before) or nothing
     if plan.source != body.source:
         return nothing
     if plan.target != body.target:
