@@ -55,6 +55,7 @@ class AdapterWishes:
     subnet: str | None = None  # of that network, by name, id or range
     leave_out: bool = False  # the server gets no such adapter
     unplugged: bool = False  # its port is down
+    plugged: bool = False  # its port is up, whether the adapter is plugged in at the source or not
 
 
 @dataclass(frozen=True, slots=True)

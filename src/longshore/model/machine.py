@@ -81,6 +81,8 @@ class Nic:
     floating_addresses: dict[str, str] = field(default_factory=dict)  # floating IPs, by the address they lead to
     allowed_addresses: tuple[AllowedAddress, ...] = ()
     network_ref: str = ""  # the network's own identifier, where names needn't be unique
+    subports: tuple[str, ...] = ()  # of the trunk whose parent it is: "VLAN 7"
+    port_features: tuple[str, ...] = ()  # what else its port has that no new one is given, in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Firmware, Machine
-from longshore.model.request import LandingMode, MigrationRequest
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Flavor
 from longshore.planning import mappings
 from longshore.planning.boot_proof import boot_concerns
@@ -126,13 +126,15 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
 
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
     """What can be said of one machine without the others that move with it."""
+    keeps_ports = request.type in (MigrationType.IN_PLACE, MigrationType.FAILBACK)
     machine, request = as_migration(machine, request)
     unknown = list(unknown_adapters(machine, request))
     machine = with_chosen_adapters(machine, request)
     request, concerns = complete_request(machine, request, facts.choices)
     concerns.extend(unknown)
     concerns.extend(mappings.shared_names(request.networks, request.storage, [with_mapped_adapters(machine, request)]))
-    concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
+    concerns.extend(machine_concerns(machine, request))
+    concerns.extend(openstack_concerns(machine, request, keeps_ports=keeps_ports))
     concerns.extend(ssh_concerns(machine, request))
     concerns.extend([*guest_concerns(machine, request, facts.windows), *boot_concerns(machine, request)])
     concerns.extend(user_data_concerns(request))

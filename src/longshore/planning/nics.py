@@ -66,6 +66,11 @@ ALLOWED_ADDRESSES_LEFT = warning(
     "project, where a plain member may not ask for that.",
     "Have an administrator allow them on the new port, or make the port beforehand (--port MAC=ID).",
 )
+ADAPTER_UNPLUGGED = warning(
+    "adapter-unplugged",
+    "An adapter is unplugged at the source, or its port is down there. So is its port at the target.",
+    "To have it plugged in: --adapter MAC,plugged.",
+)
 MAC_IN_USE = blocker(
     "mac-in-use",
     "A port on the target network has the adapter's MAC already.",
@@ -173,6 +178,11 @@ def _land_on_port(
         concerns.append(
             PORT_OTHER_MAC(port_id, f"Port {port_id} has the MAC {port.mac}, and {nic.label} has {nic.mac}.")
         )
+    if not nic.connected:
+        text = (
+            f"{nic.label} is unplugged at the source, and port {port_id}, named for it, is up if its maker left it so."
+        )
+        concerns.append(ADAPTER_UNPLUGGED(nic.label, text, "See to it that the port is down, if it is to be."))
     # A dry run is no reason to use up the one port that is kept for the machine itself
     kept = None if request.type is MigrationType.DRY_RUN else port.id
     floating = land_floating(nic, request, facts, concerns)
@@ -221,7 +231,11 @@ def _land_on_network(
     subnets = _subnets(nic, network, asked_for, concerns)
     subnet_id = subnets[0].id if asked_for is not None and subnets else None
     concerns.extend(address_concerns(nic, network, subnets, request))
-    plugged = not wishes_of(nic, request).unplugged
+    wishes = wishes_of(nic, request)
+    plugged = wishes.plugged or (nic.connected and not wishes.unplugged)
+    if not plugged and not wishes.unplugged:
+        text = f"{nic.label} is unplugged at the source, and so it arrives: its port is down."
+        concerns.append(ADAPTER_UNPLUGGED(nic.label, text))
     gateways = _gateways(network.subnets)
     groups = security_groups(nic, request, facts.choices, concerns)
     if groups and not (network.port_security and network.subnets):
