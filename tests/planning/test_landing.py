@@ -1,11 +1,13 @@
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from longshore.model.addresses import AdapterWishes
 from longshore.model.concern import Severity
-from longshore.model.machine import Devices, Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.machine import AsOf, Devices, Disk, Firmware, Machine, Nic, PowerState, ToolsState
 from longshore.model.platform import Platform
+from longshore.model.point import Consistency
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
-from longshore.model.target import Flavor, Network, Port, QuotaRoom, Subnet
+from longshore.model.target import Flavor, Network, Port, Present, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, land
 
 GIB = 1 << 30
@@ -193,3 +195,19 @@ def test_what_ports_of_a_server_lose_is_said_and_a_lost_trunk_stops():
     assert land(server, replace(REQUEST, ports={NIC.mac: "p-1"}), facts)[1] == []
     in_place = land(server, replace(REQUEST, type=MigrationType.IN_PLACE), FACTS)[1]
     assert not codes(in_place) & {"trunk-left", "port-features-left"}
+
+
+def test_a_machine_of_another_vcenter_isnt_there_already_and_one_that_is_registered_anew_is():
+    """Every vCenter counts its machines from vm-1 on."""
+    moved = replace(MACHINE, source_uuid="vcenter-a", instance_uuid="50-1")
+    there = replace(FACTS, present=(Present("4c26c797", "erp-db", moved.mark),))
+    assert "server-there-already" not in codes(land(replace(MACHINE, source_uuid="vcenter-b"), REQUEST, there)[1])
+    other = replace(MACHINE, source_uuid="vcenter-b", instance_uuid="50-2")
+    assert "server-there-already" not in codes(land(other, REQUEST, there)[1])
+    assert codes(land(replace(moved, ref="vm-77", name="web-new"), REQUEST, there)[1]) == {"server-there-already"}
+
+
+def test_a_mark_fits_into_metadata_and_a_backups_is_its_own():
+    assert len(replace(MACHINE, ref="directory/" * 99).mark) <= 255
+    moment = AsOf(datetime(2026, 11, 27, tzinfo=UTC), Consistency.CRASH)
+    assert replace(MACHINE, ref="web-1/2026", instance_uuid="50-1", as_of=moment).mark == "web-1/2026"

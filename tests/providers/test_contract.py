@@ -50,6 +50,8 @@ def test_machines_are_the_same_whichever_way_they_are_asked_for(paper, source):
     assert list(source.describe([*refs, "vm-999999"])) == list(source.describe(refs)) == found
     assert source.machine(refs[0]) == source.machine("contract00001") == source.by_reference(refs[0]) == found[0]
     assert source.tags([*refs, "vm-999999"]) == {}
+    assert len({machine.mark for machine in found}) == 2
+    assert all(machine.mark == f"{machine.source_uuid}/{machine.instance_uuid}" for machine in found)
     # One that is called like another one's reference: a person is asked which is meant, a job goes on with its own
     odd = paper.sidedoor.add_machine("contract00001", refs[1])
     with pytest.raises(Conflict, match=rf"contract00002 \({refs[1]}\).*{refs[1]} \({odd}\)"):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 from longshore.errors import NotFound
@@ -12,6 +13,7 @@ from longshore.model.point import Consistency
 
 # How the reference of a volume begins that no machine has: it is moved as a machine of this one disk and nothing else
 VOLUME = "volume:"
+_LONGEST_MARK = 255  # characters, as Nova takes of a value in metadata
 
 
 class PowerState(StrEnum):
@@ -251,6 +253,7 @@ class Machine:
     boots_first_from: str = ""  # what the firmware tries before any disk, in words; empty: a disk comes first
     uuid: str = ""
     instance_uuid: str = ""  # that no other machine of the vCenter has
+    source_uuid: str = ""  # of the vCenter itself: references and names count from there
     hardware_version: str = ""  # vmx-19
     annotation: str = ""
     tags: tuple[str, ...] = ()
@@ -277,6 +280,15 @@ class Machine:
     def never_runs(self) -> bool:
         """Where it is: it is a file, or in a backup. Raises KeyError as `Platform.traits` does."""
         return self.as_of is not None or not self.platform.traits.runs
+
+    @property
+    def mark(self) -> str:
+        """What a server says it was made from: the same where the machine is registered anew, and another one than that
+        of any machine elsewhere, as far as its source tells. Of a backup it is the backup's reference."""
+        if self.as_of is not None:
+            return self.ref
+        mark = "/".join(filter(None, (self.source_uuid, self.instance_uuid or self.ref)))
+        return mark if len(mark) <= _LONGEST_MARK else sha256(mark.encode()).hexdigest()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, kind: Any, handler: Any) -> Any:

@@ -50,7 +50,7 @@ def presence_concerns(machine: Machine, request: MigrationRequest, present: Iter
         return
     name = request.server_name or machine.name
     others = [server for server in present if server.id != machine.ref]
-    if made := next((server for server in others if server.source == machine.ref), None):
+    if made := next((server for server in others if server.source == machine.mark), None):
         yield SERVER_THERE(machine.name, f"{machine.name} is there already, as server {made.name} ({made.id}).")
     elif any(server.name == name for server in others):
         yield SERVER_NAME_TAKEN(name, f'The target project has a server called "{name}" already.')

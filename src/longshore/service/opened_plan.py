@@ -66,9 +66,9 @@ def _opened(record: PlanRecord, own: list[Outline]) -> Opened:
     try:
         return Opened(record.id, planfile.from_store(record.content), own)
     except InvalidInput as error:
-        said = {word: record.content.get(word) for word in ("source", "target")}
-        known = {word: value if isinstance(value, str) else "" for word, value in said.items()}
-        return Opened(record.id, Plan(record.name, **known), own, unreadable=error.message)
+        said = (record.content.get(word) for word in ("source", "target"))
+        source, target = (value if isinstance(value, str) else "" for value in said)
+        return Opened(record.id, Plan(record.name, source, target), own, unreadable=error.message)
 
 
 def readable(record: PlanRecord) -> Plan | None:

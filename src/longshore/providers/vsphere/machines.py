@@ -121,6 +121,7 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
         unreadable=properties["config.hardware.device"] is None,
         uuid=properties["config.uuid"] or "",
         instance_uuid=properties["config.instanceUuid"] or "",
+        source_uuid=places.source_uuid,
         hardware_version=properties["config.version"] or "",
         annotation=properties["config.annotation"] or "",
         snapshots=tuple(inventory_name(node.name) for node in snapshot_tree(properties["snapshot"])),
