@@ -19,12 +19,16 @@ def asked(*words):
 def test_what_is_said_of_adapters_and_addresses():
     request = asked(
         *("--adapter", f"{MAC},network=office,unplugged"),
+        *("--adapter", "00:50:56:00:00:02,plugged"),
         *("--address", f"{MAC},ipv4=198.51.100.7/24,gateway=198.51.100.1,dns=192.0.2.53,dns=192.0.2.54"),
         *("--address", "00:50:56:00:00:02=dhcp"),
         *("--test-address", f"{MAC},ipv6=2001:db8::7/64,route=2001:db8:9::/48>2001:db8::2"),
         *("--readdress", "192.0.2.0/24=198.51.100.0/24", "--test-readdress", "192.0.2.0/24=203.0.113.0/24"),
     )
-    assert request.adapters == {MAC: AdapterWishes(network="office", unplugged=True)}
+    assert request.adapters == {
+        MAC: AdapterWishes(network="office", unplugged=True),
+        "00:50:56:00:00:02": AdapterWishes(plugged=True),
+    }
     assert request.addresses == {
         MAC: Addressing(ipv4=("198.51.100.7/24",), gateway=("198.51.100.1",), dns=("192.0.2.53", "192.0.2.54")),
         "00:50:56:00:00:02": "dhcp",

@@ -42,6 +42,7 @@ from longshore.model.extents import Extent, merge
 from longshore.model.guest import FoundSystem, GuestFindings
 from longshore.model.hardware import BootDrivers
 from longshore.model.machine import (
+    VOLUME,
     Disk,
     LooseVolume,
     Machine,
@@ -365,9 +366,13 @@ class Struck:
     def __init__(self, world):
         self._world = world
 
+    def by_reference(self, ref):
+        """Every machine and volume here has but one word."""
+        return self.volume(ref.removeprefix(VOLUME)) if ref.startswith(VOLUME) else self.machine(ref)
+
     def __getattribute__(self, name):
         found = super().__getattribute__(name)
-        if name.startswith("_") or name == "close" or not callable(found):
+        if name.startswith("_") or name in ("close", "by_reference") or not callable(found):
             return found
 
         def call(*args, **kwargs):

@@ -91,6 +91,9 @@ class FleetSource:
     def volumes(self):
         return [self.volume(LOOSE)]
 
+    def by_reference(self, ref):
+        return self.volume(ref.removeprefix(VOLUME)) if ref.startswith(VOLUME) else self.machine(ref)
+
     def machine(self, name_or_ref):
         names = self._fleet.names
         name = next((n for n in names if name_or_ref in (n, f"fleet/{n}", self._fleet.ref(n))), None)

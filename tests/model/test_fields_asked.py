@@ -1,7 +1,6 @@
 """What a kind of machine is read to have, and nobody asks afterwards, would be lost without a word."""
 
 import ast
-import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 import longshore
 from longshore.model import machine as model
+from longshore.model import source_names
 
 SOURCE = Path(longshore.__file__).parent
 KINDS = {
@@ -17,15 +17,17 @@ KINDS = {
     "OpenStack": "providers/openstack",
     "vault point": "vault",
 }
-ASKING = ("planning", "flows", "guests", "tenancy", "service", "web", "cli", "vault", "api")
+ASKING = ("planning", "flows", "guests", "tenancy", "service", "vault", "engine")  # not those that only show it
 VALUES = {name: one for name, one in vars(model).items() if isinstance(one, type) and is_dataclass(one)}
 
-# Read of each kind, and asked by nobody. `longshore machine show` shows them, as all fields, and points keep them
+# Read of each kind, and asked by nobody who decides anything. `longshore machine show` shows them, as all fields, and
+# points keep them
 PLACE = "Disk.unit"  # on its controller: the disks are in that order already
 UNASKED = {
     "files": {PLACE},
     "vSphere": {
         PLACE,
+        "Machine.pool",  # in which its own provider makes it anew
         "Disk.thin",  # volumes are as thin as their backend makes them
         "Machine.hardware_version",  # what it was good for is asked of its single features
     },
@@ -54,19 +56,18 @@ def read_by(folder):
 
 @pytest.fixture(scope="module")
 def asked():
-    """Names of attributes that anything but a provider looks at, in Python or in a page."""
+    """Names of attributes that anything looks at that decides what becomes of a machine."""
     names = {
         node.attr
         for tree in trees(*ASKING)
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
     }
-    for path in (SOURCE / "web").rglob("*.html"):
-        names |= set(re.findall(r"\.([a-z_]+)\b", path.read_text()))
-    # Properties of the values themselves stand for what they look at
+    # Properties of the values themselves stand for what they look at, and names of places for the places
     return names | {
         node.attr
-        for node in ast.walk(ast.parse(Path(model.__file__).read_text()))
+        for module in (model, source_names)
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text()))
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
     }
 

@@ -7,8 +7,8 @@ from test_landing import FACTS, FLAVORS, MACHINE, REQUEST
 
 from longshore.model.machine import ServerSettings
 from longshore.model.platform import Platform
-from longshore.model.request import Carry
-from longshore.planning import land
+from longshore.model.request import Carry, MigrationRequest
+from longshore.planning import carry_along, land
 
 TOLD = replace(
     MACHINE,
@@ -89,3 +89,22 @@ def test_sockets_that_cannot_share_the_flavors_cpus_are_left_to_the_cloud():
     landing, concerns = landed(machine, flavor=FLAVORS[1].name)
     assert landing.cpu_topology == {}
     assert ("cpu-topology-left", "The 3 sockets of web01 can't share the 4 CPUs of flavor large evenly.") in concerns
+
+
+def test_attributes_whose_names_are_the_same_to_nova_are_kept_apart_and_that_is_said():
+    attributes = {"cost/center": "2", "cost_center": "3", "所有者": "amy", "部署先": "tokyo", "owner": "bob"}
+    machine = replace(MACHINE, attributes=attributes, tags=("team/a,b", "team/a_b"))
+    carried, concerns = carry_along(machine, MigrationRequest(metadata={"owner": "shop", "___": "mine"}))
+    assert carried.metadata == {
+        "owner": "shop",  # as the user says otherwise
+        "___": "mine",
+        "cost_center": "3",
+        "cost_center-2": "2",
+        "___-2": "amy",
+        "___-3": "tokyo",
+    }
+    said = {concern.code: concern.text for concern in concerns}
+    assert "cost/center is cost_center-2, 所有者 is ___-2, 部署先 is ___-3" in said["carried-renamed"]
+    assert "tag team:a_b" in said["carried-shortened"]
+    long = {"x" * 255 + "a": "1", "x" * 255 + "b": "2"}
+    assert sorted(carry_along(replace(MACHINE, attributes=long), MigrationRequest())[0].metadata.values()) == ["1", "2"]

@@ -1,10 +1,13 @@
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from longshore.model.addresses import AdapterWishes
 from longshore.model.concern import Severity
-from longshore.model.machine import Devices, Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.machine import AsOf, Devices, Disk, Firmware, Machine, Nic, PowerState, ToolsState
 from longshore.model.platform import Platform
-from longshore.model.request import LandingMode, MigrationRequest
-from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
+from longshore.model.point import Consistency
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.target import Flavor, Network, Port, Present, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, land
 
 GIB = 1 << 30
@@ -157,3 +160,54 @@ def test_disks_that_a_snapshot_would_leave_out_block():
     landing, concerns = land(replace(MACHINE, disks=disks), REQUEST, FACTS)
     assert landing is None
     assert codes(concerns) == {"disk-independent", "disk-raw-device", "disk-shared", "disk-of-zero-size"}
+
+
+def test_an_adapter_that_is_unplugged_at_the_source_arrives_so_unless_somebody_plugs_it_in():
+    """kubev2v/forklift#7462: a clone that is kept off the network, a machine in quarantine."""
+    machine = replace(MACHINE, nics=(replace(NIC, connected=False),))
+    landing, (concern,) = land(machine, REQUEST, FACTS)
+    assert (landing.nics[0].plugged, concern.code, concern.severity) == (False, "adapter-unplugged", Severity.WARNING)
+    assert "--adapter MAC,plugged" in concern.advice
+    asked = replace(REQUEST, adapters={NIC.mac.upper(): AdapterWishes(plugged=True)})
+    landing, concerns = land(machine, asked, FACTS)
+    assert (landing.nics[0].plugged, concerns) == (True, [])
+    landing, concerns = land(MACHINE, replace(REQUEST, adapters={NIC.mac: AdapterWishes(unplugged=True)}), FACTS)
+    assert (landing.nics[0].plugged, concerns) == (False, [])
+    shared = MigrationRequest(networks={"VM Network": "shared"})
+    assert land(machine, shared, FACTS)[0].nics[0].plugged is False
+    port = Port("p-1", NIC.mac, (), "net-1", in_use=False)
+    landing, (concern,) = land(machine, replace(REQUEST, ports={NIC.mac: "p-1"}), replace(FACTS, ports={"p-1": port}))
+    assert (concern.code, "port p-1" in concern.text) == ("adapter-unplugged", True)
+
+
+def test_what_ports_of_a_server_lose_is_said_and_a_lost_trunk_stops():
+    """kubernetes/cloud-provider-openstack#2228: a server that has its networks on VLANs of one port."""
+    nic = replace(NIC, subports=("VLAN 7 (fa:16:3e:00:00:07)",), port_features=("the QoS policy gold",))
+    server = replace(MACHINE, nics=(nic,), power=PowerState.OFF, platform=Platform("openstack"))
+    landing, concerns = land(server, REQUEST, FACTS)
+    assert landing is None
+    said = {c.code: c for c in concerns}
+    assert (said["trunk-left"].acceptable, "VLAN 7" in said["trunk-left"].text) == (True, True)
+    assert "the QoS policy gold" in said["port-features-left"].text
+    assert land(server, replace(REQUEST, accept=("trunk-left",)), FACTS)[0] is not None
+    # A port that is there already is its maker's business; a server that is replaced leaves its own
+    facts = replace(FACTS, ports={"p-1": Port("p-1", NIC.mac, (), "net-1", in_use=False)})
+    assert land(server, replace(REQUEST, ports={NIC.mac: "p-1"}), facts)[1] == []
+    in_place = land(server, replace(REQUEST, type=MigrationType.IN_PLACE), FACTS)[1]
+    assert not codes(in_place) & {"trunk-left", "port-features-left"}
+
+
+def test_a_machine_of_another_vcenter_isnt_there_already_and_one_that_is_registered_anew_is():
+    """Every vCenter counts its machines from vm-1 on."""
+    moved = replace(MACHINE, source_uuid="vcenter-a", instance_uuid="50-1")
+    there = replace(FACTS, present=(Present("4c26c797", "erp-db", moved.mark),))
+    assert "server-there-already" not in codes(land(replace(MACHINE, source_uuid="vcenter-b"), REQUEST, there)[1])
+    other = replace(MACHINE, source_uuid="vcenter-b", instance_uuid="50-2")
+    assert "server-there-already" not in codes(land(other, REQUEST, there)[1])
+    assert codes(land(replace(moved, ref="vm-77", name="web-new"), REQUEST, there)[1]) == {"server-there-already"}
+
+
+def test_a_mark_fits_into_metadata_and_a_backups_is_its_own():
+    assert len(replace(MACHINE, ref="directory/" * 99).mark) <= 255
+    moment = AsOf(datetime(2026, 11, 27, tzinfo=UTC), Consistency.CRASH)
+    assert replace(MACHINE, ref="web-1/2026", instance_uuid="50-1", as_of=moment).mark == "web-1/2026"

@@ -8,7 +8,7 @@ import inspect
 import pytest
 
 from flows.small_clouds import SmallSource, SmallTarget, World
-from longshore.errors import NotFound
+from longshore.errors import Conflict, NotFound
 from longshore.model.changes import Unknown
 from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.target import Owner, PortRequest, ServerRequest, Subnet, VolumeRequest
@@ -48,10 +48,20 @@ def test_machines_are_the_same_whichever_way_they_are_asked_for(paper, source):
     assert [machine.name for machine in found] == ["contract00001", "contract00002"]
     assert [ref for ref in source.references() if ref in refs] == refs
     assert list(source.describe([*refs, "vm-999999"])) == list(source.describe(refs)) == found
-    assert source.machine(refs[0]) == source.machine("contract00001") == found[0]
+    assert source.machine(refs[0]) == source.machine("contract00001") == source.by_reference(refs[0]) == found[0]
     assert source.tags([*refs, "vm-999999"]) == {}
+    assert len({machine.mark for machine in found}) == 2
+    assert all(machine.mark == f"{machine.source_uuid}/{machine.instance_uuid}" for machine in found)
+    # One that is called like another one's reference: a person is asked which is meant, a job goes on with its own
+    odd = paper.sidedoor.add_machine("contract00001", refs[1])
+    with pytest.raises(Conflict, match=rf"contract00002 \({refs[1]}\).*{refs[1]} \({odd}\)"):
+        source.machine(refs[1])
+    assert source.by_reference(refs[1]) == found[1]
     paper.sidedoor.remove_machines("contract00001", "contract00002")
     assert list(source.describe(refs)) == []
+    with pytest.raises(NotFound):  # not the one that is called so
+        source.by_reference(refs[1])
+    paper.sidedoor.remove_machines(refs[1])
 
 
 @pytest.fixture

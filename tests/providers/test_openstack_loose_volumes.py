@@ -76,7 +76,7 @@ def test_what_is_said_of_a_volume(loose):
 
 
 def test_what_cannot_be_meant_is_refused(loose):
-    with pytest.raises(Conflict, match=r"Several volumes are called twin: b, c\."):
+    with pytest.raises(Conflict, match=r"Several volumes may be meant by twin: twin \(b\), twin \(c\)\."):
         loose.find("twin")
     with pytest.raises(Conflict, match=r"Volume data is attached to server s-1\. Move that server"):
         loose.find("d")

@@ -14,7 +14,7 @@ from openstack.compute.v2.server import Server
 from openstack.exceptions import NotFoundException
 from openstack.network.v2.port import Port
 
-from longshore.errors import NotFound
+from longshore.errors import Conflict, NotFound
 from longshore.model.machine import AllowedAddress, Firmware, PowerState, ServerDetails
 from longshore.model.target import Owner, ServerRequest
 from longshore.providers.openstack.inventory import Machines
@@ -132,6 +132,14 @@ def test_a_server_is_found_by_a_name_that_others_have_within_theirs(name):
         Machines(project).find("we")
 
 
+def test_a_word_that_is_ones_name_and_anothers_id_is_never_the_first_that_fits():
+    project = project_of("web", "id-web")
+    project.compute.get_server.side_effect = lambda id_: next(project.compute.servers(details=True, name=id_[3:]))
+    with pytest.raises(Conflict, match=r"Several servers may be meant by id-web: web \(id-web\), id-web \(id-id-web\)"):
+        Machines(project).find("id-web")
+    assert Machines(project).get("id-web").name == "web"
+
+
 def test_a_server_is_looked_for_in_few_where_its_name_allows_that():
     project = project_of("web", "db")
     for name, asked in (("web", {"name": "web"}), ("db.1", {})):
@@ -247,3 +255,20 @@ def test_user_data_arrives_as_the_same_bytes_whatever_they_are():
     text = base64.b64encode(b"#!/bin/sh\n").decode()
     assert readable_user_data(text) == "#!/bin/sh\n"
     assert readable_user_data(None) is None
+
+
+def test_what_a_port_has_beside_its_network_is_told():
+    told = {
+        "trunk_details": {"sub_ports": [{"segmentation_id": 7, "segmentation_type": "vlan", "mac_address": "fa:07"}]},
+        "binding:vnic_type": "direct",
+        "qos_policy_id": "gold",
+        "extra_dhcp_opts": [{"opt_name": "bootfile-name", "opt_value": "x"}],
+        "admin_state_up": False,
+    }
+    port = Port.existing(**{"id": "p", "mac_address": "FA:16:3E:00:00:01", "network_id": "n", **told})
+    (nic,) = machine_of(server(), around(ports={"s": [port]})).nics
+    assert (nic.model, nic.connected, nic.subports, nic.network_ref) == ("sriov", False, ("VLAN 7 (fa:07)",), "n")
+    said = "the vnic type direct", "the QoS policy gold", "DHCP options (bootfile-name)"
+    assert nic.port_features == said
+    (plain,) = machine_of(server(), around()).nics
+    assert (plain.model, plain.connected, plain.subports, plain.port_features) == ("virtio", True, (), ())

@@ -65,8 +65,11 @@ class Cloud:
         assert not self.ports[port_id].device_id
         self.ports[port_id].device_id = server
 
-    def find_security_group(self, name, **_):
-        return SimpleNamespace(id=f"{name}-id")
+    def security_groups(self, *, name, **_):
+        return [SimpleNamespace(id=f"{name}-id", name=name)]
+
+    def get_security_group(self, _id):
+        raise sdk.NotFoundException
 
     def ips(self, **_):
         return [self.floating]

@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 
 import nbd
 import pytest
+from openstack import exceptions as sdk
 
 from longshore.blocks.endpoints import STATE_ZERO, connect
 from longshore.errors import Conflict, ExportError, InvalidInput, NotFound, ProviderError, Unreachable
@@ -141,7 +142,8 @@ def test_one_that_never_answers_says_why(servers, monkeypatch, console, error, s
 
 
 def test_a_project_without_the_image_is_told_how_to_get_it(servers):
-    servers._connection.image.find_image.return_value = None
+    servers._connection.image.images.return_value = []
+    servers._connection.image.get_image.side_effect = sdk.NotFoundException
     with pytest.raises(NotFound, match=r"no image longshore-worker .*worker-image build"):
         servers.boot(OWNER)
 
@@ -449,9 +451,9 @@ def test_a_snapshot_is_read_from_a_volume_made_for_that(machine, pool):
 
 def test_a_provider_says_beforehand_what_its_relay_would_lack(servers, monkeypatch):
     monkeypatch.setattr(servers, "_settings", OpenstackSettings(transport="worker", worker_allow="home"))
-    servers._connection.image.find_image.return_value = SimpleNamespace(
-        name="longshore-worker", status="active", properties={"longshore_worker_recipe": "old"}
-    )
+    image = {"status": "active", "properties": {"longshore_worker_recipe": "old"}}
+    servers._connection.image.images.return_value = [SimpleNamespace(id="i", name="longshore-worker", **image)]
+    servers._connection.image.get_image.side_effect = sdk.NotFoundException
     servers._placement = MagicMock(**{"networks.return_value": [], "flavors.return_value": []})
     found = servers.outlook()
     assert "isn't of this Longshore's recipe" in found["worker image"]

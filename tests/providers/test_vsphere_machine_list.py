@@ -26,6 +26,7 @@ PLACES = [
     (vim.Folder("group-v3"), {"name": "vm", "parent": vim.Datacenter("datacenter-2")}),
     (vim.Folder("group-v4"), {"name": "Prod", "parent": vim.Folder("group-v3")}),
     (vim.Folder("group-v5"), {"name": "Test", "parent": vim.Folder("group-v4")}),
+    (vim.Folder("group-v6"), {"name": "Test", "parent": vim.Folder("group-v3")}),
 ]
 
 
@@ -59,8 +60,9 @@ def session(monkeypatch):
     ("asked", "ref"),
     [
         ("vm-1", "vm-1"),
-        ("vm-3", "vm-3"),  # a reference first, though another machine is called so
+        ("vm-5", "vm-5"),
         ("vm-77", "vm-6"),  # no such reference: then it is a name
+        ("Prod/vm-3", "vm-5"),
         ("db01", "vm-3"),
         ("db01/old", "vm-4"),  # a slash in a name
         ("Prod/web01", "vm-1"),
@@ -78,6 +80,20 @@ def test_found(session, asked, ref):
 def test_a_name_of_several_machines(session):
     with pytest.raises(Conflict, match=r"2 machines 'web01': DC0/Prod/Test/web01 \(vm-2\), DC0/Prod/web01 \(vm-1\)"):
         machine_list.find(session, "web01")
+
+
+@pytest.mark.parametrize(
+    ("asked", "both"),
+    [
+        ("vm-3", r"DC0/Prod/Test/db01 \(vm-3\), DC0/Prod/vm-3 \(vm-5\)"),  # one's reference, and another's name
+        ("Prod/loose", r"DC0/Prod/loose \(vm-8\), DC0/Test/Prod/loose \(vm-9\)"),  # one's path, and another's name
+    ],
+)
+def test_a_word_that_fits_two_machines_in_two_ways_is_never_the_first_that_fits(session, monkeypatch, asked, both):
+    monkeypatch.setitem(MACHINES, "vm-8", ("loose", "group-v4"))
+    monkeypatch.setitem(MACHINES, "vm-9", ("Prod/loose", "group-v6"))
+    with pytest.raises(Conflict, match=f"2 machines '{asked}': {both}"):
+        machine_list.find(session, asked)
 
 
 @pytest.mark.parametrize(

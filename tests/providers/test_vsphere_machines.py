@@ -129,6 +129,7 @@ def test_the_machines_own_boot_order_goes_first(places):
 def test_a_disks_details(places):
     (found,) = described(places, [disk(2000, 1000, 0), D.ParaVirtualSCSIController(key=1000)]).disks
     assert (found.size, found.storage, found.thin, found.mode) == (1 << 30, "datastore1", True, "persistent")
+    assert found.storage_ref == "datastore-10"
     assert found.location == "[datastore1] web01/2000.vmdk"
     assert not found.raw_device
     assert not found.shared
@@ -160,23 +161,29 @@ CARD = D.VirtualEthernetCard
 
 
 @pytest.mark.parametrize(
-    ("backing", "network"),
+    ("backing", "network", "ref"),
     [
-        (CARD.NetworkBackingInfo(deviceName="old name", network=vim.Network("network-11")), "VM Network"),
-        (CARD.NetworkBackingInfo(deviceName="elsewhere"), "elsewhere"),
+        (CARD.NetworkBackingInfo(deviceName="old name", network=vim.Network("network-11")), "VM Network", "network-11"),
+        (CARD.NetworkBackingInfo(deviceName="elsewhere"), "elsewhere", ""),
         (
             CARD.DistributedVirtualPortBackingInfo(
                 port=vim.dvs.PortConnection(switchUuid="50 1e", portgroupKey="dvportgroup-12")
             ),
             "DMZ",
+            "dvportgroup-12",
         ),
-        (CARD.OpaqueNetworkBackingInfo(opaqueNetworkId="nsx-1", opaqueNetworkType="nsx.LogicalSwitch"), "seg"),
-        (None, ""),
+        (
+            CARD.OpaqueNetworkBackingInfo(opaqueNetworkId="nsx-1", opaqueNetworkType="nsx.LogicalSwitch"),
+            "seg",
+            "network-o13",
+        ),
+        (None, "", ""),
     ],
 )
-def test_the_network_a_nic_is_on(places, backing, network):
+def test_the_network_a_nic_is_on(places, backing, network, ref):
     nic = D.VirtualVmxnet3(key=4000, macAddress="00:50:56:AB:CD:01", backing=backing)
-    assert described(places, [nic]).nics[0].network == network
+    found = described(places, [nic]).nics[0]
+    assert (found.network, found.network_ref) == (network, ref)
 
 
 def test_a_nic(places):

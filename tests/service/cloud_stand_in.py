@@ -2,7 +2,7 @@
 
 from longshore.errors import AccessDenied, NotFound
 from longshore.model.inventory import Inventory
-from longshore.model.machine import Disk, LooseVolume, Machine, Nic, PowerState
+from longshore.model.machine import VOLUME, Disk, LooseVolume, Machine, Nic, PowerState
 from longshore.model.platform import Platform
 from longshore.model.target import Choices, Flavor, Marked, Network, QuotaRoom, Subnet, Taken
 
@@ -39,6 +39,9 @@ class Cloud:
 
     def machine(self, _name):
         return MACHINE
+
+    def by_reference(self, ref):
+        return self.volume(ref.removeprefix(VOLUME)) if ref.startswith(VOLUME) else self.machine(ref)
 
     def machines(self, wanted):
         return iter([MACHINE] if wanted.has_name(MACHINE.name) else [])

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from asking import asking
+from sqlalchemy import text
 
 from longshore.model.status import Status
 from longshore.store import NewMigration, StateDirectory, Store
@@ -246,3 +247,14 @@ def test_a_point_says_how_its_last_trial_ended_and_whose_clock_it_was_does_not_m
 def test_a_restore_that_somebody_asks_for_is_no_policys(ask, store, cloud):
     asked = {"vault": "offsite", "point": "web", "target": "cloud", "request": {"type": "dry-run", "of": "nightly"}}
     assert ask("POST", "/v1/restores", asked).status_code == 400
+
+
+def test_one_that_cant_be_read_is_left_out_of_lists_told_and_deleted(ask, store, caplog):
+    """One record of many that somebody, or another version, has left so."""
+    for name in ("nightly", "weekly"):
+        assert ask("POST", POLICIES, {**WANTED, "name": name}).status_code == 201
+    with store.database.session() as session:
+        session.execute(text("UPDATE backup_policies SET wanted = '{\"power\": \"asleep\"}' WHERE name = 'nightly'"))
+    assert [one["name"] for one in ask("GET", POLICIES).json()] == ["weekly"]
+    assert "a backup policy can't be read and is left out of a list" in caplog.text
+    assert ask("DELETE", f"{POLICIES}/nightly").status_code == 204

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 from test_replicas_api import NEW, REPLICAS, api, with_point  # noqa: F401 api is a fixture
 from test_tenants import VSPHERE
 
@@ -204,3 +204,17 @@ def test_a_test_may_stay_for_a_while(api, ids):  # noqa: F811
         assert (answer.status_code, sentence in answer.json()["message"]) == (400, True)
     body = {"machine": "web", "source": "vc", "target": "cloud", "request": {"clean_up_after": 60}}
     assert api("ann", "POST", "/v1/migrations", body).status_code == 400
+
+
+def test_one_that_cant_be_read_is_left_out_of_lists_told_and_deleted(api, ids, caplog):  # noqa: F811
+    """One record of many that somebody, or another version, has left so."""
+    shop, _well = (
+        api.did("ann", "POST", GROUPS, {"name": name, "members": {id_: 1}})
+        for name, id_ in zip(("shop", "well"), ids, strict=True)
+    )
+    with api.store.database.session() as session:
+        session.execute(text("UPDATE replica_groups SET gates = '{\"x\": 7}' WHERE name = 'shop'"))
+    assert [one["name"] for one in api.did("ann", "GET", GROUPS)] == ["well"]
+    assert f"a group of replicas can't be read and is left out of a list: {shop['id']}" in caplog.text
+    api.did("ann", "DELETE", SHOP)
+    assert [one["name"] for one in api.did("ann", "GET", GROUPS)] == ["well"]

@@ -322,6 +322,7 @@ class PlanSummary(_Strict):
     draft: str | None = None  # the word of one that was proposed, and neither kept nor started yet
     states: dict[str, int]  # how many machines and volumes are planned, queued, running, done, …
     changed_at: Moment
+    unreadable: str | None = None  # why nothing else is known of it: it can be exported, replaced and deleted
 
 
 class PlannedState(_Strict):
@@ -372,6 +373,7 @@ class PlanView(_Strict):
     draft: str | None = None  # the word of one that was proposed, and neither kept nor started yet
     machines: list[PlannedState]
     flavors: list[str] = []  # that were made for it; they stay when it is forgotten
+    unreadable: str | None = None  # why nothing is known of its machines: it can be exported, replaced and deleted
 
 
 class FoundMachine(_Strict):

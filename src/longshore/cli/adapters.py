@@ -22,7 +22,7 @@ def with_adapters(group: ArgumentGroup) -> None:
         default=[],
         type=_adapter,
         metavar=_ADAPTER,
-        help="what becomes of the adapter with this MAC: network=NAME, subnet=NAME, leave-out, unplugged",
+        help="what becomes of the adapter with this MAC: network=NAME, subnet=NAME, leave-out, unplugged, plugged",
     )
     for option, whom in (("--address", "the guest's adapter"), ("--test-address", "the same in dry runs and tests,")):
         group.add_argument(
@@ -46,10 +46,10 @@ def _adapter(text: str) -> tuple[str, AdapterWishes]:
         name, equals, value = word.strip().partition("=")
         if name in ("network", "subnet") and value:
             wishes[name] = value
-        elif name in ("leave-out", "unplugged") and not equals:
+        elif name in ("leave-out", "unplugged", "plugged") and not equals:
             wishes[name.replace("-", "_")] = True
         else:
-            raise ArgumentTypeError(f'"{word}" is none of network=NAME, subnet=NAME, leave-out, unplugged')
+            raise ArgumentTypeError(f'"{word}" is none of network=NAME, subnet=NAME, leave-out, unplugged, plugged')
     if not wishes:
         raise ArgumentTypeError(f'"{text}" says of no adapter what becomes of it: {_ADAPTER}')
     return mac.strip(), AdapterWishes(**wishes)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from longshore.model.strict_yaml import plain, read_yaml
 from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import PlanView
+    from longshore.api.schemas import PlanSummary, PlanView
 
 
 class CreatePlan(Lister):
@@ -157,7 +157,7 @@ class DeletePlan(Command):
         view = self.client.plan(args.plan)
         self.client.remove_plan(args.plan)
         if view.flavors:
-            self.say(f"Made for it and left at {view.plan['target']}: flavor {', '.join(view.flavors)}.")
+            self.say(f"Made for it and left at {view.plan.get('target')}: flavor {', '.join(view.flavors)}.")
 
 
 class DiscoverMachines(Lister):
@@ -241,9 +241,14 @@ class ExportPlan(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        from longshore.planning import planfile
+        from longshore.planning import planfile, written
 
-        text = planfile.write(planfile.from_store(self.client.plan(args.plan).plan))
+        content = self.client.plan(args.plan).plan
+        try:
+            text = planfile.write(planfile.from_store(content))
+        except InvalidInput as fault:
+            text = written.write(content)  # to be mended
+            self.say(f"This can't be applied as it is: {fault.message}")
         put_text(args.file, text)
 
 
@@ -295,7 +300,12 @@ def with_plan(parser: ArgumentParser) -> ArgumentParser:
 
 
 def _with_settings(parser: ArgumentParser) -> None:
-    with_mapping(parser, "--network", "SOURCE=TARGET", "source network and target network (name or id)")
+    with_mapping(
+        parser,
+        "--network",
+        "SOURCE=TARGET",
+        "source network (name, DATACENTER/NAME or reference) and target network (name or id)",
+    )
     with_mapping(parser, "--storage", "DATASTORE=TYPE", "datastore and volume type")
     parser.add_argument(
         "--option",
@@ -356,7 +366,7 @@ def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:
             p.machines,
             p.volumes,
             p.waves,
-            "draft" if p.draft else ", ".join(f"{count} {status}" for status, count in p.states.items()),
+            _state(p),
             moment(p.changed_at),
             p.description,
         )
@@ -365,13 +375,20 @@ def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:
     return ("Name", "From", "To", "Machines", "Volumes", "Waves", "State", "Changed", "Description"), found
 
 
+def _state(plan: PlanSummary) -> str:
+    if plan.unreadable:
+        return f"can't be read: {plan.unreadable}"
+    return "draft" if plan.draft else ", ".join(f"{count} {status}" for status, count in plan.states.items())
+
+
 def _fields(command: ShowOne, view: PlanView) -> tuple[Any, Any]:
     plan = view.plan
     fields: dict[str, Any] = {
-        "name": plan["name"],
+        "name": plan.get("name"),
         "description": plan.get("description", ""),
-        "from": plan["source"],
-        "to": plan["target"],
+        **({"cant_be_read": view.unreadable} if view.unreadable else {}),
+        "from": plan.get("source"),
+        "to": plan.get("target"),
         "mappings": plan.get("mappings", {}),
         "defaults": plan.get("defaults", {}),
         "limits": plan.get("limits", {}),

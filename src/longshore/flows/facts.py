@@ -44,7 +44,7 @@ def gather_for_plan(
     wanted: dict[str, tuple[set[str], set[str]]] = {}
     for machine, request in machines:
         for nic in machine.nics:
-            for network in find_network(base.networks, network_of(nic, request) or ""):
+            for network in find_network(base.networks, network_of(machine, nic, request) or ""):
                 macs, addresses = wanted.setdefault(network.id, (set(), set()))
                 macs.add(nic.mac)
                 addresses.update(addresses_to_ask(nic, request))

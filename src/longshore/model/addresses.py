@@ -55,6 +55,7 @@ class AdapterWishes:
     subnet: str | None = None  # of that network, by name, id or range
     leave_out: bool = False  # the server gets no such adapter
     unplugged: bool = False  # its port is down
+    plugged: bool = False  # its port is up, whether the adapter is plugged in at the source or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +122,15 @@ def _faults(wanted: Addressing) -> Iterator[tuple[str, str]]:
         yield "ipv4", 'There is no address: give "ipv4", "ipv6" or both, or write dhcp in its place.'
     for name in ("gateway", "dns"):
         for text in several(getattr(wanted, name)):
-            if not _is_address(text):
+            if not is_address(text):
                 yield name, f"{text[:60]!r} isn't an address."
-    gateways = [ip_address(text).version for text in several(wanted.gateway) if _is_address(text)]
+    gateways = [ip_address(text).version for text in several(wanted.gateway) if is_address(text)]
     if len(set(gateways)) < len(gateways):
         yield "gateway", "There are two gateways of one kind: name one, and routes for the rest."
     for route in wanted.routes:
         if not _is_network(route.to):
             yield "routes", f"{route.to[:60]!r} isn't a network such as 10.0.0.0/8; the way out is the gateway."
-        elif not _is_address(route.via) or ip_address(route.via).version != ip_network(route.to).version:
+        elif not is_address(route.via) or ip_address(route.via).version != ip_network(route.to).version:
             yield "routes", f"{route.via[:60]!r} isn't an address through which {route.to} could be reached."
     if several(wanted.ipv4) or several(wanted.ipv6):
         versions = {4} if several(wanted.ipv4) else set()
@@ -171,7 +172,7 @@ def _is_interface(text: str, version: int) -> bool:
     return one.version == version and not (one.ip.is_unspecified or one.ip.is_multicast or one.ip.is_loopback)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         ip_address("" if "%" in text else text)
     except ValueError:

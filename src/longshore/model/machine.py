@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from longshore.errors import NotFound
 from longshore.model.platform import Platform
@@ -10,6 +11,7 @@ from longshore.model.point import Consistency
 
 # How the reference of a volume begins that no machine has: it is moved as a machine of this one disk and nothing else
 VOLUME = "volume:"
+_LONGEST_MARK = 255  # characters, as Nova takes of a value in metadata
 
 
 class PowerState(StrEnum):
@@ -54,6 +56,7 @@ class Disk:
     own_bus: str | None = None  # Nova's disk_bus, where that is another than the first disk's
     tracked: bool = True  # if the machine's changes are: False for a disk whose changes can't be
     encrypted: bool = False  # by the source, beneath the machine
+    storage_ref: str = ""  # the datastore's own identifier, where names needn't be unique
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,9 @@ class Nic:
     security_groups: tuple[str, ...] | None = None  # names; None: the source has no such thing
     floating_addresses: dict[str, str] = field(default_factory=dict)  # floating IPs, by the address they lead to
     allowed_addresses: tuple[AllowedAddress, ...] = ()
+    network_ref: str = ""  # the network's own identifier, where names needn't be unique
+    subports: tuple[str, ...] = ()  # of the trunk whose parent it is: "VLAN 7"
+    port_features: tuple[str, ...] = ()  # what else its port has that no new one is given, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +251,7 @@ class Machine:
     boots_first_from: str = ""  # what the firmware tries before any disk, in words; empty: a disk comes first
     uuid: str = ""
     instance_uuid: str = ""  # that no other machine of the vCenter has
+    source_uuid: str = ""  # of the vCenter itself: references and names count from there
     hardware_version: str = ""  # vmx-19
     annotation: str = ""
     tags: tuple[str, ...] = ()
@@ -271,6 +278,15 @@ class Machine:
     def never_runs(self) -> bool:
         """Where it is: it is a file, or in a backup. Raises KeyError as `Platform.traits` does."""
         return self.as_of is not None or not self.platform.traits.runs
+
+    @property
+    def mark(self) -> str:
+        """What a server says it was made from: the same where the machine is registered anew, and another one than that
+        of any machine elsewhere, as far as its source tells. Of a backup it is the backup's reference."""
+        if self.as_of is not None:
+            return self.ref
+        mark = "/".join(filter(None, (self.source_uuid, self.instance_uuid or self.ref)))
+        return mark if len(mark) <= _LONGEST_MARK else sha256(mark.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from longshore.model.machine import AllowedAddress
 
-# In the metadata of a server, or of a volume that no server has: reference of the machine or volume it was made from
+# In the metadata of a server, or of a volume that no server has: mark of the machine, or reference of the volume, that
+# it was made from
 SOURCE = "longshore:source"
 DISK_BUS = "longshore:disk-bus"  # metadata of a volume that isn't on its server's own bus: nobody else tells it
 
@@ -144,7 +145,7 @@ class Present:
 
     id: str
     name: str
-    source: str | None  # reference of what Longshore made it from
+    source: str | None  # mark or reference of what Longshore made it from
 
 
 @dataclass(frozen=True, slots=True)

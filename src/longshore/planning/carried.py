@@ -1,10 +1,10 @@
 """What is said of a machine at its source, as a server can keep it, within what Nova takes."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import islice
+from itertools import chain, count, islice
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
@@ -18,6 +18,12 @@ CARRIED_SHORTENED = information(
     "shortened or left out. Nova takes 255 characters of a description, of metadata's names and values, and 60 of a "
     "tag; 50 tags, and 120 entries of metadata.",
     "Choose what goes along (--carry).",
+)
+CARRIED_RENAMED = information(
+    "carried-renamed",
+    "Names of custom attributes have characters that Nova doesn't take (letters beyond ASCII, slashes), and several "
+    "would be the same without them: they get numbers.",
+    "Choose what goes along (--carry), or give the server entries of your own (--metadata).",
 )
 CPU_TOPOLOGY_LEFT = information(
     "cpu-topology-left",
@@ -49,19 +55,35 @@ def carry_along(machine: Machine, request: MigrationRequest) -> tuple[Carried, l
     chooses as there is room for."""
     wanted, has = request.carry, machine.server_settings
     cut: list[str] = []
+    renamed: list[str] = []
     tags = dict.fromkeys((*has.tags, *request.tags))
     metadata = {**has.metadata, **request.metadata}
     if machine.platform.traits.tags_apart:
-        for tag in _tags(machine, wanted.tags):
-            tags.setdefault(_short(tag, LONGEST_TAG, f"tag {tag}", cut))
-        for name, value in _attributes(machine, wanted.attributes):
-            key = _short(name, LONGEST, f"attribute {name}", cut)
-            metadata.setdefault(key, _short(value, LONGEST, f"the value of attribute {name}", cut))
+        made: dict[str, str] = {}
+        for tag, clean in _tags(machine, wanted.tags):
+            if made.setdefault(clean, tag) != tag:
+                cut.append(f"tag {tag}")  # which is another one's there
+            tags.setdefault(_short(clean, LONGEST_TAG, f"tag {tag}", cut))
+        said = frozenset(metadata)
+        # Those first that can keep their names
+        own_names = sorted(_attributes(machine, wanted.attributes), key=lambda one: bool(_NOT_IN_KEY.search(one[0])))
+        for name, value in own_names:
+            if name in said:  # which the user, or the server itself, says otherwise
+                continue
+            clean = _short(_NOT_IN_KEY.sub("_", name), LONGEST, f"attribute {name}", cut)
+            key = _free(clean, metadata)
+            metadata[key] = _short(value, LONGEST, f"the value of attribute {name}", cut)
+            if key != clean:
+                renamed.append(f"{name} is {key}")
     cut.extend(f"tag {tag}" for tag in list(tags)[MOST_TAGS:])
     cut.extend(f"attribute {name}" for name in list(metadata)[MOST_METADATA:])
     notes = _short(_printable(machine.annotation) if wanted.annotation else "", LONGEST, "its notes", cut)
     all_of_it = Carried(notes, tuple(islice(tags, MOST_TAGS)), dict(islice(metadata.items(), MOST_METADATA)))
-    return all_of_it, [_shortened(machine, cut)] if cut else []
+    concerns = [_shortened(machine, cut)] if cut else []
+    if renamed:
+        text = f"Names of attributes of {machine.name} are the same as others' in what Nova takes: {_some(renamed)}."
+        concerns.append(CARRIED_RENAMED(machine.name, text))
+    return all_of_it, concerns
 
 
 def cpu_topology(
@@ -79,19 +101,25 @@ def cpu_topology(
     return {"hw_cpu_sockets": str(sockets), "hw_cpu_cores": str(cores), "hw_cpu_threads": "1"}, []
 
 
-def _tags(machine: Machine, chosen: bool | Sequence[str]) -> Iterator[str]:
+def _tags(machine: Machine, chosen: bool | Sequence[str]) -> Iterator[tuple[str, str]]:
+    """With what Nova takes of each; its category is before a colon there."""
     for tag in machine.tags:
         category = tag.partition("/")[0]
         if _is_chosen(category, chosen):
-            yield _NOT_IN_TAG.sub("_", _printable(tag).replace("/", ":", 1))
+            yield tag.replace("/", ":", 1), _NOT_IN_TAG.sub("_", _printable(tag).replace("/", ":", 1))
 
 
 def _attributes(machine: Machine, chosen: bool | Sequence[str]) -> Iterator[tuple[str, str]]:
     """None that looks like a note of Longshore's own."""
     for name, value in machine.attributes.items():
-        key = _NOT_IN_KEY.sub("_", name)
-        if _is_chosen(name, chosen) and not key.startswith(_OWN):
-            yield key, _printable(value)
+        if _is_chosen(name, chosen) and not _NOT_IN_KEY.sub("_", name).startswith(_OWN):
+            yield name, _printable(value)
+
+
+def _free(key: str, taken: Container[str]) -> str:
+    """It, or it with the first number that nobody has."""
+    numbered = (f"{key[: LONGEST - len(str(n)) - 1]}-{n}" for n in count(2))
+    return next(one for one in chain((key,), numbered) if one not in taken)
 
 
 def _is_chosen(name: str, chosen: bool | Sequence[str]) -> bool:
@@ -111,6 +139,9 @@ def _short(text: str, longest: int, called: str, cut: list[str]) -> str:
 
 
 def _shortened(machine: Machine, cut: Sequence[str]) -> Concern:
-    named = ", ".join(what[:_SHOWN] for what in cut[:_NAMED])
-    more = f" and {len(cut) - _NAMED} more" if len(cut) > _NAMED else ""
-    return CARRIED_SHORTENED(machine.name, f"Of what {machine.name} carries along Nova takes less: {named}{more}.")
+    return CARRIED_SHORTENED(machine.name, f"Of what {machine.name} carries along Nova takes less: {_some(cut)}.")
+
+
+def _some(words: Sequence[str]) -> str:
+    more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+    return ", ".join(word[:_SHOWN] for word in words[:_NAMED]) + more

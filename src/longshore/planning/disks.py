@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from longshore.model import source_names
 from longshore.model.concern import Concern
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import MigrationRequest
@@ -35,7 +36,7 @@ def land_disk(  # noqa: PLR0917
     concerns: list[Concern],
 ) -> DiskLanding:
     """`largest` is what the target allows a volume to have, in GiB; None: anything."""
-    wanted = request.storage.get(disk.storage)
+    wanted = source_names.mapped(request.storage, source_names.storage(machine, disk))
     if wanted is None and machine.platform.traits.as_server and disk.storage in volume_types:
         wanted = disk.storage
     if wanted is not None and wanted not in volume_types:

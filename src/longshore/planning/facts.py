@@ -1,5 +1,6 @@
 """What is known of a target when it is decided where machines land."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from longshore.model.target import (
@@ -36,6 +37,11 @@ class TargetFacts:
     windows: WindowsParts | None = None  # of who converts guests; None: whether there are any isn't known here
 
 
-def find_network(networks: tuple[Network, ...], name_or_id: str) -> list[Network]:
-    by_id = [n for n in networks if n.id == name_or_id]
-    return by_id or [n for n in networks if n.name == name_or_id]
+def find_network(networks: Sequence[Network], name_or_id: str) -> list[Network]:
+    """Several where it is the name of more than one, or the id of one and the name of another."""
+    return [n for n in networks if name_or_id in (n.id, n.name)]
+
+
+def list_networks(networks: Sequence[Network]) -> str:
+    """With their ids, to choose from."""
+    return ", ".join(f"{n.name} ({n.id})" for n in networks)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Firmware, Machine
-from longshore.model.request import LandingMode, MigrationRequest
+from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Flavor
 from longshore.planning import mappings
 from longshore.planning.boot_proof import boot_concerns
@@ -22,7 +22,7 @@ from longshore.planning.guest_checks import guest_concerns
 from longshore.planning.hardware import choose_hardware, likely_drivers
 from longshore.planning.kinds import accept_blockers, blocker, warning
 from longshore.planning.machine_checks import machine_concerns
-from longshore.planning.new_addresses import unknown_adapters, with_chosen_adapters
+from longshore.planning.new_addresses import unknown_adapters, with_chosen_adapters, with_mapped_adapters
 from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
@@ -46,6 +46,11 @@ SECURE_BOOT = warning(
     "A dry run tells whether it boots.",
 )
 FLAVOR_NOT_FOUND = blocker("flavor-not-found", "The target has no flavor of that name or id.", "Name one that it has.")
+FLAVOR_AMBIGUOUS = blocker(
+    "flavor-ambiguous",
+    "One flavor of the target has that name, and another has it for its id.",
+    "Give the id or name that only the one has that is meant.",
+)
 FLAVOR_SMALLER = warning(
     "flavor-smaller", "The flavor named is smaller than the machine.", "Name a larger one, or none: the smallest fits."
 )
@@ -121,12 +126,15 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
 
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
     """What can be said of one machine without the others that move with it."""
+    keeps_ports = request.type in (MigrationType.IN_PLACE, MigrationType.FAILBACK)
     machine, request = as_migration(machine, request)
     unknown = list(unknown_adapters(machine, request))
     machine = with_chosen_adapters(machine, request)
     request, concerns = complete_request(machine, request, facts.choices)
     concerns.extend(unknown)
-    concerns.extend([*machine_concerns(machine, request), *openstack_concerns(machine, request)])
+    concerns.extend(mappings.shared_names(request.networks, request.storage, [with_mapped_adapters(machine, request)]))
+    concerns.extend(machine_concerns(machine, request))
+    concerns.extend(openstack_concerns(machine, request, keeps_ports=keeps_ports))
     concerns.extend(ssh_concerns(machine, request))
     concerns.extend([*guest_concerns(machine, request, facts.windows), *boot_concerns(machine, request)])
     concerns.extend(user_data_concerns(request))
@@ -187,6 +195,10 @@ def _choose_flavor(
         if not found:
             has = f"It has: {', '.join(sorted(f.name for f in facts.flavors))}."
             concerns.append(FLAVOR_NOT_FOUND(request.flavor, f'The target has no flavor "{request.flavor}".', has))
+            return None
+        if len(found) > 1:
+            listed = ", ".join(f"{flavor.name} ({flavor.id})" for flavor in found)
+            concerns.append(FLAVOR_AMBIGUOUS(request.flavor, f'"{request.flavor}" can be {listed}.'))
             return None
         if found[0].memory_mib < machine.memory_mib or found[0].cpus < machine.cpus:
             text = f"Flavor {found[0].name} is smaller than {machine.name}, which has {need}."

@@ -3,17 +3,46 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
+from longshore.model import source_names
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import Plan, PlannedMachine
 from longshore.model.request import MigrationRequest
-from longshore.planning.kinds import warning
+from longshore.planning.kinds import blocker, warning
 
 MAPPING_UNUSED = warning(
     "mapping-unused",
     "A network, datastore, cluster or folder is mapped that nothing which is to move is in or on.",
     "Correct its name, or leave it out.",
 )
+
+
+MAPPING_SHARED = warning(
+    "mapping-shared",
+    "A network or datastore is mapped by a name that several at the source have: all of them become the same.",
+    "Map each by DATACENTER/NAME or its reference, or an adapter by its MAC (adapters, --adapter), where they aren't "
+    "to.",
+)
+MAPPING_AMBIGUOUS = blocker(
+    "mapping-ambiguous",
+    "A network or datastore is mapped by a word that is one's name and the reference or DATACENTER/NAME of another.",
+    "Map each by a word that only the one has.",
+)
+
+
+def shared_names(
+    networks: Mapping[str, str], storage: Mapping[str, str], machines: Sequence[Machine]
+) -> Iterator[Concern]:
+    """What words that are mapped mean more than one of."""
+    tables = (
+        ("networks", networks, source_names.networks_of(machines)),
+        ("datastores", storage, source_names.storage_of(machines)),
+    )
+    for what, table, places in tables:
+        for word, found in source_names.several(table, places):
+            kind = MAPPING_SHARED if all(place.name == word for place in found) else MAPPING_AMBIGUOUS
+            listed = ", ".join(map(str, found))
+            yield kind(word, f'"{word}", which is mapped to "{table[word]}", is several {what}: {listed}.')
 
 
 def unused_of_machine(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
@@ -35,13 +64,14 @@ def unused_of_entry(entry: PlannedMachine, machine: Machine) -> Iterator[Concern
 
 
 def _find_unused(tables: Mapping[str, Mapping[str, str]], machines: Sequence[Machine]) -> Iterator[Concern]:
-    networks = {nic.network for machine in machines for nic in machine.nics}
+    networks = {word for place in source_names.networks_of(machines) for word in place.words}
+    storage = {word for place in source_names.storage_of(machines) for word in place.words}
     places = {machine.cluster for machine in machines}
     places |= {folder for machine in machines for folder in _above(machine.folder)}
     there: dict[str, tuple[str, Collection[str]]] = {
         "networks": ("network", networks),
         "subnets": ("network", networks),
-        "storage": ("datastore or volume type", {disk.storage for machine in machines for disk in machine.disks}),
+        "storage": ("datastore or volume type", storage),
         "zones": ("cluster or folder", places - {""}),
     }
     who = machines[0].name if len(machines) == 1 else "No machine"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_network
 from typing import Literal
 
+from longshore.model import source_names
 from longshore.model.addresses import (
     NOTHING_NEW,
     AdapterInGuest,
@@ -123,21 +124,32 @@ def wishes_of(nic: Nic, request: MigrationRequest) -> AdapterWishes:
     return next((one for mac, one in request.adapters.items() if mac.lower() == nic.mac), AdapterWishes())
 
 
-def network_of(nic: Nic, request: MigrationRequest) -> str | None:
+def network_of(machine: Machine, nic: Nic, request: MigrationRequest) -> str | None:
     """Name or id of the target's network that it comes to; None: nothing says."""
-    return wishes_of(nic, request).network or request.networks.get(nic.network)
+    return wishes_of(nic, request).network or source_names.mapped(request.networks, source_names.network(machine, nic))
 
 
-def subnet_of(nic: Nic, request: MigrationRequest) -> str | None:
+def subnet_of(machine: Machine, nic: Nic, request: MigrationRequest) -> str | None:
     """One that is named for its network doesn't hold where it comes to another network."""
     wishes = wishes_of(nic, request)
-    return wishes.subnet or (None if wishes.network else request.subnets.get(nic.network))
+    if wishes.subnet or wishes.network:
+        return wishes.subnet
+    return source_names.mapped(request.subnets, source_names.network(machine, nic))
 
 
 def with_chosen_adapters(machine: Machine, request: MigrationRequest) -> Machine:
     """The machine without the adapters that are left out."""
     kept = tuple(nic for nic in machine.nics if not wishes_of(nic, request).leave_out)
     return machine if kept == machine.nics else replace(machine, nics=kept)
+
+
+def with_mapped_adapters(machine: Machine, request: MigrationRequest) -> Machine:
+    """The machine without the adapters that are told by their MACs where they land."""
+    by_mac = {mac.lower() for mac in request.ports}
+    return replace(
+        machine,
+        nics=tuple(nic for nic in machine.nics if nic.mac not in by_mac and not wishes_of(nic, request).network),
+    )
 
 
 def addresses_to_ask(nic: Nic, request: MigrationRequest) -> set[str]:

@@ -4,12 +4,13 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from longshore.model import source_names
 from longshore.model.addresses import Addressing
 from longshore.model.concern import Concern
 from longshore.model.machine import AllowedAddress, Machine, Nic
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.target import Network, Subnet
-from longshore.planning.facts import TargetFacts, find_network
+from longshore.planning.facts import TargetFacts, find_network, list_networks
 from longshore.planning.floating import FloatingLanding, land_floating
 from longshore.planning.kinds import blocker, warning
 from longshore.planning.new_addresses import (
@@ -32,7 +33,9 @@ NETWORK_NOT_FOUND = blocker(
     "network-not-found", "The target has no network of that name or id.", "Name one that it has."
 )
 NETWORK_AMBIGUOUS = blocker(
-    "network-ambiguous", "Several networks of the target have that name.", "Give its id instead."
+    "network-ambiguous",
+    "Several networks of the target have that name, or one has it and another has it for its id.",
+    "Give the id of the one that is meant, or the name of the other.",
 )
 NETWORK_NOT_OWNED = warning(
     "network-not-owned",
@@ -52,11 +55,21 @@ SUBNET_NOT_FOUND = blocker(
     "The target network has no subnet of that name, id or address range.",
     "Name one that it has.",
 )
+SUBNET_AMBIGUOUS = blocker(
+    "subnet-ambiguous",
+    "Several subnets of the target network have that name, or one has it and another has it for its id.",
+    "Give the id of the one that is meant.",
+)
 ALLOWED_ADDRESSES_LEFT = warning(
     "allowed-addresses-left",
     "An adapter may speak for further addresses (allowed address pairs), and the target network belongs to another "
     "project, where a plain member may not ask for that.",
     "Have an administrator allow them on the new port, or make the port beforehand (--port MAC=ID).",
+)
+ADAPTER_UNPLUGGED = warning(
+    "adapter-unplugged",
+    "An adapter is unplugged at the source, or its port is down there. So is its port at the target.",
+    "To have it plugged in: --adapter MAC,plugged.",
 )
 MAC_IN_USE = blocker(
     "mac-in-use",
@@ -146,7 +159,7 @@ def land_nics(
     landings = [
         _land_on_port(nic, given[nic.mac], request, facts, concerns)
         if nic.mac in given
-        else _land_on_network(nic, request, facts, concerns)
+        else _land_on_network(machine, nic, request, facts, concerns)
         for nic in machine.nics
     ]
     return tuple(landing for landing in landings if landing is not None)
@@ -165,6 +178,11 @@ def _land_on_port(
         concerns.append(
             PORT_OTHER_MAC(port_id, f"Port {port_id} has the MAC {port.mac}, and {nic.label} has {nic.mac}.")
         )
+    if not nic.connected:
+        text = (
+            f"{nic.label} is unplugged at the source, and port {port_id}, named for it, is up if its maker left it so."
+        )
+        concerns.append(ADAPTER_UNPLUGGED(nic.label, text, "See to it that the port is down, if it is to be."))
     # A dry run is no reason to use up the one port that is kept for the machine itself
     kept = None if request.type is MigrationType.DRY_RUN else port.id
     floating = land_floating(nic, request, facts, concerns)
@@ -187,15 +205,16 @@ def _gateways(subnets: Iterable[Subnet]) -> dict[str, str]:
 
 
 def _land_on_network(
-    nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
+    machine: Machine, nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
 ) -> NicLanding | None:
-    wanted = network_of(nic, request)
+    wanted = network_of(machine, nic, request)
     if wanted is None:
+        word = source_names.shown((), source_names.network(machine, nic), source_names.networks_of([machine]))
         concerns.append(
             NETWORK_UNMAPPED(
                 nic.network,
-                f'Network "{nic.network}" ({nic.label}) has no target.',
-                f'Say which one: --network "{nic.network}=TARGET". The target has: {_names(facts.networks)}.',
+                f'Network "{word}" ({nic.label}) has no target.',
+                f'Say which one: --network "{word}=TARGET". The target has: {_names(facts.networks)}.',
             )
         )
         return None
@@ -205,13 +224,18 @@ def _land_on_network(
         concerns.append(NETWORK_NOT_FOUND(wanted, text, f"It has: {_names(facts.networks)}."))
         return None
     if len(found) > 1:
-        concerns.append(NETWORK_AMBIGUOUS(wanted, f'Several networks are called "{wanted}".'))
+        concerns.append(NETWORK_AMBIGUOUS(wanted, f'"{wanted}" can be {list_networks(found)}.'))
         return None
     network = found[0]
-    subnets = _subnets(nic, network, request, concerns)
-    subnet_id = subnets[0].id if subnet_of(nic, request) is not None and subnets else None
+    asked_for = subnet_of(machine, nic, request)
+    subnets = _subnets(nic, network, asked_for, concerns)
+    subnet_id = subnets[0].id if asked_for is not None and subnets else None
     concerns.extend(address_concerns(nic, network, subnets, request))
-    plugged = not wishes_of(nic, request).unplugged
+    wishes = wishes_of(nic, request)
+    plugged = wishes.plugged or (nic.connected and not wishes.unplugged)
+    if not plugged and not wishes.unplugged:
+        text = f"{nic.label} is unplugged at the source, and so it arrives: its port is down."
+        concerns.append(ADAPTER_UNPLUGGED(nic.label, text))
     gateways = _gateways(network.subnets)
     groups = security_groups(nic, request, facts.choices, concerns)
     if groups and not (network.port_security and network.subnets):
@@ -305,12 +329,11 @@ def _in_use(nic: Nic, network: Network, address: str) -> Concern:
     return ADDRESS_IN_USE(address, f'{address} of {nic.label} is taken on network "{network.name}".')
 
 
-def _subnets(nic: Nic, network: Network, request: MigrationRequest, concerns: list[Concern]) -> tuple[Subnet, ...]:
+def _subnets(nic: Nic, network: Network, wanted: str | None, concerns: list[Concern]) -> tuple[Subnet, ...]:
     """Those in which the adapter may have its addresses."""
     if not network.subnets:
         text = f'Network "{network.name}" has no subnet: {nic.label} gets no address on the target.'
         concerns.append(NETWORK_WITHOUT_SUBNET(network.name, text))
-    wanted = subnet_of(nic, request)
     if wanted is None:
         return network.subnets
     found = tuple(subnet for subnet in network.subnets if wanted in (subnet.id, subnet.name, subnet.cidr))
@@ -318,6 +341,10 @@ def _subnets(nic: Nic, network: Network, request: MigrationRequest, concerns: li
         has = ", ".join(f"{subnet.name} ({subnet.cidr})" for subnet in network.subnets) or "none"
         text = f'Network "{network.name}" of the target has no subnet "{wanted}".'
         concerns.append(SUBNET_NOT_FOUND(wanted, text, f"It has: {has}."))
+    elif len(found) > 1:
+        has = ", ".join(f"{subnet.name or subnet.cidr} ({subnet.id})" for subnet in found)
+        text = f'"{wanted}" can be several subnets of network "{network.name}": {has}.'
+        concerns.append(SUBNET_AMBIGUOUS(wanted, text))
     return found
 
 

@@ -45,6 +45,19 @@ PORT_SECURITY_OFF = warning(
     "A port of the server has port security switched off. At the target it has it, with the project's default group.",
     "Make the port beforehand as it should be, and name it (--port).",
 )
+TRUNK_LEFT = blocker(
+    "trunk-left",
+    "A port of the server is the parent of a trunk. The new port isn't: what the guest has on VLANs reaches nobody.",
+    "Make the trunk and its ports beforehand, and name its parent (--port MAC=ID); or accept this, and make them "
+    "afterwards.",
+    acceptable=True,
+)
+PORT_FEATURES_LEFT = warning(
+    "port-features-left",
+    "A port of the server has what no new port is given: a way of its own to be bound (vnic type), a QoS policy, DHCP "
+    "options.",
+    "Make the port beforehand as it should be, and name it (--port MAC=ID).",
+)
 NOT_ONE_MOMENT = warning(
     "not-one-moment",
     "The server runs with several disks and can't be frozen: in a copy of it each disk is of a moment of its own, some "
@@ -73,8 +86,8 @@ STOPPED_BY_NOVA = warning(
 )
 
 
-def openstack_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
-    """None of a machine from elsewhere."""
+def openstack_concerns(machine: Machine, request: MigrationRequest, *, keeps_ports: bool = False) -> Iterator[Concern]:
+    """None of a machine from elsewhere. `keeps_ports`: the new server gets the ports of this one."""
     if not machine.platform.traits.as_server:
         return
     name, server = machine.name, machine.server
@@ -96,7 +109,23 @@ def openstack_concerns(machine: Machine, request: MigrationRequest) -> Iterator[
         yield CONFIG_DRIVE(name, f"{name} has a config drive, which stays behind.")
     if server.port_security_off:
         yield PORT_SECURITY_OFF(name, f"A port of {name} has port security switched off; at the target it has it.")
+    if not keeps_ports:
+        yield from _lost_with_ports(machine, request)
     yield from _copies(machine, request)
+
+
+def _lost_with_ports(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+    """Of ports for which new ones are made."""
+    named = {mac.lower() for mac in request.ports}
+    for nic in machine.nics:
+        if nic.mac in named:
+            continue
+        if nic.subports:
+            has = ", ".join(nic.subports)
+            yield TRUNK_LEFT(nic.label, f"{nic.label} of {machine.name} is the parent of a trunk, with {has}.")
+        if nic.port_features:
+            text = f"{nic.label} of {machine.name} has {', '.join(nic.port_features)}, which stays behind."
+            yield PORT_FEATURES_LEFT(nic.label, text)
 
 
 def _copies(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:

@@ -24,7 +24,10 @@ SECURITY_GROUP_MISSING = blocker(
     "security-group-missing", "The project has no security group of that name or id.", "Name one that it has."
 )
 NAME_AMBIGUOUS = blocker(
-    "name-ambiguous", "Several server groups or security groups of the project have that name.", "Give the id instead."
+    "name-ambiguous",
+    "Several server groups or security groups of the project have that name, or one has it and another has it for its "
+    "id.",
+    "Give the id of the one that is meant.",
 )
 
 
@@ -47,7 +50,7 @@ def presence_concerns(machine: Machine, request: MigrationRequest, present: Iter
         return
     name = request.server_name or machine.name
     others = [server for server in present if server.id != machine.ref]
-    if made := next((server for server in others if server.source == machine.ref), None):
+    if made := next((server for server in others if server.source == machine.mark), None):
         yield SERVER_THERE(machine.name, f"{machine.name} is there already, as server {made.name} ({made.id}).")
     elif any(server.name == name for server in others):
         yield SERVER_NAME_TAKEN(name, f'The target project has a server called "{name}" already.')
@@ -84,19 +87,22 @@ def placement_concerns(request: MigrationRequest, choices: Choices | None) -> It
             text = f'The project has no server group "{request.server_group}".'
             yield SERVER_GROUP_MISSING(request.server_group, text, _has(g.name for g in choices.server_groups))
         if len(found) > 1:
-            yield NAME_AMBIGUOUS(request.server_group, f'Several server groups are called "{request.server_group}".')
+            yield NAME_AMBIGUOUS(request.server_group, f"Several server groups can be meant: {_listed(found)}.")
     for name in request.security_groups or ():
         found = _find_named(name, choices.security_groups)
         if not found:
             text = f'The project has no security group "{name}".'
             yield SECURITY_GROUP_MISSING(name, text, _has(g.name for g in choices.security_groups))
         if len(found) > 1:
-            yield NAME_AMBIGUOUS(name, f'Several security groups are called "{name}".')
+            yield NAME_AMBIGUOUS(name, f"Several security groups can be meant: {_listed(found)}.")
 
 
 def _find_named(name_or_id: str, things: tuple[Named, ...]) -> list[Named]:
-    by_id = [thing for thing in things if thing.id == name_or_id]
-    return by_id or [thing for thing in things if thing.name == name_or_id]
+    return [thing for thing in things if name_or_id in (thing.id, thing.name)]
+
+
+def _listed(things: Iterable[Named]) -> str:
+    return ", ".join(f"{thing.name} ({thing.id})" for thing in things)
 
 
 def _has(names: Iterable[str]) -> str:

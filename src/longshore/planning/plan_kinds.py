@@ -34,8 +34,10 @@ ALREADY_MIGRATING = blocker(
 )
 NETWORK_UNDECIDED = warning(
     "network-undecided",
-    "No network of the target, or more than one, has the name, the VLAN or the guests' addresses of one at the source.",
-    "Say which one under mappings.networks, or with --network SOURCE=TARGET.",
+    "No network of the target, or more than one, has the name, the VLAN or the guests' addresses of one at the source; "
+    "or several of the source have one name.",
+    "Say which one under mappings.networks, or with --network SOURCE=TARGET; SOURCE is a name, DATACENTER/NAME or a "
+    "reference.",
 )
 FLAVOR_UNDECIDED = warning(
     "flavor-undecided",

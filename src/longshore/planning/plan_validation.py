@@ -14,7 +14,6 @@ from longshore.model.request import Carry, Cutover
 from longshore.model.source_marks import SourceMarks
 from longshore.planning.validation import (
     LARGEST,
-    LONGEST_NAME,
     LONGEST_PATH,
     Fault,
     Path,
@@ -81,7 +80,7 @@ def refuse_past(plan: Plan, before: Plan | None = None, now: datetime | None = N
 def _check_entry(path: Path, called: str, entry: Entry) -> None:
     check_name((*path, called), entry.machine, LONGEST_PATH)
     if entry.ref is not None:
-        check_name((*path, "ref"), entry.ref, LONGEST_NAME)
+        check_name((*path, "ref"), entry.ref, LONGEST_PATH)
     check_whole((*path, "wave"), entry.wave, 0, _LAST_WAVE)
     _check_options(path, entry.options)
 

@@ -7,12 +7,19 @@ import ipaddress
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
+from longshore.model import source_names
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
-from longshore.model.plan import FlavorRule, Mappings, Plan, PlannedMachine
+from longshore.model.plan import FlavorRule, Mappings, Plan
+from longshore.model.source_names import Place
 from longshore.model.target import Flavor, Network, Subnet
+from longshore.planning.entry_words import can_be_read, name_machines
+from longshore.planning.facts import find_network, list_networks
 from longshore.planning.flavors import smallest
+from longshore.planning.kinds import ConcernKind
+from longshore.planning.mappings import shared_names
 from longshore.planning.plan_kinds import FLAVOR_UNDECIDED, NETWORK_UNDECIDED, STORAGE_DEFAULT
 
 
@@ -24,7 +31,8 @@ class Offer:
     volume_types: Sequence[str]
     flavors: Sequence[Flavor]
     zones: Sequence[str] = ()
-    vlans: Mapping[str, str] = field(default_factory=dict)  # source network: its VLAN, as the source writes it
+    # By the references of the source's networks, or their names where they are unique: the VLAN as the source has it
+    vlans: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +60,28 @@ def propose(  # noqa: PLR0917
     """A plan with all machines in the first wave. What `given` says already is kept as it is."""
     concerns: list[Concern] = []
     networks, subnets = dict(given.networks), dict(given.subnets)
-    for network in sorted({nic.network for m in machines for nic in m.nics} - set(networks)):
-        addresses = _addresses(machines, network)
-        found = _network(network, addresses, offer, concerns)
+    places = source_names.networks_of(machines)
+    for word, place in _undecided(places, networks, "networks", NETWORK_UNDECIDED, concerns):
+        found = _network(place, _addresses(machines, [place]), offer, concerns)
         if found is not None:
-            networks[network] = found.name if _unique(found, offer.networks) else found.id
-    for network, wanted in networks.items():
-        subnet = _subnet(_addresses(machines, network), wanted, offer.networks)
+            unique = can_be_read(found.name) and len(find_network(offer.networks, found.name)) == 1
+            networks[word] = found.name if unique else found.id
+    for word, wanted in networks.items():
+        meant = [place for place in places if source_names.word_for(networks, place) == word]
+        subnet = _subnet(_addresses(machines, meant), wanted, offer.networks)
         if subnet is not None:
-            subnets.setdefault(network, subnet.id)
+            subnets.setdefault(word, subnet.id)
     storage = dict(given.storage)
-    for datastore in sorted({d.storage for m in machines for d in m.disks} - set(storage)):
-        _storage(datastore, offer, storage, concerns)
-    same = {c: z for c in {m.cluster for m in machines} for z in offer.zones if c and c.lower() == z.lower()}
+    stored = source_names.storage_of(machines)
+    for word, place in _undecided(stored, storage, "datastores", STORAGE_DEFAULT, concerns):
+        _storage(word, place, offer, storage, concerns)
+    concerns.extend(shared_names(networks, storage, machines))
+    same = {
+        c: z for c in {m.cluster for m in machines} for z in offer.zones if can_be_read(c) and c.lower() == z.lower()
+    }
     flavors = given.flavors or tuple(_flavors(machines, offer.flavors, concerns))
     mappings = Mappings(networks, subnets, storage, {**same, **given.zones}, flavors)
-    plan = Plan(name=name, source=source, target=target, machines=tuple(_entries(machines)), mappings=mappings)
+    plan = Plan(name=name, source=source, target=target, machines=name_machines(machines), mappings=mappings)
     return Proposal(plan, concerns)
 
 
@@ -77,19 +91,34 @@ def gaps(machines: Sequence[Machine], flavors: Sequence[Flavor]) -> list[FlavorG
     return [FlavorGap(cpus, memory) for memory, cpus in sorted(sizes) if smallest(cpus, memory, flavors) is None]
 
 
-def _entries(machines: Sequence[Machine]) -> Iterator[PlannedMachine]:
-    names = Counter(m.name for m in machines)
-    for machine in machines:
-        path = f"{machine.folder}/{machine.name}" if machine.folder else machine.name
-        yield PlannedMachine(machine=machine.name if names[machine.name] == 1 else path, ref=machine.ref)
+def _undecided(
+    places: Sequence[Place], mapped: Mapping[str, str], what: str, kind: ConcernKind, concerns: list[Concern]
+) -> Iterator[tuple[str, Place]]:
+    """Those of which nothing is said yet, with the word to map each by. Of which several have one name, nothing can be
+    told: that is said, and left open."""
+    left = [place for place in places if source_names.word_for(mapped, place) is None]
+    for name, found in groupby(left, key=lambda place: place.name):
+        same = [place for place in places if place.name == name]
+        if len(same) > 1:
+            listed = ", ".join(map(str, same))
+            text = f'Several {what} of the source are called "{name}", and nothing tells which becomes which: {listed}.'
+            concerns.append(kind(name, text, "Map each by DATACENTER/NAME or by its reference."))
+            continue
+        (place,) = found
+        word = next((word for word in source_names.only(place, places) if can_be_read(word)), None)
+        if word is not None:
+            yield word, place
+        elif place.name:
+            text = f"A plan can't hold the name {place.name!r}, which one of the source's {what} has."
+            concerns.append(kind(name, text, "Rename it there; or map the adapter by its MAC (adapters, --adapter)."))
 
 
 # Networks
 
 
-def _network(wanted: str, addresses: list[str], offer: Offer, concerns: list[Concern]) -> Network | None:
+def _network(place: Place, addresses: list[str], offer: Offer, concerns: list[Concern]) -> Network | None:
     """By name, else by VLAN, else by the addresses that the guests have there."""
-    vlan = offer.vlans.get(wanted)
+    wanted, vlan = place.name, offer.vlans.get(place.ref) or offer.vlans.get(place.name)
     held = [ipaddress.ip_address(a) for a in addresses]
     for found in (
         [n for n in offer.networks if n.name.lower() == wanted.lower()],
@@ -99,8 +128,7 @@ def _network(wanted: str, addresses: list[str], offer: Offer, concerns: list[Con
         if len(found) == 1:
             return found[0]
         if found:
-            names = ", ".join(f"{n.name} ({n.id})" for n in found)
-            concerns.append(NETWORK_UNDECIDED(wanted, f'Network "{wanted}" could be {names}.'))
+            concerns.append(NETWORK_UNDECIDED(wanted, f'Network "{wanted}" could be {list_networks(found)}.'))
             return None
     names = ", ".join(sorted(n.name for n in offer.networks)) or "no network"
     text = f'Network "{wanted}" has no counterpart of its name, VLAN or addresses. The target has: {names}.'
@@ -110,11 +138,11 @@ def _network(wanted: str, addresses: list[str], offer: Offer, concerns: list[Con
 
 def _subnet(addresses: list[str], wanted: str, networks: Sequence[Network]) -> Subnet | None:
     """The one that the guests' addresses are in, where the network leaves a choice."""
-    network = next((n for n in networks if wanted in (n.id, n.name)), None)
-    if network is None or len(network.subnets) < 2 or not addresses:
+    named = find_network(networks, wanted)
+    if len(named) != 1 or len(named[0].subnets) < 2 or not addresses:
         return None
     held = [ipaddress.ip_address(a) for a in addresses]
-    found = [s for s in network.subnets if all(a in _range(s) for a in held)]
+    found = [s for s in named[0].subnets if all(a in _range(s) for a in held)]
     return found[0] if len(found) == 1 else None
 
 
@@ -122,23 +150,20 @@ def _range(subnet: Subnet) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(subnet.cidr)
 
 
-def _addresses(machines: Sequence[Machine], network: str) -> list[str]:
+def _addresses(machines: Sequence[Machine], places: Sequence[Place]) -> list[str]:
     """What the guests have there, without what every interface gives itself."""
-    held = {a for m in machines for nic in m.nics if nic.network == network for a in nic.addresses}
+    held = {a for m in machines for nic in m.nics if source_names.network(m, nic) in places for a in nic.addresses}
     return sorted(a for a in held if not ipaddress.ip_address(a).is_link_local)
-
-
-def _unique(network: Network, networks: Sequence[Network]) -> bool:
-    return [n.name for n in networks].count(network.name) == 1
 
 
 # Storage and flavors
 
 
-def _storage(datastore: str, offer: Offer, storage: dict[str, str], concerns: list[Concern]) -> None:
+def _storage(word: str, place: Place, offer: Offer, storage: dict[str, str], concerns: list[Concern]) -> None:
+    datastore = place.name
     found = [t for t in offer.volume_types if t.lower() == datastore.lower()]
-    if found:
-        storage[datastore] = found[0]
+    if found and can_be_read(found[0]):
+        storage[word] = found[0]
         return
     text = f"Datastore {datastore} has no volume type of its name: its disks get the target's default type."
     advice = f"Map it under mappings.storage to be sure; the target has: {', '.join(sorted(offer.volume_types))}."
@@ -151,7 +176,8 @@ def _flavors(machines: Sequence[Machine], flavors: Sequence[Flavor], concerns: l
     for (memory, cpus), count in sorted(sizes.items()):
         flavor = smallest(cpus, memory, flavors)
         if flavor is not None:
-            yield FlavorRule(flavor=flavor.name, cpus=cpus, memory_mib=memory)
+            word = flavor.name if can_be_read(flavor.name) else flavor.id
+            yield FlavorRule(flavor=word, cpus=cpus, memory_mib=memory)
             continue
         text = f"No flavor of the target has {cpus} CPU(s) and {memory} MiB, as {count} machine(s) of the plan have."
         concerns.append(FLAVOR_UNDECIDED(f"{cpus} CPU(s), {memory} MiB", text))

@@ -102,7 +102,11 @@ def _refuse_adapters_twice(request: MigrationRequest) -> None:
                 f"A port is named for the adapter {mac}, and it is to be otherwise than that as well.",
                 advice="Leave out the one or the other: a port has its network, and whoever made it says if it is up.",
             )
-        if wishes.leave_out and (wishes.network or wishes.subnet or wishes.unplugged or mac.lower() in addressed):
+        if wishes.plugged and wishes.unplugged:
+            raise InvalidInput(f"The adapter {mac} can't be plugged in and unplugged.", advice="Choose one.")
+        if wishes.leave_out and (
+            wishes.network or wishes.subnet or wishes.unplugged or wishes.plugged or mac.lower() in addressed
+        ):
             raise InvalidInput(
                 f"The adapter {mac} is to be left out, and something else is asked for it.", advice="Choose one."
             )

@@ -219,7 +219,7 @@ def run(policy: str, store: TheStore) -> BackupPolicy:
 @router.delete("/backup-policies/{policy}", status_code=204)
 def delete(policy: str, store: TheStore) -> None:
     """Its points stay, until somebody deletes them; backups under way go on."""
-    store.backup_policies.remove(store.backup_policies.get(policy).id)
+    store.backup_policies.remove(store.backup_policies.id_of(policy))
     embedded.ensure_running(store.state)
 
 

@@ -67,7 +67,7 @@ def change(group: str, body: GroupChange, store: TheStore, caller: TheCaller) ->
 @router.delete("/replica-groups/{group}", status_code=204)
 def delete(group: str, store: TheStore) -> None:
     """Its replicas stay. Raises Conflict during a run."""
-    store.groups.remove(store.groups.get(group).id)
+    store.groups.remove(store.groups.id_of(group))
 
 
 @router.post("/replica-groups/{group}/test", status_code=202)

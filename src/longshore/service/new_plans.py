@@ -12,18 +12,22 @@ from longshore.api.schemas import NewPlan, PlanAnswer, PlanChanged, Workload
 from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.flows.plans.check import look_up, select
 from longshore.flows.plans.workloads import follow, mapped, named_in
+from longshore.model import source_names
 from longshore.model.concern import Concern
+from longshore.model.inventory import SourceNetwork
 from longshore.model.machine import Machine
 from longshore.model.plan import Plan, PlannedMachine, PlannedVolume
 from longshore.model.selection import MachineFilter
 from longshore.model.target import Flavor
 from longshore.planning import planfile
+from longshore.planning.entry_words import name_volumes
 from longshore.planning.mappings import unused_of_plan
 from longshore.planning.plan_kinds import FLAVOR_MADE
 from longshore.planning.plan_validation import refuse_past
 from longshore.planning.proposal import Offer, gaps, propose
 from longshore.providers.contract import LooseVolumes
 from longshore.service.concerns_shown import shown_concern
+from longshore.service.opened_plan import readable
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.plan_flavors import made_flavors, remove_abandoned
 from longshore.service.remote import refuse_unsafe, refuse_unsafe_plan
@@ -73,7 +77,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         named = look_up(source, [PlannedMachine(name) for name in body.machines])
         machines = [*of_servers, *_found(named), *(select(source, wanted) if wanted else [])]
         volumes = _volumes_called(source, body.volumes)
-        vlans = {network.name: network.vlan for network in source.inventory().networks if network.vlan}
+        vlans = _vlans(source.inventory().networks)
     machines = list({m.ref: m for m in machines}.values())
     if not machines and not volumes:
         raise InvalidInput(
@@ -97,6 +101,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
         plan = replace(plan, description=body.description, defaults=defaults, volumes=volumes, limits=earlier.limits)
         plan = replace(plan, machines=_as_before(plan.machines, earlier.machines))
         content = planfile.plain(plan)
+        planfile.from_plain(content)  # what couldn't be read again isn't kept
         if caller.remote:
             refuse_unsafe_plan(content)
         if before is not None:
@@ -139,13 +144,13 @@ def _decided(before: PlanRecord | None, body: NewPlan, machines: Sequence[Machin
     nothing = Plan(name=body.name, source=body.source, target=body.target)
     if before is None:
         return nothing
-    plan = planfile.from_store(before.content)
+    plan = readable(before) or nothing
     if plan.source != body.source:
         return nothing
     if plan.target != body.target:
         return replace(nothing, defaults=plan.defaults, limits=plan.limits)
-    used = {nic.network for m in machines for nic in m.nics}
-    stored = {disk.storage for m in machines for disk in m.disks}
+    used = {word for place in source_names.networks_of(machines) for word in place.words}
+    stored = {word for place in source_names.storage_of(machines) for word in place.words}
     mappings = replace(
         plan.mappings,
         networks={name: value for name, value in plan.mappings.networks.items() if name in used},
@@ -153,6 +158,13 @@ def _decided(before: PlanRecord | None, body: NewPlan, machines: Sequence[Machin
         storage={name: value for name, value in plan.mappings.storage.items() if name in stored},
     )
     return replace(plan, mappings=mappings)
+
+
+def _vlans(networks: Sequence[SourceNetwork]) -> dict[str, str]:
+    """By references, and by names that only one has."""
+    named = Counter(network.name for network in networks)
+    by_name = {network.name: network.vlan for network in networks if network.vlan and named[network.name] == 1}
+    return by_name | {network.ref: network.vlan for network in networks if network.vlan}
 
 
 def _as_before(machines: Sequence[PlannedMachine], earlier: Sequence[PlannedMachine]) -> tuple[PlannedMachine, ...]:
@@ -178,8 +190,7 @@ def _volumes_called(source: LooseVolumes, patterns: Sequence[str]) -> tuple[Plan
     if not patterns:
         return ()
     loose = source.volumes()
-    meant: dict[str, PlannedVolume] = {}
-    named = Counter(volume.name for volume in loose)
+    meant: dict[str, Machine] = {}
     for pattern in patterns:
         found = [v for v in loose if v.disks[0].key == pattern or fnmatchcase(v.name, pattern)]
         if not found:
@@ -187,10 +198,8 @@ def _volumes_called(source: LooseVolumes, patterns: Sequence[str]) -> tuple[Plan
                 f"The source has no volume without a server that is called {pattern}.",
                 advice="longshore volume list shows those that it has.",
             )
-        for volume in found:
-            id_ = volume.disks[0].key
-            meant[id_] = PlannedVolume(volume.name if named[volume.name] == 1 else id_, ref=id_)
-    return tuple(meant.values())
+        meant |= {volume.ref: volume for volume in found}
+    return name_volumes(list(meant.values()), loose)
 
 
 def _servers(given: Sequence[Workload]) -> list[Any]:

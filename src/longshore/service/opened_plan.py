@@ -19,6 +19,7 @@ class Opened:
     id: str
     plan: Plan
     own: list[Outline]  # all that were started from it, oldest first
+    unreadable: str | None = None  # why nothing but its name is known of it; None: it could be read
 
     @property
     def latest(self) -> dict[str, Outline | None]:
@@ -44,12 +45,38 @@ class Opened:
 
 
 def open_plan(store: Store, record: PlanRecord) -> Opened:
-    return open_plans(store, [record])[0]
+    """Raises InvalidInput for one that can't be read."""
+    (opened,) = open_plans(store, [record])
+    if opened.unreadable is not None:
+        raise InvalidInput(
+            f"Plan {record.name} can't be read: {opened.unreadable}",
+            advice=f"Export it, mend it and apply it again (longshore plan export {record.name}), or delete it.",
+            code="plan-refused",
+        )
+    return opened
 
 
 def open_plans(store: Store, records: Sequence[PlanRecord]) -> list[Opened]:
+    """Those that can't be read, too: one of them is no reason to know nothing of the others."""
     outlines = store.outlines.of_plans([record.id for record in records])
-    return [Opened(record.id, planfile.from_store(record.content), outlines[record.id]) for record in records]
+    return [_opened(record, outlines[record.id]) for record in records]
+
+
+def _opened(record: PlanRecord, own: list[Outline]) -> Opened:
+    try:
+        return Opened(record.id, planfile.from_store(record.content), own)
+    except InvalidInput as error:
+        said = (record.content.get(word) for word in ("source", "target"))
+        source, target = (value if isinstance(value, str) else "" for value in said)
+        return Opened(record.id, Plan(record.name, source, target), own, unreadable=error.message)
+
+
+def readable(record: PlanRecord) -> Plan | None:
+    """What it says, where it can be read."""
+    try:
+        return planfile.from_store(record.content)
+    except InvalidInput:
+        return None
 
 
 def entries_of(plan: Plan, wave: int | None, machines: Sequence[str] = ()) -> list[Entry]:
@@ -144,6 +171,7 @@ def speaking_of(store: Store, records: Sequence[PlanRecord], machine: str) -> li
 
 
 def _names(record: PlanRecord, machine: str) -> bool:
-    plan = planfile.from_store(record.content)
+    if (plan := readable(record)) is None:
+        return False
     by_path = any(machine in (e.machine, e.ref, e.machine.rpartition("/")[2]) for e in plan.machines)
     return by_path or any(machine in (e.volume, e.ref, e.machine, e.wanted) for e in plan.volumes)

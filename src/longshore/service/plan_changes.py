@@ -12,6 +12,7 @@ from longshore.model.machine import VOLUME
 from longshore.model.merging import merged
 from longshore.planning import planfile
 from longshore.planning.plan_validation import refuse_past
+from longshore.service.opened_plan import readable
 from longshore.service.parts import TheCaller, TheStore, judged_router
 from longshore.service.remote import refuse_unsafe_plan
 from longshore.store import PlanRecord, Store
@@ -51,7 +52,7 @@ def apply(  # noqa: PLR0917
         record = store.plans.add(name, content)
         response.status_code, response.headers["ETag"] = 201, etag_of(record)
         return PlanAnswer(plan=record.content, changed=True)
-    refuse_past(plan, planfile.from_store(before.content))
+    refuse_past(plan, readable(before))
     record = store.plans.keep(store.plans.replace(name, content, _version(if_match)).id)
     keep_limits(store, record.id, plan.limits)
     response.headers["ETag"] = etag_of(record)
@@ -125,9 +126,9 @@ def _changed(  # noqa: PLR0917
     wanted = _version(if_match)
     for turn in range(_TRIES):
         before = store.plans.get(name)
-        old = planfile.from_store(before.content)
-        plan = planfile.from_plain(change(planfile.plain(old)))
-        if plan.name != old.name:
+        old = readable(before)
+        plan = planfile.from_plain(change(planfile.plain(old) if old else before.content))
+        if plan.name != before.name:
             raise InvalidInput("A plan keeps its name.", advice="Duplicate it, and delete the first.", field="name")
         content = planfile.plain(plan)
         if caller.remote:

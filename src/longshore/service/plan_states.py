@@ -13,7 +13,7 @@ from longshore.errors import InvalidInput
 from longshore.model.copy_progress import figures_of
 from longshore.model.request import MigrationType
 from longshore.service.migrations_shown import listed
-from longshore.service.opened_plan import is_moved_or_moving, open_plan, states_of
+from longshore.service.opened_plan import is_moved_or_moving, open_plans, states_of
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheStore, judged_router
 from longshore.service.plans_shown import summary
@@ -59,7 +59,7 @@ def _read(  # noqa: PLR0917
 ) -> PlanStates:
     until = store.outlines.now() - _COMMITS_WITHIN
     record = store.plans.get(name)
-    opened = open_plan(store, record)
+    (opened,) = open_plans(store, [record])
     crew = crew_of(store)
     all_of_them = states_of(opened, crew)
     fitting = [one for one in all_of_them if q.casefold() in one.machine.casefold() and status in ("", one.status)]

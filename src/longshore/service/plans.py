@@ -21,7 +21,6 @@ from longshore.errors import Conflict
 from longshore.flows.plans.check import look_up, look_up_volumes
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
-from longshore.planning import planfile
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.concerns_shown import shown_concern
 from longshore.service.migrations_shown import MIGRATIONS, shown
@@ -78,7 +77,8 @@ async def plan(name: str, store: TheStore, reads: TheReads) -> Response:
 
 
 def _view(record: PlanRecord, store: Store) -> PlanView:
-    states = states_of(open_plan(store, record), crew_of(store))
+    (opened,) = open_plans(store, [record])
+    states = states_of(opened, crew_of(store))
     return PlanView(
         plan=record.content,
         project_id=record.project_id,
@@ -88,6 +88,7 @@ def _view(record: PlanRecord, store: Store) -> PlanView:
         draft=record.draft,
         machines=states,
         flavors=[flavor.name for flavor in store.plan_flavors.of_plan(record.id)],
+        unreadable=opened.unreadable,
     )
 
 
@@ -100,7 +101,7 @@ def remove(name: str, store: TheStore) -> None:
 @router.get("/plans/{name}/machines")
 def machines(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[FoundMachine]:
     """Its machines, and volumes, as the source has them now."""
-    plan = planfile.from_store(store.plans.get(name).content)
+    plan = open_plan(store, store.plans.get(name)).plan
     with clouds.source(plan.source) as source:
         found = [*look_up(source, plan.machines), *look_up_volumes(source, plan.volumes)]
     return [

@@ -24,4 +24,5 @@ def summary(record: PlanRecord, opened: Opened, states: Sequence[PlannedState]) 
         draft=record.draft,
         states=dict(Counter(state.status for state in states)),
         changed_at=record.changed_at,
+        unreadable=opened.unreadable,
     )

@@ -24,6 +24,7 @@ from longshore.store.database import Database, through_outages
 from longshore.store.jobs import NEVER, end_job, enqueue, hasten, new_job
 from longshore.store.migration_records import visible_migrations
 from longshore.store.named import find_named, unique_name
+from longshore.store.passing_over import readable
 from longshore.store.providers import refuse_taken_back
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import BackupPolicyRow, MigrationRow, ReplicaRow, utc_now
@@ -132,7 +133,12 @@ class BackupPolicies:
         """By name."""
         with self._database.session() as session:
             query = select(BackupPolicyRow).where(self._visible()).order_by(BackupPolicyRow.name, BackupPolicyRow.id)
-            return [_record(session, row) for row in session.scalars(query)]
+            return readable(session.scalars(query), lambda row: _record(session, row), "backup policy")
+
+    def id_of(self, name_or_id: str) -> str:
+        """Of one that needn't be readable. Raises NotFound."""
+        with self._database.session() as session:
+            return self._find(session, name_or_id).id
 
     def get(self, name_or_id: str) -> BackupPolicyRecord:
         """Raises NotFound."""

@@ -21,6 +21,7 @@ from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
 from longshore.store.jobs import end_job, enqueue, hasten, new_job
 from longshore.store.named import find_named, unique_name
+from longshore.store.passing_over import readable
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import GroupMemberRow, GroupRow, MigrationRow, ReplicaRow
 
@@ -78,7 +79,12 @@ class Groups:
         """By name."""
         with self._database.session() as session:
             query = select(GroupRow).where(self._visible()).order_by(GroupRow.name, GroupRow.id)
-            return [_record(session, row) for row in session.scalars(query)]
+            return readable(session.scalars(query), lambda row: _record(session, row), "group of replicas")
+
+    def id_of(self, name_or_id: str) -> str:
+        """Of one that needn't be readable. Raises NotFound."""
+        with self._database.session() as session:
+            return self._find(session, name_or_id).id
 
     def get(self, name_or_id: str) -> GroupRecord:
         """Raises NotFound."""

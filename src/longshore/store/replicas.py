@@ -26,6 +26,7 @@ from longshore.store.failbacks import stage_before
 from longshore.store.groups import note_landing, tell_run
 from longshore.store.jobs import NEVER, end_job, enqueue, first_job, hasten, new_job
 from longshore.store.migration_records import find_migration
+from longshore.store.passing_over import readable
 from longshore.store.points import occupy_point, refuse_users
 from longshore.store.providers import refuse_taken_back
 from longshore.store.scope import WHOLE, Scope
@@ -85,7 +86,7 @@ class Replicas:
             rows = session.execute(
                 query.where(self._visible()).order_by(MigrationRow.created_at, MigrationRow.id)
             ).all()
-            return [_record(row, name) for row, name in rows]
+            return readable(rows, lambda row: _record(*row), "replica")
 
     def get(self, word: str) -> ReplicaRecord:
         """By its id, an unambiguous beginning of it, or the name or reference of its machine.

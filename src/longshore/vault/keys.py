@@ -80,6 +80,9 @@ def removable_key(vault: Vault, word: str) -> VaultKey:
     found = [key for key in keys_of(vault) if word in (key.id, key.name)]
     if not found:
         raise NotFound(f"The vault has no key {word}.", advice="See: longshore vault key list.")
+    if len(found) > 1:
+        listed = ", ".join(f"{key.name} ({key.id})" for key in found)
+        raise Conflict(f"The vault has several keys {word}: {listed}.", advice="Name one by what only it has.")
     if found[0].opens:
         raise Conflict(
             "That is the key by which the vault is opened here.",

@@ -26,7 +26,7 @@ from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import refuse_shortage
 from longshore.flows.backups.freezing import freezer
 from longshore.flows.backups.kept_snapshots import drop_earlier
-from longshore.flows.backups.looking_up import is_volume, look_up
+from longshore.flows.backups.looking_up import is_volume
 from longshore.flows.backups.resembling import resembling
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, copier
@@ -120,7 +120,7 @@ class Backup(Migration):
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at {job.record.machine_name}.")
         with job.clouds.source(job.record.source_id) as source:
-            machine = with_tags(job, source, self._without_texts(look_up(source, job.record.machine_ref)))
+            machine = with_tags(job, source, self._without_texts(source.by_reference(job.record.machine_ref)))
             refuse_shortage(job, machine, source.room())
             if not is_volume(machine):
                 check_files(job, source, machine.ref)
@@ -198,7 +198,7 @@ class Backup(Migration):
         """Whether no machine has got it meanwhile, which writes."""
         try:
             with self._job.clouds.source(self._job.record.source_id) as source:
-                look_up(source, volume.ref)
+                source.by_reference(volume.ref)
         except Conflict:
             return False
         return True

@@ -157,7 +157,7 @@ class ByPolicy(Migration):
         request = backup_request(policy)
         try:
             with job.clouds.source(policy.source_id) as source:
-                machine = look_up(source, one.machine_ref)
+                machine = source.by_reference(one.machine_ref)
             concerns = backup_concerns(job.store, policy.source_id, machine, request, room, ahead=ahead)
             if any(concern.severity is Severity.BLOCKER for concern in concerns):
                 raise blocked(concerns)

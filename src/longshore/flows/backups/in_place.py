@@ -54,11 +54,11 @@ def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, ser
     """Nothing is changed by looking. Raises NotFound when there is no such point, or no such server any more;
     InvalidInput when it never was a server."""
     with clouds.source(vault_id) as vault:
-        found = vault.machine(point)
+        found = vault.by_reference(point)
     refuse_other_than_servers(found)
     with clouds.source(target_id) as cloud:
         try:
-            home = cloud.machine(server)
+            home = cloud.by_reference(server)
         except NotFound:
             home = None
     if home is None or home.ref != server:
@@ -171,7 +171,7 @@ class InPlaceRestore(Migration):
         """Before anything is done to its ports it is written down what they are."""
         job = self._job
         with job.clouds.source(job.replaced.provider_id) as cloud:
-            home = cloud.machine(job.replaced.machine_ref)
+            home = cloud.by_reference(job.replaced.machine_ref)
         return note_ports(job, home, prepared)
 
     def _take_ports(self, prepared: Prepared, home: Home, off: Off) -> list[Port]:

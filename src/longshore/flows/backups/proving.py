@@ -99,7 +99,7 @@ def _queued(job: MoveContext, policy: BackupPolicyRecord, one: PointTrial) -> Po
             id=one.id,
         )
         with job.clouds.source(policy.vault_id) as vault:
-            new = replace(new, disks=vault.machine(one.point).disks)
+            new = replace(new, disks=vault.by_reference(one.point).disks)
         store.migrations.scoped(Scope(job.record.project_id)).add_together([new])
     except LongshoreError as error:
         if error.code == Cancelled.code:

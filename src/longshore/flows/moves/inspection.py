@@ -40,7 +40,7 @@ class Inspection(Migration):
         job.phase("preparing", f"Looking at {job.record.machine_name}.")
         ensure_confinement()
         with job.clouds.source(job.record.source_id) as source:
-            machine = self._without_texts(source.machine(job.record.machine_ref))
+            machine = self._without_texts(source.by_reference(job.record.machine_ref))
             source.make_ready(Owner(job.id, "read"), machine.ref)
         job.phase("snapshot", "Taking one snapshot of all disks.")
         return machine

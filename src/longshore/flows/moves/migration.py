@@ -130,7 +130,7 @@ class Migration(ABC):
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at {job.record.machine_name} and at what the target has.")
         with job.clouds.source(job.record.source_id) as source:
-            machine = with_tags(job, source, self._without_texts(source.machine(job.record.machine_ref)))
+            machine = with_tags(job, source, self._without_texts(source.by_reference(job.record.machine_ref)))
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, job.request, room, converts_here=True)

@@ -94,7 +94,7 @@ def track_changes(job: MoveContext, *, stays: bool = False) -> None:
     job.raise_if_cancelled()
     ref, name = job.record.machine_ref, job.record.machine_name
     with job.clouds.source(job.record.source_id) as source:
-        if source.machine(ref).change_tracking:
+        if source.by_reference(ref).change_tracking:
             return
         entry = job.store.ledger.intend(
             Owner(job.id, "change-tracking"), job.record.source_id, ThingKind.CHANGE_TRACKING, ref

@@ -179,7 +179,7 @@ def boot(  # noqa: PLR0917
     """
     job.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
     asked = prepared.landing.request
-    source = {SOURCE: job.record.machine_ref}
+    source = {SOURCE: replace(prepared.machine, ref=job.record.machine_ref).mark}
     request = ServerRequest(
         name=server_name(job, prepared),
         flavor_id=prepared.landing.flavor_id,

@@ -17,7 +17,7 @@ from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
 from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
-from longshore.model.machine import VOLUME, Machine, Snapshot
+from longshore.model.machine import Machine, Snapshot
 from longshore.model.target import SOURCE, Owner, Volume, VolumeRequest
 from longshore.planning import VolumeLanding, blocked, land_volume
 from longshore.store import EntryState, ThingKind
@@ -49,7 +49,7 @@ class VolumeMove(Migration):
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at volume {job.record.machine_name} and at what the target has.")
         with job.clouds.source(job.record.source_id) as source:
-            volume = source.volume(job.record.machine_ref.removeprefix(VOLUME))
+            volume = source.by_reference(job.record.machine_ref)
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             landing, concerns = land_volume(volume, job.request, gather_for_volume(target, room))
@@ -102,7 +102,7 @@ class VolumeMove(Migration):
         job.raise_if_cancelled()
         job.phase("finishing", "Giving the volume what the original has: metadata, image properties, bootable or not.")
         with job.clouds.source(job.record.source_id) as source:
-            source.volume(prepared.volume.ref.removeprefix(VOLUME))
+            source.by_reference(prepared.volume.ref)
         with job.clouds.target(job.record.target_id) as target:
             target.finish_volume(volume.id, self._wanted(prepared))
 

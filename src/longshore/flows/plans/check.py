@@ -1,7 +1,7 @@
 """The machines of a plan as they are now, what is asked for each of them, and what stands against it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,12 +9,12 @@ from longshore.errors import LongshoreError
 from longshore.flows.facts import gather_for_plan, gather_for_volume
 from longshore.flows.moves.hooks import hook_concerns
 from longshore.model.concern import Concern, Severity
-from longshore.model.machine import VOLUME, Machine
+from longshore.model.machine import Machine
 from longshore.model.plan import Entry, Plan, PlannedMachine, PlannedVolume
 from longshore.model.request import MigrationRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import Preflight, TargetFacts
-from longshore.planning.mappings import unused_of_entry, unused_of_plan
+from longshore.planning.mappings import shared_names, unused_of_entry, unused_of_plan
 from longshore.planning.plan_kinds import (
     MACHINE_NOT_FOUND,
     MACHINE_RENAMED,
@@ -22,7 +22,7 @@ from longshore.planning.plan_kinds import (
     VOLUME_NOT_FOUND,
 )
 from longshore.planning.planfile import request_of
-from longshore.providers.contract import LooseVolumes, Machines, Source, Target
+from longshore.providers.contract import Machines, Source, Target
 
 AT_ONCE = 50  # machines that are looked at together: few enough that what is known comes soon
 FEW = 5  # machines that are looked up one by one; more of them cost less in one sweep over all
@@ -51,29 +51,42 @@ class LookUp:
 
     def __init__(self, source: Machines) -> None:
         self._source = source
-        self._known: dict[str, Machine] = {}
+        self._known: dict[str, Machine] = {}  # by references
+        self._meant: dict[str, Machine] = {}  # by words that mean one machine and no other one
         self._swept = False
 
     def find(self, entries: Sequence[PlannedMachine]) -> list[Machine | LongshoreError]:
         known = self._known
         refs = [entry.ref for entry in entries if entry.ref is not None and entry.ref not in known]
         known |= {m.ref: m for m in self._source.describe(refs)} if refs else {}
-        if not self._swept and sum(entry.wanted not in known for entry in entries) > FEW:
+        unknown = [e for e in entries if (e.ref not in known if e.ref is not None else e.machine not in self._meant)]
+        if not self._swept and len(unknown) > FEW:
             self._swept = True
             machines = list(self._source.machines())
             named = Counter(m.name for m in machines)
-            known |= {m.name: m for m in machines if named[m.name] == 1} | {m.ref: m for m in machines}
-        return [known.get(entry.wanted) or _ask(self._source, entry.wanted) for entry in entries]
+            known |= {m.ref: m for m in machines}
+            unique = {m.name: m for m in machines if named[m.name] == 1 and m.name not in known}
+            self._meant = {m.ref: m for m in machines if m.ref not in named} | unique
+        return [self._found(entry) for entry in entries]
+
+    def _found(self, entry: PlannedMachine) -> Machine | LongshoreError:
+        if entry.ref is not None:
+            return self._known.get(entry.ref) or _asked(self._source.by_reference, entry.ref)
+        return self._meant.get(entry.machine) or _asked(self._source.machine, entry.machine)
 
 
 def look_up(source: Machines, entries: Sequence[PlannedMachine]) -> list[Machine | LongshoreError]:
     return LookUp(source).find(entries)
 
 
-def look_up_volumes(source: LooseVolumes, entries: Sequence[PlannedVolume]) -> list[Machine | LongshoreError]:
+def look_up_volumes(source: Source, entries: Sequence[PlannedVolume]) -> list[Machine | LongshoreError]:
     """The same of volumes that no machine has, by their ids or names."""
     known = {volume.ref: volume for volume in source.volumes()} if len(entries) > FEW else {}
-    return [known.get(entry.wanted) or _ask_for_volume(source, entry.wanted) for entry in entries]
+    return [
+        known.get(entry.wanted)
+        or (_asked(source.by_reference, entry.wanted) if entry.ref else _asked(source.volume, entry.volume))
+        for entry in entries
+    ]
 
 
 def select(source: Machines, wanted: MachineFilter) -> list[Machine]:
@@ -132,6 +145,7 @@ def examine(
         found += [p.machine for p in prospects]
         yield Examined(prospects, concerns, len(volumes))
     concerns = whole.of_all(source.inventory() if stored else None, plan.limits.at_once)
+    concerns += shared_names(plan.mappings.networks, plan.mappings.storage, found)
     if len(entries) == len(plan.entries) == len(found):
         concerns += unused_of_plan(plan, found)
     yield Examined([], concerns, 0)
@@ -162,7 +176,7 @@ def _machines(
 
 
 def _volumes(
-    source: LooseVolumes, plan: Plan, entries: Sequence[PlannedVolume], last: Mapping[str, Any], concerns: list[Concern]
+    source: Source, plan: Plan, entries: Sequence[PlannedVolume], last: Mapping[str, Any], concerns: list[Concern]
 ) -> list[Prospect]:
     prospects: list[Prospect] = []
     own = {name: value for name, value in last.items() if name != "type"}
@@ -177,21 +191,12 @@ def _volumes(
     return prospects
 
 
-def _ask(source: Machines, name: str) -> Machine | LongshoreError:
+def _asked(look_up: Callable[[str], Machine], word: str) -> Machine | LongshoreError:
     try:
-        return source.machine(name)
-    except LongshoreError as error:
-        if error.code not in ("not-found", "conflict"):
-            raise  # the source itself is the trouble, not this machine
-        return error
-
-
-def _ask_for_volume(source: LooseVolumes, wanted: str) -> Machine | LongshoreError:
-    try:
-        return source.volume(wanted.removeprefix(VOLUME))
+        return look_up(word)
     except LongshoreError as error:
         if error.code not in ("not-found", "conflict", "volume-attached"):
-            raise
+            raise  # the source itself is the trouble, not this machine or volume
         return error
 
 
@@ -202,10 +207,9 @@ def _with(options: dict[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
 
 def _identity(entry: PlannedMachine, machine: Machine) -> list[Concern]:
     """A reference that names another machine than the plan's words do moves the wrong machine."""
-    called = entry.machine.rpartition("/")[2]
-    if machine.name == called or entry.machine == machine.ref:
+    if entry.machine == machine.ref or f"/{entry.machine}".endswith(f"/{machine.name}"):
         return []
-    text = f"{machine.ref} is called {machine.name}, the plan calls it {called}."
+    text = f"{machine.ref} is called {machine.name}, the plan calls it {entry.machine}."
     return [_about(machine, MACHINE_RENAMED(entry.machine, text))]
 
 

@@ -121,7 +121,7 @@ def _take_up(job: MoveContext, failback: MigrationRecord, ref: str) -> None:
         for sentence in undo(store, job.clouds, job.id, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
             job.say(sentence, "warning")
         with job.clouds.source(record.source_id) as source:
-            machine = source.machine(ref)
+            machine = source.by_reference(ref)
         state = form(State).validate_python(record.state)
         replica = store.replicas.get(job.id)
         on_server = volumes_of(store.ledger.entries(replica.failover_id or ""))

@@ -290,7 +290,7 @@ class Failback(Migration):
         while True:
             job.raise_if_cancelled()
             with job.clouds.source(job.home.provider_id) as source:
-                machine = source.machine(way.home.ref)
+                machine = source.by_reference(way.home.ref)
             if machine.power is PowerState.ON and (not way.proves or machine.tools is ToolsState.RUNNING):
                 job.store.migrations.stamp(job.id, "target_up_at")
                 return

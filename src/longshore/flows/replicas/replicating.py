@@ -285,7 +285,7 @@ class Replicating(Syncing):
         job, before = self._job, state.prepared.machine
         ref = job.record.machine_ref
         with job.clouds.source(job.record.source_id) as source:
-            machine = source.machine(ref)
+            machine = source.by_reference(ref)
             off = Off(source.last_start(ref)) if machine.power is PowerState.OFF else None
         settings = replace(machine.server_settings, user_data=before.server_settings.user_data)
         disks = {disk.key: disk for disk in machine.disks}

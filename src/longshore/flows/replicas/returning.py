@@ -92,7 +92,7 @@ class Returning(WarmSync):
         job = self._job
         if home.ref is not None:
             with job.clouds.source(job.record.target_id) as source:
-                require_off(source.machine(home.ref))
+                require_off(source.by_reference(home.ref))
         return take_ports(job, prepared, home)
 
     async def _make_ready(

@@ -88,7 +88,7 @@ def find_way(
     record, failover, point, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
         try:
-            home = source.machine(made or record.machine_ref)
+            home = source.by_reference(made or record.machine_ref)
         except NotFound as gone:
             raise NotFound(
                 gone.message,
@@ -97,7 +97,7 @@ def find_way(
         require_off(home)
         source.check_way_back(home.ref)
     with clouds.source(record.target_id) as cloud:
-        server = cloud.machine(failover.server_id or "")
+        server = cloud.by_reference(failover.server_id or "")
     pairs = _pairs(store.ledger.entries(failover.id), server, home, then, point)
     if made is not None:  # nothing of what its disks hold was ever told
         pairs = tuple(replace(pair, since=None) for pair in pairs)
@@ -119,7 +119,7 @@ def find_return(
     if home is not None:
         require_off(home)
     with clouds.source(record.target_id) as cloud:
-        server = cloud.machine(failover.server_id or "")
+        server = cloud.by_reference(failover.server_id or "")
     on_server = {disk.key: disk for disk in server.disks}
     volumes = volumes_of(store.ledger.entries(failover.id))
     disks = []
@@ -138,7 +138,7 @@ def find_return(
 
 def machine_if_there(source: Source, ref: str) -> Machine | None:
     try:
-        return source.machine(ref)
+        return source.by_reference(ref)
     except NotFound:
         return None
 

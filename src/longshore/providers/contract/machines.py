@@ -25,11 +25,15 @@ class Machines(Protocol):
         """The machines of these references, without tags. Those that are gone are left out; nothing is raised for
         them."""
 
-    def machine(self, name_or_ref: str) -> Machine:
-        """One machine by its reference, else by its name or path, as it is now.
+    def machine(self, word: str) -> Machine:
+        """The one machine that a person means by its reference, name or path, as it is now.
 
-        Raises NotFound, or Conflict when the name isn't unique; the message says what to name instead.
+        Raises NotFound, or Conflict when the word fits several, be it the name of one and the reference of another; the
+        message says what to name instead.
         """
+
+    def by_reference(self, ref: str) -> Machine:
+        """The machine of this reference and no other one, as it is now; or the loose volume. Raises NotFound."""
 
     def inventory(self) -> Inventory:
         """What the machines are in, on and attached to."""
@@ -59,9 +63,9 @@ class LooseVolumes(Protocol):
         return []
 
     def volume(self, name_or_id: str) -> Machine:
-        """One of them, by its id, else by its name.
+        """The one of them that a person means by its id or name.
 
-        Raises NotFound, or Conflict when a machine has it (code volume-attached) or the name isn't unique.
+        Raises NotFound, or Conflict when a machine has it (code volume-attached) or the word fits several.
         """
         raise NotFound(
             f"There is no volume {name_or_id}: at this source disks belong to machines.", advice="Move the machine."

@@ -91,20 +91,23 @@ class FilesSource(Source):
         names = {nic.network for machine in self.machines() for nic in machine.nics}
         return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
 
-    def machine(self, name_or_ref: str) -> Machine:
+    def by_reference(self, ref: str) -> Machine:
+        return self._machine(ref)
+
+    def machine(self, word: str) -> Machine:
         """By its path below the provider's directory, else by its name; of one in backups the newest.
 
         Raises NotFound, Conflict, InvalidInput.
         """
         try:
-            return self._machine(name_or_ref)
+            return self._machine(word)
         except NotFound:
-            if file_of(self._place, name_or_ref) in self._place.files():
+            if file_of(self._place, word) in self._place.files():
                 raise  # it is there, and something that it consists of isn't
-        found = [machine for machine in self.machines() if machine.name == name_or_ref]
+        found = [machine for machine in self.machines() if machine.name == word]
         if not found:
             raise NotFound(
-                f"There is no machine {printable(name_or_ref)} in {self._settings.url}.",
+                f"There is no machine {printable(word)} in {self._settings.url}.",
                 advice="longshore machine list shows them.",
             )
         dated = [(machine.as_of.moment, machine) for machine in found if machine.as_of]
@@ -112,7 +115,7 @@ class FilesSource(Source):
             found = [max(dated, key=lambda one: one[0])[1]]
         if len(found) > 1:
             paths = ", ".join(machine.ref for machine in found)
-            raise Conflict(f"Several machines are called {name_or_ref}: {paths}.", advice="Name one by its path.")
+            raise Conflict(f"Several machines are called {word}: {paths}.", advice="Name one by its path.")
         return self._machine(found[0].ref)  # which says what is wrong with it
 
     def volumes(self) -> list[Machine]:

@@ -5,7 +5,8 @@ Settings come from clouds.yaml or OS_* variables, read by openstacksdk itself: e
 
 import logging
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from keystoneauth1 import exceptions as auth
 from keystoneauth1 import loading
 from openstack import exceptions as sdk
 from openstack.config import OpenStackConfig
+from openstack.config.defaults import get_defaults
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.model.reach import Reach
@@ -28,6 +30,12 @@ for library in ("keystoneauth", "openstack"):
     logging.getLogger(library).addHandler(logging.NullHandler())
 
 
+# How the names of settings end that are about one service
+_OF_A_SERVICE = re.compile(
+    r"._(endpoint_override|endpoint|interface|region_name|service_type|service_name|api_version|default_microversion)$"
+)
+
+
 @cache
 def _plain_options(auth_type: str) -> frozenset[str]:
     """Options of a way to log in that keystoneauth's plugin knows, and doesn't call secret."""
@@ -38,9 +46,11 @@ def _plain_options(auth_type: str) -> frozenset[str]:
     return frozenset(name for o in options if not o.secret for name in (o.dest, *(old.dest for old in o.deprecated)))
 
 
-def is_secret(auth_type: str, name: str, value: str) -> bool:
-    """Whether an option of `auth` is to be kept encrypted: what isn't known may be a secret as well as not."""
-    return name not in _plain_options(auth_type) or looks_secret(name) or (name != "auth_url" and has_password(value))
+def is_secret(auth_type: str, name: str, value: str, methods: Sequence[str] = ()) -> bool:
+    """Whether an option of `auth` is to be kept encrypted: what isn't known may be a secret as well as not. `methods`:
+    the ways that are joined where one isn't enough."""
+    known = any(name in _plain_options(one) for one in (auth_type, *methods))
+    return not known or looks_secret(name) or (name != "auth_url" and has_password(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,11 @@ class OpenstackSettings:
 
     auth: dict[str, str] = field(default_factory=dict)  # auth_url, username, project_name, user_domain_name, …
     auth_type: str = "password"
+    auth_methods: tuple[str, ...] = ()  # that are joined by the type v3multifactor
+    # What the SDK is told of single services, by its own names: network_endpoint_override, compute_api_version, …
+    services: dict[str, str] = field(default_factory=dict)
+    cert: str | None = None  # files of a client's certificate and its key, where the cloud's servers ask for one
+    key: str | None = None
     region: str | None = None
     interface: str = "public"
     verify: bool = True
@@ -68,11 +83,11 @@ class OpenstackSettings:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.worker_quiet) and self.worker_quiet >= 0):
             raise InvalidInput("A relay stays for a number of seconds (worker_quiet).")
-        if wrong := next(
-            (name for name, value in self.auth.items() if looks_secret(name) or has_password(value)), None
-        ):
+        kept = [(f"auth.{name}", value, looks_secret(name)) for name, value in self.auth.items()]
+        kept += [(name, value, False) for name, value in self.services.items()]
+        if wrong := next((name for name, value, is_one in kept if is_one or has_password(value)), None):
             raise InvalidInput(
-                f"auth.{wrong} holds a secret, and settings are kept in clear.",
+                f"{wrong} holds a secret, and settings are kept in clear.",
                 advice="A password, token or the like belongs among the secrets.",
             )
 
@@ -97,13 +112,24 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
             advice="Name an entry of clouds.yaml, or source the cloud's openrc file first.",
         ) from None
     config: Mapping[str, Any] = region.config
-    options = {key: str(value) for key, value in config.get("auth", {}).items() if value is not None}
+    said = dict(config.get("auth", {}))
+    methods = _words(said.pop("auth_methods", None) or config.get("auth_methods"))
+    options = {key: str(value) for key, value in said.items() if value is not None}
     verify, _ = region.get_requests_verify_args()
     auth_type = str(config.get("auth_type") or "password")
-    secrets = {key: value for key, value in options.items() if is_secret(auth_type, key, value)}
+    secrets = {key: value for key, value in options.items() if is_secret(auth_type, key, value, methods)}
+    usual = get_defaults()
     settings = OpenstackSettings(
         auth={key: value for key, value in options.items() if key not in secrets},
         auth_type=auth_type,
+        auth_methods=methods,
+        services={
+            key: str(value)
+            for key, value in config.items()
+            if _OF_A_SERVICE.search(key) and value not in (None, "", usual.get(key))
+        },
+        cert=config.get("cert") or None,
+        key=config.get("key") or None,
         region=region.region_name or None,
         interface=str(config.get("interface") or "public"),
         verify=bool(verify),
@@ -128,6 +154,10 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
         load_envvars=False,
         auth_type=settings.auth_type,
         auth={**settings.auth, **secrets},
+        **({"auth_methods": list(settings.auth_methods)} if settings.auth_methods else {}),
+        **{name: _as_is(value) for name, value in settings.services.items()},
+        cert=_as_is(settings.cert),
+        key=_as_is(settings.key),
         region_name=_as_is(settings.region),
         interface=_as_is(settings.interface),
         verify=settings.verify,
@@ -138,6 +168,11 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
     )
     bound(connection, settings.reach)
     return connection
+
+
+def _words(said: Any) -> tuple[str, ...]:
+    """A list, or words between commas."""
+    return tuple(said.split(",") if isinstance(said, str) else map(str, said or ()))
 
 
 def _as_is(text: str | None) -> str | None:

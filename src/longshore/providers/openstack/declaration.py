@@ -87,12 +87,17 @@ _OPTIONS = (
 )
 
 
+_OF_ENTRIES = ("auth_methods", "services", "cert", "key")
+
+
 def _read_login(cloud: str | None) -> tuple[dict[str, Any], dict[str, str]]:
     from longshore.providers.openstack.connection import settings_from_cloud
 
     settings, secrets = settings_from_cloud(cloud)
     plain = asdict(settings)
-    return {name: plain[name] for name in ("auth", "auth_type", "region", "interface", "verify", "cacert")}, secrets
+    # A server takes the first ones of everybody, and is sent the others only where the entry has them
+    always = {name: plain[name] for name in ("auth", "auth_type", "region", "interface", "verify", "cacert")}
+    return always | {name: plain[name] for name in _OF_ENTRIES if plain[name]}, secrets
 
 
 def _on_server(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
@@ -148,7 +153,7 @@ project and with your roles, and deletes it when the provider is removed.""",
     where=lambda settings: settings.get("auth", {}).get("auth_url"),
     settings=_settings,
     open=_open,
-    sent_to=frozenset({"auth_type", "verify", "cacert"}),
+    sent_to=frozenset({"auth_type", "verify", "cacert", "services"}),
     tells_which=frozenset({"region"}),
     keystone=True,
     read_login=_read_login,

@@ -8,12 +8,13 @@ from typing import Any
 
 from openstack import exceptions as sdk
 
-from longshore.errors import Conflict, NotFound
+from longshore.errors import NotFound
 from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
 from longshore.model.machine import Machine
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.machines import Around, machine_of
+from longshore.providers.openstack.named import of_word, only
 from longshore.providers.openstack.placement import vlan_of
 
 # Names that mean themselves: what servers are to be called, Nova takes for a regular expression
@@ -34,28 +35,31 @@ class Machines:
 
     def describe(self, refs: Sequence[str]) -> list[Machine]:
         if len(refs) == 1:  # as a migration asks, again and again
-            with explained(f"look up server {refs[0]}"):
-                try:
-                    return self._describe([self._connection.compute.get_server(refs[0])])
-                except (sdk.NotFoundException, sdk.BadRequestException):
-                    return []
+            found = self._of_id(refs[0])
+            return self._describe(found) if found else []
         wanted = set(refs)
         return [machine for machine in self.all() if machine.ref in wanted]
 
-    def find(self, name_or_ref: str) -> Machine:
-        """Raises NotFound, or Conflict when the name isn't unique."""
-        if by_ref := self.describe([name_or_ref]):
-            return by_ref[0]
-        filters = {"name": name_or_ref} if _LITERAL.fullmatch(name_or_ref) else {}
-        with explained(f"look for server {name_or_ref}"):
+    def find(self, word: str) -> Machine:
+        """Raises NotFound, or Conflict when the word fits several."""
+        filters = {"name": word} if _LITERAL.fullmatch(word) else {}
+        with explained(f"look for server {word}"):
             listed = self._connection.compute.servers(details=True, **filters)
-            servers = [server for server in listed if server.name == name_or_ref]
-        if not servers:
-            raise NotFound(f"The project has no server {name_or_ref}.", advice="longshore machine list shows them.")
-        if len(servers) > 1:
-            ids = ", ".join(server.id for server in servers)
-            raise Conflict(f"Several servers are called {name_or_ref}: {ids}.", advice="Name one by its id.")
-        return self._describe(servers)[0]
+            found = of_word(self._connection.compute.get_server, listed, word)
+        return self._describe([only(found, word, "server", "longshore machine list shows them.")])[0]
+
+    def get(self, ref: str) -> Machine:
+        """Raises NotFound."""
+        if not (found := self._of_id(ref)):
+            raise NotFound(f"The project has no server {ref}.", advice="longshore machine list shows them.")
+        return self._describe(found)[0]
+
+    def _of_id(self, ref: str) -> list[Any]:
+        with explained(f"look up server {ref}"):
+            try:
+                return [self._connection.compute.get_server(ref)]
+            except (sdk.NotFoundException, sdk.BadRequestException):
+                return []
 
     def inventory(self) -> Inventory:
         with explained("list networks"):

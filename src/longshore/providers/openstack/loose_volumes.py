@@ -8,6 +8,7 @@ from longshore.errors import Conflict, NotFound
 from longshore.model.machine import VOLUME, Disk, LooseVolume, Machine, PowerState, ServerSettings
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.named import only
 from longshore.providers.openstack.platform import PLATFORM
 from longshore.providers.openstack.volumes import GIB
 
@@ -28,31 +29,35 @@ class LooseVolumes:
         found = [machine_of_volume(volume) for volume in listed if _is_loose(volume)]
         return sorted(found, key=lambda machine: (machine.name, machine.ref))
 
-    def find(self, name_or_ref: str) -> Machine:
-        """By its reference, its id or its name. Raises NotFound, or Conflict when a server has it or the name isn't
-        unique."""
-        wanted = name_or_ref.removeprefix(VOLUME)
-        with explained(f"look up volume {wanted}"):
-            try:
-                volume = self._connection.block_storage.get_volume(wanted)
-            except (sdk.NotFoundException, sdk.BadRequestException):
-                volume = self._find_by_name(wanted)
-        if servers := [a["server_id"] for a in volume.attachments or () if a.get("server_id")]:
-            raise Conflict(
-                f"Volume {volume.name or volume.id} is attached to server {', '.join(servers)}.",
-                advice="Move that server: its volumes go with it. Or detach the volume.",
-                code="volume-attached",
-            )
-        return machine_of_volume(volume)
+    def find(self, word: str) -> Machine:
+        """By its reference, id or name. Raises NotFound, or Conflict when a server has it or the word fits several."""
+        if word.startswith(VOLUME):
+            return self.get(word)
+        with explained(f"look up volume {word}"):
+            listed = list(self._connection.block_storage.volumes(details=True))
+        return _described(only(listed, word, "volume", "longshore volume list shows them."))
 
-    def _find_by_name(self, name: str) -> Any:
-        found = [volume for volume in self._connection.block_storage.volumes(details=True) if volume.name == name]
-        if not found:
-            raise NotFound(f"The project has no volume {name}.", advice="longshore volume list shows them.")
-        if len(found) > 1:
-            ids = ", ".join(volume.id for volume in found)
-            raise Conflict(f"Several volumes are called {name}: {ids}.", advice="Name one by its id.")
-        return found[0]
+    def get(self, ref: str) -> Machine:
+        """By its reference. Raises NotFound, or Conflict when a server has it."""
+        id_ = ref.removeprefix(VOLUME)
+        with explained(f"look up volume {id_}"):
+            try:
+                return _described(self._connection.block_storage.get_volume(id_))
+            except (sdk.NotFoundException, sdk.BadRequestException):
+                raise NotFound(
+                    f"The project has no volume {id_}.", advice="longshore volume list shows them."
+                ) from None
+
+
+def _described(volume: Any) -> Machine:
+    """Raises Conflict when a server has it."""
+    if servers := [a["server_id"] for a in volume.attachments or () if a.get("server_id")]:
+        raise Conflict(
+            f"Volume {volume.name or volume.id} is attached to server {', '.join(servers)}.",
+            advice="Move that server: its volumes go with it. Or detach the volume.",
+            code="volume-attached",
+        )
+    return machine_of_volume(volume)
 
 
 def machine_of_volume(volume: Any) -> Machine:

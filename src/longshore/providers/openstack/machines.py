@@ -34,6 +34,8 @@ _POWER = {
     "PAUSED": PowerState.SUSPENDED,
     "SUSPENDED": PowerState.SUSPENDED,
 }
+# What Neutron calls the ways to be bound by which a server has (a piece of) a physical adapter
+_PHYSICAL = frozenset({"direct", "direct-physical", "macvtap", "smart-nic", "remote-managed"})
 # Glance's own of those that look like the ones about servers
 _OF_THE_IMAGE = frozenset({"os_hash_algo", "os_hash_value", "os_hidden"})
 
@@ -196,13 +198,32 @@ def _nics(server: Any, around: Around) -> Iterator[Nic]:
             label=f"port {port.name or port.id}",
             mac=(port.mac_address or "").lower(),
             network=around.networks.get(port.network_id, port.network_id),
-            model="virtio",
+            network_ref=port.network_id or "",
+            subports=tuple(_subports(port)),
+            port_features=tuple(_features(port)),
+            model="sriov" if port.binding_vnic_type in _PHYSICAL else "virtio",
+            connected=port.is_admin_state_up is not False,
             addresses=tuple(fixed["ip_address"] for fixed in port.fixed_ips or ()),
             # Where there is no port security there are no groups: that isn't a port that lets nothing through
             security_groups=groups if port.is_port_security_enabled is not False else None,
             floating_addresses=dict(around.floating.get(port.id, {})),
             allowed_addresses=tuple(_allowed(port)),
         )
+
+
+def _subports(port: Any) -> Iterator[str]:
+    for one in (port.trunk_details or {}).get("sub_ports") or ():
+        kind = str(one.get("segmentation_type") or "vlan").upper()
+        yield f"{kind} {one.get('segmentation_id')} ({one.get('mac_address')})"
+
+
+def _features(port: Any) -> Iterator[str]:
+    if port.binding_vnic_type not in (None, "normal"):
+        yield f"the vnic type {port.binding_vnic_type}"
+    if port.qos_policy_id:
+        yield f"the QoS policy {port.qos_policy_id}"
+    if port.extra_dhcp_opts:
+        yield f"DHCP options ({', '.join(str(one.get('opt_name')) for one in port.extra_dhcp_opts)})"
 
 
 def _allowed(port: Any) -> Iterator[AllowedAddress]:

@@ -8,6 +8,7 @@ from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreErro
 from longshore.model.target import Owner, Port, PortRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained, refused, words
+from longshore.providers.openstack.named import of_word, only
 
 
 class Ports:
@@ -69,17 +70,10 @@ class Ports:
 
     def _security_group(self, name_or_id: str) -> str:
         with explained(f"look up security group {name_or_id}"):
-            try:
-                found = self._connection.network.find_security_group(
-                    name_or_id, ignore_missing=False, project_id=self._connection.current_project_id
-                )
-            except sdk.NotFoundException:
-                raise NotFound(f"The project has no security group {name_or_id}.") from None
-            except sdk.DuplicateResource:
-                raise Conflict(
-                    f"The project has several security groups named {name_or_id}.", advice="Name it by its id."
-                ) from None
-        return str(found.id)
+            project = self._connection.current_project_id
+            own = self._connection.network.security_groups(project_id=project, name=name_or_id)
+            found = of_word(self._connection.network.get_security_group, own, name_or_id)
+        return str(only(found, name_or_id, "security group").id)
 
     def _refusal(self, error: sdk.HttpException, request: PortRequest) -> LongshoreError:
         chosen = _chosen(request)

@@ -2,9 +2,16 @@
 
 from typing import Any
 
-from longshore.errors import AccessDenied, ProviderError
+import requests
+from keystoneauth1 import exceptions as auth
+from keystoneauth1.identity import v3
+from openstack import exceptions as sdk
+from os_service_types import ServiceTypes
+
+from longshore.errors import AccessDenied, InvalidInput, ProviderError
 from longshore.providers.openstack.faults import explained
 
+_SERVICES = ("compute", "network", "block-storage", "image")
 ATTACHMENTS_SINCE = (3, 54)  # the Block Storage microversion whose attachments we use, of the Queens release (2018)
 
 
@@ -22,6 +29,9 @@ def look(connection: Any) -> dict[str, str]:
         "project": str(access.project_name),
         "roles": ", ".join(sorted(access.role_names)),
     }
+    if region := _region(connection, access):
+        found["region"] = region
+    found |= _limits_of_login(connection, access)
     with explained("find its services"):
         services = {
             "compute": connection.compute,
@@ -31,6 +41,53 @@ def look(connection: Any) -> dict[str, str]:
     for service, proxy in services.items():
         with explained(f"reach its {service} service"):
             found[service] = _version(service, proxy.get_endpoint_data())
+    return found
+
+
+def _region(connection: Any, access: Any) -> str:
+    """Where its services are; empty: the catalogue has no regions. Raises InvalidInput where one has to be named."""
+    if connection.config.region_name:
+        return str(connection.config.region_name)
+    types = ServiceTypes()
+    ours = {kind for service in _SERVICES for kind in types.get_all_types(service)}
+    regions: dict[str, set[str]] = {}
+    for service in access.service_catalog.catalog:
+        kind = types.get_service_type(service.get("type") or "") or ""
+        if kind in ours and not connection.config.get_endpoint(kind):
+            known = {one.get("region_id") or one.get("region") for one in service.get("endpoints") or ()}
+            regions.setdefault(kind, set()).update(known - {None, ""})
+    if any(len(some) > 1 for some in regions.values()):
+        listed = ", ".join(sorted(set().union(*regions.values())))
+        raise InvalidInput(
+            f"The cloud has several regions ({listed}), and none is named: one service would be asked in one of them, "
+            "and the next in another.",
+            advice="Name one: region_name in clouds.yaml, or OS_REGION_NAME.",
+        )
+    return ", ".join(sorted(set().union(*regions.values())))
+
+
+def _limits_of_login(connection: Any, access: Any) -> dict[str, str]:
+    """What ends the login, or narrows it, as far as the cloud tells its user."""
+    found = {}
+    if any(isinstance(method, v3.TOTPMethod) for method in getattr(connection.session.auth, "auth_methods", ())):
+        found["login"] = "by a passcode, which is good once: what runs for long needs an application credential"
+    if not access.application_credential_id:
+        return found
+    kept = {"access_rules": access.application_credential_access_rules}
+    url = f"/users/{access.user_id}/application_credentials/{access.application_credential_id}"
+    try:
+        answer = connection.identity.get(url)
+        kept |= answer.json()["application_credential"] if answer.ok else {}
+    except (auth.ClientException, sdk.SDKException, requests.RequestException, ValueError, KeyError):
+        pass  # its own access rules may forbid that: what the token says has to do
+    if ends := kept.get("expires_at"):
+        found["login ends"] = f"{ends}: the application credential is good until then, and what runs then stops"
+    if rules := kept.get("access_rules"):
+        found["login may only"] = (
+            f"what {len(rules)} access rule(s) of the application credential allow, for "
+            f"{', '.join(sorted({str(rule.get('service')) for rule in rules}))}; what they leave out is refused, also "
+            "in mid-move"
+        )
     return found
 
 

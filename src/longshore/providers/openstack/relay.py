@@ -22,6 +22,7 @@ from longshore.errors import ExportError, InvalidInput, NotFound
 from longshore.model.target import Flavor, Network, Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.named import of_word, only
 
 NAME = "longshore-worker"
 USER = "longshore"  # whom its key is for
@@ -147,6 +148,11 @@ def choose_flavor(flavors: list[Flavor], wanted: str | None) -> Flavor:
             raise InvalidInput(
                 f"The cloud has no flavor {wanted} for the relay.", advice="Name another (worker_flavor)."
             )
+        if len(found) > 1:
+            raise InvalidInput(
+                f"The cloud has several flavors {wanted}: it is the name of one and the id of another.",
+                advice="Name it by what only the one has (worker_flavor).",
+            )
         return found[0]
     enough = [flavor for flavor in flavors if flavor.memory_mib >= MEMORY_MIB]
     if not enough:
@@ -164,7 +170,8 @@ def last_words(console: str) -> str:
 def image_of(connection: Any, wanted: str) -> Any:
     """The relay image. Raises NotFound."""
     with explained(f"look for image {wanted}"):
-        found = connection.image.find_image(wanted)
+        fitting = of_word(connection.image.get_image, connection.image.images(name=wanted), wanted)
+    found = only(fitting, wanted, "image") if fitting else None
     if found is None or found.status != "active":
         raise NotFound(
             f"The project has no image {wanted} for the relay.",

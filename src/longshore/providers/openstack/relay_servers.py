@@ -14,6 +14,7 @@ from longshore.model.target import Owner, PortRequest, ServerRequest, VolumeRequ
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.named import of_word, only
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.ports import Ports
 from longshore.providers.openstack.relay import (
@@ -190,11 +191,10 @@ class RelayServers:
             )
 
     def _floating_address(self, port_id: str, owner: Owner) -> str:
-        wanted = self._settings.worker_floating_network
+        wanted = self._settings.worker_floating_network or ""
         with explained(f"give the relay a floating address of network {wanted}"):
-            network = self._connection.network.find_network(wanted)
-            if network is None:
-                raise InvalidInput(f"There is no network {wanted} for the relay's floating address.")
+            client = self._connection.network
+            network = only(of_word(client.get_network, client.networks(name=wanted), wanted), wanted, "network")
             made = self._connection.network.create_ip(
                 floating_network_id=network.id, port_id=port_id, description=ownership.description(owner)
             )

@@ -10,6 +10,7 @@ from longshore.model import user_data
 from longshore.model.target import SOURCE, Owner, Present, Server, ServerRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained, words
+from longshore.providers.openstack.named import only
 from longshore.providers.openstack.volumes import Volumes
 from longshore.providers.openstack.waiting import wait_for
 
@@ -50,11 +51,7 @@ class Servers:
             return wait_for(built, what=f"Starting server {request.name}", timeout=CREATE_TIMEOUT)
 
     def _server_group(self, name_or_id: str) -> str:
-        found = [group for group in self._connection.compute.server_groups() if name_or_id in (group.id, group.name)]
-        if len(found) != 1:
-            number = "no" if not found else "several"
-            raise NotFound(f"The project has {number} server group {name_or_id}.", advice="Name one by its id.")
-        return str(found[0].id)
+        return str(only(self._connection.compute.server_groups(), name_or_id, "server group").id)
 
     def find(self, owner: Owner) -> Server | None:
         with explained(f"look for the server of {owner.tag}"):

@@ -47,7 +47,7 @@ class OpenstackSource(Source):
         volumes = Volumes(self._connection)
         self._attachments = transport_of(self._connection, settings, volumes, servers)
         self._loose = LooseVolumes(self._connection)
-        self._snapshots = Snapshots(self._connection, self._described, volumes, self._attachments)
+        self._snapshots = Snapshots(self._connection, self.by_reference, volumes, self._attachments)
 
     def check(self) -> dict[str, str]:
         return look(self._connection)
@@ -70,8 +70,11 @@ class OpenstackSource(Source):
     def inventory(self) -> Inventory:
         return self._machines.inventory()
 
-    def machine(self, name_or_ref: str) -> Machine:
-        return self._machines.find(name_or_ref)
+    def machine(self, word: str) -> Machine:
+        return self._machines.find(word)
+
+    def by_reference(self, ref: str) -> Machine:
+        return self._loose.get(ref) if ref.startswith(VOLUME) else self._machines.get(ref)
 
     def volumes(self) -> list[Machine]:
         return self._loose.all()
@@ -127,9 +130,6 @@ class OpenstackSource(Source):
 
     def make_ready(self, owner: Owner, _machine_ref: str) -> None:
         self._attachments.make_ready(owner)
-
-    def _described(self, machine_ref: str) -> Machine:
-        return self._loose.find(machine_ref) if machine_ref.startswith(VOLUME) else self._machines.find(machine_ref)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         disk = snapshot.disk(disk_key)

@@ -114,9 +114,14 @@ class VaultSource(Source):
             except (NotFound, Damaged):
                 continue
 
-    def machine(self, name_or_ref: str) -> Machine:
+    def machine(self, word: str) -> Machine:
         """By its point's name, or the part of it that is behind the slash; by its own name the newest one."""
-        return machine_of(find_point(self.open_vault("read"), name_or_ref))
+        return machine_of(find_point(self.open_vault("read"), word))
+
+    def by_reference(self, ref: str) -> Machine:
+        point, _, key = ref.removeprefix(VOLUME).rpartition("/") if ref.startswith(VOLUME) else (ref, "", "")
+        found = read_point(self.open_vault("read"), point)
+        return volume_of(found, key) if key else machine_of(found)
 
     def volume(self, name_or_id: str) -> Machine:
         """A disk of a point: POINT/KEY. Raises NotFound, Conflict, Damaged."""
@@ -265,8 +270,12 @@ def find_point(vault: Vault, word: str) -> Point:
     Raises NotFound, Conflict when machines share the name, Damaged.
     """
     names = point_names(vault)
-    if found := [name for name in names if word in (name, name.rpartition("/")[2])]:
-        return read_point(vault, found[-1])
+    if word in names:
+        return read_point(vault, word)
+    if found := [name for name in names if word == name.rpartition("/")[2]]:
+        if len(found) > 1:
+            raise Conflict(f"Several points in the vault are called {word}.", advice=f"Name one: {', '.join(found)}.")
+        return read_point(vault, found[0])
     newest: dict[str, Point] = {}
     for point in points(vault):
         if point.machine_name == word:

@@ -28,6 +28,7 @@ _PATHS: dict[Any, tuple[str, ...]] = {
 _GROUP_PATHS = ("config",)
 
 _Found = tuple[Any, Properties]
+_Vlans = dict[tuple[str, str], str]
 
 
 def inventory(session: Session) -> Inventory:
@@ -51,7 +52,7 @@ def inventory(session: Session) -> Inventory:
         folders=tuple(_folders(places)),
         pools=tuple(_pools(places)),
         datastores=tuple(_datastore(*one, places) for one in found if isinstance(one[0], vim.Datastore)),
-        networks=tuple(_networks(found, groups, switches, _vlans(hosts), places)),
+        networks=tuple(_networks(found, groups, switches, _vlans(hosts, places), places)),
     )
 
 
@@ -111,7 +112,7 @@ def _datastore(ref: Any, properties: Properties, places: Places) -> Datastore:
 
 
 def _networks(
-    found: Iterable[_Found], groups: dict[str, Any], switches: dict[str, str], vlans: dict[str, str], places: Places
+    found: Iterable[_Found], groups: dict[str, Any], switches: dict[str, str], vlans: _Vlans, places: Places
 ) -> Iterator[SourceNetwork]:
     for ref, _ in found:
         if not isinstance(ref, vim.Network):
@@ -127,16 +128,16 @@ def _networks(
         elif isinstance(ref, vim.OpaqueNetwork):
             yield SourceNetwork(ref._moId, name, datacenter, NetworkKind.OPAQUE)
         else:
-            yield SourceNetwork(ref._moId, name, datacenter, NetworkKind.STANDARD, vlans.get(name, ""))
+            yield SourceNetwork(ref._moId, name, datacenter, NetworkKind.STANDARD, vlans.get((datacenter, name), ""))
 
 
-def _vlans(hosts: Iterable[_Found]) -> dict[str, str]:
-    """Of the hosts' own port groups, by name. Each host says it for itself; they needn't agree."""
-    said: dict[str, set[int]] = defaultdict(set)
-    for _, properties in hosts:
+def _vlans(hosts: Iterable[_Found], places: Places) -> _Vlans:
+    """Of the hosts' own port groups, by datacenter and name. Each host says it for itself; they needn't agree."""
+    said: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for host, properties in hosts:
         for group in properties["config.network.portgroup"] or []:
-            said[inventory_name(group.spec.name)].add(group.spec.vlanId or 0)
-    return {name: ", ".join(str(vlan) for vlan in sorted(vlans) if vlan) for name, vlans in said.items()}
+            said[places.datacenter(host), inventory_name(group.spec.name)].add(group.spec.vlanId or 0)
+    return {one: ", ".join(str(vlan) for vlan in sorted(vlans) if vlan) for one, vlans in said.items()}
 
 
 def _vlan(spec: Any) -> str:

@@ -4,7 +4,6 @@ Two pages are under way at once: while one is taken apart here, the server puts 
 """
 
 import difflib
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +24,6 @@ from longshore.providers.vsphere.session import Session
 
 PAGES_AT_ONCE = 2
 
-_REFERENCE = re.compile(r"^(vm-)?\d+$")  # vCenter's form, and an ESXi host's
 _NAME_PATHS = ("name", "parent", "parentVApp")
 _FILTER_PATHS = (*_NAME_PATHS, "runtime.host", "runtime.powerState", "runtime.connectionState")
 
@@ -65,21 +63,22 @@ def describe(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
             yield from page.result()
 
 
-def find(session: Session, name_or_ref: str) -> Machine:
+def find(session: Session, word: str) -> Machine:
     """One machine by reference, by name, or by path ("Folder/Sub/name", with or without the datacenter before it).
 
-    Raises NotFound, or Conflict when a name is that of several machines; the message has their paths.
+    Raises NotFound, or Conflict when the word fits several machines; the message has their paths.
     """
-    with session.doing(f"look up the machine {name_or_ref!r}"):
+    with session.doing(f"look up the machine {word!r}"):
         places = read_places(session)
-        if _REFERENCE.match(name_or_ref):
-            ref = session.object(vim.VirtualMachine, name_or_ref)
-            try:
-                return _machine(session, ref, read(session, ref, MACHINE_PATHS), places)
-            except vmodl.fault.ManagedObjectNotFound:
-                pass  # then it is a name that looks like a reference
-        ref = _by_name(session, name_or_ref, places)
+        ref = _meant(session, word, places)
         return _machine(session, ref, read(session, ref, MACHINE_PATHS), places)
+
+
+def by_reference(session: Session, ref: str) -> Machine:
+    """Raises NotFound."""
+    for found in describe(session, [ref]):
+        return found
+    raise NotFound(f"{session.label} has no machine {ref!r} that {session.settings.username} may see.")
 
 
 def _machine(session: Session, ref: Any, properties: Properties, places: Places) -> Machine:
@@ -117,24 +116,20 @@ def _page(session: Session, refs: Sequence[str], places: Places) -> list[Machine
     return []
 
 
-def _by_name(session: Session, wanted: str, places: Places) -> Any:
-    """The reference of the one machine of that name or path."""
+def _meant(session: Session, wanted: str, places: Places) -> Any:
+    """The reference of the one machine of that reference, name or path."""
     path = wanted.strip("/")
-    named: list[tuple[str, Any]] = []
-    placed: list[tuple[str, Any]] = []
+    found: list[tuple[str, Any]] = []
     names: dict[str, str] = {}
     for ref, properties in sweep(session, {vim.VirtualMachine: _NAME_PATHS}, page=NAMES_PAGE):
         name = inventory_name(properties["name"] or "")
         names[name.lower()] = name
-        if name != wanted and not path.endswith(name):
+        if wanted not in (name, ref._moId) and not path.endswith(name):
             continue
         datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
         below = f"{folder}/{name}" if folder else name
-        if name == wanted:
-            named.append((f"{datacenter}/{below}", ref))
-        if path in (below, f"{datacenter}/{below}", f"{datacenter}/vm/{below}"):
-            placed.append((f"{datacenter}/{below}", ref))
-    found = named or placed
+        if wanted in (name, ref._moId) or path in (below, f"{datacenter}/{below}", f"{datacenter}/vm/{below}"):
+            found.append((f"{datacenter}/{below}", ref))
     if not found:
         close = difflib.get_close_matches(wanted.lower(), names, n=1)
         raise NotFound(
@@ -145,7 +140,7 @@ def _by_name(session: Session, wanted: str, places: Places) -> Any:
         listed = ", ".join(f"{where} ({ref._moId})" for where, ref in sorted(found, key=lambda pair: pair[0]))
         raise Conflict(
             f"{session.label} has {len(found)} machines {wanted!r}: {listed}.",
-            advice="Name one by its path or reference.",
+            advice="Name one by its path, or by a reference that is no other one's name.",
         )
     return found[0][1]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from longshore.model.addresses import is_address
 from longshore.model.machine import (
     Devices,
     Disk,
@@ -120,6 +121,7 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
         unreadable=properties["config.hardware.device"] is None,
         uuid=properties["config.uuid"] or "",
         instance_uuid=properties["config.instanceUuid"] or "",
+        source_uuid=places.source_uuid,
         hardware_version=properties["config.version"] or "",
         annotation=properties["config.annotation"] or "",
         snapshots=tuple(inventory_name(node.name) for node in snapshot_tree(properties["snapshot"])),
@@ -189,7 +191,8 @@ def _controller(controller: Any) -> tuple[int, str]:
 def _disk(device: Any, position: int, controller: Any, places: Places) -> Disk:
     backing = device.backing
     location = getattr(backing, "fileName", None) or ""
-    storage = places.name(getattr(backing, "datastore", None)) or location.partition("]")[0].lstrip("[")
+    datastore = getattr(backing, "datastore", None)
+    storage = places.name(datastore) or location.partition("]")[0].lstrip("[")
     bus_sharing = str(getattr(controller, "sharedBus", None) or "noSharing")
     return Disk(
         key=str(device.key),
@@ -206,6 +209,7 @@ def _disk(device: Any, position: int, controller: Any, places: Places) -> Disk:
         raw_device=isinstance(backing, _Device.VirtualDisk.RawDiskMappingVer1BackingInfo),
         shared=bus_sharing != "noSharing" or getattr(backing, "sharing", None) == "sharingMultiWriter",
         encrypted=getattr(backing, "keyId", None) is not None,
+        storage_ref=datastore._moId if datastore is not None else "",
     )
 
 
@@ -224,6 +228,7 @@ def _nics(devices: list[Any], properties: Properties, places: Places) -> Iterato
             label=device.deviceInfo.label if device.deviceInfo is not None else f"NIC {device.key}",
             mac=mac,
             network=_network(device.backing, places),
+            network_ref=_network_ref(device.backing, places),
             model=next((name for kind, name in _NIC_MODELS if isinstance(device, kind)), ""),
             connected=bool(plugged),
             addresses=tuple(
@@ -231,7 +236,8 @@ def _nics(devices: list[Any], properties: Properties, places: Places) -> Iterato
                 for entry in told
                 if entry.deviceConfigId == device.key or (entry.macAddress or "").lower() == mac
                 for address in entry.ipAddress or []
-                if not address.lower().startswith("fe80:")  # made up by each interface anew
+                # A guest can tell what it likes; and fe80 is made up by each interface anew
+                if is_address(address) and not address.lower().startswith("fe80:")
             ),
             pci_slot=slot.pciSlotNumber if isinstance(slot, _Device.VirtualDevice.PciBusSlotInfo) else None,
         )
@@ -246,6 +252,15 @@ def _network(backing: Any, places: Places) -> str:
     if isinstance(backing, card.NetworkBackingInfo):
         return places.name(backing.network) or inventory_name(backing.deviceName or "")
     return ""
+
+
+def _network_ref(backing: Any, places: Places) -> str:
+    card = _Device.VirtualEthernetCard
+    if isinstance(backing, card.DistributedVirtualPortBackingInfo):
+        return str(backing.port.portgroupKey or "")
+    if isinstance(backing, card.OpaqueNetworkBackingInfo):
+        return places.opaque_refs.get(backing.opaqueNetworkId, "")
+    return str(getattr(getattr(backing, "network", None), "_moId", ""))
 
 
 def _tools(properties: Properties) -> ToolsState:

@@ -3,6 +3,7 @@
 It says whose it is in its own configuration, so that a second run finds it and no other one is ever deleted.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from longshore.model.machine import Disk, Firmware, Machine, Nic
 from longshore.model.target import Owner
 from longshore.providers.vsphere.machines import capacity
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
-from longshore.providers.vsphere.properties import read, sweep
+from longshore.providers.vsphere.properties import Properties, read, sweep
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.tasks import result
 
@@ -45,7 +46,17 @@ class _Place:
     folder: Any
     pool: Any
     host: Any  # None: the cluster chooses
-    backings: dict[str, Any]  # of network adapters, by the networks' names
+    backings: dict[str, Any]  # of network adapters, by the networks' references, and names that only one has
+
+    def backing(self, nic: Nic) -> Any:
+        """Raises InvalidInput where its network is gone, and several have its name."""
+        found = self.backings.get(nic.network_ref) or self.backings.get(nic.network)
+        if found is None:
+            raise InvalidInput(
+                f"Several networks are called {nic.network} now, and the one that {nic.label} was on isn't among them.",
+                advice="Rename the others, or make the machine by hand, and fail back to it.",
+            )
+        return found
 
 
 def check(session: Session, like: Machine) -> None:
@@ -120,7 +131,10 @@ def _place(session: Session, like: Machine) -> _Place:
     for disk in like.disks:
         if disk.storage not in there:
             raise _missing(like, f"datastore {disk.storage}")
-    return _Place(folder, pool, host, dict(_backings(session, like, places)))
+    place = _Place(folder, pool, host, dict(_backings(session, like, places)))
+    for nic in like.nics:
+        place.backing(nic)
+    return place
 
 
 def _compute(session: Session, like: Machine, places: Places) -> tuple[Any, Any]:
@@ -150,31 +164,34 @@ def _is_in(session: Session, places: Places, moid: str, like: Machine) -> bool:
 
 
 def _backings(session: Session, like: Machine, places: Places) -> Iterator[tuple[str, Any]]:
+    """By references, and by names that only one has."""
     wanted = {nic.network for nic in like.nics}
-    card = _Device.VirtualEthernetCard
-    found: set[str] = set()
+    found: dict[str, list[Any]] = defaultdict(list)
     for ref, properties in sweep(session, {vim.Network: ("name", "summary")}, page=NAMES_PAGE):
         name = inventory_name(properties["name"] or "")
-        if name not in wanted - found or places.datacenter(ref) != like.datacenter:
-            continue
-        found.add(name)
-        if isinstance(ref, vim.dvs.DistributedVirtualPortgroup):
-            group = read(session, ref, ["key", "config.distributedVirtualSwitch"])
-            uuid = read(session, group["config.distributedVirtualSwitch"], ["uuid"])["uuid"]
-            port = vim.dvs.PortConnection(portgroupKey=group["key"], switchUuid=uuid)
-            yield name, card.DistributedVirtualPortBackingInfo(port=port)
-        elif isinstance(ref, vim.OpaqueNetwork):
-            summary = properties["summary"]
-            yield (
-                name,
-                card.OpaqueNetworkBackingInfo(
-                    opaqueNetworkId=summary.opaqueNetworkId, opaqueNetworkType=summary.opaqueNetworkType
-                ),
-            )
-        else:
-            yield name, card.NetworkBackingInfo(deviceName=properties["name"], network=ref)
-    for name in sorted(wanted - found):
+        if name in wanted and places.datacenter(ref) == like.datacenter:
+            found[name].append(backing := _backing(session, ref, properties))
+            yield ref._moId, backing
+    for name, backings in found.items():
+        if len(backings) == 1:
+            yield name, backings[0]
+    for name in sorted(wanted - set(found)):
         raise _missing(like, f"network {name}")
+
+
+def _backing(session: Session, ref: Any, properties: Properties) -> Any:
+    card = _Device.VirtualEthernetCard
+    if isinstance(ref, vim.dvs.DistributedVirtualPortgroup):
+        group = read(session, ref, ["key", "config.distributedVirtualSwitch"])
+        uuid = read(session, group["config.distributedVirtualSwitch"], ["uuid"])["uuid"]
+        port = vim.dvs.PortConnection(portgroupKey=group["key"], switchUuid=uuid)
+        return card.DistributedVirtualPortBackingInfo(port=port)
+    if isinstance(ref, vim.OpaqueNetwork):
+        summary = properties["summary"]
+        return card.OpaqueNetworkBackingInfo(
+            opaqueNetworkId=summary.opaqueNetworkId, opaqueNetworkType=summary.opaqueNetworkType
+        )
+    return card.NetworkBackingInfo(deviceName=properties["name"], network=ref)
 
 
 # What
@@ -252,7 +269,7 @@ def _nic(like: Machine, nic: Nic, place: _Place, number: int) -> Any:
             key=-200 - number,
             macAddress=nic.mac,
             addressType="assigned" if own else "manual",
-            backing=place.backings[nic.network],
+            backing=place.backing(nic),
             connectable=_Device.VirtualDevice.ConnectInfo(
                 startConnected=nic.connected, allowGuestControl=True, connected=nic.connected
             ),

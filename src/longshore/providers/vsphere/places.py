@@ -42,6 +42,8 @@ class Places:
     pools: dict[str, str] = field(default_factory=dict)  # resource pools and vApps, each with the pool it is in
     storage_kinds: dict[str, str] = field(default_factory=dict)  # of datastores: VMFS, NFS, vsan, …
     opaque_networks: dict[str, str] = field(default_factory=dict)  # NSX' id of a network: its name
+    source_uuid: str = ""  # the vCenter's own; empty: an ESXi host
+    opaque_refs: dict[str, str] = field(default_factory=dict)  # and its managed object id
     attributes: dict[int, str] = field(default_factory=dict)  # key of a custom attribute: its name
     rules: dict[str, list[str]] = field(default_factory=dict)  # machine: names of rules
 
@@ -61,7 +63,7 @@ class Places:
         elif isinstance(ref, vim.Network):
             opaque = getattr(properties["summary"], "opaqueNetworkId", None)
             if opaque:
-                self.opaque_networks[opaque] = self.names[moid]
+                self.opaque_networks[opaque], self.opaque_refs[opaque] = self.names[moid], moid
 
     def add_pool(self, ref: Any, properties: Properties) -> None:
         moid = ref._moId
@@ -125,7 +127,8 @@ class Places:
 
 def read_places(session: Session) -> Places:
     """Raises vSphere's own faults."""
-    places = Places()
+    about = session.content.about
+    places = Places(source_uuid=(about.instanceUuid or "") if about.apiType == "VirtualCenter" else "")
     for ref, properties in sweep(session, PLACE_PATHS, page=NAMES_PAGE):
         places.add(ref, properties)
     for ref, properties in sweep(session, POOL_PATHS, page=NAMES_PAGE):

@@ -88,8 +88,11 @@ class VsphereSource(Source):
     def inventory(self) -> Inventory:
         return inventory.inventory(self._session)
 
-    def machine(self, name_or_ref: str) -> Machine:
-        return machine_list.find(self._session, name_or_ref)
+    def machine(self, word: str) -> Machine:
+        return machine_list.find(self._session, word)
+
+    def by_reference(self, ref: str) -> Machine:
+        return machine_list.by_reference(self._session, ref)
 
     def registered_as(self, instance_uuid: str) -> str | None:
         return machine_list.registered_as(self._session, instance_uuid)

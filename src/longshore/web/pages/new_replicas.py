@@ -12,6 +12,7 @@ from longshore.api.replicas import Replica
 from longshore.api.schemas import PlanConcern, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
+from longshore.model import source_names
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.web.asking import Asking
@@ -121,8 +122,8 @@ async def _asked(
         vaults=[(one.name, one.name) for one in vaults],
         targets=targets,
         target=target,
-        networks=sorted({nic.network for machine in machines for nic in machine.nics}),
-        storage=sorted({disk.storage for machine in machines for disk in machine.disks}),
+        networks=source_names.words_of(source_names.networks_of(machines)),
+        storage=source_names.words_of(source_names.storage_of(machines)),
         mapped=said.pairs("n-name", "n-to") | said.pairs("s-name", "s-to"),
         network_choices=network_choices(offer) if offer else None,
         storage_choices=[(name, name) for name in offer.volume_types] if offer else [],

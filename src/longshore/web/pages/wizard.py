@@ -19,9 +19,11 @@ from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.api.schemas import FoundMachine, PlanAnswer, PlanSummary, PlanView, Provider
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
+from longshore.model import source_names
 from longshore.model.machine import VOLUME, Machine, PowerState
 from longshore.model.merging import merged
 from longshore.model.request import BootProof, MigrationRequest
+from longshore.model.source_names import Place
 from longshore.web.asking import Asking
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form
@@ -191,17 +193,16 @@ class _Rows:
         machines = [one.machine for one in found if one.machine is not None]
         servers = [one.machine for one in found if one.machine is not None and not one.entry.startswith(VOLUME)]
         mapped: Mapping[str, Any] = plan.get("mappings") or {}
-        networks = Counter(name for m in machines for name in {nic.network for nic in m.nics})
-        storage = Counter(name for m in machines for name in {disk.storage for disk in m.disks})
+        to_network, to_storage = mapped.get("networks") or {}, mapped.get("storage") or {}
+        networks = _users(to_network, [source_names.networks_of([m]) for m in machines])
+        storage = _users(to_storage, [source_names.storage_of([m]) for m in machines])
         self.network_choices = network_choices(offer)
         ids = {n.id: value for n, (value, _said) in zip(offer.networks, self.network_choices, strict=True)}
-        to_network = mapped.get("networks") or {}
         self.off = [machine.name for machine in servers if machine.power is PowerState.OFF]
         self.networks = [
             (name, count, ids.get(value := to_network.get(name, ""), value)) for name, count in sorted(networks.items())
         ]
         self.storage_choices = [(name, name) for name in offer.volume_types]
-        to_storage = mapped.get("storage") or {}
         self.storage = [(name, count, to_storage.get(name, "")) for name, count in sorted(storage.items())]
         self.flavor_choices = flavor_choices(offer)
         rules = mapped.get("flavors") or []
@@ -209,6 +210,12 @@ class _Rows:
         self.sizes = [
             (cpus, memory, count, _flavor_of(rules, cpus, memory)) for (memory, cpus), count in sorted(sizes.items())
         ]
+
+
+def _users(mapped: Mapping[str, str], used: Sequence[Sequence[Place]]) -> Counter[str]:
+    """How many machines are on what each word means by which it is mapped, or would be."""
+    places = list(dict.fromkeys(place for some in used for place in some))
+    return Counter(word for some in used for word in {source_names.shown(mapped, place, places) for place in some})
 
 
 def _flavor_of(rules: Sequence[Mapping[str, Any]], cpus: int, memory: int) -> str:

@@ -1,0 +1,87 @@
+"""What a mapping may call a network or a datastore of the source by: its name, DATACENTER/NAME, or its reference.
+
+The most exact word wins. Several can have one name, in two datacenters as well as in one OpenStack project.
+"""
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from longshore.model.machine import Disk, Machine, Nic
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A network or a datastore, as machines tell of the one that they are on."""
+
+    ref: str
+    datacenter: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.datacenter}/{self.name}" if self.datacenter else ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The most exact one first."""
+        return tuple(word for word in dict.fromkeys((self.ref, self.path, self.name)) if word)
+
+    def __str__(self) -> str:
+        known = f" ({self.ref})" if self.ref and self.ref != self.name else ""
+        return f"{self.path or self.name}{known}"
+
+
+def network(machine: Machine, nic: Nic) -> Place:
+    return Place(nic.network_ref, machine.datacenter, nic.network)
+
+
+def storage(machine: Machine, disk: Disk) -> Place:
+    return Place(disk.storage_ref, machine.datacenter, disk.storage)
+
+
+def networks_of(machines: Iterable[Machine]) -> list[Place]:
+    """Each once, by name."""
+    found = {network(machine, nic) for machine in machines for nic in machine.nics}
+    return sorted(found, key=lambda place: (place.name, place.datacenter, place.ref))
+
+
+def storage_of(machines: Iterable[Machine]) -> list[Place]:
+    found = {storage(machine, disk) for machine in machines for disk in machine.disks}
+    return sorted(found, key=lambda place: (place.name, place.datacenter, place.ref))
+
+
+def mapped(table: Mapping[str, str], place: Place) -> str | None:
+    """What it is mapped to; None: nothing says."""
+    word = word_for(table, place)
+    return None if word is None else table[word]
+
+
+def word_for(table: Container[str], place: Place) -> str | None:
+    """The word by which it is mapped; None: it isn't."""
+    return next((word for word in place.words if word in table), None)
+
+
+def several(table: Container[str], places: Sequence[Place]) -> Iterator[tuple[str, list[Place]]]:
+    """The words of a mapping that mean several of these, where nothing more exact is said of them."""
+    meant: dict[str, list[Place]] = defaultdict(list)
+    for place in places:
+        if word := word_for(table, place):
+            meant[word].append(place)
+    return ((word, found) for word, found in meant.items() if len(found) > 1)
+
+
+def only(place: Place, places: Sequence[Place]) -> list[str]:
+    """The words that mean none of the others, the plainest first."""
+    others = {word for other in places if other != place for word in other.words}
+    return [word for word in reversed(place.words) if word not in others]
+
+
+def shown(table: Container[str], place: Place, places: Sequence[Place]) -> str:
+    """The word by which it is mapped, or else would be."""
+    return word_for(table, place) or next(iter(only(place, places)), place.name)
+
+
+def words_of(places: Sequence[Place]) -> list[str]:
+    """One for each of them, to map it by."""
+    return list(dict.fromkeys(shown((), place, places) for place in places))
