@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from openstack import exceptions as sdk
+from openstack.network.v2.security_group_rule import SecurityGroupRule
 
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import OWN, Field
+from longshore.tenancy.kinds.network import SHAREABLE
 from longshore.tenancy.operations import Operations, plain
 from longshore.tenancy.services.fixed_ips import askable, is_in_automatic, same_addresses, told_subnets
 
@@ -47,6 +49,11 @@ class _Guarded(NetworkOperations):
 
 
 class Subnets(NetworkOperations):
+    def project_of(self, raw: Any) -> str:
+        """The network's, whoever made the subnet: an administrator's is part of the tenant's network."""
+        network = self.cloud.by_id(self.cloud.kind("network")).get(raw.network_id)
+        return super().project_of(network or raw)
+
     def made(self, raw: Any) -> None:
         self.cloud.new_subnets[raw.id] = raw
 
@@ -93,8 +100,18 @@ class SecurityGroups(NetworkOperations):
         return str(group.id)
 
 
-class SecurityGroupRules(_OfProject):
-    """One that lets in an address group would let in everybody if OS-Migrate made it: it doesn't know these groups."""
+class SecurityGroupRules(NetworkOperations):
+    """Those of the project's groups, whoever made them: administrators' rules count in a tenant's group as its own do.
+
+    One that lets in an address group would let in everybody if OS-Migrate made it: it doesn't know these groups.
+    """
+
+    def listing(self) -> Iterable[Any]:
+        groups = self.cloud.own(self.cloud.kind("security group"))
+        return [SecurityGroupRule.existing(**rule) for group in groups for rule in group.security_group_rules or ()]
+
+    def own(self, raw: Any) -> bool:
+        return True
 
     def file(self, params: Mapping[str, Any]) -> str:
         return f"{OWN}{self.kind.plural}.yml" if params.get("remote_address_group_ref") else super().file(params)
@@ -181,9 +198,16 @@ class RouterInterfaces(_Guarded):
         return super().same(raw, field, wanted, live)
 
     def listing(self) -> Iterable[Any]:
-        # Those with fixed IPs: a highly available router has others, which aren't anyone's to carry
-        ports = self.proxy.ports(project_id=self.cloud.project_id)
+        """Those of the project's routers, whoever made the ports.
+
+        Only those with fixed IPs: a highly available router has others, which aren't anyone's to carry.
+        """
+        routers = self.cloud.own(self.cloud.kind("router"))
+        ports = (port for router in routers for port in self.proxy.ports(device_id=router.id))
         return [port for port in ports if port.device_owner in INTERFACE_OWNERS]
+
+    def own(self, raw: Any) -> bool:
+        return True
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "subnets":
@@ -379,10 +403,16 @@ class QosPolicies(NetworkOperations):
             getattr(self.proxy, f"create_{single}")(policy_id, **{n: rule[n] for n in names if n in rule})
 
 
-class RbacPolicies(_OfProject):
+class RbacPolicies(NetworkOperations):
     def own(self, raw: Any) -> bool:
-        """Without those that only say in other words that a network is shared or external."""
-        return super().own(raw) and not (raw.object_type == "network" and raw.target_project_id == "*")
+        """Those of what is the project's, also if an administrator shared it; without those that only say in other
+        words that a network is shared or external."""
+        if raw.object_type == "network" and raw.target_project_id == "*":
+            return False
+        if super().own(raw):
+            return True
+        kind = self.cloud.kind(SHAREABLE[raw.object_type]) if raw.object_type in SHAREABLE else None
+        return kind is not None and any(each.id == raw.object_id for each in self.cloud.own(kind))
 
     def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)
