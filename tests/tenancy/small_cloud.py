@@ -80,6 +80,13 @@ DEFAULTS = {
     "subnetpools": {"shared": False, "is_default": False},
 }
 RULE = ("security_group_id", "direction", *DEFAULTS["security-group-rules"])  # what makes two rules the same
+
+
+def told(rule):
+    """As Neutron compares rules: one for all addresses is the same as one without a prefix."""
+    return [None if rule.get(name) in ("0.0.0.0/0", "::/0") else rule.get(name) for name in RULE]
+
+
 SINGLE = {"address-groups": "address_group", "qos/policies": "policy", "rbac-policies": "rbac_policy"}
 
 
@@ -317,9 +324,10 @@ class SmallCloud:
                 del self.things["ports"][thing["id"]]
                 return wrong
             thing.setdefault("mac_address", f"fa:16:3e:00:00:{len(self.things[collection]):02x}")
+            if "fixed_ips" not in given:
+                thing["fixed_ips"] += self.one_of_each_version(thing)
             for ip in thing["fixed_ips"]:
-                net = ipaddress.ip_network(self.things["subnets"][ip["subnet_id"]]["cidr"])
-                ip.setdefault("ip_address", str(net[100 + len(self.things[collection])]))
+                ip.setdefault("ip_address", self.free_address(ip["subnet_id"]))
             for pair in thing["allowed_address_pairs"]:
                 pair.setdefault("mac_address", thing["mac_address"])
         elif collection == "routers" and thing["external_gateway_info"]:
@@ -339,10 +347,7 @@ class SmallCloud:
     def same_rule(self, given):
         wanted = DEFAULTS["security-group-rules"] | given
         self.as_neutron_keeps(wanted)
-        return any(
-            all(rule.get(name) == wanted.get(name) for name in RULE)
-            for rule in self.things["security-group-rules"].values()
-        )
+        return any(told(rule) == told(wanted) for rule in self.things["security-group-rules"].values())
 
     def give_automatic_addresses(self, port):
         """A plain port has one of every automatic subnet of its network, which it can't choose; a router's may."""
@@ -361,6 +366,19 @@ class SmallCloud:
         ]
         port["fixed_ips"] = chosen + given
         return None
+
+    def one_of_each_version(self, port):
+        """Subnets of which a port that doesn't say gets an address: those that are there when it is made."""
+        there = [s for s in self.things.get("subnets", {}).values() if s["network_id"] == port["network_id"]]
+        chosen = [s for s in there if not s.get("ipv6_address_mode")]
+        by_version = {s["ip_version"]: s["id"] for s in reversed(chosen)}
+        return [{"subnet_id": identity} for identity in by_version.values()]
+
+    def free_address(self, subnet_id):
+        subnet = self.things["subnets"][subnet_id]
+        taken = {ip.get("ip_address") for port in self.things["ports"].values() for ip in port["fixed_ips"]}
+        hosts = ipaddress.ip_network(subnet["cidr"]).hosts()
+        return next(str(each) for each in hosts if str(each) not in {*taken, subnet["gateway_ip"]})
 
     def add_interface(self, router, body):
         mine = [port for port in self.things.get("ports", {}).values() if port["device_id"] == router["id"]]

@@ -48,12 +48,26 @@ RULES = "security_groups,security_group_rules"
         {"protocol": "icmp", "ether_type": "IPv6"},
         {"protocol": "icmpv6", "ether_type": "IPv6"},
         {"direction": "egress", "ether_type": None},
+        {"direction": "egress", "remote_ip_prefix": "0.0.0.0/0"},
+        {"direction": "egress", "ether_type": "IPv6", "remote_ip_prefix": "::/0"},
+        {"protocol": "tcp", "port_range_min": 443, "port_range_max": 443, "remote_ip_prefix": "0.0.0.0/0"},
     ],
 )
 def test_rules(files, small, words):
     files.write("security_groups.yml", group("web"))
     files.write("security_group_rules.yml", rule("web", **words))
     once(small.connect(), files, RULES)
+
+
+def test_a_rule_for_all_addresses_is_there_where_one_without_a_prefix_is(files, small):
+    """MirantisWorkloadMobility/CloudFerry#1166: groups as Terraform writes them."""
+    https = {"protocol": "tcp", "port_range_min": 443, "port_range_max": 443}
+    files.write("security_groups.yml", group("web"))
+    files.write("security_group_rules.yml", rule("web", **https))
+    here = small.connect()
+    imported(here, files.path, RULES)
+    files.write("security_group_rules.yml", rule("web", **https, remote_ip_prefix="0.0.0.0/0"))
+    assert {row.action for row in imported(here, files.path, RULES).rows} == {"left"}
 
 
 def test_rules_that_differ_in_words_only_are_one(files, small):

@@ -41,6 +41,7 @@ LOAD_BALANCER = ResourceKind(
         ref("vip_qos_policy_ref", "qos policy", update=True),
     ),
     info=(*_INFO, "vip_port_id"),
+    after=("subnet",),
     optional=True,
     own_file=True,
     dispensable=("description", "availability_zone", "flavor_ref", "vip_qos_policy_ref"),

@@ -151,7 +151,7 @@ SUBNET = ResourceKind(
     "openstack.subnet.Subnet",
     "network",
     (
-        Field("allocation_pools", list_of(record(start=address, end=address)), update=True, quiet=True, order=by_start),
+        Field("allocation_pools", list_of(record(start=address, end=address)), update=True, order=by_start),
         Field("cidr", cidr, required=True),
         DESCRIPTION,
         Field("dns_nameservers", list_of(address), update=True),  # the first is asked first
@@ -213,6 +213,7 @@ ROUTER = ResourceKind(
         ),
     ),
     info=(*COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
+    after=("subnet",),  # on a network without one, its gateway gets no address
     extension="router",
     quota="routers",
     # Of the gateway only the whole: without its enable_snat: false, addresses are translated, and lead outside
@@ -233,7 +234,6 @@ _FIXED_IPS = Field(
     sdk="fixed_ips",
     refs={"subnet_ref": "subnet"},
     order=by_text,
-    quiet=True,
 )
 
 ROUTER_INTERFACE = ResourceKind(
@@ -267,7 +267,6 @@ PORT = ResourceKind(
             list_of(record(ip_address=prefix, mac_address=mac)),
             update=True,
             order=by_text,
-            quiet=True,
         ),
         Field("binding_vnic_type", text, update=True),
         DESCRIPTION,
@@ -277,7 +276,6 @@ PORT = ResourceKind(
             list_of(record(opt_name=short(64), opt_value=short(255), ip_version=one_of(4, 6))),
             update=True,
             order=by_text,
-            quiet=True,
         ),
         Field("is_admin_state_up", boolean, update=True),
         Field("is_port_security_enabled", boolean, update=True),
@@ -298,6 +296,7 @@ PORT = ResourceKind(
     ),
     info=(*COMMON_INFO, "network_id", "status"),
     key=("network_id", "name"),
+    after=("subnet",),  # without an address of its own it gets one of each subnet that is there already
     parent="network_ref",
     quota="ports",
     own_file=True,
@@ -361,7 +360,7 @@ FLOATING_IP = ResourceKind(
     info=(*COMMON_INFO, "floating_network_id", "router_id", "status"),
     key=("floating_network_id", "floating_ip_address"),
     told=("floating_ip_address",),
-    after=("router interface",),  # a port can only have one when a router leads there
+    after=("subnet", "router interface"),  # a port can only have one when a router leads there
     extension="router",
     quota="floating_ips",
     own_file=True,

@@ -3,7 +3,7 @@
 from longshore.tenancy.forms import between, boolean, ip_protocol, list_of, one_of, prefix, short
 from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME
-from longshore.tenancy.normal import by_text, ether_type, one_prefix, prefixes, protocol
+from longshore.tenancy.normal import by_text, ether_type, prefixes, protocol, remote_prefix
 
 _OWN_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text, extra=True, default=[])
 
@@ -48,7 +48,7 @@ SECURITY_GROUP_RULE = ResourceKind(
         Field("port_range_max", between(0, 65535)),
         Field("port_range_min", between(0, 65535)),
         Field("protocol", ip_protocol, order=protocol),
-        Field("remote_ip_prefix", prefix, order=one_prefix),
+        Field("remote_ip_prefix", prefix, order=remote_prefix),
         ref("security_group_ref", "security group", required=True),
         ref("remote_group_ref", "security group"),
         ref("remote_address_group_ref", "address group", extra=True),

@@ -12,6 +12,7 @@ from openstack.network.v2.security_group_rule import SecurityGroupRule
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import OWN, Field
 from longshore.tenancy.kinds.network import SHAREABLE
+from longshore.tenancy.normal import remote_prefix
 from longshore.tenancy.operations import Operations, plain
 from longshore.tenancy.services.fixed_ips import askable, is_in_automatic, same_addresses, told_subnets
 
@@ -151,8 +152,15 @@ def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
         or values.get("description")
     ):
         return False
-    limits = set(values) - {"security_group_id", "direction", "ether_type", "description"}
-    return all(values[name] is None for name in limits)
+    return not limits_egress(values)
+
+
+def limits_egress(values: Mapping[str, Any]) -> bool:
+    """Whether a rule lets out less than everything of its IP version."""
+    said = set(values) - {"security_group_id", "direction", "ether_type", "description"}
+    return any(
+        (remote_prefix(values[name]) if name == "remote_ip_prefix" else values[name]) is not None for name in said
+    )
 
 
 class AddressGroups(NetworkOperations):
@@ -288,7 +296,8 @@ class Ports(_Guarded, _OfProject):
         if field.name == "extra_dhcp_opts":
             return [{k: v for k, v in option.items() if v is not None} for option in value or []]
         if field.name == "fixed_ips_refs":
-            return [self._address(ip) for ip in value or []]
+            # Without an address is something else than without one yet, as until a routed network's port is bound
+            return None if raw.ip_allocation == "deferred" else [self._address(ip) for ip in value or []]
         return value
 
     def _address(self, ip: Mapping[str, Any]) -> dict[str, Any]:
