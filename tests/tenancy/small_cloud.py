@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from small_balancing import SmallBalancing
 from small_compute import SmallCompute
+from small_policies import refusal, told
 
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 
@@ -29,6 +30,29 @@ EXTENSIONS = (
     "qos",
     "flavors",
     "standard-attr-tag",
+    "security-group",
+    "external-net",
+    "port-security",
+    "net-mtu",
+    "availability_zone",
+    "network_availability_zone",
+    "router_availability_zone",
+    "provider",
+    "multi-provider",
+    "dns-integration",
+    "vlan-transparent",
+    "auto-allocated-topology",
+    "subnet-service-types",
+    "dvr",
+    "l3-ha",
+    "ext-gw-mode",
+    "extraroute",
+    "allowed-address-pairs",
+    "binding",
+    "extra_dhcp_opt",
+    "qos-fip",
+    "stateful-security-group",
+    "security-groups-remote-address-group",
 )
 
 # What the network service fills in, by collection
@@ -82,7 +106,7 @@ DEFAULTS = {
 RULE = ("security_group_id", "direction", *DEFAULTS["security-group-rules"])  # what makes two rules the same
 
 
-def told(rule):
+def as_compared(rule):
     """As Neutron compares rules: one for all addresses is the same as one without a prefix."""
     return [None if rule.get(name) in ("0.0.0.0/0", "::/0") else rule.get(name) for name in RULE]
 
@@ -104,6 +128,9 @@ class SmallCloud:
         self.log = []
         self.faults = []  # [method, path pattern, status, how often]
         self.quota = {}
+        self.largest_mtu = 9000
+        self.network_types = ["vxlan", "flat", "vlan"]
+        self.zones = ["nova"]
         self.images = {}  # what is told of each, by id
         self.image_bytes = {}  # by id
         self.breaks_after = None  # bytes of an image, and the connection is gone
@@ -261,6 +288,9 @@ class SmallCloud:
             return 200, {"extensions": [{"alias": alias, "name": alias} for alias in self.extensions]}
         if path.startswith("quotas"):
             return 200, {"quota": {k: {"limit": v, "used": 0, "reserved": 0} for k, v in self.quota.items()}}
+        if path == "availability_zones":
+            of_each = [{"resource": "network", "state": "available"}, {"resource": "router", "state": "available"}]
+            return 200, {"availability_zones": [{"name": name, **of} for name in self.zones for of in of_each]}
         parts = path.split("/")
         head = 2 if parts[0] in ("qos", "fwaas") else 1
         collection, rest = "/".join(parts[:head]), parts[head:]
@@ -277,16 +307,17 @@ class SmallCloud:
         single = SINGLE.get(collection, plural.removesuffix("s"))
         if not rest and method == "GET":
             found = [t for t in there.values() if all(str(t.get(k)) == v for k, v in query.items() if k in t)]
-            return 200, {
-                plural: [t for t in found if project in (t["project_id"], *self.seen_by.get(t["id"], [project]))]
-            }
+            seen = [t for t in found if project in (t["project_id"], *self.seen_by.get(t["id"], [project]))]
+            return 200, {plural: [told(self, collection, t, project) for t in seen]}
+        if body and single in body and (refused := refusal(self, collection, body[single], project, change=bool(rest))):
+            return refused[0], {"NeutronError": {"type": "Refused", "message": refused[1], "detail": ""}}
         if not rest:
             if collection == "security-group-rules" and self.same_rule(body[single]):
                 return 409, {"NeutronError": {"type": "SecurityGroupRuleExists", "message": "is there", "detail": ""}}
             made = self.add(collection, body[single], project)
             if isinstance(made, str):
                 return 400, {"NeutronError": {"type": "InvalidInput", "message": made, "detail": ""}}
-            return 201, {single: made}
+            return 201, {single: told(self, collection, made, project)}
         thing = there.get(rest[0])
         if thing is None:
             return 404, {"NeutronError": {"type": "NotFound", "message": f"no {rest[0]}", "detail": ""}}
@@ -303,7 +334,7 @@ class SmallCloud:
         elif method == "DELETE":
             self.drop(collection, rest[0])
             return 204, None
-        return 200, {single: thing}
+        return 200, {single: told(self, collection, thing, project)}
 
     def add(self, collection, given, project):
         thing = {"id": str(uuid.uuid4()), "project_id": project, "description": "", "tags": [], "revision_number": 1}
@@ -347,7 +378,7 @@ class SmallCloud:
     def same_rule(self, given):
         wanted = DEFAULTS["security-group-rules"] | given
         self.as_neutron_keeps(wanted)
-        return any(told(rule) == told(wanted) for rule in self.things["security-group-rules"].values())
+        return any(as_compared(rule) == as_compared(wanted) for rule in self.things["security-group-rules"].values())
 
     def give_automatic_addresses(self, port):
         """A plain port has one of every automatic subnet of its network, which it can't choose; a router's may."""

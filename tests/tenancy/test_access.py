@@ -30,7 +30,8 @@ DISPENSABLE = {
     "subnet": "description dns_nameservers segment_ref service_types tags use_default_subnet_pool",
     "router": "availability_zone_hints description external_gateway_refinfo flavor_ref is_distributed is_ha tags",
     "router interface": "device_owner",
-    "port": "allowed_address_pairs binding_vnic_type description dns_name extra_dhcp_opts qos_policy_ref tags",
+    "port": "allowed_address_pairs binding_vnic_type description dns_name extra_dhcp_opts mac_address "
+    "qos_policy_ref tags",
     "trunk": "description tags",
     "floating ip": "description dns_domain dns_name qos_policy_ref tags",
     "load balancer": "availability_zone description flavor_ref vip_qos_policy_ref",

@@ -100,7 +100,7 @@ def test_address_pairs_without_a_mac_address_have_the_ports(shop, small):
     "gateway", [{}, {"enable_snat": True}, {"enable_snat": False}, {"enable_snat": True, "external_fixed_ips": []}]
 )
 def test_routers_with_a_gateway(files, small, gateway):
-    small.connect("outside").network.create_network(name="public", is_router_external=True, is_shared=True)
+    small.add("networks", {"name": "public", "router:external": True, "shared": True}, "outside")
     public = {"name": "public", "project_name": None, "domain_name": None}
     files.write("routers.yml", router("edge", external_gateway_refinfo={"network_ref": public, **gateway}))
     once(small.connect("admin"), files, "routers")

@@ -57,8 +57,13 @@ class Field:
     required: bool = False
     update: bool = False  # the API can change it on what is there already; a difference is a conflict otherwise
     admin: bool = False  # only an administrator may set it: left out for others
+    admin_values: tuple[Any, ...] = ()  # the same of these values only
+    network_owner: bool = False  # only the owner of its network may set it, or an administrator
+    extension: str | None = None  # the extension of the network API that knows it: left out where there isn't one
+    opens: tuple[Any, ...] = ()  # values without which it lets in less
+    parts: tuple[Field, ...] = ()  # of a mapping, or of mappings in a list: entries to which any of the above applies
     extra: bool = False  # unknown to OS-Migrate: only written where it differs from `default`
-    default: Any = None
+    default: Any = None  # what it is where nobody says anything
     extra_parts: tuple[str, ...] = ()  # of a mapping: entries unknown to OS-Migrate
     null: bool = False  # null says something ("none"); elsewhere it says nothing
     quiet: bool = False  # empty says nothing, as null does
@@ -72,6 +77,10 @@ class Field:
     @property
     def attribute(self) -> str:
         return self.sdk or self.name
+
+    def says_something(self, value: Any) -> bool:
+        """Whether something is lost where this value can't be set."""
+        return value != self.default and value not in (None, "", [], {})
 
     def silent(self, value: Any) -> bool:
         """Whether this value says nothing."""
@@ -122,7 +131,7 @@ class ResourceKind:
 
     def limits(self, field: Field) -> bool:
         """Whether the resource may let in more without this field."""
-        return field.name not in self.dispensable
+        return field.name in self.by_name and field.name not in self.dispensable
 
     @property
     def named(self) -> bool:

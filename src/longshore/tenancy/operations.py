@@ -7,7 +7,7 @@ from typing import Any
 
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.forms import anything
-from longshore.tenancy.kind import Field, ResourceKind, Scope
+from longshore.tenancy.kind import Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.login import Login
 
 WORKERS = 8  # requests under way at once; more only queue up in the services
@@ -108,6 +108,30 @@ class Operations:
     def barred(self, wanted: Resource) -> str | None:
         """Why this user can't make it here, whatever is there, as the middle of a sentence."""
         return None
+
+    def unsettable(self, field: Field, value: Any, params: Mapping[str, Any]) -> str | None:
+        """Why this value of a field can't be set here by this user, as the end of a sentence."""
+        if field.extension and field.extension not in self.cloud.extensions:
+            return f"since this cloud's network service doesn't know it (the extension {field.extension})"
+        if (field.admin or value in field.admin_values) and not self.cloud.is_admin:
+            return "since only an administrator may set it"
+        if field.network_owner and not self.cloud.is_admin and not self._on_own_network(params):
+            return "since only the network's owner may set it"
+        known = self.choices(field)
+        absent = [each for each in value if each not in known] if known is not None and isinstance(value, list) else []
+        if known is not None and isinstance(value, str) and value not in known:
+            absent = [value]
+        return f"since this cloud has no {', '.join(map(str, absent))}" if absent else None
+
+    def choices(self, field: Field) -> frozenset[str] | None:
+        """The names of the cloud's own that a field may have; None where it may have any."""
+        return None
+
+    def _on_own_network(self, params: Mapping[str, Any]) -> bool:
+        ref = params.get("network_ref")
+        if not isinstance(ref, Mapping) or whose(ref) is Whose.OWN:
+            return True
+        return all(raw.project_id == self.cloud.project_id for raw in self.cloud.find("network", ref))
 
     def obstacle(self, values: Mapping[str, Any], wanted: Resource) -> str | None:
         """What would prevent making it, beyond one of the same name, as the end of a sentence."""

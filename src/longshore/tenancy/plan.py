@@ -60,6 +60,10 @@ class _Unresolved(Exception):
     """A reference leads nowhere; its text is why."""
 
 
+class _NotThere(_Unresolved):
+    """The cloud has nothing that a reference could mean."""
+
+
 class _LeftOut(Exception):
     """Without what can't be had here the resource would let in more; its text says what that is."""
 
@@ -86,13 +90,12 @@ class _Planner:
         self._actions: dict[Resource, Action] = {}
         self._open: set[Resource] = set()
         self._live: dict[str, dict[tuple[Any, ...], list[Any]]] = {}
-        self._left_out: dict[tuple[str, str], int] = defaultdict(int)
+        self._left_out: dict[tuple[str, str, str], int] = defaultdict(int)  # by kind, field and reason
 
     def plan(self, kinds: tuple[ResourceKind, ...]) -> Plan:
         actions = [self._action(resource) for resource in self._resources]
         notes = [
-            f"{plural}: {name} of {count} left out, since only an administrator may set it."
-            for (plural, name), count in self._left_out.items()
+            f"{plural}: {name} of {count} left out, {why}." for (plural, name, why), count in self._left_out.items()
         ]
         return Plan(actions, list(self._strays(kinds)), notes, kinds)
 
@@ -185,18 +188,44 @@ class _Planner:
         params = action.resource.params
         for f in action.resource.kind.fields:
             value = params.get(f.name)
-            if not f.sent or f.name not in params or f.silent(value):
+            if not f.sent or f.name not in params or f.silent(value) or not self._settable(action, f, value):
                 continue
-            if f.admin and not self._cloud.is_admin:
-                if value and action.resource.kind.limits(f):
-                    raise _LeftOut(f"only an administrator may set its {f.name}, and without it, it would let in more")
-                if value:
-                    self._left_out[action.resource.kind.plural, f.name] += 1
-                continue
-            values[f.attribute] = self._resolved(action, f, f.name, value)
+            if f.parts:
+                value = self._without_parts(action, f, value)
+            try:
+                values[f.attribute] = self._resolved(action, f, f.name, value)
+            except _NotThere as why:
+                if not self._may_go_without(action.resource.kind, f, value):
+                    raise
+                self._left_out[action.resource.kind.plural, f.name, f"since {why}"] += 1
         if action.resource.kind.scope is Scope.USER:
             values.setdefault("user_id", self._cloud.user_id)
         return values
+
+    def _settable(self, action: Action, f: Field, value: Any) -> bool:
+        """Whether this user can set it here; what is lost otherwise is told. Raises _LeftOut where it limits."""
+        kind = action.resource.kind
+        why = self._cloud.operations(kind).unsettable(f, value, action.resource.params)
+        if why and f.says_something(value):
+            if kind.limits(f) and value not in f.opens:
+                raise _LeftOut(f"without its {f.name} it would let in more, which can't be set here, {why}")
+            self._left_out[kind.plural, f.name, why] += 1
+        return why is None
+
+    def _without_parts(self, action: Action, f: Field, value: Any) -> Any:
+        """A mapping, or a list of some, without what can't be set here."""
+        if isinstance(value, list):
+            return [self._without_parts(action, f, each) for each in value]
+        lost = {part.name for part in f.parts if not self._settable(action, part, value.get(part.name))}
+        return {name: each for name, each in value.items() if name not in lost}
+
+    def _may_go_without(self, kind: ResourceKind, f: Field, value: Any) -> bool:
+        """Whether a reference may be lost: one that an export wrote, to what isn't the project's own."""
+        if f.required or kind.limits(f):
+            return False
+        named = value if isinstance(value, Mapping) else {}
+        refs = [named] if f.name in f.refs else [named[name] for name in f.refs if named.get(name)]
+        return bool(refs) and all(whose(ref) is Whose.ANOTHERS for ref in refs)
 
     def _resolved(self, action: Action, f: Field, key: str, value: Any) -> Any:
         if key in f.refs and value is not None:
@@ -230,6 +259,10 @@ class _Planner:
             if other.what is not What.SKIP:
                 action.needs.add(other)
                 return other
+            try:
+                return self._on_target(action.resource.kind, kinds, ref, within)
+            except _NotThere:
+                raise _LeftOut(f"it needs {name} {resource.name}, which is left out") from None
         return self._on_target(action.resource.kind, kinds, ref, within)
 
     def _in_files(
@@ -262,7 +295,7 @@ class _Planner:
         if len(found) > 1:
             raise _Unresolved(f"{len(found)} {kind.plural.replace('_', ' ')} there are called {ref['name']}")
         if not found:
-            raise _Unresolved(
+            raise _NotThere(
                 f"it needs the {kind.name} {ref['name']}, which is neither there nor among what is imported"
             )
         return self._cloud.operations(kind).identity(found[0])

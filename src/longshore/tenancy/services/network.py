@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from openstack import exceptions as sdk
 from openstack.network.v2.security_group_rule import SecurityGroupRule
 
+from longshore.providers.openstack.faults import explained
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import OWN, Field
 from longshore.tenancy.kinds.network import SHAREABLE
@@ -21,18 +22,65 @@ INTERFACE_OWNERS = (
     "network:router_interface_distributed",
     "network:ha_router_replicated_interface",
 )
-# Tells which address a floating IP stands for that got another one here. Never exported
-ORIGIN = "longshore:was="
+OUR_TAGS = "longshore:"  # never exported
+# Tells which address a floating IP stands for that got another one here
+ORIGIN = f"{OUR_TAGS}was="
+# Tells which MTU a network was to have that was too large here
+TOO_LARGE = f"{OUR_TAGS}mtu-too-large="
 
 
 class NetworkOperations(Operations):
-    """Networks, subnets, address scopes, subnet pools, trunks: as the API has them."""
+    """Subnets, address scopes, subnet pools, trunks: as the API has them."""
+
+    def value(self, raw: Any, field: Field) -> Any:
+        value = super().value(raw, field)
+        return [tag for tag in value or () if not tag.startswith(OUR_TAGS)] if field.name == "tags" else value
+
+    def choices(self, field: Field) -> frozenset[str] | None:
+        if field.name != "availability_zone_hints":
+            return None
+        if self.cloud.zones is None:
+            with explained("list availability zones"):
+                self.cloud.zones = [(zone.resource, zone.name) for zone in self.proxy.availability_zones()]
+        return frozenset(name for of, name in self.cloud.zones if of == self.kind.name)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
         # By id: openstacksdk's own object would only send what it believes to be different
         super().update(raw.id, {k: v for k, v in values.items() if k != "tags"})
         if "tags" in values:
-            self.set_tags(raw, values["tags"])
+            self.set_tags(raw, [*values["tags"], *(tag for tag in raw.tags or () if tag.startswith(OUR_TAGS))])
+
+
+class Networks(NetworkOperations):
+    """What a cloud chose for a network by itself isn't carried as if somebody had asked for it."""
+
+    def unsettable(self, field: Field, value: Any, params: Mapping[str, Any]) -> str | None:
+        if field.name in ("provider_network_type", "provider_segmentation_id") and not params.get(
+            "provider_physical_network"
+        ):
+            return "since each cloud chooses it for networks that are on no physical one"
+        return super().unsettable(field, value, params)
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        """With the MTU that is wanted where this cloud's networks can have it, else with the most they can.
+
+        Nobody but administrators can know beforehand. What was refused is kept as a tag, so that it is no difference.
+        """
+        try:
+            return super().create(values, wanted)
+        except sdk.BadRequestException as refused:
+            if "mtu" not in values or "mtu" not in str(refused).lower():
+                raise
+        asked = values["mtu"]
+        mark = [f"{TOO_LARGE}{asked}"] if "standard-attr-tag" in self.cloud.extensions else []
+        without = {name: value for name, value in values.items() if name != "mtu"}
+        identity = super().create({**without, "tags": [*(values.get("tags") or ()), *mark]}, wanted)
+        self.cloud.remarks.append(f"networks: {wanted.name} has a smaller MTU than {asked}, which is too large here.")
+        return identity
+
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        refused = field.name == "mtu" and f"{TOO_LARGE}{wanted}" in (raw.tags or ())
+        return refused or super().same(raw, field, wanted, live)
 
 
 class _Guarded(NetworkOperations):
@@ -157,10 +205,9 @@ def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
 
 def limits_egress(values: Mapping[str, Any]) -> bool:
     """Whether a rule lets out less than everything of its IP version."""
-    said = set(values) - {"security_group_id", "direction", "ether_type", "description"}
-    return any(
-        (remote_prefix(values[name]) if name == "remote_ip_prefix" else values[name]) is not None for name in said
-    )
+    said = {**values, "remote_ip_prefix": remote_prefix(values.get("remote_ip_prefix"))}
+    unlimited = ("security_group_id", "direction", "ether_type", "description")
+    return any(value is not None for name, value in said.items() if name not in unlimited)
 
 
 class AddressGroups(NetworkOperations):
@@ -183,7 +230,7 @@ class Routers(NetworkOperations):
         addresses = wanted.get("external_fixed_ips") or []
         return (
             wanted["network_id"] == there["network_id"]
-            and wanted.get("enable_snat", True) == there.get("enable_snat", True)
+            and (not self.cloud.is_admin or wanted.get("enable_snat", True) == there.get("enable_snat", True))
             and (not addresses or same_addresses(self.cloud, addresses, there.get("external_fixed_ips") or []))
         )
 
@@ -318,8 +365,6 @@ class FloatingIps(NetworkOperations):
             balancer = self._balancers().get(raw.port_id)
             return balancer and balancer.id
         value = super().value(raw, field)
-        if field.name == "tags":
-            return [tag for tag in value if not tag.startswith(ORIGIN)]
         if field.name == "fixed_ip_address" and raw.port_id not in self._ports():
             return None
         if field.name == "port_ref" and value not in self._ports():
@@ -369,7 +414,7 @@ class FloatingIps(NetworkOperations):
         if body:
             self.proxy.update_ip(raw.id, **body)
         if "tags" in values:
-            self.set_tags(raw, [*values["tags"], *(tag for tag in raw.tags if tag.startswith(ORIGIN))])
+            super().update(raw, {"tags": values["tags"]})
 
     def hidden(self, raw: Any) -> str | None:
         if raw.port_id and raw.port_id not in self._ports() and raw.port_id not in self._balancers():
