@@ -37,7 +37,7 @@ DISPENSABLE = {
     "load balancer": "availability_zone description flavor_ref vip_qos_policy_ref",
     "load balancer pool": "description",
     "listener": "default_pool_ref description",
-    "load balancer member": "name",
+    "load balancer member": "name network_ref",
     "health monitor": "name",
     "l7 policy": "description",
     "server": "description tags",

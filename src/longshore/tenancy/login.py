@@ -70,6 +70,10 @@ class Login(ABC):
         """What a reference may mean."""
 
     @abstractmethod
+    def called(self, kind: ResourceKind, raw: Any) -> str:
+        """What files call a resource."""
+
+    @abstractmethod
     def by_id(self, kind: ResourceKind) -> dict[str, Any]: ...
 
     def kind(self, name: str) -> ResourceKind:

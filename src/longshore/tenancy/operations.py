@@ -54,12 +54,18 @@ class Operations:
     def key_value(self, raw: Any, name: str) -> Any:
         """One part of what says which resource it is, by openstacksdk's name."""
         field = next((f for f in self.kind.fields if f.attribute == name), Field(name, anything))
-        value = self.value(raw, field)
-        return called(raw) if name == "name" else field.order(value)
+        return field.order(self.value(raw, field))
 
     def key(self, raw: Any) -> tuple[Any, ...]:
         """What tells it from others of its kind, to be compared with `wanted_key`."""
         return tuple(_hashable(self.key_value(raw, name)) for name in self.kind.key)
+
+    def keys(self, raw: Any) -> list[tuple[Any, ...]]:
+        """The same by each name that files may have for it: see Cloud.called."""
+        key, name = self.key(raw), self.cloud.called(self.kind, raw)
+        if "name" not in self.kind.key or name == raw.name:
+            return [key]
+        return [key, tuple(name if part == "name" else value for part, value in zip(self.kind.key, key, strict=True))]
 
     def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The same of a resource in a file, whose references are ids already."""
@@ -168,11 +174,6 @@ class Operations:
 
     def set_tags(self, raw: Any, tags: Iterable[str]) -> None:
         self.proxy.set_tags(raw, sorted(tags))
-
-
-def called(raw: Any) -> str:
-    """A resource's name. One that has none can't be told from others in a file, so it gets one."""
-    return str(raw.name or f"unnamed-{str(raw.id)[:8]}")
 
 
 def _hashable(value: Any) -> Any:

@@ -132,7 +132,7 @@ class _Planner:
         values = self._values(action)
         key = operations.wanted_key(values) if not _waits(values, kind) else None
         there = self._by_key(kind).get(key, []) if key is not None else []
-        if len(there) > 1:
+        if len(there) > 1 and kind.named:  # others are the same whichever is meant
             raise _Unresolved(f"{len(there)} {kind.plural.replace('_', ' ')} there are called {action.resource.name}")
         if there:
             self._compare(action, there[0], values)
@@ -317,7 +317,8 @@ class _Planner:
             keyed: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
             operations = self._cloud.operations(kind)
             for raw in self._cloud.own(kind):
-                keyed[operations.key(raw)].append(raw)
+                for key in operations.keys(raw):
+                    keyed[key].append(raw)
             self._live[kind.name] = keyed
         return self._live[kind.name]
 

@@ -43,7 +43,7 @@ class Images(Operations):
             # Not compared here (see own_properties), but by OS-Migrate, whose imports give each image these three
             return own_properties(value or {}) | {
                 "owner_specified.openstack.md5": "",
-                "owner_specified.openstack.object": f"images/{raw.name}",
+                "owner_specified.openstack.object": f"images/{self.cloud.called(self.kind, raw)}",
                 "owner_specified.openstack.sha256": "",
             }
         return value
@@ -143,7 +143,7 @@ class Images(Operations):
     def download(self, raw: Any, directory: Path) -> None:
         """Its bytes, checked against the digest that the cloud keeps of them. Goes on where an earlier try stopped,
         if the store behind the image service can read from the middle."""
-        path = directory / blob_name(raw.id, raw.name)
+        path = directory / blob_name(raw.id, self.cloud.called(self.kind, raw))
         algorithm = raw.hash_algo or "md5"
         if algorithm not in hashlib.algorithms_available:
             raise VerificationError(f"The digest of image {raw.name} is made with {algorithm}, which isn't known here.")

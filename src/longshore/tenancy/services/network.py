@@ -320,6 +320,8 @@ class RouterInterfaces(_Guarded):
 
 
 class Ports(_Guarded, _OfProject):
+    _elsewhere: dict[str, Any] | None = None
+
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "fixed_ips_refs":
             return same_addresses(self.cloud, wanted, live)
@@ -337,6 +339,23 @@ class Ports(_Guarded, _OfProject):
     def own(self, raw: Any) -> bool:
         """Those that nothing uses: a server's ports go with the server, a router's are its interfaces."""
         return super().own(raw) and raw.device_owner in ("", None, "trunk:subport")
+
+    def hidden(self, raw: Any) -> str | None:
+        trunk = self._trunks_elsewhere().get(raw.id)
+        if trunk is not None:
+            called = self.cloud.called(self.kind, raw)
+            return (
+                f"ports: {called} is left out: it is part of the trunk {trunk.name or trunk.id}, which is a server's."
+            )
+        return super().hidden(raw)
+
+    def _trunks_elsewhere(self) -> dict[str, Any]:
+        """By subports: trunks whose own port isn't exported."""
+        if self._elsewhere is None:
+            own = {port.id for port in self.cloud.own(self.kind)}
+            trunks = [trunk for trunk in self.cloud.all(self.cloud.kind("trunk")) if trunk.port_id not in own]
+            self._elsewhere = {sub["port_id"]: trunk for trunk in trunks for sub in trunk.sub_ports or ()}
+        return self._elsewhere
 
     def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)
