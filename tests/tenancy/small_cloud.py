@@ -4,7 +4,6 @@ The lab's real cloud shows whether requests are right. This one does what a real
 request, has two networks of one name, and services that the lab's cloud doesn't have.
 """
 
-import hashlib
 import ipaddress
 import json
 import re
@@ -16,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from small_balancing import SmallBalancing
 from small_compute import SmallCompute
+from small_images import SmallImages
 from small_policies import refusal, told
 
 from longshore.providers.openstack.connection import OpenstackSettings, connect
@@ -114,10 +114,11 @@ def as_compared(rule):
 SINGLE = {"address-groups": "address_group", "qos/policies": "policy", "rbac-policies": "rbac_policy"}
 
 
-class SmallCloud:
+class SmallCloud(SmallImages):
     """Use as a context manager; `connect` gives a member's connection to one of its projects."""
 
     def __init__(self, extensions=EXTENSIONS, balancing=False):
+        super().__init__()
         self.extensions = list(extensions)
         self.balancing = SmallBalancing() if balancing else None
         self.things = {}  # by collection, by id
@@ -131,9 +132,6 @@ class SmallCloud:
         self.largest_mtu = 9000
         self.network_types = ["vxlan", "flat", "vlan"]
         self.zones = ["nova"]
-        self.images = {}  # what is told of each, by id
-        self.image_bytes = {}  # by id
-        self.breaks_after = None  # bytes of an image, and the connection is gone
         self.lock = threading.RLock()
 
     def __enter__(self):
@@ -240,45 +238,6 @@ class SmallCloud:
             "project": {"id": project, "name": project, "domain": domain}, "is_domain": False,
             "roles": [{"id": "m", "name": "admin" if project == "admin" else "member"}], "catalog": catalog,
         }}  # fmt: skip
-
-    def glance(self, method, path, query, body, project):
-        if path in ("/image", "/image/", "/image/v2", "/image/v2/"):
-            links = [{"rel": "self", "href": f"{self.url}/image/v2/"}]
-            return 300, {"versions": [{"id": "v2.15", "status": "CURRENT", "links": links}]}
-        if method == "POST":
-            made = {"id": str(uuid.uuid4()), "status": "queued", "owner": project, "size": None, "tags": [], **body}
-            self.images[made["id"]] = made
-            return 201, made
-        identity = path.removeprefix("/image/v2/images").strip("/")
-        if identity and identity not in self.images:
-            return 404, {}
-        if identity:
-            return 200, self.images[identity]
-        hidden = query.get("os_hidden") == "True"
-        return 200, {"images": [each for each in self.images.values() if each.get("os_hidden", False) == hidden]}
-
-    def bytes_of_image(self, handler, identity, body):
-        if handler.command == "PUT":
-            self.image_bytes[identity] = body
-            digest = hashlib.sha512(body).hexdigest()
-            self.images[identity] |= {
-                "status": "active",
-                "size": len(body),
-                "os_hash_algo": "sha512",
-                "os_hash_value": digest,
-            }
-            handler.send_response(204)
-            handler.end_headers()
-            return
-        begin = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
-        data = self.image_bytes[identity][begin:]
-        self.requests["GET from", begin] += 1
-        handler.send_response(206 if begin else 200)
-        handler.send_header("Content-Length", str(len(data)))
-        handler.send_header("Connection", "close")
-        handler.end_headers()
-        handler.wfile.write(data[: self.breaks_after])
-        handler.close_connection = True
 
     def neutron(self, method, path, query, body, project):
         if path in ("", "v2.0"):

@@ -144,6 +144,8 @@ class Cloud(Login):
                     lost[f.name] = self._why_lost(f, there)
                 named = isinstance(value, list) and f.name in f.refs
                 value = [each for each in value if each is not None] if named else None
+            if f.parts and isinstance(value, Mapping):
+                value = {name: each for name, each in value.items() if name not in f.names_of_cloud}
             if f.extra and (value is None or value == f.default):
                 continue
             params[f.name] = f.order(value) if isinstance(value, list) else value

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from longshore.errors import Conflict, LongshoreError
+from longshore.errors import (
+    AccessDenied,
+    Conflict,
+    LoginRefused,
+    LongshoreError,
+    NotFound,
+    ProviderError,
+    VerificationError,
+)
 from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource, write_file
@@ -24,13 +32,15 @@ _Found = list[tuple[Resource, Any]]  # each with what the cloud has
 class Exported:
     files: dict[str, int]  # resources in each file
     notes: list[str]  # what was left out, and why
+    failed: list[str]  # images whose bytes couldn't be had
 
 
 def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bool, progress: Progress) -> Exported:
     """Everything of the project (and, for an administrator, of the cloud) that is selected.
 
     The bytes of images come first and the files at the end, so that an export that was broken off can be run again and
-    goes on. Raises Conflict when a file is there already and may not be overwritten.
+    goes on. An image whose bytes can't be had is left out. Raises Conflict when a file is there already and may not be
+    overwritten.
     """
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)  # now, and not after all images have come
@@ -51,7 +61,10 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
     chosen = set(map(id, selection.of([resource for resource, _ in found])))
     found = _importable([(resource, raw) for resource, raw in found if id(resource) in chosen], notes)
     notes += _renamed(cloud, found)
-    _download(cloud, directory, [raw for resource, raw in found if resource.kind.name == "image"], progress)
+    images = [each for each in found if each[0].kind.name == "image"]
+    lost = _download(cloud, directory, images, progress)
+    failed = [resource.name for resource, _ in images if id(resource.place) in lost]
+    found = _without(found, lost, notes)
     by_file: dict[str, list[Resource]] = defaultdict(list)
     for resource, _ in found:
         by_file[cloud.operations(resource.kind).file(resource.params)].append(resource)
@@ -63,7 +76,7 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
         with writing(directory / file):
             in_order = sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items()))))
             write_file(directory / file, in_order, own=file.startswith(OWN))
-    return Exported({file: len(resources) for file, resources in by_file.items()}, notes)
+    return Exported({file: len(resources) for file, resources in by_file.items()}, notes, failed)
 
 
 @contextmanager
@@ -163,6 +176,10 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
             notes.append(f"{what} is left out: what its {needed[0]} names {lost[needed[0]]}.")
             cloud.left_out.add((kind.name, operations.identity(raw)))
             continue
+        for f in kind.fields:
+            foreign = sorted(f.names_of_cloud & set(operations.value(raw, f) or ())) if f.names_of_cloud else []
+            if foreign:
+                notes.append(f"{what} is without {', '.join(foreign)}, which only this cloud understands.")
         for name, reason in lost.items():
             lacking = "without some of" if resource.params.get(name) else "without"
             notes.append(f"{what} is {lacking} its {name}: what it names {reason}.")
@@ -170,12 +187,14 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
     return found
 
 
-def _download(cloud: Cloud, directory: Path, images: list[Any], progress: Progress) -> None:
-    total, done = sum(raw.size or 0 for raw in images), 0
+def _download(cloud: Cloud, directory: Path, images: _Found, progress: Progress) -> dict[int, str]:
+    """Answers why the bytes of some couldn't be had, by the identity of their place."""
+    total, done = sum(raw.size or 0 for _, raw in images), 0
     operations = cloud.operations(cloud.kind("image"))
+    lost: dict[int, str] = {}
     if not images or not isinstance(operations, Images):
-        return
-    for raw in images:
+        return lost
+    for resource, raw in images:
 
         def moved(count: int, name: str = raw.name) -> None:
             nonlocal done
@@ -183,5 +202,11 @@ def _download(cloud: Cloud, directory: Path, images: list[Any], progress: Progre
             progress(min(done, total), total, f"bytes of image {name}")
 
         cloud.moved = moved
-        with writing(directory / BLOBS):
-            operations.download(raw, directory / BLOBS)
+        try:
+            with writing(directory / BLOBS):
+                operations.download(raw, directory / BLOBS)
+        except LoginRefused:
+            raise
+        except (AccessDenied, Conflict, NotFound, ProviderError, VerificationError) as error:
+            lost[id(resource.place)] = error.message
+    return lost

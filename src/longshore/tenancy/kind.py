@@ -60,6 +60,7 @@ class Field:
     admin_values: tuple[Any, ...] = ()  # the same of these values only
     network_owner: bool = False  # only the owner of its network may set it, or an administrator
     extension: str | None = None  # the extension of the network API that knows it: left out where there isn't one
+    of_cloud: bool = False  # it names something of the cloud that it is from, and nothing elsewhere: not carried
     opens: tuple[Any, ...] = ()  # values without which it lets in less
     parts: tuple[Field, ...] = ()  # of a mapping, or of mappings in a list: entries to which any of the above applies
     extra: bool = False  # unknown to OS-Migrate: only written where it differs from `default`
@@ -77,6 +78,11 @@ class Field:
     @property
     def attribute(self) -> str:
         return self.sdk or self.name
+
+    @property
+    def names_of_cloud(self) -> frozenset[str]:
+        """Those of a mapping's entries that aren't carried."""
+        return frozenset(part.name for part in self.parts if part.of_cloud)
 
     def says_something(self, value: Any) -> bool:
         """Whether something is lost where this value can't be set."""

@@ -117,6 +117,8 @@ class Operations:
 
     def unsettable(self, field: Field, value: Any, params: Mapping[str, Any]) -> str | None:
         """Why this value of a field can't be set here by this user, as the end of a sentence."""
+        if field.of_cloud:
+            return "since it only means something in the cloud that it is from"
         if field.extension and field.extension not in self.cloud.extensions:
             return f"since this cloud's network service doesn't know it (the extension {field.extension})"
         if (field.admin or value in field.admin_values) and not self.cloud.is_admin:
