@@ -154,6 +154,7 @@ class SmallCloud(SmallImages):
                 body = json.loads(body) if body else None
                 project = self.headers.get("X-Auth-Token", "")
                 with cloud.lock:
+                    cloud.compute.asked = (self.headers.get("OpenStack-API-Version") or "compute 2.1").split()[-1]
                     status, answered = cloud.handle(self.command, url.path, dict(parse_qsl(url.query)), body, project)
                 data = b"" if answered is None else json.dumps(answered).encode()
                 self.send_response(status)

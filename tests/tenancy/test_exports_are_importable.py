@@ -124,3 +124,15 @@ def test_a_part_of_a_project_is_importable_too(small, files):
     assert [str(fault) for fault in validate(files.path)[1]] == []
     assert any("which isn't in these files" in note for note in done.notes)
     assert of(imported(small.connect("two"), files.path, NETS), "failed") == set()
+
+
+def test_a_subnet_with_a_delegated_prefix_stays(small, files):
+    """terraform-provider-openstack#1103"""
+    net = small.add("networks", {"name": "v6"}, "one")
+    slaac = {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac", "subnetpool_id": "prefix_delegation"}
+    small.add("subnets", {"name": "pd", "network_id": net["id"], "cidr": "::/64", "ip_version": 6, **slaac}, "one")
+    small.add("ports", {"name": "p", "network_id": net["id"]}, "one")
+    assert there_and_back(small, files) == [
+        "subnets: pd is left out: its prefix is delegated from outside, which isn't carried."
+    ]
+    assert len(files.read("longshore/ports.yml")) == 1

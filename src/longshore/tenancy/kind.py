@@ -72,6 +72,7 @@ class Field:
     compare: bool = True
     sent: bool = True  # part of the request that makes the resource
     sdk: str | None = None  # openstacksdk's name, when it isn't the field's
+    inner: frozenset[str] | None = None  # of resources within it: their `params` that are known, others aren't followed
     refs: Mapping[str, KindOf] = field(default_factory=dict)  # keys in it that are references, and the kind of each
     order: Callable[[Any], Any] = _as_is  # a form in which two equal values are equal: sorted, in lower case …
 
@@ -108,7 +109,7 @@ class ResourceKind:
     service: str  # openstacksdk's name of the service: "network"
     fields: tuple[Field, ...]
     either: tuple[tuple[str, ...], ...] = ()  # of each of these fields, there has to be exactly one
-    how: forms.Form | None = None  # what `_migration_params` may say
+    how: Mapping[str, forms.Form] | None = None  # what `_migration_params` may say, and what of it is followed
     info: tuple[str, ...] = ("id",)  # what is told of the original; nobody reads it again
     key: tuple[str, ...] = ("name",)  # the fields that say which resource it is, by openstacksdk's names
     parent: str | None = None  # the field that names what it belongs to

@@ -12,6 +12,7 @@ from longshore.tenancy.cloud import Cloud
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.kinds import BY_NAME
+from longshore.tenancy.validate import references
 
 
 class What(StrEnum):
@@ -195,8 +196,10 @@ class _Planner:
             try:
                 values[f.attribute] = self._resolved(action, f, f.name, value)
             except _NotThere as why:
-                if not self._may_go_without(action.resource.kind, f, value):
+                if not _names_others(action.resource, f):
                     raise
+                if f.required or action.resource.kind.limits(f):
+                    raise _LeftOut(str(why)) from None
                 self._left_out[action.resource.kind.plural, f.name, f"since {why}"] += 1
         if action.resource.kind.scope is Scope.USER:
             values.setdefault("user_id", self._cloud.user_id)
@@ -218,14 +221,6 @@ class _Planner:
             return [self._without_parts(action, f, each) for each in value]
         lost = {part.name for part in f.parts if not self._settable(action, part, value.get(part.name))}
         return {name: each for name, each in value.items() if name not in lost}
-
-    def _may_go_without(self, kind: ResourceKind, f: Field, value: Any) -> bool:
-        """Whether a reference may be lost: one that an export wrote, to what isn't the project's own."""
-        if f.required or kind.limits(f):
-            return False
-        named = value if isinstance(value, Mapping) else {}
-        refs = [named] if f.name in f.refs else [named[name] for name in f.refs if named.get(name)]
-        return bool(refs) and all(whose(ref) is Whose.ANOTHERS for ref in refs)
 
     def _resolved(self, action: Action, f: Field, key: str, value: Any) -> Any:
         if key in f.refs and value is not None:
@@ -332,6 +327,15 @@ class _Planner:
             for raw in self._cloud.own(kind):
                 if operations.value(raw, parent) in there and operations.identity(raw) not in there:
                     yield Stray(kind, Resource(kind, self._cloud.params(kind, raw)).name)
+
+
+def _names_others(resource: Resource, f: Field) -> bool:
+    """Whether a field names something of another project, as exports write it."""
+    named = ((kinds, ref) for each, kinds, ref in references(resource) if each is f)
+    return any(
+        whose(ref) is Whose.ANOTHERS and all(BY_NAME[kind].scope is Scope.PROJECT for kind in kinds.split(" or "))
+        for kinds, ref in named
+    )
 
 
 def _waits(values: Mapping[str, Any], kind: ResourceKind) -> bool:

@@ -22,6 +22,7 @@ INTERFACE_OWNERS = (
     "network:router_interface_distributed",
     "network:ha_router_replicated_interface",
 )
+DELEGATED = "prefix_delegation"  # in the place of a subnet pool's id
 OUR_TAGS = "longshore:"  # never exported
 # Tells which address a floating IP stands for that got another one here
 ORIGIN = f"{OUR_TAGS}was="
@@ -102,6 +103,12 @@ class Subnets(NetworkOperations):
         """The network's, whoever made the subnet: an administrator's is part of the tenant's network."""
         network = self.cloud.by_id(self.cloud.kind("network")).get(raw.network_id)
         return super().project_of(network or raw)
+
+    def hidden(self, raw: Any) -> str | None:
+        if raw.subnet_pool_id != DELEGATED:
+            return None
+        called = self.cloud.called(self.kind, raw)
+        return f"subnets: {called} is left out: its prefix is delegated from outside, which isn't carried."
 
     def made(self, raw: Any) -> None:
         self.cloud.new_subnets[raw.id] = raw
@@ -363,8 +370,15 @@ class Ports(_Guarded, _OfProject):
             return [{k: v for k, v in option.items() if v is not None} for option in value or []]
         if field.name == "fixed_ips_refs":
             # Without an address is something else than without one yet, as until a routed network's port is bound
-            return None if raw.ip_allocation == "deferred" else [self._address(ip) for ip in value or []]
+            if raw.ip_allocation == "deferred":
+                return None
+            return [self._address(ip) for ip in value or [] if not self._is_delegated(ip["subnet_id"])]
         return value
+
+    def _is_delegated(self, subnet_id: str) -> bool:
+        """Whether its addresses come by themselves, of a subnet that isn't carried."""
+        subnet = self.cloud.subnet(subnet_id)
+        return subnet is not None and subnet.subnet_pool_id == DELEGATED
 
     def _address(self, ip: Mapping[str, Any]) -> dict[str, Any]:
         """Addresses that follow from the MAC address may not be asked for, and needn't be."""
