@@ -4,7 +4,6 @@ The lab's real cloud shows whether requests are right. This one does what a real
 request, has two networks of one name, and services that the lab's cloud doesn't have.
 """
 
-import hashlib
 import ipaddress
 import json
 import re
@@ -16,6 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from small_balancing import SmallBalancing
 from small_compute import SmallCompute
+from small_images import SmallImages
+from small_policies import refusal, told
 
 from longshore.providers.openstack.connection import OpenstackSettings, connect
 
@@ -29,6 +30,29 @@ EXTENSIONS = (
     "qos",
     "flavors",
     "standard-attr-tag",
+    "security-group",
+    "external-net",
+    "port-security",
+    "net-mtu",
+    "availability_zone",
+    "network_availability_zone",
+    "router_availability_zone",
+    "provider",
+    "multi-provider",
+    "dns-integration",
+    "vlan-transparent",
+    "auto-allocated-topology",
+    "subnet-service-types",
+    "dvr",
+    "l3-ha",
+    "ext-gw-mode",
+    "extraroute",
+    "allowed-address-pairs",
+    "binding",
+    "extra_dhcp_opt",
+    "qos-fip",
+    "stateful-security-group",
+    "security-groups-remote-address-group",
 )
 
 # What the network service fills in, by collection
@@ -80,13 +104,21 @@ DEFAULTS = {
     "subnetpools": {"shared": False, "is_default": False},
 }
 RULE = ("security_group_id", "direction", *DEFAULTS["security-group-rules"])  # what makes two rules the same
+
+
+def as_compared(rule):
+    """As Neutron compares rules: one for all addresses is the same as one without a prefix."""
+    return [None if rule.get(name) in ("0.0.0.0/0", "::/0") else rule.get(name) for name in RULE]
+
+
 SINGLE = {"address-groups": "address_group", "qos/policies": "policy", "rbac-policies": "rbac_policy"}
 
 
-class SmallCloud:
+class SmallCloud(SmallImages):
     """Use as a context manager; `connect` gives a member's connection to one of its projects."""
 
     def __init__(self, extensions=EXTENSIONS, balancing=False):
+        super().__init__()
         self.extensions = list(extensions)
         self.balancing = SmallBalancing() if balancing else None
         self.things = {}  # by collection, by id
@@ -97,9 +129,9 @@ class SmallCloud:
         self.log = []
         self.faults = []  # [method, path pattern, status, how often]
         self.quota = {}
-        self.images = {}  # what is told of each, by id
-        self.image_bytes = {}  # by id
-        self.breaks_after = None  # bytes of an image, and the connection is gone
+        self.largest_mtu = 9000
+        self.network_types = ["vxlan", "flat", "vlan"]
+        self.zones = ["nova"]
         self.lock = threading.RLock()
 
     def __enter__(self):
@@ -122,6 +154,7 @@ class SmallCloud:
                 body = json.loads(body) if body else None
                 project = self.headers.get("X-Auth-Token", "")
                 with cloud.lock:
+                    cloud.compute.asked = (self.headers.get("OpenStack-API-Version") or "compute 2.1").split()[-1]
                     status, answered = cloud.handle(self.command, url.path, dict(parse_qsl(url.query)), body, project)
                 data = b"" if answered is None else json.dumps(answered).encode()
                 self.send_response(status)
@@ -207,45 +240,6 @@ class SmallCloud:
             "roles": [{"id": "m", "name": "admin" if project == "admin" else "member"}], "catalog": catalog,
         }}  # fmt: skip
 
-    def glance(self, method, path, query, body, project):
-        if path in ("/image", "/image/", "/image/v2", "/image/v2/"):
-            links = [{"rel": "self", "href": f"{self.url}/image/v2/"}]
-            return 300, {"versions": [{"id": "v2.15", "status": "CURRENT", "links": links}]}
-        if method == "POST":
-            made = {"id": str(uuid.uuid4()), "status": "queued", "owner": project, "size": None, "tags": [], **body}
-            self.images[made["id"]] = made
-            return 201, made
-        identity = path.removeprefix("/image/v2/images").strip("/")
-        if identity and identity not in self.images:
-            return 404, {}
-        if identity:
-            return 200, self.images[identity]
-        hidden = query.get("os_hidden") == "True"
-        return 200, {"images": [each for each in self.images.values() if each.get("os_hidden", False) == hidden]}
-
-    def bytes_of_image(self, handler, identity, body):
-        if handler.command == "PUT":
-            self.image_bytes[identity] = body
-            digest = hashlib.sha512(body).hexdigest()
-            self.images[identity] |= {
-                "status": "active",
-                "size": len(body),
-                "os_hash_algo": "sha512",
-                "os_hash_value": digest,
-            }
-            handler.send_response(204)
-            handler.end_headers()
-            return
-        begin = int((handler.headers.get("Range") or "bytes=0-")[6:-1])
-        data = self.image_bytes[identity][begin:]
-        self.requests["GET from", begin] += 1
-        handler.send_response(206 if begin else 200)
-        handler.send_header("Content-Length", str(len(data)))
-        handler.send_header("Connection", "close")
-        handler.end_headers()
-        handler.wfile.write(data[: self.breaks_after])
-        handler.close_connection = True
-
     def neutron(self, method, path, query, body, project):
         if path in ("", "v2.0"):
             links = [{"rel": "self", "href": f"{self.url}/network/v2.0"}]
@@ -254,6 +248,9 @@ class SmallCloud:
             return 200, {"extensions": [{"alias": alias, "name": alias} for alias in self.extensions]}
         if path.startswith("quotas"):
             return 200, {"quota": {k: {"limit": v, "used": 0, "reserved": 0} for k, v in self.quota.items()}}
+        if path == "availability_zones":
+            of_each = [{"resource": "network", "state": "available"}, {"resource": "router", "state": "available"}]
+            return 200, {"availability_zones": [{"name": name, **of} for name in self.zones for of in of_each]}
         parts = path.split("/")
         head = 2 if parts[0] in ("qos", "fwaas") else 1
         collection, rest = "/".join(parts[:head]), parts[head:]
@@ -270,16 +267,17 @@ class SmallCloud:
         single = SINGLE.get(collection, plural.removesuffix("s"))
         if not rest and method == "GET":
             found = [t for t in there.values() if all(str(t.get(k)) == v for k, v in query.items() if k in t)]
-            return 200, {
-                plural: [t for t in found if project in (t["project_id"], *self.seen_by.get(t["id"], [project]))]
-            }
+            seen = [t for t in found if project in (t["project_id"], *self.seen_by.get(t["id"], [project]))]
+            return 200, {plural: [told(self, collection, t, project) for t in seen]}
+        if body and single in body and (refused := refusal(self, collection, body[single], project, change=bool(rest))):
+            return refused[0], {"NeutronError": {"type": "Refused", "message": refused[1], "detail": ""}}
         if not rest:
             if collection == "security-group-rules" and self.same_rule(body[single]):
                 return 409, {"NeutronError": {"type": "SecurityGroupRuleExists", "message": "is there", "detail": ""}}
             made = self.add(collection, body[single], project)
             if isinstance(made, str):
                 return 400, {"NeutronError": {"type": "InvalidInput", "message": made, "detail": ""}}
-            return 201, {single: made}
+            return 201, {single: told(self, collection, made, project)}
         thing = there.get(rest[0])
         if thing is None:
             return 404, {"NeutronError": {"type": "NotFound", "message": f"no {rest[0]}", "detail": ""}}
@@ -296,7 +294,7 @@ class SmallCloud:
         elif method == "DELETE":
             self.drop(collection, rest[0])
             return 204, None
-        return 200, {single: thing}
+        return 200, {single: told(self, collection, thing, project)}
 
     def add(self, collection, given, project):
         thing = {"id": str(uuid.uuid4()), "project_id": project, "description": "", "tags": [], "revision_number": 1}
@@ -317,9 +315,10 @@ class SmallCloud:
                 del self.things["ports"][thing["id"]]
                 return wrong
             thing.setdefault("mac_address", f"fa:16:3e:00:00:{len(self.things[collection]):02x}")
+            if "fixed_ips" not in given:
+                thing["fixed_ips"] += self.one_of_each_version(thing)
             for ip in thing["fixed_ips"]:
-                net = ipaddress.ip_network(self.things["subnets"][ip["subnet_id"]]["cidr"])
-                ip.setdefault("ip_address", str(net[100 + len(self.things[collection])]))
+                ip.setdefault("ip_address", self.free_address(ip["subnet_id"]))
             for pair in thing["allowed_address_pairs"]:
                 pair.setdefault("mac_address", thing["mac_address"])
         elif collection == "routers" and thing["external_gateway_info"]:
@@ -339,10 +338,7 @@ class SmallCloud:
     def same_rule(self, given):
         wanted = DEFAULTS["security-group-rules"] | given
         self.as_neutron_keeps(wanted)
-        return any(
-            all(rule.get(name) == wanted.get(name) for name in RULE)
-            for rule in self.things["security-group-rules"].values()
-        )
+        return any(as_compared(rule) == as_compared(wanted) for rule in self.things["security-group-rules"].values())
 
     def give_automatic_addresses(self, port):
         """A plain port has one of every automatic subnet of its network, which it can't choose; a router's may."""
@@ -361,6 +357,19 @@ class SmallCloud:
         ]
         port["fixed_ips"] = chosen + given
         return None
+
+    def one_of_each_version(self, port):
+        """Subnets of which a port that doesn't say gets an address: those that are there when it is made."""
+        there = [s for s in self.things.get("subnets", {}).values() if s["network_id"] == port["network_id"]]
+        chosen = [s for s in there if not s.get("ipv6_address_mode")]
+        by_version = {s["ip_version"]: s["id"] for s in reversed(chosen)}
+        return [{"subnet_id": identity} for identity in by_version.values()]
+
+    def free_address(self, subnet_id):
+        subnet = self.things["subnets"][subnet_id]
+        taken = {ip.get("ip_address") for port in self.things["ports"].values() for ip in port["fixed_ips"]}
+        hosts = ipaddress.ip_network(subnet["cidr"]).hosts()
+        return next(str(each) for each in hosts if str(each) not in {*taken, subnet["gateway_ip"]})
 
     def add_interface(self, router, body):
         mine = [port for port in self.things.get("ports", {}).values() if port["device_id"] == router["id"]]

@@ -3,6 +3,7 @@
 As with Nova, a listing never says whose a key pair is, and only an administrator may name another user.
 """
 
+import re
 import uuid
 
 FORBIDDEN = {"forbidden": {"code": 403, "message": "Policy doesn't allow os_compute_api:os-keypairs to be performed."}}
@@ -11,6 +12,7 @@ FORBIDDEN = {"forbidden": {"code": 403, "message": "Policy doesn't allow os_comp
 class SmallCompute:
     def __init__(self):
         self.newest = "2.93"  # microversion
+        self.asked = "2.1"  # that of the request under way
         self.keypairs = {}  # by user's id, by name
         self.server_groups = {}  # by project
         self.flavors = {}  # by id
@@ -50,6 +52,10 @@ class SmallCompute:
             return 200, {"keypairs": [{"keypair": {name: pair[name] for name in told}} for pair in mine.values()]}
         if given["name"] in mine:
             return 409, {"conflictingRequest": {"code": 409, "message": f"Key pair '{given['name']}' already exists."}}
+        if not re.fullmatch(r"[\w\- ]+", given["name"]) and tuple(map(int, self.asked.split("."))) < (2, 92):
+            return 400, {
+                "badRequest": {"code": 400, "message": f"{given['name']!r} does not match '^[_\\- a-zA-Z0-9]+$'"}
+            }
         mine[given["name"]] = {"type": "ssh", "fingerprint": "", **given}
         return 201, {"keypair": {**mine[given["name"]], "user_id": named or own}}
 

@@ -48,12 +48,26 @@ RULES = "security_groups,security_group_rules"
         {"protocol": "icmp", "ether_type": "IPv6"},
         {"protocol": "icmpv6", "ether_type": "IPv6"},
         {"direction": "egress", "ether_type": None},
+        {"direction": "egress", "remote_ip_prefix": "0.0.0.0/0"},
+        {"direction": "egress", "ether_type": "IPv6", "remote_ip_prefix": "::/0"},
+        {"protocol": "tcp", "port_range_min": 443, "port_range_max": 443, "remote_ip_prefix": "0.0.0.0/0"},
     ],
 )
 def test_rules(files, small, words):
     files.write("security_groups.yml", group("web"))
     files.write("security_group_rules.yml", rule("web", **words))
     once(small.connect(), files, RULES)
+
+
+def test_a_rule_for_all_addresses_is_there_where_one_without_a_prefix_is(files, small):
+    """MirantisWorkloadMobility/CloudFerry#1166: groups as Terraform writes them."""
+    https = {"protocol": "tcp", "port_range_min": 443, "port_range_max": 443}
+    files.write("security_groups.yml", group("web"))
+    files.write("security_group_rules.yml", rule("web", **https))
+    here = small.connect()
+    imported(here, files.path, RULES)
+    files.write("security_group_rules.yml", rule("web", **https, remote_ip_prefix="0.0.0.0/0"))
+    assert {row.action for row in imported(here, files.path, RULES).rows} == {"left"}
 
 
 def test_rules_that_differ_in_words_only_are_one(files, small):
@@ -86,7 +100,7 @@ def test_address_pairs_without_a_mac_address_have_the_ports(shop, small):
     "gateway", [{}, {"enable_snat": True}, {"enable_snat": False}, {"enable_snat": True, "external_fixed_ips": []}]
 )
 def test_routers_with_a_gateway(files, small, gateway):
-    small.connect("outside").network.create_network(name="public", is_router_external=True, is_shared=True)
+    small.add("networks", {"name": "public", "router:external": True, "shared": True}, "outside")
     public = {"name": "public", "project_name": None, "domain_name": None}
     files.write("routers.yml", router("edge", external_gateway_refinfo={"network_ref": public, **gateway}))
     once(small.connect("admin"), files, "routers")

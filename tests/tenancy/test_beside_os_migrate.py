@@ -17,12 +17,12 @@ KINDS = "flavors,networks,subnets,security_groups,security_group_rules,address_g
 def filled(small):
     """A project with something in it that OS-Migrate has no word for."""
     there = small.connect("admin")
-    public = small.connect("outside").network.create_network(name="public", is_router_external=True, is_shared=True)
+    public = small.add("networks", {"name": "public", "router:external": True, "shared": True}, "outside")
     compute, net = there.compute, there.network
     compute.create_flavor(name="big", ram=1, vcpus=1)
     net.create_router(
         name="edge",
-        external_gateway_info={"network_id": public.id, "enable_snat": False},
+        external_gateway_info={"network_id": public["id"], "enable_snat": False},
         routes=[{"destination": "10.9.0.0/16", "nexthop": "10.2.0.9"}],
     )
     web = net.create_security_group(name="web", stateful=False)

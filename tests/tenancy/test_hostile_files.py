@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from resource_files import Files, compared, exported, image, imported, network, ref
 
-from longshore.errors import Conflict, InvalidInput, LongshoreError, VerificationError
+from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.tenancy import validate
 from longshore.tenancy.blobs import blob_name
 
@@ -64,8 +64,8 @@ def test_a_hostile_cloud_fills_no_disk(small, tmp_path):
     there.image.create_image("tool", data=b"bytes", disk_format="raw", container_format="bare")
     identity = next(iter(small.images))
     small.image_bytes[identity] = b"bytes" + bytes(3 << 20)
-    with pytest.raises(VerificationError, match="sends more bytes of image tool than it has"):
-        exported(there, tmp_path / "out", "images")
+    (note,) = exported(there, tmp_path / "out", "images").notes
+    assert "sends more bytes of image tool than it has" in note
     assert sum(path.stat().st_size for path in (tmp_path / "out" / "image_blobs").iterdir()) < 3 << 20
 
 

@@ -90,3 +90,17 @@ def test_os_migrate_writes_an_administrators_own_key_pairs_twice(small, files):
     assert [str(fault) for fault in validate(files.path)[1]] == [
         "users_keypairs.yml:5: The key pair ops is here a second time; the first is in keypairs.yml:3."
     ]
+
+
+def test_names_with_an_at_are_made_where_the_cloud_can(small, files):
+    """Nova takes them since 2.92; openstacksdk speaks 2.10."""
+    files.write("keypairs.yml", key("ops@example.com", "%auth%"), key("ops", "%auth%"))
+    small.compute.newest = "2.90"
+    rows = {row.name: row for row in imported(small.connect(), files.path, "keypairs").rows}
+    assert (rows["ops"].action, rows["ops@example.com"].action) == ("made", "skipped")
+    assert rows["ops@example.com"].said == (
+        "Left out: such a name needs API version 2.92 of the compute service, which this cloud doesn't have."
+    )
+    small.compute.newest = "2.93"
+    assert of(imported(small.connect(), files.path, "keypairs"), "made") == {("key pair", "ops@example.com")}
+    assert {row.action for row in imported(small.connect(), files.path, "keypairs").rows} == {"left"}

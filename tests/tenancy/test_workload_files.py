@@ -6,7 +6,7 @@ import pytest
 import yaml
 from resource_files import compared, imported, network, ref, subnet
 
-from longshore.tenancy import validate
+from longshore.tenancy import read_workloads, validate
 
 EXAMPLES = Path(__file__).parent / "os_migrate"
 
@@ -60,16 +60,61 @@ def workload(files):
             lambda s: s["_migration_params"].update(floating_ip_mode="maybe"),
             '_migration_params has floating_ip_mode, which must be one of auto, new, existing, skip, not "maybe".',
         ),
-        (
-            lambda s: s["_migration_params"].update(boot_disk_copi=True),
-            "_migration_params has boot_disk_copi, which isn't known; known: additional_volumes, boot_disk_copy,",
-        ),
     ],
 )
 def test_what_is_wrong_with_a_server(workload, change, sentence):
     found = workload(change)
     assert len(found) == 1
     assert sentence in found[0]
+
+
+NBD = {"device": "/dev/vda", "uri": "nbd://compute-1:10809", "port": 10809, "size": 10, "bootable": True}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        # What its role import_from_hypervisor writes, and what it reads
+        (
+            lambda s: s["_migration_params"].update(nbdkit_disks=[NBD]),
+            "_migration_params has nbdkit_disks, which isn't followed.",
+        ),
+        (
+            lambda s: s["_migration_params"].update(nbdkit_port=10809),
+            "_migration_params has nbdkit_port, which isn't followed.",
+        ),
+        (
+            lambda s: s["_migration_params"].update(boot_disk_copi=True),
+            "_migration_params has boot_disk_copi, which isn't followed; did you mean boot_disk_copy?",
+        ),
+        (
+            lambda s: s["params"]["ports"][0]["params"].update(tags=[]),
+            "params.ports has tags, which isn't followed.",
+        ),
+    ],
+)
+def test_words_of_other_versions_are_passed_over_and_said(workload, files, change, sentence):
+    (place_and_sentence,) = workload(change)
+    assert place_and_sentence.endswith(sentence)
+    assert [server.name for server in read_workloads(files.path / "workloads.yml")] == ["osm_server"]
+
+
+def test_flavors_of_its_kit_for_vmware(files, small):
+    """As os-migrate/vmware-migration-kit's export_flavor writes them."""
+    params = {
+        "description": None,
+        "disk": 20,
+        "ephemeral": 0,
+        "extra_specs": {},
+        "is_public": True,
+        "name": "osm-vmware-vm",
+    }
+    params |= {"ram": 2048, "rxtx_factor": 1.0, "swap": 0, "vcpus": 2}
+    info = {"id": None, "is_disabled": False}
+    flavor = {"_info": info, "_migration_params": {}, "params": params, "type": "openstack.compute.Flavor"}
+    files.write("flavors.yml", flavor, version="1.0.1")
+    assert said(files.path) == []
+    assert {row.action for row in imported(small.connect("admin"), files.path, "flavors").rows} == {"made"}
 
 
 def test_a_server_names_what_the_files_have(workload, files):

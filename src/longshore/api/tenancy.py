@@ -33,7 +33,7 @@ class TenancyRow(_Strict):
 
 
 class TenancyReport(_Strict):
-    rows: list[TenancyRow] = []
+    rows: list[TenancyRow] = []  # of an export: only what failed
     files: dict[str, int] = {}  # of an export: how many resources are in each
     notes: list[str] = []  # what was left out, and why
 

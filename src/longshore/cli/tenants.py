@@ -73,6 +73,8 @@ class _WithSelection(Lister):
 class ExportTenant(_WithSelection):
     """Write a project's resources to YAML files (and as administrator the cloud's), with the bytes of its images."""
 
+    _failed = 0
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
@@ -80,7 +82,17 @@ class ExportTenant(_WithSelection):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         report = self._report(self.client.start_tenancy("exports", self._body(args) | {"overwrite": args.overwrite}))
+        self._failed = len(report.rows)
         return ("File", "Resources"), list(report.files.items())
+
+    def run(self, parsed_args: Namespace) -> int:
+        super().run(parsed_args)
+        if self._failed:
+            raise LongshoreError(
+                f"{_count(self._failed, 'image')} could not be exported.",
+                advice="The rest is written. Run it again with --overwrite when the reasons are gone.",
+            )
+        return 0
 
 
 class ValidateTenant(Lister):

@@ -47,7 +47,8 @@ def start_export(body: ExportRequest, store: TheStore, jobs: TheJobs) -> Tenancy
 
     def work(job: Job) -> TenancyReport:
         done = export(open_cloud(), Path(body.directory), selection, overwrite=body.overwrite, progress=job.progress)
-        return TenancyReport(files=done.files, notes=done.notes)
+        failed = [TenancyRow(action="failed", kind="image", name=name, said="") for name in done.failed]
+        return TenancyReport(rows=failed, files=done.files, notes=done.notes)
 
     return jobs.start(store.scope.project_id, work)
 

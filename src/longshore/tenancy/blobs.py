@@ -13,6 +13,13 @@ from longshore.tenancy.faults import Fault
 
 BLOBS = "image_blobs"  # OS-Migrate's directory for them
 _ID = re.compile(r"[\w-]+")
+# What the bytes of a format begin with, any of these: the image service looks, too, and refuses others
+_BEGINS = {
+    "qcow2": (b"QFI\xfb",),
+    "vhdx": (b"vhdxfile",),
+    "vmdk": (b"KDMV", b"COWD", b"# Disk DescriptorFile"),
+    "luks": (b"LUKS\xba\xbe",),
+}
 _LONGEST = 240  # bytes of a file's name: 255, and room for what marks one that is being written
 
 
@@ -63,6 +70,8 @@ def blob_faults(resources: Iterable[Resource], directory: Path) -> Iterator[Faul
                 True,
             )
             continue
+        if wrong := _wrong_format(found, image.params.get("disk_format")):
+            yield Fault(image.line("disk_format"), f"disk_format of image {image.name} is {wrong}.", True)
         size, whole = found.stat().st_size, image.info.get("size")
         if isinstance(whole, int) and size != whole:
             yield Fault(
@@ -70,6 +79,18 @@ def blob_faults(resources: Iterable[Resource], directory: Path) -> Iterator[Faul
                 f"{found.relative_to(directory)} has {size:,} bytes, but image {image.name} has {whole:,}: "
                 "export it again.",
             )
+
+
+def _wrong_format(path: Path, named: object) -> str | None:
+    """What a file's bytes aren't, though its image says so, as the end of a sentence."""
+    with path.open("rb") as file:
+        begin = file.read(32)
+    if named in _BEGINS and not begin.startswith(_BEGINS[str(named)]):
+        return f"{named}, but its bytes don't begin as {named}'s do: the image service may refuse them"
+    really = next((other for other, begins in _BEGINS.items() if begin.startswith(begins)), None)
+    if named == "raw" and really:
+        return f"raw, but its bytes begin as {really}'s do: the image service may refuse them"
+    return None
 
 
 def file_digest(path: Path, algorithm: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
@@ -13,7 +13,7 @@ from longshore.providers.openstack.faults import explained
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.login import Login
-from longshore.tenancy.operations import WORKERS, Operations, called
+from longshore.tenancy.operations import WORKERS, Operations
 from longshore.tenancy.registry import OPERATIONS
 
 Progress = Callable[[int, int, str], None]  # things done, things in all, and what is being done
@@ -28,6 +28,19 @@ def _hides(value: Any, there: Any) -> bool:
     return value is None and there is not None
 
 
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _leaves(each)
+    elif isinstance(value, Mapping):
+        yield from _leaves(list(value.values()))
+    else:
+        yield value
+
+
+_LONGEST = 230  # characters of a name that gets a part of an id: 255 are allowed with it
+
+
 class Cloud(Login):
     """What one is logged in to. What was listed is kept: a Cloud is made for one export, diff or import."""
 
@@ -36,6 +49,7 @@ class Cloud(Login):
         self._operations = {name: OPERATIONS[name](self, kind) for name, kind in BY_NAME.items()}
         self._listed: dict[str, list[Any]] = {}
         self._named: dict[str, dict[str, list[Any]]] = {}
+        self._names: dict[str, dict[str, str]] = {}  # where files have another name for something: by kind and id
         self._by_id: dict[str, dict[str, Any]] = {}
         self._locks = {name: Lock() for name in BY_NAME}
         self._extensions: frozenset[str] | None = None
@@ -123,13 +137,15 @@ class Cloud(Login):
         operations = self.operations(kind)
         params: dict[str, Any] = {}
         for f in kind.fields:
-            there = called(raw) if f.name == "name" and kind.named else operations.value(raw, f)
+            there = self.called(kind, raw) if f.name == "name" and kind.named else operations.value(raw, f)
             value = self._referring(f, f.name, there, params)
             if f.refs and _hides(value, there):
                 if lost is not None:
-                    lost[f.name] = "is left out, too" if self._names_left_out(there) else "can't be seen"
+                    lost[f.name] = self._why_lost(f, there)
                 named = isinstance(value, list) and f.name in f.refs
                 value = [each for each in value if each is not None] if named else None
+            if f.parts and isinstance(value, Mapping):
+                value = {name: each for name, each in value.items() if name not in f.names_of_cloud}
             if f.extra and (value is None or value == f.default):
                 continue
             params[f.name] = f.order(value) if isinstance(value, list) else value
@@ -150,12 +166,44 @@ class Cloud(Login):
             return {name: self._referring(f, name, each, params) for name, each in renamed.items()}
         return value
 
-    def _names_left_out(self, value: Any) -> bool:
-        if isinstance(value, list):
-            return any(map(self._names_left_out, value))
-        if isinstance(value, Mapping):
-            return any(map(self._names_left_out, value.values()))
-        return any(value == identity for _, identity in self.left_out)
+    def _why_lost(self, f: Field, there: Any) -> str:
+        """Why what a field names isn't in files, as the end of a sentence."""
+        ids = set(_leaves(there))
+        if ids & {identity for _, identity in self.left_out}:
+            return "is left out, too"
+        kinds = [name for kind in f.refs.values() if isinstance(kind, str) for name in kind.split(" or ")]
+        if any(ids & set(self.by_id(BY_NAME[name])) for name in kinds):
+            return "belongs to a server or a service, and isn't carried"
+        return "can't be seen"
+
+    def called(self, kind: ResourceKind, raw: Any) -> str:
+        """What files call a resource: by its name, or where it has none, or others of its owner have the same, by that
+        and the beginning of its id."""
+        return self._told_apart(kind).get(self.operations(kind).identity(raw), str(raw.name))
+
+    def _told_apart(self, kind: ResourceKind) -> dict[str, str]:
+        """By id, where files have another name for something than the cloud."""
+        if kind.name not in self._names:
+            self._names[kind.name] = self._other_names(kind)
+        return self._names[kind.name]
+
+    def _other_names(self, kind: ResourceKind) -> dict[str, str]:
+        operations = self.operations(kind)
+        alike: dict[tuple[Any, ...], list[Any]] = {}
+        for raw in self.all(kind) if kind.named and kind.scope is not Scope.USER else ():
+            owner = operations.project_of(raw) if kind.scope is Scope.PROJECT else None
+            # References to subnets have their network with them, and those to users their domain
+            within = [getattr(raw, part, None) for part in ("domain_id", *(["network_id"] * (kind.name == "subnet")))]
+            alike.setdefault((owner, *within, raw.name), []).append(raw)
+        taken = {raw.name for same in alike.values() for raw in same}
+        names = {}
+        for same in alike.values():
+            for raw in same if len(same) > 1 or not same[0].name else ():
+                identity = operations.identity(raw)
+                short = f"{(raw.name or 'unnamed')[:_LONGEST]}-{identity[:8]}"
+                names[identity] = f"{short[:-9]}-{identity}" if short in taken else short
+                taken.add(names[identity])
+        return names
 
     def reference(self, kinds: str, identity: str | None) -> dict[str, Any] | None:
         """{name, project_name, domain_name} of a resource; None when it can't be seen, or is left out itself."""
@@ -168,7 +216,9 @@ class Cloud(Login):
             raw = self.by_id(kind).get(identity)
             if raw is not None and (name, identity) not in self.left_out:
                 project, domain = self._owner(kind, raw)
-                return {"domain_name": domain, "name": called(raw), "project_name": project}
+                if project == AUTH and not self.operations(kind).own(raw):
+                    return None  # as the ports of servers
+                return {"domain_name": domain, "name": self.called(kind, raw), "project_name": project}
         return None
 
     def _owner(self, kind: ResourceKind, raw: Any) -> tuple[str | None, str | None]:
@@ -180,8 +230,12 @@ class Cloud(Login):
         if project_id == self.project_id:
             return AUTH, AUTH
         named = self._project_names(project_id)
-        # Others have something of this name, too, and let in somebody else by it
-        return (project_id, None) if kind.guards and named[0] is None else named
+        if named[0] is not None:
+            return named
+        # Others have something of this name, too, and let in somebody else by it, or can't be told from it
+        of = self.operations(kind).project_of
+        owners = {of(each) for each in self.by_name(kind)[self.called(kind, raw)]} - {self.project_id}
+        return (project_id, None) if kind.guards or len(owners) > 1 else named
 
     def _domain_name(self, domain_id: str | None) -> str | None:
         if domain_id == self.project_domain[0]:
@@ -237,12 +291,13 @@ class Cloud(Login):
 
     def by_name(self, kind: ResourceKind) -> dict[str, list[Any]]:
         """All of a kind, by what references call them."""
-        listed = self.all(kind)
+        listed, names = self.all(kind), self._told_apart(kind)
         with self._locks[kind.name]:
             if kind.name not in self._named:
                 named: dict[str, list[Any]] = {}
                 for raw in listed:
-                    named.setdefault(called(raw), []).append(raw)
+                    for name in {str(raw.name), names.get(self.operations(kind).identity(raw), str(raw.name))}:
+                        named.setdefault(name, []).append(raw)
                 self._named[kind.name] = named
             return self._named[kind.name]
 

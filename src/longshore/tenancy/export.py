@@ -1,32 +1,46 @@
 """From a cloud to files."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from longshore.errors import Conflict, LongshoreError
+from longshore.errors import (
+    AccessDenied,
+    Conflict,
+    LoginRefused,
+    LongshoreError,
+    NotFound,
+    ProviderError,
+    VerificationError,
+)
 from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource, write_file
-from longshore.tenancy.kind import OWN, ResourceKind
+from longshore.tenancy.faults import Place
+from longshore.tenancy.kind import OWN, ResourceKind, Whose, whose
 from longshore.tenancy.selection import Selection
 from longshore.tenancy.services.image import Images
+from longshore.tenancy.validate import faults_among, references
+
+_Found = list[tuple[Resource, Any]]  # each with what the cloud has
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     files: dict[str, int]  # resources in each file
     notes: list[str]  # what was left out, and why
+    failed: list[str]  # images whose bytes couldn't be had
 
 
 def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bool, progress: Progress) -> Exported:
     """Everything of the project (and, for an administrator, of the cloud) that is selected.
 
     The bytes of images come first and the files at the end, so that an export that was broken off can be run again and
-    goes on. Raises Conflict when a file is there already and may not be overwritten.
+    goes on. An image whose bytes can't be had is left out. Raises Conflict when a file is there already and may not be
+    overwritten.
     """
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)  # now, and not after all images have come
@@ -40,13 +54,17 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
     notes = _left_out(cloud, selection)
     kinds = [kind for kind in selection.kinds if not cloud.missing(kind)]
     cloud.look(kinds, progress)
-    found: list[tuple[Resource, Any]] = []
+    found: _Found = []
     for done, kind in enumerate(kinds, 1):
         found += _resources(cloud, kind, notes)
         progress(done, len(kinds), f"reading {kind.plural}")
     chosen = set(map(id, selection.of([resource for resource, _ in found])))
-    found = [(resource, raw) for resource, raw in found if id(resource) in chosen]
-    _download(cloud, directory, [raw for resource, raw in found if resource.kind.name == "image"], progress)
+    found = _importable([(resource, raw) for resource, raw in found if id(resource) in chosen], notes)
+    notes += _renamed(cloud, found)
+    images = [each for each in found if each[0].kind.name == "image"]
+    lost = _download(cloud, directory, images, progress)
+    failed = [resource.name for resource, _ in images if id(resource.place) in lost]
+    found = _without(found, lost, notes)
     by_file: dict[str, list[Resource]] = defaultdict(list)
     for resource, _ in found:
         by_file[cloud.operations(resource.kind).file(resource.params)].append(resource)
@@ -58,7 +76,7 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
         with writing(directory / file):
             in_order = sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items()))))
             write_file(directory / file, in_order, own=file.startswith(OWN))
-    return Exported({file: len(resources) for file, resources in by_file.items()}, notes)
+    return Exported({file: len(resources) for file, resources in by_file.items()}, notes, failed)
 
 
 @contextmanager
@@ -83,37 +101,100 @@ def _left_out(cloud: Cloud, selection: Selection) -> list[str]:
     return [f"{', '.join(plurals)}: left out, {reason}." for reason, plurals in by_reason.items()]
 
 
-def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> list[tuple[Resource, Any]]:
-    operations = cloud.operations(kind)
-    found = []
-    for raw in cloud.all(kind):
-        mine = operations.own(raw)
-        why = operations.hidden(raw) if mine or kind.name == "floating ip" else None
-        if why is not None:
-            notes.append(why)
-            cloud.left_out.add((kind.name, operations.identity(raw)))
-        elif mine:
-            lost: dict[str, str] = {}
-            resource = Resource(kind, cloud.params(kind, raw, lost), operations.info(raw))
-            what = f"{kind.plural}: {resource.name}"
-            needed = [name for name in lost if kind.by_name[name].required or kind.limits(kind.by_name[name])]
-            if needed:
-                notes.append(f"{what} is left out: what its {needed[0]} names {lost[needed[0]]}.")
-                cloud.left_out.add((kind.name, operations.identity(raw)))
-                continue
-            for name, reason in lost.items():
-                lacking = "without some of" if resource.params.get(name) else "without"
-                notes.append(f"{what} is {lacking} its {name}: what it names {reason}.")
-            found.append((resource, raw))
+def _renamed(cloud: Cloud, found: _Found) -> Iterator[str]:
+    """One sentence for each name that several have."""
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for resource, raw in found:
+        if resource.kind.named and raw.name and raw.name != resource.params["name"]:
+            names[resource.kind.plural, raw.name].append(resource.params["name"])
+    for (plural, name), apart in names.items():
+        yield f"{plural}: {name} is the name of several there, so they are called {', '.join(apart)} here."
+
+
+def _importable(found: _Found, notes: list[str]) -> _Found:
+    """Without what `validate` would refuse: a cloud may have things that it wouldn't make today."""
+    while True:
+        wrong: dict[int, str] = {}
+        for fault in faults_among([resource for resource, _ in found]):
+            if not fault.warning:
+                wrong.setdefault(id(fault.place), fault.sentence)
+        left = _without(found, wrong, notes)
+        if len(left) == len(found):
+            return left
+        found = left
+
+
+def _without(found: _Found, why: Mapping[int, str], notes: list[str]) -> _Found:
+    """Leave out those for which there is a sentence that says why, by the identity of their place, and what needs
+    them."""
+    while why:
+        gone = set()
+        for resource, _ in found:
+            if id(resource.place) in why:
+                notes.append(f"{resource.kind.plural}: {resource.name} is left out: {why[id(resource.place)]}")
+                gone.add(_meant(resource.kind.name, resource.params))
+        found = [each for each in found if id(each[0].place) not in why]
+        why = {}
+        for resource, _ in found:
+            for f, kinds, ref in references(resource):
+                among = {_meant(name, {**resource.params, **ref}) for name in kinds.split(" or ")}
+                if whose(ref) is not Whose.OWN or not gone & among:
+                    continue
+                said = f"what its {f.name} names is left out, too."
+                if f.required or resource.kind.limits(f):
+                    why[id(resource.place)] = said
+                elif isinstance(resource.params, dict):
+                    resource.params[f.name] = None
+                    notes.append(f"{resource.kind.plural}: {resource.name} is without its {f.name}: {said}")
     return found
 
 
-def _download(cloud: Cloud, directory: Path, images: list[Any], progress: Progress) -> None:
-    total, done = sum(raw.size or 0 for raw in images), 0
+def _meant(kind: str, params: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a reference goes by: names, and of a subnet its network's, too."""
+    network = params.get("network_ref") if kind == "subnet" else None
+    return kind, params.get("name"), network and network["name"]
+
+
+def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
+    operations = cloud.operations(kind)
+    mine = []
+    for raw in cloud.all(kind):
+        own = operations.own(raw)
+        why = operations.hidden(raw) if own or kind.name == "floating ip" else None
+        if why is not None:
+            notes.append(why)
+            cloud.left_out.add((kind.name, operations.identity(raw)))
+        elif own:
+            mine.append(raw)
+    found = []
+    for raw in mine:  # when all that is left out is known, as they may name each other
+        lost: dict[str, str] = {}
+        resource = Resource(kind, cloud.params(kind, raw, lost), operations.info(raw), Place(kind.file, 0))
+        what = f"{kind.plural}: {resource.name}"
+        needed = [name for name in lost if kind.by_name[name].required or kind.limits(kind.by_name[name])]
+        if needed:
+            notes.append(f"{what} is left out: what its {needed[0]} names {lost[needed[0]]}.")
+            cloud.left_out.add((kind.name, operations.identity(raw)))
+            continue
+        for f in kind.fields:
+            foreign = sorted(f.names_of_cloud & set(operations.value(raw, f) or ())) if f.names_of_cloud else []
+            if foreign:
+                notes.append(f"{what} is without {', '.join(foreign)}, which only this cloud understands.")
+        for name, reason in lost.items():
+            lacking = "without some of" if resource.params.get(name) else "without"
+            notes.append(f"{what} is {lacking} its {name}: what it names {reason}.")
+        found.append((resource, raw))
+    return found
+
+
+def _download(cloud: Cloud, directory: Path, images: _Found, progress: Progress) -> dict[int, str]:
+    """Answers why the bytes of some couldn't be had, by the identity of their place."""
+    total, done = sum(raw.size or 0 for _, raw in images), 0
     operations = cloud.operations(cloud.kind("image"))
+    lost: dict[int, str] = {}
     if not images or not isinstance(operations, Images):
-        return
-    for raw in images:
+        return lost
+    for resource, raw in images:
 
         def moved(count: int, name: str = raw.name) -> None:
             nonlocal done
@@ -121,5 +202,11 @@ def _download(cloud: Cloud, directory: Path, images: list[Any], progress: Progre
             progress(min(done, total), total, f"bytes of image {name}")
 
         cloud.moved = moved
-        with writing(directory / BLOBS):
-            operations.download(raw, directory / BLOBS)
+        try:
+            with writing(directory / BLOBS):
+                operations.download(raw, directory / BLOBS)
+        except LoginRefused:
+            raise
+        except (AccessDenied, Conflict, NotFound, ProviderError, VerificationError) as error:
+            lost[id(resource.place)] = error.message
+    return lost

@@ -177,6 +177,18 @@ def record(**parts: Form) -> Form:
     return form
 
 
+def known_of(**parts: Form) -> Form:
+    """The same of a mapping that may have other keys, too."""
+    strict = record(**parts)
+
+    def form(value: Any) -> str | None:
+        if isinstance(value, Mapping):
+            value = {key: part for key, part in value.items() if key in parts}
+        return strict(value)
+
+    return form
+
+
 def reference(value: Any) -> str | None:
     """{name, project_name, domain_name}: the latter two may be null or left out."""
     if not isinstance(value, Mapping):

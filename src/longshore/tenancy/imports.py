@@ -78,7 +78,7 @@ def import_(
     users = [action for action in planned.of(What.MAKE) if action.resource.kind.name == "user"]
     with closing(Passwords(passwords)) if passwords and users else nullcontext() as cloud.passwords:
         failed = carry_out(cloud, planned, progress, stop)
-    notes = list(planned.notes)
+    notes = [*planned.notes, *cloud.remarks]
     if made := sum(action not in failed for action in users):
         notes.append(
             f"users: {made} made with new passwords, which are in {passwords}."

@@ -57,8 +57,14 @@ class Field:
     required: bool = False
     update: bool = False  # the API can change it on what is there already; a difference is a conflict otherwise
     admin: bool = False  # only an administrator may set it: left out for others
+    admin_values: tuple[Any, ...] = ()  # the same of these values only
+    network_owner: bool = False  # only the owner of its network may set it, or an administrator
+    extension: str | None = None  # the extension of the network API that knows it: left out where there isn't one
+    of_cloud: bool = False  # it names something of the cloud that it is from, and nothing elsewhere: not carried
+    opens: tuple[Any, ...] = ()  # values without which it lets in less
+    parts: tuple[Field, ...] = ()  # of a mapping, or of mappings in a list: entries to which any of the above applies
     extra: bool = False  # unknown to OS-Migrate: only written where it differs from `default`
-    default: Any = None
+    default: Any = None  # what it is where nobody says anything
     extra_parts: tuple[str, ...] = ()  # of a mapping: entries unknown to OS-Migrate
     null: bool = False  # null says something ("none"); elsewhere it says nothing
     quiet: bool = False  # empty says nothing, as null does
@@ -66,12 +72,22 @@ class Field:
     compare: bool = True
     sent: bool = True  # part of the request that makes the resource
     sdk: str | None = None  # openstacksdk's name, when it isn't the field's
+    inner: frozenset[str] | None = None  # of resources within it: their `params` that are known, others aren't followed
     refs: Mapping[str, KindOf] = field(default_factory=dict)  # keys in it that are references, and the kind of each
     order: Callable[[Any], Any] = _as_is  # a form in which two equal values are equal: sorted, in lower case …
 
     @property
     def attribute(self) -> str:
         return self.sdk or self.name
+
+    @property
+    def names_of_cloud(self) -> frozenset[str]:
+        """Those of a mapping's entries that aren't carried."""
+        return frozenset(part.name for part in self.parts if part.of_cloud)
+
+    def says_something(self, value: Any) -> bool:
+        """Whether something is lost where this value can't be set."""
+        return value != self.default and value not in (None, "", [], {})
 
     def silent(self, value: Any) -> bool:
         """Whether this value says nothing."""
@@ -93,7 +109,7 @@ class ResourceKind:
     service: str  # openstacksdk's name of the service: "network"
     fields: tuple[Field, ...]
     either: tuple[tuple[str, ...], ...] = ()  # of each of these fields, there has to be exactly one
-    how: forms.Form | None = None  # what `_migration_params` may say
+    how: Mapping[str, forms.Form] | None = None  # what `_migration_params` may say, and what of it is followed
     info: tuple[str, ...] = ("id",)  # what is told of the original; nobody reads it again
     key: tuple[str, ...] = ("name",)  # the fields that say which resource it is, by openstacksdk's names
     parent: str | None = None  # the field that names what it belongs to
@@ -122,7 +138,7 @@ class ResourceKind:
 
     def limits(self, field: Field) -> bool:
         """Whether the resource may let in more without this field."""
-        return field.name not in self.dispensable
+        return field.name in self.by_name and field.name not in self.dispensable
 
     @property
     def named(self) -> bool:

@@ -43,6 +43,8 @@ class Login(ABC):
         self.rules_to_come: dict[str, list[dict[str, Any]]] = {}  # by the name of the new security group that has them
         self.given_rules: dict[str, list[dict[str, Any]]] = {}  # by security group: made by the API itself, and wanted
         self.balancers: dict[str, str] = {}  # the load balancer of what was made just now for one, by their ids
+        self.zones: list[tuple[str, str]] | None = None  # the network service's: of what, and their names
+        self.remarks: list[str] = []  # what an import found out only when it made things, each a sentence
         self._busy: dict[str, Lock] = defaultdict(Lock)
         self._busy_lock = Lock()
 
@@ -57,6 +59,19 @@ class Login(ABC):
     @abstractmethod
     def own(self, kind: ResourceKind) -> list[Any]:
         """Those of them that one exports and may change."""
+
+    @property
+    @abstractmethod
+    def extensions(self) -> frozenset[str]:
+        """The aliases of the network API's."""
+
+    @abstractmethod
+    def find(self, kinds: str, reference: Mapping[str, Any]) -> list[Any]:
+        """What a reference may mean."""
+
+    @abstractmethod
+    def called(self, kind: ResourceKind, raw: Any) -> str:
+        """What files call a resource."""
 
     @abstractmethod
     def by_id(self, kind: ResourceKind) -> dict[str, Any]: ...

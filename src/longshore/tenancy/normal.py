@@ -26,6 +26,12 @@ def one_prefix(value: Any) -> Any:
         return value
 
 
+def remote_prefix(value: Any) -> Any:
+    """Of a rule: for the network service one of all addresses is the same as none."""
+    prefix = one_prefix(value)
+    return None if prefix in ("0.0.0.0/0", "::/0") else prefix
+
+
 # The network service takes a number for its name and keeps what was given
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "icmpv6": "ipv6-icmp"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.forms import anything
-from longshore.tenancy.kind import Field, ResourceKind, Scope
+from longshore.tenancy.kind import Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.login import Login
 
 WORKERS = 8  # requests under way at once; more only queue up in the services
@@ -54,12 +54,18 @@ class Operations:
     def key_value(self, raw: Any, name: str) -> Any:
         """One part of what says which resource it is, by openstacksdk's name."""
         field = next((f for f in self.kind.fields if f.attribute == name), Field(name, anything))
-        value = self.value(raw, field)
-        return called(raw) if name == "name" else field.order(value)
+        return field.order(self.value(raw, field))
 
     def key(self, raw: Any) -> tuple[Any, ...]:
         """What tells it from others of its kind, to be compared with `wanted_key`."""
         return tuple(_hashable(self.key_value(raw, name)) for name in self.kind.key)
+
+    def keys(self, raw: Any) -> list[tuple[Any, ...]]:
+        """The same by each name that files may have for it: see Cloud.called."""
+        key, name = self.key(raw), self.cloud.called(self.kind, raw)
+        if "name" not in self.kind.key or name == raw.name:
+            return [key]
+        return [key, tuple(name if part == "name" else value for part, value in zip(self.kind.key, key, strict=True))]
 
     def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The same of a resource in a file, whose references are ids already."""
@@ -109,6 +115,32 @@ class Operations:
         """Why this user can't make it here, whatever is there, as the middle of a sentence."""
         return None
 
+    def unsettable(self, field: Field, value: Any, params: Mapping[str, Any]) -> str | None:
+        """Why this value of a field can't be set here by this user, as the end of a sentence."""
+        if field.of_cloud:
+            return "since it only means something in the cloud that it is from"
+        if field.extension and field.extension not in self.cloud.extensions:
+            return f"since this cloud's network service doesn't know it (the extension {field.extension})"
+        if (field.admin or value in field.admin_values) and not self.cloud.is_admin:
+            return "since only an administrator may set it"
+        if field.network_owner and not self.cloud.is_admin and not self._on_own_network(params):
+            return "since only the network's owner may set it"
+        known = self.choices(field)
+        absent = [each for each in value if each not in known] if known is not None and isinstance(value, list) else []
+        if known is not None and isinstance(value, str) and value not in known:
+            absent = [value]
+        return f"since this cloud has no {', '.join(map(str, absent))}" if absent else None
+
+    def choices(self, field: Field) -> frozenset[str] | None:
+        """The names of the cloud's own that a field may have; None where it may have any."""
+        return None
+
+    def _on_own_network(self, params: Mapping[str, Any]) -> bool:
+        ref = params.get("network_ref")
+        if not isinstance(ref, Mapping) or whose(ref) is Whose.OWN:
+            return True
+        return all(raw.project_id == self.cloud.project_id for raw in self.cloud.find("network", ref))
+
     def obstacle(self, values: Mapping[str, Any], wanted: Resource) -> str | None:
         """What would prevent making it, beyond one of the same name, as the end of a sentence."""
         return None
@@ -144,11 +176,6 @@ class Operations:
 
     def set_tags(self, raw: Any, tags: Iterable[str]) -> None:
         self.proxy.set_tags(raw, sorted(tags))
-
-
-def called(raw: Any) -> str:
-    """A resource's name. One that has none can't be told from others in a file, so it gets one."""
-    return str(raw.name or f"unnamed-{str(raw.id)[:8]}")
 
 
 def _hashable(value: Any) -> Any:

@@ -12,6 +12,7 @@ from longshore.tenancy.cloud import Cloud
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.kinds import BY_NAME
+from longshore.tenancy.validate import references
 
 
 class What(StrEnum):
@@ -60,6 +61,10 @@ class _Unresolved(Exception):
     """A reference leads nowhere; its text is why."""
 
 
+class _NotThere(_Unresolved):
+    """The cloud has nothing that a reference could mean."""
+
+
 class _LeftOut(Exception):
     """Without what can't be had here the resource would let in more; its text says what that is."""
 
@@ -86,13 +91,12 @@ class _Planner:
         self._actions: dict[Resource, Action] = {}
         self._open: set[Resource] = set()
         self._live: dict[str, dict[tuple[Any, ...], list[Any]]] = {}
-        self._left_out: dict[tuple[str, str], int] = defaultdict(int)
+        self._left_out: dict[tuple[str, str, str], int] = defaultdict(int)  # by kind, field and reason
 
     def plan(self, kinds: tuple[ResourceKind, ...]) -> Plan:
         actions = [self._action(resource) for resource in self._resources]
         notes = [
-            f"{plural}: {name} of {count} left out, since only an administrator may set it."
-            for (plural, name), count in self._left_out.items()
+            f"{plural}: {name} of {count} left out, {why}." for (plural, name, why), count in self._left_out.items()
         ]
         return Plan(actions, list(self._strays(kinds)), notes, kinds)
 
@@ -129,7 +133,7 @@ class _Planner:
         values = self._values(action)
         key = operations.wanted_key(values) if not _waits(values, kind) else None
         there = self._by_key(kind).get(key, []) if key is not None else []
-        if len(there) > 1:
+        if len(there) > 1 and kind.named:  # others are the same whichever is meant
             raise _Unresolved(f"{len(there)} {kind.plural.replace('_', ' ')} there are called {action.resource.name}")
         if there:
             self._compare(action, there[0], values)
@@ -185,18 +189,38 @@ class _Planner:
         params = action.resource.params
         for f in action.resource.kind.fields:
             value = params.get(f.name)
-            if not f.sent or f.name not in params or f.silent(value):
+            if not f.sent or f.name not in params or f.silent(value) or not self._settable(action, f, value):
                 continue
-            if f.admin and not self._cloud.is_admin:
-                if value and action.resource.kind.limits(f):
-                    raise _LeftOut(f"only an administrator may set its {f.name}, and without it, it would let in more")
-                if value:
-                    self._left_out[action.resource.kind.plural, f.name] += 1
-                continue
-            values[f.attribute] = self._resolved(action, f, f.name, value)
+            if f.parts:
+                value = self._without_parts(action, f, value)
+            try:
+                values[f.attribute] = self._resolved(action, f, f.name, value)
+            except _NotThere as why:
+                if not _names_others(action.resource, f):
+                    raise
+                if f.required or action.resource.kind.limits(f):
+                    raise _LeftOut(str(why)) from None
+                self._left_out[action.resource.kind.plural, f.name, f"since {why}"] += 1
         if action.resource.kind.scope is Scope.USER:
             values.setdefault("user_id", self._cloud.user_id)
         return values
+
+    def _settable(self, action: Action, f: Field, value: Any) -> bool:
+        """Whether this user can set it here; what is lost otherwise is told. Raises _LeftOut where it limits."""
+        kind = action.resource.kind
+        why = self._cloud.operations(kind).unsettable(f, value, action.resource.params)
+        if why and f.says_something(value):
+            if kind.limits(f) and value not in f.opens:
+                raise _LeftOut(f"without its {f.name} it would let in more, which can't be set here, {why}")
+            self._left_out[kind.plural, f.name, why] += 1
+        return why is None
+
+    def _without_parts(self, action: Action, f: Field, value: Any) -> Any:
+        """A mapping, or a list of some, without what can't be set here."""
+        if isinstance(value, list):
+            return [self._without_parts(action, f, each) for each in value]
+        lost = {part.name for part in f.parts if not self._settable(action, part, value.get(part.name))}
+        return {name: each for name, each in value.items() if name not in lost}
 
     def _resolved(self, action: Action, f: Field, key: str, value: Any) -> Any:
         if key in f.refs and value is not None:
@@ -230,6 +254,10 @@ class _Planner:
             if other.what is not What.SKIP:
                 action.needs.add(other)
                 return other
+            try:
+                return self._on_target(action.resource.kind, kinds, ref, within)
+            except _NotThere:
+                raise _LeftOut(f"it needs {name} {resource.name}, which is left out") from None
         return self._on_target(action.resource.kind, kinds, ref, within)
 
     def _in_files(
@@ -262,7 +290,7 @@ class _Planner:
         if len(found) > 1:
             raise _Unresolved(f"{len(found)} {kind.plural.replace('_', ' ')} there are called {ref['name']}")
         if not found:
-            raise _Unresolved(
+            raise _NotThere(
                 f"it needs the {kind.name} {ref['name']}, which is neither there nor among what is imported"
             )
         return self._cloud.operations(kind).identity(found[0])
@@ -284,7 +312,8 @@ class _Planner:
             keyed: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
             operations = self._cloud.operations(kind)
             for raw in self._cloud.own(kind):
-                keyed[operations.key(raw)].append(raw)
+                for key in operations.keys(raw):
+                    keyed[key].append(raw)
             self._live[kind.name] = keyed
         return self._live[kind.name]
 
@@ -298,6 +327,15 @@ class _Planner:
             for raw in self._cloud.own(kind):
                 if operations.value(raw, parent) in there and operations.identity(raw) not in there:
                     yield Stray(kind, Resource(kind, self._cloud.params(kind, raw)).name)
+
+
+def _names_others(resource: Resource, f: Field) -> bool:
+    """Whether a field names something of another project, as exports write it."""
+    named = ((kinds, ref) for each, kinds, ref in references(resource) if each is f)
+    return any(
+        whose(ref) is Whose.ANOTHERS and all(BY_NAME[kind].scope is Scope.PROJECT for kind in kinds.split(" or "))
+        for kinds, ref in named
+    )
 
 
 def _waits(values: Mapping[str, Any], kind: ResourceKind) -> bool:

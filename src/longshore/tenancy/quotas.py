@@ -8,6 +8,7 @@ from longshore.errors import AccessDenied, NotFound, QuotaExceeded
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.cloud import Cloud
 from longshore.tenancy.plan import Action, Plan, What
+from longshore.tenancy.services.network import limits_egress
 
 
 def check_room(cloud: Cloud, plan: Plan) -> None:
@@ -59,9 +60,8 @@ def _network_needs(plan: Plan) -> Counter[str]:
 
 def _comes_by_itself(action: Action) -> bool:
     """Whether it is one of the rules that the API gives every new security group: everything out."""
-    limits = set(action.values) - {"security_group_id", "direction", "ether_type"}
     new = isinstance(action.values.get("security_group_id"), Action)
-    return new and not limits and action.values.get("direction") == "egress"
+    return new and action.values.get("direction") == "egress" and not limits_egress(action.values)
 
 
 def _network_room(cloud: Cloud) -> dict[str, int]:

@@ -22,7 +22,7 @@ OPERATIONS: Mapping[str, type[Operations]] = {
     "security group": network.SecurityGroups,
     "security group rule": network.SecurityGroupRules,
     "qos policy": network.QosPolicies,
-    "network": network.NetworkOperations,
+    "network": network.Networks,
     "address scope": network.NetworkOperations,
     "subnet pool": network.NetworkOperations,
     "segment": network.NetworkOperations,

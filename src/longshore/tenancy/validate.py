@@ -47,6 +47,7 @@ def faults_among(resources: Sequence[Resource]) -> list[Fault]:
         faults += wrong
         if not wrong:
             sound.append(resource)
+            faults += _not_followed(resource)
             faults += limit_faults(resource)
     # What is compared with others must be sound itself
     faults += _duplicates(sound)
@@ -59,9 +60,8 @@ def _unknown_fields(resource: Resource) -> Iterator[Fault]:
     kind = resource.kind
     for name in resource.params:
         if name not in kind.by_name:
-            close = get_close_matches(str(name), kind.by_name, 1)
-            meant = f"; did you mean {close[0]}?" if close else "."
-            yield Fault(resource.line(name), f"params.{name} isn't a field of a {kind.name}{meant}")
+            said = f"params.{name} isn't a field of a {kind.name}{_meant(name, kind.by_name)}"
+            yield Fault(resource.line(name), said)
 
 
 def _wrong_fields(resource: Resource) -> Iterator[Fault]:
@@ -77,10 +77,35 @@ def _wrong_fields(resource: Resource) -> Iterator[Fault]:
 
 
 def _wrong_how(resource: Resource) -> Iterator[Fault]:
-    wrong = resource.kind.how(resource.how) if resource.kind.how else None
-    if wrong:
-        line = resource.how.line if isinstance(resource.how, Entries) else resource.place.line
-        yield Fault(Place(resource.place.file, line), f"_migration_params {wrong.rstrip('.?')}{_end(wrong)}")
+    forms, lines = resource.kind.how or {}, resource.how.lines if isinstance(resource.how, Entries) else {}
+    for name, value in resource.how.items():
+        form = forms.get(name)
+        if form and value is not None and (wrong := form(value)):
+            place = Place(resource.place.file, lines.get(name, resource.place.line))
+            yield Fault(place, f"_migration_params has {name}, which {wrong.rstrip('.?')}{_end(wrong)}")
+
+
+_MISTYPED = 0.85  # so much alike are words that somebody mistyped; less, and it's a word of another version
+
+
+def _not_followed(resource: Resource) -> Iterator[Fault]:
+    """What OS-Migrate's roles of other versions write, or somebody mistyped: the rest is followed without it."""
+    how, lines = resource.kind.how, resource.how.lines if isinstance(resource.how, Entries) else {}
+    words: list[tuple[str, Any, Iterable[str] | None]]
+    words = [("_migration_params", name, how) for name in (resource.how if how is not None else ())]
+    for field in resource.kind.fields if how is not None else ():
+        parts = resource.params.get(field.name) or () if field.inner is not None else ()
+        words += [(f"params.{field.name}", name, field.inner) for part in parts for name in part.get("params") or ()]
+    for where, name, known in words:
+        if name not in (known or ()):
+            meant = _meant(name, known or (), alike=_MISTYPED)
+            place = Place(resource.place.file, lines.get(name, resource.place.line))
+            yield Fault(place, f"{where} has {name}, which isn't followed{meant}", True)
+
+
+def _meant(name: Any, known: Iterable[str], *, alike: float = 0.6) -> str:
+    close = get_close_matches(str(name), known, 1, alike)
+    return f"; did you mean {close[0]}?" if close else "."
 
 
 def _choices(resource: Resource) -> Iterator[Fault]:
@@ -174,8 +199,7 @@ def _dangling(sound: Iterable[Resource], everything: Iterable[Resource]) -> Iter
                 continue
             if ref["name"] in names[kind.name] or (kind.name == "security group" and ref["name"] == "default"):
                 continue
-            close = get_close_matches(ref["name"], names[kind.name], 1)
-            meant = f"; did you mean {close[0]}?" if close else "."
+            meant = _meant(ref["name"], names[kind.name])
             yield Fault(
                 resource.line(field.name),
                 f"params.{field.name} of {resource.kind.name} {resource.name} names the {kind.name} {ref['name']}, "

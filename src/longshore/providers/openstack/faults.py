@@ -3,6 +3,7 @@
 Nothing of a request's body or headers gets into a message, so no secret does either; what an API said in words does.
 """
 
+import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,8 +129,18 @@ def unreachable(error: Exception, doing: str) -> Unreachable:
     )
 
 
+_PAGE = re.compile(r"<html|<!doctype", re.I)
+
+
+def _without_markup(page: str) -> str:
+    """The text of a page of HTML, in which services and proxies hand out some of their faults."""
+    body = re.sub(r"<(head|style|script)\b.*?</\1\s*>", " ", page, flags=re.I | re.S)
+    return html.unescape(re.sub(r"<[^>]*>", " ", body)).strip() or "a page without words"
+
+
 def words(error: Exception) -> str:
     """What the API itself said, in one line that ends with a full stop."""
     said = str(getattr(error, "details", None) or getattr(error, "message", None) or error)
+    said = _without_markup(said) if _PAGE.search(said) else said
     said = re.sub(r"\s*\(HTTP \d+\)|\s*\(Request-ID: [^)]*\)", "", " ".join(said.split()))
     return said if said.endswith((".", "!", "?")) else f"{said}."

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from longshore.tenancy.forms import at_least, boolean, list_of, mapping, one_of, scalar, short, text
+from longshore.tenancy.forms import anything, at_least, boolean, list_of, mapping, one_of, scalar, short, text
 from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.normal import by_text, own_properties
 
@@ -44,6 +44,23 @@ _PROPERTIES = (
 )
 
 
+# Ids of snapshots, keys and certificates
+_OF_CLOUD = tuple(
+    Field(name, anything, of_cloud=True)
+    for name in (
+        "bdm_v2",
+        "block_device_mapping",
+        "cinder_encryption_key_deletion_policy",
+        "cinder_encryption_key_id",
+        "img_signature",
+        "img_signature_certificate_uuid",
+        "img_signature_hash_method",
+        "img_signature_key_type",
+        "os_encrypt_key_id",
+    )
+)
+
+
 def _word(value: Any) -> Any:
     return None if value is None else str(value).lower()
 
@@ -64,8 +81,14 @@ IMAGE = ResourceKind(
         Field("min_disk", at_least(0), update=True),
         Field("min_ram", at_least(0), update=True),
         Field("name", short(255), required=True),
-        Field("properties", mapping, update=True, order=own_properties),
-        Field("visibility", one_of("community", "private", "public", "shared"), update=True),
+        Field("properties", mapping, update=True, order=own_properties, parts=_OF_CLOUD),
+        Field(
+            "visibility",
+            one_of("community", "private", "public", "shared"),
+            update=True,
+            admin_values=("public",),
+            opens=("public", "community"),
+        ),
         *(Field(name, scalar, update=True, order=_word) for name in _PROPERTIES),
         ref("kernel_ref", "image", update=True),
         ref("ramdisk_ref", "image", update=True),

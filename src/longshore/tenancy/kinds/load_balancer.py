@@ -41,6 +41,7 @@ LOAD_BALANCER = ResourceKind(
         ref("vip_qos_policy_ref", "qos policy", update=True),
     ),
     info=(*_INFO, "vip_port_id"),
+    after=("subnet",),
     optional=True,
     own_file=True,
     dispensable=("description", "availability_zone", "flavor_ref", "vip_qos_policy_ref"),
@@ -132,6 +133,9 @@ MEMBER = ResourceKind(
         Field("monitor_address", address, update=True),
         Field("monitor_port", _PORT, update=True),
         ref("pool_ref", "load balancer pool", required=True),
+        ref(
+            "network_ref", "network", compare=False, sent=False
+        ),  # the subnet's, which other networks' may be called as
         ref("subnet_ref", "subnet"),
     ),
     info=_INFO,
@@ -140,7 +144,7 @@ MEMBER = ResourceKind(
     parent="pool_ref",
     optional=True,
     own_file=True,
-    dispensable=("name",),
+    dispensable=("name", "network_ref"),
 )
 
 HEALTH_MONITOR = ResourceKind(

@@ -1,5 +1,8 @@
 """The kinds of the network service, in OS-Migrate's words where it has them."""
 
+from dataclasses import replace
+from typing import Any
+
 from longshore.tenancy.forms import (
     address,
     at_least,
@@ -21,8 +24,9 @@ from longshore.tenancy.normal import by_start, by_text, lower, prefixes
 
 NAME = Field("name", short(255), required=True)
 DESCRIPTION = Field("description", short(255), update=True)
-_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text)
-_SHARED = Field("is_shared", boolean, admin=True, update=True)
+_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text, extension="standard-attr-tag")
+_SHARED = Field("is_shared", boolean, admin=True, update=True, default=False)
+_QOS = ref("qos_policy_ref", "qos policy", update=True, extension="qos")
 COMMON_INFO = ("created_at", "id", "project_id", "revision_number", "updated_at")
 
 QOS_POLICY = ResourceKind(
@@ -34,7 +38,7 @@ QOS_POLICY = ResourceKind(
         NAME,
         DESCRIPTION,
         _SHARED,
-        Field("is_default", boolean, admin=True, update=True),
+        Field("is_default", boolean, admin=True, update=True, default=False),
         Field("rules", list_of(mapping), update=True, order=by_text),
     ),
     extension="qos",
@@ -43,29 +47,44 @@ QOS_POLICY = ResourceKind(
     dispensable=("description", "is_shared", "is_default"),
 )
 
+
+def _zones(extension: str) -> Field:
+    """Zones that the target doesn't have are left out: see NetworkOperations.choices."""
+    return Field("availability_zone_hints", list_of(text), quiet=True, order=by_text, extension=extension)
+
+
+def _dns(name: str, **how: Any) -> Field:
+    return Field(name, short(255), quiet=True, extension="dns-integration", **how)
+
+
+# Without the extension all ports are secured, which lets in less
+_PORT_SECURITY = Field(
+    "is_port_security_enabled", boolean, update=True, extension="port-security", default=True, opens=(False,)
+)
+
 NETWORK = ResourceKind(
     "network",
     "networks",
     "openstack.network.Network",
     "network",
     (
-        Field("availability_zone_hints", list_of(text), quiet=True, order=by_text),
+        _zones("network_availability_zone"),
         DESCRIPTION,
-        Field("dns_domain", short(255), update=True, quiet=True),
+        _dns("dns_domain", update=True),
         Field("is_admin_state_up", boolean, update=True),
-        Field("is_default", boolean, update=True, admin=True),
-        Field("is_port_security_enabled", boolean, update=True),
-        Field("is_router_external", boolean, update=True, admin=True),
+        Field("is_default", boolean, update=True, admin=True, default=False, extension="auto-allocated-topology"),
+        _PORT_SECURITY,
+        Field("is_router_external", boolean, update=True, admin=True, default=False, extension="external-net"),
         _SHARED,
-        Field("is_vlan_transparent", boolean),
-        Field("mtu", between(68, 65535), update=True),
+        Field("is_vlan_transparent", boolean, default=False, extension="vlan-transparent"),
+        Field("mtu", between(68, 65535), update=True, extension="net-mtu"),
         NAME,
-        Field("provider_network_type", text, admin=True),
-        Field("provider_physical_network", text, admin=True),
-        Field("provider_segmentation_id", between(0, (1 << 32) - 1), admin=True),
-        Field("segments", list_of(mapping), admin=True),
+        Field("provider_network_type", text, admin=True, extension="provider"),
+        Field("provider_physical_network", text, admin=True, extension="provider"),
+        Field("provider_segmentation_id", between(0, (1 << 32) - 1), admin=True, extension="provider"),
+        Field("segments", list_of(mapping), admin=True, extension="multi-provider"),
         _TAGS,
-        ref("qos_policy_ref", "qos policy", update=True),
+        _QOS,
     ),
     info=("availability_zones", *COMMON_INFO, "qos_policy_id", "status", "subnet_ids"),
     quota="networks",
@@ -111,8 +130,8 @@ SUBNET_POOL = ResourceKind(
         Field("minimum_prefix_length", between(0, 128), update=True),
         Field("maximum_prefix_length", between(0, 128), update=True),
         Field("default_quota", at_least(0), update=True),
-        Field("is_default", boolean, admin=True, update=True),
-        Field("is_shared", boolean, admin=True),
+        Field("is_default", boolean, admin=True, update=True, default=False),
+        Field("is_shared", boolean, admin=True, default=False),
         _TAGS,
         ref("address_scope_ref", "address scope", update=True),
     ),
@@ -151,7 +170,7 @@ SUBNET = ResourceKind(
     "openstack.subnet.Subnet",
     "network",
     (
-        Field("allocation_pools", list_of(record(start=address, end=address)), update=True, quiet=True, order=by_start),
+        Field("allocation_pools", list_of(record(start=address, end=address)), update=True, order=by_start),
         Field("cidr", cidr, required=True),
         DESCRIPTION,
         Field("dns_nameservers", list_of(address), update=True),  # the first is asked first
@@ -162,12 +181,20 @@ SUBNET = ResourceKind(
         Field("ipv6_ra_mode", one_of("slaac", "dhcpv6-stateful", "dhcpv6-stateless")),
         Field("is_dhcp_enabled", boolean, update=True),
         NAME,
-        Field("service_types", list_of(text), update=True, quiet=True, order=by_text, admin=True),
+        Field(
+            "service_types",
+            list_of(text),
+            update=True,
+            quiet=True,
+            order=by_text,
+            admin=True,
+            extension="subnet-service-types",
+        ),
         _TAGS,
-        Field("use_default_subnet_pool", boolean, compare=False),
+        Field("use_default_subnet_pool", boolean, compare=False, default=False, extension="default-subnetpools"),
         ref("network_ref", "network", required=True),
-        ref("segment_ref", "segment"),
-        ref("subnet_pool_ref", "subnet pool"),
+        ref("segment_ref", "segment", admin=True, extension="segment"),
+        ref("subnet_pool_ref", "subnet pool", extension="subnet_allocation"),
     ),
     info=(*COMMON_INFO, "network_id", "prefix_length", "segment_id", "subnet_pool_id"),
     key=("network_id", "name"),
@@ -182,11 +209,11 @@ ROUTER = ResourceKind(
     "openstack.network.Router",
     "network",
     (
-        Field("availability_zone_hints", list_of(text), quiet=True, order=by_text),
+        _zones("router_availability_zone"),
         DESCRIPTION,
         Field("is_admin_state_up", boolean, update=True),
-        Field("is_distributed", boolean, admin=True),
-        Field("is_ha", boolean, admin=True),
+        Field("is_distributed", boolean, admin=True, default=False, extension="dvr"),
+        Field("is_ha", boolean, admin=True, default=False, extension="l3-ha"),
         NAME,
         _TAGS,
         Field(
@@ -199,9 +226,13 @@ ROUTER = ResourceKind(
             update=True,
             sdk="external_gateway_info",
             extra_parts=("enable_snat",),
+            parts=(
+                Field("enable_snat", boolean, admin=True, extension="ext-gw-mode", default=True),
+                Field("external_fixed_ips", list_of(mapping), admin=True),
+            ),
             refs={"network_ref": "network", "subnet_ref": "subnet"},
         ),
-        ref("flavor_ref", "network flavor"),
+        ref("flavor_ref", "network flavor", extension="l3-flavors"),
         Field(
             "routes",
             list_of(record(destination=prefix, nexthop=address)),
@@ -210,9 +241,11 @@ ROUTER = ResourceKind(
             extra=True,
             default=[],
             order=by_text,
+            extension="extraroute",
         ),
     ),
     info=(*COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
+    after=("subnet",),  # on a network without one, its gateway gets no address
     extension="router",
     quota="routers",
     # Of the gateway only the whole: without its enable_snat: false, addresses are translated, and lead outside
@@ -233,7 +266,6 @@ _FIXED_IPS = Field(
     sdk="fixed_ips",
     refs={"subnet_ref": "subnet"},
     order=by_text,
-    quiet=True,
 )
 
 ROUTER_INTERFACE = ResourceKind(
@@ -267,26 +299,27 @@ PORT = ResourceKind(
             list_of(record(ip_address=prefix, mac_address=mac)),
             update=True,
             order=by_text,
-            quiet=True,
+            network_owner=True,
+            extension="allowed-address-pairs",
         ),
-        Field("binding_vnic_type", text, update=True),
+        Field("binding_vnic_type", text, update=True, default="normal", extension="binding"),
         DESCRIPTION,
-        Field("dns_name", short(255), update=True, quiet=True),
+        _dns("dns_name", update=True),
         Field(
             "extra_dhcp_opts",
             list_of(record(opt_name=short(64), opt_value=short(255), ip_version=one_of(4, 6))),
             update=True,
             order=by_text,
-            quiet=True,
+            extension="extra_dhcp_opt",
         ),
         Field("is_admin_state_up", boolean, update=True),
-        Field("is_port_security_enabled", boolean, update=True),
-        Field("mac_address", mac, order=lower),
+        replace(_PORT_SECURITY, network_owner=True),
+        Field("mac_address", mac, order=lower, network_owner=True),
         NAME,
         _TAGS,
-        _FIXED_IPS,
+        replace(_FIXED_IPS, parts=(Field("ip_address", address, network_owner=True),)),
         ref("network_ref", "network", required=True),
-        ref("qos_policy_ref", "qos policy", update=True),
+        _QOS,
         Field(
             "security_group_refs",
             list_of(reference),
@@ -294,10 +327,12 @@ PORT = ResourceKind(
             refs={"security_group_refs": "security group"},
             update=True,
             order=by_text,
+            extension="security-group",
         ),
     ),
     info=(*COMMON_INFO, "network_id", "status"),
     key=("network_id", "name"),
+    after=("subnet",),  # without an address of its own it gets one of each subnet that is there already
     parent="network_ref",
     quota="ports",
     own_file=True,
@@ -307,6 +342,7 @@ PORT = ResourceKind(
         "description",
         "dns_name",
         "extra_dhcp_opts",
+        "mac_address",
         "tags",
         "qos_policy_ref",
     ),
@@ -348,20 +384,20 @@ FLOATING_IP = ResourceKind(
     "network",
     (
         DESCRIPTION,
-        Field("dns_domain", short(255), quiet=True),
-        Field("dns_name", short(255), quiet=True),
+        _dns("dns_domain"),
+        _dns("dns_name"),
         Field("fixed_ip_address", address, update=True),
         Field("floating_ip_address", address, required=True, compare=False),
         _TAGS,
         ref("floating_network_ref", "network", required=True),
         ref("port_ref", "port", update=True),
         ref("load_balancer_ref", "load balancer", update=True, extra=True),
-        ref("qos_policy_ref", "qos policy", update=True),
+        replace(_QOS, extension="qos-fip"),
     ),
     info=(*COMMON_INFO, "floating_network_id", "router_id", "status"),
     key=("floating_network_id", "floating_ip_address"),
     told=("floating_ip_address",),
-    after=("router interface",),  # a port can only have one when a router leads there
+    after=("subnet", "router interface"),  # a port can only have one when a router leads there
     extension="router",
     quota="floating_ips",
     own_file=True,

@@ -3,9 +3,13 @@
 from longshore.tenancy.forms import between, boolean, ip_protocol, list_of, one_of, prefix, short
 from longshore.tenancy.kind import Field, ResourceKind, ref
 from longshore.tenancy.kinds.network import COMMON_INFO, DESCRIPTION, NAME
-from longshore.tenancy.normal import by_text, ether_type, one_prefix, prefixes, protocol
+from longshore.tenancy.normal import by_text, ether_type, prefixes, protocol, remote_prefix
 
-_OWN_TAGS = Field("tags", list_of(short(255)), update=True, order=by_text, extra=True, default=[])
+_OWN_TAGS = Field(
+    "tags", list_of(short(255)), update=True, order=by_text, extra=True, default=[], extension="standard-attr-tag"
+)
+
+_ADDRESS_GROUPS = "security-groups-remote-address-group"
 
 ADDRESS_GROUP = ResourceKind(
     "address group",
@@ -27,10 +31,19 @@ SECURITY_GROUP = ResourceKind(
     (
         NAME,
         DESCRIPTION,
-        Field("is_stateful", boolean, update=True, sdk="stateful", extra=True, default=True),
+        Field(
+            "is_stateful",
+            boolean,
+            update=True,
+            sdk="stateful",
+            extra=True,
+            default=True,
+            extension="stateful-security-group",
+        ),
         _OWN_TAGS,
     ),
     info=COMMON_INFO,
+    extension="security-group",
     quota="security_groups",
     dispensable=("description", "tags"),
     guards=True,
@@ -48,10 +61,10 @@ SECURITY_GROUP_RULE = ResourceKind(
         Field("port_range_max", between(0, 65535)),
         Field("port_range_min", between(0, 65535)),
         Field("protocol", ip_protocol, order=protocol),
-        Field("remote_ip_prefix", prefix, order=one_prefix),
+        Field("remote_ip_prefix", prefix, order=remote_prefix),
         ref("security_group_ref", "security group", required=True),
         ref("remote_group_ref", "security group"),
-        ref("remote_address_group_ref", "address group", extra=True),
+        ref("remote_address_group_ref", "address group", extra=True, extension=_ADDRESS_GROUPS),
     ),
     info=(*COMMON_INFO, "remote_group_id", "security_group_id"),
     told=(
@@ -77,6 +90,7 @@ SECURITY_GROUP_RULE = ResourceKind(
         "remote_address_group_id",
     ),
     parent="security_group_ref",
+    extension="security-group",
     quota="security_group_rules",
     dispensable=("description",),
 )

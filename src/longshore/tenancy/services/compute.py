@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,8 @@ from longshore.tenancy.normal import said
 from longshore.tenancy.operations import WORKERS, Operations
 
 _OF_USERS = "users_keypairs.yml"
+_OLD_NAME = re.compile(r"[\w\- ]*", re.A)
+_NEW_NAMES = "2.92"  # the first version in which names may have @ and full stops
 _OTHERS = "2.10"  # the compute API's first version in which an administrator sees and makes key pairs of others
 
 
@@ -43,6 +46,8 @@ class Keypairs(Operations):
 
     def barred(self, wanted: Resource) -> str | None:
         """A key pair is somebody's: one of another user must not become one's own."""
+        if not _OLD_NAME.fullmatch(wanted.params["name"]) and not supports_microversion(self.proxy, _NEW_NAMES):
+            return f"such a name needs API version {_NEW_NAMES} of the compute service, which this cloud doesn't have"
         ref = wanted.params["user_ref"]
         if self.cloud.is_own_user(ref) or self._sees_others():
             return None
@@ -69,8 +74,11 @@ class Keypairs(Operations):
         body = dict(values)
         if body.get("user_id") == self.cloud.user_id:
             del body["user_id"]  # naming oneself is for administrators, too
-        made = self.proxy.create_keypair(**body)
-        return f"{values.get('user_id')}/{made.name}"
+        if _OLD_NAME.fullmatch(body["name"]):
+            self.proxy.create_keypair(**body)
+        else:  # openstacksdk speaks an older version, which refuses these
+            self.proxy.post("/os-keypairs", json={"keypair": body}, microversion=_NEW_NAMES, raise_exc=True)
+        return f"{values.get('user_id')}/{values['name']}"
 
 
 class Flavors(Operations):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from openstack.image.v2.image import Image
 
-from longshore.errors import InvalidInput, NotFound, Unreachable, VerificationError
+from longshore.errors import InvalidInput, NotFound, ProviderError, Unreachable, VerificationError
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.blobs import blob_name, file_digest, find_blob, missing
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
 from longshore.tenancy.normal import own_properties, said, text
-from longshore.tenancy.operations import Operations
+from longshore.tenancy.operations import Operations, plain
 
 CHUNK = 1 << 20  # bytes
+_TRIES = 2  # at bytes that have another digest: damaged on the way, or in the cloud's store
 # Facts about the bytes: they aren't set, they come with them
 _OF_BYTES = ("hash_algo", "hash_value")
 
@@ -43,7 +45,7 @@ class Images(Operations):
             # Not compared here (see own_properties), but by OS-Migrate, whose imports give each image these three
             return own_properties(value or {}) | {
                 "owner_specified.openstack.md5": "",
-                "owner_specified.openstack.object": f"images/{raw.name}",
+                "owner_specified.openstack.object": f"images/{self.cloud.called(self.kind, raw)}",
                 "owner_specified.openstack.sha256": "",
             }
         return value
@@ -55,7 +57,11 @@ class Images(Operations):
             blob_name(raw.id, raw.name)
         except InvalidInput:
             return f"images: {raw.name} is left out: its id can't be part of a file's name."
-        return None
+        why = _elsewhere(plain(raw.properties) or {}, raw.size)
+        return f"images: {self.cloud.called(self.kind, raw)} is left out: {why}." if why else None
+
+    def barred(self, wanted: Resource) -> str | None:
+        return _elsewhere(wanted.params.get("properties") or {}, wanted.info.get("size"))
 
     def changeable(self, raw: Any, field: Field) -> bool:
         """The bytes and their format stay as they are once they are there."""
@@ -94,7 +100,12 @@ class Images(Operations):
         blob = self._blob(wanted)  # before anything is made
         with explained(f"make image {wanted.name}"):
             made = Image.new(**_body(values)).create(self.proxy)
-        self._upload(made.id, blob, wanted)
+        try:
+            self._upload(made.id, blob, wanted)
+        except Exception:  # what has got a part of its bytes takes no others
+            with suppress(Exception):
+                self.proxy.delete_image(made.id)
+            raise
         return str(made.id)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
@@ -103,9 +114,18 @@ class Images(Operations):
             self.proxy.update_image(raw.id, **body)
 
     def complete(self, raw: Any, wanted: Resource) -> None:
-        """Bytes for an image that an earlier try made and didn't fill."""
-        if raw.status == "queued":
-            self._upload(raw.id, self._blob(wanted), wanted)
+        """Bytes for an image that an earlier try made and didn't fill; where it takes none, it is made anew."""
+        if raw.status != "queued":
+            return
+        blob = self._blob(wanted)
+        try:
+            self._upload(raw.id, blob, wanted)
+        except ProviderError:
+            with explained(f"make image {wanted.name} anew"):
+                there = self.proxy.get_image(raw.id)
+                values = {f.attribute: self.value(there, f) for f in self.kind.fields if f.sent}
+                self.proxy.delete_image(raw.id)
+            self.create({name: value for name, value in values.items() if value is not None}, wanted)
 
     def incomplete(self, raw: Any) -> bool:
         return bool(raw.status == "queued")
@@ -133,7 +153,7 @@ class Images(Operations):
             )
             made = self.proxy.get_image(image_id)
         if made.hash_algo and file_digest(blob, made.hash_algo) != made.hash_value:
-            with explained(f"remove image {wanted.name}"):
+            with suppress(Exception):
                 self.proxy.delete_image(image_id)
             raise VerificationError(
                 f"The cloud has other bytes for image {wanted.name} than were sent; the image was removed.",
@@ -143,7 +163,7 @@ class Images(Operations):
     def download(self, raw: Any, directory: Path) -> None:
         """Its bytes, checked against the digest that the cloud keeps of them. Goes on where an earlier try stopped,
         if the store behind the image service can read from the middle."""
-        path = directory / blob_name(raw.id, raw.name)
+        path = directory / blob_name(raw.id, self.cloud.called(self.kind, raw))
         algorithm = raw.hash_algo or "md5"
         if algorithm not in hashlib.algorithms_available:
             raise VerificationError(f"The digest of image {raw.name} is made with {algorithm}, which isn't known here.")
@@ -152,15 +172,21 @@ class Images(Operations):
             return
         directory.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
-        with explained(f"download image {raw.name}"):
-            self._fetch(raw, part)
-        if expected and file_digest(part, algorithm) != expected:
+        arrived: list[str] = []  # digests
+        while len(arrived) < _TRIES:
+            with explained(f"download image {raw.name}"):
+                self._fetch(raw, part)
+            arrived.append(file_digest(part, algorithm))
+            if not expected or arrived[-1] == expected:
+                part.replace(path)
+                return
             part.unlink()
-            raise VerificationError(
-                f"The bytes of image {raw.name} that arrived have another {algorithm} digest than the cloud says.",
-                advice="Export once more.",
-            )
-        part.replace(path)
+        if len(set(arrived)) == 1:
+            raise VerificationError(f"The cloud's store has other bytes for image {raw.name} than the cloud says.")
+        raise VerificationError(
+            f"The bytes of image {raw.name} that arrived have another {algorithm} digest than the cloud says.",
+            advice="Export once more.",
+        )
 
     def _fetch(self, raw: Any, part: Path) -> None:
         there = part.stat().st_size if part.exists() else 0
@@ -180,6 +206,15 @@ class Images(Operations):
                     raise VerificationError(f"The cloud sends more bytes of image {raw.name} than it has.")
                 file.write(chunk)
                 self.cloud.moved(len(chunk))
+
+
+def _elsewhere(properties: Mapping[str, Any], size: Any) -> str | None:
+    """Why an image is of no use without things that aren't carried, as the end of a sentence."""
+    if properties.get("block_device_mapping") and not size:
+        return "what it holds is in snapshots of volumes, which aren't carried"
+    if properties.get("cinder_encryption_key_id") or properties.get("os_encrypt_key_id"):
+        return "its bytes are encrypted with a key that only the key manager of the cloud it is from has"
+    return None
 
 
 def _arriving(answer: Any, name: str) -> Iterator[bytes]:

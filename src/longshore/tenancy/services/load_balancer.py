@@ -174,6 +174,12 @@ class Members(_Balancing):
         pools = self.cloud.own(self.cloud.kind("load balancer pool"))
         return [member for pool in pools for member in self.proxy.members(pool.id)]
 
+    def value(self, raw: Any, field: Field) -> Any:
+        if field.name == "network_ref":
+            subnet = self.cloud.subnet(raw.subnet_id) if raw.subnet_id else None
+            return subnet and subnet.network_id
+        return super().value(raw, field)
+
     def balancer_of(self, values: Any) -> str:
         return self._parents("load balancer pool", values["pool_id"])
 

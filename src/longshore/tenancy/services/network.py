@@ -7,9 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from openstack import exceptions as sdk
+from openstack.network.v2.security_group_rule import SecurityGroupRule
 
+from longshore.providers.openstack.faults import explained
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import OWN, Field
+from longshore.tenancy.kinds.network import SHAREABLE
+from longshore.tenancy.normal import remote_prefix
 from longshore.tenancy.operations import Operations, plain
 from longshore.tenancy.services.fixed_ips import askable, is_in_automatic, same_addresses, told_subnets
 
@@ -18,18 +22,66 @@ INTERFACE_OWNERS = (
     "network:router_interface_distributed",
     "network:ha_router_replicated_interface",
 )
-# Tells which address a floating IP stands for that got another one here. Never exported
-ORIGIN = "longshore:was="
+DELEGATED = "prefix_delegation"  # in the place of a subnet pool's id
+OUR_TAGS = "longshore:"  # never exported
+# Tells which address a floating IP stands for that got another one here
+ORIGIN = f"{OUR_TAGS}was="
+# Tells which MTU a network was to have that was too large here
+TOO_LARGE = f"{OUR_TAGS}mtu-too-large="
 
 
 class NetworkOperations(Operations):
-    """Networks, subnets, address scopes, subnet pools, trunks: as the API has them."""
+    """Subnets, address scopes, subnet pools, trunks: as the API has them."""
+
+    def value(self, raw: Any, field: Field) -> Any:
+        value = super().value(raw, field)
+        return [tag for tag in value or () if not tag.startswith(OUR_TAGS)] if field.name == "tags" else value
+
+    def choices(self, field: Field) -> frozenset[str] | None:
+        if field.name != "availability_zone_hints":
+            return None
+        if self.cloud.zones is None:
+            with explained("list availability zones"):
+                self.cloud.zones = [(zone.resource, zone.name) for zone in self.proxy.availability_zones()]
+        return frozenset(name for of, name in self.cloud.zones if of == self.kind.name)
 
     def update(self, raw: Any, values: Mapping[str, Any]) -> None:
         # By id: openstacksdk's own object would only send what it believes to be different
         super().update(raw.id, {k: v for k, v in values.items() if k != "tags"})
         if "tags" in values:
-            self.set_tags(raw, values["tags"])
+            self.set_tags(raw, [*values["tags"], *(tag for tag in raw.tags or () if tag.startswith(OUR_TAGS))])
+
+
+class Networks(NetworkOperations):
+    """What a cloud chose for a network by itself isn't carried as if somebody had asked for it."""
+
+    def unsettable(self, field: Field, value: Any, params: Mapping[str, Any]) -> str | None:
+        if field.name in ("provider_network_type", "provider_segmentation_id") and not params.get(
+            "provider_physical_network"
+        ):
+            return "since each cloud chooses it for networks that are on no physical one"
+        return super().unsettable(field, value, params)
+
+    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
+        """With the MTU that is wanted where this cloud's networks can have it, else with the most they can.
+
+        Nobody but administrators can know beforehand. What was refused is kept as a tag, so that it is no difference.
+        """
+        try:
+            return super().create(values, wanted)
+        except sdk.BadRequestException as refused:
+            if "mtu" not in values or "mtu" not in str(refused).lower():
+                raise
+        asked = values["mtu"]
+        mark = [f"{TOO_LARGE}{asked}"] if "standard-attr-tag" in self.cloud.extensions else []
+        without = {name: value for name, value in values.items() if name != "mtu"}
+        identity = super().create({**without, "tags": [*(values.get("tags") or ()), *mark]}, wanted)
+        self.cloud.remarks.append(f"networks: {wanted.name} has a smaller MTU than {asked}, which is too large here.")
+        return identity
+
+    def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
+        refused = field.name == "mtu" and f"{TOO_LARGE}{wanted}" in (raw.tags or ())
+        return refused or super().same(raw, field, wanted, live)
 
 
 class _Guarded(NetworkOperations):
@@ -47,6 +99,17 @@ class _Guarded(NetworkOperations):
 
 
 class Subnets(NetworkOperations):
+    def project_of(self, raw: Any) -> str:
+        """The network's, whoever made the subnet: an administrator's is part of the tenant's network."""
+        network = self.cloud.by_id(self.cloud.kind("network")).get(raw.network_id)
+        return super().project_of(network or raw)
+
+    def hidden(self, raw: Any) -> str | None:
+        if raw.subnet_pool_id != DELEGATED:
+            return None
+        called = self.cloud.called(self.kind, raw)
+        return f"subnets: {called} is left out: its prefix is delegated from outside, which isn't carried."
+
     def made(self, raw: Any) -> None:
         self.cloud.new_subnets[raw.id] = raw
 
@@ -93,8 +156,18 @@ class SecurityGroups(NetworkOperations):
         return str(group.id)
 
 
-class SecurityGroupRules(_OfProject):
-    """One that lets in an address group would let in everybody if OS-Migrate made it: it doesn't know these groups."""
+class SecurityGroupRules(NetworkOperations):
+    """Those of the project's groups, whoever made them: administrators' rules count in a tenant's group as its own do.
+
+    One that lets in an address group would let in everybody if OS-Migrate made it: it doesn't know these groups.
+    """
+
+    def listing(self) -> Iterable[Any]:
+        groups = self.cloud.own(self.cloud.kind("security group"))
+        return [SecurityGroupRule.existing(**rule) for group in groups for rule in group.security_group_rules or ()]
+
+    def own(self, raw: Any) -> bool:
+        return True
 
     def file(self, params: Mapping[str, Any]) -> str:
         return f"{OWN}{self.kind.plural}.yml" if params.get("remote_address_group_ref") else super().file(params)
@@ -134,8 +207,14 @@ def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
         or values.get("description")
     ):
         return False
-    limits = set(values) - {"security_group_id", "direction", "ether_type", "description"}
-    return all(values[name] is None for name in limits)
+    return not limits_egress(values)
+
+
+def limits_egress(values: Mapping[str, Any]) -> bool:
+    """Whether a rule lets out less than everything of its IP version."""
+    said = {**values, "remote_ip_prefix": remote_prefix(values.get("remote_ip_prefix"))}
+    unlimited = ("security_group_id", "direction", "ether_type", "description")
+    return any(value is not None for name, value in said.items() if name not in unlimited)
 
 
 class AddressGroups(NetworkOperations):
@@ -158,7 +237,7 @@ class Routers(NetworkOperations):
         addresses = wanted.get("external_fixed_ips") or []
         return (
             wanted["network_id"] == there["network_id"]
-            and wanted.get("enable_snat", True) == there.get("enable_snat", True)
+            and (not self.cloud.is_admin or wanted.get("enable_snat", True) == there.get("enable_snat", True))
             and (not addresses or same_addresses(self.cloud, addresses, there.get("external_fixed_ips") or []))
         )
 
@@ -181,9 +260,16 @@ class RouterInterfaces(_Guarded):
         return super().same(raw, field, wanted, live)
 
     def listing(self) -> Iterable[Any]:
-        # Those with fixed IPs: a highly available router has others, which aren't anyone's to carry
-        ports = self.proxy.ports(project_id=self.cloud.project_id)
+        """Those of the project's routers, whoever made the ports.
+
+        Only those with fixed IPs: a highly available router has others, which aren't anyone's to carry.
+        """
+        routers = self.cloud.own(self.cloud.kind("router"))
+        ports = (port for router in routers for port in self.proxy.ports(device_id=router.id))
         return [port for port in ports if port.device_owner in INTERFACE_OWNERS]
+
+    def own(self, raw: Any) -> bool:
+        return True
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "subnets":
@@ -241,6 +327,8 @@ class RouterInterfaces(_Guarded):
 
 
 class Ports(_Guarded, _OfProject):
+    _elsewhere: dict[str, Any] | None = None
+
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
         if field.name == "fixed_ips_refs":
             return same_addresses(self.cloud, wanted, live)
@@ -259,13 +347,38 @@ class Ports(_Guarded, _OfProject):
         """Those that nothing uses: a server's ports go with the server, a router's are its interfaces."""
         return super().own(raw) and raw.device_owner in ("", None, "trunk:subport")
 
+    def hidden(self, raw: Any) -> str | None:
+        trunk = self._trunks_elsewhere().get(raw.id)
+        if trunk is not None:
+            called = self.cloud.called(self.kind, raw)
+            return (
+                f"ports: {called} is left out: it is part of the trunk {trunk.name or trunk.id}, which is a server's."
+            )
+        return super().hidden(raw)
+
+    def _trunks_elsewhere(self) -> dict[str, Any]:
+        """By subports: trunks whose own port isn't exported."""
+        if self._elsewhere is None:
+            own = {port.id for port in self.cloud.own(self.kind)}
+            trunks = [trunk for trunk in self.cloud.all(self.cloud.kind("trunk")) if trunk.port_id not in own]
+            self._elsewhere = {sub["port_id"]: trunk for trunk in trunks for sub in trunk.sub_ports or ()}
+        return self._elsewhere
+
     def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)
         if field.name == "extra_dhcp_opts":
             return [{k: v for k, v in option.items() if v is not None} for option in value or []]
         if field.name == "fixed_ips_refs":
-            return [self._address(ip) for ip in value or []]
+            # Without an address is something else than without one yet, as until a routed network's port is bound
+            if raw.ip_allocation == "deferred":
+                return None
+            return [self._address(ip) for ip in value or [] if not self._is_delegated(ip["subnet_id"])]
         return value
+
+    def _is_delegated(self, subnet_id: str) -> bool:
+        """Whether its addresses come by themselves, of a subnet that isn't carried."""
+        subnet = self.cloud.subnet(subnet_id)
+        return subnet is not None and subnet.subnet_pool_id == DELEGATED
 
     def _address(self, ip: Mapping[str, Any]) -> dict[str, Any]:
         """Addresses that follow from the MAC address may not be asked for, and needn't be."""
@@ -285,8 +398,6 @@ class FloatingIps(NetworkOperations):
             balancer = self._balancers().get(raw.port_id)
             return balancer and balancer.id
         value = super().value(raw, field)
-        if field.name == "tags":
-            return [tag for tag in value if not tag.startswith(ORIGIN)]
         if field.name == "fixed_ip_address" and raw.port_id not in self._ports():
             return None
         if field.name == "port_ref" and value not in self._ports():
@@ -336,7 +447,7 @@ class FloatingIps(NetworkOperations):
         if body:
             self.proxy.update_ip(raw.id, **body)
         if "tags" in values:
-            self.set_tags(raw, [*values["tags"], *(tag for tag in raw.tags if tag.startswith(ORIGIN))])
+            super().update(raw, {"tags": values["tags"]})
 
     def hidden(self, raw: Any) -> str | None:
         if raw.port_id and raw.port_id not in self._ports() and raw.port_id not in self._balancers():
@@ -379,10 +490,16 @@ class QosPolicies(NetworkOperations):
             getattr(self.proxy, f"create_{single}")(policy_id, **{n: rule[n] for n in names if n in rule})
 
 
-class RbacPolicies(_OfProject):
+class RbacPolicies(NetworkOperations):
     def own(self, raw: Any) -> bool:
-        """Without those that only say in other words that a network is shared or external."""
-        return super().own(raw) and not (raw.object_type == "network" and raw.target_project_id == "*")
+        """Those of what is the project's, also if an administrator shared it; without those that only say in other
+        words that a network is shared or external."""
+        if raw.object_type == "network" and raw.target_project_id == "*":
+            return False
+        if super().own(raw):
+            return True
+        kind = self.cloud.kind(SHAREABLE[raw.object_type]) if raw.object_type in SHAREABLE else None
+        return kind is not None and any(each.id == raw.object_id for each in self.cloud.own(kind))
 
     def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)
