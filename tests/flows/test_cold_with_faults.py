@@ -139,6 +139,29 @@ def test_another_try_lands_in_another_way_on_another_flavor(begin):
     assert run.world.calls().count("create_volume") == len(SIZES)
 
 
+def test_where_it_doesnt_land_in_the_first_way_the_second_is_tried_at_once(begin):
+    """Nobody has to ask for it, and nothing is copied twice."""
+    run = begin(landing="convert", landing_else="as-is")
+    run.world.plan_fault("convert", 1, "before", "error")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert record.result["conversion"]["landed"] == "as-is"
+    assert any("It is tried once more, with --landing as-is." in text for text in run.told)
+    assert run.world.calls().count("create_volume") == len(SIZES)
+    assert sum(sync["bytes_written"] for sync in record.syncs) < sum(SIZES.values())
+    ((_, server),) = run.world.read()["servers"].items()
+    for volume, key in zip(server["volume_ids"], SIZES, strict=True):
+        assert run.world.volume_file(volume).read_bytes() == expected(run.world, key, converted=False)
+
+
+def test_a_copy_that_nobody_asks_for_goes_when_its_time_is_over(begin):
+    run = begin(boot_mark="never shown", boot_timeout=1.0, keep_copy=3.0)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert "Nobody has asked for another try since" in record.error
+    run.assert_as_before()
+
+
 def test_another_try_with_what_the_target_hasnt_costs_neither_the_copy_nor_a_stop(begin):
     run = begin(boot_mark="never shown", boot_timeout=1.0)
     engine = run.start_engine()

@@ -75,6 +75,8 @@ WRONG = {
     "replaces": [*WORDS, "s-1"],
     "mark_source": [{"suffix": "a\nb"}, {"tag": " "}, {"folder": LONG}, {"colour": "red"}, {"note": "maybe"}, ["note"]],
     "mark_source_later": [{"suffix": "a\nb"}, {"tag": "a,b"}],
+    "landing_else": ["crash", 7],
+    "keep_copy": [-1, 1e9, "soon"],
     "grace": [-1, 1e9, "soon", "inf"],
     "agents": [["vmtools"], [""], "qemu-guest-agent", [7], ["cloud-init"] * 11],
     "verify": ["some"],

@@ -53,6 +53,12 @@ class Migrate(ShowOne):
         _with_power(parser)
         _with_guest(parser, playbooks=not self.is_plugin)
         _with_outcome(parser)
+        parser.add_argument(
+            "--keep-copy",
+            type=seconds,
+            metavar="TIME",
+            help="how long a copy that waits for another try is kept if nobody asks for one (default: until a cancel)",
+        )
         with_source_marks(parser.add_argument_group("the machine at its source, once it has moved"))
         return parser
 
@@ -65,6 +71,8 @@ class Migrate(ShowOne):
             keep=args.keep,
             before=playbook_of(args.before),
             after=playbook_of(args.after),
+            landing_else=LandingMode(second) if (second := args.landing.partition(",")[2]) else None,
+            keep_copy=args.keep_copy,
             **marks_of(args),
         )
         migration = self.client.create_migration(args.machine, args.source, args.target, request)
@@ -104,7 +112,7 @@ def asked_of(args: Namespace) -> MigrationRequest:
         storage=dict(args.storage),
         floating=FloatingMode(args.floating),
         flavor=args.flavor,
-        landing=LandingMode(args.landing),
+        landing=LandingMode(args.landing.partition(",")[0]),
         power=PowerAfter(args.power),
         quiesce=args.quiesce,
         accept=tuple(args.accept),
@@ -144,20 +152,30 @@ def _with_course(parser: ArgumentParser) -> ArgumentGroup:
     group = parser.add_argument_group("from where to where, and how")
     group.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
     group.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where it goes")
-    _with_landing(group)
+    _with_landing(group, second=True)
     return group
 
 
-def _with_landing(group: ArgumentGroup) -> None:
+def _with_landing(group: ArgumentGroup, *, second: bool = False) -> None:
+    """`second`: a way that is tried where the first one fails may be named, too."""
+    other = "; WAY,WAY: where it doesn't land in the first way, the second one is tried at once" if second else ""
     group.add_argument(
         "--landing",
-        choices=[mode.value for mode in LandingMode],
+        **({"type": _landings, "metavar": "WAY"} if second else {"choices": [mode.value for mode in LandingMode]}),
         default=LandingMode.AUTO.value,
         help="convert: the guest gets the drivers of the target's hardware; as-is: it is not changed and boots on "
         "hardware it knows; unchanged: it is not changed and knows the target's hardware (default: auto, which is "
-        "unchanged from OpenStack, convert from elsewhere)",
+        f"unchanged from OpenStack, convert from elsewhere){other}",
     )
     with_accept(group)
+
+
+def _landings(text: str) -> str:
+    ways = text.split(",")
+    known = [mode.value for mode in LandingMode]
+    if not set(ways) <= set(known) or len(ways) > 2 or len(set(ways)) < len(ways):
+        raise ArgumentTypeError(f'"{text}" is no way to land: one of {", ".join(known)}, or two such as convert,as-is')
+    return text
 
 
 def _with_type(group: ArgumentGroup) -> None:

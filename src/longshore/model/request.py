@@ -159,6 +159,7 @@ class MigrationRequest:
     flavor: str | None = None  # None: the smallest that fits
     type: MigrationType = MigrationType.COLD
     landing: LandingMode = LandingMode.AUTO
+    landing_else: LandingMode | None = None  # tried at once where the guest doesn't get to land in the first way
     cutover: Cutover = field(default_factory=Cutover)
     power: PowerAfter = PowerAfter.AS_BEFORE
     quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail
@@ -194,6 +195,7 @@ class MigrationRequest:
     grace: Seconds = 14 * 86400.0  # after it was done
     accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
     when_stuck: WhenStuck = WhenStuck.PARK
+    keep_copy: Seconds | None = None  # how long one waits for another try that nobody asks for; None: until a cancel
     shutdown_timeout: Seconds = 600.0
     force_power_off: bool = False  # when the guest doesn't shut down in time, or can't be asked
     boot_timeout: Seconds = 900.0

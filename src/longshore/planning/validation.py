@@ -44,7 +44,7 @@ _LONGEST_KEY = 4096
 _LONGEST_TEXT = 1 << 20  # characters of a script
 _LONGEST_WAIT = timedelta(days=7)
 _FARTHEST = timedelta(days=366)  # that a cutover may be away
-_LONGEST_GRACE = 3650 * 86400  # seconds
+_LONGEST_KEPT = 3650 * 86400  # seconds
 _MOST_SYNCS = 10_000
 _MOST_NAMES = 10_000  # in a mapping
 _MOST_BOOT_PORTS, _LAST_PORT = 10, 65535
@@ -420,9 +420,9 @@ def _cutover(path: Path, cutover: Cutover) -> None:
     check_whole((*path, "syncs"), cutover.syncs, most=_MOST_SYNCS)
 
 
-def _grace(path: Path, seconds: float) -> None:
-    if not 0 <= seconds <= _LONGEST_GRACE:
-        raise Fault(path, f"{_quote_path(path)} has to be a number of seconds, at most {_LONGEST_GRACE} (ten years).")
+def _kept(path: Path, seconds: float) -> None:
+    if not 0 <= seconds <= _LONGEST_KEPT:
+        raise Fault(path, f"{_quote_path(path)} has to be a number of seconds, at most {_LONGEST_KEPT} (ten years).")
 
 
 def _marks(path: Path, marks: SourceMarks) -> None:
@@ -471,6 +471,7 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "flavor": check_name,
     "type": _nothing,
     "landing": _nothing,
+    "landing_else": _nothing,
     "cutover": _cutover,
     "power": _nothing,
     "quiesce": _nothing,
@@ -502,9 +503,10 @@ _CHECKS: dict[str, Callable[[Path, Any], None]] = {
     "replaces": check_name,
     "mark_source": _marks,
     "mark_source_later": _marks,
-    "grace": _grace,
+    "grace": _kept,
     "accept": _codes,
     "when_stuck": _nothing,
+    "keep_copy": _kept,
     "shutdown_timeout": _seconds,
     "force_power_off": _nothing,
     "boot_timeout": _seconds,

@@ -37,6 +37,7 @@ from longshore.flows.moves.syncing import State, after, after_break
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared
 from longshore.model.forms import form
+from longshore.model.job import JobKind
 from longshore.model.machine import Snapshot
 from longshore.model.request import LandingMode
 from longshore.model.target import Port, Volume
@@ -76,11 +77,25 @@ class ColdMigration(Migration):
 
     def _fail(self, error: LongshoreError) -> None:
         job = self._job
-        state = self._copied() if stays(job, error) else None
-        if state is None:
-            self._roll_back(error)
+        other = self._other_landing(error)
+        state = self._copied() if other or stays(job, error) else None
+        if state is not None:
+            keep_copy(job, error, state, landing=True, other=other)
+        elif other is not None:
+            self._begin_again(error, other)
         else:
-            keep_copy(job, error, state, landing=True)
+            self._roll_back(error)
+
+    def _begin_again(self, error: LongshoreError, other: LandingMode) -> None:
+        """Nothing is copied yet: what was made goes, and another job makes it anew for another way of landing."""
+        job = self._job
+        job.say(f"{error} It is tried with --landing {other}.", "warning", phase="rolling-back")
+        job.ignore_cancel()
+        for sentence in self._take_back():
+            job.say(sentence, "error")
+        asked = job.store.migrations.get(job.id).request
+        request = {**asked, "landing": other.value, "landing_else": None}
+        job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.COLD, request=request)
 
     def _copied(self) -> State | None:
         """What another try can go by; None: nothing has been copied."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from longshore.errors import Cancelled, LongshoreError
+from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.conversion import go_back
 from longshore.flows.moves.going_back import drop_safeguards, safeguards, take_server_back
@@ -12,22 +12,47 @@ from longshore.flows.moves.source_side import run_source_again
 from longshore.flows.moves.syncing import State
 from longshore.flows.moves.syncs import why_waiting
 from longshore.flows.undo import undo
+from longshore.model.durations import duration
 from longshore.model.job import JobKind
-from longshore.model.request import MigrationType, WhenStuck
+from longshore.model.request import LandingMode, MigrationType, WhenStuck
 from longshore.store import Entry, ThingKind
 from longshore.store.tables import without_zone
 
+EXPIRED = "copy-expired"
 REMINDED_AFTER = 86400.0  # seconds: a copy that nobody asks for takes room at the target
 
 
 def stays(job: MoveContext, error: LongshoreError) -> bool:
     """Say whether its user wants what was copied to be kept after this error."""
     asked = job.request
-    return error.code != Cancelled.code and asked.when_stuck is WhenStuck.PARK and not asked.keep
+    return error.code not in (Cancelled.code, EXPIRED) and asked.when_stuck is WhenStuck.PARK and not asked.keep
 
 
-def keep_copy(job: MoveContext, error: LongshoreError, state: State, *, landing: bool) -> None:
-    """Take back what stands in the way of another try, and wait. `landing`: the machine was about to be cut over."""
+def raise_if_expired(job: MoveContext, state: State, now: datetime) -> None:
+    """Raises Conflict when the copy has waited for another try for as long as its user wanted to keep it."""
+    until = kept_until(job, state)
+    if until is not None and now >= until:
+        raise Conflict(
+            f"Nobody has asked for another try since {state.held_since:%Y-%m-%d %H:%M} UTC, and the copy was to be "
+            f"kept for {duration(job.request.keep_copy or 0)}. It had failed: {state.held}",
+            code=EXPIRED,
+        )
+
+
+def kept_until(job: MoveContext, state: State) -> datetime | None:
+    """When the copy goes if nobody asks for another try; None: it stays until somebody cancels."""
+    if state.held_since is None or job.request.keep_copy is None:
+        return None
+    return state.held_since + timedelta(seconds=job.request.keep_copy)
+
+
+def keep_copy(
+    job: MoveContext, error: LongshoreError, state: State, *, landing: bool, other: LandingMode | None = None
+) -> None:
+    """Take back what stands in the way of another try, and wait.
+
+    `landing`: the machine was about to be cut over. `other`: how it is to land now, without waiting for a word.
+    """
     job.ignore_cancel()
     job.say(f"The {'cutover' if landing else 'sync'} failed: {error}", "error", phase="rolling-back")
     left = []
@@ -39,19 +64,24 @@ def keep_copy(job: MoveContext, error: LongshoreError, state: State, *, landing:
     left += run_source_again(job)
     for sentence in left:
         job.say(sentence, "error")
-    state = replace(state, held=str(error) if landing else state.held)
-    why = why_kept(job, state)
+    now = datetime.now(UTC)
+    if landing or other:
+        state = replace(state, held=str(error), held_since=now)
+    why = f"It is tried once more, with --landing {other}." if other else why_kept(job, state)
     job.say(f"What was copied stays. {why}", phase="waiting")
+    asked = job.store.migrations.get(job.id).request
+    due = min(filter(None, (now + timedelta(seconds=waits_for(job)), kept_until(job, state))))
     job.store.migrations.end_job(
         job.id,
         job.job_id,
         next_kind=JobKind.SYNC,
-        due_at=without_zone(datetime.now(UTC) + timedelta(seconds=waits_for(job))),
+        due_at=None if other else without_zone(due),
+        request={**asked, "landing": other.value, "landing_else": None} if other else asked,
         state=replace(state, why=why).kept(),
         phase="waiting",
         error=" ".join([str(error), *left]),
         error_code=error.code,
-        cutover_requested=False,  # else it would be tried again at once, and again
+        cutover_requested=other is not None,  # else it would be tried again at once, and again
     )
 
 

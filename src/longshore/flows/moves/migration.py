@@ -57,6 +57,7 @@ class Migration(ABC):
 
     # Whether the volumes are to be had again as they were before the guest was booted: it writes to them
     goes_back = False
+    _lands_now = False  # it has begun, or the guest can't land in the way that was asked for
 
     def __init__(self, job: MoveContext) -> None:
         self._job = job
@@ -208,7 +209,18 @@ class Migration(ABC):
         return await self._judge(prepared, findings, again)
 
     async def _judge(self, prepared: Prepared, findings: GuestFindings, again: str = "") -> Choice:
-        return await step(f"judge{again}", Choice, partial(judge, self._job, prepared, findings))
+        try:
+            return await step(f"judge{again}", Choice, partial(judge, self._job, prepared, findings))
+        except LongshoreError:
+            self._lands_now = True
+            raise
+
+    def _other_landing(self, error: LongshoreError) -> LandingMode | None:
+        """The way of landing that is tried after this error; None: there is no other one, or the error isn't of the
+        landing."""
+        if not self._lands_now or error.code == Cancelled.code or self._job.parks_for(error):
+            return None
+        return self._job.request.landing_else
 
     async def _land(
         self,
@@ -223,6 +235,7 @@ class Migration(ABC):
         `off`: the machine must have been off since then, or nothing of this counts.
         """
         job, machine = self._job, prepared.machine
+        self._lands_now = True
         choice, report = await self._make_ready(prepared, volumes, ports, choice)
         hardware, landed = choice.hardware, choice.landed
         others = await step("answering", list[str], partial(find_answering, job, ports))

@@ -53,6 +53,7 @@ class State:
     totals: CopyTotals = field(default_factory=CopyTotals)
     why: str = ""  # it waited, as it was said last
     held: str = ""  # why a cutover failed: until somebody asks for another, there is none
+    held_since: datetime | None = None  # in UTC
     # A replica's disks whose machine is another one by now, by the keys that its volumes and points call them
     called: dict[str, str] = field(default_factory=dict)
     written_to: bool = False  # the machine's disks were, by a failback: the base doesn't tell of that

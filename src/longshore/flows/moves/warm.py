@@ -33,6 +33,8 @@ from longshore.flows.moves.kept_copies import (
     is_of_no_sync,
     is_synchronised,
     keep_copy,
+    kept_until,
+    raise_if_expired,
     stays,
     waits_for,
     why_kept,
@@ -132,6 +134,8 @@ class WarmSync(Syncing):
         job = self._job
         job.raise_if_cancelled()
         asked, now = job.store.migrations.cutover_requested(job.id), datetime.now(UTC)
+        if not asked:
+            raise_if_expired(job, state, now)
         if not is_synchronised(job) and state.number == 1:  # what has changed since isn't tracked: that takes a while
             return Turn.SYNC if asked else Turn.WAIT
         if not is_synchronised(job) and not asked:
@@ -157,9 +161,10 @@ class WarmSync(Syncing):
         job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.SYNC, due_at=due, state=state.kept(), **told)
 
     def _next_moment(self, state: State, now: datetime) -> datetime:
+        due = now + timedelta(seconds=waits_for(self._job))
         if is_synchronised(self._job):
-            return next_moment(self._job.request.cutover, state.history, now)
-        return now + timedelta(seconds=waits_for(self._job))
+            due = next_moment(self._job.request.cutover, state.history, now)
+        return min(filter(None, (due, kept_until(self._job, state))))
 
     async def _cut_over(self, state: State) -> dict[str, Any]:
         job = self._job
@@ -226,8 +231,10 @@ class WarmSync(Syncing):
         record = job.store.migrations.get(job.id)
         state = form(State).validate_python(record.state)
         begun = state.bases is not None or any(disk.progress for disk in record.disks)
-        if not (stays(job, error) and begun and (self._lands or state.held)):
+        other = self._other_landing(error)
+        if not (begun and (other or (stays(job, error) and (self._lands or state.held)))):
             self._roll_back(error)
         else:
             state = after_break(job, state, self._copying, f"sync-{state.number}")
-            keep_copy(job, error, state, landing=job.store.jobs.get(job.job_id).kind is JobKind.CUTOVER)
+            landing = job.store.jobs.get(job.job_id).kind is JobKind.CUTOVER
+            keep_copy(job, error, state, landing=landing, other=other)
