@@ -125,6 +125,8 @@ class ResourceKind:
     # Without one of these fields a resource lets in nothing and nobody more than with it. Where any other can't be
     # carried, the resource is left out with it: a rule without its remote group would let in everybody
     dispensable: tuple[str, ...] = ()
+    # What openstacksdk tells of it and isn't carried: an export says where it says something
+    not_carried: tuple[str, ...] = ()
     guards: bool = False  # it says who is let in: another project's is only taken where it is known whose it is
     by_name: dict[str, Field] = field(init=False, repr=False, compare=False)
 
