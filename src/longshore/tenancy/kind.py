@@ -114,6 +114,7 @@ class ResourceKind:
     key: tuple[str, ...] = ("name",)  # the fields that say which resource it is, by openstacksdk's names
     parent: str | None = None  # the field that names what it belongs to
     after: tuple[str, ...] = ()  # kinds to be made before it, though it doesn't name them
+    in_turn: str | None = None  # a number: those of one parent are made in its order, as each moves the others
     told: tuple[str, ...] = ()  # the fields that tell people which one it is, where it has no name; else all
     scope: Scope = Scope.PROJECT
     admin: bool = False  # only an administrator may make it

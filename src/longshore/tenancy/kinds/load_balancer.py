@@ -45,7 +45,7 @@ LOAD_BALANCER = ResourceKind(
     after=("subnet",),
     optional=True,
     own_file=True,
-    dispensable=("description", "availability_zone", "flavor_ref", "vip_qos_policy_ref"),
+    dispensable=("description", "availability_zone", "flavor_ref", "provider", "vip_qos_policy_ref"),
 )
 
 POOL = ResourceKind(
@@ -203,6 +203,7 @@ L7_POLICY = ResourceKind(
     not_carried=("tags",),
     key=("listener_id", "name"),
     parent="listener_ref",
+    in_turn="position",
     optional=True,
     own_file=True,
     dispensable=("description",),
