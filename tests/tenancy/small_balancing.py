@@ -22,6 +22,7 @@ DEFAULTS = {
 class SmallBalancing:
     def __init__(self):
         self.things = {}  # by collection, by id
+        self.providers = ["amphora", "octavia"]
         self.pending = {}  # by load balancer: looks until it is ready
         self.refused = 0  # changes that came too early
         self.strangers = set()  # projects whose users lack the role
@@ -34,6 +35,10 @@ class SmallBalancing:
             return 200, {"versions": [{"id": "v2.26", "status": "CURRENT", "links": links}]}
         if project in self.strangers:
             return 403, {"faultcode": "Client", "faultstring": "Policy does not allow this request to be performed."}
+        if path.endswith("/lbaas/providers"):
+            return 200, {"providers": [{"name": name, "description": ""} for name in self.providers]}
+        if path.endswith("/lbaas/availabilityzones"):
+            return 404, {"faultcode": "Client", "faultstring": "Not Found"}
         parts = path.partition("/lbaas/")[2].strip("/").split("/")
         collection, rest, above = parts[0], parts[1:], None
         if len(rest) > 1:

@@ -129,6 +129,7 @@ class SmallCloud(SmallImages):
         self.log = []
         self.faults = []  # [method, path pattern, status, how often]
         self.quota = {}
+        self.forwardings = {}  # by floating IP's id
         self.largest_mtu = 9000
         self.network_types = ["vxlan", "flat", "vlan"]
         self.zones = ["nova"]
@@ -281,6 +282,8 @@ class SmallCloud(SmallImages):
         thing = there.get(rest[0])
         if thing is None:
             return 404, {"NeutronError": {"type": "NotFound", "message": f"no {rest[0]}", "detail": ""}}
+        if rest[1:] == ["port_forwardings"]:
+            return 200, {"port_forwardings": self.forwardings.get(rest[0], [])}
         if rest[1:] == ["tags"]:
             thing["tags"] = body["tags"]
             return 200, {"tags": body["tags"]}

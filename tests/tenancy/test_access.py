@@ -34,7 +34,7 @@ DISPENSABLE = {
     "qos_policy_ref tags",
     "trunk": "description tags",
     "floating ip": "description dns_domain dns_name qos_policy_ref tags",
-    "load balancer": "availability_zone description flavor_ref vip_qos_policy_ref",
+    "load balancer": "availability_zone description flavor_ref provider vip_qos_policy_ref",
     "load balancer pool": "description",
     "listener": "default_pool_ref description",
     "load balancer member": "name network_ref",

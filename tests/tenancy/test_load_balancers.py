@@ -217,3 +217,27 @@ def test_who_may_connect_comes_along(balanced, files, tmp_path):
     made = balanced.balancing.things["listeners"].values()
     told = [(each["project_id"], each["client_authentication"], each["client_ca_tls_container_ref"]) for each in made]
     assert told == [("one", "MANDATORY", "https://keys/ca"), ("two", "MANDATORY", "https://keys/ca")]
+
+
+def test_policies_are_made_in_the_order_in_which_they_are_asked(shop, balanced):
+    """Octavia puts each where it says, or at the end: made beside each other they would come out in another order."""
+    names = {"first": 1, "second": 2, "a third": 3}
+    shop.write(
+        "longshore/policies.yml",
+        *(
+            of_kind("L7Policy", name=name, action="REJECT", position=position, listener_ref=ref("http"))
+            for name, position in sorted(names.items())
+        ),
+    )
+    shop.replace("REDIRECT_TO_POOL", "REJECT")
+    assert not of(imported(balanced.connect(), shop.path, ONLY), "failed")
+    made = [body["l7policy"]["name"] for m, path, body in balanced.log if m == "POST" and path.endswith("/l7policies")]
+    assert [name for name in made if name in names] == list(names)
+
+
+def test_a_provider_that_the_target_does_not_have(shop, balanced):
+    shop.replace("vip_subnet_ref:", "provider: ovn\n    vip_subnet_ref:")
+    report = imported(balanced.connect(), shop.path, ONLY)
+    assert "load_balancers: provider of 1 left out, since this cloud has no ovn." in report.notes
+    assert not of(report, "failed")
+    assert {row.action for row in imported(balanced.connect(), shop.path, ONLY).rows} == {"left"}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import pairwise
 from threading import Event
 from typing import Any
 
@@ -59,6 +60,8 @@ class _Run:
                 last[action].waits_for.add(step)
             if action.parent in last:
                 last[action.parent].waits_for.add(step)
+        for before, after in _in_turn(first):
+            first[after].waits_for.add(first[before])
         steps = [*first.values(), *last.values()]
         for step in steps:
             for other in step.waits_for:
@@ -130,6 +133,18 @@ class _Run:
 
     def _last(self, action: Action) -> None:
         self._cloud.operations(action.resource.kind).finish(str(action.identity), _known(action.late))
+
+
+def _in_turn(actions: Iterable[Action]) -> Iterator[tuple[Action, Action]]:
+    """Neighbours among those that have to be made one after the other."""
+    of_parent: dict[Any, list[tuple[int, Action]]] = defaultdict(list)
+    for action in actions:
+        kind = action.resource.kind
+        if kind.in_turn and kind.parent:
+            parent = action.values.get(kind.by_name[kind.parent].attribute)
+            of_parent[kind.name, parent].append((action.resource.params.get(kind.in_turn) or 0, action))
+    for siblings in of_parent.values():
+        yield from pairwise(action for _, action in sorted(siblings, key=lambda each: each[0]))
 
 
 def _is_group(action: Action) -> bool:

@@ -1,6 +1,6 @@
 """From a cloud to files."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from longshore.errors import (
     ProviderError,
     VerificationError,
 )
+from longshore.providers.openstack.faults import explained
 from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource, write_file
@@ -184,6 +185,9 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
             lacking = "without some of" if resource.params.get(name) else "without"
             notes.append(f"{what} is {lacking} its {name}: what it names {reason}.")
         found.append((resource, raw))
+    with explained(f"read {kind.plural.replace('_', ' ')}"):
+        lost_of_all = Counter(name for _, raw in found for name in operations.not_carried(raw))
+    notes += [f"{kind.plural}: {name} of {count} isn't carried." for name, count in sorted(lost_of_all.items())]
     return found
 
 

@@ -114,6 +114,7 @@ class ResourceKind:
     key: tuple[str, ...] = ("name",)  # the fields that say which resource it is, by openstacksdk's names
     parent: str | None = None  # the field that names what it belongs to
     after: tuple[str, ...] = ()  # kinds to be made before it, though it doesn't name them
+    in_turn: str | None = None  # a number: those of one parent are made in its order, as each moves the others
     told: tuple[str, ...] = ()  # the fields that tell people which one it is, where it has no name; else all
     scope: Scope = Scope.PROJECT
     admin: bool = False  # only an administrator may make it
@@ -125,6 +126,8 @@ class ResourceKind:
     # Without one of these fields a resource lets in nothing and nobody more than with it. Where any other can't be
     # carried, the resource is left out with it: a rule without its remote group would let in everybody
     dispensable: tuple[str, ...] = ()
+    # What openstacksdk tells of it and isn't carried: an export says where it says something
+    not_carried: tuple[str, ...] = ()
     guards: bool = False  # it says who is let in: another project's is only taken where it is known whose it is
     by_name: dict[str, Field] = field(init=False, repr=False, compare=False)
 

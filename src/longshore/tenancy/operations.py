@@ -86,6 +86,10 @@ class Operations:
         """All that an export may write these to."""
         return (self.kind.file,)
 
+    def not_carried(self, raw: Any) -> list[str]:
+        """What it has that isn't carried, by openstacksdk's names."""
+        return [name for name in self.kind.not_carried if getattr(raw, name, None)]
+
     def hidden(self, raw: Any) -> str | None:
         """Why one of the own resources isn't exported, as a sentence; "" when there's nothing to be said about it."""
         return None

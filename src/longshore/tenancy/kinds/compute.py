@@ -86,6 +86,7 @@ SERVER_GROUP = ResourceKind(
         Field("rules", mapping, quiet=True),
     ),
     info=("id", "project_id", "user_id"),
+    not_carried=("metadata",),
     own_file=True,
 )
 

@@ -44,6 +44,7 @@ QOS_POLICY = ResourceKind(
     extension="qos",
     own_file=True,
     admin=True,
+    not_carried=("tags",),
     dispensable=("description", "is_shared", "is_default"),
 )
 
@@ -87,6 +88,7 @@ NETWORK = ResourceKind(
         _QOS,
     ),
     info=("availability_zones", *COMMON_INFO, "qos_policy_id", "status", "subnet_ids"),
+    not_carried=("is_vlan_qinq", "pvlan"),
     quota="networks",
     dispensable=(
         "availability_zone_hints",
@@ -197,6 +199,7 @@ SUBNET = ResourceKind(
         ref("subnet_pool_ref", "subnet pool", extension="subnet_allocation"),
     ),
     info=(*COMMON_INFO, "network_id", "prefix_length", "segment_id", "subnet_pool_id"),
+    not_carried=("dns_publish_fixed_ip",),
     key=("network_id", "name"),
     parent="network_ref",
     quota="subnets",
@@ -245,6 +248,7 @@ ROUTER = ResourceKind(
         ),
     ),
     info=(*COMMON_INFO, "availability_zones", "external_gateway_info", "flavor_id", "routes", "status"),
+    not_carried=("enable_ndp_proxy", "evpn_vni"),
     after=("subnet",),  # on a network without one, its gateway gets no address
     extension="router",
     quota="routers",
@@ -332,6 +336,16 @@ PORT = ResourceKind(
     ),
     info=(*COMMON_INFO, "network_id", "status"),
     key=("network_id", "name"),
+    not_carried=(
+        "binding_profile",
+        "device_profile",
+        "dns_domain",
+        "hardware_offload_type",
+        "numa_affinity_policy",
+        "pvlan_community",
+        "pvlan_type",
+        "trusted",
+    ),
     after=("subnet",),  # without an address of its own it gets one of each subnet that is there already
     parent="network_ref",
     quota="ports",

@@ -67,6 +67,7 @@ SECURITY_GROUP_RULE = ResourceKind(
         ref("remote_address_group_ref", "address group", extra=True, extension=_ADDRESS_GROUPS),
     ),
     info=(*COMMON_INFO, "remote_group_id", "security_group_id"),
+    not_carried=("tags",),
     told=(
         "security_group_ref",
         "direction",

@@ -11,7 +11,8 @@ from openstack import exceptions as sdk
 from openstack import resource
 from openstack.load_balancer.v2.listener import Listener
 
-from longshore.errors import ProviderError
+from longshore.errors import AccessDenied, NotFound, ProviderError
+from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.waiting import wait_for
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
@@ -125,6 +126,16 @@ class LoadBalancers(_Balancing):
         self.cloud.balancers[made.id] = made.id
         self._until_ready(made.id)
         return str(made.id)
+
+    def choices(self, field: Field) -> frozenset[str] | None:
+        listings = {"availability_zone": self.proxy.availability_zones, "provider": self.proxy.providers}
+        if field.name not in listings:
+            return None
+        try:
+            with explained("list what load balancers may be made with"):
+                return frozenset(each.name for each in listings[field.name]())
+        except (AccessDenied, NotFound):  # old versions have no zones
+            return None
 
     def _of_raw(self, raw: Any) -> str:
         return str(raw.id)

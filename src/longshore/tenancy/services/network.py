@@ -404,6 +404,11 @@ class FloatingIps(NetworkOperations):
             return None
         return value
 
+    def not_carried(self, raw: Any) -> list[str]:
+        forwards = "floating-ip-port-forwarding" in self.cloud.extensions and not raw.port_id
+        more = ["port_forwardings"] if forwards and any(self.proxy.port_forwardings(raw.id)) else []
+        return super().not_carried(raw) + more
+
     def _balancers(self) -> dict[str, Any]:
         """Load balancers by the ports that the service has made for them."""
         return {raw.vip_port_id: raw for raw in self.cloud.own(self.cloud.kind("load balancer")) if raw.vip_port_id}

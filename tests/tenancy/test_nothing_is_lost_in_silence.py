@@ -1,0 +1,89 @@
+"""Whatever openstacksdk tells of a resource is carried, told of in the files, or named where it says something."""
+
+import importlib
+import pkgutil
+
+import pytest
+from resource_files import exported
+from small_cloud import EXTENSIONS, SmallCloud
+
+from longshore.tenancy.kinds import KINDS
+
+MODULES = {"identity": "v3", "block_storage": "v3", "compute": "v2", "image": "v2", "network": "v2"}
+CLASSES = {"role assignment": None, "role grant": None, "quota": None, "router interface": None, "volume type": "Type"}
+
+# What says nothing of its own: it follows from other fields, is another resource, or tells how things are at the moment
+FOLLOWS = {
+    "domain": "links options",
+    "role": "domain_id links options",
+    "project": "links",
+    "user": "links password password_expires_at",
+    "flavor": "original_name",
+    "key pair": "private_key",
+    "server group": "member_ids policy",
+    "address group": "project_id tenant_id",
+    "security group": "is_shared security_group_rules tenant_id",
+    "security group rule": "name tenant_id",
+    "qos policy": "project_id tenant_id",
+    "address scope": "project_id tenant_id",
+    "subnet pool": "ip_version tenant_id",
+    "network": "ipv4_address_scope_id ipv6_address_scope_id",
+    "subnet": "tenant_id",
+    "router": "tenant_id",
+    "port": "binding_host_id binding_vif_details binding_vif_type data_plane_status device_id device_owner "
+    "dns_assignment ip_allocation propagate_uplink_status qos_network_policy_id resource_request tenant_id "
+    "trunk_details",
+    "trunk": "tenant_id",
+    "floating ip": "name port_details subnet_id tenant_id",
+    "rbac policy": "name project_id tenant_id",
+    "load balancer": "listeners pools",
+    "load balancer pool": "health_monitor_id listener_id listeners loadbalancers members",
+    "listener": "default_pool l7_policies load_balancers",
+    "health monitor": "pools",
+    "l7 policy": "rules",
+    "l7 rule": "name",
+    "image": "owner",
+    "volume type": "is_encryption private",
+}
+
+
+def class_of(kind):
+    name = CLASSES.get(kind.name, kind.type_name.rpartition(".")[2])
+    package = importlib.import_module(f"openstack.{kind.service}.{MODULES.get(kind.service, 'v2')}")
+    for module in pkgutil.iter_modules(package.__path__):
+        found = importlib.import_module(f"{package.__name__}.{module.name}")
+        for each, value in vars(found).items():
+            if isinstance(value, type) and each.lower() == str(name).lower():
+                return value
+    return None
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if CLASSES.get(k.name, "") is not None], ids=lambda kind: kind.name)
+def test_what_is_read_is_asked_of_by_somebody(kind):
+    one = class_of(kind)
+    assert one is not None
+    read = {name for base in one.__mro__ for name, value in vars(base).items() if type(value).__name__ == "Body"}
+    asked = {f.attribute for f in kind.fields} | {f.name for f in kind.fields} | {*kind.info, *kind.not_carried}
+    assert read - asked - set(FOLLOWS.get(kind.name, "").split()) == set()
+    assert set(kind.not_carried) <= read
+
+
+def test_port_forwardings_are_named(files):
+    with SmallCloud(extensions=[*EXTENSIONS, "floating-ip-port-forwarding"]) as small:
+        public = small.add("networks", {"name": "public", "router:external": True}, "operator")
+        one, _ = (small.add("floatingips", {"floating_network_id": public["id"]}, "one") for _ in range(2))
+        small.forwardings[one["id"]] = [{"id": "f", "external_port": 2222, "protocol": "tcp"}]
+        assert exported(small.connect("one"), files.path, "floating_ips").notes == [
+            "floating_ips: port_forwardings of 1 isn't carried."
+        ]
+
+
+def test_what_is_not_carried_is_named(small, files):
+    front = small.add("networks", {"name": "front", "pvlan": True}, "one")
+    small.add("ports", {"name": "p", "network_id": front["id"], "trusted": True}, "one")
+    small.add("ports", {"name": "q", "network_id": front["id"], "numa_affinity_policy": "required"}, "one")
+    assert sorted(exported(small.connect("one"), files.path, "networks,ports").notes) == [
+        "networks: pvlan of 1 isn't carried.",
+        "ports: numa_affinity_policy of 1 isn't carried.",
+        "ports: trusted of 1 isn't carried.",
+    ]
