@@ -196,6 +196,9 @@ class Taken:
 
     macs: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
+    may_choose: bool | None = (
+        None  # MACs and addresses there, though it is another project's; None: it isn't, or nobody knows
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ NETWORK_NOT_OWNED = warning(
     "network-not-owned",
     "The network belongs to another project. A plain member may choose neither MAC nor fixed address nor further "
     "addresses there, so the machine gets new ones.",
-    "To keep them: add the target as a provider with an account that may (an administrator's, or one with the role "
-    "advsvc), have an administrator make the port for this project and name it (--port MAC=ID), or map the network to "
-    "one that belongs to the project.",
+    "To keep them: add the target as a provider with an account that may (an administrator's, or one with a role that "
+    "the cloud lets choose: advsvc before 2024.1, service or manager since, by its policy), have an administrator make "
+    "the port for this project and name it (--port MAC=ID), or map the network to one that belongs to the project.",
 )
 NETWORK_WITHOUT_SUBNET = warning(
     "network-without-subnet",
