@@ -216,6 +216,17 @@ def test_whether_macs_may_be_chosen_is_asked_for_a_port_that_cant_be(status, may
     assert connection.network.post.call_count == 1
 
 
+@pytest.mark.parametrize(("extensions", "only"), [(["router", "l3_agent_scheduler"], False), (["router"], True)])
+def test_a_cloud_without_agents_for_its_routers_may_bind_own_macs_only(extensions, only):
+    connection = shared_network(403)
+    connection.network.subnets.return_value = []
+    connection.network.extensions.return_value = [SimpleNamespace(alias=alias) for alias in extensions]
+    network = MagicMock(id="n", project_id="ours", is_router_external=False)
+    network.name = "front"
+    connection.network.networks.return_value = [network]
+    assert [one.own_macs_only for one in Placement(connection).networks()] == [only]
+
+
 def test_where_the_cloud_lets_choose_a_machine_keeps_its_mac_on_another_projects_network():
     nic = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "LAN")
     machine = Machine("vm-1", "web", PowerState.OFF, 1, 256, (), (nic,), platform=Platform("vsphere"))

@@ -20,6 +20,7 @@ from longshore.providers.openstack.faults import explained
 
 MAY_CHOOSE_ANYWHERE = frozenset({"admin"})  # roles that every Neutron lets choose MACs and addresses on any network
 _NOBODYS = ("192.0.2.254", "198.51.100.254", "203.0.113.254")  # addresses in documents' networks (RFC 5737)
+_ROUTED_BY_AGENTS = "l3_agent_scheduler"
 _FORBIDDEN, _NO_SUCH_ADDRESS = 403, 400
 _AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
 # Extra specs by which Nova's scheduler leaves hosts out (its documents of flavors and of host aggregates), and values
@@ -41,6 +42,8 @@ class Placement:
         with explained("list networks"):
             project = self._connection.current_project_id
             may_all = bool(MAY_CHOOSE_ANYWHERE.intersection(self._roles()))
+            # OVN refuses them when a port is bound, or drops what they send; only where agents route it isn't OVN
+            by_agents = any(one.alias == _ROUTED_BY_AGENTS for one in self._connection.network.extensions())
             subnets: dict[str, list[Subnet]] = {}
             for subnet in self._connection.network.subnets():
                 subnets.setdefault(subnet.network_id, []).append(
@@ -61,6 +64,7 @@ class Placement:
                     owned=may_all or network.project_id == project,
                     subnets=tuple(subnets.get(network.id, ())),
                     vlan=vlan_of(network),
+                    own_macs_only=not by_agents,
                     port_security=network.is_port_security_enabled is not False,
                 )
                 for network in self._connection.network.networks()
