@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 from longshore.model.addresses import AdapterWishes
 from longshore.model.concern import Severity
-from longshore.model.machine import AsOf, Devices, Disk, Firmware, Machine, Nic, PowerState, ToolsState
+from longshore.model.machine import AllowedAddress, AsOf, Devices, Disk, Firmware, Machine, Nic, PowerState, ToolsState
 from longshore.model.platform import Platform
 from longshore.model.point import Consistency
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
@@ -211,3 +211,18 @@ def test_a_mark_fits_into_metadata_and_a_backups_is_its_own():
     assert len(replace(MACHINE, ref="directory/" * 99).mark) <= 255
     moment = AsOf(datetime(2026, 11, 27, tzinfo=UTC), Consistency.CRASH)
     assert replace(MACHINE, ref="web-1/2026", instance_uuid="50-1", as_of=moment).mark == "web-1/2026"
+
+
+def test_a_pair_with_a_mac_of_its_own_is_asked_about_before_anything_is_made():
+    """Neutron's ML2/OVN takes the port, and refuses to bind it (since 2026.1)."""
+    pairs = (AllowedAddress("10.20.30.9"), AllowedAddress("10.20.30.8", "00:00:5e:00:01:07"))
+    foreign = AllowedAddress("10.20.30.64/28", "fa:16:3e:00:00:77")
+    ovn = replace(FACTS, networks=(replace(PRIVATE, own_macs_only=True), SHARED))
+    assert land(replace(MACHINE, nics=(replace(NIC, allowed_addresses=pairs),)), REQUEST, ovn)[1] == []
+    machine = replace(MACHINE, nics=(replace(NIC, allowed_addresses=(*pairs, foreign)),))
+    landing, (concern,) = land(machine, REQUEST, ovn)
+    assert (landing, concern.code, concern.acceptable) == (None, "allowed-address-mac", True)
+    landing, _ = land(machine, replace(REQUEST, accept=("allowed-address-mac",)), ovn)
+    assert landing.nics[0].allowed_addresses == (*pairs, AllowedAddress("10.20.30.64/28"))
+    landing, concerns = land(machine, REQUEST, FACTS)
+    assert (landing.nics[0].allowed_addresses, concerns) == ((*pairs, foreign), [])

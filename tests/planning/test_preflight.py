@@ -138,7 +138,7 @@ def test_what_is_asked_for_must_be_there(changed, expected):
         (replace(NIC, mac=""), FACTS, {"mac-missing": "warning"}),
         (replace(NIC, addresses=("192.0.2.1",)), FACTS, {"address-outside-subnet": "warning"}),
         (replace(NIC, addresses=()), FACTS, {"guest-address-unknown": "warning"}),
-        (replace(NIC, addresses=(), connected=False), FACTS, {}),
+        (replace(NIC, addresses=(), connected=False), FACTS, {"adapter-unplugged": "warning"}),
     ],
 )
 def test_macs_and_addresses(nic, facts, expected):

@@ -170,6 +170,12 @@ def test_a_clients_certificate_is_shown_to_the_clouds_servers(entry, tmp_path):
     target.close()
 
 
+def test_the_end_of_a_token_is_said_beforehand(entry, cloud):
+    auth = {"auth_url": f"{cloud.url}/v3", "token": "abc", "project_name": "shop", "project_domain_name": "Default"}
+    found = checked(*entry(by=auth, auth_type="v3token", region_name="north"))
+    assert found["login ends"].startswith("2099-01-01")
+
+
 def test_the_end_and_the_rules_of_an_application_credential_are_said_beforehand(entry, cloud):
     cloud.credential = {"id": "c", "name": "longshore", "restricted": True}
     auth = {"application_credential_id": "c", "application_credential_secret": "hunter2", "auth_url": f"{cloud.url}/v3"}

@@ -1,17 +1,28 @@
 """Kinds of storage and ages of clouds that the lab's cloud can't show."""
 
+import asyncio
+from contextlib import contextmanager
 from types import SimpleNamespace
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import pytest
 from keystoneauth1.exceptions import ConnectFailure
+from openstack import exceptions as sdk
 
-from longshore.errors import Conflict, ProviderError
-from longshore.model.target import Owner
+from longshore.engine.retry import retry
+from longshore.errors import AccessDenied, Conflict, ExportError, ProviderError
+from longshore.flows.facts import gather_for_plan
+from longshore.model.machine import Machine, Nic, PowerState
+from longshore.model.platform import Platform
+from longshore.model.request import MigrationRequest
+from longshore.model.target import Network, Owner, Taken
+from longshore.planning.nics import land_nics
 from longshore.providers.openstack.attach import Attachments
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.ownership import KEY
+from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.project import _version
+from longshore.providers.openstack.servers import Servers
 from longshore.providers.openstack.volumes import Volumes
 from longshore.providers.openstack.waiting import wait_for
 
@@ -142,3 +153,87 @@ def test_all_that_is_marked_is_found_whoever_marked_it():
         ("available", "v", True),
         ("error", "v", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("error reading header from volume-v: Operation not permitted", "profile rbd-read-only pool=images"),
+        ("error connecting: Input/output error", "--key-type aes"),
+    ],
+)
+def test_what_ceph_refuses_for_good_is_told_with_its_remedy_and_not_tried_again(tmp_path, monkeypatch, said, advice):
+    @contextmanager
+    def refused(_image, *, read_only):
+        raise ExportError(f"qemu-nbd (raw) couldn't be started (status 1): {said}")
+        yield read_only
+
+    monkeypatch.setattr("longshore.providers.openstack.attach.serve_qemu_nbd", refused)
+    (conf := tmp_path / "ceph.conf").touch()
+    connection = cloud({"driver_volume_type": "rbd", "name": "volumes/volume-v", "auth_username": "longshore"})
+    opened, tries = attachments(connection, ceph_conf=str(conf)), []
+
+    async def work():
+        tries.append(1)
+        with opened.open("v", OWNER):
+            raise AssertionError("nothing is served")
+
+    with pytest.raises(AccessDenied, match=said) as caught:
+        asyncio.run(retry(work, before_again=lambda _error: None))
+    assert (len(tries), advice in caught.value.advice, "longshore" in caught.value.message) == (1, True, True)
+
+
+def test_a_server_is_gone_when_the_cloud_knows_it_no_more():
+    """Nova says DELETED for a moment while the server is still there, and has its ports."""
+    connection = MagicMock()
+    told = [SimpleNamespace(status=status, attached_volumes=()) for status in ("ACTIVE", "ACTIVE", "DELETED")]
+    connection.compute.get_server.side_effect = [*told, sdk.NotFoundException]
+    with patch("longshore.providers.openstack.waiting.time.sleep"):
+        Servers(connection, MagicMock()).delete("s")
+    assert connection.compute.get_server.call_count == 4
+
+
+def shared_network(status):
+    """Of a cloud that answers so when a port is asked for that can't be."""
+    connection = MagicMock(current_project_id="ours")
+    connection.session.auth.get_access.return_value.role_names = ["member", "manager"]
+    network = connection.network
+    network.get_network.return_value = SimpleNamespace(id="n", name="shared", project_id="others")
+    network.subnets.return_value = [SimpleNamespace(cidr="192.0.2.0/24")]
+    network.ports.return_value = []
+    network.post.return_value = SimpleNamespace(ok=status < 400, status_code=status)
+    return connection
+
+
+@pytest.mark.parametrize(("status", "may"), [(403, False), (400, True), (409, None)])
+def test_whether_macs_may_be_chosen_is_asked_for_a_port_that_cant_be(status, may):
+    connection = shared_network(status)
+    assert Placement(connection).taken("n", {"fa:16:3e:00:00:01"}, set()).may_choose is may
+    ((path,), asked) = connection.network.post.call_args
+    assert (path, asked["json"]["port"]["fixed_ips"]) == ("/ports", [{"ip_address": "198.51.100.254"}])
+    connection.network.get_network.return_value.project_id = "ours"
+    assert Placement(connection).taken("n", {"fa:16:3e:00:00:01"}, set()).may_choose is None
+    assert connection.network.post.call_count == 1
+
+
+@pytest.mark.parametrize(("extensions", "only"), [(["router", "l3_agent_scheduler"], False), (["router"], True)])
+def test_a_cloud_without_agents_for_its_routers_may_bind_own_macs_only(extensions, only):
+    connection = shared_network(403)
+    connection.network.subnets.return_value = []
+    connection.network.extensions.return_value = [SimpleNamespace(alias=alias) for alias in extensions]
+    network = MagicMock(id="n", project_id="ours", is_router_external=False)
+    network.name = "front"
+    connection.network.networks.return_value = [network]
+    assert [one.own_macs_only for one in Placement(connection).networks()] == [only]
+
+
+def test_where_the_cloud_lets_choose_a_machine_keeps_its_mac_on_another_projects_network():
+    nic = Nic("4000", "Network adapter 1", "00:50:56:00:00:01", "LAN")
+    machine = Machine("vm-1", "web", PowerState.OFF, 1, 256, (), (nic,), platform=Platform("vsphere"))
+    request = MigrationRequest(networks={"LAN": "shared"})
+    target = MagicMock()
+    target.networks.return_value = [Network("n", "shared", True, False, ())]
+    for may, kept in ((True, nic.mac), (False, None), (None, None)):
+        target.taken.return_value = Taken(may_choose=may)
+        facts = gather_for_plan(target, [(machine, request)], None, converts_here=False)
+        assert land_nics(machine, request, facts, [])[0].mac == kept

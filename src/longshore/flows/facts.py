@@ -49,6 +49,9 @@ def gather_for_plan(
                 macs.add(nic.mac)
                 addresses.update(addresses_to_ask(nic, request))
     taken = {network: target.taken(network, macs, addresses) for network, (macs, addresses) in wanted.items()}
+    chosen = {network for network, found in taken.items() if found.may_choose}
+    if chosen:
+        base = replace(base, networks=tuple(replace(n, owned=n.owned or n.id in chosen) for n in base.networks))
     named = {port for _, request in machines for port in request.ports.values()}
     if not base.external_networks and any(nic.floating_addresses for machine, _ in machines for nic in machine.nics):
         floating, external = tuple(target.floating_addresses()), tuple(target.external_networks())

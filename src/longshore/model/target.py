@@ -187,6 +187,7 @@ class Network:
     owned: bool  # by the project we act in, or we act as one who may do more: MACs and addresses may be chosen
     subnets: tuple[Subnet, ...]
     vlan: int | None = None  # None: none, or the cloud doesn't tell a plain member
+    own_macs_only: bool = False  # ports may not be bound that speak with other MACs than their own
     port_security: bool = True  # of new ports; without it they can have neither security groups nor allowed addresses
 
 
@@ -196,6 +197,9 @@ class Taken:
 
     macs: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
+    may_choose: bool | None = (
+        None  # MACs and addresses there, though it is another project's; None: it isn't, or nobody knows
+    )
 
 
 @dataclass(frozen=True, slots=True)

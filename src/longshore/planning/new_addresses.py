@@ -39,7 +39,8 @@ NEW_ADDRESS_OUTSIDE = blocker(
 NEW_ADDRESS_REFUSED = blocker(
     "new-address-refused",
     "The machine is to be given an address on a network of another project, where a plain member may choose none.",
-    "Add the target as a provider with an account that may (an administrator's, or one with the role advsvc), or have "
+    "Add the target as a provider with an account that may (an administrator's, or one with a role that the "
+    "cloud lets choose: advsvc before 2024.1, service or manager since, by its policy), or have "
     "an administrator make the port (--port MAC=ID).",
 )
 NEW_ADDRESS_OTHER_PORT = blocker(

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from longshore.model import source_names
 from longshore.model.addresses import Addressing
@@ -41,9 +41,9 @@ NETWORK_NOT_OWNED = warning(
     "network-not-owned",
     "The network belongs to another project. A plain member may choose neither MAC nor fixed address nor further "
     "addresses there, so the machine gets new ones.",
-    "To keep them: add the target as a provider with an account that may (an administrator's, or one with the role "
-    "advsvc), have an administrator make the port for this project and name it (--port MAC=ID), or map the network to "
-    "one that belongs to the project.",
+    "To keep them: add the target as a provider with an account that may (an administrator's, or one with a role that "
+    "the cloud lets choose: advsvc before 2024.1, service or manager since, by its policy), have an administrator make "
+    "the port for this project and name it (--port MAC=ID), or map the network to one that belongs to the project.",
 )
 NETWORK_WITHOUT_SUBNET = warning(
     "network-without-subnet",
@@ -70,6 +70,13 @@ ADAPTER_UNPLUGGED = warning(
     "adapter-unplugged",
     "An adapter is unplugged at the source, or its port is down there. So is its port at the target.",
     "To have it plugged in: --adapter MAC,plugged.",
+)
+ALLOWED_ADDRESS_MAC = blocker(
+    "allowed-address-mac",
+    "An adapter may speak with a further MAC (an allowed address pair with a MAC of its own, other than VRRP's). A "
+    "cloud whose networks OVN makes takes the port, and refuses to start its server; older ones drop what is sent so.",
+    "Accept this to have the pair with the port's own MAC; or make the port beforehand (--port MAC=ID).",
+    acceptable=True,
 )
 MAC_IN_USE = blocker(
     "mac-in-use",
@@ -130,6 +137,9 @@ PORT_OTHER_MAC = warning(
     "The port named for an adapter has another MAC: what the guest ties to it (names of interfaces, licences) changes.",
     "Have the port made with the adapter's MAC.",
 )
+
+
+_VRRP = ("00:00:5e:00:01:", "00:00:5e:00:02:")  # virtual routers' MACs, of IPv4 and IPv6 (RFC 9568)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +255,8 @@ def _land_on_network(
     floating = land_floating(nic, request, facts, concerns)
     named = (AllowedAddress(address) for address in request.allowed_addresses)
     # Without port security any address may speak
-    allowed = tuple(dict.fromkeys((*nic.allowed_addresses, *named))) if network.port_security else ()
+    pairs = [_as_bound(nic, one, network, request, concerns) for one in nic.allowed_addresses]
+    allowed = tuple(dict.fromkeys((*pairs, *named))) if network.port_security else ()
     # A dry run's ports are on a network of their own, or have MACs and addresses of their own
     rehearsed = request.type is MigrationType.DRY_RUN
     if not network.owned and not rehearsed:
@@ -291,6 +302,21 @@ def _land_on_network(
         plugged=plugged,
         gateways=gateways,
     )
+
+
+def _as_bound(
+    nic: Nic, one: AllowedAddress, network: Network, request: MigrationRequest, concerns: list[Concern]
+) -> AllowedAddress:
+    """As its port's binding takes it, where that is accepted."""
+    if (
+        one.mac in (None, nic.mac)
+        or str(one.mac).startswith(_VRRP)
+        or not (network.own_macs_only and network.port_security)
+    ):
+        return one
+    text = f'{nic.label} may speak for {one.address} as {one.mac}, which network "{network.name}" may not take.'
+    concerns.append(ALLOWED_ADDRESS_MAC(nic.label, text))
+    return replace(one, mac=None) if ALLOWED_ADDRESS_MAC.code in request.accept else one
 
 
 def _asked(nic: Nic, request: MigrationRequest) -> tuple[str, ...] | None:

@@ -9,11 +9,11 @@ left by a killed process may be taken away.
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
-from longshore.errors import Conflict, LongshoreError, NotFound, ProviderError
+from longshore.errors import AccessDenied, Conflict, ExportError, LongshoreError, NotFound, ProviderError
 from longshore.model.target import Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.connection import OpenstackSettings
@@ -51,7 +51,7 @@ class Attachments:
             image = self._image(volume.name, attachment.connection_info)
             with explained(f"attach volume {volume.name}"):
                 self._connection.block_storage.complete_attachment(attachment.id)
-            with serve_qemu_nbd(image, read_only=read_only) as export:
+            with _served(image, read_only=read_only) as export:
                 yield export
         except BaseException:
             # What went wrong first is what has to be told; an attachment that stays is taken away by the next run
@@ -68,9 +68,7 @@ class Attachments:
         kind of storage it lies on.
         """
         # Ceph's driver calls every snapshot like this, also of volumes that have moved since
-        with serve_qemu_nbd(
-            {**self.place(volume_id), "file.snapshot": f"snapshot-{snapshot_id}"}, read_only=True
-        ) as export:
+        with _served({**self.place(volume_id), "file.snapshot": f"snapshot-{snapshot_id}"}, read_only=True) as export:
             yield export
 
     def place(self, volume_id: str) -> dict[str, str]:
@@ -153,6 +151,35 @@ class Attachments:
             "file.conf": self._settings.ceph_conf,
             "file.user": self._settings.ceph_user or str(info["auth_username"]),
         }
+
+
+@contextmanager
+def _served(image: Mapping[str, str], *, read_only: bool) -> Iterator[Export]:
+    """Raises AccessDenied for what no second try changes: missing rights of Ceph's user, a key nobody understands."""
+    with ExitStack() as stack:
+        try:
+            export = stack.enter_context(serve_qemu_nbd(image, read_only=read_only))
+        except ExportError as error:
+            raise _final(error, image) or error from None
+        yield export
+
+
+def _final(error: ExportError, image: Mapping[str, str]) -> AccessDenied | None:
+    """QEMU names the C library's words for what librbd says."""
+    user, pool = image["file.user"], image["file.pool"]
+    if "Operation not permitted" in error.message or "Permission denied" in error.message:
+        return AccessDenied(
+            f"Ceph doesn't let its user {user} open {pool}/{image['file.image']}: {error.message}",
+            advice=f"It needs mon 'profile rbd' and osd 'profile rbd pool={pool}, profile rbd-read-only pool=images', "
+            "where images is Glance's pool: volumes made of images are clones of what lies there.",
+        )
+    if "error connecting" in error.message and ("Input/output error" in error.message or "Invalid" in error.message):
+        return AccessDenied(
+            f"Ceph's client here can't log in as {user}: {error.message}",
+            advice=f"Try it: rbd --id {user} -p {pool} ls. A client that is older than the cluster may not understand "
+            "its keys (Ceph 20 makes aes256k): have one made with --key-type aes, or take a newer client.",
+        )
+    return None
 
 
 def _connector() -> dict[str, Any]:

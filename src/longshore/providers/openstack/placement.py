@@ -7,6 +7,8 @@ isn't known to others.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from keystoneauth1 import exceptions as auth
@@ -16,7 +18,10 @@ from longshore.errors import Conflict
 from longshore.model.target import Choices, Flavor, Named, Network, QuotaRoom, Subnet, Taken, VolumeTypeRoom
 from longshore.providers.openstack.faults import explained
 
-MAY_CHOOSE_ANYWHERE = frozenset({"admin", "advsvc"})  # roles that Neutron lets choose MACs and addresses on any network
+MAY_CHOOSE_ANYWHERE = frozenset({"admin"})  # roles that every Neutron lets choose MACs and addresses on any network
+_NOBODYS = ("192.0.2.254", "198.51.100.254", "203.0.113.254")  # addresses in documents' networks (RFC 5737)
+_ROUTED_BY_AGENTS = "l3_agent_scheduler"
+_FORBIDDEN, _NO_SUCH_ADDRESS = 403, 400
 _AUTOMATIC = frozenset({"slaac", "dhcpv6-stateless"})
 # Extra specs by which Nova's scheduler leaves hosts out (its documents of flavors and of host aggregates), and values
 # with which these don't. Names without a scope are a host's capabilities, or an aggregate's properties
@@ -37,6 +42,8 @@ class Placement:
         with explained("list networks"):
             project = self._connection.current_project_id
             may_all = bool(MAY_CHOOSE_ANYWHERE.intersection(self._roles()))
+            # OVN refuses them when a port is bound, or drops what they send; only where agents route it isn't OVN
+            by_agents = any(one.alias == _ROUTED_BY_AGENTS for one in self._connection.network.extensions())
             subnets: dict[str, list[Subnet]] = {}
             for subnet in self._connection.network.subnets():
                 subnets.setdefault(subnet.network_id, []).append(
@@ -57,6 +64,7 @@ class Placement:
                     owned=may_all or network.project_id == project,
                     subnets=tuple(subnets.get(network.id, ())),
                     vlan=vlan_of(network),
+                    own_macs_only=not by_agents,
                     port_security=network.is_port_security_enabled is not False,
                 )
                 for network in self._connection.network.networks()
@@ -184,7 +192,30 @@ class Placement:
                 for port in self._connection.network.ports(network_id=network_id, **some):
                     found_macs.add(port.mac_address)
                     found_addresses.update(fixed["ip_address"] for fixed in port.fixed_ips)
-        return Taken(frozenset(found_macs & wanted_macs), frozenset(found_addresses & wanted_addresses))
+        taken = Taken(frozenset(found_macs & wanted_macs), frozenset(found_addresses & wanted_addresses))
+        return replace(taken, may_choose=self._may_choose(network_id, min(wanted_macs - {""}, default=None)))
+
+    def _may_choose(self, network_id: str, mac: str | None) -> bool | None:
+        """Whether the policy lets us choose a MAC and an address on a network of another project. Policies differ by
+        release and by cloud, so it is asked for a port that can't be: with an address that is in no subnet there.
+        Neutron judges who asks before it looks at that."""
+        with explained(f"look up network {network_id}"):
+            network = self._connection.network.get_network(network_id)
+            if mac is None or network.project_id == self._connection.current_project_id:
+                return None
+            if MAY_CHOOSE_ANYWHERE.intersection(self._roles()):
+                return None
+            ranges = [ip_network(subnet.cidr) for subnet in self._connection.network.subnets(network_id=network_id)]
+        address = next((one for one in _NOBODYS if not any(ip_address(one) in range_ for range_ in ranges)), None)
+        if address is None:
+            return None
+        wanted = {"network_id": network_id, "mac_address": mac, "fixed_ips": [{"ip_address": address}]}
+        with explained(f"ask what may be chosen on network {network.name}"):
+            answer = self._connection.network.post("/ports", json={"port": {**wanted, "name": "longshore-asks"}})
+        if answer.ok:  # which it never is
+            self._connection.network.delete(f"/ports/{answer.json()['port']['id']}")
+            return True
+        return {_FORBIDDEN: False, _NO_SUCH_ADDRESS: True}.get(answer.status_code)
 
 
 def vlan_of(network: Any) -> int | None:

@@ -84,7 +84,8 @@ class Ports:
                 f"A member of this project may not choose {chosen} on network {network}: "
                 "the network belongs to another project.",
                 advice="Use a network of the project's own, let the cloud choose, "
-                "have an administrator make the port in this project, or get the role advsvc.",
+                "have an administrator make the port in this project, or get a role that the cloud lets choose (advsvc "
+                "before 2024.1, service or manager since, by its policy).",
             )
         if error.status_code == 409 and type(explanation) is Conflict and chosen:
             return Conflict(

@@ -71,6 +71,8 @@ def _limits_of_login(connection: Any, access: Any) -> dict[str, str]:
     found = {}
     if any(isinstance(method, v3.TOTPMethod) for method in getattr(connection.session.auth, "auth_methods", ())):
         found["login"] = "by a passcode, which is good once: what runs for long needs an application credential"
+    if "token" in str(connection.config.config.get("auth_type")) and access.expires is not None:
+        found["login ends"] = f"{access.expires}: no new token comes after this one, and what runs then stops"
     if not access.application_credential_id:
         return found
     kept = {"access_rules": access.application_credential_access_rules}

@@ -43,7 +43,9 @@ class Servers:
             if server.status == "ERROR":
                 raise BootError(
                     f"The cloud couldn't start server {request.name}: {_fault(server)}",
-                    advice="Check the flavor against the free capacity, and the volumes' image properties.",
+                    advice="Nova tells a project no more than that. Check the flavor against the free capacity, the "
+                    "volumes' image properties, and what its ports ask of their networks (MACs, allowed address "
+                    "pairs); the compute service's log says which it was.",
                 )
             return None if server.status == "BUILD" else _server(server)
 
@@ -86,7 +88,7 @@ class Servers:
                     server = self._connection.compute.get_server(server_id)
                 except sdk.NotFoundException:
                     return True
-                return server.status in ("DELETED", "SOFT_DELETED") or None
+                return server.status == "SOFT_DELETED" or None  # DELETED is what one is called while it goes
 
             wait_for(gone, what=f"Deleting server {server_id}", timeout=DELETE_TIMEOUT)
         for volume in attached:

@@ -31,6 +31,7 @@ IMAGE_TIMEOUT = 4 * 3600.0  # seconds; a compute node uploads a root disk of hun
 SNAPSHOT_TIMEOUT = 1800.0
 VOLUME_TIMEOUT = 4 * 3600.0  # from an image, on storage that can't clone it
 
+_GONE = 404
 _MOMENT = "longshore:moment"  # in a snapshot's metadata: whether it is of the same moment as the machine's others
 _FROZEN, _SAME, _OWN = "frozen", "same", "own"
 
@@ -170,6 +171,12 @@ class Snapshots:
 
         def active() -> Mapping[str, Any] | None:
             answer = self._connection.image.get(f"/images/{image_id}")
+            if answer.status_code == _GONE:  # which Nova does with one that it can't fill
+                raise ProviderError(
+                    f"Nova couldn't make the image of {machine.name}, and has removed it.",
+                    advice=f"Look why: openstack server event list {machine.ref}; often Glance has refused it, for its "
+                    "size, a quota or its format.",
+                )
             sdk.raise_from_response(answer)
             image: Mapping[str, Any] = answer.json()
             if image["status"] in ("killed", "deleted", "pending_delete"):
