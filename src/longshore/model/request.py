@@ -188,7 +188,7 @@ class MigrationRequest:
     new_machine: bool = False  # failback: the machine that it came from is gone, and another one is made
     new_server: bool = False  # failback: to a cloud, in full to a server that is made for it
     replaces: str | None = None  # in-place: id of the server of the target whose place the new one takes
-    accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
+    accept: tuple[str, ...] = ()  # codes of blockers that the user accepts
     when_stuck: WhenStuck = WhenStuck.PARK
     shutdown_timeout: Seconds = 600.0
     force_power_off: bool = False  # when the guest doesn't shut down in time, or can't be asked
