@@ -1,4 +1,4 @@
-"""What codes mean that stand in answers, as it goes over the wire."""
+"""The meaning of the codes in answers."""
 
 from pydantic import BaseModel, ConfigDict
 
