@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test worker-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-web soak-lab guest-matrix sbom bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-web soak-lab guest-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -34,7 +34,7 @@ test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 # What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves.
 # Not all at once, though: two processors get no more done that way, and tests that wait for something wait too long
 tests-as-lab-starts: install
-	tests/beside build/lab-up $(MAKE) worker-image -- \
+	tests/beside build/lab-up $(MAKE) relay-image -- \
 	  tests/beside build/check $(MAKE) check -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
@@ -85,10 +85,10 @@ LONGSHORE_LAB ?= /var/lib/longshore-lab
 LAB_PYTEST := $(LAB) run .venv/bin/pytest tests/lab tests/guests -o timeout=1800 -v
 lab-test: lab-lanes lab-alone
 
-worker-image: lab-up
-	.venv/bin/longshore worker-image build --output $(LONGSHORE_LAB)/cache/worker.qcow2
+relay-image: lab-up
+	.venv/bin/longshore relay-image build --output $(LONGSHORE_LAB)/cache/relay.qcow2
 
-lab-lanes: worker-image
+lab-lanes: relay-image
 	$(LAB_PYTEST) -m "lab and not soak and not alone" -n 4 --durations=40
 
 lab-alone: lab-up

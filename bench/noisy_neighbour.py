@@ -56,7 +56,7 @@ def ask(port, token, method, path, body=None, timeout=PATIENCE, kind="applicatio
         connection.close()
 
 
-def openstack(name, url, username="u", transport="worker"):
+def openstack(name, url, username="u", transport="relay"):
     auth = {"auth_url": url, "username": username, "project_name": "p"}
     settings = {"auth": auth} | ({"transport": transport} if transport else {})
     return {"name": name, "kind": "openstack", "settings": settings, "secrets": {"password": "x"}}

@@ -1,4 +1,4 @@
-"""Asks Longshore's server for pages: as the user who is logged in to Horizon, for the project that he is in."""
+"""Asks Longshore's server for pages: as the user who is logged in to Horizon, for the project that they are in."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

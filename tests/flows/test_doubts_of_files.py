@@ -1,4 +1,4 @@
-"""What is wrong with files stops a move before anything is made, and goes on when the user takes it upon himself."""
+"""What is wrong with files stops a move before anything is made, and goes on when the user accepts it."""
 
 import sys
 from pathlib import Path

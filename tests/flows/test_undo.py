@@ -115,7 +115,7 @@ def test_whatever_carries_the_mark_goes_also_what_was_made_twice(store, migratio
 @pytest.mark.parametrize("keep", [False, True])
 def test_a_dry_run_leaves_worker_servers_to_those_who_use_them(store, migration, keep):
     store.migrations.update(migration.id, request={"type": "dry-run", "keep": keep})
-    worker = intended(store, migration, ThingKind.RELAY, "worker-1")
+    worker = intended(store, migration, ThingKind.RELAY, "relay-1")
     store.ledger.settle(worker.id, EntryState.MADE, ref="server-of-all")
     volume = intended(store, migration, ThingKind.VOLUME, "volume-2000")
     store.ledger.settle(volume.id, EntryState.MADE, ref="volume-1")

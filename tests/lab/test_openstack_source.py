@@ -435,17 +435,17 @@ def test_whichever_step_fails_all_is_as_it_was(cli, sides, servers, failing, nam
 
 
 # What there is of one, by kind
-WORKER = dict.fromkeys(["servers", "volumes", "attachments", "ports", "floating", "groups"], 1)
-WORKER |= {"snapshots": 0, "images": 0}
+RELAY = dict.fromkeys(["servers", "volumes", "attachments", "ports", "floating", "groups"], 1)
+RELAY |= {"snapshots": 0, "images": 0}
 
 
 @pytest.fixture(scope="module")
-def worker_image(lab, admin_cloud):
+def relay_image(lab, admin_cloud):
     """As an administrator offers it to all projects."""
-    name = f"worker-{uuid.uuid4().hex[:6]}"
-    file = lab.root / "cache" / "worker.qcow2"
-    assert file.exists(), f"build it first: longshore worker-image build --output {file}"
-    upload = [LONGSHORE, "worker-image", "upload", "--os-cloud", "lab-admin", "--image", file, "--name", name]
+    name = f"relay-{uuid.uuid4().hex[:6]}"
+    file = lab.root / "cache" / "relay.qcow2"
+    assert file.exists(), f"build it first: longshore relay-image build --output {file}"
+    upload = [LONGSHORE, "relay-image", "upload", "--os-cloud", "lab-admin", "--image", file, "--name", name]
     done = subprocess.run(upload, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     image = admin_cloud.image.find_image(name)
@@ -461,13 +461,13 @@ def besides(now, before):
     return {kind: len(now[kind]) - len(known) for kind, known in before.items()}
 
 
-@pytest.mark.soak  # the target's end goes through a worker every day: test_worker_transport
+@pytest.mark.soak  # the target's end goes through a relay every day: test_relay_transport
 @pytest.mark.timeout(1800)
-def test_both_servers_are_moved_through_workers_on_both_sides(cli, sides, servers, failing, worker_image):
-    """Nothing reaches the storage. One fails when it has been booted; all of them share one worker on either side."""
+def test_both_servers_are_moved_through_relays_on_both_sides(cli, sides, servers, failing, relay_image):
+    """Nothing reaches the storage. One fails when it has been booted; all of them share one relay on either side."""
     here, there, _ = sides
-    apart = ["--transport", "worker", "--worker-network", "front", "--worker-floating-network", "public"]
-    apart += ["--worker-image", worker_image, "--ceph-conf", "/nowhere"]
+    apart = ["--transport", "relay", "--relay-network", "front", "--relay-floating-network", "public"]
+    apart += ["--relay-image", relay_image, "--ceph-conf", "/nowhere"]
     for name, entry in (("here-apart", here.name), ("there-apart", there.name)):
         done = cli("provider", "add", "openstack", name, "--os-cloud", entry, *apart)
         assert done.returncode == 0, done.stderr
@@ -484,7 +484,7 @@ def test_both_servers_are_moved_through_workers_on_both_sides(cli, sides, server
     acknowledged = last_acknowledged(here.console(servers["web"][0]))
     assert run("web").error_code == "struck"
     goes_on(here, servers["web"][0], acknowledged, restarted=True)
-    assert besides(as_it_is(here), before[0]) == besides(as_it_is(there), before[1]) == WORKER
+    assert besides(as_it_is(here), before[0]) == besides(as_it_is(there), before[1]) == RELAY
     for name, (server, port) in servers.items():
         acknowledged = last_acknowledged(here.console(server))
         done = run(name)

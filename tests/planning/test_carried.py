@@ -14,7 +14,7 @@ TOLD = replace(
     MACHINE,
     annotation="The shop's\nweb server \U0001f600\a",
     tags=("backup/daily", "stage/pro/du,ction"),
-    attributes={"owner": "shop", "Kostenstelle (€)": "4711", "longshore:worker": "true"},
+    attributes={"owner": "shop", "Kostenstelle (€)": "4711", "longshore:relay": "true"},
 )
 TAGS, OWNER = ("backup:daily", "stage:pro_du_ction"), {"owner": "shop", "Kostenstelle ___": "4711"}
 

@@ -153,7 +153,7 @@ def test_what_would_be_lost_or_cannot_be_moved_is_said():
     assert landing is None
     assert codes(concerns, Severity.BLOCKER) == {
         "server-state",
-        "server-is-worker",
+        "server-is-relay",
         "volumes-encrypted",
         "volumes-unseen",
     }

@@ -188,7 +188,7 @@ def test_what_stands_against_moving_it_is_noted():
         network_id="n",
         port_security_enabled=False,
     )
-    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:worker": "true"})
+    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:relay": "true"})
     found = machine_of(odd, around(volumes=volumes, ports={"s": [open_port]}))
     assert found.power is PowerState.UNKNOWN
     assert found.disks[0].shared

@@ -127,7 +127,7 @@ def internal():
 
 def settings_for(url, reach=HERE):
     names = {"username": "u", "project_name": "p", "user_domain_name": "d", "project_domain_name": "d"}
-    return OpenstackSettings(auth={"auth_url": f"{url}/v3", **names}, transport="worker", reach=reach)
+    return OpenstackSettings(auth={"auth_url": f"{url}/v3", **names}, transport="relay", reach=reach)
 
 
 def refusal(settings):

@@ -1,4 +1,4 @@
-"""Workers without a cloud: a real nbdkit stands in for the machine, and the cloud's answers are made up."""
+"""Relays without a cloud: a real nbdkit stands in for the machine, and the cloud's answers are made up."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ from longshore.model.target import Flavor, Network, Owner, Subnet
 from longshore.providers.openstack import relay as relay_module
 from longshore.providers.openstack import relay_attach, relay_pool, relay_servers
 from longshore.providers.openstack.connection import OpenstackSettings
-from longshore.providers.openstack.ownership import KEY, WORKER
+from longshore.providers.openstack.ownership import KEY, RELAY
 from longshore.providers.openstack.relay import (
     Relay,
     choose_flavor,
@@ -95,9 +95,9 @@ def test_the_flavor_is_the_smallest_that_is_large_enough():
 
 
 def test_last_words_are_one_plain_line():
-    console = "boot\r\n" * 9 + "LONGSHORE-WORKER ready\r\n\x1b[1;31mnbdkit: file.3: error: gone\r\n\x1b[0m"
+    console = "boot\r\n" * 9 + "LONGSHORE-RELAY ready\r\n\x1b[1;31mnbdkit: file.3: error: gone\r\n\x1b[0m"
     console += "\x1b[1;31mnbdkit: file: error: reading initial client flags: conn->recv: Connection reset by peer\r\n"
-    assert last_words(console).endswith("boot; LONGSHORE-WORKER ready; nbdkit: file.3: error: gone")
+    assert last_words(console).endswith("boot; LONGSHORE-RELAY ready; nbdkit: file.3: error: gone")
 
 
 # A relay that doesn't come up
@@ -107,7 +107,7 @@ def test_last_words_are_one_plain_line():
 def servers(monkeypatch):
     monkeypatch.setattr(relay_servers, "BOOT_TIMEOUT", 0.5)
     monkeypatch.setattr(relay_servers, "_CONSOLE_EVERY", 0.1)
-    made = RelayServers(MagicMock(), OpenstackSettings(transport="worker"))
+    made = RelayServers(MagicMock(), OpenstackSettings(transport="relay"))
     made._servers = MagicMock()
     return made
 
@@ -125,11 +125,11 @@ def zeroes(tmp_path_factory):
     ("console", "error", "said"),
     [
         (
-            "LONGSHORE-WORKER failed: there is no config drive\n",
+            "LONGSHORE-RELAY failed: there is no config drive\n",
             ExportError,
             "couldn't start: there is no config drive",
         ),
-        ("LONGSHORE-WORKER ready at 10.1.2.3/24\n", Unreachable, "is up, but its ports .* can't be reached from here"),
+        ("LONGSHORE-RELAY ready at 10.1.2.3/24\n", Unreachable, "is up, but its ports .* can't be reached from here"),
         ("GRUB error 17\n", ExportError, "didn't come up within .* Its console ends: GRUB error 17"),
         ("", ExportError, "Its console ends: \\(empty\\)"),
     ],
@@ -144,7 +144,7 @@ def test_one_that_never_answers_says_why(servers, monkeypatch, console, error, s
 def test_a_project_without_the_image_is_told_how_to_get_it(servers):
     servers._connection.image.images.return_value = []
     servers._connection.image.get_image.side_effect = sdk.NotFoundException
-    with pytest.raises(NotFound, match=r"no image longshore-worker .*worker-image build"):
+    with pytest.raises(NotFound, match=r"no image longshore-relay .*relay-image build"):
         servers.boot(OWNER)
 
 
@@ -172,7 +172,7 @@ class Machine:
     def relay(self):
         key = os.memfd_create("key")
         os.write(key, f"longshore:{KEY_HEX}\n".encode())
-        found = Relay(Owner("wf-1", "worker-1"), "server-1", "127.0.0.1", key)
+        found = Relay(Owner("wf-1", "relay-1"), "server-1", "127.0.0.1", key)
         end = time.monotonic() + 60
         while not found.answers():
             assert time.monotonic() < end
@@ -277,7 +277,7 @@ def cloud(machine, *, metadata=None, fails=False):
     connection.block_storage.get_volume.side_effect = lambda _id: SimpleNamespace(**vars(volume))
     connection.compute.create_volume_attachment.side_effect = attach
     connection.compute.delete_volume_attachment.side_effect = detach
-    connection.compute.get_server.return_value = SimpleNamespace(metadata={WORKER: "true"})
+    connection.compute.get_server.return_value = SimpleNamespace(metadata={RELAY: "true"})
     connection.volume = volume
     return connection
 
@@ -407,7 +407,7 @@ def test_a_volume_in_another_server_is_left_there(machine, pool):
 
 
 def test_what_a_dead_process_left_is_taken_away_first(machine, pool, small, ledger):
-    forgotten = Owner("wf-0", "worker-0")
+    forgotten = Owner("wf-0", "relay-0")
     ledger.states[forgotten] = "made"
     small.there.append(forgotten)
     connection = cloud(machine)
@@ -450,16 +450,16 @@ def test_a_snapshot_is_read_from_a_volume_made_for_that(machine, pool):
 
 
 def test_a_provider_says_beforehand_what_its_relay_would_lack(servers, monkeypatch):
-    monkeypatch.setattr(servers, "_settings", OpenstackSettings(transport="worker", worker_allow="home"))
-    image = {"status": "active", "properties": {"longshore_worker_recipe": "old"}}
-    servers._connection.image.images.return_value = [SimpleNamespace(id="i", name="longshore-worker", **image)]
+    monkeypatch.setattr(servers, "_settings", OpenstackSettings(transport="relay", relay_allow="home"))
+    image = {"status": "active", "properties": {"longshore_relay_recipe": "old"}}
+    servers._connection.image.images.return_value = [SimpleNamespace(id="i", name="longshore-relay", **image)]
     servers._connection.image.get_image.side_effect = sdk.NotFoundException
     servers._placement = MagicMock(**{"networks.return_value": [], "flavors.return_value": []})
     found = servers.outlook()
-    assert "isn't of this Longshore's recipe" in found["worker image"]
-    assert "has 0 networks" in found["worker network"]
-    assert "home isn't a range of addresses" in found["worker lets in"]
-    assert "no flavor with the 512 MiB" in found["worker flavor"]
+    assert "isn't of this Longshore's recipe" in found["relay image"]
+    assert "has 0 networks" in found["relay network"]
+    assert "home isn't a range of addresses" in found["relay lets in"]
+    assert "no flavor with the 512 MiB" in found["relay flavor"]
 
 
 # What crosses the wire
@@ -551,13 +551,13 @@ def test_an_image_that_is_there_is_built_again_only_for_another_recipe(tmp_path,
 
     def run_recipe(work, _progress):
         made.append(work)
-        (work / "worker.qcow2").write_text("an image")
+        (work / "relay.qcow2").write_text("an image")
         (work / "packages").write_text("nbdkit 1.32.5-1\n")
 
     monkeypatch.setattr(build, "_run_recipe", run_recipe)
     monkeypatch.setattr(build, "_check_machine", lambda: None)
     monkeypatch.setattr(build, "_sources", lambda: "")
-    file = tmp_path / "worker.qcow2"
+    file = tmp_path / "relay.qcow2"
     assert build.build(file, MagicMock()).fresh
     again = build.build(file, MagicMock())
     assert not again.fresh
@@ -574,6 +574,6 @@ def test_an_image_that_is_there_is_built_again_only_for_another_recipe(tmp_path,
 def test_an_image_of_that_name_which_is_not_ours_is_left_alone():
     connection = MagicMock(current_project_id="p")
     connection.image.images.return_value = [SimpleNamespace(id="i", owner="p", status="active", properties={})]
-    with pytest.raises(Conflict, match="isn't a worker image of Longshore's"):
-        upload(connection, build.BuiltImage(None, "recipe", {}, "", fresh=False), "longshore-worker")
+    with pytest.raises(Conflict, match="isn't a relay image of Longshore's"):
+        upload(connection, build.BuiltImage(None, "recipe", {}, "", fresh=False), "longshore-relay")
     connection.image.delete_image.assert_not_called()

@@ -315,7 +315,7 @@ def test_an_openstack_is_one_that_the_operator_serves(api, settings, word):
 
 
 def test_another_openstack_is_reached_through_a_server_in_it(api):
-    elsewhere = {"auth": {"auth_url": "https://elsewhere:5000/v3"}, "transport": "worker", "worker_network": "net"}
+    elsewhere = {"auth": {"auth_url": "https://elsewhere:5000/v3"}, "transport": "relay", "relay_network": "net"}
     added = api.did("ann", "POST", "/v1/providers", OPENSTACK | {"settings": elsewhere})
     assert added["provider"]["settings"] == elsewhere
     refused = api("ann", "POST", "/v1/providers", OPENSTACK | {"settings": elsewhere | {"ceph_user": "admin"}})

@@ -1,4 +1,4 @@
-"""What those get who help with a migration that went wrong, as it goes over the wire."""
+"""The support bundle of a migration."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,4 +1,4 @@
-"""What codes mean that stand in answers, as it goes over the wire."""
+"""The meaning of the codes in answers."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,7 +15,7 @@ class KindOfConcern(_Strict):
     severity: Severity
     meaning: str  # when it is raised
     advice: str
-    acceptable: bool  # a blocker that a user may take upon himself
+    acceptable: bool  # a blocker that a user may accept
 
 
 class KindOfPhase(_Strict):

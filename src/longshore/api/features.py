@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Features(BaseModel):
-    """What the caller is refused here whatever his roles are, and how much his project may have.
+    """What the caller is refused here whatever their roles are, and how much their project may have.
 
     A server does nothing on its own machine for those who ask from elsewhere; a user's own command refuses nothing.
     """

@@ -1,4 +1,4 @@
-"""What those see who operate an installation, of all projects at once."""
+"""The operator's view of an installation, over all projects."""
 
 from pydantic import BaseModel, ConfigDict
 

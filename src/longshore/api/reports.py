@@ -75,7 +75,7 @@ class Report:
     syncs: list[dict[str, Any]]
     copied: Copying | None
     conversion: dict[str, Any] | None
-    accepted: list[str]  # codes of the blockers that the user took upon himself
+    accepted: list[str]  # codes of the blockers that the user accepted
     concerns: list[str]  # what was said before anything was made, and of what the disks hold
     left: list[Left]
     events: list[ReportedEvent] = field(repr=False)

@@ -131,7 +131,7 @@ class NewMigration(_Strict):
 class NewConversion(_Strict):
     """What is given beside what the machine was moved with."""
 
-    accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
+    accept: tuple[str, ...] = ()  # codes of blockers that the user accepts
     guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
 
 

@@ -12,15 +12,12 @@ from longshore.blocks.progress import bar
 from longshore.blocks.request import CopyRequest, CopyResult, FilePath, Progress
 from longshore.errors import Cancelled, InvalidInput, LongshoreError
 from longshore.model.extents import Extent
-from longshore.model.quantities import parse_rate, parse_seconds, parse_size
 from longshore.model.verify import Verify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from typing import Any, TypeVar
-
-    T = TypeVar("T")
+    from typing import Any
 
 DESCRIPTION = "Copy a disk from one NBD export to another, verified, and able to go on after an interruption"
 EXIT_FAILED = 1
@@ -29,14 +26,17 @@ EXIT_CANCELLED = 130
 _DEFAULTS = CopyRequest(source_uri="", target_uri="")
 
 
-def _read(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Make of a parser one that argparse can use."""
+def _read(parse: str) -> Callable[[str], float]:
+    """Make of a parser in `model/quantities.py` one that argparse can use, loaded by copies that have such options."""
 
-    def read(text: str) -> T:
+    def read(text: str) -> float:
+        from longshore.model import quantities
+
         try:
-            return parse(text)
+            found: float = getattr(quantities, parse)(text)
         except InvalidInput as error:
             raise _unusable(str(error)) from None
+        return found
 
     return read
 
@@ -71,7 +71,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "how much of the target to read back and compare (default: %(default)s)",
     },
     "--limit": {
-        "type": _read(parse_rate),
+        "type": _read("parse_rate"),
         "metavar": "RATE",
         "help": "bytes per second to read at most; K, M and G are 1024-fold",
     },
@@ -88,30 +88,30 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "to each side at most (default: %(default)s)",
     },
     "--maximum-read": {
-        "type": _read(parse_size),
+        "type": _read("parse_size"),
         "metavar": "SIZE",
         "help": "largest single read from the source (2M suits a vCenter, 23M an ESXi host)",
     },
     "--block-size": {
-        "type": _read(parse_size),
+        "type": _read("parse_size"),
         "default": _DEFAULTS.block_size,
         "metavar": "SIZE",
         "help": "of the digests, a power of two; a base manifest must have the same (default: 1M)",
     },
     "--merge-gap": {
-        "type": _read(parse_size),
+        "type": _read("parse_size"),
         "default": _DEFAULTS.merge_gap,
         "metavar": "SIZE",
         "help": "copy unchanged or empty stretches up to this size along with what is around them (default: 64K)",
     },
     "--checkpoint-every": {
-        "type": _read(parse_seconds),
+        "type": _read("parse_seconds"),
         "default": _DEFAULTS.checkpoint_interval,
         "metavar": "SECONDS",
         "help": "flush the target and record progress this often (default: %(default)s)",
     },
     "--retry-for": {
-        "type": _read(parse_seconds),
+        "type": _read("parse_seconds"),
         "default": _DEFAULTS.retry_for,
         "metavar": "SECONDS",
         "help": "how long to try again when a side fails (default: %(default)s)",

@@ -1,4 +1,4 @@
-"""Where a disk differs between two of its manifests, and by whose account it shouldn't."""
+"""Ranges in which two manifests of a disk differ although the source reported no change there."""
 
 from collections.abc import Iterable, Iterator
 

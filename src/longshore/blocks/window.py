@@ -52,7 +52,7 @@ class Window:
         return in_flight * self._block_size < SLOW * self._usual
 
     def note_carried(self, seconds: float) -> None:
-        """A block has been read and written by somebody who has a number of blocks in flight of his own."""
+        """A block has been read and written by somebody who has a number of blocks in flight of their own."""
         self._usual += (seconds - self._usual) * (USUAL if self._usual else 1.0)
 
     def took(self, seconds: float) -> None:

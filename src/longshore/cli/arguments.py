@@ -1,4 +1,4 @@
-"""Words of the command line that are more than words, and options that several commands take."""
+"""Types of arguments, and options that several commands take."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from longshore.cli.command import ShowOne
 
 
 class ShowFeatures(ShowOne):
-    """Show what is done here for whoever asks, and how much his project may have; a server refuses some things."""
+    """Show what is done here for whoever asks, and how much their project may have; a server refuses some things."""
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         found = self.client.features().model_dump()

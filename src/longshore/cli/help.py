@@ -27,7 +27,7 @@ _SUBJECTS = {
         "worker",
         "operation",
         "features",
-        "worker-image",
+        "relay-image",
         "converter",
         "secrets",
     ),

@@ -46,8 +46,8 @@ class CreateVault(ShowOne):
             "--lock",
             type=int,
             metavar="DAYS",
-            help="for so many days nobody can delete what is in the vault, whatever keys he has: for ever as it is, and"
-            " in a bucket with object lock alone",
+            help="for so many days nobody can delete what is in the vault, whatever keys they have: for ever as it is, "
+            "and in a bucket with object lock alone",
         )
         return parser
 

@@ -1,3 +1,3 @@
-"""Of the order of steps of all workflows: what was begun in another one isn't gone on with here."""
+"""The version of the workflows' order of steps: a worker resumes only jobs that were begun under its own."""
 
 FLOW_VERSION = "14"  # raised when the order of a workflow's steps changes

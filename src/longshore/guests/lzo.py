@@ -1,4 +1,4 @@
-"""What was compressed by LZO1X, as Btrfs does on request.
+"""LZO1X decompression, for files that Btrfs has compressed.
 
 By the description of the stream that Linux has (Documentation/staging/lzo.rst): instructions, each of which repeats
 what came before, and takes some bytes as they are.

@@ -1,4 +1,4 @@
-"""A guest is worked on in a process of its own: libguestfs blocks and may crash, and nobody else shall feel it.
+"""A guest is worked on in a process of its own: libguestfs blocks and may crash, and must not take other jobs down.
 
 That process starts another one, confined, which alone touches the guest's disks: see longshore.processes.launcher.
 """

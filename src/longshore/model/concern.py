@@ -20,7 +20,7 @@ class Concern:
     text: str
     advice: str = ""
     machine: str = ""  # reference of the machine that it concerns; empty: several, or the plan as a whole
-    acceptable: bool = False  # a blocker that the user may take upon himself by naming its code
+    acceptable: bool = False  # a blocker that the user may accept by naming its code
 
     def __str__(self) -> str:
         return f"{self.text} {self.advice}".strip()

@@ -202,7 +202,7 @@ class Doubt(StrEnum):
 
     @property
     def stops(self) -> bool:
-        """Whether nothing is moved until the user takes it upon himself."""
+        """Whether nothing is moved until the user accepts it."""
         return self in (Doubt.MISSING, Doubt.MANIFEST, Doubt.SECTORS, Doubt.OLDER)
 
 

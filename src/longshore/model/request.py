@@ -193,7 +193,7 @@ class MigrationRequest:
     mark_source: SourceMarks = field(default_factory=SourceMarks)  # as soon as the migration is done
     mark_source_later: SourceMarks = field(default_factory=SourceMarks)  # once the time of grace is over, too
     grace: Seconds = 14 * 86400.0  # after it was done
-    accept: tuple[str, ...] = ()  # codes of blockers that the user takes upon himself
+    accept: tuple[str, ...] = ()  # codes of blockers that the user accepts
     when_stuck: WhenStuck = WhenStuck.PARK
     keep_copy: Seconds | None = None  # how long one waits for another try that nobody asks for; None: until a cancel
     shutdown_timeout: Seconds = 600.0

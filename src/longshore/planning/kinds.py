@@ -14,7 +14,7 @@ class ConcernKind:
     severity: Severity
     meaning: str  # when it is raised, for the reference
     advice: str  # what to do about it, unless a concern knows better
-    acceptable: bool = False  # a blocker that may turn out all right: the user may take it upon himself
+    acceptable: bool = False  # a blocker that may turn out all right: the user may accept it
 
     def __call__(self, subject: str, text: str, advice: str | None = None) -> Concern:
         return Concern(

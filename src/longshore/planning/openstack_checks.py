@@ -17,8 +17,8 @@ SERVER_LOCKED = blocker(
     "The server is locked: its project can't stop it, which a migration has to.",
     "Unlock it first (openstack server unlock).",
 )
-SERVER_IS_WORKER = blocker(
-    "server-is-worker", "The server is one of Longshore's own, made to reach volumes.", "Leave it: it is removed again."
+SERVER_IS_RELAY = blocker(
+    "server-is-relay", "The server is one of Longshore's own, made to reach volumes.", "Leave it: it is removed again."
 )
 VOLUMES_ENCRYPTED = blocker(
     "volumes-encrypted",
@@ -97,7 +97,7 @@ def openstack_concerns(machine: Machine, request: MigrationRequest, *, keeps_por
     if server.locked and stops:
         yield SERVER_LOCKED(name, f"{name} is locked, and can't be stopped.")
     if server.relay:
-        yield SERVER_IS_WORKER(name, f"{name} is one of Longshore's own servers.")
+        yield SERVER_IS_RELAY(name, f"{name} is one of Longshore's own servers.")
     if encrypted := [disk.name or disk.key for disk in machine.disks if disk.encrypted]:
         yield VOLUMES_ENCRYPTED(name, f"Volumes of {name} are encrypted: {', '.join(encrypted)}.")
     if server.unseen_volumes:

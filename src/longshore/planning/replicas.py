@@ -1,4 +1,4 @@
-"""How planning looks at what has to do with replicas: as at the kind of migration that does the same."""
+"""Which kind of migration's rules hold for jobs of replicas: those of the kind that does the same."""
 
 from dataclasses import replace
 

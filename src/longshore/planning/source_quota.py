@@ -31,7 +31,7 @@ SOURCE_QUOTA_SNAPSHOTS = _kind(
 SOURCE_QUOTA_VOLUMES = _kind(
     "volumes",
     "The source's project may not have as many volumes as are read from: one of each snapshot with "
-    "`--transport worker`, and one of a root disk that is no volume.",
+    "`--transport relay`, and one of a root disk that is no volume.",
 )
 SOURCE_QUOTA_GIGABYTES = _kind(
     "gigabytes", "The source's project may not have as many GiB as the snapshots and volumes need that are read from."

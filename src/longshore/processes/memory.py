@@ -1,4 +1,4 @@
-"""How often Python looks for what is referred to in circles alone, and how long one thread keeps the others waiting."""
+"""Tuning of Python's cyclic garbage collector, and of how long one thread keeps the others waiting."""
 
 import atexit
 import gc

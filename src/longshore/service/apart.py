@@ -1,6 +1,6 @@
 """Requests that take long to answer, each answered in a process of its own (longshore.processes.apart).
 
-The server has judged who asks and whether he may, and has read the body. What is answered is handed back as bytes.
+The server has judged who asks and whether they may, and has read the body. What is answered is handed back as bytes.
 """
 
 import asyncio

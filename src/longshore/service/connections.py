@@ -2,8 +2,8 @@
 
 uvicorn gives a connection five seconds between two requests, and all the time of the world within one. Here a head has
 to be whole in ten seconds, what nobody wants to read any more has five to go by, and whoever takes nothing of an answer
-for a minute doesn't get the rest. So a stranger can't keep connections, and what he keeps meanwhile are his own: where
-too many wait for a head, the oldest of the address that has most of them goes.
+for a minute doesn't get the rest. So a stranger can't keep connections, and what they keep meanwhile are their own:
+where too many wait for a head, the oldest of the address that has most of them goes.
 """
 
 import asyncio

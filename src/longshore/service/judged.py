@@ -1,6 +1,6 @@
-"""The routes of the API: each judges whether its caller may ask before it reads what he sends.
+"""The routes of the API: each judges whether its caller may ask before it reads what they send.
 
-So whoever may not ask for something has no byte of his read, and nobody's body keeps others waiting.
+So whoever may not ask for something has no byte of theirs read, and nobody's body keeps others waiting.
 """
 
 from collections.abc import Callable, Coroutine

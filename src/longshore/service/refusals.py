@@ -1,4 +1,4 @@
-"""What a caller is told who is refused, as it goes over the wire."""
+"""Error responses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -75,7 +75,7 @@ class Sessions:
             raise _refused()
         return self._begin(lambda: self._logins.with_token(token), token, address, had, lent=True)
 
-    # What Keystone has sent a browser with (WebSSO): anybody can make a browser bring a token of his own
+    # What Keystone has sent a browser with (WebSSO): anybody can make a browser bring a token of their own
 
     def receive(self, token: str, *, address: str) -> str:
         """A key for the browser, by which its user may `accept`. It opens nothing."""
@@ -138,7 +138,7 @@ class Sessions:
     def log_out(self, key: str, *, but: str = "") -> None:
         """The session ends here, and its tokens at Keystone as far as that answers. `but`: a token that stays.
 
-        So does one that somebody has brought: he may use it elsewhere.
+        So does one that somebody has brought: they may use it elsewhere.
         """
         session = self._kept.find(SessionKind.OPEN, key, self._idle, used=False)
         self._kept.forget(SessionKind.OPEN, key)

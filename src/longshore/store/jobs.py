@@ -173,7 +173,7 @@ def enqueue(session: Session, jobs: Iterable[JobRow]) -> None:
 
 
 def end_job(session: Session, job_id: str, status: Status) -> bool:
-    """Whether it hadn't ended yet. Of a record's ended jobs the newest stay."""
+    """End the job, and say whether it hadn't ended yet. Of a record's ended jobs the newest are kept."""
     own = update(JobRow).where(JobRow.id == job_id, JobRow.status.in_(UNFINISHED))
     row = session.get_one(JobRow, job_id)
     if not session.execute(own.values(status=status.value, ended_at=utc_now())).rowcount:  # type: ignore[attr-defined]

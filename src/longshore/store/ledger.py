@@ -33,7 +33,7 @@ class ThingKind(StrEnum):
     AGENT_PROBE = "agent-probe"  # an image that Nova froze the guest for, and its snapshots: only its agent's answer
     FROZEN = "frozen-application"  # by a playbook, for a backup's snapshot: to take that back is to run another one
     VAULT_WRITER = "vault-writer"  # that a backup is under way, in the vault, so that what it adds isn't pruned
-    RELAY = "worker-server"  # with all that belongs to it; several migrations may use it
+    RELAY = "relay-server"  # with all that belongs to it; several migrations may use it
 
 
 class EntryState(StrEnum):

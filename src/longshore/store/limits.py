@@ -1,4 +1,4 @@
-"""Limits that are set for places: what of whose jobs may be there at once, and how fast it may read."""
+"""Limits that are set for places: how many jobs may run at one, whose, and how fast they may read together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Those who have logged in to the pages: for all servers of a database, and nothing of use to who reads it.
+"""The sessions of the pages, which all servers of a database share.
 
-A row's id is a digest of what the browser has, and the tokens in it are sealed.
+A row's id is a digest of what the browser has, and the tokens in it are sealed: a thief of the table can use neither.
 """
 
 import hashlib

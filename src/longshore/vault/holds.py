@@ -2,7 +2,7 @@
 
 What becomes of that is told by objects beside the point, numbered from 1 on: a hold, its release, the mark of somebody
 who deletes the point. The last number is what counts. None is changed, or goes before the point does, and only one can
-be made of each number: so nobody holds a point that is being deleted, or deletes one that is held, whatever he saw
+be made of each number: so nobody holds a point that is being deleted, or deletes one that is held, whatever they saw
 before. Numbers are asked for one by one, whatever lists say, which may come late.
 """
 

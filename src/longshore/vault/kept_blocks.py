@@ -60,7 +60,7 @@ class KeptBlocks:
 
 
 class BlocksOf:
-    """Those of one owner. Nobody gets another's, whatever a vault of his own says is in it."""
+    """Those of one owner. Nobody gets another's, whatever a vault of their own says is in it."""
 
     def __init__(self, kept: KeptBlocks, owner: str) -> None:
         self._kept, self._owner = kept, owner

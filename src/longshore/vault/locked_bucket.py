@@ -125,7 +125,7 @@ class LockedBucket(Bucket):
         return history
 
     def _refuse_second(self, name: str, own: str) -> None:
-        """Raises Conflict when somebody else was faster, and takes back what was put above his."""
+        """Raises Conflict when somebody else was faster, and takes back what was put above theirs."""
         history = self.versions.of(name)
         first = history.first if history.versions else None
         if first is None or (first.id != own and not self._same(name, first, own)):

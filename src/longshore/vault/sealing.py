@@ -2,7 +2,7 @@
 
 An encrypted vault has one key. It is kept in the vault, wrapped by what a pass phrase gives (scrypt). Of it are made a
 key for ids, one for documents, one for names, and one for each pack, with the pack's own random bytes. So no nonce is
-ever used twice, and nobody without the key learns whether a block that he knows is in the vault.
+ever used twice, and nobody without the key learns whether a block that they know is in the vault.
 """
 
 import base64

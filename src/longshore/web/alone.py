@@ -1,4 +1,4 @@
-"""`longshore web`: the pages for one person, over his own state directory, on this machine's loopback alone."""
+"""`longshore web`: the pages for one person, over their own state directory, on this machine's loopback alone."""
 
 import secrets
 import socket

@@ -1,4 +1,4 @@
-"""What pages ask of the REST API, in this process: as any caller, so that nothing is shown that he may not see."""
+"""What pages ask of the REST API, in this process: as any caller, so that nothing is shown that they may not see."""
 
 from collections.abc import Mapping
 from types import TracebackType

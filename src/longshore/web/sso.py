@@ -2,7 +2,7 @@
 
 Keystone's answer is a form in the browser that posts a token to us. Any page can make a browser post such a form, with
 a token of its author's: whoever then goes on works in that account without knowing it. So it is taken from Keystone's
-own pages alone, and what comes lets nobody in before he has said that it is his.
+own pages alone, and what comes lets nobody in before they have said that it is theirs.
 """
 
 import secrets

@@ -37,7 +37,7 @@ class Door(Protocol):
     """`routes`: its own pages, as (path, handler, methods), each of which looks by itself who asks."""
 
     inside: bool  # another program shows the pages in its own frame and looks, and keeps its own sessions
-    alone: bool  # one person has the pages for himself, and the service on his own machine
+    alone: bool  # one person has the pages for themselves, and the service on their own machine
     origin: str | None  # of the pages as browsers know them, where requests don't say
 
     @property

@@ -52,7 +52,7 @@ def run_concerns(
 
 
 def refuse_shortage(job: MoveContext, machine: Machine, room: SourceRoom | None) -> None:
-    """Raises QuotaExceeded while nothing is made, unless the user takes it upon himself."""
+    """Raises QuotaExceeded while nothing is made, unless the user accepts that."""
     quotas = backup_quotas([backed_up(job.store, job.record.source_id, machine)], job.request, room, machine.name)
     concerns = accept_blockers(quotas, job.request.accept)
     short = [concern for concern in concerns if concern.severity is Severity.BLOCKER]

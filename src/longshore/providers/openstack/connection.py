@@ -70,19 +70,19 @@ class OpenstackSettings:
     cacert: str | None = None
     ceph_conf: str = "/etc/ceph/ceph.conf"  # how this worker reaches the cloud's Ceph; its keyring lies next to it
     ceph_user: str | None = None  # None: the one Cinder names in its connection information
-    transport: Literal["brick", "worker"] = "brick"  # how volumes are reached: by ourselves, or through a relay
-    worker_image: str = "longshore-worker"  # name or id
-    worker_network: str | None = None  # name or id of the network the worker is on; None: the project's only one
-    worker_floating_network: str | None = None  # where its floating address is from; None: it is reached at its own
-    worker_flavor: str | None = None  # name or id; None: the smallest that is large enough
-    worker_allow: str | None = None  # whose connections it takes, a CIDR; None: those from our own address
-    worker_quiet: float = 600.0  # seconds without a volume after which it is removed
+    transport: Literal["brick", "relay"] = "brick"  # how volumes are reached: by ourselves, or through a relay
+    relay_image: str = "longshore-relay"  # name or id
+    relay_network: str | None = None  # name or id of the network the worker is on; None: the project's only one
+    relay_floating_network: str | None = None  # where its floating address is from; None: it is reached at its own
+    relay_flavor: str | None = None  # name or id; None: the smallest that is large enough
+    relay_allow: str | None = None  # whose connections it takes, a CIDR; None: those from our own address
+    relay_quiet: float = 600.0  # seconds without a volume after which it is removed
     labels: tuple[str, ...] | None = None  # only workers that carry all of them reach its storage
     reach: Reach | None = None  # never kept: whoever connects says where it may be connected to; None: anywhere
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.worker_quiet) and self.worker_quiet >= 0):
-            raise InvalidInput("A relay stays for a number of seconds (worker_quiet).")
+        if not (math.isfinite(self.relay_quiet) and self.relay_quiet >= 0):
+            raise InvalidInput("A relay stays for a number of seconds (relay_quiet).")
         kept = [(f"auth.{name}", value, looks_secret(name)) for name, value in self.auth.items()]
         kept += [(name, value, False) for name, value in self.services.items()]
         if wrong := next((name for name, value, is_one in kept if is_one or has_password(value)), None):

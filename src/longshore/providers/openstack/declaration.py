@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from longshore.providers.contract import KeptSecrets, Provider, RelayLedger, Relays
     from longshore.providers.grounds import Grounds
 
-_BY_WORKER = "with --transport worker"
+_BY_RELAY = "with --transport relay"
 _OPTIONS = (
     Option(
         "os_cloud",
@@ -35,54 +35,54 @@ _OPTIONS = (
         "transport",
         "how volumes are reached: by this machine itself, or through a small server in the project "
         "(default: %(default)s)",
-        to_change="volumes reached (of a cloud: brick or worker)",
-        choices=("brick", "worker"),
+        to_change="volumes reached (of a cloud: brick or relay)",
+        choices=("brick", "relay"),
         default="brick",
     ),
     Option(
-        "worker_network",
+        "relay_network",
         "which it is on (default: the project's only one)",
         to_change="",
         metavar="NETWORK",
-        group=_BY_WORKER,
+        group=_BY_RELAY,
     ),
     Option(
-        "worker_floating_network",
+        "relay_floating_network",
         "where its floating address is from (default: it has none, and is reached at its own address)",
         to_change="",
         metavar="NETWORK",
-        group=_BY_WORKER,
+        group=_BY_RELAY,
     ),
     Option(
-        "worker_flavor",
+        "relay_flavor",
         "default: the smallest with 512 MiB of memory",
         to_change="",
         metavar="FLAVOR",
-        group=_BY_WORKER,
+        group=_BY_RELAY,
     ),
     Option(
-        "worker_image",
+        "relay_image",
         "name or id (default: %(default)s)",
         to_change="",
         metavar="IMAGE",
-        default="longshore-worker",
-        group=_BY_WORKER,
+        default="longshore-relay",
+        group=_BY_RELAY,
     ),
     Option(
-        "worker_allow",
+        "relay_allow",
         "whose connections it takes (default: this machine's own address; name it if a router changes that)",
         to_change="",
         metavar="CIDR",
-        group=_BY_WORKER,
+        group=_BY_RELAY,
     ),
     Option(
-        "worker_quiet",
+        "relay_quiet",
         "how long it stays when no volume needs it (default: %(default)s)",
         OptionKind.DECIMAL,
         to_change="",
         metavar="SECONDS",
         default=600.0,
-        group=_BY_WORKER,
+        group=_BY_RELAY,
     ),
 )
 
@@ -125,7 +125,7 @@ def _open(
 
 
 def _asks_relays(settings: Mapping[str, Any]) -> bool:
-    return settings.get("transport") == "worker"
+    return settings.get("transport") == "relay"
 
 
 def _open_relays(settings: Any, secrets: Mapping[str, str], ledger: RelayLedger) -> Relays:
@@ -145,8 +145,8 @@ project and with your roles, and deletes it when the provider is removed.""",
     options=_OPTIONS,
     safe=frozenset(
         {
-            *("auth", "auth_type", "region", "interface", "transport", "worker_image", "worker_network"),
-            *("worker_floating_network", "worker_flavor", "worker_allow", "worker_quiet"),
+            *("auth", "auth_type", "region", "interface", "transport", "relay_image", "relay_network"),
+            *("relay_floating_network", "relay_flavor", "relay_allow", "relay_quiet"),
         }
     ),
     on_server=_on_server,

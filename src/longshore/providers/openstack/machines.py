@@ -245,5 +245,5 @@ def _details(server: Any, around: Around) -> ServerDetails:
         unseen_volumes=len(server.attached_volumes or ()) - len(seen),
         locked=bool(server.is_locked),
         port_security_off=any(port.is_port_security_enabled is False for port in around.ports.get(server.id, ())),
-        relay=ownership.WORKER in (server.metadata or {}),
+        relay=ownership.RELAY in (server.metadata or {}),
     )

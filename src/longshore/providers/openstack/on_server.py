@@ -48,12 +48,12 @@ def for_callers(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
         raise InvalidInput("An interface is public, internal or admin.")
     # Another OpenStack could answer with the names of volumes that aren't its own: this server's storage opens them
     ground = next((g for known, g in grounds.clouds.items() if same_keystone(known, url)), None)
-    if ground is None and said.get("transport") == "worker":
+    if ground is None and said.get("transport") == "relay":
         return said  # its volumes are reached through a server of its own, and nothing of this machine's storage is
     if ground is None:
         raise InvalidInput(
             f"This server doesn't open volumes of the OpenStack at {url} itself.",
-            advice="Let it make a relay there (--transport worker), or ask its operator to list the cloud.",
+            advice="Let it make a relay there (--transport relay), or ask its operator to list the cloud.",
             code="cloud-not-served",
         )
     own: dict[str, Any] = {"ceph_conf": ground.ceph_conf, "ceph_user": ground.ceph_user, "cacert": ground.cacert}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from longshore.model.target import Owner
 
 KEY = "longshore:owner"  # in the metadata of volumes, snapshots, images and servers, and the description of ports
-WORKER = "longshore:worker"  # in the metadata of servers that only serve volumes to us: nobody's machines
+RELAY = "longshore:relay"  # in the metadata of servers that only serve volumes to us: nobody's machines
 
 
 def metadata(owner: Owner) -> dict[str, str]:

@@ -24,7 +24,7 @@ from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.named import of_word, only
 
-NAME = "longshore-worker"
+NAME = "longshore-relay"
 USER = "longshore"  # whom its key is for
 WRITING, READING = 10809, 10810  # ports: the second serves the same disks read-only
 MEMORY_MIB = 512  # the least it runs with
@@ -128,14 +128,14 @@ def choose_network(networks: list[Network], wanted: str | None) -> Network:
             number = "no" if not found else "several"
             raise InvalidInput(
                 f"The project has {number} network {wanted} for the relay.",
-                advice="Name one by its id (worker_network).",
+                advice="Name one by its id (relay_network).",
             )
         return found[0]
     usable = [network for network in networks if network.subnets]
     if len(usable) != 1:
         raise InvalidInput(
             f"The project has {len(usable)} networks; which of them is the relay to be on?",
-            advice="Name it (worker_network).",
+            advice="Name it (relay_network).",
         )
     return usable[0]
 
@@ -146,12 +146,12 @@ def choose_flavor(flavors: list[Flavor], wanted: str | None) -> Flavor:
         found = [flavor for flavor in flavors if wanted in (flavor.id, flavor.name)]
         if not found:
             raise InvalidInput(
-                f"The cloud has no flavor {wanted} for the relay.", advice="Name another (worker_flavor)."
+                f"The cloud has no flavor {wanted} for the relay.", advice="Name another (relay_flavor)."
             )
         if len(found) > 1:
             raise InvalidInput(
                 f"The cloud has several flavors {wanted}: it is the name of one and the id of another.",
-                advice="Name it by what only the one has (worker_flavor).",
+                advice="Name it by what only the one has (relay_flavor).",
             )
         return found[0]
     enough = [flavor for flavor in flavors if flavor.memory_mib >= MEMORY_MIB]
@@ -175,11 +175,11 @@ def image_of(connection: Any, wanted: str) -> Any:
     if found is None or found.status != "active":
         raise NotFound(
             f"The project has no image {wanted} for the relay.",
-            advice="Run: longshore worker-image build; longshore worker-image upload --os-cloud CLOUD.",
+            advice="Run: longshore relay-image build; longshore relay-image upload --os-cloud CLOUD.",
         )
     return found
 
 
 def is_relay(metadata: Mapping[str, str] | None) -> bool:
     """Whether a server with this metadata is one."""
-    return ownership.WORKER in (metadata or {})
+    return ownership.RELAY in (metadata or {})

@@ -1,4 +1,4 @@
-"""Opening a Cinder volume through a relay ("worker"): APIs alone, wherever the volume's bytes are."""
+"""Opening a Cinder volume through a relay ("relay"): APIs alone, wherever the volume's bytes are."""
 
 import time
 from collections.abc import Iterator

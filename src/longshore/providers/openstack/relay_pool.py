@@ -94,7 +94,7 @@ class RelayPool:
     def _boot(self, owner: Owner) -> Relay:
         # One of an earlier process has a key that died with it
         self._end_forgotten()
-        own = Owner(owner.workflow, f"worker-{uuid.uuid4().hex[:8]}")
+        own = Owner(owner.workflow, f"relay-{uuid.uuid4().hex[:8]}")
         self._ledger.intend(own)
         began = time.monotonic()
         self._ledger.say(own, "Booting a relay in the project, through which the volumes are reached.", "information")
@@ -133,4 +133,4 @@ class RelayPool:
 def open_pool(settings: OpenstackSettings, secrets: Mapping[str, str], ledger: RelayLedger) -> RelayPool:
     """With a session of its own, that outlives those of the transfers. Nothing is asked of the cloud yet."""
     with explained("read the cloud's settings"):
-        return RelayPool(RelayServers(connect(settings, secrets), settings), ledger, settings.worker_quiet)
+        return RelayPool(RelayServers(connect(settings, secrets), settings), ledger, settings.relay_quiet)

@@ -36,7 +36,7 @@ from longshore.providers.reaching import refused
 
 BOOT_TIMEOUT = 600.0  # seconds from ACTIVE until it answers
 _CONSOLE_EVERY = 5.0  # seconds
-_MARK = "LONGSHORE-WORKER "
+_MARK = "LONGSHORE-RELAY "
 
 
 class RelayServers:
@@ -52,12 +52,12 @@ class RelayServers:
 
     def outlook(self) -> dict[str, str]:
         """What a relay would be made of, or why none could be made, each in a word or a sentence."""
-        settings, allowed = self._settings, self._settings.worker_allow
+        settings, allowed = self._settings, self._settings.relay_allow
         asked: dict[str, Callable[[], str]] = {
-            "worker image": lambda: _describe_image(image_of(self._connection, settings.worker_image)),
-            "worker network": lambda: choose_network(self._placement.networks(), settings.worker_network).name,
-            "worker lets in": lambda: _cidr(allowed) if allowed else "this machine's address",
-            "worker flavor": lambda: choose_flavor(self._placement.flavors(), settings.worker_flavor).name,
+            "relay image": lambda: _describe_image(image_of(self._connection, settings.relay_image)),
+            "relay network": lambda: choose_network(self._placement.networks(), settings.relay_network).name,
+            "relay lets in": lambda: _cidr(allowed) if allowed else "this machine's address",
+            "relay flavor": lambda: choose_flavor(self._placement.flavors(), settings.relay_flavor).name,
         }
         found = {}
         for what, ask in asked.items():
@@ -69,19 +69,17 @@ class RelayServers:
 
     def boot(self, owner: Owner) -> Relay:
         """Returns once it answers. Raises LongshoreError; what was made is left for `remove`."""
-        image = image_of(self._connection, self._settings.worker_image)
-        network = choose_network(self._placement.networks(), self._settings.worker_network)
-        flavor = choose_flavor(self._placement.flavors(), self._settings.worker_flavor)
+        image = image_of(self._connection, self._settings.relay_image)
+        network = choose_network(self._placement.networks(), self._settings.relay_network)
+        flavor = choose_flavor(self._placement.flavors(), self._settings.relay_flavor)
         group = self._group(owner)
         port = self._ports.create(PortRequest(NAME, network.id, mac=None, security_groups=(group,)), owner)
         if not port.addresses:
             raise InvalidInput(f"Network {network.name} has no address for the relay.", advice="Name another network.")
-        address = (
-            self._floating_address(port.id, owner) if self._settings.worker_floating_network else port.addresses[0]
-        )
+        address = self._floating_address(port.id, owner) if self._settings.relay_floating_network else port.addresses[0]
         if self._settings.reach is not None and not self._settings.reach.permits(address):
             raise refused(f"The relay in network {network.name}")  # before it is asked for the way there
-        allowed = self._settings.worker_allow
+        allowed = self._settings.relay_allow
         self._let_in(group, _cidr(allowed) if allowed else _own_address(address))
         key = secrets.token_hex(32)
         size = max(image.min_disk or 1, -(-(image.virtual_size or 0) // GIB)) * GIB
@@ -92,7 +90,7 @@ class RelayServers:
                 flavor_id=flavor.id,
                 volume_ids=(disk.id,),
                 port_ids=(port.id,),
-                metadata={ownership.WORKER: "true"},
+                metadata={ownership.RELAY: "true"},
                 user_data=self._instructions(port.id, network.id, key),
                 config_drive=True,
             ),
@@ -191,7 +189,7 @@ class RelayServers:
             )
 
     def _floating_address(self, port_id: str, owner: Owner) -> str:
-        wanted = self._settings.worker_floating_network or ""
+        wanted = self._settings.relay_floating_network or ""
         with explained(f"give the relay a floating address of network {wanted}"):
             client = self._connection.network
             network = only(of_word(client.get_network, client.networks(name=wanted), wanted), wanted, "network")
@@ -205,8 +203,8 @@ def _no_answer(address: str, said: Collection[str], console: str) -> LongshoreEr
     if any(line.startswith("ready") for line in said):
         return Unreachable(
             f"The relay is up, but its ports {WRITING} and {READING} at {address} can't be reached from here.",
-            advice="Check the route to its network (worker_network, worker_floating_network), and from which address "
-            "connections of this machine reach it (worker_allow).",
+            advice="Check the route to its network (relay_network, relay_floating_network), and from which address "
+            "connections of this machine reach it (relay_allow).",
         )
     return ExportError(
         f"The relay didn't come up within {BOOT_TIMEOUT:.0f} s. Its console ends: {last_words(console) or '(empty)'}",
@@ -223,7 +221,7 @@ def _own_address(towards: str) -> str:
         except OSError as error:
             raise Unreachable(
                 f"This machine has no route to the relay's address {towards}: {error.strerror}.",
-                advice="Give the relay an address that can be reached (worker_network, worker_floating_network).",
+                advice="Give the relay an address that can be reached (relay_network, relay_floating_network).",
             ) from None
         return str(ipaddress.ip_network(unsent.getsockname()[0]))
 
@@ -235,7 +233,7 @@ def _cidr(allowed: str) -> str:
     except ValueError:
         raise InvalidInput(
             f"{allowed} isn't a range of addresses that a relay could let in.",
-            advice="Write it like 192.0.2.0/24 (worker_allow).",
+            advice="Write it like 192.0.2.0/24 (relay_allow).",
         ) from None
 
 
@@ -248,6 +246,6 @@ def _describe_image(image: Any) -> str:
 
 
 def _in_memory(content: str) -> int:
-    descriptor = os.memfd_create("longshore-worker-key")
+    descriptor = os.memfd_create("longshore-relay-key")
     os.write(descriptor, content.encode())
     return descriptor

@@ -68,7 +68,7 @@ class OpenstackTarget(Target):
 
     def check(self) -> dict[str, str]:
         found = look(self._connection)
-        if self._settings.transport == "worker":
+        if self._settings.transport == "relay":
             found |= RelayServers(self._connection, self._settings).outlook()
         return found
 

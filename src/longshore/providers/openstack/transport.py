@@ -15,6 +15,6 @@ def transport_of(
     connection: Any, settings: OpenstackSettings, volumes: Volumes, servers: RelayPool | None
 ) -> Transport:
     """`servers` are what a relay is taken from; without them volumes can only be released."""
-    if settings.transport == "worker":
+    if settings.transport == "relay":
         return RelayAttachments(connection, volumes, servers)
     return Attachments(connection, settings, volumes)

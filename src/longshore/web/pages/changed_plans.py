@@ -1,4 +1,4 @@
-"""Plans changed by pages: only as the page had them, so that nobody overwrites what he hasn't seen."""
+"""Plans changed by pages: only as the page had them, so that nobody overwrites what they haven't seen."""
 
 from collections.abc import Mapping
 from typing import Any

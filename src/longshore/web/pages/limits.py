@@ -136,7 +136,7 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
 
 
 def _changes(visit: Visit) -> tuple[str | None, ...]:
-    """Whose jobs the limits count that he changes."""
+    """Answer whose jobs the limits count that they may change."""
     return (visit.project_id, None) if visit.may(_EVERYBODYS) else (visit.project_id,)
 
 

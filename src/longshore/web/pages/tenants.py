@@ -1,4 +1,4 @@
-"""A project's networks, routers, groups and the rest as files, for who has the pages and the files to himself."""
+"""A project's networks, routers, groups and the rest as files, for who has the pages and the files to themselves."""
 
 from collections import Counter
 

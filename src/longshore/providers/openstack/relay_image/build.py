@@ -24,7 +24,7 @@ from longshore.processes.debian import (
 )
 
 RECIPE = Path(__file__).parent / "recipe"
-RECIPE_PROPERTY = "longshore_worker_recipe"  # of an image in a cloud
+RECIPE_PROPERTY = "longshore_relay_recipe"  # of an image in a cloud
 STEPS = 3  # that the recipe names while it is at work
 _MIB = 1 << 20
 # Programs, and the packages they are in
@@ -62,7 +62,7 @@ def recipe_digest() -> str:
 def built_image(file: Path) -> BuiltImage:
     """What an image file and the record beside it say. Raises NotFound, or InvalidInput when they don't fit."""
     if not file.is_file():
-        raise NotFound(f"There is no worker image {file}.", advice="Run: longshore worker-image build.")
+        raise NotFound(f"There is no relay image {file}.", advice="Run: longshore relay-image build.")
     try:
         record = json.loads(_record(file).read_text())
         image = BuiltImage(file, str(record["recipe"]), dict(record["packages"]), str(record["sha256"]), fresh=False)
@@ -90,18 +90,18 @@ def build(file: Path, progress: Callable[[int, int, str], None]) -> BuiltImage:
                 return found
     _check_machine()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".worker-image-", dir=file.parent) as place:
+    with tempfile.TemporaryDirectory(prefix=".relay-image-", dir=file.parent) as place:
         work = Path(place)
         (work / "sources").write_text(_sources())
         (work / "apt").write_text(reaching_mirrors())
         _run_recipe(work, progress)
         lines = (work / "packages").read_text().splitlines()
         image = BuiltImage(
-            file, recipe, dict(line.split(" ", 1) for line in lines), _sha256(work / "worker.qcow2"), fresh=True
+            file, recipe, dict(line.split(" ", 1) for line in lines), _sha256(work / "relay.qcow2"), fresh=True
         )
         record = {"recipe": image.recipe, "sha256": image.sha256, "packages": image.packages}
         (work / "record").write_text(json.dumps(record, indent=1))
-        (work / "worker.qcow2").replace(file)
+        (work / "relay.qcow2").replace(file)
         (work / "record").replace(_record(file))
     return image
 
@@ -118,7 +118,7 @@ def _run_recipe(work: Path, progress: Callable[[int, int, str], None]) -> None:
         run_recipe([str(RECIPE / "build"), str(work), str(work / "sources"), str(work / "apt")], work, told)
     except RecipeFailed as failed:
         raise LongshoreError(
-            f"The worker image couldn't be built {failed.message}",
+            f"The relay image couldn't be built {failed.message}",
             advice="Check that apt-get update works on this machine.",
             code="image-build-failed",
         ) from None
@@ -129,12 +129,12 @@ def _check_machine() -> None:
     missing |= {package for path, package in _FILES.items() if not path.exists()}
     if missing:
         raise InvalidInput(
-            "The worker image can't be built here: something is missing on this machine.",
+            "The relay image can't be built here: something is missing on this machine.",
             advice=f"Run, as root: apt-get install {' '.join(sorted(missing))}.",
         )
     if os.geteuid() != 0:
         raise InvalidInput(
-            "The worker image can only be built by root: its files belong to root.",
+            "The relay image can only be built by root: its files belong to root.",
             advice="Run it with sudo, or build it on another machine and bring the file and the .json beside it.",
         )
 

@@ -1,4 +1,4 @@
-"""The worker image in a cloud's image service."""
+"""The relay image in a cloud's image service."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +40,8 @@ def upload(connection: Any, image: BuiltImage, name: str) -> UploadedImage:
     foreign = [found.id for found in listed if RECIPE_PROPERTY not in _properties(found)]
     if foreign:
         raise Conflict(
-            f"The project has an image {name} ({foreign[0]}) that isn't a worker image of Longshore's.",
-            advice="Upload under another name (--name), and name that as worker_image of the provider.",
+            f"The project has an image {name} ({foreign[0]}) that isn't a relay image of Longshore's.",
+            advice="Upload under another name (--name), and name that as relay_image of the provider.",
         )
     same = [f for f in listed if _properties(f)[RECIPE_PROPERTY] == image.recipe and f.status == "active"]
     kept = same[0].id if same else _create(connection, image, name)

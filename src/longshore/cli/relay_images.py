@@ -1,4 +1,4 @@
-"""longshore worker-image …: the image that a worker boots, where volumes are reached through one."""
+"""longshore relay-image …: the image that a relay boots, where volumes are reached through one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from longshore.cli.command import ShowOne
 from longshore.cli.following import following
 
 
-class BuildWorkerImage(ShowOne):
+class BuildRelayImage(ShowOne):
     """Build the image of the servers through which volumes are reached. Nothing is done when it is there already."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("--output", metavar="FILE", help="where to (default: worker.qcow2 in the user's cache)")
+        parser.add_argument("--output", metavar="FILE", help="where to (default: relay.qcow2 in the user's cache)")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -34,7 +34,7 @@ class BuildWorkerImage(ShowOne):
         return tuple(fields), tuple(fields.values())
 
 
-class UploadWorkerImage(ShowOne):
+class UploadRelayImage(ShowOne):
     """Put the image into a cloud's project. One of the same recipe that is there stays; older ones are replaced."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -42,10 +42,8 @@ class UploadWorkerImage(ShowOne):
         parser.add_argument(
             "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml (default: $OS_CLOUD or OS_* variables)"
         )
-        parser.add_argument(
-            "--image", metavar="FILE", help="what was built (default: worker.qcow2 in the user's cache)"
-        )
-        parser.add_argument("--name", default="longshore-worker", help="what to call it there (default: %(default)s)")
+        parser.add_argument("--image", metavar="FILE", help="what was built (default: relay.qcow2 in the user's cache)")
+        parser.add_argument("--name", default="longshore-relay", help="what to call it there (default: %(default)s)")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -72,4 +70,4 @@ class UploadWorkerImage(ShowOne):
 def _file(named: str | None) -> Path:
     from platformdirs import user_cache_path
 
-    return Path(named).absolute() if named else user_cache_path("longshore") / "worker.qcow2"
+    return Path(named).absolute() if named else user_cache_path("longshore") / "relay.qcow2"
