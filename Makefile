@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-vault soak-flows soak-web soak-lab guest-matrix sbom bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-lab guest-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -97,11 +97,16 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak: soak-rounds soak-vault soak-flows soak-web soak-lab
+soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
 	LONGSHORE_ROUNDS=$(LONGSHORE_ROUNDS) .venv/bin/pytest tests/flows/test_any_moment.py -q
+
+# Projects such as clouds have, exported and imported elsewhere
+LONGSHORE_PROJECTS ?= 50000
+soak-tenancy: install
+	LONGSHORE_PROJECTS=$(LONGSHORE_PROJECTS) .venv/bin/pytest tests/tenancy/test_any_project.py -q -o timeout=0
 
 # Stories of backups, deletions, prunes and kills, beside a model; and real workers that are killed or put to sleep. Of
 # the 500 stories in which the storage lies some can be had by themselves: LONGSHORE_SEED=1200 LONGSHORE_STORIES=50

@@ -30,7 +30,6 @@ EXTENSIONS = (
     "qos",
     "flavors",
     "standard-attr-tag",
-    "security-group",
     "external-net",
     "port-security",
     "net-mtu",

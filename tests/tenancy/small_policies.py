@@ -19,7 +19,7 @@ OF_EXTENSIONS = {
     "ports": {
         "port_security_enabled": "port-security", "allowed_address_pairs": "allowed-address-pairs",
         "binding:vnic_type": "binding", "extra_dhcp_opts": "extra_dhcp_opt", "dns_name": "dns-integration",
-        "qos_policy_id": "qos", "security_groups": "security-group", "tags": "standard-attr-tag",
+        "qos_policy_id": "qos", "tags": "standard-attr-tag",
     },
     "security-groups": {"stateful": "stateful-security-group", "tags": "standard-attr-tag"},
     "security-group-rules": {"remote_address_group_id": "security-groups-remote-address-group"},

@@ -8,7 +8,7 @@ from longshore.errors import AccessDenied, NotFound, QuotaExceeded
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.cloud import Cloud
 from longshore.tenancy.plan import Action, Plan, What
-from longshore.tenancy.services.network import limits_egress
+from longshore.tenancy.services.security import limits_egress
 
 
 def check_room(cloud: Cloud, plan: Plan) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from longshore.tenancy.operations import Operations
-from longshore.tenancy.services import compute, identity, image, load_balancer, network, roles, storage
+from longshore.tenancy.services import compute, identity, image, load_balancer, network, roles, security, storage
 
 OPERATIONS: Mapping[str, type[Operations]] = {
     "domain": identity.Domains,
@@ -18,9 +18,9 @@ OPERATIONS: Mapping[str, type[Operations]] = {
     "flavor": compute.Flavors,
     "server group": compute.ServerGroups,
     "volume type": storage.VolumeTypes,
-    "address group": network.AddressGroups,
-    "security group": network.SecurityGroups,
-    "security group rule": network.SecurityGroupRules,
+    "address group": security.AddressGroups,
+    "security group": security.SecurityGroups,
+    "security group rule": security.SecurityGroupRules,
     "qos policy": network.QosPolicies,
     "network": network.Networks,
     "address scope": network.NetworkOperations,

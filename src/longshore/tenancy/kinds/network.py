@@ -331,7 +331,6 @@ PORT = ResourceKind(
             refs={"security_group_refs": "security group"},
             update=True,
             order=by_text,
-            extension="security-group",
         ),
     ),
     info=(*COMMON_INFO, "network_id", "status"),

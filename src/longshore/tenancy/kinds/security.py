@@ -43,7 +43,6 @@ SECURITY_GROUP = ResourceKind(
         _OWN_TAGS,
     ),
     info=COMMON_INFO,
-    extension="security-group",
     quota="security_groups",
     dispensable=("description", "tags"),
     guards=True,
@@ -91,7 +90,6 @@ SECURITY_GROUP_RULE = ResourceKind(
         "remote_address_group_id",
     ),
     parent="security_group_ref",
-    extension="security-group",
     quota="security_group_rules",
     dispensable=("description",),
 )

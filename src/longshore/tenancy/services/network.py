@@ -7,13 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from openstack import exceptions as sdk
-from openstack.network.v2.security_group_rule import SecurityGroupRule
 
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.documents import Resource
-from longshore.tenancy.kind import OWN, Field
+from longshore.tenancy.kind import Field
 from longshore.tenancy.kinds.network import SHAREABLE
-from longshore.tenancy.normal import remote_prefix
 from longshore.tenancy.operations import Operations, plain
 from longshore.tenancy.services.fixed_ips import askable, is_in_automatic, same_addresses, told_subnets
 
@@ -130,103 +128,6 @@ class _OfProject(NetworkOperations):
     def listing(self) -> Iterable[Any]:
         found: Iterable[Any] = getattr(self.proxy, self.kind.plural)(project_id=self.cloud.project_id)
         return found
-
-
-class SecurityGroups(NetworkOperations):
-    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """The API adds two rules of its own, which let everything out. Those that the files don't have are removed at
-        once: a later import couldn't tell them from rules that somebody made.
-
-        `SecurityGroupRules.create` keeps those that the files have, too.
-        """
-        group = self.proxy.create_security_group(**{k: v for k, v in values.items() if k != "tags"})
-        given = [plain(rule) for rule in group.security_group_rules or []]
-        try:
-            to_come = self.cloud.rules_to_come.get(values["name"])
-            if to_come is not None:
-                for rule in [rule for rule in given if not any(_is_given(rule, each) for each in to_come)]:
-                    self.proxy.delete_security_group_rule(rule["id"], ignore_missing=True)
-                    given.remove(rule)
-            if values.get("tags"):
-                self.set_tags(group, values["tags"])
-        except Exception:
-            self.proxy.delete_security_group(group.id)
-            raise
-        self.cloud.given_rules[group.id] = given
-        return str(group.id)
-
-
-class SecurityGroupRules(NetworkOperations):
-    """Those of the project's groups, whoever made them: administrators' rules count in a tenant's group as its own do.
-
-    One that lets in an address group would let in everybody if OS-Migrate made it: it doesn't know these groups.
-    """
-
-    def listing(self) -> Iterable[Any]:
-        groups = self.cloud.own(self.cloud.kind("security group"))
-        return [SecurityGroupRule.existing(**rule) for group in groups for rule in group.security_group_rules or ()]
-
-    def own(self, raw: Any) -> bool:
-        return True
-
-    def file(self, params: Mapping[str, Any]) -> str:
-        return f"{OWN}{self.kind.plural}.yml" if params.get("remote_address_group_ref") else super().file(params)
-
-    def files(self) -> Iterable[str]:
-        return (*super().files(), f"{OWN}{self.kind.plural}.yml")
-
-    def key(self, raw: Any) -> tuple[Any, ...]:
-        return self._kept(super().key(raw))
-
-    def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        return self._kept(super().wanted_key(values))
-
-    def _kept(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
-        """As the network service keeps it: ICMP of IPv6 under a name of its own, all ports as none."""
-        named = dict(zip(self.kind.key, key, strict=True))
-        if named["ether_type"] == "IPv6" and named["protocol"] == "icmp":
-            named["protocol"] = "ipv6-icmp"
-        if (named["port_range_min"], named["port_range_max"]) == (1, 65535):
-            named["port_range_min"] = named["port_range_max"] = None
-        return tuple(named.values())
-
-    def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        given = self.cloud.given_rules.get(values["security_group_id"], [])
-        for rule in given:
-            if _is_given(rule, values):
-                given.remove(rule)
-                return str(rule["id"])
-        return str(self.proxy.create_security_group_rule(**values).id)
-
-
-def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Whether a rule that the API made by itself (everything out) is the one that is wanted."""
-    if (
-        values.get("direction") != "egress"
-        or (values.get("ether_type") or "IPv4") != rule["ethertype"]
-        or values.get("description")
-    ):
-        return False
-    return not limits_egress(values)
-
-
-def limits_egress(values: Mapping[str, Any]) -> bool:
-    """Whether a rule lets out less than everything of its IP version."""
-    said = {**values, "remote_ip_prefix": remote_prefix(values.get("remote_ip_prefix"))}
-    unlimited = ("security_group_id", "direction", "ether_type", "description")
-    return any(value is not None for name, value in said.items() if name not in unlimited)
-
-
-class AddressGroups(NetworkOperations):
-    def update(self, raw: Any, values: Mapping[str, Any]) -> None:
-        """Addresses are added and removed by calls of their own."""
-        wanted = {str(ipaddress.ip_network(each, strict=False)) for each in values.get("addresses", raw.addresses)}
-        there = {str(ipaddress.ip_network(each, strict=False)) for each in raw.addresses}
-        super().update(raw, {k: v for k, v in values.items() if k != "addresses"})
-        if wanted - there:
-            self.proxy.add_addresses_to_address_group(raw.id, sorted(wanted - there))
-        if there - wanted:
-            self.proxy.remove_addresses_from_address_group(raw.id, sorted(there - wanted))
 
 
 class Routers(NetworkOperations):

@@ -1,0 +1,63 @@
+"""Whatever project a cloud allows, its export can be imported: there, where nothing is to be done, and elsewhere, once.
+
+LONGSHORE_PROJECTS says how many projects there are (`make soak`: 50,000).
+"""
+
+import os
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from resource_files import KINDS, Files, compared, exported, imported
+from small_cloud import EXTENSIONS, SmallCloud
+from small_projects import Project, projects
+
+from longshore.tenancy import validate
+
+ONLY = f"{KINDS},images"
+# What a target may lack, and a project do without
+LACKING = st.sets(
+    st.sampled_from(
+        ["port-security", "net-mtu", "dns-integration", "vlan-transparent", "standard-attr-tag", "trunk", "binding",
+         "allowed-address-pairs", "extra_dhcp_opt", "ext-gw-mode", "stateful-security-group", "address-group",
+         "network_availability_zone", "qos"]
+    ),
+    max_size=2,
+)  # fmt: skip
+
+
+@settings(
+    max_examples=int(os.environ.get("LONGSHORE_PROJECTS", "30")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a smaller one takes longer to find than to read this one
+)
+@given(projects, LACKING, st.sampled_from([9000, 1442]), st.booleans())
+def test_an_export_is_importable(tmp_path_factory, drawn, lacking, largest_mtu, outer_there):
+    files = Files(tmp_path_factory.mktemp("files"))
+    with SmallCloud() as small:
+        project = Project(small, drawn)
+        done = exported(small.connect("one"), files.path, ONLY)
+        assert [str(fault) for fault in validate(files.path)[1] if not fault.warning] == []
+        unnamed = project.not_told_of(files, done.notes)
+        assert unnamed == []
+        if not any(done.files.values()):
+            return
+        before = small.made()
+        rows = compared(small.connect("one"), files.path, ONLY).rows
+        assert [row for row in rows if row.action != "leave"] == []
+        assert {row.action for row in imported(small.connect("one"), files.path, ONLY).rows} == {"left"}
+        assert small.made() == before
+    with SmallCloud(extensions=[each for each in EXTENSIONS if each not in lacking]) as other:
+        other.largest_mtu, other.zones = largest_mtu, ["nova"]
+        if outer_there:
+            other.add("networks", {"name": "public", "router:external": True, "shared": True}, "operator")
+        rows = compared(other.connect("one"), files.path, ONLY).rows
+        assert [row for row in rows if row.action not in ("make", "leave", "skip")] == []
+        rows = imported(other.connect("one"), files.path, ONLY).rows
+        assert [row for row in rows if row.action not in ("made", "left", "skipped")] == []
+        assert all(row.said for row in rows if row.action == "skipped")
+        before = other.made()
+        rows = imported(other.connect("one"), files.path, ONLY).rows
+        assert [row for row in rows if row.action not in ("left", "skipped")] == []
+        assert other.made() == before
