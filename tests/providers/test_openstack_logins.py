@@ -131,7 +131,8 @@ def test_several_regions_and_none_named_is_refused_with_those_that_there_are(ent
     ):
         checked(*entry())
     assert cloud.services_asked() == []
-    assert checked(*entry(region_name="south"))["region"] == "south"
+    found = checked(*entry(region_name="south"))
+    assert (found["region"], "/etc/ceph/ceph.conf" in found["storage"]) == ("south", True)
     assert cloud.services_asked() == ["/south/compute", "/south/network/v2.0", "/south/volumev3"]
 
 

@@ -27,6 +27,7 @@ from longshore.model.target import (
 )
 from longshore.providers.contract import Target
 from longshore.providers.openstack.agent import Agents
+from longshore.providers.openstack.ceph import storage_outlook
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.floating import FloatingAddresses
@@ -70,6 +71,8 @@ class OpenstackTarget(Target):
         found = look(self._connection)
         if self._settings.transport == "relay":
             found |= RelayServers(self._connection, self._settings).outlook()
+        else:
+            found["storage"] = storage_outlook(self._settings.ceph_conf, self._settings.ceph_user)
         return found
 
     def close(self) -> None:
