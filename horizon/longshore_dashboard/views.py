@@ -35,7 +35,8 @@ def show(request: HttpRequest, path: str = "") -> HttpResponse:
         answer = ask(request, page_of(panel.subject, path), form=form, everything=dashboard == "admin")
         elsewhere = answer.elsewhere
         if answer.status == _FORMS_ALONE:
-            # Whose session had ended when they sent one comes from the log-in. Nothing was done: the page above shows it
+            # Somebody whose session had ended when they sent one comes from the log-in: nothing was done, and the page
+            # above shows it
             elsewhere = page_of(panel.subject, path.rpartition("/")[0])
         if elsewhere is None:
             return _framed(request, answer.status, fit(answer.page, at, get_token(request)))
