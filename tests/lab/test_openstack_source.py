@@ -354,6 +354,7 @@ def app(sides, flavors, tmp_path):
         here.cloud.image.delete_image(image)
 
 
+@pytest.mark.soak  # what Nova and Glance answer is in tests/providers/test_openstack_agent.py every day
 def test_a_server_whose_agent_freezes_it_is_copied_as_it_was_at_one_moment(cli, sides, app):
     here, there, _ = sides
     before = as_it_is(here), as_it_is(there)

@@ -59,6 +59,7 @@ def test_it_is_converted_afterwards(uefi01, shared_cli, sidedoor, cloud):
     assert_secure_and_at_home(cloud, shown["server_id"], seen)
 
 
+@pytest.mark.soak  # every day it is converted afterwards, and a Debian with BIOS on the way
 def test_it_is_moved_cold_and_converted_on_the_way(uefi01, cli, sidedoor, cloud):
     remove_servers(cloud, uefi01)  # the source is off since it was moved
     done = cli("migrate", "uefi01", *TO, "--power", "on", timeout=1500)
