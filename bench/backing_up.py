@@ -176,8 +176,8 @@ def make_image(path: Path, disk: Disk) -> None:
 
 
 def write_here_and_there(image: Path, chance: random.Random, changes: Path) -> None:
-    places = range(image.stat().st_size // (64 * KIB))
-    places = sorted(chance.sample(places, min(WRITES, len(places))))
+    there = image.stat().st_size // (64 * KIB)
+    places = sorted(chance.sample(range(there), min(WRITES, there)))
     with image.open("r+b") as file:
         for place in places:
             file.seek(place * 64 * KIB)
@@ -220,13 +220,13 @@ def beside_others(runs: int, where: Path | None, disk: Disk) -> dict[str, Any]:
         image, changes, target = root / "image", root / "changes", root / "restored"
         make_image(image, disk)
         for number in range(runs):
-            made = {}
+            made: dict[str, Ours | Restic | Borg] = {}
             for name, make in contenders.items():
                 path = root / f"{number}-{len(made)}"
                 path.mkdir()
                 made[name] = make(path)
                 made[name].make()
-            doing = (
+            doing: tuple[Callable[[Ours | Restic | Borg], list[list[str]]], ...] = (
                 lambda one: one.back_up(image, None),
                 lambda one: one.back_up(image, changes),
                 lambda one: one.restore(target),

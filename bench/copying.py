@@ -334,8 +334,12 @@ class Bench:
         sources = [self.serve(self.source(), read_only=True) for _ in range(2)]
         paths = [self.directory / f"target-{number}" for number in range(2)]
         emptying = [self.empty(path, 4 * self.gib) for path in paths]
-        for empty in emptying:
-            empty()
+
+        def empty_both() -> None:
+            for empty in emptying:
+                empty()
+
+        empty_both()
         pairs = list(zip(sources, [self.serve(path) for path in paths], strict=True))
 
         def ours(number: int) -> list[str]:
@@ -351,7 +355,7 @@ class Bench:
             OURS: lambda: run_together([ours(0), ours(1)]),
             "nbdcopy, told that the target is zero": lambda: run_together([theirs(0), theirs(1)]),
         }
-        return Case("two disks at once, 1.5 GiB each", contenders, lambda: [empty() for empty in emptying] and None)
+        return Case("two disks at once, 1.5 GiB each", contenders, empty_both)
 
     def serve_rbd(self) -> Export:
         if self.rbd is None:
@@ -434,13 +438,13 @@ class Bench:
         return self.verify("reading the target back from memory, 1.5 GiB in 4 GiB", self.serve_target())
 
     def verify_disk(self) -> Case:
-        served = self.serve_target(cache="none")
+        served = self.serve_target(cached=False)
         return self.verify("reading the target back from a disk, 1.5 GiB in 4 GiB", served)
 
-    def serve_target(self, **parameters: str) -> Export:
+    def serve_target(self, *, cached: bool = True) -> Export:
         target = self.directory / "target"
         self.empty(target, 4 * self.gib)()
-        return self.serve(target, **parameters)
+        return self.serve(target) if cached else self.serve(target, cache="none")
 
     def verify(self, name: str, target: Export) -> Case:
         ends = self.serve(self.source(), read_only=True), target

@@ -16,9 +16,11 @@ import http.client
 import itertools
 import json
 import multiprocessing
+import os
 import secrets
 import socket
 import statistics
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -77,6 +79,15 @@ def migration(machine, **options):
     return {"machine": machine, "source": "vc", "target": "cloud", "request": request}
 
 
+def must(there, method, path, body):
+    """What the noisy project needs to be noisy at all. If it is refused, nothing is measured: this process ends."""
+    status, said = ask(there.port, "noisy", method, path, body, timeout=60)
+    if status >= 300:  # no answer in time isn't a refusal: it goes on being done
+        print(f"The noisy project's {method} {path} was answered {status}: {said[:500]!r}", file=sys.stderr, flush=True)
+        os._exit(1)  # this is a thread
+    return said
+
+
 # Behaviours: each runs until it is killed, in a process of its own
 
 
@@ -97,8 +108,8 @@ def fill_queue(there):
     machines = [{"machine": f"vm-{n}", "ref": f"vm-{n}"} for n in range(5000, 5000 + MACHINES)]
     mappings = {"networks": {"VM Network": "private"}}
     plan = {"name": "all", "source": "vc", "target": "cloud", "machines": machines, "mappings": mappings}
-    ask(there.port, "noisy", "PUT", "/v1/plans/all", plan | {"limits": {"at_once": 1_000_000}}, timeout=60)
-    ask(there.port, "noisy", "POST", "/v1/plans/all/start", {}, timeout=60)
+    must(there, "PUT", "/v1/plans/all", plan | {"limits": {"at_once": 1_000_000}})
+    must(there, "POST", "/v1/plans/all/start", {})
     threading.Event().wait()
 
 
@@ -116,8 +127,7 @@ def gzip_bomb(there):
 
 def hostile_marks(there):
     for n in range(8):
-        body = migration(f"vm-{6000 + n}", boot_mark=MARK, boot_timeout=2)
-        ask(there.port, "noisy", "POST", "/v1/migrations", body)
+        must(there, "POST", "/v1/migrations", migration(f"vm-{6000 + n}", boot_mark=MARK, boot_timeout=2))
     threading.Event().wait()
 
 
@@ -128,9 +138,7 @@ def huge_requests(there):
 
 
 def event_streams(there):
-    _, said = ask(
-        there.port, "noisy", "POST", "/v1/migrations", migration("vm-7000", boot_mark="never shown", boot_timeout=600)
-    )
+    said = must(there, "POST", "/v1/migrations", migration("vm-7000", boot_mark="never shown", boot_timeout=600))
     path = f"/v1/migrations/{json.loads(said)['id']}/events/stream"
     _everywhere(300, lambda: ask(there.port, "noisy", "GET", path, timeout=300))
 
@@ -146,7 +154,7 @@ def hammering(there):
 def yaml_bombs(there):
     """490 bytes of aliases of aliases, as a plan's page takes them."""
     plan = {"name": "bombed", "source": "vc", "target": "cloud", "machines": [{"machine": "vm-1"}]}
-    ask(there.port, "noisy", "PUT", "/v1/plans/bombed", plan, timeout=60)
+    must(there, "PUT", "/v1/plans/bombed", plan)
     lines = ["name: bombed", "source: vc", "target: cloud", "machines: [{machine: vm-1}]", "a0: &a0 lol"]
     lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 8)]
     form = urlencode({"plan": "\n".join(lines), "version": "1"}).encode()
@@ -338,11 +346,15 @@ class Noise:
         self._ours, theirs = spawn.Pipe()
         self._process = spawn.Process(target=_neighbour, args=(ready, self._end, theirs, name, there), daemon=True)
         self._process.start()
+        theirs.close()  # so that the end of that process is the end of what it tells
         ready.wait()
 
     def end(self):
         self._end.set()
-        heard, seconds = self._ours.recv()
+        try:
+            heard, seconds = self._ours.recv()
+        except EOFError:
+            raise SystemExit("The noisy project couldn't be noisy: its last words are above.") from None
         self._process.kill()
         self._process.join()
         return heard, seconds
