@@ -147,6 +147,7 @@ def test_an_agent_is_installed_with_what_it_needs_and_starts_by_itself(system, d
     assert not system.exists("/var/cache/longshore-packages")
 
 
+@pytest.mark.soak
 def test_a_package_that_fails_is_taken_away_again(system, directory):
     guest = Guest(system, DEBIAN)
     before = system.read_file(STATUS)
@@ -184,6 +185,7 @@ def rpm(guest: Guest, directory: Path, name: str, needs: str = "") -> None:
     guest.files.download(f"/rpms/x86_64/{file}", str(place / file))
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(shutil.which("rpmbuild") is None, reason="this machine has no rpm")
 def test_rpm_tries_first_as_well(system, directory):
     guest = Guest(system, ROCKY)

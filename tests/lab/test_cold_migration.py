@@ -52,6 +52,7 @@ def hostile(sidedoor, lab):
         shutil.rmtree(guests / name)
 
 
+@pytest.mark.soak  # small clouds show it every day, and a server's tests in the lab cancel
 def test_cancelled_in_the_copy_everything_is_taken_back(cli, machine, sidedoor, nothing_left):
     sidedoor.set_read_speed(machine.name, 2001, 4)
     try:

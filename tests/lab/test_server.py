@@ -112,6 +112,7 @@ def test_a_tenant_migrates_through_the_server_and_another_sees_nothing_of_it(ser
 
 
 @pytest.mark.lab
+@pytest.mark.soak  # every day a machine is restored in tests/lab/test_backups_of_machines.py
 def test_a_tenant_restores_from_a_bucket_what_is_gone(
     served, ann, bob, lab, the_lab, tiny, sidedoor, cloud, tidy, tmp_path, tell
 ):
