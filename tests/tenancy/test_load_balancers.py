@@ -241,3 +241,12 @@ def test_a_provider_that_the_target_does_not_have(shop, balanced):
     assert "load_balancers: provider of 1 left out, since this cloud has no ovn." in report.notes
     assert not of(report, "failed")
     assert {row.action for row in imported(balanced.connect(), shop.path, ONLY).rows} == {"left"}
+
+
+def test_what_names_the_clouds_key_manager_is_said(shop, balanced, tmp_path):
+    imported(balanced.connect(), shop.path, ONLY)
+    for listener in balanced.balancing.things["listeners"].values():
+        listener["default_tls_container_ref"] = "https://keys.example.org/v1/containers/1"
+    notes = exported(balanced.connect(), tmp_path / "out", ONLY).notes
+    said = "listeners: default_tls_container_ref of 1 names this cloud's key manager: put the target's own there."
+    assert said in notes

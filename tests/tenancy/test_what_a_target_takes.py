@@ -122,6 +122,15 @@ def test_a_larger_mtu_than_the_targets_networks_have(small, files):
     assert once(small.connect(), files) == []
 
 
+def test_a_larger_mtu_than_any_there_is_told_beforehand(small, files):
+    small.add("networks", {"name": "old", "mtu": 1442}, "here")
+    files.write("networks.yml", network("front", mtu=1500), network("back", mtu=1400))
+    assert compared(small.connect(), files.path, NETS).notes == [
+        "networks: mtu of 1 is more than any network there has (1442): if this cloud's networks can't have as much, "
+        "they get a smaller one."
+    ]
+
+
 def test_what_a_cloud_chose_for_itself_is_not_asked_for(small, files):
     chosen = {"provider:network_type": "vxlan", "provider:segmentation_id": 812}
     small.add("networks", {"name": "front", **chosen}, "admin")

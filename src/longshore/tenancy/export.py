@@ -188,6 +188,11 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
     with explained(f"read {kind.plural.replace('_', ' ')}"):
         lost_of_all = Counter(name for _, raw in found for name in operations.not_carried(raw))
     notes += [f"{kind.plural}: {name} of {count} isn't carried." for name, count in sorted(lost_of_all.items())]
+    for name in (f.name for f in kind.fields if f.of_key_manager):
+        if count := sum(bool(resource.params.get(name)) for resource, _ in found):
+            notes.append(
+                f"{kind.plural}: {name} of {count} names this cloud's key manager: put the target's own there."
+            )
     return found
 
 

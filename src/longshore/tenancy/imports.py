@@ -117,8 +117,21 @@ def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progres
     present = {r.kind.name for r in resources} | {k.name for k in selection.kinds if (directory / k.file).is_file()}
     cloud.look(_needed(resources), progress)
     planned = plan(cloud, resources, tuple(kind for kind in selection.kinds if kind.name in present))
-    planned.notes.extend(machines)
+    planned.notes.extend([*_too_large(cloud, planned), *machines])
     return planned
+
+
+def _too_large(cloud: Cloud, planned: Plan) -> list[str]:
+    """What only administrators can know beforehand: whether networks can have the MTU that they are to have."""
+    made = [action.values.get("mtu") or 0 for action in planned.of(What.MAKE) if action.resource.kind.name == "network"]
+    there = [raw.mtu for raw in cloud.all(BY_NAME["network"]) if raw.mtu and not raw.is_router_external] if made else []
+    count = sum(mtu > max(there) for mtu in made) if there else 0
+    if not count:
+        return []
+    return [
+        f"networks: mtu of {count} is more than any network there has ({max(there)}): if this cloud's networks can't "
+        "have as much, they get a smaller one."
+    ]
 
 
 def _machines(resources: list[Resource], selection: Selection) -> list[str]:

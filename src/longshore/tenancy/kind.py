@@ -61,6 +61,7 @@ class Field:
     network_owner: bool = False  # only the owner of its network may set it, or an administrator
     extension: str | None = None  # the extension of the network API that knows it: left out where there isn't one
     of_cloud: bool = False  # it names something of the cloud that it is from, and nothing elsewhere: not carried
+    of_key_manager: bool = False  # it names a container of the cloud's key manager: to be replaced by the target's own
     opens: tuple[Any, ...] = ()  # values without which it lets in less
     parts: tuple[Field, ...] = ()  # of a mapping, or of mappings in a list: entries to which any of the above applies
     extra: bool = False  # unknown to OS-Migrate: only written where it differs from `default`
