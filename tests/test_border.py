@@ -70,7 +70,8 @@ KNOWN = {
         *("flows/replicas/gate_command.py", "guests/initramfs.py", "guests/start.py", "processes/launcher.py"),
         *("guests/converter/build.py", "guests/converter/updates.py", "processes/debian.py"),
         *("guests/machine_check.py", "guests/mounted.py", "guests/virt_v2v.py", "processes/child.py"),
-        *("providers/openstack/changes.py", "providers/vault/exporting.py", "vault/left/restore.py"),
+        *("providers/openstack/ceph.py", "providers/openstack/changes.py", "providers/vault/exporting.py"),
+        "vault/left/restore.py",
     },
     # Beside the commands, which `screened` is around
     "screen": {

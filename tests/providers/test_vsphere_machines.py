@@ -196,7 +196,9 @@ def test_a_nic(places):
     )
     told = [
         vim.vm.GuestInfo.NicInfo(
-            deviceConfigId=4000, connected=True, ipAddress=["10.20.30.41", "2001:db8::1", "fe80::250:56ff:feab:cd01"]
+            deviceConfigId=4000,
+            connected=True,
+            ipAddress=["10.20.30.41", "2001:db8::1", "fe80::250:56ff:feab:cd01", "unknown", "10.0.0.300"],
         ),
         vim.vm.GuestInfo.NicInfo(deviceConfigId=-1, connected=True, ipAddress=["172.17.0.1"]),  # a bridge in the guest
     ]

@@ -1,10 +1,11 @@
 """An inventory read from a simulated vCenter: places, filters, tags, custom attributes."""
 
+import http.client
 from dataclasses import replace
 
 import pytest
 
-from longshore.errors import AccessDenied, NotFound
+from longshore.errors import AccessDenied, NotFound, Unreachable
 from longshore.model.inventory import NetworkKind
 from longshore.model.machine import PowerState
 from longshore.model.selection import MachineFilter
@@ -149,3 +150,18 @@ def test_the_inventory_around_the_machines(source):
         ("Backend", NetworkKind.DISTRIBUTED, "30", "DSwitch1"),
         ("segment-1", NetworkKind.OPAQUE, "", ""),
     }
+
+
+def test_a_session_for_tags_is_ended_also_when_reading_them_fails(source, monkeypatch):
+    """vCenter has room for 550 of a user (tanzu-cli#749): later reads would be refused."""
+    ended = []
+    log_out = tags._Rest.log_out
+
+    def broken(_rest, *_asked):
+        raise http.client.IncompleteRead(b"")
+
+    monkeypatch.setattr(tags._Rest, "ask", broken)
+    monkeypatch.setattr(tags._Rest, "log_out", lambda rest: ended.append(log_out(rest)))
+    with pytest.raises(Unreachable, match="broke off"):
+        source.tags(["vm-1"])
+    assert len(ended) == 1

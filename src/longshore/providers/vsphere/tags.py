@@ -7,11 +7,11 @@ import base64
 import http.client
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
-from longshore.errors import AccessDenied, InvalidInput, NotFound, ProviderError, Unreachable
+from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, ProviderError, Unreachable
 from longshore.model.strict_reading import read_json
 from longshore.providers.reaching import HttpsConnection
 from longshore.providers.vsphere.certificate import reaching, trusted_context
@@ -149,16 +149,22 @@ def _rest(session: Session) -> Iterator[_Rest | None]:
         settings.host, settings.port, reach=settings.reach, timeout=REQUEST_TIMEOUT, context=context
     )
     rest = _Rest(session, connection)
+    there = False
     try:
         with reaching(settings.host, settings.port):
             there = rest.log_in(settings.username, session.password)
             yield rest if there else None
             if there:
+                there = False
                 rest.log_out()
     except http.client.HTTPException as error:
         raise Unreachable(f"{session.label} broke off or answered with HTTP {error}.") from error
     finally:
         connection.close()
+        if there:  # vCenter has room for some hundred sessions of one user; what went wrong is what has to be told
+            with suppress(LongshoreError, OSError, http.client.HTTPException):
+                rest.log_out()
+            connection.close()
 
 
 def _names(rest: _Rest, ids: Iterable[str]) -> dict[str, str]:
