@@ -14,7 +14,7 @@ from longshore.flows.backups.backing_up import identity_of
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.platform import Platform
-from longshore.model.target import QuotaRoom, SourceRoom, Taken
+from longshore.model.target import Network, QuotaRoom, SourceRoom, Subnet, Taken
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.geometry import BLOCK
@@ -241,6 +241,15 @@ def test_a_restore_in_place_is_begun_for_the_server_of_its_point(ask, store, pla
     assert ask("POST", f"/v1/restores/{record.id}/commit").status_code == 409, "it isn't up yet"
     undone = ask("POST", f"/v1/restores/{record.id}/undo")
     assert (undone.status_code, undone.json()["cancel_requested"]) == (202, True)
+
+
+def test_a_server_on_one_of_two_networks_of_one_name_is_restored_onto_its_own(place, monkeypatch):
+    nic = replace(SERVER.nics[0], network_ref="n-2")
+    monkeypatch.setitem(globals(), "SERVER", replace(SERVER, nics=(nic,)))
+    twins = [Network(id_, "private", False, True, (Subnet("s", "10.0.0.0/24", True),)) for id_ in ("n-1", "n-2")]
+    monkeypatch.setattr(CloudWithServer, "networks", lambda _cloud: twins)
+    concerns = place("/check", accept=["server-has-more-disks"]).json()
+    assert [one["code"] for one in concerns if one["severity"] == "blocker"] == []
 
 
 @pytest.mark.parametrize(

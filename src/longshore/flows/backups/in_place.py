@@ -98,7 +98,8 @@ def land_in_place(
     converts_here: bool,
 ) -> tuple[Landing | None, list[Concern]]:
     """As `longshore.planning.land`."""
-    networks = {nic.network: nic.network for nic in found.like.nics}
+    words = (nic.network_ref or nic.network for nic in found.like.nics)  # several can have one name
+    networks = {word: word for word in words}
     asked = replace(request, landing=LandingMode.UNCHANGED, networks=networks)
     with clouds.source(vault_id) as vault:
         room = vault.room()

@@ -60,7 +60,9 @@ class Returning(WarmSync):
         found = find_return(job.store, job.clouds, replica, job.request.accept, gone=job.request.new_machine)
         # The point's has marks for texts already
         machine = found.like if found.home is None else self._without_texts(found.like)
-        networks = {nic.network: nic.network for nic in machine.nics}
+        # Several can have one name; where the server is gone its networks may have been made anew
+        words = ((nic.network_ref if found.home else "") or nic.network for nic in machine.nics)
+        networks = {word: word for word in words}
         asked = replace(job.request, landing=LandingMode.UNCHANGED, networks=networks)
         with job.clouds.source(job.record.source_id) as cloud:
             room = cloud.room()
