@@ -137,7 +137,7 @@ class World:
     def packets(self, rule, project):
         """Samples of what a rule lets through, each with who is at the other end."""
         peers = {("address", a) for a in ADDRESSES if f"IPv{ipaddress.ip_address(a).version}" == rule["ethertype"]}
-        if rule["remote_ip_prefix"]:
+        if rule["remote_ip_prefix"] not in (None, "0.0.0.0/0", "::/0"):  # one for all addresses is one without a prefix
             net = ipaddress.ip_network(rule["remote_ip_prefix"])
             peers = {peer for peer in peers if ipaddress.ip_address(peer[1]) in net}
         elif rule["remote_address_group_id"]:
