@@ -53,12 +53,6 @@ class Migrate(ShowOne):
         _with_power(parser)
         _with_guest(parser, playbooks=not self.is_plugin)
         _with_outcome(parser)
-        parser.add_argument(
-            "--keep-copy",
-            type=seconds,
-            metavar="TIME",
-            help="how long a copy that waits for another try is kept if nobody asks for one (default: until a cancel)",
-        )
         with_source_marks(parser.add_argument_group("the machine at its source, once it has moved"))
         return parser
 
@@ -359,6 +353,12 @@ def _with_outcome(parser: ArgumentParser) -> None:
         "--keep",
         action="store_true",
         help="until you clean it up, leave a dry run's server, or what a failed migration made on the target",
+    )
+    group.add_argument(
+        "--keep-copy",
+        type=seconds,
+        metavar="TIME",
+        help="how long a copy that waits for another try is kept if nobody asks for one (default: until a cancel)",
     )
 
 

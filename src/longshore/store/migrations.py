@@ -414,7 +414,8 @@ class Migrations:
                     advice=f"Cancel it first: longshore migration cancel {row.id}.",
                 )
             refuse_to_forget_way(session, row)
-            if unfinished_of(session, [row.id]):
+            job = unfinished_of(session, [row.id]).get(row.id)
+            if job is not None and job.kind is JobKind.MARK:
                 raise Conflict(
                     f"The source of migration {row.id} is still to be marked.",
                     advice=f"Take that back first: longshore migration unmark-source {row.id}.",

@@ -16,7 +16,7 @@ LONGEST_DESCRIPTION = 255  # letters; Nova's
 
 class SourceMarks:
     def __init__(self, connection: Any) -> None:
-        self._compute = connection.compute
+        self._connection = connection  # whose services are looked up, and logged in to, when they are first asked
 
     def before(self, server_id: str, kind: MarkKind, text: str) -> str | None:
         server = self._server(server_id)
@@ -40,9 +40,9 @@ class SourceMarks:
                 case MarkKind.SUFFIX:
                     self._rename(server, before, f"{before}{text}")
                 case MarkKind.TAG:
-                    self._compute.add_tag_to_server(server, text)
+                    self._connection.compute.add_tag_to_server(server, text)
                 case MarkKind.DISCONNECT:
-                    self._compute.lock_server(server)
+                    self._connection.compute.lock_server(server)
 
     def take_away(self, server_id: str, kind: MarkKind, text: str, before: str) -> bool:
         server = self._server(server_id)
@@ -58,11 +58,11 @@ class SourceMarks:
                 case MarkKind.TAG:
                     there = text in server.tags
                     if there:
-                        self._compute.remove_tag_from_server(server, text)
+                        self._connection.compute.remove_tag_from_server(server, text)
                     return there
                 case MarkKind.DISCONNECT:
                     if server.is_locked:
-                        self._compute.unlock_server(server)
+                        self._connection.compute.unlock_server(server)
                     return bool(server.is_locked)
         return False
 
@@ -70,18 +70,18 @@ class SourceMarks:
         description = "\n".join(lines)
         if len(description) > LONGEST_DESCRIPTION:
             raise InvalidInput(f"The description of server {server.name} has no room for another line.")
-        self._compute.update_server(server, description=description)
+        self._connection.compute.update_server(server, description=description)
 
     def _rename(self, server: Any, before: str, after: str) -> bool:
         if server.name != before:
             return False
-        self._compute.update_server(server, name=after)
+        self._connection.compute.update_server(server, name=after)
         return True
 
     def _server(self, server_id: str) -> Any:
         with explained(f"look up server {server_id}"):
             try:
-                return self._compute.get_server(server_id)
+                return self._connection.compute.get_server(server_id)
             except sdk.NotFoundException:
                 raise NotFound(f"There is no server {server_id} in this project.") from None
 
