@@ -22,7 +22,7 @@ class SourceMarks:
         server = self._server(server_id)
         match kind:
             case MarkKind.NOTE:
-                return None if text in _notes(server) else ""
+                return None if text in _description(server) else ""
             case MarkKind.SUFFIX:
                 return None if server.name.endswith(text) else str(server.name)
             case MarkKind.TAG:
@@ -36,7 +36,8 @@ class SourceMarks:
         with explained(f"mark server {server.name}"):
             match kind:
                 case MarkKind.NOTE:
-                    self._describe(server, [*(line for line in _notes(server) if line != text), text])
+                    if text not in (told := _description(server)):
+                        self._describe(server, f"{told} {text}".strip())
                 case MarkKind.SUFFIX:
                     self._rename(server, before, f"{before}{text}")
                 case MarkKind.TAG:
@@ -49,10 +50,11 @@ class SourceMarks:
         with explained(f"take a mark from server {server.name}"):
             match kind:
                 case MarkKind.NOTE:
-                    there = text in _notes(server)
-                    if there:
-                        self._describe(server, [line for line in _notes(server) if line != text])
-                    return there
+                    if text not in (told := _description(server)):
+                        return False
+                    before_it, _, behind = told.partition(text)
+                    self._describe(server, " ".join(filter(None, (before_it.strip(), behind.strip()))))
+                    return True
                 case MarkKind.SUFFIX:
                     return self._rename(server, f"{before}{text}", before)
                 case MarkKind.TAG:
@@ -66,10 +68,10 @@ class SourceMarks:
                     return bool(server.is_locked)
         return False
 
-    def _describe(self, server: Any, lines: list[str]) -> None:
-        description = "\n".join(lines)
+    def _describe(self, server: Any, description: str) -> None:
+        """Nova takes one line of characters that can be printed."""
         if len(description) > LONGEST_DESCRIPTION:
-            raise InvalidInput(f"The description of server {server.name} has no room for another line.")
+            raise InvalidInput(f"The description of server {server.name} has no room for another sentence.")
         self._connection.compute.update_server(server, description=description)
 
     def _rename(self, server: Any, before: str, after: str) -> bool:
@@ -86,5 +88,5 @@ class SourceMarks:
                 raise NotFound(f"There is no server {server_id} in this project.") from None
 
 
-def _notes(server: Any) -> list[str]:
-    return (server.description or "").splitlines()
+def _description(server: Any) -> str:
+    return server.description or ""
