@@ -16,13 +16,13 @@ from longshore.flows.backups.deciding import Deciding
 from longshore.flows.backups.in_place import InPlaceRestore
 from longshore.flows.backups.keeping import Pruning, Verification
 from longshore.flows.clouds import Clouds
+from longshore.flows.flow import Flow
 from longshore.flows.moves.cold import ColdMigration
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.dry_run import DryRun
 from longshore.flows.moves.inspection import Inspection
 from longshore.flows.moves.late_conversion import LateConversion
 from longshore.flows.moves.marking import SourceMarking
-from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmBegin, WarmSync
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
@@ -178,7 +178,7 @@ async def end_unknown(job_id: str) -> None:
     await KINDS[job.kind](job).end_unknown()
 
 
-KINDS: dict[JobKind, type[Migration]] = {
+KINDS: dict[JobKind, type[Flow]] = {
     JobKind.COLD: ColdMigration,
     JobKind.BEGIN: WarmBegin,
     JobKind.SYNC: WarmSync,
@@ -247,7 +247,7 @@ FLOWS = Flows(
 )
 
 
-async def _run(flow: type[Migration], job_id: str) -> None:
+async def _run(flow: type[Flow], job_id: str) -> None:
     job = _context(job_id)
     park_by(job.parks_for)
     try:
