@@ -205,11 +205,13 @@ def test_a_backup_that_is_killed_goes_on(backed_up, call, when):
     backup.assert_nothing_is_left()
 
 
+@pytest.mark.parametrize("keep", [False, True], ids=["", "though-asked-to-keep-what-fails"])
 @pytest.mark.parametrize("call", ["snapshot", "set_change_tracking"])
-def test_a_backup_that_fails_leaves_no_point_and_nothing_at_the_source(backed_up, call):
+def test_a_backup_that_fails_leaves_no_point_and_nothing_at_the_source(backed_up, call, keep):
+    """Nor its mark in the vault, which would have prunes wait for it. What may be kept is what a migration makes."""
     backup = backed_up()
     backup.world.plan_fault(call, 1, "before", "error")
-    backup.begin(backup.source, "vm-1", backup.place, type="backup")
+    backup.begin(backup.source, "vm-1", backup.place, type="backup", keep=keep)
     assert backup.record.status is Status.FAILED
     assert "weakness" in backup.record.error
     assert backup.points == []

@@ -10,7 +10,7 @@ import pytest
 from small_clouds import MAC, MARK, MIB, SIZES
 
 from longshore.engine.retry import TRIES
-from longshore.errors import Conflict
+from longshore.errors import Conflict, LongshoreError
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves import proving
 from longshore.flows.replicas import landing
@@ -145,6 +145,22 @@ def test_a_test_stays_for_its_time_whoever_dies_meanwhile_and_is_removed_then(re
     assert replica.landing.status is Status.DONE
     assert replica.landing.result["server_id"], "what came of it is still told"
     only_the_replica(replica)
+
+
+def test_a_bug_in_the_clean_up_after_a_test_does_not_make_the_test_a_failure(replica, monkeypatch):
+    landed = replica.land("test-failover", point=1, isolated=True, clean_up_after=600.0)
+    replica.store.jobs.hasten(landed.id)
+
+    def fail(*_args):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken, pytest.raises(LongshoreError, match="ZeroDivisionError"):
+        broken.setattr("longshore.flows.replicas.cleaning_up.undo", fail)
+        replica.engine()  # a real one ends the job by that error
+    assert replica.points[0].proof, "what it has proved stays proved"
+    assert replica.landing.target_up_at == landed.target_up_at
+    assert replica.landing.status is Status.RUNNING
+    assert not any("Taking back" in event.text for event in replica.store.events.of(landed.id))
 
 
 def test_what_nothing_had_to_show_proves_no_point(replica, monkeypatch):

@@ -5,7 +5,8 @@ from backed_up import BackedUp
 from small_clouds import MIB, OWN_MAC, World, install
 from written import written_in_phase
 
-from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound
+from longshore.flows.backups.deciding import Deciding
 from longshore.flows.backups.in_place import find_in_place, refuse_meaningless
 from longshore.flows.clouds import Clouds
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
@@ -133,6 +134,22 @@ def test_who_waits_for_it_to_be_up_finds_its_downtime(plain):
         plain.restore_in_place()
     assert seen
     assert all("downtime_seconds" in one["result"] for one in seen)
+
+
+def test_a_bug_in_the_last_word_takes_no_server_away(plain, monkeypatch):
+    """It was seen up, and somebody may work with it: the job fails, and nothing is rolled back."""
+    plain.restore_in_place()
+    new = plain.assert_up_in_place()
+
+    def fail(_flow):
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken, pytest.raises(LongshoreError, match="ZeroDivisionError"):
+        broken.setattr(Deciding, "_keep", fail)
+        plain.say("commit")  # an engine ends the job by that error
+    assert plain.assert_up_in_place() == new
+    assert plain.record.status is not Status.ROLLING_BACK
+    assert not any("Taking back" in text for text in plain.told)
 
 
 def test_it_is_undone_and_the_server_is_as_it_was(server):

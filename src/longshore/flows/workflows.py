@@ -1,6 +1,7 @@
 """The workflows as the durable engine knows them, by name. Importing this module registers them."""
 
 from contextlib import closing
+from functools import cache
 
 import structlog
 from dbos import DBOS
@@ -16,13 +17,13 @@ from longshore.flows.backups.deciding import Deciding
 from longshore.flows.backups.in_place import InPlaceRestore
 from longshore.flows.backups.keeping import Pruning, Verification
 from longshore.flows.clouds import Clouds
+from longshore.flows.flow import Flow
 from longshore.flows.moves.cold import ColdMigration
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.dry_run import DryRun
 from longshore.flows.moves.inspection import Inspection
 from longshore.flows.moves.late_conversion import LateConversion
 from longshore.flows.moves.marking import SourceMarking
-from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmBegin, WarmSync
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
@@ -62,123 +63,7 @@ def _use(store: Store, process_id: str) -> None:
     hold_relays_as(process_id)
 
 
-@DBOS.workflow(name="cold-migration")
-async def cold_migration(job_id: str) -> None:
-    await _run(ColdMigration, job_id)
-
-
-@DBOS.workflow(name="warm-begin")
-async def warm_begin(job_id: str) -> None:
-    await _run(WarmBegin, job_id)
-
-
-@DBOS.workflow(name="warm-sync")
-async def warm_sync(job_id: str) -> None:
-    await _run(WarmSync, job_id)
-
-
-@DBOS.workflow(name="dry-run")
-async def dry_run(job_id: str) -> None:
-    await _run(DryRun, job_id)
-
-
-@DBOS.workflow(name="late-conversion")
-async def late_conversion(job_id: str) -> None:
-    await _run(LateConversion, job_id)
-
-
-@DBOS.workflow(name="mark")
-async def mark(job_id: str) -> None:
-    await _run(SourceMarking, job_id)
-
-
-@DBOS.workflow(name="volume-move")
-async def volume_move(job_id: str) -> None:
-    await _run(VolumeMove, job_id)
-
-
-@DBOS.workflow(name="inspection")
-async def inspection(job_id: str) -> None:
-    await _run(Inspection, job_id)
-
-
-@DBOS.workflow(name="replica")
-async def replica(job_id: str) -> None:
-    await _run(Replicating, job_id)
-
-
-@DBOS.workflow(name="landing")
-async def landing(job_id: str) -> None:
-    await _run(PointLanding, job_id)
-
-
-@DBOS.workflow(name="look")
-async def look(job_id: str) -> None:
-    await _run(PointLook, job_id)
-
-
-@DBOS.workflow(name="clean-up")
-async def clean_up(job_id: str) -> None:
-    await _run(CleaningUp, job_id)
-
-
-@DBOS.workflow(name="group")
-async def group(job_id: str) -> None:
-    await _run(Conducting, job_id)
-
-
-@DBOS.workflow(name="failback")
-async def failback(job_id: str) -> None:
-    await _run(Failback, job_id)
-
-
-@DBOS.workflow(name="return")
-async def return_(job_id: str) -> None:
-    await _run(Returning, job_id)
-
-
-@DBOS.workflow(name="backup")
-async def backup(job_id: str) -> None:
-    await _run(Backup, job_id)
-
-
-@DBOS.workflow(name="backup-policy")
-async def backup_policy(job_id: str) -> None:
-    await _run(ByPolicy, job_id)
-
-
-@DBOS.workflow(name="verification")
-async def verification(job_id: str) -> None:
-    await _run(Verification, job_id)
-
-
-@DBOS.workflow(name="vault-copy")
-async def vault_copy(job_id: str) -> None:
-    await _run(CopyingVault, job_id)
-
-
-@DBOS.workflow(name="prune")
-async def prune(job_id: str) -> None:
-    await _run(Pruning, job_id)
-
-
-@DBOS.workflow(name="in-place")
-async def in_place(job_id: str) -> None:
-    await _run(InPlaceRestore, job_id)
-
-
-@DBOS.workflow(name="decision")
-async def decision(job_id: str) -> None:
-    await _run(Deciding, job_id)
-
-
-@DBOS.workflow(name="end-unknown")
-async def end_unknown(job_id: str) -> None:
-    job = _context(job_id)
-    await KINDS[job.kind](job).end_unknown()
-
-
-KINDS: dict[JobKind, type[Migration]] = {
+KINDS: dict[JobKind, type[Flow]] = {
     JobKind.COLD: ColdMigration,
     JobKind.BEGIN: WarmBegin,
     JobKind.SYNC: WarmSync,
@@ -205,31 +90,39 @@ KINDS: dict[JobKind, type[Migration]] = {
 }
 
 
-_WORKFLOWS: dict[JobKind, Workflow] = {
-    JobKind.COLD: cold_migration,
-    JobKind.BEGIN: warm_begin,
-    JobKind.SYNC: warm_sync,
-    JobKind.CUTOVER: warm_sync,
-    JobKind.DRY_RUN: dry_run,
-    JobKind.CONVERSION: late_conversion,
-    JobKind.MARK: mark,
-    JobKind.VOLUME: volume_move,
-    JobKind.INSPECTION: inspection,
-    JobKind.REPLICA: replica,
-    JobKind.LANDING: landing,
-    JobKind.LOOK: look,
-    JobKind.CLEAN_UP: clean_up,
-    JobKind.GROUP: group,
-    JobKind.FAILBACK: failback,
-    JobKind.RETURN: return_,
-    JobKind.BACKUP: backup,
-    JobKind.BACKUP_POLICY: backup_policy,
-    JobKind.VERIFICATION: verification,
-    JobKind.PRUNE: prune,
-    JobKind.VAULT_COPY: vault_copy,
-    JobKind.IN_PLACE: in_place,
-    JobKind.DECISION: decision,
+# A job goes on under the name that it was begun by: they stay, as long as the order of steps does
+_NAMES = {
+    JobKind.COLD: "cold-migration",
+    JobKind.BEGIN: "warm-begin",
+    JobKind.SYNC: "warm-sync",
+    JobKind.CUTOVER: "warm-sync",  # which a sync becomes while it is at work
+    JobKind.CONVERSION: "late-conversion",
+    JobKind.VOLUME: "volume-move",
 }
+
+
+@cache
+def _workflow(name: str, flow: type[Flow]) -> Workflow:
+    @DBOS.workflow(name=name)
+    async def run(job_id: str) -> None:
+        job = _context(job_id)
+        park_by(job.parks_for)
+        try:
+            await flow(job).run()
+        except Parked as parked:
+            tell(job_id, parked.error)
+            raise
+
+    return run
+
+
+@DBOS.workflow(name="end-unknown")
+async def _end_unknown(job_id: str) -> None:
+    job = _context(job_id)
+    await KINDS[job.kind](job).end_unknown()
+
+
+_WORKFLOWS = {kind: _workflow(_NAMES.get(kind, kind.value), flow) for kind, flow in KINDS.items()}
 
 
 def _watch() -> None:
@@ -241,20 +134,10 @@ FLOWS = Flows(
     get_ready=_get_ready,
     use=_use,
     of=_WORKFLOWS.__getitem__,
-    end_unknown=end_unknown,
+    end_unknown=_end_unknown,
     look_after=(end_quiet_relays, _watch),
     end=end_relays,
 )
-
-
-async def _run(flow: type[Migration], job_id: str) -> None:
-    job = _context(job_id)
-    park_by(job.parks_for)
-    try:
-        await flow(job).run()
-    except Parked as parked:
-        tell(job_id, parked.error)
-        raise
 
 
 def _context(job_id: str) -> MoveContext:

@@ -28,9 +28,10 @@ from longshore.flows.backups.freezing import freezer
 from longshore.flows.backups.kept_snapshots import drop_earlier
 from longshore.flows.backups.looking_up import is_volume
 from longshore.flows.backups.resembling import resembling
+from longshore.flows.flow import Flow
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied, copier
-from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
+from longshore.flows.moves.migration import CopyTotals, figures_of
 from longshore.flows.moves.source_side import (
     Off,
     Still,
@@ -40,6 +41,7 @@ from longshore.flows.moves.source_side import (
     take_still,
     track_changes,
     with_tags,
+    without_texts,
 )
 from longshore.flows.moves.told_changes import Told, asker, read_changes
 from longshore.flows.undo import undo
@@ -81,7 +83,7 @@ class Registered:
     known: list[dict[str, Any]]  # tops of disks whose blocks those without a basis needn't store again
 
 
-class Backup(Migration):
+class Backup(Flow):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
         await step("start", type(None), self._start)
@@ -120,7 +122,7 @@ class Backup(Migration):
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at {job.record.machine_name}.")
         with job.clouds.source(job.record.source_id) as source:
-            machine = with_tags(job, source, self._without_texts(source.by_reference(job.record.machine_ref)))
+            machine = with_tags(job, source, without_texts(job, source.by_reference(job.record.machine_ref)))
             refuse_shortage(job, machine, source.room())
             if not is_volume(machine):
                 check_files(job, source, machine.ref)

@@ -14,7 +14,6 @@ one. Each thing is written down before it is queued: a look that is broken off b
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from longshore.engine.queue import places_of
 from longshore.engine.steps import step
@@ -26,7 +25,7 @@ from longshore.flows.backups.proving import begin_proof_if_due, follow_proof
 from longshore.flows.backups.pruning_by_policy import prune_if_due
 from longshore.flows.backups.retention import thin
 from longshore.flows.backups.second_copies import begin_copy_if_due, follow_copy
-from longshore.flows.moves.migration import Migration
+from longshore.flows.flow import Flow
 from longshore.flows.plans.check import select
 from longshore.model.backup_policy import MachineBackup, Run, Stand, Verification
 from longshore.model.concern import Severity
@@ -46,12 +45,8 @@ _AGAIN = timedelta(minutes=1)  # after a look that came to nothing
 _GONE = "Its record is gone."
 
 
-class ByPolicy(Migration):
-    async def run(self) -> None:
-        try:
-            await self._forward()
-        except LongshoreError as error:
-            await step("failed", type(None), partial(self._fail, error))
+class ByPolicy(Flow):
+    _failure_step = "failed"
 
     async def _forward(self) -> None:
         await step("start", type(None), self._begin_look)

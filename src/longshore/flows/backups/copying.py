@@ -20,8 +20,7 @@ from longshore.engine.steps import step
 from longshore.errors import LongshoreError, NotFound
 from longshore.flows.backups.backing_up import identity_of
 from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
-from longshore.flows.moves.migration import Migration
-from longshore.flows.undo import undo
+from longshore.flows.flow import Flow
 from longshore.model.target import Owner
 from longshore.providers.vault.source import recorded_machine
 from longshore.store import EntryState, ThingKind
@@ -55,7 +54,7 @@ class Done(NamedTuple):
     damaged: str | None = None  # why it isn't copied
 
 
-class CopyingVault(Migration):
+class CopyingVault(Flow):
     async def _forward(self) -> dict[str, Any]:
         await step("start", type(None), self._start)
         wanted, damaged = await step("choose", Chosen, self._choose)
@@ -221,11 +220,8 @@ class CopyingVault(Migration):
             path.unlink()
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        job = self._job
         self._remove_journals()  # one that was killed behind its point's end has left its own
-        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind is ThingKind.VAULT_WRITER):
-            job.say(sentence, "warning")
-        self._done(result)
+        super()._hand_over(result)
 
 
 def _found(vault: Vault, names: Any) -> list[Point]:

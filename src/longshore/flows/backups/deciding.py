@@ -1,9 +1,8 @@
 """After a restore in the place of a server: for good, or back to that server, as its user says."""
 
-from typing import Any
-
 from longshore.engine.steps import step
-from longshore.flows.moves.migration import Migration
+from longshore.errors import LongshoreError
+from longshore.flows.flow import Flow
 from longshore.flows.moves.source_side import power_on_again
 from longshore.flows.undo import LASTING, undo
 from longshore.model.job import JobKind
@@ -15,12 +14,14 @@ from longshore.store.jobs import NEVER
 _THERE = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
 
 
-class Deciding(Migration):
-    async def run(self) -> None:
+class Deciding(Flow):
+    async def _forward(self) -> None:
         await step("decide", type(None), self._decide)
 
-    async def _forward(self) -> dict[str, Any] | None:
-        raise AssertionError("its server was seen up already")
+    def _fail(self, error: LongshoreError) -> None:
+        """Raises it. Nothing is taken back unasked: the server was seen up, and somebody may work with it."""
+        self._job.ignore_cancel()
+        raise error
 
     def _decide(self) -> None:
         job = self._job

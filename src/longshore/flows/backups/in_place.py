@@ -28,6 +28,7 @@ from longshore.flows.moves.source_side import (
     require_still_off,
     shut_down,
     take_snapshot,
+    without_texts,
 )
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.undo import undo
@@ -159,7 +160,7 @@ class InPlaceRestore(Migration):
         found = find_in_place(
             job.clouds, record.source_id, record.machine_ref, record.target_id, job.replaced.machine_ref
         )
-        found = replace(found, like=self._without_texts(found.like))
+        found = replace(found, like=without_texts(job, found.like))
         landed = land_in_place(job.clouds, record.source_id, record.target_id, found, job.request, converts_here=True)
         prepared = self._prepared(found.like, *landed)
         job.store.migrations.update(job.id, source_power=found.home.power.value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError
-from longshore.flows.moves.migration import Migration
+from longshore.flows.flow import Flow
 from longshore.model.request import MigrationType
 from longshore.store.tables import utc_now
 from longshore.vault.errors import Damaged
@@ -25,12 +25,9 @@ KEEPS_DELETED = (
 )
 
 
-class _OfVault(Migration):
+class _OfVault(Flow):
     def _vault(self, use: Use) -> AbstractContextManager[Vault]:
         return self._job.clouds.vault(self._job.record.target_id, use)
-
-    def _hand_over(self, result: dict[str, Any]) -> None:
-        self._done(result)
 
 
 class Verification(_OfVault):

@@ -11,17 +11,16 @@ from functools import partial
 from typing import Any
 
 from longshore.engine.steps import step
+from longshore.flows.flow import Flow
 from longshore.flows.moves.look import STEP, concerns_by_landing, source_looker
-from longshore.flows.moves.migration import Migration
-from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
-from longshore.flows.undo import undo
+from longshore.flows.moves.source_side import drop_snapshot, take_snapshot, without_texts
 from longshore.guests import ensure_confinement
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Machine, Snapshot
 from longshore.model.target import Owner, Port
 
 
-class Inspection(Migration):
+class Inspection(Flow):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
         await step("start", type(None), self._start)
@@ -40,16 +39,10 @@ class Inspection(Migration):
         job.phase("preparing", f"Looking at {job.record.machine_name}.")
         ensure_confinement()
         with job.clouds.source(job.record.source_id) as source:
-            machine = self._without_texts(source.by_reference(job.record.machine_ref))
+            machine = without_texts(job, source.by_reference(job.record.machine_ref))
             source.make_ready(Owner(job.id, "read"), machine.ref)
         job.phase("snapshot", "Taking one snapshot of all disks.")
         return machine
-
-    def _hand_over(self, result: dict[str, Any]) -> None:
-        """Nothing is: what was made on the way goes."""
-        for sentence in undo(self._job.store, self._job.clouds, self._job.id):
-            self._job.say(sentence, "warning")
-        self._done(result)
 
 
 def _judge(machine: Machine, findings: GuestFindings) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import LongshoreError, NotFound
-from longshore.flows.moves.migration import Migration
+from longshore.flows.flow import Flow
 from longshore.flows.moves.source_side import following
 from longshore.flows.undo import MARK_STEP, mark_of
 from longshore.model.job import JobKind
@@ -26,7 +26,7 @@ from longshore.store import Entry, EntryState, ThingKind
 from longshore.store.tables import with_zone, without_zone
 
 
-class SourceMarking(Migration):
+class SourceMarking(Flow):
     async def _forward(self) -> dict[str, Any] | None:
         await step("mark", type(None), self._mark)
         await step("go-on", type(None), self._go_on)

@@ -1,15 +1,14 @@
-"""What all kinds of migration have in common: their beginning, their stations, and both of their ends."""
+"""What all kinds of migration have in common above any flow: their stations, and what both ends do to both sides."""
 
-import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError
 from longshore.flows.facts import gather
+from longshore.flows.flow import Flow
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.conversion import addresses_to_write, converter, finisher
 from longshore.flows.moves.copying import Copied, DiskBase, copier
@@ -24,6 +23,7 @@ from longshore.flows.moves.source_side import (
     check_files,
     power_on_again,
     with_tags,
+    without_texts,
 )
 from longshore.flows.moves.target_side import (
     Prepared,
@@ -48,51 +48,24 @@ from longshore.planning import Landing, blocked, land
 from longshore.planning.new_addresses import changes_guest, with_chosen_adapters
 from longshore.store import Entry, EntryState, ThingKind
 
-T = TypeVar("T")
 AT_SOURCE = (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING)
 
 
-class Migration(ABC):
-    """One run. Every public effect is in a step; between steps it only decides."""
-
+class Migration(Flow):
     # Whether the volumes are to be had again as they were before the guest was booted: it writes to them
     goes_back = False
     _lands_now = False  # it has begun, or the guest can't land in the way that was asked for
-
-    def __init__(self, job: MoveContext) -> None:
-        self._job = job
-
-    async def run(self) -> None:
-        try:
-            result = await self._forward()
-        except LongshoreError as error:
-            await step("roll-back", type(None), partial(self._fail, error))
-        else:  # the target is up: whatever fails from here on, nothing of it is taken back
-            if result is not None:
-                self._job.only_end()
-                await step("hand-over", type(None), partial(self._hand_over, result))
-
-    async def end_unknown(self) -> None:
-        """End a cancelled one whose order of steps this version doesn't know, by its record and the ledger alone."""
-        await step("end", type(None), self._end_unknown)
 
     def _end_unknown(self) -> None:
         job = self._job
         record = job.store.migrations.get(job.id)
         if record.target_up_at is None or record.status is Status.ROLLING_BACK:
-            self._roll_back(Cancelled("The migration was cancelled."))
+            super()._end_unknown()
             return
         # Its users may have worked with it since: too late to take it from them
         if job.request.after is not None:
             job.say(f"Whether the playbook {job.request.after} has run isn't known.", "warning")
         self._hand_over({"server_id": record.server_id, "ports": []})
-
-    @abstractmethod
-    async def _forward(self) -> dict[str, Any] | None:
-        """Until the target is seen up. What came of it, for the record; None where another job goes on.
-
-        Raises LongshoreError.
-        """
 
     # Before the source is touched
 
@@ -122,16 +95,12 @@ class Migration(ABC):
     def _make_volume(self, prepared: Prepared, disk: Disk) -> Volume:
         return make_volume(self._job, prepared, disk)
 
-    def _start(self) -> None:
-        self._job.store.migrations.update(self._job.id, status=Status.RUNNING)
-        self._job.store.migrations.stamp(self._job.id, "started_at")
-
     def _prepare(self) -> Prepared:
         job = self._job
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at {job.record.machine_name} and at what the target has.")
         with job.clouds.source(job.record.source_id) as source:
-            machine = with_tags(job, source, self._without_texts(source.by_reference(job.record.machine_ref)))
+            machine = with_tags(job, source, without_texts(job, source.by_reference(job.record.machine_ref)))
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, job.request, room, converts_here=True)
@@ -154,14 +123,6 @@ class Migration(ABC):
         job.store.disks.keep(job.id, machine.disks)
         job.store.migrations.update(job.id, source_power=machine.power.value)
         return Prepared(with_chosen_adapters(machine, job.request), landing)
-
-    def _without_texts(self, machine: Machine) -> Machine:
-        """What a step answers is written down: of the machine's user data only the mark."""
-        has = machine.server_settings
-        if not has.user_data:
-            return machine
-        mark = self._job.store.migrations.keep_text(self._job.id, has.user_data)
-        return replace(machine, server_settings=replace(has, user_data=mark))
 
     # Copying
 
@@ -322,46 +283,10 @@ class Migration(ABC):
         else:
             self._job.say("The server is stopped again.")
 
-    def _done(self, result: dict[str, Any]) -> None:
-        job = self._job
-        found = job.store.migrations.get(job.id).result or {}  # in the guest
-        job.say("Done.", phase="done")
-        asked = job.request
+    def _followed_by(self) -> JobKind | None:
+        asked = self._job.request
         marks = asked.mark_source.each() or asked.mark_source_later.each()
-        moved = asked.type in (MigrationType.COLD, MigrationType.WARM)
-        job.store.migrations.end_job(
-            job.id,
-            job.job_id,
-            next_kind=JobKind.MARK if marks and moved else None,
-            status=Status.DONE,
-            phase="done",
-            result={**found, **result},
-        )
-
-    def _fail(self, error: LongshoreError) -> None:
-        """What becomes of it after this error, or after a cancel."""
-        self._roll_back(error)
-
-    def _roll_back(self, error: LongshoreError) -> None:
-        job = self._job
-        cancelled = error.code == "cancelled"
-        # A target that was up before something failed after all isn't the user's: it is taken back like the rest
-        job.store.migrations.update(job.id, status=Status.ROLLING_BACK, phase="rolling-back", target_up_at=None)
-        job.say("Taking back everything that was made.")
-        if not cancelled:
-            job.say(str(error), "error")
-        job.ignore_cancel()
-        left = self._take_back()
-        for sentence in left:
-            job.say(sentence, "error")
-        job.store.migrations.end_job(
-            job.id,
-            job.job_id,
-            status=Status.CANCELLED if cancelled else Status.FAILED,
-            phase="rolled-back",
-            error=" ".join([str(error), *left]),
-            error_code=error.code,
-        )
+        return JobKind.MARK if marks and asked.type in (MigrationType.COLD, MigrationType.WARM) else None
 
     def _take_back(self) -> list[str]:
         """What a roll-back does to both sides. A sentence for each thing that isn't as it was before."""
@@ -397,14 +322,6 @@ class Migration(ABC):
         if kept:
             job.say(f"Kept on the target: {named}. Remove it with: longshore migration cleanup {job.id}.", "warning")
         return failures
-
-    async def _side_by_side(self, steps: Sequence[Awaitable[T]]) -> list[T]:
-        """Every step ends before any error goes on: nothing is taken back under a step that still runs."""
-        outcomes = await asyncio.gather(*steps, return_exceptions=True)
-        errors = [o for o in outcomes if isinstance(o, BaseException)]
-        for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):
-            raise error
-        return [o for o in outcomes if not isinstance(o, BaseException)]
 
 
 def stop_what_is_left(job: MoveContext) -> None:

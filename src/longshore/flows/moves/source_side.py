@@ -61,6 +61,15 @@ def with_tags(job: MoveContext, source: Tags, machine: Machine) -> Machine:
         return machine
 
 
+def without_texts(job: MoveContext, machine: Machine) -> Machine:
+    """What a step answers is written down: of the machine's user data only the mark."""
+    has = machine.server_settings
+    if not has.user_data:
+        return machine
+    mark = job.store.migrations.keep_text(job.id, has.user_data)
+    return replace(machine, server_settings=replace(has, user_data=mark))
+
+
 def reading_beforehand(job: MoveContext) -> Callable[[int, int], None]:
     """Tells how far a source is that reads a machine before anything is made. What it gives back raises Cancelled."""
     looked, told = time.monotonic(), 0

@@ -1,18 +1,19 @@
 """The end of a test whose server was to stay for a while: its time has come, or somebody wants it to end now."""
 
-from typing import Any
-
 from longshore.engine.steps import step
-from longshore.flows.moves.migration import Migration
+from longshore.errors import LongshoreError
+from longshore.flows.flow import Flow
 from longshore.flows.undo import undo
 
 
-class CleaningUp(Migration):
-    async def run(self) -> None:
+class CleaningUp(Flow):
+    async def _forward(self) -> None:
         await step("clean-up", type(None), self._clean_up)
 
-    async def _forward(self) -> dict[str, Any] | None:
-        raise AssertionError("its machine was seen up already")
+    def _fail(self, error: LongshoreError) -> None:
+        """Raises it. The test itself has succeeded: what is left of it is in the ledger, for a further clean-up."""
+        self._job.ignore_cancel()
+        raise error
 
     def _clean_up(self) -> None:
         """All that was made for it goes, cancelled or not: it has been seen up, and so it is done."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
-from longshore.flows.moves.migration import Migration
+from longshore.flows.flow import Flow
 from longshore.flows.moves.syncing import State
 from longshore.flows.replicas.beforehand import landing_of, refuse_landings
 from longshore.flows.replicas.gate import run_command
@@ -59,12 +59,8 @@ class RunState:
         return form(RunState).dump_python(self, mode="json")  # type: ignore[no-any-return]
 
 
-class Conducting(Migration):
-    async def run(self) -> None:
-        try:
-            await self._forward()
-        except LongshoreError as error:
-            await step("stop", type(None), partial(self._stop, error))
+class Conducting(Flow):
+    _failure_step = "stop"
 
     async def _forward(self) -> None:
         state = await step("state", RunState, self._load)
@@ -165,6 +161,9 @@ class Conducting(Migration):
         for member in self._members():
             if member.replica_id in tier.replicas and member.landing_id is not None:
                 self._job.store.jobs.hasten(member.landing_id)
+
+    def _fail(self, error: LongshoreError) -> None:
+        self._stop(error)
 
     def _stop(self, error: LongshoreError) -> None:
         """No tier begins any more. It ends when all that is under way has come to an end."""

@@ -24,7 +24,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.opened import open_volume
 from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, without_those_of
-from longshore.flows.moves.source_side import check_files
+from longshore.flows.moves.source_side import check_files, without_texts
 from longshore.flows.moves.syncing import State
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.warm import WarmSync
@@ -59,7 +59,7 @@ class Returning(WarmSync):
         replica = job.store.replicas.get(job.request.of or "")
         found = find_return(job.store, job.clouds, replica, job.request.accept, gone=job.request.new_machine)
         # The point's has marks for texts already
-        machine = found.like if found.home is None else self._without_texts(found.like)
+        machine = found.like if found.home is None else without_texts(job, found.like)
         # Several can have one name; where the server is gone its networks may have been made anew
         words = ((nic.network_ref if found.home else "") or nic.network for nic in machine.nics)
         networks = {word: word for word in words}

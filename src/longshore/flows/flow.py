@@ -1,0 +1,115 @@
+"""What any job of the engine does, whether it moves something or not: it goes forward, hands over or rolls back."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+from longshore.engine.steps import step
+from longshore.errors import Cancelled, LongshoreError
+from longshore.flows.moves.context import MoveContext
+from longshore.flows.undo import undo
+from longshore.model.job import JobKind
+from longshore.model.status import Status
+
+T = TypeVar("T")
+
+
+class Flow(ABC):
+    """One run of a job. Whatever it does outside of itself is in a step; between steps it only decides."""
+
+    _failure_step: ClassVar[str] = "roll-back"  # takes what `_fail` does
+
+    def __init__(self, job: MoveContext) -> None:
+        self._job = job
+
+    async def run(self) -> None:
+        try:
+            result = await self._forward()
+        except LongshoreError as error:
+            await step(self._failure_step, type(None), partial(self._fail, error))
+        else:  # it is done: whatever fails from here on, nothing of it is taken back
+            if result is not None:
+                self._job.only_end()
+                await step("hand-over", type(None), partial(self._hand_over, result))
+
+    async def end_unknown(self) -> None:
+        """End a cancelled one whose order of steps this version doesn't know, by its record and the ledger alone."""
+        await step("end", type(None), self._end_unknown)
+
+    def _end_unknown(self) -> None:
+        self._roll_back(Cancelled("The migration was cancelled."))
+
+    @abstractmethod
+    async def _forward(self) -> dict[str, Any] | None:
+        """Do the work. Returns its result, for the record; None where the job has ended, or a further one is queued.
+
+        Raises LongshoreError.
+        """
+
+    def _start(self) -> None:
+        self._job.store.migrations.update(self._job.id, status=Status.RUNNING)
+        self._job.store.migrations.stamp(self._job.id, "started_at")
+
+    # The end
+
+    def _hand_over(self, result: dict[str, Any]) -> None:
+        """Remove what was made on the way, and end the job."""
+        for sentence in undo(self._job.store, self._job.clouds, self._job.id):
+            self._job.say(sentence, "warning")
+        self._done(result)
+
+    def _done(self, result: dict[str, Any]) -> None:
+        job = self._job
+        found = job.store.migrations.get(job.id).result or {}  # in the guest
+        job.say("Done.", phase="done")
+        job.store.migrations.end_job(
+            job.id,
+            job.job_id,
+            next_kind=self._followed_by(),
+            status=Status.DONE,
+            phase="done",
+            result={**found, **result},
+        )
+
+    def _followed_by(self) -> JobKind | None:
+        """The kind of the job that its record has next, once this one is done."""
+        return None
+
+    def _fail(self, error: LongshoreError) -> None:
+        """What becomes of it after this error, or after a cancel."""
+        self._roll_back(error)
+
+    def _roll_back(self, error: LongshoreError) -> None:
+        job = self._job
+        cancelled = error.code == "cancelled"
+        # A target that was up before something failed after all isn't the user's: it is taken back like the rest
+        job.store.migrations.update(job.id, status=Status.ROLLING_BACK, phase="rolling-back", target_up_at=None)
+        job.say("Taking back everything that was made.")
+        if not cancelled:
+            job.say(str(error), "error")
+        job.ignore_cancel()
+        left = self._take_back()
+        for sentence in left:
+            job.say(sentence, "error")
+        job.store.migrations.end_job(
+            job.id,
+            job.job_id,
+            status=Status.CANCELLED if cancelled else Status.FAILED,
+            phase="rolled-back",
+            error=" ".join([str(error), *left]),
+            error_code=error.code,
+        )
+
+    def _take_back(self) -> list[str]:
+        """Take back what it has made. Returns a sentence for each thing that isn't as it was before."""
+        return undo(self._job.store, self._job.clouds, self._job.id)
+
+    async def _side_by_side(self, steps: Sequence[Awaitable[T]]) -> list[T]:
+        """Every step ends before any error goes on: nothing is taken back under a step that still runs."""
+        outcomes = await asyncio.gather(*steps, return_exceptions=True)
+        errors = [o for o in outcomes if isinstance(o, BaseException)]
+        for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):
+            raise error
+        return [o for o in outcomes if not isinstance(o, BaseException)]
