@@ -62,7 +62,7 @@ def stand_in(copy_seconds):
     class Cloud(Source, Target):
         """Both sides, with none of the optional roles. What isn't written here answers nothing, at once."""
 
-        def machine(self, ref):
+        def by_reference(self, ref):
             number = int(ref.partition("-")[2])
             disk = Disk("2000", "Hard disk 1", 0, 1 << 30, f"[ds] {ref}", "ds")
             mac = f"00:50:56:00:{number >> 8:02x}:{number & 255:02x}"
