@@ -69,6 +69,8 @@ def stand_in(copy_seconds):
             nic = Nic("4000", "Network adapter 1", mac, "VM Network", addresses=(), pci_slot=192)
             return Machine(ref, ref, PowerState.ON, 1, 256, (disk,), (nic,), platform=Platform("vsphere"))
 
+        machine = by_reference
+
         def make_ready(self, _owner, _machine_ref=None):
             """A source and a target each have one of this name."""
 
