@@ -66,6 +66,19 @@ def test_a_mark_that_cant_be_made_is_told_and_the_others_are_made(begin):
     assert marks(run) == {"suffix": "-moved", "folder": "Gone"}
 
 
+def test_a_mark_that_cant_be_taken_away_isnt_written_over(begin):
+    run = begin(mark_source={"suffix": "-moved"})
+    assert run.engine()[0] == 0
+    run.world.plan_fault("unmark", 1, "before", "conflict")
+    run.store.migrations.request_marks(run.id, {"mark_source": {"suffix": "-gone"}})
+    assert run.engine()[0] == 0
+    assert marks(run) == {"suffix": "-moved"}
+    assert any("couldn't be changed" in text for text in run.told)
+    run.store.migrations.request_marks(run.id, {})
+    assert run.engine()[0] == 0
+    assert marks(run) == {"suffix": "-gone"}
+
+
 def test_only_what_has_moved_is_marked(begin):
     run = begin(when_stuck="take-back", mark_source={"suffix": "-moved"})
     run.world.plan_fault("create_server", 1, "before", "error")

@@ -43,9 +43,9 @@ class SourceMarking(Flow):
             for kind, entry in standing.items():
                 if wanted.get(kind) != mark_of(entry)[1]:
                     self._tell(kind, uuid, partial(self._take_away, source, kind, entry))
+            standing = _standing(job.store.ledger.entries(job.id))
             for kind, text in wanted.items():
-                before = standing.get(kind)
-                if before is None or before.state is not EntryState.HANDED_OVER or mark_of(before)[1] != text:
+                if (before := standing.get(kind)) is None or before.state is EntryState.INTENDED:
                     self._tell(kind, uuid, partial(self._put, source, kind, text))
 
     def _tell(self, kind: MarkKind, instance_uuid: str, work: Callable[[], str]) -> None:
