@@ -26,8 +26,8 @@ WAYS = {
 # Steps that a run takes in which some others are left out, or called otherwise
 EXPECTED = {
     "cold": {"prepare", "volume-2001", "look-snapshot", "look", "look-drop-snapshot", "shut-down", "copy-2000"}
-    | {"still-off", "convert", "check", "track-changes", "sync-1-snapshot", "sync-2-snapshot"},
-    "cold, taken back": {"look", "drop-snapshot", "boot", "check"},
+    | {"convert", "check", "track-changes", "sync-1-snapshot", "sync-2-snapshot"},
+    "cold, taken back": {"look", "still-off", "drop-snapshot", "boot", "check"},
     "cold, as it is": {"look", "boot", "check"},
     "warm": {"track-changes", "sync-0-2000", "look", "sync-1-snapshot", "sync-1-drop-base", "safeguard", "check"},
     "dry run": {"networks", "ports", "snapshot", "look", "boot", "check"},

@@ -176,22 +176,24 @@ def after_break(job: MoveContext, state: State, snapshot: Snapshot | None, name:
         return state
     bases = dict(state.bases or {})
     for disk in state.prepared.machine.disks:
+        known = bases.get(disk.key)
         try:
-            arrived = _arrived(job, bases.get(disk.key), f"{name}-{disk.key}", f"sync-{state.number}-{disk.key}")
+            arrived = _arrived(job, known, f"{name}-{disk.key}", f"sync-{state.number}-{disk.key}")
         except LongshoreError as error:
             job.say(f"{disk.label}: what has arrived of it isn't known, and all of it is copied: {error}", "warning")
             continue
         if arrived is not None:
-            bases[disk.key] = replace(arrived, change_id=snapshot.disk(disk.key).change_id)
-    if not bases or bases == state.bases:
-        return state
-    base = snapshot if snapshot.is_base else None
-    return replace(state, number=state.number + 1, bases=bases, base=base)
+            # All that has changed since an earlier break has so since this one, too: its snapshot stays the base
+            change_id = snapshot.disk(disk.key).change_id if known is None else known.change_id
+            bases[disk.key] = replace(arrived, change_id=change_id)
+    if not bases or state.partly:
+        return replace(state, bases=bases or None)
+    return replace(state, number=state.number + 1, bases=bases, base=snapshot if snapshot.is_base else None)
 
 
 def _arrived(job: MoveContext, base: DiskBase | None, copy: str, sync: str) -> DiskBase | None:
     """The blocks of a disk that are on its volume after a copy that broke off; None: that has brought nothing."""
-    directory, manifest = job.store.state.migration(job.id), f"{sync}.unfinished"
+    directory, manifest = job.store.state.migration(job.id), f"{sync}-{job.job_id[:8]}.unfinished"
     before = directory / base.manifest if base is not None else None
     root = keep_unfinished(directory / f"{copy}.checkpoint", directory / manifest, before)
     return DiskBase(None, manifest, root, partly=True) if root is not None else None

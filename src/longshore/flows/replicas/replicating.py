@@ -402,7 +402,7 @@ class Replicating(Syncing):
         if record.state is not None:
             before = form(State).validate_python(record.state)
             state = after_break(job, before, self._copying, f"sync-{before.number}")
-            number, base = before.number, state.base if state is not before else None
+            number, base = before.number, state.base if state.number > before.number else None
             for sentence in undo(
                 job.store, job.clouds, job.id, lambda entry: _is_of_sync(entry, number, snapshot=base is None)
             ):
