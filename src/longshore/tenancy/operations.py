@@ -62,8 +62,11 @@ class Operations:
 
     def keys(self, raw: Any) -> list[tuple[Any, ...]]:
         """The same by each name that files may have for it: see Cloud.called."""
-        key, name = self.key(raw), self.cloud.called(self.kind, raw)
-        if "name" not in self.kind.key or name == raw.name:
+        key = self.key(raw)
+        if "name" not in self.kind.key:
+            return [key]
+        name = self.cloud.called(self.kind, raw)
+        if name == raw.name:
             return [key]
         return [key, tuple(name if part == "name" else value for part, value in zip(self.kind.key, key, strict=True))]
 
