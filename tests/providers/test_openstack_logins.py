@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from longshore.errors import InvalidInput
+from longshore.providers.grounds import Grounds
 from longshore.providers.openstack.connection import settings_from_cloud
 from longshore.providers.openstack.target import OpenstackTarget
+from longshore.service.remote import provider_settings
 
 LATER = "2099-01-01T00:00:00.0Z"
 VERSIONS = {
@@ -184,3 +186,14 @@ def test_the_end_and_the_rules_of_an_application_credential_are_said_beforehand(
     assert found["login ends"].startswith("2026-12-24T00:00:00Z: the application credential is good until then")
     assert "1 access rule(s)" in found["login may only"]
     assert "compute" in found["login may only"]
+
+
+def test_a_server_takes_an_entry_that_says_nothing_of_its_own(entry):
+    """As the command sends it: with all settings, most of which nobody has given."""
+    settings, _ = entry(region_name="north", identity_api_version=3)
+    sent = json.loads(json.dumps(asdict(settings)))
+    taken = provider_settings("openstack", {**sent, "transport": "relay"}, Grounds())
+    assert taken["auth"]["auth_url"] == sent["auth"]["auth_url"]
+    assert not {"services", "auth_methods", "cert", "key"} & taken.keys()
+    with pytest.raises(InvalidInput, match="services"):
+        provider_settings("openstack", {**sent, "services": {"compute_endpoint_override": "http://x"}}, Grounds())

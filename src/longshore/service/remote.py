@@ -21,7 +21,9 @@ def provider_settings(kind: str, settings: Mapping[str, Any], grounds: Grounds) 
     known = provider_type(kind)
     usual = _usual(known)
     said = {
-        name: value for name, value in settings.items() if name not in usual or value not in (usual[name], None, "")
+        name: value
+        for name, value in settings.items()
+        if name not in usual or value not in (usual[name], None, "", [], {})
     }
     for name, value in said.items():
         if not _is_safe(known, name):
@@ -51,7 +53,9 @@ def _is_safe(known: ProviderType, name: str) -> bool:
 
 def _usual(known: ProviderType) -> dict[str, Any]:
     """What each setting is when nobody says anything; clients may send it all the same."""
-    return {field.name: field.default for field in fields(known.settings()) if field.default is not MISSING}
+    told = fields(known.settings())
+    made = {field.name: field.default_factory() for field in told if field.default_factory is not MISSING}
+    return made | {field.name: field.default for field in told if field.default is not MISSING}
 
 
 def refuse_unsafe(options: Mapping[str, Any]) -> None:

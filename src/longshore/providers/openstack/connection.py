@@ -30,6 +30,8 @@ for library in ("keystoneauth", "openstack"):
     logging.getLogger(library).addHandler(logging.NullHandler())
 
 
+# What many entries say, and is so without it
+_AS_EVER = {"identity_api_version": "3", "volume_api_version": "3", "block_storage_api_version": "3"}
 # How the names of settings end that are about one service
 _OF_A_SERVICE = re.compile(
     r"._(endpoint_override|endpoint|interface|region_name|service_type|service_name|api_version|default_microversion)$"
@@ -118,7 +120,7 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
     verify, _ = region.get_requests_verify_args()
     auth_type = str(config.get("auth_type") or "password")
     secrets = {key: value for key, value in options.items() if is_secret(auth_type, key, value, methods)}
-    usual = get_defaults()
+    usual = get_defaults() | _AS_EVER
     settings = OpenstackSettings(
         auth={key: value for key, value in options.items() if key not in secrets},
         auth_type=auth_type,
@@ -126,7 +128,7 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
         services={
             key: str(value)
             for key, value in config.items()
-            if _OF_A_SERVICE.search(key) and value not in (None, "", usual.get(key))
+            if _OF_A_SERVICE.search(key) and value not in (None, "") and str(value) != str(usual.get(key))
         },
         cert=config.get("cert") or None,
         key=config.get("key") or None,
@@ -171,8 +173,8 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
 
 
 def _words(said: Any) -> tuple[str, ...]:
-    """A list, or words between commas."""
-    return tuple(said.split(",") if isinstance(said, str) else map(str, said or ()))
+    """A list, or words between commas; openstackclient tells an option that nobody gave as an empty text."""
+    return tuple(filter(None, said.split(","))) if isinstance(said, str) else tuple(map(str, said or ()))
 
 
 def _as_is(text: str | None) -> str | None:
