@@ -90,8 +90,13 @@ class Power:
         return wait_for(found, what=f"What Nova does with server {server_id}", timeout=TASK_TIMEOUT)
 
     def _server(self, server_id: str) -> Any:
-        with explained(f"look up server {server_id}"):
-            try:
-                return self._connection.compute.get_server(server_id)
-            except sdk.NotFoundException:
-                raise NotFound(f"There is no server {server_id} in this project.") from None
+        return get_server(self._connection, server_id)
+
+
+def get_server(connection: Any, server_id: str) -> Any:
+    """Ask Nova for a server as it is now. Raises NotFound."""
+    with explained(f"look up server {server_id}"):
+        try:
+            return connection.compute.get_server(server_id)
+        except sdk.NotFoundException:
+            raise NotFound(f"There is no server {server_id} in this project.") from None

@@ -5,11 +5,10 @@ A server that is locked can't be started by its project before somebody unlocks 
 
 from typing import Any
 
-from openstack import exceptions as sdk
-
-from longshore.errors import InvalidInput, NotFound
+from longshore.errors import InvalidInput
 from longshore.model.source_marks import MarkKind
 from longshore.providers.openstack.faults import explained
+from longshore.providers.openstack.power import get_server
 
 LONGEST_DESCRIPTION = 255  # letters; Nova's
 
@@ -19,7 +18,7 @@ class SourceMarks:
         self._connection = connection  # whose services are looked up, and logged in to, when they are first asked
 
     def before(self, server_id: str, kind: MarkKind, text: str) -> str | None:
-        server = self._server(server_id)
+        server = get_server(self._connection, server_id)
         match kind:
             case MarkKind.NOTE:
                 return None if text in _description(server) else ""
@@ -32,7 +31,7 @@ class SourceMarks:
         raise InvalidInput("Servers of OpenStack are in no folders.", advice="Mark them by a tag or a suffix.")
 
     def put(self, server_id: str, kind: MarkKind, text: str, before: str) -> None:
-        server = self._server(server_id)
+        server = get_server(self._connection, server_id)
         with explained(f"mark server {server.name}"):
             match kind:
                 case MarkKind.NOTE:
@@ -46,7 +45,7 @@ class SourceMarks:
                     self._connection.compute.lock_server(server)
 
     def take_away(self, server_id: str, kind: MarkKind, text: str, before: str) -> bool:
-        server = self._server(server_id)
+        server = get_server(self._connection, server_id)
         with explained(f"take a mark from server {server.name}"):
             match kind:
                 case MarkKind.NOTE:
@@ -79,13 +78,6 @@ class SourceMarks:
             return False
         self._connection.compute.update_server(server, name=after)
         return True
-
-    def _server(self, server_id: str) -> Any:
-        with explained(f"look up server {server_id}"):
-            try:
-                return self._connection.compute.get_server(server_id)
-            except sdk.NotFoundException:
-                raise NotFound(f"There is no server {server_id} in this project.") from None
 
 
 def _description(server: Any) -> str:
