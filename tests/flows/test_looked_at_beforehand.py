@@ -60,6 +60,19 @@ def said(one, level):
     return [e.text for e in one.store.events.of(one.id) if e.level == level]
 
 
+@pytest.mark.parametrize("request_", [{}, WARM], ids=["cold", "warm"])
+def test_what_cannot_land_in_the_first_way_is_moved_in_the_second(move, request_):
+    one = move("holds-nothing", landing="convert", landing_else="unchanged", **request_)
+    assert one.record.status is Status.DONE, one.record.error
+    assert one.record.result["conversion"]["landed"] == "unchanged"
+    assert one.world.calls().count("shut_down") == 1, "it ran while that was found out"
+    assert any("with --landing unchanged" in event.text for event in one.store.events.of(one.id))
+    state = one.world.read()
+    assert len(state["servers"]) == 1
+    assert len(state["volumes"]) == 2
+    assert not any(state[kind] for kind in ("snapshots", "vsnaps"))
+
+
 @pytest.mark.parametrize("request_", [{}, WARM, {"type": "dry-run"}], ids=["cold", "warm", "dry run"])
 def test_what_cannot_land_is_refused_while_the_machine_runs(move, request_):
     one = move("holds-nothing", **request_)
