@@ -46,12 +46,7 @@ def find_tagged(session: Session, wanted: str) -> set[str]:
 
     Raises NotFound when there is no such tag, InvalidInput where the server knows none at all.
     """
-    with _rest(session) as rest:
-        if rest is None:
-            raise InvalidInput(
-                f"{session.label} can't be asked for tags.",
-                advice="Tags need a vCenter of version 7.0 Update 2 or newer.",
-            )
+    with _rest_with_tags(session) as rest:
         names = _names(rest, rest.ask("GET", _TAGS))
         ids = [tag for tag, name in names.items() if wanted in (name, name.partition("/")[2])]
         if not ids:
@@ -62,9 +57,8 @@ def find_tagged(session: Session, wanted: str) -> set[str]:
 
 def is_attached(session: Session, machine_ref: str, wanted: str) -> bool:
     """Whether a machine has the tag CATEGORY/NAME. Raises InvalidInput when there is no such tag."""
-    with _rest(session) as rest:
-        tag = _tag(session, rest, wanted)
-        return rest is not None and machine_ref in _having(rest, [tag])
+    with _rest_with_tags(session) as rest:
+        return machine_ref in _having(rest, [_tag(session, rest, wanted)])
 
 
 def attach(session: Session, machine_ref: str, wanted: str, *, on: bool) -> bool:
@@ -72,18 +66,18 @@ def attach(session: Session, machine_ref: str, wanted: str, *, on: bool) -> bool
 
     Raises InvalidInput when there is no such tag.
     """
-    with _rest(session) as rest:
+    with _rest_with_tags(session) as rest:
         tag = _tag(session, rest, wanted)
-        if rest is None or (machine_ref in _having(rest, [tag])) == on:
+        if (machine_ref in _having(rest, [tag])) == on:
             return False
         asked = {"object_id": {"type": "VirtualMachine", "id": machine_ref}}
         rest.ask("POST", f"{_ASSOCIATIONS}/{quote(tag, safe='')}?action={'attach' if on else 'detach'}", asked)
         return True
 
 
-def _tag(session: Session, rest: "_Rest | None", wanted: str) -> str:
-    names = _names(rest, rest.ask("GET", _TAGS)) if rest is not None else {}
-    for tag, name in names.items():
+def _tag(session: Session, rest: "_Rest", wanted: str) -> str:
+    """Find the id of the tag CATEGORY/NAME."""
+    for tag, name in _names(rest, rest.ask("GET", _TAGS)).items():
         if name == wanted:
             return tag
     raise InvalidInput(f'{session.label} has no tag "{wanted}".', advice="Make it in vCenter: CATEGORY/NAME.")
@@ -165,6 +159,18 @@ def _rest(session: Session) -> Iterator[_Rest | None]:
             with suppress(LongshoreError, OSError, http.client.HTTPException):
                 rest.log_out()
             connection.close()
+
+
+@contextmanager
+def _rest_with_tags(session: Session) -> Iterator[_Rest]:
+    """Raises InvalidInput where the server knows no tags."""
+    with _rest(session) as rest:
+        if rest is None:
+            raise InvalidInput(
+                f"{session.label} can't be asked for tags.",
+                advice="Tags need a vCenter of version 7.0 Update 2 or newer.",
+            )
+        yield rest
 
 
 def _names(rest: _Rest, ids: Iterable[str]) -> dict[str, str]:
