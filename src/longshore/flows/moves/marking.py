@@ -35,8 +35,7 @@ class SourceMarking(Flow):
     def _mark(self) -> None:
         job = self._job
         job.ignore_cancel()  # one that came too late was of the migration
-        done_at = with_zone(job.record.finished_at or job.record.created_at)
-        wanted = marks_due(job.request, done_at, datetime.now(UTC))
+        wanted = marks_due(job.request, self._done_at, datetime.now(UTC))
         uuid = ((job.record.result or {}).get("machine") or {}).get("instance_uuid") or ""
         standing = _standing(job.store.ledger.entries(job.id))
         with job.clouds.source(job.record.source_id) as source:
@@ -70,7 +69,8 @@ class SourceMarking(Flow):
             if before is None:
                 job.store.ledger.settle(entry.id, EntryState.REMOVED, note="it was there before")
                 return f"{job.record.machine_name} is marked at its source already ({kind})."
-            job.store.ledger.settle(entry.id, EntryState.INTENDED, ref=_written(text, words, before))
+            known = json.dumps([text, words, before])  # as `mark_of` reads it
+            job.store.ledger.settle(entry.id, EntryState.INTENDED, ref=known)
         else:
             _, _, words, before = mark_of(entry)
         source.mark(ref, kind, words, before)
@@ -85,17 +85,21 @@ class SourceMarking(Flow):
         return f"The {kind} is gone from {name} at its source." if there else f"{name} hasn't this {kind} any more."
 
     def _note(self) -> str:
+        server = self._job.record.server_id
+        return f"Moved to OpenStack on {self._done_at:%Y-%m-%d}, as server {server}. Don't start it here."
+
+    @property
+    def _done_at(self) -> datetime:
         record = self._job.record
-        done = record.finished_at or record.created_at
-        return f"Moved to OpenStack on {done:%Y-%m-%d}, as server {record.server_id}. Don't start it here."
+        return with_zone(record.finished_at or record.created_at)
 
     def _go_on(self) -> None:
         job = self._job
-        due = mark_due(job.request, with_zone(job.record.finished_at or job.record.created_at), datetime.now(UTC))
-        later = JobKind.MARK if due is not None else None
-        job.store.migrations.end_job(
-            job.id, job.job_id, status=Status.DONE, next_kind=later, due_at=without_zone(due) if due else None
-        )
+        ending = partial(job.store.migrations.end_job, job.id, job.job_id, status=Status.DONE)
+        if due := mark_due(job.request, self._done_at, datetime.now(UTC)):
+            ending(next_kind=JobKind.MARK, due_at=without_zone(due))
+        else:
+            ending()
 
     def _fail(self, error: LongshoreError) -> None:
         job = self._job
@@ -120,7 +124,3 @@ def _standing(entries: list[Entry]) -> dict[MarkKind, Entry]:
     """The marks that the machine has, or may have."""
     marks = [e for e in entries if e.kind is ThingKind.SOURCE_MARK and e.state is not EntryState.REMOVED]
     return {mark_of(entry)[0]: entry for entry in marks}
-
-
-def _written(text: str, words: str, before: str) -> str:
-    return json.dumps([text, words, before])
