@@ -211,7 +211,7 @@ def locked(path: FilePath) -> CheckpointLocked:
 
 
 def identity_of(path: FilePath) -> Identity | None:
-    """What the checkpoint at `path` belongs to. None when there is none, or it is damaged."""
+    """Read what the checkpoint at `path` belongs to. None when there is none, or it is damaged."""
     try:
         with open(path, "rb") as file:
             return Identity(**_head(path, file.read())["identity"])

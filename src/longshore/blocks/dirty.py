@@ -99,7 +99,8 @@ def is_dirty(manifest: FilePath, root: str) -> bool:
 
 
 def written_since(manifest: FilePath, root: str) -> list[Extent]:
-    """Where a target may differ from this manifest, which has this root: sorted, in bytes. Raises CheckpointError."""
+    """Tell where a target may differ from this manifest, which has this root: sorted, in bytes. Raises
+    CheckpointError."""
     known = _read(_path(manifest), root)
     return list(merge(known["earlier"] + known["written"])) if known else []
 

@@ -86,7 +86,7 @@ class Digests:
         return any(self._states)
 
     def unknown(self) -> Iterator[Extent]:
-        """The blocks whose digests aren't known, merged."""
+        """Yield the blocks whose digests aren't known, merged."""
         for first, count, kind in self.runs():
             if not kind:
                 last = self.extent(first + count - 1)

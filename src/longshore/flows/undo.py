@@ -148,8 +148,10 @@ def _remove_from_machine(source: Source, entry: Entry) -> bool:
 
 
 def mark_of(entry: Entry) -> tuple[MarkKind, str, str, str]:
-    """Of a mark of the source its kind, the text that was asked for, what is written, and what was there before. Only
-    the kind is known of one that was never made."""
+    """Read a mark of the source: its kind, the text that was asked for, what is written, and what was there before.
+
+    Only the kind is known of one that was never made.
+    """
     text, words, before = read_json(entry.ref) if entry.ref else ("", "", "")
     return MarkKind(entry.step.removeprefix(MARK_STEP)), text, words, before
 

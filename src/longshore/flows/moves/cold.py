@@ -87,7 +87,7 @@ class ColdMigration(Migration):
             self._roll_back(error)
 
     def _begin_again(self, error: LongshoreError, other: LandingMode) -> None:
-        """Nothing is copied yet: what was made goes, and another job makes it anew for another way of landing."""
+        """Take back what was made, as nothing is copied yet, and have another job land the machine in another way."""
         job = self._job
         job.say(f"{error} It is tried with --landing {other}.", "warning", phase="rolling-back")
         job.ignore_cancel()
@@ -98,7 +98,7 @@ class ColdMigration(Migration):
         job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.COLD, request=request)
 
     def _copied(self) -> State | None:
-        """What another try can go by; None: nothing has been copied."""
+        """Find what another try can go by. None: nothing has been copied."""
         if (kept := self._job.store.migrations.get(self._job.id).state) is not None:
             return form(State).validate_python(kept)
         if self._copying is None:

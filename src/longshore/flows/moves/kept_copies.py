@@ -40,7 +40,7 @@ def raise_if_expired(job: MoveContext, state: State, now: datetime) -> None:
 
 
 def kept_until(job: MoveContext, state: State) -> datetime | None:
-    """When the copy goes if nobody asks for another try; None: it stays until somebody cancels."""
+    """Say when the copy goes if nobody asks for another try. None: it stays until somebody cancels."""
     if state.held_since is None or job.request.keep_copy is None:
         return None
     return state.held_since + timedelta(seconds=job.request.keep_copy)

@@ -1,4 +1,4 @@
-"""The source of a migration that is done: marked as its user wants it, so that nobody starts the machine a second time.
+"""A machine that has moved is marked at its source as its user wants it, so that nobody starts it a second time.
 
 Some marks are made as soon as the migration is done, others once the time of grace is over. What is wanted is compared
 with what the ledger has, so the same job makes marks and takes them away. The migration stays done whatever becomes of
@@ -109,18 +109,18 @@ class SourceMarking(Flow):
 
 
 def marks_due(request: MigrationRequest, done_at: datetime, now: datetime) -> dict[MarkKind, str]:
-    """Which marks the machine is to have at this moment, each with its text."""
+    """Collect the marks that the machine is to have at this moment, each with its text."""
     later = request.mark_source_later.each() if now >= done_at + timedelta(seconds=request.grace) else {}
     return request.mark_source.each() | later
 
 
 def mark_due(request: MigrationRequest, done_at: datetime, now: datetime) -> datetime | None:
-    """When the time of grace is over; None: nothing is to be done then, or it is over."""
+    """Say when the time of grace is over. None: nothing is to be done then, or it is over."""
     over = done_at + timedelta(seconds=request.grace)
     return over if request.mark_source_later.each() and over > now else None
 
 
 def _standing(entries: list[Entry]) -> dict[MarkKind, Entry]:
-    """The marks that the machine has, or may have."""
+    """Find the marks that the machine has, or may have."""
     marks = [e for e in entries if e.kind is ThingKind.SOURCE_MARK and e.state is not EntryState.REMOVED]
     return {mark_of(entry)[0]: entry for entry in marks}

@@ -177,8 +177,8 @@ class Migration(Flow):
             raise
 
     def _other_landing(self, error: LongshoreError) -> LandingMode | None:
-        """The way of landing that is tried after this error; None: there is no other one, or the error isn't of the
-        landing."""
+        """Choose the way of landing that is tried after this error. None: no other one was named, or the error isn't of
+        the landing."""
         if not self._lands_now or error.code == Cancelled.code or self._job.parks_for(error):
             return None
         return self._job.request.landing_else

@@ -192,7 +192,7 @@ def after_break(job: MoveContext, state: State, snapshot: Snapshot | None, name:
 
 
 def _arrived(job: MoveContext, base: DiskBase | None, copy: str, sync: str) -> DiskBase | None:
-    """The blocks of a disk that are on its volume after a copy that broke off; None: that has brought nothing."""
+    """Find which blocks of a disk are on its volume after a copy that broke off. None: that has brought nothing."""
     directory, manifest = job.store.state.migration(job.id), f"{sync}-{job.job_id[:8]}.unfinished"
     before = directory / base.manifest if base is not None else None
     root = keep_unfinished(directory / f"{copy}.checkpoint", directory / manifest, before)
