@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import text
 
 from longshore.errors import Conflict, InvalidInput, Unreachable
 from longshore.store import StateDirectory, Store
@@ -90,6 +91,30 @@ def test_what_a_guest_prints_is_told_even_if_it_is_no_text(postgresql, tmp_path)
     store.events.say(record.id, "checking", "login\0:")
     assert store.events.of(record.id)[0].text == "login�:"
     store.close()
+
+
+def test_a_process_that_sleeps_in_its_turn_at_the_queue_keeps_nobody_else_from_it(postgresql, monkeypatch):
+    """As a worker does whose virtual machine is suspended: its kernel, or its hypervisor, still answers for it."""
+    monkeypatch.setattr("longshore.store.database._IDLE", 1)
+    sleeping, awake = (Database(url) for url in [postgresql.database()] * 2)
+    tries, asleep, over = [], threading.Event(), threading.Event()
+
+    def sleep():
+        with sleeping.alone() as session:
+            tries.append(session)
+            asleep.set()
+            over.wait(30)
+            session.execute(text("SELECT 1"))
+
+    with ThreadPoolExecutor(1) as pool:
+        slept = pool.submit(sleeping.persist, sleep)
+        asleep.wait()
+        with awake.alone():
+            over.set()
+        slept.result()
+    assert len(tries) == 2, "it has its turn again when it wakes"
+    for database in (sleeping, awake):
+        database.close()
 
 
 def both(store, statement):

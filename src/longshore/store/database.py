@@ -39,6 +39,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import Pool
 
 from longshore.errors import Conflict, InvalidInput, Unreachable
 from longshore.store.tables import Base
@@ -56,7 +57,11 @@ CONNECTING = {
     "keepalives_count": 3,
     "tcp_user_timeout": 8000,  # milliseconds, the others seconds
 }
+# Seconds that a transaction may do nothing. A worker that is suspended in the middle of one keeps its locks, among them
+# that of the queue, for as long as the server hears from its kernel or hypervisor: days
+_IDLE = 15
 _READ_ONLY = "25006"  # SQLSTATE, of a standby in recovery, too
+_IDLED = "25P03"  # SQLSTATE of a connection that was ended for that
 _NAMED = 500  # rows that one query names
 _SCHEMA = Path(__file__).parent / "schema"
 # As Alembic makes it
@@ -201,7 +206,7 @@ def _is_away(error: Exception) -> bool:
     if state is None:  # no answer from the server: it refused, hung up or was never reached
         return type(error.orig).__name__ in ("OperationalError", "ConnectionTimeout", "InterfaceError")
     # Connection exceptions, too many connections, shutting down or starting up, deadlocks
-    return state.startswith(("08", "53", "57P0")) or state in (_READ_ONLY, "40001", "40P01")
+    return state.startswith(("08", "53", "57P0")) or state in (_READ_ONLY, _IDLED, "40001", "40P01")
 
 
 def _sqlstate(error: BaseException) -> str | None:
@@ -215,6 +220,14 @@ def _leave_the_server(context: ExceptionContext) -> None:
     state = _sqlstate(context.original_exception)
     if state is not None and (state == _READ_ONLY or state.startswith(("08", "57P0"))):
         context.is_disconnect = True
+
+
+@event.listens_for(Pool, "connect")  # of every engine
+def _end_what_idles(connection: Any, _record: Any) -> None:
+    """Have PostgreSQL roll back a transaction whose process does nothing any more, so that others don't wait for it."""
+    if type(connection).__module__.startswith(("psycopg", "sqlalchemy.dialects.postgresql")):
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE}s'")
+        connection.commit()
 
 
 def _said(error: Exception) -> str:
