@@ -100,6 +100,14 @@ def test_a_damaged_document_is_said_and_the_others_stay(tmp_path):
     assert not any(machine.unreadable for machine in source.machines())
 
 
+def test_an_address_that_is_none_is_left_out(share):
+    directory, _ = share
+    for document in directory.rglob("network_db"):
+        document.write_text(document.read_text().replace("10.0.0.7", "10.0.0.7, 10.0.0.8"))
+    (nic,) = source_of(directory).machine("web").nics
+    assert (nic.addresses, nic.network) == ((), "private")
+
+
 def test_a_share_that_changes_while_it_is_read_is_noticed_in_the_bases_too(share):
     directory, _ = share
     source = source_of(directory)

@@ -18,6 +18,7 @@ from typing import Any
 
 from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.model.addresses import is_address
 from longshore.model.machine import AsOf, Disk, Machine, Nic, PowerState, ServerDetails, ServerSettings
 from longshore.model.platform import Platform
 from longshore.model.point import Consistency
@@ -141,7 +142,8 @@ class _Server:
             fields = dict[str, str]()
             for described in _objects(_document(self._place, path), "network_db"):
                 fields |= _fields(described)
-            address = fields.get("ip_address", "")
+            told = fields.get("ip_address", "")
+            address = told if is_address(told) else ""
             yield Nic(
                 f"nic{number}",
                 f"Port {number + 1}",
@@ -150,7 +152,7 @@ class _Server:
                 "virtio",
                 addresses=(address,) if address else (),
                 security_groups=groups,
-                floating_addresses={address: fields["floating_ip"]} if fields.get("floating_ip") else {},
+                floating_addresses={address: fields["floating_ip"]} if address and fields.get("floating_ip") else {},
             )
 
 
