@@ -311,6 +311,18 @@ def test_protection_turns_round_only_for_a_committed_server(api, made, monkeypat
     assert elsewhere == ("server-1", record.target_id, "cloud", {"private": "VM Network"}, "replica")
 
 
+def test_of_a_committed_one_no_sync_is_told_that_came_to_nothing_or_is_to_come(api, made):
+    """Its source is gone: that is what it was failed over for."""
+    gone = {"failures": 2, "error": "vc has no machine vm-1.", "error_code": "not-found"}
+    api.store.replicas.update(made["id"], **gone)
+    path = f"{REPLICAS}/{made['id']}"
+    assert "sync-fails" in {one["code"] for one in api("ann", "GET", path).json()["conditions"]}
+    for stage in (Stage.FAILED_OVER, Stage.COMMITTED):
+        api.store.replicas.update(made["id"], stage=stage.value)
+        told = api("ann", "GET", path).json()
+        assert (told["due_at"], {one["code"] for one in told["conditions"]} & {"sync-fails", "error"}) == (None, set())
+
+
 def test_a_planned_failover_is_a_wish(api, made):
     path = f"{REPLICAS}/{made['id']}"
     assert api("ann", "POST", f"{path}/failover", {"planned": True, "point": 1}).status_code == 400

@@ -156,7 +156,7 @@ class Replica(_Strict):
     rpo: int | None
     paused: bool
     paused_until: Moment | None
-    due_at: Moment | None  # of its next sync
+    due_at: Moment | None  # of its next sync; null where no more come
     missed: int  # times of the schedule that passed without a sync of their own
     failures: int  # syncs in a row
     error: str | None

@@ -21,6 +21,7 @@ class Stage(StrEnum):
     FAILED_BACK = "failed-back"  # the machine runs again, as the server was: to be undone or committed
 
 
+SYNCED = (Stage.SEEDING, Stage.PROTECTED)  # it is copied to on its schedule
 IN_PLACE = (Stage.FAILED_OVER, Stage.COMMITTED)  # a server runs in the machine's place
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from longshore.model.durations import duration
 from longshore.model.point import Consistency
-from longshore.model.replica import Stage
+from longshore.model.replica import SYNCED, Stage
 
 CODES = (
     "no-point",
@@ -66,13 +66,13 @@ def conditions(now: Standing) -> list[Condition]:
 
 def _conditions(now: Standing) -> Iterator[Condition]:
     yield from _age(now)
-    if now.failures:
+    if now.failures and now.stage in SYNCED:
         times = "The last sync" if now.failures == 1 else f"The last {now.failures} syncs"
         code = {_DRIFTED: "drifted", _QUOTA: "quota-short", _AWAY: "away"}.get(now.error_code or "", "sync-fails")
         yield Condition(code, f"{times} failed: {now.error}")
-    elif now.error:
+    elif now.error and not now.failures:
         yield Condition("error", now.error)
-    if now.cannot_land and now.stage in (Stage.SEEDING, Stage.PROTECTED, Stage.ADOPTED):
+    if now.cannot_land and now.stage in (*SYNCED, Stage.ADOPTED):
         yield Condition("cannot-land", f"No machine could be made of its points: {now.cannot_land}")
     if now.failover_error is not None and now.stage in (Stage.PROTECTED, Stage.ADOPTED):
         yield Condition("failover-failed", f"The last failover failed: {now.failover_error}")
@@ -106,7 +106,7 @@ def _age(now: Standing) -> Iterator[Condition]:
         if now.stage is Stage.SEEDING:
             yield Condition("no-point", "There is no point yet: nothing is protected.")
         return
-    if now.rpo is None or now.stage not in (Stage.SEEDING, Stage.PROTECTED):
+    if now.rpo is None or now.stage not in SYNCED:
         return
     age, objective = duration(now.rpo_now.total_seconds()), duration(now.rpo.total_seconds())
     if now.rpo_now > now.rpo:

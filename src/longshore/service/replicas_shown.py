@@ -8,7 +8,7 @@ from longshore.flows.replicas.moments import expected
 from longshore.flows.replicas.points import newest
 from longshore.model.forms import form
 from longshore.model.point import Arrival
-from longshore.model.replica import PointDisk, PointState
+from longshore.model.replica import SYNCED, PointDisk, PointState
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning.conditions import Standing, conditions
@@ -73,7 +73,7 @@ def replica_shown(
         rpo=found.rpo,
         paused=standing.paused,
         paused_until=found.paused_until,
-        due_at=found.due_at,
+        due_at=found.due_at if found.stage in SYNCED else None,
         missed=found.missed,
         failures=found.failures,
         error=found.error or record.error,

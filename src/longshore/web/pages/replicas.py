@@ -13,7 +13,7 @@ from longshore.api.replicas import Replica
 from longshore.api.schemas import Migration
 from longshore.client.calls import part
 from longshore.model.durations import duration
-from longshore.model.replica import Stage
+from longshore.model.replica import SYNCED, Stage
 from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
@@ -55,7 +55,7 @@ async def one(request: Request) -> Response:
         of_replica=of_replica,
         of_condition=of_condition,
         of_status=of_status,
-        may_sync=replica.stage in (Stage.SEEDING, Stage.PROTECTED),
+        may_sync=replica.stage in SYNCED,
         may_land=replica.stage in _PROTECTED and replica.points > 0,
         may_test=replica.points > 0,
         may_undo=replica.stage in (Stage.FAILING_OVER, Stage.FAILED_OVER, Stage.FAILING_BACK, Stage.FAILED_BACK),
