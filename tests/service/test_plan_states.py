@@ -76,6 +76,25 @@ def test_what_is_copied_is_told_in_figures_of_all_disks(store, ids, monkeypatch)
         assert [m["waits_for_cutover"] for m in ask("GET", AT).json()["machines"]] == [False, False, True]
 
 
+def test_only_what_waits_is_cut_over_and_the_rest_when_it_is_asked_for_ahead(store, ids, monkeypatch):
+    store.migrations.update(ids["app01"], status="running", phase="copying")
+    cutover = "/v1/plans/shop/cutover"
+    with asking(store, monkeypatch) as ask:
+
+        def cut_over(question=""):
+            answer = ask("POST", f"{cutover}{question}")
+            return [one["machine_name"] for one in answer.json()] if answer.is_success else answer.json()["message"]
+
+        assert "2 are queued, still copied, or cut over already" in cut_over()
+        store.migrations.update(ids["db01"], status="running", phase="waiting")
+        assert "waits for its cutover" in cut_over("?machine=app01")
+        assert cut_over() == ["db01"]
+        assert not store.migrations.get(ids["app01"]).cutover_requested
+        assert "waits for its cutover" in cut_over(), "it was asked for already"
+        assert cut_over("?machine=app01&ahead=true") == ["app01"]
+        assert cut_over("?wave=7").startswith("Plan shop has no wave 7.")
+
+
 def test_only_what_has_changed_is_told(store, ids, monkeypatch):
     monkeypatch.setattr("longshore.service.plan_states._COMMITS_WITHIN", 0.0)
     with asking(store, monkeypatch) as ask:

@@ -148,7 +148,17 @@ def test_a_plan_is_checked_started_and_cancelled(fleet):
     assert "2 queued" in fleet.page.text
     assert {m.request["type"] for m in fleet.store.migrations.all()} == {"warm"}
     fleet.click("Cut over …")
-    assert "app01, db01" in fleet.page.text
+    assert "Nothing waits for its cutover." in fleet.page.text
+    assert "Not meant, since they are queued or still copied: app01, db01." in fleet.page.text
+    waiting = next(m for m in fleet.store.migrations.all() if m.machine_name == "db01")
+    fleet.store.migrations.update(waiting.id, status="running", phase="waiting")
+    fleet.get("/ui/plans/shop")
+    fleet.click("Cut over …")
+    assert "started at the target: db01." in fleet.page.text
+    assert "Not meant, since they are queued or still copied: app01." in fleet.page.text
+    fleet.submit("/ui/plans/shop/cutover")
+    assert [m.machine_name for m in fleet.store.migrations.all() if m.cutover_requested] == ["db01"]
+    fleet.click("Cut over …")
     fleet.submit("/ui/plans/shop/cutover")
     assert all(m.cutover_requested for m in fleet.store.migrations.all())
     fleet.click("Cancel …")
@@ -160,6 +170,16 @@ def test_a_plan_is_checked_started_and_cancelled(fleet):
     page = fleet.submit("/ui/plans/shop/delete")
     assert page.status == 409
     assert len(fleet.store.plans.all()) == 1
+
+
+@pytest.mark.parametrize("verb", ["concerns", "cutover", "cancel", "retry"])
+def test_none_ticked_of_a_plan_means_none_not_all(fleet, verb):
+    name_it(fleet, type="warm")
+    fleet.get("/ui/plans/shop/concerns")
+    fleet.submit("/ui/plans/shop/start")
+    page = fleet.get(f"/ui/plans/shop/{verb}?of=chosen")
+    assert (page.status, "No machine is chosen" in page.text) == (400, True)
+    assert fleet.get(f"/ui/plans/shop/{verb}?of=chosen&machine=db01").status == 200
 
 
 def test_a_guest_that_may_be_none_to_convert_is_said_beforehand_and_let_land_unchanged_there(fleet, tmp_path):
@@ -329,7 +349,7 @@ def test_some_machines_of_a_plan_are_started_cut_over_and_cancelled(fleet):
     (started,) = fleet.store.migrations.all()
     assert started.machine_name == "db01"
     assert "1 planned" in fleet.page.text
-    fleet.submit(f"{at}/concerns")
+    fleet.click("Check and start …")
     fleet.submit(f"{at}/start")
     for verb, asked in (("cutover", "cutover_requested"), ("cancel", "cancel_requested")):
         page = fleet.get(f"{at}/{verb}?machine=app01")

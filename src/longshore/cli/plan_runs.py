@@ -66,15 +66,22 @@ class RetryPlan(Lister):
 
 
 class CutPlanOver(Lister):
-    """Let the warm migrations of a plan stop their machines now, copy the last changes and boot on the target."""
+    """Let the warm migrations of a plan that wait for their cutover stop their machines now, copy the last changes and
+    boot on the target."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
         parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
+        parser.add_argument(
+            "--ahead",
+            action="store_true",
+            help="also what is queued or still copied, as soon as it can be, without asking you again",
+        )
         return _with_wait(_with_machines(parser))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _follow(self, args, self.client.cut_plan_over(args.plan, args.wave, args.machine))
+        asked = self.client.cut_plan_over(args.plan, args.wave, args.machine, ahead=args.ahead)
+        return _follow(self, args, asked)
 
 
 class ResumePlan(Lister):

@@ -95,8 +95,12 @@ class Plans(Calls):
     def retry_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/retry{_of_some(machines)}")
 
-    def cut_plan_over(self, name: str, wave: int | None = None, machines: Sequence[str] = ()) -> list[Migration]:
-        question = _of_some(machines, {} if wave is None else {"wave": str(wave)})
+    def cut_plan_over(
+        self, name: str, wave: int | None = None, machines: Sequence[str] = (), *, ahead: bool = False
+    ) -> list[Migration]:
+        """Cut over what waits for that; `ahead`: what is queued or still copied, too, as soon as it can be."""
+        asked = {"wave": str(wave)} if wave is not None else {}
+        question = _of_some(machines, asked | ({"ahead": "true"} if ahead else {}))
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cutover{question}")
 
     def resume_plan(self, name: str) -> list[Migration]:

@@ -84,7 +84,7 @@ def _in_short(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tupl
                 "status": record.status,
                 "interrupted": interrupted,
                 "stranded": crew.why(record),
-                "waits_for_cutover": not interrupted and _waits_for_cutover(record),
+                "waits_for_cutover": not interrupted and waits_for_cutover(record),
                 "cutover_failed": not interrupted and waits_after_failure(record),
                 "parked": record.job.reason if record.job and record.status is Status.PARKED else None,
                 "due_at": record.job.due_at if record.job else None,
@@ -119,7 +119,8 @@ def _progress(disk: DiskRecord) -> DiskProgress:
     )
 
 
-def _waits_for_cutover(record: MigrationRecord) -> bool:
+def waits_for_cutover(record: MigrationRecord) -> bool:
+    """Say whether its copy is up to date, and a person is to say when its machine is stopped."""
     by_hand = (record.request.get("cutover") or {}).get("mode", "manual") == "manual"
     return _waits(record) and (by_hand or waits_after_failure(record))
 

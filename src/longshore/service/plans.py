@@ -23,7 +23,7 @@ from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.concerns_shown import shown_concern
-from longshore.service.migrations_shown import MIGRATIONS, shown
+from longshore.service.migrations_shown import MIGRATIONS, shown, waits_for_cutover
 from longshore.service.opened_plan import (
     counted,
     entries_of,
@@ -47,6 +47,9 @@ from longshore.store import PlanRecord, Store
 
 router = judged_router("/v1")
 _VIEW = TypeAdapter(PlanView)
+Ahead = Annotated[
+    bool, Query(description="Those that are queued or still copied, too: each as soon as it is copied, unasked.")
+]
 Some = Annotated[tuple[str, ...], Query(description="Only these machines, as the plan calls them; none: all.")]
 
 
@@ -151,8 +154,10 @@ def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some
 
 
 @router.post("/plans/{name}/cutover", status_code=202)
-def cutover(name: str, store: TheStore, wave: int | None = None, machine: Some = ()) -> list[Migration]:
-    """Let its warm migrations, or those of a wave, stop their machines now."""
+def cutover(
+    name: str, store: TheStore, wave: int | None = None, machine: Some = (), *, ahead: Ahead = False
+) -> list[Migration]:
+    """Let its warm migrations that wait for their cutover, or those of a wave, stop their machines now."""
     opened = open_plan(store, store.plans.get(name))
     waves = {e.wave for e in entries_of(opened.plan, wave)}
     meant = latest_of(opened, machine)
@@ -160,6 +165,16 @@ def cutover(name: str, store: TheStore, wave: int | None = None, machine: Some =
     warm = [m for m in warm if not machine or m.id in meant]
     if not warm:
         raise Conflict(f"No warm migration of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
+    if not ahead:
+        waiting = {one.id for one in store.migrations.several([m.id for m in warm]) if waits_for_cutover(one)}
+        if not waiting:
+            raise Conflict(
+                f"Nothing that is meant of plan {name} waits for its cutover: {len(warm)} are queued, still copied, or "
+                "cut over already.",
+                advice="Wait until it does, or have each cut over as soon as it is copied: "
+                f"longshore plan cutover {name} --ahead.",
+            )
+        warm = [m for m in warm if m.id in waiting]
     asked = [store.migrations.request_cutover(m.id) for m in warm]
     embedded.ensure_running(store.state)
     return shown(store, asked)

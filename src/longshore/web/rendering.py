@@ -103,9 +103,12 @@ def confirm(
     kind: str = "primary",
     hidden: Mapping[str, str] | None = None,
     some: Sequence[tuple[str, str]] = (),
+    other: tuple[str, str] | None = None,
+    instead: Sequence[tuple[str, str]] = (),
 ) -> Response:
     """Asks before something is done. `does`: where the form goes; `said`: on its button; `back`: the page before.
-    `some`: what the form says besides, a name more than once."""
+    `some`: what the form says besides, a name more than once. `other`: another button, and the name that it says.
+    `instead`: addresses of questions that mean less, and what they are called."""
     return render(
         request,
         "confirm.html",
@@ -116,6 +119,8 @@ def confirm(
         back=back,
         kind=kind,
         hidden=[*(hidden or {}).items(), *some],
+        other=other,
+        instead=instead,
     )
 
 

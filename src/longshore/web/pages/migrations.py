@@ -26,6 +26,7 @@ from longshore.wording.states import may_cancel, may_cut_over, may_resume, of_mi
 from longshore.wording.texts import _
 
 PAGE = 50  # rows
+_NAMED = 20  # machines in a sentence
 _LASTING = ("replica", "backup-policy")  # they have pages of their own
 _SHOWN = 200  # events, the last ones
 
@@ -145,9 +146,17 @@ async def ask_to_cut_over(request: Request) -> Response:
     return confirm(request, heading, told=told, does=f"{back}/cutover", said=_("Cut over now"), back=back)
 
 
+def named(machines: Sequence[str]) -> str:
+    """List their names in a sentence; of very many the first."""
+    if len(machines) <= _NAMED:
+        return ", ".join(machines)
+    more = len(machines) - _NAMED
+    return _("%(names)s and %(count)s more") % {"names": ", ".join(machines[:_NAMED]), "count": more}
+
+
 async def told_of_cutover(asking: Asking, migrations: Sequence[Migration]) -> list[str]:
     """What it means, in sentences."""
-    names = ", ".join(one.machine_name for one in migrations)
+    names = named([one.machine_name for one in migrations])
     told = [
         _("Stopped at the source, and started at the target: %(names)s.") % {"names": names},
         _("What has changed since the last sync is copied while it is off, and compared; then its server boots."),

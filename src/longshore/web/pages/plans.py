@@ -10,14 +10,14 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.plan_checks import PlanCheck
 from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlanStates, PlanSummary, PlanView
 from longshore.client.calls import part
-from longshore.errors import LongshoreError
+from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.model.concern import Severity
 from longshore.web.advices import LAND_UNCHANGED
 from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.checks import follow, trouble_of
-from longshore.web.pages.migrations import told_of_cutover
+from longshore.web.pages.migrations import named, told_of_cutover
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
 from longshore.wording.states import CUTOVER, may_cut_over, of_severity, of_status
@@ -93,7 +93,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
     view = await asking.get(PlanView, _path(request))
     wanted = type_ or request.query_params.get("type", "") or view.plan.get("defaults", {}).get("type") or "cold"
     said = request.state.form.all("machine") if request.method == "POST" else []
-    chosen = said or request.query_params.getlist("machine")
+    chosen = said or _chosen(request)
     whole = request.method == "GET" and request.headers.get("HX-Target") != "concerns"
     check: PlanCheck | None = None
     begun = request.query_params.get("check", "")
@@ -106,7 +106,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
     running = check is not None and check.state == "running"
     again = ""
     if check is not None and running:
-        asked = {"type": wanted, "machine": chosen, "check": check.id}
+        asked = {"type": wanted, "machine": chosen, "check": check.id}  # none: all of the plan
         again = f"{_page(request)}/concerns?{urlencode(asked, doseq=True)}"
         if whole and begun != check.id:
             return RedirectResponse(again, 303)
@@ -169,19 +169,41 @@ async def start(request: Request) -> Response:
 
 
 async def ask_to_cut_over(request: Request) -> Response:
-    chosen = request.query_params.getlist("machine")
+    """Those that wait for it now; the others, as soon as they can be, by a button of its own."""
+    chosen, wave = _chosen(request), request.query_params.get("wave", "")
     found = await request.state.asking.get(list[Migration], f"{_path(request)}/migrations")
     view = await request.state.asking.get(PlanView, _path(request))
-    heading = _("Cut plan %(name)s over?") % {"name": view.plan["name"]}
-    meant = {m.migration for m in view.machines if not chosen or m.machine in chosen}
-    told = await told_of_cutover(request.state.asking, [m for m in found if may_cut_over(m) and m.id in meant])
+    name = view.plan["name"]
+    heading = _("Cut plan %(name)s over?") % {"name": name}
+    if wave:
+        heading = _("Cut wave %(wave)s of plan %(name)s over?") % {"wave": wave, "name": name}
+    of_wave = [m for m in view.machines if wave in ("", str(m.wave))]
+    meant = {m.migration for m in of_wave if not chosen or m.machine in chosen}
+    may = [m for m in found if may_cut_over(m) and m.id in meant]
+    waiting = [m for m in may if m.waits_for_cutover]
+    told = await told_of_cutover(request.state.asking, waiting) if waiting else [_("Nothing waits for its cutover.")]
+    if others := [m.machine_name for m in may if not m.waits_for_cutover]:
+        text = _("Not meant, since they are queued or still copied: %(names)s.")
+        told.append(text % {"names": named(others)})
+    elif not waiting:
+        raise Conflict(_("Nothing that is meant waits for its cutover, or is copied for one."))
+    ahead = _("Cut each over as soon as it is copied, without asking again"), "ahead"
+    waves = Counter(m.wave for m in of_wave if m.migration in {one.id for one in waiting})
+    instead = [
+        (f"{_page(request)}/cutover?wave={n}", _("wave %(wave)s (%(count)s)") % {"wave": n, "count": waves[n]})
+        for n in sorted(waves)
+        if len(waves) > 1 and not chosen
+    ]
+    said, then = _("Cut over what waits (%(count)s)") % {"count": len(waiting)}, {"wave": wave} if wave else {}
+    if not waiting:
+        return _confirmed(request, "cutover", heading, told, ahead[0], hidden={**then, "ahead": "yes"})
     return _confirmed(
-        request, "cutover", heading, told, _("Cut them over now") if chosen else _("Cut all of them over now")
+        request, "cutover", heading, told, said, hidden=then, other=ahead if others else None, instead=instead
     )
 
 
 async def ask_to_cancel(request: Request) -> Response:
-    chosen = request.query_params.getlist("machine")
+    chosen = _chosen(request)
     view = await request.state.asking.get(PlanView, _path(request))
     states = Counter(m.status for m in view.machines if not chosen or m.machine in chosen)
     count = sum(states[s] for s in ("queued", "running", "parked", "rolling-back"))
@@ -195,34 +217,36 @@ async def ask_to_cancel(request: Request) -> Response:
 
 
 async def ask_to_retry(request: Request) -> Response:
-    chosen = request.query_params.getlist("machine")
+    chosen = _chosen(request)
     view = await request.state.asking.get(PlanView, _path(request))
     failed = [m.machine for m in view.machines if m.status == "failed" and (not chosen or m.machine in chosen)]
     heading = _("Start failed ones of %(name)s again?") % {"name": view.plan["name"]}
     told = [
-        _("Started again, as before: %(names)s.") % {"names": ", ".join(failed) or _("none")},
+        _("Started again, as before: %(names)s.") % {"names": named(failed) or _("none")},
         _("With the options that the plan has now, and what was accepted before."),
     ]
     return _confirmed(request, "retry", heading, told, _("Start them again"))
 
 
+def _chosen(request: Request) -> list[str]:
+    """The machines that are ticked; none where all of the plan is meant.
+
+    Raises InvalidInput where some were to be ticked and none is: that doesn't mean all.
+    """
+    chosen = request.query_params.getlist("machine")
+    if not chosen and request.query_params.get("of") == "chosen":
+        raise InvalidInput(_("No machine is chosen."), advice=_("Go back and choose some, or act on the whole plan."))
+    return chosen
+
+
 def _confirmed(  # noqa: PLR0917
-    request: Request, verb: str, heading: str, told: list[str], said: str, kind: str = "primary"
+    request: Request, verb: str, heading: str, told: list[str], said: str, kind: str = "primary", **more: Any
 ) -> Response:
-    """Of the machines that were chosen, if any were; their names stand above."""
-    chosen, back = request.query_params.getlist("machine"), _page(request)
-    named = [_("Only of these: %(names)s.") % {"names": ", ".join(chosen)}] if chosen else []
-    does = f"{back}/{verb}"
-    return confirm(
-        request,
-        heading,
-        told=[*named, *told],
-        does=does,
-        said=said,
-        back=back,
-        kind=kind,
-        some=[("machine", name) for name in chosen],
-    )
+    """Of the machines that were chosen, if any were; their names stand above. `more`: as `confirm` takes it."""
+    chosen, back = _chosen(request), _page(request)
+    only = [_("Only of these: %(names)s.") % {"names": named(chosen)}] if chosen else []
+    does, some = f"{back}/{verb}", [("machine", name) for name in chosen]
+    return confirm(request, heading, told=[*only, *told], does=does, said=said, back=back, kind=kind, some=some, **more)
 
 
 async def ask_to_delete(request: Request) -> Response:
@@ -246,8 +270,11 @@ async def keep(request: Request) -> Response:
 
 def _does(verb: str) -> Any:
     async def act(request: Request) -> Response:
-        chosen = request.state.form.all("machine")
-        await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}", machine=chosen)
+        said = request.state.form
+        asked: dict[str, Any] = {"machine": said.all("machine")}
+        if verb == "cutover":
+            asked |= {"wave": said["wave"] or None, "ahead": bool(said["ahead"]) or None}
+        await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}", **asked)
         return _back(request)
 
     return act
