@@ -1,10 +1,10 @@
-"""Whether a GRUB menu that was made anew boots what the old one did."""
+"""The places that a GRUB menu boots from: does one that was made anew boot what the old one did?"""
 
 import re
 
 
 def difference(before: str, after: str) -> str | None:
-    """Why the menu that was made isn't one to boot with; None when it is."""
+    """Return why the menu that was made isn't one to boot with; None when it is."""
     old, new = boot_places(before), boot_places(after)
     if old == new:
         return None
@@ -12,7 +12,7 @@ def difference(before: str, after: str) -> str | None:
 
 
 def boot_places(menu: str) -> set[str]:
-    """Where GRUB's menu looks for kernels, and what its kernels take for their root file system.
+    """Return where GRUB's menu looks for kernels, and what its kernels take for their root file system.
 
     `set root='hd0,msdos1'`, GRUB's own name for a disk, counts only without a `search` for the file system's UUID: that
     comes after it and corrects it.

@@ -17,7 +17,8 @@ _SUBVOLUME = re.compile(rb"\brootflags=(?:[^\s,\"']+,)*subvol=/*([^\s,\"']+)")
 
 
 def booted_subvolume(handle: guestfs.GuestFS, root: str, boot: str | None) -> str:
-    """Its path, as the first place that has one says; "" for none. Raises RuntimeError.
+    """Return the path of the subvolume that is booted, as the first place that has one says; "" for none. Raises
+    RuntimeError. Raises RuntimeError.
 
     `root` and `boot`, if that is a file system of its own, are mounted for it, and nothing is mounted afterwards.
     """

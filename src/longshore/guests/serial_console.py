@@ -36,7 +36,8 @@ _MEANS = (
 
 
 def enable_serial_console(guest: Guest) -> Finished:
-    """One that is set up already stays as it is. A guest that boots is worth more than its console."""
+    """Enable the serial console. One that is set up already stays as it is. A guest that boots is worth more than its
+    console."""
     files = guest.files
     if files.is_file(DEFAULTS) and files.is_file(MENU) and files.is_file("/usr/sbin/update-grub"):
         return _by_snippet(guest)
@@ -56,7 +57,7 @@ def enable_serial_console(guest: Guest) -> Finished:
 
 
 def _by_snippet(guest: Guest) -> Finished:
-    """A menu that would boot something else is put back."""
+    """Have the guest's own tool make its menu anew. A menu that would boot something else is put back."""
     files = guest.files
     before = guest.text(MENU)
     if _SERIAL in before or files.is_file(SNIPPET):
@@ -89,7 +90,7 @@ def _nothing_done(why: str) -> Finished:
 
 
 def _command_lines(guest: Guest) -> Iterator[tuple[str, str]]:
-    """(path, text) of every file that holds kernels' command lines."""
+    """Yield the (path, text) of every file that holds kernels' command lines."""
     files = guest.files
     menus = [*_MENUS, *(f"{_EFI}/{name}/grub.cfg" for name in guest.names_in(_EFI))]
     entries = [f"{_ENTRIES}/{name}" for name in guest.names_in(_ENTRIES)]
@@ -99,7 +100,8 @@ def _command_lines(guest: Guest) -> Iterator[tuple[str, str]]:
 
 
 def _with_console(path: str, text: str, shared: bool) -> str | None:
-    """None when it can't be added. `shared`: GRUB's environment has options for the entries that ask for them."""
+    """Add the console to a text. Returns None when it can't be added. `shared`: GRUB's environment has options for the
+    entries that ask for them."""
     added = rf"\1 {ARGUMENTS}"
     if path.endswith(".conf") and path.startswith(_ENTRIES):
         return _OPTIONS.sub(lambda line: line[0] if shared and "$kernelopts" in line[0] else line.expand(added), text)
@@ -109,13 +111,13 @@ def _with_console(path: str, text: str, shared: bool) -> str | None:
 
 
 def _in_environment(text: str) -> str | None:
-    """Its size never changes: GRUB writes to its blocks."""
+    """Fit a text into GRUB's environment, whose size never changes: GRUB writes to its blocks."""
     content = text.rstrip("#")
     return content.ljust(_ENVIRONMENT_SIZE, "#") if len(content.encode()) <= _ENVIRONMENT_SIZE else None
 
 
 def _for_next_kernels(guest: Guest) -> None:
-    """What is installed later gets its command line from here."""
+    """Give kernels that are installed later the same command line."""
     files = guest.files
     if files.is_file(DEFAULTS):
         text = guest.text(DEFAULTS)

@@ -12,7 +12,7 @@ from longshore.model.guest import StaticAddresses
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What virt-v2v is told, and one sentence for each address that it is told of, or can't be."""
+    """The options that virt-v2v is given, and one sentence for each address that it is told of, or can't be."""
 
     options: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
@@ -20,7 +20,7 @@ class Kept:
 
 
 def keep_addresses(found: Iterable[StaticAddresses], nics: Sequence[NicAddresses]) -> Kept:
-    """Only addresses that the target's ports have: another would lead nowhere there.
+    """Keep addresses that the target's ports have, and only those: another would lead nowhere there.
 
     All addresses of one of Windows' interfaces go to one adapter. Its gateway is told with the first alone: Windows
     refuses an address whose gateway is there already.

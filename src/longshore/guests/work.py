@@ -101,7 +101,7 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
-    """What Windows' adapters are given at the first boot. Asked for of Windows alone: looking takes a start."""
+    """Return what Windows' adapters are given at the first boot. Asked for of Windows alone: looking takes a start."""
     new = _new_addresses(request)
     if not request["addresses"]:
         return Kept()
@@ -119,7 +119,8 @@ def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
 
 
 def _renamed_disks(ports: Sequence[int], request: Mapping[str, Any]) -> list[str]:
-    """Asked for where an earlier look has found that it may be needed: looking takes a start."""
+    """Rename disks in a menu. Asked for where an earlier look has found that it may be needed: looking takes a
+    start."""
     system = _known(request)
     if not may_have_wrapper(system):
         return []
@@ -128,7 +129,8 @@ def _renamed_disks(ports: Sequence[int], request: Mapping[str, Any]) -> list[str
 
 
 def _key_files(keys: Sequence[str]) -> list[str]:
-    """What virt-v2v is told of keys: it tries all on each encrypted device. The files are in memory of our own."""
+    """Return the options that tell virt-v2v of keys: it tries all on each encrypted device. The files are in memory of
+    our own."""
     told = []
     for number, key in enumerate(keys):
         file = Path(tempfile.gettempdir(), f"key-{number}")
@@ -139,7 +141,7 @@ def _key_files(keys: Sequence[str]) -> list[str]:
 
 
 def _run_converter(ports: Sequence[int], addresses: Sequence[str] = (), keys: Sequence[str] = ()) -> Said:
-    """A snapshot of a root is another root for virt-v2v: only then we look which one it shall take."""
+    """Run virt-v2v. A snapshot of a root is another root for it: only then we look which one it shall take."""
     directory = Path(tempfile.gettempdir())
     files = _key_files(keys)
     try:
@@ -209,7 +211,8 @@ def _put_back(request: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _as_found(ports: Sequence[int], request: Mapping[str, Any], *, read_only: bool) -> Iterator[Guest]:
-    """With a signature, of what was found at an earlier moment of the machine, it has to be that still."""
+    """Open the guest. With a signature of what was found at an earlier moment of the machine, it has to be that
+    still."""
     system, keys, signature = _known(request), request["keys"], request["signature"]
     if system is None or not signature:
         with opened(ports, read_only=read_only, system=system, keys=keys) as guest:
@@ -221,7 +224,7 @@ def _as_found(ports: Sequence[int], request: Mapping[str, Any], *, read_only: bo
 
 
 def _known(request: Mapping[str, Any]) -> OperatingSystem | None:
-    """What an earlier look at the same disks has found."""
+    """Return the system that an earlier look at the same disks has found."""
     return None if request["system"] is None else OperatingSystem(**request["system"])
 
 

@@ -11,7 +11,8 @@ from longshore.model.guest import StaticAddresses
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What virt-v2v is told, one sentence for each, and the adapters of which nothing else is to be kept."""
+    """The options that virt-v2v is given, one sentence for each, and the adapters of which nothing else is to be
+    kept."""
 
     options: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
@@ -41,13 +42,13 @@ def give_addresses(adapters: Sequence[AdapterInGuest]) -> Given:
 
 
 def left_out(wanted: Addressing) -> str:
-    """What of it can't be set, in words; "" when all can."""
+    """Return what of it can't be set, in words; "" when all can."""
     parts = (("addresses of IPv6", wanted.ipv6), ("routes", wanted.routes))
     return " and ".join(name for name, value in parts if value)
 
 
 def renumber(found: Iterable[StaticAddresses], rules: Renumbering) -> list[StaticAddresses]:
-    """What Windows has, as it is on the networks that others became."""
+    """Return the addresses that Windows has, as they are on the networks that others became."""
     if not rules.networks:
         return list(found)
     return [
