@@ -31,7 +31,7 @@ class FilesSource(Source):
     """Holds nothing open between calls. May be used from several threads."""
 
     def __init__(self, settings: FilesSettings) -> None:
-        """Raises AccessDenied for a directory that a server doesn't read for its callers."""
+        """Open the files. Raises AccessDenied for a directory that a server doesn't read for its callers."""
         self._settings = settings
         self._place: Place
         if settings.is_local:
@@ -44,7 +44,7 @@ class FilesSource(Source):
         return f"FilesSource({self._settings.url})"
 
     def check(self) -> dict[str, str]:
-        """What is there, by its names. Raises NotFound, AccessDenied, Unreachable."""
+        """Return what is there, by its names. Raises NotFound, AccessDenied, Unreachable."""
         paths = self._families().heads()
         if not paths and self._place.is_one():
             raise InvalidInput(
@@ -57,10 +57,10 @@ class FilesSource(Source):
         return {"name": self._settings.url, "machines": str(len(paths))}
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
-        """One that can't be read is among them, as that."""
+        """Yield the machines. One that can't be read is among them, as that."""
         if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
             return
         families = self._families()
@@ -95,7 +95,8 @@ class FilesSource(Source):
         return self._machine(ref)
 
     def machine(self, word: str) -> Machine:
-        """By its path below the provider's directory, else by its name; of one in backups the newest.
+        """Return the machine by its path below the provider's directory, else by its name; of one in backups the
+        newest. Raises NotFound, Conflict, InvalidInput.
 
         Raises NotFound, Conflict, InvalidInput.
         """
@@ -125,20 +126,20 @@ class FilesSource(Source):
         raise NotFound(f"There is no volume {name_or_id}: each disk image is a machine.", advice="Move the machine.")
 
     def room(self) -> None:
-        """Nothing is made there."""
+        """Count nothing: nothing is made there."""
 
     def power_state(self, machine_ref: str) -> PowerState:
         return PowerState.OFF
 
     def last_start(self, machine_ref: str) -> str | None:
-        """It has never been on, as far as a file can tell."""
+        """Return an empty mark: it has never been on, as far as a file can tell."""
         return ""
 
     def shut_down(self, machine_ref: str) -> None:
-        """It is off."""
+        """Do nothing: it is off."""
 
     def power_off(self, machine_ref: str) -> None:
-        """It is off."""
+        """Do nothing: it is off."""
 
     def power_on(self, machine_ref: str) -> None:
         raise Conflict(f"{machine_ref} is a file: it can't be powered on.")
@@ -147,11 +148,11 @@ class FilesSource(Source):
         return True
 
     def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
-        """A file that is off doesn't change: there is nothing to switch."""
+        """Return False: a file that is off doesn't change, and there is nothing to switch."""
         return False
 
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
-        """Nothing is made: the files are what they are, and the snapshot says which."""
+        """Describe the files: nothing is made, they are what they are, and the snapshot says which."""
         with described(self._place, machine_ref) as description:
             machine = description.machine(self._settings)
             disks = tuple(SnapshotDisk(disk.key, disk.location, disk.size, None) for disk in machine.disks)
@@ -162,18 +163,19 @@ class FilesSource(Source):
         return None
 
     def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
-        """Nothing was made."""
+        """Do nothing: nothing was made."""
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         return Unknown("Files keep no account of their changes.")
 
     def make_ready(self, owner: Owner, machine_ref: str) -> None:
-        """Nothing has to be begun."""
+        """Do nothing: nothing has to be begun."""
 
     def check_machine(
         self, machine_ref: str, on_progress: Callable[[int, int], None], accept: Collection[str] = ()
     ) -> tuple[FileDoubt, ...]:
-        """Its files against their manifest, if they have one, and that no image is cut off. Raises InvalidInput."""
+        """Check its files against their manifest, if they have one, and that no image is cut off. Raises
+        InvalidInput."""
         known = self._machine(machine_ref).file_doubts
         with described(self._place, machine_ref) as description:
             found = tuple(description.check(on_progress))
@@ -209,7 +211,7 @@ class FilesSource(Source):
             return _aged(description.machine(self._settings), self._families())
 
     def _in(self, path: str) -> Iterator[Machine]:
-        """The machines of one file; one that can't be read as a machine of which nothing is known but why."""
+        """Yield the machines of one file; one that can't be read as a machine of which nothing is known but why."""
         try:
             with all_in(self._place, path) as found:
                 yield from map(self._shown, found)
@@ -230,13 +232,13 @@ class FilesSource(Source):
             return replace(machine, ref=description.ref, disks=(), unreadable=True, unreadable_because=why)
 
     def _families(self) -> Families:
-        """What is there. Raises NotFound, AccessDenied, InvalidInput."""
+        """Look which files there are. Raises NotFound, AccessDenied, InvalidInput."""
         files = self._place.files()
         return Families(self._place if self._settings.is_local else None, files, list(filter(_is_machine, files)))
 
 
 def _aged(machine: Machine, families: Families) -> Machine:
-    """With a doubt where its disk has a newer state beside it."""
+    """Add a doubt to a machine whose disk has a newer state beside it."""
     if not (newer := printable(families.counts_instead(machine.ref))):
         return machine
     text = f"{printable(machine.ref)} isn't the present state of its disk: that is in {newer}."
@@ -248,7 +250,7 @@ def _is_machine(path: str) -> bool:
 
 
 def _refuse_changed(description: Description, snapshot: Snapshot) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when the machine's files have changed since the snapshot."""
     if description.state != snapshot.ref:
         raise Conflict(
             f"The files of {snapshot.machine_ref} have been changed since the migration began.",

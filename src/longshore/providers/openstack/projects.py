@@ -12,7 +12,8 @@ from longshore.providers.openstack.faults import explained
 
 
 def project_id_of(auth_url: str, token: str, cacert: str | None, wanted: str) -> str:
-    """The id of the one project with this id or name.
+    """Return the id of the one project with this id or name. Raises NotFound, Conflict where several have the name,
+    AccessDenied when the token's user may not ask, Unreachable.
 
     Raises NotFound, Conflict where several have the name, AccessDenied when the token's user may not ask, Unreachable.
     """
