@@ -56,7 +56,7 @@ _AREAS = {
 
 
 def catalogue() -> dict[str, list[ConcernKind]]:
-    """By what they are about."""
+    """Return the kinds of concern by what they are about."""
     return {
         area: [found for module in modules for found in vars(module).values() if isinstance(found, ConcernKind)]
         for area, modules in _AREAS.items()
@@ -64,7 +64,7 @@ def catalogue() -> dict[str, list[ConcernKind]]:
 
 
 def refuse_unknown(codes: Iterable[str]) -> None:
-    """Raises InvalidInput for a code that no concern has: whoever accepts it means another."""
+    """Raise InvalidInput for a code that no concern has: whoever accepts it means another."""
     known = [kind.code for kinds in catalogue().values() for kind in kinds]
     for code in codes:
         if code not in known:

@@ -1,4 +1,4 @@
-"""Where a machine lands: flavor, networks, addresses and volume types, decided from what the target has.
+"""The landing of a machine: flavor, networks, addresses and volume types, decided from what the target has.
 
 Pure functions: `land` takes the machine, what was asked and what the target has, and answers a landing and everything
 that stands against it. Nothing is made when a blocker is among the concerns.
@@ -82,7 +82,7 @@ class Landing:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """As much of a landing as could be decided, and what was found on the way, quotas left out."""
+    """A decision: as much of a landing as could be decided, and what was found on the way, quotas left out."""
 
     machine: Machine
     request: MigrationRequest
@@ -101,7 +101,7 @@ class Decision:
 
 
 def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tuple[Landing | None, list[Concern]]:
-    """A landing, unless a blocker prevents one, and all concerns: not the first, all of them.
+    """Return a landing, unless a blocker prevents one, and all concerns: not the first, all of them.
 
     Blockers that the request accepts are warnings here.
     """
@@ -125,7 +125,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
 
 
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
-    """What can be said of one machine without the others that move with it."""
+    """Decide what can be said of one machine without the others that move with it."""
     keeps_ports = request.type in (MigrationType.IN_PLACE, MigrationType.FAILBACK)
     machine, request = as_migration(machine, request)
     unknown = list(unknown_adapters(machine, request))
@@ -166,7 +166,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
 
 
 def blocked(concerns: list[Concern]) -> InvalidInput:
-    """All blockers in one error, each on its line. Those that were accepted aren't blockers any more."""
+    """Return all blockers in one error, each on its line. Those that were accepted aren't blockers any more."""
     blockers = [c for c in concerns if c.severity is Severity.BLOCKER]
     codes = list(dict.fromkeys(c.code for c in blockers))
     words = [str(concern) for concern in blockers]

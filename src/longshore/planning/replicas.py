@@ -1,4 +1,4 @@
-"""Which kind of migration's rules hold for jobs of replicas: those of the kind that does the same."""
+"""Maps replica jobs to the migration type whose rules apply."""
 
 from dataclasses import replace
 
@@ -15,7 +15,8 @@ _AS = {
 
 
 def as_migration(machine: Machine, request: MigrationRequest) -> tuple[Machine, MigrationRequest]:
-    """What is made of a point asks nothing of the machine any more, and so counts as one that is off."""
+    """Return the machine and the request as the migration that does the same. What is made of a point asks nothing of
+    the machine any more, and so counts as one that is off."""
     if request.type.of_point:
         machine = replace(machine, power=PowerState.OFF)
     return machine, replace(request, type=_AS.get(request.type, request.type))
