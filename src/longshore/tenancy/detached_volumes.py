@@ -1,4 +1,4 @@
-"""What OS-Migrate's detached_volumes.yml says of a volume, as a request: only where it is to become different."""
+"""Requests of OS-Migrate's detached_volumes.yml for volumes: only where they are to become different."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

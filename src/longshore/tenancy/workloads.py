@@ -13,12 +13,12 @@ from longshore.tenancy.validate import faults_among
 
 
 def read_workloads(path: Path) -> list[Resource]:
-    """The servers of a file. Raises InvalidInput with the first fault when there are any, or no servers."""
+    """Read the servers of a file. Raises InvalidInput with the first fault when there are any, or no servers."""
     return _read(path, SERVER)
 
 
 def read_detached_volumes(path: Path) -> list[Resource]:
-    """The volumes of a file, each of which says which one is meant. Raises InvalidInput as above."""
+    """Read the volumes of a file, each of which says which one is meant. Raises InvalidInput as above."""
     volumes = _read(path, DETACHED_VOLUME)
     if faults := list(_unclear(volumes)):
         raise refusal(faults, path.parent)
@@ -26,7 +26,7 @@ def read_detached_volumes(path: Path) -> list[Resource]:
 
 
 def workload(params: Mapping[str, Any], info: Mapping[str, Any], how: Mapping[str, Any]) -> Resource:
-    """A server that was read elsewhere. Raises InvalidInput when something is wrong with it."""
+    """Check a server that was read elsewhere. Raises InvalidInput when something is wrong with it."""
     server = Resource(SERVER, params, info, NOWHERE, how)
     wrong = [fault for fault in faults_among([server]) if not fault.warning]
     if wrong:
@@ -46,7 +46,7 @@ def _read(path: Path, kind: ResourceKind) -> list[Resource]:
 
 
 def _unclear(volumes: Sequence[Resource]) -> Iterator[Fault]:
-    """Those of which one can't say which volume of the source they mean, and those that are there twice."""
+    """Yield those of which one can't say which volume of the source they mean, and those that are there twice."""
     first: dict[str, Resource] = {}
     for volume in volumes:
         meant = volume.info.get("id") or volume.params.get("name")
