@@ -19,7 +19,7 @@ class ShowFeatures(ShowOne):
 
 
 def _said(name: str, value: Any) -> str:
-    """As people read it; of what isn't limited it says so."""
+    """Write a value as people read it; of what isn't limited it says so."""
     match value:
         case None:
             return "no limits" if name == "quotas" else "any"

@@ -7,7 +7,8 @@ from longshore.border.texts import markdown
 
 
 def table_lines(head: tuple[str, ...], rows: Any) -> Iterator[str]:
-    """Without rows of which nothing is known; in a table of two columns, without those whose value isn't."""
+    """Yield a table's lines, without rows of which nothing is known; in a table of two columns, without those whose
+    value isn't."""
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
     for row in rows:

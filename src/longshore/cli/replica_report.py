@@ -48,7 +48,7 @@ class ReportReplicas(Command):
 
 
 def of_replica(report: ReplicaReport) -> Iterator[str]:
-    """Lines of Markdown."""
+    """Yield lines of Markdown."""
     replica = report.replica
     yield f"# {plain(replica.machine_name)}: {replica.stage}\n"
     yield from table_lines(("", ""), rows.facts(report))

@@ -64,7 +64,7 @@ class ReportPlan(Command):
 
 
 def of_plan(report: PlanReport) -> Iterator[str]:
-    """Lines of Markdown."""
+    """Yield lines of Markdown."""
     yield f"# Plan {plain(report.name)}\n"
     if report.description:
         yield f"{plain(report.description)}\n"
@@ -96,7 +96,7 @@ def of_plan(report: PlanReport) -> Iterator[str]:
 
 
 def of_migration(report: Report) -> Iterator[str]:
-    """Lines of Markdown."""
+    """Yield lines of Markdown."""
     yield f"# {plain(report.machine)}: {report.type}, {report.status}\n"
     where = f"{report.plan}, wave {report.wave}" if report.plan else None
     yield from table_lines(
@@ -166,14 +166,14 @@ def _sync(sync: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _found(guest: dict[str, Any] | None) -> Iterator[str]:
-    """What its disks told before anything on them was changed."""
+    """Yield what its disks told before anything on them was changed."""
     if rows := list(guest_rows(guest)):
         yield "\n## Guest, as it was found\n"
         yield from table_lines(("", ""), rows)
 
 
 def _conversion(conversion: dict[str, Any] | None) -> Iterator[str]:
-    """What was found in the guest and changed in it; nothing when nobody looked."""
+    """Yield what was found in the guest and changed in it; nothing when nobody looked."""
     found = conversion or {}
     hardware = found.get("hardware") or {}
     rows = [
