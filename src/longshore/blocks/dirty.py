@@ -35,10 +35,7 @@ class Dirty:
 
     def __init__(self, manifest: FilePath, root: str, moment: str, *, same: bool) -> None:
         """Read what earlier copies declared. `root`: the manifest's; `moment`: of the source. `same`: whether what is
-        called so is the same moment always. Raises CheckpointError.
-
-        Raises CheckpointError.
-        """
+        called so is the same moment always. Raises CheckpointError."""
         self._path = _path(manifest)
         self._root = root
         self._moment = moment

@@ -83,10 +83,7 @@ def asked_for(known: ProviderType, kind: OptionKind) -> Iterator[Option]:
 
 def secret(option: Option, args: Namespace, prompt: str) -> str:
     """Read a secret from a file, the environment or a prompt: never from the command line, which every user can read.
-    Raises InvalidInput.
-
-    Raises InvalidInput.
-    """
+    Raises InvalidInput."""
     file, variable = getattr(args, _dest(option.flags[0])), _variable(option)
     if file is not None:
         found = _text_of(file, _words(option)).rstrip("\n")

@@ -142,10 +142,7 @@ def list_files(disks: Sequence[DiskReader], path: str) -> FileListing:
 
 def find_files(disks: Sequence[DiskReader], pattern: str, path: str = "/") -> FileListing:
     """Find what has a name, or with a slash in the pattern a path, that it fits, like a shell's; case doesn't matter.
-    Raises NotFound, InvalidInput, ConversionError.
-
-    Raises NotFound, InvalidInput, ConversionError.
-    """
+    Raises NotFound, InvalidInput, ConversionError."""
     return _listing(disks, {"operation": "find", "pattern": pattern, "path": path})
 
 

@@ -19,10 +19,7 @@ class NotAnImage(Exception):
 
 def contents(image: Path) -> tuple[str, list[str]]:
     """Return the image's label, and the paths of its files in lower case: viostor/2k22/amd64/viostor.inf. Raises
-    NotAnImage, and OSError when it can't be read.
-
-    Raises NotAnImage, and OSError when it can't be read.
-    """
+    NotAnImage, and OSError when it can't be read."""
     with image.open("rb") as file:
         try:
             descriptor = _primary(file)

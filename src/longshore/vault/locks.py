@@ -62,7 +62,7 @@ def meddled(vault: Vault, found: Histories) -> list[str]:
 def renew(vault: Vault, found: Histories, points: Mapping[str, float], packs: Mapping[bytes, float]) -> int:
     """Lock what these need for as long as the vault promises, or until their time, when that is later (seconds).
 
-    How many objects were locked anew.
+    Returns how many objects were locked anew.
     """
     return _renew(vault, found, _needs(found, points, packs))
 
@@ -74,8 +74,7 @@ def renew_all(vault: Vault, found: Histories) -> int:
 
 def renew_blindly(store: Store) -> int:
     """Lock anew all that there is and was in a vault that can't be opened, whoever has seen to that: by what its
-    description was at first, if that says that it locks. Returns how many objects were locked anew. How many objects
-    were locked anew.
+    description was at first, if that says that it locks. Returns how many objects were locked anew.
 
     Raises Damaged when that can't be read, Unreachable when the bucket doesn't answer.
     """

@@ -96,10 +96,7 @@ class FilesSource(Source):
 
     def machine(self, word: str) -> Machine:
         """Return the machine by its path below the provider's directory, else by its name; of one in backups the
-        newest. Raises NotFound, Conflict, InvalidInput.
-
-        Raises NotFound, Conflict, InvalidInput.
-        """
+        newest. Raises NotFound, Conflict, InvalidInput."""
         try:
             return self._machine(word)
         except NotFound:

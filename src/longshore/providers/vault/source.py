@@ -269,10 +269,7 @@ def shown_machine(point: Point) -> Machine:
 
 def find_point(vault: Vault, word: str) -> Point:
     """Find a point by its name, or the part behind the slash; by its machine's name the newest one. Raises NotFound,
-    Conflict when machines share the name, Damaged.
-
-    Raises NotFound, Conflict when machines share the name, Damaged.
-    """
+    Conflict when machines share the name, Damaged."""
     names = point_names(vault)
     if word in names:
         return read_point(vault, word)

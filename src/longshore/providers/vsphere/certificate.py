@@ -103,10 +103,7 @@ def verified_certificate(
     host: str, port: int, context: ssl.SSLContext, reach: Reach | None = None
 ) -> ServerCertificate:
     """Return the server's certificate as seen on a connection that `context` accepted. Raises AccessDenied when it is
-    refused, Unreachable.
-
-    Raises AccessDenied when it is refused, Unreachable.
-    """
+    refused, Unreachable."""
     return _read_certificate(host, port, context, reach)
 
 

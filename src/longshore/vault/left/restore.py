@@ -109,7 +109,7 @@ def name_in(point: dict[str, Any]) -> str:
 
 
 def write_disk(vault: Vault, disk: dict[str, Any], path: Path, what: str) -> int:
-    """Write a disk, all that can be had of it; each range that can't is told. How many bytes those are."""
+    """Write a disk, all that can be had of it; each range that can't is told. Returns how many bytes those are."""
     lost, begin, end, why = 0, 0, 0, ""  # the range that was lost last, which may go on
     with path.open("xb") as file:
         file.truncate(disk["size"])
