@@ -4,18 +4,15 @@ A machine in a file is always off. Nothing can be asked of it but its disks, and
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
-from longshore.model.changes import Changes, Unknown
-from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
 from longshore.model.machine import Doubt, FileDoubt, Machine, PowerState, Snapshot, SnapshotDisk
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
-from longshore.providers.contract import Source
 from longshore.providers.files.description import Description
 from longshore.providers.files.families import Families
 from longshore.providers.files.images import is_image
@@ -25,9 +22,10 @@ from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.stored import printable
 from longshore.providers.files.web import WebPlace
+from longshore.providers.never_runs import NeverRuns
 
 
-class FilesSource(Source):
+class FilesSource(NeverRuns):
     """Holds nothing open between calls. May be used from several threads."""
 
     def __init__(self, settings: FilesSettings) -> None:
@@ -56,9 +54,6 @@ class FilesSource(Source):
                 bundle.open(paths[0])
         return {"name": self._settings.url, "machines": str(len(paths))}
 
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
-
     def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
         """Yield the machines. One that can't be read is among them, as that."""
         if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
@@ -68,9 +63,6 @@ class FilesSource(Source):
             if not wanted.has_folder("/".join(PurePosixPath(path).parts[:-1])):
                 continue
             yield from (_aged(machine, families) for machine in self._in(path) if wanted.has_name(machine.name))
-
-    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
-        return [machine.ref for machine in self.machines(wanted)]
 
     def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
         families = self._families()
@@ -83,13 +75,6 @@ class FilesSource(Source):
                 continue
             except InvalidInput as error:
                 yield _unreadable(ref, error)
-
-    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        return {}
-
-    def inventory(self) -> Inventory:
-        names = {nic.network for machine in self.machines() for nic in machine.nics}
-        return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
 
     def by_reference(self, ref: str) -> Machine:
         return self._machine(ref)
@@ -116,57 +101,12 @@ class FilesSource(Source):
             raise Conflict(f"Several machines are called {word}: {paths}.", advice="Name one by its path.")
         return self._machine(found[0].ref)  # which says what is wrong with it
 
-    def volumes(self) -> list[Machine]:
-        return []
-
-    def volume(self, name_or_id: str) -> Machine:
-        raise NotFound(f"There is no volume {name_or_id}: each disk image is a machine.", advice="Move the machine.")
-
-    def room(self) -> None:
-        """Count nothing: nothing is made there."""
-
-    def power_state(self, machine_ref: str) -> PowerState:
-        return PowerState.OFF
-
-    def last_start(self, machine_ref: str) -> str | None:
-        """Return an empty mark: it has never been on, as far as a file can tell."""
-        return ""
-
-    def shut_down(self, machine_ref: str) -> None:
-        """Do nothing: it is off."""
-
-    def power_off(self, machine_ref: str) -> None:
-        """Do nothing: it is off."""
-
-    def power_on(self, machine_ref: str) -> None:
-        raise Conflict(f"{machine_ref} is a file: it can't be powered on.")
-
-    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
-        return True
-
-    def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
-        """Return False: a file that is off doesn't change, and there is nothing to switch."""
-        return False
-
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """Describe the files: nothing is made, they are what they are, and the snapshot says which."""
         with described(self._place, machine_ref) as description:
             machine = description.machine(self._settings)
             disks = tuple(SnapshotDisk(disk.key, disk.location, disk.size, None) for disk in machine.disks)
             return Snapshot(description.state, machine_ref, name, disks)
-
-    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
-        """There is none to be found: none is ever made."""
-        return None
-
-    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
-        """Do nothing: nothing was made."""
-
-    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
-        return Unknown("Files keep no account of their changes.")
-
-    def make_ready(self, owner: Owner, machine_ref: str) -> None:
-        """Do nothing: nothing has to be begun."""
 
     def check_machine(
         self, machine_ref: str, on_progress: Callable[[int, int], None], accept: Collection[str] = ()
@@ -188,7 +128,7 @@ class FilesSource(Source):
         return found
 
     @contextmanager
-    def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
         with described(self._place, snapshot.machine_ref) as description:
             _refuse_changed(description, snapshot)
             try:
@@ -199,9 +139,6 @@ class FilesSource(Source):
                 yield export
         with described(self._place, snapshot.machine_ref) as description:  # nor has it been while it was read
             _refuse_changed(description, snapshot)
-
-    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        return self._open(snapshot, disk_key)
 
     def _machine(self, ref: str) -> Machine:
         with described(self._place, ref) as description:

@@ -142,8 +142,7 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
 
 
 def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
-    """Make an openstacksdk Connection. Nothing is sent before it is first used. Nothing is sent before it is first
-    used.
+    """Make an openstacksdk Connection. Nothing is sent before it is first used.
 
     Only what is given counts: neither clouds.yaml nor the environment is read, so that a stored provider means the same
     cloud everywhere. Raises InvalidInput without a password where one is needed.

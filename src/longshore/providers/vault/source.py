@@ -5,13 +5,12 @@ volume, too, that no machine has.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
 from longshore.model.forms import form
-from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
 from longshore.model.machine import (
     VOLUME,
     AsOf,
@@ -26,7 +25,8 @@ from longshore.model.point import Consistency
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.model.vault_refs import disk_ref, key_of, point_of
-from longshore.providers.contract import KeptSecrets, Source
+from longshore.providers.contract import KeptSecrets
+from longshore.providers.never_runs import NeverRuns
 from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
 from longshore.vault.exports import serve_disk
@@ -37,7 +37,7 @@ from longshore.vault.store import REGION, Store, store_at
 from longshore.vault.vault import Use, Vault
 
 
-class VaultSource(Source):
+class VaultSource(NeverRuns):
     """Holds nothing open between calls. May be used from several threads."""
 
     def __init__(
@@ -91,9 +91,6 @@ class VaultSource(Source):
         encrypted = "yes" if vault.encrypted else "no"
         return {"name": str(vault.store), "encrypted": encrypted, "points": str(len(point_names(vault)))}
 
-    def close(self) -> None:
-        """Do nothing: nothing is open."""
-
     def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
         if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
             return
@@ -104,9 +101,6 @@ class VaultSource(Source):
                 continue
             if wanted.has_name(machine.name) and wanted.has_folder(machine.folder):
                 yield machine
-
-    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
-        return [machine.ref for machine in self.machines(wanted)]
 
     def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
         vault = self.open_vault("read")
@@ -135,54 +129,18 @@ class VaultSource(Source):
         """Return the tags as they were then: a point has its machine's with it."""
         return {machine.ref: machine.tags for machine in self.describe(refs) if machine.tags}
 
-    def inventory(self) -> Inventory:
-        names = {nic.network for machine in self.machines() for nic in machine.nics}
-        return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
-
-    def power_state(self, machine_ref: str) -> PowerState:
-        return PowerState.OFF
-
-    def last_start(self, machine_ref: str) -> str | None:
-        """Return an empty mark: a point never runs."""
-        return ""
-
-    def shut_down(self, machine_ref: str) -> None:
-        """Do nothing: it is off."""
-
-    def power_off(self, machine_ref: str) -> None:
-        """Do nothing: it is off."""
-
-    def power_on(self, machine_ref: str) -> None:
-        raise Conflict(f"{machine_ref} is a point in a vault: it can't be powered on.")
-
-    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
-        return True
-
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
         """Describe the point: nothing is made, since a point never changes."""
         found, only = read_point(self.open_vault("read"), point_of(machine_ref)).disks, key_of(machine_ref)
         disks = tuple(SnapshotDisk(key, key, top.size, None) for key, top in found.items() if only in (None, key))
         return Snapshot(machine_ref, machine_ref, name, disks)
 
-    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
-        """There is none to be found: none is ever made."""
-        return None
-
-    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
-        """Do nothing: nothing was made."""
-
-    def make_ready(self, owner: Owner, machine_ref: str) -> None:
-        """Do nothing: nothing has to be begun."""
-
     @contextmanager
-    def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
         vault = self.open_vault("read")
         point = read_point(vault, point_of(snapshot.machine_ref))
         with serve_disk(vault, point.top(disk_key), called=point.called(disk_key)) as export:
             yield export
-
-    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        return self._open(snapshot, disk_key)
 
 
 def store_of(settings: VaultSettings, secret_key: str | None) -> Store:
