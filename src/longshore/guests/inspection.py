@@ -1,5 +1,6 @@
 """The operating system on a machine's disks."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
@@ -10,10 +11,19 @@ import guestfs
 from longshore.errors import ConversionError
 from longshore.guests.misread import reason
 from longshore.guests.report import OperatingSystem
-from longshore.guests.root_flags import booted_subvolume
 
 NOT_LOOKED_INTO = "guest-not-inspected"  # code of the error when the disks are there but don't show one system
 _SUBVOLUME = "btrfsvol:"
+# Boot Loader Specification's entries, what they take their options from, GRUB's menus, and what the next kernels get
+_COMMAND_LINES = (
+    "/boot/loader/entries/*.conf",
+    "/boot/grub*/grubenv",
+    "/boot/grub*/grub.cfg",
+    "/boot/efi/EFI/*/grub.cfg",
+    "/etc/kernel/cmdline",
+)
+_LARGEST_TEXT = 1 << 20  # bytes; a longer one isn't what its name says
+_BOOTED = re.compile(rb"\brootflags=(?:[^\s,\"']+,)*subvol=/*([^\s,\"']+)")
 
 
 def inspect(handle: guestfs.GuestFS) -> OperatingSystem:
@@ -116,7 +126,7 @@ def _with_its_root(handle: guestfs.GuestFS, system: OperatingSystem, roots: Set[
     root = system.root
     if said is not None:
         with suppress(RuntimeError):
-            root = f"{_SUBVOLUME}{said}/{booted_subvolume(handle, system.root, system.mounts.get('/boot'))}"
+            root = f"{_SUBVOLUME}{said}/{_booted_subvolume(handle, system.root, system.mounts.get('/boot'))}"
     mounts = {**system.mounts, "/": root if root in roots else system.root}
     return replace(system, mounts=mounts, uuids=_uuids(handle, mounts), root_in_fstab=False)
 
@@ -198,3 +208,21 @@ def full_name(product: str, distribution: str) -> str:
     if any(letter.isalpha() for letter in product):
         return product
     return f"{distribution.capitalize()} {product}".strip()
+
+
+def _booted_subvolume(handle: guestfs.GuestFS, root: str, boot: str | None) -> str:
+    """Return the path of the subvolume that is booted, as the first place that has one says; "" for none.
+    Raises RuntimeError.
+
+    `root` and `boot`, if that is a file system of its own, are mounted for it, and nothing is mounted afterwards.
+    """
+    try:
+        handle.mount_ro(root, "/")
+        if boot is not None:
+            handle.mount_ro(boot, "/boot")
+        for path in (path for place in _COMMAND_LINES for path in handle.glob_expand(place)):
+            if handle.filesize(path) <= _LARGEST_TEXT and (found := _BOOTED.search(handle.read_file(path))):
+                return found[1].decode(errors="replace")
+        return ""
+    finally:
+        handle.umount_all()

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.addressing.request import from_plain
-from longshore.guests.addressing.windows import give_addresses, renumber, without_given
+from longshore.guests.addressing.windows import Given, give_addresses, keep_addresses, renumber, without_given
 from longshore.guests.addressing.writing import put_back, write_addresses
 from longshore.guests.appliance import Guest, launched, opened
 from longshore.guests.as_found import require_as_found
@@ -32,7 +32,6 @@ from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.misread import reason
 from longshore.guests.report import ConversionReport, Finished, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
-from longshore.guests.windows_addresses import Kept, keep_addresses
 from longshore.guests.windows_findings import windows_findings
 from longshore.model.addresses import NewAddresses
 from longshore.model.agents import Agent
@@ -100,22 +99,22 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
     ).to_json()
 
 
-def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
+def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Given:
     """Return what Windows' adapters are given at the first boot. Asked for of Windows alone: looking takes a start."""
     new = _new_addresses(request)
     if not request["addresses"]:
-        return Kept()
+        return Given()
     try:
         with opened(ports, read_only=True, keys=request["keys"]) as guest:
             if guest.system.family != "windows":
-                return Kept()
+                return Given()
             found = windows_findings(guest, GuestFindings()).static_addresses
     except ConversionError:  # virt-v2v says it better, or knows how to do without
-        return Kept()
+        return Given()
     given = give_addresses(new.adapters)
     nics = [NicAddresses(**nic) for nic in request["addresses"] if nic["mac"] not in given.macs]
     kept = keep_addresses(renumber(without_given(found, new.adapters), new.renumbering), nics)
-    return Kept((*given.options, *kept.options), (*given.changes, *kept.changes), (*given.warnings, *kept.warnings))
+    return Given((*given.options, *kept.options), (*given.changes, *kept.changes), (*given.warnings, *kept.warnings))
 
 
 def _renamed_disks(ports: Sequence[int], request: Mapping[str, Any]) -> list[str]:
