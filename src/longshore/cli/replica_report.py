@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from longshore.border.documents import as_json
 from longshore.cli import replica_rows as rows
 from longshore.cli.command import Command
-from longshore.cli.markdown import plain, table_lines
+from longshore.cli.report import plain, table_lines
 
 if TYPE_CHECKING:
     from longshore.api.replica_reports import ReplicaReport

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from longshore.border.documents import as_json
+from longshore.border.texts import markdown
 from longshore.cli.command import Command
 from longshore.cli.given_files import put_text
-from longshore.cli.markdown import plain, table_lines
 from longshore.model.durations import duration
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
@@ -226,3 +226,17 @@ def _write(args: Namespace, report: Report | PlanReport, text: str) -> None:
         sys.stdout.write(as_json(TypeAdapter(dict[str, Any]).dump_python(asdict(report), mode="json")))
     else:
         sys.stdout.write(text + "\n")
+
+
+def table_lines(head: tuple[str, ...], rows: Any) -> Iterator[str]:
+    """Yield a table's lines, without rows of which nothing is known; in a table of two columns, without those whose
+    value isn't."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        if len(row) > 2 or row[1] not in (None, ""):
+            yield f"| {' | '.join(plain(cell) for cell in row)} |"
+
+
+def plain(cell: object) -> str:
+    return "" if cell is None else markdown(cell)
