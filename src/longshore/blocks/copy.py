@@ -45,7 +45,6 @@ from longshore.model.verify import Verify
 
 SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
 CARRY_FROM = 8  # blocks, from which on it is worth the threads' connections
-NAMED_RANGES = 8  # in a message
 
 
 class Copy:

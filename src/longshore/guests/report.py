@@ -72,15 +72,3 @@ class ConversionReport:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "ConversionReport":
-        """Read what `to_json` made. Raises TypeError or KeyError for anything else."""
-        return cls(
-            system=OperatingSystem(**data["system"]),
-            messages=tuple(data["messages"]),
-            warnings=tuple(data["warnings"]),
-            changes=tuple(data["changes"]),
-            seconds=data["seconds"],
-            log=data["log"],
-        )

@@ -105,8 +105,3 @@ def intersect(extents: Iterable[Extent], others: Iterable[Extent]) -> Iterator[E
             one = next(first, None)
         else:
             two = next(second, None)
-
-
-def cover(extents: Iterable[Extent], others: Iterable[Extent]) -> bool:
-    """Tell whether every byte of the sorted `others` lies in the sorted `extents`."""
-    return next(subtract(others, extents), None) is None
