@@ -14,7 +14,7 @@ from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Flavor
 from longshore.planning import mappings
 from longshore.planning.boot_proof import boot_concerns
-from longshore.planning.carried import carry_along, cpu_topology
+from longshore.planning.carried_over import carry_along, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
 from longshore.planning.flavors import smallest

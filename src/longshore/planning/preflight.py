@@ -12,11 +12,11 @@ from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import QuotaRoom, SourceRoom
+from longshore.planning.cross_machine_checks import duplicates, storage_concerns, twice
 from longshore.planning.facts import TargetFacts
 from longshore.planning.kinds import accept_blockers
 from longshore.planning.landing import Decision, decide
 from longshore.planning.source_quota import Mover, quotas
-from longshore.planning.together import duplicates, storage_concerns, twice
 from longshore.planning.volumes import VolumeFacts, decide_volume
 
 Moved = tuple[Machine, MigrationRequest]

@@ -13,7 +13,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Nic
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Choices, Named
-from longshore.planning.carried import carry_along
+from longshore.planning.carried_over import carry_along
 from longshore.planning.kinds import blocker, information, warning
 
 KEY_PAIR_LEFT = warning(

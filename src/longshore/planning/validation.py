@@ -35,7 +35,7 @@ from longshore.model.request import (
     VolumeWishes,
 )
 from longshore.model.source_marks import SourceMarks
-from longshore.planning.carried import LONGEST_TAG, MOST_METADATA, MOST_TAGS
+from longshore.planning.carried_over import LONGEST_TAG, MOST_METADATA, MOST_TAGS
 from longshore.planning.server_settings import LARGEST_USER_DATA
 
 LONGEST_NAME = 255  # characters, of whatever has a name in OpenStack

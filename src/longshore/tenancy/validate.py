@@ -8,12 +8,12 @@ from typing import Any
 
 from longshore.model.strict_yaml import Entries
 from longshore.tenancy.addresses import address_faults
+from longshore.tenancy.api_rules import limit_faults
 from longshore.tenancy.blobs import blob_faults
 from longshore.tenancy.documents import Resource, read_directory
 from longshore.tenancy.faults import Fault, Place
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
-from longshore.tenancy.limits import limit_faults
 
 
 def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
