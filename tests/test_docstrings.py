@@ -25,6 +25,7 @@ DONE = {
     "wording",
 }
 NOT_YET = {"api", "engine", "flows", "service", "store", "web"}
+ADVICE = "say in a sentence what a caller needs: Return …, Tell whether …, Raise …"
 
 # A caption begins so: "Of a failback: …", "By their words", "Whether it is …", "Raises NotFound."
 CAPTION = re.compile(
@@ -51,10 +52,10 @@ def is_caption(text, *, of_function):
     return of_function and bool(NOUN.match(first)) and not VERB.search(first)
 
 
-def captions(folder):
-    """Return FILE:LINE and the first words of each caption below a folder, or in the modules right in it."""
+def captions(paths):
+    """Return FILE:LINE and the first words of each caption in these modules."""
     found = []
-    for path in sorted(folder.glob("*.py") if folder == SOURCE else folder.rglob("*.py")):
+    for path in sorted(paths):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
@@ -66,7 +67,17 @@ def captions(folder):
 
 @pytest.mark.parametrize("room", sorted(DONE))
 def test_docstrings_are_no_captions(room):
-    assert captions(SOURCE / room) == [], "say in a sentence what a caller needs: Return …, Tell whether …, Raise …"
+    paths = (SOURCE / room).rglob("*.py") if room else SOURCE.glob("*.py")
+    assert captions(paths) == [], ADVICE
+
+
+def test_docstrings_of_what_tests_share_are_no_captions():
+    shared = [path for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith("test_")]
+    assert captions(shared) == [], ADVICE
+
+
+def test_docstrings_of_the_dashboard_are_no_captions():
+    assert captions((ROOT / "horizon").rglob("*.py")) == [], ADVICE
 
 
 def test_each_room_is_done_or_known_not_to_be():
