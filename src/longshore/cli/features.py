@@ -1,4 +1,4 @@
-"""longshore features: what is refused here whatever one's roles."""
+"""longshore features: what a server refuses whatever one's roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from longshore.cli.command import ShowOne
 
 
 class ShowFeatures(ShowOne):
-    """Show what is done here for whoever asks, and how much their project may have; a server refuses some things."""
+    """Show which features this server allows you, and your project's quota."""
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         found = self.client.features().model_dump()
