@@ -1,4 +1,4 @@
-"""What the tests of several rooms need."""
+"""The fixtures that tests of several rooms need."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def paper():
 
 @pytest.fixture(scope="session")
 def s3_server():
-    """An S3 server with a bucket "vaults", for vaults of different prefixes."""
+    """Run an S3 server with a bucket "vaults", for vaults of different prefixes."""
     from s3_server import S3Server
 
     server = S3Server()
@@ -88,7 +88,8 @@ def each_state(request, tmp_path):
 
 @pytest.fixture(scope="session")
 def running_appliance(tmp_path_factory):
-    """One for all modules that build guests on its disks: each takes many seconds to start under emulation."""
+    """Run one appliance for all modules that build guests on its disks: each takes many seconds to start under
+    emulation."""
     import phony
 
     handle = phony.start(tmp_path_factory.mktemp("disks"), os.environ)
@@ -98,7 +99,7 @@ def running_appliance(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def empty_appliance(running_appliance):
-    """What earlier modules have left on its disks is gone."""
+    """Wipe what earlier modules have left on the appliance's disks."""
     import phony
 
     phony.wipe(running_appliance)

@@ -1,4 +1,4 @@
-"""Where texts leave Longshore: found in its source by what is called there."""
+"""The exits of texts from Longshore: found in its source by what is called there."""
 
 import ast
 from pathlib import Path
@@ -27,7 +27,7 @@ CALLS = {
 
 
 def exits():
-    """(kind, module) of each way out: ("CSV", "web/sheets.py")."""
+    """Return (kind, module) of each way out: ("CSV", "web/sheets.py")."""
     return {
         (kind, str(path.relative_to(SOURCE)))
         for path in sorted(SOURCE.rglob("*.py"))

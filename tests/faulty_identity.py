@@ -79,7 +79,7 @@ class FaultyIdentity:
         return 200, self.opened(id_) if path.endswith("payload") else self._shown(id_)
 
     def opened(self, id_):
-        """A secret in clear."""
+        """Return a secret in clear."""
         kept = self.secrets[id_]
         coded = kept.get("payload_content_encoding") == "base64"
         return base64.b64decode(kept["payload"]).decode() if coded else kept["payload"]

@@ -149,7 +149,7 @@ def limit(store):
 
 
 def encrypted_vault(store):
-    """One called safe, and the id of a key that opens it besides."""
+    """Make a vault called safe. Returns the id of a key that opens it besides."""
     place = store.state.root.parent / "safe"
     vault = Vault.create(Directory(place), "a phrase")
     store.providers.add("safe", "vault", {"directory": str(place)}, {"pass_phrase": "a phrase"})
@@ -217,13 +217,13 @@ def file_system(directory):
 
 
 def names_of_backups(store):
-    """As pages' addresses have them."""
+    """Return the names of backups as pages' addresses have them."""
     (point,) = [m.result["point"] for m in store.migrations.all() if m.result and "point" in m.result]
     return {"vault": "offsite", "policy": "nightly", "point": point}
 
 
 def replica(store, vc, cloud, name, ref, minutes):
-    """With points so many minutes old."""
+    """Add a replica with points so many minutes old."""
     new = NewMigration(
         machine_name=name,
         machine_ref=ref,

@@ -1,4 +1,4 @@
-"""What runs of the matrix of guests have shown, for docs/reference/guests.md: `make guest-matrix`.
+"""Results of the runs of the matrix of guests, for docs/reference/guests.md: `make guest-matrix`.
 
 docs/reference/guests.json says which test shows what of which guest. With LONGSHORE_GUEST_RUNS in the environment a
 test run writes how those of them that it has run went into the file of that name, and leaves what it has of others.
@@ -19,7 +19,7 @@ VARIABLE = "LONGSHORE_GUEST_RUNS"
 
 
 def named_in(matrix):
-    """The tests of all guests, each once."""
+    """Return the tests of all guests, each once."""
     rows = json.loads(matrix.read_text())
     cells = (guest[column] for guest in rows["guests"] for column in rows["columns"] if column in guest)
     return list(dict.fromkeys(test for _, *tests in cells for test in tests))
@@ -65,7 +65,7 @@ def converter():
 
 
 def commit():
-    """Of what was tested; with a + where that was changed since."""
+    """Return the commit of what was tested; with a + where that was changed since."""
     git = ["git", "-C", str(ROOT)]
     head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
     changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "src", "tests", "lab"])

@@ -1,4 +1,5 @@
-"""What tests make again and again, with less work than the program. Processes that they start are not concerned."""
+"""Savings in what tests make again and again, with less work than the program. Processes that they start are not
+concerned."""
 
 import sqlite3
 import threading

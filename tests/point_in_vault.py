@@ -12,7 +12,7 @@ from longshore.vault.writers import finish, leave, register
 
 
 def with_point(vault, directory, name="web", moment=None, content_of_disk=b"boot" * 1000, identity=None, **content):
-    """One of a machine with one disk. `identity`: in its cloud's words, else its name. Answers the point's."""
+    """Add a point of a machine with one disk. `identity`: in its cloud's words, else its name. Answers the point's."""
     size = max(4 * BLOCK, len(content_of_disk))
     register(vault, "w", ())
     disk = NewDisk(vault, Top(size, None), directory / "journal")

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 
 def port_to_serve() -> int:
-    """One that nothing else is given for a minute: a connection to it was closed from this side, so it is in TIME_WAIT.
+    """Return a port that nothing else is given for a minute: a connection to it was closed from this side, so it is in
+    TIME_WAIT.
 
     Linux gives such a port to nobody who asks for any; who names it and says SO_REUSEADDR, as servers do, has it.
     """

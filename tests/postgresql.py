@@ -71,14 +71,14 @@ class Cluster:
         self._directory.cleanup()
 
     def database(self):
-        """The address of a new, empty one."""
+        """Make a new, empty database and return its address."""
         self._names += 1
         name = f"test{self._names}"
         self.execute("postgres", f"CREATE DATABASE {name} TEMPLATE empty")
         return f"postgresql+psycopg://longshore:{PASSWORD}@127.0.0.1:{self.port}/{name}"
 
     def processor_seconds(self):
-        """Of all of its processes, those that have ended too."""
+        """Return the seconds of all of its processes, those that have ended too."""
         server = (self._data / "postmaster.pid").read_text().split()[0]
         total = 0
         for path in Path("/proc").glob("[0-9]*/stat"):

@@ -20,7 +20,7 @@ SECRET = "a secret key that nobody may see"
 
 class _Quiet(WSGIRequestHandler):
     def log(self, *_):
-        """Nothing: tests say themselves what went wrong."""
+        """Log nothing: tests say themselves what went wrong."""
 
 
 class S3Server:
@@ -28,7 +28,7 @@ class S3Server:
     code), "lost" (done, and answered by 500) or a number of seconds that it hangs for."""
 
     def __init__(self, tls=None):
-        """`tls`: an SSLContext."""
+        """Start the server. `tls`: an SSLContext."""
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=_Quiet, ssl_context=tls)
         self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
@@ -51,7 +51,7 @@ class S3Server:
             made.versioning_status, made.object_lock_enabled = "Enabled", locks
 
     def remove_bucket(self, name):
-        """With all that is in it, locked or not."""
+        """Remove a bucket with all that is in it, locked or not."""
         self._objects.buckets[name].keys.clear()
         self._objects.delete_bucket(name)
 
@@ -60,18 +60,18 @@ class S3Server:
         return Bucket(**(told | {"secret_key": SECRET} | other))
 
     def stored(self, url):
-        """What is there, by name: as the bucket's own server has it."""
+        """Return what is there, by name: as the bucket's own server has it."""
         return {name: kept[-1] for name, kept in self.kept(url).items() if isinstance(kept[-1], FakeKey)}
 
     def kept(self, url):
-        """All versions and markers, oldest first, by name."""
+        """Return all versions and markers, oldest first, by name."""
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         keys = self._objects.buckets[bucket].keys
         names = [key for key in list(keys) if key.startswith(f"{prefix}/")]
         return {key.removeprefix(f"{prefix}/"): list(keys.getlist(key)) for key in names if keys.getlist(key)}
 
     def days_pass(self, url, seconds):
-        """For all objects, and for their locks."""
+        """Let time pass for all objects, and for their locks."""
         for version in (version for kept in self.kept(url).values() for version in kept):
             version.last_modified -= timedelta(seconds=seconds)
             if getattr(version, "lock_until", None):
@@ -80,7 +80,7 @@ class S3Server:
         self.lists_come()
 
     def lists_come(self):
-        """Up to now."""
+        """Have lists show all that was done up to now."""
         self._fresh, self._gone = set(), {}
 
     def _serve(self, environ, start_response):
@@ -138,7 +138,7 @@ class S3Server:
 
 
 def own_certificate(directory):
-    """Of 127.0.0.1, signed by nobody else: as a server takes it, and the file of it."""
+    """Make a certificate of 127.0.0.1, signed by nobody else: as a server takes it, and the file of it."""
     key, certificate = directory / "s3.key", directory / "s3.pem"
     subprocess.run(
         [

@@ -44,7 +44,7 @@ KILLS = ROUNDS - SLEEPS - KILLS_OF_A_BUCKET
 
 
 class Place:
-    """Where the vault is: its store, what a provider of it is told, and how its own description is changed."""
+    """The place of the vault: its store, what a provider of it is told, and how its own description is changed."""
 
     def __init__(self, root=None, bucket=None):
         self.bucket = bucket
@@ -62,7 +62,7 @@ class Place:
         return Vault.open(self.store, "prune", PHRASE)
 
     def wait_for(self, grace):
-        """From now on, the seconds after which a writer counts as dead."""
+        """Set the seconds after which a writer counts as dead, from now on."""
         told = json.dumps(json.loads(self.store.read(DESCRIPTION)) | {"grace": grace}).encode()
         if self.bucket is None:
             (self.path / DESCRIPTION).write_bytes(told)
@@ -92,7 +92,7 @@ class Site:
         self.client.add_provider("vault", "vault", place.settings, place.secrets)
 
     def staff(self, lease):
-        """As many workers as there are to be; `lease`: seconds after which others have what one of them had."""
+        """Have as many workers as there are to be; `lease`: seconds after which others have what one of them had."""
         self.lease = lease
         self.config.write_text(
             f'database_url = "{self.database}"\nstate = "{self.root / "state"}"\n'
@@ -205,7 +205,7 @@ class Site:
         return self.workers[name], [id_ for id_ in (*wanted, *others) if name in self.at_work({id_})]
 
     def kill_somebody(self, lease):
-        """With kill -9, of which all that it has started dies, too. Answers the prune's id."""
+        """Kill somebody with kill -9, of which all that it has started dies, too. Answers the prune's id."""
         begun, pruning = self.begin()
         self.delete(self.chance.randrange(3))
         pruner = self.chance.random() < 0.3
@@ -221,7 +221,8 @@ class Site:
         return pruning
 
     def put_to_sleep(self, grace):
-        """One of those that back up, for longer than the vault waits, while others prune, twice: then it wakes up."""
+        """Stop one of those that back up, for longer than the vault waits, while others prune, twice: then it wakes
+        up."""
         begun, pruning = self.begin()
         victim, had = self.meet([*begun], [pruning])
         sleeping = family(victim.pid)
@@ -292,7 +293,8 @@ def wait_for(condition, seconds, what):
 
 @contextmanager
 def site_of(root, cluster, place, grace):
-    """On a vault that is made, which waits for `grace` seconds. The seed by which it can be had again is printed."""
+    """Yield a site on a vault that is made, which waits for `grace` seconds. The seed by which it can be had again is
+    printed."""
     Vault.create(place.store, PHRASE, grace=grace)
     seed = int(os.environ.get("LONGSHORE_SEED") or time.time())
     print(f"LONGSHORE_SEED={seed}")

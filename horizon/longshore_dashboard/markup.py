@@ -28,7 +28,7 @@ _ADDRESSES = frozenset(("href", "action", "formaction"))
 
 
 class Foreign(ValueError):
-    """It isn't a page of Longshore's."""
+    """The error for what isn't a page of Longshore's."""
 
 
 class Shown(NamedTuple):
@@ -38,8 +38,8 @@ class Shown(NamedTuple):
 
 
 def fit(page: str, shown_at: Callable[[str], str | None], csrf_token: str) -> Shown:
-    """`shown_at`: where an address of the page is in Horizon; None: nowhere, and no link is made. `csrf_token`: put
-    into each form that changes something. Raises Foreign."""
+    """Fit a page into Horizon. `shown_at`: where an address of the page is in Horizon; None: nowhere, and no link is
+    made. `csrf_token`: put into each form that changes something. Raises Foreign."""
     reader = _Reader(shown_at, csrf_token)
     reader.feed(page)
     reader.close()
@@ -93,7 +93,7 @@ class _Reader(HTMLParser):
         return Shown("".join(self._title).strip(), "".join([*self._written, *ends]), self._crumbs)
 
     def _begins(self, tag: str, attrs: list[tuple[str, str | None]], end: str) -> bool:
-        """Whether it is let in."""
+        """Begin an element. Returns whether it is let in."""
         if self._silent is not None:
             return False
         if tag in _SILENT:
@@ -121,5 +121,5 @@ class _Reader(HTMLParser):
 
 
 def _inert(text: str) -> str:
-    """Nothing that AngularJS would take for an expression, as Horizon does it with its own texts."""
+    """Escape what AngularJS would take for an expression, as Horizon does it with its own texts."""
     return text.replace("{$", "{%").replace("$}", "%}")

@@ -30,8 +30,9 @@ class Answer(NamedTuple):
 def ask(
     request: HttpRequest, path: str, *, form: Iterable[tuple[str, str]] | None = None, everything: bool = False
 ) -> Answer:
-    """`path`: of the server's page, not quoted; the query is the request's. `form`: sent when there is one.
-    `everything`: things of all projects. Raises Http404, Away, NotAuthenticated, ServiceCatalogException."""
+    """Ask the server for a page. `path`: of the server's page, not quoted; the query is the request's. `form`: sent
+    when there is one. `everything`: things of all projects. Raises Http404, Away, NotAuthenticated,
+    ServiceCatalogException."""
     if not {".", ".."}.isdisjoint(path.split("/")):
         raise Http404
     url = base.url_for(request, SERVICE).rstrip("/") + quote(path)

@@ -9,24 +9,24 @@ SUBJECTS = ("overview", "plans", "migrations", "replicas", "backups", "providers
 
 
 def is_of_none(path: str) -> bool:
-    """Whether what is there is shown below the overview, being of no subject."""
+    """Tell whether what is there is shown below the overview, being of no subject."""
     return path in ("", NEW_PLAN) or path.startswith(CHOSEN)
 
 
 def slug_of(subject: str) -> str:
-    """Of its panel."""
+    """Return the slug of a subject's panel."""
     return f"migration_{subject}"
 
 
 def page_of(subject: str, path: str) -> str:
-    """The server's page for one of a panel's."""
+    """Return the server's page for one of a panel's."""
     if subject == "overview":
         return PAGES + path
     return f"{PAGES}{subject}/{path}" if path else f"{PAGES}{subject}"
 
 
 def shown_at(address: str, dashboard: str) -> str | None:
-    """Where in Horizon the server's page of that address is; None: nowhere. `dashboard`: its slug."""
+    """Return where in Horizon the server's page of that address is; None: nowhere. `dashboard`: its slug."""
     if address.startswith("#"):
         return address
     if not address.startswith(PAGES):

@@ -47,7 +47,7 @@ def show(request: HttpRequest, path: str = "") -> HttpResponse:
 
 
 def _framed(request: HttpRequest, status: int, shown: Shown | None) -> HttpResponse:
-    """Without a page: that the server gave none."""
+    """Frame a page. Without one it says that the server gave none."""
     title = shown.title if shown else _("Migration")
     # Made by fit(), which lets nothing in that isn't known
     body = mark_safe(shown.body) if shown else None  # noqa: S308

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def longshore():
-    """Where a server of Longshore's is, its Keystone, and what is in project red."""
+    """Yield where a server of Longshore's is, its Keystone, and what is in project red."""
     command = [ROOT / ".venv/bin/python", Path(__file__).with_name("served.py")]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
@@ -37,7 +37,7 @@ def horizon_(longshore):
 
 
 class Seen(HTMLParser):
-    """What is in an answer: text, forms as they stand, links, elements."""
+    """The content of an answer: text, forms as they stand, links, elements."""
 
     def __init__(self, answer):
         super().__init__()
@@ -82,7 +82,7 @@ def _is_sent(of):
 
 
 class Person:
-    """At a browser that keeps cookies and checks nothing; Django looks for its mark of forms."""
+    """A person at a browser that keeps cookies and checks nothing; Django looks for its mark of forms."""
 
     def __init__(self):
         from django.test import Client
@@ -93,7 +93,7 @@ class Person:
         return Seen(self.client.get(path, follow=True, **more))
 
     def submit(self, seen, action, **fields):
-        """That form with what stands in it; the raw answer."""
+        """Send a form with what stands in it. Returns the raw answer."""
         return self.client.post(action, {**seen.form(action)["fields"], **fields})
 
     def logged_in(self, user, project=None):

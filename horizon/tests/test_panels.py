@@ -18,7 +18,7 @@ def ann(person):
 
 
 def panels_in(seen, of=PROJECT):
-    """Of the menu."""
+    """Return the panels in the menu."""
     return {panel for panel in PANELS if f"{of}{panel}/" in seen.links}
 
 

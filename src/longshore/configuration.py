@@ -1,4 +1,4 @@
-"""What an operator sets for `longshore worker`, `longshore server` and whoever else opens the same database.
+"""The settings of an operator, for `longshore worker`, `longshore server` and whoever else opens the same database.
 
 The file is TOML, /etc/longshore/longshore.toml unless another is named; each setting may also come from the environment
 as LONGSHORE_ and its name in capitals (LONGSHORE_SECTION__NAME), which goes before the file. Passwords are taken from
@@ -60,11 +60,11 @@ class Keystone(_Section):
 
     @property
     def public_v3(self) -> str:
-        """Where callers' browsers find its API."""
+        """Return the address where callers' browsers find its API."""
         return f"{(self.public_url or self.auth_url).rstrip('/').removesuffix('/v3')}/v3"
 
     def secret(self) -> str:
-        """Raises InvalidInput."""
+        """Return the password. Raises InvalidInput."""
         if self.password is not None:
             return self.password.get_secret_value()
         if self.password_file is None:
@@ -76,11 +76,11 @@ class Keystone(_Section):
             raise InvalidInput(f"The password file {self.password_file} can't be read: {reason}.") from None
 
     def handed(self) -> dict[str, Any]:
-        """As plain data with the password in clear, for a process of ours. Raises InvalidInput."""
+        """Return the settings as plain data with the password in clear, for a process of ours. Raises InvalidInput."""
         return {**self.model_dump(mode="json", exclude={"password_file"}), "password": self.secret()}
 
     def login(self) -> dict[str, str]:
-        """As keystoneauth's v3.Password takes it, but for the address. Raises InvalidInput."""
+        """Return the log-in as keystoneauth's v3.Password takes it, but for the address. Raises InvalidInput."""
         return {
             "username": self.username,
             "password": self.secret(),
@@ -90,7 +90,7 @@ class Keystone(_Section):
         }
 
     def options(self) -> dict[str, Any]:
-        """As keystonemiddleware wants them."""
+        """Return the settings as keystonemiddleware wants them."""
         wanted: dict[str, Any] = {
             "auth_type": "password",
             "auth_url": self.auth_url,
@@ -124,7 +124,7 @@ class Cloud(_Section):
 
 
 class Quotas(_Section):
-    """What each project may have at most. A user's own command has no such limits."""
+    """The most that each project may have. A user's own command has no such limits."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -251,7 +251,7 @@ class Server(_Section):
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """Return where the server is reached."""
         host = f"[{self.listen}]" if ":" in self.listen else self.listen
         return self.public_url or f"{'https' if self.certificate else 'http'}://{host}:{self.port}"
 
@@ -264,7 +264,7 @@ def _is_loopback(listen: str) -> bool:
 
 
 class Configuration(BaseSettings):
-    """Times in seconds."""
+    """The settings at the top of the file. Times are in seconds."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
 
@@ -353,7 +353,8 @@ class Configuration(BaseSettings):
         return value
 
     def name_converter_parts(self) -> None:
-        """In this process' environment, which those who convert inherit: so virt-v2v has always been told.
+        """Name the converter's parts in this process' environment, which those who convert inherit: so virt-v2v has
+        always been told.
 
         They may be started in another directory, so the names become absolute.
         """
@@ -381,7 +382,8 @@ class Configuration(BaseSettings):
 
 
 def read_configuration(file: Path | None = None, **given: Any) -> Configuration:
-    """What is given, else the environment, else this file, or the usual one if it is there. Raises InvalidInput."""
+    """Read the configuration: what is given, else the environment, else this file, or the usual one if it is there.
+    Raises InvalidInput."""
     if file is not None:
         try:
             file.open("rb").close()

@@ -21,7 +21,7 @@ class LongshoreError(Exception):
 
 
 class InvalidInput(LongshoreError):
-    """What the user asked for can't be done as asked; nothing was changed."""
+    """The user's wish can't be done as asked; nothing was changed."""
 
     code = "invalid-input"
 
@@ -173,7 +173,7 @@ class NotConfined(LongshoreError):
 
 
 class Overstepped(LongshoreError):
-    """What strangers have made took more time or memory to look at than it may: a second try would, too."""
+    """A look at what strangers have made took more time or memory than it may: a second try would, too."""
 
     code = "too-much-work"
 

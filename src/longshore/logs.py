@@ -13,21 +13,21 @@ from longshore.border.texts import printable
 
 
 class _Printable(logging.Formatter):
-    """What is said may hold names that strangers gave, and is looked at on terminals."""
+    """A format of lines for terminals: they may hold names that strangers gave."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
 
 
 def write_lines() -> None:
-    """From now on, for people, to standard error."""
+    """Log for people, to standard error, from now on."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Printable("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def write_json(stream: TextIO) -> None:
-    """From now on. Of libraries, what is a warning or more; of Longshore's own modules, what is information too."""
+    """Log lines of JSON from now on: of libraries warnings and more; of Longshore's own modules information too."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -1,4 +1,4 @@
-"""Where one installation keeps what it knows: the state directory."""
+"""The state directory, where one installation keeps what it knows."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,8 @@ class StateDirectory:
 
     @classmethod
     def configured(cls, configuration: Configuration) -> "StateDirectory":
-        """Where it says, else the user's state directory (on Linux ~/.local/state/longshore)."""
+        """Return the directory that the configuration names, else the user's state directory (on Linux
+        ~/.local/state/longshore)."""
         root = configuration.state.absolute() if configuration.state else user_state_path("longshore")
         url, server = configuration.database_url, configuration.server
         database = url.get_secret_value() if url else None
@@ -45,7 +46,7 @@ class StateDirectory:
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything was ever kept here."""
+        """Tell whether anything was ever kept here."""
         return self.shared_database is not None or self._database.exists()
 
     @property
@@ -71,7 +72,8 @@ class StateDirectory:
 
     @property
     def scratch(self) -> Path:
-        """For what is unpacked of callers' images, which may be large; never in memory, as a temporary one may be."""
+        """Return the directory for what is unpacked of callers' images, which may be large; never in memory, as a
+        temporary one may be."""
         return self.root / "scratch"
 
     @property
@@ -84,7 +86,7 @@ class StateDirectory:
         return self.root / "limits"
 
     def limits(self, id_: str) -> Path:
-        """What the copies of a plan share, or those that a limit counts."""
+        """Return the file that the copies of a plan share, or those that a limit counts."""
         return self.limits_directory / f"{id_}.json"
 
     def migration(self, migration_id: str) -> Path:

@@ -42,7 +42,7 @@ class Image:
 
     @property
     def allocated(self) -> int:
-        """Bytes that take room on the disk below."""
+        """Return the bytes that take room on the disk below."""
         return self.path.stat().st_blocks * 512
 
 
@@ -96,7 +96,7 @@ def copy(source: Export | str, target: Export | str, **options) -> CopyResult:
 
 
 def command(source: Export | str, target: Export | str, *arguments: str) -> list[str]:
-    """The command line of a copy in a process of its own."""
+    """Return the command line of a copy in a process of its own."""
     uris = [getattr(end, "uri", end) for end in (source, target)]
     return [sys.executable, "-m", "longshore.blocks", *uris, "--progress=json", *arguments]
 

@@ -11,7 +11,7 @@ from longshore.cli.shell import LongshoreApp
 
 
 def longshore(state, *words):
-    """As if it had been run with this state directory; None: without saying which."""
+    """Run a command as if with this state directory; None: without saying which."""
     before = logging.root.handlers[:]  # the command adds one that writes to this run's stderr, and is to be alone
     logging.root.handlers[:] = []
     named = patch.object(LongshoreApp, "NAME", "longshore")  # else it is that of whatever runs the tests

@@ -10,7 +10,7 @@ import pyte
 
 
 class Terminal:
-    """What was written to it is in `written` and on its screen after the block; within it, some may be on its way."""
+    """A terminal: what was written to it is in `written` and on its screen after the block."""
 
     def __init__(self, columns=100, rows=30):
         self._size = columns, rows
@@ -30,7 +30,7 @@ class Terminal:
                 return
 
     def __enter__(self):
-        """What is written to standard error and output is written here."""
+        """Write here what is written to standard error and output."""
         self._redirected = ExitStack()
         self._redirected.enter_context(redirect_stderr(self.file))
         self._redirected.enter_context(redirect_stdout(self.file))
@@ -43,7 +43,7 @@ class Terminal:
         os.close(self._master)
 
     def seen(self):
-        """The lines on the screen."""
+        """Return the lines on the screen."""
         return self._screens(self.written)[-1]
 
     def ever_seen(self):

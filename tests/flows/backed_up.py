@@ -21,7 +21,7 @@ class BackedUp(InThisProcess):
     longest = 300
 
     def __init__(self, directory, phrase=None, s3=None, lock=None):
-        """`lock`: seconds; then the bucket of this S3 server is one of its own."""
+        """Make a vault. `lock`: seconds; then the bucket of this S3 server is one of its own."""
         self.steps, self.dead = {}, False
         self.world = World.create(directory / "world")
         name = secrets.token_hex(4)
@@ -49,7 +49,7 @@ class BackedUp(InThisProcess):
         return self.record.result
 
     def keep(self, kind):
-        """A verification or prune."""
+        """Run a verification or prune."""
         self.begin(self.place, self.vault.id, self.place, type=kind)
         return self.record
 
@@ -71,14 +71,14 @@ class BackedUp(InThisProcess):
         return list(points(self.vault))
 
     def stored(self):
-        """Bytes of all packs."""
+        """Return the bytes of all packs."""
         return sum(map(self.vault.store.size, self.vault.store.names("packs")))
 
     def held(self, point):
         return {key: PointDisk(self.vault, top).read(0, top.size) for key, top in point.disks.items()}
 
     def at(self, moment):
-        """What the machine's disks held at a snapshot, by the source's own count."""
+        """Return what the machine's disks held at a snapshot, by the source's own count."""
         return {key: (self.world.root / f"snapshot-{moment}-{key}").read_bytes() for key in SIZES}
 
     def assert_nothing_is_left(self, *, snapshots=0):

@@ -43,7 +43,7 @@ class BetweenClouds(InThisProcess):
         return world.read()["servers"][ref]
 
     def port_of(self, ref):
-        """Its MAC and addresses."""
+        """Return a server's MAC and addresses."""
         (port,) = (port for port in self.first.read()["ports"].values() if port["device"] == ref)
         return port["mac"], tuple(port["addresses"])
 

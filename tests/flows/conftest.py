@@ -31,7 +31,7 @@ def begin():
 
 @pytest.fixture
 def run(begin):
-    """A cold migration."""
+    """Begin a cold migration."""
     return begin()
 
 
@@ -44,21 +44,21 @@ def protect(monkeypatch):
 
 @pytest.fixture
 def protect_server(monkeypatch):
-    """Begins a replica of a server of another small cloud; its jobs run in this process."""
+    """Begin a replica of a server of another small cloud; its jobs run in this process."""
     in_this_process(monkeypatch)
     yield from _protecting(BetweenClouds)
 
 
 @pytest.fixture
 def protect_group(monkeypatch):
-    """A group of three replicas, whose jobs run in this process."""
+    """Begin a group of three replicas, whose jobs run in this process."""
     in_this_process(monkeypatch)
     yield from _protecting(ProtectedGroup)
 
 
 @pytest.fixture
 def protect_really():
-    """The same, by real engines that copy real bytes."""
+    """Begin a replica as `protect` does, by real engines that copy real bytes."""
     yield from _protecting(Protected)
 
 
@@ -78,7 +78,7 @@ def _protecting(kind):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of the kills every day those after calls, and of a call for each of two disks the one at the first.
+    """Run every day only the kills after calls, and of a call for each of two disks the one at the first.
 
     A kill before a call differs from one after the call before by what is in our own ledger alone: `make soak` has
     them, and those at the second disk.
@@ -95,7 +95,7 @@ def pytest_collection_modifyitems(items):
 
 
 def _call(item):
-    """Of a test of a kill: the call, which of its kind, and whether before or after; empty for any other test."""
+    """Return the call of a test of a kill, which of its kind, and whether before or after; empty for any other test."""
     params = item.callspec.params if hasattr(item, "callspec") else {}
     if "call" not in params or item.get_closest_marker("faults") is None:
         return ()

@@ -29,7 +29,7 @@ class Life:
         return self._process.pid
 
     def wait(self, timeout=60):
-        """Its exit status: negative for the signal that ended it."""
+        """Wait for its end. Returns its exit status: negative for the signal that ended it."""
         self._process.join(timeout)
         if self._process.exitcode is None:
             self._process.kill()

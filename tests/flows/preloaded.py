@@ -1,4 +1,5 @@
-"""What an engine loads and makes before its first job, done once in the process that engines are forked from."""
+"""Preloading of what an engine loads and makes before its first job, done once in the process that engines are forked
+from."""
 
 import gc
 import sqlite3  # noqa: F401

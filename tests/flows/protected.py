@@ -49,7 +49,7 @@ class Protected:
             self.store.replicas.change(self.id, paused=True)
 
     def add_source(self, _directory):
-        """The provider, and the machine there."""
+        """Add the provider. Returns it, and the machine there."""
         settings = {"root": str(self.world.root)}
         return self.store.providers.add("small-source", "vsphere", settings, {"password": "x"}), "vm-1"
 
@@ -57,7 +57,7 @@ class Protected:
         return Life(self.store.state.root, self.world.root)
 
     def engine(self):
-        """One life of an engine."""
+        """Run one life of an engine."""
         life = self.start_engine()
         return life.wait(), life.said
 
@@ -94,7 +94,7 @@ class Protected:
         return self.landing
 
     def begin_failback(self, **options):
-        """To the machine, from what it failed over to."""
+        """Begin a failback to the machine, from what it failed over to."""
         was, failover = self.record, self.store.migrations.get(self.replica.failover_id)
         new = NewMigration(
             machine_name=was.machine_name,
@@ -139,7 +139,8 @@ class Protected:
         return [event.text for event in self.store.events.of(self.id)]
 
     def held_by(self, point):
-        """The moment of the source that all disks of a point hold, in the source's own count; None: not one moment."""
+        """Return the moment of the source that all disks of a point hold, in the source's own count; None: not one
+        moment."""
         held = {disk.key: (self.world.root / f"vsnap-{disk.snapshot_id}").read_bytes() for disk in point.disks}
         for moment in range(1, self.world.read()["moment"] + 1):
             if all((self.world.root / f"snapshot-{moment}-{key}").read_bytes() == held[key] for key in SIZES):
@@ -202,7 +203,7 @@ class InThisProcess(Protected):
         return 0, ""
 
     async def _live(self):
-        """One job after another, the oldest first, as their moments come."""
+        """Run one job after another, the oldest first, as their moments come."""
         while todo := self._next():
             self.job_id = todo.id
             job = MoveContext(self.store, todo.record_id, todo.id, Cancels(self.store), clouds=Clouds(self.store))

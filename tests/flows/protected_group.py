@@ -82,7 +82,7 @@ class ProtectedGroup(InThisProcess):
         super().kill()
 
     def begin(self, kind, *, planned=False, stays=0.0):
-        """As the service does it; the exit status of an engine."""
+        """Begin a run as the service does it. Returns the exit status of an engine."""
         group, landings, wishes = self.group, {}, {}
         there = {}
         for member in group.members:

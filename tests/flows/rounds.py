@@ -190,7 +190,7 @@ class Round:
         self.check()
 
     async def live(self):
-        """As an engine does it: each job's workflow from its beginning, with the steps that have been recorded."""
+        """Run as an engine does: each job's workflow from its beginning, with the steps that have been recorded."""
         while (todo := self.record.job) is not None:
             self.job_id = todo.id
             self.answer()
@@ -199,7 +199,7 @@ class Round:
             await KINDS[todo.kind](job).run()
 
     def answer(self):
-        """As somebody does who sees that a cutover has failed."""
+        """Answer as somebody does who sees that a cutover has failed."""
         record = self.record
         if record.error_code in ("drifted", "not-found") and record.state is not None:
             self.history.append("     its syncs can only fail: it is cancelled")
@@ -282,7 +282,7 @@ class Round:
             assert self.is_gone or state["power"] == "on" or state["last_hand"] == "off", "the source was left off"
 
     def check_kept(self):
-        """After a cutover that failed: what was copied is there, and nothing that stands in its way."""
+        """Check after a cutover that failed: what was copied is there, and nothing that stands in its way."""
         state = self.world.read()
         assert len(state["volumes"]) == len(SIZES), "a copy was thrown away"
         if not self.happened & REFUSING:  # what can't be removed is told, and goes when the next try begins
@@ -312,7 +312,7 @@ SOMEBODYS = "somebody's own"
 
 
 def gone(why):
-    """As SQLAlchemy says it of a PostgreSQL whose connection broke."""
+    """Return the error that SQLAlchemy raises when a PostgreSQL's connection broke."""
     return OperationalError("COMMIT", None, psycopg.OperationalError(f"server closed the connection: {why}"))
 
 
@@ -356,7 +356,7 @@ def serve_nowhere(_plugin, parameters, **_how):
 
 
 async def copy_files(request, _tell, *, exports):
-    """What has changed, or differs, or all of it: a block at a time, so that a worker may die in between."""
+    """Copy what has changed, or differs, or all of it: a block at a time, so that a worker may die in between."""
     source, target = Path(request.source_uri), Path(request.target_uri)
     data = source.read_bytes()
     base, dirty = None, None

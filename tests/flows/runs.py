@@ -39,7 +39,7 @@ class Run:
         return Life(self.store.state.root, self.world.root)
 
     def engine(self):
-        """One life of an engine."""
+        """Run one life of an engine."""
         life = self.start_engine()
         status = life.wait()
         print(life.said)  # which pytest shows of a test that fails
@@ -84,13 +84,13 @@ class Run:
             return database.execute("SELECT count(*) FROM workflow_status").fetchone()[0]
 
     def again(self):
-        """The same once more: from here on the run is that one."""
+        """Begin the same once more: from here on the run is that one."""
         was = self.record
         same = ("machine_name", "machine_ref", "source_id", "target_id", "request")
         self.id = self.store.migrations.add(**{name: getattr(was, name) for name in same}).id
 
     def convert_later(self, **beside):
-        """From here on the run is that of the later conversion."""
+        """Begin the later conversion: from here on the run is that one."""
         earlier = self.record
         if earlier.request.get("of"):  # one that came to nothing
             earlier = self.store.migrations.get(earlier.request["of"])

@@ -98,7 +98,8 @@ class World:
 
     @classmethod
     def create(cls, root, *, loose=True, data=MIB):
-        """`loose`: with the volume that no machine has. `data`: bytes at each end of a disk that aren't zeroes."""
+        """Create a world. `loose`: with the volume that no machine has. `data`: bytes at each end of a disk that aren't
+        zeroes."""
         world = cls(root)
         world.root.mkdir(parents=True)
         for key, size in {**SIZES, **({LOOSE: LOOSE_SIZE} if loose else {})}.items():
@@ -123,7 +124,8 @@ class World:
         return json.loads(path.read_text()) if path.exists() else {}
 
     def guest_writes(self, key, offset, data):
-        """As the running guest does: what is on the disk, and, while it is tracked, when and where it was written."""
+        """Write as the running guest does: what is on the disk, and, while it is tracked, when and where it was
+        written."""
         with self.change() as state:
             assert state["power"] == "on", "a guest that is off can't write"
             self._write(state, key, offset, data)
@@ -158,7 +160,7 @@ class World:
             self.write(state)
 
     def mentions(self, text):
-        """Whether it has anything of this id or owner."""
+        """Tell whether it has anything of this id or owner."""
         return f'"{text}"' in (self.root / "world.json").read_text()
 
     def volume_file(self, volume_id):
@@ -175,7 +177,7 @@ class World:
         return [int(caller) for caller, _ in itertools.groupby(called)]
 
     def plan_fault(self, call, number, when, how, *, stays=False):
-        """`stays`: it strikes each call from the `number`th on, until faults are lifted."""
+        """Plan a fault. `stays`: it strikes each call from the `number`th on, until faults are lifted."""
         with self._faults() as faults:
             faults.append({"call": call, "number": number, "when": when, "how": how, "stays": stays})
 
@@ -185,7 +187,7 @@ class World:
 
     @contextmanager
     def _faults(self):
-        """Those that are still to strike. What is changed of them is kept."""
+        """Yield the faults that are still to strike. What is changed of them is kept."""
         path = self.root / "faults.json"
         with (self.root / "calls.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -205,12 +207,12 @@ class World:
             (self.root / f"source-{key}").unlink()
 
     def register_anew(self):
-        """Somebody unregisters the machine and registers it again."""
+        """Unregister the machine and register it again, as somebody may."""
         with self.change() as state:
             state["ref"] = "vm-77"
 
     def hand(self, do, text=b""):
-        """An operator's: the machine is powered on, and its guest writes, or it is powered off."""
+        """Act as an operator: the machine is powered on, and its guest writes, or it is powered off."""
         with self.change() as state:
             if do == "on":
                 switch_on(state, self)
@@ -222,7 +224,7 @@ class World:
                 self._write(state, "2001", 524288 + 8192 * state["starts"], text)
 
     def leave(self):
-        """Of a volume: the process dies at the one that somebody named (`dies_leaving`), with all of it copied."""
+        """Kill the process at the leaving of a volume that somebody named (`dies_leaving`), with all of it copied."""
         if "leaves" not in self.read():
             return
         with self.change() as state:  # two disks may be left at once
@@ -268,7 +270,7 @@ class World:
         return self.root / f"root-{server_id}" if key == ROOT else self.volume_file(key)
 
     def held_by(self, server_id):
-        """What its disks hold."""
+        """Return what its disks hold."""
         return [self.disk_file(server_id, key).read_bytes() for key in self.disks_of(server_id)]
 
     def running(self):
@@ -276,14 +278,14 @@ class World:
         return [ref for ref, server in self.read()["servers"].items() if server.get("status") != "SHUTOFF"]
 
     def refuse_twin(self):
-        """What a server that starts in this cloud must not run beside."""
+        """Note a server that starts in this cloud beside one that it must not run beside."""
         state = self.read()
         if "twin" in state and (self.running() or World(state["twin"]).running()):
             with (self.root / "violations").open("a") as file:
                 file.write("two servers of one machine run\n")
 
     def server_writes(self, server_id, number, offset, data):
-        """As its guest does, to the disk of this number."""
+        """Write as its guest does, to the disk of this number."""
         with self.disk_file(server_id, self.disks_of(server_id)[number]).open("r+b") as disk:
             disk.seek(offset)
             disk.write(data)
@@ -295,7 +297,7 @@ class World:
                 self._write(state, "2001", 524288 + 4096, text)
 
     def plan_hand(self, call, when, do, text=b"", *, every=False):
-        """At the next call of this name, or at each."""
+        """Plan a hand at the next call of this name, or at each."""
         path = self.root / "hands.json"
         hands = json.loads(path.read_text()) if path.exists() else []
         hand = {"call": call, "when": when, "do": do, "text": text.decode(), "every": every}
@@ -312,7 +314,7 @@ class World:
 
     @property
     def violations(self):
-        """What was done that must never be."""
+        """Return what was done that must never be."""
         path = self.root / "violations"
         return path.read_text().splitlines() if path.exists() else []
 
@@ -391,7 +393,7 @@ class SmallSource(Struck):
     """Its guest writes to both disks at every snapshot, right after it, and once more while it shuts down."""
 
     def _require(self, ref):
-        """Raises NotFound when the machine is gone: in its place there may be another one by now."""
+        """Return the state. Raises NotFound when the machine is gone: in its place there may be another one by now."""
         state = self._world.read()
         if "ref" in state and (state["ref"] is None or ref not in (state["ref"], "web")):
             raise NotFound(f"The small source has no machine {ref}.")
@@ -601,7 +603,7 @@ class SmallSource(Struck):
 
     @property
     def _keeps_bases(self):
-        """Whether it can tell what changed since a snapshot only while that is there."""
+        """Tell whether it can tell what changed since a snapshot only while that is there."""
         return (self._world.root / "keeps-bases").exists()
 
     def find_snapshot(self, ref, owner):
@@ -642,7 +644,7 @@ class SmallSource(Struck):
 
     @contextmanager
     def _written(self, snapshot, disk_key, size):
-        """What is written here, the tracking misreports: from then on only new change ids mean anything."""
+        """Note a write that the tracking misreports: from then on only new change ids mean anything."""
         with self._world.change() as state:
             assert any(s["ref"] == snapshot.ref for s in state["snapshots"].values()), "nothing keeps what it held"
             if state["power"] == "on":
@@ -1120,7 +1122,7 @@ class SmallServers(Struck):
 
 
 def expected(world, key, *, converted=True, held=None):
-    """What a disk must hold after the migration, if the source's is `held` in another file than its own."""
+    """Return what a disk must hold after the migration, if the source's is `held` in another file than its own."""
     data = (world.root / (held or f"source-{key}")).read_bytes()
     if not converted:
         return data
@@ -1156,7 +1158,7 @@ async def small_convert(
 
 
 def note_new_addresses(world, *, new_addresses, keep_former, addresses_only=False):
-    """What a guest is given, where something is."""
+    """Note what a guest is given, where something is."""
     if new_addresses:
         told = {"new": as_plain(new_addresses), "keep": keep_former, "only": addresses_only}
         (world.root / "new-addresses").write_text(json.dumps(told))
@@ -1233,7 +1235,7 @@ async def small_finish(
 
 
 def as_found(world, call, signature):
-    """Where there is a signature, its guest has to be that still."""
+    """Require that the guest is still that of the signature, where there is one."""
     world.strike(call, "before")
     if signature and signature != signature_of(world):
         raise ConversionError("The guest has changed since its disks were looked into.", code="guest-changed")

@@ -51,7 +51,7 @@ class Fleet:
         return self.world(self.names[int(ref.rpartition("-")[2]) - 1])
 
     def calls(self):
-        """(when, machine, call) of all of them, in order of time."""
+        """Return (when, machine, call) of all of them, in order of time."""
         return {name: self.world(name).calls() for name in self.names}
 
 
@@ -124,7 +124,8 @@ class FleetSource:
 
 
 class FleetTarget:
-    """What is made is made in the world of the machine it is called after, and found in whichever holds it."""
+    """A target of a fleet: what is made is made in the world of the machine it is called after, and found in whichever
+    holds it."""
 
     def __init__(self, fleet):
         self._fleet = fleet

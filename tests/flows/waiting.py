@@ -1,4 +1,4 @@
-"""What is waited for in an engine's process, and how a migration stands that kept its copy."""
+"""Waiting for what happens in an engine's process, and the state of a migration that kept its copy."""
 
 import time
 
@@ -16,7 +16,7 @@ def wait_for(condition, engine, seconds=60):
 
 
 def waits_with_its_copy(run, engine):
-    """After a cutover that has failed: the machine runs, and there is nothing but what was copied."""
+    """Check after a cutover that has failed: the machine runs, and there is nothing but what was copied."""
     wait_for(lambda: run.record.phase == "waiting" and run.record.error is not None, engine)
     state = run.world.read()
     assert state["power"] == "on"

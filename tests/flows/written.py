@@ -1,4 +1,4 @@
-"""What a reader could have seen of a record at each moment, though nobody looked."""
+"""Records as a reader could have seen them at each moment, though nobody looked."""
 
 import json
 import sqlite3
@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 
 
 def written_in_phase(store, phase):
-    """Of each time that a record was written in this phase, from now on: {"result": …, "state": …}."""
+    """Return, for each time that a record was written in this phase, from now on: {"result": …, "state": …}."""
     return _written(
         store,
         f"CREATE TRIGGER watch AFTER UPDATE ON migrations WHEN NEW.phase = '{phase}' "

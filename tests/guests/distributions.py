@@ -70,7 +70,7 @@ class Guest:
 
 
 def build(guest: Guest, image: Path) -> None:
-    """The guest's only disk, a raw image: a system on ext4, behind an EFI partition where it boots by UEFI."""
+    """Build the guest's only disk, a raw image: a system on ext4, behind an EFI partition where it boots by UEFI."""
     tree = image.with_suffix(".tree")
     for directory in _DIRECTORIES:
         (tree / directory).mkdir(parents=True)
@@ -107,7 +107,8 @@ def _put(part: Path, image: Path, mib: int) -> None:
 
 
 def _efi_partition(guest: Guest, tree: Path, image: Path) -> Path:
-    """As grub2-efi of EL 9 and Fedora leave it: the menu there only leads to the one in /boot."""
+    """Make an EFI partition as grub2-efi of EL 9 and Fedora leaves it: the menu there only leads to the one in
+    /boot."""
     part, menu = image.with_suffix(".efi"), tree / "tmp/grub.cfg"
     menu.write_text(
         f"search --no-floppy --fs-uuid --set=dev {UUID}\nset prefix=($dev)/boot/grub2\nexport $prefix\n"
@@ -197,7 +198,7 @@ def _files(guest: Guest) -> dict[str, str]:
 
 
 def bls(kernel: str, initramfs: str) -> dict[str, str]:
-    """Boot menu of EL from 8 on, and Fedora."""
+    """Return the boot menu of EL from 8 on, and Fedora."""
     return {
         "/boot/grub2/grub.cfg": 'set default="${saved_entry}"\ninsmod blscfg\nblscfg\n',
         "/etc/default/grub": 'GRUB_CMDLINE_LINUX="quiet"\nGRUB_ENABLE_BLSCFG=true\n',
@@ -227,7 +228,7 @@ def _add_rpm_database(guest: Guest, tree: Path) -> None:
 
 
 def _header(name: str, version: str, release: str) -> bytes:
-    """One package's, as rpm keeps it: numbers of entries and bytes, an index of tags, their values."""
+    """Return one package's header, as rpm keeps it: numbers of entries and bytes, an index of tags, their values."""
     values: list[tuple[int, int, bytes]] = [
         *((tag, 6, text.encode() + b"\0") for tag, text in ((1000, name), (1001, version), (1002, release))),
         *((tag, 9, b"made up\0") for tag in (1004, 1005)),
@@ -241,7 +242,7 @@ def _header(name: str, version: str, release: str) -> bytes:
 
 
 def rpm_core(kernel: str, *, directory: bool) -> list[str]:
-    """kernel-core of EL from 8 on; from 9.2 on another package has the directory of modules."""
+    """Return the files of kernel-core of EL from 8 on; from 9.2 on another package has the directory of modules."""
     modules = f"/lib/modules/{kernel}"
     names = (".vmlinuz.hmac", "System.map", "config", "modules.builtin", "modules.order", "symvers.gz", "vmlinuz")
     return [
@@ -265,7 +266,8 @@ NO_FILES = ["(contains no files)"]  # as rpm says of a package that only asks fo
 def red_hat(
     identity: str, version: str, product: str, kernel: str, *, split: bool, uefi: bool = False, **files: str
 ) -> Guest:
-    """From 8 on. `split`: modules, and the directory that they are in, are in kernel-modules-core."""
+    """Make a guest of EL from 8 on. `split`: modules, and the directory that they are in, are in
+    kernel-modules-core."""
     modules = f"/lib/modules/{kernel}"
     packages = {"kernel": NO_FILES, "kernel-core": rpm_core(kernel, directory=not split)}
     if split:
@@ -304,7 +306,7 @@ def suse(identity: str, version: str, product: str, kernel: str) -> Guest:
 
 
 def debian(version: str, name: str, kernel: str, merged: str = "") -> Guest:
-    """`merged`: /usr, from where on modules are listed there."""
+    """Make a Debian. `merged`: /usr, from where on modules are listed there."""
     modules = f"{merged}/lib/modules/{kernel}"
     listed = ["/.", "/boot", f"/boot/System.map-{kernel}", f"/boot/config-{kernel}", f"/boot/vmlinuz-{kernel}", modules]
     packages = {f"linux-image-{kernel}": [*listed, *drivers(modules, ".ko")]}

@@ -29,7 +29,7 @@ Tree = Mapping[str, str]
 
 
 def start(directory: Path, environment: dict[str, str]) -> guestfs.GuestFS:
-    """An appliance with empty disks, made in that directory."""
+    """Start an appliance with empty disks, made in that directory."""
     # Without KVM: it is there on some test machines, and guests hang on it
     for name, value in {**BACKEND, "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}.items():
         environment.setdefault(name, value)
@@ -70,7 +70,7 @@ def _entry(name: bytes) -> bytes:
 
 
 def write(files: guestfs.GuestFS, tree: Tree) -> None:
-    """Files by their paths; directories on the way are made."""
+    """Write files by their paths; directories on the way are made."""
     for path, text in tree.items():
         files.mkdir_p(path.rpartition("/")[0] or "/")
         files.write(path, text.encode())
@@ -84,7 +84,8 @@ def add_kernel(files: guestfs.GuestFS, initramfs: str, held: Sequence[str] = HEL
 
 
 def add_debian_programs(files: guestfs.GuestFS, version: str = KERNEL) -> None:
-    """What virt-v2v asks of a Debian: a package of a kernel with virtio, dpkg to list it, a new initramfs, a menu."""
+    """Add what virt-v2v asks of a Debian: a package of a kernel with virtio, dpkg to list it, a new initramfs, a
+    menu."""
     files.upload(str(SHELL), "/bin/busybox")
     for name in ("sh", "ls", "cp", "touch"):
         files.ln_s("busybox", f"/bin/{name}")
@@ -130,7 +131,7 @@ def _one_partition(files: guestfs.GuestFS, disk: str = "/dev/sda") -> str:
 
 
 def _subvolume(files: guestfs.GuestFS, device: str, name: str) -> None:
-    """Mounts it."""
+    """Make a subvolume and mount it."""
     files.umount_all()
     files.mount(device, "/")
     files.mkdir_p(f"/{name}".rpartition("/")[0] or "/")
@@ -140,7 +141,7 @@ def _subvolume(files: guestfs.GuestFS, device: str, name: str) -> None:
 
 
 def debian_subvolume(files: guestfs.GuestFS) -> None:
-    """Debian's installer on btrfs: the root is the subvolume @rootfs."""
+    """Build what Debian's installer makes on btrfs: the root is the subvolume @rootfs."""
     device = _one_partition(files)
     files.mkfs("btrfs", device)
     uuid = files.vfs_uuid(device)
@@ -163,7 +164,7 @@ def debian_subvolume(files: guestfs.GuestFS) -> None:
 
 
 def ubuntu_timeshift(files: guestfs.GuestFS) -> None:
-    """Ubuntu on btrfs with a snapshot by Timeshift: the root is the subvolume @, the default one is empty."""
+    """Build an Ubuntu on btrfs with a snapshot by Timeshift: the root is the subvolume @, the default one is empty."""
     device = _one_partition(files)
     files.mkfs("btrfs", device)
     uuid = files.vfs_uuid(device)
@@ -291,7 +292,7 @@ def rhel_lvm(files: guestfs.GuestFS) -> None:
 
 
 def el6(files: guestfs.GuestFS) -> None:
-    """CentOS 6: GRUB legacy, no systemd, interfaces called eth0 by udev's rules."""
+    """Build a CentOS 6: GRUB legacy, no systemd, interfaces called eth0 by udev's rules."""
     device = _one_partition(files)
     files.mkfs("ext4", device)
     uuid = files.vfs_uuid(device)
@@ -315,7 +316,7 @@ def el6(files: guestfs.GuestFS) -> None:
 
 
 def debian_lvm_on_md(files: guestfs.GuestFS) -> None:
-    """Two disks as a mirror, LVM on it."""
+    """Build a Debian on two disks as a mirror, LVM on it."""
     for disk in ("/dev/sda", "/dev/sdb"):
         files.part_disk(disk, "mbr")
     files.md_create("mirror", ["/dev/sda1", "/dev/sdb1"], level="raid1")
@@ -336,7 +337,8 @@ def debian_lvm_on_md(files: guestfs.GuestFS) -> None:
 
 
 def _luks_format(files: guestfs.GuestFS, device: str, key: str) -> None:
-    """Bound to Clevis, too. Made outside: the appliance would make a key that takes it minutes to try."""
+    """Format a device by LUKS, bound to Clevis, too. Made outside: the appliance would make a key that takes it minutes
+    to try."""
     cheap = ("--type", "luks2", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
     with tempfile.NamedTemporaryFile() as header:
         header.truncate(32 << 20)
@@ -348,7 +350,8 @@ def _luks_format(files: guestfs.GuestFS, device: str, key: str) -> None:
 
 
 def debian_lvm_on_luks(files: guestfs.GuestFS, key: str) -> None:
-    """Debian's installer with encryption: /boot in clear, and the root on LVM inside LUKS, which is closed again."""
+    """Build what Debian's installer makes with encryption: /boot in clear, and the root on LVM inside LUKS, which is
+    closed again."""
     files.part_init("/dev/sda", "mbr")
     files.part_add("/dev/sda", "p", 2048, 262143)
     files.part_add("/dev/sda", "p", 262144, -1)
@@ -383,7 +386,7 @@ def debian_lvm_on_luks(files: guestfs.GuestFS, key: str) -> None:
 
 
 def two_systems(files: guestfs.GuestFS) -> None:
-    """A Debian on each disk."""
+    """Build a Debian on each disk."""
     for disk, version in (("/dev/sda", "12"), ("/dev/sdb", "13")):
         device = _one_partition(files, disk)
         files.mkfs("ext4", device)

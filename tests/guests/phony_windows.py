@@ -41,7 +41,7 @@ class Windows:
 
     @classmethod
     def with_tools(cls, **more: object) -> "Windows":
-        """As VMware's Tools leave it."""
+        """Make a Windows as VMware's Tools leave it."""
         return cls(services={"VMTools": 2, "pvscsi": 0, "vmxnet3ndis6": 3}, **more)  # type: ignore[arg-type]
 
 
@@ -67,7 +67,7 @@ def write(handle: guestfs.GuestFS, device: str, windows: Windows, directory: Pat
 
 
 def virtio_win(directory: Path, *versions: str) -> Path:
-    """A tree as virtio-win's ISO holds it, with drivers for these versions that are none."""
+    """Make a tree as virtio-win's ISO holds it, with drivers for these versions that are none."""
     for driver, file in (("viostor", "viostor"), ("vioscsi", "vioscsi"), ("NetKVM", "netkvm"), ("Balloon", "balloon")):
         for version in versions:
             place = directory / driver / version / "amd64"
@@ -118,7 +118,7 @@ def _system(windows: Windows, drive_c: bytes) -> str:
 
 
 def texts(*words: str) -> str:
-    """A value of several strings, as a registry file has it."""
+    """Return a value of several strings, as a registry file has it."""
     raw = "".join(f"{word}\0" for word in words).encode("utf-16-le") + bytes(2)
     return f"hex(7):{','.join(f'{byte:02x}' for byte in raw)}"
 
@@ -133,7 +133,7 @@ def _value(name: str, text: str) -> str:
 
 
 def _keys(path: str, from_part: int = 3) -> str:
-    """Each key from that part on: hivexregedit makes no parents."""
+    """Return each key from that part on: hivexregedit makes no parents."""
     words = path.split("\\")
     return "".join(f"\n[{chr(92).join(words[:n])}]\n" for n in range(from_part, len(words) + 1))
 
@@ -144,7 +144,7 @@ def _merge(path: Path, prefix: str, text: str) -> None:
 
 
 def _empty_hive(path: Path) -> None:
-    """A registry file of version 1.5 with nothing but its root."""
+    """Make a registry file of version 1.5 with nothing but its root."""
     page, none = 0x1000, 0xFFFFFFFF
     everyone = bytes.fromhex(
         "0100048000000000000000000000000014000000"  # security descriptor with a DACL

@@ -2,7 +2,7 @@
 
 import pytest
 
-from longshore.guests.boot_places import boot_places
+from longshore.guests.serial_console import boot_places
 
 UUID = "6d3f1c52-7b0e-4a55-9f52-5d1c0a41e001"
 # As Debian 13's GRUB 2.12 writes it, on btrfs

@@ -1,7 +1,7 @@
 """Which of the addresses that Windows gives itself it is given again."""
 
+from longshore.guests.addressing.windows import keep_addresses
 from longshore.guests.report import NicAddresses
-from longshore.guests.windows_addresses import keep_addresses
 from longshore.model.guest import StaticAddresses
 
 FIRST, SECOND = "00:50:56:00:00:01", "00:50:56:00:00:02"

@@ -10,7 +10,7 @@ from longshore.guests.report import OperatingSystem
 
 
 class Tree:
-    """Raises RuntimeError as libguestfs does."""
+    """A tree of files that raises RuntimeError as libguestfs does."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -99,7 +99,7 @@ class Tree:
 
 
 def guest_in(directory: Path, tree: dict[str, str], *, systemd: bool = True) -> Guest:
-    """A Linux guest of these files."""
+    """Make a Linux guest of these files."""
     files = Tree(directory)
     if systemd:
         files.mkdir_p("/usr/lib/systemd/network")

@@ -24,7 +24,7 @@ class Gateway:
 
     @property
     def words(self):
-        """Of a command that is about a vault there."""
+        """Return the options of a command that is about a vault there."""
         return "--endpoint", self.endpoint, "--access-key", self.access_key, "--secret-key-file", str(self.secret_file)
 
     @property
@@ -33,7 +33,7 @@ class Gateway:
 
     @property
     def keys(self):
-        """Of all objects below the prefix."""
+        """Return the keys of all objects below the prefix."""
         listed = self.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{self.prefix}/")
         return [one["Key"] for one in listed.get("Contents", ())]
 

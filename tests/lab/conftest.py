@@ -29,19 +29,19 @@ SLOWER = 3  # times: four lanes of emulated guests share two processors, and oth
 
 @dataclass(frozen=True)
 class Lab:
-    """What a module's tests see of the lab: by its lane, the first vCenter and `demo` or the second and its project."""
+    """The lab as a module's tests see it: by its lane, the first vCenter and `demo` or the second and its project."""
 
     root: Path
     vcenter: str = "vcenter.lab"
 
     @property
     def clouds_file(self):
-        """With this lane's project as `lab`."""
+        """Return the file with this lane's project as `lab`."""
         return self.root / "etc" / "clouds.yaml"
 
     @property
     def cloud(self):
-        """The entry `lab`: where the project is and how its plain member logs in."""
+        """Return the entry `lab`: where the project is and how its plain member logs in."""
         return yaml.safe_load(self.clouds_file.read_text())["clouds"]["lab"]
 
     @property
@@ -66,11 +66,13 @@ class Lab:
 
     @property
     def ssh(self):
-        """The key that the ESXi hosts let in (id_ed25519), and their own as their consoles show them (known_hosts)."""
+        """Return the key that the ESXi hosts let in (id_ed25519), and their own as their consoles show them
+        (known_hosts)."""
         return self.root / "etc" / "esx"
 
     def fingerprint(self):
-        """As a careful user would get it: from the server's own certificate, not over the network."""
+        """Return the fingerprint as a careful user would get it: from the server's own certificate, not over the
+        network."""
         shown = subprocess.run(
             ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", self.vcenter_certificate],
             check=True,
@@ -106,7 +108,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.fixture(scope="session", autouse=True)
 def the_lab_to_ourselves(the_lab):
-    """Tests order faults and compare inventories: two runs in one lab would disturb each other, so one waits."""
+    """Have the lab to ourselves: tests order faults and compare inventories, and two runs in one lab would disturb each
+    other, so one waits."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     path = the_lab / "run" / "tests.lock"
     with path.open("a+") as lock:
@@ -120,7 +123,8 @@ def the_lab_to_ourselves(the_lab):
 
 
 def _is_ours(lock, run):
-    """Whether this run has the lab: nobody else holds the file, or others of this run do. Keeps a shared lock then."""
+    """Tell whether this run has the lab: nobody else holds the file, or others of this run do. Keeps a shared lock
+    then."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -140,7 +144,7 @@ def _is_ours(lock, run):
 
 @pytest.fixture
 def tell(record_property):
-    """What a test has measured is told with its result, also when it runs in another process."""
+    """Return a function that tells with a test's result what it has measured, also when it runs in another process."""
     return lambda text: record_property("told", text)
 
 
@@ -160,7 +164,7 @@ def sidedoor(lab):
 
 @pytest.fixture(scope="module")
 def cloud(lab):
-    """The target as its plain member sees it."""
+    """Yield the target as its plain member sees it."""
     with openstack.connect(load_yaml_config=False, load_envvars=False, **lab.cloud) as connection:
         yield connection
 
@@ -173,7 +177,7 @@ def admin_cloud(the_lab):
 
 
 def target_inventory(cloud):
-    """Everything of the project that a migration could leave behind."""
+    """Return everything of the project that a migration could leave behind."""
     return {
         "servers": {s.id for s in cloud.compute.servers()},
         "volumes": {(v.id, v.status) for v in cloud.block_storage.volumes()},
@@ -227,7 +231,8 @@ class Cli:
 
 
 def refused(done, *words):
-    """A refusal as users deserve it: an exit code, no traceback, at its end a line for each reason with these words."""
+    """Check a refusal as users deserve it: an exit code, no traceback, at its end a line for each reason with these
+    words."""
     assert done.returncode != 0
     assert done.stderr.strip(), "it failed without a word"
     assert "Traceback" not in done.stderr
@@ -239,7 +244,7 @@ def refused(done, *words):
 
 
 def with_both_clouds(state, lab, reading=None):
-    """`reading`: how the vCenter's disks are read; None: by the disk library."""
+    """Make a command with both clouds. `reading`: how the vCenter's disks are read; None: by the disk library."""
     cli = Cli(state)
     add_vcenter = ["provider", "add", "vsphere", "vc", "--host", lab.vcenter, "--username", USER]
     add_vcenter += ["--password-file", lab.vcenter_password_file, "--fingerprint", lab.fingerprint()]
@@ -253,7 +258,7 @@ def with_both_clouds(state, lab, reading=None):
 
 @pytest.fixture(scope="module")
 def shared_cli(tmp_path_factory, lab):
-    """With both lab clouds added; for tests that only ask, or whose migrations are their own."""
+    """Yield a command with both lab clouds added; for tests that only ask, or whose migrations are their own."""
     cli = with_both_clouds(tmp_path_factory.mktemp("shared") / "state", lab)
     yield cli
     end_engine(cli)
@@ -261,7 +266,7 @@ def shared_cli(tmp_path_factory, lab):
 
 @pytest.fixture
 def cli(tmp_path, lab):
-    """With both lab clouds added, and no migration yet."""
+    """Yield a command with both lab clouds added, and no migration yet."""
     cli = with_both_clouds(tmp_path / "state", lab)
     yield cli
     end_engine(cli)
@@ -287,7 +292,7 @@ class Guest:
 
 @contextmanager
 def running_tiny(sidedoor, lab):
-    """A tiny machine of its own, running and writing."""
+    """Yield a tiny machine of its own, running and writing."""
     name = f"tiny-{uuid.uuid4().hex[:8]}"
     mac = f"00:50:56:3f:{uuid.uuid4().hex[:2]}:{uuid.uuid4().hex[:2]}"
     sidedoor.add_machine("tiny01", name, nics=[{"network": "VM Network", "mac": mac}])
@@ -299,7 +304,7 @@ def running_tiny(sidedoor, lab):
 
 @pytest.fixture
 def tiny(sidedoor, lab):
-    """A tiny machine of the test's own."""
+    """Yield a tiny machine of the test's own."""
     with running_tiny(sidedoor, lab) as guest:
         yield guest
 
@@ -336,7 +341,7 @@ def last_acknowledged(console):
 
 
 def wait_for(condition, seconds, what):
-    """`seconds`: as long as it may take on a machine that does nothing else."""
+    """Wait for something. `seconds`: as long as it may take on a machine that does nothing else."""
     seconds *= SLOWER
     began = time.monotonic()
     end = began + seconds
@@ -371,7 +376,8 @@ def tidy(cloud, tmp_path):
 
 @contextmanager
 def booted_afresh(guest, sidedoor, lab, cloud):
-    """A machine of the inventory. A server that is its copy, from a demo perhaps, has the same MAC: it goes first."""
+    """Yield a machine of the inventory, booted afresh. A server that is its copy, from a demo perhaps, has the same
+    MAC: it goes first."""
     from moves import remove_server
 
     for server in cloud.compute.servers(name=f"^{guest.name}$"):
@@ -386,6 +392,6 @@ def booted_afresh(guest, sidedoor, lab, cloud):
 
 @pytest.fixture(scope="module")
 def web01(sidedoor, lab, cloud):
-    """The Debian guest with a BIOS, booted afresh."""
+    """Yield the Debian guest with a BIOS, booted afresh."""
     with booted_afresh(Guest("web01", "00:50:56:ab:cd:01"), sidedoor, lab, cloud) as guest:
         yield guest

@@ -17,7 +17,7 @@ class Daemon:
     port: int  # where it answers, on 127.0.0.1
 
     def end(self):
-        """As a power cut would, with all that it has started in its session."""
+        """End it as a power cut would, with all that it has started in its session."""
         process = Path("/proc", self._pid())
         self._words = process.joinpath("cmdline").read_bytes().rstrip(b"\0").split(b"\0")
         pairs = process.joinpath("environ").read_bytes().rstrip(b"\0").split(b"\0")

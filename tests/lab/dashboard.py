@@ -34,7 +34,7 @@ def horizon(directory, *keystone):
 
 
 class Tab:
-    """Of a browser of somebody's own. `wrong`: whatever it complains of, or fetches from elsewhere."""
+    """A tab of a browser of somebody's own. `wrong`: whatever it complains of, or fetches from elsewhere."""
 
     def __init__(self, browser, theme="default"):
         self.theme = theme
@@ -62,7 +62,7 @@ class Tab:
         self.page.wait_for_url(f"{URL}{to}")
 
     def say_who(self, user, password):
-        """In the form to log in, which is shown."""
+        """Fill in the form to log in, which is shown."""
         self.page.get_by_label("User Name").fill(user)
         self.page.locator("#id_password").fill(password)
         self.page.get_by_role("button", name="Sign In").click()
@@ -73,13 +73,13 @@ class Tab:
 
     @property
     def panels(self):
-        """Of Longshore, in the menu."""
+        """Return Longshore's panels in the menu."""
         menu = self.page.locator("#sidebar-accordion a, .nav a")
         links = menu.evaluate_all("found => found.map(one => one.getAttribute('href') || '')")
         return {link for link in links if link.startswith(("/project/migration_", "/admin/migration_"))}
 
     def findings(self):
-        """What axe finds in our part of the page."""
+        """Return what axe finds in our part of the page."""
         self.page.evaluate(AXE)
         found = self.page.evaluate(f"axe.run('#longshore', {{runOnly: {ALL_RULES}}})")
         return [
@@ -88,7 +88,7 @@ class Tab:
         ]
 
     def picture(self, name):
-        """On each kind of screen; what is said of those that the page is too wide for."""
+        """Take a picture on each kind of screen; says for which of them the page is too wide."""
         directory = PICTURES / f"horizon-{self.theme}"
         directory.mkdir(parents=True, exist_ok=True)
         wide = []

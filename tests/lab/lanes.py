@@ -1,4 +1,4 @@
-"""Which of the lab's tests run side by side: `pytest -n 4` runs four lanes.
+"""Lanes of the lab's tests that run side by side: `pytest -n 4` runs four.
 
 What uses the vCenter or the project `demo` is one group, whose tests run one after another. What `SECOND_VCENTER` names
 is another: it gets a second vCenter and a project of its own for both. What `OWN_PROJECTS` names, and what needs none

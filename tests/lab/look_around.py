@@ -21,7 +21,8 @@ echo end >> {found}
 
 
 def plant(disk, ports):
-    """The hook looks for these ports at each address; FOUND gets a line for each, with `reached`, and then `end`."""
+    """Plant a hook that looks for these ports at each address; FOUND gets a line for each, with `reached`, and then
+    `end`."""
     table = json.loads(_output("sfdisk", "--json", disk))["partitiontable"]
     device = f"{disk}?offset={table['partitions'][0]['start'] * 512}"
     numbers = " ".join(str(port) for port in ports)

@@ -1,4 +1,4 @@
-"""What is done to migrations in the lab, and how a moved machine is looked at."""
+"""Moves in the lab: what is done to migrations, and how a moved machine is looked at."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ TO = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--boo
 
 @contextmanager
 def writing(guest, sidedoor, lab, cloud):
-    """The guest running and writing. Its server on the target goes at the end, whoever has made it."""
+    """Yield the guest running and writing. Its server on the target goes at the end, whoever has made it."""
     with booted_afresh(guest, sidedoor, lab, cloud) as running:
         wait_for(lambda: last_acknowledged(sidedoor.console(guest.name)) > 20, 600, f"{guest.name} to boot and write")
         yield running
@@ -32,7 +32,7 @@ def state_of(cli, migration):
 
 
 def wait_until(cli, migration, condition, seconds, what):
-    """Until `condition(migration, events)` holds, as the commands would show them.
+    """Wait until `condition(migration, events)` holds, as the commands would show them.
 
     Asked in this process: each command that starts takes a second of processor, which the guests need.
     """
@@ -46,7 +46,7 @@ def wait_until(cli, migration, condition, seconds, what):
 
 
 def has_copied(key, size):
-    """A condition for `wait_until`: more than so many bytes of this disk have been copied."""
+    """Return a condition for `wait_until`: more than so many bytes of this disk have been copied."""
 
     def holds(shown, _):
         return any((disk.progress or {}).get("copied", 0) > size for disk in shown.disks if disk.key == key)
@@ -65,13 +65,13 @@ def latest(cli, guest):
 
 
 def kill_engine(cli):
-    """As the kernel's OOM killer would: no chance to tidy up. Its children die with it."""
+    """Kill the engine as the kernel's OOM killer would: no chance to tidy up. Its children die with it."""
     os.kill(cli.engine_pid(), signal.SIGKILL)
     wait_for(lambda: not children_of_a_dead_engine(cli), 10, "exports and copies to die with their engine")
 
 
 def children_of_a_dead_engine(cli):
-    """Processes that still speak of this state directory."""
+    """Return the processes that still speak of this state directory."""
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
@@ -84,7 +84,7 @@ def children_of_a_dead_engine(cli):
 
 
 def seen_on(cloud, server_id):
-    """What the guest on the target told of itself in its one boot there."""
+    """Return what the guest on the target told of itself in its one boot there."""
     import console as writer
 
     said = cloud.compute.get_server_console_output(server_id)["output"]
@@ -94,7 +94,8 @@ def seen_on(cloud, server_id):
 
 
 def assert_moved(sidedoor, cloud, guest, shown, *, nics=frozenset({"virtio_net"}), disks=frozenset({"virtio_blk"})):
-    """What the machine's owner would look at: every acknowledged record there, MAC kept, the source off and intact.
+    """Check what the machine's owner would look at: every acknowledged record there, MAC kept, the source off and
+    intact.
 
     `nics` and `disks` are the drivers that the guest should have for them.
     """
@@ -134,7 +135,7 @@ def remove_server(cloud, server_id):
 
 
 def remove_made(cloud, database):
-    """Volumes and snapshots that bear the mark of one of an installation's jobs, and nobody else's."""
+    """Remove the volumes and snapshots that bear the mark of one of an installation's jobs, and nobody else's."""
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as kept:
         ids = {
             id_ for table in ("migrations", "jobs", "replicas") for (id_,) in kept.execute(f"SELECT id FROM {table}")

@@ -143,7 +143,7 @@ def _register(admin, own, undone):
 
 
 def _begin(name, configuration, lab, *words):
-    """Debian's Python, not the tests' own."""
+    """Begin a program with Debian's Python, not the tests' own."""
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(configuration.parent), "LANG": "C.UTF-8"}
     with (lab.root / "log" / f"{name}.log").open("w") as log:
         return subprocess.Popen(

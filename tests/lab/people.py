@@ -1,4 +1,4 @@
-"""Those who use a server in the lab, each with credentials of their own, and the user by whom it asks about tokens."""
+"""People who use a server in the lab, each with credentials of their own, and the user by whom it asks about tokens."""
 
 import json
 import os
@@ -37,7 +37,7 @@ class Person:
         return done
 
     def start(self, *words, shown):
-        """In the background; what it says goes into the file `shown`."""
+        """Start a command in the background; what it says goes into the file `shown`."""
         with shown.open("wb") as file:
             return subprocess.Popen(
                 [OPENSTACK, *map(str, words)],
@@ -64,7 +64,7 @@ def without_cloud():
 
 @contextmanager
 def service_user(identity):
-    """Its name and password."""
+    """Yield its name and password."""
     name, password = f"longshore-{uuid.uuid4().hex[:8]}", f"Service-{uuid.uuid4().hex}"
     user = identity.create_user(name=name, password=password, domain_id="default")
     project = identity.find_project("service")
@@ -78,7 +78,7 @@ def service_user(identity):
 
 @contextmanager
 def member(identity, name, project):
-    """Somebody of their own with the role member in a project."""
+    """Yield somebody of their own with the role member in a project."""
     password = f"{name.title()}-{uuid.uuid4().hex}"
     user = identity.create_user(name=f"{name}-{uuid.uuid4().hex[:8]}", password=password, domain_id="default")
     identity.assign_project_role_to_user(project, user, identity.find_role("member"))
@@ -100,7 +100,7 @@ def member(identity, name, project):
 
 @contextmanager
 def stranger(identity):
-    """A member of a project of their own."""
+    """Yield a member of a project of their own."""
     project = identity.create_project(name=f"bobs-{uuid.uuid4().hex[:8]}", domain_id="default")
     try:
         with member(identity, "bob", project) as bob:
@@ -116,7 +116,7 @@ def free_port():
 
 
 def ready(process, url, log: Path):
-    """Whether the server answers; fails when it has ended."""
+    """Tell whether the server answers; fails when it has ended."""
     assert process.poll() is None, log.read_text()
     try:
         return requests.get(f"{url}/readyz", timeout=5).ok
@@ -125,7 +125,7 @@ def ready(process, url, log: Path):
 
 
 def register(config):
-    """Into the catalogue, as its administrator would; `unregister` takes it away."""
+    """Register the server in the catalogue, as its administrator would; `unregister` takes it away."""
     words = [LONGSHORE, "--config", config, "server", "register", "--os-cloud", "lab-admin"]
     return subprocess.run(words, capture_output=True, text=True)
 

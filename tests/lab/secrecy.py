@@ -9,7 +9,8 @@ _TOKEN = re.compile(rb"gAAAAA[\w-]{60,}")  # Keystone's, of whomever
 
 
 def where_found(places, secrets):
-    """Of these places, named with what they hold, those with a secret in it: in clear, or written as dumps write bytes.
+    """Return those of these places, named with what they hold, that have a secret in it: in clear, or written as dumps
+    write bytes.
 
     Tokens of Keystone's are found without being known.
     """
@@ -22,7 +23,7 @@ def _forms(secret):
 
 
 def files(*directories):
-    """What all files below them hold."""
+    """Return what all files below them hold."""
     paths = [path for directory in directories for path in directory.rglob("*") if path.is_file()]
     return {str(path): path.read_bytes() for path in paths}
 

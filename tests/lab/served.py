@@ -20,7 +20,7 @@ class Served:
     process: subprocess.Popen | None = None
 
     def start(self):
-        """Again after `kill`, at the same address."""
+        """Start again after `kill`, at the same address."""
         with self.logs.open("ab") as log:
             words = [LONGSHORE, "--config", self.config, "server"]
             self.process = subprocess.Popen(
@@ -29,15 +29,15 @@ class Served:
         wait_for(lambda: ready(self.process, self.url, self.logs), 90, "the server to be ready")
 
     def kill(self):
-        """As a power cut would: it says nothing to anybody."""
+        """Kill it as a power cut would: it says nothing to anybody."""
         self.process.kill()
         self.process.wait()
 
 
 @contextmanager
 def serving(root, lab, identity, more=""):
-    """With a service user of its own; all of it is taken away again. `more`: of its configuration, after what is of
-    Keystone."""
+    """Serve with a service user of its own; all of it is taken away again. `more`: of its configuration, after what is
+    of Keystone."""
     port = free_port()
     config, logs, url = root / "longshore.toml", root / "log", f"http://127.0.0.1:{port}"
     with service_user(identity) as (name, password):

@@ -27,7 +27,7 @@ class Tenant:
 
 @contextmanager
 def tenants(clouds_file, admin, directory, count=2):
-    """A plain member's projects, and the path of a clouds.yaml with an entry for each by its name.
+    """Make a plain member's projects, and the path of a clouds.yaml with an entry for each by its name.
 
     `clouds_file` is that of the cloud, with its own member as `lab`; `admin` is its administrator.
     """
@@ -101,7 +101,7 @@ def remove_all(tenant, admin):
 
 
 def furnish(tenant):
-    """Something of every kind that a plain member may make in the lab."""
+    """Make something of every kind that a plain member may make in the lab."""
     network, compute = tenant.cloud.network, tenant.cloud.compute
     public = network.find_network("public")
     front = network.create_network(name="front", description="where visitors come in")
@@ -185,7 +185,7 @@ def furnish(tenant):
 
 
 def params(directory):
-    """What people edit, by file, without what follows from the cloud."""
+    """Return what people edit, by file, without what follows from the cloud."""
     found = {}
     for path in sorted(directory.rglob("*.yml")):
         name = str(path.relative_to(directory))
@@ -206,6 +206,6 @@ def replace(directory, old, new):
 
 
 def rows(done, *actions):
-    """What a report says of these actions, by kind and name."""
+    """Return what a report says of these actions, by kind and name."""
     assert done.returncode == 0, done.stderr
     return {(row["Kind"], row["Name"]): row["What"] for row in json.loads(done.stdout) if row["Action"] in actions}

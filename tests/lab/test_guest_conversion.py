@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from longshore.blocks.exports import serve_qemu_nbd
-from longshore.guests import ConversionReport, NicName, convert, inspect_guest
+from longshore.guests import NicName, convert, inspect_guest
 from longshore.guests.finish import FIRST_BOOT
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
@@ -78,7 +78,6 @@ def test_the_debian_machine_is_converted_on_both_disks(disks, tmp_path):
     assert f"Converting {system.product} to run on KVM" in heard
     assert "Removing open-vm-tools, which served the old hypervisor" in heard
     assert not [message for message in heard if "will be installed" in message or "libvirtxml" in message]
-    assert ConversionReport.from_json(report.to_json()) == report
     assert Path(report.log).stat().st_size > 0
 
     assert {"virtio_blk.ko", "virtio_net.ko", "virtio_pci.ko"} <= root.initramfs(tmp_path / "after")

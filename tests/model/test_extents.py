@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longshore.model.extents import Extent, align, cover, intersect, merge, split, subtract, total
+from longshore.model.extents import Extent, align, intersect, merge, split, subtract, total
 
 SIZE = 200
 extents = st.lists(
@@ -77,11 +77,6 @@ def test_intersect_is_set_intersection(listed, others):
     common = list(intersect(listed, others))
     assert is_sorted(common)
     assert bytes_of(common) == bytes_of(listed) & bytes_of(others)
-
-
-@given(sorted_extents, sorted_extents)
-def test_cover_is_the_subset_relation(listed, others):
-    assert cover(listed, others) == (bytes_of(others) <= bytes_of(listed))
 
 
 @given(sorted_extents, sorted_extents, granules)

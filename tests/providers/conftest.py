@@ -24,7 +24,7 @@ def source(paper, settings):
 
 @pytest.fixture
 def source_over_ssh(paper, settings):
-    """A function: the source, told to read disks over SSH from this host."""
+    """Return a function that makes the source read disks over SSH from this host."""
 
     def told(host):
         key = "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43

@@ -52,7 +52,7 @@ FORMAT = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimi
 
 
 def disk_bytes(seed=1, size=SIZE):
-    """With data at both ends and nothing between."""
+    """Return bytes with data at both ends and nothing between."""
     rng = random.Random(seed)
     return rng.randbytes(192 << 10) + bytes(size - (256 << 10)) + rng.randbytes(64 << 10)
 
@@ -62,7 +62,7 @@ def qemu_img(*words):
 
 
 def make_image(path, kind, *options, seed=1, data=None):
-    """A disk image of this format; says what is in it."""
+    """Make a disk image of this format; says what is in it."""
     data = disk_bytes(seed) if data is None else data
     raw = path.parent / f".{path.name}.raw"
     raw.write_bytes(data)
@@ -75,7 +75,7 @@ def make_image(path, kind, *options, seed=1, data=None):
 
 
 def ovf(*disks, firmware="bios"):
-    """`disks`: (href, bytes of the file, bytes of the disk, address on the controller)."""
+    """Write an OVF. `disks`: (href, bytes of the file, bytes of the disk, address on the controller)."""
     files = "".join(f'<File ovf:id="f{n}" ovf:href="{h}" ovf:size="{s}"/>' for n, (h, s, _, _) in enumerate(disks))
     said = "".join(
         f'<Disk ovf:diskId="d{n}" ovf:fileRef="f{n}" ovf:capacity="{c}" ovf:format="{FORMAT}"/>'
@@ -97,7 +97,8 @@ def manifest(files, algorithm="SHA256"):
 
 
 def make_ova(path, *, algorithm="SHA256", change=None, **said):
-    """Of two disks; `change` may alter its files, by name, before they are packed. Says what is in the disks."""
+    """Make an OVA of two disks; `change` may alter its files, by name, before they are packed. Says what is in the
+    disks."""
     contents, entries = [], []
     files = {}
     for n in (1, 2):
@@ -139,7 +140,7 @@ def read_all(uri):
 
 
 class Ranges(http.server.SimpleHTTPRequestHandler):
-    """As web servers do that give parts of a file, which the standard library's doesn't."""
+    """A web server that gives parts of a file, as others do and the standard library's doesn't."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # heads and bodies are written apart

@@ -10,7 +10,7 @@ BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649"
 
 
 def gpt_disk(size, *kinds, sector=SECTOR, end=None):
-    """A disk with a partition of each of these types; its table was made for a disk of `end` bytes."""
+    """Make a disk with a partition of each of these types; its table was made for a disk of `end` bytes."""
     entries = b"".join(uuid.UUID(kind).bytes_le.ljust(128, b"\1") for kind in kinds).ljust(128 * 128, b"\0")
     header = bytearray(b"EFI PART".ljust(72, b"\0") + struct.pack("<QII", 2, 128, 128))
     struct.pack_into("<Q", header, 32, (end or size) // sector - 1)
@@ -24,7 +24,7 @@ def uefi_disk(size):
 
 
 def _geometry(size):
-    """Cylinders, heads and sectors as the specification computes them, which round down."""
+    """Return cylinders, heads and sectors as the specification computes them, which round down."""
     total = min(size // SECTOR, 65535 * 16 * 255)
     if total >= 65535 * 16 * 63:
         return total // 255 // 16, 16, 255
@@ -41,7 +41,7 @@ def _geometry(size):
 
 
 def vhd_footer(size, creator, kind=2, data_offset=0xFFFFFFFFFFFFFFFF):
-    """Of a VHD that this program has made; kind 2 is fixed, 3 dynamic, 4 differencing."""
+    """Return the footer of a VHD that this program has made; kind 2 is fixed, 3 dynamic, 4 differencing."""
     footer = bytearray(SECTOR)
     head = (b"conectix", 2, 0x10000, data_offset, 0x2B000000, creator.ljust(4, b"\0"), 0xA0000, b"Wi2k", size, size)
     struct.pack_into(">8sIIQI4sI4sQQ", footer, 0, *head)
@@ -52,7 +52,7 @@ def vhd_footer(size, creator, kind=2, data_offset=0xFFFFFFFFFFFFFFFF):
 
 
 def dynamic_vhd(data, creator, kind=3, parent=""):
-    """With a block for each 2 MiB that aren't zeroes."""
+    """Make a dynamic VHD with a block for each 2 MiB that aren't zeroes."""
     block = 2 * MIB
     count = -(-len(data) // block)
     footer = vhd_footer(len(data), creator, kind, SECTOR)
@@ -148,7 +148,7 @@ _OVIRT = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def ovf_of_ovirt(name, mac, memory, *disks):
-    """As OvfOvaWriter.java of ovirt-engine writes it, for (file, bytes of the disk); the last one boots."""
+    """Write an OVF as OvfOvaWriter.java of ovirt-engine does, for (file, bytes of the disk); the last one boots."""
     files, said, items = [], [], []
     for n, (href, size) in enumerate(disks):
         boots = str(n == len(disks) - 1).lower()

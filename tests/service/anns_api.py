@@ -10,7 +10,8 @@ from longshore.store import StateDirectory, Store
 
 @contextmanager
 def anns_api(tmp_path, monkeypatch, cloud):
-    """`cloud`: the class that stands in for whatever is connected to. Nothing that is asked for is run."""
+    """Yield the API for Ann. `cloud`: the class that stands in for whatever is connected to. Nothing that is asked for
+    is run."""
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", cloud)
     monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)

@@ -13,7 +13,7 @@ from longshore.service import create_app
 
 @contextmanager
 def serving(store):
-    """Its address."""
+    """Serve a store, and yield the address."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(store, access=access()), log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

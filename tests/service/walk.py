@@ -13,8 +13,8 @@ class Asked:
 
 
 def walk(document, things, fields, number, seed):
-    """So many requests, each route among them. `things`: by a path's parameter the words for it, first names, then ids;
-    `fields`: by a body's field what goes into it."""
+    """Yield so many requests, each route among them. `things`: by a path's parameter the words for it, first names,
+    then ids; `fields`: by a body's field what goes into it."""
     draw = random.Random(seed)
     operations = [
         (method.upper(), path, _body_of(document, operation))
@@ -62,7 +62,8 @@ def _resolved(document, schema):
 
 
 def _filled(document, schema, fields, draw):
-    """What is required, and some of the rest. A field takes one of what there is for it, and is never empty-handed."""
+    """Fill in what is required, and some of the rest. A field takes one of what there is for it, and is never
+    empty-handed."""
     properties = schema.get("properties")
     if properties is None:
         return dict(draw.choice(fields["of_anything"]))

@@ -15,7 +15,7 @@ KINDS = (
 
 
 def quiet(*_):
-    """Nobody watches."""
+    """Tell nobody."""
 
 
 class Files:
@@ -34,7 +34,7 @@ class Files:
         return yaml.safe_load((self.path / name).read_text())["resources"]
 
     def params(self):
-        """All that people edit, by file."""
+        """Return all that people edit, by file."""
         return {
             str(path.relative_to(self.path)): [r["params"] for r in yaml.safe_load(path.read_text())["resources"]]
             for path in sorted(self.path.rglob("*.yml"))

@@ -84,7 +84,7 @@ class SmallBalancing:
         return thing
 
     def told(self, thing):
-        """What something belongs to is told as a list of one."""
+        """Tell a thing as Octavia does: what it belongs to as a list of one."""
         status = "PENDING_UPDATE" if self.pending.get(thing["id"]) else "ERROR" if thing.get("broken") else "ACTIVE"
         told = {k: v for k, v in thing.items() if k not in ("loadbalancer_id", "broken", "pool_id", "l7policy_id")}
         if "loadbalancer_id" in thing:

@@ -106,7 +106,7 @@ RULE = ("security_group_id", "direction", *DEFAULTS["security-group-rules"])  # 
 
 
 def as_compared(rule):
-    """As Neutron compares rules: one for all addresses is the same as one without a prefix."""
+    """Return a rule as Neutron compares rules: one for all addresses is the same as one without a prefix."""
     return [None if rule.get(name) in ("0.0.0.0/0", "::/0") else rule.get(name) for name in RULE]
 
 

@@ -46,7 +46,7 @@ class SmallImages:
         return 200, {"images": [i for i in listed if project in (i["owner"], "admin") or i.get("visibility") in public]}
 
     def refused_bytes(self, image, body):
-        """As Glance refuses them, with a page."""
+        """Refuse bytes as Glance does, with a page."""
         if "img_signature_certificate_uuid" in image:
             certificate = image["img_signature_certificate_uuid"]
             return "400 Bad Request", f"Unable to retrieve certificate with ID: {certificate}"

@@ -1,4 +1,5 @@
-"""What the network service of a small cloud refuses and doesn't tell, as Neutron's policies and extensions have it.
+"""Policies of a small cloud's network service: what it refuses and doesn't tell, as Neutron's policies and extensions
+have it.
 
 The words are Neutron's.
 """
@@ -41,7 +42,7 @@ OF_NETWORK_OWNERS = ("mac_address", "port_security_enabled", "allowed_address_pa
 
 
 def attributes(extensions, collection):
-    """Those that a cloud with these extensions doesn't know."""
+    """Return the attributes that a cloud with these extensions doesn't know."""
     return {name for name, alias in OF_EXTENSIONS.get(collection, {}).items() if alias not in extensions}
 
 
@@ -52,7 +53,7 @@ def told(cloud, collection, thing, project):
 
 
 def refusal(cloud, collection, given, project, *, change=False):
-    """A status and the service's words, or None; `given` is what is asked for."""
+    """Return a status and the service's words, or None; `given` is what is asked for."""
     unknown = sorted(attributes(cloud.extensions, collection) & set(given))
     if unknown:
         return 400, f"Unrecognized attribute(s) '{', '.join(unknown)}'"

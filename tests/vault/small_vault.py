@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 
 def earlier(writer, seconds):
-    """A writer's object, begun that much before; one that is damaged as it is."""
+    """Return a writer's object, begun that much before; one that is damaged as it is."""
     try:
         told = json.loads(writer)
     except ValueError:
@@ -36,7 +36,7 @@ def earlier(writer, seconds):
 
 
 class InDirectory:
-    """Where a vault is, and what its tests do there behind its back."""
+    """The directory of a vault, and what its tests do there behind its back."""
 
     lock = None
 
@@ -47,7 +47,7 @@ class InDirectory:
         return Directory(self.root)
 
     def days_pass(self, seconds=2 * GRACE):
-        """For all objects, and for what writers say of themselves."""
+        """Let time pass for all objects, and for what writers say of themselves."""
         then = time.time() - seconds
         for path in self.root.glob("writers/*.json"):
             path.write_bytes(earlier(path.read_bytes(), seconds))
@@ -60,13 +60,13 @@ class InDirectory:
         """They are never late."""
 
     def copied_to(self, _directory):
-        """All of it, in a directory."""
+        """Copy all of it into a directory."""
         return self.root
 
 
 class InBucket:
     def __init__(self, server, url, lock=None):
-        """`lock`: seconds, in a bucket that locks."""
+        """Keep a vault in a bucket. `lock`: seconds, in a bucket that locks."""
         self.server, self.url, self.lock = server, url, lock
         self.bucket = url.split("/")[2]
 
@@ -84,7 +84,7 @@ class InBucket:
         self.server.lists_come()
 
     def copied_to(self, directory):
-        """Each object as a file of its name, as every S3 client copies them."""
+        """Copy each object to a file of its name, as every S3 client copies them."""
         for name, stored in self.server.stored(self.url).items():
             path = directory / "copied" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ class InBucket:
 
 
 class Mortal(Store):
-    """As one process sees it, which dies before or after its nth change, and changes nothing any more."""
+    """A store as one process sees it, which dies before or after its nth change, and changes nothing any more."""
 
     side_by_side = 1  # so that the nth one is the same whenever a story is told
 
@@ -141,12 +141,12 @@ Mortal.__abstractmethods__ = frozenset()
 
 
 def opened(place, keys, dies_at=None) -> Vault:
-    """As a process of its own."""
+    """Open the vault as a process of its own."""
     return Vault("the-vault", Mortal(place.store(), dies_at), keys, GRACE, place.lock)
 
 
 class Content(dict):
-    """What a disk is to hold: its blocks that aren't zero."""
+    """The content that a disk is to hold: its blocks that aren't zero."""
 
     def write(self, offset, data):
         done = 0
@@ -163,7 +163,7 @@ class Content(dict):
             done += len(piece)
 
     def is_in(self, disk):
-        """Every byte of it, and nothing else."""
+        """Tell whether every byte of it is in a disk, and nothing else."""
         return all(
             disk.read(n * BLOCK, len(self[n])) == self[n] if n in self else disk.entry(n) is None
             for n in range(-(-SIZE // BLOCK))
@@ -196,7 +196,7 @@ class Backup:
             self.base = Top(SIZE, None)
 
     def knowing(self, name):
-        """The blocks of another point, in its first breath."""
+        """Begin with the blocks of another point, in its first breath."""
         self.known = [read_point(self.vault, name).top("d")]
         register(self.vault, self.id, tuple(self.known))
         if not has_point(self.vault, name):
@@ -228,7 +228,7 @@ class Backup:
         self.safe = Content(self.content)
 
     def finish(self):
-        """The point's name."""
+        """Finish the backup, and return the point's name."""
         self.name = self.name or new_name(self.folder, datetime.now(UTC))
         self.flush()  # a writer that is killed while it stores the map above goes on with all of this
         top = self.disk.finish()
@@ -241,7 +241,7 @@ class Backup:
 
 
 def scribble(backup, chance: random.Random, times):
-    """What a guest may have written: pieces at block borders and across them, repeated text and noise, zeroes."""
+    """Write what a guest may have written: pieces at block borders and across them, repeated text and noise, zeroes."""
     for _ in range(times):
         offset = chance.choice((chance.randrange(SIZE), chance.randrange(SIZE // BLOCK) * BLOCK, SIZE - 6000))
         length = min(chance.choice((512, 4096, BLOCK, 2 * BLOCK + 700)), SIZE - offset)

@@ -22,7 +22,7 @@ class Form:
 
 
 class Page(HTMLParser):
-    """What a person sees of it, and every element."""
+    """A page as a person sees it, and every element."""
 
     def __init__(self, answer):
         super().__init__()
@@ -99,7 +99,7 @@ class Page(HTMLParser):
 
 
 class Browser:
-    """By default, of a server for one person."""
+    """A browser, by default of a server for one person."""
 
     def __init__(self, store, app=None, origin=f"http://{HOST}"):
         self.store = store
@@ -131,7 +131,7 @@ class Browser:
         return self.page
 
     def click(self, text):
-        """A link."""
+        """Click a link."""
         assert text in self.page.links, f"no link {text!r}; there are {list(self.page.links)}"
         return self.get(self.page.links[text])
 

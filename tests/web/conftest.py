@@ -52,7 +52,7 @@ def store(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
-    """A store with something of everything, which no test changes; and the ids of what is in it."""
+    """Yield a store with something of everything, which no test changes; and the ids of what is in it."""
     directory = tmp_path_factory.mktemp("everything")
     with pytest.MonkeyPatch.context() as patch:
         no_engine(patch)
@@ -78,13 +78,13 @@ def three_machines(store, tmp_path, monkeypatch):
 
 @pytest.fixture
 def fleet(three_machines):
-    """A browser of them."""
+    """Open a browser of them."""
     return Browser(three_machines).opened()
 
 
 @pytest.fixture
 def filled(fleet):
-    """And something of everything: plans, migrations in all states, replicas."""
+    """Fill it with something of everything: plans, migrations in all states, replicas."""
     fill(fleet.store)
     return fleet
 
@@ -97,7 +97,7 @@ def keystone_():
 
 @pytest.fixture
 def keystone(keystone_):
-    """As it was at the beginning."""
+    """Set Keystone back to what it was at the beginning."""
     url = keystone_.url
     keystone_.__init__(url)
     return keystone_
@@ -105,7 +105,7 @@ def keystone(keystone_):
 
 @pytest.fixture
 def many(keystone, tmp_path, monkeypatch):
-    """A server, with clouds of project red, and a vCenter of project blue."""
+    """Yield a server, with clouds of project red, and a vCenter of project blue."""
     no_engine(monkeypatch)
     monkeypatch.setattr("longshore.flows.clouds.connect", connect)
     monkeypatch.setattr("longshore.service.providers.connect", Cloud)
@@ -122,15 +122,16 @@ def many(keystone, tmp_path, monkeypatch):
 
 @pytest.fixture
 def many_filled(many, tmp_path):
-    """And something of everything in project red."""
+    """Fill project red with something of everything."""
     Fleet.create(tmp_path / "fleet", data=LITTLE)
     fill(many.of("red"))
     return many
 
 
 def pytest_collection_modifyitems(items):
-    """Those with a browser last: once it is there, its driver has the loop of events of the thread that others want.
-    Of these, pages that are only looked at: were a long walk last, all processes but one would wait for its end."""
+    """Sort tests with a browser last: once it is there, its driver has the loop of events of the thread that others
+    want. Of these, pages that are only looked at: were a long walk last, all processes but one would wait for its
+    end."""
     items.sort(key=lambda item: (item.get_closest_marker("browser") is not None, "test_looks" in item.nodeid))
 
 

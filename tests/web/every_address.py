@@ -1,4 +1,4 @@
-"""Where each page is, by what it is about and by a name: of a store with something of everything."""
+"""Addresses of each page, by what it is about and by a name: of a store with something of everything."""
 
 from urllib.parse import quote
 

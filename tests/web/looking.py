@@ -127,21 +127,21 @@ class Looking:
         assert self.page.evaluate(SETTLED), f"{path} waits for what it has asked for"
 
     def look(self, theme, width):
-        """From now on, without loading the page anew."""
+        """Look in a theme and a width from now on, without loading the page anew."""
         across, down = SIZES[width]
         self.page.emulate_media(color_scheme=theme)
         self.page.locator("html.pf-v6-theme-dark").wait_for(state="attached" if theme == "dark" else "detached")
         self.page.set_viewport_size({"width": across, "height": down})
 
     def findings(self, rules, within="html"):
-        """What axe finds in an element against these of its rules and groups of rules."""
+        """Return what axe finds in an element against these of its rules and groups of rules."""
         self._have_axe()
         return [tuple(one) for one in self.page.evaluate(FINDINGS, [within, rules])]
 
     def wrong_with_page(self, rules):
-        """What axe finds; texts that are wider than the button, fact, heading or label that they are in; tables, and
-        charts, of which one would have to scroll sideways for a part; and the page itself, if it is so. All that can
-        be opened there is opened first."""
+        """Return what axe finds; texts that are wider than the button, fact, heading or label that they are in; tables,
+        and charts, of which one would have to scroll sideways for a part; and the page itself, if it is so. All that
+        can be opened there is opened first."""
         if rules:
             self._have_axe()
         return self.page.evaluate(WRONG, rules)

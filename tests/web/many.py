@@ -48,7 +48,7 @@ class Many:
         return browser
 
     def of(self, project):
-        """The store as a project sees it."""
+        """Return the store as a project sees it."""
         return self.store.scoped(Scope(f"id-{project}"))
 
 
@@ -58,7 +58,7 @@ def log_in(browser, user, password, domain="Default", to=""):
 
 
 def choose(browser, project):
-    """By the form that has this project in it."""
+    """Choose a project by the form that has it in it."""
     page = browser.get("/ui/project")
     forms = [form for form in page.forms if ("project", f"id-{project}") in form.fields]
     assert forms, f"{project} isn't offered: {page.text}"

@@ -51,7 +51,7 @@ class SmallKeystone:
         return token
 
     def answer(self, method, path, auth, subject, receipt, body):
-        """Status, headers and body."""
+        """Answer with status, headers and body."""
         if self.away:
             return 503, {}, {"error": {"message": "Away.", "code": 503}}
         if path in ("/v3", "/v3/"):
@@ -82,7 +82,7 @@ class SmallKeystone:
         return 404, {}, {"error": {"message": "Not here.", "code": 404}}
 
     def websso(self, way, origin):
-        """Status and page: as Keystone's, a form that sends itself."""
+        """Answer with status and page: as Keystone's, a form that sends itself."""
         if way not in self.federated or origin not in self.trusted:
             return 401, f"{origin} is not a trusted dashboard host"
         return 200, WEBSSO.format(origin=origin, token=self.issue(self.federated[way]))

@@ -21,11 +21,11 @@ class Memory:
         self.buffer = nbd.Buffer.from_buffer(self._content)
 
     def part(self, extent: Extent, base: int) -> memoryview:
-        """Where the extent lies, when the memory begins at offset `base` of the disk."""
+        """Return the memory of an extent, when the whole begins at offset `base` of the disk."""
         return self.view[extent.offset - base : extent.end - base]
 
     def part_buffer(self, extent: Extent, base: int) -> nbd.Buffer:
-        """The same for libnbd."""
+        """Return the same memory as `part`, as libnbd's buffer."""
         if extent.offset == base and extent.length == len(self.view):
             return self.buffer
         return nbd.Buffer.from_buffer(self.part(extent, base))
@@ -42,7 +42,7 @@ class Block(NamedTuple):
 
     @property
     def lent(self) -> Memory | None:
-        """The loop's memory, which it gets back."""
+        """Return the loop's memory, which it gets back; None for a thread's own."""
         return self.read_into if self.asked_at is None else None
 
 
@@ -50,7 +50,7 @@ class BlockReader:
     """A thread's connection to the source, and memory for what comes from there; both once they are needed."""
 
     def __init__(self, uri: str, block_size: int, together: int) -> None:
-        """`together`: blocks that `read` gets at most."""
+        """Keep memory for `together` blocks, the most that one `read` gets."""
         self._uri = uri
         self._block_size = block_size
         self._size = together * block_size
@@ -66,12 +66,12 @@ class BlockReader:
         return self._wire
 
     def read(self, extent: Extent) -> Memory:
-        """What the source has there, in memory that the next read uses again."""
+        """Read the extent from the source, into memory that the next read uses again."""
         self.connect().read(self._memory.part(extent, extent.offset), extent.offset)
         return self._memory
 
     def ask(self, block: Block) -> None:
-        """For one of those that `arrived` will have."""
+        """Ask the source for a block; `arrived` will return it."""
         wire = self.connect()
         memory = self._free.pop() if self._free else Memory(self._block_size)
         extent = block.job.extent
@@ -84,7 +84,7 @@ class BlockReader:
         return self.coming.pop(number)
 
     def done(self, memory: Memory) -> None:
-        """What was read into it isn't needed any more."""
+        """Take back the memory of a block that isn't needed any more."""
         self._free.append(memory)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What of a copy is safely on the target, so that a killed copy goes on (docs/formats/checkpoint.md).
+"""A record of what a copy has safely brought to the target, so that a killed copy goes on (docs/formats/checkpoint.md).
 
 Two files. The log is appended to and synchronised; then the head, a small file that says how much of the log counts, is
 replaced. Whatever moment the power goes, the head describes a log that is there. The caller flushes the target before
@@ -31,7 +31,7 @@ _RECORD = struct.Struct("<QQQ32s")
 
 
 class Outcome(IntEnum):
-    """What became of an extent. The numbers are part of the format."""
+    """The outcome of an extent. The numbers are part of the format."""
 
     DATA = 1  # one block written, in whole or in part; the digest is the whole block's
     ZERO = 2  # whole blocks made zero on the target
@@ -49,7 +49,7 @@ class Record(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What a checkpoint belongs to. It is no use for anything else."""
+    """The copy that a checkpoint belongs to. It is no use for anything else."""
 
     source: str
     target: str
@@ -137,7 +137,7 @@ class Checkpoint:
         return cls(path, identity, content, head["log_bytes"], log_digest)
 
     def records(self) -> Iterator[Record]:
-        """What earlier runs recorded, in no particular order."""
+        """Yield what earlier runs recorded, in no particular order."""
         step = _RECORD.size * 4096
         for position in range(0, self._log_size, step):
             chunk = os.pread(self._log, min(step, self._log_size - position), position)
@@ -175,7 +175,7 @@ class Checkpoint:
         os.close(self._log)
 
     def remove(self) -> None:
-        """The copy is done."""
+        """Remove the checkpoint: the copy is done."""
         discard(self.path)
 
 
@@ -187,7 +187,8 @@ def discard(path: FilePath) -> None:
 
 
 def is_locked(path: FilePath) -> bool:
-    """Whether another copy is using the checkpoint. False also where that can't be found out: to open it will tell."""
+    """Tell whether another copy is using the checkpoint. False also where that can't be found out: to open it will
+    tell."""
     try:
         log = os.open(_log_path(path), os.O_RDWR | os.O_CLOEXEC)
     except OSError:

@@ -150,7 +150,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _plain(arguments: Sequence[str]) -> SimpleNamespace | None:
-    """What the arguments say, when they are two URIs and options as --name=value that make sense; else None.
+    """Parse two URIs and options of the form --name=value; return None for anything else.
 
     As a program writes them, that is. argparse, which knows all the other ways and has something to say about what is
     wrong, takes as long to import and prepare as a small copy's data needs to be copied.
@@ -181,7 +181,7 @@ def _field(name: str) -> str:
 
 
 def arguments_of(request: CopyRequest, changes_file: FilePath | None) -> list[str]:
-    """The command line that asks for this copy; `changes_file` holds its changes."""
+    """Return the command line that asks for this copy; `changes_file` holds its changes."""
     arguments = [
         request.source_uri,
         request.target_uri,
@@ -209,7 +209,7 @@ def arguments_of(request: CopyRequest, changes_file: FilePath | None) -> list[st
 
 
 def request_from(arguments: argparse.Namespace | SimpleNamespace) -> CopyRequest:
-    """What was asked for. Raises InvalidInput."""
+    """Return the copy that was asked for. Raises InvalidInput."""
     return CopyRequest(
         source_uri=arguments.source,
         target_uri=arguments.target,
@@ -286,7 +286,7 @@ def _print_summary(result: CopyResult) -> None:
 
 
 def read_changes(path: FilePath) -> tuple[Extent, ...]:
-    """The extents in a JSON file. Raises InvalidInput."""
+    """Read the extents in a JSON file. Raises InvalidInput."""
     import json
 
     try:

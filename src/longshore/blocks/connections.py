@@ -88,7 +88,7 @@ class Operation:
 
 
 def _nothing() -> None:
-    """Nobody wants to know."""
+    """Do nothing: the default for whom nobody wants to tell."""
 
 
 class Loop:
@@ -207,7 +207,7 @@ class _Connection:
 
 
 def _pause(attempts: int) -> float:
-    """Seconds before what has failed so often is tried again."""
+    """Return the seconds before an operation that failed so often is tried again."""
     return min(FIRST_PAUSE * 2.0 ** max(0, attempts - 1), LONGEST_PAUSE)
 
 
@@ -266,7 +266,7 @@ class Connections:
                 connection.handle.aio_disconnect()
 
     def _abandon(self, connection: _Connection) -> None:
-        """No new operations for this connection; make another instead."""
+        """Give this connection no new operations, and make another instead."""
         broken = connection.handle.aio_is_dead() or connection.handle.aio_is_closed()
         if not connection.leaving:
             connection.leaving = True
@@ -361,7 +361,8 @@ class Connections:
         self._loop.call_later(_pause(operation.attempts), lambda: self._issue(operation))
 
     def _not_flushed(self, flush: Operation, number: int, *, dead: bool) -> None:
-        """All that was written since the last flush is lost: a kernel says once that it dropped what it couldn't write.
+        """Count all that was written since the last flush as lost: a kernel says once that it dropped what it couldn't
+        write.
 
         Another flush would succeed, and say nothing of that. So this one isn't tried again; there will be another when
         what is lost has been written once more.

@@ -45,7 +45,6 @@ from longshore.model.verify import Verify
 
 SETTLE_TIME = 0.7  # seconds a cancelled or failed copy may take to flush and record what it has done
 CARRY_FROM = 8  # blocks, from which on it is worth the threads' connections
-NAMED_RANGES = 8  # in a message
 
 
 class Copy:
@@ -182,7 +181,8 @@ class Copy:
             )
 
     def _dirty(self, base: Digests | None, base_root: str) -> Dirty | None:
-        """Where the target isn't what the base says, which from here on says nothing of that."""
+        """Open the list of ranges where the target may differ from the base, which from here on says nothing of
+        them."""
         request = self._request
         if base is None or request.base_manifest is None:
             return None
@@ -197,7 +197,7 @@ class Copy:
         return dirty
 
     def _scope(self, size: int, granule: int, base: Digests | None) -> tuple[list[Extent], str]:
-        """What is to be made equal on the target, and a name for it that a checkpoint can hold."""
+        """Return what is to be made equal on the target, and a name for it that a checkpoint can hold."""
         request = self._request
         if request.changes is None:
             return [Extent(0, size)] if size else [], "all"
@@ -225,7 +225,8 @@ class Copy:
     def _resume(
         self, scope: list[Extent], checkpoint: Checkpoint | None, findings: Findings, dirty: Dirty | None
     ) -> list[Extent]:
-        """What is left of the scope, after what the checkpoint says is done and nobody else has written since."""
+        """Return what is left of the scope, after what the checkpoint says is done and nobody else has written
+        since."""
         if checkpoint is None:
             return scope
         done = []
@@ -238,7 +239,7 @@ class Copy:
         return left
 
     def _write_manifest(self, digests: Digests) -> str | None:
-        """Its root digest; None when not all of the disk's digests are known."""
+        """Write the manifest and return its root digest; None when not all of the disk's digests are known."""
         request = self._request
         if not digests.complete:
             return None
@@ -315,7 +316,7 @@ class Copy:
         self._meter.tell(now=True)
 
     def _copy_threads(self, target: Connections, scope: list[Extent]) -> int:
-        """How many threads may carry blocks. None for so little that it isn't worth their connections."""
+        """Return how many threads may carry blocks: 0 for so little that it isn't worth their connections."""
         block = self._request.block_size
         if sum(extent.length // block for extent in scope) < CARRY_FROM:
             return 0
@@ -385,12 +386,12 @@ class Copy:
 
 
 def _connections(side: Connections, wanted: int) -> int:
-    """More than one only where the server says that they see each other's writes."""
+    """Return the wanted number where the server says that its connections see each other's writes; else 1."""
     return wanted if side.endpoint.multi_conn else 1
 
 
 def _threads(side: Connections, wanted: int) -> int:
-    """That may have connections of their own. 0 with TLS, which they don't speak."""
+    """Return how many threads may have connections of their own: 0 with TLS, which they don't speak."""
     return 0 if side.endpoint.tls else _connections(side, wanted)
 
 

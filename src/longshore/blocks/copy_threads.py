@@ -41,7 +41,8 @@ _GOODBYE = 1.0  # seconds that threads without work may take to close their conn
 
 
 class Tally:
-    """What became of a block's bytes, and the seconds that a thread waited for the source and for the target."""
+    """Counts of what became of a block's bytes, and the seconds that a thread waited for the source and for the
+    target."""
 
     __slots__ = ("reading", "skipped", "writing", "written", "zeroed")
 
@@ -66,7 +67,8 @@ class Carried(NamedTuple):
 
 
 def _has_answered(target: Wire) -> bool:
-    """Whether the server has answered all writes, however, so that none of them comes after those of the loop."""
+    """Tell whether the server has answered all writes, in whatever way, so that none of them comes after those of the
+    loop."""
     try:
         with suppress(Refused):
             target.confirm()
@@ -128,7 +130,7 @@ class CopyThreads:
 
     @property
     def working(self) -> bool:
-        """Whether they take more blocks, once they aren't full."""
+        """Tell whether the threads take more blocks, once they aren't full."""
         return not self._given_up
 
     def take(self, job: Job, expected: bytes | None, read_into: Memory | None = None) -> bool:
@@ -192,7 +194,7 @@ class CopyThreads:
         reader.close()
 
     def _next(self, reader: BlockReader) -> list[Block]:
-        """Blocks to be carried, read or not; none at the end. Of a far source more are asked for first."""
+        """Return blocks to be carried, read or not; none at the end. Of a far source more are asked for first."""
         if self.ahead == 1 and not reader.coming:
             return self._take()
         with suppress(Empty):
@@ -223,7 +225,7 @@ class CopyThreads:
             self._untold += done
 
     def _take(self) -> list[Block]:
-        """As many blocks as may go together, if so many wait; none at the end."""
+        """Wait for a block, and take as many with it as wait and may go together. Empty at the end."""
         if (block := self._queue.get()) is None:
             return []
         taken = [block]
@@ -309,7 +311,7 @@ class CopyThreads:
 
 
 def neighbours(blocks: list[Block]) -> list[Block]:
-    """Those of the first ones that lie side by side and are to be read and written: they go together."""
+    """Return those of the first blocks that lie side by side and are to be read and written: they go together."""
     together = blocks[:1]
     for block in blocks[1:]:
         alike = all(one.expected is None and one.read_into is None for one in (together[-1], block))
@@ -320,7 +322,7 @@ def neighbours(blocks: list[Block]) -> list[Block]:
 
 
 def joined(requests: list[tuple[Extent, bool]], size: int) -> list[tuple[Extent, bool]]:
-    """Requests, each with whether it is zero; those of one kind that touch become one, of `size` bytes at most."""
+    """Join requests of one kind (zero or not) that touch, up to `size` bytes each."""
     whole: list[tuple[Extent, bool]] = []
     for run, zero in requests:
         if whole and whole[-1][1] is zero and whole[-1][0].end == run.offset:

@@ -7,7 +7,7 @@ from longshore.model.extents import Extent, align, merge, subtract
 
 
 def hidden(before: Digests, after: Digests, told: Iterable[Extent]) -> list[Extent]:
-    """Whole blocks that differ, and of which no byte is among those that were `told` to have changed.
+    """Return whole blocks that differ, and of which no byte is among those that were `told` to have changed.
 
     Raises ValueError for manifests of different disks, or in blocks of different sizes.
     """
@@ -18,7 +18,7 @@ def hidden(before: Digests, after: Digests, told: Iterable[Extent]) -> list[Exte
 
 
 def _differing(before: Digests, after: Digests) -> Iterator[Extent]:
-    """Block by block, in their order."""
+    """Yield the blocks that differ, in their order."""
     for block in range(after.blocks):
         if before.get(block) != after.get(block):
             yield after.extent(block)

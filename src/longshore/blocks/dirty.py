@@ -1,4 +1,4 @@
-"""Where a target may not hold what its base manifest says (docs/formats/dirty.md).
+"""A list of ranges where a target may not hold what its base manifest says (docs/formats/dirty.md).
 
 A manifest tells what a target held when a copy was complete. The next copy to that target writes to it, and if that one
 is broken off for good, the manifest is as true of the source as before, and no longer of the target. So before its
@@ -30,13 +30,12 @@ _EVERYTHING = Extent(0, 1 << 63)  # more than any disk has
 
 
 class Dirty:
-    """What is known of the target of one copy, which is about to begin or to go on. Extents sorted, in bytes."""
+    """The ranges of one copy's target that can't be trusted, when the copy is about to begin or to go on. Extents
+    sorted, in bytes."""
 
     def __init__(self, manifest: FilePath, root: str, moment: str, *, same: bool) -> None:
-        """`root`: the manifest's; `moment`: of the source. `same`: whether what is called so is the same moment always.
-
-        Raises CheckpointError.
-        """
+        """Read what earlier copies declared. `root`: the manifest's; `moment`: of the source. `same`: whether what is
+        called so is the same moment always. Raises CheckpointError."""
         self._path = _path(manifest)
         self._root = root
         self._moment = moment
@@ -52,7 +51,8 @@ class Dirty:
             self.earlier = list(merge(known["earlier"] + self.since))
 
     def declare(self, extents: Iterable[Extent]) -> None:
-        """From now on it is written there, and nowhere else. Once this returns, that is known even after a power cut.
+        """Declare that this copy writes to these extents from now on, and nowhere else. Once this returns, that is
+        known even after a power cut.
 
         Raises CheckpointError.
         """
@@ -67,7 +67,8 @@ class Dirty:
                 ) from error
 
     def settle(self, manifest: FilePath | None, written: Iterable[Extent]) -> None:
-        """The copy is complete and verified, and wrote there alone; `manifest` says what the target holds now, if any.
+        """Settle the list once the copy is complete and verified, and wrote there alone; `manifest` says what the
+        target holds now, if any.
 
         The base is that no more, but may be asked for again: by a machine whose other disks have got no further.
         """
@@ -94,7 +95,7 @@ class Dirty:
 
 
 def is_dirty(manifest: FilePath, root: str) -> bool:
-    """Whether a target may differ from this manifest, which has this root. Raises CheckpointError."""
+    """Tell whether a target may differ from this manifest, which has this root. Raises CheckpointError."""
     return bool(written_since(manifest, root))
 
 
@@ -106,7 +107,7 @@ def written_since(manifest: FilePath, root: str) -> list[Extent]:
 
 
 def _read(path: str, root: str) -> dict[str, Any] | None:
-    """None when there is no such file, or it is about another manifest that was here before."""
+    """Read the list. Returns None when there is no such file, or it is about a manifest that was here before."""
     import json
 
     try:

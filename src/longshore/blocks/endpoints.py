@@ -1,4 +1,4 @@
-"""What an NBD server offers, and connections to it."""
+"""The offers of an NBD server, and connections to it."""
 
 import nbd
 
@@ -30,7 +30,7 @@ class Endpoint(NamedTuple):
 
 
 def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.NBD:
-    """A connection, ready for requests. Raises CopyError when the server can't be reached or refuses.
+    """Open a connection, ready for requests. Raises CopyError when the server can't be reached or refuses.
 
     `extents` asks for the map of what is zero; without `structured`, each answer is one header and its data.
     """
@@ -50,7 +50,7 @@ def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.
 
 
 def describe(uri: str, handle: nbd.NBD) -> Endpoint:
-    """What the server at the other end of a connection offers."""
+    """Return what the server at the other end of a connection offers."""
     largest = handle.get_block_size(nbd.SIZE_MAXIMUM)
     described = _description(handle)
     return Endpoint(

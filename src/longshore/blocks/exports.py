@@ -86,15 +86,15 @@ class Export(ABC):
 
     @abstractmethod
     def fileno(self) -> int:
-        """A descriptor that becomes readable when the server ends."""
+        """Return a descriptor that becomes readable when the server ends."""
 
     @abstractmethod
     def check(self) -> None:
-        """Raises ExportError, with the server's last words, when it has ended on its own."""
+        """Raise ExportError, with the server's last words, when it has ended on its own."""
 
     @abstractmethod
     def last_words(self) -> str:
-        """The end of what the server said, in one line, without secrets."""
+        """Return the end of what the server said, in one line, without secrets."""
 
     def probe(self) -> Endpoint:
         """Open it as a client would, and say what it offers.
@@ -109,7 +109,7 @@ class Export(ABC):
             raise ExportError(f"{self.name} runs, but refuses to open its disk{self.said()}") from error
 
     def said(self) -> str:
-        """The last words as the end of a sentence."""
+        """Return the last words as the end of a sentence."""
         words = self.last_words()
         return f": {words}" if words else "; it said nothing."
 
@@ -136,7 +136,7 @@ class LocalExport(Export):
             raise ExportError(f"{self.name} ended by itself ({_ending(status)}){self.said()}")
 
     def last_words(self) -> str:
-        """The end of what the server wrote to its standard error."""
+        """Return the end of what the server wrote to its standard error."""
         return _last_words(self._log, self._secrets)
 
     def _close(self) -> None:
@@ -266,8 +266,8 @@ def serve_qemu_nbd(
 
 @contextmanager
 def serve_own(name: str, command: Sequence[str], told: str, *, port: int | None = None) -> Iterator[LocalExport]:
-    """A server of ours: a command that is given a socket to listen on, a file to write its pid into then, and a file
-    with what it is told, which may be secret. With `port` it is given that instead of a socket, to listen on the
+    """Run a server of our own: a command that is given a socket to listen on, a file to write its pid into then, and a
+    file with what it is told, which may be secret. With `port` it is given that instead of a socket, to listen on the
     loopback address, where any user of this machine may connect; 0: any free one. Raises ExportError."""
     with ExitStack() as stack:
         listen = None if port is None else Listen(port=port)
@@ -282,7 +282,7 @@ def serve_own(name: str, command: Sequence[str], told: str, *, port: int | None 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a server listens, and the file it writes once it does."""
+    """The place where a server listens, and the file it writes once it does."""
 
     uri: str
     pid_file: Path
@@ -366,7 +366,8 @@ def _running(
 
 
 def _wait_until_listening(export: LocalExport, process: subprocess.Popen[bytes], place: _Place) -> None:
-    """Both servers write their pid file last. That is no event one could wait for, the server's end is."""
+    """Wait until the server listens: each kind of server writes its pid file last. That is no event one could wait for,
+    the server's end is."""
     deadline = time.monotonic() + START_TIMEOUT
     with selectors.DefaultSelector() as selector:
         selector.register(export.fileno(), selectors.EVENT_READ)
@@ -426,5 +427,5 @@ def _ending(status: int) -> str:
 
 
 def _escaped(value: str) -> str:
-    """For QEMU's option lists, where a comma ends a value and two commas are one."""
+    """Escape a value for QEMU's option lists, where a comma ends a value and two commas are one."""
     return value.replace(",", ",,")

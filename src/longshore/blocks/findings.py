@@ -1,4 +1,4 @@
-"""What a copy has learnt about its disk: digests, and where it wrote."""
+"""The findings of a copy about its disk: digests, and where it wrote."""
 
 from collections.abc import Iterator
 
@@ -35,5 +35,5 @@ class Findings:
                 self.digests.set_zero(extent)
 
     def written(self) -> Iterator[Extent]:
-        """The blocks that were written, merged. Pieces are not among them."""
+        """Yield the blocks that were written, merged. Pieces are not among them."""
         return merge(self.digests.extent(block) for block, flag in enumerate(self._written) if flag)

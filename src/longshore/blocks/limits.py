@@ -1,4 +1,4 @@
-"""How fast a copy may read: by its own limit, and by limits that all copies of a group share.
+"""Limits of how fast a copy may read: its own, and those that all copies of a group share.
 
 Every disk is copied by a process of its own, so a group (a host, a datastore, a vCenter, a link) is a small JSON file
 that each of its copies is given: {"bytes_per_second": 104857600, "requests": 16}, either of which may be null or
@@ -35,7 +35,7 @@ class Bucket:
         self._filled = time.monotonic()
 
     def pause(self) -> float:
-        """Seconds until the next read may begin; 0 for now."""
+        """Return the seconds until the next read may begin; 0 for now."""
         now = time.monotonic()
         self._tokens = min(self._tokens + (now - self._filled) * self._rate, self._rate * BURST)
         self._filled = now
@@ -61,11 +61,11 @@ class Group:
 
     @property
     def limits(self) -> bool:
-        """Whether there is any limit now."""
+        """Tell whether there is any limit now."""
         return self._rate is not None or self._requests is not None
 
     def pause(self) -> float:
-        """Seconds until the next read may begin; 0 for now."""
+        """Return the seconds until the next read may begin; 0 for now."""
         if self._rate is not None and self._drawn <= 0:
             wait = self._draw(self._rate)
             if wait > 0:
@@ -81,13 +81,13 @@ class Group:
             self._drawn -= length
 
     def begin(self) -> None:
-        """The read that pause() allowed has begun."""
+        """Note that the read that pause() allowed has begun."""
         if self._reserved is not None:
             self._slots.append(self._reserved)
             self._reserved = None
 
     def end(self) -> None:
-        """A read has been answered."""
+        """Note that a read has been answered."""
         if self._slots:
             fcntl.lockf(self._state, fcntl.LOCK_UN, 1, self._slots.pop())
 
@@ -183,7 +183,8 @@ class Limits:
         self._limiting = self._that_limit()
 
     def pause(self) -> float:
-        """Seconds until the next read may begin; 0 for now. Raises InvalidInput when a file doesn't hold limits."""
+        """Return the seconds until the next read may begin; 0 for now. Raises InvalidInput when a file doesn't hold
+        limits."""
         if self._groups and time.monotonic() - self._looked > RELOAD_EVERY:
             self._looked = time.monotonic()
             for group in self._groups:

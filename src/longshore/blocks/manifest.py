@@ -22,13 +22,13 @@ _KINDS = 3  # of blocks, and the first means that nothing is known
 
 
 def digest_of(data: bytes | bytearray | memoryview) -> bytes:
-    """BLAKE3, 32 bytes."""
+    """Return the BLAKE3 digest of some bytes, 32 bytes long."""
     return blake3(data).digest()
 
 
 @cache
 def zero_digest(length: int) -> bytes:
-    """The digest of so many zero bytes."""
+    """Return the digest of so many zero bytes."""
     return digest_of(bytes(length))
 
 
@@ -44,7 +44,7 @@ class Digests:
         self._states = bytearray(self.blocks)
 
     def extent(self, block: int) -> Extent:
-        """Where a block lies; the last may be shorter than the others."""
+        """Return the extent of a block; the last may be shorter than the others."""
         offset = block * self.block_size
         return Extent(offset, min(self.block_size, self.size - offset))
 
@@ -53,18 +53,18 @@ class Digests:
         self._table[block * DIGEST_SIZE : (block + 1) * DIGEST_SIZE] = digest
 
     def set_zero(self, extent: Extent) -> None:
-        """Every block in an extent of whole blocks is all zero."""
+        """Note that every block in an extent of whole blocks is all zero."""
         first, end = extent.offset // self.block_size, -(-extent.end // self.block_size)
         self._states[first:end] = bytes([_ZERO]) * (end - first)
 
     def forget(self, extents: Iterable[Extent]) -> None:
-        """Nothing is known of any block that one of these touches."""
+        """Forget what is known of any block that one of these touches."""
         for extent in extents:
             first, end = extent.offset // self.block_size, min(-(-extent.end // self.block_size), self.blocks)
             self._states[first:end] = bytes(max(0, end - first))
 
     def get(self, block: int) -> bytes | None:
-        """The block's digest; None when it isn't known."""
+        """Return the block's digest; None when it isn't known."""
         state = self._states[block]
         if state == _DATA:
             return self._table[block * DIGEST_SIZE : (block + 1) * DIGEST_SIZE]
@@ -77,12 +77,12 @@ class Digests:
 
     @property
     def complete(self) -> bool:
-        """Whether every block's digest is known."""
+        """Tell whether every block's digest is known."""
         return self._states.find(b"\0") < 0
 
     @property
     def any_known(self) -> bool:
-        """Whether any block's digest is known."""
+        """Tell whether any block's digest is known."""
         return any(self._states)
 
     def unknown(self) -> Iterator[Extent]:
@@ -93,7 +93,8 @@ class Digests:
                 yield Extent(first * self.block_size, last.end - first * self.block_size)
 
     def runs(self) -> Iterator[tuple[int, int, int]]:
-        """First block, number of blocks and kind (0 unknown, 1 zero, 2 data) of each run of blocks of one kind."""
+        """Yield the first block, number of blocks and kind (0 unknown, 1 zero, 2 data) of each run of blocks of one
+        kind."""
         position, end = 0, len(self._states)
         following = [0] * _KINDS  # where the next block of each kind is, or was when it was last looked for
         while position < end:
@@ -110,7 +111,7 @@ class Digests:
         return self._table[first * DIGEST_SIZE : (first + count) * DIGEST_SIZE]
 
     def root(self) -> str:
-        """One digest for the whole disk's content, hexadecimal. Two disks of equal content have equal roots."""
+        """Return one digest, hexadecimal, for the whole disk's content. Two disks of equal content have equal roots."""
         whole = blake3(ROOT_CONTEXT + struct.pack("<QQ", self.size, self.block_size))
         for first, count, kind in self.runs():
             if kind == _DATA:
@@ -175,7 +176,7 @@ def _encode(digests: Digests, source: str, root: str) -> Iterator[bytes]:
 
 
 def read_manifest(path: FilePath) -> tuple[Digests, str]:
-    """The digests and their root. Raises CheckpointError for anything but a whole, unaltered manifest."""
+    """Read the digests and their root. Raises CheckpointError for anything but a whole, unaltered manifest."""
     try:
         with open(path, "rb") as file:
             content = file.read()

@@ -70,6 +70,6 @@ class Meter:
         )
 
     def _pace(self, elapsed: float) -> float:
-        """Bytes of the disk dealt with per second, holes included: what the time left depends on."""
+        """Return the bytes of the disk dealt with per second, holes included: what the time left depends on."""
         done = self.verified if self.phase is Phase.VERIFY else self.done - self.resumed
         return done / elapsed if elapsed > 0 else 0.0

@@ -122,14 +122,14 @@ class Mover:
 
     @property
     def _most(self) -> int:
-        """Blocks in flight."""
+        """Return the most blocks to have in flight."""
         if (copy_threads := self._at_work) is None:
             return self._window.size
         return copy_threads.most + self._beside
 
     @property
     def _at_work(self) -> CopyThreads | None:
-        """The copy threads, unless they have given up, or one side is too far away for them."""
+        """Return the copy threads, unless they have given up, or one side is too far away for them."""
         return self._copy_threads if self._copy_threads and self._copy_threads.working and self._window.near else None
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class Mover:
 
     @property
     def settled(self) -> bool:
-        """Nothing of what is done is still to be flushed or recorded."""
+        """Tell whether nothing of what is done is still to be flushed or recorded."""
         return not (self._unflushed or self._flushing or self._flushed or self._recording)
 
     def settle(self) -> None:
@@ -261,7 +261,7 @@ class Mover:
             )
 
     def _carry(self, job: Job) -> bool:
-        """Whether a copy thread takes it, to read it as well."""
+        """Hand a block to a copy thread, to read it as well. Returns whether one takes it."""
         far = self._window.far and self._may_hand_over
         if not (self._threads_read and (self._window.near or far)):
             return False
@@ -279,7 +279,7 @@ class Mover:
 
     @property
     def _may_hand_over(self) -> bool:
-        """Whether copy threads digest and write what comes from far away.
+        """Tell whether copy threads digest and write what comes from far away.
 
         The loop is one thread, and reads from far away keep it busy. But where the storage sets the pace, it has more
         writes on the way than there are threads.
@@ -287,14 +287,14 @@ class Mover:
         return not self._target.endpoint.computes and self._writing.near and not self._writing.is_paced(self._count)
 
     def _hand_over(self, job: Job, memory: Memory) -> bool:
-        """Whether a copy thread digests and writes what was read here."""
+        """Hand a block that was read here to a copy thread, to digest and write. Returns whether one takes it."""
         if not self._may_hand_over:
             return False
         self._employ(reads=False)
         return self._copy_threads is not None and self._copy_threads.take(job, self._expected(job.extent), memory)
 
     def _expected(self, extent: Extent) -> bytes | None:
-        """The digest with which this block needn't be written."""
+        """Return the digest with which this block needn't be written."""
         return self._base.get(extent.offset // self._block_size) if self._compare and self._base else None
 
     def _have_carried(self, done: Carried) -> None:
@@ -327,12 +327,12 @@ class Mover:
         self._done(job, [done.record])
 
     def _waited(self, seconds: float, reading: float, writing: float) -> float:
-        """Of a block's seconds those in which no side has computed."""
+        """Return those of a block's seconds in which no side has computed."""
         reading = reading if self._source.endpoint.computes else 0.0
         return seconds - reading - (writing if self._target.endpoint.computes else 0.0)
 
     def _was_left(self, job: Job, read_into: Memory | None, lost: bool) -> None:
-        """A copy thread has met an error. With a connection, all may be lost that nobody has flushed."""
+        """Note that a copy thread has met an error. With a connection, all may be lost that nobody has flushed."""
         if read_into is None:
             self._limits.end()
         else:
@@ -370,7 +370,7 @@ class Mover:
             self._source.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, part))
 
     def _read_base(self, job: Job, memory: Memory) -> None:
-        """The block as the target has it, which must be what the base manifest says."""
+        """Read the block as the target has it, which must be what the base manifest says."""
 
         def answered(_: Operation) -> None:
             job.pending -= 1
@@ -389,7 +389,7 @@ class Mover:
             self._target.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, part))
 
     def _arrived(self, job: Job, memory: Memory) -> None:
-        """All bytes of the block, or of the pieces that the job is about, are in memory."""
+        """Go on with a block of which all bytes, or those of the pieces that the job is about, are in memory."""
         job.arrived = time.perf_counter()
         extent = job.extent
         if job.fill is Fill.NOTHING and job.reads != [extent]:

@@ -1,4 +1,4 @@
-"""What has to be done, block by block, worked out while the copy runs.
+"""The plan of what has to be done, block by block, worked out while the copy runs.
 
 The scope (what is to be made equal on the target) comes as sorted extents. Long ones are mapped first: the source is
 asked where it holds data and the target where it is zero already, a few gigabytes ahead of the copy, so that holes are
@@ -25,7 +25,7 @@ ZERO_RUN = 128 << 20  # bytes zeroed by one job, so that progress is seen and ch
 
 
 class Fill(Enum):
-    """Where the bytes of a block come from that the job doesn't read from the source."""
+    """The source of those bytes of a block that the job doesn't read."""
 
     NOTHING = auto()  # the job is about its extents only, not about the block
     ZERO = auto()  # the source says that they are zero
@@ -49,7 +49,7 @@ class Job:
 
     @property
     def scope(self) -> int:
-        """Bytes of the plan's scope that this job deals with."""
+        """Return the bytes of the plan's scope that this job deals with."""
         return self.extent.length if self.fill is Fill.ZERO else sum(read.length for read in self.reads)
 
 
@@ -66,7 +66,7 @@ class ZeroJob:
 
     @property
     def scope(self) -> int:
-        """Bytes of the plan's scope that this job deals with."""
+        """Return the bytes of the plan's scope that this job deals with."""
         return self.extent.length
 
 
@@ -119,7 +119,7 @@ class Planner:
         self._no_more_stretches = self.exhausted = False
 
     def next(self) -> Job | ZeroJob | None:
-        """A job; None when there is none yet, or when all have been handed out (`exhausted`)."""
+        """Return a job; None when there is none yet, or when all have been handed out (`exhausted`)."""
         while True:
             job = next(self._jobs, None)
             if job is not None:
@@ -143,7 +143,7 @@ class Planner:
                 self._map(stretch)
 
     def _cut(self, scope: Iterable[Extent]) -> Iterator[_Stretch]:
-        """Windows to map, and single blocks between them."""
+        """Yield windows to map, and the single blocks between them."""
         scattered: list[Extent] = []
         for extent in split(scope, STRETCH):
             lower = -(-extent.offset // self._block_size) * self._block_size

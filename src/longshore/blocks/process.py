@@ -90,7 +90,8 @@ async def run_copy(
 
 
 def _watch(exports: Sequence["Export"], process: Process) -> list["Export"]:
-    """Which of them have died; the copy is told to end when that happens."""
+    """Watch the exports while the process runs: when one dies, the copy is told to end. Returns the list that the dead
+    ones are added to."""
     dead: list[Export] = []
     loop = asyncio.get_running_loop()
 

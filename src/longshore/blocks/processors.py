@@ -9,22 +9,23 @@ COPIERS = 2  # for each processor: one goes on while the other's server waits fo
 
 
 def processors() -> int:
-    """How many there are for this process."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def threads(most: int) -> int:
-    """How many threads, of `most` that there may be, keep the processors busy with what is in memory."""
+    """Return how many threads, at most `most`, keep the processors busy with what is in memory."""
     return min(most, max(LEAST_THREADS, processors()))
 
 
 def copiers(most: int) -> int:
-    """How many threads, of `most` that there may be, get through a copy soonest, whatever else the machine does."""
+    """Return how many threads, at most `most`, get through a copy soonest, whatever else the machine does."""
     return min(most, COPIERS * processors())
 
 
 def own_processor(number: int, of: int, run: Callable[[], None]) -> Callable[[], None]:
-    """`run`, for the thread of this number among so many: on one processor, if each then has as many of them.
+    """Return `run` bound to one processor, for the thread of this number among so many, if each processor then has as
+    many of them; else `run` itself.
 
     A thread that asks a server of the same machine and waits for its answer then stays where that answer is in the
     cache: the kernel, left alone, moves them about, and a whole copy took a sixth longer. With more processors than

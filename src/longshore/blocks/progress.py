@@ -11,7 +11,7 @@ _TITLES = {Phase.COPY: "copying", Phase.VERIFY: "verifying", Phase.REPAIR: "repa
 
 @contextmanager
 def bar(name: str) -> Iterator[Callable[[Progress], None]]:
-    """A bar on standard error while the context is open; nothing when that isn't a terminal."""
+    """Show a bar on standard error while the context is open; nothing when that isn't a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

@@ -48,7 +48,8 @@ class RemoteExport(Export):
 
 @contextmanager
 def reach(uri: str, *, name: str, last_words: Callable[[], str]) -> Iterator[RemoteExport]:
-    """The export at a URI. `name` begins the sentences about it, `last_words` is asked when it is gone.
+    """Open the export at a URI while the context is entered. `name` begins the sentences about it, `last_words` is
+    asked when it is gone.
 
     Raises CopyError when it can't be opened.
     """

@@ -1,4 +1,5 @@
-"""What a copy is asked for, what it tells while it runs, and what it answers: the engine's lasting interface.
+"""The shapes of a copy: its request, the progress it tells while it runs, and its result. They are the engine's lasting
+interface.
 
 Named tuples, and paths as text where nobody brings a Path: a copy's process may live for a tenth of a second, and
 importing dataclasses and pathlib would take a tenth of that.

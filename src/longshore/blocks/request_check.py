@@ -1,4 +1,4 @@
-"""What can be told of a copy that was asked for before anything is opened."""
+"""Checks of a requested copy, before anything is opened."""
 
 import os
 
@@ -7,7 +7,7 @@ from longshore.errors import InvalidInput
 
 
 def check_request(request: CopyRequest) -> None:
-    """Raises InvalidInput."""
+    """Raise InvalidInput when the copy can't be meant: what is no NBD URI, or source and target are one disk."""
     for uri in (request.source_uri, request.target_uri):
         if not uri.partition(":")[0].lower().startswith("nbd"):
             raise InvalidInput(
@@ -25,7 +25,7 @@ def check_request(request: CopyRequest) -> None:
 
 
 def _place(uri: str) -> str:
-    """What two URIs of the same export have in common."""
+    """Return what two URIs of the same export have in common."""
     before, unix, path = uri.partition("?socket=")
     # As we make them ourselves: the import below takes as long as a small copy's write
     if unix and not set("%&@").intersection(uri):

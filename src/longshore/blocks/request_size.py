@@ -1,4 +1,4 @@
-"""How long requests to the target are.
+"""The length of requests to the target.
 
 A file system takes one stretch of free memory for each write into its cache. On a virtual machine the long stretches
 may be those that were given back to the host, and to have them back takes many times as long as to fill them; pieces
@@ -23,7 +23,7 @@ class RequestSize:
     """The length of the next block's requests, in bytes: that of a piece, or of the whole block."""
 
     def __init__(self, block_size: int, *, takes_whole: bool = False) -> None:
-        """`takes_whole`: the target's server says so."""
+        """Begin with pieces, or with whole blocks where the target's server says that it takes them (`takes_whole`)."""
         self.length = self._piece = block_size if takes_whole else min(PIECE, block_size)
         self._whole = block_size
         self._left = LOOK  # blocks of this look that are to come
@@ -33,7 +33,7 @@ class RequestSize:
         self._tried: dict[int, list[float]] | None = None  # seconds of each block, by the length of its requests
 
     def note(self, length: int, reading: float, writing: float) -> None:
-        """A block with requests of that length waited so many seconds for the source, and for the target."""
+        """Note that a block with requests of that length waited so many seconds for the source, and for the target."""
         if self._tried is not None:
             self._try(self._tried, length, reading + writing)
             return

@@ -1,4 +1,5 @@
-"""What a copy that was broken off for good has brought to its target: a base for a copy of a later moment.
+"""A manifest of what a copy that was broken off for good has brought to its target: a base for a copy of a later
+moment.
 
 A checkpoint is of use to the same copy alone: another moment of the source is another copy. What it says of the target
 stays true all the same. As a manifest in which the digests of all other blocks are unknown it is a base like any

@@ -79,7 +79,7 @@ class Verifier:
             self._at_work.stop()
 
     def _next(self) -> Work | None:
-        """What the loop itself should do next; None when that is nothing for now, or nothing at all."""
+        """Return what the loop itself should do next; None when there is nothing for now, or nothing at all."""
         if self._to_do:
             return self._to_do.popleft()
         if self._at_work is not None:
@@ -108,7 +108,7 @@ class Verifier:
             self._at_work = None
 
     def _blocks(self, stretches: Iterable[Extent]) -> Iterator[Work]:
-        """Blocks with digests; runs of zero blocks without."""
+        """Yield blocks with their digests, and runs of zero blocks without."""
         ask = self._target.endpoint.has_extents
         zero_from: int | None = None
         end = 0
@@ -154,7 +154,7 @@ class Verifier:
         send()
 
     def _doubtful(self, extent: Extent, zeroes: list[Extent]) -> None:
-        """Blocks that should be zero, and of which the server didn't say so."""
+        """Check those blocks by reading that should be zero, and of which the server didn't say so."""
         for piece in split(subtract([extent], zeroes), self._block_size):
             self._to_do.append((piece, digest_of(bytes(piece.length))))
 

@@ -91,7 +91,7 @@ class VerifyThreads:
         self._wake()
 
     def _take(self, mine: deque[Work]) -> bool:
-        """Whether there is anything to do; then that is `mine`."""
+        """Take the next share of the work into `mine`. Returns whether there was any."""
         with self._lock:
             if self._stopped:
                 return False

@@ -1,4 +1,4 @@
-"""How many blocks to have in flight.
+"""The number of blocks to have in flight.
 
 As few as keep both sides busy, so that they stay in the processor's cache; as many as the way there and back is long.
 The time a block takes when it needn't wait for others is the shortest one seen. While blocks take hardly longer than
@@ -28,7 +28,8 @@ class Window:
     """The number of blocks in flight, adapted to the time that each took."""
 
     def __init__(self, block_size: int, *, computes: bool = False) -> None:
-        """`computes`: one side does, some 350 MiB in a second, for which fewer are enough on a way of 40 ms."""
+        """Begin with one block. `computes`: one side packs or unpacks, some 350 MiB in a second, for which fewer are
+        enough on a way of 40 ms."""
         self._far = PACED if computes else FAR
         self._largest = max(NEAR, min(MEMORY // block_size, LARGEST))
         self.size = 1  # the first block has both sides for itself, and shows how near they are
@@ -39,24 +40,24 @@ class Window:
 
     @property
     def near(self) -> bool:
-        """Whether an answer takes hardly longer than what is done with it."""
+        """Tell whether an answer takes hardly longer than what is done with it."""
         return self.shortest < FAR_FROM
 
     @property
     def far(self) -> bool:
-        """Whether it is certain that it isn't near, for the time being."""
+        """Tell whether it is certain that it isn't near, for the time being."""
         return not self.near and self._alone <= 0
 
     def is_paced(self, in_flight: int) -> bool:
-        """Whether, with so many blocks in flight, it is the storage that sets the pace."""
+        """Tell whether, with so many blocks in flight, it is the storage that sets the pace."""
         return in_flight * self._block_size < SLOW * self._usual
 
     def note_carried(self, seconds: float) -> None:
-        """A block has been read and written by somebody who has a number of blocks in flight of their own."""
+        """Note that a block has been read and written by somebody who has a number of blocks in flight of their own."""
         self._usual += (seconds - self._usual) * (USUAL if self._usual else 1.0)
 
     def took(self, seconds: float) -> None:
-        """A block has been read and written, or only read; it took that long."""
+        """Adapt to a block that has been read and written, or only read, and took that long."""
         self.shortest = min(self.shortest, seconds)
         self.note_carried(seconds)
         self._alone -= 1

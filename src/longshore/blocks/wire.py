@@ -113,7 +113,8 @@ class Wire:
         return _REQUEST.pack(_REQUEST_MAGIC, 0, kind, self._cookie, offset, length)
 
     def _begin(self, kind: int, offset: int, length: int) -> bytes:
-        """The header of one more request that is confirmed later, when there may be another."""
+        """Return the header of one more request that is confirmed later, after checking an answer where no more may
+        wait."""
         if len(self._unconfirmed) == _MOST_UNCONFIRMED:
             self._check_answer(0, self._unconfirmed)
         request = self._request(kind, offset, length)

@@ -1,4 +1,4 @@
-"""Where data and zeroes meet in what was read."""
+"""The borders of data and zeroes in what was read."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ ZERO_GRANULE = 64 << 10  # bytes; smaller runs of zeroes within data are sent as
 
 
 def runs(buffer: nbd.Buffer, wanted: Extent, base: int, largest: int) -> Iterator[tuple[Extent, bool]]:
-    """The wanted extent of a buffer that begins at offset `base`, cut where data and runs of zeroes meet.
+    """Yield the wanted extent of a buffer that begins at offset `base`, cut where data and runs of zeroes meet.
 
     Each with whether it is zero. Data is cut too, at multiples of `largest` bytes: the target's largest request.
     """

@@ -1,4 +1,4 @@
-"""What goes into documents that others read: YAML, and what Ansible is told."""
+"""Documents that others read: YAML, and what Ansible is told."""
 
 import json
 import re
@@ -15,18 +15,19 @@ _TAKEN = frozenset({"localhost", "127.0.0.1", "all", "ungrouped", "machine"})
 
 
 def ansible_variables(variables: dict[str, Any]) -> str:
-    """A file of variables, in YAML. Every text in it, keys too, is `!unsafe`, so that Ansible evaluates none."""
+    """Write a file of variables, in YAML. Every text in it, keys too, is `!unsafe`, so that Ansible evaluates none."""
     return yaml.dump(variables, Dumper=_Unsafe, sort_keys=False)
 
 
 def ansible_host(ref: str) -> str:
-    """How a machine is called in an inventory: by its reference, without what a pattern of hosts gives a meaning to."""
+    """Return how a machine is called in an inventory: by its reference, without what a pattern of hosts gives a meaning
+    to."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", ref)[:200]
     return f"{plain}_" if plain in _TAKEN or not plain else plain
 
 
 def ansible_address(told: Iterable[str]) -> str | None:
-    """The first of the addresses at which a connection can be made; None where none of them is an address.
+    """Return the first of the addresses at which a connection can be made; None where none of them is an address.
 
     A zone (fe80::1%eth0) is any text, and one of another machine's interfaces besides.
     """
@@ -41,13 +42,15 @@ def ansible_address(told: Iterable[str]) -> str | None:
 
 
 def as_json(content: Any) -> str:
-    """Of plain data, for people and programs. Where there is anything that a screen doesn't show, in ASCII alone."""
+    """Write plain data as JSON, for people and programs. Where there is anything that a screen doesn't show, in ASCII
+    alone."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     return (text if printable(text) == text else json.dumps(content, indent=2)) + "\n"
 
 
 def as_yaml(content: Any) -> str:
-    """For people to read and change, and for whoever reads it strictly: without references and tags.
+    """Write plain data as YAML for people to read and change, and for whoever reads it strictly: without references and
+    tags.
 
     Of a text with anything that a screen doesn't show, all that isn't ASCII is written as numbers: PyYAML lets some of
     that stand as it is, and reads Unicode's rarer line breaks as others than it wrote.
@@ -59,7 +62,7 @@ def as_yaml(content: Any) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Without references: what stands there twice is written twice."""
+    """A writer without references: what stands there twice is written twice."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True

@@ -10,7 +10,8 @@ _LONGEST_FILE_NAME = 120  # letters, of which one has 4 bytes at most, where 255
 
 
 def printable(text: str) -> str:
-    """For screens: what isn't seen on one, and might move its cursor or turn its text around, is written as a number.
+    """Write a text for screens: what isn't seen on one, and might move its cursor or turn its text around, is written
+    as a number.
 
     Line ends and tabs stay, and spaces of all widths.
     """
@@ -24,12 +25,12 @@ def line(text: object) -> str:
 
 
 def shortened(text: str, most: int = 200) -> str:
-    """On one line of so many letters: for a sentence that quotes it."""
+    """Write a text on one line of so many letters: for a sentence that quotes it."""
     return line(text[:most])
 
 
 def csv_cell(cell: object) -> object:
-    """A cell of a table for spreadsheets: no formula, on one line. Numbers are themselves."""
+    """Return a cell of a table for spreadsheets: no formula, on one line. Numbers are themselves."""
     if cell is None:
         return ""
     if not isinstance(cell, str):
@@ -38,22 +39,23 @@ def csv_cell(cell: object) -> object:
 
 
 def markdown(text: object) -> str:
-    """On one line of Markdown, of which it makes nothing: no link, no image, no tag, no column of a table."""
+    """Write a text on one line of Markdown, of which it makes nothing: no link, no image, no tag, no column of a
+    table."""
     return line(" ".join(str(text).split())).translate(_MARKS)
 
 
 def html(text: object) -> str:
-    """Within an element or an attribute's quotes. Pages made of templates are escaped by Jinja."""
+    """Escape a text for an element or an attribute's quotes. Pages made of templates are escaped by Jinja."""
     return escape(line(text))
 
 
 def in_double_quotes(text: str) -> str:
-    """What a shell takes for itself between double quotes is marked, but for these quotes."""
+    """Mark what a shell takes for itself between double quotes, but for these quotes."""
     return printable(text).replace("\\", "\\\\").replace("$", "\\$").replace("`", "\\`")
 
 
 def attachment(name: str) -> dict[str, str]:
-    """The header of an answer that browsers keep as a file of this name, in their own directory."""
+    """Return the header of an answer that browsers keep as a file of this name, in their own directory."""
     plain = line(name).replace("/", "_").replace("\\", "_")[:_LONGEST_FILE_NAME].lstrip(".") or "file"
     return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(plain, safe='')}"}
 

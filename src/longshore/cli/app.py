@@ -45,7 +45,7 @@ def _run(arguments: list[str]) -> int:
 
 @contextmanager
 def _ended_by_ctrl_c() -> Iterator[None]:
-    """Here and now: nothing is done yet, and an import that is broken off says nothing that helps."""
+    """End here and now at Ctrl-C: nothing is done yet, and an import that is broken off says nothing that helps."""
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler:  # it is ignored, or somebody else's
         yield

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def mapping(text: str) -> tuple[str, str]:
-    """SOURCE=TARGET."""
+    """Split SOURCE=TARGET."""
     source, found, target = text.partition("=")
     if not found or not source.strip() or not target.strip():
         raise ArgumentTypeError(f'"{text}" isn\'t SOURCE=TARGET')
@@ -27,7 +27,7 @@ def mapping(text: str) -> tuple[str, str]:
 
 
 def time_of(text: str) -> datetime:
-    """In UTC, and says so."""
+    """Read a time in UTC, and say so in it."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -55,7 +55,7 @@ def _read(parse: Callable[[str], T], text: str) -> T:
 
 
 def with_mapping(group: ArgumentParser | ArgumentGroup, option: str, metavar: str, said: str) -> None:
-    """`metavar`: SOURCE=TARGET."""
+    """Add an option that maps names. `metavar`: SOURCE=TARGET."""
     group.add_argument(option, action="append", default=[], type=mapping, metavar=metavar, help=said)
 
 
@@ -81,7 +81,7 @@ def with_guest_key(group: ArgumentParser | ArgumentGroup) -> None:
 
 
 def rules_of(args: Namespace) -> str | None:
-    """Of retention, from `--keep`: last=7,daily=14."""
+    """Return the rules of retention from `--keep`: last=7,daily=14."""
     return args.keep.replace("=", " ") if args.keep else None
 
 
@@ -95,7 +95,8 @@ def with_until(parser: ArgumentParser) -> None:
 
 
 def with_snapshot_playbooks(parser: ArgumentParser, *, allowed: bool, end: str = "") -> None:
-    """`allowed`: whether they can be run at all; a server runs none for its callers. `end`: of their help."""
+    """Add the options for playbooks. `allowed`: whether they can be run at all; a server runs none for its callers.
+    `end`: of their help."""
     parser.set_defaults(before=None, after=None)
     if not allowed:
         return

@@ -61,7 +61,7 @@ class ImportBackups(Lister):
     def _import(
         self, machine: Machine, as_of: AsOf, there: set[tuple[str, str, datetime]], args: Namespace
     ) -> tuple[str, str]:
-        """What became of it, and its point, or why there is none."""
+        """Import one backup. Returns what became of it, and its point, or why there is none."""
         if (machine.name, machine.instance_uuid or machine.uuid, as_of.moment) in there:
             return "there-already", ""
         from longshore.api.backups import NewBackup

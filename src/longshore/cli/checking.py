@@ -21,7 +21,7 @@ _INTERRUPTED = "interrupted"  # code: whoever did it is gone, and another does i
 
 
 def checked(client: Client, plan: str, asked: PlanStart) -> list[PlanConcern]:
-    """All that stands against it. Ctrl-C ends the check. Raises LongshoreError when it comes to no end."""
+    """Return all that stands against it. Ctrl-C ends the check. Raises LongshoreError when it comes to no end."""
     while True:
         found: list[PlanConcern] = []
         check = client.begin_check(plan, asked)
@@ -56,7 +56,7 @@ def _followed(client: Client, check: PlanCheck, found: list[PlanConcern]) -> Pla
 
 
 class _Told:
-    """What was said on a terminal already: of each code the first. The table at the end has all."""
+    """The concerns that were said on a terminal already: of each code the first. The table at the end has all."""
 
     def __init__(self) -> None:
         self._codes: set[str] = set()

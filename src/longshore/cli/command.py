@@ -1,4 +1,4 @@
-"""What Longshore's commands share: the client of the REST API, their help and how they refuse wrong usage."""
+"""The common parts of Longshore's commands: the client of the REST API, their help and how they refuse wrong usage."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class _Asking(CliffCommand):  # type: ignore[misc]
 
     @property
     def is_plugin(self) -> bool:
-        """Whether this is `openstack migration …` rather than `longshore …`."""
+        """Tell whether this is `openstack migration …` rather than `longshore …`."""
         return _in_plugin(self.app)
 
     @property
     def for_people(self) -> bool:
-        """Whether the answer is a table, rather than something for programs."""
+        """Tell whether the answer is a table, rather than something for programs."""
         return type(self.formatter).__name__ == "TableFormatter"
 
     def say(self, text: str) -> None:
-        """Something beside the answer, for the person at the terminal."""
+        """Say something beside the answer, for the person at the terminal."""
         print(self.as_typed(text), file=sys.stderr)
 
     def emitted(self, cell: Any, *, several: bool) -> Any:
-        """A cell as the answer's format takes it. `several`: lines in it are meant."""
+        """Return a cell as the answer's format takes it. `several`: lines in it are meant."""
         match type(self.formatter).__name__:
             case "JSONFormatter" | "YAMLFormatter":
                 return cell
@@ -76,7 +76,7 @@ class _Asking(CliffCommand):  # type: ignore[misc]
             raise LongshoreError(printable(self.as_typed(str(error))), code=error.code) from None
 
     def as_typed(self, text: str) -> str:
-        """Advice that names a command, as one types it here."""
+        """Return advice that names a command, as one types it here."""
         if not self.is_plugin:
             return text
         from longshore.cli import plugin
@@ -124,5 +124,5 @@ def _in_plugin(app: Any) -> bool:
 
 
 def _width(terminal: int) -> int:
-    """Columns; 80 where the terminal itself doesn't know."""
+    """Return the terminal's columns; 80 where the terminal itself doesn't know."""
     return os.get_terminal_size(terminal).columns or shutil.get_terminal_size().columns

@@ -1,4 +1,4 @@
-"""Which commands there are: those that are written down (pyproject.toml), and one for each kind of provider."""
+"""The commands: those that are written down (pyproject.toml), and one for each kind of provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ADD = "provider add"
 
 
 class Point(Protocol):
-    """What loads a command when it is used: with all of them loaded, each would begin a second later."""
+    """A loader of a command when it is used: with all of them loaded, each would begin a second later."""
 
     @property
     def name(self) -> str: ...
@@ -36,12 +36,12 @@ class _Adding:
 
 
 def written_down() -> dict[str, Point]:
-    """By their words."""
+    """Return the written-down commands by their words."""
     return {point.name.replace("_", " "): point for point in distribution("longshore").entry_points.select(group=GROUP)}
 
 
 def all_commands() -> Mapping[str, Point]:
-    """By their words."""
+    """Return all commands by their words."""
     from longshore.providers.registry import PROVIDERS
 
     return written_down() | {point.name: point for point in (_Adding(known.kind) for known in PROVIDERS)}

@@ -1,4 +1,4 @@
-"""What a word may become: `longshore complete --shell SHELL` with the words so far, asked by the shell at each TAB.
+"""Completion of a word: `longshore complete --shell SHELL` with the words so far, asked by the shell at each TAB.
 
 It has to be quick, so only what the command at hand needs is imported; and whatever goes wrong, a shell that completes
 a word shows no error and doesn't wait.
@@ -42,7 +42,8 @@ _OWN = ("help", "complete")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`--shell SHELL --line TEXT`, or `--shell SHELL -- WORDS`: up to the cursor, the command's own name included."""
+    """Print what completes `--shell SHELL --line TEXT`, or `--shell SHELL -- WORDS`: up to the cursor, the command's
+    own name included."""
     timer = threading.Timer(_PATIENCE, os._exit, (0,))
     timer.daemon = True
     timer.start()
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def split(line: str) -> list[str]:
-    """The words of a line that isn't finished; the last is the one that is being typed, empty after a blank."""
+    """Split a line that isn't finished into words; the last is the one that is being typed, empty after a blank."""
     for end in ("", "'", '"'):
         try:
             words = shlex.split(line + end)
@@ -77,7 +78,7 @@ def split(line: str) -> list[str]:
 
 
 def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What the last of the words may become, each with a few words about it."""
+    """Yield what the last of the words may become, each with a few words about it."""
     *before, current = words
     options: dict[str, str] = {}
     while before and before[0].startswith("-"):
@@ -103,7 +104,7 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _next_words(names: Sequence[str], before: Sequence[str], current: str) -> Iterator[tuple[str, str]]:
-    """What goes on with these first words of commands."""
+    """Yield what goes on with these first words of commands."""
     begun = [name.split() for name in names]
     following = dict.fromkeys(name[len(before)] for name in begun if name[: len(before)] == list(before) != name)
     yield from _fitting(((word, "") for word in sorted(following)), current)

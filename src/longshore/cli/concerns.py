@@ -1,4 +1,4 @@
-"""What stands against a plan, as a table."""
+"""The concerns of a plan, as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _COLUMNS = ("Machine", "Code", "Severity", "Subject", "What", "Do")
 
 
 def concern_table(command: Lister, args: Namespace, concerns: list[PlanConcern]) -> tuple[Any, Any]:
-    """Blockers first; the order is otherwise that of the plan. People get few columns, with room for sentences."""
+    """Return the table, blockers first; the order is otherwise that of the plan. People get few columns, with room for
+    sentences."""
     order = {"blocker": 0, "warning": 1, "information": 2}
     ordered = sorted(concerns, key=lambda c: order[c.severity.value])
     rows = [(c.machine, c.code, c.severity.value, c.subject, c.text, c.advice) for c in ordered]
@@ -27,7 +28,7 @@ def concern_table(command: Lister, args: Namespace, concerns: list[PlanConcern])
 
 
 def _together(concerns: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """What is the same for many machines in one row: a thousand of them say it once."""
+    """Put what is the same for many machines into one row: a thousand of them say it once."""
     machines: dict[tuple[Any, ...], list[str]] = {}
     for machine, *rest in concerns:
         machines.setdefault(tuple(rest), []).append(machine)

@@ -1,4 +1,4 @@
-"""How far a long reading is, for a person who waits: on standard error, only on a terminal, gone when it is done."""
+"""Progress of a long reading, for a person who waits: on standard error, only on a terminal, gone when it is done."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""longshore features: what is refused here whatever one's roles."""
+"""longshore features: what a server refuses whatever one's roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from longshore.cli.command import ShowOne
 
 
 class ShowFeatures(ShowOne):
-    """Show what is done here for whoever asks, and how much their project may have; a server refuses some things."""
+    """Show which features this server allows you, and your project's quota."""
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         found = self.client.features().model_dump()
@@ -19,7 +19,7 @@ class ShowFeatures(ShowOne):
 
 
 def _said(name: str, value: Any) -> str:
-    """As people read it; of what isn't limited it says so."""
+    """Write a value as people read it; of what isn't limited it says so."""
     match value:
         case None:
             return "no limits" if name == "quotas" else "any"

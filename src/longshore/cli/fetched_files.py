@@ -1,4 +1,4 @@
-"""What is fetched of a point, as it is written here: with its holes, and what an archive says is missing in it."""
+"""Files fetched of a point, as they are written here: with their holes, and what an archive says is missing in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_END = 8 << 20  # bytes of an archive's end that are looked at
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Callable[[bytes], object]]:
-    """The file is for its owner alone, and goes when the block fails. Raises Conflict, InvalidInput."""
+    """Make a file for its owner alone, which goes when the block fails. Raises Conflict, InvalidInput."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -58,7 +58,7 @@ class _Sparse:
 
 
 class ArchiveEnd:
-    """It keeps the end of an archive that comes in pieces, whose last member says what isn't in it."""
+    """The end of an archive that comes in pieces, whose last member says what isn't in it."""
 
     def __init__(self) -> None:
         self._end = bytearray()
@@ -70,7 +70,7 @@ class ArchiveEnd:
             del self._end[:cut]
 
     def left_out(self) -> list[str]:
-        """Lines, each a sentence."""
+        """Return lines, each a sentence."""
         for at in range(len(self._end) // tarfile.BLOCKSIZE - 1, -1, -1):
             block = bytes(self._end[at * tarfile.BLOCKSIZE : (at + 1) * tarfile.BLOCKSIZE])
             if LEFT_OUT_OF_ARCHIVE.encode() not in block[:100]:

@@ -1,4 +1,4 @@
-"""How far something is that takes longer than a person likes to wait without a word. On standard error."""
+"""Progress line for slow commands, on standard error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Show = Callable[[int, int, str], None]  # how many are done, of how many, and wh
 
 @contextmanager
 def following() -> Iterator[Show]:
-    """A bar on a terminal, which goes away at the end; lines elsewhere."""
+    """Show a bar on a terminal, which goes away at the end; lines elsewhere."""
     if not sys.stderr.isatty():
         yield _lines()
         return

@@ -7,7 +7,7 @@ from longshore.errors import InvalidInput
 
 
 def text_of(path: Path) -> str:
-    """Raises InvalidInput."""
+    """Read a file's text. Raises InvalidInput."""
     try:
         return bytes_of(path).decode()
     except UnicodeDecodeError:
@@ -15,12 +15,12 @@ def text_of(path: Path) -> str:
 
 
 def key_in(path: Path) -> str:
-    """An editor ends its last line; that end is no part of a passphrase. Raises InvalidInput."""
+    """Read a passphrase. An editor ends its last line; that end is no part of it. Raises InvalidInput."""
     return text_of(path).removesuffix("\n").removesuffix("\r")
 
 
 def bytes_of(path: Path) -> bytes:
-    """Raises InvalidInput."""
+    """Read a file's bytes. Raises InvalidInput."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -28,7 +28,7 @@ def bytes_of(path: Path) -> bytes:
 
 
 def playbook_of(path: Path | None) -> str | None:
-    """Absolute: the engine that runs it works in another directory. Raises InvalidInput."""
+    """Return an absolute path: the engine that runs the playbook works in another directory. Raises InvalidInput."""
     if path is None:
         return None
     text_of(path)
@@ -36,7 +36,7 @@ def playbook_of(path: Path | None) -> str | None:
 
 
 def text_or_input(file: str) -> str:
-    """Of a file, or of standard input ("-"). Raises InvalidInput."""
+    """Read a file's text, or that of standard input ("-"). Raises InvalidInput."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -45,7 +45,7 @@ def text_or_input(file: str) -> str:
 
 
 def put_text(file: str | None, text: str) -> None:
-    """Into a file, or to standard output (None or "-"). Raises InvalidInput."""
+    """Write a text into a file, or to standard output (None or "-"). Raises InvalidInput."""
     if file is None or file == "-":
         sys.stdout.write(text)
         return

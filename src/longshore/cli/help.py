@@ -1,4 +1,4 @@
-"""What there is to be typed: all commands by subject, those of one subject, or one command with its options."""
+"""Help: all commands by subject, those of one subject, or one command with its options."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Help(Command):
 
 
 def overview(app: Any) -> str:
-    """What most days begin with, all by subject, and the options that go before a command."""
+    """Return what most days begin with, all by subject, and the options that go before a command."""
     commands = dict(_described(app, sorted(name for name, _ in app.command_manager)))
     lines = [app.parser.description, "", f"Usage: {app.NAME} {USAGE}"]
     lines += _section("Most days", {name: commands[name] for name in _DAILY})
@@ -89,7 +89,7 @@ def overview(app: Any) -> str:
 
 
 def of_group(app: Any, words: list[str]) -> str:
-    """The commands that begin with these words; empty when none does."""
+    """Return the commands that begin with these words; empty when none does."""
     start = " ".join(words)
     commands = _below(app, start)
     if not commands:
@@ -99,7 +99,7 @@ def of_group(app: Any, words: list[str]) -> str:
 
 
 def unknown(app: Any, words: list[str]) -> str:
-    """A sentence for what is no command, with those that are spelt alike."""
+    """Return a sentence for what is no command, with those that are spelt alike."""
     said = " ".join(word for word in words if not word.startswith("-"))
     names = [name for name, _ in app.command_manager]
     alike = (
@@ -112,7 +112,7 @@ def unknown(app: Any, words: list[str]) -> str:
 
 
 def _in_others_words(said: str) -> list[str]:
-    """What is ours for a command of Trilio's."""
+    """Return what is ours for a command of Trilio's."""
     if not said.startswith(_TRILIOS_COMMANDS):
         return []
     return [next(ours for theirs, ours in _TRILIOS.items() if theirs in said)]

@@ -47,7 +47,8 @@ KINDS = tuple(_QUERIES)
 
 
 def known_names(kind: str, options: Mapping[str, str]) -> Names:
-    """`options`: the global ones that were given (--state, --server, --config), by their names."""
+    """Return the known names. `options`: the global ones that were given (--state, --server, --config), by their
+    names."""
     url, database, state = _where(options)
     if not url and not database:
         return _of_file(state / "longshore.db", kind)
@@ -82,7 +83,7 @@ def refresh(kind: str, options: Mapping[str, str], client: Client) -> None:
 
 
 def _where(options: Mapping[str, str]) -> tuple[str | None, bool, Path]:
-    """A server's address, whether there is a PostgreSQL, and the state directory."""
+    """Return a server's address, whether there is a PostgreSQL, and the state directory."""
     file = options.get("--config")
     if not file and not os.access("/etc/longshore/longshore.toml", os.R_OK):  # what else there may be is quickly read
         url, database, state = (os.environ.get(f"LONGSHORE_{name}") for name in ("URL", "DATABASE_URL", "STATE"))
@@ -108,7 +109,8 @@ def _of_file(database: Path, kind: str) -> Names:
 
 
 def _kept(kind: str, options: Mapping[str, str]) -> Path:
-    """Other names for each server, cloud, project and user. No password goes into it, not even as a digest."""
+    """Return the file of names that are kept: other ones for each server, cloud, project and user. No password goes
+    into it, not even as a digest."""
     who = {
         name: value
         for name, value in os.environ.items()
@@ -121,7 +123,7 @@ def _kept(kind: str, options: Mapping[str, str]) -> Path:
 
 
 def _is_first_to_ask(kept: Path) -> bool:
-    """Whether nobody has asked for these a moment ago."""
+    """Tell whether nobody has asked for these a moment ago."""
     mark = kept.with_suffix(".asking")
     mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

@@ -99,7 +99,7 @@ def _with_place(parser: ArgumentParser) -> ArgumentParser:
 
 
 def _place(args: Namespace) -> dict[str, str]:
-    """As the API names it. Raises InvalidInput."""
+    """Return a place as the API names it. Raises InvalidInput."""
     inside = next((name for name in ("host", "datastore") if getattr(args, name) is not None), None)
     if inside is not None:
         if args.source is None:
@@ -112,7 +112,7 @@ def _place(args: Namespace) -> dict[str, str]:
 
 
 def _is(limit: Limit, wanted: dict[str, str]) -> bool:
-    """Whether it is the one that is named so; providers by their names or ids."""
+    """Tell whether it is the limit that is named so; providers by their names or ids."""
     provider = wanted.get("provider")
     if provider is not None and provider not in (limit.provider, limit.provider_id):
         return False

@@ -90,6 +90,6 @@ class ShowMachine(ShowOne):
 
 
 def _lines(values: dict[str, Any]) -> str:
-    """One for each that there is something to say of."""
+    """Return one line for each that there is something to say of."""
     words = {key: ", ".join(value) if isinstance(value, list) else value for key, value in values.items() if value}
     return "\n".join(f"{key}: {'yes' if value is True else value}" for key, value in words.items())

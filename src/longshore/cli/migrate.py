@@ -78,7 +78,7 @@ class Migrate(ShowOne):
 
 
 def with_request(parser: ArgumentParser) -> None:
-    """What a machine is to become, whatever brings it there: see `asked_of`."""
+    """Add options that say what a machine is to become, whatever brings it there: see `asked_of`."""
     _with_course(parser)
     _with_network(parser)
     _with_server(parser)
@@ -88,7 +88,7 @@ def with_request(parser: ArgumentParser) -> None:
 
 
 def with_restore(parser: ArgumentParser) -> None:
-    """What a point of a vault is to become: see `asked_of`."""
+    """Add options that say what a point of a vault is to become: see `asked_of`."""
     group = parser.add_argument_group("where to, and how")
     group.add_argument("--target", required=True, metavar="PROVIDER", help="where it goes")
     _with_landing(group)
@@ -100,7 +100,7 @@ def with_restore(parser: ArgumentParser) -> None:
 
 
 def asked_of(args: Namespace) -> MigrationRequest:
-    """What was said by those options."""
+    """Return the request that those options make."""
     return MigrationRequest(
         networks=dict(args.network),
         storage=dict(args.storage),
@@ -151,7 +151,7 @@ def _with_course(parser: ArgumentParser) -> ArgumentGroup:
 
 
 def _with_landing(group: ArgumentGroup, *, second: bool = False) -> None:
-    """`second`: a way that is tried where the first one fails may be named, too."""
+    """Add the option of landing. `second`: a way that is tried where the first one fails may be named, too."""
     other = "; WAY,WAY: where it doesn't land in the first way, the second one is tried at once" if second else ""
     group.add_argument(
         "--landing",
@@ -313,7 +313,7 @@ def _with_power(parser: ArgumentParser) -> None:
 
 
 def _with_guest(parser: ArgumentParser, *, playbooks: bool) -> None:
-    """`playbooks`: whether they can be run at all; a server runs none for its callers."""
+    """Add the options of the guest. `playbooks`: whether they can be run at all; a server runs none for its callers."""
     group = parser.add_argument_group("what the guest is given, and what is run besides")
     group.add_argument(
         "--first-boot",
@@ -396,7 +396,7 @@ def _with_cutover(parser: ArgumentParser) -> None:
 
 
 def _cutover(args: Namespace) -> Cutover:
-    """Raises InvalidInput for what doesn't go together."""
+    """Return the cutover. Raises InvalidInput for what doesn't go together."""
     if args.cutover and args.cutover_at:
         raise InvalidInput("--cutover and --cutover-at exclude each other.", advice="Choose one.")
     if args.cutover_until and not args.cutover_at:
@@ -408,7 +408,7 @@ def _cutover(args: Namespace) -> Cutover:
 
 
 def _carried(text: str) -> tuple[str, str]:
-    """A kind, and of tags and attributes which ones; empty: all."""
+    """Split into a kind, and of tags and attributes which ones; empty: all."""
     kind, colon, name = text.partition(":")
     alone = kind in ("annotation", "cpu-topology", "nothing") and not colon
     if not alone and not (kind in ("tags", "attributes") and bool(name) == bool(colon)):

@@ -276,7 +276,8 @@ def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancellin
 
 
 def watched(command: ShowOne, migration: Migration, *, plain: bool, cancelling: bool = False) -> Migration:
-    """As it is when it has ended. Raises when that isn't how the command meant it to end."""
+    """Watch a migration, and return it as it is when it has ended. Raises when that isn't how the command meant it to
+    end."""
     try:
         migration = watch(command.client, migration.id, plain=plain, as_typed=command.as_typed)
     except KeyboardInterrupt:

@@ -215,7 +215,7 @@ def _follow(
 
 
 def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) -> None:
-    """Raises when not all have ended well."""
+    """Raise LongshoreError when not all have ended well."""
     broken = [m for m in migrations if m.interrupted]
     if why := next((m.stranded for m in broken if m.stranded), None):
         raise LongshoreError(f"Plan {plan} has stranded: {why}", code="stranded")
@@ -243,7 +243,7 @@ def _ended(migration: Migration) -> str:
 
 
 def _called(migrations: list[Migration]) -> str:
-    """What moves: machines, or volumes that none has; with both, neither word would do."""
+    """Return the word for what moves: machines, or volumes that none has; with both, neither word would do."""
     kinds = {"volume" if m.request.type is MigrationType.VOLUME else "machine" for m in migrations}
     return kinds.pop() if len(kinds) == 1 else "migration"
 

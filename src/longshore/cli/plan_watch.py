@@ -39,7 +39,7 @@ _COLOURS |= dict.fromkeys((Status.CANCELLED, Status.ROLLING_BACK, Status.PARKED)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What is shown of one machine or volume. `migration`: the id of the latest one."""
+    """One machine or volume as it is shown. `migration`: the id of the latest one."""
 
     migration: str
     name: str
@@ -57,7 +57,7 @@ class Watched:
 
     @classmethod
     def of_plan(cls, told: PlannedProgress) -> Self:
-        """Of one that was started."""
+        """Make one of a plan's machine that was started."""
         return cls(
             told.migration or "",
             told.machine,
@@ -76,7 +76,7 @@ class Watched:
 
     @classmethod
     def alone(cls, told: Migration) -> Self:
-        """That no plan has started."""
+        """Make one of a migration that no plan has started."""
         return cls(
             told.id,
             told.machine_name,
@@ -95,7 +95,7 @@ class Watched:
 
 
 class _States:
-    """Of a plan's machines that were started, as they are told: all at first, then what has changed."""
+    """The states of a plan's machines that were started, as they are told: all at first, then what has changed."""
 
     def __init__(self, client: Client, plan: str, only: Collection[str] | None) -> None:
         self._client, self._plan, self._only = client, plan, only
@@ -116,8 +116,8 @@ class _States:
 
 
 def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] | None = None) -> list[Migration]:
-    """Until all of its migrations (or `only` these) have ended or wait after a cutover that failed, or their engine has
-    died: they as they then are.
+    """Watch a plan until all of its migrations (or `only` these) have ended or wait after a cutover that failed, or
+    their engine has died. Returns them as they then are.
 
     A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migrations.
     """
@@ -126,7 +126,7 @@ def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] 
 
 
 def watch_together(asked: Callable[[], list[Watched]], what: str, *, plain: bool) -> None:
-    """What is `asked` for again and again, as `watch_plan` does it."""
+    """Watch what is `asked` for again and again, as `watch_plan` does."""
     missing_since: float | None = None
     view: _View = _Board(what) if draws(plain=plain) else _Lines()
     with view:
@@ -147,7 +147,7 @@ def watch_together(asked: Callable[[], list[Watched]], what: str, *, plain: bool
 
 
 def totals(watched: list[Watched]) -> str:
-    """3 done, 2 running, 5 queued; 120.0 MiB/s."""
+    """Sum up: 3 done, 2 running, 5 queued; 120.0 MiB/s."""
     states = Counter(status_of(one) for one in watched)
     counted = ", ".join(f"{count} {status}" for status, count in states.items())
     rate = sum(figures(d)[2] for one in watched for d in one.disks if d.state == "copying" and moves(one, d))
@@ -243,7 +243,8 @@ class _Board:
 
 
 def _order(m: Watched) -> tuple[int, int]:
-    """What moves first, then what waits by wave, then what failed, then the rest."""
+    """Return the order in which machines are shown: what moves first, then what waits by wave, then what failed, then
+    the rest."""
     if m.status in (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED):
         return 0, m.wave or 0
     if m.status is Status.QUEUED:

@@ -103,7 +103,7 @@ class CreatePlan(Lister):
         return concern_table(self, args, answer.open)
 
     def _draft(self, name: str) -> str:
-        """The word of the draft that is there, or a new one."""
+        """Return the word of the draft that is there, or a new one."""
         return next((plan.draft for plan in self.client.plans() if plan.name == name and plan.draft), str(uuid4()))
 
 
@@ -335,7 +335,7 @@ def _number(text: str) -> int:
 
 
 def _names(entry: dict[str, Any]) -> set[str]:
-    """What an entry of a plan's file goes by; a volume as tables call it."""
+    """Return the names that an entry of a plan's file goes by; a volume as tables call it."""
     called = entry["machine"] if "machine" in entry else f"{VOLUME}{entry['volume']}"
     return {called, entry["ref"]} if "ref" in entry else {called}
 
@@ -348,7 +348,7 @@ def _refuse_unknown(plan: str, names: list[str], content: dict[str, Any]) -> Non
 
 
 def _files(word: str) -> list[str]:
-    """The file itself, or those of a directory that may be plans. Raises InvalidInput when that has none."""
+    """Return the file itself, or those of a directory that may be plans. Raises InvalidInput when that has none."""
     if word == "-" or not Path(word).is_dir():
         return [word]
     found = sorted(str(path) for path in Path(word).iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())

@@ -25,7 +25,7 @@ _TYPED = (
 
 
 def make_client(instance: Any) -> Any:
-    """`instance`: the client manager of the `openstack` command. $LONGSHORE_URL goes before the catalogue."""
+    """Make the client. `instance`: the client manager of the `openstack` command."""
     from longshore.client import Client, Remote
 
     url = os.environ.get("LONGSHORE_URL")
@@ -54,7 +54,7 @@ def check_api_version(version: str) -> bool:
 
 
 def as_typed(text: str) -> str:
-    """Advice that names a command of `longshore`, as one types it here."""
+    """Return advice that names a command of `longshore`, as one types it here."""
     for pattern, replacement in _TYPED:
         text = pattern.sub(replacement, text)
     return text

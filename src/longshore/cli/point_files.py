@@ -37,7 +37,7 @@ class _Files(Lister):
         )
 
     def _note(self, found: PointFiles) -> None:
-        """What the answer is good for."""
+        """Say what limits the answer: parts that aren't read, and files that were left out."""
         for part in found.parts:
             if part.path is None and part.kind != "swap":
                 what = part.kind or "nothing that is known"

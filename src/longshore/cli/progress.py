@@ -37,7 +37,7 @@ _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence
 
 
 def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[[str], str] = str) -> Migration:
-    """Until the migration has ended, its cutover has failed, or its engine has died: the migration as it then is.
+    """Watch a migration until it has ended, its cutover has failed, or its engine has died. Returns it as it then is.
 
     A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migration. `as_typed`
     names commands in what is said as one types them here.
@@ -112,7 +112,8 @@ class _Lines:
                 self._copied(migration, disk)
 
     def _copied(self, migration: Migration, disk: DiskProgress) -> None:
-        """Once each. Of a machine that runs on, what is copied is no end yet, and its digest that of an earlier day."""
+        """Say once that a disk is copied. Of a machine that runs on, what is copied is no end yet, and its digest that
+        of an earlier day."""
         whole = f"{disk.label}: all of {size(disk.size)}"
         if not is_last_copy(migration):
             line = f"{whole}; what changes while the machine runs is copied again"
@@ -182,16 +183,17 @@ class _Bars:
 
 
 class Pace:
-    """When a line about something that goes on is due: often at first, ever rarer the longer it has gone on."""
+    """The times at which a line about something that goes on is due: often at first, ever rarer the longer it has gone
+    on."""
 
     def __init__(self, least: float) -> None:
-        """`least`: seconds between two lines about the same."""
+        """Keep the pace. `least`: seconds between two lines about the same."""
         self._least = least
         self._first: dict[object, float] = {}
         self._last: dict[object, float] = {}
 
     def is_due(self, what: object) -> bool:
-        """Whether a line about it is; it then counts as written."""
+        """Tell whether a line about it is due; it then counts as written."""
         now = time.monotonic()
         first = self._first.setdefault(what, now)
         if what in self._last and now - self._last[what] < max(self._least, (now - first) / _LINES_RARER):
@@ -201,28 +203,29 @@ class Pace:
 
 
 def draws(*, plain: bool) -> bool:
-    """Whether standard error is a terminal on which lines can be changed later, and that is wanted."""
+    """Tell whether standard error is a terminal on which lines can be changed later, and that is wanted."""
     return not plain and sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def is_last_copy(migration: Migration) -> bool:
-    """Whether what is copied is what the target boots: a warm migration copies again what has changed meanwhile."""
+    """Tell whether what is copied is what the target boots: a warm migration copies again what has changed
+    meanwhile."""
     if migration.request.type is not MigrationType.WARM or migration.status is Status.DONE:
         return True
     return any(sync["final"] for sync in migration.syncs)
 
 
 def reworded(event: Event, as_typed: Callable[[str], str]) -> Event:
-    """With commands named as one types them here."""
+    """Return the event with commands named as one types them here."""
     return event.model_copy(update={"text": as_typed(event.text)})
 
 
 def with_level(event: Event) -> str:
-    """What happened; that it is a warning or an error comes first."""
+    """Return what happened; that it is a warning or an error comes first."""
     return event.text if event.level == "information" else f"{event.level}: {event.text}"
 
 
 def sentence(disk: DiskProgress) -> str:
-    """How far a disk is."""
+    """Return how far a disk is."""
     done, total, rate, left = figures(disk)
     return f"{disk.label}: {size(done)} of {size(total)} ({done * 100 // total} %), {pace(rate, left)}"

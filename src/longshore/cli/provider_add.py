@@ -50,7 +50,8 @@ class AddOfKind(ShowOne):
         return shown(self.client.add_provider(args.name, self.known.kind, settings, secrets))
 
     def _login(self, args: Namespace) -> tuple[dict[str, Any], dict[str, str]]:
-        """Where and as whom to log in, where an entry of clouds.yaml says so, with all that it says nothing of."""
+        """Return where and as whom to log in, where an entry of clouds.yaml says so, with all that it says nothing
+        of."""
         if self.known.read_login is None:
             return {}, {}
         named = login_entry(self.known, args)
@@ -76,7 +77,7 @@ class AddOfKind(ShowOne):
 
 
 def adding(known: ProviderType) -> type[AddOfKind]:
-    """The command that adds one of this kind."""
+    """Return the command that adds one of this kind."""
     return type(f"Add{known.kind.title()}", (AddOfKind,), {"__doc__": known.about, "known": known})
 
 

@@ -19,7 +19,7 @@ _SEVERAL = (OptionKind.REPEATED, OptionKind.LINES)
 
 
 def with_options(parser: Any, known: ProviderType) -> None:
-    """To add one of this kind."""
+    """Add the options for adding a provider of this kind."""
     for option in (*(option for option in known.options if not option.group), LABELS):
         _add(parser, option)
     for title in dict.fromkeys(option.group for option in known.options if option.group):
@@ -30,7 +30,8 @@ def with_options(parser: Any, known: ProviderType) -> None:
 
 
 def with_those_of_all(parser: Any, kinds: Sequence[ProviderType], *, changing: bool = False) -> None:
-    """Of any kind, none of them required. What several kinds have stands before the groups that are one's own."""
+    """Add the options of any kind, none of them required. What several kinds have stands before the groups that are
+    one's own."""
     write = _change if changing else _add_any
     by_flag: dict[str, list[Option]] = {}
     for option in (option for known in kinds for option in known.options):
@@ -50,12 +51,12 @@ def with_those_of_all(parser: Any, kinds: Sequence[ProviderType], *, changing: b
 
 
 def given(option: Option, args: Namespace) -> str:
-    """The flag that was said; empty: none."""
+    """Return the flag that was said; empty: none."""
     return next((flag for flag in option.flags if getattr(args, _dest(flag), None) not in (None, "")), "")
 
 
 def said(known: ProviderType, args: Namespace, *, changing: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
-    """Settings, and the secrets that are in files of their own. Raises InvalidInput."""
+    """Return the settings, and the secrets that are in files of their own. Raises InvalidInput."""
     settings: dict[str, Any] = {}
     secrets: dict[str, str] = {}
     for option in known.options:
@@ -71,7 +72,7 @@ def said(known: ProviderType, args: Namespace, *, changing: bool = False) -> tup
 
 
 def login_entry(known: ProviderType, args: Namespace) -> str | None:
-    """The entry of clouds.yaml that was named."""
+    """Return the entry of clouds.yaml that was named."""
     named = (getattr(args, _dest(o.flags[0])) for o in known.options if o.kind is OptionKind.LOGIN)
     return next(named, None)
 
@@ -81,10 +82,8 @@ def asked_for(known: ProviderType, kind: OptionKind) -> Iterator[Option]:
 
 
 def secret(option: Option, args: Namespace, prompt: str) -> str:
-    """From a file, the environment or a prompt: never from the command line, which every user can read.
-
-    Raises InvalidInput.
-    """
+    """Read a secret from a file, the environment or a prompt: never from the command line, which every user can read.
+    Raises InvalidInput."""
     file, variable = getattr(args, _dest(option.flags[0])), _variable(option)
     if file is not None:
         found = _text_of(file, _words(option)).rstrip("\n")
@@ -100,13 +99,13 @@ def secret(option: Option, args: Namespace, prompt: str) -> str:
 
 
 def prompted(option: Option, whose: str, *, new: bool = False) -> str:
-    """What is asked at a terminal."""
+    """Return what is asked at a terminal."""
     words = f"new {_words(option)}" if new else _words(option)
     return f"{words[:1].upper()}{words[1:]} of {whose}"
 
 
 def _add(group: Any, option: Option) -> None:
-    """As somebody who adds one gives it."""
+    """Add an option as somebody who adds a provider gives it."""
     if option.kind is OptionKind.SECRET:
         about = f"file that holds the {_words(option)} (else ${_variable(option)}, else a prompt)"
         group.add_argument(option.flags[0], metavar="FILE", help=about)
@@ -121,7 +120,7 @@ def _add(group: Any, option: Option) -> None:
 
 
 def _change(group: Any, option: Option) -> None:
-    """As somebody who changes one gives it."""
+    """Add an option as somebody who changes a provider gives it."""
     if option.kind is not OptionKind.SECRET:
         _add(group, replace(option, help=_to_change(option), default=None, required=False))
         return
@@ -136,7 +135,7 @@ def _change(group: Any, option: Option) -> None:
 
 
 def _add_any(group: Any, option: Option) -> None:
-    """As somebody who adds one gives it, who may add one of another kind."""
+    """Add an option as somebody who adds a provider gives it, who may add one of another kind."""
     _add(group, replace(option, default=None, required=False, help=_to_add(option)))
 
 
@@ -169,7 +168,7 @@ def _lines_of(files: list[str], option: Option) -> list[str]:
 
 
 def _text_of(file: str, what: str) -> str:
-    """Raises InvalidInput."""
+    """Read a file's text. Raises InvalidInput."""
     try:
         return Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -186,5 +185,5 @@ def _variable(option: Option) -> str:
 
 
 def _dest(flag: str) -> str:
-    """As argparse has it."""
+    """Return a flag's name as argparse has it."""
     return flag.removeprefix("--").replace("-", "_")

@@ -57,7 +57,7 @@ class SetProvider(ShowOne):
 
 
 def _refuse_anothers(known: ProviderType, args: Namespace) -> None:
-    """Raises InvalidInput for options that only other kinds have."""
+    """Raise InvalidInput for options that only other kinds have."""
     own = {option.flags for option in known.options}
     for option in (option for other in registry.PROVIDERS for option in other.options):
         if option.flags not in own and (flag := given(option, args)):

@@ -108,13 +108,13 @@ def shown(check: ProviderCheck) -> tuple[Any, Any]:
 
 
 def _checked(provider: Provider) -> tuple[str | None, str | None]:
-    """When it was checked last, and what that came to in a word."""
+    """Return when it was checked last, and what that came to in a word."""
     check = provider.last_check
     return (None, None) if check is None else (moment(check.at), check.code or "answers")
 
 
 def _where(provider: Provider) -> str:
-    """Empty for a kind that a newer server knows."""
+    """Return where a provider is; empty for a kind that a newer server knows."""
     from longshore.providers.registry import PROVIDERS
 
     asks = next((known.where for known in PROVIDERS if known.kind == provider.kind), None)

@@ -30,7 +30,7 @@ _BAD = ("rpo-breached", "suspect", "no-point")
 
 
 def page(reports: Sequence[ReplicaReport]) -> str:
-    """The whole of it, as text of an HTML file."""
+    """Return the whole page, as text of an HTML file."""
     lines = [line for report in reports for line in _of_replica(report)]
     overview = table(
         ("Machine", "Stage", "RPO now", "RPO asked for", "RTO of the last test", "To be said"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from longshore.border.documents import as_json
 from longshore.cli import replica_rows as rows
 from longshore.cli.command import Command
-from longshore.cli.markdown import plain, table_lines
+from longshore.cli.report import plain, table_lines
 
 if TYPE_CHECKING:
     from longshore.api.replica_reports import ReplicaReport
@@ -48,7 +48,7 @@ class ReportReplicas(Command):
 
 
 def of_replica(report: ReplicaReport) -> Iterator[str]:
-    """Lines of Markdown."""
+    """Yield lines of Markdown."""
     replica = report.replica
     yield f"# {plain(replica.machine_name)}: {replica.stage}\n"
     yield from table_lines(("", ""), rows.facts(report))

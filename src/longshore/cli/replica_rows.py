@@ -1,4 +1,4 @@
-"""What a report of a replica says, in rows for people: the same in Markdown and on a page."""
+"""The report of a replica, in rows for people: the same in Markdown and on a page."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def points(report: ReplicaReport) -> list[tuple[Any, ...]]:
 
 
 def last_up(report: ReplicaReport, kind: str) -> Landed | None:
-    """The last of this kind that was seen up."""
+    """Return the last of this kind that was seen up."""
     up = [one for one in report.landings if one.type == kind and one.seconds]
     return up[-1] if up else None
 

@@ -268,7 +268,7 @@ def _with_seed(parser: ArgumentParser) -> None:
 
 
 def _wanted(args: Namespace) -> NewReplica:
-    """Raises InvalidInput."""
+    """Return the replica that is wanted. Raises InvalidInput."""
     from longshore.api.replicas import NewReplica, NewSeed
 
     if (args.seed_from is None) != (args.vault is None):

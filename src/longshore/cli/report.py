@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from longshore.border.documents import as_json
+from longshore.border.texts import markdown
 from longshore.cli.command import Command
 from longshore.cli.given_files import put_text
-from longshore.cli.markdown import plain, table_lines
 from longshore.model.durations import duration
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
@@ -64,7 +64,7 @@ class ReportPlan(Command):
 
 
 def of_plan(report: PlanReport) -> Iterator[str]:
-    """Lines of Markdown."""
+    """Yield lines of Markdown."""
     yield f"# Plan {plain(report.name)}\n"
     if report.description:
         yield f"{plain(report.description)}\n"
@@ -96,7 +96,7 @@ def of_plan(report: PlanReport) -> Iterator[str]:
 
 
 def of_migration(report: Report) -> Iterator[str]:
-    """Lines of Markdown."""
+    """Yield lines of Markdown."""
     yield f"# {plain(report.machine)}: {report.type}, {report.status}\n"
     where = f"{report.plan}, wave {report.wave}" if report.plan else None
     yield from table_lines(
@@ -166,14 +166,14 @@ def _sync(sync: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _found(guest: dict[str, Any] | None) -> Iterator[str]:
-    """What its disks told before anything on them was changed."""
+    """Yield what its disks told before anything on them was changed."""
     if rows := list(guest_rows(guest)):
         yield "\n## Guest, as it was found\n"
         yield from table_lines(("", ""), rows)
 
 
 def _conversion(conversion: dict[str, Any] | None) -> Iterator[str]:
-    """What was found in the guest and changed in it; nothing when nobody looked."""
+    """Yield what was found in the guest and changed in it; nothing when nobody looked."""
     found = conversion or {}
     hardware = found.get("hardware") or {}
     rows = [
@@ -226,3 +226,17 @@ def _write(args: Namespace, report: Report | PlanReport, text: str) -> None:
         sys.stdout.write(as_json(TypeAdapter(dict[str, Any]).dump_python(asdict(report), mode="json")))
     else:
         sys.stdout.write(text + "\n")
+
+
+def table_lines(head: tuple[str, ...], rows: Any) -> Iterator[str]:
+    """Yield a table's lines, without rows of which nothing is known; in a table of two columns, without those whose
+    value isn't."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        if len(row) > 2 or row[1] not in (None, ""):
+            yield f"| {' | '.join(plain(cell) for cell in row)} |"
+
+
+def plain(cell: object) -> str:
+    return "" if cell is None else markdown(cell)

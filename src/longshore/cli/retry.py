@@ -16,7 +16,7 @@ _PAUSE = 2.0  # seconds between two tries
 
 
 def retry_while_away(work: Callable[[], T], say: Callable[[str], None]) -> T:
-    """What `work` answers, once the server does; `say` is told when it doesn't, and when it does again.
+    """Return what `work` answers, once the server does; `say` is told when it doesn't, and when it does again.
 
     Raises what the last try raised when that takes too long.
     """

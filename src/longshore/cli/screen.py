@@ -1,4 +1,4 @@
-"""Some lines at the end of a terminal that are kept up to date: once a second at most, and only what has changed.
+"""Lines at the end of a terminal that are kept up to date: once a second at most, and only what has changed.
 
 Whoever records a terminal (script, a CI's log, a slow line) gets some bytes for a changed figure, not all lines again.
 """
@@ -27,7 +27,7 @@ _Cell = tuple[str, Style | None]
 
 
 class _Console(Console):
-    """Of all that it draws the texts are printable; nothing in them is rich's own markup."""
+    """A console of which all texts are printable; nothing in them is rich's own markup."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         for segment in super().render(renderable, options):
@@ -36,7 +36,7 @@ class _Console(Console):
 
 
 def console() -> Console:
-    """On standard error, for what is drawn there."""
+    """Return a console on standard error, for what is drawn there."""
     return _Console(file=raw(sys.stderr), highlight=False, markup=False, emoji=False)
 
 
@@ -59,7 +59,7 @@ class Screen:
         self._write(_SHOW)
 
     def show(self, frame: RenderableType) -> None:
-        """From now on; when the last drawing is too fresh, it is done with the next one or at the end."""
+        """Show a frame from now on; when the last drawing is too fresh, it is done with the next one or at the end."""
         self._frame = frame
         self._stale = True
         now = time.monotonic()
@@ -68,7 +68,7 @@ class Screen:
             self._draw()
 
     def print(self, text: RenderableType) -> None:
-        """A line that stays, above those that change."""
+        """Print a line that stays, above those that change."""
         self._write(self._back_to_top() + _CLEAR_BELOW)
         self._drawn = []
         self._console.print(text)
@@ -102,7 +102,7 @@ class Screen:
         self._write("".join(written))
 
     def _changes(self, before: list[_Cell], after: list[_Cell]) -> Iterator[str]:
-        """Of one line, with the cursor at its beginning."""
+        """Yield the changes of one line, with the cursor at its beginning."""
         at = 0
         for start, end in _runs(before, after):
             skipped = _cells(after[at:start])
@@ -113,7 +113,7 @@ class Screen:
         yield "\r"
 
     def _rendered(self) -> list[list[_Cell]]:
-        """As many lines as there is room for, each short of the last column: no terminal breaks it."""
+        """Render as many lines as there is room for, each short of the last column: no terminal breaks it."""
         if self._frame is None:
             return []
         options = self._console.options.update(width=max(self._console.width - 1, 1))
@@ -138,7 +138,7 @@ class Screen:
 
 
 def _runs(before: list[_Cell], after: list[_Cell]) -> Iterator[tuple[int, int]]:
-    """From where to where the line is to be written again."""
+    """Yield from where to where the line is to be written again."""
     if _cells(before) != len(before) or _cells(after) != len(after):  # with wide characters places aren't columns
         yield 0, len(after)
         return
@@ -167,7 +167,7 @@ def _cells(line: Sequence[_Cell]) -> int:
 
 
 def _without_end(line: list[_Cell]) -> list[_Cell]:
-    """Without the blanks that tables end with."""
+    """Return the line without the blanks that tables end with."""
     end = len(line)
     while end and line[end - 1][0] == " ":
         end -= 1

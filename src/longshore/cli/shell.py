@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Commands(CommandManager):  # type: ignore[misc]
-    """Those of Longshore's own group."""
+    """The commands of Longshore's own group."""
 
     def load_commands(self, namespace: str) -> None:
         self.group_list.append(namespace)
@@ -70,7 +70,8 @@ class LongshoreApp(App):  # type: ignore[misc]
 
     @property
     def client(self) -> "Client":
-        """Opened at first use: commands that need no state make none, and needn't wait for the service's imports."""
+        """Return the client, opened at first use: commands that need no state make none, and needn't wait for the
+        service's imports."""
         if self._client is None:
             from longshore.client import Client, Embedded, to_server
 
@@ -93,7 +94,7 @@ class LongshoreApp(App):  # type: ignore[misc]
             self._at_the_end.callback(dismiss, state)
 
     def configured(self, **given: Any) -> "Configuration":
-        """What a command's own options give, else the environment or the file. Raises InvalidInput."""
+        """Return what a command's own options give, else the environment or the file. Raises InvalidInput."""
         from longshore.configuration import read_configuration
 
         if self.options.state:
@@ -121,7 +122,7 @@ class LongshoreApp(App):  # type: ignore[misc]
         return int(super().run_subcommand(argv))
 
     def configure_logging(self) -> None:
-        """What libraries have to say is for --debug: a user's terminal shows Longshore's own words."""
+        """Keep what libraries have to say for --debug: a user's terminal shows Longshore's own words."""
         super().configure_logging()
         if not self.options.debug:
             for handler in logging.root.handlers:
@@ -144,5 +145,5 @@ class LongshoreApp(App):  # type: ignore[misc]
 
 
 def _is_own(record: logging.LogRecord) -> bool:
-    """Whether Longshore says it: its modules, or cliff's frame in its name."""
+    """Tell whether Longshore says it: its modules, or cliff's frame in its name."""
     return record.name.partition(".")[0] in (LongshoreApp.LOG.name, "longshore", "cliff")

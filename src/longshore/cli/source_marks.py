@@ -44,7 +44,7 @@ def with_source_marks(parser: ArgumentParser | ArgumentGroup) -> None:
 
 
 def marks_of(args: Namespace) -> dict[str, Any]:
-    """What was given, as fields of a request."""
+    """Return what was given, as fields of a request."""
     return {
         "mark_source": _together(args.mark_source),
         "mark_source_later": _together(args.mark_source_later),

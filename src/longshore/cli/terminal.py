@@ -44,7 +44,7 @@ def screened() -> Iterator[None]:
 
 
 def raw(stream: TextIO) -> TextIO:
-    """For what draws by the commands of terminals, and has cleaned its texts itself."""
+    """Return the stream itself, for what draws by the commands of terminals, and has cleaned its texts itself."""
     return stream.raw if isinstance(stream, Screened) else stream
 
 

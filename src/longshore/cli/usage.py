@@ -1,4 +1,4 @@
-"""How a command's words are read: help with its own options first, and refusals in one sentence."""
+"""The reading of a command's words: help with its own options first, and refusals in one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Parser(ArgumentParser):
         super().__init__(prog=prog, description=description, formatter_class=partial(_Formatter, typed))
 
     def format_help(self) -> str:
-        """What makes the command what it is comes first, how its answer is written last."""
+        """Format the help: what makes the command what it is comes first, how its answer is written last."""
         self._action_groups.sort(key=lambda group: is_of_output(group.title))  # stable
         self.usage = " ".join([self.prog, *usage(self)]).replace("%", "%%")
         return super().format_help()
@@ -30,7 +30,7 @@ class _Formatter(HelpFormatter):
         self._typed = typed
 
     def add_text(self, text: str | None) -> None:
-        """Paragraph by paragraph: argparse would make one of them all."""
+        """Add a text paragraph by paragraph: argparse would make one of them all."""
         for paragraph in self._typed(text).split("\n\n") if text and text != SUPPRESS else ():
             super().add_text(paragraph)
 
@@ -39,12 +39,12 @@ class _Formatter(HelpFormatter):
 
 
 def is_of_output(title: str | None) -> bool:
-    """Whether a group of options is one of cliff's, which all lists or all single answers have."""
+    """Tell whether a group of options is one of cliff's, which all lists or all single answers have."""
     return (title or "").lower().endswith(("formatter", "formatters"))
 
 
 def refusal(parser: ArgumentParser, message: str, *, how: str = "") -> str:
-    """The sentence first; then, on a line each, `how` the command is written and where there is more."""
+    """Return the sentence first; then, on a line each, `how` the command is written and where there is more."""
     said = message.removeprefix("argument ").rstrip(".")
     return (
         f"{parser.prog.partition(' ')[0]}: {said[:1].upper()}{said[1:]}.\n"
@@ -54,7 +54,7 @@ def refusal(parser: ArgumentParser, message: str, *, how: str = "") -> str:
 
 
 def usage(parser: ArgumentParser) -> Iterator[str]:
-    """Required options, whether there are others, then positional arguments."""
+    """Yield the required options, whether there are others, then positional arguments."""
     shown = [action for action in parser._actions if action.help != SUPPRESS and "--help" not in action.option_strings]
     yield from (
         labelled(action, action.option_strings[-1]) for action in shown if action.required and action.option_strings
@@ -68,7 +68,7 @@ def usage(parser: ArgumentParser) -> Iterator[str]:
 
 
 def labelled(action: Action, name: str) -> str:
-    """An option with what it takes."""
+    """Return an option with what it takes."""
     if action.nargs == 0:
         return name
     values = "|".join(map(str, action.choices)) if action.choices else placeholder(action)
@@ -76,12 +76,12 @@ def labelled(action: Action, name: str) -> str:
 
 
 def placeholder(action: Action) -> str:
-    """What stands for a value: MACHINE."""
+    """Return what stands for a value: MACHINE."""
     return str(action.metavar or action.dest).strip("<>").upper()
 
 
 def with_default(text: str, action: Action) -> str:
-    """An option's help with what holds without it, unless that is said already or there is nothing to say."""
+    """Return an option's help with what holds without it, unless that is said already or there is nothing to say."""
     if "default" in text or action.nargs == 0 or action.default in (None, SUPPRESS, [], ""):
         return text
     default = f"{action.default:g}" if isinstance(action.default, float) else action.default

@@ -97,7 +97,8 @@ def _values(key: VaultKey) -> tuple[Any, ...]:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[TextIO]:
-    """That its owner alone may read. There before a key is made, so that none is lost; gone if none was made.
+    """Make a file that its owner alone may read. There before a key is made, so that none is lost; gone if none was
+    made.
 
     Raises InvalidInput.
     """

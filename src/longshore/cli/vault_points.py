@@ -134,7 +134,8 @@ class ExportPoint(Lister):
 
 @contextmanager
 def _opened(command: Command | Lister, args: Namespace) -> Iterator[tuple[Vault, Point]]:
-    """The vault and the point that were named. Raises InvalidInput where a server is to be asked: vaults are here."""
+    """Return the vault and the point that were named. Raises InvalidInput where a server is to be asked: vaults are
+    here."""
     from longshore.flows.clouds import Clouds
     from longshore.providers.vault.source import find_point
     from longshore.store import StateDirectory, Store
@@ -161,7 +162,7 @@ def _served(vault: Vault, point: Point, key: str, port: int | None) -> Iterator[
 
 
 def _disk(point: Point, number: int | None) -> str:
-    """Its key. Raises InvalidInput."""
+    """Return the disk's key. Raises InvalidInput."""
     keys = list(point.disks)
     if number is None:
         if len(keys) > 1:
@@ -180,7 +181,7 @@ def _port(text: str) -> int:
 
 @contextmanager
 def _told_to_end() -> Iterator[int]:
-    """A descriptor that becomes readable with Ctrl-C or SIGTERM, which end nothing by themselves meanwhile."""
+    """Yield a descriptor that becomes readable with Ctrl-C or SIGTERM, which end nothing by themselves meanwhile."""
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     wakeup = signal.set_wakeup_fd(writing)
@@ -195,7 +196,7 @@ def _told_to_end() -> Iterator[int]:
 
 
 def _wait(ended: int, export: LocalExport) -> None:
-    """Until it is told to end. Raises ExportError when the server ends by itself."""
+    """Wait until the server is told to end. Raises ExportError when it ends by itself."""
     while not select.select([ended, export.fileno()], [], [])[0]:
         pass
     export.check()

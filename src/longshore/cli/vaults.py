@@ -46,8 +46,8 @@ class CreateVault(ShowOne):
             "--lock",
             type=int,
             metavar="DAYS",
-            help="for so many days nobody can delete what is in the vault, whatever keys they have: for ever as it is, "
-            "and in a bucket with object lock alone",
+            help="object lock's retention in days: until then nobody can delete what is in the vault, whatever "
+            "credentials they have. It can't be changed later, and only a bucket with object lock has it",
         )
         return parser
 

@@ -62,7 +62,7 @@ class _Moves(Lister):
     """Volumes that are made on a target, each by a migration of its own."""
 
     def _move(self, meant: Iterable[_Meant], args: Namespace, *, named: bool) -> tuple[Any, Any]:
-        """`named`: each was asked for by its name, so that one that can't be moved is a failure."""
+        """Move volumes. `named`: each was asked for by its name, so that one that can't be moved is a failure."""
         rows: dict[str, _Row] = {}
         begun: list[str] = []
         for key, name, begin in meant:
@@ -130,7 +130,7 @@ class MigrateVolumes(_Moves):
         return self._move(meant, args, named=bool(args.volumes or args.file))
 
     def _meant(self, args: Namespace, request: MigrationRequest) -> list[tuple[str, str, MigrationRequest]]:
-        """What to ask for, how it is called, and with which request. Raises InvalidInput."""
+        """Return what to ask for, how it is called, and with which request. Raises InvalidInput."""
         ways = bool(args.volumes) + bool(args.all) + bool(args.match) + bool(args.file)
         if ways != 1:
             raise InvalidInput(
@@ -145,7 +145,7 @@ class MigrateVolumes(_Moves):
         return [(v.disks[0].key, v.name, request) for v in fitting]
 
     def _described(self, args: Namespace, request: MigrationRequest) -> Iterator[tuple[str, str, MigrationRequest]]:
-        """What the command line says counts more than what the file says."""
+        """Yield the volumes that a file describes. What the command line says counts more than what the file says."""
         from longshore.tenancy import read_detached_volumes, wanted
 
         described = read_detached_volumes(Path(args.file))  # before a cloud is asked
@@ -201,7 +201,7 @@ class RestoreVolumes(_Moves):
 
 
 def _with_landing(parser: ArgumentParser) -> None:
-    """How volumes land: see `_asked_of`."""
+    """Add options that say how volumes land: see `_asked_of`."""
     with_mapping(
         parser,
         "--storage",
@@ -232,7 +232,7 @@ def _asked_of(args: Namespace) -> MigrationRequest:
 
 
 def _refused(refusal: LongshoreError, *, named: bool) -> str:
-    """One that can't be moved is a failure only if it was asked for by its name."""
+    """Return the word for a refusal: a volume that can't be moved is a failure only if it was asked for by its name."""
     if refusal.code == _THERE:
         return "there already"
     return "skipped" if refusal.code in _UNMOVABLE and not named else "failed"

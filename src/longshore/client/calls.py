@@ -1,4 +1,4 @@
-"""What the parts of the client share: asking for one thing, and for lists page by page."""
+"""The common parts of the client: asking for one thing, and for lists page by page."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar
@@ -20,7 +20,7 @@ class Calls:
 
     @property
     def remote(self) -> bool:
-        """Whether a server is asked, rather than this process."""
+        """Tell whether a server is asked, rather than this process."""
         return self._wire.remote
 
     def close(self) -> None:
@@ -33,7 +33,7 @@ class Calls:
         self.close()
 
     def _all(self, kind: type[T], path: str, marker_of: Callable[[T], str], asked: Mapping[str, str]) -> list[T]:
-        """A list whose pages are asked for one after the other."""
+        """Return a list whose pages are asked for one after the other."""
         found: list[T] = []
         while True:
             question = {**asked, "limit": str(PAGE)} | ({"marker": marker_of(found[-1])} if found else {})
@@ -61,5 +61,5 @@ def asked_of_all(all_projects: bool) -> str:
 
 
 def part(name: str) -> str:
-    """A user's word as one part of a path, whatever is in it."""
+    """Quote a user's word as one part of a path, whatever is in it."""
     return quote(name, safe="")

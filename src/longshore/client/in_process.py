@@ -30,7 +30,8 @@ async def ask(
     if_match: str | None = None,
     begin: Begin | None = None,
 ) -> tuple[int, bytes]:
-    """Status and body of the answer. `path`: quoted, with its query. Raises what the application raises.
+    """Ask, and return status and body of the answer. `path`: quoted, with its query. Raises what the application
+    raises.
 
     What `begin` answers is given the pieces of a body as they come, instead, unless it is an error's.
     """

@@ -14,7 +14,7 @@ from longshore.client.calls import Calls, asked_of_all, of_all, part
 
 
 class Installation(Calls):
-    """Of everything together."""
+    """Calls about everything together."""
 
     # Limits
 
@@ -22,7 +22,8 @@ class Installation(Calls):
         return self._all(Limit, "/v1/limits", lambda limit: limit.id, of_all(all_projects))
 
     def set_limit(self, change: LimitChange, *, all_projects: bool = False) -> Limit:
-        """Figures that weren't given to `change` stay as they were. `all_projects`: it counts the jobs of all."""
+        """Set a limit. Figures that weren't given to `change` stay as they were. `all_projects`: it counts the jobs of
+        all."""
         body = change.model_dump(mode="json", exclude_unset=True)
         return self._ask(Limit, "PUT", f"/v1/limits{asked_of_all(all_projects)}", body)
 
@@ -32,7 +33,7 @@ class Installation(Calls):
     # Its state
 
     def features(self) -> Features:
-        """What is refused there whatever one's roles."""
+        """Return what the service offers, and what is refused there whatever one's roles."""
         return self._ask(Features, "GET", "/v1/features")
 
     def operation(self) -> Operation:
@@ -51,7 +52,8 @@ class Installation(Calls):
     # Resources as files
 
     def start_tenancy(self, what: str, body: Mapping[str, Any]) -> TenancyJob:
-        """`what`: exports, diffs or imports. The directory is one of the service's machine, and absolute."""
+        """Start a job. `what`: exports, diffs or imports. The directory is one of the service's machine, and
+        absolute."""
         return self._ask(TenancyJob, "POST", f"/v1/tenancy/{what}", dict(body))
 
     def tenancy_job(self, job: str) -> TenancyJob:

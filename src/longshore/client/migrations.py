@@ -23,7 +23,7 @@ from longshore.model.request import MigrationRequest
 
 
 class Migrations(Calls):
-    """By their ids, or the beginnings of them."""
+    """Calls about migrations, by their ids or the beginnings of them."""
 
     def create_migration(self, machine: str, source: str, target: str, request: MigrationRequest) -> Migration:
         plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
@@ -39,8 +39,8 @@ class Migrations(Calls):
         status: str | None = None,
         last: int | None = None,
     ) -> list[ListedMigration]:
-        """In short, oldest first: all of them, or those that fit; or of these the `last` ones, at most 1000. `machine`:
-        a name or reference."""
+        """Return migrations in short, oldest first: all of them, or those that fit; or of these the `last` ones, at
+        most 1000. `machine`: a name or reference."""
         wanted = {"plan": plan, "machine": machine, "status": status, "short": "true"}
         asked = of_all(all_projects) | {name: value for name, value in wanted.items() if value is not None}
         if last is not None:
@@ -51,7 +51,7 @@ class Migrations(Calls):
     def migration_counts(
         self, *, all_projects: bool = False, plan: str | None = None, machine: str | None = None
     ) -> MigrationCounts:
-        """How many there are, of those that fit."""
+        """Count those that fit."""
         wanted = {"plan": plan, "machine": machine}
         asked = of_all(all_projects) | {name: value for name, value in wanted.items() if value is not None}
         return self._ask(MigrationCounts, "GET", f"/v1/migration-counts?{urlencode(asked)}")
@@ -66,11 +66,11 @@ class Migrations(Calls):
         return self._ask(Report, "GET", f"/v1/migrations/{part(migration)}/report")
 
     def bundle(self, migration: str) -> dict[str, Any]:
-        """All that is on record of it, as the service has written it."""
+        """Return all that is on record of it, as the service has written it."""
         return self._ask(dict[str, Any], "GET", f"/v1/migrations/{part(migration)}/bundle")
 
     def console(self, migration: str, lines: int) -> ServerConsole:
-        """What its server has printed until now; of that the last lines."""
+        """Return the last lines of what its server has printed until now."""
         return self._ask(ServerConsole, "GET", f"/v1/migrations/{part(migration)}/console?lines={lines}")
 
     def ledger(self, migration: str) -> list[LedgerEntry]:
@@ -83,11 +83,11 @@ class Migrations(Calls):
         return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/cutover")
 
     def try_again(self, migration: str, options: Mapping[str, Any]) -> Migration:
-        """`options`: of its request, those that change."""
+        """Try a migration again. `options`: of its request, those that change."""
         return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/retry", dict(options))
 
     def mark_source(self, migration: str, marks: Mapping[str, Any]) -> Migration:
-        """`marks`: as a request has them."""
+        """Mark its source. `marks`: as a request has them."""
         body = NewMarks(**marks).model_dump(mode="json")
         return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/source-marks", body)
 
@@ -102,7 +102,7 @@ class Migrations(Calls):
         return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/cancel")
 
     def tell_chosen(self, verb: str, ids: Sequence[str]) -> list[ChosenAnswer]:
-        """`verb`: cancel, cutover, resume or retry."""
+        """Tell several migrations at once. `verb`: cancel, cutover, resume or retry."""
         return self._ask(list[ChosenAnswer], "POST", f"/v1/migrations/{verb}", {"ids": list(ids)})
 
     def clean_up(self, migration: str) -> Cleanup:

@@ -23,13 +23,13 @@ from longshore.client.calls import PAGE, Calls, part
 
 
 class Plans(Calls):
-    """By their names."""
+    """Calls about plans, by their names."""
 
     def create_plan(self, wanted: NewPlan) -> PlanAnswer:
         return self._ask(PlanAnswer, "POST", "/v1/plans", wanted.model_dump(mode="json"))
 
     def apply_plan(self, plan: Mapping[str, Any], version: str | None = None) -> PlanAnswer:
-        """`version`: only if the plan that is there is of it still."""
+        """Put a plan in place. `version`: only if the plan that is there is of it still."""
         return self._ask(PlanAnswer, "PUT", f"/v1/plans/{part(plan['name'])}", dict(plan), version)
 
     def keep_plan(self, name: str) -> PlanChanged:
@@ -52,15 +52,15 @@ class Plans(Calls):
         return self._ask(list[FoundMachine], "GET", f"/v1/plans/{part(name)}/machines")
 
     def plan_states(self, name: str, part: str = "", status: str = "") -> list[PlannedProgress]:
-        """How far its machines are: those with this part in their names and in this state, or all."""
+        """Return how far its machines are: those with this part in their names and in this state, or all."""
         return self._states(name, {"q": part, "status": status}).machines
 
     def changed_states(self, name: str, since: PlanStates | None) -> PlanStates:
-        """How far those of its machines are that have changed since an earlier answer to this, or all."""
+        """Return how far those of its machines are that have changed since an earlier answer to this, or all."""
         return self._states(name, {} if since is None else {"changed_since": f"{since.until.isoformat()}Z"})
 
     def _states(self, name: str, asked: Mapping[str, str]) -> PlanStates:
-        """All pages as one: what the first one says of the plan, and until when."""
+        """Join all pages into one: what the first one says of the plan, and until when."""
         first: PlanStates | None = None
         found: list[PlannedProgress] = []
         while True:
@@ -72,7 +72,7 @@ class Plans(Calls):
                 return first.model_copy(update={"machines": found})
 
     def plan_migrations(self, name: str) -> list[Migration]:
-        """The latest of each machine."""
+        """Return the latest migration of each machine."""
         return self._ask(list[Migration], "GET", f"/v1/plans/{part(name)}/migrations")
 
     def plan_report(self, name: str) -> PlanReport:
@@ -82,7 +82,7 @@ class Plans(Calls):
         return self._ask(PlanCheck, "POST", f"/v1/plans/{part(name)}/checks", asked.model_dump(mode="json"))
 
     def go_on_with_check(self, check: PlanCheck) -> PlanCheck:
-        """How far it is, and what has become known since that answer."""
+        """Ask how far a check is, and what has become known since that answer."""
         path = f"/v1/plans/{part(check.plan)}/checks/{part(check.id)}?after={check.until}"
         return self._ask(PlanCheck, "GET", path)
 
@@ -111,6 +111,6 @@ class Plans(Calls):
 
 
 def _of_some(machines: Sequence[str], asked: Mapping[str, str] | None = None) -> str:
-    """A question after a path; empty where nothing is asked."""
+    """Write a question to go after a path; empty where nothing is asked."""
     question = urlencode([*(asked or {}).items(), *(("machine", name) for name in machines)])
     return f"?{question}" if question else ""

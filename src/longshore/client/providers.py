@@ -22,7 +22,7 @@ _PATHS = ("cacert", "ca_file")  # settings that name files of this machine, whic
 
 
 class Providers(Calls):
-    """By their names or ids."""
+    """Calls about providers, by their names or ids."""
 
     def add_provider(
         self, name: str, kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str]
@@ -33,7 +33,7 @@ class Providers(Calls):
         return self._ask(ProviderCheck, "POST", "/v1/providers", body)
 
     def fingerprint(self, host: str, port: int) -> str:
-        """SHA-256 of the certificate that the server shows to the service."""
+        """Return the SHA-256 fingerprint of the certificate that the server shows to the service."""
         return self._ask(Fingerprint, "POST", "/v1/fingerprint", {"host": host, "port": port}).sha256
 
     def providers(self, *, all_projects: bool = False) -> list[Provider]:
@@ -46,7 +46,7 @@ class Providers(Calls):
         return self._ask(ProviderCheck, "POST", f"/v1/providers/{part(name)}/check")
 
     def change_provider(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> ProviderCheck:
-        """What isn't named stays as it is; null is as if it had never been said."""
+        """Change a provider: what isn't named stays as it is; null is as if it had never been said."""
         sent = {key: value for key, value in settings.items() if not (self._wire.remote and key in _PATHS)}
         body = {"settings": sent, "secrets": dict(secrets)}
         return self._ask(ProviderCheck, "PATCH", f"/v1/providers/{part(name)}", body)
@@ -55,7 +55,7 @@ class Providers(Calls):
         self._ask(type(None), "DELETE", f"/v1/providers/{part(name)}")
 
     def share_provider(self, name: str, project: str) -> None:
-        """`project`: its id, or * for every project."""
+        """Share a provider. `project`: its id, or * for every project."""
         self._ask(type(None), "PUT", f"/v1/providers/{part(name)}/shares/{part(project)}")
 
     def unshare_provider(self, name: str, project: str) -> None:
@@ -66,7 +66,8 @@ class Providers(Calls):
     def machines(
         self, provider: str, wanted: MachineFilter = EVERY, told: Callable[[int, int], None] = lambda _done, _all: None
     ) -> list[Machine]:
-        """Those that fit, without tags, some at a time; `told` hears how many of how many have been read."""
+        """Return the machines that fit, without tags, some at a time; `told` hears how many of how many have been
+        read."""
         path = f"/v1/providers/{part(provider)}"
         said = {name: str(value) for name, value in asdict(wanted).items() if value is not None}
         refs = self._ask(list[str], "GET", f"{path}/references{f'?{urlencode(said)}' if said else ''}")
@@ -81,7 +82,8 @@ class Providers(Calls):
         return self._ask(Inventory, "GET", f"/v1/providers/{part(provider)}/inventory")
 
     def search(self, provider: str, words: str) -> list[Machine]:
-        """Those that fit, as words and field:value, without tags; as the source had them five minutes ago at most."""
+        """Return the machines that fit, as words and field:value, without tags; as the source had them five minutes ago
+        at most."""
         found: list[Machine] = []
         while True:
             asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
@@ -92,16 +94,17 @@ class Providers(Calls):
                 return found
 
     def offer(self, provider: str) -> TargetOffer:
-        """What the target has to choose from."""
+        """Return what the target has to choose from."""
         return self._ask(TargetOffer, "GET", f"/v1/providers/{part(provider)}/offer")
 
     def volumes(self, provider: str) -> list[Machine]:
-        """Those that no machine has, each as a machine of this one disk."""
+        """Return the volumes that no machine has, each as a machine of this one disk."""
         return self._ask(list[Machine], "GET", f"/v1/providers/{part(provider)}/volumes")
 
     def machine(self, provider: str, machine: str) -> Machine:
         return self._ask(Machine, "GET", f"/v1/providers/{part(provider)}/machines/{part(machine)}")
 
     def inspect(self, source: str, machine: str) -> Migration:
-        """Its disks looked into; what was found is in the result of what this answers, once that has ended."""
+        """Have a machine's disks looked into; what was found is in the result of what this answers, once that has
+        ended."""
         return self._ask(Migration, "POST", "/v1/inspections", {"source": source, "machine": machine})

@@ -18,7 +18,7 @@ from longshore.client.calls import Calls, asked_of_all, part
 
 
 class Replicas(Calls):
-    """By their id, the beginning of that, or the name of their machine; groups by their name."""
+    """Calls about replicas, by their id, the beginning of that, or the name of their machine; groups by their name."""
 
     def create_replica(self, wanted: NewReplica) -> Replica:
         return self._ask(Replica, "POST", "/v1/replicas", _in_clear(wanted))
@@ -40,7 +40,7 @@ class Replicas(Calls):
         return self._ask(Replica, "PATCH", f"/v1/replicas/{part(replica)}", _in_clear(change))
 
     def tell_replica(self, replica: str, what: str, body: BaseModel | None = None) -> Replica:
-        """`what`: sync, pause, resume, failover, undo, commit or migrate."""
+        """Tell a replica. `what`: sync, pause, resume, failover, undo, commit or migrate."""
         said = body.model_dump(mode="json") if body is not None else None
         return self._ask(Replica, "POST", f"/v1/replicas/{part(replica)}/{what}", said)
 
@@ -48,7 +48,7 @@ class Replicas(Calls):
         return self._ask(Replica, "DELETE", f"/v1/replicas/{part(replica)}")
 
     def replica_file(self, replicas: Sequence[str]) -> dict[str, Any]:
-        """Of those that are named, or all."""
+        """Return the file of the replicas that are named, or of all."""
         asked = urlencode([("replica", word) for word in replicas])
         return self._ask(dict[str, Any], "GET", f"/v1/replica-file{'?' if asked else ''}{asked}")
 
@@ -74,7 +74,7 @@ class Replicas(Calls):
         return self._ask(Point, "GET", f"/v1/replicas/{part(replica)}/points/{number}")
 
     def tell_point(self, replica: str, number: int, what: str, hold: NewHold) -> Point:
-        """`what`: hold or release."""
+        """Hold or release a point. `what`: hold or release."""
         path = f"/v1/replicas/{part(replica)}/points/{number}/{what}"
         return self._ask(Point, "POST", path, hold.model_dump(mode="json"))
 
@@ -99,15 +99,15 @@ class Replicas(Calls):
         self._ask(type(None), "DELETE", f"/v1/replica-groups/{part(group)}")
 
     def run_group(self, group: str, what: str, body: GroupLanding) -> Migration:
-        """`what`: test or failover."""
+        """Run a group. `what`: test or failover."""
         return self._ask(Migration, "POST", f"/v1/replica-groups/{part(group)}/{what}", body.model_dump(mode="json"))
 
     def tell_group(self, group: str, what: str) -> Group:
-        """`what`: undo or commit."""
+        """Tell a group. `what`: undo or commit."""
         return self._ask(Group, "POST", f"/v1/replica-groups/{part(group)}/{what}")
 
 
 def _in_clear(wanted: NewReplica | KeptMigration | ReplicaChange) -> dict[str, Any]:
-    """With its webhook: whoever is asked for has to be told."""
+    """Return what is asked for with its webhook in clear: whoever is asked has to be told."""
     said = wanted.model_dump(mode="json")
     return said | {"webhook": wanted.webhook.get_secret_value() if wanted.webhook is not None else None}

@@ -38,7 +38,7 @@ _FILES = 10_000  # names of files that are asked for at most
 
 
 class Vaults(Calls):
-    """By their names."""
+    """Calls about vaults, by their names."""
 
     def create_vault(
         self,
@@ -49,8 +49,8 @@ class Vaults(Calls):
         *,
         lock: int | None = None,
     ) -> Vault:
-        """`where`: its directory, or its bucket's url, endpoint, region, access_key and ca_file; `barbican`, if that is
-        to open it. `lock`: days."""
+        """Create a vault. `where`: its directory, or its bucket's url, endpoint, region, access_key and ca_file;
+        `barbican`, if that is to open it. `lock`: days."""
         body = {"name": name, "pass_phrase": pass_phrase, "secret_key": secret_key, "lock": lock, **where}
         return self._ask(Vault, "POST", "/v1/vaults", body)
 
@@ -68,7 +68,7 @@ class Vaults(Calls):
         return self._ask(list[ImportedPolicy], "POST", f"/v1/vaults/{part(vault)}/import", body)
 
     def keep_vault(self, vault: str, what: str) -> Migration:
-        """`what`: verify or prune."""
+        """Verify or prune a vault. `what`: verify or prune."""
         return self._ask(Migration, "POST", f"/v1/vaults/{part(vault)}/{what}")
 
     def copy_vault(self, vault: str, to: str, *, in_clear: bool) -> Migration:
@@ -80,13 +80,14 @@ class Vaults(Calls):
     def add_vault_key(
         self, vault: str, name: str, pass_phrase: str | None, barbican: str | None = None
     ) -> MadeVaultKey:
-        """Without a pass phrase a recovery key is made, which is in the answer, or in the key manager of the provider
-        `barbican`."""
+        """Add a key. Without a pass phrase a recovery key is made, which is in the answer, or in the key manager of the
+        provider `barbican`."""
         body = {"name": name, "pass_phrase": pass_phrase, "barbican": barbican}
         return self._ask(MadeVaultKey, "POST", f"/v1/vaults/{part(vault)}/keys", body)
 
     def remove_vault_key(self, vault: str, key: str, *, barbican: str | None = None, keep_secret: bool = False) -> None:
-        """`barbican`: the provider in whose key manager its pass phrase is, where that isn't known there."""
+        """Remove a key. `barbican`: the provider in whose key manager its pass phrase is, where that isn't known
+        there."""
         query = urlencode(
             ({"barbican": barbican} if barbican else {}) | ({"keep_secret": "true"} if keep_secret else {})
         )
@@ -104,7 +105,7 @@ class Vaults(Calls):
         return self._ask(PointFiles, "GET", f"{where}?{urlencode(query)}")
 
     def fetch_file(self, vault: str, point: str, path: str, begin: Callable[[bool, int | None], Take]) -> None:
-        """What `begin` answers is given its bytes as they come, or those of a tar of a directory.
+        """Fetch a file: what `begin` answers is given its bytes as they come, or those of a tar of a directory.
 
         `begin` is told whether it is one, and how many bytes there will be, or None where that isn't known.
         """
@@ -122,7 +123,7 @@ class Vaults(Calls):
         return self._ask(DeletedPoint, "DELETE", f"/v1/vaults/{part(vault)}/points/{part(point)}")
 
     def tell_vault_point(self, vault: str, point: str, what: str, hold: NewHold) -> VaultPointDetails:
-        """`what`: hold or release."""
+        """Hold or release a point of a vault. `what`: hold or release."""
         path = f"/v1/vaults/{part(vault)}/points/{part(point)}/{what}"
         return self._ask(VaultPointDetails, "POST", path, hold.model_dump(mode="json"))
 
@@ -162,5 +163,5 @@ class Vaults(Calls):
         return self._ask(Migration, "POST", "/v1/restores", body)
 
     def tell_restore(self, migration: str, word: str) -> Migration:
-        """`word`: commit or undo."""
+        """Tell a restore. `word`: commit or undo."""
         return self._ask(Migration, "POST", f"/v1/restores/{part(migration)}/{word}")

@@ -19,10 +19,11 @@ class Wire(Protocol):
     remote: bool  # the service runs on another machine, for many
 
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
-        """Status and body of the answer. `if_match`: the header. Raises LongshoreError when there is none."""
+        """Ask, and return status and body of the answer. `if_match`: the header. Raises LongshoreError when there is
+        none."""
 
     def fetch(self, path: str, begin: Begin) -> tuple[int, bytes]:
-        """The same of a GET whose body is given to what `begin` answers as it comes, unless it is an error's.
+        """Ask by a GET whose body is given to what `begin` answers as it comes, unless it is an error's.
 
         Raises LongshoreError when there is no answer, or not all of it.
         """
@@ -132,7 +133,8 @@ class Remote:
             raise LongshoreError(f"The server could not be asked: {_short(error)}.") from None
 
     def _log_in(self) -> None:
-        """Unless there is a token. Apart from what the server is asked, so that it is told who doesn't answer."""
+        """Log in unless there is a token. Apart from what the server is asked, so that it is told who doesn't
+        answer."""
         from keystoneauth1 import exceptions as auth
 
         try:
@@ -145,7 +147,8 @@ class Remote:
 
 
 def to_server(url: str) -> Remote:
-    """With the credentials of OS_CLOUD or the OS_* variables. `url` may be CATALOGUE. Raises InvalidInput."""
+    """Make a wire to a server, with the credentials of OS_CLOUD or the OS_* variables. `url` may be CATALOGUE. Raises
+    InvalidInput."""
     from keystoneauth1 import exceptions as auth
     from openstack import exceptions as sdk
     from openstack.config import OpenStackConfig
@@ -167,7 +170,8 @@ def to_server(url: str) -> Remote:
 
 
 def fault_of(status: int, body: bytes) -> LongshoreError:
-    """The service's own sentence and code; or, when a proxy answered in its place, what can be said of that."""
+    """Return the error of an answer: the service's own sentence and code; or, when a proxy answered in its place, what
+    can be said of that."""
     try:
         fault = read_json(body)
         advice = fault.get("advice") or ""

@@ -84,7 +84,8 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _given_for_windows() -> Iterator[tuple[str, tuple[str, Path]]]:
-    """(variable, (place inside, path here)). What isn't there is left out: only a Windows guest would miss it."""
+    """Yield (variable, (place inside, path here)) for each part that Windows guests need. What isn't there is left out:
+    only a Windows guest would miss it."""
     parts = windows_parts()
     for variable, found in ((VIRTIO_WIN, parts.virtio_win), (FIRST_BOOT, parts.first_boot)):
         if found:
@@ -93,7 +94,7 @@ def _given_for_windows() -> Iterator[tuple[str, tuple[str, Path]]]:
 
 
 def _given_packages(request: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Path]]]:
-    """Likewise, where agents are to be installed."""
+    """Yield the same for the operator's packages, where agents are to be installed."""
     packages = agent_packages()
     if request.get("agents") and packages.directory and not packages.fault:
         yield PACKAGES, ("/given/packages", Path(packages.directory).resolve())

@@ -11,7 +11,7 @@ _MOST_FILES = 20_000
 
 
 def agent_packages(environment: Mapping[str, str] | None = None) -> AgentPackages:
-    """What this machine has; the environment is this process' own unless another is given."""
+    """Return the packages that this machine has; the environment is this process' own unless another is given."""
     named = (os.environ if environment is None else environment).get(PACKAGES, "")
     if not named:
         return AgentPackages()

@@ -116,7 +116,7 @@ def _install(guest: Guest, agent: Agent, packages: AgentPackages) -> Finished:
 
 @contextmanager
 def _brought(guest: Guest, directory: str, files: Sequence[str]) -> Iterator[list[str]]:
-    """Paths of the files in the guest, under names of ours; they are gone afterwards."""
+    """Copy files into the guest, under names of ours, while the context is entered; yields their paths."""
     guest.files.mkdir_p(_PLACE)
     try:
         paths = []
@@ -129,7 +129,8 @@ def _brought(guest: Guest, directory: str, files: Sequence[str]) -> Iterator[lis
 
 
 def _by_its_tool(guest: Guest, tool: _Tool, files: Sequence[str]) -> list[str]:
-    """Names of the packages that were installed; those that the guest has stay as they are. Raises RuntimeError."""
+    """Install packages by the guest's own tool. Returns the names of those that were installed; those that the guest
+    has stay as they are. Raises RuntimeError."""
     new: dict[str, str] = {}
     for file in files:
         name = guest.run(tool.name.format(files=file)).strip()
@@ -165,6 +166,6 @@ def _no_service_started(guest: Guest) -> Iterator[None]:
 
 
 def _last(error: RuntimeError) -> str:
-    """The end of what a tool has said: there it says why."""
+    """Return the end of what a tool has said: there it says why."""
     said = reason(error)
     return f"{said if len(said) <= 300 else '…' + said[-300:]}."

@@ -28,7 +28,7 @@ class Guest:
         self.system = system
 
     def text(self, path: str) -> str:
-        """What is in a file of the guest's configuration. Raises ConversionError for one that can't be any."""
+        """Read a file of the guest's configuration as text. Raises ConversionError for one that can't be any."""
         if self.files.filesize(path) > LARGEST_TEXT:
             raise ConversionError(
                 f"The guest's {path} is larger than {LARGEST_TEXT >> 20} MiB, so it can't be what its name says."
@@ -37,7 +37,8 @@ class Guest:
         return text
 
     def has_file(self, path: str) -> bool:
-        """Whether there is one, or a link to one. What can't be a path, which a guest's text may say, isn't there."""
+        """Tell whether there is a file, or a link to one. What can't be a path, which a guest's text may say, isn't
+        there."""
         if not path.startswith("/") or "\0" in path:
             return False
         with suppress(RuntimeError):  # too long, or a loop of links
@@ -45,7 +46,7 @@ class Guest:
         return False
 
     def names_in(self, directory: str) -> list[str]:
-        """What is in a directory, in order; nothing where there is none.
+        """Return what is in a directory, in order; nothing where there is none.
 
         Names that aren't UTF-8 are left out: the bindings raise UnicodeDecodeError for all of a list that has one, and
         couldn't be asked about the file.
@@ -53,7 +54,7 @@ class Guest:
         return self._names(self.files.ls0, directory)
 
     def paths_below(self, directory: str) -> list[str]:
-        """The same of all that is below it, by paths that begin there."""
+        """Return the paths of all that is below a directory, as `names_in` would; they begin there."""
         return self._names(self.files.find0, f"{directory.rstrip('/')}/")
 
     def _names(self, listed: Callable[[str, str], None], directory: str) -> list[str]:
@@ -70,7 +71,7 @@ class Guest:
         return sorted(name for name in names if name)
 
     def disk_of(self, device: str) -> str:
-        """The disk that a partition, or a file system without one, is on: by its name, longest first.
+        """Return the disk that a partition, or a file system without one, is on: by its name, longest first.
 
         libguestfs' own answers about devices aren't all by the names that it takes.
         """
@@ -78,7 +79,8 @@ class Guest:
         return max(disks, key=len) if disks else str(self.files.part_to_dev(device))
 
     def run(self, command: str) -> str:
-        """A shell command inside the guest's own root. Raises RuntimeError with what it printed on standard error."""
+        """Run a shell command inside the guest's own root. Raises RuntimeError with what it printed on standard
+        error."""
         environment = "export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin"
         output: str = self.files.sh(f"{environment}; {command}")
         return output
@@ -103,7 +105,7 @@ def opened(
 
 @contextmanager
 def launched(ports: Sequence[int], *, read_only: bool, keys: Sequence[str] = ()) -> Iterator[guestfs.GuestFS]:
-    """The appliance with the disks served over NBD on these loopback ports, nothing of them mounted.
+    """Start the appliance with the disks served over NBD on these loopback ports, nothing of them mounted.
 
     It has the memory that trying `keys` takes. Raises ConversionError when it doesn't start.
     """
@@ -138,7 +140,7 @@ def launched(ports: Sequence[int], *, read_only: bool, keys: Sequence[str] = ())
 
 
 def mounted(handle: guestfs.GuestFS, system: OperatingSystem, *, read_only: bool) -> Guest:
-    """The system's file systems, mounted in the appliance where its own fstab says."""
+    """Mount the system's file systems in the appliance where its own fstab says."""
     mount = handle.mount_ro if read_only else handle.mount
     for mount_point in sorted(system.mounts, key=len):
         if mount_point == "/":

@@ -1,4 +1,4 @@
-"""Whether a guest is still as an earlier look at its machine's disks has found it, as far as it boots by that.
+"""Checks that the guest still boots the way an earlier look at its machine's disks found.
 
 A look takes as long as the start of the appliance, twice. What it has found of one moment of a machine holds for a
 later one while nothing has changed on which it relied: the file systems, what fstab and the boot menu say, kernels and
@@ -29,7 +29,8 @@ _MOST_KERNELS = 64
 
 
 def sign(guest: Guest) -> str:
-    """ "" for a guest of which it can't be told: Windows keeps all of it in a registry that changes at every moment.
+    """Sign what a look relied on. Returns "" for a guest of which it can't be told: Windows keeps all of it in a
+    registry that changes at every moment.
 
     Its file systems stay mounted.
     """
@@ -46,7 +47,8 @@ def sign(guest: Guest) -> str:
 
 
 def require_as_found(handle: guestfs.GuestFS, system: OperatingSystem, signature: str, *, read_only: bool) -> Guest:
-    """The guest of a launched appliance, mounted. `system` and `signature` are what a look has found and left.
+    """Mount the guest of a launched appliance, if it is still as a look has found it. `system` and `signature` are what
+    a look has found and left.
 
     Raises ConversionError with the code GUEST_CHANGED, before anything is written by us.
     """
@@ -59,7 +61,8 @@ def require_as_found(handle: guestfs.GuestFS, system: OperatingSystem, signature
 
 
 def _devices(guest: Guest) -> list[list[str]]:
-    """What is on each, by its UUID: names are given anew at each start. A swap that holds a suspended system shows."""
+    """Return what is on each device, by its UUID: names are given anew at each start. A swap that holds a suspended
+    system shows."""
     found = []
     for device in all_devices(guest.files):
         said: dict[str, str] = {}
@@ -75,7 +78,8 @@ def _texts(guest: Guest) -> Iterator[list[str]]:
 
 
 def _boot(guest: Guest) -> Iterator[object]:
-    """What the menu starts by itself, and of each kernel what tells its drivers: by the files' sizes and times."""
+    """Yield what the menu starts by itself, and of each kernel what tells its drivers: by the files' sizes and
+    times."""
     files = guest.files
     entry = default_entry(guest)
     yield astuple(entry) if entry is not None else None

@@ -25,7 +25,7 @@ async def finish_as_is(
     keep_former: bool = False,
     addresses_only: bool = False,
 ) -> list[str]:
-    """What an unchanged guest needs for its first boot on another cloud, one sentence for each thing changed.
+    """Make an unchanged guest ready for its first boot on another cloud. Returns one sentence for each thing changed.
 
     Interfaces keep their names, by MAC address, where the guest's configuration mentions them; and the loader that UEFI
     falls back to is put there. Drivers, boot menu and everything else stay. `drivers` are what a look found on
@@ -56,8 +56,8 @@ async def finish_as_is(
 async def put_back(
     disks: Sequence[str], report_dir: Path, on_message: Callable[[str], None], *, keys: Sequence[str] = ()
 ) -> list[str]:
-    """The network configuration that a guest had before it was given other addresses is there again; a sentence, if it
-    was. Raises ConversionError; after that the disks are in doubt."""
+    """Put back the network configuration that a guest had before it was given other addresses. Returns a sentence, if
+    there was one. Raises ConversionError; after that the disks are in doubt."""
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {"operation": "put-back", "disks": list(disks), "keys": list(keys)}
     return list((await work_on(Finished, request, report_dir / "put-back.log", on_message, CHANGING)).changes)
@@ -86,7 +86,7 @@ async def check_as_found(
 
 
 def _system(drivers: BootDrivers) -> OperatingSystem:
-    """As far as it matters to where its file systems are."""
+    """Return the system that an earlier look has found, as far as it matters to where its file systems are."""
     return OperatingSystem(
         root=drivers.mounts["/"],
         family=drivers.family,

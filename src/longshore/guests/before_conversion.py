@@ -1,4 +1,4 @@
-"""What virt-v2v would fail at in a Linux guest, seen while the machine still runs.
+"""Findings in a Linux guest that virt-v2v would fail at, seen while the machine still runs.
 
 It mounts what fstab says by the names that libguestfs knows, wants a hundred free inodes on each file system, takes no
 kernel without its modules, and replaces files.
@@ -27,7 +27,7 @@ _CHANGED = (
 
 
 def what_converting_meets(guest: Guest, found: GuestFindings) -> GuestFindings:
-    """`found`, and what is added to it."""
+    """Return `found`, and what is added to it."""
     mounts = guest.system.mounts
     parts = [place for place in ("/", *_OF_THE_SYSTEM) if place in mounts]
     return replace(
@@ -47,14 +47,15 @@ def what_converting_meets(guest: Guest, found: GuestFindings) -> GuestFindings:
 
 
 def _is_there(guest: Guest, device: str | None) -> bool:
-    """Whether libguestfs has understood what fstab calls a device, and the device is there."""
+    """Tell whether libguestfs has understood what fstab calls a device, and the device is there."""
     with suppress(RuntimeError):
         return device is not None and bool(guest.files.vfs_type(device))
     return False
 
 
 def _is_read_only(guest: Guest, place: str, device: str) -> bool:
-    """By what it is, or as openSUSE MicroOS and SLE Micro have their root: a subvolume with the property ro."""
+    """Tell whether a file system can't be written: by its kind, or as openSUSE MicroOS and SLE Micro have their root, a
+    subvolume with the property ro."""
     with suppress(RuntimeError):
         kind = guest.files.vfs_type(device)
         if kind != "btrfs":
@@ -71,12 +72,12 @@ def _is_immutable(guest: Guest, path: str) -> bool:
 
 
 def _images(guest: Guest) -> Iterator[str]:
-    """Kernels' initramfs, which are made anew."""
+    """Yield the paths of kernels' initramfs, which are made anew."""
     return (f"/boot/{name}" for name in guest.names_in("/boot") if name.startswith(("initrd", "initramfs")))
 
 
 def _lacks_inodes(guest: Guest, place: str) -> bool:
-    """Not every file system counts them."""
+    """Tell whether a file system has too few free inodes. Not every file system counts them."""
     figures = guest.files.statvfs(place)
     return bool(figures["files"] > 0 and figures["ffree"] < _INODES)
 

@@ -1,4 +1,4 @@
-"""Which entry of its boot menu a Linux guest starts unless somebody chooses otherwise.
+"""The entry of its boot menu that a Linux guest starts unless somebody chooses otherwise.
 
 The menu is GRUB 2's, in /boot or in the EFI system partition, with entries of the Boot Loader Specification where it
 asks for them (`blscfg`); or systemd-boot's, which has only those. A default that a menu doesn't have is a guess here:
@@ -49,7 +49,8 @@ class _Choice:
 
 
 def default_entry(guest: Guest) -> Entry | None:
-    """What the boot loader starts unless somebody chooses otherwise; when that isn't clear, the newest kernel.
+    """Return the entry that the boot loader starts unless somebody chooses otherwise; when that isn't clear, the newest
+    kernel.
 
     Menus in /boot and in the EFI system partition may say different things, and firmware decides between them.
     """
@@ -60,7 +61,8 @@ def default_entry(guest: Guest) -> Entry | None:
 
 
 def menu_directories(guest: Guest) -> Iterator[str]:
-    """Where the EFI system partition may hold a menu: RHEL 7's only one, or one that leads to that in /boot."""
+    """Yield the directories where the EFI system partition may hold a menu: RHEL 7's only one, or one that leads to
+    that in /boot."""
     for partition in _EFI:
         yield from (f"{partition}/EFI/{name}" for name in guest.names_in(f"{partition}/EFI"))
 
@@ -71,7 +73,7 @@ def _grub_directories(guest: Guest) -> Iterator[str]:
 
 
 def _of_grub(guest: Guest, directory: str) -> Entry | None:
-    """None where there is no menu, or only a wrapper that leads to another."""
+    """Return the entry that GRUB starts. None where there is no menu, or only a wrapper that leads to another."""
     if not guest.has_file(f"{directory}/grub.cfg"):
         return None
     menu = guest.text(f"{directory}/grub.cfg")
@@ -89,7 +91,8 @@ def _of_grub(guest: Guest, directory: str) -> Entry | None:
 
 
 def _default(menu: str, environment: Mapping[str, str]) -> str | None:
-    """What the menu wants to be started: places or names of entries, with ">" between. None: only its script knows."""
+    """Return what the menu wants to be started: places or names of entries, with ">" between. None: only its script
+    knows."""
     said = _settings(menu, "default")
     if environment.get("next_entry") and any("next_entry" in value for value in said):
         return environment["next_entry"]
@@ -105,7 +108,7 @@ def _settings(menu: str, name: str) -> list[str]:
 
 
 def _environment(guest: Guest, directory: str) -> dict[str, str]:
-    """grubenv's variables: the menu's own, or that of /boot."""
+    """Return grubenv's variables: the menu's own, or that of /boot."""
     for place in (directory, *_MENUS):
         if guest.has_file(f"{place}/grubenv"):
             return dict(re.findall(r"(?m)^(\w+)=(.*?)[ \t\r]*$", guest.text(f"{place}/grubenv")))
@@ -116,7 +119,7 @@ def _environment(guest: Guest, directory: str) -> dict[str, str]:
 
 
 def _choices(menu: str, specified: Callable[[], list[_Choice]]) -> list[_Choice]:
-    """The menu's entries in their order; `specified` answers those that stand where the menu asks for them."""
+    """Return the menu's entries in their order; `specified` answers those that stand where the menu asks for them."""
     top: list[_Choice] = []
     blocks: list[_Choice | None] = []  # that are open; None: a function's
     lists = [top]  # to which entries belong, in each of those
@@ -153,7 +156,7 @@ def _heading(words: Sequence[str], *, submenu: bool) -> _Choice:
 
 
 def _words(line: str) -> list[str]:
-    """As GRUB's shell takes them, with nothing put in the place of variables."""
+    """Split a line into words as GRUB's shell does, with nothing put in the place of variables."""
     return ["".join(map(_plain, _PART.findall(word))) for word in _WORD.findall(line)]
 
 
@@ -163,7 +166,8 @@ def _plain(parts: tuple[str, str, str, str]) -> str:
 
 
 def _chosen(choices: Sequence[_Choice], wanted: str) -> _Choice | None:
-    """By place, title or id, and in a submenu the next one. A submenu of which nothing is said starts its first."""
+    """Find an entry by place, title or id, and in a submenu the next one. A submenu of which nothing is said starts its
+    first."""
     here, _, below = re.sub(">>", "\0", wanted).partition(">")
     here = here.replace("\0", ">").strip()
     if re.fullmatch(rf"[0-9]{{1,{_LONGEST_NUMBER}}}", here):
@@ -181,7 +185,7 @@ def _flat(choices: Sequence[_Choice]) -> Iterator[_Choice]:
 
 
 def _entry(guest: Guest, choice: _Choice, variables: Mapping[str, str]) -> Entry | None:
-    """None where it starts no Linux, or one without an initramfs that is there."""
+    """Return what an entry starts. None where that is no Linux, or one without an initramfs that is there."""
     if choice.options is None:
         return None
     # Of several initramfs the last one: those with microcode come before it
@@ -201,7 +205,7 @@ def _in_boot(guest: Guest, path: str) -> str:
 
 
 def _specified(guest: Guest, directory: str) -> list[_Choice]:
-    """The newest first. An id is the file's name without .conf."""
+    """Return the entries of the Boot Loader Specification, the newest first. An id is the file's name without .conf."""
     ids = [name.removesuffix(".conf") for name in guest.names_in(directory) if name.endswith(".conf")]
     return [_read(guest.text(f"{directory}/{name}.conf"), name) for name in newest_first(ids)]
 
@@ -222,7 +226,8 @@ def _read(text: str, name: str) -> _Choice:
 
 
 def _by_specification_alone(guest: Guest) -> Entry | None:
-    """Where no menu is: systemd-boot's, or GRUB's that isn't where it is known to be."""
+    """Return the entry that starts where there is no menu: systemd-boot's, or that of a GRUB that isn't where it is
+    known to be."""
     for place in ("/boot", *_EFI):
         choices = _specified(guest, f"{place}/{_ENTRIES}")
         if not choices:
@@ -244,14 +249,14 @@ def _by_specification_alone(guest: Guest) -> Entry | None:
 
 
 def _of_systemd_boot(guest: Guest, place: str) -> str:
-    """The pattern that it starts by; "" where it says none."""
+    """Return the pattern that systemd-boot starts by; "" where it says none."""
     path = f"{place}/loader/loader.conf"
     found = re.search(r"(?m)^[ \t]*default[ \t]+(\S+)", guest.text(path)) if guest.has_file(path) else None
     return found[1] if found else ""
 
 
 def _newest(guest: Guest) -> Entry | None:
-    """A guess, unless there is only one."""
+    """Return the entry of the newest kernel: a guess, unless there is only one."""
     fit = [
         name
         for name in guest.names_in("/boot")

@@ -53,7 +53,7 @@ Key = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Where a range of the file system's own addresses is."""
+    """A range of the file system's own addresses, and where it is on disks."""
 
     length: int
     kind: int
@@ -64,7 +64,7 @@ class _Chunk:
 
 @dataclass(frozen=True)
 class _Block:
-    """Of a tree."""
+    """A block of a tree."""
 
     keys: Sequence[Key]
     below: Sequence[int]  # addresses; of a leaf none
@@ -73,7 +73,7 @@ class _Block:
 
 class Btrfs(FileSystem):
     def __init__(self, parts: Sequence[Part]) -> None:
-        """All of one file system that are there. Raises OSError when it can't be read."""
+        """Open one file system from all its parts that are there. Raises OSError when it can't be read."""
         super().__init__(parts[0])
         heads = [(part, part.read(_PLACE, _SIZE)) for part in parts]
         self._disks = {_U64.unpack_from(head, 0xC9)[0]: part for part, head in reversed(heads)}
@@ -200,7 +200,7 @@ class Btrfs(FileSystem):
         return found
 
     def _tree(self, tree: int) -> int:
-        """The address of its root."""
+        """Return the address of a tree's root."""
         if (found := self._trees.get(tree)) is not None:
             return found
         if tree != _TOP and not _FIRST_SUBVOLUME <= tree < 1 << 63:
@@ -213,7 +213,7 @@ class Btrfs(FileSystem):
         raise OSError("it has no such subvolume")
 
     def _content(self, number: int, offset: int, length: int) -> bytes:
-        """What isn't written anywhere is zero."""
+        """Return a file's content."""
         if length <= 0:
             return b""
         tree, inode = self._tree(number >> 64), number & ((1 << 64) - 1)
@@ -228,7 +228,7 @@ class Btrfs(FileSystem):
         return bytes(found)
 
     def _extents(self, tree: int, inode: int, offset: int) -> Iterator[tuple[int, bytes]]:
-        """From the one on that has that offset of the file, or the last before it."""
+        """Yield a file's extents, from the one on that has that offset, or the last before it."""
         before = self._last_before(tree, (inode, _IS_EXTENT, offset + 1))
         first = before if before is not None and before[:2] == (inode, _IS_EXTENT) else (inode, _IS_EXTENT, 0)
         for key, item in self._items(tree, first):
@@ -237,7 +237,7 @@ class Btrfs(FileSystem):
             yield key[2], item
 
     def _extent(self, item: bytes, begin: int, end: int) -> tuple[int, bytes]:
-        """How long it is, and its bytes from `begin` to before `end`, or to its own end."""
+        """Return how long an extent is, and its bytes from `begin` to before `end`, or to its own end."""
         whole, compression, encryption, other, form = unpacked(_EXTENT, item)
         if encryption or other:
             raise Refused("it is encrypted, or written in a way that isn't known here")
@@ -272,7 +272,7 @@ class Btrfs(FileSystem):
         raise OSError("what is compressed is damaged")
 
     def _decompressed_lzo(self, data: bytes, most: int) -> bytes:
-        """Sector by sector, each with its length before it, which never lies across the end of a sector."""
+        """Decompress sector by sector, each with its length before it, which never lies across the end of a sector."""
         found, at = b"", 4
         (end,) = unpacked(struct.Struct("<I"), data)
         while at < min(end, len(data)) and len(found) < most:
@@ -291,7 +291,7 @@ class Btrfs(FileSystem):
         raise OSError(_DAMAGED)
 
     def _items(self, address: int, first: Key) -> Iterator[tuple[Key, bytes]]:
-        """Of a tree, from a key on."""
+        """Yield the items of a tree, from a key on."""
         last = -1, 0, 0
         for key, item in self._below(address, first, _DEEPEST):
             if key <= last:
@@ -309,7 +309,7 @@ class Btrfs(FileSystem):
             yield from self._below(block.below[number], first, level - 1)
 
     def _last_before(self, address: int, limit: Key) -> Key | None:
-        """The last key of a tree that is smaller."""
+        """Return the last key of a tree that is smaller."""
         for level in range(_DEEPEST, 0, -1):
             block = self._block(address, level)
             number = bisect_left(block.keys, limit) - 1
@@ -321,7 +321,7 @@ class Btrfs(FileSystem):
         raise OSError(_DAMAGED)
 
     def _block(self, address: int, below: int) -> _Block:
-        """Of a level below that."""
+        """Read a block of a level below `below`."""
         if (found := self._blocks.get(address)) is not None:
             self._blocks.move_to_end(address)
             return found
@@ -345,7 +345,7 @@ class Btrfs(FileSystem):
         return block
 
     def _read_first_chunks(self, data: bytes) -> None:
-        """Of those that the chunks' own tree is in; the superblock has them."""
+        """Read the chunks that the chunks' own tree is in; the superblock has them."""
         at = 0
         while at < len(data):
             _, _, begin = unpacked(_KEY, data, at)
@@ -354,7 +354,7 @@ class Btrfs(FileSystem):
         self._begins = sorted(self._chunks)
 
     def _add_chunk(self, begin: int, item: bytes) -> int:
-        """Its length in bytes."""
+        """Add a chunk, and return the length of its description in bytes."""
         length, _, width, kind, _, _, _, count, copies = unpacked(_CHUNK, item)
         size = _CHUNK.size + count * _STRIPE.size
         if not count or size > len(item) or not width or not length or len(self._chunks) > _MOST_CHUNKS:
@@ -387,7 +387,8 @@ class Btrfs(FileSystem):
 
 
 def _places(chunk: _Chunk, offset: int) -> tuple[Sequence[tuple[int, int]], int]:
-    """Where that is, each a copy: disk and place on it; and how many bytes are behind each other there."""
+    """Return where a range is, each copy as a disk and a place on it; and how many bytes are behind each other
+    there."""
     number, within = divmod(offset, chunk.width)
     stripes, count = chunk.stripes, len(chunk.stripes)
     if chunk.kind & _RAID0:
@@ -409,7 +410,7 @@ def _places(chunk: _Chunk, offset: int) -> tuple[Sequence[tuple[int, int]], int]
 
 
 def joined(parts: Sequence[Part]) -> list[list[Part]]:
-    """Parts that hold Btrfs, those of one file system together."""
+    """Join parts that hold Btrfs, those of one file system together."""
     found: dict[bytes, list[Part]] = {}
     for part in parts:
         found.setdefault(part.read(_PLACE + 0x20, 16), []).append(part)

@@ -31,7 +31,8 @@ _END = 1 << 16  # bytes of what was printed last, which are kept in any case
 def run_confined(
     sandbox: Sandbox, command: tuple[str, ...], request: Mapping[str, Any], on_message: Callable[[str], None]
 ) -> dict[str, Any]:
-    """What `command` answers to the request, a line of JSON that it finds on its standard input.
+    """Run `command` confined, and return what it answers to the request, a line of JSON that it finds on its standard
+    input.
 
     It says {"message": …} in lines of JSON on its standard output, and at the end {"result": {…}} or {"error": …}. What
     it prints on standard error goes to ours, up to a limit. Raises ConversionError, NotConfined.
@@ -76,7 +77,7 @@ def run_confined(
 
 
 def ensure_confinement() -> None:
-    """To be asked before a machine's downtime begins.
+    """Try whether guests can be worked on. To be asked before a machine's downtime begins.
 
     Raises NotConfined when this machine can't confine guests, and ConversionError when it has no converter in which
     they are worked on.
@@ -86,12 +87,13 @@ def ensure_confinement() -> None:
 
 
 def try_confinement(root: Path) -> None:
-    """Raises NotConfined when this machine can't confine programs of that tree."""
+    """Raise NotConfined when this machine can't confine programs of that tree."""
     run_confined(Sandbox(Limits(seconds=60.0), root=root, kvm=True), ("cat",), {"result": {}}, lambda _: None)
 
 
 def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> dict[str, Any] | None:
-    """The result; None when it ended without one. Raises ConversionError for its error, and for nonsense."""
+    """Read what the command says to its end, and return the result; None when it ended without one. Raises
+    ConversionError for its error, and for nonsense."""
     for line in _up_to(lines, most):
         try:
             said = _printable(read_json(line))
@@ -120,7 +122,7 @@ def _up_to(lines: IO[bytes], most: int) -> Iterator[bytes]:
 
 
 def _printable(said: Any) -> Any:
-    """The same without what a terminal would take for a command, and without endless texts."""
+    """Return the same without what a terminal would take for a command, and without endless texts."""
     match said:
         case str():
             return shortened(said, _LONGEST_TEXT)
@@ -133,7 +135,7 @@ def _printable(said: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    """One line, without gaps."""
+    """Return one line, without gaps."""
     return " ".join(text.split())
 
 

@@ -55,7 +55,7 @@ async def convert(
 
 
 async def inspect_guest(disks: Sequence[str], report_dir: Path) -> OperatingSystem:
-    """What operating system is on these NBD URIs; nothing is written to them. Raises ConversionError."""
+    """Find out what operating system is on these NBD URIs; nothing is written to them. Raises ConversionError."""
     report_dir.mkdir(parents=True, exist_ok=True)
     request = {"operation": "inspect", "disks": list(disks)}
     return await work_on(OperatingSystem, request, report_dir / "inspection.log", lambda _: None, INSPECTING)

@@ -1,4 +1,4 @@
-"""Which hardware an unchanged guest would boot on: its drivers, and what in it depends on the hardware it has now.
+"""The hardware that an unchanged guest would boot on: its drivers, and what in it depends on the hardware it has now.
 
 Looked up on its disks, read-only, before it is decided how it lands.
 """
@@ -17,7 +17,7 @@ from longshore.model.hardware import BootDrivers
 
 
 def find_drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
-    """What the guest can boot from and talk through. The guest's file systems aren't mounted any more after it."""
+    """Find what the guest can boot from and talk through. The guest's file systems aren't mounted any more after it."""
     system = guest.system
     linux = system.family == "linux"
     if linux:
@@ -45,7 +45,8 @@ def find_drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
 
 
 def _root_disks(guest: Guest) -> tuple[int, ...]:
-    """Positions of the disks without which the root file system, and /usr if it is one of its own, can't be mounted."""
+    """Return the positions of the disks without which the root file system, and /usr if it is one of its own, can't be
+    mounted."""
     devices = {guest.system.mounts[place] for place in ("/", "/usr") if place in guest.system.mounts}
     positions: set[int] = set()
     for device in devices or {guest.system.root}:
@@ -58,7 +59,8 @@ def _root_disks(guest: Guest) -> tuple[int, ...]:
 
 
 def _disks_below(guest: Guest, device: str) -> set[int]:
-    """A volume group is there only with all its disks, and an array with enough of them: all are taken to be needed."""
+    """Return the disks below a volume. A volume group is there only with all its disks, and an array with enough of
+    them: all are taken to be needed."""
     files = guest.files
     device = _device_of(guest, device)
     if encrypted := encrypted_below(files, device):
@@ -73,7 +75,7 @@ def _disks_below(guest: Guest, device: str) -> set[int]:
 
 
 def _physical_volumes(guest: Guest, uuids: Set[str]) -> Iterator[str]:
-    """Those of them that are there: a group may have lost a disk."""
+    """Yield the group's physical volumes that are there: a group may have lost a disk."""
     for volume in guest.files.pvs():
         with suppress(RuntimeError):
             if guest.files.pvuuid(volume) in uuids:
@@ -81,7 +83,7 @@ def _physical_volumes(guest: Guest, uuids: Set[str]) -> Iterator[str]:
 
 
 def _device_of(guest: Guest, mountable: str) -> str:
-    """Of a subvolume (btrfsvol:/dev/sda1/@) the file system's device.
+    """Return the device of the file system that a subvolume (btrfsvol:/dev/sda1/@) is of.
 
     libguestfs' own mountable_device tells the disk's name in this run of the appliance, and then takes it for another.
     """

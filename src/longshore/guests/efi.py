@@ -24,7 +24,8 @@ _LOADERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 def has_fallback_loader(guest: Guest) -> bool | None:
-    """None when there is no EFI system partition. The guest's file systems aren't mounted any more after it."""
+    """Tell whether there is a fallback loader; None when there is no EFI system partition. The guest's file systems
+    aren't mounted any more after it."""
     with _mounted(guest, read_only=True) as there:
         return _path(guest, _FALLBACK) is not None if there else None
 
@@ -52,7 +53,7 @@ def put_fallback_loader(guest: Guest) -> list[str]:
 
 
 def _loader(guest: Guest) -> tuple[str, str, tuple[str, ...]] | None:
-    """(directory, file name, companions) of the loader that the installer put there."""
+    """Return the (directory, file name, companions) of the loader that the installer put there."""
     paths = [f"/{path}" for path in guest.paths_below("/") if path.lower().endswith(".efi")]
     for name, companions in _LOADERS:
         for path in sorted(paths):
@@ -63,7 +64,7 @@ def _loader(guest: Guest) -> tuple[str, str, tuple[str, ...]] | None:
 
 
 def _path(guest: Guest, path: str) -> str | None:
-    """The path as it is written there: FAT doesn't mind upper and lower case, the appliance's kernel may."""
+    """Return the path as it is written there: FAT doesn't mind upper and lower case, the appliance's kernel may."""
     with suppress(RuntimeError):
         found: str = guest.files.case_sensitive_path(path)
         return found if guest.files.exists(found) else None
@@ -72,7 +73,7 @@ def _path(guest: Guest, path: str) -> str | None:
 
 @contextmanager
 def _mounted(guest: Guest, *, read_only: bool) -> Iterator[bool]:
-    """The EFI system partition of the first disk that has one as the root; says whether there is one."""
+    """Mount the EFI system partition of the first disk that has one as the root; say whether there is one."""
     files = guest.files
     files.umount_all()
     device = next(_partitions(guest), None)

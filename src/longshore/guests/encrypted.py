@@ -51,7 +51,8 @@ def luks_devices(handle: guestfs.GuestFS) -> list[str]:
 
 
 def all_devices(handle: guestfs.GuestFS) -> Iterator[str]:
-    """All on which there may be something; the appliance's own list of file systems leaves encrypted ones out."""
+    """Yield all devices on which there may be something; the appliance's own list of file systems leaves encrypted ones
+    out."""
     yield from handle.list_devices()
     yield from handle.list_partitions()
     yield from handle.list_md_devices()
@@ -64,12 +65,12 @@ def opened_devices(handle: guestfs.GuestFS) -> list[str]:
 
 
 def is_open(handle: guestfs.GuestFS, device: str) -> bool:
-    """Whether a key has opened this encrypted device."""
+    """Tell whether a key has opened this encrypted device."""
     return f"{_OPENED}{handle.vfs_uuid(device)}" in opened_devices(handle)
 
 
 def encrypted_below(handle: guestfs.GuestFS, opened: str) -> str | None:
-    """The encrypted device that was opened as this one; None for any other."""
+    """Return the encrypted device that was opened as this one; None for any other."""
     if not opened.startswith(_OPENED):
         return None
     uuid = opened.removeprefix(_OPENED)
@@ -77,5 +78,5 @@ def encrypted_below(handle: guestfs.GuestFS, opened: str) -> str | None:
 
 
 def is_bound_to_network(handle: guestfs.GuestFS, device: str) -> bool:
-    """Whether Clevis has a key for this encrypted device, from a server in the machine's network as a rule."""
+    """Tell whether Clevis has a key for this encrypted device, from a server in the machine's network as a rule."""
     return _CLEVIS in bytes(handle.pread_device(device, _TOKENS_SIZE, _TOKENS_AT))

@@ -25,7 +25,7 @@ _DAMAGED = "its names are damaged"
 
 class Ext(FileSystem):
     def __init__(self, part: Part) -> None:
-        """Raises OSError when it can't be read."""
+        """Open the file system. Raises OSError when it can't be read."""
         super().__init__(part)
         self.interrupted = part.ext_needs_recovery
         self._inodes = Inodes(part)
@@ -102,7 +102,7 @@ class Ext(FileSystem):
             at += length
 
     def ahead(self, directory: Node) -> None:
-        """Its inode, and when that is there what is in it."""
+        """Ask for an inode, and when that is there for what is in it."""
         self.part.ahead([(self._inodes.place(directory.number), self._inodes.size)])
         inode = self._inodes.inode(directory.number)
         if not inode.inline:

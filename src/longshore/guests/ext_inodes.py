@@ -57,7 +57,7 @@ class Inode(NamedTuple):
 
     @property
     def own(self) -> bytes:
-        """What it has of its content, or of where that is."""
+        """Return the inode's own bytes: what it has of its content, or of where that is."""
         return self.data[40 : 40 + _IN_INODE]
 
     @property
@@ -78,7 +78,7 @@ class Inode(NamedTuple):
 
 class Inodes:
     def __init__(self, part: Part) -> None:
-        """Raises OSError when it can't be told where they are."""
+        """Read where inodes are. Raises OSError when it can't be told."""
         self._part = part
         head = part.read(_SUPERBLOCK, 1024)
         self._count, first, shift, per_group, revision = (_U32.unpack_from(head, at)[0] for at in (0, 20, 24, 40, 76))
@@ -104,7 +104,7 @@ class Inodes:
         self._tables: dict[int, int] = {}  # where a group's inodes begin, in bytes
 
     def place(self, number: int) -> int:
-        """Where an inode is, in bytes. Raises OSError."""
+        """Return where an inode is, in bytes. Raises OSError."""
         if not 1 <= number <= self._count:
             raise OSError(_DAMAGED)
         group, index = divmod(number - 1, self._per_group)
@@ -117,7 +117,7 @@ class Inodes:
         return table + index * self.size
 
     def inode(self, number: int) -> Inode:
-        """Raises OSError, also for one that isn't used."""
+        """Read an inode. Raises OSError, also for one that isn't used."""
         data = self._part.read(self.place(number), self.size)
         mode, user, size, _, _, modified, _, group, links, blocks, flags, _ = _BASE.unpack_from(data)
         user, group = user | _U16.unpack_from(data, 0x78)[0] << 16, group | _U16.unpack_from(data, 0x7A)[0] << 16
@@ -134,7 +134,7 @@ class Inodes:
         return Inode(number, mode, size, modified, user, group, links, flags, fast, data)
 
     def content(self, inode: Inode, offset: int, length: int) -> bytes:
-        """Less at its end; what isn't written anywhere is zero. Raises OSError, Refused."""
+        """Read a file's content: less at its end. Raises OSError, Refused."""
         if inode.encrypted:
             raise Refused("it is encrypted, and its key isn't on the disk")
         length = min(length, inode.size - offset)
@@ -150,7 +150,7 @@ class Inodes:
         return bytes(found)
 
     def target(self, inode: Inode) -> bytes:
-        """What a link leads to. Raises OSError, Refused."""
+        """Return what a link leads to. Raises OSError, Refused."""
         if inode.fast and not inode.encrypted:
             return inode.own[: inode.size]
         if inode.size > self.block:
@@ -158,7 +158,7 @@ class Inodes:
         return self.content(inode, 0, inode.size)
 
     def runs(self, inode: Inode, first: int, end: int, most_levels: int = _MOST_LEVELS) -> Iterator[Run]:
-        """What is written of the blocks from `first` to before `end`, upwards. Raises OSError."""
+        """Yield what is written of the blocks from `first` to before `end`, upwards. Raises OSError."""
         done = first
         told = self._extents(inode.own, most_levels, first) if inode.flags & _EXTENTS else self._mapped(inode, first)
         for run in told:
@@ -189,7 +189,7 @@ class Inodes:
             yield from self._extents(data, levels - 1, first)
 
     def _mapped(self, inode: Inode, first: int) -> Iterator[Run]:
-        """The runs of an inode that names each block: twelve in itself, the others in blocks that it names."""
+        """Yield the runs of an inode that names each block: twelve in itself, the others in blocks that it names."""
         places = struct.unpack("<15I", inode.own)
         last: Run | None = None
         for at, block in self._named(places, first):
@@ -223,7 +223,8 @@ class Inodes:
                 yield from self._named_below(found, at + number * wide, levels - 1, first)
 
     def _inline(self, inode: Inode) -> bytes:
-        """Sixty bytes where others have their blocks, the others as a value of the inode's."""
+        """Return the content in an inode: sixty bytes where others have their blocks, the others as a value of the
+        inode's."""
         found = inode.own
         if inode.size > len(found):
             found += self._value(inode.data)
@@ -245,7 +246,8 @@ class Inodes:
         raise OSError(_DAMAGED)
 
     def _descriptor_of(self, group: int) -> int:
-        """Where it is, in bytes. All are behind the first superblock, or those of some groups where these begin."""
+        """Return where a group's descriptor is, in bytes. All are behind the first superblock, or those of some groups
+        where these begin."""
         per_block = self.block // self._descriptor
         together = group // per_block
         if self._first_scattered is None or together < self._first_scattered:

@@ -23,7 +23,8 @@ _TYPES = {stat.S_IFIFO: tarfile.FIFOTYPE, stat.S_IFCHR: tarfile.CHRTYPE, stat.S_
 
 
 def write_archive(out: BinaryIO, top: str, found: Iterable[tuple[str, Node]], left_out: LeftOut) -> None:
-    """`top`: the directory's path, as those of what is in it are shown. Raises ConversionError, ConnectionError."""
+    """Write an archive of what was found. `top`: the directory's path, as those of what is in it are shown. Raises
+    ConversionError, ConnectionError."""
     names = set[str]()
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
         packer = _Packer(archive)
@@ -58,7 +59,7 @@ class _Packer:
         self._first: dict[tuple[int, int], str] = {}  # names of files that have several
 
     def add(self, name: str, node: Node) -> None:
-        """Raises OSError."""
+        """Add a file, a directory or a link. Raises OSError."""
         info = tarfile.TarInfo(name)
         info.mode, info.uid, info.gid, info.mtime = node.mode, node.user, node.group, max(node.modified, 0)
         if node.kind == "directory":
@@ -115,7 +116,8 @@ class _Packer:
 
 
 def _map(runs: list[tuple[int, int]], size: int) -> bytes:
-    """Where something is, as GNU tar has it before a file's content. The file's end is told by an empty range."""
+    """Return the map of where something is, as GNU tar has it before a file's content. The file's end is told by an
+    empty range."""
     ranges = runs if runs and sum(runs[-1]) == size else [*runs, (size, 0)]
     text = "".join(f"{number}\n" for number in (len(ranges), *chain.from_iterable(ranges))).encode()
     return text.ljust(-(-len(text) // 512) * 512, b"\0")

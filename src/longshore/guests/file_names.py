@@ -26,7 +26,7 @@ def shown_name(name: bytes) -> str:
 
 
 def meant_name(shown: str) -> bytes:
-    """The other way round."""
+    """Return the name that `shown_name` showed."""
     return _ESCAPED.sub(
         lambda found: bytes.fromhex(found[1].decode()) if found[1] else b"\\",
         shown.encode(errors="surrogateescape"),

@@ -14,7 +14,7 @@ from longshore.guests.parts import Disk, Part, Unread, parts_of
 
 
 def file_systems(disks: Sequence[Disk]) -> tuple[list[FileSystem], list[Unread]]:
-    """Those that can be read, and what else there is."""
+    """Return the file systems that can be read, and what else there is."""
     parts = [part for position, disk in enumerate(disks, start=1) for part in parts_of(disk, position)]
     unread = list[Unread]()
     if physical := [part for part in parts if part.kind == "LVM"]:
@@ -33,7 +33,7 @@ def file_systems(disks: Sequence[Disk]) -> tuple[list[FileSystem], list[Unread]]
 
 
 def _readers(parts: Sequence[Part]) -> Iterator[tuple[list[Part], Callable[[], FileSystem]]]:
-    """Parts that belong together, and what opens the file system on them."""
+    """Yield parts that belong together, and what opens the file system on them."""
     of_btrfs = [part for part in parts if part.kind == "Btrfs"]
     for part in parts:
         match part.kind:

@@ -28,7 +28,7 @@ class FileTree:
 
     @cached_property
     def root(self) -> Node | None:
-        """What the guest's system is on; or the only file system's."""
+        """Return what the guest's system is on; or the only file system's root."""
         for sign in ((b"etc", b"fstab"), (b"Windows", b"System32")):
             for system in self.systems:
                 with suppress(OSError):  # of one that can't be read in part
@@ -40,7 +40,7 @@ class FileTree:
 
     @cached_property
     def mounted(self) -> Mapping[Names, Node]:
-        """By where the guest mounts it; without its root."""
+        """Return the other file systems by where the guest mounts them."""
         if self.root is None:
             return {}
         try:
@@ -61,7 +61,7 @@ class FileTree:
         return found
 
     def place_of(self, system: FileSystem) -> str:
-        """What its paths begin with."""
+        """Return what the paths of a file system begin with."""
         if self.root is not None and system is self.root.system:
             return ""
         for names, mounted in self.mounted.items():
@@ -70,7 +70,8 @@ class FileTree:
         return f"{system.part.place}:"
 
     def find(self, path: str) -> tuple[str, Node]:
-        """A file or directory, links followed; and its path, as it is to be shown. Raises NotFound, InvalidInput."""
+        """Find a file or directory, links followed; and its path, as it is to be shown. Raises NotFound,
+        InvalidInput."""
         system, names = self._meant(path)
         top = self.root if system is None else system.root
         if top is None:
@@ -83,13 +84,14 @@ class FileTree:
         return f"{begin}/{shown_name(b'/'.join(names))}", node
 
     def under(self, top: Node, names: Names) -> Node:
-        """Raises NotFound, OSError."""
+        """Find what is below a node by its names. Raises NotFound, OSError."""
         return self._walk(top, names, whole=False, path=shown_name(b"/".join(names)))
 
     def children(
         self, shown: str, directory: Node, left_out: LeftOut, wanted: Callable[[str], bool] = lambda _path: True
     ) -> Iterator[tuple[str, Node]]:
-        """What is in a directory that `find` gave, with paths to be shown. What can't be read is left out, and told.
+        """Yield what is in a directory that `find` gave, with paths to be shown. What can't be read is left out, and
+        told.
 
         Of what is no directory, for the most part only what is wanted: who looks for a few needn't open all of them.
         """

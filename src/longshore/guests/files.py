@@ -73,7 +73,7 @@ class UnreadPart:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What couldn't be read, and why: words that end a sentence."""
+    """A path that couldn't be read, and why: words that end a sentence."""
 
     path: str
     why: str
@@ -81,7 +81,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What an answer is good for."""
+    """The limits of an answer: what was left out of it, and which systems it is of."""
 
     more: bool  # there are more entries than are in it
     systems: list[FoundSystem]
@@ -136,21 +136,20 @@ class _Head:
 
 
 def list_files(disks: Sequence[DiskReader], path: str) -> FileListing:
-    """What is in a directory, or the file itself. Raises NotFound, InvalidInput, ConversionError."""
+    """List what is in a directory, or the file itself. Raises NotFound, InvalidInput, ConversionError."""
     return _listing(disks, {"operation": "list", "path": path})
 
 
 def find_files(disks: Sequence[DiskReader], pattern: str, path: str = "/") -> FileListing:
-    """What has a name, or with a slash in the pattern a path, that it fits, like a shell's; case doesn't matter.
-
-    Raises NotFound, InvalidInput, ConversionError.
-    """
+    """Find what has a name, or with a slash in the pattern a path, that it fits, like a shell's; case doesn't matter.
+    Raises NotFound, InvalidInput, ConversionError."""
     return _listing(disks, {"operation": "find", "pattern": pattern, "path": path})
 
 
 @contextmanager
 def fetched(disks: Sequence[DiskReader], path: str) -> Iterator[FetchedFile]:
-    """Raises NotFound, InvalidInput, ConversionError."""
+    """Fetch a file, or a directory as an archive, while the context is entered. Raises NotFound, InvalidInput,
+    ConversionError."""
     with _reading(disks, {"operation": "get", "path": path}, _FETCHING) as reading:
         head = reading.line(_Head)
         size = head.size if head.kind == "file" else None
@@ -165,13 +164,13 @@ class Attended:
         self._lock = threading.Lock()
 
     def children(self, path: str) -> list[Inode]:
-        """What is in a directory, by a path as `list_files` tells it. Raises OSError, ConversionError."""
+        """Return what is in a directory, by a path as `list_files` tells it. Raises OSError, ConversionError."""
         with self._lock:
             count = self._ask({"list": path}, MOST_ENTRIES)
             return [self._reading.said(Inode) for _ in range(count)]
 
     def read(self, node: tuple[str, int], offset: int, length: int) -> bytes:
-        """Less at the end of the file. Raises OSError, ConversionError."""
+        """Read a part of a file: less at its end. Raises OSError, ConversionError."""
         with self._lock:
             return self._reading.exactly(self._ask({"read": node, "offset": offset, "length": length}, length))
 
@@ -187,7 +186,7 @@ class Attended:
 
 @contextmanager
 def attended(disks: Sequence[DiskReader]) -> Iterator[Attended]:
-    """A confined process that is asked for one thing after another. Raises ConversionError."""
+    """Attend a confined process that is asked for one thing after another. Raises ConversionError."""
     with _reading(disks, {"operation": "attend"}, _ATTENDING, ends_within=_GRACE) as reading:
         reading.line(dict[str, str])
         yield Attended(reading)
@@ -211,7 +210,7 @@ class _Reading:
         self._told = told
 
     def ask(self, question: Mapping[str, Any]) -> Any:
-        """Of one that attends: what it answers at first."""
+        """Ask a process that attends, and return what it answers at first."""
         try:
             self._connection.sendall(json.dumps(question).encode() + b"\n")
         except OSError:
@@ -219,7 +218,7 @@ class _Reading:
         return self.said(_Answer)
 
     def said(self, shape: Any) -> Any:
-        """Without waiting for its end when it says nothing."""
+        """Return the next thing that it says, without waiting for its end when it says nothing."""
         found = self.next_line(shape)
         if found is None:
             raise ConversionError("The process that reads the files has ended.")
@@ -290,7 +289,7 @@ class _Noting(DiskReader):
 
 
 class _Told(threading.Thread):
-    """What the confined process says when it ends; it is forked from this thread, which lives as long."""
+    """A thread that hears what the confined process says when it ends."""
 
     def __init__(
         self,
@@ -318,7 +317,7 @@ class _Told(threading.Thread):
                 self._answering.shutdown(socket.SHUT_RDWR)  # nobody comes any more
 
     def result(self) -> dict[str, Any]:
-        """Raises NotFound, InvalidInput, ConversionError, and why a disk couldn't be read."""
+        """Return the result. Raises NotFound, InvalidInput, ConversionError, and why a disk couldn't be read."""
         self.join()
         passed_over = self._result is not None and bool(self._result.get("left_out"))
         for disk in self._disks:
@@ -340,7 +339,8 @@ class _Told(threading.Thread):
 def _reading(
     disks: Sequence[DiskReader], request: Mapping[str, Any], limits: Limits, *, ends_within: float | None = None
 ) -> Iterator[_Reading]:
-    """`ends_within`: seconds after which one that was hung up on is left to go with this process."""
+    """Read disks in a confined process. `ends_within`: seconds after which one that was hung up on is left to go with
+    this process."""
     with ExitStack() as stack:
         directory = stack.enter_context(private_directory())
         places = {}
@@ -367,7 +367,7 @@ def _reading(
 
 
 def _hang_up(connection: socket.socket) -> None:
-    """One that waits for questions goes on to its end."""
+    """Hang up: one that waits for questions goes on to its end."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 

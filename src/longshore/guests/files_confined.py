@@ -78,7 +78,7 @@ def _fail(error: LongshoreError) -> int:
 
 
 def _list(tree: FileTree, request: Mapping[str, Any], out: BinaryIO, left_out: LeftOut) -> bool:
-    """Whether there is more than was said."""
+    """List a directory. Returns whether there is more than was said."""
     if tree.root is None and request["path"] == "/":  # each by its place, then
         return _say(out, ((f"{one.part.place}:/", one.root) for one in tree.systems))
     shown, node = tree.find(request["path"])
@@ -103,7 +103,7 @@ def _find(tree: FileTree, request: Mapping[str, Any], out: BinaryIO, left_out: L
 
 
 def _everything(tree: FileTree) -> Iterator[tuple[str, Node]]:
-    """The guest's tree, and what it doesn't mount."""
+    """Yield the guest's tree, and what it doesn't mount."""
     if tree.root is not None:
         yield "/", tree.root
     for system in tree.systems:
@@ -126,7 +126,7 @@ class _Coming:
 def _below(
     tree: FileTree, shown: str, top: Node, left_out: LeftOut, wanted: Callable[[str], bool] = lambda _path: True
 ) -> Iterator[tuple[str, Node]]:
-    """All directories, and what is wanted of the rest, if not more."""
+    """Yield all directories, and what is wanted of the rest, if not more."""
     todo, seen = [_Coming(shown, top, 0)], {(id(top.system), top.number)}
     while todo:
         for coming in reversed(todo[-_NEXT:]):
@@ -170,7 +170,7 @@ def _get(tree: FileTree, request: Mapping[str, Any], out: BinaryIO, left_out: Le
 
 @contextmanager
 def _named(shown: str) -> Iterator[None]:
-    """Raises InvalidInput for what isn't read at all."""
+    """Raise InvalidInput for what isn't read at all."""
     try:
         yield
     except Refused as error:
@@ -209,7 +209,7 @@ def _attend(tree: FileTree, connection: socket.socket, out: BinaryIO, left_out: 
 
 
 def _tell_entries(tree: FileTree, path: str, out: BinaryIO, left_out: LeftOut) -> None:
-    """At the top what the guest doesn't mount, too, by its place."""
+    """Tell the entries of a directory."""
     if path == "/":
         found = [(f"/{place}", top) for shown, top in _everything(tree) if (place := shown.strip("/"))]
         if tree.root is not None:
@@ -224,7 +224,7 @@ def _tell_entries(tree: FileTree, path: str, out: BinaryIO, left_out: LeftOut) -
 
 
 def _say(out: BinaryIO, entries: Iterator[tuple[str, Node]]) -> bool:
-    """Whether there are more than may be said."""
+    """Say what was found. Returns whether there are more than may be said."""
     _line(out, {"kind": "entries"})
     for number, (shown, node) in enumerate(entries):
         if number == MOST_ENTRIES:

@@ -1,4 +1,4 @@
-"""What a machine's disks tell before anything on them is changed, found in one run of the appliance."""
+"""Findings on a machine's disks before anything on them is changed, in one run of the appliance."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 
 def find(handle: guestfs.GuestFS, nics: Sequence[NicName], adapters: Sequence[AdapterInGuest] = ()) -> GuestFindings:
-    """Of a launched appliance's disks. What can't be found out is a doubt, never an error.
+    """Find what a launched appliance's disks tell. What can't be found out is a doubt, never an error.
 
     Raises MemoryError alone.
     """
@@ -68,7 +68,7 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName], adapters: Sequence[Ad
 
 
 def _tried(task: Callable[[], _T]) -> tuple[_T | None, str]:
-    """(what it found, ""), or (None, why it couldn't)."""
+    """Return (what it found, ""), or (None, why it couldn't)."""
     try:
         return task(), ""
     except MemoryError:
@@ -94,7 +94,7 @@ def _before_conversion(guest: Guest, found: GuestFindings) -> GuestFindings:
 
 
 def _why_none(handle: guestfs.GuestFS, found: GuestFindings) -> str:
-    """What stands in the way of finding a system, as far as that shows; it begins with a blank."""
+    """Return what stands in the way of finding a system, as far as that shows; it begins with a blank."""
     if found.systems:
         return ""
     said = []
@@ -112,13 +112,15 @@ def _why_none(handle: guestfs.GuestFS, found: GuestFindings) -> str:
 
 
 def _not_inspected(found: GuestFindings, why: str) -> GuestFindings:
-    """A guest that lands as it is then goes by its present hardware, and why is said there."""
+    """Return findings without a look: a guest that lands as it is then goes by its present hardware, and why is said
+    there."""
     drivers = BootDrivers(inspected=False, doubts=(f"{why} So its interfaces' names can't be kept.",))
     return replace(found, why_not=why, drivers=drivers)
 
 
 def _of_devices(handle: guestfs.GuestFS) -> GuestFindings:
-    """What shows without mounting anything, of any number of systems. One that can't be read leaves the others be."""
+    """Find what shows without mounting anything, of any number of systems. One that can't be read leaves the others
+    be."""
     doubts: dict[str, str] = {}
 
     def asked(device: str, ask: Callable[[], _T]) -> _T | None:
@@ -150,7 +152,8 @@ def _of_kind(contents: dict[str, str], kind: str) -> tuple[str, ...]:
 
 
 def _is_dynamic(handle: guestfs.GuestFS, disk: str) -> bool:
-    """Whether its partition table says that Windows' Logical Disk Manager has it: read at once, not entry by entry."""
+    """Tell whether a disk's partition table says that Windows' Logical Disk Manager has it: read at once, not entry by
+    entry."""
     start = bytes(handle.pread_device(disk, _TABLE_SIZE, 0))
     if start[510:512] != b"\x55\xaa":
         return False
@@ -175,7 +178,7 @@ def _told(system: OperatingSystem) -> FoundSystem:
 
 
 def _rooms(guest: Guest) -> Iterator[FileSystem]:
-    """As a machine's tools tell it: Windows' root is its drive C:."""
+    """Yield the room on each file system, as a machine's tools tell it: Windows' root is its drive C:."""
     for place in sorted(guest.files.mountpoints().values()):
         figures = guest.files.statvfs(place)
         size, free = figures["blocks"] * figures["frsize"], figures["bavail"] * figures["frsize"]
@@ -183,7 +186,7 @@ def _rooms(guest: Guest) -> Iterator[FileSystem]:
 
 
 def _drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
-    """The last to be looked for: no file system is mounted any more after it."""
+    """Find the drivers, last of all: no file system is mounted any more after it."""
     found, why = _tried(lambda: find_drivers(guest, nics))
     doubt = f"What the guest can boot from couldn't be found out: {why}."
     return found or BootDrivers(inspected=False, doubts=(doubt,))

@@ -1,4 +1,4 @@
-"""What virt-v2v leaves out for a Linux guest, done offline in one run of the appliance after it.
+"""Finish of a Linux guest's conversion: what virt-v2v leaves out, done offline in one run of the appliance after it.
 
 The guest is converted already, so nothing here may fail it: what couldn't be done is a warning, and says what is left
 undone.
@@ -85,7 +85,8 @@ def _tried(left_undone: str, task: Callable[[], Finished]) -> Finished:
 
 
 def warn_of_disk_names(guest: Guest) -> Finished:
-    """virt-v2v renames sda to vda in fstab and on the kernel's command line; other names it leaves as they are."""
+    """Warn of disk names that stay: virt-v2v renames sda to vda in fstab and on the kernel's command line, other names
+    it leaves as they are."""
     left = [name for name in names_by_hardware(guest) if not name.startswith("/dev/vd")]
     if not left:
         return Finished()

@@ -1,4 +1,5 @@
-"""What a Linux guest's fstab and crypttab say of its disks, and which names for disks are only good on its hardware."""
+"""The lines of a Linux guest's fstab and crypttab about its disks, and which names for disks are only good on its
+hardware."""
 
 import re
 from collections.abc import Iterator
@@ -33,12 +34,12 @@ class Line:
 
     @property
     def needed(self) -> bool:
-        """Whether the guest's boot stops where the device isn't there."""
+        """Tell whether the guest's boot stops where the device isn't there."""
         return self.at_boot and "nofail" not in self.options and self.kind != "swap"
 
 
 def fstab(guest: Guest) -> list[Line]:
-    """As fstab(5); lines that aren't any are left out, as mount does."""
+    """Read fstab(5). Lines that aren't any are left out, as mount does."""
     return [
         Line(_device(fields[0]), fields[1], "".join(fields[2:3]), _options(fields))
         for fields in _table(guest, FSTAB)
@@ -47,7 +48,7 @@ def fstab(guest: Guest) -> list[Line]:
 
 
 def crypttab(guest: Guest) -> list[Line]:
-    """As crypttab(5)."""
+    """Read crypttab(5)."""
     return [
         Line(_device(fields[1]), fields[0], options=_options(fields))
         for fields in _table(guest, CRYPTTAB)
@@ -60,12 +61,12 @@ def _options(fields: list[str]) -> tuple[str, ...]:
 
 
 def is_by_hardware(name: str) -> bool:
-    """Whether a device is called by a name that other hardware gives another disk, or none."""
+    """Tell whether a device is called by a name that other hardware gives another disk, or none."""
     return _BY_HARDWARE.fullmatch(name) is not None
 
 
 def of_command_line(options: str) -> Iterator[tuple[str, str]]:
-    """(root or resume, device) of a kernel's command line."""
+    """Yield (root or resume, device) of a kernel's command line."""
     for word in options.split():
         key, _, value = word.partition("=")
         if key in ("root", "resume"):
@@ -81,7 +82,7 @@ def _device(said: str) -> str:
 
 
 def _table(guest: Guest, path: str) -> Iterator[list[str]]:
-    """The fields of each line; comments are whole lines."""
+    """Yield the fields of each line; comments are whole lines."""
     if guest.has_file(path):
         for line in guest.text(path).splitlines():
             fields = line.split()

@@ -22,12 +22,14 @@ _IN_DEFAULTS = re.compile(rf"(\b(?:root|resume)=)({_DISK})(?=[\s\"'])")
 
 
 def may_have_wrapper(system: OperatingSystem | None) -> bool:
-    """Whether it is worth a start of the appliance to look: also where nobody could say what is mounted."""
+    """Tell whether it is worth a start of the appliance to look for a wrapper: also where nobody could say what is
+    mounted."""
     return system is not None and system.package_format == "rpm" and (not system.mounts or _EFI in system.mounts)
 
 
 def name_disks_by_uuid(guest: Guest) -> list[str]:
-    """What virt-v2v would rename, and nothing in a guest whose menu is no wrapper. A sentence for what was changed."""
+    """Name by UUID what virt-v2v would rename, and nothing in a guest whose menu is no wrapper. A sentence for what was
+    changed."""
     files = guest.files
     if not files.is_dir(_EFI):  # fstab may name it, and nothing be there
         return []
@@ -52,12 +54,12 @@ def name_disks_by_uuid(guest: Guest) -> list[str]:
 
 
 def _named(names: re.Pattern[str], text: str) -> list[str]:
-    """Each name once, in their order."""
+    """Return each name once, in their order."""
     return list(dict.fromkeys(found[2] for found in names.finditer(text)))
 
 
 def _by_uuid(guest: Guest, device: str) -> str:
-    """The name itself where what is on the device has none."""
+    """Return the device's UUID=…; the name itself where what is on the device has none."""
     with suppress(RuntimeError):  # fstab may name a disk that isn't there
         if uuid := guest.files.vfs_uuid(device):
             return f"UUID={uuid}"

@@ -1,4 +1,4 @@
-"""What is in an initramfs: one or several cpio archives after each other, the last of them as a rule compressed.
+"""The content of an initramfs: one or several cpio archives after each other, the last of them as a rule compressed.
 
 An uncompressed archive comes first when the kernel is to load microcode (or, on newer Ubuntus, modules) from it. See
 "Initramfs buffer format" in the kernel's documentation. Nothing of it is unpacked: only the names are read.
@@ -39,11 +39,11 @@ _PIECE = 1 << 20
 
 
 class Unreadable(Exception):
-    """It isn't an initramfs as we know them; the text says why."""
+    """The error for what isn't an initramfs as we know them; the text says why."""
 
 
 def file_names(path: Path) -> Iterator[str]:
-    """The path of every file in the initramfs, without a leading slash. Raises Unreadable."""
+    """Yield the path of every file in the initramfs, without a leading slash. Raises Unreadable."""
     with path.open("rb") as file:
         yield from _archives(file)
         place = file.tell()
@@ -81,7 +81,8 @@ def _decompressed(program: str, file: IO[bytes]) -> Iterator[str]:
 
 
 class _Limited:
-    """What a program unpacks, as long as it isn't more than it may be: a few bytes can become any number."""
+    """A stream of what a program unpacks, as long as it isn't more than it may be: a few bytes can become any
+    number."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -89,7 +90,7 @@ class _Limited:
         self._end = time.monotonic() + LONGEST
 
     def read(self, size: int) -> bytes:
-        """Raises Unreadable."""
+        """Read some bytes. Raises Unreadable."""
         piece = self._stream.read(size)
         self._room -= len(piece)
         if self._room < 0:
@@ -112,7 +113,7 @@ class _Stream(Protocol):
 
 
 def _archives(stream: _Stream) -> Iterator[str]:
-    """The names in all archives up to the first bytes that begin none."""
+    """Yield the names in all archives up to the first bytes that begin none."""
     while True:
         start = _after_zeroes(stream)
         if start not in _CPIO:
@@ -123,7 +124,7 @@ def _archives(stream: _Stream) -> Iterator[str]:
 
 
 def _entries(stream: _Stream, start: bytes) -> Iterator[str]:
-    """The name of each entry of one archive, of which `start` has been read."""
+    """Yield the name of each entry of one archive, of which `start` has been read."""
     while True:
         header = start + stream.read(_HEADER - len(start))
         start = b""
@@ -150,7 +151,7 @@ def _skip(stream: _Stream, size: int) -> None:
 
 
 def _after_zeroes(stream: _Stream) -> bytes:
-    """The first bytes that aren't padding: archives are padded up to where the next one begins."""
+    """Return the first bytes that aren't padding: archives are padded up to where the next one begins."""
     for _ in range(_MOST_PADDING):
         if (first := stream.read(1)) != b"\0":
             return first + stream.read(len(_CPIO[0]) - 1)

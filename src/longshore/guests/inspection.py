@@ -1,5 +1,6 @@
-"""What operating system is on a machine's disks."""
+"""The operating system on a machine's disks."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
@@ -10,19 +11,30 @@ import guestfs
 from longshore.errors import ConversionError
 from longshore.guests.misread import reason
 from longshore.guests.report import OperatingSystem
-from longshore.guests.root_flags import booted_subvolume
 
 NOT_LOOKED_INTO = "guest-not-inspected"  # code of the error when the disks are there but don't show one system
 _SUBVOLUME = "btrfsvol:"
+# Boot Loader Specification's entries, what they take their options from, GRUB's menus, and what the next kernels get
+_COMMAND_LINES = (
+    "/boot/loader/entries/*.conf",
+    "/boot/grub*/grubenv",
+    "/boot/grub*/grub.cfg",
+    "/boot/efi/EFI/*/grub.cfg",
+    "/etc/kernel/cmdline",
+)
+_LARGEST_TEXT = 1 << 20  # bytes; a longer one isn't what its name says
+_BOOTED = re.compile(rb"\brootflags=(?:[^\s,\"']+,)*subvol=/*([^\s,\"']+)")
 
 
 def inspect(handle: guestfs.GuestFS) -> OperatingSystem:
-    """The one operating system on the disks of a launched appliance. Raises ConversionError for none or several."""
+    """Return the one operating system on the disks of a launched appliance. Raises ConversionError for none or
+    several."""
     return the_one(find_systems(handle))
 
 
 def find_systems(handle: guestfs.GuestFS) -> list[OperatingSystem]:
-    """All operating systems on the disks of a launched appliance; snapshots of one are none. Raises ConversionError."""
+    """Return all operating systems on the disks of a launched appliance; snapshots of one are none. Raises
+    ConversionError."""
     try:
         return _without_snapshots(_describe_all(handle))
     except MemoryError:
@@ -33,7 +45,7 @@ def find_systems(handle: guestfs.GuestFS) -> list[OperatingSystem]:
 
 
 def the_one(systems: Sequence[OperatingSystem]) -> OperatingSystem:
-    """Of what was found on a machine's disks. Raises ConversionError for none or several."""
+    """Return the one system that was found on a machine's disks. Raises ConversionError for none or several."""
     if not systems:
         raise ConversionError(
             "No operating system was found on the machine's disks.",
@@ -51,7 +63,7 @@ def the_one(systems: Sequence[OperatingSystem]) -> OperatingSystem:
 
 
 def is_as_found(handle: guestfs.GuestFS, system: OperatingSystem) -> bool:
-    """Whether the devices on which an earlier appliance found the system's files are the same ones in this.
+    """Tell whether the devices on which an earlier appliance found the system's files are the same ones in this.
 
     Names of arrays and disks are given anew at each start.
     """
@@ -93,7 +105,7 @@ def _describe(handle: guestfs.GuestFS, root: str, subvolumes: Mapping[str, Seque
 
 
 def _in_text(ask: Callable[[str], str], root: str) -> str:
-    """ "unknown", as libguestfs says it, for what the guest's own files don't say in UTF-8."""
+    """Return "unknown", as libguestfs says it, for what the guest's own files don't say in UTF-8."""
     try:
         return ask(root)
     except UnicodeDecodeError:
@@ -101,7 +113,7 @@ def _in_text(ask: Callable[[str], str], root: str) -> str:
 
 
 def _with_its_root(handle: guestfs.GuestFS, system: OperatingSystem, roots: Set[str]) -> OperatingSystem:
-    """Where fstab doesn't say what / is, or not which subvolume, the boot menu does as a rule.
+    """Name the root as the boot menu does, where fstab doesn't say what / is, or not which subvolume.
 
     Where it calls it by a name that nothing has here, it is what libguestfs has found it on.
     """
@@ -114,7 +126,7 @@ def _with_its_root(handle: guestfs.GuestFS, system: OperatingSystem, roots: Set[
     root = system.root
     if said is not None:
         with suppress(RuntimeError):
-            root = f"{_SUBVOLUME}{said}/{booted_subvolume(handle, system.root, system.mounts.get('/boot'))}"
+            root = f"{_SUBVOLUME}{said}/{_booted_subvolume(handle, system.root, system.mounts.get('/boot'))}"
     mounts = {**system.mounts, "/": root if root in roots else system.root}
     return replace(system, mounts=mounts, uuids=_uuids(handle, mounts), root_in_fstab=False)
 
@@ -135,7 +147,7 @@ def _uuids(handle: guestfs.GuestFS, mounts: Mapping[str, str]) -> dict[str, str]
 
 
 def _subvolumes(handle: guestfs.GuestFS) -> dict[str, list[str]]:
-    """The devices on which there is a subvolume, by its path."""
+    """Return the devices on which there is a subvolume, by its path."""
     found: dict[str, list[str]] = {}
     for device, kind in handle.list_filesystems().items():
         if kind != "btrfs" or device.startswith(_SUBVOLUME):
@@ -149,7 +161,7 @@ def _subvolumes(handle: guestfs.GuestFS) -> dict[str, list[str]]:
 
 
 def _root(handle: guestfs.GuestFS, told: str, subvolumes: Mapping[str, Sequence[str]]) -> str:
-    """By which libguestfs can be asked about the root."""
+    """Return the name by which libguestfs can be asked about the root."""
     for name in _canonical(told, subvolumes, beside=told):
         with suppress(RuntimeError):
             handle.inspect_get_type(name)
@@ -158,7 +170,7 @@ def _root(handle: guestfs.GuestFS, told: str, subvolumes: Mapping[str, Sequence[
 
 
 def _canonical(device: str, subvolumes: Mapping[str, Sequence[str]], beside: str) -> list[str]:
-    """One spelling for a subvolume, and its disk as libguestfs calls disks everywhere else; the likeliest first.
+    """Return the spellings of a subvolume, its disk as libguestfs calls disks everywhere else; the likeliest first.
 
     Of subvolumes libguestfs copies the path as fstab has it (subvol=/@/home), and tells the disk's name in this run of
     the appliance, whose kernel may have found the disks in another order. But what it is told it takes for the proper
@@ -192,7 +204,25 @@ def _without_snapshots(systems: Sequence[OperatingSystem]) -> list[OperatingSyst
 
 
 def full_name(product: str, distribution: str) -> str:
-    """A product's name as libguestfs tells it: of Debian it is the bare content of /etc/debian_version."""
+    """Return a product's name as libguestfs tells it: of Debian it is the bare content of /etc/debian_version."""
     if any(letter.isalpha() for letter in product):
         return product
     return f"{distribution.capitalize()} {product}".strip()
+
+
+def _booted_subvolume(handle: guestfs.GuestFS, root: str, boot: str | None) -> str:
+    """Return the path of the subvolume that is booted, as the first place that has one says; "" for none.
+    Raises RuntimeError.
+
+    `root` and `boot`, if that is a file system of its own, are mounted for it, and nothing is mounted afterwards.
+    """
+    try:
+        handle.mount_ro(root, "/")
+        if boot is not None:
+            handle.mount_ro(boot, "/boot")
+        for path in (path for place in _COMMAND_LINES for path in handle.glob_expand(place)):
+            if handle.filesize(path) <= _LARGEST_TEXT and (found := _BOOTED.search(handle.read_file(path))):
+                return found[1].decode(errors="replace")
+        return ""
+    finally:
+        handle.umount_all()

@@ -43,14 +43,14 @@ _RULE = (
 
 
 def names_to_keep(guest: Guest, nics: Sequence[NicName]) -> set[str]:
-    """Of each interface the name that is to be kept, or under which a file mentions its old address."""
+    """Return the name of each interface that is to be kept, or under which a file mentions its old address."""
     moved = [nic for nic in nics if _has_moved(nic)]
     texts = _texts(guest, network_configuration(guest)) if moved else ""
     return {name for name in _names(guest, nics).values() if name} | {nic.name for nic in moved if nic.old_mac in texts}
 
 
 def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
-    """Interfaces keep their names, by MAC address. A sentence for each change."""
+    """Have interfaces keep their names, by MAC address. A sentence for each change."""
     names = _names(guest, nics)
     changes = list(_rename_addresses(guest, nics))
     for nic, name in names.items():
@@ -63,7 +63,7 @@ def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
 
 
 def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
-    """The name of each by now; "" when the guest has it by itself.
+    """Return the name of each interface by now; "" when the guest has it by itself.
 
     The one that its network configuration has is certain. Where systemd names interfaces, one called eth0 is left
     alone: it can't be given a name that the kernel gives out.
@@ -86,7 +86,7 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
 
 
 def _are_counted(guest: Guest) -> bool:
-    """Whether the guest doesn't call its interfaces by their slots, though its udev could."""
+    """Tell whether the guest doesn't call its interfaces by their slots, though its udev could."""
     if _OTHER_NAMING & {*guest.names_in(LINK_DIRECTORY), *guest.names_in(RULES_DIRECTORY)}:
         return True
     entry = default_entry(guest)
@@ -94,7 +94,7 @@ def _are_counted(guest: Guest) -> bool:
 
 
 def _words_of_etc(guest: Guest) -> set[str]:
-    """All words of all of its files there, read at once: firewalls, daemons, scripts."""
+    """Return all words of all of its files there, read at once: firewalls, daemons, scripts."""
     if not guest.files.is_dir("/etc") or guest.files.du("/etc") > _LARGEST_ETC:
         return set()
     words: set[str] = set()
@@ -113,12 +113,12 @@ def _texts(guest: Guest, configuration: Mapping[str, str]) -> str:
 
 
 def _addresses(texts: str) -> set[str]:
-    """All MAC addresses in them, as bindings of names to adapters have them."""
+    """Return all MAC addresses in them, as bindings of names to adapters have them."""
     return set(re.findall(r"(?<![0-9a-f:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![0-9a-f:])", texts))
 
 
 def _has_links(guest: Guest) -> bool:
-    """Whether systemd's udev is there, or an older one that knows rules only."""
+    """Tell whether systemd's udev is there, or an older one that knows rules only."""
     return any(guest.files.is_dir(f"{place}/systemd/network") for place in ("/usr/lib", "/lib"))
 
 
@@ -132,7 +132,7 @@ def _keep_by_link(guest: Guest, nic: NicName, name: str) -> str:
 
 
 def _keep_by_rule(guest: Guest, nic: NicName, name: str) -> str:
-    """The path of the rules; "" when one says so already, or when there is no udev."""
+    """Write rules that keep the names. Returns their path; "" when one says so already, or when there is no udev."""
     if not guest.files.is_dir(RULES_DIRECTORY):
         return ""
     text = guest.text(RULES) if guest.files.is_file(RULES) else ""
@@ -147,7 +147,8 @@ def _keep_by_rule(guest: Guest, nic: NicName, name: str) -> str:
 
 
 def _rename_addresses(guest: Guest, nics: Sequence[NicName]) -> Iterator[str]:
-    """Where files say an interface's old MAC address (HWADDR=, match: macaddress:), they get the new one."""
+    """Rewrite files that say an interface's old MAC address (HWADDR=, match: macaddress:) to the new one. Yields a
+    sentence for each."""
     moved = {nic.old_mac: nic.mac for nic in nics if _has_moved(nic)}
     if not moved:
         return
@@ -169,7 +170,7 @@ def _rules(guest: Guest) -> dict[str, str]:
 
 
 def network_configuration(guest: Guest) -> dict[str, str]:
-    """The network configuration's texts by their paths."""
+    """Return the network configuration's texts by their paths."""
     return {path: text for place in NETWORK_CONFIGURATION for path, text in _small_files(guest, place).items()}
 
 
@@ -179,7 +180,7 @@ def _small_files(guest: Guest, directory: str) -> dict[str, str]:
 
 
 def _words(configuration: Mapping[str, str]) -> set[str]:
-    """All words of it, comments left out, and of its files' names (ifcfg-ens192)."""
+    """Return all words of it, comments left out, and of its files' names (ifcfg-ens192)."""
     words: set[str] = set()
     for path, text in configuration.items():
         words.update(re.findall(r"\w+", re.sub(r"(?m)^\s*#.*$", "", text)))

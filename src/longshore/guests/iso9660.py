@@ -1,4 +1,4 @@
-"""What files are on a CD image, without mounting it: virtio-win comes as one, and mounting takes root."""
+"""The files on a CD image, read without mounting it: virtio-win comes as one, and mounting takes root."""
 
 import struct
 from collections.abc import Iterator
@@ -14,14 +14,12 @@ _DEEPEST = 8
 
 
 class NotAnImage(Exception):
-    """It isn't a CD image, or a damaged one."""
+    """The error for what isn't a CD image, or is a damaged one."""
 
 
 def contents(image: Path) -> tuple[str, list[str]]:
-    """The image's label, and the paths of its files in lower case: viostor/2k22/amd64/viostor.inf.
-
-    Raises NotAnImage, and OSError when it can't be read.
-    """
+    """Return the image's label, and the paths of its files in lower case: viostor/2k22/amd64/viostor.inf. Raises
+    NotAnImage, and OSError when it can't be read."""
     with image.open("rb") as file:
         try:
             descriptor = _primary(file)
@@ -43,7 +41,8 @@ def _primary(file: BinaryIO) -> bytes:
 
 
 def _files(file: BinaryIO, record: bytes, place: str, left: list[int], depth: int) -> Iterator[str]:
-    """Of the directory that this record describes; `left` counts how many entries are still looked at."""
+    """Yield the files of the directory that this record describes; `left` counts how many entries are still looked
+    at."""
     sector, size = struct.unpack_from("<I4xI", record, 2)
     if depth > _DEEPEST or size > 1 << 20:
         raise NotAnImage

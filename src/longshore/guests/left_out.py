@@ -1,4 +1,4 @@
-"""What of a guest's files couldn't be read, told by whoever passes it over."""
+"""Files of a guest that couldn't be read, told by whoever passes them over."""
 
 import json
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ class LeftOut:
         self._count = 0
 
     def add(self, path: str, error: OSError) -> None:
-        """`path`: as it is shown. `error`: why it can't be read, in words that end a sentence."""
+        """Add a file. `path`: as it is shown. `error`: why it can't be read, in words that end a sentence."""
         self._count += 1
         if self._count <= _MOST_WRITTEN:
             self._found.append((path[:_LONGEST], str(error)[:_LONGEST]))
 
     def told(self) -> Mapping[str, Any]:
-        """The first of them, and how many there are."""
+        """Return the first of them, and how many there are."""
         first, size = list[Mapping[str, str]](), 0
         for path, why in self._found:
             told = {"path": path, "why": why}
@@ -32,7 +32,7 @@ class LeftOut:
         return {"left_out": first, "left_out_count": self._count}
 
     def text(self) -> bytes:
-        """A line each; nothing when all could be read."""
+        """Return a line for each; nothing when all could be read."""
         lines = [f"{path} isn't in it: {why}." for path, why in self._found]
         if self._count > len(self._found):
             lines.append(f"{self._count - len(self._found)} more aren't in it.")

@@ -1,4 +1,4 @@
-"""How much of a worker a guest may use while it is worked on: what it holds is a stranger's."""
+"""Limits of how much of a worker a guest may use while it is worked on: what it holds is a stranger's."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from longshore.processes import launcher
 
 @dataclass(frozen=True, slots=True)
 class Limits(launcher.Limits):
-    """For all that works on one guest."""
+    """Limits of all that works on one guest."""
 
     memory: int = 8 << 30  # the appliance with 2 GiB under emulation takes 4
     scratch: int = 2 << 30  # virt-v2v wants 1 GiB free of them

@@ -1,4 +1,4 @@
-"""What a Linux guest boots from: the drivers in the initramfs of its default kernel, and disks it calls by name."""
+"""The drivers in the initramfs that a Linux guest boots from by default, and disks that it calls by name."""
 
 import re
 import tempfile
@@ -25,7 +25,7 @@ _MODULE = re.compile(r"(?:^|/)lib/modules/(?P<kernel>[^/]+)/(?:.*/)?(?P<name>[^/
 
 
 def linux_drivers(guest: Guest) -> BootDrivers:
-    """Storage and network drivers, and devices called by names that depend on the hardware."""
+    """Return the storage and network drivers, and devices called by names that depend on the hardware."""
     entry = default_entry(guest)
     doubts = []
     held: set[str] = set()
@@ -69,7 +69,7 @@ def _usable(wanted: Iterable[str], there: set[str]) -> tuple[str, ...]:
 
 
 def _in_initramfs(guest: Guest, path: str) -> tuple[set[str], set[str]]:
-    """(modules, kernel versions they are for). Raises Unreadable."""
+    """Return (modules, kernel versions they are for). Raises Unreadable."""
     if guest.files.filesize(path) > LARGEST_PACKED:
         raise Unreadable(f"it is larger than {LARGEST_PACKED >> 20} MiB")
     with tempfile.TemporaryDirectory(prefix="longshore-") as directory:
@@ -80,7 +80,7 @@ def _in_initramfs(guest: Guest, path: str) -> tuple[set[str], set[str]]:
 
 
 def _listed(guest: Guest, path: str) -> set[str]:
-    """The modules in modules.builtin or modules.dep."""
+    """Return the modules in modules.builtin or modules.dep."""
     if not guest.has_file(path):
         return set()
     lines = guest.text(path).splitlines()
@@ -97,13 +97,14 @@ def _module(name: str) -> str:
 
 
 def names_by_hardware(guest: Guest) -> tuple[str, ...]:
-    """Devices that fstab, crypttab or the default kernel's command line call by names that depend on the hardware."""
+    """Return the devices that fstab, crypttab or the default kernel's command line call by names that depend on the
+    hardware."""
     entry = default_entry(guest)
     return tuple(dict.fromkeys(name for name, _ in _names_by_hardware(guest, entry.options if entry else "")))
 
 
 def _names_by_hardware(guest: Guest, options: str) -> Iterator[tuple[str, bool]]:
-    """(name, whether the guest doesn't boot without that device)."""
+    """Yield (name, whether the guest doesn't boot without that device)."""
     named = [(device, key == "root") for key, device in of_command_line(options)]
     named += [(line.device, line.needed) for line in (*fstab(guest), *crypttab(guest)) if line.at_boot]
     yield from ((device, needed) for device, needed in named if is_by_hardware(device))

@@ -1,4 +1,5 @@
-"""What a Linux guest's files tell beside its drivers: tools of its clouds, its console, what watches over its files."""
+"""Findings in a Linux guest's files beside its drivers: tools of its clouds, its console, what watches over its
+files."""
 
 import re
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ _SERIAL = re.compile(r"^[^#\n]*\b(?:console=ttyS\d|(?:respawn|once):.*\bttyS\d)"
 
 
 def linux_findings(guest: Guest, found: GuestFindings) -> GuestFindings:
-    """`found` and what is added to it. Nothing of it stands in the way of others that can't be read."""
+    """Return `found` and what is added to it. Nothing of it stands in the way of others that can't be read."""
     files = guest.files
     return replace(
         found,
@@ -63,7 +64,7 @@ def _console_files(guest: Guest) -> Iterator[str]:
 
 
 def _text(guest: Guest, path: str) -> str:
-    """ "" for what isn't there, or too long to be what its name says."""
+    """Read a text; "" for what isn't there, or too long to be what its name says."""
     if not guest.has_file(path) or guest.files.filesize(path) > 1 << 20:
         return ""
     return guest.text(path)

@@ -21,7 +21,8 @@ async def look_into(
     keys: Sequence[str] = (),
     adapters: NewAddresses = NOTHING_NEW,
 ) -> GuestFindings:
-    """What is on these NBD URIs, in the machine's order, as far as it decides how the guest lands; nothing is written.
+    """Look into the guest on these NBD URIs, in the machine's order, as far as it decides how the guest lands; nothing
+    is written.
 
     `nics` are the names by which it may know its interfaces; those its configuration relies on are in the drivers that
     were found. Of the `adapters` is found whether they can be given addresses. `keys` open what is encrypted by LUKS.
@@ -40,7 +41,8 @@ async def look_into(
 
 
 def system_found(findings: GuestFindings) -> OperatingSystem | None:
-    """What a look has found, for later work on the same disks: to look again takes as long as the appliance's start.
+    """Return the system that a look has found, for later work on the same disks: to look again takes as long as the
+    appliance's start.
 
     None where nothing was found that could be relied on.
     """

@@ -51,7 +51,7 @@ class _Segment:
 
 class LogicalVolume(Source):
     def __init__(self, segments: Sequence[_Segment]) -> None:
-        """In their order, without gaps."""
+        """Make a volume of segments in their order, without gaps."""
         self._segments = segments
         self._begins = [segment.at for segment in segments]
         self.length = segments[-1].at + segments[-1].size
@@ -68,7 +68,7 @@ class LogicalVolume(Source):
                 part.ahead([(start, count)])
 
     def _places(self, at: int, end: int) -> Iterator[tuple[Part, int, int]]:
-        """Where that is: part, offset in it, length."""
+        """Yield where a range is: part, offset in it, length."""
         while at < end:
             segment = self._segments[bisect_right(self._begins, at) - 1]
             within = at - segment.at
@@ -82,7 +82,7 @@ class LogicalVolume(Source):
 
 @dataclass(frozen=True)
 class Volumes:
-    """What the physical volumes hold."""
+    """The logical volumes that the physical volumes hold."""
 
     parts: list[Part]  # logical volumes
     unread: list[Unread]
@@ -110,7 +110,7 @@ def logical_volumes(physical: Sequence[Part]) -> Volumes:
 
 
 def _described(part: Part) -> tuple[str, list[str]]:
-    """The physical volume's id, and the descriptions of its group that are on it. Raises OSError, Damaged."""
+    """Return the physical volume's id, and the descriptions of its group that are on it. Raises OSError, Damaged."""
     sector = part.read(_SECTOR, _SECTOR)
     mark, _, _, offset, kind = _LABEL.unpack_from(sector)
     if mark != b"LABELONE" or kind != b"LVM2 001" or offset > 64:
@@ -130,7 +130,7 @@ def _described(part: Part) -> tuple[str, list[str]]:
 
 
 def _text(part: Part, place: int, size: int) -> str:
-    """It goes on at the area's beginning when it reaches its end."""
+    """Read a description, which goes on at the area's beginning when it reaches its end."""
     _, mark, _, _, _, offset, length = _TEXT_HEADER.unpack_from(part.read(place, _SECTOR))
     if mark != _TEXT_MARK or not _SECTOR <= offset < size or not 0 < length <= min(size - _SECTOR, _MOST_TEXT):
         raise Damaged
@@ -147,7 +147,7 @@ def _group(text: str) -> tuple[str, Mapping[str, Any]]:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    """Sections with values in them: texts, numbers and lists of both."""
+    """Parse sections with values in them: texts, numbers and lists of both."""
     top: dict[str, Any] = {}
     open_: list[dict[str, Any]] = [top]
     words = _words(text)
@@ -240,7 +240,7 @@ def _tries(name: str) -> Iterator[str]:
 
 
 def _unread(segments: Sequence[Mapping[str, Any]], disks: Mapping[str, Any]) -> str:
-    """Why it can't be read; empty when it can."""
+    """Return why a volume can't be read; empty when it can."""
     for segment in segments:
         kind = str(segment.get("type"))
         if kind != "striped":

@@ -9,7 +9,7 @@ _DAMAGED = "what is compressed is damaged"
 
 
 def decompress(data: bytes, most: int) -> bytes:
-    """Raises OSError when it is damaged, or longer than that."""
+    """Decompress LZO1X. Raises OSError when the data are damaged, or longer than `most`."""
     try:
         return _decompress(data, most)
     except IndexError:
@@ -51,7 +51,7 @@ def _decompress(data: bytes, most: int) -> bytes:
 
 
 def _long(count: int, full: int, data: bytes, at: int) -> tuple[int, int]:
-    """A count that doesn't fit goes on in the bytes that follow; and where what is behind them begins."""
+    """Read a count that doesn't fit and goes on in the bytes that follow; and where what is behind them begins."""
     if count:
         return count, at
     while data[at] == 0:
@@ -66,7 +66,7 @@ def _taken(data: bytes, at: int, count: int) -> bytes:
 
 
 def _repeat(out: bytearray, distance: int, length: int) -> None:
-    """What it repeats may be what it has just written."""
+    """Repeat a part of what was written. It may be what it has just written."""
     if distance > len(out):
         raise OSError(_DAMAGED)
     part = out[len(out) - distance :][:length]

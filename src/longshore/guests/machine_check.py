@@ -1,4 +1,4 @@
-"""Whether this machine has what it takes to look into guests and to convert them."""
+"""Checks whether this machine has what it takes to look into guests and to convert them."""
 
 import shutil
 import subprocess
@@ -32,7 +32,8 @@ class Part:
 
 
 def check_machine() -> list[Part]:
-    """All that is needed, in the order in which it is used. Takes as long as an appliance needs to start."""
+    """Return all parts that are needed, in the order in which they are used. Takes as long as an appliance needs to
+    start."""
     parts = [_bubblewrap(), _nbdkit()]
     try:
         converter = current()
@@ -59,7 +60,7 @@ def _nbdkit() -> Part:
 
 
 def _converter(converter: Converter) -> Part:
-    """Which one is there, how old it is, and what it can't do."""
+    """Return which converter is there, how old it is, and what it can't do."""
     remarks = [f"{converter.root}, Debian's packages of {time.strftime('%Y-%m-%d', time.gmtime(converter.made))}."]
     if converter.recipe != recipe_digest():
         remarks.append("Another version of Longshore has made it: run longshore converter build.")
@@ -80,7 +81,7 @@ def _converter(converter: Converter) -> Part:
 
 
 def _appliance(converter: Converter) -> Part:
-    """Started for real: neither its files nor those of KVM tell whether it does."""
+    """Start the appliance for real: neither its files nor those of KVM tell whether it does."""
     library = f"libguestfs {converter.version('libguestfs0t64')}"
     try:
         started = start_appliance(converter.root)
@@ -110,7 +111,7 @@ def _windows() -> Iterator[Part]:
 
 
 def _version(program: str, *options: str) -> str:
-    """The last word of the first line that it says; "" when it isn't installed."""
+    """Return the last word of the first line that a program says; "" when it isn't installed."""
     if shutil.which(program) is None:
         return ""
     said = subprocess.run([program, *options], capture_output=True, text=True, check=False).stdout.split("\n")[0]

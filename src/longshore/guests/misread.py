@@ -1,4 +1,5 @@
-"""What is said when a guest's text is such that our own code raises: its files are strangers', and may say anything."""
+"""The reasons that are told when a guest's text is such that our own code raises: its files are strangers', and may say
+anything."""
 
 import sys
 import traceback
@@ -7,7 +8,7 @@ from longshore.errors import LongshoreError
 
 
 def reason(error: Exception) -> str:
-    """Why something couldn't be done, without a full stop at its end; how it came about goes to the log."""
+    """Return why something couldn't be done, without a full stop at its end; how it came about goes to the log."""
     if isinstance(error, LongshoreError):
         return " ".join(error.message.split()).rstrip(".")
     if type(error) is RuntimeError:  # how guestfs raises everything

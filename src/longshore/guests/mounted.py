@@ -29,7 +29,8 @@ _TYPES = {"file": stat.S_IFREG, "directory": stat.S_IFDIR, "link": stat.S_IFLNK}
 
 
 def mount_files(disks: Sequence[DiskReader], directory: Path, name: str, on_mounted: Callable[[], None]) -> None:
-    """Until it is unmounted, or the process is told to end by SIGINT or SIGTERM; then it is unmounted.
+    """Mount the files until they are unmounted, or the process is told to end by SIGINT or SIGTERM; then they are
+    unmounted.
 
     Whatever ends the process, the directory is free again. Raises InvalidInput, ConversionError.
     """
@@ -60,7 +61,7 @@ def mount_files(disks: Sequence[DiskReader], directory: Path, name: str, on_moun
 
 
 def _fuse() -> Any:
-    """Raises InvalidInput."""
+    """Load FUSE's library. Raises InvalidInput."""
     os.environ.setdefault("FUSE_LIBRARY_NAME", "fuse3")
     try:
         import mfusepy
@@ -87,7 +88,7 @@ def _freed(directory: Path) -> Iterator[None]:
 
 
 class _Files:
-    """What the kernel asks for, by paths."""
+    """The answers to what the kernel asks for, by paths."""
 
     def __init__(self, reader: Attended, on_mounted: Callable[[], None]) -> None:
         self._reader = reader
@@ -138,7 +139,7 @@ class _Files:
         return list(self._in(path))
 
     def target(self, path: str) -> str:
-        """Of a link, bent into the mounted directory."""
+        """Return where a link leads, bent into the mounted directory."""
         target = os.fsdecode(meant_name(self._find(path).target))
         return bent(path, target)
 
@@ -146,7 +147,7 @@ class _Files:
         return self._reader.read(self._find(path).node, offset, size)
 
     def _find(self, path: str) -> Inode:
-        """Raises OSError."""
+        """Find a file. Raises OSError."""
         above, _, name = path.rpartition("/")
         found = self._in(above or "/").get(name)
         if found is None:
@@ -165,7 +166,8 @@ class _Files:
 
 
 def bent(path: str, target: str) -> str:
-    """Where a link at `path` leads, as a relative path that doesn't leave the mounted directory; both in the guest.
+    """Return where a link at `path` leads, as a relative path that doesn't leave the mounted directory; both in the
+    guest.
 
     What goes up comes first, and not beyond the top: behind a name that is a link itself `..` could lead anywhere.
     """
@@ -175,7 +177,7 @@ def bent(path: str, target: str) -> str:
 
 
 def _shown(path: str) -> str:
-    """As `list_files` has it: what isn't mounted in the guest begins with its place."""
+    """Return the path as `list_files` has it: what isn't mounted in the guest begins with its place."""
     first, _, rest = path[1:].partition("/")
     if PLACE.fullmatch(first):
         return f"{first}/{shown_name(os.fsencode(rest))}"
@@ -183,7 +185,7 @@ def _shown(path: str) -> str:
 
 
 def _name(child: Inode) -> str:
-    """Of a file in its directory; empty for what isn't shown."""
+    """Return a file's name in its directory; empty for what isn't shown."""
     name = os.fsdecode(meant_name(child.path).rpartition(b"/")[2])
     if child.kind not in _TYPES or name in ("", ".", "..") or "\0" in name or len(os.fsencode(name)) > 255:
         return ""
@@ -191,7 +193,7 @@ def _name(child: Inode) -> str:
 
 
 def _guarded(ask: Callable[P, T], *words: P.args, **more: P.kwargs) -> T:
-    """Of what can't be read the kernel is told just that."""
+    """Ask, and tell the kernel of what can't be read just that."""
     try:
         return ask(*words, **more)
     except ConversionError:

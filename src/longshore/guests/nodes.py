@@ -1,4 +1,4 @@
-"""What a file system is to those who list, find and fetch its files, whoever reads it."""
+"""The shape of a file system for those who list, find and fetch its files, whoever reads it."""
 
 import struct
 from abc import ABC, abstractmethod
@@ -30,7 +30,8 @@ class Node(NamedTuple):
     device: tuple[int, int] = (0, 0)  # of one of these: major and minor
 
     def runs(self) -> list[tuple[int, int]]:
-        """Where something is written of a file, but for small holes: offset and length. Raises OSError, Refused."""
+        """Return where something is written of a file, but for small holes: offset and length. Raises OSError,
+        Refused."""
         found = list[tuple[int, int]]()
         for at, length in self.system.runs(self.number):
             begin, end = found[-1][0] if found else 0, sum(found[-1]) if found else 0
@@ -43,7 +44,7 @@ class Node(NamedTuple):
         return found
 
     def pieces(self, runs: Sequence[tuple[int, int]] | None = None) -> Iterator[bytes]:
-        """Its content. Raises OSError when not all of it can be read, and Refused.
+        """Yield the content. Raises OSError when not all of it can be read, and Refused.
 
         `runs`: what `runs` has said.
         """
@@ -55,7 +56,7 @@ class Node(NamedTuple):
         yield from _zeroes(self.size - done)
 
     def written(self, run: tuple[int, int]) -> Iterator[bytes]:
-        """What is written there. Raises OSError when not all of it can be read, and Refused."""
+        """Yield what is written there. Raises OSError when not all of it can be read, and Refused."""
         at, end = run[0], sum(run)
         while at < end:
             piece = self.system.read(self.number, at, min(_PIECE, end - at))
@@ -66,11 +67,11 @@ class Node(NamedTuple):
 
 
 class Refused(OSError):
-    """What a file has isn't here, or isn't read here. Its text ends the sentence "… isn't read: "."""
+    """The error for content that isn't here, or isn't read here. Its text ends the sentence "… isn't read: "."""
 
 
 class Entry(NamedTuple):
-    """What a directory says of one that is in it."""
+    """An entry of a directory."""
 
     name: bytes
     number: int
@@ -99,23 +100,25 @@ class FileSystem(ABC):
 
     @abstractmethod
     def runs(self, number: int) -> Iterator[tuple[int, int]]:
-        """Where something is written of a file, upwards: offset and length. All else of it is zero. Raises Refused."""
+        """Yield where something is written of a file, upwards: offset and length. All else of it is zero. Raises
+        Refused."""
 
     @abstractmethod
     def entries(self, directory: Node) -> Iterator[Entry]:
-        """What is in a directory and wasn't deleted."""
+        """Yield what is in a directory and wasn't deleted."""
 
     def ahead(self, directory: Node) -> None:
-        """What is in it is asked for next. Where it is known how, that is read meanwhile. Raises OSError."""
+        """Announce that the directory's content is asked for next. Where it is known how, that is read meanwhile.
+        Raises OSError."""
         del directory
 
     @cached_property
     def tops(self) -> Sequence[Node]:
-        """Directories that a guest may have as its root, the likeliest first."""
+        """Return the directories that a guest may have as its root, the likeliest first."""
         return [self.root]
 
     def top(self, options: str) -> Node:
-        """What is mounted with these options of a table of file systems."""
+        """Return the directory that is mounted with these options of a table of file systems."""
         del options
         return self.root
 
@@ -129,17 +132,17 @@ def _zeroes(count: int) -> Iterator[bytes]:
 
 
 def kind_of(mode: int) -> str:
-    """By the bits that Unix has for it."""
+    """Return the kind of a file by the bits that Unix has for it."""
     return {0o100000: "file", 0o040000: "directory", 0o120000: "link"}.get(mode & 0o170000, "other")
 
 
 def harmless(name: bytes) -> bool:
-    """Whether it is a name that a file can have."""
+    """Tell whether a name is one that a file can have."""
     return name not in {b"", b".", b".."} and b"/" not in name and b"\0" not in name
 
 
 def unpacked(form: struct.Struct, data: bytes, at: int = 0) -> tuple[int, ...]:
-    """Raises OSError when the data end before."""
+    """Unpack a structure. Raises OSError when the data end before."""
     if at < 0 or at + form.size > len(data):
         raise OSError("its structures are damaged")
     return form.unpack_from(data, at)

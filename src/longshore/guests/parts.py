@@ -56,7 +56,8 @@ _kept: OrderedDict[tuple[str, int], memoryview] = OrderedDict()  # what was read
 
 
 class Source(pytsk3.Img_Info):  # type: ignore[misc]
-    """What a file system may be on. The Sleuth Kit asks for its size, to read from it, and to close it."""
+    """A range of bytes that a file system may be on. The Sleuth Kit asks for its size, to read from it, and to close
+    it."""
 
     length: int  # bytes
 
@@ -70,11 +71,11 @@ class Source(pytsk3.Img_Info):  # type: ignore[misc]
         pass
 
     def read(self, offset: int, length: int) -> bytes:
-        """As much of it as there is. Raises OSError."""
+        """Read a range, or as much of it as there is. Raises OSError."""
         raise NotImplementedError
 
     def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """They are read soon: each an offset and a length. Raises OSError."""
+        """Announce ranges that are read soon: each an offset and a length. Raises OSError."""
 
 
 class _Coming(NamedTuple):
@@ -85,7 +86,7 @@ class _Coming(NamedTuple):
     block: memoryview
 
     def there(self) -> memoryview:
-        """Once it is. Raises nbd.Error."""
+        """Wait for the block, and return it. Raises nbd.Error."""
         try:
             while not self.handle.aio_command_completed(self.cookie):
                 self.handle.poll(-1)
@@ -99,7 +100,7 @@ class Disk(Source):
     """One behind an NBD server's Unix socket."""
 
     def __init__(self, socket: str, connections: int) -> None:
-        """`connections`: by which it is read ahead, each answered on its own."""
+        """Connect to the disk. `connections`: by which it is read ahead, each answered on its own."""
         self._socket = socket
         self._nbd = self._connected()
         self._connections = connections
@@ -127,18 +128,18 @@ class Disk(Source):
             self._take()
 
     def _take(self) -> None:
-        """What has come of what was asked for makes room for what comes next."""
+        """Take in what was asked for: what has come makes room for what comes next."""
         for handle in self._others:
             handle.poll(0)
 
     def _other(self, number: int) -> nbd.NBD:
-        """The connections in turn."""
+        """Return one of the connections for reading ahead, in turn."""
         if len(self._others) < self._connections:
             self._others.append(self._connected())
         return self._others[number % len(self._others)]
 
     def _asked(self, handle: nbd.NBD, number: int) -> "_Coming":
-        """Raises nbd.Error."""
+        """Ask for a block. Raises nbd.Error."""
         length = min(_BLOCK, self.length - number * _BLOCK)
         block = _room.take()
         # libnbd 1.14 never lets go of what was read into: of a slice made for each read there were more and more
@@ -197,7 +198,7 @@ class Part:
 
     @cached_property
     def kind(self) -> str:
-        """What is on it, in a word; empty where that isn't known."""
+        """Return what is on the part, in a word; empty where that isn't known."""
         for kind, mark, at in _MARKS:
             if self._at(at, len(mark)) == mark:
                 return kind
@@ -213,7 +214,7 @@ class Part:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """By which a table of mounted file systems may call it."""
+        """Return the names by which a table of mounted file systems may call it."""
         match self.kind:
             case "ext":
                 return self.devices | _named(self._at(1024 + 0x68, 16), self._at(1024 + 0x78, 16))
@@ -234,7 +235,7 @@ class Part:
         return bool(struct.unpack("<I", self._at(1024 + 0x60, 4))[0] & _NEEDS_RECOVERY)
 
     def read(self, offset: int, length: int) -> bytes:
-        """All of that. Raises OSError."""
+        """Read all of that. Raises OSError."""
         if offset < 0 or offset + length > self.size:
             raise OSError("it leads beyond its file system's end")
         read = self.source.read(self.start + offset, length)
@@ -243,7 +244,7 @@ class Part:
         return read
 
     def ahead(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """They are read soon: each an offset in it, and a length. Raises OSError."""
+        """Announce ranges that are read soon: each an offset in it, and a length. Raises OSError."""
         within = [(self.start + at, count) for at, count in ranges if at >= 0 and at + count <= self.size]
         self.source.ahead(within)
 
@@ -267,7 +268,7 @@ def _named(uuid: bytes, label: bytes) -> set[str]:
 
 
 def parts_of(disk: Disk, position: int) -> Iterator[Part]:
-    """In the order of their places: DISK.PARTITION, both from 1; .0 is a whole disk."""
+    """Yield the parts in the order of their places: DISK.PARTITION, both from 1; .0 is a whole disk."""
     whole = _part(disk, position, 0, 0, disk.length)
     if whole.kind not in {"", "FAT"}:  # a file system's first sector may look like a table of partitions
         yield whole
@@ -291,7 +292,7 @@ def _part(disk: Disk, position: int, number: int, start: int, size: int) -> Part
 
 
 def _number(found: Any, kind: Any) -> int:
-    """As Linux counts: of DOS' partitions those in the extended one begin at 5."""
+    """Number a partition as Linux does: of DOS' partitions those in the extended one begin at 5."""
     if kind == pytsk3.TSK_VS_TYPE_DOS and found.table_num > 0:
         return int(4 + found.table_num)
     return int(found.slot_num) + 1

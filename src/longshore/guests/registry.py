@@ -23,7 +23,7 @@ class Hive:
         self._top = top_key
 
     def key(self, *names: str, below: Key | None = None) -> Key | None:
-        """The key of this path; None when it isn't there. Case doesn't matter."""
+        """Return the key of this path; None when it isn't there. Case doesn't matter."""
         node = self._top if below is None else below
         for name in names:
             node = self._files.hivex_node_get_child(node, name)
@@ -32,22 +32,22 @@ class Hive:
         return int(node)
 
     def in_file(self, *names: str) -> Key | None:
-        """The key of this path from the file's own root, wherever others are looked up."""
+        """Return the key of this path from the file's own root, wherever others are looked up."""
         return self.key(*names, below=int(self._files.hivex_root()))
 
     def made(self, *names: str) -> Key:
-        """The key of this path, made where it isn't there: for a hive opened to be written."""
+        """Return the key of this path, made where it isn't there: for a hive opened to be written."""
         node = self._top
         for name in names:
             node = self._files.hivex_node_get_child(node, name) or self._files.hivex_node_add_child(node, name)
         return int(node)
 
     def set_number(self, key: Key, name: str, value: int) -> None:
-        """A DWORD."""
+        """Set a value to a DWORD."""
         self._files.hivex_node_set_value(key, name, _DWORD, value.to_bytes(4, "little"))
 
     def values(self, key: Key | None) -> Iterator[tuple[str, bytes]]:
-        """(name, content) of each value of a key."""
+        """Yield the (name, content) of each value of a key."""
         if key is None:
             return
         for found in self._files.hivex_node_values(key):
@@ -55,7 +55,7 @@ class Hive:
             yield self._files.hivex_value_key(value), bytes(self._files.hivex_value_value(value))
 
     def children(self, key: Key | None) -> Iterator[tuple[str, Key]]:
-        """(name, key) of each key right below."""
+        """Yield the (name, key) of each key right below."""
         if key is None:
             return
         for child in self._files.hivex_node_children(key):
@@ -63,17 +63,17 @@ class Hive:
             yield self._files.hivex_node_name(node), node
 
     def number(self, key: Key | None, name: str) -> int | None:
-        """A DWORD; None when it isn't there."""
+        """Return a DWORD; None when it isn't there."""
         raw = self._raw(key, name)
         return None if raw is None else int.from_bytes(raw[:4], "little")
 
     def texts(self, key: Key | None, name: str) -> tuple[str, ...]:
-        """All words of a value, be it one string or several; those that are empty are left out."""
+        """Return all words of a value, be it one string or several; those that are empty are left out."""
         raw = self._raw(key, name) or b""
         return tuple(word for word in raw.decode("utf-16-le", errors="replace").split("\0") if word.strip())
 
     def text(self, key: Key | None, name: str) -> str:
-        """A string; "" when it isn't there."""
+        """Return a string; "" when it isn't there."""
         return next(iter(self.texts(key, name)), "")
 
     def _raw(self, key: Key | None, name: str) -> bytes | None:
@@ -100,7 +100,8 @@ def system_hive(guest: Guest) -> Iterator[Hive]:
 
 @contextmanager
 def changed_system_hive(guest: Guest) -> Iterator[Hive]:
-    """The same to be written, of a guest that needn't have been inspected by this appliance; committed at the end.
+    """Open the hive to be written, of a guest that needn't have been inspected by this appliance; what is written is
+    committed at the end.
 
     Raises RuntimeError.
     """
@@ -113,7 +114,7 @@ def changed_system_hive(guest: Guest) -> Iterator[Hive]:
 
 @contextmanager
 def software_hive(guest: Guest) -> Iterator[Hive]:
-    """SOFTWARE. Raises RuntimeError."""
+    """Open the hive SOFTWARE. Raises RuntimeError."""
     with _opened(guest, guest.files.inspect_get_windows_software_hive(guest.system.root)):
         yield Hive(guest)
 

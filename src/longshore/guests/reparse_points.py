@@ -1,4 +1,4 @@
-"""What a file of NTFS is when it is a reparse point: a link, or one whose content isn't where files have theirs.
+"""Reparse points of NTFS: a file that is one is a link, or its content isn't where files have theirs.
 
 ([MS-FSCC] 2.1.2, "Reparse Points".)
 """
@@ -46,7 +46,7 @@ class ReparsePoint(NamedTuple):
 
 
 def _target(tag: int, data: bytes) -> bytes:
-    """The target as Linux writes it; one that Windows gives a drive's letter begins with that."""
+    """Return the target as Linux writes it; one that Windows gives a drive's letter begins with that."""
     if tag == _WSL_LINK:
         return data[4:]
     if tag not in {_SYMLINK, _JUNCTION} or len(data) < 8:

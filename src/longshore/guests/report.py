@@ -1,4 +1,4 @@
-"""What was found in a guest and what was done to it: plain data that flows keep and show."""
+"""Reports of what was found in a guest and what was done to it: plain data that flows keep and show."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -37,7 +37,7 @@ class NicName:
 
     @classmethod
     def told(cls, fields: Mapping[str, Any]) -> "NicName":
-        """One of which another process has told the fields as JSON, which knows no tuples."""
+        """Make a name of the fields that another process has told as JSON, which knows no tuples."""
         return cls(**{**fields, "others": tuple(fields["others"])})
 
     @property
@@ -55,7 +55,7 @@ class NicAddresses:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What was done to a guest after virt-v2v, and what couldn't be; one sentence each."""
+    """The changes made to a guest after virt-v2v, and warnings of what couldn't be done; one sentence each."""
 
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -72,15 +72,3 @@ class ConversionReport:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "ConversionReport":
-        """The inverse of `to_json`. Raises TypeError or KeyError for anything else."""
-        return cls(
-            system=OperatingSystem(**data["system"]),
-            messages=tuple(data["messages"]),
-            warnings=tuple(data["warnings"]),
-            changes=tuple(data["changes"]),
-            seconds=data["seconds"],
-            log=data["log"],
-        )

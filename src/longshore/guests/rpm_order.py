@@ -1,4 +1,4 @@
-"""Which of two versions is the newer one, in the order that RPM has, and GRUB in its menu of RPM's kernels.
+"""The order of versions that RPM has, and GRUB in its menu of RPM's kernels.
 
 As rpmvercmp() of RPM's rpmio/rpmvercmp.c: letters and digits count, in runs of either, and what is between them
 doesn't.
@@ -13,7 +13,7 @@ _RUN = re.compile(r"[0-9]+|[A-Za-z]+|[~^]")
 
 
 def compare(one: str, other: str) -> int:
-    """1 when `one` is newer, -1 when `other` is, 0 when neither is."""
+    """Return 1 when `one` is newer, -1 when `other` is, 0 when neither is."""
     for a, b in zip_longest(_RUN.findall(one), _RUN.findall(other), fillvalue=""):
         if order := _order(a, b):
             return order
@@ -21,7 +21,7 @@ def compare(one: str, other: str) -> int:
 
 
 def _order(a: str, b: str) -> int:
-    """Of two runs in the same place; "" is the end of a version."""
+    """Compare two runs in the same place; "" is the end of a version."""
     if a == b:
         return 0
     for mark, at_the_end in (("~", 1), ("^", -1)):  # ~ is older than the end, ^ newer; both older than all else
@@ -43,7 +43,7 @@ def _sign(a: tuple[int, str], b: tuple[int, str]) -> int:
 
 
 def newest_first(names: Iterable[str]) -> list[str]:
-    """Names like a package's, with version and release behind the last two hyphens, as GRUB sorts its entries."""
+    """Sort names like a package's, with version and release behind the last two hyphens, as GRUB sorts its entries."""
     return sorted(names, key=cmp_to_key(_compare_names), reverse=True)
 
 
@@ -53,7 +53,7 @@ def _compare_names(one: str, other: str) -> int:
 
 
 def _parts(name: str) -> tuple[str, str, str]:
-    """(name, version, release). Of one hyphen there is no version, of none there is neither."""
+    """Split into (name, version, release). Of one hyphen there is no version, of none there is neither."""
     name, _, release = name.rpartition("-") if "-" in name else (name, "", "")
     name, _, version = name.rpartition("-") if "-" in name else (name, "", "")
     return name, version, release

@@ -14,7 +14,7 @@ _ATTRIBUTE = "security.selinux"
 
 
 def is_on(guest: Guest) -> bool:
-    """Whether the guest has a policy that it loads when it boots, enforced or only logged."""
+    """Tell whether the guest has a policy that it loads when it boots, enforced or only logged."""
     if not guest.files.is_file(CONFIGURATION, followsymlinks=True):
         return False
     return re.search(r"(?m)^\s*SELINUX\s*=\s*(?:enforcing|permissive)\b", guest.text(CONFIGURATION)) is not None

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 
 from longshore.guests.appliance import Guest
-from longshore.guests.boot_places import difference
 from longshore.guests.report import Finished
 
 DEFAULTS = "/etc/default/grub"
@@ -36,7 +35,8 @@ _MEANS = (
 
 
 def enable_serial_console(guest: Guest) -> Finished:
-    """One that is set up already stays as it is. A guest that boots is worth more than its console."""
+    """Enable the serial console. One that is set up already stays as it is. A guest that boots is worth more than its
+    console."""
     files = guest.files
     if files.is_file(DEFAULTS) and files.is_file(MENU) and files.is_file("/usr/sbin/update-grub"):
         return _by_snippet(guest)
@@ -56,7 +56,7 @@ def enable_serial_console(guest: Guest) -> Finished:
 
 
 def _by_snippet(guest: Guest) -> Finished:
-    """A menu that would boot something else is put back."""
+    """Have the guest's own tool make its menu anew. A menu that would boot something else is put back."""
     files = guest.files
     before = guest.text(MENU)
     if _SERIAL in before or files.is_file(SNIPPET):
@@ -89,7 +89,7 @@ def _nothing_done(why: str) -> Finished:
 
 
 def _command_lines(guest: Guest) -> Iterator[tuple[str, str]]:
-    """(path, text) of every file that holds kernels' command lines."""
+    """Yield the (path, text) of every file that holds kernels' command lines."""
     files = guest.files
     menus = [*_MENUS, *(f"{_EFI}/{name}/grub.cfg" for name in guest.names_in(_EFI))]
     entries = [f"{_ENTRIES}/{name}" for name in guest.names_in(_ENTRIES)]
@@ -99,7 +99,8 @@ def _command_lines(guest: Guest) -> Iterator[tuple[str, str]]:
 
 
 def _with_console(path: str, text: str, shared: bool) -> str | None:
-    """None when it can't be added. `shared`: GRUB's environment has options for the entries that ask for them."""
+    """Add the console to a text. Returns None when it can't be added. `shared`: GRUB's environment has options for the
+    entries that ask for them."""
     added = rf"\1 {ARGUMENTS}"
     if path.endswith(".conf") and path.startswith(_ENTRIES):
         return _OPTIONS.sub(lambda line: line[0] if shared and "$kernelopts" in line[0] else line.expand(added), text)
@@ -109,13 +110,13 @@ def _with_console(path: str, text: str, shared: bool) -> str | None:
 
 
 def _in_environment(text: str) -> str | None:
-    """Its size never changes: GRUB writes to its blocks."""
+    """Fit a text into GRUB's environment, whose size never changes: GRUB writes to its blocks."""
     content = text.rstrip("#")
     return content.ljust(_ENVIRONMENT_SIZE, "#") if len(content.encode()) <= _ENVIRONMENT_SIZE else None
 
 
 def _for_next_kernels(guest: Guest) -> None:
-    """What is installed later gets its command line from here."""
+    """Give kernels that are installed later the same command line."""
     files = guest.files
     if files.is_file(DEFAULTS):
         text = guest.text(DEFAULTS)
@@ -125,3 +126,32 @@ def _for_next_kernels(guest: Guest) -> None:
         files.write(DEFAULTS, new.encode())
     if files.is_file(_KERNEL_COMMAND_LINE):
         files.write(_KERNEL_COMMAND_LINE, f"{guest.text(_KERNEL_COMMAND_LINE).rstrip()} {ARGUMENTS}\n".encode())
+
+
+def difference(before: str, after: str) -> str | None:
+    """Return why the menu that was made isn't one to boot with; None when it is."""
+    old, new = boot_places(before), boot_places(after)
+    if old == new:
+        return None
+    return f"the new menu would boot from {_listed(new - old)} and not from {_listed(old - new)}"
+
+
+def boot_places(menu: str) -> set[str]:
+    """Return where GRUB's menu looks for kernels, and what its kernels take for their root file system.
+
+    `set root='hd0,msdos1'`, GRUB's own name for a disk, counts only without a `search` for the file system's UUID: that
+    comes after it and corrects it.
+    """
+    searched, named, roots = set[str](), set[str](), set[str]()
+    for words in (line.split() for line in menu.splitlines()):
+        if words[:1] == ["search"] and "--fs-uuid" in words:
+            searched.add(words[-1])
+        elif words[:1] == ["set"]:
+            named.update(word for word in words[1:] if word.startswith("root="))
+        elif words and re.fullmatch(r"linux(?:efi|16)?", words[0]):
+            roots.update(word for word in words if word.startswith(("root=", "rootflags=")))
+    return roots | (searched or named)
+
+
+def _listed(places: set[str]) -> str:
+    return ", ".join(sorted(places)) or "nothing else"

@@ -41,7 +41,7 @@ _UNIT = 16  # clusters that are compressed together
 
 class SleuthKit(FileSystem):
     def __init__(self, part: Part) -> None:
-        """Raises OSError when it can't be read."""
+        """Open the file system. Raises OSError when it can't be read."""
         super().__init__(part)
         self._opened = pytsk3.FS_Info(part.source, offset=part.start, type=_TYPES[part.kind])
         self.any_case = True
@@ -129,7 +129,7 @@ class SleuthKit(FileSystem):
         return opened
 
     def _ensure_here(self, opened: Any) -> None:
-        """Raises Refused where what would be read isn't what Windows shows."""
+        """Raise Refused where what would be read isn't what Windows shows."""
         if (data := self._data(opened)) is None:
             return
         said = self._said_of(opened)
@@ -143,7 +143,7 @@ class SleuthKit(FileSystem):
             raise Refused(f"{point.meaning}, so its content is elsewhere")
 
     def _data(self, opened: Any) -> Any:
-        """What its content is in; None where that is told otherwise."""
+        """Return what a file's content is in; None where that is told otherwise."""
         if self.part.kind != "NTFS":
             return None
         return next((one for one in opened if int(one.info.type) == _DATA and not one.info.name), None)
@@ -167,7 +167,7 @@ def _value(opened: Any, found: Any) -> bytes:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """What the disk couldn't be read for comes through The Sleuth Kit as another error. Raises OSError."""
+    """Raise OSError for what the disk couldn't be read for, which comes through The Sleuth Kit as another error."""
     try:
         yield
     except RuntimeError:

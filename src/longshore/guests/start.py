@@ -32,7 +32,8 @@ class Started:
 
 
 def start_appliance(root: Path | None = None) -> Started:
-    """In this tree, or in the current converter. By KVM where /dev/kvm can be opened, and if that fails without it.
+    """Start the appliance of this tree, or of the current converter. By KVM where /dev/kvm can be opened, and if that
+    fails without it.
 
     Raises ConversionError.
     """
@@ -46,7 +47,7 @@ def start_appliance(root: Path | None = None) -> Started:
 
 
 def may_try_kvm() -> bool:
-    """Whether /dev/kvm can be opened, and nobody has said that it shall be left alone."""
+    """Tell whether /dev/kvm can be opened, and nobody has said that it shall be left alone."""
     return EMULATED not in os.environ.get(SETTINGS, "").split(":") and os.access(_KVM, os.R_OK | os.W_OK)
 
 
@@ -55,7 +56,7 @@ _kvm_boots: bool | None = None  # None: not tried yet by this process
 
 
 def acceleration() -> dict[str, str]:
-    """What libguestfs has to be told so that its appliance starts: additions to the environment.
+    """Return what libguestfs has to be told so that its appliance starts: additions to the environment.
 
     A /dev/kvm that can be opened may boot nothing, in a machine that is virtual itself: so it is tried, by the first
     who works on a guest in this process.

@@ -89,7 +89,7 @@ _FAILURES = (
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What virt-v2v did, and what it warned of, while it worked."""
+    """The messages of virt-v2v on what it did, and what it warned of, while it worked."""
 
     messages: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -162,7 +162,8 @@ def run_virt_v2v(
 
 
 def root_option(guest: Guest) -> str:
-    """By which virt-v2v takes the root that we have found. Raises ConversionError.
+    """Return the option by which virt-v2v takes the root that we have found. Raises ConversionError. Raises
+    ConversionError.
 
     It knows devices, but (as of 2.10) not a subvolume by its name; that can only be the first of all.
     """
@@ -179,7 +180,7 @@ def root_option(guest: Guest) -> str:
 
 
 def domain_xml(ports: Sequence[int]) -> str:
-    """The machine as libvirt would describe it. Firmware is left out: virt-v2v finds it on the disks."""
+    """Describe the machine as libvirt would. Firmware is left out: virt-v2v finds it on the disks."""
     domain = xml.Element("domain", type="kvm")
     xml.SubElement(domain, "name").text = "longshore"
     xml.SubElement(domain, "memory", unit="MiB").text = "1024"
@@ -196,7 +197,7 @@ def domain_xml(ports: Sequence[int]) -> str:
 
 
 def _device(position: int) -> str:
-    """sda … sdz, sdaa …"""
+    """Return sda … sdz, sdaa …"""
     name = ""
     position += 1
     while position:
@@ -222,7 +223,7 @@ class _Listener:
         os.set_blocking(log, False)
 
     def listen(self) -> None:
-        """Until both descriptors are closed."""
+        """Read what virt-v2v says until both descriptors are closed."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._reports, selectors.EVENT_READ)
             selector.register(self._log, selectors.EVENT_READ)
@@ -248,7 +249,7 @@ class _Listener:
                     self._report(line)
 
     def _lines(self, descriptor: int) -> tuple[list[str], bool]:
-        """The lines that can be read without waiting, and whether these were the last ones."""
+        """Return the lines that can be read without waiting, and whether these were the last ones."""
         lines: list[str] = []
         while True:
             try:

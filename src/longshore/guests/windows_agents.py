@@ -41,7 +41,7 @@ _SCRIPTS = {Agent.QEMU: _INSTALL, Agent.CLOUD_INIT: _CLOUDBASE}
 
 
 def add_windows_agents(guest: Guest, agents: Sequence[Agent], packages: AgentPackages) -> Finished:
-    """One sentence for each agent: what is installed at the first boot, or why it isn't."""
+    """Add agents. Returns one sentence for each: what is installed at the first boot, or why it isn't."""
     changes, warnings = [], []
     brought = _of_virt_v2v(guest, wanted=Agent.QEMU in agents)
     if brought:
@@ -57,7 +57,7 @@ def add_windows_agents(guest: Guest, agents: Sequence[Agent], packages: AgentPac
 
 
 def _of_virt_v2v(guest: Guest, *, wanted: bool) -> str:
-    """What becomes of the agent in virtio-win; "" where that has none."""
+    """Return what becomes of the agent in virtio-win; "" where that has none."""
     names = [name for name in first_boot_scripts(guest) if _OF_VIRT_V2V in name]
     if not names:
         return ""
@@ -69,7 +69,7 @@ def _of_virt_v2v(guest: Guest, *, wanted: bool) -> str:
 
 
 def _add(guest: Guest, agent: Agent, packages: AgentPackages) -> str:
-    """Raises RuntimeError."""
+    """Add one agent, and return the sentence about it. Raises RuntimeError."""
     files = guest.files
     with suppress(RuntimeError):  # a directory on the way isn't there
         if files.is_file(files.case_sensitive_path(_THERE[agent])):

@@ -1,4 +1,4 @@
-"""What a Windows guest boots from: the drivers that its registry says to load before anything else."""
+"""The drivers that a Windows guest boots from: its registry says to load them before anything else."""
 
 from longshore.guests.appliance import Guest
 from longshore.guests.registry import Hive, Key, system_hive
@@ -32,7 +32,7 @@ _DISABLED = 4
 
 
 def windows_drivers(guest: Guest) -> BootDrivers:
-    """Drivers by the services in the registry, which Windows reads before it has looked for hardware.
+    """Return the drivers by the services in the registry, which Windows reads before it has looked for hardware.
 
     A service with a StartOverride was found not to be needed on the present hardware, and isn't started at boot.
     """
@@ -55,7 +55,7 @@ def _named(known: dict[str, str], services: set[str]) -> tuple[str, ...]:
 
 
 def services(hive: Hive) -> dict[str, int]:
-    """When each service of SYSTEM is started, by its name in lower case."""
+    """Return when each service of SYSTEM is started, by its name in lower case."""
     found = ((name.lower(), _start(hive, key)) for name, key in hive.children(hive.key("Services")))
     return {name: start for name, start in found if start is not None}
 

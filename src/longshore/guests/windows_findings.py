@@ -1,4 +1,5 @@
-"""What a Windows guest's registry and files tell beside its drivers: its build, updates under way, tools, addresses."""
+"""Findings in a Windows guest's registry and files beside its drivers: its build, updates under way, tools,
+addresses."""
 
 import ipaddress
 import re
@@ -25,7 +26,7 @@ _PENDING_FILES = "pending.xml"
 
 
 def windows_findings(guest: Guest, found: GuestFindings) -> GuestFindings:
-    """`found` and what is added to it; a registry that can't be read is a doubt."""
+    """Return `found` and what is added to it; a registry that can't be read is a doubt."""
     try:
         with software_hive(guest) as hive:
             build = hive.text(hive.key(*_CURRENT_VERSION), "CurrentBuildNumber")
@@ -57,7 +58,7 @@ def windows_findings(guest: Guest, found: GuestFindings) -> GuestFindings:
 
 
 def _pending(software: Hive) -> Iterator[str]:
-    """Why Windows wants to be started again."""
+    """Yield why Windows wants to be started again."""
     if software.key(*_SERVICING, "RebootPending") is not None:
         yield "parts of it were added or removed"
     if software.key(*_UPDATE, "RebootRequired") is not None:
@@ -81,7 +82,7 @@ def _lost_letters(guest: Guest, system: Hive, found: GuestFindings) -> Iterator[
 
 
 def _static_addresses(system: Hive) -> Iterator[StaticAddresses]:
-    """Of interfaces that don't ask by DHCP."""
+    """Yield the addresses of interfaces that don't ask by DHCP."""
     for name, key in system.children(system.key("Services", "Tcpip", "Parameters", "Interfaces")):
         if system.number(key, "EnableDHCP") == 0:
             addresses = tuple(_addresses(system, key))
@@ -95,7 +96,8 @@ def _static_addresses(system: Hive) -> Iterator[StaticAddresses]:
 
 
 def _addresses(system: Hive, interface: Key) -> Iterator[str]:
-    """With prefix length; those that aren't any, as 0.0.0.0 of an adapter without a network, are left out."""
+    """Yield addresses with prefix length; those that aren't any, as 0.0.0.0 of an adapter without a network, are left
+    out."""
     pairs = zip(system.texts(interface, "IPAddress"), system.texts(interface, "SubnetMask"), strict=False)
     for address, mask in pairs:
         try:

@@ -1,4 +1,4 @@
-"""What Windows does at its first boot on the target, by virt-v2v's scripts, of which it restarts after each.
+"""Steps of Windows at its first boot on the target, by virt-v2v's scripts, of which it restarts after each.
 
 Windows puts disks offline that are new to it, as all are whose bus has changed, where its policy for disks of storage
 networks says so: on servers it does. virt-v2v's script brings those online that are called VirtIO, in the last step.
@@ -26,7 +26,7 @@ _POLICY_KEY = "HKLM:\\SYSTEM\\CurrentControlSet\\Services\\partmgr\\Parameters"
 
 
 def tell_restarts(guest: Guest) -> Finished:
-    """How often it restarts."""
+    """Say how often Windows restarts."""
     often = len(first_boot_scripts(guest))
     if not often:
         return Finished()
@@ -34,7 +34,7 @@ def tell_restarts(guest: Guest) -> Finished:
 
 
 def bring_disks_online(guest: Guest) -> Finished:
-    """All but the first, from the first boot on, whatever its policy says; that is again as it was afterwards."""
+    """Bring all disks but the first online, from the first boot on, whatever Windows' policy says."""
     if not any(_DISKS in name for name in first_boot_scripts(guest)):  # it has no further disks
         return Finished()
     with changed_system_hive(guest) as hive:
@@ -57,7 +57,7 @@ def bring_disks_online(guest: Guest) -> Finished:
 
 
 def first_boot_scripts(guest: Guest) -> list[str]:
-    """Names of the steps of its setup, in their order."""
+    """Return the names of the steps of its setup, in their order."""
     names: list[str] = []
     with suppress(RuntimeError):  # there is no such directory
         names = guest.names_in(guest.files.case_sensitive_path(f"{FIRST_BOOT_PLACE}/scripts"))

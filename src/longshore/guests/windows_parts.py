@@ -1,4 +1,4 @@
-"""Where virt-v2v finds what Windows guests need, and what is in it: virtio-win, and rhsrvany for the first boot.
+"""The parts that Windows guests need, where virt-v2v finds them: virtio-win, and rhsrvany for the first boot.
 
 The former is this machine's, the latter comes with the converter.
 """
@@ -24,7 +24,7 @@ TOLD_APART = ("w11", "2k19", "2k22", "2k25")
 
 
 def windows_parts(environment: Mapping[str, str] | None = None) -> WindowsParts:
-    """What this machine has; the environment is this process' own unless another is given.
+    """Return what this machine has; the environment is this process' own unless another is given.
 
     Where it has no converter that is said by who converts, and here none of its parts are there.
     """
@@ -62,7 +62,7 @@ def _converter() -> Converter | None:
 
 
 def _first_boot(environment: Mapping[str, str], converter: Converter | None, faults: list[str]) -> Path | None:
-    """What the environment names, else what is in the converter."""
+    """Return the directory that the environment names, else what is in the converter."""
     named = environment.get(FIRST_BOOT)
     directory = Path(named) if named else converter and converter.root / _FIRST_BOOT_INSIDE
     if directory and any((directory / program).is_file() for program in _FIRST_BOOT_PROGRAMS):
@@ -73,7 +73,7 @@ def _first_boot(environment: Mapping[str, str], converter: Converter | None, fau
 
 
 def _looked_into(virtio_win: Path, faults: list[str]) -> tuple[str, list[str]]:
-    """(version, files)"""
+    """Look into an image or a directory. Returns (version, files)."""
     try:
         if virtio_win.is_file():
             label, files = contents(virtio_win)
@@ -96,7 +96,8 @@ def _walked(directory: Path) -> list[tuple[str, str]]:
 
 
 def _version_of(path: str) -> str | None:
-    """viostor/2k22/amd64/viostor.inf, or as distributions unpack it drivers/amd64/win2022/viostor.inf: 2k22/amd64."""
+    """Return the driver's Windows and architecture, 2k22/amd64, by a path such as viostor/2k22/amd64/viostor.inf, or as
+    distributions unpack it drivers/amd64/win2022/viostor.inf."""
     *directories, name = path.split("/")
     if name != _DISK_DRIVER:
         return None
@@ -116,7 +117,7 @@ def _short(word: str) -> str | None:
 
 
 def _converter_knows(converter: Converter | None) -> tuple[str, ...]:
-    """By the names in its program: no option of virt-v2v lists them."""
+    """Return the Windows that virt-v2v knows, by the names in its program: no option of virt-v2v lists them."""
     try:
         program = converter.program.read_bytes() if converter else b""
     except OSError:

@@ -39,7 +39,7 @@ class Wording:
         self._distribution = ""
 
     def hear(self, line: str) -> str | None:
-        """A line of the log; answers what it says that no message does."""
+        """Hear a line of the log, and return what it says that no message does."""
         if found := _INSPECTED.match(line):
             self._distribution = found["distribution"]
         if found := _REMOVED.match(line):
@@ -49,11 +49,11 @@ class Wording:
 
     @staticmethod
     def warn(warning: str) -> str | None:
-        """None for what means nothing."""
+        """Return a warning, or None for what means nothing."""
         return None if _NO_WARNING.match(warning) else warning
 
     def say(self, message: str) -> str | None:
-        """None for what isn't worth saying."""
+        """Return a message in our own words, or None for what isn't worth saying."""
         if _LEFT_OUT.match(message):
             return None
         if found := _CONVERTING.fullmatch(message):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from longshore.blocks.exports import Listen, serve_nbdkit
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.addressing.request import from_plain
-from longshore.guests.addressing.windows import give_addresses, renumber, without_given
+from longshore.guests.addressing.windows import Given, give_addresses, keep_addresses, renumber, without_given
 from longshore.guests.addressing.writing import put_back, write_addresses
 from longshore.guests.appliance import Guest, launched, opened
 from longshore.guests.as_found import require_as_found
@@ -32,7 +32,6 @@ from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.misread import reason
 from longshore.guests.report import ConversionReport, Finished, NicAddresses, NicName, OperatingSystem
 from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
-from longshore.guests.windows_addresses import Kept, keep_addresses
 from longshore.guests.windows_findings import windows_findings
 from longshore.model.addresses import NewAddresses
 from longshore.model.agents import Agent
@@ -100,26 +99,27 @@ def _convert(request: Mapping[str, Any]) -> dict[str, Any]:
     ).to_json()
 
 
-def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Kept:
-    """What Windows' adapters are given at the first boot. Asked for of Windows alone: looking takes a start."""
+def _kept_addresses(ports: Sequence[int], request: Mapping[str, Any]) -> Given:
+    """Return what Windows' adapters are given at the first boot. Asked for of Windows alone: looking takes a start."""
     new = _new_addresses(request)
     if not request["addresses"]:
-        return Kept()
+        return Given()
     try:
         with opened(ports, read_only=True, keys=request["keys"]) as guest:
             if guest.system.family != "windows":
-                return Kept()
+                return Given()
             found = windows_findings(guest, GuestFindings()).static_addresses
     except ConversionError:  # virt-v2v says it better, or knows how to do without
-        return Kept()
+        return Given()
     given = give_addresses(new.adapters)
     nics = [NicAddresses(**nic) for nic in request["addresses"] if nic["mac"] not in given.macs]
     kept = keep_addresses(renumber(without_given(found, new.adapters), new.renumbering), nics)
-    return Kept((*given.options, *kept.options), (*given.changes, *kept.changes), (*given.warnings, *kept.warnings))
+    return Given((*given.options, *kept.options), (*given.changes, *kept.changes), (*given.warnings, *kept.warnings))
 
 
 def _renamed_disks(ports: Sequence[int], request: Mapping[str, Any]) -> list[str]:
-    """Asked for where an earlier look has found that it may be needed: looking takes a start."""
+    """Rename disks in a menu. Asked for where an earlier look has found that it may be needed: looking takes a
+    start."""
     system = _known(request)
     if not may_have_wrapper(system):
         return []
@@ -128,7 +128,8 @@ def _renamed_disks(ports: Sequence[int], request: Mapping[str, Any]) -> list[str
 
 
 def _key_files(keys: Sequence[str]) -> list[str]:
-    """What virt-v2v is told of keys: it tries all on each encrypted device. The files are in memory of our own."""
+    """Return the options that tell virt-v2v of keys: it tries all on each encrypted device. The files are in memory of
+    our own."""
     told = []
     for number, key in enumerate(keys):
         file = Path(tempfile.gettempdir(), f"key-{number}")
@@ -139,7 +140,7 @@ def _key_files(keys: Sequence[str]) -> list[str]:
 
 
 def _run_converter(ports: Sequence[int], addresses: Sequence[str] = (), keys: Sequence[str] = ()) -> Said:
-    """A snapshot of a root is another root for virt-v2v: only then we look which one it shall take."""
+    """Run virt-v2v. A snapshot of a root is another root for it: only then we look which one it shall take."""
     directory = Path(tempfile.gettempdir())
     files = _key_files(keys)
     try:
@@ -209,7 +210,8 @@ def _put_back(request: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _as_found(ports: Sequence[int], request: Mapping[str, Any], *, read_only: bool) -> Iterator[Guest]:
-    """With a signature, of what was found at an earlier moment of the machine, it has to be that still."""
+    """Open the guest. With a signature of what was found at an earlier moment of the machine, it has to be that
+    still."""
     system, keys, signature = _known(request), request["keys"], request["signature"]
     if system is None or not signature:
         with opened(ports, read_only=read_only, system=system, keys=keys) as guest:
@@ -221,7 +223,7 @@ def _as_found(ports: Sequence[int], request: Mapping[str, Any], *, read_only: bo
 
 
 def _known(request: Mapping[str, Any]) -> OperatingSystem | None:
-    """What an earlier look at the same disks has found."""
+    """Return the system that an earlier look at the same disks has found."""
     return None if request["system"] is None else OperatingSystem(**request["system"])
 
 

@@ -62,7 +62,7 @@ class _Extent:
 
 class XFS(FileSystem):
     def __init__(self, part: Part) -> None:
-        """Raises OSError when it can't be read."""
+        """Open the file system. Raises OSError when it can't be read."""
         super().__init__(part)
         head = part.read(0, 512)
         self._block_size: int = _U32.unpack_from(head, 4)[0]
@@ -174,14 +174,14 @@ class XFS(FileSystem):
         return _Inode(mode, form, size, seconds, user, group_id, links, flags, extents, fork)
 
     def _place(self, block: int) -> int:
-        """In bytes, of a block as the file system names it: group and block in it."""
+        """Return the place, in bytes, of a block as the file system names it: group and block in it."""
         group, within = block >> self._group_bits, block & ((1 << self._group_bits) - 1)
         if group >= self._groups or within >= self._group_blocks:
             raise OSError(_DAMAGED)
         return (group * self._group_blocks + within) << self._block_bits
 
     def _content(self, inode: _Inode, offset: int, length: int) -> bytes:
-        """What isn't written anywhere is zero."""
+        """Return a file's content."""
         if length <= 0:
             return b""
         found, bits = bytearray(length), self._block_bits
@@ -196,7 +196,7 @@ class XFS(FileSystem):
         return bytes(found)
 
     def _extents(self, inode: _Inode, first: int, end: int) -> Iterator[_Extent]:
-        """That have some of the blocks from `first` to before `end`."""
+        """Yield the extents that have some of the blocks from `first` to before `end`."""
         done = 0
         for extent in self._records(inode, first):
             if extent.at < done or extent.count == 0:
@@ -306,7 +306,7 @@ class XFS(FileSystem):
 
 
 def _device(inode: _Inode) -> tuple[int, int]:
-    """Major and minor number, of one that is no pipe or socket."""
+    """Return the major and minor number of a device."""
     if inode.form != _DEVICE:
         return 0, 0
     (device,) = unpacked(_U32, inode.fork)

@@ -1,4 +1,5 @@
-"""Whether all that an XFS' log holds is in its place, so that nothing is missing for a reader who doesn't replay it.
+"""The log of an XFS: whether all that it holds is in its place, so that nothing is missing for a reader who doesn't
+replay it.
 
 It is after an unmount, and in a file system that was frozen: that one's log holds no more than its superblock again.
 """
@@ -18,7 +19,8 @@ _BUFFER = 0x123C
 
 
 def is_interrupted(part: Part, start: int, sectors: int) -> bool:
-    """`start`: of the log, in bytes. True when it can't be told. Raises OSError."""
+    """Tell whether the log holds what isn't in its place. `start`: of the log, in bytes. True when it can't be told.
+    Raises OSError."""
     log = _Log(part, start, sectors)
     head = log.head()
     place = log.last_record(head)
@@ -45,7 +47,7 @@ class _Log:
         self._sectors = sectors
 
     def head(self) -> int:
-        """The sector behind the newest one: from there on all are of the round before."""
+        """Return the sector behind the newest one: from there on all are of the round before."""
         low, high = 0, self._sectors - 1
         last = self._cycle(high)
         if self._cycle(low) == last:
@@ -67,7 +69,7 @@ class _Log:
         return None
 
     def record(self, place: int) -> tuple[tuple[int, ...], bytes]:
-        """Its header, and the operations in it when they fit into a sector."""
+        """Return a record's header, and the operations in it when they fit into a sector."""
         data = self._read(place, 1)
         header = _HEADER.unpack_from(data)
         size = struct.unpack_from(">I", data, 320)[0]
@@ -86,7 +88,8 @@ class _Log:
 
 
 def _of_superblock_alone(operations: bytes) -> bool:
-    """Whether the one buffer that is changed is the first sector: start, transaction, buffer, its content, commit."""
+    """Tell whether the one buffer that is changed is the first sector: start, transaction, buffer, its content,
+    commit."""
     at, lengths = 0, list[int]()
     while at + 12 <= len(operations):
         (length,) = struct.unpack_from(">I", operations, at + 4)

@@ -10,7 +10,7 @@ Words = str | tuple[str, ...]  # one, or several
 
 
 def several(words: Words) -> tuple[str, ...]:
-    """All of them, however they were written."""
+    """Return all of them, however they were written."""
     return (words,) if isinstance(words, str) else tuple(words)
 
 
@@ -24,7 +24,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Addressing:
-    """What one adapter has from now on, and nothing else: what isn't named here is taken away."""
+    """The addresses of one adapter from now on. Whatever isn't named here is taken away."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -36,18 +36,18 @@ class Addressing:
 
     @property
     def interfaces(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
-        """Raises ValueError for what is no address."""
+        """Return its addresses with their prefix lengths, IPv4 first. Raises ValueError for what is no address."""
         return tuple(ip_interface(one) for one in (*several(self.ipv4), *several(self.ipv6)))
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """All of them, without prefix lengths. Raises ValueError for what is no address."""
+        """Return all addresses, without prefix lengths. Raises ValueError for what is no address."""
         return tuple(str(one.ip) for one in self.interfaces)
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterWishes:
-    """What becomes of one adapter. None: as its network is mapped."""
+    """The changes wanted for one adapter. None: as its network is mapped."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
@@ -66,7 +66,8 @@ class Renumbering:
     gateways: dict[str, str] = field(default_factory=dict)  # the target's subnets: who leads out of each
 
     def moved(self, address: str) -> str | None:
-        """Where an address is from now on; None: it is in none of the networks. Raises ValueError for no address."""
+        """Return where an address is from now on; None: it is in none of the networks. Raises ValueError for no
+        address."""
         old = ip_address(address)
         for before, after in self.networks.items():
             here, there = ip_network(before), ip_network(after)
@@ -75,7 +76,7 @@ class Renumbering:
         return None
 
     def moved_gateway(self, address: str) -> str | None:
-        """The same of a gateway: it is the one of its new subnet, if that has one."""
+        """Return where a gateway's address is from now on: it is the gateway of its new subnet, if that has one."""
         new = self.moved(address)
         if new is None:
             return None
@@ -85,7 +86,7 @@ class Renumbering:
 
 @dataclass(frozen=True, slots=True)
 class AdapterInGuest:
-    """How a guest may know an adapter, and what its interface is to have."""
+    """The names by which a guest may know an adapter, and what its interface is to have."""
 
     mac: str  # by now
     old_mac: str = ""  # where it comes from
@@ -109,7 +110,7 @@ NOTHING_NEW = NewAddresses()
 
 
 def addressing_fault(wanted: Addressing) -> tuple[str, str] | None:
-    """(field, a sentence) for the first thing that can't be meant."""
+    """Return the field and a sentence for the first wish that can't be meant; None when all is well."""
     return next(_faults(wanted), None)
 
 
@@ -141,7 +142,7 @@ def _faults(wanted: Addressing) -> Iterator[tuple[str, str]]:
 
 
 def renumbering_fault(before: str, after: str) -> str | None:
-    """A sentence for what can't be meant."""
+    """Return a sentence when one network can't become the other; None when it can."""
     for text in (before, after):
         if not _is_network(text) or ip_network(text).prefixlen == 0:
             return f"{text[:60]!r} isn't a network such as 192.0.2.0/24."
@@ -153,7 +154,7 @@ def renumbering_fault(before: str, after: str) -> str | None:
 
 
 def overlapping(networks: Iterable[str]) -> tuple[str, str] | None:
-    """Two of them that have addresses in common. Raises ValueError for no network."""
+    """Return two of the networks that have addresses in common. Raises ValueError for no network."""
     known = [(text, ip_network(text)) for text in networks]
     for number, (text, one) in enumerate(known):
         for other_text, other in known[:number]:

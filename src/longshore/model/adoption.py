@@ -40,5 +40,5 @@ class FoundReplica:
 
     @property
     def disks(self) -> tuple[Disk, ...]:
-        """Of the newest point; none where there is no point."""
+        """Return the disks of the newest point; none where there is no point."""
         return self.points[-1].machine.disks if self.points else ()

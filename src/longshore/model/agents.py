@@ -13,7 +13,7 @@ class Agent(StrEnum):
 
 
 class System(Protocol):
-    """What is known of a guest's operating system, however it was found."""
+    """The traits of a guest's operating system that decide which packages fit, however it was found."""
 
     @property
     def family(self) -> str: ...
@@ -29,7 +29,7 @@ class System(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentPackages:
-    """What the operator has laid down on a machine that converts guests."""
+    """The packages that the operator has laid down on a machine that converts guests."""
 
     directory: str = ""  # "": none was named
     files: tuple[str, ...] = ()  # below it: debian-12/qemu-guest-agent/qemu-guest-agent_7.2_amd64.deb
@@ -53,7 +53,8 @@ _NARROW_MSI = re.compile(r"(?:i386|x86)(?!_64)")
 
 
 def place_of(system: System, agent: Agent) -> str:
-    """The directory below the operator's with an agent for that system: el-9/cloud-init, ubuntu-22.04/cloud-init."""
+    """Return the directory, below the operator's, of an agent for that system: el-9/cloud-init,
+    ubuntu-22.04/cloud-init."""
     if system.family == "windows":
         return f"windows/{agent.value}"
     major, _, minor = system.version.partition(".")

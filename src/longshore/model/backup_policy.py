@@ -1,4 +1,4 @@
-"""What a policy of backups has come to: its last run, or the one under way, its last copy, verification and proof."""
+"""The state of a backup policy: its last run, or the one under way, its last copy, verification and proof."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Stand(StrEnum):
-    """Of one thing that a policy has begun."""
+    """The state of one thing that a policy has begun."""
 
     CHOSEN = "chosen"  # it is written down, and about to be queued
     UNDER_WAY = "under way"
@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Of the policy's vault."""
+    """A verification of the policy's vault."""
 
     id: str
     begun_at: datetime
@@ -52,7 +52,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class SecondCopy:
-    """Of the policy's points, into its second vault."""
+    """A copy of the policy's points into its second vault."""
 
     id: str
     begun_at: datetime
@@ -77,7 +77,7 @@ class PointTrial:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Of the policy's machines, one after another."""
+    """A proof of the policy's machines, one after another."""
 
     begun_at: datetime
     trials: tuple[PointTrial, ...]

@@ -1,4 +1,4 @@
-"""What changed on a disk since a point in time, or the honest answer that nobody knows."""
+"""Changes of a disk since a point in time, or the honest answer that nobody knows."""
 
 from dataclasses import dataclass
 

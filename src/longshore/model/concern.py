@@ -1,4 +1,4 @@
-"""Something worth saying about a migration before a byte moves."""
+"""Concerns: something worth saying about a migration before a byte moves."""
 
 from dataclasses import dataclass
 from enum import StrEnum

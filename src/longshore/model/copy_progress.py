@@ -1,4 +1,4 @@
-"""How far the copy of a disk is, in figures."""
+"""The progress of a disk's copy, in figures."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ MOVING = ("copying", "verifying")  # states of a disk that is being copied or re
 
 
 class Figures(NamedTuple):
-    """Of the phase the copy is in."""
+    """Figures of the phase that the copy is in."""
 
     done: int  # bytes
     total: int  # bytes
@@ -16,7 +16,7 @@ class Figures(NamedTuple):
 
 
 def figures_of(state: str, progress: Mapping[str, Any] | None) -> Figures:
-    """`progress`: as the copy tells it; None: it has told nothing yet."""
+    """Return the figures of a disk in this state. `progress`: as the copy tells it; None: it has told nothing yet."""
     said = progress or {"done": 0, "total": 0, "verified": 0, "to_verify": 0, "rate": 0.0}
     verifying = state == "verifying"
     done = said["verified"] if verifying else said["done"]

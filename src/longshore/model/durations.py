@@ -2,7 +2,7 @@
 
 
 def duration(seconds: float) -> str:
-    """45 s, 3 min 5 s, 2 h 10 min, 3 d 4 h; what is whole stands alone: 15 min."""
+    """Write a length of time: 45 s, 3 min 5 s, 2 h 10 min, 3 d 4 h. What is whole stands alone: 15 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

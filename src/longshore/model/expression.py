@@ -23,13 +23,14 @@ class Expression:
     compiled: Any = None
 
     def find(self, text: str) -> str | None:
-        """What of the end of the text fits first; of a text that is too long the beginning isn't looked at."""
+        """Return what fits first at the end of the text: of a text that is too long the beginning isn't looked at."""
         found = self.compiled.search(text[-_TEXT:].encode(errors="replace"))
         return found.group(0).decode(errors="replace") if found else None
 
 
 def compile_expression(written: str) -> Expression:
-    """Raises InvalidInput in a sentence that names what isn't right about it."""
+    """Compile an expression that somebody else wrote. Raises InvalidInput in a sentence that names what isn't right
+    about it."""
     import re2
 
     if not written:

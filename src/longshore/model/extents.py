@@ -17,17 +17,17 @@ class Extent(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The first byte after the extent."""
+        """Return the first byte after the extent."""
         return self.offset + self.length
 
 
 def total(extents: Iterable[Extent]) -> int:
-    """Bytes in all of them; what overlaps is counted twice."""
+    """Return the bytes in all of them; what overlaps is counted twice."""
     return sum(extent.length for extent in extents)
 
 
 def merge(extents: Iterable[Extent], gap: int = 0) -> Iterator[Extent]:
-    """The same bytes as sorted extents, from extents in any order that may overlap.
+    """Yield the same bytes as sorted extents, from extents in any order that may overlap.
 
     Neighbours at most `gap` bytes apart become one (with the bytes between them); empty extents vanish.
     """
@@ -46,7 +46,8 @@ def merge(extents: Iterable[Extent], gap: int = 0) -> Iterator[Extent]:
 
 
 def align(extents: Iterable[Extent], granule: int, size: int) -> Iterator[Extent]:
-    """Sorted extents widened to multiples of `granule`, but never past `size`, and merged where they then meet."""
+    """Yield sorted extents widened to multiples of `granule`, but never past `size`, and merged where they then
+    meet."""
     start = end = -1
     for extent in extents:
         lower = extent.offset // granule * granule
@@ -64,7 +65,7 @@ def align(extents: Iterable[Extent], granule: int, size: int) -> Iterator[Extent
 
 
 def split(extents: Iterable[Extent], grid: int) -> Iterator[Extent]:
-    """The same extents, cut at every multiple of `grid`."""
+    """Yield the same extents, cut at every multiple of `grid`."""
     for extent in extents:
         offset = extent.offset
         while offset < extent.end:
@@ -74,7 +75,7 @@ def split(extents: Iterable[Extent], grid: int) -> Iterator[Extent]:
 
 
 def subtract(extents: Iterable[Extent], without: Iterable[Extent]) -> Iterator[Extent]:
-    """What of the first sorted extents isn't in the second ones."""
+    """Yield what of the first sorted extents isn't in the second ones."""
     holes = iter(without)
     hole = next(holes, None)
     for extent in extents:
@@ -93,7 +94,7 @@ def subtract(extents: Iterable[Extent], without: Iterable[Extent]) -> Iterator[E
 
 
 def intersect(extents: Iterable[Extent], others: Iterable[Extent]) -> Iterator[Extent]:
-    """What is in both of two lists of sorted extents."""
+    """Yield what is in both of two lists of sorted extents."""
     first, second = iter(extents), iter(others)
     one, two = next(first, None), next(second, None)
     while one is not None and two is not None:
@@ -104,8 +105,3 @@ def intersect(extents: Iterable[Extent], others: Iterable[Extent]) -> Iterator[E
             one = next(first, None)
         else:
             two = next(second, None)
-
-
-def cover(extents: Iterable[Extent], others: Iterable[Extent]) -> bool:
-    """Whether every byte of the sorted `others` lies in the sorted `extents`."""
-    return next(subtract(others, extents), None) is None

@@ -1,4 +1,4 @@
-"""How values are written as plain JSON and read again. A form takes milliseconds to make: each type has one."""
+"""Values as plain JSON: how they are written, and read again. A form takes milliseconds to make: each type has one."""
 
 from functools import cache
 from typing import Any, TypeVar

@@ -8,7 +8,7 @@ MOST_TIERS = 1000  # the highest number of one
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What has to be before the next tier begins, beside all machines of this one having been seen up."""
+    """The condition for the next tier to begin, once all machines of this one have been seen up."""
 
     pause: float = 0.0  # seconds
     command: tuple[str, ...] = ()  # of the operator's: program and arguments; it has to succeed
@@ -22,7 +22,7 @@ class Tier:
 
 
 class TierState(StrEnum):
-    """Of a run."""
+    """The state of a tier in a run."""
 
     WAITING = "waiting"
     SHUTTING_DOWN = "shutting-down"

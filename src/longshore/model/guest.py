@@ -1,4 +1,4 @@
-"""What a look onto a machine's disks tells of its guest, before anything on them is changed.
+"""Findings about a guest from a look onto its machine's disks, before anything on them is changed.
 
 Plain data: it is kept as JSON, so whatever is added later needs a default.
 """
@@ -37,7 +37,7 @@ class StaticAddresses:
 
 @dataclass(frozen=True, slots=True)
 class GuestFindings:
-    """What was found on a machine's disks. Devices are called as the appliance calls them: /dev/sda2, /dev/vg/root."""
+    """The findings on a machine's disks. Devices are called as the appliance calls them: /dev/sda2, /dev/vg/root."""
 
     inspected: bool = False  # whether one operating system was found and looked into
     why_not: str = ""  # a sentence; "" where it was

@@ -1,11 +1,12 @@
-"""What a guest can boot from, and the hardware that is chosen for it when it lands unchanged."""
+"""Drivers that a guest can boot with, and the hardware that is chosen for it when it lands unchanged."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class BootDrivers:
-    """What an unchanged guest brings along for new hardware: found on its disks, or guessed from its present hardware.
+    """The drivers that an unchanged guest brings along for new hardware: found on its disks, or guessed from its
+    present hardware.
 
     Drivers are called as Linux calls its modules (vmw_pvscsi, ahci, mptspi, virtio_blk, vmxnet3 …), Windows' too.
     """

@@ -1,4 +1,4 @@
-"""What Linux guests call their network interfaces on VMware, by the slot that the adapter sits in.
+"""The names of network interfaces in Linux guests on VMware, by the slot that the adapter sits in.
 
 A virtual machine's `pciSlotNumber` holds the device on its bus in bits 0 to 4, the bridge in bits 5 to 9, and in those
 above the bridge's function. Bridge 1 is for old adapters (e1000) and has bus 2; bridges 5 to 8 are PCI Express root
@@ -19,7 +19,7 @@ _FIRST_PORT, _FIRST_PORT_BUS, _FUNCTIONS = 5, 3, 8
 
 
 def pci_address(slot: int) -> tuple[int, int] | None:
-    """(bus, device) of a VMware machine's adapter; None for a slot that isn't on a bridge we know."""
+    """Return (bus, device) of a VMware machine's adapter; None for a slot that isn't on a bridge we know."""
     function, bridge, device = slot >> 10, slot >> 5 & 0x1F, slot & 0x1F
     if bridge == _OLD_BRIDGE and not function:
         return _OLD_BUS, device
@@ -29,7 +29,7 @@ def pci_address(slot: int) -> tuple[int, int] | None:
 
 
 def slot_names(slot: int, key: str, position: int) -> tuple[str, ...]:
-    """Names that come from an adapter's slot, the likeliest first.
+    """Return names that come from an adapter's slot, the likeliest first.
 
     `key` is VMware's of the device, `position` its place among the machine's adapters, from 0.
     """
@@ -42,7 +42,7 @@ def slot_names(slot: int, key: str, position: int) -> tuple[str, ...]:
 
 
 def kernel_names(slots: Sequence[int | None]) -> tuple[str, ...]:
-    """eth0, eth1 … for adapters in these slots: the kernel counts them as it finds them, by bus and device."""
+    """Return eth0, eth1 … for adapters in these slots: the kernel counts them as it finds them, by bus and device."""
 
     def place(position: int) -> tuple[int, int, int]:
         slot = slots[position]

@@ -1,4 +1,4 @@
-"""What machines are in, on and attached to at a source: places, storage and networks, without the machines."""
+"""The surroundings of machines at a source: places, storage and networks, without the machines."""
 
 from dataclasses import dataclass
 from enum import StrEnum

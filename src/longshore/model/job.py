@@ -1,4 +1,4 @@
-"""What kinds of job there are: each one durable piece of work with an end."""
+"""The kinds of job: each job is one durable piece of work with an end."""
 
 from enum import StrEnum
 

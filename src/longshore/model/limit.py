@@ -14,7 +14,7 @@ LONGEST_NAME = 255  # characters
 
 
 class LimitOf(StrEnum):
-    """What kind of place a limit is of."""
+    """The kind of place that a limit is of."""
 
     SOURCE = "source"
     HOST = "host"  # of a source
@@ -25,17 +25,17 @@ class LimitOf(StrEnum):
 
     @property
     def of_provider(self) -> bool:
-        """Whether it is a provider, or in one: then others' jobs may be there, too."""
+        """Tell whether it is a provider, or in one: then others' jobs may be there, too."""
         return self not in (LimitOf.PROJECT, LimitOf.PLAN)
 
     @property
     def named(self) -> bool:
-        """Whether its provider has several."""
+        """Tell whether its provider has several places of this kind, which are told apart by name."""
         return self in (LimitOf.HOST, LimitOf.DATASTORE)
 
 
 class Place(NamedTuple):
-    """Where a job is at work, or on whose behalf. Hosts and datastores of two vCenters are two."""
+    """A place where a job is at work, or on whose behalf. Hosts and datastores of two vCenters are two."""
 
     of: LimitOf
     subject: str  # the id of the provider, the plan or the project
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Of one place, and of those of its jobs that it counts."""
+    """A limit of one place, and of those of its jobs that it counts."""
 
     place: Place
     project_id: str | None  # whose jobs it counts; None: all projects'
@@ -64,7 +64,7 @@ def id_of(place: Place, project_id: str | None) -> str:
 def places_at_work(
     *, project_id: str, source_id: str, target_id: str, plan_id: str | None, host: str, datastores: Iterable[str]
 ) -> Iterator[Place]:
-    """All places of a job. `host` may be unknown ("")."""
+    """Yield all places of a job. `host` may be unknown ("")."""
     yield Place(LimitOf.PROJECT, project_id)
     if plan_id is not None:
         yield Place(LimitOf.PLAN, plan_id)
@@ -77,7 +77,8 @@ def places_at_work(
 
 
 def counting(place: Place, project_id: str) -> Iterator[tuple[Place, str | None]]:
-    """Whose limits of a place count a job of this project: its own, and those for all projects, where there may be."""
+    """Yield each place with the projects whose limits count a job of this project: its own, and None for those of all
+    projects."""
     yield place, project_id
     if place.of.of_provider:
         yield place, None

@@ -27,7 +27,7 @@ class Firmware(StrEnum):
 
 
 class ToolsState(StrEnum):
-    """Whether something inside the guest answers to a request to freeze or shut down."""
+    """The answer of VMware Tools, or whatever stands for them, to requests to freeze or shut down the guest."""
 
     RUNNING = "running"
     NOT_RUNNING = "not-running"
@@ -96,8 +96,8 @@ class FileSystem:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """What an OpenStack server, or a volume without one, has beside its hardware, and should have at the target too.
-    Names are the source's."""
+    """Settings of an OpenStack server, or of a volume without one, beside its hardware, that it should have at the
+    target too. Names are the source's."""
 
     key_name: str | None = None
     server_group: str | None = None
@@ -109,7 +109,7 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What a machine has beside disks and network adapters: it stays behind."""
+    """Devices beside disks and network adapters: they stay behind."""
 
     vtpm: bool = False
     usb: bool = False  # a device of the host's is plugged in
@@ -118,7 +118,7 @@ class Devices:
 
 @dataclass(frozen=True, slots=True)
 class HostFeatures:
-    """What a machine's host and cluster do for it. A server has it in another way, or not at all."""
+    """Features that a machine's host and cluster give it. A server has it in another way, or not at all."""
 
     fault_tolerance: str = ""  # its state, in the source's word; empty: the machine isn't protected
     cpu_affinity: bool = False  # pinned to processors
@@ -131,7 +131,7 @@ class HostFeatures:
 
 @dataclass(frozen=True, slots=True)
 class ServerDetails:
-    """What only a server in OpenStack has, and nothing takes along by itself."""
+    """Details that only a server in OpenStack has, and that nothing takes along by itself."""
 
     flavor: str = ""  # its name
     status: str = ""  # in Nova's word, if it is one in which no server can be moved
@@ -146,7 +146,7 @@ class ServerDetails:
 
 @dataclass(frozen=True, slots=True)
 class LooseVolume:
-    """What a volume has that no machine has, beside what any disk has."""
+    """Properties of a volume that no machine has, beside those of any disk."""
 
     status: str = ""  # in Cinder's word; it can be moved when it is "available"
     bootable: bool = False
@@ -154,7 +154,7 @@ class LooseVolume:
 
 
 class Unreadable(StrEnum):
-    """Why a disk can't be read over SSH: there is no single file that holds its bytes and nothing else."""
+    """The reasons why a disk can't be read over SSH: no single file holds its bytes and nothing else."""
 
     RAW_DEVICE = "raw-device"
     NO_FILES = "no-files"
@@ -164,7 +164,7 @@ class Unreadable(StrEnum):
 
     @property
     def words(self) -> str:
-        """To go after "it can't be read: "."""
+        """Return the reason in words that follow "it can't be read: "."""
         return _UNREADABLE[self]
 
 
@@ -187,7 +187,7 @@ class OverSsh:
 
 
 class Doubt(StrEnum):
-    """What is odd about a machine in files. Each is the code of the concern that it is to a plan."""
+    """Oddities of a machine in files. Each is the code of the concern that it is to a plan."""
 
     MISSING = "file-bytes-missing"  # a disk's bytes aren't all there
     MANIFEST = "file-manifest-differs"  # a disk's bytes aren't those that were exported
@@ -202,7 +202,7 @@ class Doubt(StrEnum):
 
     @property
     def stops(self) -> bool:
-        """Whether nothing is moved until the user accepts it."""
+        """Tell whether nothing is moved until the user accepts it."""
         return self in (Doubt.MISSING, Doubt.MANIFEST, Doubt.SECTORS, Doubt.OLDER)
 
 
@@ -276,13 +276,14 @@ class Machine:
 
     @property
     def never_runs(self) -> bool:
-        """Where it is: it is a file, or in a backup. Raises KeyError as `Platform.traits` does."""
+        """Tell whether its source never runs machines: it is a file, or in a backup. Raises KeyError as
+        `Platform.traits` does."""
         return self.as_of is not None or not self.platform.traits.runs
 
     @property
     def mark(self) -> str:
-        """What a server says it was made from: the same where the machine is registered anew, and another one than that
-        of any machine elsewhere, as far as its source tells. Of a backup it is the backup's reference."""
+        """Return what a server says it was made from: the same where the machine is registered anew, and another one
+        than that of any machine elsewhere, as far as its source tells. Of a backup it is the backup's reference."""
         if self.as_of is not None:
             return self.ref
         mark = "/".join(filter(None, (self.source_uuid, self.instance_uuid or self.ref)))
@@ -313,7 +314,7 @@ class Snapshot:
     is_base: bool = False
 
     def disk(self, key: str) -> SnapshotDisk:
-        """The disk with this key. Raises NotFound when the snapshot has none such."""
+        """Return the disk with this key. Raises NotFound when the snapshot has none such."""
         for disk in self.disks:
             if disk.key == key:
                 return disk

@@ -5,7 +5,8 @@ from typing import Any
 
 
 def merged(whole: Any, patch: Any) -> Any:
-    """`whole` as it is after the patch. Tables are changed name by name, everything else is replaced, lists too."""
+    """Return `whole` as it is after the patch. Tables are changed name by name, everything else is replaced, lists
+    too."""
     if not isinstance(patch, Mapping):
         return patch
     found = dict(whole) if isinstance(whole, Mapping) else {}

@@ -98,10 +98,11 @@ OF_ANY = ("rolling-back", "rolled-back", "removing", "parked", "stranded")
 
 
 def of_kind(kind: MigrationType) -> tuple[str, ...]:
-    """In their usual order, without those that any kind may come to."""
+    """Return the phases of a kind in their usual order, without those that any kind may come to."""
     return _ORDERS[kind]
 
 
 def phases_of(kind: MigrationType) -> tuple[str, ...]:
-    """All that it may have; at last those of another try with what was copied, and those that any kind may come to."""
+    """Return all phases that it may have; last come those of another try with what was copied, and those that any kind
+    may come to."""
     return tuple(dict.fromkeys((*_ORDERS[kind], *_OF_FURTHER_TRIES.get(kind, ()), *OF_ANY)))

@@ -46,7 +46,7 @@ class FlavorRule:
 
 @dataclass(frozen=True, slots=True)
 class Mappings:
-    """From the source's names to the target's names or ids."""
+    """Mappings of the source's names to the target's names or ids."""
 
     networks: dict[str, str] = field(default_factory=dict)
     subnets: dict[str, str] = field(default_factory=dict)  # source network: subnet, where the target has several
@@ -57,7 +57,8 @@ class Mappings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many of a project's migrations may be at work, of whichever plan, before another of this plan is begun."""
+    """The number of a project's migrations, of whichever plan, that may be at work before another of this plan is
+    begun."""
 
     at_once: int = 4
     per_source: int | None = None  # from one vCenter
@@ -76,7 +77,7 @@ class PlannedMachine:
 
     @property
     def wanted(self) -> str:
-        """What to look it up by."""
+        """Return the name or reference to look it up by."""
         return self.ref or self.machine
 
 
@@ -91,12 +92,12 @@ class PlannedVolume:
 
     @property
     def machine(self) -> str:
-        """How it is called among machines, one of which may have its name."""
+        """Return its name among machines, one of which may have the same name."""
         return f"{VOLUME}{self.volume}"
 
     @property
     def wanted(self) -> str:
-        """What to look it up by."""
+        """Return the name or reference to look it up by."""
         return f"{VOLUME}{self.ref or self.volume}"
 
 
@@ -124,7 +125,7 @@ class Plan:
         return sorted({entry.wave for entry in self.entries})
 
     def options_for(self, entry: PlannedMachine, machine: Machine) -> dict[str, Any]:
-        """What a MigrationRequest for this machine is made of: mappings, then defaults, then its own options.
+        """Return the options of a MigrationRequest for this machine: mappings, then defaults, then its own options.
 
         Tables (mappings, metadata, cutover) are joined key by key; anything else is replaced.
         """
@@ -138,7 +139,7 @@ class Plan:
         return _merge(_merge(options, self.defaults), entry.options)
 
     def options_for_volume(self, entry: PlannedVolume) -> dict[str, Any]:
-        """The same for a volume."""
+        """Return the options of a MigrationRequest for a volume, as `options_for` does for a machine."""
         options: dict[str, Any] = {"storage": dict(self.mappings.storage)}
         common = {name: value for name, value in self.defaults.items() if name in _OF_BOTH}
         return _merge(_merge(options, common), entry.options) | {"type": MigrationType.VOLUME}

@@ -8,7 +8,7 @@ Side = Literal["source", "target", "vault"]
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """Of the machines of a kind of cloud."""
+    """Traits of the machines in a kind of cloud."""
 
     runs: bool = True  # there is a cloud in which they run, and change while they are copied
     on_kvm: bool = False  # they run on KVM already: a guest lands unchanged, unless something is to be put into it
@@ -22,7 +22,7 @@ class Traits:
 
 
 class Platform(str):
-    """What kind of cloud a provider is, and a machine comes from.
+    """The kind of cloud that a provider is, and a machine comes from.
 
     Whoever only reads what another process wrote needn't know the kind: a client may be older than its server. Its
     traits are known where the kinds are declared: to whoever has imported `longshore.providers.registry`.
@@ -33,13 +33,13 @@ class Platform(str):
 
     @classmethod
     def declare(cls, name: str, traits: Traits) -> Self:
-        """For the declaration of a kind, once a process."""
+        """Declare a kind of cloud and its traits, once a process."""
         cls._declared[name] = traits
         return cls(name)
 
     @property
     def traits(self) -> Traits:
-        """Raises KeyError for a kind that this process hasn't declared."""
+        """Return the traits of its machines. Raises KeyError for a kind that this process hasn't declared."""
         return self._declared[self]
 
     @classmethod
@@ -52,5 +52,5 @@ class Platform(str):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
-        """Names those that there are when somebody asks."""
+        """Return a schema that names those kinds that there are when somebody asks."""
         return {"type": "string", "enum": [*cls._declared]}

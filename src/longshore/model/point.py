@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Consistency(StrEnum):
-    """What of the guest a point holds."""
+    """The consistency of a point: what of the guest it holds."""
 
     OFF = "off"  # all: it was shut down
     APPLICATION = "application"  # what its application had written; a playbook froze that
@@ -16,7 +16,7 @@ class Consistency(StrEnum):
 
 
 class Arrival(NamedTuple):
-    """When a point came. Moments are in UTC, and say so."""
+    """The arrival of a point. Moments are in UTC, and say so."""
 
     moment: datetime  # when the source's snapshot was asked for: what is older is in the point
     usable_at: datetime  # when a machine could be made of it

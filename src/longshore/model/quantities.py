@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,10})?")
 
 
 def parse_size(text: str) -> int:
-    """Bytes. Raises InvalidInput for what is no size, or more than an EiB."""
+    """Parse a size to bytes. Raises InvalidInput for what is no size, or more than an EiB."""
     if (count := _bytes(text)) is None:
         raise InvalidInput(
             f"{quote(text)} isn't a size: write bytes, or a number with K, M, G or T behind it, such as 500K, 100M or "
@@ -27,7 +27,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_rate(text: str) -> int:
-    """Bytes per second, at least one. Raises InvalidInput."""
+    """Parse a rate to bytes per second, at least one. Raises InvalidInput."""
     if not (count := _bytes(re.sub(r"\s*/s$", "", text.strip(), flags=re.IGNORECASE | re.ASCII))):
         raise InvalidInput(
             f"{quote(text)} isn't a rate: write bytes per second such as 800K, 50M or 1.5G.", code="rate-refused"
@@ -42,7 +42,7 @@ def write_size(count: int) -> str:
 
 
 def parse_duration(text: str) -> timedelta:
-    """More than nothing, at most a hundred years. Raises InvalidInput."""
+    """Parse a length of time: more than nothing, at most a hundred years. Raises InvalidInput."""
     found = _DURATION.fullmatch(text.strip())
     if found is None or not text.strip():
         raise InvalidInput(

@@ -1,4 +1,4 @@
-"""What somebody has written, quoted in the sentence that refuses it: however long or odd it is."""
+"""Quotes: what somebody has written, in the sentence that refuses it, however long or odd it is."""
 
 from reprlib import Repr
 

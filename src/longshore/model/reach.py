@@ -1,4 +1,4 @@
-"""Where may be connected to, and written to, in the name of somebody who isn't trusted with this machine."""
+"""Limits of where may be connected to, and written to, in the name of somebody who isn't trusted with this machine."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Reach:
     scratch: str = ""  # directory of this machine for what is unpacked in that name
 
     def permits(self, address: str) -> bool:
-        """`address`: never a name; what is none is not permitted."""
+        """Tell whether an address may be connected to. `address`: never a name; what is none is not permitted."""
         try:
             meant = _find_ipv4(ip_address(address.partition("%")[0]))
         except ValueError:
@@ -35,7 +35,7 @@ class Reach:
         return any(same_keystone(known, auth_url) for known in self.trusted)
 
     def limits(self, project_id: str, settings: Mapping[str, Any]) -> "Reach | None":
-        """For a provider of this project with these settings; None: nothing is refused.
+        """Return the limits for a provider of this project with these settings; None: nothing is refused.
 
         Without a project it is of whoever runs this machine. Whom the operator vouches for may name any address.
         """
@@ -44,13 +44,13 @@ class Reach:
         return None if not project_id or (isinstance(url, str) and self.trusts(url)) else self
 
     def for_servers_of(self, project_id: str) -> "Reach | None":
-        """For addresses that a project's servers have; None: nothing is refused. Projects choose them themselves, also
-        in a cloud that the operator vouches for."""
+        """Return the limits for addresses that a project's servers have; None: nothing is refused. Projects choose them
+        themselves, also in a cloud that the operator vouches for."""
         return self if project_id else None
 
 
 def same_keystone(known: str, url: str) -> bool:
-    """Written with or without the version, and a slash at the end."""
+    """Tell whether two addresses are of one Keystone, with or without the version and a slash at the end."""
     return re.sub(r"/+(v3)?/*$", "", known) == re.sub(r"/+(v3)?/*$", "", url)
 
 
@@ -59,7 +59,7 @@ def _among(address: IPv4Address | IPv6Address, networks: tuple[str, ...]) -> boo
 
 
 def _find_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address to which one of IPv6 leads, if it does."""
+    """Return the IPv4 address to which one of IPv6 leads, or else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address in _TRANSLATED:

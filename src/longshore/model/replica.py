@@ -8,7 +8,7 @@ LAST_POINT = (1 << 31) - 1  # as databases keep it
 
 
 class Stage(StrEnum):
-    """Where a replica is in its life. What is wrong with it for the moment is a condition, and no stage."""
+    """The stage of a replica's life. What is wrong with it for the moment is a condition, and no stage."""
 
     SEEDING = "seeding"  # there is no point yet
     PROTECTED = "protected"
@@ -26,7 +26,7 @@ IN_PLACE = (Stage.FAILED_OVER, Stage.COMMITTED)  # a server runs in the machine'
 
 
 class Wish(StrEnum):
-    """What a user wants of a replica beside its schedule."""
+    """A user's wish for a replica beside its schedule."""
 
     SYNC = "sync"
     AUDIT = "audit"  # a sync that reads everything
@@ -57,7 +57,7 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """How a machine is to be protected, as it is written."""
+    """The protection of a machine, as it is written."""
 
     schedule: str
     retention: str

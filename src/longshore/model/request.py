@@ -1,4 +1,4 @@
-"""What a user asks for when a machine is to be moved."""
+"""A user's request to move a machine."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,7 +35,7 @@ class MigrationType(StrEnum):
 
     @property
     def of_point(self) -> bool:
-        """Of a replica's point alone, whatever its machine does meanwhile."""
+        """Tell whether it works on a replica's point alone, whatever its machine does meanwhile."""
         return self in (MigrationType.TEST, MigrationType.FAILOVER, MigrationType.LOOK)
 
     @property
@@ -44,12 +44,12 @@ class MigrationType(StrEnum):
 
     @property
     def of_vault(self) -> bool:
-        """About a vault itself: there is no machine."""
+        """Tell whether it is about a vault itself, without a machine."""
         return self in (MigrationType.VERIFICATION, MigrationType.PRUNE, MigrationType.VAULT_COPY)
 
     @property
     def rehearses(self) -> bool:
-        """What boots is one more of a machine that goes on."""
+        """Tell whether the server that boots is a further copy, while the machine itself goes on."""
         return self in (MigrationType.DRY_RUN, MigrationType.TEST)
 
 
@@ -60,7 +60,7 @@ MADE_OF_POINTS = tuple(kind for kind in OF_POINTS if kind != MigrationType.LOOK.
 
 
 class LandingMode(StrEnum):
-    """What happens to the guest before it boots on the target."""
+    """The change to a guest before it boots on the target."""
 
     CONVERT = "convert"  # it is given the drivers of the target's hardware
     AS_IS = "as-is"  # unchanged, on hardware that it knows from where it comes
@@ -69,7 +69,7 @@ class LandingMode(StrEnum):
 
 
 class PowerAfter(StrEnum):
-    """Whether the server is left running. It is always started once, to see that it boots."""
+    """The power state that the server is left in. It is always started once, to see that it boots."""
 
     AS_BEFORE = "as-before"  # as the machine was found at the source
     ON = "on"
@@ -77,7 +77,7 @@ class PowerAfter(StrEnum):
 
 
 class BootProof(StrEnum):
-    """What shows that a guest has come up on the target."""
+    """The proof that a guest has come up on the target."""
 
     AUTO = "auto"  # whichever comes first of those that can be had
     CONSOLE = "console"  # the mark asked for, else a login prompt
@@ -87,7 +87,7 @@ class BootProof(StrEnum):
 
 
 class FloatingMode(StrEnum):
-    """What becomes of floating IPs."""
+    """The fate of floating IPs."""
 
     AUTO = "auto"  # the same address, where the target project has it free; else a new one
     NEW = "new"
@@ -102,8 +102,8 @@ class CutoverMode(StrEnum):
 
 
 class WhenStuck(StrEnum):
-    """What becomes of a migration whose cloud stays away, whose storage stalls or whose quota is short, or that fails
-    once its machine is copied."""
+    """The fate of a migration whose cloud stays away, whose storage stalls or whose quota is short, or that fails once
+    its machine is copied."""
 
     PARK = "park"  # it keeps what it has, and goes on when that has passed, or when somebody lets it try again
     TAKE_BACK = "take-back"  # what was made is removed, and the source runs again if it did
@@ -111,7 +111,7 @@ class WhenStuck(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cutover:
-    """When a warm migration stops its machine. Times in seconds, moments in UTC."""
+    """The time at which a warm migration stops its machine. Times in seconds, moments in UTC."""
 
     mode: CutoverMode = CutoverMode.MANUAL
     downtime: Seconds = 60.0  # automatic: that the last sync, not the boot, may take
@@ -123,7 +123,7 @@ class Cutover:
 
 @dataclass(frozen=True, slots=True)
 class Carry:
-    """What is said of a machine at its source and goes along to its server. Lists hold names; * and ? stand for any."""
+    """Details of a machine at its source that go along to its server. Lists hold names; * and ? stand for any."""
 
     annotation: bool = True  # its notes (OpenStack: its description) become the server's description
     tags: bool | tuple[str, ...] = (
@@ -135,7 +135,7 @@ class Carry:
 
 @dataclass(frozen=True, slots=True)
 class VolumeWishes:
-    """What a volume that no machine has is to become at the target. None: as it is at the source."""
+    """Wishes for a volume that no machine has, when it is made at the target. None: as it is at the source."""
 
     name: str | None = None
     description: str | None = None
@@ -206,5 +206,5 @@ class MigrationRequest:
 
     @property
     def boot_ports(self) -> tuple[int, ...]:
-        """`boot_port`, however it was written."""
+        """Return `boot_port`, however it was written."""
         return (self.boot_port,) if isinstance(self.boot_port, int) else self.boot_port

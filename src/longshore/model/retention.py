@@ -1,4 +1,4 @@
-"""How long points are kept, as it was asked for."""
+"""The rules of how long points are kept."""
 
 from dataclasses import dataclass
 from datetime import timedelta

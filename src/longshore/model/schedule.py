@@ -1,4 +1,4 @@
-"""When something happens again, as it was asked for."""
+"""Schedules: when something happens again, as it was asked for."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,14 +6,14 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """After equal times, which no summer time moves. Each record has its own place in the interval."""
+    """A schedule of equal intervals, which no summer time moves. Each record has its own place in the interval."""
 
     interval: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """At times of a calendar."""
+    """A schedule of calendar times."""
 
     fields: str  # minute, hour, day of month, month, day of week
     zone: str  # IANA's name of the time zone whose clock is meant
@@ -22,7 +22,7 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Continuous:
-    """As often as needed for the newest usable point never to be older than `rpo`."""
+    """A schedule as tight as needed for the newest usable point never to be older than `rpo`."""
 
     rpo: timedelta
 

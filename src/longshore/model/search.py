@@ -25,7 +25,8 @@ _LONGEST = 500  # characters
 
 
 def parse_search(text: str) -> Fits:
-    """Whether a machine has all of it; nothing fits every one. Case doesn't count, parts of names are enough.
+    """Parse a search into a function that tells whether a machine has all of it; nothing fits every one. Case doesn't
+    count, parts of names are enough.
 
     A word without a field is looked for in name, path, guest and reference; quotes hold words together. Raises
     InvalidInput for a field that there isn't.

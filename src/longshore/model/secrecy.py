@@ -1,4 +1,4 @@
-"""Which options hold secrets, as far as their names and values tell."""
+"""Signs that an option holds a secret, as far as its name and value tell."""
 
 import re
 from urllib.parse import urlsplit
@@ -11,12 +11,12 @@ _SECRET = re.compile(
 
 
 def looks_secret(name: str) -> bool:
-    """Whether an option or variable of this name is likely to hold a secret: oauth2_client_secret, OS_PASSWORD."""
+    """Tell whether an option or variable of this name is likely to hold a secret: oauth2_client_secret, OS_PASSWORD."""
     return _SECRET.search(name) is not None
 
 
 def has_password(address: str) -> bool:
-    """Whether there is a password in a URL: https://ann:secret@host/."""
+    """Tell whether there is a password in a URL: https://ann:secret@host/."""
     try:
         return urlsplit(address).password is not None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which machines of a source are meant, where they aren't named one by one."""
+"""Filters that say which machines of a source are meant, where they aren't named one by one."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,7 +17,7 @@ class MachineFilter:
     name: str | None = None  # pattern: web-*
 
     def __bool__(self) -> bool:
-        """Whether anything is asked for."""
+        """Tell whether anything is asked for."""
         return self != EVERY
 
     def has_name(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Somebody who has logged in to the pages of a server."""
+"""The session of somebody who has logged in to the pages of a server."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +8,7 @@ from longshore.errors import LongshoreError
 
 
 class SessionKind(StrEnum):
-    """What a browser's key opens: a key of one kind is none of another."""
+    """The kind of session that a browser's key opens: a key of one kind is none of another."""
 
     OPEN = "open"
     HALF = "half"  # its password was right, and its passcode is missing

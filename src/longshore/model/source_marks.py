@@ -1,4 +1,4 @@
-"""What is done to a machine at its source once it has moved, so that nobody starts it a second time."""
+"""Marks of a machine at its source once it has moved, so that nobody starts it a second time."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,7 @@ class MarkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceMarks:
-    """Which marks are wanted. A source that hasn't what one of them needs says so when it is made."""
+    """The marks that are wanted. A source that hasn't what one of them needs says so when it is made."""
 
     note: bool = False  # a line in its notes (OpenStack: its description) that says where it is now
     suffix: str = ""  # of its name
@@ -23,7 +23,7 @@ class SourceMarks:
     disconnect: bool = False  # vSphere: no adapter is connected when it is started; OpenStack: the server is locked
 
     def each(self) -> dict[MarkKind, str]:
-        """The marks that are wanted, and the text of each, which is empty where there is none to choose."""
+        """Return the marks that are wanted, and the text of each, which is empty where there is none to choose."""
         texts = {MarkKind.SUFFIX: self.suffix, MarkKind.TAG: self.tag, MarkKind.FOLDER: self.folder}
         found = {kind: text for kind, text in texts.items() if text}
         if self.note:

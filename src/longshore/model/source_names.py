@@ -1,4 +1,5 @@
-"""What a mapping may call a network or a datastore of the source by: its name, DATACENTER/NAME, or its reference.
+"""The words by which a mapping may name a network or a datastore of the source: its name, DATACENTER/NAME, or its
+reference.
 
 The most exact word wins. Several can have one name, in two datacenters as well as in one OpenStack project.
 """
@@ -24,7 +25,7 @@ class Place:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The most exact one first."""
+        """Return its words, the most exact one first."""
         return tuple(word for word in dict.fromkeys((self.ref, self.path, self.name)) if word)
 
     def __str__(self) -> str:
@@ -41,7 +42,7 @@ def storage(machine: Machine, disk: Disk) -> Place:
 
 
 def networks_of(machines: Iterable[Machine]) -> list[Place]:
-    """Each once, by name."""
+    """Return each network once, by name."""
     found = {network(machine, nic) for machine in machines for nic in machine.nics}
     return sorted(found, key=lambda place: (place.name, place.datacenter, place.ref))
 
@@ -52,18 +53,18 @@ def storage_of(machines: Iterable[Machine]) -> list[Place]:
 
 
 def mapped(table: Mapping[str, str], place: Place) -> str | None:
-    """What it is mapped to; None: nothing says."""
+    """Return what it is mapped to; None: no mapping names it."""
     word = word_for(table, place)
     return None if word is None else table[word]
 
 
 def word_for(table: Container[str], place: Place) -> str | None:
-    """The word by which it is mapped; None: it isn't."""
+    """Return the word by which it is mapped; None: no mapping names it."""
     return next((word for word in place.words if word in table), None)
 
 
 def several(table: Container[str], places: Sequence[Place]) -> Iterator[tuple[str, list[Place]]]:
-    """The words of a mapping that mean several of these, where nothing more exact is said of them."""
+    """Yield the words of a mapping that mean several of these, where nothing more exact is said of them."""
     meant: dict[str, list[Place]] = defaultdict(list)
     for place in places:
         if word := word_for(table, place):
@@ -72,16 +73,16 @@ def several(table: Container[str], places: Sequence[Place]) -> Iterator[tuple[st
 
 
 def only(place: Place, places: Sequence[Place]) -> list[str]:
-    """The words that mean none of the others, the plainest first."""
+    """Return the words that mean none of the others, the plainest first."""
     others = {word for other in places if other != place for word in other.words}
     return [word for word in reversed(place.words) if word not in others]
 
 
 def shown(table: Container[str], place: Place, places: Sequence[Place]) -> str:
-    """The word by which it is mapped, or else would be."""
+    """Return the word by which it is mapped, or else would be."""
     return word_for(table, place) or next(iter(only(place, places)), place.name)
 
 
 def words_of(places: Sequence[Place]) -> list[str]:
-    """One for each of them, to map it by."""
+    """Return one word for each of them, to map it by."""
     return list(dict.fromkeys(shown((), place, places) for place in places))

@@ -1,4 +1,4 @@
-"""How a migration or a job stands, as users are told it."""
+"""The status of a migration or a job, as users are told it."""
 
 from enum import StrEnum
 

@@ -1,5 +1,5 @@
-"""What people or strangers hand in, read strictly: what isn't plain data, stands there twice or is too much is refused,
-with line and column. JSON is read here, YAML in longshore.model.strict_yaml.
+"""Strict reading of what people or strangers hand in: what isn't plain data, stands there twice or is too much is
+refused, with line and column. JSON is read here, YAML in longshore.model.strict_yaml.
 
 PyYAML and json read more than is meant, and without measure: a few aliases of aliases stand for more than any memory
 holds, brackets in brackets end the interpreter, of two equal keys the last one wins, and NaN is a number.
@@ -23,7 +23,7 @@ _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class Misread(InvalidInput, ValueError):
-    """What was handed in can't be read. `line` and `column` count from 1; 0: the document as a whole."""
+    """The error for a document that can't be read. `line` and `column` count from 1; 0: the document as a whole."""
 
     code = "unreadable-document"
 
@@ -34,13 +34,13 @@ class Misread(InvalidInput, ValueError):
         super().__init__(f"Line {line}, column {column}: {sentence}" if line else sentence)
 
     def within(self, name: str) -> str:
-        """The sentence for a document of this name."""
+        """Return the sentence for a document of this name."""
         where = f"{name}, line {self.line}, column {self.column}" if self.line else name
         return f"{where}: {self.sentence}"
 
 
 def read_json(content: str | bytes, *, largest: int = LARGEST, heaviest: int = HEAVIEST) -> Any:
-    """Plain data. `largest`: bytes; `heaviest`: values. Raises Misread."""
+    """Read JSON as plain data. `largest`: bytes; `heaviest`: values. Raises Misread."""
     text = text_of(content, largest)
     _measure(text, heaviest)
     try:
@@ -61,14 +61,15 @@ def text_of(content: str | bytes, largest: int) -> str:
 
 
 def no_number(value: float) -> str | None:
-    """Why it is none that can be meant."""
+    """Return why a number is none that can be meant; None when it is one."""
     if isinstance(value, int):  # which may be larger than any float
         return "This number is too large." if abs(value) >= _LARGEST_NUMBER else None
     return None if isfinite(value) else "This isn't a number that can be meant here."
 
 
 def _measure(text: str, heaviest: int) -> None:
-    """Whether JSON's own reader may be let at it; what isn't JSON is left to that to say."""
+    """Measure a text before JSON's own reader is let at it. Raises Misread; what isn't JSON is left to that reader to
+    refuse."""
     open_: list[set[str] | None] = []  # of each object that is open the keys so far; of a list None
     count, before, at = 0, "", 0
     for found in _JSON_TOKEN.finditer(text):

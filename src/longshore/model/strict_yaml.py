@@ -44,7 +44,7 @@ class Items(list[Any]):
 
 
 def plain(value: Any) -> Any:
-    """The same without lines."""
+    """Return the same value without lines."""
     match value:
         case dict():
             return {key: plain(below) for key, below in value.items()}
@@ -55,8 +55,8 @@ def plain(value: Any) -> Any:
 
 
 def read_yaml(content: str | bytes, *, largest: int = LARGEST, heaviest: int = HEAVIEST) -> Any:
-    """The one document, of Entries, Items and scalars; None when there is nothing. `largest`: bytes;
-    `heaviest`: values.
+    """Read one document of Entries, Items and scalars; None when there is nothing. `largest`: bytes; `heaviest`:
+    values.
 
     Moments are texts, as they were written: YAML knows some that are none. Raises Misread.
     """

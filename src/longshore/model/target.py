@@ -1,4 +1,4 @@
-"""What is made on the target side: where a machine lands, and the things that make it up."""
+"""The things on the target side: where a machine lands, and what makes it up."""
 
 from dataclasses import dataclass, field
 
@@ -12,7 +12,7 @@ DISK_BUS = "longshore:disk-bus"  # metadata of a volume that isn't on its server
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Which step of which workflow a thing outside belongs to.
+    """The workflow and step that a thing outside belongs to.
 
     Written into the thing's metadata before anything else happens to it, so that a second run of the same step finds it
     instead of making another, and clean-up never touches what isn't ours.
@@ -74,7 +74,7 @@ class MarkedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What of a project's volumes and their snapshots carries some mark."""
+    """Volumes of a project and their snapshots that carry some mark."""
 
     volumes: tuple[MarkedVolume, ...]
     snapshots: tuple[MarkedSnapshot, ...]
@@ -193,7 +193,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Which of the MACs and addresses asked about a network's ports have already."""
+    """The MACs and addresses, of those asked about, that a network's ports have already."""
 
     macs: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
@@ -212,7 +212,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a server can be given by name."""
+    """The names that a server's settings can be chosen from."""
 
     zones: tuple[str, ...]  # availability zones for servers
     volume_zones: tuple[str, ...]  # and for volumes
@@ -223,7 +223,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class VolumeTypeRoom:
-    """What the quota of one volume type still allows; None is unlimited."""
+    """The room that the quota of one volume type still leaves; None is unlimited."""
 
     volumes: int | None
     gigabytes: int | None  # GiB, snapshots counted too
@@ -232,7 +232,7 @@ class VolumeTypeRoom:
 
 @dataclass(frozen=True, slots=True)
 class QuotaRoom:
-    """What the project's quota still allows; None is unlimited. Gigabytes are GiB, memory is MiB."""
+    """The room that the project's quota still leaves; None is unlimited. Gigabytes are GiB, memory is MiB."""
 
     instances: int | None
     cores: int | None
@@ -247,7 +247,7 @@ class QuotaRoom:
 
 @dataclass(frozen=True, slots=True)
 class SourceRoom:
-    """What a source's quota still allows of what has to be made there to read disks."""
+    """The room that a source's quota still leaves for what has to be made there to read disks."""
 
     quota: QuotaRoom
     reads_volumes: bool  # for each snapshot of a volume another volume is made of it

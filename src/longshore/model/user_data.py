@@ -13,7 +13,7 @@ _MARK = "base64:"
 
 
 def encode(content: bytes) -> str:
-    """For people, plans and JSON."""
+    """Encode user data as text for people, plans and JSON."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -23,7 +23,7 @@ def encode(content: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """What `encode` was given. Raises InvalidInput."""
+    """Return the bytes that `encode` was given. Raises InvalidInput."""
     if not text.startswith(_MARK):
         return text.encode()
     try:

@@ -1,10 +1,11 @@
-"""What is read back from a target. A module of its own: a copy's process has no time to import more of the model."""
+"""The ways of reading back from a target. A module of its own: a copy's process has no time to import more of the
+model."""
 
 from enum import StrEnum
 
 
 class Verify(StrEnum):
-    """What is read back from the target after a copy."""
+    """The amount that is read back from the target after a copy."""
 
     NONE = "none"
     WRITTEN = "written"  # what this copy wrote, in all its runs

@@ -1,11 +1,11 @@
-"""What a machine that converts guests has for those that run Windows."""
+"""The parts that a machine that converts guests has for those that run Windows."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class WindowsParts:
-    """What virt-v2v takes for Windows and no Linux distribution but few brings along."""
+    """The parts for Windows guests that virt-v2v takes and few Linux distributions bring along."""
 
     virtio_win: str = ""  # path of the ISO or directory with Windows' virtio drivers; "": there is none
     version: str = ""  # of virtio-win, as far as it tells

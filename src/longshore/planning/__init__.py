@@ -5,7 +5,7 @@ concerns go out.
 """
 
 from longshore.planning.boot_proof import agent_properties, asks_agent, asks_ports, restarts_at_first_boot
-from longshore.planning.carried import carry_along
+from longshore.planning.carried_over import carry_along
 from longshore.planning.facts import TargetFacts, find_network
 from longshore.planning.guest_looks import concerns_of_guest
 from longshore.planning.hardware import choose_hardware, firmware_properties, likely_drivers

@@ -1,4 +1,4 @@
-"""Whether there are packages of the agents that a guest is to be given: told before it is shut down."""
+"""Checks of agents' packages: are there those that a guest is to be given? It is told before the guest is shut down."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,7 +24,7 @@ def agent_concerns(
     packages: AgentPackages | None,
     windows: WindowsParts | None,
 ) -> Iterator[Concern]:
-    """What is missing for a guest that is to be converted; nothing is said where `packages` aren't known."""
+    """Yield what is missing for a guest that is to be converted; nothing is said where `packages` aren't known."""
     if packages is None or len(findings.systems) != 1:
         return
     (system,) = findings.systems

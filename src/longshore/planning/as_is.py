@@ -1,4 +1,4 @@
-"""What should be said about a machine whose guest lands as it is."""
+"""Concerns about a machine whose guest lands as it is."""
 
 from collections.abc import Iterator, Sequence
 
@@ -55,7 +55,8 @@ _NO_HOT_PLUG = ("vmpvscsi", "sata", "ide")  # SCSI models and buses
 def hardware_concerns(
     machine: Machine, drivers: BootDrivers, hardware: Hardware, present_models: Sequence[str]
 ) -> Iterator[Concern]:
-    """Of a machine for which there is hardware; `present_models` of its network adapters, as Nova calls them."""
+    """Yield concerns about a machine for which there is hardware; `present_models` of its network adapters, as Nova
+    calls them."""
     name, properties = machine.name, hardware.image_properties
     text = f"{name} can land as it is. {' '.join(hardware.reasons)}"
     if not drivers.inspected:
@@ -80,7 +81,8 @@ def hardware_concerns(
 
 
 def nothing_fits(machine: Machine, drivers: BootDrivers, why: str) -> Concern:
-    """`why`: sentences. As long as nobody has looked at the disks, it isn't the last word."""
+    """Return the concern that no hardware fits. `why`: sentences. As long as nobody has looked at the disks, it isn't
+    the last word."""
     text = f"{machine.name} can't land as it is. {' '.join((why, *drivers.doubts))}"
     if drivers.inspected or drivers.doubts:
         return AS_IS_NO_HARDWARE(machine.name, text)

@@ -1,4 +1,4 @@
-"""What can show that a guest has come up on the target, and what is said when nothing may."""
+"""The proof that a guest has come up on the target, and what is said when there may be none."""
 
 from collections.abc import Iterator
 
@@ -47,15 +47,16 @@ AGENT_PROPERTIES = {"hw_qemu_guest_agent": "yes", "os_require_quiesce": "yes"}
 
 
 def agent_properties(request: MigrationRequest) -> dict[str, str]:
-    """Image properties of the first volume that the proof asked for needs, or the agent that the guest is given."""
+    """Return the image properties of the first volume that the proof asked for needs, or the agent that the guest is
+    given."""
     if request.boot_proof is BootProof.AGENT:
         return AGENT_PROPERTIES
     return {"hw_qemu_guest_agent": "yes"} if Agent.QEMU in request.agents else {}
 
 
 def asks_agent(machine: Machine, request: MigrationRequest) -> bool:
-    """Whether the guest's agent is asked: where that was chosen, or the server has what it takes from its source and
-    nothing else was named as proof.
+    """Tell whether the guest's agent is asked: where that was chosen, or the server has what it takes from its source
+    and nothing else was named as proof.
 
     `request` as it was settled.
     """
@@ -65,8 +66,8 @@ def asks_agent(machine: Machine, request: MigrationRequest) -> bool:
 
 
 def asks_ports(request: MigrationRequest) -> bool:
-    """Whether ports are tried. On networks that lead nowhere none is reached, and at the same addresses outside the
-    machine itself may answer, which goes on running."""
+    """Tell whether ports are tried. On networks that lead nowhere none is reached, and at the same addresses outside
+    the machine itself may answer, which goes on running."""
     nowhere = request.type is MigrationType.DRY_RUN and request.isolated
     return bool(request.boot_ports) and request.boot_proof in (BootProof.AUTO, BootProof.PORT) and not nowhere
 
@@ -80,7 +81,7 @@ def restarts_at_first_boot(machine: Machine, request: MigrationRequest) -> bool:
 
 
 def boot_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
-    """`request` as it was settled."""
+    """Yield concerns about the proof. `request` as it was settled."""
     name, proof = machine.name, request.boot_proof
     if proof is BootProof.NONE:
         yield BOOT_UNPROVEN(name, f"{name} is taken for up on the target without proof, as asked.")
@@ -105,7 +106,8 @@ def boot_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Conce
 
 
 def _family(machine: Machine) -> str:
-    """As `BootDrivers.family` has it. A server's image says more of Windows than of others: those have a console."""
+    """Return the guest's family as `BootDrivers.family` has it. A server's image says more of Windows than of others:
+    those have a console."""
     if machine.platform.traits.as_server:
         told = machine.disks[0].image_properties.get("os_type", "") if machine.disks else ""
         return "windows" if told.lower() == "windows" else "linux"

@@ -8,7 +8,8 @@ from longshore.planning import (
     agent_checks,
     as_is,
     boot_proof,
-    carried,
+    carried_over,
+    cross_machine_checks,
     disks,
     file_checks,
     floating,
@@ -28,7 +29,6 @@ from longshore.planning import (
     server_settings,
     source_quota,
     ssh_checks,
-    together,
     tpm,
     volumes,
     windows_checks,
@@ -46,17 +46,17 @@ _AREAS = {
     "Networks and addresses": (nics, new_addresses),
     "What is mapped": (mappings,),
     "What it is given by name": (placement,),
-    "What it has and keeps": (server_settings, carried, floating),
+    "What it has and keeps": (server_settings, carried_over, floating),
     "Quota": (quota, source_quota),
     "Replicas": (replica_checks,),
     "Restores in the place of a server": (in_place_checks,),
-    "Machines that move together": (together,),
+    "Machines that move together": (cross_machine_checks,),
     "Plans": (plan_kinds,),
 }
 
 
 def catalogue() -> dict[str, list[ConcernKind]]:
-    """By what they are about."""
+    """Return the kinds of concern by what they are about."""
     return {
         area: [found for module in modules for found in vars(module).values() if isinstance(found, ConcernKind)]
         for area, modules in _AREAS.items()
@@ -64,7 +64,7 @@ def catalogue() -> dict[str, list[ConcernKind]]:
 
 
 def refuse_unknown(codes: Iterable[str]) -> None:
-    """Raises InvalidInput for a code that no concern has: whoever accepts it means another."""
+    """Raise InvalidInput for a code that no concern has: whoever accepts it means another."""
     known = [kind.code for kinds in catalogue().values() for kind in kinds]
     for code in codes:
         if code not in known:

@@ -1,4 +1,4 @@
-"""What is to be said of a replica beside its stage: any number of conditions, each with a sentence."""
+"""The conditions of a replica beside its stage: any number of them, each with a sentence."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _AWAY = "unreachable"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What they are judged by. Moments in UTC."""
+    """The facts that conditions are judged by. Moments in UTC."""
 
     stage: Stage
     paused: bool
@@ -60,7 +60,7 @@ class Condition:
 
 
 def conditions(now: Standing) -> list[Condition]:
-    """In the order of their weight."""
+    """Return the conditions in the order of their weight."""
     return list(_conditions(now))
 
 

@@ -1,4 +1,4 @@
-"""Of which type the volumes are that a machine's disks, or volumes without a machine, become."""
+"""Chooses the volume type of each disk, and of volumes without a machine."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

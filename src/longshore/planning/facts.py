@@ -1,4 +1,4 @@
-"""What is known of a target when it is decided where machines land."""
+"""The facts about a target that are known when it is decided where machines land."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from longshore.model.windows import WindowsParts
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """What the target has, as far as it matters to the machines that it was gathered for."""
+    """The facts about the target, as far as they matter to the machines that they were gathered for."""
 
     networks: tuple[Network, ...]
     volume_types: tuple[str, ...]
@@ -38,10 +38,11 @@ class TargetFacts:
 
 
 def find_network(networks: Sequence[Network], name_or_id: str) -> list[Network]:
-    """Several where it is the name of more than one, or the id of one and the name of another."""
+    """Find the network of a name or id. Returns several where it is the name of more than one, or the id of one and the
+    name of another."""
     return [n for n in networks if name_or_id in (n.id, n.name)]
 
 
 def list_networks(networks: Sequence[Network]) -> str:
-    """With their ids, to choose from."""
+    """List networks with their ids, to choose from."""
     return ", ".join(f"{n.name} ({n.id})" for n in networks)

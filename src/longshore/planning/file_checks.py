@@ -1,4 +1,4 @@
-"""What is odd about a machine in files: missing bytes, claims that aren't so, parts that nobody understands."""
+"""Oddities of a machine in files: missing bytes, claims that aren't so, parts that nobody understands."""
 
 from collections.abc import Iterable, Iterator
 

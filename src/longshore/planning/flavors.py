@@ -1,4 +1,4 @@
-"""Which flavor a machine gets that asks for none."""
+"""The choice of a flavor for a machine that asks for none."""
 
 from collections.abc import Iterable
 

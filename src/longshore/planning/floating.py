@@ -1,4 +1,4 @@
-"""Which floating addresses a machine's adapters get at the target for those that they have."""
+"""Floating addresses that a machine's adapters get at the target for those that they have."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ class FloatingLanding:
 def land_floating(
     nic: Nic, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
 ) -> tuple[FloatingLanding, ...]:
-    """None for a dry run: the machine itself has them still."""
+    """Choose an adapter's floating addresses. A dry run has none: the machine itself has them still."""
     mode = request.floating
     if mode is FloatingMode.SKIP or request.type is MigrationType.DRY_RUN:
         return ()

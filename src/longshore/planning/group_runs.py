@@ -1,4 +1,4 @@
-"""What the run of a group does next: its tiers one after another, each only when the one before was seen up.
+"""The order of a group's run: its tiers one after another, each only when the one before was seen up.
 
 A planned failover begins by shutting the machines down, from the last tier to the first, so that none runs without
 those that it needs. Where a machine fails, or a gate does, the run stops: what is up stays, and no other tier begins.
@@ -13,7 +13,7 @@ from longshore.model.group import Tier
 
 
 class Standing(StrEnum):
-    """Of one machine of a run."""
+    """The standing of one machine of a run."""
 
     IDLE = "idle"  # nothing was asked of it yet
     WAITING = "waiting"  # its server is to be made when its tier begins
@@ -33,7 +33,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. Tiers are counted from 0, in their order; moments are in UTC, and say so."""
+    """The progress of a run. Tiers are counted from 0, in their order; moments are in UTC, and say so."""
 
     # Tier whose machines are being shut down, as many as there are before the last one's; None: that is over, or isn't
     # wanted
@@ -61,7 +61,7 @@ class Next:
 
 
 def next_of(tiers: tuple[Tier, ...], progress: Progress, seen: Mapping[str, Seen], now: datetime) -> Next:
-    """`seen`: by replica."""
+    """Return what the run does next. `seen`: by replica."""
     down = progress.shuts_down
     if down is None and progress.lands < 0:
         return Next(Do.LAND, 0)

@@ -1,4 +1,4 @@
-"""How far each tier of a group's run is, for those who look on."""
+"""The standing of each tier of a group's run, for those who look on."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ class TierStanding:
 def tier_standings(
     tiers: tuple[Tier, ...], progress: Progress, up: Collection[str], *, passed: bool, stops: bool
 ) -> list[TierStanding]:
-    """`up`: replicas whose machines were seen up. `passed`: all tiers are; `stops`: no further one begins."""
+    """Return the standing of each tier. `up`: replicas whose machines were seen up. `passed`: all tiers are; `stops`:
+    no further one begins."""
     found = []
     for number, tier in enumerate(tiers):
         whole = all(replica in up for replica in tier.replicas)
@@ -44,7 +45,7 @@ def _state(number: int, tier: Tier, progress: Progress, *, whole: bool, stops: b
 
 
 def _gate(beyond: int, *, whole: bool, passed: bool, stops: bool) -> GateState:
-    """`beyond`: how many tiers further the run is."""
+    """Return the state of a gate. `beyond`: how many tiers further the run is."""
     if passed or beyond > 0:
         return GateState.PASSED
     if not stops:

@@ -1,4 +1,4 @@
-"""What of the guest, as it tells of itself, stands in the way of moving it."""
+"""Concerns about a guest, as it tells of itself, that stand in the way of moving it."""
 
 import re
 from collections.abc import Iterator
@@ -71,12 +71,13 @@ _ROOM_ELSEWHERE = 10 * MIB
 
 
 def is_unknown(guest_id: str) -> bool:
-    """Whether vSphere's name for a guest says no more than which kernel it may have."""
+    """Tell whether vSphere's name for a guest says no more than which kernel it may have."""
     return guest_id.lower().startswith("other")
 
 
 def guest_concerns(machine: Machine, request: MigrationRequest, parts: WindowsParts | None) -> Iterator[Concern]:
-    """`parts`: what there is for Windows guests where this one would be converted; None: that isn't known."""
+    """Yield concerns about a guest. `parts`: what there is for Windows guests where this one would be converted; None:
+    that isn't known."""
     yield from _server_name(request.server_name or machine.name)
     yield from _running(machine, request)
     converted = request.landing is LandingMode.CONVERT
@@ -100,7 +101,8 @@ def _server_name(name: str) -> Iterator[Concern]:
 
 
 def _running(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
-    """What only a guest that runs can tell. Not every cloud asks one: some know addresses and names by themselves."""
+    """Yield what only a guest that runs can tell. Not every cloud asks one: some know addresses and names by
+    themselves."""
     if not machine.platform.traits.asks_guest:
         return
     name = machine.name
@@ -130,7 +132,7 @@ def _system(machine: Machine) -> Iterator[Concern]:
 
 
 def room_needed(filesystem: FileSystem) -> int:
-    """Bytes that have to be free on it for a conversion."""
+    """Return the bytes that have to be free on a file system for a conversion."""
     return min(_ROOM.get(filesystem.path.lower(), _ROOM_ELSEWHERE), filesystem.size)
 
 

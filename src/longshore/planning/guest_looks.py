@@ -1,4 +1,4 @@
-"""What a look onto a machine's disks says against the way its guest is to land: told while the machine still runs."""
+"""Concerns of a look onto a machine's disks against the way its guest is to land: told while the machine still runs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -165,7 +165,7 @@ def concerns_of_guest(
     parts: WindowsParts | None = None,
     packages: AgentPackages | None = None,
 ) -> list[Concern]:
-    """What can't land, or may not, as the request has it; `request.landing` is settled: not AUTO.
+    """Return what can't land, or may not, as the request has it; `request.landing` is settled: not AUTO.
 
     `parts` and `packages` are what the machine has that would convert it; None: it isn't known, and nothing is said of
     it. Blockers that the request accepts are warnings here.
@@ -265,7 +265,7 @@ def _conversion(machine: Machine, findings: GuestFindings, parts: WindowsParts |
 
 
 def _of_linux(name: str, findings: GuestFindings) -> Iterator[Concern]:
-    """What virt-v2v would fail at, or leave as it is so that the guest doesn't boot."""
+    """Yield what virt-v2v would fail at, or leave as it is so that the guest doesn't boot."""
     if findings.read_only:
         yield GUEST_READ_ONLY(name, f"{_listed(findings.read_only)} of {name} can't be written to.")
     if findings.immutable:

@@ -73,7 +73,8 @@ _BY_PLACE = "/dev/disk/by-"  # by the adapter's place, or the disk's serial numb
 
 
 def firmware_properties(machine: Machine) -> dict[str, str]:
-    """Image properties for the machine's firmware, however it lands: none for BIOS, which is every cloud's default.
+    """Return image properties for the machine's firmware, however it lands: none for BIOS, which is every cloud's
+    default.
 
     Secure boot needs the machine type q35; pc has no protected memory for the firmware's variables.
     """
@@ -85,13 +86,14 @@ def firmware_properties(machine: Machine) -> dict[str, str]:
 
 
 def system_properties(family: str) -> dict[str, str]:
-    """Image properties for the guest's operating system, on whatever hardware: Nova gives Windows a clock in local time
-    and what Hyper-V would tell it, without which its timers cost much."""
+    """Return image properties for the guest's operating system, on whatever hardware: Nova gives Windows a clock in
+    local time and what Hyper-V would tell it, without which its timers cost much."""
     return {"os_type": "windows"} if family == "windows" else {}
 
 
 def likely_drivers(machine: Machine) -> BootDrivers:
-    """What can be said before anyone has looked at the disks: the guest boots from the controllers that it has."""
+    """Return what can be said before anyone has looked at the disks: the guest boots from the controllers that it
+    has."""
     controllers = [_CONTROLLER_DRIVERS[d.controller] for d in machine.disks if d.controller in _CONTROLLER_DRIVERS]
     root = [_CONTROLLER_DRIVERS[d.controller] for d in machine.disks[:1] if d.controller in _CONTROLLER_DRIVERS]
     networks = [_NIC_MODELS[model] for model in _present_models(machine) if model in _NIC_MODELS]
@@ -108,7 +110,7 @@ def likely_drivers(machine: Machine) -> BootDrivers:
 
 
 def choose_hardware(machine: Machine, drivers: BootDrivers) -> tuple[Hardware | None, list[Concern]]:
-    """Hardware on which the unchanged guest boots, and what should be said about it.
+    """Choose hardware on which the unchanged guest boots, and what should be said about it.
 
     None means that only a conversion will do; a concern with the code `as-is-no-hardware` says why. While the disks
     haven't been inspected that is `as-is-undecided`, for the guest may know more than the hardware it has now. Where
@@ -139,7 +141,7 @@ def choose_hardware(machine: Machine, drivers: BootDrivers) -> tuple[Hardware | 
 
 
 def _choose_disks(machine: Machine, drivers: BootDrivers, refusals: list[str]) -> tuple[_Bus, _Bus | None] | None:
-    """(the root disk's bus, that of the others when it is another)."""
+    """Choose (the root disk's bus, that of the others when it is another)."""
     bound = [name for name in drivers.device_names if name.startswith(_BY_PLACE)]
     named = drivers.device_names
     if bound:
@@ -199,12 +201,13 @@ def _nic_model(machine: Machine, drivers: BootDrivers) -> str | None:
 
 
 def _present_models(machine: Machine) -> list[str]:
-    """Of its network adapters, as Nova calls them."""
+    """Return the models of its network adapters, as Nova calls them."""
     return [_FOREIGN_NIC_NAMES.get(nic.model, nic.model) for nic in machine.nics]
 
 
 def _needs_finish(machine: Machine, drivers: BootDrivers) -> bool:
-    """Whether anything on the disks has to be changed after all: interface names, or the loader UEFI falls back to."""
+    """Tell whether anything on the disks has to be changed after all: interface names, or the loader UEFI falls back
+    to."""
     loader_missing = machine.firmware is Firmware.UEFI and drivers.fallback_loader is False
     return bool(drivers.interface_names) or loader_missing
 

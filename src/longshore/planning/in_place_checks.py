@@ -1,4 +1,4 @@
-"""What stands against a restore in the place of a server, beside what stands against any other one."""
+"""Concerns about a restore in the place of a server, beside those about any other one."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ SERVER_STAYS = information(
 
 
 def in_place_concerns(home: Machine, point: Machine) -> Iterator[Concern]:
-    """`home`: the server as it is; `point`: the machine as it was backed up."""
+    """Yield concerns. `home`: the server as it is; `point`: the machine as it was backed up."""
     had = {disk.key for disk in point.disks}
     for disk in home.disks:
         if disk.key not in had:

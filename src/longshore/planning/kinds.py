@@ -1,4 +1,4 @@
-"""What kinds of concern there are: each is declared once, beside the check that raises it."""
+"""The kinds of concern: each is declared once, beside the check that raises it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -40,7 +40,8 @@ def information(code: str, meaning: str, advice: str = "") -> ConcernKind:
 
 
 def accept_blockers(concerns: Iterable[Concern], codes: Iterable[str]) -> list[Concern]:
-    """The concerns with the blockers of these codes as warnings, but for those with which no move is possible."""
+    """Return the concerns with the blockers of these codes as warnings, but for those with which no move is
+    possible."""
     codes = set(codes)
     return [_accept(concern) if concern.code in codes else concern for concern in concerns]
 

@@ -1,20 +1,20 @@
-"""Where a machine lands: flavor, networks, addresses and volume types, decided from what the target has.
+"""The landing of a machine: flavor, networks, addresses and volume types, decided from what the target has.
 
 Pure functions: `land` takes the machine, what was asked and what the target has, and answers a landing and everything
 that stands against it. Nothing is made when a blocker is among the concerns.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
-from longshore.model.machine import Firmware, Machine
+from longshore.model.machine import Firmware, Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Flavor
 from longshore.planning import mappings
 from longshore.planning.boot_proof import boot_concerns
-from longshore.planning.carried import carry_along, cpu_topology
+from longshore.planning.carried_over import carry_along, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
 from longshore.planning.facts import TargetFacts
 from longshore.planning.flavors import smallest
@@ -27,7 +27,6 @@ from longshore.planning.nics import NicLanding, land_nics
 from longshore.planning.openstack_checks import openstack_concerns
 from longshore.planning.placement import placement_concerns, presence_concerns, volume_zone
 from longshore.planning.quota import Needs, needs
-from longshore.planning.replicas import as_migration
 from longshore.planning.server_settings import complete_request, user_data_concerns
 from longshore.planning.source_quota import quotas
 from longshore.planning.ssh_checks import ssh_concerns
@@ -64,6 +63,13 @@ NO_FLAVOR_LARGE_ENOUGH = blocker(
     "No flavor of the target has as many CPUs and as much memory as the machine.",
     "Ask for a larger flavor, or name a smaller one with --flavor.",
 )
+_AS = {
+    MigrationType.REPLICA: MigrationType.WARM,  # it is copied while it runs
+    MigrationType.TEST: MigrationType.DRY_RUN,
+    MigrationType.FAILOVER: MigrationType.COLD,
+    MigrationType.FAILBACK: MigrationType.WARM,
+    MigrationType.IN_PLACE: MigrationType.COLD,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class Landing:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """As much of a landing as could be decided, and what was found on the way, quotas left out."""
+    """A decision: as much of a landing as could be decided, and what was found on the way, quotas left out."""
 
     machine: Machine
     request: MigrationRequest
@@ -101,7 +107,7 @@ class Decision:
 
 
 def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tuple[Landing | None, list[Concern]]:
-    """A landing, unless a blocker prevents one, and all concerns: not the first, all of them.
+    """Return a landing, unless a blocker prevents one, and all concerns: not the first, all of them.
 
     Blockers that the request accepts are warnings here.
     """
@@ -125,9 +131,9 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
 
 
 def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
-    """What can be said of one machine without the others that move with it."""
+    """Decide what can be said of one machine without the others that move with it."""
     keeps_ports = request.type in (MigrationType.IN_PLACE, MigrationType.FAILBACK)
-    machine, request = as_migration(machine, request)
+    machine, request = _as_migration(machine, request)
     unknown = list(unknown_adapters(machine, request))
     machine = with_chosen_adapters(machine, request)
     request, concerns = complete_request(machine, request, facts.choices)
@@ -166,7 +172,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
 
 
 def blocked(concerns: list[Concern]) -> InvalidInput:
-    """All blockers in one error, each on its line. Those that were accepted aren't blockers any more."""
+    """Return all blockers in one error, each on its line. Those that were accepted aren't blockers any more."""
     blockers = [c for c in concerns if c.severity is Severity.BLOCKER]
     codes = list(dict.fromkeys(c.code for c in blockers))
     words = [str(concern) for concern in blockers]
@@ -212,3 +218,11 @@ def _choose_flavor(
         demands = ", ".join(fits.narrowing)
         concerns.append(FLAVOR_NARROW(fits.name, f"Flavor {fits.name} demands of its host: {demands}."))
     return fits
+
+
+def _as_migration(machine: Machine, request: MigrationRequest) -> tuple[Machine, MigrationRequest]:
+    """Return the machine and the request as the migration that does the same. What is made of a point asks nothing of
+    the machine any more, and so counts as one that is off."""
+    if request.type.of_point:
+        machine = replace(machine, power=PowerState.OFF)
+    return machine, replace(request, type=_AS.get(request.type, request.type))

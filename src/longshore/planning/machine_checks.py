@@ -1,4 +1,4 @@
-"""What at the source stands against moving a machine, or won't come along: its state, its devices, its disks."""
+"""Concerns at the source about moving a machine: its state, its devices, its disks, and what won't come along."""
 
 from collections.abc import Iterator
 
@@ -140,7 +140,7 @@ DISK_SHARED = blocker(
 
 
 def machine_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
-    """Of everything but the guest."""
+    """Yield concerns about everything but the guest."""
     yield from _state(machine)
     yield from _host_features(machine)
     yield from _devices(machine)

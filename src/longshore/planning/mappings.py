@@ -33,7 +33,7 @@ MAPPING_AMBIGUOUS = blocker(
 def shared_names(
     networks: Mapping[str, str], storage: Mapping[str, str], machines: Sequence[Machine]
 ) -> Iterator[Concern]:
-    """What words that are mapped mean more than one of."""
+    """Yield words that are mapped and mean more than one thing."""
     tables = (
         ("networks", networks, source_names.networks_of(machines)),
         ("datastores", storage, source_names.storage_of(machines)),
@@ -46,7 +46,7 @@ def shared_names(
 
 
 def unused_of_machine(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
-    """What is asked for one machine alone."""
+    """Yield mappings asked for one machine alone that it has no use for."""
     options = {"networks": request.networks, "subnets": request.subnets, "storage": request.storage}
     return _find_unused(options, [machine])
 
@@ -59,7 +59,7 @@ def unused_of_plan(plan: Plan, machines: Sequence[Machine]) -> Iterator[Concern]
 
 
 def unused_of_entry(entry: PlannedMachine, machine: Machine) -> Iterator[Concern]:
-    """What a plan maps for one of its machines."""
+    """Yield mappings of a plan for one of its machines that the machine has no use for."""
     return _find_unused({name: entry.options.get(name) or {} for name in ("networks", "subnets", "storage")}, [machine])
 
 
@@ -86,7 +86,7 @@ def _find_unused(tables: Mapping[str, Mapping[str, str]], machines: Sequence[Mac
 
 
 def _above(folder: str) -> Iterator[str]:
-    """It and the folders that it is in."""
+    """Return a folder and the folders that it is in."""
     while folder:
         yield folder
         folder = folder.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""Which addresses a machine's adapters get on the target that they didn't have at the source, and which adapters go.
+"""New addresses of a machine's adapters on the target that they didn't have at the source, and which adapters go.
 
 What is asked for is checked against the target's subnets while the machine still runs: the port that is made has the
 addresses that are written into the guest.
@@ -101,7 +101,7 @@ class WantedAddresses:
         return self.addresses.get(nic.mac)
 
     def moved(self, nic: Nic) -> tuple[str, ...] | None:
-        """Its addresses by the rules; None: they hold for none of them."""
+        """Return its addresses by the rules; None: they hold for none of them."""
         if nic.mac in self.addresses or not self.networks:
             return None
         rules = Renumbering(self.networks)
@@ -131,7 +131,8 @@ def network_of(machine: Machine, nic: Nic, request: MigrationRequest) -> str | N
 
 
 def subnet_of(machine: Machine, nic: Nic, request: MigrationRequest) -> str | None:
-    """One that is named for its network doesn't hold where it comes to another network."""
+    """Return the subnet that is named for an adapter. One that is named for its network doesn't hold where it comes to
+    another network."""
     wishes = wishes_of(nic, request)
     if wishes.subnet or wishes.network:
         return wishes.subnet
@@ -139,13 +140,13 @@ def subnet_of(machine: Machine, nic: Nic, request: MigrationRequest) -> str | No
 
 
 def with_chosen_adapters(machine: Machine, request: MigrationRequest) -> Machine:
-    """The machine without the adapters that are left out."""
+    """Return the machine without the adapters that are left out."""
     kept = tuple(nic for nic in machine.nics if not wishes_of(nic, request).leave_out)
     return machine if kept == machine.nics else replace(machine, nics=kept)
 
 
 def with_mapped_adapters(machine: Machine, request: MigrationRequest) -> Machine:
-    """The machine without the adapters that are told by their MACs where they land."""
+    """Return the machine without the adapters that are told by their MACs where they land."""
     by_mac = {mac.lower() for mac in request.ports}
     return replace(
         machine,
@@ -154,7 +155,7 @@ def with_mapped_adapters(machine: Machine, request: MigrationRequest) -> Machine
 
 
 def addresses_to_ask(nic: Nic, request: MigrationRequest) -> set[str]:
-    """The addresses of which has to be known whether others have them."""
+    """Return the addresses of which has to be known whether others have them."""
     wanted = wanted_addresses(request)
     given = wanted.of(nic)
     if isinstance(given, Addressing):
@@ -180,7 +181,7 @@ def unused_rules(machine: Machine, request: MigrationRequest) -> Iterator[Concer
 def address_concerns(
     nic: Nic, network: Network, subnets: tuple[Subnet, ...], request: MigrationRequest
 ) -> Iterator[Concern]:
-    """What stands against giving this adapter what is asked for it on that network."""
+    """Yield what stands against giving this adapter what is asked for it on that network."""
     wanted = wanted_addresses(request)
     given, moved = wanted.of(nic), wanted.moved(nic)
     if not network.owned and (isinstance(given, Addressing) or moved):
@@ -238,7 +239,8 @@ def _subnet_with(address: str, subnets: tuple[Subnet, ...]) -> Subnet | None:
 
 
 def port_concerns(nic: Nic, has: tuple[str, ...], request: MigrationRequest) -> Iterator[Concern]:
-    """A port that is there already has its addresses, and the guest may have no others."""
+    """Yield what stands against a port that is there already: it has its addresses, and the guest may have no
+    others."""
     wanted = wanted_addresses(request)
     given = wanted.of(nic)
     asked = given.addresses if isinstance(given, Addressing) else wanted.moved(nic) or ()
@@ -251,19 +253,19 @@ def port_concerns(nic: Nic, has: tuple[str, ...], request: MigrationRequest) -> 
 def new_addresses(
     adapters: Sequence[AdapterInGuest], request: MigrationRequest, gateways: dict[str, str]
 ) -> NewAddresses:
-    """What is written into the guest with these adapters. `gateways`: of the subnets on the target."""
+    """Return what is written into the guest with these adapters. `gateways`: of the subnets on the target."""
     wanted = wanted_addresses(request)
     given = tuple(replace(one, wanted=wanted.addresses.get(one.old_mac)) for one in adapters)
     return NewAddresses(given, Renumbering(wanted.networks, gateways)) if wanted else NOTHING_NEW
 
 
 def changes_guest(request: MigrationRequest) -> bool:
-    """Whether anything on the guest's disks is to be changed, and they are looked into for that beforehand."""
+    """Tell whether anything on the guest's disks is to be changed, and they are looked into for that beforehand."""
     return request.landing is not LandingMode.UNCHANGED or bool(wanted_addresses(request))
 
 
 def guest_concerns(machine: Machine, findings: GuestFindings, request: MigrationRequest) -> Iterator[Concern]:
-    """What on its disks stands against writing what is asked for; `request.landing` is settled."""
+    """Yield what on its disks stands against writing what is asked for; `request.landing` is settled."""
     wanted = wanted_addresses(request)
     asked = [nic for nic in machine.nics if wanted.of(nic) is not None or wanted.moved(nic) is not None]
     family = findings.systems[0].family if len(findings.systems) == 1 else ""

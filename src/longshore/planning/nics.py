@@ -1,4 +1,4 @@
-"""Where a machine's network adapters land: network, subnet, MAC and addresses, or a port that was made for them."""
+"""The landing of a machine's network adapters: network, subnet, MAC and addresses, or a port that was made for them."""
 
 import ipaddress
 from collections.abc import Iterable, Iterator
@@ -161,7 +161,7 @@ class NicLanding:
 def land_nics(
     machine: Machine, request: MigrationRequest, facts: TargetFacts, concerns: list[Concern]
 ) -> tuple[NicLanding, ...]:
-    """Those that have somewhere to land; `concerns` gets what stands against it."""
+    """Return the landings of those that have somewhere to land; `concerns` gets what stands against it."""
     given = {mac.lower(): port for mac, port in request.ports.items()}
     for mac in given.keys() - {nic.mac for nic in machine.nics}:
         concerns.append(PORT_FOR_NO_ADAPTER(mac, f"{machine.name} has no network adapter with the MAC {mac}."))
@@ -307,7 +307,7 @@ def _land_on_network(
 def _as_bound(
     nic: Nic, one: AllowedAddress, network: Network, request: MigrationRequest, concerns: list[Concern]
 ) -> AllowedAddress:
-    """As its port's binding takes it, where that is accepted."""
+    """Return an allowed address as its port's binding takes it, where that is accepted."""
     if (
         one.mac in (None, nic.mac)
         or str(one.mac).startswith(_VRRP)
@@ -320,8 +320,8 @@ def _as_bound(
 
 
 def _asked(nic: Nic, request: MigrationRequest) -> tuple[str, ...] | None:
-    """Addresses that aren't those of the source; none at all for an adapter that is to ask by DHCP. None: nothing
-    was asked."""
+    """Return addresses that aren't those of the source; none at all for an adapter that is to ask by DHCP. None:
+    nothing was asked."""
     wanted = wanted_addresses(request)
     given = wanted.of(nic)
     if isinstance(given, Addressing):
@@ -356,7 +356,7 @@ def _in_use(nic: Nic, network: Network, address: str) -> Concern:
 
 
 def _subnets(nic: Nic, network: Network, wanted: str | None, concerns: list[Concern]) -> tuple[Subnet, ...]:
-    """Those in which the adapter may have its addresses."""
+    """Return the subnets in which the adapter may have its addresses."""
     if not network.subnets:
         text = f'Network "{network.name}" has no subnet: {nic.label} gets no address on the target.'
         concerns.append(NETWORK_WITHOUT_SUBNET(network.name, text))
@@ -429,7 +429,8 @@ def _refusal(nic: Nic, subnet: Subnet, address: str) -> list[Concern] | None:
 
 
 def _by_mac(network: ipaddress.IPv4Network | ipaddress.IPv6Network, mac: str) -> ipaddress.IPv6Address:
-    """Work out the address that SLAAC gives (RFC 4291, appendix A): the MAC with one bit changed, ff:fe amid it."""
+    """Return work out the address that SLAAC gives (RFC 4291, appendix A): the MAC with one bit changed, ff:fe amid
+    it."""
     octets = bytes.fromhex(mac.replace(":", ""))
     interface = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
     return ipaddress.IPv6Address(int(network.network_address) | int.from_bytes(interface))

@@ -1,4 +1,4 @@
-"""What of a server in OpenStack stands against moving it, or won't come along."""
+"""Concerns about moving a server of OpenStack, and about what won't come along."""
 
 from collections.abc import Iterator
 
@@ -87,7 +87,7 @@ STOPPED_BY_NOVA = warning(
 
 
 def openstack_concerns(machine: Machine, request: MigrationRequest, *, keeps_ports: bool = False) -> Iterator[Concern]:
-    """None of a machine from elsewhere. `keeps_ports`: the new server gets the ports of this one."""
+    """Yield concerns, none of a machine from elsewhere. `keeps_ports`: the new server gets the ports of this one."""
     if not machine.platform.traits.as_server:
         return
     name, server = machine.name, machine.server
@@ -115,7 +115,7 @@ def openstack_concerns(machine: Machine, request: MigrationRequest, *, keeps_por
 
 
 def _lost_with_ports(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
-    """Of ports for which new ones are made."""
+    """Yield what is lost with ports for which new ones are made."""
     named = {mac.lower() for mac in request.ports}
     for nic in machine.nics:
         if nic.mac in named:

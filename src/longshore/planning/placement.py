@@ -1,4 +1,4 @@
-"""What a server is to be given by name: availability zone, key pair, server group, security groups."""
+"""Names that a server is to be given: availability zone, key pair, server group, security groups."""
 
 from collections.abc import Iterable, Iterator
 
@@ -45,7 +45,7 @@ SERVER_NAME_TAKEN = warning(
 
 
 def presence_concerns(machine: Machine, request: MigrationRequest, present: Iterable[Present]) -> Iterator[Concern]:
-    """What is there of it already. A dry run's copy goes again, so nothing is in its way."""
+    """Yield what is there of it already. A dry run's copy goes again, so nothing is in its way."""
     if request.type is MigrationType.DRY_RUN:
         return
     name = request.server_name or machine.name
@@ -57,14 +57,14 @@ def presence_concerns(machine: Machine, request: MigrationRequest, present: Iter
 
 
 def wants_choices(machine: Machine, request: MigrationRequest) -> bool:
-    """Whether the target's choices have to be known to check this request, or to keep what the machine has."""
+    """Tell whether the target's choices have to be known to check this request, or to keep what the machine has."""
     if machine.platform.traits.as_server:
         return True
     return bool(request.availability_zone or request.key_name or request.server_group or request.security_groups)
 
 
 def volume_zone(request: MigrationRequest, choices: Choices | None) -> str | None:
-    """The availability zone of the machine's volumes; None: the target's default one."""
+    """Return the availability zone of the machine's volumes; None: the target's default one."""
     zones = choices.volume_zones if choices else ()
     return request.availability_zone if request.availability_zone in zones else None
 

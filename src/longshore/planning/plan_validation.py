@@ -1,4 +1,4 @@
-"""Whether what a plan says can be meant, where it is more than the options of its machines (validation.py)."""
+"""Checks of what a plan says, where it is more than the options of its machines (validation.py)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
@@ -45,7 +45,7 @@ _TABLES: dict[str, TypeAdapter[Any]] = {
 
 
 def check_plan(plan: Plan) -> None:
-    """Raises Fault."""
+    """Check that what a plan says can be meant. Raises Fault."""
     check_name(("source",), plan.source)
     check_name(("target",), plan.target)
     check_text(("description",), plan.description, _LONGEST_DESCRIPTION)
@@ -66,7 +66,7 @@ def check_plan(plan: Plan) -> None:
 
 
 def refuse_past(plan: Plan, before: Plan | None = None, now: datetime | None = None) -> None:
-    """Raises InvalidInput for a cutover at a time that is past, unless the plan has had that time before."""
+    """Raise InvalidInput for a cutover at a time that is past, unless the plan has had that time before."""
     known = {moment for _, cutover in _cutovers(before) for moment in _moments(cutover)} if before else set()
     for path, cutover in _cutovers(plan):
         if set(_moments(cutover)) <= known:
@@ -110,7 +110,7 @@ def _check_at(path: Path, check: Callable[..., None], *asked: Any) -> None:
 
 
 def _cutovers(plan: Plan) -> Iterator[tuple[Path, Cutover]]:
-    """As each machine has it, joined with what all have."""
+    """Yield the cutovers as each machine has its own, joined with what all have."""
     common = plan.defaults.get("cutover") or {}
     own: list[tuple[Path, dict[str, Any]]]
     own = [(("machines", number), entry.options.get("cutover") or {}) for number, entry in enumerate(plan.machines)]

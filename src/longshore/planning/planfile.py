@@ -40,7 +40,7 @@ _REQUEST: TypeAdapter[MigrationRequest] = TypeAdapter(MigrationRequest)
 
 
 def read(text: str, file: str) -> Plan:
-    """Raises InvalidInput that begins with file and line."""
+    """Read a plan's file. Raises InvalidInput that begins with file and line."""
 
     def understand(data: Any) -> Plan:
         plan = parse(data)
@@ -52,7 +52,7 @@ def read(text: str, file: str) -> Plan:
 
 
 def parse(data: Any) -> Plan:
-    """A plan from plain data, of the form that a file or a request holds it in. Raises Fault."""
+    """Read a plan from plain data, of the form that a file or a request holds it in. Raises Fault."""
     top = written.table(data, (), [f.name for f in fields(Plan)], "A plan")
     for needed in ("name", "source", "target"):
         if not top.get(needed):
@@ -88,7 +88,7 @@ def parse(data: Any) -> Plan:
 
 
 def from_plain(data: Any) -> Plan:
-    """A plan from plain data that no file stands behind. Raises InvalidInput that names the place."""
+    """Read a plan from plain data that no file stands behind. Raises InvalidInput that names the place."""
     try:
         plan = parse(data)
         check_plan(plan)
@@ -111,12 +111,12 @@ def _locate(fault: Fault) -> InvalidInput:
 
 
 def write(plan: Plan) -> str:
-    """The plan as YAML."""
+    """Write the plan as YAML."""
     return written.write(plain(plan))
 
 
 def plain(plan: Plan) -> dict[str, Any]:
-    """The plan as a file holds it: plain data, without what nobody has said."""
+    """Return the plan as a file holds it: plain data, without what nobody has said."""
     data = _PLAN.dump_python(plan, mode="json")
     order = ("name", "description", "source", "target", "mappings", "defaults", "limits", "machines", "volumes")
     mappings = {name: value for name, value in data["mappings"].items() if value}
@@ -131,7 +131,7 @@ def plain(plan: Plan) -> dict[str, Any]:
 
 
 def request_of(options: Mapping[str, Any]) -> MigrationRequest:
-    """A request from options that were joined. Raises InvalidInput."""
+    """Make a request of options that were joined. Raises InvalidInput."""
     try:
         request = _REQUEST.validate_python(dict(options))
     except ValidationError as error:
@@ -144,7 +144,7 @@ def request_of(options: Mapping[str, Any]) -> MigrationRequest:
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema of a plan's file."""
+    """Return the JSON Schema of a plan's file."""
     built = TypeAdapter(Plan).json_schema()
     definitions = built["$defs"] | _REQUEST.json_schema()["$defs"]
     options = _REQUEST.json_schema()["properties"]

@@ -12,11 +12,11 @@ from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
 from longshore.model.target import QuotaRoom, SourceRoom
+from longshore.planning.cross_machine_checks import duplicates, storage_concerns, twice
 from longshore.planning.facts import TargetFacts
 from longshore.planning.kinds import accept_blockers
 from longshore.planning.landing import Decision, decide
 from longshore.planning.source_quota import Mover, quotas
-from longshore.planning.together import duplicates, storage_concerns, twice
 from longshore.planning.volumes import VolumeFacts, decide_volume
 
 Moved = tuple[Machine, MigrationRequest]
@@ -31,7 +31,7 @@ def check(
     volumes: Sequence[Moved] = (),
     volume_facts: VolumeFacts | None = None,
 ) -> list[Concern]:
-    """All concerns of a plan: each machine's and volume's own in their order, then those of the plan as a whole.
+    """Return all concerns of a plan: each machine's and volume's own in their order, then those of the plan as a whole.
 
     The facts must have been gathered for all machines, or volumes; None where there are none. `inventory` is the
     source's: without it nothing is said about its datastores. `at_once` is how many move at the same time; None: all.
@@ -53,7 +53,7 @@ class Preflight:
         self._rooms: tuple[QuotaRoom, SourceRoom | None] | None = None  # as they were first seen
 
     def of_machines(self, machines: Sequence[Moved], facts: TargetFacts) -> list[Concern]:
-        """What concerns each of these. The facts must have been gathered for all of them."""
+        """Return what concerns each of these. The facts must have been gathered for all of them."""
         decided = [decide(machine, request, facts) for machine, request in machines]
         self._decisions += decided
         self._rooms = self._rooms or (facts.room, facts.source)
@@ -66,7 +66,7 @@ class Preflight:
         return _own(decided)
 
     def of_all(self, inventory: Inventory | None, at_once: int | None) -> list[Concern]:
-        """What only shows now that all of them are known."""
+        """Return what only shows now that all of them are known."""
         movers: list[Mover] = [*self._decisions, *self._volumes]
         if not movers or self._rooms is None:
             return []

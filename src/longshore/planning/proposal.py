@@ -25,7 +25,7 @@ from longshore.planning.plan_kinds import FLAVOR_UNDECIDED, NETWORK_UNDECIDED, S
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the target has to choose from, and what is known of the source's networks."""
+    """An offer: what the target has to choose from, and what is known of the source's networks."""
 
     networks: Sequence[Network]
     volume_types: Sequence[str]
@@ -50,14 +50,14 @@ class FlavorGap:
 
     @property
     def name(self) -> str:
-        """What a flavor that fills it is called."""
+        """Return the name of a flavor that fills the gap."""
         return f"longshore-{self.cpus}c-{self.memory_mib}m"
 
 
 def propose(  # noqa: PLR0917
     name: str, source: str, target: str, machines: Sequence[Machine], offer: Offer, given: Mappings
 ) -> Proposal:
-    """A plan with all machines in the first wave. What `given` says already is kept as it is."""
+    """Propose a plan with all machines in the first wave. What `given` says already is kept as it is."""
     concerns: list[Concern] = []
     networks, subnets = dict(given.networks), dict(given.subnets)
     places = source_names.networks_of(machines)
@@ -86,7 +86,7 @@ def propose(  # noqa: PLR0917
 
 
 def gaps(machines: Sequence[Machine], flavors: Sequence[Flavor]) -> list[FlavorGap]:
-    """Sizes for which a flavor would have to be made, smallest first."""
+    """Return the sizes for which a flavor would have to be made, smallest first."""
     sizes = {(m.memory_mib, m.cpus) for m in machines}
     return [FlavorGap(cpus, memory) for memory, cpus in sorted(sizes) if smallest(cpus, memory, flavors) is None]
 
@@ -94,8 +94,8 @@ def gaps(machines: Sequence[Machine], flavors: Sequence[Flavor]) -> list[FlavorG
 def _undecided(
     places: Sequence[Place], mapped: Mapping[str, str], what: str, kind: ConcernKind, concerns: list[Concern]
 ) -> Iterator[tuple[str, Place]]:
-    """Those of which nothing is said yet, with the word to map each by. Of which several have one name, nothing can be
-    told: that is said, and left open."""
+    """Yield those of which nothing is said yet, with the word to map each by. Of which several have one name, nothing
+    can be told: that is said, and left open."""
     left = [place for place in places if source_names.word_for(mapped, place) is None]
     for name, found in groupby(left, key=lambda place: place.name):
         same = [place for place in places if place.name == name]
@@ -117,7 +117,7 @@ def _undecided(
 
 
 def _network(place: Place, addresses: list[str], offer: Offer, concerns: list[Concern]) -> Network | None:
-    """By name, else by VLAN, else by the addresses that the guests have there."""
+    """Find a network by name, else by VLAN, else by the addresses that the guests have there."""
     wanted, vlan = place.name, offer.vlans.get(place.ref) or offer.vlans.get(place.name)
     held = [ipaddress.ip_address(a) for a in addresses]
     for found in (
@@ -137,7 +137,7 @@ def _network(place: Place, addresses: list[str], offer: Offer, concerns: list[Co
 
 
 def _subnet(addresses: list[str], wanted: str, networks: Sequence[Network]) -> Subnet | None:
-    """The one that the guests' addresses are in, where the network leaves a choice."""
+    """Return the subnet that the guests' addresses are in, where the network leaves a choice."""
     named = find_network(networks, wanted)
     if len(named) != 1 or len(named[0].subnets) < 2 or not addresses:
         return None
@@ -151,7 +151,7 @@ def _range(subnet: Subnet) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _addresses(machines: Sequence[Machine], places: Sequence[Place]) -> list[str]:
-    """What the guests have there, without what every interface gives itself."""
+    """Return the addresses that the guests have there, without those that every interface gives itself."""
     held = {a for m in machines for nic in m.nics if source_names.network(m, nic) in places for a in nic.addresses}
     return sorted(a for a in held if not ipaddress.ip_address(a).is_link_local)
 
@@ -171,7 +171,7 @@ def _storage(word: str, place: Place, offer: Offer, storage: dict[str, str], con
 
 
 def _flavors(machines: Sequence[Machine], flavors: Sequence[Flavor], concerns: list[Concern]) -> Iterator[FlavorRule]:
-    """One rule for each size of machine, smallest first: a page to read for a thousand machines."""
+    """Yield one rule for each size of machine, smallest first: a page to read for a thousand machines."""
     sizes = Counter((m.memory_mib, m.cpus) for m in machines)
     for (memory, cpus), count in sorted(sizes.items()):
         flavor = smallest(cpus, memory, flavors)

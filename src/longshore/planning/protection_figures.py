@@ -1,4 +1,4 @@
-"""How well a machine is protected: how old its newest point is, was at worst, and how long the next sync takes.
+"""Figures of a machine's protection: how old its newest point is, was at worst, and how long the next sync takes.
 
 Each function takes the arrivals of usable points, in any order. A point that has turned out suspect is left out, for
 the past, too. All moments are in UTC, and say so.
@@ -17,7 +17,7 @@ LAST_FEW = 5  # syncs that a forecast goes by
 
 
 def rpo_now(arrivals: Iterable[Arrival], now: datetime) -> timedelta | None:
-    """How much would be lost: the age of the newest usable point; None where there is none.
+    """Return how much would be lost: the age of the newest usable point; None where there is none.
 
     A point whose moment is still to come (clocks have disagreed) counts from then on.
     """
@@ -27,7 +27,7 @@ def rpo_now(arrivals: Iterable[Arrival], now: datetime) -> timedelta | None:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How a machine was protected for some time."""
+    """The protection of a machine for some time."""
 
     length: timedelta  # of it, what the machine was to be protected
     worst: timedelta | None  # RPO; None where there was no usable point at all
@@ -36,12 +36,12 @@ class Span:
 
     @property
     def share(self) -> float | None:
-        """Of the time, how much the objective was kept, 0 to 1."""
+        """Return how much of the time the objective was kept, 0 to 1."""
         return self.kept / self.length if self.length else None
 
 
 def look_back(arrivals: Iterable[Arrival], objective: timedelta, since: datetime, until: datetime) -> Span:
-    """From when it was to be protected, or any later moment, until another."""
+    """Look back on the protection from when the machine was to be protected, or any later moment, until another."""
     worst, without, kept = None, timedelta(), timedelta()
     for begin, end, moment in _stretches(arrivals, since, until):
         if moment is None:
@@ -55,20 +55,22 @@ def look_back(arrivals: Iterable[Arrival], objective: timedelta, since: datetime
 def look_back_over_windows(
     arrivals: Sequence[Arrival], objective: timedelta, since: datetime, now: datetime
 ) -> dict[timedelta, Span]:
-    """Over each of WINDOWS until now, as far as the machine was to be protected then, which it is since `since`."""
+    """Look back over each of WINDOWS until now, as far as the machine was to be protected then, which it is since
+    `since`."""
     return {window: look_back(arrivals, objective, max(since, now - window), now) for window in WINDOWS}
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a sync of changes took."""
+    """The pace of a sync of changes: what it took."""
 
     wrote: timedelta  # for which the machine had been writing, since the moment of the point before
     took: timedelta  # from the wish for a snapshot to a usable point
 
 
 def forecast(paces: Sequence[Pace], writes: timedelta) -> timedelta | None:
-    """What a sync will take that begins when the machine has been writing for `writes`; None before there was one.
+    """Estimate what a sync will take that begins when the machine has been writing for `writes`; None before there was
+    one.
 
     `paces` is oldest first, without seeds and audits, which read everything. A part is the same for each sync, however
     little has changed; the rest grows with the time for which the machine has written. Of the last few the fastest

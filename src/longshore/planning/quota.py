@@ -1,4 +1,4 @@
-"""Whether the target project's quota has room for what machines need, one or many.
+"""Checks whether the target project's quota has room for what machines need, one or many.
 
 Some of it is needed for good; some only while a machine is on its way: the snapshots that a conversion can go back to,
 and all that a dry run makes. Of that, only the machines that move at the same time count.
@@ -95,17 +95,17 @@ def needs(
 
 
 def volume_needs(size: int, volume_type: str | None) -> Counter[str]:
-    """Of one volume of so many bytes; None: of the default type."""
+    """Return the needs of one volume of so many bytes; None: of the default type."""
     return _needs("volumes", size, volume_type)
 
 
 def snapshot_needs(size: int, volume_type: str | None) -> Counter[str]:
-    """Of one snapshot of a volume of so many bytes; None: of one of the default type."""
+    """Return the needs of one snapshot of a volume of so many bytes; None: of one of the default type."""
     return _needs("snapshots", size, volume_type)
 
 
 def _needs(what: str, size: int, volume_type: str | None) -> Counter[str]:
-    """One of these, and its size, of the project and of the volume type."""
+    """Count one of these, and its size, for the project and for the volume type."""
     needed: Counter[str] = Counter()
     for suffix in ("", f" of {volume_type}") if volume_type else ("",):
         needed.update({f"{what}{suffix}": 1, f"gigabytes{suffix}": -(-size // GIB)})
@@ -113,7 +113,8 @@ def _needs(what: str, size: int, volume_type: str | None) -> Counter[str]:
 
 
 def together(each: Iterable[Needs], at_once: int | None = None) -> Counter[str]:
-    """What several machines need, `at_once` of them moving at a time (None: all): in the worst case the greediest."""
+    """Return what several machines need, `at_once` of them moving at a time (None: all): in the worst case the
+    greediest."""
     listed = list(each)
     total: Counter[str] = Counter()
     for one in listed:
@@ -137,7 +138,8 @@ def shortages(  # noqa: PLR0917
     kinds: Mapping[str, ConcernKind],
     of_type: ConcernKind,
 ) -> Iterator[Concern]:
-    """Of what `kinds` names, and of the volume types that have a quota of their own. `side`: target or source."""
+    """Yield shortages of what `kinds` names, and of the volume types that have a quota of their own. `side`: target or
+    source."""
     for what, kind in kinds.items():
         left = getattr(room, what)
         if left is not None and needed[what] > left:

@@ -1,4 +1,4 @@
-"""What stands against a replica, beside what stands against moving its machine: that ends, and this doesn't."""
+"""Concerns about a replica, beside those about moving its machine: that ends, and this doesn't."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -78,14 +78,14 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How the machine is to be protected."""
+    """The schedule and retention by which the machine is to be protected."""
 
     schedule: Schedule
     retention: Retention
 
 
 def replica_concerns(machine: Machine, landing: Landing, wanted: Wanted, room: QuotaRoom) -> Iterator[Concern]:
-    """`landing`: where it would land, which says of which types its volumes are."""
+    """Yield concerns. `landing`: where it would land, which says of which types its volumes are."""
     points = most_points(wanted)
     needed: Counter[str] = Counter()
     for disk, landed in zip(machine.disks, landing.disks, strict=True):
@@ -110,7 +110,8 @@ def replica_concerns(machine: Machine, landing: Landing, wanted: Wanted, room: Q
 
 
 def seed_concerns(machine: Machine, fitting: Mapping[str, str | None]) -> Iterator[Concern]:
-    """`fitting`: of the disks that the point has in their size, by key the source's own mark of its moment."""
+    """Yield concerns about a seed. `fitting`: of the disks that the point has in their size, by key the source's own
+    mark of its moment."""
     others = [disk.label for disk in machine.disks if disk.key not in fitting]
     if others:
         text = f"These disks of {machine.name} aren't in the point in their size, and are copied in full: "
@@ -122,8 +123,8 @@ def seed_concerns(machine: Machine, fitting: Mapping[str, str | None]) -> Iterat
 
 
 def most_points(wanted: Wanted) -> int:
-    """That may be there at once: each rule's own, as if no two rules kept the same one, and the one that comes before
-    an older one goes."""
+    """Return the most points that may be there at once: each rule's own, as if no two rules kept the same one, and the
+    one that comes before an older one goes."""
     policy = wanted.retention
     counted = policy.last + policy.hourly + policy.daily + policy.weekly + policy.monthly + policy.yearly
     recent = -(-policy.within // _interval(wanted.schedule)) if policy.within else 0
@@ -131,7 +132,7 @@ def most_points(wanted: Wanted) -> int:
 
 
 def _interval(schedule: Schedule) -> timedelta:
-    """The shortest that is to be expected between two syncs."""
+    """Return the shortest time that is to be expected between two syncs."""
     if isinstance(schedule, Continuous):
         return schedule.rpo / 2
     return schedule.interval if isinstance(schedule, Every) else _of_calendar(schedule)

@@ -41,7 +41,7 @@ class WrittenReplica:
 
     @property
     def request(self) -> MigrationRequest:
-        """Raises InvalidInput."""
+        """Return the request that the options make. Raises InvalidInput."""
         return replace(request_of(self.options), type=MigrationType.REPLICA)
 
 
@@ -62,12 +62,12 @@ _OWN = tuple(one.name for one in fields(WrittenReplica) if one.name != "options"
 
 
 def read(text: str, file: str) -> Written:
-    """Raises InvalidInput that begins with file and line."""
+    """Read a file of replicas. Raises InvalidInput that begins with file and line."""
     return written.read(text, file, parse, empty="It has replicas, groups, or both.", code=CODE)
 
 
 def from_plain(data: Any) -> Written:
-    """From plain data that no file stands behind. Raises InvalidInput that names the place."""
+    """Read replicas from plain data that no file stands behind. Raises InvalidInput that names the place."""
     try:
         return parse(data)
     except Fault as fault:
@@ -76,7 +76,7 @@ def from_plain(data: Any) -> Written:
 
 
 def parse(data: Any) -> Written:
-    """From plain data, of the form that a file or a request holds it in. Raises Fault."""
+    """Read replicas from plain data, of the form that a file or a request holds it in. Raises Fault."""
     top = written.table(data, (), ["replicas", "groups"], "A file of replicas")
     replicas: list[WrittenReplica] = []
     seen: set[tuple[str, str]] = set()
@@ -102,12 +102,12 @@ def parse(data: Any) -> Written:
 
 
 def write(content: Written) -> str:
-    """As YAML."""
+    """Write replicas as YAML."""
     return written.write(plain(content))
 
 
 def plain(content: Written) -> dict[str, Any]:
-    """As a file holds it: plain data, without what nobody has said."""
+    """Return replicas as a file holds them: plain data, without what nobody has said."""
     replicas = [
         {name: value for name in _OWN if (value := getattr(one, name)) is not None} | _without_usual(one.options)
         for one in content.replicas
@@ -150,7 +150,7 @@ def _replica(entry: Any, path: Path) -> WrittenReplica:
 
 
 def _check(path: Path, name: str, read_it: Callable[[], object]) -> None:
-    """Raises Fault that says where."""
+    """Read an option, and raise Fault that says where when it can't be."""
     try:
         read_it()
     except InvalidInput as error:
@@ -206,7 +206,7 @@ def _plain_gate(gate: Gate) -> dict[str, Any]:
 
 
 def _without_usual(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as a request has them all, without those that are what they would be anyway."""
+    """Return options as a request has them all, without those that are what they would be anyway."""
     usual = _usual()
     found: dict[str, Any] = {}
     for name, value in options.items():

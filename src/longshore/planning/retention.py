@@ -1,4 +1,4 @@
-"""Which points stay, each with every reason for it, and which go.
+"""The decision which points stay, each with every reason for it, and which go.
 
 Nothing goes because time passes: a newer point pushes an older one out, or a hold or a use ends. So a machine whose
 source is away keeps what it has.
@@ -40,7 +40,7 @@ class Decision:
 
 
 def decide(points: Iterable[Point], policy: Retention, now: datetime) -> Decision:
-    """For all points of one machine in one place.
+    """Decide for all points of one machine in one place.
 
     Why a point stays depends on none that goes: these may go in any order, and whoever stops half-way and asks again is
     told the same of the rest.
@@ -76,7 +76,8 @@ def decide(points: Iterable[Point], policy: Retention, now: datetime) -> Decisio
 
 
 def parse_retention(written: Any) -> Retention:
-    """From one line (`last 3, daily 14, zone Europe/Berlin`) or a table of the same names. Raises InvalidInput."""
+    """Read retention from one line (`last 3, daily 14, zone Europe/Berlin`) or a table of the same names. Raises
+    InvalidInput."""
     values: dict[str, Any] = {}
     for name, value in _pairs(written):
         if name not in _NAMES:
@@ -95,7 +96,7 @@ def parse_retention(written: Any) -> Retention:
 
 
 def write_retention(policy: Retention) -> str:
-    """As `parse_retention` reads it, on one line."""
+    """Write retention as `parse_retention` reads it, on one line."""
     said = [f"{name} {getattr(policy, name)}" for name in _COUNTS if getattr(policy, name)]
     if policy.within is not None:
         said.append(f"within {write_duration(policy.within)}")
@@ -106,7 +107,7 @@ def write_retention(policy: Retention) -> str:
 
 
 def _protect(past: list[Point], usable: list[Point], lasting: Mapping[str, list[str]]) -> None:
-    """What stays whatever the policy says. The lists are newest first."""
+    """Note what stays whatever the policy says. The lists are newest first."""
     if usable:
         lasting[usable[0].id].append("newest usable point")
     elif past:
@@ -120,7 +121,7 @@ def _protect(past: list[Point], usable: list[Point], lasting: Mapping[str, list[
 
 
 def _by_rules(points: list[Point], policy: Retention) -> Iterable[tuple[Point, str]]:
-    """Whom each rule keeps, from points that are newest first."""
+    """Yield whom each rule keeps, from points that are newest first."""
     for number, point in enumerate(points[: policy.last], 1):
         yield point, f"last {policy.last}: number {number}"
     zone = find_zone(policy.zone)
@@ -142,7 +143,7 @@ def _by_rules(points: list[Point], policy: Retention) -> Iterable[tuple[Point, s
 
 
 def _hour(moment: datetime) -> tuple[int, int, timedelta | None]:
-    """An hour that comes twice, when summer time ends, is two."""
+    """Return a moment's hour. An hour that comes twice, when summer time ends, is two."""
     return moment.toordinal(), moment.hour, moment.utcoffset()
 
 

@@ -1,4 +1,4 @@
-"""When something is due, from the text that was asked for; and whose turn it is when too much is due at once.
+"""Due times, from the text that was asked for; and whose turn it is when too much is due at once.
 
     every 15m
     hourly, daily, weekly                                  at a time that Longshore chooses
@@ -37,7 +37,7 @@ _ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)  # from which a calendar is asked wh
 
 
 def parse_calendar(text: str) -> Calendar:
-    """Of what is done now and then: a test, an audit. Raises InvalidInput."""
+    """Read the schedule of what is done now and then: a test, an audit. Raises InvalidInput."""
     schedule = parse_schedule(text, timedelta(hours=1))
     if isinstance(schedule, Continuous):
         raise InvalidInput(
@@ -48,7 +48,7 @@ def parse_calendar(text: str) -> Calendar:
 
 
 def parse_schedule(text: str, rpo: timedelta | None = None) -> Schedule:
-    """`rpo` is the record's, for `continuous`. Raises InvalidInput."""
+    """Read a schedule from its text. `rpo` is the record's, for `continuous`. Raises InvalidInput."""
     if len(text) > _LONGEST_TEXT:
         raise _refuse(f"A schedule has at most {_LONGEST_TEXT} characters.")
     word, *rest = text.split() or [""]
@@ -85,7 +85,7 @@ def parse_schedule(text: str, rpo: timedelta | None = None) -> Schedule:
 
 
 def next_time(schedule: Calendar, after: datetime, record_id: str) -> datetime:
-    """The first that is later than `after`."""
+    """Return the first time that is later than `after`."""
     if isinstance(schedule, Every):
         begin = _EPOCH + _offset(record_id, schedule.interval)
         return begin + (_count(schedule, after, begin) + 1) * schedule.interval
@@ -101,14 +101,15 @@ def next_time(schedule: Calendar, after: datetime, record_id: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """What comes after a time that is made up for, or was kept."""
+    """The time that follows one that is made up for, or was kept."""
 
     due: datetime
     missed: int  # further ones that had passed by then; MOST_MISSED: so many, or more
 
 
 def follow(schedule: Calendar, due: datetime, now: datetime, record_id: str) -> Following:
-    """After what was due at `due` begins `now`: however many passed meanwhile, it is the only one that makes up."""
+    """Return what follows on a begin at `now` of what was due at `due`: however many times passed meanwhile, it is the
+    only one that makes up."""
     if isinstance(schedule, Every):
         begin = _EPOCH + _offset(record_id, schedule.interval)
         missed = _count(schedule, now, begin) - _count(schedule, due, begin)
@@ -120,14 +121,15 @@ def follow(schedule: Calendar, due: datetime, now: datetime, record_id: str) -> 
 
 
 def after_begin(schedule: Calendar, due: datetime | None, now: datetime, record_id: str) -> Following:
-    """As `follow`. What begins before its time (`due`; None: the first), because somebody wants it, misses none."""
+    """Return what follows, as `follow` does, also on a begin before its time. What begins before its time (`due`; None:
+    the first), because somebody wants it, misses none."""
     if due is None or now < due:
         return Following(next_time(schedule, now, record_id), 0)
     return follow(schedule, due, now, record_id)
 
 
 def next_continuous(schedule: Continuous, newest: datetime | None, now: datetime, expected: timedelta) -> datetime:
-    """When the next sync begins; `newest`: the moment of the newest usable point, `expected`: what a sync takes.
+    """Return when the next sync begins; `newest`: the moment of the newest usable point, `expected`: what a sync takes.
 
     The new point has to be usable before the newest one is too old. Between a quarter and half of the RPO is left for
     that: twice what is expected, where that is between them. Syncs that take longer than half can't keep the RPO, and
@@ -141,7 +143,7 @@ def next_continuous(schedule: Continuous, newest: datetime | None, now: datetime
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What is due and has no worker yet."""
+    """A record that is due and has no worker yet."""
 
     record_id: str
     due: datetime
@@ -152,7 +154,7 @@ class Waiting:
 
 
 def urgency(waiting: Waiting) -> tuple[datetime, datetime, str]:
-    """A key to sort by: first comes whoever has to begin first for its point to be there in time.
+    """Return a key to sort by: first comes whoever has to begin first for its point to be there in time.
 
     That is before the newest one is older than the RPO; without a point yet the RPO counts from when the first was due.
     Without an RPO it is before the next one is due, so that nobody waits for ever.
@@ -162,12 +164,12 @@ def urgency(waiting: Waiting) -> tuple[datetime, datetime, str]:
 
 
 def _count(schedule: Every, moment: datetime, begin: datetime) -> int:
-    """Of its times, how many have come between the first and a moment."""
+    """Return how many of its times have come between the first and a moment."""
     return (moment - begin) // schedule.interval
 
 
 def _offset(record_id: str, window: timedelta) -> timedelta:
-    """The same for ever, and evenly distributed over records."""
+    """Return a record's offset in the interval: the same for ever, and evenly distributed over records."""
     seconds = int(window.total_seconds())
     if seconds == 0:
         return timedelta()

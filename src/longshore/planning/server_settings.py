@@ -1,4 +1,4 @@
-"""What a machine has beside its hardware, and is to have at the target too, unless the user says otherwise.
+"""Settings of a machine beside its hardware, which it is to have at the target too, unless the user says otherwise.
 
 A machine from OpenStack has a key pair, groups, metadata and the like. Each is asked for like a wish of the user's
 where the target has its counterpart of the same name; where it hasn't, that is said and it is left out.
@@ -13,7 +13,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Nic
 from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Choices, Named
-from longshore.planning.carried import carry_along
+from longshore.planning.carried_over import carry_along
 from longshore.planning.kinds import blocker, information, warning
 
 KEY_PAIR_LEFT = warning(
@@ -49,7 +49,8 @@ LARGEST_USER_DATA = 65535 // 4 * 3  # bytes
 def complete_request(
     machine: Machine, request: MigrationRequest, choices: Choices | None
 ) -> tuple[MigrationRequest, list[Concern]]:
-    """The request with what it left open filled in from the machine; its security groups are its adapters' own."""
+    """Return the request with what it left open filled in from the machine; its security groups are its adapters'
+    own."""
     concerns: list[Concern] = []
     has, name = machine.server_settings, machine.name
     key, group, zone = request.key_name, request.server_group, request.availability_zone
@@ -86,7 +87,7 @@ def complete_request(
 
 
 def user_data_concerns(request: MigrationRequest) -> Iterator[Concern]:
-    """Of what the server will be given, whoever asks for it."""
+    """Yield concerns about the user data that the server will be given, whoever asks for it."""
     try:
         size = len(user_data.decode(request.user_data or ""))
     except InvalidInput as fault:
@@ -99,7 +100,7 @@ def user_data_concerns(request: MigrationRequest) -> Iterator[Concern]:
 def security_groups(
     nic: Nic, request: MigrationRequest, choices: Choices | None, concerns: list[Concern]
 ) -> tuple[str, ...] | None:
-    """Of an adapter's port, names or ids; None: the project's default."""
+    """Return the security groups of an adapter's port, names or ids; None: the project's default."""
     if request.security_groups is not None or nic.security_groups is None or choices is None:
         return request.security_groups
     found = []
@@ -122,6 +123,6 @@ def _landing(machine: Machine, request: MigrationRequest) -> LandingMode:
 
 
 def _only(name: str, things: Sequence[Named]) -> str | None:
-    """The id of the one that is called like this."""
+    """Return the id of the one that is called like this."""
     found = [thing.id for thing in things if thing.name == name]
     return found[0] if len(found) == 1 else None

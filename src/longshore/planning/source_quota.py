@@ -1,4 +1,5 @@
-"""Whether the source project's quota has room for what is made there to read disks: snapshots, and volumes of them.
+"""Checks whether the source project's quota has room for what is made there to read disks: snapshots, and volumes of
+them.
 
 Nearly all of it is there only while a machine's disks are copied. Of a warm migration, and of backups, one snapshot of
 each volume stays until the next one was copied: it tells what changed.
@@ -54,7 +55,8 @@ _KINDS = {
 
 
 def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoom, *, kept: bool = False) -> Needs:
-    """Nothing of a machine from elsewhere. `kept`: of a backup, whether an earlier one's snapshots are there still."""
+    """Return what reading a machine's disks needs at the source: nothing of a machine from elsewhere. `kept`: of a
+    backup, whether an earlier one's snapshots are there still."""
     if not machine.platform.traits.in_quota:
         return Needs()
     moment: Counter[str] = Counter()  # that all disks are copied of
@@ -86,7 +88,8 @@ class BackedUp:
 def backup_quotas(
     backups: Sequence[BackedUp], request: MigrationRequest, room: SourceRoom | None, who: str
 ) -> Iterator[Concern]:
-    """Of those that are backed up one after another, whom `who` names. None: nothing is counted there."""
+    """Yield shortages for those that are backed up one after another, whom `who` names. None as the room: nothing is
+    counted there."""
     if room is None:
         return
     verb = "need" if len(backups) > 1 else "needs"
@@ -111,17 +114,17 @@ class Mover(Protocol):
     def request(self) -> MigrationRequest: ...
     @property
     def concerns(self) -> tuple[Concern, ...]:
-        """Its own, quotas left out."""
+        """Return its own concerns, quotas left out."""
 
     @property
     def needs(self) -> Needs:
-        """At the target."""
+        """Return what it needs at the target."""
 
 
 def quotas(
     movers: Sequence[Mover], target: QuotaRoom, source: SourceRoom | None, who: str, at_once: int | None = None
 ) -> Iterator[Concern]:
-    """On both sides, of those that move together, `at_once` of them at a time (None: all).
+    """Yield shortages on both sides for those that move together, `at_once` of them at a time (None: all).
 
     `who` needs it, as in "web01 needs". None as the source: nothing is counted there.
     """
@@ -133,7 +136,7 @@ def quotas(
 
 
 def _snapshots(machine: Machine) -> Counter[str]:
-    """One of each volume."""
+    """Return the needs of one snapshot of each volume."""
     found: Counter[str] = Counter()
     for disk in machine.disks:
         found.update(_of(disk) if disk.tracked else Counter())
@@ -141,5 +144,6 @@ def _snapshots(machine: Machine) -> Counter[str]:
 
 
 def _of(disk: Disk) -> Counter[str]:
-    """A snapshot; of a disk that is no volume and so isn't tracked, a volume of the default type."""
+    """Return the needs of a snapshot; of a disk that is no volume and so isn't tracked, those of a volume of the
+    default type."""
     return snapshot_needs(disk.size, disk.storage or None) if disk.tracked else volume_needs(disk.size, None)

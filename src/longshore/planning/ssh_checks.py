@@ -1,4 +1,4 @@
-"""What stands against reading a machine's disks over SSH, as files of its ESXi host."""
+"""Concerns about reading a machine's disks over SSH, as files of its ESXi host."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What becomes of a machine's virtual TPM. Its content stays behind in any case; see docs/decisions/virtual-tpm.md."""
+"""The virtual TPM of a machine. Its content stays behind in any case; see docs/decisions/virtual-tpm.md."""
 
 from collections.abc import Iterator, Mapping
 
@@ -25,13 +25,15 @@ def has_tpm(machine: Machine) -> bool:
 
 
 def tpm_properties(machine: Machine, flavor: Flavor | None, facts: TargetFacts) -> dict[str, str]:
-    """Image properties of the volume that is booted from, which give the server a TPM; none where the flavor does."""
+    """Return image properties of the volume that is booted from, which give the server a TPM; none where the flavor
+    does."""
     wanted = has_tpm(machine) and flavor is not None and not flavor.tpm
     return dict(_OURS) if wanted and facts.emulates_tpm else {}
 
 
 def without_tpm(properties: Mapping[str, str]) -> dict[str, str]:
-    """What another cloud had says nothing of this one: a server that asks for a TPM in vain isn't made."""
+    """Return properties without those for a TPM. What another cloud had says nothing of this one: a server that asks
+    for a TPM in vain isn't made."""
     return {name: value for name, value in properties.items() if not name.startswith(_PREFIX)}
 
 

@@ -1,4 +1,4 @@
-"""Whether what is asked for a machine can be meant: each option by itself, then all of a request together.
+"""Checks whether what is asked for a machine can be meant: each option by itself, then all of a request together.
 
 The command line, plan files and the REST API all ask here, before anything is kept. Whether the clouds have what is
 named is preflight's question. Limits on what Nova takes are those of its API.
@@ -35,7 +35,7 @@ from longshore.model.request import (
     VolumeWishes,
 )
 from longshore.model.source_marks import SourceMarks
-from longshore.planning.carried import LONGEST_TAG, MOST_METADATA, MOST_TAGS
+from longshore.planning.carried_over import LONGEST_TAG, MOST_METADATA, MOST_TAGS
 from longshore.planning.server_settings import LARGEST_USER_DATA
 
 LONGEST_NAME = 255  # characters, of whatever has a name in OpenStack
@@ -58,7 +58,7 @@ Path = tuple[str | int, ...]
 
 
 class Fault(Exception):
-    """Something in what is asked isn't right; `path` says where in it."""
+    """The error for something in what is asked that isn't right; `path` says where in it."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
@@ -67,13 +67,13 @@ class Fault(Exception):
 
 
 def check_option(name: str, value: Any) -> None:
-    """One option of a request, of the type that it has there or as JSON has it. Raises Fault."""
+    """Check one option of a request, of the type that it has there or as JSON has it. Raises Fault."""
     if value is not None:
         _CHECKS[name]((name,), value)
 
 
 def check_request(request: MigrationRequest, now: datetime | None = None) -> None:
-    """Every option, and what they mean together. Raises InvalidInput."""
+    """Check every option, and what they mean together. Raises InvalidInput."""
     try:
         for option in fields(MigrationRequest):
             check_option(option.name, getattr(request, option.name))
@@ -93,7 +93,7 @@ def check_request(request: MigrationRequest, now: datetime | None = None) -> Non
 
 
 def _refuse_adapters_twice(request: MigrationRequest) -> None:
-    """One adapter of which two things are asked that exclude each other."""
+    """Refuse one adapter of which two things are asked that exclude each other."""
     ports = {mac.lower() for mac in request.ports}
     addressed = {mac.lower() for mac in (*request.addresses, *request.test_addresses)}
     for mac, wishes in request.adapters.items():
@@ -127,7 +127,7 @@ def _refuse_proof_by_no_port(request: MigrationRequest) -> None:
 
 
 def refuse_unfit(**options: Any) -> None:
-    """Options by themselves, where the others of their request were looked at before. Raises InvalidInput."""
+    """Check options by themselves, where the others of their request were looked at before. Raises InvalidInput."""
     try:
         for name, value in options.items():
             check_option(name, value)
@@ -136,7 +136,7 @@ def refuse_unfit(**options: Any) -> None:
 
 
 def refuse_unreadable(**words: str) -> None:
-    """What names a thing that is there already. Raises InvalidInput."""
+    """Raise InvalidInput for words that can't name a thing that is there already."""
     try:
         for name, word in words.items():
             check_name((name,), word, LONGEST_PATH)
@@ -145,7 +145,8 @@ def refuse_unreadable(**words: str) -> None:
 
 
 def refuse_pointless(request: MigrationRequest) -> None:
-    """What is asked for one machine and means nothing beside the rest. A plan may well hold both, for another start.
+    """Refuse what is asked for one machine and means nothing beside the rest. A plan may well hold both, for another
+    start.
 
     Raises InvalidInput.
     """
@@ -176,7 +177,7 @@ def refuse_pointless(request: MigrationRequest) -> None:
 
 
 def check_window(cutover: Cutover) -> None:
-    """Of a scheduled cutover: that it has a time, and time enough. Raises Fault."""
+    """Check that a scheduled cutover has a time, and time enough. Raises Fault."""
     if cutover.mode is CutoverMode.SCHEDULED and cutover.at is None:
         raise Fault(("cutover",), 'A scheduled cutover needs a time: "at".')
     if cutover.at is not None and cutover.until is not None and aware(cutover.until) <= aware(cutover.at):
@@ -184,7 +185,7 @@ def check_window(cutover: Cutover) -> None:
 
 
 def check_ahead(cutover: Cutover, now: datetime | None = None) -> None:
-    """That the times of a scheduled cutover are still to come, and not too far away. Raises Fault."""
+    """Check that the times of a scheduled cutover are still to come, and not too far away. Raises Fault."""
     if cutover.mode is not CutoverMode.SCHEDULED:
         return
     now = (now or datetime.now(UTC)).astimezone(UTC)
@@ -199,7 +200,7 @@ def check_ahead(cutover: Cutover, now: datetime | None = None) -> None:
 
 
 def aware(moment: datetime) -> datetime:
-    """UTC where it doesn't say so."""
+    """Return the moment with a zone: UTC where it doesn't say so."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
@@ -214,7 +215,7 @@ def _format_moment(moment: datetime) -> str:
 
 
 def check_name(path: Path, text: str, longest: int = LONGEST_NAME) -> None:
-    """One line that can be read, as the names of all things in OpenStack are. Raises Fault."""
+    """Check one line that can be read, as the names of all things in OpenStack are. Raises Fault."""
     if not text.strip():
         raise Fault(path, f"{_quote_path(path)} is empty.")
     if len(text) > longest:
@@ -226,7 +227,7 @@ def check_name(path: Path, text: str, longest: int = LONGEST_NAME) -> None:
 
 
 def check_text(path: Path, text: str, longest: int) -> None:
-    """Of any number of lines. Raises Fault."""
+    """Check a text of any number of lines. Raises Fault."""
     if len(text) > longest:
         raise Fault(path, f"{_quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
     if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
@@ -234,13 +235,13 @@ def check_text(path: Path, text: str, longest: int) -> None:
 
 
 def check_whole(path: Path, number: int, least: int = 1, most: int = LARGEST) -> None:
-    """Raises Fault."""
+    """Check that a number is from `least` to `most`. Raises Fault."""
     if not least <= number <= most:
         raise Fault(path, f"{_quote_path(path)} has to be a whole number from {least} to {most}.")
 
 
 def check_names(path: Path, names: Mapping[str, str]) -> None:
-    """From one name to another. Raises Fault."""
+    """Check names that are mapped to others. Raises Fault."""
     _refuse_many(path, names, _MOST_NAMES)
     for source, target in names.items():
         check_name((*path, source), source)
@@ -259,7 +260,7 @@ def _quote_path(path: Path) -> str:
 
 
 def describe_path(path: Path) -> str:
-    """A path in words, however long or odd the names in it are."""
+    """Write a path in words, however long or odd the names in it are."""
     words = (str(part) if str(part).isprintable() else "…" for part in path)
     return ".".join(word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…" for word in words)
 

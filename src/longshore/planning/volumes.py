@@ -1,4 +1,4 @@
-"""Where a volume lands that no machine has, and what stands against moving it."""
+"""The landing of a volume that no machine has, and what stands against moving it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ VOLUME_ZONE_LEFT = information(
 
 @dataclass(frozen=True, slots=True)
 class VolumeFacts:
-    """What the target has, as far as it matters to a volume."""
+    """The facts about the target, as far as they matter to a volume."""
 
     volume_types: tuple[str, ...]
     room: QuotaRoom
@@ -56,7 +56,7 @@ class VolumeLanding:
 
 @dataclass(frozen=True, slots=True)
 class VolumeDecision:
-    """Where it lands, and what was found on the way, quotas left out."""
+    """The decision where a volume lands, and what was found on the way, quotas left out."""
 
     machine: Machine  # of this one disk
     request: MigrationRequest
@@ -72,7 +72,7 @@ class VolumeDecision:
 def land_volume(
     volume: Machine, request: MigrationRequest, facts: VolumeFacts
 ) -> tuple[VolumeLanding | None, list[Concern]]:
-    """`volume` is a machine of one disk. A landing, unless a blocker prevents one, and all concerns."""
+    """Return a landing, unless a blocker prevents one, and all concerns. `volume` is a machine of one disk."""
     decision = decide_volume(volume, request, facts)
     quota = quotas([decision], facts.room, facts.source, f"{volume.name} needs")
     concerns = [*decision.concerns, *accept_blockers(quota, request.accept)]
@@ -82,7 +82,7 @@ def land_volume(
 
 
 def decide_volume(volume: Machine, request: MigrationRequest, facts: VolumeFacts) -> VolumeDecision:
-    """What can be said of one without what moves with it."""
+    """Decide what can be said of one volume without what moves with it."""
     concerns = list(_concerns(volume, facts))
     (disk,) = volume.disks
     landed = land_disk(volume, disk, request, facts.volume_types, facts.room.largest_volume, concerns)

@@ -1,4 +1,4 @@
-"""Whether there is what a Windows guest needs to be converted: drivers for just this version, and who installs them."""
+"""Checks of what a Windows guest needs to be converted: drivers for just this version, and who installs them."""
 
 import re
 from collections.abc import Iterator
@@ -115,7 +115,8 @@ _CLIENTS = ((22000, "Windows 11", "w11"), (0, "Windows 10", "w10"))
 
 
 def by_guest_id(guest_id: str) -> WindowsVersion | None:
-    """As far as a source tells it; None for what isn't Windows, or one it doesn't tell apart."""
+    """Return the version of Windows as far as a source tells it; None for what isn't Windows, or one it doesn't tell
+    apart."""
     guest = guest_id.lower()
     for beginning, version in _BY_GUEST_ID:
         if guest.startswith(beginning):
@@ -125,7 +126,7 @@ def by_guest_id(guest_id: str) -> WindowsVersion | None:
 
 
 def by_system(system: FoundSystem) -> WindowsVersion | None:
-    """As a guest's own disks tell it."""
+    """Return the version of Windows as a guest's own disks tell it."""
     if system.family != "windows":
         return None
     client = system.variant == "Client"
@@ -140,7 +141,7 @@ def by_system(system: FoundSystem) -> WindowsVersion | None:
 
 
 def windows_concerns(name: str, version: WindowsVersion | None, parts: WindowsParts) -> Iterator[Concern]:
-    """Of a Windows guest that is to be converted; `version` is None when it isn't known which."""
+    """Yield concerns about a Windows guest that is to be converted; `version` is None when it isn't known which."""
     missing = [
         what for what, there in (("virtio-win", parts.virtio_win), ("rhsrvany.exe", parts.first_boot)) if not there
     ]
@@ -171,7 +172,8 @@ def windows_concerns(name: str, version: WindowsVersion | None, parts: WindowsPa
 def windows_guest_concerns(
     machine: Machine, findings: GuestFindings, landing: LandingMode, *, converted: bool
 ) -> Iterator[Concern]:
-    """What a Windows guest's registry says against a move, or to be known before it. `converted`: whether it is."""
+    """Yield what a Windows guest's registry says against a move, or to be known before it. `converted`: whether it
+    is."""
     name = machine.name
     if findings.domain_controller:
         yield GUEST_DOMAIN_CONTROLLER(name, f"{name} is a domain controller.")
@@ -191,7 +193,8 @@ def windows_guest_concerns(
 
 
 def _leaves_offline(findings: GuestFindings) -> bool:
-    """Whether it is a Windows that leaves new disks offline. Where nothing is set, servers do, and clients don't."""
+    """Tell whether it is a Windows that leaves new disks offline. Where nothing is set, servers do, and clients
+    don't."""
     if findings.san_policy is not None:
         return findings.san_policy != _ONLINE
     return any(system.family == "windows" and system.variant != "Client" for system in findings.systems)

@@ -1,4 +1,5 @@
-"""What people write in YAML, read strictly: what isn't known is refused with file and line, and what is known instead.
+"""Strict reading of the YAML that people write: what isn't known is refused with file and line, and what is known
+instead.
 
 What is written gives the same text for the same data. Options of machines are those of MigrationRequest.
 """
@@ -55,7 +56,7 @@ def write(data: Mapping[str, Any]) -> str:
 
 
 def options(given: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Each of them checked by itself, since the rest comes from elsewhere."""
+    """Check each of them by itself, since the rest comes from elsewhere."""
     checked = {}
     for name, value in given.items():
         if name in _TABLES:
@@ -76,7 +77,7 @@ def _option(name: str) -> TypeAdapter[Any]:
 
 
 def valid(adapter: TypeAdapter[Any], value: Any, path: Path) -> Any:
-    """The value itself once it has been seen to be right."""
+    """Return the value itself once it has been seen to be right."""
     try:
         adapter.validate_python(value)
     except ValidationError as error:
@@ -119,7 +120,7 @@ def entries(value: Any, path: Path) -> list[Any]:
 
 
 def _line(root: Any, path: Path) -> int:
-    """Where in the file; of what isn't there, where it should have been."""
+    """Return a path's line in the file; of what isn't there, the line where it should have been."""
     node = root
     line = node.line if isinstance(node, Entries | Items) else 1
     for part in path:

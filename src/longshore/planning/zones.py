@@ -12,7 +12,7 @@ _OTHER_CLOCKS = ("right/", "posix/")
 
 
 def find_zone(name: str) -> ZoneInfo:
-    """Raises InvalidInput."""
+    """Find a time zone. Raises InvalidInput."""
     if name not in _NO_ZONES and not name.startswith(_OTHER_CLOCKS):
         try:
             return ZoneInfo(name)

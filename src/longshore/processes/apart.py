@@ -67,7 +67,8 @@ class Apart:
             self._control = None
 
     async def do(self, name: str, given: bytes) -> bytes:
-        """What the work of this name makes of what it is given: here, in a thread, when no process was set aside.
+        """Return what the named work makes of `given`: in a process set aside for that, or in a thread here where there
+        is none.
 
         A few at a time; further ones wait. Raises Overstepped when it takes more memory or time than it may.
         """
@@ -93,7 +94,7 @@ class Apart:
         return done[1:]
 
     def _process(self) -> socket.socket | None:
-        """A wire to a new one; None where there is nobody who makes one."""
+        """Return a wire to a new process; None where nobody makes any."""
         if self._control is None:
             return None
         ours, theirs = socket.socketpair()
@@ -108,7 +109,7 @@ class Apart:
 
 
 def _serve(control: socket.socket, works: dict[str, Work]) -> None:
-    """Until the server has ended."""
+    """Start a process for each request that comes, until the server has ended."""
     for ending in (signal.SIGINT, signal.SIGTERM):  # sent to all of a service: what is under way is finished
         signal.signal(ending, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children have ended
@@ -156,7 +157,7 @@ def _bound(computing: int) -> None:
 
 
 def _end_with(wire: int) -> None:
-    """When the other side is gone nobody waits for this process any more."""
+    """End this process once the other side of the wire is gone: nobody waits for its answer any more."""
     waiting = select.poll()
     waiting.register(wire, 0)  # which leaves POLLHUP, of both directions
     waiting.poll()

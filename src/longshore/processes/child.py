@@ -62,7 +62,7 @@ async def ask(
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Nothing of it is left when this returns."""
+    """End the process. Nothing of it is left when this returns."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             process.terminate()

@@ -1,4 +1,4 @@
-"""Until when this process and those it started may change anything outside.
+"""The deadline until which this process, and those it started, may change anything outside.
 
 A worker that gives no sign of life loses what it had to another one. So it has a deadline that it moves ahead with each
 sign of life, and ends before others may take over: the worker itself, and each copy or conversion that it started. They
@@ -30,12 +30,13 @@ _descriptor = -1
 
 
 def now() -> float:
-    """Seconds on the deadline's clock."""
+    """Return the present moment on the deadline's clock, in seconds."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def set_deadline(moment: float) -> None:
-    """For this process and all that it starts from now on; to be moved ahead as often as is wished."""
+    """Set the deadline of this process and of all that it starts from now on. It may be moved ahead as often as is
+    wished."""
     global _memory, _descriptor  # noqa: PLW0603 a process has one, as it has one pid
     if _memory is None:
         _descriptor = os.memfd_create("longshore-deadline")
@@ -49,7 +50,7 @@ def passed() -> bool:
 
 
 def check() -> None:
-    """To be called right before anything outside is changed. Ends this process, here and now, once it is too late."""
+    """End this process, here and now, if the deadline has passed. Call it right before anything outside is changed."""
     if passed():
         os._exit(ENDED_BY_DEADLINE)
 
@@ -69,12 +70,13 @@ def watch(end: Callable[[], None]) -> None:
 
 
 def handed_on() -> tuple[dict[str, str], tuple[int, ...]]:
-    """What a process needs that is to `obey`: additions to its environment, and a descriptor to inherit."""
+    """Return what a process needs that is to `obey`: additions to its environment, and a descriptor to inherit."""
     return ({}, ()) if _memory is None else ({_VARIABLE: str(_descriptor)}, (_descriptor,))
 
 
 def obey(end: Callable[[], None] | None = None) -> None:
-    """In a process that a worker has started: end with its deadline, all of the process group if not told otherwise.
+    """End this process with the deadline of the worker that started it; the whole process group, unless `end` does
+    something else.
 
     Raises InvalidInput when the environment names a deadline that isn't there: then nothing must be written.
     """

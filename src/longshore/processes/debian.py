@@ -43,12 +43,13 @@ def known_archives() -> list[Archive]:
 
 
 def source(uri: str, suite: str) -> str:
-    """A line for apt's list of sources."""
+    """Return a line for apt's list of sources."""
     return f"deb [signed-by={KEYRING}] {uri} {suite} main\n"
 
 
 def reaching_mirrors() -> str:
-    """In a file and not on a command line: a proxy's address may hold a password."""
+    """Return this machine's proxy settings for apt, as lines of a configuration file: on a command line they might show
+    a password."""
     try:
         told = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout.splitlines()
     except FileNotFoundError:
@@ -57,7 +58,7 @@ def reaching_mirrors() -> str:
 
 
 def digest_of(recipe: Path) -> str:
-    """Of the recipe's files, their names and contents; the same on every machine."""
+    """Digest the names and contents of a recipe's files. The digest is the same on every machine."""
     digest = hashlib.sha256()
     for path in sorted(recipe.iterdir()):
         content = path.read_bytes()

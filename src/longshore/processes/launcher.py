@@ -73,7 +73,7 @@ class Ended(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What a program has in there: everything that isn't named here, or a program below /usr, isn't there."""
+    """A sandbox for one program. Beside /usr, only what is named here exists inside."""
 
     limits: Limits
     files: Mapping[str, Path] = field(default_factory=dict)  # file or directory of this machine by its place inside
@@ -113,7 +113,7 @@ class Sandbox:
             )
 
     def run(self, command: Sequence[str], given: bytes = b"", descriptors: Sequence[int] = ()) -> Ended:
-        """Until it has ended, and all that it has started. `given`: what it finds on its standard input.
+        """Run a program until it has ended, and all that it has started. `given`: what it finds on its standard input.
 
         Raises Overstepped when it takes more time than it may, or says more; NotConfined.
         """
@@ -137,7 +137,8 @@ class Sandbox:
             return Ended(status, _whole(told), _whole(printed))
 
     def _contents(self) -> list[bytes]:
-        """Of the files that are made for it; bubblewrap reads each to its end, so all are new each time."""
+        """Return the contents of the files made for the sandbox. bubblewrap reads each to its end, so all are new each
+        time."""
         if os.uname().machine not in system_calls.REFUSED:
             raise NotConfined(
                 f"What strangers have made can't be worked on safely on this machine: {os.uname().machine} is unknown.",
@@ -202,7 +203,7 @@ class Sandbox:
         }
 
     def _handed_over(self, user: int) -> Iterator[tuple[str, Path]]:
-        """What is written to, which whoever writes has to be allowed to."""
+        """Yield the sockets that the program may write to, after handing them to its user."""
         for place, path in self.sockets.items():
             if self._becomes_another():
                 os.chown(path, user, user)
@@ -210,7 +211,8 @@ class Sandbox:
 
 
 def refusal(last_words: str) -> NotConfined | None:
-    """When these, of a program in a sandbox, tell that there is none: why this machine can't confine it."""
+    """Return why this machine can't confine a program, when these last words of one in a sandbox tell that there is no
+    sandbox."""
     if not last_words.startswith("bwrap: "):
         return None
     return NotConfined(
@@ -258,7 +260,7 @@ _AS_OURSELVES = ("--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--u
 
 
 def _become(user: int, kvm: bool) -> tuple[str, ...]:
-    """Another user for good, without any capability."""
+    """Return the command prefix that becomes another user for good, without any capability."""
     groups = f"--groups={_KVM.stat().st_gid}" if kvm else "--clear-groups"
     return (
         *("setpriv", f"--reuid={user}", f"--regid={user}", groups),
@@ -271,7 +273,8 @@ def _has_kvm() -> bool:
 
 
 def _system_files(root: Path) -> Iterator[str]:
-    """Programs and libraries; and where they are this machine's, the Python environment that Longshore runs in."""
+    """Yield bubblewrap's options for programs and libraries and, where those are this machine's, for the Python
+    environment that Longshore runs in."""
     yield from ("--ro-bind", str(root / "usr"), "/usr")
     for name in ("bin", "sbin", "lib", "lib32", "lib64"):
         path = root / name

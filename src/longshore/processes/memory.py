@@ -10,7 +10,8 @@ _TURN = 0.0005  # seconds; Python's own are ten times as many
 
 
 def seldom_look_for_cycles() -> None:
-    """For the rest of this process. What is imported is never garbage: to look among it took a sixth of each start.
+    """Look for cyclic garbage seldom, for the rest of this process. What is imported is never garbage: to look among it
+    took a sixth of each start.
 
     Nor is what is there at the end looked through twice more: that took a quarter of a command's time.
     """
@@ -19,7 +20,7 @@ def seldom_look_for_cycles() -> None:
 
 
 def live_long() -> None:
-    """From now on this process is no command any more, but answers others for months.
+    """Tune this process for answering others for months, as opposed to one command.
 
     What refers to itself is soon found again, and what is here now isn't looked through each time. A thread that
     computes makes way for the others ten times as often: each of these asks for its turn after everything that it has

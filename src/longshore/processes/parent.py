@@ -7,7 +7,7 @@ _UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
 
 
 def die_with_parent(*command: str, death_signal: str = "KILL") -> list[str]:
-    """The command line that runs `command`, and has the kernel send it that signal when this process has died.
+    """Return the command line that runs `command` and has the kernel send it `death_signal` when this process has died.
 
     It is the thread that starts it whose end counts (prctl(2), PR_SET_PDEATHSIG).
     """

@@ -17,7 +17,7 @@ PREFIX = "longshore-nbd-"
 
 @contextmanager
 def private_directory(within: Path | None = None) -> Iterator[Path]:
-    """A new directory that only its owner may enter, in the temporary one unless another is named.
+    """Make a new directory that only its owner may enter, in the temporary one unless another is named.
 
     It is removed with all that is in it. Those are removed, too, that processes of the same user have left behind there
     when they were killed.
@@ -43,7 +43,8 @@ def _remove_abandoned(directory: Path) -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """An open descriptor that locks the directory; None when it is locked, isn't one or is no more."""
+    """Lock the directory and return the descriptor that holds the lock; None when it is locked, is no directory or is
+    gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):

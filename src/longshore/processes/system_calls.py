@@ -144,7 +144,7 @@ CLONE3 = 435  # has its flags in memory, where no filter sees them; C libraries 
 
 
 def program(machine: str | None = None) -> bytes:
-    """An array of struct sock_filter, for a machine as os.uname names it; this one if none is named."""
+    """Return an array of struct sock_filter for a machine as os.uname names it, or for this one."""
     return b"".join(_INSTRUCTION.pack(*step) for step in _steps(machine or os.uname().machine))
 
 
@@ -175,7 +175,7 @@ def _judged(number: int, steps: list[tuple[int, int, int, int]]) -> Iterator[tup
 
 
 def _if(values: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
-    """Refused for these, else allowed."""
+    """Yield the steps that refuse a call for these values and allow it for others."""
     for value in values:
         yield _EQUAL, 0, 1, value
         yield _RETURN, 0, 0, _REFUSED
@@ -183,7 +183,7 @@ def _if(values: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _unless(values: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
-    """Allowed for these, else refused."""
+    """Yield the steps that allow a call for these values and refuse it for others."""
     for value in values:
         yield _EQUAL, 0, 1, value
         yield _RETURN, 0, 0, _ALLOW

@@ -1,4 +1,5 @@
-"""What a kind of cloud declares: its settings as one gives them, what a server's callers may give, how it is opened.
+"""Declarations of kinds of clouds: their settings as one gives them, what a server's callers may give, how they are
+opened.
 
 Plain data, for others to make commands and checks from. Each kind's is `declaration.py` in its folder, which imports
 nothing but this and the model: a command line that is only looked at loads all of them.
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OptionKind(StrEnum):
-    """What one gives, and what becomes of it."""
+    """The kind of an option: what one gives, and what becomes of it."""
 
     TEXT = "text"
     NUMBER = "number"  # a whole one
@@ -70,7 +71,7 @@ LABELS = Option(
 
 @dataclass(frozen=True, slots=True)
 class ProviderType:
-    """What one kind of cloud declares. Names are those of its settings."""
+    """The declaration of one kind of cloud. Names are those of its settings."""
 
     kind: Platform  # with the traits of its machines
     sides: frozenset[Side]  # what machines can be taken from, and moved to

@@ -1,4 +1,4 @@
-"""What the operator of a server provides on its own machine for those who ask from elsewhere."""
+"""The means of a server's own machine that its operator provides for those who ask from elsewhere."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class CloudGround:
-    """What the server uses on its own machine for one OpenStack."""
+    """The means that the server uses on its own machine for one OpenStack."""
 
     ceph_conf: str | None = None
     ceph_user: str | None = None
@@ -16,7 +16,7 @@ class CloudGround:
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What of the server's own machine is used for those who ask from elsewhere; they can't name any of it."""
+    """The means of the server's own machine that are used for those who ask from elsewhere."""
 
     clouds: Mapping[str, CloudGround] = field(default_factory=dict)  # by auth_url: those whose storage is trusted
     vddk_libdir: str | None = None

@@ -29,7 +29,8 @@ _MOST_ADDRESSES = 4  # of a name that are tried: whoever owns it may give it hun
 
 
 def addresses(host: str, port: int, reach: Reach | None) -> list[str]:
-    """Those of a name that may be connected to. Raises AccessDenied when there are others only, OSError."""
+    """Return those addresses of a name that may be connected to. Raises AccessDenied when there are others only,
+    OSError."""
     found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     permitted = [address for address in dict.fromkeys(found) if reach is None or reach.permits(address)]
     if not permitted:
@@ -47,7 +48,7 @@ def refused(host: str) -> AccessDenied:
 
 
 def open_socket(host: str, port: int, timeout: float | None, reach: Reach | None) -> socket.socket:
-    """`timeout`: seconds for each of a few addresses that the name may have. Raises AccessDenied, OSError."""
+    """Open a connection. Raises AccessDenied, OSError."""
     last: OSError | None = None
     for address in addresses(host, port, reach):
         try:
@@ -118,7 +119,8 @@ class _PlainAnswer(_WholeAnswer):
 
 
 class _Bounded(io.RawIOBase):
-    """What comes from a socket, as long as it is within the bound. The socket's own timeout is a limit of silence."""
+    """The bytes that come from a socket, as long as they are within the bound. The socket's own timeout is a limit of
+    silence."""
 
     def __init__(self, sock: socket.socket, bound: "Bound") -> None:
         self._socket = sock
@@ -130,7 +132,7 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Raises ProviderError, TimeoutError, OSError."""
+        """Read into the buffer. Raises ProviderError, TimeoutError, OSError."""
         left = self._bound.seconds()
         self._socket.settimeout(left if self._silence is None else min(left, self._silence))
         try:
@@ -149,7 +151,7 @@ class _Bounded(io.RawIOBase):
 
 
 class Bound:
-    """What one answer may take."""
+    """The bound of what one answer may take."""
 
     def __init__(self, within: float | None = None) -> None:
         self._left: float = LARGEST_ANSWER
@@ -157,18 +159,18 @@ class Bound:
         self._until = time.monotonic() + self._within
 
     def lift(self) -> None:
-        """For what is read by parts, and may be of any size."""
+        """Lift the bound for what is read by parts, and may be of any size."""
         self._left = self._until = math.inf
 
     def seconds(self) -> float:
-        """Those that are left. Raises ProviderError when there are none."""
+        """Return the seconds that are left. Raises ProviderError when there are none."""
         left = self._until - time.monotonic()
         if left <= 0:
             raise ProviderError(f"The cloud's answer took more than {self._within:.0f} s.", code="answer-too-slow")
         return min(left, _LONGEST_WAIT)
 
     def count(self, size: int) -> None:
-        """Raises ProviderError."""
+        """Count bytes that came. Raises ProviderError when there are too many."""
         self._left -= size
         if self._left < 0:
             raise ProviderError(
@@ -176,7 +178,7 @@ class Bound:
             )
 
     def all(self, parts: Iterator[bytes]) -> bytes:
-        """Raises ProviderError."""
+        """Join all parts. Raises ProviderError when they are too much."""
         return b"".join(self._counted(parts))
 
     def _counted(self, parts: Iterator[bytes]) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ PROVIDERS: tuple[ProviderType, ...] = (VSPHERE, FILES, OPENSTACK, VAULT)
 
 
 def provider_type(kind: str) -> ProviderType:
-    """Raises InvalidInput for what is none."""
+    """Return the declaration of a kind. Raises InvalidInput for what is none."""
     for known in PROVIDERS:
         if known.kind == kind:
             return known
@@ -33,7 +33,7 @@ def provider_type(kind: str) -> ProviderType:
 
 
 def kinds_for(side: Side) -> tuple[str, ...]:
-    """Those that can be this side of a migration."""
+    """Return the kinds that can be this side of a migration."""
     return tuple(known.kind for known in PROVIDERS if side in known.sides)
 
 
@@ -46,7 +46,7 @@ def connect(
     *,
     kept: KeptSecrets | None = None,
 ) -> Provider:
-    """A cloud's client, for one side of a migration if it has two; without, it only logs in.
+    """Make a cloud's client, for one side of a migration if it has two; without, it only logs in.
 
     `relays` are those through which volumes are opened, `kept` are secrets in a key manager, where the settings say so.
     Nothing is asked of the cloud yet.
@@ -57,32 +57,32 @@ def connect(
 
 
 def refuse_missing_library(kind: str, settings: Mapping[str, Any]) -> None:
-    """Raises InvalidInput when the settings name a library for reading disks that isn't on this machine."""
+    """Raise InvalidInput when the settings name a library for reading disks that isn't on this machine."""
     refuse = provider_type(kind).refuse_missing_library
     if refuse is not None:
         refuse(settings)
 
 
 def asks_relays(kind: str, settings: Mapping[str, Any]) -> bool:
-    """Whether volumes of this provider are reached through relays."""
+    """Tell whether volumes of this provider are reached through relays."""
     asks = provider_type(kind).asks_relays
     return asks is not None and asks(settings)
 
 
 def keeper_in(kind: str, settings: Mapping[str, Any]) -> str | None:
-    """The provider whose key manager keeps secrets of this one, by its id; None: there is none."""
+    """Return the id of the provider whose key manager keeps secrets of this one; None: there is none."""
     known = provider_type(kind)
     return (settings.get(known.kept_by) or None) if known.kept_by else None
 
 
 def unneeded_secrets(kind: str, settings: Mapping[str, Any]) -> frozenset[str]:
-    """Those that open nothing by these settings."""
+    """Return the secrets that open nothing by these settings."""
     unneeded = provider_type(kind).unneeded
     return unneeded(settings) if unneeded is not None else frozenset()
 
 
 def open_relays(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, str], ledger: RelayLedger) -> Relays:
-    """Of a provider that asks for them. Nothing is asked of the cloud yet."""
+    """Open the relays of a provider that asks for them. Nothing is asked of the cloud yet."""
     known = provider_type(kind)
     assert known.open_relays is not None
     return known.open_relays(_formed(known, settings), secrets, ledger)

@@ -15,7 +15,7 @@ _Name = tuple[Any, Any]  # of a network or subnet: name and project
 
 
 def address_faults(resources: Iterable[Resource]) -> Iterator[Fault]:
-    """Of sound resources only."""
+    """Yield faults of addresses. The resources have to be sound."""
     subnets, routers = [], []
     ends: list[tuple[Resource, str, Mapping[str, Any]]] = []  # with the field that says where it is, and what it says
     for resource in resources:
@@ -95,7 +95,8 @@ def _routes(router: Resource, reached: list[Net]) -> Iterator[Fault]:
 
 
 def _overlaps(subnets: list[tuple[Resource, Net]], where: str, *, across: bool = False) -> Iterator[Fault]:
-    """Among the subnets of one place. Sorted, only neighbours can overlap: a pair for each that begins too early."""
+    """Yield overlaps among the subnets of one place. Sorted, only neighbours can overlap: a pair for each that begins
+    too early."""
     ordered = sorted(subnets, key=lambda each: (each[1].version, int(each[1].network_address), each[1].prefixlen))
     widest: tuple[Resource, Net] | None = None
     for subnet, net in ordered:

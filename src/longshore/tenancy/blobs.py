@@ -24,7 +24,8 @@ _LONGEST = 240  # bytes of a file's name: 255, and room for what marks one that 
 
 
 def blob_name(image_id: str, name: str) -> str:
-    """As OS-Migrate calls them, if a file can be called so. Raises InvalidInput when the id would lead elsewhere."""
+    """Name an image's file as OS-Migrate does, if a file can be called so. Raises InvalidInput when the id would lead
+    elsewhere."""
     if not _ID.fullmatch(image_id):
         raise InvalidInput(f"Image {name} has an id that can't be part of a file's name.")
     plain_name = re.sub(r"[/\0]", "_", name)
@@ -33,7 +34,8 @@ def blob_name(image_id: str, name: str) -> str:
 
 
 def find_blob(blobs: Path, image: Resource) -> Path | None:
-    """The file with its bytes; None when there's none. Raises InvalidInput when it would be outside of `blobs`."""
+    """Find the file with an image's bytes; None when there's none. Raises InvalidInput when it would be outside of
+    `blobs`."""
     identity = str(image.info.get("id"))
     path = blobs / blob_name(identity, image.name)
     if not path.is_file():
@@ -48,13 +50,14 @@ def find_blob(blobs: Path, image: Resource) -> Path | None:
 
 
 def missing(blobs: Path, image: Resource) -> str:
-    """The sentence for an image without bytes."""
+    """Return the sentence for an image without bytes."""
     name = blob_name(str(image.info.get("id")), image.name)
     return f"the bytes of image {image.name} aren't there: there is no file {blobs / name}"
 
 
 def blob_faults(resources: Iterable[Resource], directory: Path) -> Iterator[Fault]:
-    """Of sound images only. Missing bytes are a warning: an image that is on the target already doesn't need them."""
+    """Yield faults of images' bytes. The images have to be sound. Missing bytes are a warning: an image that is on the
+    target already doesn't need them."""
     blobs = directory / BLOBS
     for image in (each for each in resources if each.kind.name == "image"):
         try:
@@ -82,7 +85,7 @@ def blob_faults(resources: Iterable[Resource], directory: Path) -> Iterator[Faul
 
 
 def _wrong_format(path: Path, named: object) -> str | None:
-    """What a file's bytes aren't, though its image says so, as the end of a sentence."""
+    """Return what a file's bytes aren't, though its image says so, as the end of a sentence."""
     with path.open("rb") as file:
         begin = file.read(32)
     if named in _BEGINS and not begin.startswith(_BEGINS[str(named)]):

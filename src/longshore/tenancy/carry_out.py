@@ -136,7 +136,7 @@ class _Run:
 
 
 def _in_turn(actions: Iterable[Action]) -> Iterator[tuple[Action, Action]]:
-    """Neighbours among those that have to be made one after the other."""
+    """Yield neighbours among those that have to be made one after the other."""
     of_parent: dict[Any, list[tuple[int, Action]]] = defaultdict(list)
     for action in actions:
         kind = action.resource.kind
@@ -152,7 +152,7 @@ def _is_group(action: Action) -> bool:
 
 
 def _known(value: Any) -> Any:
-    """With the ids of what was made meanwhile."""
+    """Put in the ids of what was made meanwhile."""
     if isinstance(value, Action):
         return value.identity
     if isinstance(value, Mapping):

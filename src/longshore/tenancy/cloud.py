@@ -20,7 +20,7 @@ Progress = Callable[[int, int, str], None]  # things done, things in all, and wh
 
 
 def _hides(value: Any, there: Any) -> bool:
-    """Whether something that is there became nothing."""
+    """Tell whether something that is there became nothing."""
     if isinstance(value, list) and isinstance(there, list):
         return any(map(_hides, value, there))
     if isinstance(value, Mapping) and isinstance(there, Mapping) and "name" not in value:
@@ -42,7 +42,7 @@ _LONGEST = 230  # characters of a name that gets a part of an id: 255 are allowe
 
 
 class Cloud(Login):
-    """What one is logged in to. What was listed is kept: a Cloud is made for one export, diff or import."""
+    """The cloud that one is logged in to. What was listed is kept: a Cloud is made for one export, diff or import."""
 
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
@@ -64,7 +64,7 @@ class Cloud(Login):
     # What is there
 
     def missing(self, kind: ResourceKind) -> str | None:
-        """Why nothing of this kind can be had or made here, as the end of a sentence; None when it can."""
+        """Return why nothing of this kind can be had or made here, as the end of a sentence; None when it can."""
         if kind.admin and not self.is_admin:
             return "since only an administrator may see and make them"
         if kind.extension and kind.extension not in self.extensions:
@@ -72,7 +72,7 @@ class Cloud(Login):
         return self._closed(kind) if kind.optional else None
 
     def _closed(self, kind: ResourceKind) -> str | None:
-        """Why the kind's service, which not every cloud has and not everybody may use, can't be used here."""
+        """Return why the kind's service, which not every cloud has and not everybody may use, can't be used here."""
         service = kind.service
         with self._services_lock:
             if service not in self._services:
@@ -97,7 +97,7 @@ class Cloud(Login):
         return self._extensions
 
     def all(self, kind: ResourceKind) -> list[Any]:
-        """All of a kind that one may see. Asked for once, from whatever thread comes first."""
+        """Return all of a kind that one may see. Asked for once, from whatever thread comes first."""
         with self._locks[kind.name]:
             if kind.name not in self._listed:
                 absent = kind.extension and kind.extension not in self.extensions
@@ -109,7 +109,7 @@ class Cloud(Login):
             return self._listed[kind.name]
 
     def own(self, kind: ResourceKind) -> list[Any]:
-        """Those of them that one exports and may change."""
+        """Return those of them that one exports and may change."""
         if self.missing(kind):
             return []
         mine = self.operations(kind).own
@@ -132,8 +132,8 @@ class Cloud(Login):
     # From ids to references
 
     def params(self, kind: ResourceKind, raw: Any, lost: dict[str, str] | None = None) -> dict[str, Any]:
-        """A resource of the cloud in a file's form. Fields that name what can't be named in a file go to `lost`, with
-        why not as the end of a sentence; what is left of them names nothing that isn't there."""
+        """Return a resource of the cloud in a file's form. Fields that name what can't be named in a file go to `lost`,
+        with why not as the end of a sentence; what is left of them names nothing that isn't there."""
         operations = self.operations(kind)
         params: dict[str, Any] = {}
         for f in kind.fields:
@@ -167,7 +167,7 @@ class Cloud(Login):
         return value
 
     def _why_lost(self, f: Field, there: Any) -> str:
-        """Why what a field names isn't in files, as the end of a sentence."""
+        """Return why what a field names isn't in files, as the end of a sentence."""
         ids = set(_leaves(there))
         if ids & {identity for _, identity in self.left_out}:
             return "is left out, too"
@@ -177,12 +177,12 @@ class Cloud(Login):
         return "can't be seen"
 
     def called(self, kind: ResourceKind, raw: Any) -> str:
-        """What files call a resource: by its name, or where it has none, or others of its owner have the same, by that
-        and the beginning of its id."""
+        """Return what files call a resource: by its name, or where it has none, or others of its owner have the same,
+        by that and the beginning of its id."""
         return self._told_apart(kind).get(self.operations(kind).identity(raw), str(raw.name))
 
     def _told_apart(self, kind: ResourceKind) -> dict[str, str]:
-        """By id, where files have another name for something than the cloud."""
+        """Return other names by id, where files have another name for something than the cloud."""
         if kind.name not in self._names:
             self._names[kind.name] = self._other_names(kind)
         return self._names[kind.name]
@@ -206,7 +206,7 @@ class Cloud(Login):
         return names
 
     def reference(self, kinds: str, identity: str | None) -> dict[str, Any] | None:
-        """{name, project_name, domain_name} of a resource; None when it can't be seen, or is left out itself."""
+        """Return {name, project_name, domain_name} of a resource; None when it can't be seen, or is left out itself."""
         if identity is None:
             return None
         if kinds == "user" and identity == self.user_id:
@@ -254,7 +254,7 @@ class Cloud(Login):
     # From references to ids
 
     def find(self, kinds: str, reference: Mapping[str, Any]) -> list[Any]:
-        """The resources that a reference may mean: none, one or, if it says too little, several."""
+        """Return the resources that a reference may mean: none, one or, if it says too little, several."""
         for name in kinds.split(" or "):
             found = self._find(BY_NAME[name], reference)
             if found:
@@ -282,7 +282,7 @@ class Cloud(Login):
         return known or ([] if kind.guards else unknown)
 
     def _is_project(self, project_id: str, named: str | None, domain: str | None) -> bool:
-        """Whether it is the project that is called so, or has that id."""
+        """Tell whether it is the project that is called so, or has that id."""
         if named in (None, project_id):
             return named is not None
         name, of_domain = self._project_names(project_id)
@@ -290,7 +290,7 @@ class Cloud(Login):
         return name == named and (wanted is None or of_domain in (None, wanted))
 
     def by_name(self, kind: ResourceKind) -> dict[str, list[Any]]:
-        """All of a kind, by what references call them."""
+        """Return all of a kind, by what references call them."""
         listed, names = self.all(kind), self._told_apart(kind)
         with self._locks[kind.name]:
             if kind.name not in self._named:

@@ -28,7 +28,8 @@ class Resource:
 
     @property
     def name(self) -> str:
-        """What to call it in a sentence: with the user whose it is, where names are unique for each user only."""
+        """Return what to call it in a sentence: with the user whose it is, where names are unique for each user
+        only."""
         name = self.params.get("name")
         if not isinstance(name, str) or not name:
             return self._told()
@@ -46,7 +47,7 @@ class Resource:
         return " ".join(dict.fromkeys(words)) or "without a name"
 
     def line(self, name: str) -> Place:
-        """Where a field of it stands."""
+        """Return where a field of it stands."""
         if isinstance(self.params, Entries):
             return Place(self.place.file, self.params.lines.get(name, self.params.line))
         return self.place
@@ -63,7 +64,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def read_directory(directory: Path) -> tuple[list[Resource], list[Fault]]:
-    """All resources of all files, and what can't be understood as one. Raises InvalidInput without any file."""
+    """Read all resources of all files, and what can't be understood as one. Raises InvalidInput without any file."""
     if not directory.is_dir():
         raise InvalidInput(f"There is no directory {directory}.", advice="`longshore tenant export` makes one.")
     files = sorted(directory.glob("*.yml")) + sorted(directory.glob("longshore/*.yml"))
@@ -73,7 +74,7 @@ def read_directory(directory: Path) -> tuple[list[Resource], list[Fault]]:
 
 
 def read_files(files: Mapping[str, Path]) -> tuple[list[Resource], list[Fault]]:
-    """The same of files by what they are called in faults."""
+    """Read files by what they are called in faults, as `read_directory` does."""
     resources: list[Resource] = []
     faults: list[Fault] = []
     for name, path in files.items():
@@ -129,7 +130,7 @@ def _read_resource(item: Any, place: Place) -> Resource | Fault:
 
 
 def _join(params: Entries, how: Entries, kind: ResourceKind, place: Place) -> Entries | Fault:
-    """`params` with what OS-Migrate doesn't know, which is in `_migration_params`: see `_split`."""
+    """Join `params` with what OS-Migrate doesn't know, which is in `_migration_params`: see `_split`."""
     joined = _copy(params)
     for name, value in how.items():
         f = kind.by_name.get(name)
@@ -147,7 +148,8 @@ def _join(params: Entries, how: Entries, kind: ResourceKind, place: Place) -> En
 
 
 def _copy(*parts: Entries) -> Entries:
-    """What several mappings say. With aliases in a file, one mapping can belong to several resources."""
+    """Return what several mappings say, as one of their own. With aliases in a file, one mapping can belong to several
+    resources."""
     copy = Entries(parts[0].line)
     for part in parts:
         copy.update(part)
@@ -156,7 +158,7 @@ def _copy(*parts: Entries) -> Entries:
 
 
 def write_file(path: Path, resources: Iterable[Resource], *, own: bool) -> None:
-    """As OS-Migrate writes: keys sorted, block style. It doesn't read files that are our `own`."""
+    """Write a file as OS-Migrate does: keys sorted, block style. It doesn't read files that are our `own`."""
     listed = []
     for r in resources:
         params, how = (dict(r.params), {}) if own else _split(r)
@@ -165,7 +167,7 @@ def write_file(path: Path, resources: Iterable[Resource], *, own: bool) -> None:
 
 
 def _split(resource: Resource) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What OS-Migrate knows, and what it doesn't. It compares all of `params` with the cloud, and would find them
+    """Split what OS-Migrate knows from what it doesn't. It compares all of `params` with the cloud, and would find them
     different for ever; `_migration_params` it doesn't compare."""
     params, how = dict(resource.params), {}
     for f in resource.kind.fields:

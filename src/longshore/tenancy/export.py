@@ -1,4 +1,4 @@
-"""From a cloud to files."""
+"""Export from a cloud to files."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ class Exported:
 
 
 def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bool, progress: Progress) -> Exported:
-    """Everything of the project (and, for an administrator, of the cloud) that is selected.
+    """Export everything of the project (and, for an administrator, of the cloud) that is selected.
 
     The bytes of images come first and the files at the end, so that an export that was broken off can be run again and
     goes on. An image whose bytes can't be had is left out. Raises Conflict when a file is there already and may not be
@@ -94,7 +94,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _left_out(cloud: Cloud, selection: Selection) -> list[str]:
-    """One sentence for each reason, not for each kind."""
+    """Return one sentence for each reason to leave something out, not for each kind."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for kind in selection.kinds:
         if reason := cloud.missing(kind):
@@ -103,7 +103,7 @@ def _left_out(cloud: Cloud, selection: Selection) -> list[str]:
 
 
 def _renamed(cloud: Cloud, found: _Found) -> Iterator[str]:
-    """One sentence for each name that several have."""
+    """Yield one sentence for each name that several have."""
     names: dict[tuple[str, str], list[str]] = defaultdict(list)
     for resource, raw in found:
         if resource.kind.named and raw.name and raw.name != resource.params["name"]:
@@ -113,7 +113,8 @@ def _renamed(cloud: Cloud, found: _Found) -> Iterator[str]:
 
 
 def _importable(found: _Found, notes: list[str]) -> _Found:
-    """Without what `validate` would refuse: a cloud may have things that it wouldn't make today."""
+    """Return what was found without what `validate` would refuse: a cloud may have things that it wouldn't make
+    today."""
     while True:
         wrong: dict[int, str] = {}
         for fault in faults_among([resource for resource, _ in found]):
@@ -151,7 +152,7 @@ def _without(found: _Found, why: Mapping[int, str], notes: list[str]) -> _Found:
 
 
 def _meant(kind: str, params: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What a reference goes by: names, and of a subnet its network's, too."""
+    """Return what a reference goes by: names, and of a subnet its network's, too."""
     network = params.get("network_ref") if kind == "subnet" else None
     return kind, params.get("name"), network and network["name"]
 

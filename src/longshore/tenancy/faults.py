@@ -1,4 +1,4 @@
-"""What is wrong with files, each with the place where it is."""
+"""Faults in files, each with the place where it is."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Fault:
 
 
 def refusal(faults: list[Fault], directory: object) -> InvalidInput:
-    """One error for all of them: the first, and how many more there are."""
+    """Return one error for all of them: the first, and how many more there are."""
     serious = [fault for fault in faults if not fault.warning]
     more = f" And {len(serious) - 1} more." if len(serious) > 1 else ""
     return InvalidInput(

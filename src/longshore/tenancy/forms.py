@@ -1,4 +1,4 @@
-"""What a value in a file may be. A form answers None, or what is wrong as the end of a sentence about the field."""
+"""Forms of the values in a file. A form answers None, or what is wrong as the end of a sentence about the field."""
 
 import ipaddress
 import re
@@ -15,7 +15,7 @@ def text(value: Any) -> str | None:
 
 
 def short(most: int) -> Form:
-    """Text of as many characters at most."""
+    """Return the form of text with as many characters at most."""
 
     def form(value: Any) -> str | None:
         wrong = text(value)
@@ -61,7 +61,7 @@ def address(value: Any) -> str | None:
 
 
 def cidr(value: Any) -> str | None:
-    """Of a network: no bits may be set behind the prefix."""
+    """Check the CIDR of a network: no bits may be set behind the prefix."""
     wrong = text(value) or _parsed(ipaddress.ip_interface, value, "a CIDR")
     if wrong is None:
         whole = ipaddress.ip_interface(value).network
@@ -71,7 +71,7 @@ def cidr(value: Any) -> str | None:
 
 
 def prefix(value: Any) -> str | None:
-    """An address or a CIDR, with or without bits behind the prefix."""
+    """Check an address or a CIDR, with or without bits behind the prefix."""
     return text(value) or _parsed(ipaddress.ip_interface, value, "an IP address or a CIDR")
 
 
@@ -105,7 +105,7 @@ _PROTOCOLS = [
 
 
 def ip_protocol(value: Any) -> str | None:
-    """By name or number, as text."""
+    """Check a protocol by name or number, as text."""
     wrong = text(value)
     if wrong is None and value.lower() not in _PROTOCOLS and not (value.isdecimal() and int(value) <= 255):
         return f'"{value[:60]}" isn\'t a protocol that the network service knows, or a number up to 255'
@@ -162,7 +162,7 @@ def list_of(each: Form) -> Form:
 
 
 def record(**parts: Form) -> Form:
-    """A mapping with exactly these keys at most; null is allowed for each."""
+    """Return the form of a mapping with exactly these keys at most; null is allowed for each."""
 
     def form(value: Any) -> str | None:
         if not isinstance(value, Mapping):
@@ -178,7 +178,7 @@ def record(**parts: Form) -> Form:
 
 
 def known_of(**parts: Form) -> Form:
-    """The same of a mapping that may have other keys, too."""
+    """Return the form of a mapping as `record` does, but it may have other keys, too."""
     strict = record(**parts)
 
     def form(value: Any) -> str | None:
@@ -190,7 +190,7 @@ def known_of(**parts: Form) -> Form:
 
 
 def reference(value: Any) -> str | None:
-    """{name, project_name, domain_name}: the latter two may be null or left out."""
+    """Check {name, project_name, domain_name}: the latter two may be null or left out."""
     if not isinstance(value, Mapping):
         return f"must be a reference (a mapping with name, project_name and domain_name), not {_said(value)}"
     unknown = [key for key in value if key not in ("name", "project_name", "domain_name")]
@@ -213,7 +213,7 @@ def _parsed(parse: Callable[[str], object], value: str, what: str) -> str | None
 
 
 def _said(value: Any) -> str:
-    """A wrong value, as one would read it out."""
+    """Return a wrong value, as one would read it out."""
     if value is None:
         return "empty"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""From files to a cloud: what would be done, and doing it."""
+"""Import from files to a cloud: what would be done, and doing it."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ from longshore.tenancy.validate import references, validate
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What would become, or became, of one resource."""
+    """A row of a report: what would become, or became, of one resource."""
 
     action: str  # make, change, leave, conflict, skip; and when it is over: made, changed, left, failed, skipped
     kind: str
@@ -42,7 +42,7 @@ class Report:
 
 
 def read_valid(directory: Path) -> list[Resource]:
-    """The resources of the files. Raises InvalidInput with the first fault when there are any."""
+    """Read the resources of the files. Raises InvalidInput with the first fault when there are any."""
     resources, faults = validate(directory)
     if any(not fault.warning for fault in faults):
         raise refusal(faults, directory)
@@ -50,7 +50,7 @@ def read_valid(directory: Path) -> list[Resource]:
 
 
 def diff(cloud: Cloud, directory: Path, selection: Selection, progress: Progress) -> Report:
-    """What an import would do. Changes nothing."""
+    """Report what an import would do. Changes nothing."""
     return _foreseen(_plan(cloud, directory, selection, progress))
 
 
@@ -122,7 +122,7 @@ def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progres
 
 
 def _too_large(cloud: Cloud, planned: Plan) -> list[str]:
-    """What only administrators can know beforehand: whether networks can have the MTU that they are to have."""
+    """Return what only administrators can know beforehand: whether networks can have the MTU that they are to have."""
     made = [action.values.get("mtu") or 0 for action in planned.of(What.MAKE) if action.resource.kind.name == "network"]
     there = [raw.mtu for raw in cloud.all(BY_NAME["network"]) if raw.mtu and not raw.is_router_external] if made else []
     count = sum(mtu > max(there) for mtu in made) if there else 0
@@ -135,7 +135,7 @@ def _too_large(cloud: Cloud, planned: Plan) -> list[str]:
 
 
 def _machines(resources: list[Resource], selection: Selection) -> list[str]:
-    """What is to be said of servers and volumes: they are in the files, and not what is made here."""
+    """Return what is to be said of servers and volumes: they are in the files, and not what is made here."""
     if selection.kinds != KINDS:
         return []
     count = Counter(resource.kind.plural for resource in resources)
@@ -150,13 +150,13 @@ def _machines(resources: list[Resource], selection: Selection) -> list[str]:
 
 
 def _in_order(resources: list[Resource]) -> list[Resource]:
-    """As kinds depend on each other, whatever the files are called."""
+    """Sort resources as their kinds depend on each other, whatever the files are called."""
     place = {kind.name: number for number, kind in enumerate(KINDS)}
     return sorted(resources, key=lambda resource: (place[resource.kind.name], resource.place))
 
 
 def _needed(resources: Iterable[Resource]) -> list[ResourceKind]:
-    """The kinds that have to be looked at: those of the files, and those that they name."""
+    """Return the kinds that have to be looked at: those of the files, and those that they name."""
     names = {r.kind.name for r in resources}
     for resource in resources:
         names |= {name for _, kinds, _ in references(resource) for name in kinds.split(" or ")}

@@ -1,4 +1,5 @@
-"""What a kind of resource is: declared, not programmed. One engine reads, checks, compares and makes all of them.
+"""The declaration of a kind of resource: declared, not programmed. One engine reads, checks, compares and makes all of
+them.
 
 A resource has three forms. In a *file* it is `params`, where other resources are references {name, project_name,
 domain_name}. In the *cloud* it is what openstacksdk gives. In between are *values*: params with every reference
@@ -22,7 +23,7 @@ AUTH = "%auth%"  # in a reference: the project, domain or user that one is logge
 
 
 class Scope(StrEnum):
-    """Whose a resource is: what is exported, and how a name is looked up."""
+    """The scope of a resource: what is exported, and how a name is looked up."""
 
     PROJECT = "project"  # of the project one is logged in to
     USER = "user"  # of a user, as key pairs are
@@ -30,7 +31,7 @@ class Scope(StrEnum):
 
 
 class Whose(StrEnum):
-    """What a reference says of whom something of a project belongs to."""
+    """The owner that a reference names for something of a project."""
 
     OWN = "own"  # to the project that is exported, and so to the one that is imported into
     ANOTHERS = "another's"  # never to that one, whatever it is called on the target
@@ -38,7 +39,7 @@ class Whose(StrEnum):
 
 
 def whose(reference: Mapping[str, Any]) -> Whose:
-    """An export calls its own project %auth%, and another whose name can't be seen null."""
+    """Tell whose something is: an export calls its own project %auth%, and another whose name can't be seen null."""
     if "project_name" not in reference:
         return Whose.UNSAID
     return Whose.OWN if reference["project_name"] == AUTH else Whose.ANOTHERS
@@ -83,20 +84,20 @@ class Field:
 
     @property
     def names_of_cloud(self) -> frozenset[str]:
-        """Those of a mapping's entries that aren't carried."""
+        """Return those of a mapping's entries that aren't carried."""
         return frozenset(part.name for part in self.parts if part.of_cloud)
 
     def says_something(self, value: Any) -> bool:
-        """Whether something is lost where this value can't be set."""
+        """Tell whether something is lost where this value can't be set."""
         return value != self.default and value not in (None, "", [], {})
 
     def silent(self, value: Any) -> bool:
-        """Whether this value says nothing."""
+        """Tell whether this value says nothing."""
         return (value is None and not self.null) or (self.quiet and not value and value is not False)
 
 
 def ref(name: str, kind: str, *, sdk: str | None = None, **how: Any) -> Field:
-    """A field that names one other resource: network_ref, which openstacksdk calls network_id."""
+    """Return a field that names one other resource: network_ref, which openstacksdk calls network_id."""
     return Field(name, forms.reference, sdk=sdk or f"{name.removesuffix('_ref')}_id", refs={name: kind}, **how)
 
 
@@ -137,14 +138,14 @@ class ResourceKind:
 
     @property
     def file(self) -> str:
-        """Kinds of our own lie one level down, where OS-Migrate's validation doesn't look."""
+        """Return the kind's file: kinds of our own lie one level down, where OS-Migrate's validation doesn't look."""
         return f"{OWN}{self.plural}.yml" if self.own_file else f"{self.plural}.yml"
 
     def limits(self, field: Field) -> bool:
-        """Whether the resource may let in more without this field."""
+        """Tell whether the resource may let in more without this field."""
         return field.name in self.by_name and field.name not in self.dispensable
 
     @property
     def named(self) -> bool:
-        """Whether others name it; where a name may be missing, nobody does."""
+        """Tell whether others name it; where a name may be missing, nobody does."""
         return "name" in self.by_name and self.by_name["name"].required

@@ -1,4 +1,4 @@
-"""Whom one is logged in as, and what has been made since: what the operations of all kinds share."""
+"""The login to a cloud, and what has been made since: what the operations of all kinds share."""
 
 from __future__ import annotations
 
@@ -50,28 +50,28 @@ class Login(ABC):
 
     @abstractmethod
     def operations(self, kind: ResourceKind) -> object:
-        """Those of another kind."""
+        """Return the operations of another kind."""
 
     @abstractmethod
     def all(self, kind: ResourceKind) -> list[Any]:
-        """All of a kind that one may see."""
+        """Return all of a kind that one may see."""
 
     @abstractmethod
     def own(self, kind: ResourceKind) -> list[Any]:
-        """Those of them that one exports and may change."""
+        """Return those of them that one exports and may change."""
 
     @property
     @abstractmethod
     def extensions(self) -> frozenset[str]:
-        """The aliases of the network API's."""
+        """Return the aliases of the network API's extensions."""
 
     @abstractmethod
     def find(self, kinds: str, reference: Mapping[str, Any]) -> list[Any]:
-        """What a reference may mean."""
+        """Return what a reference may mean."""
 
     @abstractmethod
     def called(self, kind: ResourceKind, raw: Any) -> str:
-        """What files call a resource."""
+        """Return what files call a resource."""
 
     @abstractmethod
     def by_id(self, kind: ResourceKind) -> dict[str, Any]: ...
@@ -80,15 +80,15 @@ class Login(ABC):
         return BY_NAME[name]
 
     def subnet(self, identity: str) -> Any:
-        """One that is there, or that was made just now; None when it can't be seen."""
+        """Return a subnet that is there, or that was made just now; None when it can't be seen."""
         return self.new_subnets.get(identity) or self.by_id(BY_NAME["subnet"]).get(identity)
 
     def alone(self, identity: str) -> AbstractContextManager[Any]:
-        """For one thread at a time, by what is to be worked on."""
+        """Have one thread at a time work on what has this identity."""
         with self._busy_lock:
             return self._busy[identity]
 
     def is_own_user(self, reference: Mapping[str, Any]) -> bool:
-        """Whether a reference names the user one is logged in as."""
+        """Tell whether a reference names the user one is logged in as."""
         name, domain = reference["name"], reference.get("domain_name")
         return name == AUTH or (name == self.user_name and domain in (None, AUTH, self.user_domain))

@@ -10,7 +10,7 @@ def lower(value: Any) -> Any:
 
 
 def provider(value: Any) -> Any:
-    """Of a load balancer: Octavia's own is called by two names."""
+    """Bring a load balancer's provider to one form: Octavia's own is called by two names."""
     return "amphora" if value == "octavia" else value
 
 
@@ -27,7 +27,7 @@ def one_prefix(value: Any) -> Any:
 
 
 def remote_prefix(value: Any) -> Any:
-    """Of a rule: for the network service one of all addresses is the same as none."""
+    """Bring a rule's prefix to one form: for the network service one of all addresses is the same as none."""
     prefix = one_prefix(value)
     return None if prefix in ("0.0.0.0/0", "::/0") else prefix
 
@@ -37,7 +37,7 @@ _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "ipv6-icmp", "icmpv6":
 
 
 def protocol(value: Any) -> Any:
-    """Of a rule: by name, in lower case."""
+    """Bring a rule's protocol to one form: by name, in lower case."""
     return _PROTOCOLS.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
@@ -46,14 +46,14 @@ def ether_type(value: Any) -> Any:
 
 
 def texts(value: Any) -> Any:
-    """A mapping of a service that keeps texts only: people write numbers and truth values."""
+    """Return a mapping of a service that keeps texts only: people write numbers and truth values."""
     if not isinstance(value, dict):
         return value
     return {name: each if each is None else text(each) for name, each in value.items()}
 
 
 def said(value: Mapping[str, Any]) -> dict[str, str]:
-    """The same without what is null, and so isn't said."""
+    """Return the same without what is null, and so isn't said."""
     return {name: text(each) for name, each in value.items() if each is not None}
 
 
@@ -67,7 +67,7 @@ _NOT_PREFIXES = ("os_glance_", "owner_specified.openstack.")
 
 
 def own_properties(value: Any) -> Any:
-    """Of an image: those that somebody has set, as text, which is all that the service keeps."""
+    """Return those of an image's properties that somebody has set, as text, which is all that the service keeps."""
     if not isinstance(value, dict):
         return value
     names = (name for name in value if name not in _NOT_PROPERTIES and not str(name).startswith(_NOT_PREFIXES))
@@ -79,14 +79,14 @@ def prefixes(value: Any) -> Any:
 
 
 def by_start(value: Any) -> Any:
-    """Of allocation pools: in OS-Migrate's order, which compares files with the cloud as they are."""
+    """Sort allocation pools in OS-Migrate's order, which compares files with the cloud as they are."""
     if not isinstance(value, list):
         return value
     return sorted(value, key=lambda pool: (str(pool.get("start")), str(pool.get("end"))))
 
 
 def by_text(value: Any) -> Any:
-    """A list of texts or mappings, in an order that doesn't depend on where they come from."""
+    """Sort a list of texts or mappings, so that the order doesn't depend on where they come from."""
     if not isinstance(value, list):
         return value
     return sorted(value, key=lambda each: repr(sorted(each.items())) if isinstance(each, dict) else repr(each))

@@ -1,4 +1,4 @@
-"""What the engine asks of a cloud, the same for every kind; kinds whose API is special override what differs."""
+"""Questions of the engine to a cloud, the same for every kind; kinds whose API is special override what differs."""
 
 from __future__ import annotations
 
@@ -35,33 +35,33 @@ class Operations:
         next(iter(self.listing()), None)
 
     def listing(self) -> Iterable[Any]:
-        """All that may be named in a reference; of projects and users that one may see."""
+        """List all that may be named in a reference; of projects and users that one may see."""
         found: Iterable[Any] = getattr(self.proxy, self.kind.plural)()
         return found
 
     def own(self, raw: Any) -> bool:
-        """Whether it belongs to what is exported, and so may be changed."""
+        """Tell whether it belongs to what is exported, and so may be changed."""
         return self.kind.scope is not Scope.PROJECT or self.project_of(raw) == self.cloud.project_id
 
     def project_of(self, raw: Any) -> str:
-        """The id of the project that a resource of a project belongs to."""
+        """Return the id of the project that a resource of a project belongs to."""
         return str(raw.project_id)
 
     def value(self, raw: Any, field: Field) -> Any:
-        """A field's value as the cloud has it: plain data, with ids."""
+        """Return a field's value as the cloud has it: plain data, with ids."""
         return plain(getattr(raw, field.attribute))
 
     def key_value(self, raw: Any, name: str) -> Any:
-        """One part of what says which resource it is, by openstacksdk's name."""
+        """Return one part of what says which resource it is, by openstacksdk's name."""
         field = next((f for f in self.kind.fields if f.attribute == name), Field(name, anything))
         return field.order(self.value(raw, field))
 
     def key(self, raw: Any) -> tuple[Any, ...]:
-        """What tells it from others of its kind, to be compared with `wanted_key`."""
+        """Return what tells it from others of its kind, to be compared with `wanted_key`."""
         return tuple(_hashable(self.key_value(raw, name)) for name in self.kind.key)
 
     def keys(self, raw: Any) -> list[tuple[Any, ...]]:
-        """The same by each name that files may have for it: see Cloud.called."""
+        """Return such keys by each name that files may have for it: see Cloud.called."""
         key = self.key(raw)
         if "name" not in self.kind.key:
             return [key]
@@ -71,7 +71,7 @@ class Operations:
         return [key, tuple(name if part == "name" else value for part, value in zip(self.kind.key, key, strict=True))]
 
     def wanted_key(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The same of a resource in a file, whose references are ids already."""
+        """Return the key of a resource in a file, whose references are ids already."""
         fields = {f.attribute: f for f in self.kind.fields}
         return tuple(_hashable(fields[name].order(values.get(name))) for name in self.kind.key)
 
@@ -82,48 +82,50 @@ class Operations:
         return {name: plain(getattr(raw, name, None)) for name in sorted(self.kind.info)}
 
     def file(self, params: Mapping[str, Any]) -> str:
-        """The file that it is written to."""
+        """Return the file that it is written to."""
         return self.kind.file
 
     def files(self) -> Iterable[str]:
-        """All that an export may write these to."""
+        """Return all files that an export may write these to."""
         return (self.kind.file,)
 
     def not_carried(self, raw: Any) -> list[str]:
-        """What it has that isn't carried, by openstacksdk's names."""
+        """Return what it has that isn't carried, by openstacksdk's names."""
         return [name for name in self.kind.not_carried if getattr(raw, name, None)]
 
     def hidden(self, raw: Any) -> str | None:
-        """Why one of the own resources isn't exported, as a sentence; "" when there's nothing to be said about it."""
+        """Return why one of the own resources isn't exported, as a sentence; "" when there's nothing to be said about
+        it."""
         return None
 
     # Comparing it
 
     def changeable(self, raw: Any, field: Field) -> bool:
-        """Whether the API can change this field of what is there."""
+        """Tell whether the API can change this field of what is there."""
         return field.update
 
     def same(self, raw: Any, field: Field, wanted: Any, live: Any) -> bool:
-        """Whether the cloud has what is wanted. Of a mapping, only what is said counts."""
+        """Tell whether the cloud has what is wanted. Of a mapping, only what is said counts."""
         wanted, live = field.order(wanted), field.order(live)
         if isinstance(wanted, Mapping) and isinstance(live, Mapping):
             return all(live.get(name) == value for name, value in wanted.items() if value is not None)
         return bool(wanted == live)
 
     def another(self, raw: Any, wanted: Resource) -> str | None:
-        """Why one of its name isn't the one that is wanted, beyond what its fields say; as the end of a sentence."""
+        """Return why one of its name isn't the one that is wanted, beyond what its fields say; as the end of a
+        sentence."""
         return None
 
     def incomplete(self, raw: Any) -> bool:
-        """Whether `complete` has something to do, though all fields are as they should be."""
+        """Tell whether `complete` has something to do, though all fields are as they should be."""
         return False
 
     def barred(self, wanted: Resource) -> str | None:
-        """Why this user can't make it here, whatever is there, as the middle of a sentence."""
+        """Return why this user can't make it here, whatever is there, as the middle of a sentence."""
         return None
 
     def unsettable(self, field: Field, value: Any, params: Mapping[str, Any]) -> str | None:
-        """Why this value of a field can't be set here by this user, as the end of a sentence."""
+        """Return why this value of a field can't be set here by this user, as the end of a sentence."""
         if field.of_cloud:
             return "since it only means something in the cloud that it is from"
         if field.extension and field.extension not in self.cloud.extensions:
@@ -139,7 +141,7 @@ class Operations:
         return f"since this cloud has no {', '.join(map(str, absent))}" if absent else None
 
     def choices(self, field: Field) -> frozenset[str] | None:
-        """The names of the cloud's own that a field may have; None where it may have any."""
+        """Return the names of the cloud's own that a field may have; None where it may have any."""
         return None
 
     def _on_own_network(self, params: Mapping[str, Any]) -> bool:
@@ -149,7 +151,7 @@ class Operations:
         return all(raw.project_id == self.cloud.project_id for raw in self.cloud.find("network", ref))
 
     def obstacle(self, values: Mapping[str, Any], wanted: Resource) -> str | None:
-        """What would prevent making it, beyond one of the same name, as the end of a sentence."""
+        """Return what would prevent making it, beyond one of the same name, as the end of a sentence."""
         return None
 
     # Changing it
@@ -175,7 +177,7 @@ class Operations:
             self.set_tags(raw, values["tags"])
 
     def complete(self, raw: Any, wanted: Resource) -> None:
-        """What is left to be done to a resource that was changed."""
+        """Do what is left to be done to a resource that was changed."""
 
     def finish(self, identity: str, values: Mapping[str, Any]) -> None:
         """Set what had to wait until everything that belongs to it is there."""
@@ -190,7 +192,7 @@ def _hashable(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """openstacksdk's values as plain mappings and lists, which can be compared and written."""
+    """Return openstacksdk's values as plain mappings and lists, which can be compared and written."""
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -35,7 +35,8 @@ class Passwords:
             )
 
     def new(self, domain: str | None, user: str) -> str:
-        """A password that is safely in the file: before the user is made, or it could be lost with this process."""
+        """Make up a password that is safely in the file: before the user is made, or it could be lost with this
+        process."""
         password = secrets.token_urlsafe(_LENGTH)
         line = f"- {json.dumps({'domain': domain, 'user': user, 'password': password}, ensure_ascii=False)}\n".encode()
         with self._lock:

@@ -1,4 +1,4 @@
-"""What an import would do, found out by comparing the files with the cloud. Nothing is changed here."""
+"""The plan of an import, found out by comparing the files with the cloud. Nothing is changed here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class What(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Action:
-    """What is to become of one resource of the files."""
+    """An action on one resource of the files: what is to become of it."""
 
     resource: Resource
     what: What = What.MAKE
@@ -40,7 +40,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Something on the target that belongs to a resource of the files, and that they don't have."""
+    """A stray on the target: it belongs to a resource of the files, and they don't have it."""
 
     kind: ResourceKind
     name: str
@@ -66,7 +66,7 @@ class _NotThere(_Unresolved):
 
 
 class _LeftOut(Exception):
-    """Without what can't be had here the resource would let in more; its text says what that is."""
+    """The refusal of a resource that would let in more without what can't be had here; its text says what that is."""
 
 
 _DEEPEST = 50  # resources that need each other in a row; clouds have some six
@@ -76,7 +76,7 @@ _TOLD_AS_STRAYS = ("security group rule", "router interface")
 
 
 def plan(cloud: Cloud, resources: Sequence[Resource], kinds: tuple[ResourceKind, ...]) -> Plan:
-    """For resources that were found valid; the cloud has been looked at."""
+    """Plan the import of resources that were found valid; the cloud has been looked at."""
     return _Planner(cloud, resources).plan(kinds)
 
 
@@ -173,7 +173,7 @@ class _Planner:
             action.needs.clear()
 
     def _shown_apart(self, action: Action, f: Field, live: Any, wanted: Any) -> tuple[str, str]:
-        """What is there and what is wanted, of mappings only where they differ."""
+        """Return what is there and what is wanted, of mappings only where they differ."""
         if f.refs:  # as the files have them: ids mean little to people
             return _shown(live), _shown(action.resource.params.get(f.name))
         live, wanted = f.order(live), f.order(wanted)
@@ -206,7 +206,7 @@ class _Planner:
         return values
 
     def _settable(self, action: Action, f: Field, value: Any) -> bool:
-        """Whether this user can set it here; what is lost otherwise is told. Raises _LeftOut where it limits."""
+        """Tell whether this user can set it here; what is lost otherwise is told. Raises _LeftOut where it limits."""
         kind = action.resource.kind
         why = self._cloud.operations(kind).unsettable(f, value, action.resource.params)
         if why and f.says_something(value):
@@ -216,7 +216,7 @@ class _Planner:
         return why is None
 
     def _without_parts(self, action: Action, f: Field, value: Any) -> Any:
-        """A mapping, or a list of some, without what can't be set here."""
+        """Return a mapping, or a list of some, without what can't be set here."""
         if isinstance(value, list):
             return [self._without_parts(action, f, each) for each in value]
         lost = {part.name for part in f.parts if not self._settable(action, part, value.get(part.name))}
@@ -263,7 +263,7 @@ class _Planner:
     def _in_files(
         self, kind: ResourceKind, ref: Mapping[str, Any], within: Mapping[str, Any] | None
     ) -> Resource | None:
-        """What the files have is the exporter's own."""
+        """Find a resource in the files; None for what isn't the exporter's own."""
         if kind.scope is Scope.PROJECT and whose(ref) is Whose.ANOTHERS:
             return None
         if within and whose(within) is Whose.ANOTHERS:
@@ -330,7 +330,7 @@ class _Planner:
 
 
 def _names_others(resource: Resource, f: Field) -> bool:
-    """Whether a field names something of another project, as exports write it."""
+    """Tell whether a field names something of another project, as exports write it."""
     named = ((kinds, ref) for each, kinds, ref in references(resource) if each is f)
     return any(
         whose(ref) is Whose.ANOTHERS and all(BY_NAME[kind].scope is Scope.PROJECT for kind in kinds.split(" or "))
@@ -339,7 +339,7 @@ def _names_others(resource: Resource, f: Field) -> bool:
 
 
 def _waits(values: Mapping[str, Any], kind: ResourceKind) -> bool:
-    """Whether it belongs to something that isn't there yet, so that it can't be there either."""
+    """Tell whether it belongs to something that isn't there yet, so that it can't be there either."""
     names = {"fixed_ips" if name == "subnets" else name for name in kind.key}
     return any(_holds_action(values.get(name)) for name in names)
 
@@ -356,7 +356,7 @@ _WIDEST = 100  # characters of a value in a table
 
 
 def _shown(value: Any) -> str:
-    """Short enough for a table; what is cut off is said."""
+    """Return a value short enough for a table; what is cut off is said."""
     whole = _told(value)
     more = len(whole) - _WIDEST
     return whole if more <= 0 else f"{whole[:_WIDEST]}… and {more} more characters"

@@ -1,4 +1,4 @@
-"""Whether the project has room for what is to be made: asked before anything is."""
+"""Checks whether the project has room for what is to be made: asked before anything is."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from longshore.tenancy.services.security import limits_egress
 
 
 def check_room(cloud: Cloud, plan: Plan) -> None:
-    """Raises QuotaExceeded with all that there's no room for."""
+    """Raise QuotaExceeded with all that there's no room for."""
     short = list(_short(cloud, plan))
     if short:
         raise QuotaExceeded(
@@ -59,13 +59,13 @@ def _network_needs(plan: Plan) -> Counter[str]:
 
 
 def _comes_by_itself(action: Action) -> bool:
-    """Whether it is one of the rules that the API gives every new security group: everything out."""
+    """Tell whether it is one of the rules that the API gives every new security group: everything out."""
     new = isinstance(action.values.get("security_group_id"), Action)
     return new and action.values.get("direction") == "egress" and not limits_egress(action.values)
 
 
 def _network_room(cloud: Cloud) -> dict[str, int]:
-    """What is left of each limit; -1: there's none. Empty where a plain member isn't told."""
+    """Return what is left of each limit; -1: there's none. Empty where a plain member isn't told."""
     try:
         with explained("read the project's quota"):
             quota = cloud.connection.network.get_quota(cloud.project_id, details=True)

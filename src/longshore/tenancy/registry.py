@@ -1,4 +1,4 @@
-"""Which operations each kind of resource has: the one place that knows both."""
+"""The operations of each kind of resource: the one place that knows both."""
 
 from collections.abc import Mapping
 

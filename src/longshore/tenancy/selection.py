@@ -1,4 +1,4 @@
-"""Which resources are meant: by kind, name, tag and regular expression."""
+"""Selections of resources: by kind, name, tag and regular expression."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,7 +35,8 @@ class Selection:
     filters: tuple[Filter, ...] = ()
 
     def of(self, resources: Sequence[Resource]) -> list[Resource]:
-        """What belongs to a selected resource is selected with it: a network's subnets, a group's rules."""
+        """Return the selected resources. What belongs to a selected resource is selected with it: a network's subnets,
+        a group's rules."""
         if not self.filters:
             return [r for r in resources if r.kind in self.kinds]
         parents = {(r.kind.name, r.params.get("name")): r for r in resources if r.kind.named}
@@ -56,7 +57,7 @@ class Selection:
 
 
 def parse(only: Iterable[str], filters: Iterable[str]) -> Selection:
-    """From the words of a command or request. Raises InvalidInput."""
+    """Make a selection of the words of a command or request. Raises InvalidInput."""
     kinds = [_kind(name) for given in only for name in given.split(",") if name]
     ordered = tuple(kind for kind in KINDS if kind in kinds) if kinds else KINDS
     return Selection(ordered, tuple(map(_filter, filters)))
@@ -87,7 +88,8 @@ def _filter(given: str) -> Filter:
 
 
 def _words(resource: Resource) -> tuple[list[str], list[str]]:
-    """Its names and tags. What has no name goes by those that it names, unless it belongs to one of them."""
+    """Return a resource's names and tags. What has no name goes by those that it names, unless it belongs to one of
+    them."""
     name = resource.params.get("name")
     if isinstance(name, str):
         names = [name]

@@ -1,4 +1,4 @@
-"""What can be known about files without any cloud."""
+"""Checks of files without any cloud."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,16 +8,16 @@ from typing import Any
 
 from longshore.model.strict_yaml import Entries
 from longshore.tenancy.addresses import address_faults
+from longshore.tenancy.api_rules import limit_faults
 from longshore.tenancy.blobs import blob_faults
 from longshore.tenancy.documents import Resource, read_directory
 from longshore.tenancy.faults import Fault, Place
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
-from longshore.tenancy.limits import limit_faults
 
 
 def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
-    """All resources of a directory, and all that is wrong with them, in the order of the files.
+    """Return all resources of a directory, and all that is wrong with them, in the order of the files.
 
     Raises InvalidInput when there is nothing to read.
     """
@@ -38,7 +38,7 @@ def _without_repeats(resources: Iterable[Resource]) -> Iterator[Resource]:
 
 
 def faults_among(resources: Sequence[Resource]) -> list[Fault]:
-    """What is wrong with each, and with them together."""
+    """Return what is wrong with each, and with them together."""
     faults: list[Fault] = []
     sound: list[Resource] = []
     for resource in resources:
@@ -89,7 +89,7 @@ _MISTYPED = 0.85  # so much alike are words that somebody mistyped; less, and it
 
 
 def _not_followed(resource: Resource) -> Iterator[Fault]:
-    """What OS-Migrate's roles of other versions write, or somebody mistyped: the rest is followed without it."""
+    """Yield what OS-Migrate's roles of other versions write, or somebody mistyped: the rest is followed without it."""
     how, lines = resource.kind.how, resource.how.lines if isinstance(resource.how, Entries) else {}
     words: list[tuple[str, Any, Iterable[str] | None]]
     words = [("_migration_params", name, how) for name in (resource.how if how is not None else ())]
@@ -119,7 +119,7 @@ def _end(sentence: str) -> str:
 
 
 def file_key(resource: Resource) -> tuple[Any, ...]:
-    """What tells a resource from others of its kind, in the words of the files."""
+    """Return what tells a resource from others of its kind, in the words of the files."""
     kind = resource.kind
     fields = {field.attribute: field for field in kind.fields}
     parts = []
@@ -133,7 +133,7 @@ def file_key(resource: Resource) -> tuple[Any, ...]:
 
 
 def _still(value: Any) -> Any:
-    """Something that can be the key of a mapping."""
+    """Return something that can be the key of a mapping."""
     if isinstance(value, Mapping):
         return tuple((key, _still(value[key])) for key in sorted(value, key=str) if value[key] is not None)
     return tuple(map(_still, value)) if isinstance(value, list | tuple) else value
@@ -149,7 +149,7 @@ def _duplicates(resources: Iterable[Resource]) -> Iterator[Fault]:
 
 
 def references(resource: Resource) -> Iterator[tuple[Field, str, Mapping[str, Any]]]:
-    """Each reference in it, with its field and the kind (or kinds) that it may name."""
+    """Yield each reference in it, with its field and the kind (or kinds) that it may name."""
     for field in resource.kind.fields:
         if field.refs:
             yield from (
@@ -171,7 +171,8 @@ def _within(field: Field, key: str, holder: Mapping[str, Any], params: Mapping[s
 
 
 def _dangling(sound: Iterable[Resource], everything: Iterable[Resource]) -> Iterator[Fault]:
-    """References to what the files should have and don't: of one's own project, and of a kind that the files have.
+    """Yield references to what the files should have and don't: of one's own project, and of a kind that the files
+    have.
 
     What is there and wrong itself is there all the same: its own fault says what to do.
     """

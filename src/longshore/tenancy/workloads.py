@@ -1,24 +1,30 @@
 """OS-Migrate's workloads.yml and detached_volumes.yml: servers and volumes as they are to be in the target cloud."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from longshore.errors import InvalidInput
+from longshore.model.machine import Machine
+from longshore.model.request import VolumeWishes
+from longshore.providers.openstack.loose_volumes import OF_THE_IMAGE
 from longshore.tenancy.documents import Resource, read_files
 from longshore.tenancy.faults import NOWHERE, Fault, refusal
 from longshore.tenancy.kind import ResourceKind
 from longshore.tenancy.kinds.workload import DETACHED_VOLUME, SERVER
 from longshore.tenancy.validate import faults_among
 
+T = TypeVar("T")
+
 
 def read_workloads(path: Path) -> list[Resource]:
-    """The servers of a file. Raises InvalidInput with the first fault when there are any, or no servers."""
+    """Read the servers of a file. Raises InvalidInput with the first fault when there are any, or no servers."""
     return _read(path, SERVER)
 
 
 def read_detached_volumes(path: Path) -> list[Resource]:
-    """The volumes of a file, each of which says which one is meant. Raises InvalidInput as above."""
+    """Read the volumes of a file, each of which says which one is meant. Raises InvalidInput as above."""
     volumes = _read(path, DETACHED_VOLUME)
     if faults := list(_unclear(volumes)):
         raise refusal(faults, path.parent)
@@ -26,7 +32,7 @@ def read_detached_volumes(path: Path) -> list[Resource]:
 
 
 def workload(params: Mapping[str, Any], info: Mapping[str, Any], how: Mapping[str, Any]) -> Resource:
-    """A server that was read elsewhere. Raises InvalidInput when something is wrong with it."""
+    """Check a server that was read elsewhere. Raises InvalidInput when something is wrong with it."""
     server = Resource(SERVER, params, info, NOWHERE, how)
     wrong = [fault for fault in faults_among([server]) if not fault.warning]
     if wrong:
@@ -46,7 +52,7 @@ def _read(path: Path, kind: ResourceKind) -> list[Resource]:
 
 
 def _unclear(volumes: Sequence[Resource]) -> Iterator[Fault]:
-    """Those of which one can't say which volume of the source they mean, and those that are there twice."""
+    """Yield those of which one can't say which volume of the source they mean, and those that are there twice."""
     first: dict[str, Resource] = {}
     for volume in volumes:
         meant = volume.info.get("id") or volume.params.get("name")
@@ -57,3 +63,53 @@ def _unclear(volumes: Sequence[Resource]) -> Iterator[Fault]:
         if earlier is not volume:
             text = f"The volume {volume.name} is here a second time; the first is in {earlier.place}."
             yield Fault(volume.place, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    meant: str  # id, or name, at the source
+    name: str  # what to call it in a sentence
+    wishes: VolumeWishes = field(default_factory=VolumeWishes)
+    storage: dict[str, str] = field(default_factory=dict)  # its type, and that which it is to have
+    zone: str | None = None
+    notes: tuple[str, ...] = ()  # what of it isn't followed, each a sentence
+
+
+def wanted(described: Resource, loose: Mapping[str, Machine]) -> Wanted:
+    """`loose` are the source's volumes without a server, by their ids."""
+    meant = str(described.info.get("id") or described.params["name"])
+    called = [volume for volume in loose.values() if volume.name == meant]
+    volume = loose.get(meant) or (called[0] if len(called) == 1 else None)
+    if volume is None:
+        return Wanted(meant, described.name)  # it is gone, or a server's: the source says so when it is asked for it
+    params = described.params
+    (disk,) = volume.disks
+    zone, properties = params.get("availability_zone"), params.get("volume_image_metadata")
+    wishes = VolumeWishes(
+        name=_other(params.get("name") or None, disk.name),
+        description=_other(params.get("description"), volume.annotation),
+        image_properties=_other(_kept(properties), disk.image_properties) if properties is not None else None,
+    )
+    return Wanted(
+        meant,
+        volume.name,
+        wishes,
+        storage={disk.storage: params["volume_type"]} if params.get("volume_type") else {},
+        zone=_other(zone or None, volume.server_settings.availability_zone),
+        notes=_not_followed(volume.name, described),
+    )
+
+
+def _kept(properties: Mapping[str, Any]) -> dict[str, str]:
+    return {str(k): str(v) for k, v in properties.items() if k not in OF_THE_IMAGE and v is not None}
+
+
+def _other(asked: T | None, there: T | None) -> T | None:
+    return asked if asked != there else None
+
+
+def _not_followed(name: str, described: Resource) -> tuple[str, ...]:
+    if not described.how:
+        return ()
+    known = ", ".join(map(str, described.how))
+    return (f"{described.place}: what _migration_params says of {name} isn't followed: {known}.",)

@@ -17,7 +17,7 @@ LARGEST = 64 << 20  # bytes of a file; 5,000 resources take some 8 MiB
 
 
 class BadYaml(LongshoreError):
-    """What a file holds isn't YAML that can be read; `fault` says where."""
+    """The error for a file that isn't YAML that can be read; `fault` says where."""
 
     code = "invalid-files"
 
@@ -27,7 +27,7 @@ class BadYaml(LongshoreError):
 
 
 def read(path: Path, name: str) -> Any:
-    """The file's one document. `name` is what the file is called in faults. Raises BadYaml."""
+    """Read the file's one document. `name` is what the file is called in faults. Raises BadYaml."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -49,7 +49,7 @@ def read(path: Path, name: str) -> Any:
 
 
 def write(path: Path, document: Any) -> None:
-    """Whole or not at all: a reader never sees half a file."""
+    """Write a file whole or not at all: a reader never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -65,7 +65,7 @@ def write(path: Path, document: Any) -> None:
 
 
 class _Plain(yaml.CSafeDumper):
-    """Without anchors: a list that occurs twice is written twice, so that it can be edited."""
+    """A writer without anchors: a list that occurs twice is written twice, so that it can be edited."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True

@@ -59,7 +59,7 @@ def main(where: str, pid_file: str, request: str) -> int:
 
 
 def _listening(where: str) -> socket.socket:
-    """Raises OSError."""
+    """Return a socket that listens on a loopback port (a number) or at a path. Raises OSError."""
     if where.isdecimal():
         return socket.create_server(("127.0.0.1", int(where)), backlog=64)
     listening = socket.socket(socket.AF_UNIX)
@@ -77,7 +77,7 @@ def _known(vault: Vault, tops: list[Top]) -> "KnownBlocks | None":
 
 
 def _live(vault: Vault, writer_id: str) -> None:
-    """Signs of life, until it is taken for dead."""
+    """Give signs of life, until the writer is taken for dead."""
     pause = threading.Event()
     while not pause.wait(beat_every(vault)):
         try:

@@ -54,8 +54,8 @@ class Bucket(Store):
     def __init__(  # noqa: PLR0917
         self, url: str, endpoint: str, region: str, access_key: str, secret_key: str, ca_file: str = ""
     ) -> None:
-        """`url`: s3://bucket/prefix. `endpoint`: empty for Amazon's of the region. `ca_file`: PEM, of authorities that
-        are trusted beside the system's. Raises InvalidInput when that can't be read."""
+        """Open a bucket. `url`: s3://bucket/prefix. `endpoint`: empty for Amazon's of the region. `ca_file`: PEM, of
+        authorities that are trusted beside the system's. Raises InvalidInput when that can't be read."""
         self._told = {
             "url": url,
             "endpoint": endpoint,
@@ -109,7 +109,8 @@ class Bucket(Store):
         self.probe()
 
     def _left(self, there: list[str]) -> list[str]:
-        """Of what is there, what a vault that was never whole has left. Raises Conflict when anything else is there."""
+        """Return the names of what a vault that was never whole has left among `there`. Raises Conflict when anything
+        else is there."""
         if DESCRIPTION in there:
             raise there_already(self, f"--url {self}", "prefix")
         for name in there:
@@ -128,7 +129,7 @@ class Bucket(Store):
         return self._versions
 
     def lock_all(self) -> None:
-        """Nothing in it is locked by us."""
+        """Do nothing: nothing in it is locked by us."""
 
     def kept_until(self, name: str) -> float | None:
         return None
@@ -159,7 +160,7 @@ class Bucket(Store):
         self._put(name, data)
 
     def _put(self, name: str, data: bytes | bytearray | Begun, mode: Literal["create", "overwrite"] = "create") -> str:
-        """The version that was made; empty where the bucket keeps none. Raises Conflict."""
+        """Write an object. Returns the version that was made, empty where the bucket keeps none. Raises Conflict."""
         mark = secrets.token_hex(16)
         body = data
         if isinstance(body, Begun):
@@ -196,7 +197,7 @@ class Bucket(Store):
         return self.versions.read(name, history.first.id) if history.versions else data
 
     def _read(self, name: str) -> tuple[bytes, str | None]:
-        """With its version. Raises NotFound, Damaged."""
+        """Read an object and its version. Raises NotFound, Damaged."""
 
         def get() -> tuple[bytes, str | None]:
             found = self._store.get(name)
@@ -237,7 +238,7 @@ class Bucket(Store):
         return self._missing(name, lambda: self._store.head(name)["last_modified"]).timestamp()
 
     def touch(self, name: str) -> None:
-        """The same bytes once more, unless it was changed or deleted since they were read."""
+        """Write the same bytes once more, unless the object was changed or deleted since they were read."""
 
         def replace() -> None:
             found = self._store.get(name)
@@ -281,7 +282,7 @@ class Bucket(Store):
             raise NotFound(f"{name} isn't in the vault {self}.") from None
 
     def _again(self, name: str, do: Callable[[], _Answer]) -> _Answer:
-        """What the library doesn't try twice, since it can't tell whether it was done."""
+        """Try again what the library doesn't try twice, since it can't tell whether it was done."""
         for number in range(_TRIES - 1):
             try:
                 return self._ask(name, do)
@@ -292,7 +293,8 @@ class Bucket(Store):
         return self._ask(name, do)
 
     def _ask(self, name: str, do: Callable[[], _Answer]) -> _Answer:
-        """Raises FileNotFoundError, AlreadyExistsError and PreconditionError, and what Store's methods may raise."""
+        """Do it, with the library's errors explained. Raises FileNotFoundError, AlreadyExistsError and
+        PreconditionError, and what Store's methods may raise."""
         try:
             return do()
         except (AlreadyExistsError, PreconditionError):
@@ -305,7 +307,7 @@ class Bucket(Store):
             raise self._told_by(name, error) from None
 
     def _told_by(self, name: str, error: Exception) -> LongshoreError:
-        """Never with the library's own words: they are long, and who knows what is in them."""
+        """Explain the library's error, never in its own words: they are long, and who knows what is in them."""
         code, said = _code(error), str(error)
         if "incorrectly configured region" in said:
             code = REDIRECTED
@@ -314,7 +316,7 @@ class Bucket(Store):
         return self._explained(name, code, refused=isinstance(error, PermissionDeniedError))
 
     def _explained(self, name: str, code: str, *, refused: bool = False) -> LongshoreError:
-        """By S3's word for it."""
+        """Return the error that S3's word for it means."""
         where = self._endpoint or "Amazon's S3"
         if code in _FULL:
             return full_vault(self, code)
@@ -360,7 +362,7 @@ class Bucket(Store):
 
 
 def new_clock() -> str:
-    """A name for an object that is made to learn the server's time."""
+    """Make up a name for an object that is written to learn the server's time."""
     return f"{_CLOCK}{secrets.token_hex(8)}"
 
 
@@ -375,11 +377,11 @@ def _authorities(path: str) -> str:
 
 
 def _forms(tag: str) -> tuple[str, str]:
-    """Of an entity's tag: as HTTP has it, in quotes, and as Ceph's gateway of release 16 compares it, without."""
+    """Return an entity tag as HTTP has it, in quotes, and as Ceph's gateway of release 16 compares it, without."""
     return tag, tag.strip('"')
 
 
 def _code(error: Exception) -> str:
-    """S3's word for it."""
+    """Return S3's word for an error; empty where it has none."""
     found = _CODE.search(str(error))
     return found[1] if found else ""

@@ -78,8 +78,8 @@ def copy_disk(  # noqa: PLR0917
 
 
 def differing(vault: Vault, top: Top, before: Top | None) -> Iterator[tuple[int, Entry | None]]:
-    """Blocks of a disk that aren't what they were `before`, when it had the same size, or that aren't zero: their
-    numbers, and where they are. Raises Damaged."""
+    """Yield the numbers and places of a disk's blocks that aren't what they were `before`, when it had the same size,
+    or that aren't zero. Raises Damaged."""
     packs = PackReader(vault)
     new = Tree(top, packs.read, vault.keys.digest)
     old = Tree(before or Top(top.size, None), packs.read, vault.keys.digest)

@@ -69,7 +69,8 @@ class Directory(Store):
             raise
 
     def _left(self) -> list[str]:
-        """What a vault that was never whole has left. Raises Conflict when anything else is there."""
+        """Return the names of what a vault that was never whole has left. Raises Conflict when anything else is
+        there."""
         if (self.root / "vault.json").exists():
             raise there_already(self, f"--directory {self.root}", "directory")
         ours = {_RESERVE, objects.KEYS} | _OF_THE_SYSTEM
@@ -94,7 +95,8 @@ class Directory(Store):
                 folder.rmdir()
 
     def probe(self) -> None:
-        """A file system links a file to a name that is free, or fails: if it has links."""
+        """Try that a name that is taken stays so: a file system links a file to a name that is free, or fails, if it
+        has links."""
         name = f"{_BESIDE}{secrets.token_hex(8)}"
         self.create(name, b"1")
         try:
@@ -114,7 +116,7 @@ class Directory(Store):
             return _Begun(self, self.root / objects.PACKS)
 
     def lock_all(self) -> None:
-        """It has no locks."""
+        """Do nothing: a directory has no locks."""
 
     def kept_until(self, name: str) -> float | None:
         return None
@@ -140,14 +142,14 @@ class Directory(Store):
                 begun.discard()
 
     def _give_room(self) -> bool:
-        """Whether there was any to be given."""
+        """Give up the reserved room. Returns whether there was any."""
         with suppress(OSError):
             (self.root / _RESERVE).unlink()
             return True
         return False
 
     def _keep_room(self) -> None:
-        """For another time: it is nobody's business when that fails."""
+        """Reserve room for another time. A failure to do so is nobody's business."""
         path = self.root / _RESERVE
         with suppress(OSError):
             if path.exists() and path.stat().st_size == _RESERVED:
@@ -233,7 +235,7 @@ class Directory(Store):
                         path.unlink()
 
     def _make(self, folder: Path) -> None:
-        """Below the vault's own directory, which isn't made anew: a share that isn't mounted has none."""
+        """Make a folder below the vault's own directory, which isn't made anew: a share that isn't mounted has none."""
         if folder.is_dir() or folder == self.root:
             return
         self._make(folder.parent)
@@ -272,7 +274,7 @@ class _Begun(Begun):
     """A file that has no name of an object yet."""
 
     def __init__(self, store: Directory, folder: Path) -> None:
-        """Raises OSError."""
+        """Create the file. Raises OSError."""
         self._store = store
         self._path = folder / f"{_BESIDE}{secrets.token_hex(8)}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -294,7 +296,7 @@ class _Begun(Begun):
                 return os.pread(self._descriptor, length, offset)
 
     def link(self, path: Path) -> None:
-        """What was appended is safe, and has this name. Raises OSError, WriterLost."""
+        """Make what was appended safe, and give it this name. Raises OSError, WriterLost."""
         assert self._descriptor is not None
         os.fsync(self._descriptor)
         os.close(os.dup(self._descriptor))  # some file servers say only then that they are full
@@ -322,7 +324,7 @@ class _Begun(Begun):
         return False
 
     def discard(self) -> None:
-        """Raises OSError."""
+        """Close and remove the file. Raises OSError."""
         with self._lock:
             if self._descriptor is None:
                 return

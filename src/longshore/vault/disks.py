@@ -49,22 +49,22 @@ class DiskReader(ABC):
 
     @abstractmethod
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
-        """`again`: it may well be asked for once more, as by whoever reads a part of it."""
+        """Return a block's bytes. `again`: it may well be asked for once more, as by whoever reads a part of it."""
 
     def blocks(self, wanted: Sequence[tuple[int, Entry]]) -> list[bytes]:
-        """Several that are asked for together. Raises Damaged."""
+        """Return several blocks that are asked for together. Raises Damaged."""
         return [self.block(number, entry) for number, entry in wanted]
 
     @abstractmethod
     def leaf_is_zero(self, leaf: int) -> bool: ...
 
     def read(self, offset: int, length: int) -> bytes:
-        """Within the disk. Raises Damaged."""
+        """Read a range, which has to lie within the disk. Raises Damaged."""
         parts = self.parts(offset, length)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def parts(self, offset: int, length: int) -> list[bytes]:
-        """The same, in the pieces that it is kept in. Raises Damaged."""
+        """Read a range in the pieces that it is kept in. Raises Damaged."""
         asked = [(piece, self.entry(piece[0])) for piece in pieces(offset, length)]
         whole = [(number, entry) for (number, start, end), entry in asked if entry is not None and end - start == BLOCK]
         read = iter(self.blocks(whole) if whole else ())
@@ -79,7 +79,7 @@ class DiskReader(ABC):
         return found
 
     def ranges(self, offset: int, length: int) -> Iterator[Range]:
-        """What is zero in there and what isn't, in order."""
+        """Yield what is zero in a range and what isn't, in order."""
         at, end = offset, offset + length
         while at < end:
             if at % _LEAF == 0 and self.leaf_is_zero(at // _LEAF):
@@ -97,8 +97,8 @@ class PointDisk(DiskReader):
     """A disk of a point: nothing is handed out that isn't what was written."""
 
     def __init__(self, vault: Vault, top: Top, shared: BlocksOf | None = None, *, called: str = "") -> None:
-        """`shared`: blocks that others have read, too; all that is read is kept there. `called`: the point, the machine
-        and the disk, for who hears that something is damaged."""
+        """Open a disk for reading. `shared`: blocks that others have read, too; all that is read is kept there.
+        `called`: the point, the machine and the disk, for who hears that something is damaged."""
         self.size = top.size
         self.description = _described(vault)
         self._called = f"{called}, " if called else ""
@@ -120,7 +120,7 @@ class PointDisk(DiskReader):
             raise self._damaged(leaf * FANOUT, error) from None
 
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
-        """Raises Damaged."""
+        """Return a block's bytes, checked against its digest. Raises Damaged."""
         found = self._find(number, entry)
         if found is None:
             try:
@@ -154,7 +154,8 @@ class PointDisk(DiskReader):
         return found if found is None or len(found) == self.length_of(number) else None
 
     def _checked(self, number: int, _entry: Entry, found: bytes) -> bytes:
-        """The digest is right; the map says where the block is, and so how long. Raises Damaged."""
+        """Check a block's length: the digest is right, and the map says where the block is, and so how long. Raises
+        Damaged."""
         if len(found) != self.length_of(number):
             raise Damaged("The map has a block of another length there.")
         return found
@@ -176,8 +177,8 @@ class NewDisk(DiskReader):
         known: "KnownBlocks | None" = None,
         pack_size: int = LARGEST,
     ) -> None:
-        """`base`: what it holds at first; `known`: blocks that are named where they are. A journal that is there is
-        gone on with."""
+        """Open a disk for writing. `base`: what it holds at first; `known`: blocks that are named where they are. A
+        journal that is there is gone on with."""
         self.size = base.size
         self.description = _described(vault)
         self._known = known
@@ -190,13 +191,13 @@ class NewDisk(DiskReader):
         self._written: dict[int, dict[int, Entry]] = {}  # leaves that aren't stored yet: all of their blocks
 
     def close(self) -> None:
-        """What wasn't flushed is lost."""
+        """Close the disk. What wasn't flushed is lost."""
         self._packs.close()
         os.close(self._journal)
 
     @property
     def stored(self) -> int:
-        """Bytes that it has added to the vault."""
+        """Return the bytes that it has added to the vault."""
         return self._packs.stored
 
     def entry(self, block: int) -> Entry | None:
@@ -212,8 +213,9 @@ class NewDisk(DiskReader):
             return not self._written[leaf] if leaf in self._written else self._leaf(leaf) is None
 
     def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
-        """Of what is stored, many at once: a bucket that is far away answers each late. What a part of a block
-        is filled up with, and what is read back, is what was written, or it is damaged. Raises Damaged."""
+        """Return a block's bytes, those just written too. What is stored is asked for many at once: a bucket that is
+        far away answers each late. What a part of a block is filled up with, and what is read back, is what was
+        written, or it is damaged. Raises Damaged."""
         with self._lock:
             found, stored = self._packs.unstored(entry), self._packs.named(entry)
         if found is None:
@@ -225,7 +227,7 @@ class NewDisk(DiskReader):
         return found
 
     def write(self, offset: int, data: bytes | bytearray) -> None:
-        """Within the disk. Raises VaultFull, Damaged."""
+        """Write to a range within the disk. Raises VaultFull, Damaged."""
         done = 0
         for number, start, end in pieces(offset, len(data)):
             piece = data[done : done + end - start] if end - start < len(data) else data
@@ -239,7 +241,7 @@ class NewDisk(DiskReader):
                 self._put(number, bytes(whole))
 
     def zero(self, offset: int, length: int) -> None:
-        """Within the disk."""
+        """Make a range within the disk zero."""
         at, end = offset, offset + length
         while at < end:
             if at % _LEAF == 0 and end - at >= _LEAF:
@@ -256,7 +258,7 @@ class NewDisk(DiskReader):
             at += step
 
     def _put(self, number: int, data: bytes | bytearray) -> None:
-        """A whole block; empty, or nothing but zeroes: none."""
+        """Put a whole block in place. One that is empty, or nothing but zeroes, is left out of the map."""
         if data == (_ZEROES if len(data) == BLOCK else bytes(len(data))):
             with self._lock:
                 if self.entry(number) is not None:
@@ -272,7 +274,7 @@ class NewDisk(DiskReader):
         self._packs.keep_up()
 
     def _opened(self, leaf: int) -> dict[int, Entry]:
-        """A leaf's blocks, to be changed."""
+        """Return a leaf's blocks, to be changed."""
         found = self._written.get(leaf)
         if found is None:
             stored = self._leaf(leaf)
@@ -283,7 +285,7 @@ class NewDisk(DiskReader):
         return self._leaves[leaf] if leaf in self._leaves else self._tree.entry(1, leaf)
 
     def flush(self) -> None:
-        """What was written before is in the vault, and the journal says so. Raises VaultFull."""
+        """Store all that was written so far, and note it in the journal. Raises VaultFull."""
         with self._flushing:
             with self._lock:
                 made = {}
@@ -301,7 +303,7 @@ class NewDisk(DiskReader):
                 os.fdatasync(self._journal)
 
     def finish(self) -> Top:
-        """Everything flushed, and the nodes above; what a point says of the disk. Raises VaultFull, Damaged."""
+        """Return everything flushed, and the nodes above; what a point says of the disk. Raises VaultFull, Damaged."""
         self.flush()
         with self._lock:
             entry = grow(self._tree, self._leaves, self._packs, self._digest)
@@ -314,7 +316,7 @@ class NewDisk(DiskReader):
 
 
 def told_damage(journal: Path) -> str | None:
-    """A sentence about what a disk that was served with this journal is based on, if that was found damaged."""
+    """Return a sentence about what a disk that was served with this journal is based on, if that was found damaged."""
     try:
         return damage_beside(journal).read_text()
     except FileNotFoundError:
@@ -322,7 +324,7 @@ def told_damage(journal: Path) -> str | None:
 
 
 def damage_beside(journal: Path) -> Path:
-    """Where the server of a new disk says what it has found damaged."""
+    """Return the path where the server of a new disk says what it has found damaged."""
     return journal.with_suffix(".damaged")
 
 
@@ -348,7 +350,7 @@ def _line(leaf: int, entry: Entry | None) -> bytes:
 
 
 def pieces(offset: int, length: int) -> Iterator[tuple[int, int, int]]:
-    """The blocks of a range: number, and from where to where in the block."""
+    """Yield the blocks of a range: number, and from where to where in the block."""
     at, end = offset, offset + length
     while at < end:
         number, start = divmod(at, BLOCK)

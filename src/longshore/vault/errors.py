@@ -1,10 +1,11 @@
-"""What can be wrong with a vault."""
+"""Errors of a vault."""
 
 from longshore.errors import AccessDenied, LongshoreError
 
 
 class Damaged(LongshoreError):
-    """Something in the vault isn't what was written: bytes that flipped, or objects that are gone."""
+    """The error for something in the vault that isn't what was written: bytes that flipped, or objects that are
+    gone."""
 
     code = "vault-damaged"
 

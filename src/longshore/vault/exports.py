@@ -14,8 +14,8 @@ from longshore.vault.vault import Vault
 
 @contextmanager
 def serve_disk(vault: Vault, top: Top, *, port: int | None = None, called: str = "") -> Iterator[LocalExport]:
-    """A disk of a point, for reading; with `port` on the loopback address (0: any free port). `called`: the point, the
-    machine and the disk, for who hears that something is damaged. Raises ExportError."""
+    """Serve a disk of a point for reading; with `port` on the loopback address (0: any free port). `called`: the point,
+    the machine and the disk, for who hears that something is damaged. Raises ExportError."""
     with _serving(vault, {"top": top.told(), "called": called}, port) as export:
         yield export
 
@@ -24,7 +24,7 @@ def serve_disk(vault: Vault, top: Top, *, port: int | None = None, called: str =
 def serve_new_disk(
     vault: Vault, base: Top, journal: Path, writer_id: str, known: Sequence[Top] = ()
 ) -> Iterator[LocalExport]:
-    """A disk that is being backed up, for writing, while the writer gives signs of life. Raises ExportError.
+    """Serve a disk that is being backed up, for writing, while the writer gives signs of life. Raises ExportError.
 
     `known`: disks that the writer is based on, too, whose blocks needn't be stored again.
 

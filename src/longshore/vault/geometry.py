@@ -1,4 +1,4 @@
-"""How a disk becomes a tree: blocks, nodes of their entries, and where each of them is stored.
+"""The tree that a disk becomes: blocks, nodes of their entries, and where each of them is stored.
 
 A node of level 1 has the entries of up to 128 blocks, one of level 2 those of up to 128 nodes of level 1, and so on.
 What holds nothing but zeroes has no entry. docs/formats/vault.md has every byte of it.
@@ -47,7 +47,7 @@ class Top:
         return level_of(self.size)
 
     def told(self) -> dict[str, Any]:
-        """As documents have it."""
+        """Return the map's top as plain data, as documents have it."""
         entry = self.entry
         if entry is None:
             return {"size": self.size, "top": None}
@@ -56,7 +56,8 @@ class Top:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Top":
-        """Raises KeyError, TypeError, ValueError for what is none, whoever has written it."""
+        """Read a map's top from plain data. Raises KeyError, TypeError, ValueError for what is none, whoever has
+        written it."""
         place, size = told["top"], _number(told["size"], MOST_DISK)
         if place is None:
             return cls(size, None)
@@ -67,7 +68,7 @@ class Top:
 
 
 def _number(told: object, most: int) -> int:
-    """Raises TypeError, ValueError."""
+    """Return a number from 0 to `most`. Raises TypeError, ValueError for anything else."""
     if type(told) is not int:
         raise TypeError
     if not 0 <= told <= most:
@@ -80,7 +81,7 @@ def blocks_of(size: int) -> int:
 
 
 def level_of(size: int) -> int:
-    """Of the one node that is above all of a disk of so many bytes."""
+    """Return the level of the one node that is above all of a disk of so many bytes."""
     level, covered = 1, FANOUT
     while covered < blocks_of(size):
         level, covered = level + 1, covered * FANOUT
@@ -88,7 +89,7 @@ def level_of(size: int) -> int:
 
 
 def node_id(level: int, entries: Mapping[int, Entry], digest: Digest) -> bytes:
-    """By its children's ids alone: equal contents have equal nodes, wherever they are stored."""
+    """Compute a node's id from its children's ids alone: equal contents have equal nodes, wherever they are stored."""
     ids = (entries[index].id if index in entries else NOTHING for index in range(FANOUT))
     return digest(bytes((level,)) + b"".join(ids))
 
@@ -102,7 +103,7 @@ def encode_node(level: int, entries: Mapping[int, Entry]) -> bytes:
 
 
 def decode_node(data: bytes, level: int, pack: bytes) -> dict[int, Entry]:
-    """The entries of a node that is stored in this pack, by their places. Raises Damaged."""
+    """Return the entries of a node that is stored in this pack, by their places. Raises Damaged."""
     try:
         said, reserved, count, packs = _HEAD.unpack_from(data)
         at = _HEAD.size + packs * ID

@@ -31,7 +31,7 @@ class Held(Conflict):
 
 
 def hold_point(vault: Vault, point: str, hold: Hold) -> None:
-    """By the point's whole name. Raises NotFound; Held when it is held already; Conflict while it is being deleted."""
+    """Hold a point, named whole. Raises NotFound; Held when it is held already; Conflict while it is being deleted."""
     _refuse_gone(vault, point)
     last = _last(vault, point, vault.store.now)
     if last.deleting:
@@ -46,14 +46,14 @@ def hold_point(vault: Vault, point: str, hold: Hold) -> None:
 
 
 def _refuse_gone(vault: Vault, point: str) -> None:
-    """Raises NotFound. Whether it can be read is another matter."""
+    """Raise NotFound for a point that isn't there. Whether it can be read is another matter."""
     refuse_others(vault, point)
     if not has_point(vault, point):
         raise no_point(point)
 
 
 def release_point(vault: Vault, point: str, name: str) -> None:
-    """Raises NotFound when nothing of that name holds it."""
+    """End the hold of this name. Raises NotFound when nothing of that name holds the point."""
     refuse_others(vault, point)
     last = _last(vault, point, vault.store.now)
     if last.hold is None or last.hold.name != name:
@@ -63,12 +63,14 @@ def release_point(vault: Vault, point: str, name: str) -> None:
 
 
 def hold_of(vault: Vault, point: str) -> Hold | None:
-    """None, too, when its time has passed, by this machine's clock. One that can't be read is called `DAMAGED`."""
+    """Return the hold of a point; None, too, when its time has passed, by this machine's clock. One that can't be read
+    is called `DAMAGED`."""
     return _last(vault, point, time.time).hold
 
 
 def holds(vault: Vault, folder: str = "") -> dict[str, Hold]:
-    """By point: of all, or of one machine's. One that has just been held may be missing where lists come late."""
+    """Return the holds of all points, or of one machine's, by point. One that has just been held may be missing where
+    lists come late."""
     below = vault.store.names(f"{names.HOLDS}/{folder}" if folder else names.HOLDS)
     told = {point for name in below if (point := names.point_of_hold(name)) is not None}
     found = ((point, hold_of(vault, point)) for point in sorted(told) if sees(vault, point))
@@ -76,7 +78,7 @@ def holds(vault: Vault, folder: str = "") -> dict[str, Hold]:
 
 
 def delete_point(vault: Vault, point: str) -> datetime | None:
-    """By its whole name. Its blocks go when the vault is pruned, unless other points name them.
+    """Delete a point, named whole. Its blocks go when the vault is pruned, unless other points name them.
 
     In a vault that locks it is hidden, and can be had back (recovery.py) until the moment that is returned, at least.
     Nothing to do when it is gone. Raises Held, NotFound for one that isn't there for the vault's user.
@@ -96,19 +98,19 @@ def delete_point(vault: Vault, point: str) -> datetime | None:
 
 
 def is_being_deleted(vault: Vault, point: str) -> bool:
-    """Or was: by who says so before, as `delete_point` does."""
+    """Tell whether a point is being or was deleted by somebody who says so before, as `delete_point` does."""
     return _last(vault, point, time.time).deleting
 
 
 def take_back_deletion(vault: Vault, point: str) -> None:
-    """Of a point that is there again."""
+    """Take back the deletion of a point that is there again."""
     last = _last(vault, point, time.time)
     if last.deleting:
         _add(vault, point, last.number + 1, _RELEASED)
 
 
 class _Last(NamedTuple):
-    """What the last number says; 0: there is none."""
+    """The content of a point's last hold number; 0: there is none."""
 
     number: int
     hold: Hold | None = None  # that counts now
@@ -116,7 +118,7 @@ class _Last(NamedTuple):
 
 
 def _last(vault: Vault, point: str, now: Callable[[], float]) -> _Last:
-    """`now`: seconds, by the clock that a hold's end is compared with."""
+    """Return what holds or deletes a point now. `now`: seconds, by the clock that a hold's end is compared with."""
     number, place = 0, ""
     while vault.store.has(following := _object(point, number + 1)):
         number, place = number + 1, following
@@ -142,7 +144,7 @@ def _refuse_held(point: str, last: _Last) -> None:
 
 
 def _add(vault: Vault, point: str, number: int, content: dict[str, Any]) -> None:
-    """Raises Conflict when somebody else has made that number."""
+    """Write the next hold number. Raises Conflict when somebody else has made that number."""
     place = _object(point, number)
     try:
         vault.store.create(place, vault.keys.write_document(place, content))
@@ -153,7 +155,8 @@ def _add(vault: Vault, point: str, number: int, content: dict[str, Any]) -> None
 
 
 def _forget(vault: Vault, point: str) -> None:
-    """Of a point that is gone: the last number first, so that none is found without those before it."""
+    """Remove the hold numbers of a point that is gone: the last number first, so that none is found without those
+    before it."""
     number = 1
     while vault.store.has(_object(point, number)):
         number += 1

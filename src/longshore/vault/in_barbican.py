@@ -12,7 +12,7 @@ MEMBER = "barbican"  # of a key's object, beside what the pass phrase has wrappe
 
 @dataclass(frozen=True, slots=True)
 class InBarbican:
-    """Where whoever is to open the vault finds the pass phrase."""
+    """The place of a pass phrase in Barbican, where whoever is to open the vault finds it."""
 
     secret: str  # its id
     auth_url: str  # of the Keystone before that Barbican; this, the region and the project are for people
@@ -25,7 +25,8 @@ class InBarbican:
 
     @classmethod
     def of(cls, key: Mapping[str, Any]) -> "InBarbican | None":
-        """Of a key's object. None: its pass phrase is somebody's own, or nothing that is known here."""
+        """Read the place from a key's object. None: its pass phrase is somebody's own, or in nothing that is known
+        here."""
         told = key.get(MEMBER)
         if not isinstance(told, Mapping) or not isinstance(told.get("secret"), str):
             return None

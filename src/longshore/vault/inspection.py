@@ -1,4 +1,4 @@
-"""What else there is to be said of a vault: what lies in it that is none of its own, and what can't be used."""
+"""Findings in a vault beside its points and packs: what lies in it that is none of its own, and what can't be used."""
 
 import hashlib
 from importlib.resources import files
@@ -15,12 +15,12 @@ _NAMED = 3  # objects in a sentence
 
 
 def passed_over(vault: Vault) -> list[str]:
-    """Names of objects that are none of the vault's: nothing is done with them."""
+    """Return the names of objects that are none of the vault's: nothing is done with them."""
     return sorted(name for name in vault.store.names("") if not names.is_known(name))
 
 
 def unusable(vault: Vault) -> list[str]:
-    """Sentences about what isn't as it was written, or isn't Longshore's, beside points and packs."""
+    """Return sentences about what isn't as it was written, or isn't Longshore's, beside points and packs."""
     said = []
     if _restore_script(vault) not in _known_scripts():
         said.append(
@@ -38,13 +38,13 @@ def unusable(vault: Vault) -> list[str]:
 
 
 def in_words(what: list[str]) -> str:
-    """Some of them."""
+    """Join some of the names in words."""
     more = f" and {len(what) - _NAMED} more" if len(what) > _NAMED else ""
     return f"{', '.join(what[:_NAMED])}{more}"
 
 
 def _unreadable(vault: Vault) -> list[str]:
-    """Of what has no point's form."""
+    """Return the names of damaged objects among those that have no point's form: keys, writers and lists."""
     found = []
     for folder, read in ((names.KEYS, read_own_sum), (names.WRITERS, read_object), (names.LISTS, read_object)):
         for name in vault.store.names(folder):
@@ -59,7 +59,7 @@ def _unreadable(vault: Vault) -> list[str]:
 
 
 def _restore_script(vault: Vault) -> str:
-    """Its hash; empty where there is none."""
+    """Return the hash of the vault's restore script; empty where there is none."""
     try:
         return hashlib.sha256(vault.store.read(_SCRIPT)).hexdigest()
     except LongshoreError:

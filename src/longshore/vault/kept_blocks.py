@@ -15,7 +15,8 @@ class KeptBlocks:
     """The last that were asked for. May be used from several threads."""
 
     def __init__(self, most: int, seconds: float | None = None) -> None:
-        """`most`: how many. `seconds`: without a question, after which none is kept any longer; None: no such time."""
+        """Keep at most `most` blocks. `seconds`: without a question, after which none is kept any longer; None: no such
+        time."""
         self._most, self._seconds = most, seconds
         self._blocks: OrderedDict[_BlockId, bytes] = OrderedDict()
         self._asked = 0.0
@@ -48,7 +49,7 @@ class KeptBlocks:
         timer.start()
 
     def _end(self) -> None:
-        """Unless something was asked for meanwhile."""
+        """Forget all blocks, unless something was asked for meanwhile."""
         assert self._seconds is not None
         with self._lock:
             left = self._asked + self._seconds - time.monotonic()
@@ -60,7 +61,7 @@ class KeptBlocks:
 
 
 class BlocksOf:
-    """Those of one owner. Nobody gets another's, whatever a vault of their own says is in it."""
+    """The kept blocks of one owner. Nobody gets another's, whatever a vault of their own says is in it."""
 
     def __init__(self, kept: KeptBlocks, owner: str) -> None:
         self._kept, self._owner = kept, owner

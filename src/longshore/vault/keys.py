@@ -28,13 +28,13 @@ class VaultKey:
 
 
 def new_recovery_key() -> str:
-    """A pass phrase that nobody chose: eight groups of four letters and digits."""
+    """Make up a pass phrase that nobody chose: eight groups of four letters and digits."""
     text = base64.b32encode(secrets.token_bytes(_RECOVERY)).decode()
     return "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
 
 
 def keys_of(vault: Vault) -> list[VaultKey]:
-    """In the order in which they were made. Raises InvalidInput, Damaged."""
+    """List the keys in the order in which they were made. Raises InvalidInput, Damaged."""
     _sealing(vault)
     found = []
     for name in vault.store.names(names.KEYS):
@@ -55,7 +55,8 @@ def keys_of(vault: Vault) -> list[VaultKey]:
 def add_key(
     vault: Vault, pass_phrase: str, name: str, *, id_: str | None = None, kept: InBarbican | None = None
 ) -> VaultKey:
-    """From now on that opens it, too. `kept`: where the pass phrase is. Raises InvalidInput, Conflict."""
+    """Add a key that opens the vault from now on, too. `kept`: where the pass phrase is. Raises InvalidInput,
+    Conflict."""
     sealing = _sealing(vault)
     if not (pass_phrase and pass_phrase.isprintable()):
         raise InvalidInput("The pass phrase isn't one line of text.")
@@ -70,13 +71,13 @@ def add_key(
 
 
 def refuse_taken(vault: Vault, name: str) -> None:
-    """Raises Conflict when a key is called so; InvalidInput."""
+    """Raise Conflict when a key is called so; InvalidInput when the vault isn't encrypted."""
     if name in {key.name for key in keys_of(vault)}:
         raise Conflict(f"The vault has a key for {name} already.", advice="Call it something else, or remove that one.")
 
 
 def removable_key(vault: Vault, word: str) -> VaultKey:
-    """By its id, or what it is for. Raises NotFound; Conflict for the one that the vault was opened with."""
+    """Find a key by its id, or what it is for. Raises NotFound; Conflict for the one that the vault was opened with."""
     found = [key for key in keys_of(vault) if word in (key.id, key.name)]
     if not found:
         raise NotFound(f"The vault has no key {word}.", advice="See: longshore vault key list.")
@@ -92,7 +93,8 @@ def removable_key(vault: Vault, word: str) -> VaultKey:
 
 
 def remove_key(vault: Vault, word: str) -> None:
-    """As above. Whoever has a copy of the vault as it was can still open that with it."""
+    """Remove a key, found as by `removable_key`. Whoever has a copy of the vault as it was can still open that with
+    it."""
     vault.store.delete(_object(removable_key(vault, word).id))
 
 

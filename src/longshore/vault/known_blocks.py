@@ -27,7 +27,7 @@ class KnownBlocks:
     """May be used from several threads."""
 
     def __init__(self, vault: Vault, tops: Sequence[Top]) -> None:
-        """Their maps are read, the first ones first, until enough blocks are known. What can't be read is left out."""
+        """Read the disks' maps, the first ones first, until enough blocks are known. What can't be read is left out."""
         self._digest = vault.keys.digest
         self._packs = PackReader(vault)
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class KnownBlocks:
         self._places.close()
 
     def find(self, id_: bytes) -> Entry | None:
-        """Where this block is, if any is known to have it, and has it."""
+        """Return the entry of a block, if any disk is known to have it, and has it."""
         with self._lock:
             row = self._places.execute("SELECT told FROM place WHERE id = ?", (id_,)).fetchone()
         if row is None:
@@ -63,7 +63,7 @@ class KnownBlocks:
                     self._left -= len(rows)
 
     def _leaves(self, top: Top) -> Iterator[Entry]:
-        """Nodes of level 1."""
+        """Yield the nodes of level 1."""
 
         def below(level: int, entry: Entry) -> Iterator[Entry]:
             if level == 1:

@@ -18,7 +18,7 @@ _TRIED = 5.0  # seconds for which an object is locked to see whether that is hee
 
 class LockedBucket(Bucket):
     def __init__(self, bucket: Bucket, lock: float) -> None:
-        """`lock`: seconds for which what is new is locked."""
+        """Open a bucket that locks. `lock`: seconds for which what is new is locked."""
         super().__init__(**bucket.told())
         self._lock = lock
         self._unlocked: list[str] | None = None  # what a vault that is being made has so far
@@ -80,7 +80,7 @@ class LockedBucket(Bucket):
         return self.versions.read(name, self._standing(name).first.id)
 
     def touch(self, name: str) -> None:
-        """The same bytes once more, above what was there."""
+        """Write the same bytes once more, above what was there."""
         before = self._standing(name)
         own = self._put(name, self.versions.read(name, before.first.id), "overwrite")
         after = self.versions.of(name)
@@ -106,7 +106,7 @@ class LockedBucket(Bucket):
             self._drop_all(name)
 
     def keeps_deleted(self) -> bool:
-        """For as long as its lock says, and no longer."""
+        """Return False: the bucket keeps what is deleted as long as its lock says, and no longer."""
         return False
 
     def read_first(self, name: str) -> bytes:
@@ -118,14 +118,14 @@ class LockedBucket(Bucket):
         return until or None
 
     def _standing(self, name: str) -> History:
-        """Raises NotFound."""
+        """Return the versions of an object that isn't hidden. Raises NotFound."""
         history = self.versions.of(name)
         if history.hidden or not history.versions:
             raise NotFound(f"{name} isn't in the vault {self}.")
         return history
 
     def _refuse_second(self, name: str, own: str) -> None:
-        """Raises Conflict when somebody else was faster, and takes back what was put above theirs."""
+        """Raise Conflict when somebody else was faster, and take back what was put above theirs."""
         history = self.versions.of(name)
         first = history.first if history.versions else None
         if first is None or (first.id != own and not self._same(name, first, own)):
@@ -133,7 +133,7 @@ class LockedBucket(Bucket):
             raise self._taken(name)
 
     def _same(self, name: str, one: Version, other: str) -> bool:
-        """Whether both are of one PUT, whose first answer was lost."""
+        """Tell whether both versions are of one PUT, whose first answer was lost."""
         with suppress(NotFound):
             return self.versions.mark(name, one.id, MARK) == self.versions.mark(name, other, MARK)
         return False
@@ -146,7 +146,7 @@ class LockedBucket(Bucket):
             raise
 
     def _drop_hidden(self, name: str) -> None:
-        """What a stranger has hidden of what isn't locked."""
+        """Drop what a stranger has hidden of what isn't locked."""
         history = self.versions.of(name)
         if history.hidden:
             self._drop(name, history)

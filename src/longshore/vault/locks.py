@@ -1,4 +1,4 @@
-"""What keeps a vault's lock standing, sees who has meddled, and frees what was deleted once the lock lets it.
+"""Locks of a vault: they are kept standing, meddling is seen, and what was deleted is freed once its lock lets it.
 
 A vault promises that whatever is in it now can be had back for the lock's time, whoever deletes it. What a restore
 needs is locked when it is stored, for that time and one grace. Each prune locks what living points need anew, where
@@ -29,7 +29,7 @@ Histories = Mapping[str, History]
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """How it stands over all that living points need. Times are seconds, by the store's clock."""
+    """The state of the lock over all that living points need. Times are seconds, by the store's clock."""
 
     until: float | None  # the earliest end of any of them; None: nothing was asked for
     short: int  # objects that are locked for less than the vault promises
@@ -42,12 +42,12 @@ class Freed(NamedTuple):
 
 
 def histories(vault: Vault) -> dict[str, History]:
-    """Of all that is or was in the vault. Only of one that locks."""
+    """Return the versions of all that is or was in the vault. Call it only for a vault that locks."""
     return vault.store.versions.all()
 
 
 def meddled(vault: Vault, found: Histories) -> list[str]:
-    """Sentences about what somebody has deleted or written again who isn't a pruner of the vault."""
+    """Return sentences about what somebody has deleted or written again who isn't a pruner of the vault."""
     said = []
     for name, history in sorted(found.items()):
         if not is_needed(name) or not names.is_known(name) or not history.versions:
@@ -62,19 +62,19 @@ def meddled(vault: Vault, found: Histories) -> list[str]:
 def renew(vault: Vault, found: Histories, points: Mapping[str, float], packs: Mapping[bytes, float]) -> int:
     """Lock what these need for as long as the vault promises, or until their time, when that is later (seconds).
 
-    How many objects were locked anew.
+    Returns how many objects were locked anew.
     """
     return _renew(vault, found, _needs(found, points, packs))
 
 
 def renew_all(vault: Vault, found: Histories) -> int:
-    """The same of all that there is and was: when nobody knows what is needed."""
+    """Lock anew all that there is and was, as `renew` does: for when nobody knows what is needed. Returns how many."""
     return _renew(vault, found, {name: 0.0 for name in found if is_needed(name)})
 
 
 def renew_blindly(store: Store) -> int:
-    """The same where the vault can't be opened, whoever has seen to that: by what its description was at first, if
-    that says that it locks. How many objects were locked anew.
+    """Lock anew all that there is and was in a vault that can't be opened, whoever has seen to that: by what its
+    description was at first, if that says that it locks. Returns how many objects were locked anew.
 
     Raises Damaged when that can't be read, Unreachable when the bucket doesn't answer.
     """
@@ -93,7 +93,7 @@ def renew_blindly(store: Store) -> int:
 
 
 def stand(vault: Vault, found: Histories, points: Mapping[str, float], packs: Iterable[bytes]) -> Lock:
-    """Nothing is changed."""
+    """Tell how the lock stands. Nothing is changed."""
     lock, now = _lock(vault), vault.store.now()
     ends: dict[str, float] = {}
 
@@ -129,7 +129,7 @@ def free(vault: Vault) -> Freed:
 
 
 def refuse_meddled(vault: Vault, found: Histories) -> None:
-    """Raises Damaged when somebody has meddled."""
+    """Raise Damaged when somebody has meddled."""
     if said := meddled(vault, found):
         raise Damaged(
             f"{len(said)} object(s) were deleted or written again behind Longshore's back, so nothing is pruned: "
@@ -139,7 +139,8 @@ def refuse_meddled(vault: Vault, found: Histories) -> None:
 
 
 def _is_missed(vault: Vault, name: str, found: Histories) -> bool:
-    """Of what is hidden: pruners hide packs, keys are removed, and who deletes a point says so before."""
+    """Tell whether a hidden object is missed: pruners hide packs, keys are removed, and who deletes a point says so
+    before."""
     if (point := names.point_in(name)) is not None:
         return not is_being_deleted(vault, point)
     if (point := names.point_of_hold(name)) is not None:
@@ -148,7 +149,7 @@ def _is_missed(vault: Vault, name: str, found: Histories) -> bool:
 
 
 def _is_over(name: str, history: History, found: Histories) -> bool:
-    """Nothing of it is to stay."""
+    """Tell whether nothing of an object is to stay."""
     if (point := names.point_of_hold(name)) is not None:  # they tell of a deletion while the point could be had back
         return object_of(point) not in found
     return history.hidden
@@ -192,7 +193,7 @@ def _together(do: Callable[[str], None], names: Iterable[str]) -> None:
 
 
 def _first(vault: Vault, found: Histories, name: str) -> str:
-    """Its version that counts. Raises NotFound."""
+    """Return the id of the object's version that counts. Raises NotFound."""
     history = found.get(name) or vault.store.versions.of(name)  # it was made after the look at all of them
     if not history.versions:
         raise NotFound(f"{name} isn't in the vault {vault.store}.")

@@ -1,4 +1,4 @@
-"""Whose points are whose, in a vault that several projects use.
+"""Makers of points, in a vault that several projects use.
 
 A point's document names the project that has made it, sealed by the installation that has, together with the vault's
 id, the point's name and all that the document says. So nothing that somebody else writes into a vault, copies into it,
@@ -31,11 +31,12 @@ class User:
     seen: dict[str, bool] = field(default_factory=dict)  # by point: a document never changes
 
     def sees(self, maker: str | None) -> bool:
-        """Whether a point of that maker is there for it."""
+        """Tell whether a point of that maker is there for it."""
         return self.owns or (maker is not None and maker == self.project_id)
 
     def refuse_unless_owner(self, what: str) -> None:
-        """Raises AccessDenied. `what`: what only the vault's owner does, as in "prunes it"."""
+        """Raise AccessDenied unless the user owns the vault. `what`: what only the vault's owner does, as in "prunes
+        it"."""
         if not self.owns:
             raise AccessDenied(
                 f"The vault is another project's, which only shares it: that project alone {what}.",
@@ -44,13 +45,13 @@ class User:
 
 
 def sealed_maker(user: User, vault_id: str, place: str, document: Mapping[str, Any], maker: str | None) -> str | None:
-    """What a new point's document says of its maker, if anything. `maker`: of the point that it is a copy of."""
+    """Return what a new point's document says of its maker, if anything. `maker`: of the point that it is a copy of."""
     project_id = maker if user.owns and maker is not None else user.project_id
     return user.seal(project_id, _beside(vault_id, place, document)) if project_id else None
 
 
 def maker_in(user: User, vault_id: str, place: str, document: Mapping[str, Any]) -> str | None:
-    """The project that has made a point; None: this installation doesn't vouch for any."""
+    """Return the project that has made a point; None: this installation doesn't vouch for any."""
     sealed = document.get(MAKER)
     if not isinstance(sealed, str):
         return None

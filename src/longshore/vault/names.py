@@ -1,4 +1,4 @@
-"""What a vault's objects are called, and how large each kind of them may be.
+"""Names of a vault's objects, and how large each kind of them may be.
 
 Others put files among them: a file server for what was deleted while it was open, a desktop for its icons, a console
 for a folder, a program that copies for what it has begun. What isn't called as docs/formats/vault.md says is none of
@@ -36,29 +36,29 @@ _MOST = (
 
 
 def is_known(name: str) -> bool:
-    """Whether the format has objects that are called so."""
+    """Tell whether the format has objects that are called so."""
     return any(pattern.fullmatch(name) for pattern, _ in _MOST)
 
 
 def most_bytes(name: str) -> int:
-    """That an object of this name may have."""
+    """Return the most bytes that an object of this name may have."""
     return next((most for pattern, most in _MOST if pattern.fullmatch(name)), _OTHER)
 
 
 def pack_in(name: str) -> bytes | None:
-    """The pack that an object of this name is; None: it is none. The same of what follows."""
+    """Return the pack that an object of this name is; None: it is none. The same of what follows."""
     found = _PACK_NAME.fullmatch(name)
     return bytes.fromhex(found[2]) if found else None
 
 
 def point_in(name: str) -> str | None:
-    """A point's name, by its object's."""
+    """Return a point's name, by its object's."""
     found = _POINT_NAME.fullmatch(name)
     return found[1] if found else None
 
 
 def point_of_hold(name: str) -> str | None:
-    """The name of the point that a hold is of, by its object's."""
+    """Return the name of the point that a hold is of, by its object's."""
     found = _HOLD_NAME.fullmatch(name)
     return found[1] if found else None
 
@@ -69,7 +69,7 @@ def writer_in(name: str) -> str | None:
 
 
 def list_in(name: str) -> int | None:
-    """The number of a list of condemned packs."""
+    """Return the number of a list of condemned packs."""
     found = _LIST_NAME.fullmatch(name)
     return int(found[1]) if found else None
 
@@ -80,5 +80,5 @@ def key_in(name: str) -> str | None:
 
 
 def is_point(name: str) -> bool:
-    """Whether a point may be called so."""
+    """Tell whether a point may be called so."""
     return re.fullmatch(_POINT, name) is not None

@@ -48,7 +48,8 @@ class _Gone(Exception):
 
 
 def serve(listening: socket.socket, disk: DiskReader, damaged: Callable[[Damaged], None] = lambda _error: None) -> None:
-    """Until the process is ended. `damaged` is called when something that was asked for is."""
+    """Serve a disk to all who connect, until the process is ended. `damaged` is called when something that was asked
+    for is."""
     while True:
         connection, _ = listening.accept()
         threading.Thread(target=_answer, args=(connection, disk, damaged), daemon=True).start()
@@ -78,11 +79,12 @@ class _Connection:
             pass
 
     def _flags(self) -> int:
-        """Of the export: has flags, several connections; then either read-only, or flush, trim, writing zeroes."""
+        """Return the export's flags: has flags, several connections; then either read-only, or flush, trim, writing
+        zeroes."""
         return 1 | 1 << 8 | (1 << 1 if self._new is None else 1 << 2 | 1 << 5 | 1 << 6)
 
     def _option(self, *, no_zeroes: bool) -> bool:
-        """Whether requests follow."""
+        """Answer an option. Returns whether requests follow."""
         magic, option, length = struct.unpack(">QII", self._receive(16))
         if magic != _OPTION or length > 1 << 16:
             raise _Gone
@@ -135,7 +137,7 @@ class _Connection:
         self._socket.sendall(struct.pack(">QIII", _OPTION_REPLY, option, kind, len(data)) + data)
 
     def _request(self) -> bool:
-        """Whether another one may follow."""
+        """Answer a request. Returns whether another one may follow."""
         magic, flags, command, cookie, offset, length = _HEAD.unpack(self._receive(_HEAD.size))
         if magic != _REQUEST:
             raise _Gone
@@ -250,7 +252,7 @@ class _Connection:
         return bytes(data)
 
     def _pass_over(self, length: int) -> None:
-        """Of a write that fails, or has failed."""
+        """Pass over the data of a write that fails, or has failed."""
         view = memoryview(self._block)
         while length > 0:
             self._fill(view[:length])

@@ -49,13 +49,14 @@ class Record(NamedTuple):
 
 
 def name_of(pack: bytes) -> str:
-    """Of its object."""
+    """Return the name of a pack's object."""
     text = pack.hex()
     return f"packs/{text[:2]}/{text}.pack"
 
 
 def compress(data: bytes | bytearray, *, always: bool = False) -> bytes:
-    """As a record has it before it is sealed; `always`: with zstd's checksum, also where it isn't shorter so.
+    """Compress data as a record has it before it is sealed; `always`: with zstd's checksum, also where it isn't shorter
+    so.
 
     May be called from several threads.
     """
@@ -64,7 +65,7 @@ def compress(data: bytes | bytearray, *, always: bool = False) -> bytes:
 
 
 def expand(record: bytes | memoryview) -> bytes:
-    """At most a block, whatever its frame says of its size. Raises Damaged."""
+    """Expand a record to at most a block, whatever its frame says of its size. Raises Damaged."""
     kind, data = bytes(record[:1]), memoryview(record)[1:]
     if kind == _RAW and len(data) <= BLOCK:
         return bytes(data)
@@ -84,11 +85,11 @@ class PackReader:
         self._salts: dict[bytes, bytes] = {}
 
     def block(self, entry: Entry) -> bytes:
-        """A block as it was written: its digest is compared with the entry's id. Raises Damaged."""
+        """Return a block as it was written: its digest is compared with the entry's id. Raises Damaged."""
         return self._compared(entry, self.read(entry))
 
     def blocks(self, entries: Sequence[Entry]) -> list[bytes]:
-        """Several, of which neighbours in a pack are asked of the store at once. Raises Damaged."""
+        """Return several blocks, of which neighbours in a pack are asked of the store at once. Raises Damaged."""
         found: dict[int, bytes] = {}
         for run in self._runs(entries):
             first, last = entries[run[0]], entries[run[-1]]
@@ -100,8 +101,8 @@ class PackReader:
         return [found[number] for number in range(len(entries))]
 
     def read(self, entry: Entry) -> bytes:
-        """What is stored there: nothing says yet that it is what the entry says. For `read_node`, since a node's id
-        isn't that of its bytes. Raises Damaged."""
+        """Return what is stored there: nothing says yet that it is what the entry says. For `read_node`, since a node's
+        id isn't that of its bytes. Raises Damaged."""
         return self._opened(entry, self._stored(entry.pack, entry.offset, entry.length))
 
     def _compared(self, entry: Entry, block: bytes) -> bytes:
@@ -110,7 +111,7 @@ class PackReader:
         return block
 
     def _runs(self, entries: Sequence[Entry]) -> Iterator[list[int]]:
-        """The numbers of those that are read at once, in the order of their places."""
+        """Yield the numbers of those that are read at once, in the order of their places."""
         gap = self._vault.store.passed_over
         run: list[int] = []
         end = 0
@@ -183,16 +184,16 @@ class _Open:
 
     @property
     def next(self) -> int:
-        """The offset of the next record."""
+        """Return the offset of the next record."""
         return self.size or _FIRST
 
     @property
     def unwritten(self) -> int:
-        """Bytes."""
+        """Return the bytes that were added and aren't written yet."""
         return self.size - self._written
 
     def add(self, level: int, id_: bytes, record: bytes) -> Entry:
-        """One call at a time."""
+        """Add a record to the pack. To be called from one thread at a time."""
         line = Record(self.next, len(record) + self._keys.overhead, level, id_)
         self.records.append(line)
         self.size = line.offset + line.length
@@ -200,7 +201,7 @@ class _Open:
         return Entry(id_, self.mark, line.offset, line.length)
 
     def write(self, *, wait: bool = True) -> None:
-        """What was added, also meanwhile. Without `wait`, nothing while another thread does it.
+        """Write what was added, also meanwhile. Without `wait`, nothing while another thread does it.
 
         Raises VaultFull, Unreachable, and ever after.
         """
@@ -218,7 +219,7 @@ class _Open:
 
     @contextmanager
     def _without_gap(self) -> Iterator[None]:
-        """Once something couldn't be written, nothing is any more: it would be where nobody looks for it."""
+        """Have nothing written any more once something couldn't be: it would be where nobody looks for it."""
         if self._failed is not None:
             raise self._failed
         try:
@@ -235,7 +236,7 @@ class _Open:
         self._written += len(data)
 
     def complete(self) -> bytes:
-        """Its name. Raises VaultFull, Unreachable."""
+        """Write all of the pack, and return its name. Raises VaultFull, Unreachable."""
         self.write()
         assert self._written == self.size
         table = b"".join(_RECORD.pack(r.offset, r.length, r.level) + r.id for r in self.records)
@@ -245,12 +246,12 @@ class _Open:
         return self._hash.digest()
 
     def store(self, name: bytes) -> None:
-        """Raises VaultFull, Unreachable."""
+        """Store the pack below this name. Raises VaultFull, Unreachable."""
         assert self._begun is not None
         self._store.create(name_of(name), self._begun)
 
     def read(self, offset: int, length: int) -> bytes | memoryview | None:
-        """A record that is written; None when it is stored. Raises Unreachable, Damaged."""
+        """Return a record that is written; None when it is stored. Raises Unreachable, Damaged."""
         stored = self._begun.read(offset, length) if self._begun is not None else None
         return None if stored is None else self._keys.unseal(self._salt, offset, stored)
 
@@ -276,24 +277,24 @@ class PackWriter:
         self.stored = 0  # bytes, of all packs
 
     def close(self) -> None:
-        """What isn't stored by then is lost."""
+        """Close the packs. What isn't stored by then is lost."""
         self._threads.shutdown(cancel_futures=True)
         with suppress(LongshoreError, OSError):  # what was begun goes with the next prune
             for pack in (self._open, *self._unstored.values()):
                 pack.discard()
 
     def add_block(self, id_: bytes, record: bytes) -> Entry:
-        """`record`: from `compress`. The entry's pack is a mark."""
+        """Add a block to the open pack. The entry's pack is a mark."""
         return self._pack(len(record)).add(0, id_, record)
 
     def add_node(self, level: int, id_: bytes, encode: Callable[[Callable[[bytes], bytes]], bytes]) -> Entry:
-        """`encode` is given what turns packs and marks into what the node has for them."""
+        """Add a node to the open pack. `encode` is given what turns packs and marks into what the node has for them."""
         # Its id doesn't tell where things are: a flipped bit must not have a pack look as if nothing named it
         pack = self._pack(MOST_NODE)
         return pack.add(level, id_, compress(encode(self._in_node), always=True))
 
     def _pack(self, room: int) -> _Open:
-        """That has so much left. Raises VaultFull, Unreachable."""
+        """Return an open pack that has so much room left. Raises VaultFull, Unreachable."""
         if self._failed is not None:
             raise self._failed
         if self._open.next + room > self._largest and self._open.records:
@@ -309,7 +310,8 @@ class PackWriter:
 
     @contextmanager
     def _noting(self, pack: _Open) -> Iterator[None]:
-        """Of a pack that lacks something nothing may be said to be there, nor of any later one."""
+        """Note the failure of a pack: of one that lacks something nothing may be said to be there, nor of any later
+        one."""
         if self._failed is not None:
             raise self._failed
         try:
@@ -324,11 +326,11 @@ class PackWriter:
         return SAME_PACK if pack == self._open.mark else self._names.get(pack, pack)
 
     def named(self, entry: Entry) -> Entry:
-        """With its pack's name, if that is complete."""
+        """Return the entry with its pack's name, if that is complete."""
         return entry._replace(pack=self._names.get(entry.pack, entry.pack))
 
     def complete(self) -> None:
-        """What is added from here on goes into another pack.
+        """Complete the pack: what is added from here on goes into another one.
 
         Raises VaultFull once one couldn't be kept, and ever after.
         """
@@ -352,16 +354,17 @@ class PackWriter:
         del self._unstored[name]
 
     def pending(self) -> list["Future[None]"]:
-        """What is being stored, and what couldn't be."""
+        """Return what is being stored, and what couldn't be."""
         return list(self._storing)
 
     def read(self, entry: Entry) -> bytes:
-        """As `PackReader.read`, and also what isn't stored yet. Raises Damaged."""
+        """Read an entry as `PackReader.read` does, also one that isn't stored yet. Raises Damaged."""
         found = self.unstored(entry)
         return self.reader.read(self.named(entry)) if found is None else found
 
     def unstored(self, entry: Entry) -> bytes | None:
-        """None when it is stored by now: then its `reader` has it, which may be asked by several at once."""
+        """Return the bytes of an entry that isn't stored yet. None when it is by now: then its `reader` has it, which
+        may be asked by several at once."""
         # By its mark, or by its name, which an entry has as soon as its pack is complete
         pack = self._open if entry.pack == self._open.mark else self._unstored.get(self.named(entry).pack)
         if pack is None:

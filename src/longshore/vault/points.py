@@ -30,16 +30,16 @@ class Point:
 
     @property
     def machine_name(self) -> str:
-        """Empty: it doesn't say."""
+        """Return the machine's name; empty where the point doesn't say."""
         return str(_dictionary(self.content.get("machine")).get("name", ""))
 
     def called(self, disk: str) -> str:
-        """One of its disks, for who hears that something of it is damaged."""
+        """Name one of its disks, for who hears that something of it is damaged."""
         of = f" of {self.machine_name}" if self.machine_name else ""
         return f"point {self.name}{of}, disk {disk}"
 
     def top(self, disk: str) -> Top:
-        """Raises NotFound."""
+        """Return the top of a disk's map. Raises NotFound."""
         try:
             return self.disks[disk]
         except KeyError:
@@ -55,7 +55,7 @@ class DamagedPoint:
 
     @property
     def moment(self) -> datetime:
-        """As its name has it; that of 1970 where it has none."""
+        """Return the moment in the point's name; that of 1970 where it has none."""
         try:
             return datetime.strptime(f"{_when(self.name)[0]}000", "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
         except ValueError:
@@ -63,18 +63,19 @@ class DamagedPoint:
 
 
 def folder_of(vault: Vault, machine: str) -> str:
-    """The first part of a point's name. `machine` says which one it is, in its cloud's words."""
+    """Return the first part of a point's name. `machine` says which one it is, in its cloud's words."""
     return vault.keys.name(machine)
 
 
 def new_name(folder: str, moment: datetime) -> str:
-    """To the millisecond: what has points of one second sorted by their names has them by their age."""
+    """Make up a point's name. Its time is to the millisecond: what has points of one second sorted by their names has
+    them by their age."""
     when = moment.astimezone(UTC)
     return f"{folder}/{when:%Y%m%dT%H%M%S}{when.microsecond // 1000:03}Z-{secrets.token_hex(4)}"
 
 
 def write_point(vault: Vault, point: Point) -> None:
-    """Raises Conflict when another one has its name."""
+    """Write a point's document, the last step of a backup. Raises Conflict when another point has its name."""
     name = object_of(point.name)
     disks = [{"key": key, **top.told()} for key, top in point.disks.items()]
     document: dict[str, Any] = {"moment": point.moment.isoformat(), "disks": disks, "content": point.content}
@@ -88,7 +89,7 @@ def write_point(vault: Vault, point: Point) -> None:
 
 
 def read_point(vault: Vault, name: str) -> Point:
-    """By its name. Raises NotFound, also for one that isn't there for the vault's user; Damaged."""
+    """Read a point by its name. Raises NotFound, also for one that isn't there for the vault's user; Damaged."""
     try:
         point = _read(vault, name)
     except Damaged:
@@ -115,7 +116,7 @@ def _read(vault: Vault, name: str) -> Point:
 
 
 def sees(vault: Vault, name: str) -> bool:
-    """Whether a point that is there is there for the vault's user, too.
+    """Tell whether a point that is there is there for the vault's user, too.
 
     One that can't be read is there for the vault's owner alone: nobody can tell who has made it.
     """
@@ -132,13 +133,13 @@ def sees(vault: Vault, name: str) -> bool:
 
 
 def refuse_others(vault: Vault, name: str) -> None:
-    """Raises NotFound for a point that is there, and not for the vault's user."""
+    """Raise NotFound for a point that is there, and not for the vault's user."""
     if not sees(vault, name) and has_point(vault, name):
         raise no_point(name)
 
 
 def _point_of(name: str, told: dict[str, Any], maker: str | None) -> Point:
-    """Raises KeyError, TypeError, ValueError for what is none, whoever has written it."""
+    """Make a point of its document. Raises KeyError, TypeError, ValueError for what is none, whoever has written it."""
     disks = {_key(disk["key"]): Top.of(disk) for disk in told["disks"]}
     moment = datetime.fromisoformat(told["moment"])
     if len(disks) != len(told["disks"]) or moment.tzinfo is None or not isinstance(told["content"], dict):
@@ -151,12 +152,12 @@ def no_point(name: str) -> NotFound:
 
 
 def has_point(vault: Vault, name: str) -> bool:
-    """Whatever lists say, which may come late."""
+    """Tell whether a point is there, whatever lists say, which may come late."""
     return vault.store.has(object_of(name))
 
 
 def point_names(vault: Vault, folder: str = "") -> list[str]:
-    """Of all points that are there for the vault's user, or those of one machine, oldest first."""
+    """List the names of all points that are there for the vault's user, or of those of one machine, oldest first."""
     below = f"{names.POINTS}/{folder}" if folder else names.POINTS
     found = (names.point_in(name) for name in vault.store.names(below))
     ordered = sorted((name for name in found if name is not None), key=_when)
@@ -170,7 +171,8 @@ def point_names(vault: Vault, folder: str = "") -> list[str]:
 def points(
     vault: Vault, folder: str = "", damaged: Callable[[DamagedPoint], None] = lambda _point: None
 ) -> Iterator[Point]:
-    """Oldest first. One that goes meanwhile is left out, and so is one that can't be read: `damaged` is told of it."""
+    """Yield points, oldest first. One that goes meanwhile is left out, and so is one that can't be read: `damaged` is
+    told of it."""
     for found in read_points(vault, point_names(vault, folder)):
         if isinstance(found, Point):
             yield found
@@ -179,7 +181,8 @@ def points(
 
 
 def read_points(vault: Vault, wanted: Iterable[str]) -> Iterator[Point | DamagedPoint]:
-    """By their names, in that order, several at once where the vault is far away. Without those that are gone."""
+    """Yield points by their names, in that order, several at once where the vault is far away. Without those that are
+    gone."""
 
     def read(name: str) -> Point | DamagedPoint | None:
         try:
@@ -208,8 +211,8 @@ def read_points(vault: Vault, wanted: Iterable[str]) -> Iterator[Point | Damaged
 def own_points(
     vault: Vault, folder: str = "", damaged: Callable[[DamagedPoint], None] = lambda _point: None
 ) -> Iterator[Point]:
-    """As `points`: those alone that its user has made, or that nobody says who has. What other projects have put into
-    a vault of its own is none of what it goes by."""
+    """Yield points as `points` does, but only those that its user has made, or that nobody says who has. What other
+    projects have put into a vault of its own is none of what it goes by."""
     return (point for point in points(vault, folder, damaged) if is_own(vault, point))
 
 
@@ -223,14 +226,14 @@ def discard_point(vault: Vault, name: str) -> None:
 
 
 def object_of(name: str) -> str:
-    """A point's object. Raises InvalidInput."""
+    """Return the name of a point's object. Raises InvalidInput."""
     if not names.is_point(name):
         raise InvalidInput(f"{name!a} is no name of a point.", advice="See: longshore backup list.")
     return f"{names.POINTS}/{name}.point"
 
 
 def _key(told: object) -> str:
-    """Of a disk: it becomes a part of files' names. Raises ValueError."""
+    """Return a disk's key, which becomes a part of files' names. Raises ValueError."""
     if not isinstance(told, str) or not 0 < len(told) <= _LONGEST_KEY or "/" in told or not told.isprintable():
         raise ValueError
     return told

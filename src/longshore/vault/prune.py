@@ -48,7 +48,8 @@ class Pruned:
 
 
 class PrunedInPart(Damaged):
-    """Something couldn't be read, or isn't there: what it may need stays. All else was pruned."""
+    """The error for a prune in part: something couldn't be read, or isn't there, and what it may need stays. All else
+    was pruned."""
 
     def __init__(self, done: Pruned, said: Sequence[str]) -> None:
         super().__init__(
@@ -61,7 +62,7 @@ class PrunedInPart(Damaged):
 
 @dataclass(slots=True)
 class _Seen:
-    """What there is."""
+    """The points, writers and packs that a prune found, and what it couldn't tell."""
 
     points: dict[str, float]  # in a vault that locks, with the end of the hold (seconds) that each has, or 0
     writers: list[Writer]
@@ -71,7 +72,7 @@ class _Seen:
 
 
 def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
-    """In a vault that locks, locks are renewed before anything else, and whatever else fails.
+    """Prune the vault. In one that locks, locks are renewed before anything else, and whatever else fails.
 
     Raises Conflict while another one prunes; Damaged when somebody has meddled with a vault that locks, of which
     nothing is pruned then; PrunedInPart; AccessDenied where not all points are there for the vault's user: what others
@@ -96,8 +97,8 @@ def prune(vault: Vault, *, dry_run: bool = False) -> Pruned:
 
 
 def prune_at(store: Store, open_vault: Callable[[], AbstractContextManager[Vault]]) -> Pruned:
-    """The same of the vault that is there, whatever has become of it: where it can't so much as be opened, all that is
-    or was in it has its lock renewed, if it has one.
+    """Prune the vault that is there, whatever has become of it: where it can't so much as be opened, all that is or was
+    in it has its lock renewed, if it has one.
 
     Raises as `prune` does, and what `open_vault` does.
     """
@@ -112,7 +113,8 @@ def prune_at(store: Store, open_vault: Callable[[], AbstractContextManager[Vault
 
 
 def _renew(vault: Vault) -> tuple["_Look", int]:
-    """What there is, and how many locks were renewed. Raises Damaged when somebody has meddled."""
+    """Look at what there is and renew locks. Returns the look, and how many locks were renewed. Raises Damaged when
+    somebody has meddled."""
     histories = locks.histories(vault)
     try:
         look = _look(vault, set(), sweep=True)
@@ -183,7 +185,7 @@ class _Look(NamedTuple):
 
 
 def _look(vault: Vault, gone_into: set[tuple[bytes, int]], *, sweep: bool, now: float | None = None) -> _Look:
-    """The packs that there are; then the points; then the living writers, and what any of those needs.
+    """Look at the packs that there are; then the points; then the living writers, and what any of those needs.
 
     Of nodes that are in `gone_into` already, nothing is told again.
     """
@@ -218,7 +220,7 @@ def _look(vault: Vault, gone_into: set[tuple[bytes, int]], *, sweep: bool, now: 
 
 
 def _stored_at(vault: Vault, point: str, now: float) -> float:
-    """When its document was: what it needs was stored before."""
+    """Return when a point's document was stored: what it needs was stored before."""
     try:
         return vault.store.changed_at(object_of(point))
     except NotFound:  # it has just gone; others may need the same
@@ -232,7 +234,7 @@ def _ends_of_holds(vault: Vault) -> dict[str, float]:
 
 
 def _condemned(vault: Vault, said: list[str]) -> Iterator[tuple[int, list[bytes]]]:
-    """The lists that are there, and their packs. One that can't be read has none: they are listed anew."""
+    """Yield the lists that are there, and their packs. One that can't be read has none: they are listed anew."""
     for name in sorted(vault.store.names(names.LISTS)):
         if (number := names.list_in(name)) is None:
             continue
@@ -247,7 +249,7 @@ def _condemned(vault: Vault, said: list[str]) -> Iterator[tuple[int, list[bytes]
 
 
 def _condemn(vault: Vault, number: int, packs: list[bytes]) -> None:
-    """On lists of this number, or of the next one that is free, and of those that follow."""
+    """List packs as condemned: on lists of this number, or of the next one that is free, and of those that follow."""
     packs = sorted(packs)
     for start in range(0, len(packs), _MOST_LISTED):
         some = packs[start : start + _MOST_LISTED]
@@ -262,7 +264,7 @@ def _condemn(vault: Vault, number: int, packs: list[bytes]) -> None:
 def _doomed(
     due: list[int], lists: Mapping[int, list[bytes]], writers: list[Writer], named: set[bytes], there: set[bytes]
 ) -> dict[int, list[bytes]]:
-    """The lists that are to be done with, and which of their packs go: those that nobody names."""
+    """Return the lists that are to be done with, and which of their packs go: those that nobody names."""
     spoken_for = min((writer.seen for writer in writers), default=math.inf)
     return {
         number: [pack for pack in lists[number] if pack in there and pack not in named]
@@ -272,7 +274,7 @@ def _doomed(
 
 
 def _ages(vault: Vault, packs: Iterable[bytes]) -> Iterator[tuple[bytes, float]]:
-    """When each of them was stored; those that have just gone are left out."""
+    """Yield when each pack was stored; those that have just gone are left out."""
     for pack in packs:
         with suppress(NotFound):
             yield pack, vault.store.changed_at(name_of(pack))
@@ -294,7 +296,8 @@ def _size(vault: Vault, pack: bytes) -> int:
 
 @contextmanager
 def _lease(vault: Vault, said: list[str]) -> Iterator[bytes]:
-    """Raises Conflict. On a file system that is full there is none: two who prune do each other no harm."""
+    """Hold the lease while pruning. Raises Conflict when another one holds it. On a file system that is full there is
+    none: two who prune do each other no harm."""
     try:
         own = _take_lease(vault, said)
     except VaultFull:
@@ -307,7 +310,7 @@ def _lease(vault: Vault, said: list[str]) -> Iterator[bytes]:
 
 
 def _take_lease(vault: Vault, said: list[str]) -> bytes:
-    """Raises Conflict."""
+    """Take the lease, also from a pruner that died. Raises Conflict."""
     now = vault.store.now()
     own = vault.keys.write_document(_LEASE, {"id": secrets.token_hex(16), "began": now})
     try:
@@ -323,7 +326,8 @@ def _take_lease(vault: Vault, said: list[str]) -> bytes:
 
 
 def _refuse_living(vault: Vault, now: float) -> str | None:
-    """Raises Conflict while another one prunes. A sentence where that can't be one."""
+    """Raise Conflict while another one prunes. Returns a sentence where that can't be one. A sentence where that can't
+    be one."""
     try:
         quiet = now - vault.store.changed_at(_LEASE)
         told = vault.store.read(_LEASE)
@@ -347,7 +351,7 @@ def _refuse_living(vault: Vault, now: float) -> str | None:
 
 
 def _keep_lease(vault: Vault, own: bytes) -> None:
-    """Raises Conflict when somebody has taken this one for dead."""
+    """Renew the lease. Raises Conflict when somebody has taken this pruner for dead."""
     if own == _NONE:
         return
     if not _has_lease(vault, own):

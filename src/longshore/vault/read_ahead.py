@@ -34,7 +34,7 @@ class ReadAhead:
         self._lock = threading.Lock()
 
     def read(self, pack: str, offset: int, length: int) -> bytes:
-        """As `Store.read_part`, whose errors it raises; `pack`: its object's name."""
+        """Read a part of an object as `Store.read_part` does, whose errors it raises; `pack`: its object's name."""
         end = offset + length
         with self._lock:
             gap = self._store.passed_over
@@ -53,7 +53,7 @@ class ReadAhead:
         return stretch.data.result()[offset - stretch.start : end - stretch.start]
 
     def _fetch(self, begun: _Stretch) -> None:
-        """What it comes to, its future has; what failed is asked for anew by who comes next."""
+        """Fetch a stretch into its future. A stretch that failed is asked for anew by who comes next."""
         try:
             begun.data.set_result(self._store.read_part(begun.pack, begun.start, begun.end - begun.start))
         except BaseException as error:  # noqa: BLE001 - others wait for it

@@ -24,7 +24,7 @@ class Recovered:
 
 
 def recover(store: Store) -> Recovered:
-    """All that is locked still. What pruners have removed since comes, too, and goes again.
+    """Bring back all that is locked still. What pruners have removed since comes, too, and goes again.
 
     Raises InvalidInput when the store keeps no versions.
     """
@@ -55,7 +55,7 @@ def recover(store: Store) -> Recovered:
 
 
 def settle(vault: Vault, found: Recovered) -> None:
-    """Once the vault can be opened: the points that are back aren't being deleted any more."""
+    """Take back the deletions of the points that are back. To be called once the vault can be opened."""
     for point in found.points:
         if has_point(vault, point):
             take_back_deletion(vault, point)

@@ -1,4 +1,4 @@
-"""What keeps a vault's content from whoever has only its bytes, if anything does: ids, records, documents, names.
+"""Sealing of a vault's content against whoever has only its bytes: ids, records, documents, names.
 
 An encrypted vault has one key. It is kept in the vault, wrapped by what a pass phrase gives (scrypt). Of it are made a
 key for ids, one for documents, one for names, and one for each pack, with the pack's own random bytes. So no nonce is
@@ -43,7 +43,7 @@ _OWN = secrets.token_bytes(KEY)  # so that what is asked for is remembered by a 
 
 
 class Plain:
-    """Of a vault that isn't encrypted."""
+    """The sealing of a vault that isn't encrypted: digests and plain bytes."""
 
     overhead = 0  # bytes by which a record is longer once it is sealed
 
@@ -60,7 +60,7 @@ class Plain:
         return _with_sum(json.dumps(content, sort_keys=True).encode())
 
     def read_document(self, name: str, data: bytes) -> dict[str, Any]:
-        """Raises Damaged, WrongKey."""
+        """Read a document. Raises Damaged, WrongKey."""
         content = _without_sum(name, data)
         if "sealed" in content:
             raise Damaged(f"{name} is sealed, and the vault says that it isn't encrypted.")
@@ -87,7 +87,7 @@ class Sealed(Plain):
         return self._pack(salt).encrypt(_nonce(offset), record, None)
 
     def unseal(self, salt: bytes, offset: int, stored: bytes | memoryview) -> bytes | memoryview:
-        """Raises Damaged."""
+        """Decrypt a record. Raises Damaged."""
         try:
             return self._pack(salt).decrypt(_nonce(offset), stored, None)
         except InvalidTag:
@@ -139,20 +139,20 @@ class Wrapped:
         return cls({"kind": "passphrase", "scrypt": _SCRYPT, **parts})
 
     def stretched(self, pass_phrase: str) -> str:
-        """What the pass phrase gives for this key: for `remember`, of the same vault at another time. It opens what the
-        pass phrase opens by this key, and nothing else. Raises Damaged."""
+        """Return what the pass phrase gives for this key: for `remember`, of the same vault at another time. It opens
+        what the pass phrase opens by this key, and nothing else. Raises Damaged."""
         salt, cost = self._how()
         key = _stretched(pass_phrase, salt, cost)
         return json.dumps({"salt": _text(salt), "scrypt": cost, "key": _text(key), "of": _of(pass_phrase, key)})
 
     def is_known(self, pass_phrase: str) -> bool:
-        """Whether it needn't be worked out what the pass phrase gives for this key."""
+        """Tell whether what the pass phrase gives for this key is remembered, and needn't be worked out."""
         with suppress(Damaged), _finding:
             return _mark(pass_phrase, *self._how()) in _found
         return False
 
     def unwrap(self, vault_id: str, pass_phrase: str) -> bytes | None:
-        """The key; None when the pass phrase isn't the right one. Raises Damaged."""
+        """Return the key; None when the pass phrase isn't the right one. Raises Damaged."""
         salt, cost = self._how()
         try:
             nonce, wrapped = (base64.b64decode(self.told[part]) for part in ("nonce", "wrapped"))
@@ -167,7 +167,7 @@ class Wrapped:
         return key if len(key) == KEY else None
 
     def _how(self) -> tuple[bytes, dict[str, int]]:
-        """Salt and cost of what is made of the pass phrase. Raises Damaged."""
+        """Return the salt and the cost of what is made of the pass phrase. Raises Damaged."""
         try:
             cost = {name: self.told["scrypt"][name] for name in _SCRYPT}
             salt = base64.b64decode(self.told["salt"])
@@ -189,7 +189,7 @@ def _unreadable() -> Damaged:
 
 
 def wrong_key(what: str, damaged: Sequence[str] = ()) -> WrongKey:
-    """`damaged`: keys that couldn't be tried."""
+    """Return the error for a pass phrase that opens no key. `damaged`: keys that couldn't be tried."""
     also = f" {len(damaged)} of them can't be read: {', '.join(damaged[:3])}." if damaged else ""
     return WrongKey(
         f"{what} is encrypted, and this pass phrase opens none of its keys.{also}",
@@ -198,7 +198,8 @@ def wrong_key(what: str, damaged: Sequence[str] = ()) -> WrongKey:
 
 
 def _stretched(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
-    """Remembered, without the pass phrase: each step of a backup opens its vault, and this is dear on purpose.
+    """Stretch a pass phrase by scrypt, and remember the result without the pass phrase: each step of a backup opens its
+    vault, and this is dear on purpose.
 
     Several who ask for the same wait for one of them; nobody waits for what another vault asks of us.
     """
@@ -224,7 +225,8 @@ def _stretched(pass_phrase: str, salt: bytes, cost: dict[str, int]) -> bytes:
 
 
 def remember(pass_phrase: str, stretched: str) -> None:
-    """What the pass phrase gives for a key, by `Wrapped.stretched`. Of nonsense nothing, nor what another one gives."""
+    """Remember what the pass phrase gives for a key, by `Wrapped.stretched`. Of nonsense nothing, nor what another one
+    gives."""
     with suppress(AttributeError, KeyError, TypeError, ValueError), _finding:
         told = read_json(stretched)
         salt, key = (base64.b64decode(told[part]) for part in ("salt", "key"))
@@ -252,7 +254,7 @@ def _nonce(offset: int) -> bytes:
 
 
 def with_own_sum(told: Mapping[str, Any]) -> bytes:
-    """JSON, to be read by a person, whose last member is the hash of all bytes before that member's name.
+    """Write JSON, to be read by a person, whose last member is the hash of all bytes before that member's name.
 
     A reader that doesn't know that member passes over it.
     """
@@ -270,7 +272,7 @@ def read_own_sum(name: str, data: bytes) -> dict[str, Any]:
 
 
 def read_object(name: str, data: bytes) -> dict[str, Any]:
-    """Of what has no checksum. How large it may be is for who has read the data. Raises Damaged."""
+    """Parse an object that has no checksum. How large it may be is for who has read the data. Raises Damaged."""
     try:
         told = read_json(data, largest=_ANY_SIZE, heaviest=_ANY_SIZE)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where a vault's objects are: what a directory and a bucket have in common, so that nothing else knows which it is."""
+"""Stores of a vault's objects: what a directory and a bucket have in common, so that nothing else knows which it is."""
 
 import re
 from abc import ABC, abstractmethod
@@ -21,19 +21,19 @@ class Begun(ABC):
 
     @abstractmethod
     def append(self, data: bytes | bytearray) -> None:
-        """Raises VaultFull, Unreachable: then it is of no use any more."""
+        """Append bytes. Raises VaultFull, Unreachable: then it is of no use any more."""
 
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes | None:
-        """Of what was appended. None once it was created, or discarded."""
+        """Return what was appended there. None once it was created, or discarded."""
 
     @abstractmethod
     def discard(self) -> None:
-        """Nothing of it is left, unless it was created; nothing to do the second time."""
+        """Leave nothing of it, unless it was created; nothing to do the second time."""
 
 
 class InMemory(Begun):
-    """Where an object goes out in one piece."""
+    """An object in memory, for a store where it goes out in one piece."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -62,11 +62,12 @@ class Store(ABC):
 
     @abstractmethod
     def told(self) -> dict[str, str]:
-        """For another process that is to use it (`store_at`). It may be secret."""
+        """Describe the store to another process that is to use it (`store_at`). The description may be secret."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """For a new vault: nothing is there yet. Raises Conflict when something is, InvalidInput when it won't do."""
+        """Prepare for a new vault. Raises Conflict when something is there already, InvalidInput when the store won't
+        do."""
 
     @abstractmethod
     def discard(self, names: list[str]) -> None:
@@ -74,56 +75,61 @@ class Store(ABC):
 
     @abstractmethod
     def probe(self) -> None:
-        """Raises InvalidInput when it doesn't keep what was written from being overwritten."""
+        """Raise InvalidInput when the store doesn't keep what was written from being overwritten."""
 
     def locked(self, lock: float) -> "Store":
-        """The same, where what a restore needs is locked for so many seconds when it is stored, so that nobody can
-        delete it before. Raises InvalidInput when it has no locks."""
+        """Return the same store, where what a restore needs is locked for so many seconds when it is stored, so that
+        nobody can delete it before. Raises InvalidInput when it has no locks."""
         raise InvalidInput(f"What is in {self} can't be locked.", advice="It takes a bucket with object lock.")
 
     @property
     def versions(self) -> "Versions":
-        """What it keeps of its objects. Raises InvalidInput when it keeps nothing of what is deleted."""
+        """Return the versions that it keeps of its objects. Raises InvalidInput when it keeps nothing of what is
+        deleted."""
         raise InvalidInput(f"{self} keeps nothing of what is deleted.", advice="It takes a bucket with object lock.")
 
     @abstractmethod
     def lock_all(self) -> None:
-        """What a vault that is being made has so far, where it locks."""
+        """Lock what a vault that is being made has so far, where the store locks."""
 
     @abstractmethod
     def kept_until(self, name: str) -> float | None:
-        """Seconds, by the store's clock, up to which the object's bytes stay, whoever deletes it. None: they don't."""
+        """Return the seconds, by the store's clock, up to which the object's bytes stay, whoever deletes it. None: they
+        don't."""
 
     @abstractmethod
     def begin(self) -> Begun:
-        """An object that takes as little memory as this store can do with."""
+        """Begin an object that takes as little memory as this store can do with."""
 
     @abstractmethod
     def create(self, name: str, data: bytes | bytearray | Begun) -> None:
-        """Raises Conflict when it is there already."""
+        """Create an object. Raises Conflict when it is there already."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Raises NotFound; Damaged when it is larger than an object of that name may be, which isn't read then."""
+        """Read an object. Raises NotFound; Damaged when it is larger than an object of that name may be, which isn't
+        read then."""
 
     def read_first(self, name: str) -> bytes:
-        """As it was written at first, where the store keeps that: whatever was written above it since. As `read`."""
+        """Read an object as it was written at first, whatever was written above it since, where the store keeps that;
+        else as `read`."""
         return self.read(name)
 
     def keeps_deleted(self) -> bool:
-        """Whether it keeps what we delete, though nothing says for how long: so that prunes free nothing."""
+        """Tell whether the store keeps what we delete, though nothing says for how long: so that prunes free
+        nothing."""
         return False
 
     @abstractmethod
     def read_part(self, name: str, offset: int, length: int) -> bytes:
-        """Fewer bytes where the object ends. Raises NotFound."""
+        """Read a part of an object: fewer bytes where it ends. Raises NotFound."""
 
     @abstractmethod
     def size(self, name: str) -> int:
-        """Bytes. Raises NotFound."""
+        """Return the object's bytes, counted. Raises NotFound."""
 
     def has(self, name: str) -> bool:
-        """Whatever lists say."""
+        """Tell whether the object is there, whatever lists say."""
         try:
             self.size(name)
         except NotFound:
@@ -132,31 +138,33 @@ class Store(ABC):
 
     @abstractmethod
     def names(self, below: str) -> Iterator[str]:
-        """Of all objects whose names begin with this folder, in no order; also of what others have put there."""
+        """Yield the names of all objects that begin with this folder, in no order; also of what others have put
+        there."""
 
     @abstractmethod
     def changed_at(self, name: str) -> float:
-        """Seconds, by the store's own clock, never this machine's. Raises NotFound."""
+        """Return when the object was written, in seconds by the store's own clock, never this machine's. Raises
+        NotFound."""
 
     @abstractmethod
     def touch(self, name: str) -> None:
-        """It has changed now. What is gone is never made again so. Raises NotFound."""
+        """Have the object changed now. What is gone is never made again so. Raises NotFound."""
 
     @abstractmethod
     def now(self) -> float:
-        """Seconds, by the same clock."""
+        """Return the present time in seconds, by the same clock."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Nothing to do when it is gone."""
+        """Delete the object. Nothing to do when it is gone."""
 
     @abstractmethod
     def remove_broken_off(self, before: float) -> None:
-        """What writers that were killed have left beside their objects before that time."""
+        """Remove what writers that were killed have left beside their objects before that time."""
 
 
 def is_left(name: str, data: bytes) -> bool:
-    """Whether an object is of a vault that was never whole, as one whose maker was killed leaves it."""
+    """Tell whether an object is of a vault that was never whole, as one whose maker was killed leaves it."""
     from importlib.resources import files  # whoever opens a vault needs none of it
 
     if name in BEGINNING:
@@ -176,7 +184,7 @@ def too_large(name: str, most: int) -> Damaged:
 
 
 def store_at(told: Mapping[str, str]) -> Store:
-    """As `Store.told` says it."""
+    """Open the store that `Store.told` describes."""
     if "directory" in told:
         from longshore.vault.directory import Directory
 
@@ -187,7 +195,7 @@ def store_at(told: Mapping[str, str]) -> Store:
 
 
 def parts_of(url: str) -> tuple[str, str]:
-    """Bucket and prefix of s3://BUCKET/PREFIX. Raises InvalidInput."""
+    """Split s3://BUCKET/PREFIX into bucket and prefix. Raises InvalidInput."""
     found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?", url)
     if found is None:
         raise InvalidInput(f"{url!a} is no bucket.", advice="Write s3://BUCKET/PREFIX, of letters, digits, - and _.")

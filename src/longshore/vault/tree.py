@@ -14,7 +14,7 @@ Read = Callable[[Entry], bytes]
 
 
 def read_node(read: Read, digest: Digest, level: int, entry: Entry) -> Mapping[int, Entry]:
-    """A node's entries, once it is seen to be what its entry says. Raises Damaged."""
+    """Read a node's entries, once it is seen to be what its entry says. Raises Damaged."""
     found = decode_node(read(entry), level, entry.pack)
     if node_id(level, found, digest) != entry.id:
         raise Damaged(f"A node of a disk's map isn't what was written, in pack {entry.pack.hex()}.")
@@ -32,7 +32,7 @@ class Tree:
         self._lock = threading.Lock()
 
     def node(self, level: int, entry: Entry) -> Mapping[int, Entry]:
-        """Raises Damaged."""
+        """Read a node's entries. Raises Damaged."""
         with self._lock:
             if (found := self._nodes.get(entry)) is not None:
                 self._nodes.move_to_end(entry)
@@ -45,7 +45,8 @@ class Tree:
         return found
 
     def entry(self, level: int, index: int) -> Entry | None:
-        """Of the `index`th node of a level, or block (level 0), of the disk. None: it holds nothing but zeroes."""
+        """Return the entry of the `index`th node of a level, or block (level 0), of the disk. None: it holds nothing
+        but zeroes."""
         if level == self.top.level:
             return self.top.entry
         above = self.entry(level + 1, index // FANOUT)
@@ -59,7 +60,8 @@ def walk(
     seen: set[tuple[bytes, int]],
     damaged: Callable[[Damaged], None] | None = None,
 ) -> Iterator[tuple[int, int, Entry]]:
-    """All that a disk's map leads to: level, number on that level, entry; nodes (from level 1 on) before what is below.
+    """Yield all that a disk's map leads to: level, number on that level, entry; nodes (from level 1 on) before what is
+    below.
 
     What is in `seen`, by pack and offset, isn't gone into; nodes that are gone into are put there. `damaged` is told of
     nodes that can't be read, and all the rest is walked; without it, raises Damaged.
@@ -88,7 +90,7 @@ def walk(
 
 
 def grow(base: Tree, leaves: Mapping[int, Entry | None], packs: PackWriter, digest: Digest) -> Entry | None:
-    """The top of a map that is `base` but for the nodes of level 1 that are given, by their numbers.
+    """Return the top of a map that is `base` but for the nodes of level 1 that are given, by their numbers.
 
     Nodes that differ are added to the packs; equal ones stay where they are.
     """
@@ -118,7 +120,7 @@ def grow(base: Tree, leaves: Mapping[int, Entry | None], packs: PackWriter, dige
 def add_node(
     level: int, entries: Mapping[int, Entry], before: Entry | None, packs: PackWriter, digest: Digest
 ) -> Entry | None:
-    """The entry of a node of these: `before`, where that is equal."""
+    """Add a node of these entries, and return its entry: `before`, where that is equal."""
     if not entries:
         return None
     id_ = node_id(level, entries, digest)

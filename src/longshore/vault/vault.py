@@ -49,11 +49,13 @@ class Vault:
 
     @property
     def key(self) -> str:
-        """For another process that is to open it (`with_key`); empty where nothing is encrypted."""
+        """Return the key for another process that is to open the vault (`with_key`); empty where nothing is
+        encrypted."""
         return self.keys.key.hex() if isinstance(self.keys, Sealed) else ""
 
     def stretched(self, pass_phrase: str) -> str:
-        """What the pass phrase that has opened it gives (`sealing.remember`). Raises NotFound, Damaged."""
+        """Return what the pass phrase that has opened the vault gives (`sealing.remember`). Raises NotFound,
+        Damaged."""
         return Wrapped(read_own_sum(self.opened_by, self.store.read(self.opened_by))).stretched(pass_phrase)
 
     @classmethod
@@ -68,8 +70,8 @@ class Vault:
         kept: InBarbican | None = None,
         key_written: Callable[[], None] = lambda: None,
     ) -> "Vault":
-        """Where nothing is yet, but what a vault that was never whole has left. Its first key has its id, `id_` where
-        that is said.
+        """Create a vault where nothing is yet but what a vault that was never whole has left. Its first key has its id,
+        `id_` where that is said.
 
         `lock`: seconds from any moment on for which nobody can delete what is there then.
         `kept`: where the pass phrase is. `key_written` is called when the vault says so, before it is one.
@@ -104,14 +106,14 @@ class Vault:
         return cls(id_, store, keys, grace, lock, _key_name(id_) if isinstance(keys, Sealed) else "")
 
     def discard(self) -> None:
-        """It has just been made, and is not to be."""
+        """Remove a vault that has just been made, and is not to be."""
         self.store.discard([DESCRIPTION, *_LEFT, _key_name(self.id)])
 
     @classmethod
     def open(
         cls, store: Store, use: Use, pass_phrase: str | None = None, open_secret: OpenSecret | None = None
     ) -> "Vault":
-        """With `open_secret` by a key whose pass phrase is in Barbican, else by the pass phrase.
+        """Open a vault: with `open_secret` by a key whose pass phrase is in Barbican, else by the pass phrase.
 
         Raises NotFound, InvalidInput for a feature that isn't known, WrongKey, Damaged, and what `open_secret` does.
         """
@@ -127,7 +129,7 @@ class Vault:
 
     @classmethod
     def with_key(cls, store: Store, use: Use, key: str) -> "Vault":
-        """As another process has opened it: with its `key`."""
+        """Open a vault with the `key` of another process that has opened it."""
         store, told = _described(store, use)
         keys = Sealed(bytes.fromhex(key)) if key else Plain()
         return cls(told["id"], store, keys, float(told["grace"]), told.get("lock"))
@@ -141,7 +143,7 @@ def _fill(  # noqa: PLR0917
     grace: float,
     lock: float | None,
 ) -> Plain:
-    """With a new vault's objects; what it is comes last. Its keys."""
+    """Write a new vault's objects, its description last, and return its keys."""
     from importlib.resources import files  # who opens a vault needs none of it
 
     features = [] if pass_phrase is None else ["aes-256-gcm"]
@@ -170,29 +172,30 @@ def _fill(  # noqa: PLR0917
 
 
 def _refuse_robbed(store: Store, keys: Plain, id_: str) -> None:
-    """Raises Conflict when whoever made another vault there at the same time has taken this one's key for a remnant."""
+    """Raise Conflict when whoever made another vault there at the same time has taken this one's key for a remnant."""
     if isinstance(keys, Sealed) and not store.has(_key_name(id_)):
         raise Conflict(f"Somebody else has just made a vault in {store}, too.", advice="Begin again.")
 
 
 def _key_name(id_: str) -> str:
-    """Of a vault's first key."""
+    """Return the name of a vault's first key."""
     return f"keys/{id_}.json"
 
 
 def _described(store: Store, use: Use) -> tuple[Store, dict[str, Any]]:
-    """The store, so that it locks if this vault does, and what the vault is."""
+    """Return the store, so that it locks if this vault does, and the vault's description."""
     told = _description(store, use)
     return (store if told.get("lock") is None else store.locked(locked_for(told))), told
 
 
 def locked_for(told: Mapping[str, Any]) -> float:
-    """Seconds for which what is new is locked, by a vault's description."""
+    """Return the seconds for which what is new is locked, by a vault's description."""
     return float(told["lock"]) + float(told["grace"])
 
 
 def _description(store: Store, use: Use) -> dict[str, Any]:
-    """As it was written at first, where the store keeps that: whoever writes it again makes no other vault of it."""
+    """Read the description as it was written at first, where the store keeps that: whoever writes it again makes no
+    other vault of it."""
     try:
         told = read_own_sum(DESCRIPTION, store.read_first(DESCRIPTION))
         features = told["features"][use]
@@ -228,7 +231,7 @@ def _unreadable(store: Store) -> Damaged:
 
 
 def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> tuple[Sealed, str]:
-    """With the name of the object that had the key."""
+    """Unlock the vault by a pass phrase. Returns its keys, and the name of the object that had the key."""
     what = f"The vault {store}"
     if not pass_phrase:
         found = [InBarbican.of(told) for _, told in _keys(store)]
@@ -249,7 +252,8 @@ def _unlocked(store: Store, id_: str, pass_phrase: str | None) -> tuple[Sealed, 
 
 
 def _unlocked_from_barbican(store: Store, id_: str, open_secret: OpenSecret) -> tuple[Sealed, str]:
-    """As above. The secrets of several keys may be in several clouds: one that can be had is enough."""
+    """Unlock the vault by a pass phrase from Barbican, as `_unlocked` does. The secrets of several keys may be in
+    several clouds: one that can be had is enough."""
     what = f"The vault {store}"
     failure: LongshoreError | None = None
     for name, told in _keys(store):
@@ -283,7 +287,7 @@ _OTHERWISE = "Have it opened by another of its keys: longshore provider set NAME
 
 
 def _keys(store: Store, damaged: Callable[[str], None] = lambda _name: None) -> list[tuple[str, dict[str, Any]]]:
-    """Those of a kind that is known, the oldest first: so of several it is always the same that opens it.
+    """Return the keys of a known kind, the oldest first: so of several it is always the same that opens the vault.
 
     `damaged` is told the names of those that can't be read.
     """

@@ -40,7 +40,7 @@ class Verified:
 
 
 def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
-    """Every point's map, and with `data` every block, once. `beat` is called now and then, and may raise.
+    """Verify every point's map, and with `data` every block, once. `beat` is called now and then, and may raise.
 
     Without `data`: that the packs are there, not what is in them.
     """
@@ -60,7 +60,7 @@ def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda
 
 
 class _Checked:
-    """What was found of each node and block, by its place."""
+    """The findings about each node and block, by its place."""
 
     def __init__(self, vault: Vault, data: bool, beat: Callable[[], None]) -> None:
         self._vault = vault
@@ -74,7 +74,7 @@ class _Checked:
         self.blocks = 0
 
     def faults(self, top: Top) -> Iterator[tuple[int, int, str]]:
-        """Ranges of a disk that can't be had, and why."""
+        """Yield the ranges of a disk that can't be had, and why."""
         if top.entry is not None:
             yield from self._below(top.level, 0, top.entry)
 
@@ -103,7 +103,7 @@ class _Checked:
             yield from self._below(level - 1, index * FANOUT + number, child)
 
     def _read_together(self, blocks: Iterable[Entry]) -> None:
-        """What is found to be good so needn't be read by itself; what isn't is, and says why."""
+        """Read blocks together. Those found to be good needn't be read by themselves; the others are, and say why."""
         good, bad = self._good, self._bad
         left = (one for one in blocks if (one.pack, one.offset) not in good and (one.pack, one.offset) not in bad)
         while some := list(islice(left, _TOGETHER)):
@@ -132,7 +132,7 @@ class _Checked:
         yield None, 0, self._bad[place]
 
     def _pack(self, pack: bytes) -> None:
-        """That it is there. Raises Damaged."""
+        """Check that a pack is there. Raises Damaged."""
         if pack not in self._packs:
             there = self._vault.store.has(name_of(pack))
             self._packs[pack] = "" if there else f"The pack {name_of(pack)} is gone."

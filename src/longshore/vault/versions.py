@@ -31,7 +31,8 @@ _Answer = TypeVar("_Answer")
 
 
 def is_needed(name: str) -> bool:
-    """By a restore, so it is locked: what isn't is only of use to who writes or prunes, and is touched."""
+    """Tell whether a restore needs an object, so that it is locked. What it doesn't is only of use to who writes or
+    prunes, and is touched."""
     return name.startswith(_NEEDED) or name in _AT_TOP
 
 
@@ -53,7 +54,7 @@ class History:
 
     @property
     def first(self) -> Version:
-        """What counts: whatever was written above it since."""
+        """Return the version that counts: the first one, whatever was written above it since."""
         return self.versions[-1]
 
     @property
@@ -63,7 +64,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How the server is reached."""
+    """The address and credentials by which the server is reached."""
 
     endpoint: str  # empty: Amazon's
     region: str
@@ -73,7 +74,7 @@ class Account:
 
 
 class Versions:
-    """Of the objects of one bucket below a prefix. May be used from several threads.
+    """Versions of the objects of one bucket below a prefix. May be used from several threads.
 
     Every method raises what `explained` makes of the server's refusals: from S3's word, and the object's name.
     """
@@ -114,7 +115,7 @@ class Versions:
         )
 
     def refuse_unfit(self) -> None:
-        """Raises InvalidInput when the bucket doesn't keep versions, or can't lock them."""
+        """Raise InvalidInput when the bucket doesn't keep versions, or can't lock them."""
         kept = self._ask("", lambda: self._client.get_bucket_versioning(Bucket=self._bucket))
         advice = "Make one with object lock: it can't be turned on later everywhere."
         if kept.get("Status") != "Enabled":
@@ -131,11 +132,11 @@ class Versions:
             raise InvalidInput(f"The bucket {self._bucket} was made without object lock.", advice=advice)
 
     def of(self, name: str) -> History:
-        """Of one object; without versions: there is nothing of it."""
+        """Return the versions of one object. One without versions has an empty history."""
         return dict(self._listed(name)).get(name, History())
 
     def all(self, below: str = "") -> dict[str, History]:
-        """Of all objects whose names begin so."""
+        """Return the versions of all objects whose names begin so."""
         return {name: found for name, found in self._listed(below) if found.versions or found.markers}
 
     def _listed(self, below: str) -> Iterator[tuple[str, History]]:
@@ -156,7 +157,7 @@ class Versions:
             words |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
     def read(self, name: str, version: str) -> bytes:
-        """Raises NotFound; Damaged when it is larger than an object of that name may be."""
+        """Read a version. Raises NotFound; Damaged when it is larger than an object of that name may be."""
         at, most = self._at(name, version), most_bytes(name)
         data = self._ask(name, partial(self._whole, at, most))
         if len(data) > most:
@@ -164,12 +165,13 @@ class Versions:
         return data
 
     def mark(self, name: str, version: str, word: str) -> str | None:
-        """What its writer has put beside its bytes under this word. Raises NotFound."""
+        """Return what its writer has put beside its bytes under this word. Raises NotFound."""
         found: str | None = self._head(name, version)["Metadata"].get(word)
         return found
 
     def locked_until(self, name: str, version: str) -> float:
-        """Seconds, by the server's clock; 0: it isn't locked so that nobody can undo it. Raises NotFound."""
+        """Return until when a version is locked, in seconds by the server's clock; 0: it isn't locked so that nobody
+        can undo it. Raises NotFound."""
         told = self._head(name, version)
         if str(told.get("ObjectLockMode", "")).upper() != _MODE:
             return 0.0
@@ -177,13 +179,13 @@ class Versions:
         return until.timestamp()
 
     def lock(self, name: str, version: str, until: float) -> None:
-        """Raises NotFound."""
+        """Lock a version until then. Raises NotFound."""
         kept = {"Mode": _MODE, "RetainUntilDate": datetime.fromtimestamp(until, UTC)}
         at = self._at(name, version)
         self._ask(name, lambda: self._client.put_object_retention(**at, Retention=kept))
 
     def drop(self, name: str, version: str) -> bool:
-        """For good: a version, or a marker. Whether it is gone; else it is locked."""
+        """Delete a version, or a marker, for good. Returns whether it is gone; else it is locked."""
         at = self._at(name, version)
         try:
             self._call(lambda: self._client.delete_object(**at))
@@ -202,7 +204,7 @@ class Versions:
         self._ask(name, lambda: self._client.copy_object(Bucket=self._bucket, Key=key, CopySource=source))
 
     def _whole(self, at: dict[str, str], most: int) -> bytes:
-        """If it isn't larger than that; else a byte more."""
+        """Read an object whole if it isn't larger than that; else a byte more."""
         told = self._client.get_object(**at)
         with told["Body"] as body:
             found: bytes = body.read() if told["ContentLength"] <= most else body.read(most + 1)
@@ -231,7 +233,7 @@ class Versions:
             raise self._explained(name, error.code) from None
 
     def _call(self, do: Callable[[], _Answer]) -> _Answer:
-        """Raises _Refused."""
+        """Call the library. Raises _Refused for all that it raises."""
         from botocore.exceptions import BotoCoreError, ClientError, SSLError
 
         try:

@@ -35,7 +35,8 @@ def beat_every(vault: Vault) -> float:
 
 
 def register(vault: Vault, writer_id: str, bases: tuple[Top, ...]) -> None:
-    """From now on nothing that it adds, or is based on, is removed. The second call with the same id changes nothing.
+    """Register a writer: from now on nothing that it adds, or is based on, is removed. The second call with the same id
+    changes nothing.
 
     Whoever is based on a point looks afterwards whether that is still there.
     """
@@ -49,7 +50,7 @@ def register(vault: Vault, writer_id: str, bases: tuple[Top, ...]) -> None:
 
 
 def beat(vault: Vault, writer_id: str) -> None:
-    """Raises WriterLost."""
+    """Give a sign of life. Raises WriterLost when the writer was taken for dead."""
     try:
         vault.store.touch(_object(writer_id))
     except NotFound:
@@ -68,7 +69,7 @@ def finish(vault: Vault, writer_id: str, point: Point) -> None:
 
 
 def leave(vault: Vault, writer_id: str) -> None:
-    """Nothing to do when it has left.
+    """Let a writer go. Nothing to do when it has left.
 
     Where lists come late its object stays until a pruner takes it for dead: so whoever doesn't see the new point in a
     list yet still sees what it is based on.
@@ -80,7 +81,7 @@ def leave(vault: Vault, writer_id: str) -> None:
 def living(
     vault: Vault, now: float, *, sweep: bool, damaged: Callable[[str], None] = lambda _why: None
 ) -> list[Writer]:
-    """Those that gave a sign of life within the grace. `sweep`: the others are gone from now on.
+    """Return the writers that gave a sign of life within the grace. `sweep`: the others are gone from now on.
 
     One that can't be read may be based on anything, and may have seen no list of condemned packs: it counts so for as
     long as it lives, and `damaged` is told of it.

@@ -1,4 +1,4 @@
-"""What commands and pages say alike: figures, progress, states, texts and their languages.
+"""The wording that commands and pages share: figures, progress, states, texts and their languages.
 
 It stands on the shapes of the API and the model, asks nobody, and knows neither terminal nor template.
 """

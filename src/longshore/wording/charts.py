@@ -22,9 +22,9 @@ def ages(
     *,
     width: int = WIDTH,
 ) -> str:
-    """How old the newest point was at each moment: it grows until the next one comes. `arrivals`: moments, and when
-    each was usable. `objective`: seconds. `width`: in the chart's own units, of which texts have the same share however
-    wide it is shown."""
+    """Draw how old the newest point was at each moment: the line grows until the next point comes. `arrivals`: moments,
+    and when each was usable. `objective`: seconds. `width`: in the chart's own units, of which texts have the same
+    share however wide it is shown."""
     edges = _edges(arrivals, since, until)
     if not edges:
         return f"<p>{escape(_('There was no point.'))}</p>"
@@ -56,7 +56,7 @@ def ages(
 
 
 def bars(title: str, values: Sequence[tuple[str, float]], write: Write) -> str:
-    """One for each value, with its name for who points at it."""
+    """Draw a bar for each value, with its name as a tooltip."""
     if not values:
         return f"<p>{escape(_('Nothing yet.'))}</p>"
     top = 1.1 * max(*(value for _, value in values), 1.0)
@@ -71,7 +71,7 @@ def bars(title: str, values: Sequence[tuple[str, float]], write: Write) -> str:
 
 
 def stacks(title: str, parts: Sequence[str], rows: Sequence[tuple[str, dict[str, float]]], write: Write) -> str:
-    """A bar for each row, of its parts one after the other."""
+    """Draw a bar for each row, made of its parts one after the other."""
     if not rows:
         return f"<p>{escape(_('Nothing yet.'))}</p>"
     high, left = 22, 190
@@ -101,7 +101,7 @@ def stacks(title: str, parts: Sequence[str], rows: Sequence[tuple[str, dict[str,
 def _edges(
     arrivals: Sequence[tuple[datetime, datetime]], since: datetime, until: datetime
 ) -> list[tuple[datetime, float]]:
-    """Corners of the line: right before and right after each point came."""
+    """Return the corners of the line: right before and right after each point came."""
     newest: datetime | None = None
     corners: list[tuple[datetime, float]] = []
     for moment, usable_at in sorted(arrivals, key=lambda one: one[1]):
@@ -122,7 +122,7 @@ def _edges(
 
 
 def _thinned(edges: Sequence[tuple[datetime, float]], since: datetime, until: datetime) -> list[tuple[datetime, float]]:
-    """Of more corners than a screen has columns, the highest of each column."""
+    """Thin out the corners to the highest of each screen column, where there are more than columns."""
     if len(edges) <= 2 * WIDTH:
         return list(edges)
     column = (until - since) / WIDTH or timedelta(seconds=1)

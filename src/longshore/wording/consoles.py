@@ -1,4 +1,4 @@
-"""What is said of a server's console besides what it has printed: on pages, and by the command that shows it."""
+"""Sentences about a server's console beside what it has printed, for pages and for the command that shows it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def power_of(console: ServerConsole) -> str:
-    """Empty while the server runs: what it prints is news then."""
+    """Say that the server is off. Empty while it runs, since what it prints is news then."""
     return _("The server is off.") if console.off else ""
 
 
 def emptiness_of(console: ServerConsole) -> str:
-    """Why there is nothing to read, if there is nothing."""
+    """Say why there is nothing to read; empty where there is something."""
     if console.text:
         return ""
     if console.off:

@@ -8,7 +8,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def size(count: float) -> str:
-    """Bytes with a binary unit: 1.5 GiB."""
+    """Write a number of bytes with a binary unit: 1.5 GiB."""
     for unit in _UNITS:
         if abs(count) < 1024 or unit == _UNITS[-1]:
             return f"{count:.0f} {unit}" if unit == "B" else f"{decimal(count)} {unit}"
@@ -17,5 +17,5 @@ def size(count: float) -> str:
 
 
 def moment(at: datetime | None) -> str | None:
-    """RFC 3339 in UTC, to the second."""
+    """Write a moment in RFC 3339, UTC, to the second; None stays None."""
     return at.replace(tzinfo=UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None

@@ -1,4 +1,4 @@
-"""What was found on a machine's disks, as people read it."""
+"""The findings on a machine's disks, as people read them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WHERE = {
 
 
 def guest_rows(guest: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    """A few words to each thing that there is to tell; nothing where nobody has looked.
+    """Yield a label and a few words for each finding; nothing where nobody has looked.
 
     `guest`: as a migration's result has it, GuestFindings as JSON and `looked_at`.
     """
@@ -56,7 +56,7 @@ def _system(system: Mapping[str, Any]) -> str:
 
 
 def concern_lines(concerns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Blockers first."""
+    """Yield a line for each concern, blockers first."""
     order = ("blocker", "warning", "information")
     for concern in sorted(concerns, key=lambda c: order.index(c["severity"])):
         said = " ".join(filter(None, (concern["text"], concern["advice"])))

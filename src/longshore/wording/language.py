@@ -11,10 +11,10 @@ def language() -> str:
 
 
 def answer_in(wanted: str) -> None:
-    """Everything from here on, of this request alone."""
+    """Answer in the wanted language from here on, in this request alone."""
     _language.set(wanted)
 
 
 def decimal(number: float) -> str:
-    """The number with one digit after the mark of that language."""
+    """Write the number with one digit after the language's decimal mark."""
     return f"{number:.1f}".replace(".", _DECIMAL_MARKS.get(language(), "."))

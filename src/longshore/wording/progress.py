@@ -1,4 +1,4 @@
-"""How far migrations and their disks are, in figures and words: the same on a terminal and on a page."""
+"""The progress of migrations and their disks, in figures and words: the same on a terminal and on a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Standing(Protocol):
-    """Of a migration, whoever tells it."""
+    """The state of a migration, from whichever record tells it."""
 
     @property
     def status(self) -> Status: ...
@@ -33,24 +33,24 @@ def pace(rate: float, left: float | None) -> str:
 
 
 def moves(migration: Standing, disk: DiskProgress) -> bool:
-    """Whether the disk is being copied or read back now."""
+    """Tell whether the disk is being copied or read back now."""
     at_work = not migration.status.ended and migration.status is not Status.PARKED
     return at_work and disk.state in MOVING and disk.progress is not None
 
 
 def moving(migration: ListedMigration) -> list[DiskProgress]:
-    """Its disks that are."""
+    """Return those of its disks that are being copied or read back now."""
     return [disk for disk in migration.disks if moves(migration, disk)]
 
 
 def waits_for_word(migration: ListedMigration) -> bool:
-    """Whether it is a restore in place that was seen up: its user has to say whether that is for good."""
+    """Tell whether it is a restore in place that was seen up: its user has to say whether that is for good."""
     asked = migration.cancel_requested or migration.cutover_requested
     return migration.type.value == "in-place" and migration.phase == "up" and not asked
 
 
 def standing(migration: Migration) -> list[str]:
-    """How long the machine has been off, and what there was to copy again when it was last synchronised."""
+    """Return how long the machine has been off, and what there was to copy again when it was last synchronised."""
     told = []
     off = migration.downtime_seconds
     if off is not None:

@@ -1,4 +1,4 @@
-"""How states are called and shown on pages: a word, and a kind of look that never stands alone."""
+"""The names and looks of states on pages: a word, and a kind of look that never stands alone."""
 
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ _CONDITIONS |= dict.fromkeys(("machine-off", "unproven", "adopted"), "info")
 
 
 def of_condition(code: str) -> str:
-    """A kind of ui.alert."""
+    """Return the kind of ui.alert that shows a condition."""
     return _CONDITIONS.get(code, "warning")
 
 
@@ -96,7 +96,7 @@ def of_replica(replica: Replica | GroupMember) -> Shown:
 
 
 def of_group(group: Group) -> Shown:
-    """What somebody has to know first who needs it now."""
+    """Return the state that matters first to somebody who needs the group now."""
     there = [one for one in group.members if one.stage in IN_PLACE]
     if group.run and not group.run.status.ended:
         return Shown(marked("under way"), "working")
@@ -133,7 +133,7 @@ def of_stand(stand: Stand) -> Shown:
 
 
 def of_policy(policy: BackupPolicy) -> Shown:
-    """What its last run came to, or that one is under way."""
+    """Return what the policy's last run came to, or that one is under way."""
     run = policy.run
     if policy.error or (run and (run.error or any(one.state is Stand.FAILED for one in run.backups))):
         return of_stand(Stand.FAILED)

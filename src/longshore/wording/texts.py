@@ -15,12 +15,12 @@ _CATALOGUES = Path(__file__).parent / "locale"
 
 
 def _(text: str) -> str:
-    """In the language of the request that is answered."""
+    """Translate a text into the language of the request that is being answered."""
     return _catalogue(language()).gettext(text) if text else ""
 
 
 def marked(text: str) -> str:
-    """For a catalogue to have it; it is translated where it is shown."""
+    """Mark a text for the catalogues; it is translated where it is shown."""
     return text
 
 

@@ -19,7 +19,7 @@ class Settings:
 
 
 class Source:
-    """As much of a source as adding and listing ask for."""
+    """A source with as much as adding and listing ask for."""
 
     def __init__(self, settings, secrets):
         self.settings, self.secrets = settings, secrets

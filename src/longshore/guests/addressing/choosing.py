@@ -1,4 +1,5 @@
-"""Which files of a guest have to change for its adapters to have other addresses: pure functions of their texts."""
+"""The choice of files in a guest that have to change for its adapters to have other addresses: pure functions of their
+texts."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -63,7 +64,7 @@ def choose(files: Files, new: NewAddresses) -> Chosen:
 
 
 def unwritable(files: Files, adapters: Sequence[AdapterInGuest]) -> dict[str, str]:
-    """Why an adapter can't be given addresses, by the MAC that it has where it comes from."""
+    """Return why adapters can't be given addresses, by the MAC that each has where it comes from."""
     found = {}
     for adapter in adapters:
         try:
@@ -83,7 +84,7 @@ def _apply(texts: dict[str, str], changed: Changed) -> None:
 
 
 def _require_known(files: Files, adapter: AdapterInGuest, all_: Sequence[AdapterInGuest]) -> None:
-    """Raises NotUnderstood for an adapter whose addresses are somewhere else than in files that are known."""
+    """Raise NotUnderstood for an adapter whose addresses are somewhere else than in files that are known."""
     for place in _places(files, adapter, all_):
         for one in place.form.interfaces(_of(place.form, files)):
             if one.key == place.key and (one.dhcp or set(one.addresses) & set(adapter.addresses)):
@@ -104,7 +105,7 @@ def _readdressed(
 
 
 def _beside(files: Files, adapter: AdapterInGuest, wanted: Wanted, rules: Renumbering) -> Changed:
-    """What else says addresses: the guest's own name, and servers of names where nothing writes those anew."""
+    """Change what else says addresses: the guest's own name, and servers of names where nothing writes those anew."""
     if not isinstance(wanted, Addressing):
         return {}
     changed: Changed = {}
@@ -147,7 +148,7 @@ def _places(files: Files, adapter: AdapterInGuest, all_: Sequence[AdapterInGuest
 
 
 def _standing(files: Files, addresses: Sequence[str]) -> str:
-    """The first of the addresses that stands anywhere in them; "" where none does."""
+    """Return the first of the addresses that stands anywhere in them; "" where none does."""
     words = {word for text in files.values() for word in re.findall(r"[0-9a-fA-F.:]+", text)}
     return next((one for one in addresses if one in words), "")
 
@@ -170,14 +171,14 @@ def _matching(found: list[Found], adapter: AdapterInGuest, all_: Sequence[Adapte
 
 
 def _alone(found: list[Found], others: Sequence[AdapterInGuest]) -> list[Found]:
-    """Raises NotUnderstood where what is configured would hold for other adapters as well."""
+    """Raise NotUnderstood where what is configured would hold for other adapters as well."""
     if others and any(one.is_pattern for one in found):
         raise NotUnderstood(f'what it has for "{found[0].names[0]}" may hold for other adapters as well')
     return found
 
 
 def _highest(found: list[Found], one: Found) -> Found:
-    """The bridge or bond that it is a part of, and what that may be a part of."""
+    """Return the bridge or bond that it is a part of, up to the outermost one."""
     seen = {one.key}
     while one.upper:
         above = next((other for other in found if other.key == one.upper), None)

@@ -1,4 +1,4 @@
-"""What all forms of network configuration have in common."""
+"""The common parts of all forms of network configuration."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +35,7 @@ class Found:
 
     @property
     def is_pattern(self) -> bool:
-        """Whether it may be several adapters, as far as names tell."""
+        """Tell whether it may be several adapters, as far as names tell."""
         return not self.macs and any(set("*?[") & set(name) for name in self.names)
 
 
@@ -50,7 +50,7 @@ class Form:
 
 
 def hosts(texts: Iterable[str]) -> tuple[str, ...]:
-    """The addresses in words such as 192.0.2.7/24; what is none is left out."""
+    """Return the addresses in words such as 192.0.2.7/24; what is none is left out."""
     found = []
     for text in texts:
         try:
@@ -65,7 +65,7 @@ def of_version(addresses: Iterable[str], version: int) -> list[str]:
 
 
 def shell_values(text: str) -> dict[str, str]:
-    """The variables of a file that a shell reads, without their quotes; of one that is set twice the last."""
+    """Return the variables of a file that a shell reads, without their quotes; of one that is set twice the last."""
     values = {}
     for line in text.splitlines():
         if found := re.match(r"\s*(?:export\s+)?(\w+)=(.*)$", line):
@@ -81,7 +81,8 @@ def unquoted(word: str) -> str:
 
 
 def with_variables(text: str, dropped: "re.Pattern[str]", lines: Iterable[str]) -> str:
-    """`lines` stand where the first of the dropped variables stood, or at the end."""
+    """Return the text with other variables: `lines` stand where the first of the dropped variables stood, or at the
+    end."""
     kept: list[str] = []
     place: int | None = None
     for line in text.splitlines():

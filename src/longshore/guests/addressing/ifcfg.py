@@ -91,7 +91,7 @@ def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:
 
 
 def _way_out_for_all(text: str, wanted: Addressing) -> Changed:
-    """A gateway that the file for all interfaces names would come before this one's."""
+    """Set the gateway in the file for all interfaces, where it names one: that comes before this interface's own."""
     new = text
     for name, version in (("GATEWAY", 4), ("IPV6_DEFAULTGW", 6)):
         hops = of_version(several(wanted.gateway), version)
@@ -105,7 +105,7 @@ def _is_interface(path: str) -> bool:
 
 
 def _aliases(files: Files, device: str) -> list[str]:
-    """Files of further addresses, each called after a label: ifcfg-eth0:1."""
+    """Return the files of further addresses, each called after a label: ifcfg-eth0:1."""
     return [path for path in files if device and path.startswith(f"{_PLACE}ifcfg-{device}:")]
 
 

@@ -121,7 +121,8 @@ def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:
 
 
 def _stanzas(text: str) -> list[_Stanza]:
-    """All lines of it, in order. What stands behind the last option of a stanza, comments too, is no part of it."""
+    """Return all stanzas of the file, in order. What stands behind the last option of a stanza, comments too, is no
+    part of it."""
     found = [_Stanza()]
     lines = re.sub(r"\\\n\s*", " ", text).splitlines()
     for line in lines:
@@ -162,7 +163,7 @@ def _names_alias(one: _Stanza, key: str) -> bool:
 
 
 def _without_aliases(one: _Stanza, key: str) -> list[str]:
-    """Labels such as eth0:1 aren't brought up any more."""
+    """Return a stanza's lines without labels such as eth0:1, so that they aren't brought up any more."""
     if one.name:
         return one.lines()
     lines = []

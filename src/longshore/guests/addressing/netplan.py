@@ -22,7 +22,7 @@ def belongs(path: str) -> bool:
 
 
 def interfaces(files: Files) -> list[Found]:
-    """Raises NotUnderstood."""
+    """Return the interfaces in the files. Raises NotUnderstood."""
     whole: dict[tuple[str, str], dict[str, Any]] = {}
     for path in sorted(files):  # later files add to earlier ones
         for place, entry in _entries(_read(path, files[path])):
@@ -53,7 +53,7 @@ def _read(path: str, text: str) -> Entries:
 
 
 def _entries(root: Entries) -> Iterator[tuple[tuple[str, str], Entries]]:
-    """What is configured, by (section, name)."""
+    """Yield what is configured, by (section, name)."""
     network = root.get("network")
     if not isinstance(network, Mapping):
         return
@@ -131,7 +131,7 @@ def _rewritten(path: str, text: str, section: str, name: str, new: Mapping[str, 
 
 
 def _by_lines(text: str, entry: Entries, new: Mapping[str, Any]) -> str | None:
-    """None for a table that isn't written in lines of its own."""
+    """Rewrite a table line by line. Returns None for a table that isn't written in lines of its own."""
     lines = text.splitlines()
     first = min(entry.lines.values(), default=0)
     if not first or lines[first - 1].lstrip()[:1] in ("{", "") or len(set(entry.lines.values())) < len(entry.lines):
@@ -150,7 +150,8 @@ def _by_lines(text: str, entry: Entries, new: Mapping[str, Any]) -> str | None:
 
 
 def _end_of(lines: list[str], start: int, indent: int) -> int:
-    """The line after what belongs to the key there; comments and empty lines behind it belong to what follows."""
+    """Return the line after what belongs to the key there; comments and empty lines behind it belong to what
+    follows."""
     end = start + 1
     for number in range(start + 1, len(lines)):
         line = lines[number]

@@ -35,7 +35,7 @@ _WAYS_OUT = tuple(
 
 
 def renumbered(files: Files, rules: Renumbering) -> dict[str, str]:
-    """The texts that change."""
+    """Return the texts that change."""
     ways_out = {one for path, text in files.items() for one in _ways_out(path, _without_comments(text))}
     changed = {}
     for path, text in files.items():
@@ -83,7 +83,7 @@ def _moved(word: "re.Match[str]", rules: Renumbering, ways_out: set[str]) -> str
 
 
 def _is_larger_network(text: str, rules: Renumbering) -> bool:
-    """One that has more in it than what moves, and so is none that does."""
+    """Tell whether a network has more in it than what moves, and so is none that does."""
     one = ip_interface(text)
     if one.ip != one.network.network_address:
         return False

@@ -12,7 +12,7 @@ def as_plain(new: NewAddresses) -> dict[str, Any]:
 
 
 def from_plain(data: Mapping[str, Any]) -> NewAddresses:
-    """The inverse of `as_plain`, also after JSON."""
+    """Read what `as_plain` made, also after JSON."""
     adapters = tuple(_adapter(one) for one in data["adapters"])
     return NewAddresses(adapters, Renumbering(**data["renumbering"]))
 

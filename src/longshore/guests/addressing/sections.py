@@ -15,7 +15,7 @@ class Section:
         return [(one[1], one[2]) for one in found if one]
 
     def value(self, name: str) -> str:
-        """ "" where it isn't set; of several the last."""
+        """Return a key's value; "" where it isn't set; of several the last."""
         return next((value for key, value in reversed(self.values()) if key == name), "")
 
     def without(self, goes: Callable[[str], bool]) -> None:
@@ -48,7 +48,7 @@ def write_sections(sections: Iterable[Section]) -> str:
 
 
 def the_section(sections: list[Section], name: str) -> Section:
-    """The first of that name; a new one at the end where there is none."""
+    """Return the first section of that name; a new one at the end where there is none."""
     for one in sections:
         if one.name == name:
             return one

@@ -83,7 +83,7 @@ def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:
 
 
 def _leads_out(line: str, key: str, addresses: set[str]) -> bool:
-    """Without a prefix length of each it is told by the first three parts of the address, or the first half."""
+    """Tell whether a route leads out by this interface."""
     words = line.split()
     if len(words) < 2 or words[0].startswith("#"):
         return False

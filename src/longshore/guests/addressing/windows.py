@@ -1,17 +1,22 @@
-"""New addresses of Windows, in the form that virt-v2v sets at the first boot (--mac): IPv4, with one gateway."""
+"""Addresses of Windows in the form that virt-v2v sets at the first boot (--mac): IPv4, with one gateway.
+
+Windows takes the target's adapters for new ones. So what it gave itself before is lost unless it is told again.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_interface
 
 from longshore.guests.addressing.forms import of_version
+from longshore.guests.report import NicAddresses
 from longshore.model.addresses import AdapterInGuest, Addressing, Renumbering, several
 from longshore.model.guest import StaticAddresses
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What virt-v2v is told, one sentence for each, and the adapters of which nothing else is to be kept."""
+    """The options that virt-v2v is given, a sentence for each address that it is told of, or can't be, and the adapters
+    of which nothing else is to be kept."""
 
     options: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
@@ -41,13 +46,13 @@ def give_addresses(adapters: Sequence[AdapterInGuest]) -> Given:
 
 
 def left_out(wanted: Addressing) -> str:
-    """What of it can't be set, in words; "" when all can."""
+    """Return what of it can't be set, in words; "" when all can."""
     parts = (("addresses of IPv6", wanted.ipv6), ("routes", wanted.routes))
     return " and ".join(name for name, value in parts if value)
 
 
 def renumber(found: Iterable[StaticAddresses], rules: Renumbering) -> list[StaticAddresses]:
-    """What Windows has, as it is on the networks that others became."""
+    """Return the addresses that Windows has, as they are on the networks that others became."""
     if not rules.networks:
         return list(found)
     return [
@@ -71,3 +76,34 @@ def _moved(address: str, rules: Renumbering) -> str:
     host, _, length = address.partition("/")
     new = rules.moved(host)
     return address if new is None else f"{new}/{length}"
+
+
+def keep_addresses(found: Iterable[StaticAddresses], nics: Sequence[NicAddresses]) -> Given:
+    """Keep addresses that the target's ports have, and only those: another would lead nowhere there.
+
+    All addresses of one of Windows' interfaces go to one adapter. Its gateway is told with the first alone: Windows
+    refuses an address whose gateway is there already.
+    """
+    options, changes, warnings = [], [], []
+    for static in found:
+        gateway = static.gateways[0] if static.gateways else ""
+        plain = [address.partition("/")[0] for address in static.addresses]
+        port = next((nic for nic in nics if set(plain) & set(nic.addresses)), None)
+        for address in static.addresses:
+            told, _, length = address.partition("/")
+            if port is None:
+                warnings.append(
+                    f"Windows gave itself the address {told}, which no port on the target has: it asks by DHCP there."
+                )
+            elif told not in port.addresses:
+                warnings.append(
+                    f"Windows gave itself the address {told} as well, which the port of its adapter {port.mac} on the "
+                    "target doesn't have: it is left out."
+                )
+            else:
+                options.append(f"{port.mac}:ip:{','.join((told, gateway, length, *static.name_servers))}")
+                gateway = ""
+                changes.append(
+                    f"Windows gives itself the address {address} on the adapter {port.mac} at its first boot."
+                )
+    return Given(tuple(options), tuple(changes), tuple(warnings))

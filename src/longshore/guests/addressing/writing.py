@@ -27,7 +27,7 @@ _KEEP_OFF_TEXT = "# The addresses were given to this guest on its disks\nnetwork
 
 
 def write_addresses(guest: Guest, new: NewAddresses, *, keep: bool) -> Finished:
-    """`keep`: so that `put_back` can undo it."""
+    """Write new addresses into the guest. `keep`: so that `put_back` can undo it."""
     chosen = choose(_texts(guest), new)
     changed = dict(chosen.changed)
     if changed and guest.has_file(_CLOUD_INIT) and not guest.has_file(_CLOUD_INIT_OFF):
@@ -44,7 +44,8 @@ def write_addresses(guest: Guest, new: NewAddresses, *, keep: bool) -> Finished:
 
 
 def put_back(guest: Guest) -> list[str]:
-    """The network configuration that was there before, as `write_addresses` has kept it: a sentence, if it has.
+    """Put back the network configuration that was there before, as `write_addresses` has kept it. Returns a sentence,
+    if it has.
 
     Raises ConversionError.
     """
@@ -63,7 +64,7 @@ def put_back(guest: Guest) -> list[str]:
 
 
 def unwritable_in(guest: Guest, adapters: Sequence[AdapterInGuest]) -> dict[str, str]:
-    """Why an adapter can't be given addresses, by the MAC that it has where it comes from."""
+    """Return why adapters can't be given addresses, by the MAC that each has where it comes from."""
     return unwritable(_texts(guest), adapters)
 
 
@@ -85,7 +86,8 @@ def _write(guest: Guest, path: str, content: bytes) -> None:
 
 
 def _keep(guest: Guest, paths: Sequence[str]) -> None:
-    """What an earlier one has kept is what was there before all of them."""
+    """Keep the files as they are, but for those that an earlier call has kept: these are what was there before all of
+    them."""
     index = _read_index(guest) if guest.has_file(_INDEX) else {}
     guest.files.mkdir_p(BEFORE)
     guest.files.chmod(0o700, BEFORE)
@@ -99,7 +101,7 @@ def _keep(guest: Guest, paths: Sequence[str]) -> None:
 
 
 def _read_index(guest: Guest) -> dict[str, str | None]:
-    """Its files, and what each is called where it is kept; None: it was new. Raises ConversionError."""
+    """Return the kept files, and what each is called where it is kept; None: it was new. Raises ConversionError."""
     try:
         index = read_json(guest.text(_INDEX))
     except Misread:

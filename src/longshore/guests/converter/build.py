@@ -106,7 +106,7 @@ def unpack(file: Path, progress: Progress) -> Made:
 
 
 def sources() -> str:
-    """apt's lines for the converter's suites, on this machine's mirrors. Raises InvalidInput."""
+    """Return apt's lines for the converter's suites, on this machine's mirrors. Raises InvalidInput."""
     mirrors: dict[str, str] = {}
     for archive in known_archives():
         if archive.label in _SUITES:
@@ -136,7 +136,7 @@ def _take(made: Path, progress: Progress) -> Made:
 
 
 def remove_unused() -> None:
-    """Trees that aren't used any more, but for those in which somebody works still."""
+    """Remove trees that aren't used any more, but for those in which somebody works still."""
     used = (converters() / CURRENT).resolve()
     for tree in converters().iterdir():
         if tree.is_symlink() or not tree.is_dir() or tree.name.startswith(".") or tree == used:
@@ -161,7 +161,7 @@ def _of_this_recipe() -> Converter | None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One at a time is made; who comes second finds what the first has made."""
+    """Have one converter made at a time; who comes second finds what the first has made."""
     try:
         converters().mkdir(parents=True, exist_ok=True)
         descriptor = os.open(converters(), os.O_RDONLY | os.O_DIRECTORY)
@@ -176,7 +176,7 @@ def _alone() -> Iterator[None]:
 
 @contextmanager
 def _place() -> Iterator[Path]:
-    """A directory for making one, on the file system on which it stays. What was left by a killed one goes."""
+    """Make a directory for making one, on the file system on which it stays. What was left by a killed one goes."""
     for left in converters().glob(".made-*"):
         shutil.rmtree(left)
     free = shutil.disk_usage(converters()).free

@@ -1,4 +1,4 @@
-"""Where the converter is, and what is in it.
+"""The converter: where it is, and what is in it.
 
 A converter is a tree, all of it root's: what a Debian has, and in its directory `converter` the appliance and records
 of what it is. `current` in the directory of converters is the tree that is used, or a link to it.
@@ -30,11 +30,11 @@ class Converter:
 
     @property
     def appliance(self) -> Path:
-        """A fixed appliance, as libguestfs calls it: kernel, initrd, root image."""
+        """Return the fixed appliance, as libguestfs calls it: kernel, initrd, root image."""
         return self.root / _RECORDS / "appliance"
 
     def version(self, package: str) -> str:
-        """Without Debian's revision; "" when it isn't there."""
+        """Return a package's version without Debian's revision; "" when it isn't there."""
         return self.packages.get(package, "").rpartition(":")[2].partition("-")[0]
 
     @property
@@ -43,12 +43,13 @@ class Converter:
 
 
 def converters() -> Path:
-    """The directory that has them."""
+    """Return the directory that has the converters."""
     return Path(os.environ.get(VARIABLE) or _USUAL)
 
 
 def current() -> Converter:
-    """The one that is used. Raises ConversionError when there is none, or one that somebody else may change."""
+    """Return the converter that is used. Raises ConversionError when there is none, or one that somebody else may
+    change."""
     directory = converters() / CURRENT
     try:
         root = directory.resolve(strict=True)
@@ -60,7 +61,7 @@ def current() -> Converter:
 
 
 def read(root: Path) -> Converter:
-    """What a tree's records say. Raises ConversionError."""
+    """Read what a tree's records say. Raises ConversionError."""
     records = root / _RECORDS
     try:
         status = root.stat()
@@ -79,7 +80,7 @@ def read(root: Path) -> Converter:
 
 @contextmanager
 def in_use(root: Path | None = None) -> Iterator[Converter]:
-    """The current one, or that tree, which stays where it is meanwhile. Raises ConversionError."""
+    """Hold the current one, or that tree, which stays where it is meanwhile. Raises ConversionError."""
     converter = read(root) if root else current()
     descriptor = os.open(converter.root, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,4 +1,4 @@
-"""Which security updates of Debian's a converter lacks: nobody's unattended upgrades reach what is in it.
+"""Security updates of Debian's that a converter lacks: nobody's unattended upgrades reach what is in it.
 
 The machine's own mirror is asked, with lists and a cache of our own: nothing of the machine's apt changes.
 """
@@ -16,7 +16,7 @@ _LONGEST = 60.0  # seconds for the mirror
 
 
 def waiting(converter: Converter) -> list[str]:
-    """Names of packages. Raises LongshoreError when that can't be found out."""
+    """Return the names of packages that have updates. Raises LongshoreError when that can't be found out."""
     lines = [line for line in sources().splitlines() if "-security" in line]
     if not lines:
         raise LongshoreError("apt on this machine knows no mirror of Debian's security updates.")
@@ -32,7 +32,7 @@ def waiting(converter: Converter) -> list[str]:
 
 
 def _own(place: Path, root: Path) -> str:
-    """Of apt's configuration, what keeps it from the machine's own."""
+    """Return the configuration that keeps apt from the machine's own lists and cache."""
     for name in ("lists/partial", "cache/archives/partial"):
         (place / name).mkdir(parents=True)
     return "".join(

@@ -1,4 +1,4 @@
-"""What a cloud must be able to do to be a source or a target of machines, in roles: a module for each, of one subject.
+"""The abilities that a cloud needs to be a source or a target of machines, in roles: a module for each, of one subject.
 
 A source or a target of today is the union of the roles that moving machines asks for. Work that needs less asks for the
 roles that it needs. Optional roles have bodies: what is written there is the answer of a cloud that has nothing of the
@@ -80,7 +80,7 @@ class Source(
     Provider,
     Protocol,
 ):
-    """What machines are moved from. Machines, Snapshots and Power are what every source has."""
+    """A source of machines. Machines, Snapshots and Power are what every source has."""
 
 
 class Target(
@@ -97,4 +97,4 @@ class Target(
     Provider,
     Protocol,
 ):
-    """What machines are moved to."""
+    """A target of machines."""

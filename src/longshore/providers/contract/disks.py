@@ -18,13 +18,13 @@ class Disks(Protocol):
         to nothing is made anew. Raises QuotaExceeded, InvalidInput for a size that none can have."""
 
     def find_volume(self, owner: Owner) -> Volume | None:
-        """The one that carries this owner, in whatever state it is."""
+        """Return the volume that carries this owner, in whatever state it is."""
 
     def has_volume(self, volume_id: str) -> bool:
-        """Whether it is there, whoever's it is by now and whatever state it is in."""
+        """Tell whether the volume is there, whoever's it is by now and whatever state it is in."""
 
     def open_volume(self, volume_id: str, owner: Owner) -> AbstractContextManager[Export]:
-        """The volume served over NBD for writing. It is reserved in the cloud meanwhile, and freed at the end.
+        """Serve the volume over NBD for writing. It is reserved in the cloud meanwhile, and freed at the end.
 
         Nothing is asked before the context is entered; a reservation that a killed process of ours left behind is taken
         over then. Nobody opens it a second time while it is open. Raises NotFound, ExportError, and Conflict when the
@@ -43,18 +43,18 @@ class Disks(Protocol):
         """
 
     def find_volume_snapshot(self, owner: Owner) -> VolumeSnapshot | None:
-        """The one that carries this owner, in whatever state it is."""
+        """Return the snapshot that carries this owner, in whatever state it is."""
 
     def marked(self, key: str) -> Marked:
-        """The project's volumes and snapshots whose metadata has this key, whoever has put it there."""
+        """Return the project's volumes and snapshots whose metadata has this key, whoever has put it there."""
 
     def snapshots_of(self, volume_ids: Sequence[str]) -> frozenset[str]:
-        """The ids of these volumes' snapshots that a volume can be made of, as the cloud has them now. A volume that is
-        gone has none."""
+        """Return the ids of these volumes' snapshots that a volume can be made of, as the cloud has them now. A volume
+        that is gone has none."""
 
     def revert_volume(self, volume_id: str, snapshot_id: str) -> None:
-        """Back to the volume's latest snapshot; to no other. Detaches what we attached ourselves first. A second call
-        reverts again. Raises Conflict when a server holds the volume."""
+        """Revert the volume to its latest snapshot; to no other. Detaches what we attached ourselves first. A second
+        call reverts again. Raises Conflict when a server holds the volume."""
 
     def delete_volume_snapshot(self, snapshot_id: str) -> None:
         """Returns when it is gone. Nothing to do when it isn't there. Raises Conflict when something made from it keeps

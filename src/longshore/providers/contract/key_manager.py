@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class KeptSecrets(Protocol):
-    """Those of one project in its cloud's key manager."""
+    """The kept secrets of one project in its cloud's key manager."""
 
     def open(self, secret_id: str) -> str:
-        """In clear. Raises NotFound when it isn't there any more."""
+        """Return a secret in clear. Raises NotFound when it isn't there any more."""

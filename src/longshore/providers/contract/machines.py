@@ -1,4 +1,4 @@
-"""Which machines a source has, and what they are like. Nothing here changes anything."""
+"""The machines that a source has, and what they are like. Nothing here changes anything."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
@@ -12,31 +12,32 @@ from longshore.model.target import SourceRoom
 
 class Machines(Protocol):
     def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
-        """Of the machines that the credentials may see those that fit, as pages of them come in.
+        """Yield those of the machines that the credentials may see that fit, as pages of them come in.
 
         They have their tags only if the filter names one: reading tags may take calls of its own. One of which the
         source knows little is among them, as that (`Machine.unreadable`). Raises NotFound for a tag that isn't there.
         """
 
     def references(self, wanted: MachineFilter = EVERY) -> list[str]:
-        """The references of the same machines, in the same order, which may take much less than describing them."""
+        """Return the references of the same machines, in the same order, which may take much less than describing
+        them."""
 
     def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
-        """The machines of these references, without tags. Those that are gone are left out; nothing is raised for
+        """Yield the machines of these references, without tags. Those that are gone are left out; nothing is raised for
         them."""
 
     def machine(self, word: str) -> Machine:
-        """The one machine that a person means by its reference, name or path, as it is now.
+        """Return the one machine that a person means by its reference, name or path, as it is now.
 
         Raises NotFound, or Conflict when the word fits several, be it the name of one and the reference of another; the
         message says what to name instead.
         """
 
     def by_reference(self, ref: str) -> Machine:
-        """The machine of this reference and no other one, as it is now; or the loose volume. Raises NotFound."""
+        """Return the machine of this reference and no other one, as it is now; or the loose volume. Raises NotFound."""
 
     def inventory(self) -> Inventory:
-        """What the machines are in, on and attached to."""
+        """Return what the machines are in, on and attached to."""
 
 
 class Registered(Protocol):
@@ -51,7 +52,7 @@ class Tags(Protocol):
     """Optional: where tags are read apart from machines (`Traits.tags_apart`)."""
 
     def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """The tags of the machines that have any, by reference; CATEGORY/NAME where there are categories."""
+        """Return the tags of the machines that have any, by reference; CATEGORY/NAME where there are categories."""
         return {}
 
 
@@ -59,11 +60,11 @@ class LooseVolumes(Protocol):
     """Optional: where disks live without machines, too. Each is described as a machine of this one disk."""
 
     def volumes(self) -> list[Machine]:
-        """The volumes that no machine has, by name."""
+        """Return the volumes that no machine has, by name."""
         return []
 
     def volume(self, name_or_id: str) -> Machine:
-        """The one of them that a person means by its id or name.
+        """Return the one of them that a person means by its id or name.
 
         Raises NotFound, or Conflict when a machine has it (code volume-attached) or the word fits several.
         """
@@ -92,5 +93,5 @@ class SourceQuota(Protocol):
     """Optional: where what is made to read disks counts against a quota (`Traits.in_quota`)."""
 
     def room(self) -> SourceRoom | None:
-        """What the quota still allows; None: nothing of that is counted."""
+        """Return what the quota still allows; None: nothing of that is counted."""
         return None

@@ -12,11 +12,12 @@ class Power(Protocol):
     """Every method raises NotFound when there is no such machine."""
 
     def power_state(self, machine_ref: str) -> PowerState:
-        """As it is now. UNKNOWN: the source can't see it at the moment."""
+        """Return the power state as it is now. UNKNOWN: the source can't see it at the moment."""
 
     def last_start(self, machine_ref: str) -> str | None:
-        """A mark of the last time the machine was powered on, another one each time; "" when the source knows of none.
-        None: the source can't tell. A machine that is off may have run since it was last seen off: this shows it."""
+        """Return a mark of the last time the machine was powered on, another one each time; "" when the source knows of
+        none. None: the source can't tell. A machine that is off may have run since it was last seen off: this shows
+        it."""
 
     def shut_down(self, machine_ref: str) -> None:
         """Ask the guest to shut down; returns at once. Nothing to do when it is off; a second call asks again.

@@ -1,4 +1,4 @@
-"""What every provider has, whatever it is for."""
+"""The common part of every provider, whatever it is for."""
 
 from typing import Protocol
 

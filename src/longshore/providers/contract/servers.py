@@ -14,10 +14,10 @@ class Servers(Protocol):
         """
 
     def find_server(self, owner: Owner) -> Server | None:
-        """The one that carries this owner, in whatever state it is."""
+        """Return the server that carries this owner, in whatever state it is."""
 
     def server(self, server_id: str) -> Server:
-        """As it is now. Raises NotFound."""
+        """Return the server as it is now. Raises NotFound."""
 
     def stop_server(self, server_id: str) -> None:
         """Returns when it is off. Nothing to do when it is off. Raises NotFound."""
@@ -29,13 +29,13 @@ class Servers(Protocol):
         """Returns when it is gone and its volumes are free. Nothing to do when it isn't there."""
 
     def console(self, server_id: str) -> str:
-        """What the server has printed on its console so far; empty when there is nothing yet. Raises NotFound, and
-        BootError when it has none."""
+        """Return what the server has printed on its console so far; empty when there is nothing yet. Raises NotFound,
+        and BootError when it has none."""
 
 
 class GuestAgent(Protocol):
     def agent_answers(self, server_id: str, owner: Owner) -> bool:
-        """Whether the guest's agent answers. The server must have been made so that the cloud asks it, or fails.
+        """Tell whether the guest's agent answers. The server must have been made so that the cloud asks it, or fails.
 
         When it does, something is left that carries this owner (an image, snapshots of the volumes) and has to be
         removed; when it doesn't, nothing is. A second call asks again. Raises QuotaExceeded, NotFound; ProviderError
@@ -43,7 +43,7 @@ class GuestAgent(Protocol):
         """
 
     def remove_agent_probe(self, owner: Owner) -> bool:
-        """What asking the agent has left; says whether there was anything, so a second call says False.
+        """Remove what asking the agent has left. Returns whether there was anything, so a second call says False.
 
         Raises Conflict when others hold it.
         """

@@ -13,7 +13,7 @@ class Snapshots(Protocol):
     """`machine_ref` may be that of a loose volume (`longshore.model.machine.VOLUME`), where there are such."""
 
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
-        """One moment for all disks that can be read, or the nearest to it (`Snapshot.one_moment`).
+        """Take a snapshot: one moment for all disks that can be read, or the nearest to it (`Snapshot.one_moment`).
 
         A running guest is frozen if possible; `quiesce`: it must be. One that carries this owner already is answered
         instead of a second one. Raises NotFound, QuotaExceeded; Conflict when none can be taken (code quiesce-failed:
@@ -21,8 +21,9 @@ class Snapshots(Protocol):
         """
 
     def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
-        """The snapshot that carries this owner, also one that isn't whole. One that is still being made is waited for:
-        None means that none will appear. Raises NotFound where a machine that is gone has taken its snapshots along."""
+        """Return the snapshot that carries this owner, also one that isn't whole. One that is still being made is
+        waited for: None means that none will appear. Raises NotFound where a machine that is gone has taken its
+        snapshots along."""
 
     def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
         """Returns when it is gone and its changes are merged; other snapshots stay. Nothing to do when it isn't there.
@@ -39,7 +40,7 @@ class Snapshots(Protocol):
         """
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        """The disk as the snapshot holds it, served read-only over NBD while the context is open.
+        """Serve the disk as the snapshot holds it, read-only over NBD, while the context is open.
 
         Nothing is asked before the context is entered; what an earlier, killed opening left is taken away then. Raises
         NotFound (snapshot or disk), Conflict, InvalidInput, FingerprintMismatch, ExportError; when it is left, NotFound
@@ -59,6 +60,6 @@ class ChangeTracking(Protocol):
         return False
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
-        """What was written between change id `since` and the snapshot, in bytes; Unknown whenever the source can't
-        tell, which is never raised. A second call may answer otherwise: the first answer is the one to keep."""
+        """Return what was written between change id `since` and the snapshot, in bytes; Unknown whenever the source
+        can't tell, which is never raised. A second call may answer otherwise: the first answer is the one to keep."""
         return Unknown("The source keeps no account of what changes.")

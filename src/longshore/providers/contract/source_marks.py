@@ -1,4 +1,4 @@
-"""How a machine that has moved is told from one that hasn't."""
+"""Marks that tell a machine that has moved from one that hasn't."""
 
 from typing import Protocol
 
@@ -11,7 +11,8 @@ class MarkedMachines(Protocol):
     doesn't know, or that needs something which isn't there."""
 
     def before_mark(self, machine_ref: str, kind: MarkKind, text: str) -> str | None:
-        """What `mark` and `unmark` have to know of the machine as it is without the mark; None: it has it already.
+        """Return what `mark` and `unmark` have to know of the machine as it is without the mark; None: it has it
+        already.
 
         `text` is what is written, or the name of what the machine is given. Nothing is changed.
         """

@@ -22,7 +22,7 @@ class WayBack(Protocol):
         raise InvalidInput(_NONE, advice=_INSTEAD)
 
     def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
-        """The disk as it is now, served over NBD for writing while the context is open. `snapshot` is the machine's
+        """Serve the disk as it is now over NBD, for writing, while the context is open. `snapshot` is the machine's
         newest. It is served as one of `size` bytes: what lies beyond its own end is zero, and nothing else can be
         written there.
 
@@ -34,9 +34,9 @@ class WayBack(Protocol):
         raise InvalidInput(_NONE, advice=_INSTEAD)
 
     def revert(self, machine_ref: str, snapshot_ref: str) -> None:
-        """Back to this snapshot of ours, which stays; what was written since is lost. Returns when the machine is off,
-        as it was then. A second call reverts again. Raises NotFound; Conflict when it isn't Longshore's, or something
-        has a disk open (code file-locked)."""
+        """Revert the machine to this snapshot of ours, which stays; what was written since is lost. Returns when the
+        machine is off, as it was then. A second call reverts again. Raises NotFound; Conflict when it isn't
+        Longshore's, or something has a disk open (code file-locked)."""
         raise Conflict("Machines at this source can't be reverted.")
 
     # Where the machine itself is gone
@@ -50,20 +50,22 @@ class WayBack(Protocol):
         raise InvalidInput("Machines can't be made at this kind of source.", advice=_INSTEAD)
 
     def create_machine(self, like: Machine, owner: Owner) -> str:
-        """The reference of a machine with the same name, hardware, MACs and keys of disks, in the same place, that is
-        off, and whose disks hold nothing. A second call with the same owner answers with the machine of the first one.
+        """Make a machine with the same name, hardware, MACs and keys of disks, in the same place, that is off, and
+        whose disks hold nothing. Returns its reference. A second call with the same owner answers with the machine of
+        the first one.
 
         Raises Conflict when its name is taken, InvalidInput for a place or hardware that there isn't.
         """
         raise InvalidInput("Machines can't be made at this kind of source.", advice=_INSTEAD)
 
     def find_machine(self, name: str, owner: Owner) -> str | None:
-        """The reference of a machine of this name that `create_machine` made for this owner. One that is being made is
-        waited for, so that None is the last word."""
+        """Return the reference of a machine of this name that `create_machine` made for this owner. One that is being
+        made is waited for, so that None is the last word."""
         return None
 
     def delete_machine(self, machine_ref: str, owner: Owner) -> None:
-        """With its disks. What is gone already is left alone. Raises Conflict when it runs, or isn't this owner's."""
+        """Delete a machine with its disks. What is gone already is left alone. Raises Conflict when it runs, or isn't
+        this owner's."""
         raise Conflict("Machines at this source aren't deleted.")
 
 

@@ -24,7 +24,7 @@ MOST_HEADERS = 4 << 20  # bytes of all headers; tarfile keeps what it has read o
 
 
 class Archive(Bundle):
-    """Raises InvalidInput for what is neither a whole tar archive of files nor a zip of them."""
+    """An archive of files. Raises InvalidInput for what is neither a whole tar archive of files nor a zip of them."""
 
     def __init__(self, whole: Stored) -> None:
         self._members: dict[str, Stored] = {}
@@ -109,7 +109,7 @@ class Archive(Bundle):
             raise ValueError(f"it says two sizes of {name}")
 
     def named(self, suffix: str) -> list[str]:
-        """Its members whose names end so, in whatever case."""
+        """Return its members whose names end so, in whatever case."""
         return [name for name in self._members if name.lower().endswith(suffix)]
 
     def open(self, name: str) -> Stored:
@@ -157,7 +157,8 @@ class _Deflated(Stored):
 
 @contextmanager
 def opened(whole: Stored) -> Iterator[Archive]:
-    """One that is compressed as a whole is unpacked into the scratch directory. Raises InvalidInput."""
+    """Open an archive. One that is compressed as a whole is unpacked into the scratch directory. Raises
+    InvalidInput."""
     how = next((how for magic, how in _UNPACKED.items() if whole.read(0, 8).startswith(magic)), "")
     if not how:
         yield Archive(whole)
@@ -168,7 +169,8 @@ def opened(whole: Stored) -> Iterator[Archive]:
 
 
 class _File(io.RawIOBase):
-    """As tarfile wants it. What it reads in all is bounded, however many headers there are and whatever their sizes."""
+    """A file as tarfile wants it. What it reads in all is bounded, however many headers there are and whatever their
+    sizes."""
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored

@@ -31,14 +31,14 @@ class Layer(NamedTuple):
 
 class Layers(Protocol):
     def below(self, path: str, image: Stored, kind: Format) -> list[Layer]:
-        """Of an image at this path: what it is based on, the nearest first. Raises InvalidInput."""
+        """Return what an image at this path is based on, the nearest first. Raises InvalidInput."""
 
 
 class Files(Protocol):
-    """Of a provider: all below its directory."""
+    """The files of a provider: all below its directory."""
 
     def bundle(self, path: str) -> AbstractContextManager[Bundle]:
-        """The file at this path and those beside it. Raises NotFound, AccessDenied, InvalidInput."""
+        """Open the file at this path and those beside it. Raises NotFound, AccessDenied, InvalidInput."""
 
 
 class LayersInFiles:
@@ -65,7 +65,7 @@ class LayersInFiles:
         return found
 
     def _find(self, path: str, name: str, image: Stored, kind: Format) -> tuple[str, Layer]:
-        """Where the file is that was called this, and itself. Raises AccessDenied, InvalidInput."""
+        """Find the file that was called this. Returns its path, and itself. Raises AccessDenied, InvalidInput."""
         for place in places(str(PurePosixPath(path).parent), name):
             try:
                 bundle = self._stack.enter_context(self._place.bundle(place))
@@ -82,7 +82,7 @@ class LayersInFiles:
 
 
 def _kind_of_base(image: Stored, kind: Format, base: Stored) -> Format:
-    """Raises InvalidInput.
+    """Return the format of an image's base. Raises InvalidInput.
 
     Without a word on its format only what can be nothing else is taken: a guest may write a qcow2 header to its own
     raw disk, but not change what the image above says.
@@ -102,7 +102,7 @@ def _kind_of_base(image: Stored, kind: Format, base: Stored) -> Format:
 
 
 def _refuse_changed_parent(image: Stored, parent: Stored) -> None:
-    """Raises InvalidInput where the parent has been written to since: the two are no disk any more."""
+    """Raise InvalidInput where the parent has been written to since: the two are no disk any more."""
     of, now = cids(descriptor_of(image))[1], cids(descriptor_of(parent))[0]
     if of not in (now, NO_PARENT):
         raise InvalidInput(
@@ -113,7 +113,8 @@ def _refuse_changed_parent(image: Stored, parent: Stored) -> None:
 
 
 def places(directory: str, name: str) -> Iterator[str]:
-    """Where to look for a file that an image in this directory calls so: below the provider's, the likeliest first.
+    """Yield where to look for a file that an image in this directory calls so: below the provider's, the likeliest
+    first.
 
     By its last part alone only beside the image: a file that merely happens to be called so would be the wrong disk.
     """
@@ -131,10 +132,10 @@ def _joined(*parts: str) -> str:
 
 
 class NoLayers:
-    """Where files can't be asked for beside the one that is named."""
+    """Answers for where files can't be asked for beside the one that is named."""
 
     def below(self, _path: str, image: Stored, kind: Format) -> list[Layer]:
-        """Raises InvalidInput."""
+        """Raise InvalidInput for an image that is based on another; return no layers for any other."""
         if kind in BASED and bases_of(image, kind):
             raise needs_another(image.name)
         return []

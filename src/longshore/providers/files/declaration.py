@@ -39,7 +39,7 @@ _OPTIONS = (
 
 
 def _on_server(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
-    """Of this machine's own files those below a directory of the operator's alone."""
+    """Allow those of this machine's own files that are below a directory of the operator's, and no others."""
     if not str(said.get("url", "")).startswith("file:"):
         return said
     from longshore.providers.files.local import directory_above

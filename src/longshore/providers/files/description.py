@@ -29,7 +29,7 @@ _MOST_CHUNKS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class DiskFile:
-    """Where a disk is, and what was said of it."""
+    """A disk's file, and what was said of it."""
 
     name: str  # empty: it has no file
     packing: str
@@ -66,12 +66,13 @@ class Description:
 
     @property
     def state(self) -> str:
-        """Another one when any of its files has been changed. Raises NotFound, InvalidInput, Unreachable."""
+        """Return a text that is another one when any of its files has been changed. Raises NotFound, InvalidInput,
+        Unreachable."""
         identities = "\n".join(file.identity for file in self._files().values())
         return hashlib.sha256(identities.encode()).hexdigest()[:32]
 
     def _files(self) -> dict[str, Stored]:
-        """All that it consists of."""
+        """Return all files that it consists of."""
         found: dict[str, Stored] = {}
         if self.ovf:
             found[self.ovf] = self.bundle.open(self.ovf)
@@ -90,7 +91,7 @@ class Description:
         return found
 
     def _open(self, disk: DiskFile) -> Stored:
-        """Its file, or what stands for it. Raises NotFound, InvalidInput."""
+        """Open a disk's file, or what stands for it. Raises NotFound, InvalidInput."""
         if not disk.name:
             size = disk.said.capacity if disk.said else 0
             return Empty(disk.said.label if disk.said else "", -(-(size or 0) // SECTOR) * SECTOR)
@@ -103,7 +104,7 @@ class Description:
         return Scattered(disk.name, at, pieces)
 
     def _chunks(self, name: str) -> list[tuple[str, Stored]]:
-        """The files that one is cut into, in their order (DSP0243, 7.1). Raises NotFound, InvalidInput."""
+        """Return the files that one is cut into, in their order (DSP0243, 7.1). Raises NotFound, InvalidInput."""
         found: list[tuple[str, Stored]] = []
         while len(found) < _MOST_CHUNKS:
             chunk = f"{name}.{len(found):09}"
@@ -116,7 +117,7 @@ class Description:
         return found
 
     def _below(self, disk: DiskFile) -> list[Layer]:
-        """The images that a disk's is based on. Raises InvalidInput."""
+        """Return the images that a disk's is based on. Raises InvalidInput."""
         if not disk.name or disk.packing or (disk.said is not None and disk.said.chunk_size):
             return []
         stored = self.bundle.open(disk.name)
@@ -127,7 +128,8 @@ class Description:
         return self.layers.below(str(directory / disk.name), stored, kind)
 
     def machine(self, settings: FilesSettings) -> Machine:
-        """Raises NotFound, InvalidInput for images that can't be read, or aren't what was said of them."""
+        """Return the machine. Raises NotFound, InvalidInput for images that can't be read, or aren't what was said of
+        them."""
         if self.recorded and self.recorded.wrong:
             raise self.recorded.wrong
         facts = [self._facts(disk) for disk in self.disks]
@@ -178,7 +180,7 @@ class Description:
         )
 
     def _as_recorded(self, machine: Machine, facts: list[_Facts]) -> Machine:
-        """Without what was only so of its place."""
+        """Return a recorded machine without what was only so of its place."""
         uefi = Firmware.UEFI in (machine.firmware, *(fact.firmware for fact in facts[:1]))
         disks = tuple(
             replace(said, size=fact.size, location=disk.name, tracked=False, raw_device=False, encrypted=False)
@@ -217,7 +219,7 @@ class Description:
         return replace(facts, doubts=(*facts.doubts, *((disk.doubt,) if disk.doubt else ()), *claims))
 
     def check(self, on_progress: Callable[[int, int], None]) -> list[FileDoubt]:
-        """What tells against all being as it was exported: files are read whole where there is a manifest.
+        """Return what tells against all being as it was exported: files are read whole where there is a manifest.
 
         Raises NotFound, InvalidInput for what can't be read at all.
         """
@@ -246,7 +248,8 @@ class Description:
 
     @contextmanager
     def serve(self, key: str, size: int) -> Iterator[Export]:
-        """A disk by its key. Raises NotFound, Conflict when it has another size by now, InvalidInput, ExportError."""
+        """Serve a disk by its key. Raises NotFound, Conflict when it has another size by now, InvalidInput,
+        ExportError."""
         keys = (
             [disk.key for disk in self.recorded.machine.disks] if self.recorded else map(key_of, range(len(self.disks)))
         )
@@ -261,7 +264,8 @@ class Description:
 
 
 def _claims(ovf: str, disk: DiskFile, said: OvfDisk, stored: Stored, facts: _Facts) -> Iterator[FileDoubt]:
-    """Where the OVF says of a disk what isn't so. An image with tables of its own is whole, whatever is said of it."""
+    """Yield where the OVF says of a disk what isn't so. An image with tables of its own is whole, whatever is said of
+    it."""
     name = stored.name
     short = False
     if said.capacity is not None and disk.name:
@@ -302,7 +306,7 @@ def _nic(number: int, nic: OvfNic) -> Nic:
 
 
 def _adapter(ref: str, network: str | None) -> tuple[Nic, ...]:
-    """Of a loose image. Its MAC is the same each time, and nobody else's."""
+    """Return the adapter of a loose image. Its MAC is the same each time, and nobody else's."""
     if network is None:
         return ()
     digest = hashlib.sha256(ref.encode()).hexdigest()

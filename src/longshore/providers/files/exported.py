@@ -18,7 +18,8 @@ _LARGEST = 16 << 20  # bytes of the document
 
 
 def recorded_at(place: Bundle, path: str) -> Recorded:
-    """`place` opens files by their paths. Raises NotFound, AccessDenied, InvalidInput."""
+    """Read the machine of an exported point. `place` opens files by their paths. Raises NotFound, AccessDenied,
+    InvalidInput."""
     file = place.open(path)
     if file.size > _LARGEST:
         raise _odd(file.name)

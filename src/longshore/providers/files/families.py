@@ -1,4 +1,4 @@
-"""Which files below a directory belong to others: parts of machines, bases of newer states.
+"""Families of files below a directory: those that belong to others, as parts of machines or bases of newer states.
 
 Nothing here raises: what is wrong with a file is told with it.
 """
@@ -21,7 +21,8 @@ _CURRENT = re.compile(r'^\s*\w+\d+:\d+\.fileName\s*=\s*"([^"]+)"', re.IGNORECASE
 
 
 class Families:
-    """Of these files, of which `machines` may be machines by their names; without a place, nothing is looked into."""
+    """The families of these files, of which `machines` may be machines by their names; without a place, nothing is
+    looked into."""
 
     def __init__(self, place: Place | None, files: list[str], machines: list[str]) -> None:
         self._machines = machines
@@ -45,7 +46,7 @@ class Families:
         self._current = set(self._by_vmx(files))
 
     def _look(self, path: str, named: dict[str, tuple[str, ...]], identities: dict[str, str]) -> None:
-        """Raises LongshoreError."""
+        """Look into a file. Raises LongshoreError."""
         directory, name = PurePosixPath(path).parent, PurePosixPath(path).name
         if name.lower().endswith(".ovf") or name == DESCRIPTION:
             with all_in(self._place, path) as found:
@@ -70,7 +71,7 @@ class Families:
                 self._parts |= {str(directory / piece) for piece in beside}
 
     def _by_vmx(self, files: list[str]) -> Iterator[str]:
-        """The VMDKs that machines of ESXi or Workstation write to, as their .vmx says."""
+        """Yield the VMDKs that machines of ESXi or Workstation write to, as their .vmx says."""
         for path in files:
             if not path.lower().endswith(".vmx"):
                 continue
@@ -82,14 +83,14 @@ class Families:
                     yield str(directory / PurePosixPath(match[1].replace("\\", "/")).name)
 
     def heads(self) -> list[str]:
-        """The machines: neither parts of others nor states that a newer one is based on."""
+        """Return the machines: neither parts of others nor states that a newer one is based on."""
         below = {one: self._below(one) for one in self._bases}
         # Of two that name each other as base neither is one
         older = {base for one, bases in below.items() for base in bases if one not in below.get(base, set())}
         return [path for path in self._machines if path not in self._parts and path not in older - self._current]
 
     def _below(self, path: str) -> set[str]:
-        """The images that this one is based on, directly or not."""
+        """Return the images that this one is based on, directly or not."""
         found: set[str] = set()
         ahead = [path]
         while ahead:
@@ -99,7 +100,7 @@ class Families:
         return found
 
     def counts_instead(self, path: str) -> str:
-        """The image whose state of the same disk is the present one; empty: this one's is."""
+        """Return the image whose state of the same disk is the present one; empty: this one's is."""
         if path in self._current:
             return ""
         beside = {one for one in self._current if PurePosixPath(one).parent == PurePosixPath(path).parent}
@@ -108,7 +109,7 @@ class Families:
         return next((above for above in sorted(self._bases) if path in self._bases[above]), "")
 
     def _related(self, path: str) -> set[str]:
-        """The images that are in one chain or tree with this one; itself too."""
+        """Return the images that are in one chain or tree with this one; itself too."""
         found, ahead = {path}, [path]
         while ahead:
             one = ahead.pop()

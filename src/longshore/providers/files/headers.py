@@ -1,4 +1,4 @@
-"""What an image's first and last bytes tell: its format, and what it wants beside itself.
+"""Headers of images: their first and last bytes tell the format, and what an image wants beside itself.
 
 Whatever leads out of an image is refused here, before QEMU sees it: an image can name any file of the machine that
 reads it as its base, and so come to show it.
@@ -59,7 +59,8 @@ _WORDS = {
 
 
 def format_of(image: Stored, expected: Format | None) -> Format:
-    """By its content, which has to be what was expected; None: anything. Raises InvalidInput."""
+    """Return an image's format by its content, which has to be what was expected; None: anything. Raises
+    InvalidInput."""
     found = found_in(image)
     if expected is Format.RAW:
         return Format.RAW  # a guest may have written anything to the beginning of its disk
@@ -74,7 +75,7 @@ def format_of(image: Stored, expected: Format | None) -> Format:
 
 
 def found_in(image: Stored) -> Format:
-    """What it begins or ends like; raw is what is like nothing else."""
+    """Return the format that it begins or ends like; raw is what is like nothing else."""
     head = image.read(0, SECTOR)
     if head[:4] == b"QFI\xfb":
         return Format.QCOW2
@@ -89,7 +90,7 @@ def found_in(image: Stored) -> Format:
 
 
 def refuse_references(image: Stored, kind: Format) -> None:
-    """Raises InvalidInput for an image that needs a key to be read, or another file other than as its base."""
+    """Raise InvalidInput for an image that needs a key to be read, or another file other than as its base."""
     if kind is Format.QCOW2:
         _refuse_of_qcow2(image)
     elif kind is Format.VMDK:
@@ -103,7 +104,7 @@ def refuse_references(image: Stored, kind: Format) -> None:
 
 
 def bases_of(image: Stored, kind: Format) -> tuple[str, ...]:
-    """How it names the image that it is based on, in the order in which to look; empty: it is whole in itself.
+    """Return how it names the image that it is based on, in the order in which to look; empty: it is whole in itself.
 
     VirtualBox names no file: of a VDI it is the other one's UUID, in braces. Raises InvalidInput.
     """
@@ -124,12 +125,12 @@ def bases_of(image: Stored, kind: Format) -> tuple[str, ...]:
 
 
 def vdi_identity(image: Stored) -> str:
-    """As `bases_of` names it."""
+    """Return a VDI's identity, as `bases_of` names it."""
     return f"{{{image.read(0x188, 16).hex()}}}"
 
 
 def size_of(image: Stored, kind: Format) -> int | None:
-    """Bytes of the disk in it, by its own header; None where the header doesn't tell, or there is none."""
+    """Return the bytes of the disk in it, by its own header; None where the header doesn't tell, or there is none."""
     if kind is Format.QCOW2:
         return int(_QCOW2.unpack_from(_qcow2_head(image))[5])
     if kind is Format.VMDK:
@@ -145,7 +146,7 @@ def size_of(image: Stored, kind: Format) -> int | None:
 
 
 def is_marked_corrupt(image: Stored) -> bool:
-    """Of a qcow2 image, whether QEMU has found it damaged before."""
+    """Tell whether QEMU has found a qcow2 image damaged before."""
     head = _qcow2_head(image)
     return len(head) >= 80 and head[7] >= 3 and bool(head[79] & _CORRUPT)
 
@@ -178,14 +179,14 @@ def _qcow2_head(image: Stored) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """What a qcow2 image says of the one it is based on."""
+    """The base of a qcow2 image, as the image names it."""
 
     name: str
     kind: Format | None  # None: it doesn't say
 
 
 def backing_of(image: Stored) -> Backing | None:
-    """Of a qcow2 image; None: it is whole in itself. Raises InvalidInput.
+    """Return the base of a qcow2 image; None: it is whole in itself. Raises InvalidInput.
 
     Where its name and its format are: docs/interop/qcow2.txt of QEMU.
     """
@@ -209,7 +210,7 @@ def backing_of(image: Stored) -> Backing | None:
 
 
 def _extension(header: bytes, at: int, wanted: int) -> str | None:
-    """What a header's extension of this kind says; None when it has none such."""
+    """Return what a header's extension of this kind says; None when it has none such."""
     while at + 8 <= len(header):
         kind, length = struct.unpack_from(">II", header, at)
         if kind == 0:

@@ -50,7 +50,7 @@ _CHECKABLE = (Format.QCOW2, Format.VMDK, Format.VHDX, Format.VDI)
 
 
 def split_name(name: str) -> tuple[str, str, str]:
-    """(stem, suffix of the format, suffix of the packing), in lower case; empty where there is none such."""
+    """Split into (stem, suffix of the format, suffix of the packing), in lower case; empty where there is none such."""
     stem, _, last = name.rpartition(".")
     packing = last.lower() if last.lower() in PACKED and stem else ""
     rest = stem if packing else name
@@ -66,7 +66,7 @@ def is_image(name: str) -> bool:
 def looked_at(
     bundle: Bundle, stored: Stored, expected: Format | None, packing: str, below: Sequence[Layer] = ()
 ) -> Iterator["OpenImage"]:
-    """What the image is; `below`: those it is based on. Raises InvalidInput for one that can't be read, or is better
+    """Open an image; `below`: those it is based on. Raises InvalidInput for one that can't be read, or is better
     not."""
     with ExitStack() as stack:
         name = stored.name
@@ -86,7 +86,8 @@ def looked_at(
 
 
 def pieces_of(bundle: Bundle, name: str, expected: Format | None) -> list[str]:
-    """The files beside it that a VMDK of several files consists of; none of another image. Raises InvalidInput."""
+    """Return the files beside it that a VMDK of several files consists of; none of another image. Raises
+    InvalidInput."""
     stored = bundle.open(name)
     if expected not in (Format.VMDK, None) or stored.size > LARGEST_DESCRIPTOR or stored.scattered:
         return []
@@ -97,7 +98,7 @@ def pieces_of(bundle: Bundle, name: str, expected: Format | None) -> list[str]:
 
 
 def _called(bundle: Bundle, extent: Extent) -> str:
-    """How its file is called here; where it isn't here, as it is said to be."""
+    """Return how its file is called here; where it isn't here, as it is said to be."""
     for name in extent.names:
         try:
             bundle.open(name)
@@ -108,7 +109,7 @@ def _called(bundle: Bundle, extent: Extent) -> str:
 
 
 def notes_beside(bundle: Bundle, name: str) -> list[str]:
-    """The file in which ESXi notes what changes on the disk of this VMDK. Raises InvalidInput."""
+    """Return the file in which ESXi notes what changes on the disk of this VMDK. Raises InvalidInput."""
     stored = bundle.open(name)
     if format_of(stored, None) is not Format.VMDK:
         return []
@@ -153,7 +154,7 @@ class OpenImage:
         self._options |= _based_on(self._layers)
 
     def _flat_size(self) -> int:
-        """Of a raw disk, with Microsoft's footer behind it or not."""
+        """Return the size of a raw disk, with Microsoft's footer behind it or not."""
         if self.kind is Format.RAW:
             return -(-self._stored.size // SECTOR) * SECTOR
         vhd = vhd_of(self._stored)
@@ -164,7 +165,7 @@ class OpenImage:
         return vhd.size
 
     def _compare(self, stored: Stored) -> None:
-        """What QEMU makes of it with what its own tables say."""
+        """Compare what QEMU makes of it with what its own tables say."""
         if self.kind is Format.VMDK and is_descriptor(stored):
             said = sum(extent.sectors for extent in extents_of(self.name, descriptor_of(stored))) * SECTOR
         else:
@@ -190,7 +191,8 @@ class OpenImage:
         self.doubts.append(FileDoubt(kind, self.name, text))
 
     def _descriptor_for_qemu(self, bundle: Bundle, stored: Stored) -> dict[str, str]:
-        """Options for a VMDK of several files. QEMU is given a descriptor of our own. Raises NotFound, InvalidInput."""
+        """Return options for a VMDK of several files. QEMU is given a descriptor of our own. Raises NotFound,
+        InvalidInput."""
         descriptor = descriptor_of(stored)
         lines = []
         extents = extents_of(stored.name, descriptor)
@@ -212,7 +214,7 @@ class OpenImage:
         return {"driver": "vmdk", "file.driver": "file", "file.filename": self._in_memory(text, len(text))}
 
     def _in_memory(self, data: bytes, size: int) -> str:
-        """A file for QEMU of this size, zeroes after its data; how QEMU calls it."""
+        """Make a file for QEMU of this size, zeroes after its data. Returns how QEMU calls it."""
         file = os.memfd_create("longshore-vmdk")
         self._stack.callback(os.close, file)
         os.write(file, data)
@@ -221,7 +223,7 @@ class OpenImage:
         return f"/proc/self/fd/{file}"
 
     def _look_at_piece(self, name: str, piece: LocalFile, extent: Extent, *, last: bool) -> None:
-        """Raises InvalidInput."""
+        """Look at a piece of a VMDK. Raises InvalidInput."""
         refuse_encrypted(piece.name, descriptor_of(piece) if capacity_of(piece) is not None else "")
         end = (extent.offset + extent.sectors) * SECTOR
         if extent.kind in FLAT:
@@ -239,7 +241,7 @@ class OpenImage:
             )
 
     def _open_layers(self) -> list[dict[str, str]]:
-        """Options for each image that this one is based on."""
+        """Return options for each image that this one is based on."""
         found = []
         for layer in self._below:
             if layer.kind is Format.VMDK and is_descriptor(layer.stored):
@@ -251,7 +253,7 @@ class OpenImage:
         return found
 
     def check(self) -> list[FileDoubt]:
-        """What its tables tell against its being whole."""
+        """Return what its tables tell against its being whole."""
         if self.kind not in _CHECKABLE:
             return []
         found = self._damage(self.name, self._options)
@@ -274,7 +276,7 @@ class OpenImage:
 
     @contextmanager
     def serve(self) -> Iterator[Export]:
-        """The disk in it, read-only. Raises InvalidInput, ExportError."""
+        """Serve the disk in it, read-only. Raises InvalidInput, ExportError."""
         if self.kind is Format.RAW:
             with self._stored.serve() as export, _of_whole_sectors(export, self.size) as disk:
                 yield disk
@@ -316,7 +318,7 @@ class OpenImage:
             raise
 
     def layout(self) -> Layout:
-        """What its partitions tell. Raises InvalidInput, ExportError."""
+        """Return what its partitions tell. Raises InvalidInput, ExportError."""
         with self.serve() as export:
             try:
                 disk = Served(self.name, export, "")
@@ -337,14 +339,15 @@ class OpenImage:
 
 
 def _based_on(layers: Sequence[dict[str, str]]) -> dict[str, str]:
-    """The first of these as the base of an image, the next as its. What headers say of bases counts for nothing."""
+    """Return QEMU's options for the first of these as the base of an image, the next as its. What headers say of bases
+    counts for nothing."""
     if not layers:
         return {}
     return {f"backing.{key}": value for key, value in (layers[0] | _based_on(layers[1:])).items()}
 
 
 def _of_whole_sectors(export: Export, size: int) -> AbstractContextManager[Export]:
-    """The same disk, which has this size: what is missing of its last sector is zeroes."""
+    """Serve the same disk, which has this size: what is missing of its last sector is zeroes."""
     if export.probe().size == size:
         return nullcontext(export)
     served = {"file.driver": "nbd", "file.server.type": "unix", "file.server.path": str(socket_of(export))}
@@ -352,7 +355,7 @@ def _of_whole_sectors(export: Export, size: int) -> AbstractContextManager[Expor
 
 
 def _believable(name: str, size: int) -> int:
-    """Raises InvalidInput for a size that is none."""
+    """Return the size. Raises InvalidInput for one that no disk has."""
     if 0 <= size <= LARGEST:
         return size
     raise InvalidInput(
@@ -362,7 +365,7 @@ def _believable(name: str, size: int) -> int:
 
 @contextmanager
 def _unpacked(packed: Stored, how: str) -> Iterator[Stored]:
-    """In place where its blocks allow that; else once into a file."""
+    """Unpack in place where the file's blocks allow that; else once into a file."""
     with ExitStack() as stack:
         if how == "xz":
             try:

@@ -30,7 +30,8 @@ class LocalPlace:
         self._reach = reach
 
     def files(self, below: str = "") -> list[str]:
-        """All of them, or those in one of its directories, by their paths below its own; of a single file its name.
+        """Return all files, or those in one of its directories, by their paths below its own; of a single file its
+        name.
 
         Raises NotFound, InvalidInput.
         """
@@ -44,7 +45,7 @@ class LocalPlace:
 
     @contextmanager
     def bundle(self, path: str) -> Iterator[Bundle]:
-        """The files beside the one at this path, and it itself."""
+        """Open the files beside the one at this path, and it itself."""
         parts, one = PurePosixPath(path), self.is_one()
         if parts.is_absolute() or ".." in parts.parts or (one and path != shown(self._path.name)):
             raise NotFound(f"There is no {printable(path)} in {printable(str(self._path))}.")
@@ -55,7 +56,7 @@ class LocalPlace:
             yield _Beside(directory, stack, self._reach, follow=self._beneath is None)
 
     def layers(self, stack: ExitStack) -> Layers:
-        """What images there are based on; as long as the stack is."""
+        """Return what images there are based on; it can be used as long as the stack."""
         return NoLayers() if self.is_one() else LayersInFiles(self, stack)
 
     def is_one(self) -> bool:
@@ -153,13 +154,14 @@ _SHOWN = re.compile(r"\\x([0-9a-f]{2})")
 
 
 def shown(name: str) -> str:
-    """The name of a file, as the system has it, for references."""
+    """Return the name of a file, as the system has it, for references."""
     raw = _UNSHOWN.sub(lambda match: b"".join(b"\\x%02x" % byte for byte in match[0]), os.fsencode(name))
     return raw.decode("utf-8", errors="backslashreplace")
 
 
 def as_it_is(name: str) -> str:
-    """What `shown` was made of. It may be anything then, a path included: whoever opens it has to look."""
+    """Return the name that `shown` made its text of. It may be anything then, a path included: whoever opens it has to
+    look."""
     if "\\x" not in name:
         return name
     raw = _SHOWN.sub(
@@ -169,7 +171,7 @@ def as_it_is(name: str) -> str:
 
 
 def directory_above(url: str, directories: Sequence[str]) -> str:
-    """That of the directories that the URL's path is below. Raises AccessDenied, InvalidInput."""
+    """Return the one of the directories that the URL's path is below. Raises AccessDenied, InvalidInput."""
     path = path_of(url)
     for directory in directories:
         if path.is_relative_to(PurePosixPath(directory)):

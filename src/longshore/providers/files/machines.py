@@ -1,4 +1,4 @@
-"""Which machines a file describes: one or more in an OVF or a backup, or one of a loose image."""
+"""The machines that a file describes: one or more in an OVF or a backup, or one of a loose image."""
 
 import re
 from collections.abc import Iterator
@@ -30,22 +30,22 @@ _OF_A_PACKAGE = (".ovf", ".mf", ".cert")
 
 class Place(Protocol):
     def is_one(self) -> bool:
-        """Whether it is a single file. Raises NotFound, AccessDenied, InvalidInput."""
+        """Tell whether it is a single file. Raises NotFound, AccessDenied, InvalidInput."""
 
     def files(self, below: str = "") -> list[str]:
-        """Paths of all that is there, or of what is in one of its directories. Raises NotFound, AccessDenied,
-        InvalidInput."""
+        """Return the paths of all that is there, or of what is in one of its directories. Raises NotFound,
+        AccessDenied, InvalidInput."""
 
     def bundle(self, path: str) -> AbstractContextManager[Bundle]:
-        """The file at this path and those beside it."""
+        """Open the file at this path and those beside it."""
 
     def layers(self, stack: ExitStack) -> Layers:
-        """What images there are based on; as long as the stack is."""
+        """Return what images there are based on; it can be used as long as the stack."""
 
 
 @contextmanager
 def described(place: Place, ref: str) -> Iterator[Description]:
-    """Raises NotFound, InvalidInput."""
+    """Open the machine's description. Raises NotFound, InvalidInput."""
     with _descriptions(place, file_of(place, ref)) as found:
         for description in found:
             if description.ref == ref:
@@ -56,7 +56,7 @@ def described(place: Place, ref: str) -> Iterator[Description]:
 
 
 def file_of(place: Place, ref: str) -> str:
-    """The path in a machine's reference. Names of files may have a # in them as well."""
+    """Return the path in a machine's reference. Names of files may have a # in them as well."""
     if SYSTEM not in ref:
         return ref
     known = set(place.files())
@@ -67,7 +67,7 @@ def file_of(place: Place, ref: str) -> str:
 
 @contextmanager
 def all_in(place: Place, path: str) -> Iterator[list[Description]]:
-    """The machines of the file at this path. Raises NotFound, InvalidInput."""
+    """Open the machines of the file at this path. Raises NotFound, InvalidInput."""
     with _descriptions(place, path) as found:
         yield found
 
@@ -157,7 +157,7 @@ def _of_ovf(path: str, bundle: Bundle, name: str, layers: Layers) -> list[Descri
 
 
 def _not_named(archive: Archive, known: set[str]) -> Iterator[FileDoubt]:
-    """Of an archive's files those that its OVF doesn't even name."""
+    """Yield doubts about those of an archive's files that its OVF doesn't even name."""
     for name in (*archive.named(""), *archive.left_out):
         if {name, _CHUNK.sub("", name)} & known or name.lower().endswith(_OF_A_PACKAGE):
             continue
@@ -167,7 +167,7 @@ def _not_named(archive: Archive, known: set[str]) -> Iterator[FileDoubt]:
 
 
 def _spellings(href: str) -> tuple[str, ...]:
-    """How a file may be called that is referred to so: by a URL, which some makers escape and others don't."""
+    """Return how a file may be called that is referred to so: by a URL, which some makers escape and others don't."""
     plain = href.removeprefix("file:") if not href.startswith("file:/") else href
     while plain.startswith("./"):
         plain = plain[2:]
@@ -175,7 +175,7 @@ def _spellings(href: str) -> tuple[str, ...]:
 
 
 def _name_of(href: str, ovf: str, directory: PurePosixPath, bundle: Bundle) -> str:
-    """That of a file which is there, if it is. Raises InvalidInput for what leads elsewhere."""
+    """Return the file's name that is there, if one is. Raises InvalidInput for what leads elsewhere."""
     names = []
     for said in _spellings(href):
         refuse_path(said, ovf, below=True)

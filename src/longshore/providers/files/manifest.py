@@ -22,7 +22,7 @@ DIGITS |= {"sha3_256": 64, "sha3_384": 96, "sha3_512": 128}
 
 
 def read_manifest(file: Stored, doubts: list[FileDoubt]) -> dict[str, tuple[str, str]]:
-    """By file, the algorithm (as hashlib calls it) and the digest. A line that says nothing is among the doubts.
+    """Return the algorithm (as hashlib calls it) and the digest, by file. A line that says nothing is among the doubts.
 
     Raises InvalidInput for what is too large.
     """
@@ -44,7 +44,7 @@ def read_manifest(file: Stored, doubts: list[FileDoubt]) -> dict[str, tuple[str,
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
-    """File, algorithm and digest; empty where it is no such line."""
+    """Return file, algorithm and digest; empty where it is no such line."""
     if match := _LINE.fullmatch(line):
         digits = match[1].lower()
         algorithm = digits.replace("-", "_") if digits.startswith("sha3-") else digits.replace("sha2-", "sha")
@@ -91,5 +91,5 @@ def check_manifest(
 
 
 def _entry(entries: Mapping[str, tuple[str, str]], name: str) -> tuple[str, str] | None:
-    """By its path, else by its name alone: in an archive of a directory the two differ."""
+    """Look a file up by its path, else by its name alone: in an archive of a directory the two differ."""
     return entries.get(name) or entries.get(PurePosixPath(name).name)

@@ -34,7 +34,7 @@ class Vhd:
 
 
 def footer_of(image: Stored) -> bytes:
-    """Empty for what has none. Old makers left out its last byte."""
+    """Return a VHD's footer, empty for what has none. Old makers left out its last byte."""
     for length in (SECTOR, SECTOR - 1):
         if image.size >= 2 * SECTOR:
             footer = image.read(image.size - length, length)
@@ -44,7 +44,7 @@ def footer_of(image: Stored) -> bytes:
 
 
 def vhd_of(image: Stored) -> Vhd:
-    """Raises InvalidInput for a kind that isn't known."""
+    """Read a VHD's header. Raises InvalidInput for a kind that isn't known."""
     footer = footer_of(image)
     creator, said, kind = footer[28:32], *struct.unpack_from(">Q4xI", footer, 48)
     if kind == _DIFFERENCING:
@@ -73,7 +73,7 @@ class Vhdx:
 
 
 def vhdx_of(image: Stored) -> Vhdx:
-    """Raises nothing: what isn't there isn't said."""
+    """Read a VHDX' tables. What isn't there isn't said, so nothing is raised."""
     items = _items(image)
     size, sector = items.get(_SIZE, b""), items.get(_SECTOR_SIZE, b"")
     return Vhdx(
@@ -96,7 +96,7 @@ def _items(image: Stored) -> dict[uuid.UUID, bytes]:
 
 
 def _entries(table: bytes, magic: bytes, first: int, entry: str) -> list[tuple[uuid.UUID, list[int]]]:
-    """Of a table that begins so: the key and the numbers of each entry in use."""
+    """Return the entries in use of a table that begins so, each as its key and its numbers."""
     if not table.startswith(magic):
         return []
     shape = struct.Struct(entry)
@@ -106,7 +106,7 @@ def _entries(table: bytes, magic: bytes, first: int, entry: str) -> list[tuple[u
 
 
 def _locators(item: bytes) -> tuple[str, ...]:
-    """The paths in a parent locator, the relative one first."""
+    """Return the paths in a parent locator, the relative one first."""
     if len(item) < 20:
         return ()
     count = min(struct.unpack_from("<H", item, 18)[0], (len(item) - 20) // 12)
@@ -128,5 +128,5 @@ def _has_log(image: Stored) -> bool:
 
 
 def as_posix(path: str) -> str:
-    r"""A path of Windows, such as .\base.vhdx or C:\vms\base.vhdx, with slashes."""
+    r"""Rewrite a path of Windows, such as .\base.vhdx or C:\vms\base.vhdx, with slashes."""
     return re.sub(r"^[A-Za-z]:", "", path.replace("\\", "/"))

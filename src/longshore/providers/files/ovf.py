@@ -1,4 +1,4 @@
-"""What an OVF says of its machines: DMTF's DSP0243, with what VMware, VirtualBox and oVirt add.
+"""Machines of an OVF: DMTF's DSP0243, with what VMware, VirtualBox and oVirt add.
 
 What isn't understood, or isn't taken along, is among the doubts of the machine that it would concern.
 """
@@ -58,7 +58,7 @@ class OvfSystem:
 
 
 def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
-    """Its machines. Raises InvalidInput for what is none, or can't be right."""
+    """Read the machines of an OVF. Raises InvalidInput for what is none, or can't be right."""
     envelope = xml.parse(text, name)
     if xml.local(envelope.tag) != "Envelope":
         raise refused(name, "it has no Envelope")
@@ -85,7 +85,8 @@ def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
 
 
 def _not_understood(element: Element, name: str) -> Iterator[FileDoubt]:
-    """Sections that nobody here knows, if the OVF says that whoever reads it has to: it does where it says nothing."""
+    """Yield the sections that nobody here knows, if the OVF says that whoever reads it has to: it does where it says
+    nothing."""
     for child in element:
         tag = xml.local(str(child.tag))
         required = xml.attribute(child, "required").lower()
@@ -94,7 +95,7 @@ def _not_understood(element: Element, name: str) -> Iterator[FileDoubt]:
 
 
 def _left_behind(catalogue: Catalogue) -> Iterator[FileDoubt]:
-    """Of the files that the OVF names those that aren't a machine's disk."""
+    """Yield those of the files that the OVF names that aren't a machine's disk."""
     disks = {xml.attribute(disk, "fileRef") for disk in catalogue.disks.values()}
     for key, file in catalogue.files.items():
         if key in catalogue.used:
@@ -112,14 +113,15 @@ def _of_sections(envelope: Element, section: str, wanted: str) -> Iterator[Eleme
 
 
 def _usual_configuration(envelope: Element) -> str:
-    """Of the sizes that an appliance can be deployed in, the one that is for whoever chooses none."""
+    """Return the configuration, of the sizes that an appliance can be deployed in, that is for whoever chooses none."""
     known = list(_of_sections(envelope, "DeploymentOptionSection", "Configuration"))
     usual = [e for e in known if xml.attribute(e, "default").lower() in ("true", "1")]
     return next((xml.attribute(e, "id") for e in (*usual, *known)), "")
 
 
 def _items(hardware: Element, chosen: str) -> list[Element]:
-    """Without those that say within which bounds another may be changed, and those of other configurations."""
+    """Return the items without those that say within which bounds another may be changed, and those of other
+    configurations."""
     found: dict[str, Element] = {}
     for number, item in enumerate(xml.children(hardware, "Item", "StorageItem", "EthernetPortItem")):
         configurations = xml.attribute(item, "configuration").split()
@@ -177,7 +179,7 @@ def _system(system: Element, catalogue: Catalogue, chosen: str) -> OvfSystem:
 
 
 def _cpus(item: Element | None, name: str) -> tuple[int | None, int]:
-    """How many, and cores in a socket. Raises InvalidInput for numbers that are none."""
+    """Return how many CPUs there are, and cores in a socket. Raises InvalidInput for numbers that are none."""
     told = "" if item is None else xml.text(item, "VirtualQuantity")
     if item is None or not told:
         return None, 1
@@ -194,7 +196,7 @@ _OVIRT_SECURE_BOOT = "4"
 
 
 def _firmware(system: Element, configured: dict[str, str]) -> Firmware | None:
-    """As VMware says it, or VirtualBox and oVirt in elements of their own; None: none does."""
+    """Return the firmware as VMware says it, or VirtualBox and oVirt in elements of their own; None: none does."""
     told = configured.get("firmware", "")
     for element in system.iter():
         if xml.local(str(element.tag)) == "Firmware":
@@ -207,7 +209,8 @@ def _firmware(system: Element, configured: dict[str, str]) -> Firmware | None:
 
 
 def _memory(item: Element | None, name: str) -> int | None:
-    """MiB, rounded up. Without a unit it is MiB already. Raises InvalidInput for an amount that is none."""
+    """Return the memory in MiB, rounded up. Without a unit it is MiB already. Raises InvalidInput for an amount that is
+    none."""
     told = "" if item is None else xml.text(item, "VirtualQuantity")
     if item is None or not told:
         return None

@@ -57,7 +57,8 @@ class OvfDisk:
 
 @dataclass(slots=True)
 class Catalogue:
-    """What an OVF has for all of its machines, by ids. `used`: the files that a disk of one of them is in."""
+    """The disks and files that an OVF has for all of its machines, by ids. `used`: the files that a disk of one of them
+    is in."""
 
     name: str  # of the OVF
     files: dict[str, Element]
@@ -70,8 +71,8 @@ def refused(name: str, why: str) -> InvalidInput:
 
 
 def disks_of(items: Sequence[Element], catalogue: Catalogue, doubts: list[FileDoubt]) -> list[OvfDisk]:
-    """Of the machine with these items: the one that it boots from first, then as they are listed, those of one
-    controller by their places on it. What is left out is added to the doubts. Raises InvalidInput."""
+    """Return the disks of the machine with these items: the one that it boots from first, then as they are listed,
+    those of one controller by their places on it. What is left out is added to the doubts. Raises InvalidInput."""
     controllers = {
         _instance(item): item for item in items if xml.text(item, "ResourceType") in (_IDE, _SCSI, _OTHER_STORAGE)
     }
@@ -89,7 +90,7 @@ _Found = tuple[Element, Element | None, Element | None]  # the item of a disk, i
 
 
 def _disk_items(items: Sequence[Element], catalogue: Catalogue, doubts: list[FileDoubt]) -> list[_Found]:
-    """The items that are disks, whatever type they say."""
+    """Return the items that are disks, whatever type they say."""
     found: list[_Found] = []
     silent: list[int] = []  # places in `found` of those that don't say which disk they are
     for item in items:
@@ -117,7 +118,8 @@ def _disk_items(items: Sequence[Element], catalogue: Catalogue, doubts: list[Fil
 
 
 def _meant(told: str, catalogue: Catalogue) -> tuple[Element | None, Element | None]:
-    """The Disk, or the File, that a HostResource names: ovf:/disk/ID, /disk/ID, ovf:/file/ID, or the id alone."""
+    """Return the Disk, or the File, that a HostResource names: ovf:/disk/ID, /disk/ID, ovf:/file/ID, or the id
+    alone."""
     if not told:
         return None, None
     plain = told.removeprefix("ovf:").strip("/")
@@ -197,12 +199,12 @@ def _digits(told: str) -> str:
 
 
 def amount(told: str) -> Decimal | None:
-    """A number from 0 on, which some makers write with a point; None for what is none."""
+    """Return a number from 0 on, which some makers write with a point; None for what is none."""
     return Decimal(told) if re.fullmatch(r"[0-9]{1,19}(\.[0-9]{1,19})?", told) else None
 
 
 def unit_of(told: str) -> int | None:
-    """Bytes: "byte * 2^30" (DSP0004, annex C), or a word; None for what isn't known."""
+    """Return the bytes of a unit: "byte * 2^30" (DSP0004, annex C), or a word; None for what isn't known."""
     word, *factors = (part.strip() for part in told.lower().split("*"))
     power = _NAMED_UNITS.get(word)
     if power is None or len(factors) > 4:

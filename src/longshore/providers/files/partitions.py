@@ -1,4 +1,5 @@
-"""What a disk's partition table tells: how it boots, how large a disk it was written for, in which sectors."""
+"""The layout that a disk's partition table tells: how it boots, how large a disk it was written for, in which
+sectors."""
 
 import struct
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Layout:
 
 
 def layout_of(disk: Stored) -> Layout:
-    """Raises what reading raises."""
+    """Read a disk's layout. Raises what reading raises."""
     first = disk.read(0, SECTOR)
     for sector in (SECTOR, _LARGE_SECTOR):
         header = disk.read(sector, SECTOR)

@@ -1,4 +1,4 @@
-"""Where QEMU takes strangers' images apart: with no network, no files and no rights.
+"""The sandbox in which QEMU takes strangers' images apart: with no network, no files and no rights.
 
 An image's bytes come to it through a Unix socket from a process that doesn't understand them, and go on through
 another; whoever takes QEMU over from inside an image has these two. See longshore.processes.launcher, and
@@ -28,14 +28,14 @@ def socket_of(export: Export) -> Path:
 
 
 def sandbox(given: Sequence[Path]) -> Sandbox:
-    """One in which nothing is but programs, and these sockets and directories, each in its place."""
+    """Return a sandbox in which nothing is but programs, and these sockets and directories, each in its place."""
     return Sandbox(_LIMITS, sockets={str(path): path for path in given}, own_user=True)
 
 
 def ask_qemu_img(
     verb: str, options: Mapping[str, str], sockets: Sequence[Path], descriptors: Sequence[int], name: str
 ) -> dict[str, Any]:
-    """What `qemu-img info` or `check` says of an image. An answer of `check` has been given whatever it found.
+    """Return what `qemu-img info` or `check` says of an image. An answer of `check` has been given whatever it found.
 
     Raises InvalidInput, with QEMU's own words when it can't read the image, and NotConfined.
     """
@@ -64,7 +64,7 @@ def _json(said: bytes) -> Any:
 
 
 def unreadable(name: str, words: str, options: Mapping[str, str]) -> LongshoreError:
-    """QEMU's words, in which it names its options rather than the image; or why it wasn't started."""
+    """Return QEMU's words, in which it names its options rather than the image; or why it wasn't started."""
     last = next((line.strip() for line in reversed(words.strip().splitlines()) if line.strip()), "")
     if (why := refusal(last)) is not None:
         return why

@@ -15,10 +15,10 @@ _LARGEST_READ = 4 << 20  # bytes
 
 
 class Served(Stored):
-    """To be closed."""
+    """A file that is read over NBD; it has to be closed."""
 
     def __init__(self, name: str, export: Export, identity: str, size: int | None = None) -> None:
-        """Raises Unreachable."""
+        """Connect to the export. Raises Unreachable."""
         self._export = export
         try:
             self._handle = connect(export.uri)
@@ -68,7 +68,7 @@ class _Unpacked(Served):
 
 @contextmanager
 def unpacked_in_place(packed: Stored) -> Iterator[Served]:
-    """A .xz whose blocks are small enough to be unpacked one by one as they are asked for.
+    """Serve a .xz whose blocks are small enough to be unpacked one by one as they are asked for.
 
     Raises Unreachable when they aren't.
     """

@@ -1,4 +1,4 @@
-"""Where a provider's files are and what its loose images lack; no secrets in here."""
+"""The settings of a provider's files, and what its loose images lack; no secrets in here."""
 
 import os
 import re
@@ -55,7 +55,7 @@ class FilesSettings:
 
 
 def path_of(url: str) -> PurePosixPath:
-    """The absolute path that a file: URL names. Raises InvalidInput."""
+    """Return the absolute path that a file: URL names. Raises InvalidInput."""
     wrong = InvalidInput(f"{url!a} names no file of this machine.", advice="Write it as file:///DIRECTORY/FILE.")
     if _SURROGATE.search(url):
         raise InvalidInput(f"{url!a} has letters that aren't UTF-8.", advice="Write their bytes as %FC in the URL.")

@@ -4,18 +4,15 @@ A machine in a file is always off. Nothing can be asked of it but its disks, and
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
-from longshore.model.changes import Changes, Unknown
-from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
 from longshore.model.machine import Doubt, FileDoubt, Machine, PowerState, Snapshot, SnapshotDisk
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
-from longshore.providers.contract import Source
 from longshore.providers.files.description import Description
 from longshore.providers.files.families import Families
 from longshore.providers.files.images import is_image
@@ -25,13 +22,14 @@ from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.stored import printable
 from longshore.providers.files.web import WebPlace
+from longshore.providers.never_runs import NeverRuns
 
 
-class FilesSource(Source):
+class FilesSource(NeverRuns):
     """Holds nothing open between calls. May be used from several threads."""
 
     def __init__(self, settings: FilesSettings) -> None:
-        """Raises AccessDenied for a directory that a server doesn't read for its callers."""
+        """Open the files. Raises AccessDenied for a directory that a server doesn't read for its callers."""
         self._settings = settings
         self._place: Place
         if settings.is_local:
@@ -44,7 +42,7 @@ class FilesSource(Source):
         return f"FilesSource({self._settings.url})"
 
     def check(self) -> dict[str, str]:
-        """What is there, by its names. Raises NotFound, AccessDenied, Unreachable."""
+        """Return what is there, by its names. Raises NotFound, AccessDenied, Unreachable."""
         paths = self._families().heads()
         if not paths and self._place.is_one():
             raise InvalidInput(
@@ -56,11 +54,8 @@ class FilesSource(Source):
                 bundle.open(paths[0])
         return {"name": self._settings.url, "machines": str(len(paths))}
 
-    def close(self) -> None:
-        """Nothing is open."""
-
     def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
-        """One that can't be read is among them, as that."""
+        """Yield the machines. One that can't be read is among them, as that."""
         if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
             return
         families = self._families()
@@ -68,9 +63,6 @@ class FilesSource(Source):
             if not wanted.has_folder("/".join(PurePosixPath(path).parts[:-1])):
                 continue
             yield from (_aged(machine, families) for machine in self._in(path) if wanted.has_name(machine.name))
-
-    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
-        return [machine.ref for machine in self.machines(wanted)]
 
     def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
         families = self._families()
@@ -84,21 +76,12 @@ class FilesSource(Source):
             except InvalidInput as error:
                 yield _unreadable(ref, error)
 
-    def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        return {}
-
-    def inventory(self) -> Inventory:
-        names = {nic.network for machine in self.machines() for nic in machine.nics}
-        return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
-
     def by_reference(self, ref: str) -> Machine:
         return self._machine(ref)
 
     def machine(self, word: str) -> Machine:
-        """By its path below the provider's directory, else by its name; of one in backups the newest.
-
-        Raises NotFound, Conflict, InvalidInput.
-        """
+        """Return the machine by its path below the provider's directory, else by its name; of one in backups the
+        newest. Raises NotFound, Conflict, InvalidInput."""
         try:
             return self._machine(word)
         except NotFound:
@@ -118,62 +101,18 @@ class FilesSource(Source):
             raise Conflict(f"Several machines are called {word}: {paths}.", advice="Name one by its path.")
         return self._machine(found[0].ref)  # which says what is wrong with it
 
-    def volumes(self) -> list[Machine]:
-        return []
-
-    def volume(self, name_or_id: str) -> Machine:
-        raise NotFound(f"There is no volume {name_or_id}: each disk image is a machine.", advice="Move the machine.")
-
-    def room(self) -> None:
-        """Nothing is made there."""
-
-    def power_state(self, machine_ref: str) -> PowerState:
-        return PowerState.OFF
-
-    def last_start(self, machine_ref: str) -> str | None:
-        """It has never been on, as far as a file can tell."""
-        return ""
-
-    def shut_down(self, machine_ref: str) -> None:
-        """It is off."""
-
-    def power_off(self, machine_ref: str) -> None:
-        """It is off."""
-
-    def power_on(self, machine_ref: str) -> None:
-        raise Conflict(f"{machine_ref} is a file: it can't be powered on.")
-
-    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
-        return True
-
-    def set_change_tracking(self, machine_ref: str, on: bool) -> bool:
-        """A file that is off doesn't change: there is nothing to switch."""
-        return False
-
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
-        """Nothing is made: the files are what they are, and the snapshot says which."""
+        """Describe the files: nothing is made, they are what they are, and the snapshot says which."""
         with described(self._place, machine_ref) as description:
             machine = description.machine(self._settings)
             disks = tuple(SnapshotDisk(disk.key, disk.location, disk.size, None) for disk in machine.disks)
             return Snapshot(description.state, machine_ref, name, disks)
 
-    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
-        """There is none to be found: none is ever made."""
-        return None
-
-    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
-        """Nothing was made."""
-
-    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
-        return Unknown("Files keep no account of their changes.")
-
-    def make_ready(self, owner: Owner, machine_ref: str) -> None:
-        """Nothing has to be begun."""
-
     def check_machine(
         self, machine_ref: str, on_progress: Callable[[int, int], None], accept: Collection[str] = ()
     ) -> tuple[FileDoubt, ...]:
-        """Its files against their manifest, if they have one, and that no image is cut off. Raises InvalidInput."""
+        """Check its files against their manifest, if they have one, and that no image is cut off. Raises
+        InvalidInput."""
         known = self._machine(machine_ref).file_doubts
         with described(self._place, machine_ref) as description:
             found = tuple(description.check(on_progress))
@@ -189,7 +128,7 @@ class FilesSource(Source):
         return found
 
     @contextmanager
-    def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
         with described(self._place, snapshot.machine_ref) as description:
             _refuse_changed(description, snapshot)
             try:
@@ -201,15 +140,12 @@ class FilesSource(Source):
         with described(self._place, snapshot.machine_ref) as description:  # nor has it been while it was read
             _refuse_changed(description, snapshot)
 
-    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        return self._open(snapshot, disk_key)
-
     def _machine(self, ref: str) -> Machine:
         with described(self._place, ref) as description:
             return _aged(description.machine(self._settings), self._families())
 
     def _in(self, path: str) -> Iterator[Machine]:
-        """The machines of one file; one that can't be read as a machine of which nothing is known but why."""
+        """Yield the machines of one file; one that can't be read as a machine of which nothing is known but why."""
         try:
             with all_in(self._place, path) as found:
                 yield from map(self._shown, found)
@@ -230,13 +166,13 @@ class FilesSource(Source):
             return replace(machine, ref=description.ref, disks=(), unreadable=True, unreadable_because=why)
 
     def _families(self) -> Families:
-        """What is there. Raises NotFound, AccessDenied, InvalidInput."""
+        """Look which files there are. Raises NotFound, AccessDenied, InvalidInput."""
         files = self._place.files()
         return Families(self._place if self._settings.is_local else None, files, list(filter(_is_machine, files)))
 
 
 def _aged(machine: Machine, families: Families) -> Machine:
-    """With a doubt where its disk has a newer state beside it."""
+    """Add a doubt to a machine whose disk has a newer state beside it."""
     if not (newer := printable(families.counts_instead(machine.ref))):
         return machine
     text = f"{printable(machine.ref)} isn't the present state of its disk: that is in {newer}."
@@ -248,7 +184,7 @@ def _is_machine(path: str) -> bool:
 
 
 def _refuse_changed(description: Description, snapshot: Snapshot) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when the machine's files have changed since the snapshot."""
     if description.state != snapshot.ref:
         raise Conflict(
             f"The files of {snapshot.machine_ref} have been changed since the migration began.",

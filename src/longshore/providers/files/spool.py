@@ -39,7 +39,7 @@ class _Unpacker(Protocol):
     def more(self, data: bytes) -> bytes: ...
     @property
     def waiting(self) -> bool:
-        """Whether it has more to give without being given more."""
+        """Tell whether it has more to give without being given more."""
 
 
 class _Deflate:
@@ -86,7 +86,7 @@ _UNPACKERS: dict[str, Callable[[], _Unpacker]] = {"gz": lambda: _Deflate(31), "x
 
 
 def unpacked(packed: Stored, how: str) -> Iterator[bytes]:
-    """All of it, in pieces of at most PIECE bytes; `how`: empty for what is only to be put together.
+    """Yield all of it, in pieces of at most PIECE bytes; `how`: empty for what is only to be put together.
 
     Raises InvalidInput when it is damaged or cut off.
     """
@@ -168,7 +168,7 @@ def spool(packed: Stored, how: str) -> Iterator[LocalFile]:
 
 
 def _directory_of(packed: Stored, reach: Reach) -> Path:
-    """A project's own. Raises InvalidInput."""
+    """Return a project's own directory. Raises InvalidInput."""
     above = Path(reach.scratch or tempfile.gettempdir())
     directory = above / hashlib.sha256(reach.whose.encode()).hexdigest()[:32]
     try:
@@ -191,7 +191,7 @@ def _refuse_no_room(directory: Path, packed: Stored) -> None:
 
 
 def _refuse_too_much(within: Path, packed: Stored) -> None:
-    """When what a project has unpacked at this moment takes more than its share."""
+    """Raise InvalidInput when what a project has unpacked at this moment takes more than its share."""
     taken = 0
     for file in within.glob("*/*"):
         with suppress(FileNotFoundError):  # it has gone meanwhile

@@ -30,23 +30,23 @@ class Stored(ABC):
         self.identity = identity
 
     def to_be_put_together(self) -> tuple["Stored", str]:
-        """What to unpack into one place, and how; empty: as it is read."""
+        """Return what to unpack into one place, and how; empty: as it is read."""
         return self, ""
 
     @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
-        """Fewer bytes at the end of the file. Raises InvalidInput, Unreachable when it can't be read."""
+        """Read a range: fewer bytes at the end of the file. Raises InvalidInput, Unreachable when it can't be read."""
 
     @abstractmethod
     def serve(self, offset: int = 0, size: int | None = None) -> AbstractContextManager[Export]:
-        """Read-only. Its size may be rounded up to whole sectors. Raises ExportError."""
+        """Serve the file read-only. Its size may be rounded up to whole sectors. Raises ExportError."""
 
 
 class Bundle(Protocol):
     """Files that may name each other."""
 
     def open(self, name: str) -> Stored:
-        """By a plain name, the same file each time. It can be used as long as the bundle.
+        """Open a file by a plain name, the same file each time. It can be used as long as the bundle.
 
         Raises NotFound, AccessDenied, InvalidInput, Unreachable.
         """
@@ -69,7 +69,8 @@ class LocalFile(Stored):
             raise InvalidInput(f"{self.name} can't be read: {error.strerror}.") from None
 
     def serve(self, offset: int = 0, size: int | None = None) -> AbstractContextManager[Export]:
-        """By its descriptor, whatever its name leads to by now. A file that a running machine writes to is locked."""
+        """Serve the file by its descriptor, whatever its name leads to by now. A file that a running machine writes to
+        is locked."""
         wanted = self.size - offset if size is None else size
         file = {"file.driver": "file", "file.filename": f"/proc/{os.getpid()}/fd/{self.descriptor}"}
         bounds: dict[str, str] = {}
@@ -82,7 +83,7 @@ class LocalFile(Stored):
 
 
 class Part(Stored):
-    """Some bytes of a file, such as a member of an archive."""
+    """A part of a file, such as a member of an archive."""
 
     def __init__(self, whole: Stored, name: str, offset: int, size: int) -> None:
         super().__init__(name, size, f"{whole.identity}+{offset}")
@@ -142,12 +143,13 @@ class Empty(Stored):
 
 
 def is_plain(name: str) -> bool:
-    """Whether it is the name of a file, and of nothing elsewhere. Which letters a screen can show is another matter."""
+    """Tell whether a text is the name of a file, and of nothing elsewhere. Which letters a screen can show is another
+    matter."""
     return name not in ("", ".", "..") and "/" not in name and not _CONTROL.search(name)
 
 
 def is_below(path: str) -> bool:
-    """Whether it leads to a file here, or in a directory below."""
+    """Tell whether it leads to a file here, or in a directory below."""
     return all(map(is_plain, path.split("/")))
 
 
@@ -155,7 +157,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def printable(words: str, most: int = 200) -> str:
-    """What strangers have written, for people's screens: what moves a cursor, or isn't seen, as an escape."""
+    """Write what strangers have written for people's screens: what moves a cursor, or isn't seen, as an escape."""
     return "".join(map(_shown, words[:most]))
 
 
@@ -167,7 +169,7 @@ def _shown(letter: str) -> str:
 
 
 def refuse_path(name: str, named_by: str, *, below: bool = False) -> None:
-    """Raises InvalidInput for what leads elsewhere; `below`: directories below this one are no elsewhere."""
+    """Raise InvalidInput for what leads elsewhere; `below`: directories below this one are no elsewhere."""
     if is_below(name) if below else is_plain(name):
         return
     if _CONTROL.search(name):

@@ -1,4 +1,4 @@
-"""What Trilio for OpenStack leaves on its backup target: a qcow2 image of each disk and snapshot, JSON beside it.
+"""Backups of Trilio for OpenStack on its backup target: a qcow2 image of each disk and snapshot, JSON beside it.
 
     workload_ID/workload_db
     workload_ID/snapshot_ID/snapshot_db, snapshot_vms_db, resources_db
@@ -33,7 +33,7 @@ _NO = ("False", "false", "0")
 
 
 def recorded_in(place: Bundle, files: frozenset[str], path: str) -> list[Recorded]:
-    """The machines of the snapshot whose list of them is at this path; of one that wasn't finished none.
+    """Return the machines of the snapshot whose list of them is at this path; of one that wasn't finished none.
 
     `place` opens files by their paths. Raises NotFound, AccessDenied, InvalidInput.
     """
@@ -157,7 +157,7 @@ class _Server:
 
 
 def _workload(place: Bundle, snapshot: PurePosixPath) -> str:
-    """Its name; that of its directory when nothing tells."""
+    """Return the workload's name; that of its directory when nothing tells."""
     try:
         told = _object(_document(place, snapshot.parent / "workload_db"), "workload_db")
     except NotFound:
@@ -166,7 +166,7 @@ def _workload(place: Bundle, snapshot: PurePosixPath) -> str:
 
 
 def _moment(snapshot: Mapping[str, Any]) -> datetime:
-    """When it was asked for: what is older is in it. Trilio's times are UTC, and don't say so."""
+    """Return when the snapshot was asked for: what is older is in it. Trilio's times are UTC, and don't say so."""
     try:
         moment = datetime.fromisoformat(str(snapshot.get("created_at")))
     except ValueError:
@@ -175,7 +175,7 @@ def _moment(snapshot: Mapping[str, Any]) -> datetime:
 
 
 def _fields(of: Mapping[str, Any]) -> dict[str, str]:
-    """Its metadata: a list of keys and values."""
+    """Return its metadata: a list of keys and values."""
     listed = of.get("metadata")
     pairs = listed if isinstance(listed, list) else []
     return {str(pair["key"]): _text(pair.get("value")) for pair in pairs if isinstance(pair, dict) and pair.get("key")}

@@ -1,4 +1,4 @@
-"""What a VMDK says of itself: the text that describes it, and the headers of its sparse files."""
+"""Descriptions that VMDKs have of themselves: the text, and the headers of sparse files."""
 
 import re
 import struct
@@ -33,12 +33,12 @@ class Extent:
 
 
 def is_descriptor(image: Stored) -> bool:
-    """Whether a VMDK is the text alone that says which files it consists of."""
+    """Tell whether a VMDK is the text alone that says which files it consists of."""
     return image.read(0, 4) not in SPARSE_MAGICS
 
 
 def descriptor_of(image: Stored) -> str:
-    """The text that says what a VMDK consists of; empty for a piece of one, and for those that need none.
+    """Return the text that says what a VMDK consists of; empty for a piece of one, and for those that need none.
 
     Letters beyond ASCII that aren't UTF-8 are there as Python's surrogates. Raises InvalidInput.
     """
@@ -66,13 +66,13 @@ def _text(data: bytes) -> str:
 
 
 def refuse_encrypted(name: str, descriptor: str) -> None:
-    """Raises InvalidInput."""
+    """Raise InvalidInput for an encrypted VMDK."""
     if any(key.startswith("encryption") for key, _ in _settings(descriptor)):
         raise encrypted(name)
 
 
 def cids(descriptor: str) -> tuple[str, str]:
-    """Which state of the disk it is, and which of its parent's it was made upon; both as 8 digits."""
+    """Return which state of the disk it is, and which of its parent's it was made upon; both as 8 digits."""
     said = dict(_settings(descriptor))
     return _cid(said.get("cid", "")), _cid(said.get("parentcid", NO_PARENT))
 
@@ -82,7 +82,7 @@ def _cid(told: str) -> str:
 
 
 def parent_of(name: str, descriptor: str) -> str | None:
-    """The file whose disk it only says the differences from, as it names that; None: it is whole in itself.
+    """Return the file whose disk it only says the differences from, as it names that; None: it is whole in itself.
 
     Raises InvalidInput when it has a parent and doesn't say which.
     """
@@ -96,7 +96,7 @@ def parent_of(name: str, descriptor: str) -> str | None:
 
 
 def change_tracking_of(descriptor: str) -> str:
-    """The file beside it in which ESXi notes what changes; empty: there is none."""
+    """Return the file beside it in which ESXi notes what changes; empty: there is none."""
     return dict(_settings(descriptor)).get("changetrackpath", "")
 
 
@@ -108,7 +108,7 @@ def _settings(descriptor: str) -> Iterator[tuple[str, str]]:
 
 
 def extents_of(name: str, descriptor: str) -> list[Extent]:
-    """The files that a descriptor of its own names. Raises InvalidInput, also for names that lead elsewhere."""
+    """Return the files that a descriptor of its own names. Raises InvalidInput, also for names that lead elsewhere."""
     found = []
     encoding = dict(_settings(descriptor)).get("encoding", "")
     for line in descriptor.splitlines():
@@ -136,7 +136,8 @@ def extents_of(name: str, descriptor: str) -> list[Extent]:
 
 
 def _readings(told: str, encoding: str) -> tuple[str, ...]:
-    """A name as it may be spelled: makers write it in the encoding that they say, files are copied to UTF-8 or not."""
+    """Return a name as it may be spelled: makers write it in the encoding that they say, files are copied to UTF-8 or
+    not."""
     raw = told.encode("utf-8", errors="surrogateescape")
     spelled = [told]
     for one in (encoding.lower(), "windows-1252"):
@@ -149,7 +150,7 @@ def _readings(told: str, encoding: str) -> tuple[str, ...]:
 
 
 def open_extent(bundle: Bundle, extent: Extent) -> Stored:
-    """Raises NotFound, AccessDenied, InvalidInput."""
+    """Open the file of an extent. Raises NotFound, AccessDenied, InvalidInput."""
     for name in extent.names:
         try:
             return bundle.open(name)
@@ -162,7 +163,7 @@ def open_extent(bundle: Bundle, extent: Extent) -> Stored:
 
 
 def capacity_of(image: Stored) -> int | None:
-    """Sectors of the disk in a sparse file, by its own header; None for other files."""
+    """Return the sectors of the disk in a sparse file, by its own header; None for other files."""
     head = image.read(0, SECTOR)
     if len(head) < _SPARSE.size:
         return None
@@ -176,13 +177,14 @@ def capacity_of(image: Stored) -> int | None:
 
 
 def embedded_sectors(descriptor: str) -> int:
-    """What the extents in a sparse file's own descriptor add up to; 0 where it names none."""
+    """Return what the extents in a sparse file's own descriptor add up to; 0 where it names none."""
     found = (_EXTENT.fullmatch(line.strip()) for line in descriptor.splitlines())
     return sum(int(match[2]) for match in found if match)
 
 
 def written_for_qemu(cid: str, parent_cid: str, extents: Sequence[tuple[int, str, str, int]]) -> str:
-    """A descriptor of ours: (sectors, kind, file, offset in it in sectors) of each. The stranger's could name anything.
+    """Write a descriptor of ours: (sectors, kind, file, offset in it in sectors) of each. The stranger's could name
+    anything.
 
     QEMU 7.2 passes over extents that aren't RW, and takes no offset for VMFS: those are flat ones to it.
     """

@@ -46,12 +46,12 @@ class WebPlace:
         return NoLayers()
 
     def files(self, _below: str = "") -> list[str]:
-        """The one that is named: web servers have no lists that could be relied upon."""
+        """Return the one file that is named: web servers have no lists that could be relied upon."""
         return [unquote(self._url.rpartition("/")[2])]
 
     @contextmanager
     def bundle(self, path: str) -> Iterator[Bundle]:
-        """That file, and those beside it that it names."""
+        """Open that file, and those beside it that it names."""
         if path != self.files()[0]:
             raise NotFound(f"{self._url} is the only file of this provider.")
         with ExitStack() as stack:
@@ -67,7 +67,7 @@ class _Beside(Bundle):
         self._opened: dict[str, Served] = {}
 
     def open(self, name: str) -> Stored:
-        """One server process of ours for each file, however many disks are said to be in it."""
+        """Run one server process of ours for each file, however many disks are said to be in it."""
         if name not in self._opened:
             self._opened[name] = self._open(name)
             self._opened[name].reach = self._reach
@@ -97,7 +97,8 @@ class _Beside(Bundle):
         return served
 
     def _ask(self, url: str) -> tuple[int, str]:
-        """Size in bytes, and what changes with the file. Raises NotFound, AccessDenied, InvalidInput, Unreachable."""
+        """Return the file's size in bytes, and what changes with the file. Raises NotFound, AccessDenied, InvalidInput,
+        Unreachable."""
         parts = urlsplit(url)
         assert parts.hostname is not None
         try:
@@ -188,7 +189,7 @@ class _Way:
 
 
 def _join(one: socket.socket, other: socket.socket) -> None:
-    """Until one of them ends."""
+    """Carry bytes both ways until one side ends."""
     with selectors.DefaultSelector() as selector:  # select(2) fails in a process that has a thousand files open
         selector.register(one, selectors.EVENT_READ, (one, other))
         selector.register(other, selectors.EVENT_READ, (other, one))

@@ -17,7 +17,7 @@ class _Plain(TreeBuilder):
 
 
 def parse(text: bytes, name: str) -> Element:
-    """Raises InvalidInput."""
+    """Parse XML. Raises InvalidInput."""
     try:
         parser = XMLParser(target=_Plain())  # noqa: S314
         text = text.lstrip(b"\t\n\r ")  # which no document begins with, though some makers' do
@@ -29,7 +29,7 @@ def parse(text: bytes, name: str) -> Element:
 
 
 def local(tag: str) -> str:
-    """A tag's or attribute's name without its namespace: makers differ in those, not in names."""
+    """Return a tag's or attribute's name without its namespace: makers differ in those, not in names."""
     return tag.rpartition("}")[2]
 
 
@@ -42,13 +42,13 @@ def child(element: Element, name: str) -> Element | None:
 
 
 def text(element: Element, name: str) -> str:
-    """Of a child, on one line; empty when there is none."""
+    """Return a child's text, on one line; empty when there is none."""
     found = child(element, name)
     return "" if found is None else _line(found.text or "")
 
 
 def prose(element: Element, name: str) -> str:
-    """The same with its lines."""
+    """Return a child's text with its lines."""
     found = child(element, name)
     lines = [] if found is None else (found.text or "").strip()[:_LONGEST].splitlines()
     return "\n".join(_plain(line).rstrip() for line in lines)
@@ -62,7 +62,7 @@ def attribute(element: Element, name: str) -> str:
 
 
 def reference(element: Element, name: str) -> str:
-    """An attribute that names a file: with each of its letters."""
+    """Return an attribute that names a file, with each of its letters."""
     return next(
         (
             value[:_LONGEST].strip(" \t\r\n")
@@ -78,5 +78,6 @@ def _line(said: str) -> str:
 
 
 def _plain(said: str) -> str:
-    """For people's screens, and for names that are made of it: blanks for letters that a screen doesn't show."""
+    """Write a text for people's screens, and for names that are made of it: blanks for letters that a screen doesn't
+    show."""
     return "".join(letter if letter.isprintable() else " " for letter in said[:_LONGEST])

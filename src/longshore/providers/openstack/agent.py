@@ -25,7 +25,7 @@ class Agents:
         self._volumes = volumes
 
     def answers(self, server_id: str, owner: Owner) -> bool:
-        """Raises AccessDenied, QuotaExceeded, NotFound; ProviderError when Nova can't ask it."""
+        """Ask the guest's agent. Raises AccessDenied, QuotaExceeded, NotFound; ProviderError when Nova can't ask it."""
         with explained(f"ask the guest agent of server {server_id}"):
             if images_of(self._connection, owner):
                 return True  # it has answered an earlier run
@@ -36,7 +36,7 @@ class Agents:
             return True
 
     def remove(self, owner: Owner) -> bool:
-        """What an answer has left; says whether there was anything."""
+        """Remove what an answer has left. Returns whether there was anything."""
         with explained(f"look for what the guest agent's answer to {owner.tag} has left"):
             images = images_of(self._connection, owner)
             snapshots = list(snapshots_of(self._connection, owner))

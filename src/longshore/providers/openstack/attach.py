@@ -30,7 +30,7 @@ class Attachments:
         self._volumes = volumes
 
     def make_ready(self, _owner: Owner) -> None:
-        """Nothing has to be begun."""
+        """Do nothing: nothing has to be begun."""
 
     @contextmanager
     def open(self, volume_id: str, owner: Owner, *, read_only: bool = False) -> Iterator[Export]:
@@ -72,7 +72,7 @@ class Attachments:
             yield export
 
     def place(self, volume_id: str) -> dict[str, str]:
-        """Where a volume's bytes are, as QEMU's block options: what Cinder told whoever has the volume now.
+        """Return where a volume's bytes are, as QEMU's block options: what Cinder told whoever has the volume now.
 
         A second attachment can't be made of a volume in use, and one of a volume that isn't is made just for this.
         Raises NotFound, and ProviderError when this worker can't reach the kind of storage it lies on.
@@ -124,7 +124,7 @@ class Attachments:
         self._volumes.wait_until_free(volume_id)
 
     def _image(self, name: str, info: Mapping[str, Any]) -> dict[str, str]:
-        """QEMU's block options for what Cinder's connection information points at."""
+        """Return QEMU's block options for what Cinder's connection information points at."""
         driver = str(info.get("driver_volume_type"))
         if driver != "rbd":
             raise ProviderError(
@@ -155,7 +155,8 @@ class Attachments:
 
 @contextmanager
 def _served(image: Mapping[str, str], *, read_only: bool) -> Iterator[Export]:
-    """Raises AccessDenied for what no second try changes: missing rights of Ceph's user, a key nobody understands."""
+    """Serve an image. Raises AccessDenied for what no second try changes: missing rights of Ceph's user, a key nobody
+    understands."""
     with ExitStack() as stack:
         try:
             export = stack.enter_context(serve_qemu_nbd(image, read_only=read_only))
@@ -165,7 +166,7 @@ def _served(image: Mapping[str, str], *, read_only: bool) -> Iterator[Export]:
 
 
 def _final(error: ExportError, image: Mapping[str, str]) -> AccessDenied | None:
-    """QEMU names the C library's words for what librbd says."""
+    """Return the error for the C library's words with which QEMU names what librbd says."""
     user, pool = image["file.user"], image["file.pool"]
     if "Operation not permitted" in error.message or "Permission denied" in error.message:
         return AccessDenied(
@@ -183,7 +184,7 @@ def _final(error: ExportError, image: Mapping[str, str]) -> AccessDenied | None:
 
 
 def _connector() -> dict[str, Any]:
-    """What Cinder wants to know of the machine that connects; RBD needs none of it, but the API does."""
+    """Return what Cinder wants to know of the machine that connects; RBD needs none of it, but the API does."""
     return {
         "host": socket.gethostname(),
         "multipath": False,

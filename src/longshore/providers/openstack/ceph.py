@@ -1,4 +1,4 @@
-"""Whether Ceph's client on this machine can log in to a cluster: found out by doing it, before anything is copied.
+"""A trial whether Ceph's client on this machine can log in to a cluster, before anything is copied.
 
 In a process of its own, this module run by itself: librados prints what it reads, keys too, and may wait for long.
 """
@@ -16,7 +16,8 @@ _NO_LIBRARY = 200  # exit code; below it are errnos
 
 
 def storage_outlook(conf: str, user: str | None) -> str:
-    """A sentence for people about what opening volumes from here would meet. `user`: None is whom Cinder names."""
+    """Return a sentence for people about what opening volumes from here would meet. `user`: None is whom Cinder
+    names."""
     if not os.access(conf, os.R_OK):
         return f"{conf} can't be read on this machine: volumes are opened by workers on which it can"
     if user is None:

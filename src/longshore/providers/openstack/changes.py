@@ -1,4 +1,4 @@
-"""What changed on a volume between two of its snapshots, or the honest answer that this worker can't tell."""
+"""Changes of a volume between two of its snapshots, or the honest answer that this worker can't tell."""
 
 import json
 import subprocess
@@ -51,11 +51,11 @@ def between(attachments: Transport, since: str, snapshot: Snapshot, disk_key: st
 
 
 class _Failed(str):
-    """Why there was no answer, where there may be one a moment later."""
+    """The reason why there was no answer, where there may be one a moment later."""
 
 
 def _ask(wanted: Mapping[str, str]) -> list[Extent] | str:
-    """The extents, or why there is no answer."""
+    """Return the extents, or why there is no answer."""
     command = die_with_parent(sys.executable, "-m", "longshore.providers.openstack.rbd_diff")
     try:
         done = subprocess.run(

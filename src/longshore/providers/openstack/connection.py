@@ -1,4 +1,5 @@
-"""How to reach an OpenStack cloud: settings that may be stored in clear, secrets apart, and the session made from both.
+"""The connection to an OpenStack cloud: settings that may be stored in clear, secrets apart, and the session made from
+both.
 
 Settings come from clouds.yaml or OS_* variables, read by openstacksdk itself: every authentication type it knows works.
 """
@@ -40,7 +41,7 @@ _OF_A_SERVICE = re.compile(
 
 @cache
 def _plain_options(auth_type: str) -> frozenset[str]:
-    """Options of a way to log in that keystoneauth's plugin knows, and doesn't call secret."""
+    """Return the options of a way to log in that keystoneauth's plugin knows, and doesn't call secret."""
     try:
         options = loading.get_plugin_options(auth_type)
     except auth.NoMatchingPlugin:
@@ -49,8 +50,8 @@ def _plain_options(auth_type: str) -> frozenset[str]:
 
 
 def is_secret(auth_type: str, name: str, value: str, methods: Sequence[str] = ()) -> bool:
-    """Whether an option of `auth` is to be kept encrypted: what isn't known may be a secret as well as not. `methods`:
-    the ways that are joined where one isn't enough."""
+    """Tell whether an option of `auth` is to be kept encrypted: what isn't known may be a secret as well as not.
+    `methods`: the ways that are joined where one isn't enough."""
     known = any(name in _plain_options(one) for one in (auth_type, *methods))
     return not known or looks_secret(name) or (name != "auth_url" and has_password(value))
 
@@ -95,7 +96,7 @@ class OpenstackSettings:
 
 
 def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, str]]:
-    """Settings and secrets of an entry in clouds.yaml; None: of the OS_* variables, or OS_CLOUD.
+    """Return the settings and secrets of an entry in clouds.yaml; None: of the OS_* variables, or OS_CLOUD.
 
     Raises NotFound when there is no such entry, InvalidInput when it can't be used.
     """
@@ -141,7 +142,7 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
 
 
 def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
-    """An openstacksdk Connection. Nothing is sent before it is first used.
+    """Make an openstacksdk Connection. Nothing is sent before it is first used.
 
     Only what is given counts: neither clouds.yaml nor the environment is read, so that a stored provider means the same
     cloud everywhere. Raises InvalidInput without a password where one is needed.
@@ -173,7 +174,7 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
 
 
 def _words(said: Any) -> tuple[str, ...]:
-    """A list, or words between commas; openstackclient tells an option that nobody gave as an empty text."""
+    """Return a list, or words between commas; openstackclient tells an option that nobody gave as an empty text."""
     return tuple(filter(None, said.split(","))) if isinstance(said, str) else tuple(map(str, said or ()))
 
 

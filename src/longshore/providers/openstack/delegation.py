@@ -46,7 +46,7 @@ class Delegation:
 
     @classmethod
     def with_password(cls, auth_url: str, login: Mapping[str, str], cacert: str | None) -> "Delegation":
-        """`login`: username, password, project_name and domains."""
+        """Log in by a password. `login`: username, password, project_name and domains."""
         keystone = with_version(auth_url)
         return cls(session_as(v3.Password(auth_url=keystone, **login), cacert), keystone)
 
@@ -58,12 +58,12 @@ class Delegation:
         return ApplicationCredential(made["id"], made["secret"])
 
     def remove(self, user_id: str, ref: str) -> None:
-        """Nothing to do when it isn't there."""
+        """Remove a credential. Nothing to do when it isn't there."""
         with explained(f"remove the application credential {ref}"), suppress(auth.NotFound):
             self._session.delete(f"{self._of(user_id)}/{ref}")
 
     def named(self, user_id: str, name: str) -> list[str]:
-        """Ids of those of this name."""
+        """Return the ids of those of this name."""
         with explained(f"look for the application credential {name}"):
             answer = self._session.get(self._of(user_id), params={"name": name})
         return [one["id"] for one in answer.json()["application_credentials"]]
@@ -73,7 +73,7 @@ class Delegation:
 
 
 def still_opens(auth_url: str, credential: ApplicationCredential, cacert: str | None) -> bool:
-    """Whether Keystone still lets it in: not one that was deleted, as with its user."""
+    """Tell whether Keystone still lets it in: not one that was deleted, as with its user."""
     login = v3.ApplicationCredential(
         auth_url=with_version(auth_url),
         application_credential_id=credential.id,

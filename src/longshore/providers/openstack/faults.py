@@ -74,7 +74,7 @@ def explained(doing: str) -> Iterator[None]:
 
 
 def refused(error: Exception, doing: str) -> LongshoreError:
-    """The error for an HTTP status of 400 or more."""
+    """Return the error for an HTTP status of 400 or more."""
     status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
     said = words(error)
     if status == 429 or (status == 413 and _TOO_OFTEN.search(said) and not _QUOTA.search(said)):
@@ -101,7 +101,7 @@ def refused(error: Exception, doing: str) -> LongshoreError:
 
 
 def kept_words(said: str) -> str:
-    """Of an error's text no more than what the above goes by, in words of ours; empty when that is nothing."""
+    """Return only what the functions above go by in an error's text, in words of ours; empty when that is nothing."""
     if _QUOTA.search(said):
         return "Quota exceeded."
     if _TOO_OFTEN.search(said):
@@ -111,7 +111,7 @@ def kept_words(said: str) -> str:
 
 
 def unreachable(error: Exception, doing: str) -> Unreachable:
-    """The error for a server that doesn't answer, or not with a certificate we trust."""
+    """Return the error for a server that doesn't answer, or not with a certificate we trust."""
     address = re.search(r"https?://[^\s/]+", str(error))
     where = address.group() if address else "The cloud"
     # The libraries' own text is a nest of representations; the innermost says what happened
@@ -133,13 +133,13 @@ _PAGE = re.compile(r"<html|<!doctype", re.I)
 
 
 def _without_markup(page: str) -> str:
-    """The text of a page of HTML, in which services and proxies hand out some of their faults."""
+    """Return the text of a page of HTML, in which services and proxies hand out some of their faults."""
     body = re.sub(r"<(head|style|script)\b.*?</\1\s*>", " ", page, flags=re.I | re.S)
     return html.unescape(re.sub(r"<[^>]*>", " ", body)).strip() or "a page without words"
 
 
 def words(error: Exception) -> str:
-    """What the API itself said, in one line that ends with a full stop."""
+    """Return what the API itself said, in one line that ends with a full stop."""
     said = str(getattr(error, "details", None) or getattr(error, "message", None) or error)
     said = _without_markup(said) if _PAGE.search(said) else said
     said = re.sub(r"\s*\(HTTP \d+\)|\s*\(Request-ID: [^)]*\)", "", " ".join(said.split()))

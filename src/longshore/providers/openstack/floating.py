@@ -20,13 +20,14 @@ class FloatingAddresses:
             return [_address(found) for found in self._connection.network.ips(project_id=project)]
 
     def networks(self) -> list[Named]:
-        """Those that new ones can be had from."""
+        """Return the networks that new floating IPs can be had from."""
         with explained("list external networks"):
             found = self._connection.network.networks(is_router_external=True)
             return [Named(network.id, network.name) for network in found]
 
     def create(self, network_id: str, port_id: str, fixed: str | None, owner: Owner) -> FloatingAddress:
-        """Raises NotFound when no router leads from the port to that network, QuotaExceeded."""
+        """Make a floating IP for a port. Raises NotFound when no router leads from the port to that network,
+        QuotaExceeded."""
         found = self.find(owner)
         if found is not None:
             return found
@@ -47,7 +48,8 @@ class FloatingAddresses:
             return next((_address(found) for found in listed if found.description == mark), None)
 
     def attach(self, address_id: str, port_id: str, fixed: str | None) -> None:
-        """It leads to no other port meanwhile: it goes back to leading nowhere when the port is deleted.
+        """Attach a floating IP to a port. It leads to no other port meanwhile: it goes back to leading nowhere when the
+        port is deleted.
 
         Raises Conflict when it leads to another port already: who has it since the plan was made keeps it.
         """

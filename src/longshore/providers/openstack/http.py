@@ -1,4 +1,4 @@
-"""How OpenStack's libraries speak HTTP here: to addresses that may be reached, within times and sizes."""
+"""HTTP of OpenStack's libraries: to addresses that may be reached, within times and sizes."""
 
 import http
 import json
@@ -39,8 +39,8 @@ def bound(connection: Any, reach: Reach | None) -> None:
 
 
 class _LoginLock:
-    """In the place of keystoneauth's, for which a thread waits for ever that has it already: it logs in once more where
-    a Keystone answers 401 to the question which versions it has."""
+    """A lock in the place of keystoneauth's, for which a thread waits for ever that has it already: it logs in once
+    more where a Keystone answers 401 to the question which versions it has."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -74,7 +74,7 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
         return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Raises ProviderError, AccessDenied, Unreachable, and what requests raises."""
+        """Send a request. Raises ProviderError, AccessDenied, Unreachable, and what requests raises."""
         until = time.monotonic() + ASKED_WITHIN
         while True:
             if seconds := self._pace.wait(until):
@@ -119,7 +119,7 @@ class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
 
 
 def _was_sent(error: requests.RequestException) -> bool:
-    """Whether the request may have arrived: the connection for it was there."""
+    """Tell whether the request may have arrived: the connection for it was there."""
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.SSLError, requests.exceptions.ProxyError)):
         return False
     why = getattr(error.args[0], "reason", None) if error.args else None
@@ -131,7 +131,8 @@ def _may_be_repeated(request: requests.PreparedRequest) -> bool:
 
 
 def _has_kept_body(request: requests.PreparedRequest) -> bool:
-    """One that is read while it is sent can't be sent once more: of an image nothing would arrive."""
+    """Tell whether a body is read while it is sent, so that it can't be sent once more: of an image nothing would
+    arrive."""
     return isinstance(request.body, (bytes, str, type(None)))
 
 
@@ -158,8 +159,8 @@ def _refuse_detour(request: requests.PreparedRequest, answer: requests.Response)
 
 
 def _withhold(answer: requests.Response) -> None:
-    """What somebody's "cloud" says when it refuses may be what a service of this network says to this server. Its
-    meaning stays, as far as Longshore goes by it; a cloud that the operator lists is told in full."""
+    """Withhold what somebody's "cloud" says when it refuses: it may be what a service of this network says to this
+    server. Its meaning stays, as far as Longshore goes by it; a cloud that the operator lists is told in full."""
     said = answer._content if isinstance(answer._content, bytes) else b""
     try:
         answer.reason = http.HTTPStatus(answer.status_code).phrase

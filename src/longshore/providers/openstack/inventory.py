@@ -27,7 +27,7 @@ class Machines:
         self._connection = connection
 
     def all(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
-        """Those that fit, with their tags; Longshore's own relays are nobody's machines and left out."""
+        """Yield the machines that fit, with their tags; Longshore's own relays are nobody's machines and left out."""
         with explained("list servers"):
             servers = list(self._connection.compute.servers(details=True))
         found = self._describe(servers)
@@ -41,7 +41,7 @@ class Machines:
         return [machine for machine in self.all() if machine.ref in wanted]
 
     def find(self, word: str) -> Machine:
-        """Raises NotFound, or Conflict when the word fits several."""
+        """Find a machine. Raises NotFound, or Conflict when the word fits several."""
         filters = {"name": word} if _LITERAL.fullmatch(word) else {}
         with explained(f"look for server {word}"):
             listed = self._connection.compute.servers(details=True, **filters)
@@ -49,7 +49,7 @@ class Machines:
         return self._describe([only(found, word, "server", "longshore machine list shows them.")])[0]
 
     def get(self, ref: str) -> Machine:
-        """Raises NotFound."""
+        """Return the machine of a reference. Raises NotFound."""
         if not (found := self._of_id(ref)):
             raise NotFound(f"The project has no server {ref}.", advice="longshore machine list shows them.")
         return self._describe(found)[0]
@@ -80,7 +80,8 @@ class Machines:
         return [machine_of(server, around) for server in servers]
 
     def _around(self, servers: Sequence[Any]) -> Around:
-        """For one server only what is its own is asked for. All at once: mostly this waits for the services."""
+        """Return what is around these servers. For one server only what is its own is asked for. All at once: mostly
+        this waits for the services."""
         one = servers[0] if len(servers) == 1 else None
         compute, network = self._connection.compute, self._connection.network
         with explained("list volumes, ports and groups"), ThreadPoolExecutor(max_workers=7) as pool:
@@ -103,14 +104,14 @@ class Machines:
             )
 
     def _volumes(self, one: Any | None) -> dict[str, Any]:
-        """By their ids."""
+        """Return the volumes by their ids."""
         storage = self._connection.block_storage
         if one is not None:
             return {v.id: storage.get_volume(v.id) for v in one.attached_volumes or ()}
         return {volume.id: volume for volume in storage.volumes(details=True)}
 
     def _ports(self, one: Any | None, project: str) -> dict[str, list[Any]]:
-        """By the servers that have them."""
+        """Return the ports by the servers that have them."""
         found: dict[str, list[Any]] = defaultdict(list)
         wanted = {"device_id": one.id} if one is not None else {"project_id": project}
         for port in self._connection.network.ports(**wanted):
@@ -118,7 +119,7 @@ class Machines:
         return found
 
     def _floating(self, project: str) -> dict[str, dict[str, str]]:
-        """By port, and by the fixed address that they lead to."""
+        """Return the floating addresses by port, and by the fixed address that they lead to."""
         found: dict[str, dict[str, str]] = defaultdict(dict)
         try:
             for address in self._connection.network.ips(project_id=project):
@@ -129,7 +130,8 @@ class Machines:
         return found
 
     def _images(self, servers: Sequence[Any]) -> dict[str, Mapping[str, Any]]:
-        """Of servers that don't boot from a volume. An image that has been deleted since is left out."""
+        """Return the images of servers that don't boot from a volume. An image that has been deleted since is left
+        out."""
         found = {}
         for image_id in {getattr(server.image, "id", None) for server in servers} - {None}:
             answer = self._connection.image.get(f"/images/{image_id}")  # openstacksdk has names of its own for some

@@ -14,7 +14,8 @@ class IsolatedNetworks:
         self._connection = connection
 
     def create(self, name: str, subnets: tuple[Subnet, ...], owner: Owner) -> Network:
-        """Same address ranges, no router. One that carries this owner already is completed and answered instead."""
+        """Make a network with the same address ranges and no router. One that carries this owner already is completed
+        and answered instead."""
         network = self.find(owner)
         with explained(f"create network {name}"):
             client = self._connection.network

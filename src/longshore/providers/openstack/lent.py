@@ -52,7 +52,7 @@ _kept: list[Lent] = []  # the one that came back last is the last one
 
 
 def lend(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Lent:
-    """Raises as `connect` does."""
+    """Lend a connection. Raises as `connect` does."""
     _let_go()
     with _lock:
         for kept in reversed(_kept):
@@ -63,7 +63,7 @@ def lend(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Lent:
 
 
 def _let_go() -> None:
-    """Of those that are past, or too many."""
+    """Close the connections that are past, or too many."""
     with _lock:
         left = [kept for kept in _kept if not kept.is_past][-_MOST:]
         gone = [kept for kept in _kept if kept not in left]

@@ -41,12 +41,12 @@ class Logins:
         self._cacert = cacert
 
     def with_password(self, domain: str, user: str, password: str) -> Issued:
-        """Of no project, also where the user has one that is used by default. Raises PasscodeAsked, too."""
+        """Log in to no project, also where the user has one that is used by default. Raises PasscodeAsked, too."""
         who = {"username": user, "password": password, "user_domain_name": domain}
         return self._issued(v3.Password(auth_url=self._keystone, unscoped=True, include_catalog=False, **who))
 
     def with_passcode(self, domain: str, user: str, receipt: str, passcode: str) -> Issued:
-        """Of no project, once the password was right."""
+        """Log in to no project by a passcode, once the password was right."""
         asked = [
             v3.TOTPMethod(username=user, user_domain_name=domain, passcode=passcode),
             v3.ReceiptMethod(receipt=receipt),
@@ -54,7 +54,7 @@ class Logins:
         return self._issued(v3.Auth(self._keystone, asked, unscoped=True, include_catalog=False))
 
     def with_credential(self, id_: str, secret: str) -> Issued:
-        """Of the application credential's project."""
+        """Log in to the application credential's project."""
         login = v3.ApplicationCredential(
             auth_url=self._keystone,
             application_credential_id=id_,
@@ -64,7 +64,7 @@ class Logins:
         return self._issued(login)
 
     def with_token(self, token: str) -> Issued:
-        """The token itself. `token`: ASCII, without spaces."""
+        """Ask what a token is good for, and return that with the token itself. `token`: ASCII, without spaces."""
         answer = self._ask("GET", "/auth/tokens?nocatalog", token, subject=token, doing="log in")
         return _issued(access.create(body=answer.json(), auth_token=token))
 
@@ -73,7 +73,8 @@ class Logins:
         return self._issued(login)
 
     def projects(self, token: str) -> list[tuple[str, str]]:
-        """Ids and names of those that the token's user has a role in and that are enabled, by name."""
+        """Return the ids and names of those projects that the token's user has a role in and that are enabled, by
+        name."""
         listed = self._ask("GET", "/auth/projects", token, doing="list projects").json()["projects"]
         return sorted(
             ((str(one["id"]), str(one["name"])) for one in listed if one.get("enabled", True)), key=lambda one: one[1]

@@ -23,14 +23,16 @@ class LooseVolumes:
         self._connection = connection
 
     def all(self) -> list[Machine]:
-        """By name. What was made only to read something, and what is being deleted, is left out."""
+        """Return the loose volumes by name. What was made only to read something, and what is being deleted, is left
+        out."""
         with explained("list volumes"):
             listed = list(self._connection.block_storage.volumes(details=True))
         found = [machine_of_volume(volume) for volume in listed if _is_loose(volume)]
         return sorted(found, key=lambda machine: (machine.name, machine.ref))
 
     def find(self, word: str) -> Machine:
-        """By its reference, id or name. Raises NotFound, or Conflict when a server has it or the word fits several."""
+        """Find a volume by its reference, id or name. Raises NotFound, or Conflict when a server has it or the word
+        fits several."""
         if word.startswith(VOLUME):
             return self.get(word)
         with explained(f"look up volume {word}"):
@@ -38,7 +40,7 @@ class LooseVolumes:
         return _described(only(listed, word, "volume", "longshore volume list shows them."))
 
     def get(self, ref: str) -> Machine:
-        """By its reference. Raises NotFound, or Conflict when a server has it."""
+        """Return the volume of a reference. Raises NotFound, or Conflict when a server has it."""
         id_ = ref.removeprefix(VOLUME)
         with explained(f"look up volume {id_}"):
             try:
@@ -50,7 +52,7 @@ class LooseVolumes:
 
 
 def _described(volume: Any) -> Machine:
-    """Raises Conflict when a server has it."""
+    """Describe a volume. Raises Conflict when a server has it."""
     if servers := [a["server_id"] for a in volume.attachments or () if a.get("server_id")]:
         raise Conflict(
             f"Volume {volume.name or volume.id} is attached to server {', '.join(servers)}.",

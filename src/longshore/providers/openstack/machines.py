@@ -1,4 +1,4 @@
-"""From the services' descriptions of a server to `longshore.model`'s. Pure: all has been read already."""
+"""Translation of the services' descriptions of a server to `longshore.model`'s. Pure: all has been read already."""
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ _OF_THE_IMAGE = frozenset({"os_hash_algo", "os_hash_value", "os_hidden"})
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a project has around its servers. Volumes, networks and groups by id, ports by their server's id."""
+    """The surroundings of a project's servers. Volumes, networks and groups by id, ports by their server's id."""
 
     volumes: Mapping[str, Any] = field(default_factory=dict)
     ports: Mapping[str, Sequence[Any]] = field(default_factory=dict)
@@ -107,7 +107,7 @@ def power_of(server: Any) -> PowerState:
 
 
 def _freezes(disks: Sequence[Disk]) -> bool:
-    """Whether Nova freezes the running guest for an image of it, or fails: never says nothing and goes on."""
+    """Tell whether Nova freezes the running guest for an image of it, or fails: never says nothing and goes on."""
     if not disks or disks[0].key == ROOT:
         return False
     properties = disks[0].image_properties
@@ -123,7 +123,7 @@ def _yes(value: str | None) -> bool:
 
 
 def _disks(server: Any, around: Around) -> Iterator[Disk]:
-    """The disk that it boots from first, then as their devices are called."""
+    """Yield the disk that it boots from first, then the others as their devices are called."""
     attached = [around.volumes[v.id] for v in server.attached_volumes or () if v.id in around.volumes]
     attached.sort(key=lambda volume: _place(volume, server))
     position, bus = 0, ""
@@ -165,14 +165,15 @@ def _disks(server: Any, around: Around) -> Iterator[Disk]:
 
 
 def _place(volume: Any, server: Any) -> tuple[bool, int, str]:
-    """By the name of its device: vda before vdb before vdaa. What isn't on the first disk's bus comes after it."""
+    """Return a volume's place by the name of its device: vda before vdb before vdaa. What isn't on the first disk's bus
+    comes after it."""
     names = [a.get("device") or "" for a in volume.attachments or () if a.get("server_id") == server.id]
     device = names[0] if names else ""
     return (DISK_BUS in (volume.metadata or {}), len(device) if device else 1 << 10, device)
 
 
 def _root_size(server: Any, image: Mapping[str, Any] | None) -> int:
-    """Bytes, whole GiB: as large as a volume that takes it all has to be."""
+    """Return the root disk's bytes, whole GiB: as large as a volume that takes it all has to be."""
     if server.flavor.disk:
         return int(server.flavor.disk) * GIB
     told = image or {}
@@ -181,7 +182,7 @@ def _root_size(server: Any, image: Mapping[str, Any] | None) -> int:
 
 
 def kept_properties(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Of an image's or a volume's properties those that are about the servers made from it."""
+    """Return those of an image's or a volume's properties that are about the servers made from it."""
     named = ("hw_", "os_", "img_")
     return {
         key: str(value)
@@ -227,7 +228,8 @@ def _features(port: Any) -> Iterator[str]:
 
 
 def _allowed(port: Any) -> Iterator[AllowedAddress]:
-    """Neutron notes the port's own MAC where none was asked for: the new port's own is meant then."""
+    """Yield the further addresses of a port. Neutron notes the port's own MAC where none was asked for: the new port's
+    own is meant then."""
     own = (port.mac_address or "").lower()
     for pair in port.allowed_address_pairs or ():
         mac = (pair.get("mac_address") or own).lower()

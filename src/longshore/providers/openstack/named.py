@@ -9,7 +9,7 @@ from longshore.errors import Conflict, NotFound
 
 
 def of_word(get: Callable[[str], Any], named: Iterable[Any], word: str) -> list[Any]:
-    """What `get` answers for the word as an id, and those of `named` that have it for a name."""
+    """Return what `get` answers for the word as an id, and those of `named` that have it for a name."""
     fitting = {thing.id: thing for thing in named if thing.name == word}
     try:
         found = get(word)

@@ -1,4 +1,4 @@
-"""Which OpenStack clouds a server uses for its callers, and by which of its own means."""
+"""The OpenStack clouds that a server uses for its callers, and by which of its own means."""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _INTERFACE = re.compile(r"(public|internal|admin)(URL)?")
 
 
 def for_callers(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
-    """With what the operator provides for this cloud. Raises InvalidInput."""
+    """Complete the settings with what the operator provides for this cloud. Raises InvalidInput."""
     auth = said.get("auth")
     url = auth.get("auth_url") if isinstance(auth, Mapping) else None
     if not isinstance(url, str):

@@ -22,10 +22,11 @@ def belongs_to(found: Mapping[str, str] | None, owner: Owner) -> bool:
 
 
 def is_passing(found: Mapping[str, str] | None) -> bool:
-    """Whether the volume with this metadata was made only to be read: its mark has a disk's key behind the step."""
+    """Tell whether the volume with this metadata was made only to be read: its mark has a disk's key behind the
+    step."""
     return (found or {}).get(KEY, "").count("/") > 1
 
 
 def same_workflow(found: Mapping[str, str] | None, owner: Owner) -> bool:
-    """Whether any step of the owner's workflow made the thing with this metadata."""
+    """Tell whether any step of the owner's workflow made the thing with this metadata."""
     return (found or {}).get(KEY, "").startswith(f"{owner.workflow}/")

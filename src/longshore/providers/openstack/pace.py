@@ -1,4 +1,4 @@
-"""How fast requests go to a cloud that asks its callers to wait (429, or 503 and 413 with Retry-After).
+"""The pace of requests to a cloud that asks its callers to wait (429, or 503 and 413 with Retry-After).
 
 All threads that share a connection share its pace: after such an answer none asks before the moment that the cloud
 named, and then they take turns, further apart each time that the cloud asks again, and closer again as it doesn't.

@@ -1,4 +1,4 @@
-"""What the cloud offers the project: networks, flavors, volume types, and what its quota still allows.
+"""The offers of the cloud to the project: networks, flavors, volume types, and what its quota still allows.
 
 Everything is asked as a plain member may ask it, through the services' own APIs. What is told to administrators alone
 isn't known to others.
@@ -38,7 +38,7 @@ class Placement:
         self._connection = connection
 
     def networks(self) -> list[Network]:
-        """Networks a server of this project can be put on, by name."""
+        """Return the networks a server of this project can be put on, by name."""
         with explained("list networks"):
             project = self._connection.current_project_id
             may_all = bool(MAY_CHOOSE_ANYWHERE.intersection(self._roles()))
@@ -82,7 +82,7 @@ class Placement:
             return sorted(found.name for found in self._connection.block_storage.types())
 
     def flavors(self) -> list[Flavor]:
-        """Smallest first."""
+        """Return the flavors, the smallest first."""
         with explained("list flavors"):
             found = [
                 Flavor(
@@ -100,7 +100,7 @@ class Placement:
         return sorted(found, key=lambda flavor: (flavor.memory_mib, flavor.cpus, flavor.disk_gib, flavor.name))
 
     def emulates_tpm(self) -> bool | None:
-        """Told by Placement, as a trait of compute nodes, and to administrators alone."""
+        """Tell whether compute nodes emulate a TPM: Placement tells it as a trait, and to administrators alone."""
         asked = {"required": "COMPUTE_SECURITY_TPM_2_0"}
         try:
             answer = self._connection.placement.get("/resource_providers", params=asked, microversion="1.18")
@@ -109,7 +109,7 @@ class Placement:
         return bool(answer.json()["resource_providers"]) if answer.ok else None
 
     def create_flavor(self, name: str, cpus: int, memory_mib: int, flavor_id: str) -> Flavor:
-        """Without a disk of its own: machines have their volumes."""
+        """Make a flavor without a disk of its own: machines have their volumes."""
         for flavor in self.flavors():
             if flavor.name == name:
                 if (flavor.cpus, flavor.memory_mib) != (cpus, memory_mib):
@@ -151,7 +151,7 @@ class Placement:
         return getattr(self._connection, service).get_limits().absolute
 
     def _volume_quota(self) -> dict[str, Any]:
-        """Cinder's limits name neither the largest volume nor the quotas of volume types; its quota does."""
+        """Return Cinder's quota: its limits name neither the largest volume nor the quotas of volume types."""
         project = self._connection.current_project_id
         answer = self._connection.block_storage.get(f"/os-quota-sets/{project}", params={"usage": "true"})
         # Not every Cinder tells a member; its refusal then comes when the volume is made
@@ -179,7 +179,7 @@ class Placement:
             )
 
     def taken(self, network_id: str, macs: Collection[str], addresses: Collection[str]) -> Taken:
-        """Of a network of another project we see our own ports only."""
+        """Return the MACs and addresses that are taken. Of a network of another project we see our own ports only."""
         wanted_macs, wanted_addresses = set(macs), set(addresses)
         found_macs: set[str] = set()
         found_addresses: set[str] = set()
@@ -196,8 +196,8 @@ class Placement:
         return replace(taken, may_choose=self._may_choose(network_id, min(wanted_macs - {""}, default=None)))
 
     def _may_choose(self, network_id: str, mac: str | None) -> bool | None:
-        """Whether the policy lets us choose a MAC and an address on a network of another project. Policies differ by
-        release and by cloud, so it is asked for a port that can't be: with an address that is in no subnet there.
+        """Tell whether the policy lets us choose a MAC and an address on a network of another project. Policies differ
+        by release and by cloud, so it is asked for a port that can't be: with an address that is in no subnet there.
         Neutron judges who asks before it looks at that."""
         with explained(f"look up network {network_id}"):
             network = self._connection.network.get_network(network_id)
@@ -219,7 +219,7 @@ class Placement:
 
 
 def vlan_of(network: Any) -> int | None:
-    """Only an admin is told what a network is made of."""
+    """Return a network's VLAN. Only an admin is told what a network is made of."""
     return network.provider_segmentation_id if network.provider_network_type == "vlan" else None
 
 

@@ -16,7 +16,7 @@ class Ports:
         self._connection = connection
 
     def create(self, request: PortRequest, owner: Owner) -> Port:
-        """One that carries this owner already is answered instead.
+        """Make a port. One that carries this owner already is answered instead.
 
         Raises AccessDenied when the project may not choose MAC or address on that network, Conflict when one of them is
         taken, InvalidInput when an address lies in no subnet of it.

@@ -30,7 +30,7 @@ class Power:
         return power_of(self._server(server_id))
 
     def last_start(self, server_id: str) -> str | None:
-        """The id of the last request to start it; None when Nova doesn't let us see what was done to it."""
+        """Return the id of the last request to start it; None when Nova doesn't let us see what was done to it."""
         with explained(f"look up what was done to server {server_id}"):
             try:
                 done = list(self._connection.compute.server_actions(server_id))
@@ -78,7 +78,8 @@ class Power:
         return True
 
     def _let_alone(self, server_id: str) -> Any:
-        """The server, once Nova does nothing with it but to stop or start it: with any other task it refuses both.
+        """Wait for the server until Nova does nothing with it but to stop or start it: with any other task it refuses
+        both.
 
         It still has its task for a moment when an image of its disk is there, and for longer when that was given up.
         """

@@ -16,7 +16,7 @@ ATTACHMENTS_SINCE = (3, 54)  # the Block Storage microversion whose attachments 
 
 
 def look(connection: Any) -> dict[str, str]:
-    """Who we are there, and what its services speak. Raises AccessDenied, Unreachable, ProviderError."""
+    """Return who we are there, and what its services speak. Raises AccessDenied, Unreachable, ProviderError."""
     with explained("log in"):
         access = connection.session.auth.get_access(connection.session)
     if not access.project_id:
@@ -45,7 +45,8 @@ def look(connection: Any) -> dict[str, str]:
 
 
 def _region(connection: Any, access: Any) -> str:
-    """Where its services are; empty: the catalogue has no regions. Raises InvalidInput where one has to be named."""
+    """Return the region of its services; empty: the catalogue has no regions. Raises InvalidInput where one has to be
+    named."""
     if connection.config.region_name:
         return str(connection.config.region_name)
     types = ServiceTypes()
@@ -67,7 +68,7 @@ def _region(connection: Any, access: Any) -> str:
 
 
 def _limits_of_login(connection: Any, access: Any) -> dict[str, str]:
-    """What ends the login, or narrows it, as far as the cloud tells its user."""
+    """Return what ends the login, or narrows it, as far as the cloud tells its user."""
     found = {}
     if any(isinstance(method, v3.TOTPMethod) for method in getattr(connection.session.auth, "auth_methods", ())):
         found["login"] = "by a passcode, which is good once: what runs for long needs an application credential"
@@ -94,7 +95,8 @@ def _limits_of_login(connection: Any, access: Any) -> dict[str, str]:
 
 
 def _version(service: str, endpoint: Any | None) -> str:
-    """The newest (micro)version an endpoint speaks. Raises ProviderError when there is none, or it is too old."""
+    """Return the newest (micro)version an endpoint speaks. Raises ProviderError when there is none, or it is too
+    old."""
     if endpoint is None:
         raise ProviderError(
             f"The cloud's catalogue has no {service} service for this user.", advice="Check region and interface."

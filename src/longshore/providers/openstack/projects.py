@@ -12,10 +12,8 @@ from longshore.providers.openstack.faults import explained
 
 
 def project_id_of(auth_url: str, token: str, cacert: str | None, wanted: str) -> str:
-    """The id of the one project with this id or name.
-
-    Raises NotFound, Conflict where several have the name, AccessDenied when the token's user may not ask, Unreachable.
-    """
+    """Return the id of the one project with this id or name. Raises NotFound, Conflict where several have the name,
+    AccessDenied when the token's user may not ask, Unreachable."""
     keystone = with_version(auth_url)
     session: Any = session_as(Token(keystone, token), cacert)
     with explained(f"look for project {wanted}"):

@@ -1,4 +1,4 @@
-"""Which areas of an RBD image differ between two of its snapshots. Run as a process of its own: librbd blocks for as
+"""Areas of an RBD image that differ between two of its snapshots. Run as a process of its own: librbd blocks for as
 long as its cluster doesn't answer, and whoever asks wants to be able to give up.
 
     python -m longshore.providers.openstack.rbd_diff    a line of JSON in, a line of JSON out
@@ -22,7 +22,7 @@ FEW = 4096  # areas; to look into more objects one by one takes longer than to l
 
 
 def narrow_down(ask: Ask, size: int) -> Iterator[Extent]:
-    """Every byte that may differ, sorted: first whole objects, then exactly within those."""
+    """Yield every byte that may differ, sorted: first whole objects, then exactly within those."""
     objects = list(merge(ask(0, size, True)))
     if len(objects) > FEW:
         yield from merge(ask(0, size, False))

@@ -53,7 +53,7 @@ class Relay:
         return f"nbds://{USER}@{host}:{port}/{quote(export)}?tls-psk-file={key_file}"
 
     def exports(self, *, read_only: bool) -> list[str]:
-        """The names of all that it serves. Raises ExportError when it doesn't answer in time."""
+        """Return the names of all that it serves. Raises ExportError when it doesn't answer in time."""
         handle = nbd.NBD()
         handle.set_uri_allow_local_file(True)
         handle.set_opt_mode(True)
@@ -87,7 +87,7 @@ class Relay:
             handle.poll(math.ceil(left * 1000))
 
     def answers(self) -> bool:
-        """Whether it serves what it has to whoever has the key."""
+        """Tell whether it serves what it has to whoever has the key."""
         try:
             self.exports(read_only=False)
         except ExportError:
@@ -96,7 +96,7 @@ class Relay:
 
 
 def export_of(volume_id: str, names: Collection[str]) -> str | None:
-    """Which of the disks that udev has named is this volume. Each bus tells the guest its id in its own way."""
+    """Return which of the disks that udev has named is this volume. Each bus tells the guest its id in its own way."""
     candidates = (
         f"virtio-{volume_id[:20]}",  # virtio's serial numbers have 20 characters
         f"scsi-0QEMU_QEMU_HARDDISK_{volume_id[:20]}",
@@ -108,7 +108,7 @@ def export_of(volume_id: str, names: Collection[str]) -> str | None:
 
 
 def instructions(port: Any, subnet: Any, mtu: int | None, key: str) -> str:
-    """A relay's user data, as recipe/init reads it. Its network is told here, so that it needs no DHCP."""
+    """Return a relay's user data, as recipe/init reads it. Its network is told here, so that it needs no DHCP."""
     (address,) = (fixed["ip_address"] for fixed in port.fixed_ips if fixed["subnet_id"] == subnet.id)
     told: dict[str, str | None] = {
         "address": f"{address}/{ipaddress.ip_network(subnet.cidr).prefixlen}",
@@ -121,7 +121,8 @@ def instructions(port: Any, subnet: Any, mtu: int | None, key: str) -> str:
 
 
 def choose_network(networks: list[Network], wanted: str | None) -> Network:
-    """Raises InvalidInput when there is no such network, or none was named and there are several."""
+    """Choose the relay's network. Raises InvalidInput when there is no such network, or none was named and there are
+    several."""
     if wanted is not None:
         found = [network for network in networks if wanted in (network.id, network.name)]
         if len(found) != 1:
@@ -141,7 +142,7 @@ def choose_network(networks: list[Network], wanted: str | None) -> Network:
 
 
 def choose_flavor(flavors: list[Flavor], wanted: str | None) -> Flavor:
-    """The one that is named, else the smallest with enough memory. Raises InvalidInput."""
+    """Choose the flavor that is named, else the smallest with enough memory. Raises InvalidInput."""
     if wanted is not None:
         found = [flavor for flavor in flavors if wanted in (flavor.id, flavor.name)]
         if not found:
@@ -161,14 +162,14 @@ def choose_flavor(flavors: list[Flavor], wanted: str | None) -> Flavor:
 
 
 def last_words(console: str) -> str:
-    """The end of a relay's console, in one line."""
+    """Return the end of a relay's console, in one line."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", console)
     lines = [line.strip() for line in plain.splitlines() if line.strip() and not _GOODBYE.search(line)]
     return "; ".join(lines[-_LAST_WORDS:])
 
 
 def image_of(connection: Any, wanted: str) -> Any:
-    """The relay image. Raises NotFound."""
+    """Return the relay image. Raises NotFound."""
     with explained(f"look for image {wanted}"):
         fitting = of_word(connection.image.get_image, connection.image.images(name=wanted), wanted)
     found = only(fitting, wanted, "image") if fitting else None
@@ -181,5 +182,5 @@ def image_of(connection: Any, wanted: str) -> Any:
 
 
 def is_relay(metadata: Mapping[str, str] | None) -> bool:
-    """Whether a server with this metadata is one."""
+    """Tell whether a server with this metadata is a relay."""
     return ownership.RELAY in (metadata or {})

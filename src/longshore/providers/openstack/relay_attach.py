@@ -84,11 +84,11 @@ class RelayAttachments:
         self._volumes.delete(made.id)
 
     def place(self, volume_id: str) -> dict[str, str]:
-        """Raises ProviderError: what lies behind the volume is not for us to see."""
+        """Raise ProviderError: what lies behind the volume is not for us to see."""
         raise ProviderError("Volumes are reached through a relay, which can't tell what changed on them.")
 
     def end_looks(self, _volume_id: str) -> None:
-        """Nothing is ever attached to a source's own volume."""
+        """Do nothing: nothing is ever attached to a source's own volume."""
 
     def release(self, volume_id: str) -> None:
         """Detach it from a relay that an earlier process left behind; nothing to do when the volume isn't there.
@@ -118,7 +118,7 @@ class RelayAttachments:
         return self._pool
 
     def _attach(self, relay: Relay, volume: Any) -> None:
-        """Raises ProviderError when the cloud gives it up."""
+        """Attach a volume to the relay. Raises ProviderError when the cloud gives it up."""
         began = False
 
         def attached() -> bool | None:
@@ -139,7 +139,7 @@ class RelayAttachments:
             wait_for(attached, what=f"Attaching volume {volume.name} to the relay", timeout=ATTACH_TIMEOUT)
 
     def _wait_until_shown(self, relay: Relay, volume: Any, *, read_only: bool) -> str:
-        """The name it is served under, once it is. Raises ExportError."""
+        """Return the name the volume is served under, once it is. Raises ExportError."""
         end = time.monotonic() + SHOW_TIMEOUT
         while (export := export_of(volume.id, relay.exports(read_only=read_only))) is None:
             if time.monotonic() > end:

@@ -19,7 +19,7 @@ VOLUMES = 16  # that one relay serves at a time: some hypervisors have room for 
 
 
 class RelayPool:
-    """Of one provider. For several threads."""
+    """The relays of one provider, for several threads."""
 
     def __init__(self, servers: RelayServers, ledger: RelayLedger, quiet: float) -> None:
         self._servers = servers
@@ -35,7 +35,7 @@ class RelayPool:
 
     @contextmanager
     def relay(self, owner: Owner) -> Iterator[Relay]:
-        """One that answers, with room for one volume more. Raises LongshoreError."""
+        """Return a relay that answers, with room for one volume more. Raises LongshoreError."""
         found = self._take(owner)
         try:
             yield found
@@ -68,7 +68,7 @@ class RelayPool:
         return self._servers.last_words(relay.server_id)
 
     def _take(self, owner: Owner) -> Relay:
-        """One that answers, with one user more."""
+        """Take a relay that answers, with one user more."""
         while True:
             with self._lock:
                 found = next((relay for relay in self._relays if relay.users < VOLUMES), None)
@@ -131,6 +131,7 @@ class RelayPool:
 
 
 def open_pool(settings: OpenstackSettings, secrets: Mapping[str, str], ledger: RelayLedger) -> RelayPool:
-    """With a session of its own, that outlives those of the transfers. Nothing is asked of the cloud yet."""
+    """Open a pool with a session of its own, that outlives those of the transfers. Nothing is asked of the cloud
+    yet."""
     with explained("read the cloud's settings"):
         return RelayPool(RelayServers(connect(settings, secrets), settings), ledger, settings.relay_quiet)

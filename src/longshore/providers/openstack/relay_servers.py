@@ -51,7 +51,7 @@ class RelayServers:
         self._placement = Placement(connection)
 
     def outlook(self) -> dict[str, str]:
-        """What a relay would be made of, or why none could be made, each in a word or a sentence."""
+        """Return what a relay would be made of, or why none could be made, each in a word or a sentence."""
         settings, allowed = self._settings, self._settings.relay_allow
         asked: dict[str, Callable[[], str]] = {
             "relay image": lambda: _describe_image(image_of(self._connection, settings.relay_image)),
@@ -105,7 +105,7 @@ class RelayServers:
         return relay
 
     def remove(self, owner: Owner) -> None:
-        """All that carries this owner. Nothing to do for what isn't there. Raises LongshoreError."""
+        """Remove all that carries this owner. Nothing to do for what isn't there. Raises LongshoreError."""
         if server := self._servers.find(owner):
             self._servers.delete(server.id)
         mark = ownership.description(owner)
@@ -123,7 +123,7 @@ class RelayServers:
                 self._connection.network.delete_security_group(group)
 
     def last_words(self, server_id: str) -> str:
-        """What can be told of a relay that doesn't answer, in one line."""
+        """Return what can be told of a relay that doesn't answer, in one line."""
         try:
             server = self._servers.get(server_id)
             if server.status != "ACTIVE":
@@ -159,7 +159,7 @@ class RelayServers:
         return instructions(port, subnet, mtu, key)
 
     def _group(self, owner: Owner) -> str:
-        """A security group that lets nothing in yet, and nothing out but answers."""
+        """Make a security group that lets nothing in yet, and nothing out but answers."""
         found = self._find_group(owner)
         if found is not None:
             return found
@@ -213,7 +213,8 @@ def _no_answer(address: str, said: Collection[str], console: str) -> LongshoreEr
 
 
 def _own_address(towards: str) -> str:
-    """Of this machine, as seen from there if nothing translates it on the way. A CIDR. Raises Unreachable."""
+    """Return this machine's own address as a CIDR, as seen from there if nothing translates it on the way. A CIDR.
+    Raises Unreachable."""
     version = ipaddress.ip_address(towards).version
     with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as unsent:
         try:
@@ -227,7 +228,7 @@ def _own_address(towards: str) -> str:
 
 
 def _cidr(allowed: str) -> str:
-    """Raises InvalidInput."""
+    """Return a range of addresses as a CIDR. Raises InvalidInput."""
     try:
         return str(ipaddress.ip_network(allowed, strict=False))
     except ValueError:
@@ -238,7 +239,7 @@ def _cidr(allowed: str) -> str:
 
 
 def _describe_image(image: Any) -> str:
-    """Its name, and whether a newer one could be built."""
+    """Return the image's name, and whether a newer one could be built."""
     recipe = (image.properties or {}).get(RECIPE_PROPERTY)
     if recipe == recipe_digest():
         return str(image.name)

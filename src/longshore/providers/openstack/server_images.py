@@ -15,12 +15,12 @@ def name_of(owner: Owner) -> str:
 
 
 def snapshot_name(owner: Owner) -> str:
-    """That Nova gives."""
+    """Return the name that Nova gives."""
     return f"snapshot for {name_of(owner)}"
 
 
 def ask_for(connection: Any, server_id: str, owner: Owner) -> Any:
-    """Nova's answer, whatever it is. Where Nova is to freeze the guest for it, that is over by then."""
+    """Return Nova's answer, whatever it is. Where Nova is to freeze the guest for it, that is over by then."""
     return connection.compute.post(
         f"/servers/{server_id}/action",
         json={"createImage": {"name": name_of(owner), "metadata": ownership.metadata(owner)}},
@@ -34,6 +34,6 @@ def images_of(connection: Any, owner: Owner) -> list[Any]:
 
 
 def snapshots_of(connection: Any, owner: Owner) -> Iterator[Any]:
-    """Those that Nova made for an image, as long as nobody has given them another name."""
+    """Yield the snapshots that Nova made for an image, as long as nobody has given them another name."""
     named = snapshot_name(owner)
     return (found for found in connection.block_storage.snapshots() if found.name == named)

@@ -26,7 +26,7 @@ class ServerPorts:
         self._floating = floating
 
     def free(self, port: ServerPort, owner: Owner) -> Port:
-        """Raises Conflict when another server has it, or its own isn't off."""
+        """Free a port from its server. Raises Conflict when another server has it, or its own isn't off."""
         there = self._there(port.id)
         if there is not None and there.device_id == port.server_id:
             self._detach(port)
@@ -37,7 +37,7 @@ class ServerPorts:
         return self._ports.get(port.id)
 
     def give_back(self, port: ServerPort, owner: Owner) -> None:
-        """Raises Conflict while another server has it."""
+        """Give a port back to its server. Raises Conflict while another server has it."""
         if self._status(port.server_id) is None:
             made = self._ports.find(owner)
             if made is not None:
@@ -66,7 +66,7 @@ class ServerPorts:
         wait_for(free, what=f"Freeing port {port.id} from server {port.server_id}", timeout=DETACH_TIMEOUT)
 
     def _make(self, port: ServerPort, owner: Owner) -> Port:
-        """One like it, where it is gone, with the floating IPs that led to it and lead nowhere now."""
+        """Make a port like it, where it is gone, with the floating IPs that led to it and lead nowhere now."""
         made = self._ports.create(port.like, owner)
         wanted = {floating: fixed for fixed, floating in port.floating.items()}
         for one in self._floating.all() if wanted else ():
@@ -82,7 +82,7 @@ class ServerPorts:
                 return None
 
     def _status(self, server_id: str) -> str | None:
-        """None: it is gone."""
+        """Return the server's status; None: it is gone."""
         with explained(f"look up server {server_id}"):
             try:
                 return str(self._connection.compute.get_server(server_id).status)

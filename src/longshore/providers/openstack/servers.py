@@ -129,7 +129,8 @@ def _attributes(request: ServerRequest, owner: Owner) -> dict[str, Any]:
 
 
 def _disks(request: ServerRequest) -> list[dict[str, Any]]:
-    """The root disk first: Nova numbers disks of different buses in this order, and firmware tries the first alone."""
+    """Return the disks, the root disk first: Nova numbers disks of different buses in this order, and firmware tries
+    the first alone."""
     buses = request.disk_buses or (None,) * len(request.volume_ids)
     return [
         {

@@ -38,7 +38,7 @@ _FROZEN, _SAME, _OWN = "frozen", "same", "own"
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """What there is of one consistent point. Snapshots by their volume's id."""
+    """The pieces that there are of one consistent point. Snapshots by their volume's id."""
 
     snapshots: dict[str, list[Any]] = field(default_factory=dict)
     images: list[Any] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Snapshots:
         self._attachments = attachments
 
     def take(self, machine_ref: str, owner: Owner, *, quiesce: bool) -> Snapshot:
-        """Raises NotFound, Conflict (code quiesce-failed), QuotaExceeded."""
+        """Take a consistent point. Raises NotFound, Conflict (code quiesce-failed), QuotaExceeded."""
         machine = self._described(machine_ref)
         there = self._pieces(owner)
         if whole := _whole(machine, owner, there):
@@ -85,18 +85,18 @@ class Snapshots:
         return taken
 
     def find(self, machine_ref: str, owner: Owner) -> Snapshot | None:
-        """Also of one that isn't whole, with the disks that it has."""
+        """Find the snapshot of this owner, also one that isn't whole, with the disks that it has."""
         there = self._pieces(owner)
         return Snapshot(owner.tag, machine_ref, owner.tag, tuple(_disks(there))) if there else None
 
     def remove(self, snapshot_ref: str) -> None:
-        """Raises Conflict when something was made of a snapshot that keeps it alive."""
+        """Remove a snapshot. Raises Conflict when something was made of it that keeps it alive."""
         self._remove(self._pieces(owner_of(snapshot_ref)))
 
     # Taking
 
     def _one_by_one(self, machine: Machine, owner: Owner, moment: str) -> None:
-        """All at once, as far as Cinder does that."""
+        """Take the snapshots all at once, as far as Cinder does that."""
 
         def one(disk: Disk) -> None:
             if disk.key == ROOT:
@@ -110,7 +110,8 @@ class Snapshots:
             raise error
 
     def _frozen(self, machine: Machine, owner: Owner, *, required: bool) -> bool:
-        """Whether Nova froze the guest; when it couldn't, nothing of the try is left."""
+        """Have Nova freeze the guest for an image. Returns False when it couldn't, or raises Conflict where that is
+        `required`; nothing of the try is left then."""
         try:
             with explained(f"freeze {machine.name}"):
                 image_id = self._create_image(machine, owner)
@@ -141,7 +142,7 @@ class Snapshots:
         self._connection.block_storage.set_snapshot_metadata(snapshot_id, **mark)
 
     def _root(self, machine: Machine, disk: Disk, owner: Owner) -> None:
-        """An image of the root disk, and a volume of that: only volumes can be read."""
+        """Make an image of the root disk, and a volume of that: only volumes can be read."""
         what = f"the root disk of {machine.name}"
         with explained(f"make an image of {what}"):
             image = self._wait_for_image(self._create_image(machine, owner), machine)
@@ -167,7 +168,7 @@ class Snapshots:
         return str(answer.json()["image_id"])
 
     def _wait_for_image(self, image_id: str, machine: Machine) -> Mapping[str, Any]:
-        """As Glance describes it."""
+        """Wait for an image, and return it as Glance describes it."""
 
         def active() -> Mapping[str, Any] | None:
             answer = self._connection.image.get(f"/images/{image_id}")
@@ -188,7 +189,8 @@ class Snapshots:
     # What is there
 
     def _pieces(self, owner: Owner) -> _Pieces:
-        """By the mark; the snapshots that Nova makes carry it a moment later, and their image's name before."""
+        """Find the pieces by the mark; the snapshots that Nova makes carry it a moment later, and their image's name
+        before."""
         storage = self._connection.block_storage
         named = snapshot_name(owner)
         with explained(f"look for the snapshots of {owner.tag}"), ThreadPoolExecutor(max_workers=3) as pool:
@@ -227,7 +229,7 @@ def _is_of(metadata: Mapping[str, str] | None, owner: Owner) -> bool:
 
 
 def _whole(machine: Machine, owner: Owner, pieces: _Pieces) -> Snapshot | None:
-    """The consistent point, if every disk of the machine has its piece and each piece is ready and marked."""
+    """Return the consistent point, if every disk of the machine has its piece and each piece is ready and marked."""
     found = {disk.key: disk for disk in _disks(pieces)}
     loose = any(
         one.name == snapshot_name(owner) and not _is_of(one.metadata, owner)

@@ -1,4 +1,4 @@
-"""How the bytes of volumes are reached, as a provider's settings say."""
+"""The transport of volumes' bytes, as a provider's settings say."""
 
 from typing import Any
 

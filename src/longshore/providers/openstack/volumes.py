@@ -86,7 +86,7 @@ class Volumes:
         return True
 
     def get(self, volume_id: str) -> Any:
-        """The volume as openstacksdk has it. Raises NotFound."""
+        """Return the volume as openstacksdk has it. Raises NotFound."""
         with explained(f"look up volume {volume_id}"):
             try:
                 return self._connection.block_storage.get_volume(volume_id)
@@ -94,7 +94,7 @@ class Volumes:
                 raise NotFound(f"There is no volume {volume_id} in this project.") from None
 
     def finish(self, volume_id: str, request: VolumeRequest) -> None:
-        """Bootable flag and image properties, for servers made from then on, metadata and the read-only flag.
+        """Set the bootable flag and image properties, for servers made from then on, metadata and the read-only flag.
 
         Of the properties that choose a server's hardware, and of a bus of its own, those not asked for are taken
         away: a converted guest mustn't stay on the hardware it landed on as it was.
@@ -123,7 +123,7 @@ class Volumes:
             ]
 
     def wait_until_free(self, volume_id: str) -> None:
-        """Until it is available again, or gone: after a detach, or after its server was deleted."""
+        """Wait until the volume is available again, or gone: after a detach, or after its server was deleted."""
 
         def free() -> bool | None:
             try:
@@ -136,7 +136,7 @@ class Volumes:
             wait_for(free, what=f"Detaching volume {volume_id}", timeout=CREATE_TIMEOUT)
 
     def delete(self, volume_id: str) -> None:
-        """The volume must be detached. Raises Conflict when snapshots or servers still hold it."""
+        """Delete a volume, which must be detached. Raises Conflict when snapshots or servers still hold it."""
         with explained(f"delete volume {volume_id}"):
             try:
                 status = self._connection.block_storage.get_volume(volume_id).status
@@ -164,7 +164,7 @@ class Volumes:
     # Snapshots
 
     def snapshot(self, volume_id: str, owner: Owner, notes: Mapping[str, str] | None = None) -> VolumeSnapshot:
-        """Also of a volume that a server uses. `notes` become metadata beside the owner's mark."""
+        """Take a snapshot, also of a volume that a server uses. `notes` become metadata beside the owner's mark."""
         found = self._find_snapshot(owner)
         if found is not None and found.status in _USELESS:
             self.delete_snapshot(found.id)
@@ -215,7 +215,8 @@ class Volumes:
             return Marked(tuple(volumes), tuple(snapshots))
 
     def snapshots_of(self, volume_ids: Sequence[str]) -> frozenset[str]:
-        """One that Cinder is busy with is there; one that it calls broken, or is deleting, isn't."""
+        """Return the usable snapshots. One that Cinder is busy with is there; one that it calls broken, or is deleting,
+        isn't."""
         with explained("list the snapshots of volumes"):
             return frozenset(
                 found.id
@@ -225,7 +226,7 @@ class Volumes:
             )
 
     def revert(self, volume_id: str, snapshot_id: str) -> None:
-        """Back to the volume's latest snapshot; Cinder reverts to no other. The volume must be detached."""
+        """Revert the volume to its latest snapshot; Cinder reverts to no other. The volume must be detached."""
         with explained(f"revert volume {volume_id} to snapshot {snapshot_id}"):
             try:
                 # An earlier run may have been ended while Cinder was still at it
@@ -268,7 +269,7 @@ class Volumes:
         return wait_for(settled, what=what, timeout=timeout)
 
     def _reason(self, resource_id: str) -> str:
-        """Why it went wrong: Cinder's user messages (microversion 3.5 on) are all that a tenant is told."""
+        """Return why it went wrong: Cinder's user messages (microversion 3.5 on) are all that a tenant is told."""
         response = self._connection.block_storage.get(
             "/messages", params={"resource_uuid": resource_id, "sort": "created_at:desc"}, microversion="3.5"
         )

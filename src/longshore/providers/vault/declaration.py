@@ -76,7 +76,7 @@ _OPTIONS = (
 
 
 def _on_server(said: dict[str, Any], grounds: Grounds) -> dict[str, Any]:
-    """In buckets of the S3 servers that the operator names alone: elsewhere callers would say where it connects."""
+    """Allow buckets of the S3 servers that the operator names, and no others: callers would say where it connects."""
     if not grounds.vault_endpoints:
         raise AccessDenied(
             "This server keeps no vaults for its callers.",
@@ -112,7 +112,7 @@ def _derived(cloud: Any) -> dict[str, str]:
 
 
 def refuse_incomplete(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-    """Raises InvalidInput."""
+    """Raise InvalidInput when the secrets don't fit the settings."""
     if settings.get("url") and not secrets.get(SECRET_KEY, "").strip():
         raise InvalidInput(
             "The bucket's secret key is missing.", advice="Name a file that holds it: --secret-key-file."

@@ -39,7 +39,8 @@ OnProgress = Callable[[int, int], None]  # bytes of the disks that are dealt wit
 
 
 def export_point(vault: Vault, point: Point, directory: Path, on_progress: OnProgress) -> dict[str, Any]:
-    """What the document says. The directory is empty or isn't there; what was written goes when this fails.
+    """Export a point. Returns what its document says. The directory is empty or isn't there; what was written goes when
+    this fails.
 
     The user's own data of a server is left out: it may hold secrets, and these files are in clear.
     Raises Conflict, InvalidInput, Damaged, ExportError.
@@ -51,7 +52,7 @@ def export_point(vault: Vault, point: Point, directory: Path, on_progress: OnPro
 def export_chain(
     vault: Vault, points: Sequence[Point], directory: Path, on_progress: OnProgress
 ) -> list[dict[str, Any]]:
-    """Points of one machine, oldest first, each as `export_point` has it, in a directory of its own.
+    """Export points of one machine, oldest first, each as `export_point` does, into a directory of its own.
 
     An image holds what the one of the point before doesn't, and names that by a relative path: so all of it can be
     moved together. A disk that is new, or has another size, is whole.
@@ -131,7 +132,7 @@ class _Folder:
         self._inner: list[_Folder] = []
 
     def add(self, name: str) -> Path:
-        """A new file, for its owner alone."""
+        """Add a new file, for its owner alone."""
         path = self.path / name
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self.made.append(path)
@@ -154,7 +155,7 @@ class _Folder:
 
 @contextmanager
 def _written(directory: Path) -> Iterator[_Folder]:
-    """All that was made in it goes when the block fails."""
+    """Use a directory. All that was made in it goes when the block fails."""
     there = directory.exists()
     if there and (not directory.is_dir() or any(directory.iterdir())):
         raise Conflict(f"{directory} isn't an empty directory.", advice="Name one that is empty, or isn't there yet.")
@@ -177,7 +178,7 @@ def _written(directory: Path) -> Iterator[_Folder]:
 def _write_layer(  # noqa: PLR0917
     vault: Vault, top: Top, before: Top, path: Path, below: str, on_progress: Callable[[float], None]
 ) -> None:
-    """What a disk holds otherwise than `before`, above the image `below`. Raises Damaged, ExportError."""
+    """Write what a disk holds otherwise than `before`, above the image `below`. Raises Damaged, ExportError."""
     words = ["-q", "-f", "qcow2", "-b", below, "-F", "qcow2", str(path.absolute()), str(top.size)]
     made = subprocess.run(["qemu-img", "create", *words], capture_output=True, text=True, check=False)
     if made.returncode:
@@ -202,7 +203,7 @@ def _write_layer(  # noqa: PLR0917
 
 
 def _convert(export: LocalExport, path: Path, on_progress: Callable[[float], None]) -> None:
-    """Into a file that is there. `on_progress` is told the part that is done. Raises ExportError."""
+    """Convert an export into a file that is there. `on_progress` is told the part that is done. Raises ExportError."""
     command = ["qemu-img", "convert", "-p", "-f", "raw", "-O", "qcow2", export.uri, str(path.absolute())]
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -231,7 +232,7 @@ def _convert(export: LocalExport, path: Path, on_progress: Callable[[float], Non
 
 
 def _read(descriptor: int) -> bytes:
-    """What has been said since; empty at the end."""
+    """Return what has been said since; empty at the end."""
     # A signal right before a read that waits is noticed after it, if ever: so nothing waits for longer than this
     while not select.select([descriptor], [], [], 0.5)[0]:
         pass

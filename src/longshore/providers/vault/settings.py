@@ -1,4 +1,4 @@
-"""Where a vault is; no secrets in here."""
+"""The settings of a vault; no secrets in here."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,13 +5,12 @@ volume, too, that no machine has.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
 from longshore.model.forms import form
-from longshore.model.inventory import Inventory, NetworkKind, SourceNetwork
 from longshore.model.machine import (
     VOLUME,
     AsOf,
@@ -26,7 +25,8 @@ from longshore.model.point import Consistency
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.model.vault_refs import disk_ref, key_of, point_of
-from longshore.providers.contract import KeptSecrets, Source
+from longshore.providers.contract import KeptSecrets
+from longshore.providers.never_runs import NeverRuns
 from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
 from longshore.vault.exports import serve_disk
@@ -37,7 +37,7 @@ from longshore.vault.store import REGION, Store, store_at
 from longshore.vault.vault import Use, Vault
 
 
-class VaultSource(Source):
+class VaultSource(NeverRuns):
     """Holds nothing open between calls. May be used from several threads."""
 
     def __init__(
@@ -48,7 +48,8 @@ class VaultSource(Source):
         kept: KeptSecrets | None = None,
         stretched: str | None = None,
     ) -> None:
-        """`kept`: what opens it is a secret there, not the pass phrase. `stretched`: what the pass phrase gives."""
+        """Keep what opens the vault. `kept`: what opens it is a secret there, not the pass phrase. `stretched`: what
+        the pass phrase gives."""
         self._settings = settings
         self._store = store_of(settings, secret_key)
         self._pass_phrase = pass_phrase.rstrip("\r\n") if pass_phrase else None
@@ -61,36 +62,34 @@ class VaultSource(Source):
         return f"VaultSource({self._settings.directory or self._settings.url})"
 
     def open_for(self, user: User) -> None:
-        """From now on it shows that project what is there for it."""
+        """Show that project what is there for it from now on."""
         self._user = user
 
     def open_vault(self, use: Use) -> Vault:
-        """Raises NotFound, InvalidInput, WrongKey, Damaged, AccessDenied for a use that is the owner's alone."""
+        """Open the vault. Raises NotFound, InvalidInput, WrongKey, Damaged, AccessDenied for a use that is the owner's
+        alone."""
         if use == "prune" and self._user is not None:
             self._user.refuse_unless_owner("prunes it")
         return replace(Vault.open(self._store, use, self._pass_phrase, self._open_secret), user=self._user)
 
     def stretched(self) -> str | None:
-        """What its pass phrase gives, so that whoever has both opens it at once; None without a pass phrase.
+        """Return what its pass phrase gives, so that whoever has both opens it at once; None without a pass phrase.
 
         Raises as `open_vault` does.
         """
         return self.open_vault("read").stretched(self._pass_phrase) if self._pass_phrase else None
 
     def open_store(self) -> Store:
-        """Where its objects are, whosever: nothing of it has to be readable. Raises AccessDenied."""
+        """Open the store of its objects, whosever: nothing of it has to be readable. Raises AccessDenied."""
         if self._user is not None:
             self._user.refuse_unless_owner("touches what is stored")
         return self._store
 
     def check(self) -> dict[str, str]:
-        """What is there. Raises as `open_vault` does."""
+        """Return what is there. Raises as `open_vault` does."""
         vault = self.open_vault("read")
         encrypted = "yes" if vault.encrypted else "no"
         return {"name": str(vault.store), "encrypted": encrypted, "points": str(len(point_names(vault)))}
-
-    def close(self) -> None:
-        """Nothing is open."""
 
     def machines(self, wanted: MachineFilter = EVERY) -> Iterator[Machine]:
         if wanted.tag is not None or wanted.cluster is not None or wanted.power not in (None, PowerState.OFF):
@@ -103,9 +102,6 @@ class VaultSource(Source):
             if wanted.has_name(machine.name) and wanted.has_folder(machine.folder):
                 yield machine
 
-    def references(self, wanted: MachineFilter = EVERY) -> list[str]:
-        return [machine.ref for machine in self.machines(wanted)]
-
     def describe(self, refs: Sequence[str]) -> Iterator[Machine]:
         vault = self.open_vault("read")
         for ref in refs:
@@ -115,7 +111,8 @@ class VaultSource(Source):
                 continue
 
     def machine(self, word: str) -> Machine:
-        """By its point's name, or the part of it that is behind the slash; by its own name the newest one."""
+        """Return the machine by its point's name, or the part of it that is behind the slash; by its own name the
+        newest one."""
         return machine_of(find_point(self.open_vault("read"), word))
 
     def by_reference(self, ref: str) -> Machine:
@@ -124,62 +121,26 @@ class VaultSource(Source):
         return volume_of(found, key) if key else machine_of(found)
 
     def volume(self, name_or_id: str) -> Machine:
-        """A disk of a point: POINT/KEY. Raises NotFound, Conflict, Damaged."""
+        """Return a disk of a point: POINT/KEY. Raises NotFound, Conflict, Damaged."""
         word, _, key = name_or_id.rpartition("/")
         return volume_of(find_point(self.open_vault("read"), word), key)
 
     def tags(self, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """As they were then: a point has its machine's with it."""
+        """Return the tags as they were then: a point has its machine's with it."""
         return {machine.ref: machine.tags for machine in self.describe(refs) if machine.tags}
 
-    def inventory(self) -> Inventory:
-        names = {nic.network for machine in self.machines() for nic in machine.nics}
-        return Inventory(networks=tuple(SourceNetwork(name, name, "", NetworkKind.STANDARD) for name in sorted(names)))
-
-    def power_state(self, machine_ref: str) -> PowerState:
-        return PowerState.OFF
-
-    def last_start(self, machine_ref: str) -> str | None:
-        """A point never runs."""
-        return ""
-
-    def shut_down(self, machine_ref: str) -> None:
-        """It is off."""
-
-    def power_off(self, machine_ref: str) -> None:
-        """It is off."""
-
-    def power_on(self, machine_ref: str) -> None:
-        raise Conflict(f"{machine_ref} is a point in a vault: it can't be powered on.")
-
-    def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
-        return True
-
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
-        """Nothing is made: a point never changes."""
+        """Describe the point: nothing is made, since a point never changes."""
         found, only = read_point(self.open_vault("read"), point_of(machine_ref)).disks, key_of(machine_ref)
         disks = tuple(SnapshotDisk(key, key, top.size, None) for key, top in found.items() if only in (None, key))
         return Snapshot(machine_ref, machine_ref, name, disks)
 
-    def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
-        """There is none to be found: none is ever made."""
-        return None
-
-    def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
-        """Nothing was made."""
-
-    def make_ready(self, owner: Owner, machine_ref: str) -> None:
-        """Nothing has to be begun."""
-
     @contextmanager
-    def _open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
         vault = self.open_vault("read")
         point = read_point(vault, point_of(snapshot.machine_ref))
         with serve_disk(vault, point.top(disk_key), called=point.called(disk_key)) as export:
             yield export
-
-    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        return self._open(snapshot, disk_key)
 
 
 def store_of(settings: VaultSettings, secret_key: str | None) -> Store:
@@ -198,7 +159,7 @@ def store_of(settings: VaultSettings, secret_key: str | None) -> Store:
 
 
 def recorded_machine(point: Point) -> Machine:
-    """As its source told of it. Raises Damaged."""
+    """Return the machine as its source told of it. Raises Damaged."""
     try:
         machine: Machine = form(Machine).validate_python(point.content["machine"])
     except (KeyError, ValueError):
@@ -207,7 +168,7 @@ def recorded_machine(point: Point) -> Machine:
 
 
 def machine_of(point: Point) -> Machine:
-    """As it was then, without what was only so of its place. Raises Damaged."""
+    """Return the machine as it was then, without what was only so of its place. Raises Damaged."""
     return replace(
         recorded_machine(point),
         ref=point.name,
@@ -224,7 +185,7 @@ def machine_of(point: Point) -> Machine:
 
 
 def _consistency(point: Point) -> Consistency:
-    """The least where nothing that is known is said of it."""
+    """Return the point's consistency: the least where nothing that is known is said of it."""
     try:
         return Consistency(point.content["consistency"])
     except (KeyError, ValueError):
@@ -232,7 +193,7 @@ def _consistency(point: Point) -> Consistency:
 
 
 def volume_of(point: Point, key: str) -> Machine:
-    """One of its disks, as a volume that no machine has. Raises NotFound, Damaged."""
+    """Return one of its disks, as a volume that no machine has. Raises NotFound, Damaged."""
     machine, recorded = machine_of(point), recorded_machine(point)
     size = point.top(key).size
     disk = next((disk for disk in machine.disks if disk.key == key), None)
@@ -259,16 +220,14 @@ def volume_of(point: Point, key: str) -> Machine:
 
 
 def shown_machine(point: Point) -> Machine:
-    """As `machine_of` has it, without what may be secret: user data. Raises Damaged."""
+    """Return the machine as `machine_of` does, without what may be secret: user data. Raises Damaged."""
     machine = machine_of(point)
     return replace(machine, server_settings=replace(machine.server_settings, user_data=None))
 
 
 def find_point(vault: Vault, word: str) -> Point:
-    """By its name, or the part behind the slash; by its machine's name the newest one.
-
-    Raises NotFound, Conflict when machines share the name, Damaged.
-    """
+    """Find a point by its name, or the part behind the slash; by its machine's name the newest one. Raises NotFound,
+    Conflict when machines share the name, Damaged."""
     names = point_names(vault)
     if word in names:
         return read_point(vault, word)

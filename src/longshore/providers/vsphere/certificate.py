@@ -28,12 +28,13 @@ class ServerCertificate:
 
     @property
     def sha256(self) -> str:
-        """What is shown to the user and pinned: AA:BB:…, 32 bytes."""
+        """Return the fingerprint that is shown to the user and pinned: AA:BB:…, 32 bytes."""
         return _colons(hashlib.sha256(self.der).digest())
 
     @property
     def sha1(self) -> str:
-        """What VMware's disk library wants as `thumbprint`: AA:BB:…, 20 bytes. Not used to decide about trust."""
+        """Return what VMware's disk library wants as `thumbprint`: AA:BB:…, 20 bytes. Not used to decide about
+        trust."""
         return _colons(hashlib.sha1(self.der, usedforsecurity=False).digest())
 
     @property
@@ -42,7 +43,7 @@ class ServerCertificate:
 
 
 def fetch_fingerprint(host: str, port: int = 443, reach: Reach | None = None) -> str:
-    """The SHA-256 fingerprint of the certificate a server shows now, for a person to compare and then to pin.
+    """Fetch the SHA-256 fingerprint of the certificate a server shows now, for a person to compare and then to pin.
 
     Raises Unreachable, InvalidInput, AccessDenied beyond `reach`.
     """
@@ -51,7 +52,7 @@ def fetch_fingerprint(host: str, port: int = 443, reach: Reach | None = None) ->
 
 
 def refuse_no_host(host: str) -> None:
-    """Raises InvalidInput for what can't be a server's name or address alone."""
+    """Raise InvalidInput for what can't be a server's name or address alone."""
     name, colon, port = host.rpartition(":")
     if colon and port.isdecimal() and ":" not in name:
         raise InvalidInput(
@@ -62,7 +63,7 @@ def refuse_no_host(host: str) -> None:
 
 
 def fetch_certificate(host: str, port: int, reach: Reach | None = None) -> ServerCertificate:
-    """The certificate a server shows, whoever signed it. Raises Unreachable, AccessDenied beyond `reach`."""
+    """Fetch the certificate a server shows, whoever signed it. Raises Unreachable, AccessDenied beyond `reach`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # nothing is sent over this connection: it only shows what there is to trust
@@ -72,7 +73,7 @@ def fetch_certificate(host: str, port: int, reach: Reach | None = None) -> Serve
 def trusted_context(
     host: str, port: int, fingerprint: str | None, ca_file: str | None, reach: Reach | None = None
 ) -> ssl.SSLContext:
-    """A TLS context that verifies the server as the settings ask.
+    """Make a TLS context that verifies the server as the settings ask.
 
     Raises FingerprintMismatch when another certificate than the pinned one is shown, Unreachable, InvalidInput.
     """
@@ -101,15 +102,13 @@ def trusted_context(
 def verified_certificate(
     host: str, port: int, context: ssl.SSLContext, reach: Reach | None = None
 ) -> ServerCertificate:
-    """The server's certificate as seen on a connection that `context` accepted.
-
-    Raises AccessDenied when it is refused, Unreachable.
-    """
+    """Return the server's certificate as seen on a connection that `context` accepted. Raises AccessDenied when it is
+    refused, Unreachable."""
     return _read_certificate(host, port, context, reach)
 
 
 def normalise_fingerprint(text: str) -> str:
-    """AA:BB:… from a SHA-256 fingerprint written in any of the usual ways. Raises InvalidInput."""
+    """Rewrite a SHA-256 fingerprint, written in any of the usual ways, as AA:BB:…. Raises InvalidInput."""
     digits = text.strip().replace(":", "").replace(" ", "").upper()
     try:
         raw = bytes.fromhex(digits)

@@ -24,7 +24,7 @@ _LASTING = (
 
 
 def between(session: Session, since: str, snapshot: Snapshot, disk_key: str) -> Changes:
-    """What was written to a disk between the change id `since` and the snapshot.
+    """Return what was written to a disk between the change id `since` and the snapshot.
 
     Any fault of vSphere's makes the answer Unknown, with its words as the reason; one that may pass is waited for a
     moment first, since to read whole disks instead takes hours. Raises Unreachable and AccessDenied when nothing was
@@ -64,7 +64,7 @@ def _page(machine: Any, **asked: Any) -> Any:
 
 
 def _refusal(since: str, now: str | None) -> str:
-    """Why two change ids ("<uuid>/<number>") can't be compared; empty when they can."""
+    """Return why two change ids ("<uuid>/<number>") can't be compared; empty when they can."""
     if not now:
         return "Change tracking is off for this disk."
     life, slash, number = since.rpartition("/")

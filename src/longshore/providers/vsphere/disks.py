@@ -32,7 +32,7 @@ NETWORK = ("nbdssl", "nbd")  # transports that may write above a snapshot
 
 @contextmanager
 def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
-    """The disk as the snapshot holds it, read-only; it is open and answers.
+    """Serve the disk as the snapshot holds it, read-only; it is open and answers.
 
     Raises InvalidInput when VDDK isn't set up, NotFound, AccessDenied, FingerprintMismatch, Conflict, Unreachable,
     ExportError, with VDDK's own words. A CopyError raised inside is raised with what VDDK said about its reads.
@@ -48,8 +48,8 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
 
 @contextmanager
 def serve_to_write(session: Session, machine_ref: str, location: str, size: int, shown: int) -> Iterator[Export]:
-    """The disk of a machine that is off as it is now, `location` being its newest layer; served as one of `shown`
-    bytes. Networks' transports alone write above a snapshot. Raises as `serve`."""
+    """Serve the disk of a machine that is off as it is now, `location` being its newest layer, as one of `shown` bytes.
+    Networks' transports alone write above a snapshot. Raises as `serve`."""
     asked = [one for one in session.settings.transports.split(":") if one in NETWORK]
     place = {"transports": ":".join(asked or NETWORK), "file": location}
     what = f"The disk {location} of {machine_ref}"
@@ -107,7 +107,7 @@ def _refuse_other_size(export: Export, wanted: int, what: str) -> None:
 
 
 def library(libdir: str | None) -> Path:
-    """Where VDDK is. Raises InvalidInput."""
+    """Return where VDDK is. Raises InvalidInput."""
     advice = "Unpack VMware's VDDK and give Longshore the directory that its lib64 is in."
     if libdir is None:
         raise InvalidInput("No VMware disk library (VDDK) is configured.", advice=advice, code="no-vddk")
@@ -172,7 +172,7 @@ _RIGHTS = {"read": "DiskRandomRead", "write": "DiskRandomAccess"}
 
 
 def _explain(error: ExportError, what: str, session: Session, verb: str = "read") -> LongshoreError:
-    """What nbdkit printed, as one sentence: which of the many things that VDDK doesn't say in so many words."""
+    """Put what nbdkit printed into one sentence: which of the many things that VDDK doesn't say in so many words."""
     said = _SAID.findall(error.message)
     text = (said[0] if said else error.message).strip().rstrip(".")
     filled = {"what": what, "verb": verb, "right": _RIGHTS[verb], "server": session.label, "said": text}

@@ -66,7 +66,7 @@ _AWAY = (
 
 
 def words(fault: Any) -> str:
-    """What a fault says, without a full stop: its own message, else its details, else its name."""
+    """Return what a fault says, without a full stop: its own message, else its details, else its name."""
     said = [fault.msg or "", *(message.message or "" for message in fault.faultMessage or [])]
     text = " ".join(dict.fromkeys(part.strip().rstrip(".") for part in said if part.strip()))
     return text or type(fault).__name__.rpartition(".")[2]
@@ -74,7 +74,7 @@ def words(fault: Any) -> str:
 
 @contextmanager
 def explained(server: str, doing: str) -> Iterator[None]:
-    """Raises what vSphere answers while `doing` ("take a snapshot of web01") as one of Longshore's errors."""
+    """Raise what vSphere answers while `doing` ("take a snapshot of web01") as one of Longshore's errors."""
     try:
         yield
     except vmodl.MethodFault as fault:

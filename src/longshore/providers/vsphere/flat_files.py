@@ -1,4 +1,4 @@
-"""Which of a machine's disks are one flat file on its ESXi host, and where: what can be read over SSH.
+"""Flat files of a machine's disks on its ESXi host: what can be read over SSH.
 
 A disk NAME.vmdk is a few lines of text that name NAME-flat.vmdk, its bytes from the first to the last. While a snapshot
 is there, what the guest writes goes to another file, and the flat one stays as it was at that moment. A disk that had
@@ -27,14 +27,14 @@ _URL = re.compile(r"ds://+(vmfs/volumes/[^/]+)/*")
 
 @dataclass(frozen=True, slots=True)
 class FlatFile:
-    """Where a disk's bytes are, as the ESXi host names it."""
+    """The file of a disk's bytes, as the ESXi host names it."""
 
     host: str
     path: str
 
 
 def over_ssh(properties: Properties, host: str, places: Places, keys: Iterable[HostKey], port: int) -> OverSsh:
-    """What stands against reading a machine's disks over SSH, as far as the vCenter tells."""
+    """Return what stands against reading a machine's disks over SSH, as far as the vCenter tells."""
     devices = [device for device in properties["config.hardware.device"] or [] if isinstance(device, _BACKING)]
     found = {str(device.key): _unreadable(device.backing, places.storage_kind(device.backing)) for device in devices}
     return OverSsh(
@@ -45,12 +45,13 @@ def over_ssh(properties: Properties, host: str, places: Places, keys: Iterable[H
 
 
 def host_of(session: Session, name: str) -> str:
-    """Where the SSH server of a host is that the inventory calls so: a single ESXi host may be called anything."""
+    """Return the address of the SSH server of a host that the inventory calls so: a single ESXi host may be called
+    anything."""
     return name if session.content.about.apiType == "VirtualCenter" else session.settings.host
 
 
 def find(session: Session, snapshot: Snapshot, disk_key: str) -> FlatFile:
-    """The file that holds a disk as the snapshot does. Raises NotFound, InvalidInput when no flat file does."""
+    """Find the file that holds a disk as the snapshot does. Raises NotFound, InvalidInput when no flat file does."""
     disk = snapshot.disk(disk_key)
     what = f"the disk {disk.location} of {snapshot.machine_ref}"
     with session.doing(f"tell where {what} is"):
@@ -90,7 +91,8 @@ def _unreadable(backing: Any, storage_kind: str | None) -> Unreadable | None:
 
 
 def _path(location: str, url: str | None) -> str:
-    """The name that a datastore has at its hosts may be another one than at the vCenter: its URL is the same."""
+    """Return a file's path at the host. The name that a datastore has there may be another one than at the vCenter: its
+    URL is the same."""
     found = _LOCATION.fullmatch(location)
     assert found is not None  # else it isn't flat
     volume = _URL.fullmatch(url or "")

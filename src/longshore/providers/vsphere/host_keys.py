@@ -31,7 +31,7 @@ class HostKey(NamedTuple):
 
 @lru_cache(maxsize=16)  # asked for each machine of an inventory
 def parsed(lines: tuple[str, ...]) -> tuple[HostKey, ...]:
-    """Lines of known_hosts files; empty ones and comments are left out. Raises InvalidInput."""
+    """Parse lines of known_hosts files; empty ones and comments are left out. Raises InvalidInput."""
     return tuple(_parse_line(line) for line in map(str.strip, lines) if line and not line.startswith("#"))
 
 
@@ -44,14 +44,14 @@ def none_given() -> InvalidInput:
 
 
 def keys_of(keys: Iterable[HostKey], host: str, port: int) -> list[HostKey]:
-    """Those that are trusted for a host, by its name or address."""
+    """Return the keys that are trusted for a host, by its name or address."""
     wanted = host.lower() if port == 22 else f"[{host.lower()}]:{port}"
     # One that was written without a port holds for any of them: ESXi hosts have one SSH server
     return [key for key in keys if any(_is_meant(key.names, name) for name in {wanted, host.lower()})]
 
 
 def known_hosts(keys: Iterable[HostKey], address: str, port: int) -> str:
-    """A known_hosts file that trusts these keys for an address, and nothing else."""
+    """Write a known_hosts file that trusts these keys for an address, and nothing else."""
     name = address if port == 22 else f"[{address}]:{port}"
     return "".join(f"{name} {key.kind} {key.key}\n" for key in keys)
 

@@ -1,4 +1,5 @@
-"""What machines are in, on and attached to, as `longshore.model.inventory` has it. Asked for seldom, so read whole."""
+"""The inventory of a vCenter: what machines are in, on and attached to, as `longshore.model.inventory` has it. Asked
+for seldom, so read whole."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -32,7 +33,7 @@ _Vlans = dict[tuple[str, str], str]
 
 
 def inventory(session: Session) -> Inventory:
-    """Raises AccessDenied, Unreachable, ProviderError."""
+    """Read the inventory. Raises AccessDenied, Unreachable, ProviderError."""
     with session.doing("read its inventory"):
         places = read_places(session)
         found = list(sweep(session, _PATHS, page=NAMES_PAGE))
@@ -78,7 +79,7 @@ def _host(ref: Any, properties: Properties, places: Places) -> Host:
 
 
 def _folders(places: Places) -> Iterator[Folder]:
-    """Those for machines: the ones below a datacenter's folder "vm"."""
+    """Yield the folders for machines: the ones below a datacenter's folder "vm"."""
     for moid in sorted(places.names):
         if not moid.startswith("group-v"):  # group-h is for hosts, group-n for networks, group-s for storage
             continue
@@ -132,7 +133,8 @@ def _networks(
 
 
 def _vlans(hosts: Iterable[_Found], places: Places) -> _Vlans:
-    """Of the hosts' own port groups, by datacenter and name. Each host says it for itself; they needn't agree."""
+    """Return the VLANs of the hosts' own port groups, by datacenter and name. Each host says it for itself; they
+    needn't agree."""
     said: dict[tuple[str, str], set[int]] = defaultdict(set)
     for host, properties in hosts:
         for group in properties["config.network.portgroup"] or []:

@@ -1,4 +1,4 @@
-"""Which machines there are: their references first, then the machines themselves, a page at a time.
+"""The list of machines: their references first, then the machines themselves, a page at a time.
 
 Two pages are under way at once: while one is taken apart here, the server puts the next together.
 """
@@ -29,7 +29,8 @@ _FILTER_PATHS = (*_NAME_PATHS, "runtime.host", "runtime.powerState", "runtime.co
 
 
 def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
-    """Those the user may see that fit, told as the pages come in. Tags are read when the filter names one."""
+    """Yield the machines that the user may see and that fit, told as the pages come in. Tags are read when the filter
+    names one."""
     refs = references(session, wanted)
     tagged = tags.of(session, refs) if wanted.tag is not None else {}
     for found in describe(session, refs):
@@ -37,7 +38,8 @@ def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
 
 
 def references(session: Session, wanted: MachineFilter) -> list[str]:
-    """Of the machines that fit, by what little has to be read of each to tell; in the order they were made."""
+    """Return the references of the machines that fit, by what little has to be read of each to tell; in the order they
+    were made."""
     tagged = None if wanted.tag is None else tags.find_tagged(session, wanted.tag)
     with session.doing("list its machines"):
         places = read_places(session) if wanted.folder is not None or wanted.cluster is not None else Places()
@@ -51,7 +53,7 @@ def references(session: Session, wanted: MachineFilter) -> list[str]:
 
 
 def describe(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
-    """The machines of these references. Those that are gone are left out."""
+    """Yield the machines of these references. Those that are gone are left out."""
     with session.doing("read its machines"), ThreadPoolExecutor(PAGES_AT_ONCE) as readers:
         places = read_places(session)
         under_way: deque[Future[list[Machine]]] = deque()
@@ -64,7 +66,7 @@ def describe(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
 
 
 def find(session: Session, word: str) -> Machine:
-    """One machine by reference, by name, or by path ("Folder/Sub/name", with or without the datacenter before it).
+    """Find one machine by reference, by name, or by path ("Folder/Sub/name", with or without the datacenter before it).
 
     Raises NotFound, or Conflict when the word fits several machines; the message has their paths.
     """
@@ -75,14 +77,15 @@ def find(session: Session, word: str) -> Machine:
 
 
 def by_reference(session: Session, ref: str) -> Machine:
-    """Raises NotFound."""
+    """Return the machine of a reference. Raises NotFound."""
     for found in describe(session, [ref]):
         return found
     raise NotFound(f"{session.label} has no machine {ref!r} that {session.settings.username} may see.")
 
 
 def _machine(session: Session, ref: Any, properties: Properties, places: Places) -> Machine:
-    """With what there is to be said of reading its disks over SSH, where that is how they are read."""
+    """Describe a machine, with what there is to be said of reading its disks over SSH, where that is how they are
+    read."""
     found, settings = machine(ref, properties, places), session.settings
     if settings.transport != "ssh":
         return found
@@ -117,7 +120,7 @@ def _page(session: Session, refs: Sequence[str], places: Places) -> list[Machine
 
 
 def _meant(session: Session, wanted: str, places: Places) -> Any:
-    """The reference of the one machine of that reference, name or path."""
+    """Return the reference of the one machine of that reference, name or path."""
     path = wanted.strip("/")
     found: list[tuple[str, Any]] = []
     names: dict[str, str] = {}

@@ -1,4 +1,5 @@
-"""From vSphere's description of a machine to `longshore.model`'s. Pure: the properties have been read already."""
+"""Translation of vSphere's description of a machine to `longshore.model`'s. Pure: the properties have been read
+already."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -88,7 +89,7 @@ _NIC_MODELS = (
 
 
 def machine(ref: Any, properties: Properties, places: Places) -> Machine:
-    """The machine with its disks in boot order."""
+    """Return the machine with its disks in boot order."""
     devices = list(properties["config.hardware.device"] or [])
     datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
     host = properties["runtime.host"]
@@ -139,14 +140,16 @@ def machine(ref: Any, properties: Properties, places: Places) -> Machine:
 
 
 def power_state(properties: Properties) -> PowerState:
-    """From runtime.powerState and runtime.connectionState: what a host out of touch last said isn't believed."""
+    """Tell the power state by runtime.powerState and runtime.connectionState: what a host out of touch last said isn't
+    believed."""
     if _connection(properties) != _CONNECTED:
         return PowerState.UNKNOWN
     return _POWER.get(str(properties["runtime.powerState"]), PowerState.UNKNOWN)
 
 
 def snapshot_tree(info: Any) -> Iterator[Any]:
-    """Every node of a machine's snapshot tree (the property `snapshot`, unset when there is none), parents first."""
+    """Yield every node of a machine's snapshot tree (the property `snapshot`, unset when there is none), parents
+    first."""
     nodes = list(info.rootSnapshotList) if info is not None else []
     while nodes:
         node = nodes.pop(0)
@@ -155,7 +158,8 @@ def snapshot_tree(info: Any) -> Iterator[Any]:
 
 
 def disks(devices: list[Any], boot_options: Any, places: Places) -> Iterator[Disk]:
-    """The disks in the order the firmware tries them: the machine's own boot order, then controller, bus, unit."""
+    """Yield the disks in the order the firmware tries them: the machine's own boot order, then controller, bus,
+    unit."""
     controllers: dict[Any, Any] = {
         device.key: device for device in devices if isinstance(device, _Device.VirtualController)
     }
@@ -177,7 +181,7 @@ def disks(devices: list[Any], boot_options: Any, places: Places) -> Iterator[Dis
 
 
 def capacity(device: Any) -> int:
-    """Bytes of a VirtualDisk; old hosts know kibibytes only."""
+    """Return the bytes of a VirtualDisk; old hosts know kibibytes only."""
     return int(device.capacityInBytes or device.capacityInKB * 1024)
 
 
@@ -277,7 +281,7 @@ def _attributes(values: Any, places: Places) -> dict[str, str]:
 
 
 def _filesystems(told: Any) -> Iterator[FileSystem]:
-    """As VMware Tools report them; what has no size (proc, a CD-ROM drive) is none."""
+    """Yield the file systems that VMware Tools report; what has no size (proc, a CD-ROM drive) is none."""
     for entry in told or []:
         if entry.capacity:
             yield FileSystem(entry.diskPath or "", entry.capacity, entry.freeSpace or 0)
@@ -320,7 +324,7 @@ def _host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeatur
 
 
 def _first_tried(boot_options: Any) -> str:
-    """What the firmware tries before all disks, by the machine's own boot order; empty: nothing."""
+    """Return what the firmware tries before all disks, by the machine's own boot order; empty: nothing."""
     entry = next(iter(boot_options.bootOrder if boot_options is not None else []), None)
     kinds = vim.vm.BootOptions
     named = (

@@ -49,7 +49,7 @@ class _Place:
     backings: dict[str, Any]  # of network adapters, by the networks' references, and names that only one has
 
     def backing(self, nic: Nic) -> Any:
-        """Raises InvalidInput where its network is gone, and several have its name."""
+        """Return an adapter's backing. Raises InvalidInput where its network is gone, and several have its name."""
         found = self.backings.get(nic.network_ref) or self.backings.get(nic.network)
         if found is None:
             raise InvalidInput(
@@ -60,7 +60,7 @@ class _Place:
 
 
 def check(session: Session, like: Machine) -> None:
-    """Raises InvalidInput for a place or hardware that there isn't, Conflict when the name is taken."""
+    """Raise InvalidInput for a place or hardware that there isn't, Conflict when the name is taken."""
     with session.doing(f"look where {like.name} was"):
         place = _place(session, like)
         _spec(like, place, Owner("", ""))
@@ -69,7 +69,8 @@ def check(session: Session, like: Machine) -> None:
 
 
 def create(session: Session, like: Machine, owner: Owner) -> str:
-    """The machine of this owner that is there already, if there is one.
+    """Make a machine, and return its reference: that of the machine of this owner that is there already, if there is
+    one.
 
     Raises what `check` does, and InvalidInput where vCenter makes its disks other ones.
     """
@@ -92,7 +93,7 @@ def create(session: Session, like: Machine, owner: Owner) -> str:
 
 
 def find(session: Session, name: str, owner: Owner) -> str | None:
-    """One that is being made is waited for, so that None is the last word."""
+    """Find the machine of this owner. One that is being made is waited for, so that None is the last word."""
     with session.doing(f"look for the machine made as {name}"):
         _await_creation(session)
         found = _find(session, name, owner)
@@ -100,7 +101,7 @@ def find(session: Session, name: str, owner: Owner) -> str | None:
 
 
 def delete(session: Session, machine_ref: str, owner: Owner) -> None:
-    """With its disks. Raises Conflict when it runs, or isn't this owner's."""
+    """Delete a machine with its disks. Raises Conflict when it runs, or isn't this owner's."""
     with session.doing(f"delete {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
         try:
@@ -115,7 +116,7 @@ def delete(session: Session, machine_ref: str, owner: Owner) -> None:
 
 
 def _place(session: Session, like: Machine) -> _Place:
-    """Raises InvalidInput for what isn't there any more."""
+    """Find the place where a machine was. Raises InvalidInput for what isn't there any more."""
     places = read_places(session)
     datacenter = next((moid for moid in places.datacenters if places.names[moid] == like.datacenter), None)
     if datacenter is None:
@@ -138,7 +139,7 @@ def _place(session: Session, like: Machine) -> _Place:
 
 
 def _compute(session: Session, like: Machine, places: Places) -> tuple[Any, Any]:
-    """Its resource pool, and its host, if that is there."""
+    """Return its resource pool, and its host, if that is there."""
     named = (moid for moid in places.clusters if places.names[moid] == like.cluster)
     cluster = next((moid for moid in named if _is_in(session, places, moid, like)), None)
     if cluster is None:
@@ -164,7 +165,7 @@ def _is_in(session: Session, places: Places, moid: str, like: Machine) -> bool:
 
 
 def _backings(session: Session, like: Machine, places: Places) -> Iterator[tuple[str, Any]]:
-    """By references, and by names that only one has."""
+    """Yield the backings of networks, by references, and by names that only one has."""
     wanted = {nic.network for nic in like.nics}
     found: dict[str, list[Any]] = defaultdict(list)
     for ref, properties in sweep(session, {vim.Network: ("name", "summary")}, page=NAMES_PAGE):
@@ -198,7 +199,7 @@ def _backing(session: Session, ref: Any, properties: Properties) -> Any:
 
 
 def _spec(like: Machine, place: _Place, owner: Owner) -> Any:
-    """Raises InvalidInput for hardware that isn't made anew."""
+    """Describe the machine to be made. Raises InvalidInput for hardware that isn't made anew."""
     if like.devices.vtpm or like.encrypted:
         raise InvalidInput(f"{like.name} was encrypted, or had a TPM: what was in that can't be made anew.")
     return vim.vm.ConfigSpec(
@@ -221,7 +222,7 @@ def _spec(like: Machine, place: _Place, owner: Owner) -> Any:
 
 
 def _disks(like: Machine) -> Iterator[Any]:
-    """Controllers, and disks at the same places on them: vCenter's keys of disks follow from those."""
+    """Yield controllers, and disks at the same places on them: vCenter's keys of disks follow from those."""
     controllers: dict[tuple[str, int], int] = {}
     for disk in like.disks:
         where = disk.controller, disk.bus

@@ -1,4 +1,4 @@
-"""What nbdkit and the libraries it loads print, in plain words."""
+"""Meanings of what nbdkit and the libraries it loads print, in plain words."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ class Meaning(NamedTuple):
 
 
 def find_meaning(meanings: Iterable[Meaning], printed: str, **filled: str) -> LongshoreError | None:
-    """The error that the first of the meanings makes of it; None: none knows."""
+    """Return the error that the first of the meanings makes of it; None: none knows."""
     for meaning in meanings:
         if re.search(meaning.words, printed, re.IGNORECASE):
             return meaning.error(
@@ -29,7 +29,7 @@ def find_meaning(meanings: Iterable[Meaning], printed: str, **filled: str) -> Lo
 
 @contextmanager
 def with_last_words(export: Export, reading: re.Pattern[str], who: str) -> Iterator[None]:
-    """A CopyError raised inside is raised with what `who` said last about its reads."""
+    """Raise a CopyError from inside with what `who` said last about its reads."""
     try:
         yield
     except CopyError as error:

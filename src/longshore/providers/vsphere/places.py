@@ -33,7 +33,8 @@ POOL_PATHS: dict[Any, tuple[str, ...]] = {
 
 @dataclass(slots=True)
 class Places:
-    """By managed object id. Of the rules of a cluster those that are in force, each with the machines it holds for."""
+    """The places of a vCenter, by managed object id. Of the rules of a cluster those that are in force, each with the
+    machines it holds for."""
 
     names: dict[str, str] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class Places:
                 self.rules.setdefault(machine._moId, []).append(rule.name or "unnamed")
 
     def folder(self, parent: Any) -> tuple[str, str]:
-        """(datacenter's name, "Folder/Sub" below the datacenter's machine folder) for a machine's parent."""
+        """Return (datacenter's name, "Folder/Sub" below the datacenter's machine folder) for a machine's parent."""
         above: list[str] = []
         moid = parent._moId if parent is not None else ""
         while moid in self.names and moid not in self.datacenters:
@@ -96,7 +97,7 @@ class Places:
         return self.names[moid], "/".join(reversed(above[:-1]))
 
     def pool(self, ref: Any) -> str:
-        """A resource pool's path below the one that its cluster has and no one chooses."""
+        """Return a resource pool's path below the one that its cluster has and no one chooses."""
         above: list[str] = []
         moid = ref._moId
         while moid in self.pools:
@@ -105,19 +106,19 @@ class Places:
         return "/".join(reversed(above[:-1]))
 
     def datacenter(self, ref: Any) -> str:
-        """The name of the datacenter that anything is in."""
+        """Return the name of the datacenter that anything is in."""
         moid = ref._moId
         while moid and moid not in self.datacenters:
             moid = self.parents.get(moid, "")
         return self.names.get(moid, "")
 
     def cluster(self, host: Any) -> str:
-        """The name of a host's cluster; empty for a host of its own."""
+        """Return the name of a host's cluster; empty for a host of its own."""
         moid = self.parents.get(host._moId, "")
         return self.names.get(moid, "") if moid in self.clusters else ""
 
     def storage_kind(self, backing: Any) -> str:
-        """Of the datastore that a disk is on; empty: nobody says."""
+        """Return the kind of the datastore that a disk is on; empty: nobody says."""
         datastore = getattr(backing, "datastore", None)
         return self.storage_kinds.get(datastore._moId, "") if datastore is not None else ""
 
@@ -126,7 +127,7 @@ class Places:
 
 
 def read_places(session: Session) -> Places:
-    """Raises vSphere's own faults."""
+    """Read the places. Raises vSphere's own faults."""
     about = session.content.about
     places = Places(source_uuid=(about.instanceUuid or "") if about.apiType == "VirtualCenter" else "")
     for ref, properties in sweep(session, PLACE_PATHS, page=NAMES_PAGE):
@@ -143,7 +144,7 @@ def read_places(session: Session) -> Places:
 
 
 def folder_called(session: Session, machine: Any, path: str) -> Any:
-    """The folder with this path below the datacenter that the machine is in.
+    """Return the folder with this path below the datacenter that the machine is in.
 
     Raises InvalidInput when there is none, and vSphere's own faults.
     """

@@ -20,13 +20,14 @@ _PATHS = ("runtime.powerState", "runtime.connectionState")
 
 
 def state(session: Session, machine_ref: str) -> PowerState:
-    """Raises NotFound."""
+    """Return the power state. Raises NotFound."""
     with session.doing(f"say whether {machine_ref} is on"):
         return power_state(read(session, session.object(vim.VirtualMachine, machine_ref), _PATHS))
 
 
 def last_start(session: Session, machine_ref: str) -> str | None:
-    """The key of the last event of the machine's being powered on; None when vCenter keeps no events for us to see."""
+    """Return the key of the last event of the machine's being powered on; None when vCenter keeps no events for us to
+    see."""
     with session.doing(f"say when {machine_ref} was powered on"):
         machine = session.object(vim.VirtualMachine, machine_ref)
         spec = vim.event.EventFilterSpec
@@ -73,7 +74,7 @@ def power_on(session: Session, machine_ref: str) -> None:
 
 
 def wait_powered_off(session: Session, machine_ref: str, timeout: float) -> bool:
-    """Whether the machine was seen off within `timeout` seconds. Raises NotFound."""
+    """Wait for the machine to be off. Returns whether it was seen so within `timeout` seconds. Raises NotFound."""
 
     def is_off(now: Properties) -> bool:
         return power_state(now) is PowerState.OFF

@@ -28,7 +28,7 @@ _Collector = vmodl.query.PropertyCollector
 
 
 def read(session: Session, ref: Any, paths: Sequence[str]) -> Properties:
-    """The properties of one object; those unset or not readable are None.
+    """Read the properties of one object; those unset or not readable are None.
 
     Raises vSphere's own faults, among them ManagedObjectNotFound.
     """
@@ -36,7 +36,7 @@ def read(session: Session, ref: Any, paths: Sequence[str]) -> Properties:
 
 
 def read_all(session: Session, refs: Sequence[Any], paths: Sequence[str]) -> dict[str, Properties]:
-    """The same for several objects of one kind, by their ids, in one call."""
+    """Read the properties of several objects of one kind, by their ids, in one call."""
     spec = _Collector.FilterSpec(
         objectSet=[_Collector.ObjectSpec(obj=ref) for ref in refs],
         propSet=[_Collector.PropertySpec(type=type(refs[0]), pathSet=list(paths))],
@@ -46,8 +46,8 @@ def read_all(session: Session, refs: Sequence[Any], paths: Sequence[str]) -> dic
 
 
 def sweep(session: Session, kinds: Mapping[Any, Sequence[str]], page: int) -> Iterator[tuple[Any, Properties]]:
-    """Every object of some kinds that the user may see, with the paths asked of its kind. Starts over, without telling
-    anything twice, when the session expires on the way.
+    """Yield every object of some kinds that the user may see, with the paths asked of its kind. Starts over, without
+    telling anything twice, when the session expires on the way.
 
     Raises vSphere's own faults.
     """
@@ -69,7 +69,7 @@ def sweep(session: Session, kinds: Mapping[Any, Sequence[str]], page: int) -> It
 def wait(
     session: Session, ref: Any, paths: Sequence[str], done: Callable[[Properties], bool], timeout: float
 ) -> Properties | None:
-    """The properties of one object as soon as `done` says so of them; None after `timeout` seconds.
+    """Return the properties of one object as soon as `done` says so of them; None after `timeout` seconds.
 
     The server tells of changes as they happen. Raises vSphere's own faults, ManagedObjectNotFound when the object goes.
     """
@@ -141,7 +141,7 @@ def _sweep_once(session: Session, kinds: Mapping[Any, Sequence[str]], page: int)
 
 
 def _pages(collector: Any, spec: Any, options: Any) -> Iterator[Any]:
-    """What the collector finds. The server may answer in smaller pages than it was asked for."""
+    """Yield the pages of what the collector finds. The server may answer in smaller pages than it was asked for."""
     answer = collector.RetrievePropertiesEx([spec], options)
     while answer is not None:
         yield from answer.objects

@@ -52,18 +52,18 @@ class Session:
 
     @property
     def label(self) -> str:
-        """How errors name the server."""
+        """Return how errors name the server."""
         host, port = self.settings.host, self.settings.port
         return host if port == 443 else f"{host}:{port}"
 
     @property
     def password(self) -> str:
-        """For those who have to log in beside this session; never to be shown."""
+        """Return the password for those who have to log in beside this session; never to be shown."""
         return self._password()
 
     @property
     def content(self) -> Any:
-        """The vim.ServiceInstanceContent; logs in first if that hasn't happened.
+        """Return the vim.ServiceInstanceContent; logs in first if that hasn't happened.
 
         Raises LoginRefused, FingerprintMismatch, Unreachable.
         """
@@ -74,7 +74,7 @@ class Session:
 
     @property
     def certificate(self) -> ServerCertificate:
-        """The certificate this session trusts. Raises as `content` does."""
+        """Return the certificate this session trusts. Raises as `content` does."""
         with self._lock:
             if self._certificate is None:
                 self._open()
@@ -82,13 +82,13 @@ class Session:
             return self._certificate
 
     def object(self, kind: Any, ref: str) -> Any:
-        """A managed object of a class such as vim.VirtualMachine, by its id; no call is made."""
+        """Return a managed object of a class such as vim.VirtualMachine, by its id; no call is made."""
         self.content  # noqa: B018 - the stub exists only once the session is open
         return kind(ref, self._stub)
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
-        """Raises vSphere's faults and a broken line as Longshore's errors; `what` completes "couldn't …"."""
+        """Raise vSphere's faults and a broken line as Longshore's errors; `what` completes "couldn't …"."""
         with explained(self.label, what), self._reaching():
             yield
 
@@ -186,7 +186,7 @@ class _Stub(SoapStubAdapter):  # type: ignore[misc]
 
 
 def _api_version(host: str, port: int, context: Any, reach: Reach | None) -> str:
-    """The newest version of the API that both pyVmomi and the server know, from the server's own list."""
+    """Return the newest version of the API that both pyVmomi and the server know, from the server's own list."""
     connection = HttpsConnection(host, port, reach=reach, timeout=CONNECT_TIMEOUT, context=context)
     try:
         connection.request("GET", "/sdk/vimServiceVersions.xml")

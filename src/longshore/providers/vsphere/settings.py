@@ -1,4 +1,4 @@
-"""Where a vCenter is and how to reach it; no secrets in here."""
+"""The settings of a vCenter: where it is and how to reach it; no secrets in here."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -24,7 +24,7 @@ _INDEPENDENT = ("independent_persistent", "independent_nonpersistent")
 
 
 def create(session: Session, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
-    """One moment for all disks; the snapshot that carries this owner already, if there is one.
+    """Take a snapshot, one moment for all disks; the snapshot that carries this owner already, if there is one.
 
     Raises NotFound, Conflict (codes quiesce-failed, …), ProviderError.
     """
@@ -48,7 +48,7 @@ def create(session: Session, machine_ref: str, name: str, owner: Owner, *, quies
 
 
 def find(session: Session, machine_ref: str, owner: Owner) -> Snapshot | None:
-    """The snapshot that carries this owner. One that is being made is waited for, so that None is the last word.
+    """Find the snapshot that carries this owner. One that is being made is waited for, so that None is the last word.
 
     Raises NotFound when there is no such machine, ProviderError (code "task-timeout") while vCenter still makes one.
     """
@@ -83,7 +83,7 @@ def remove(session: Session, machine_ref: str, snapshot_ref: str) -> None:
 
 
 def revert(session: Session, machine_ref: str, snapshot_ref: str) -> None:
-    """Back to the snapshot, which stays; the machine is off then.
+    """Revert a machine to the snapshot, which stays; the machine is off then.
 
     Raises NotFound, Conflict when it isn't Longshore's, or (code file-locked) something has a disk open.
     """
@@ -148,7 +148,7 @@ def _owner(node: Any) -> str | None:
 
 
 def _describe(session: Session, machine: Any, node: Any) -> Snapshot:
-    """Disks as the snapshot's own configuration has them: names, sizes and change ids of that moment."""
+    """Describe a snapshot."""
     devices = read(session, node.snapshot, ["config.hardware.device"])["config.hardware.device"] or []
     return Snapshot(
         ref=node.snapshot._moId,

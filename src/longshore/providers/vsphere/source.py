@@ -142,7 +142,8 @@ class VsphereSource(Source):
         return changes.between(self._session, since, snapshot, disk_key)
 
     def make_ready(self, owner: Owner, machine_ref: str) -> None:
-        """Nothing has to be begun; but without VDDK, or a host that lets Longshore in, nothing can be read.
+        """Check that disks can be read: nothing has to be begun, but without VDDK, or a host that lets Longshore in,
+        nothing can be read.
 
         Raises InvalidInput, AccessDenied, FingerprintMismatch, Unreachable.
         """

@@ -41,7 +41,7 @@ _CONFIGURATION = "Host *\n  GlobalKnownHostsFile /dev/null\n"
 
 @contextmanager
 def serve(session: Session, key: str, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
-    """The disk as the snapshot holds it, read-only; it is open and answers.
+    """Serve the disk as the snapshot holds it, read-only; it is open and answers.
 
     Raises InvalidInput, NotFound, AccessDenied, FingerprintMismatch, Conflict, Unreachable, ExportError; NotFound, too,
     when the snapshot has gone meanwhile: what was read isn't of one moment then. A CopyError raised inside is raised
@@ -71,7 +71,7 @@ def try_login(settings: VsphereSettings, key: str, host: str) -> None:
 
 
 def usable_key(text: str) -> str:
-    """A private key as libssh takes it. Raises InvalidInput for what is none, or has a passphrase."""
+    """Return a private key as libssh takes it. Raises InvalidInput for what is none, or has a passphrase."""
     if not text.strip():
         raise InvalidInput(
             "To read disks over SSH, a key to log in to the ESXi hosts with is needed.",
@@ -145,7 +145,7 @@ def _refuse_own_keys(settings: VsphereSettings) -> None:
 
 
 def _address(host: str, settings: VsphereSettings) -> str:
-    """The one that answers, within what may be reached: libssh is given this very address."""
+    """Return the address that answers, within what may be reached: libssh is given this very address."""
     with (
         reaching(host, settings.ssh_port),
         open_socket(host, settings.ssh_port, CONNECT_TIMEOUT, settings.reach) as connection,

@@ -1,4 +1,4 @@
-"""Whether the ESXi hosts let Longshore in over SSH: asked before anything depends on it."""
+"""A trial whether the ESXi hosts let Longshore in over SSH: made before anything depends on it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +15,7 @@ AT_ONCE = 8
 
 
 def everywhere(session: Session, key: str) -> dict[str, str]:
-    """Which of the connected hosts do (`ssh`), and what the others say (`ssh_refused`).
+    """Return which of the connected hosts do (`ssh`), and what the others say (`ssh_refused`).
 
     Raises what the first one says when none of them does.
     """
@@ -34,7 +34,7 @@ def everywhere(session: Session, key: str) -> dict[str, str]:
 
 
 def to_host_of(session: Session, key: str, machine_ref: str) -> None:
-    """Raises what the host of a machine says when it doesn't."""
+    """Log in to the host of a machine. Raises what the host says when it doesn't let us in."""
     with session.doing(f"tell on which host {machine_ref} is"):
         host = read(session, session.object(vim.VirtualMachine, machine_ref), ["runtime.host"])["runtime.host"]
         name = read(session, host, ["name"])["name"] or ""

@@ -24,7 +24,8 @@ _ASSOCIATIONS = "/api/cis/tagging/tag-association"
 
 
 def of(session: Session, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The tags of machines, by reference; of those that have any. Empty where the server knows no tags (an ESXi host).
+    """Return the tags of machines, by reference; of those that have any. Empty where the server knows no tags (an ESXi
+    host).
 
     Raises AccessDenied, Unreachable, ProviderError.
     """
@@ -42,7 +43,7 @@ def of(session: Session, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def find_tagged(session: Session, wanted: str) -> set[str]:
-    """References of the machines that have a tag, called NAME or CATEGORY/NAME; of several with that name, any.
+    """Return references of the machines that have a tag, called NAME or CATEGORY/NAME; of several with that name, any.
 
     Raises NotFound when there is no such tag, InvalidInput where the server knows none at all.
     """
@@ -56,7 +57,7 @@ def find_tagged(session: Session, wanted: str) -> set[str]:
 
 
 def is_attached(session: Session, machine_ref: str, wanted: str) -> bool:
-    """Whether a machine has the tag CATEGORY/NAME. Raises InvalidInput when there is no such tag."""
+    """Tell whether a machine has the tag CATEGORY/NAME. Raises InvalidInput when there is no such tag."""
     with _rest_with_tags(session) as rest:
         return machine_ref in _having(rest, [_tag(session, rest, wanted)])
 
@@ -84,7 +85,7 @@ def _tag(session: Session, rest: "_Rest", wanted: str) -> str:
 
 
 def _having(rest: "_Rest", tags: Sequence[str]) -> set[str]:
-    """The machines that have any of these tags, by reference."""
+    """Return the machines that have any of these tags, by reference."""
     answer = rest.ask("POST", f"{_ASSOCIATIONS}?action=list-attached-objects-on-tags", {"tag_ids": list(tags)})
     return {one["id"] for found in answer for one in found["object_ids"] if one["type"] == "VirtualMachine"}
 
@@ -98,7 +99,7 @@ class _Rest:
         self._headers = {"Content-Type": "application/json"}
 
     def log_in(self, username: str, password: str) -> bool:
-        """False where there is no REST API."""
+        """Log in. Returns False where there is no REST API."""
         basic = base64.b64encode(f"{username}:{password}".encode()).decode()
         self._connection.request("POST", "/api/session", headers={"Authorization": f"Basic {basic}"})
         answer = self._connection.getresponse()
@@ -163,7 +164,7 @@ def _rest(session: Session) -> Iterator[_Rest | None]:
 
 @contextmanager
 def _rest_with_tags(session: Session) -> Iterator[_Rest]:
-    """Raises InvalidInput where the server knows no tags."""
+    """Open the REST API. Raises InvalidInput where the server knows no tags."""
     with _rest(session) as rest:
         if rest is None:
             raise InvalidInput(
@@ -174,7 +175,7 @@ def _rest_with_tags(session: Session) -> Iterator[_Rest]:
 
 
 def _names(rest: _Rest, ids: Iterable[str]) -> dict[str, str]:
-    """CATEGORY/NAME of each tag by its id. vCenter tells of one at a time."""
+    """Return CATEGORY/NAME of each tag by its id."""
     categories: dict[str, str] = {}
     names = {}
     for tag in sorted(ids):

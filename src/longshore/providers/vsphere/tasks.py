@@ -12,7 +12,7 @@ _ENDED = (vim.TaskInfo.State.success, vim.TaskInfo.State.error)
 
 
 def result(session: Session, task: Any, timeout: float) -> Any:
-    """What the task answers once it has ended; waits `timeout` seconds at most.
+    """Return what the task answers once it has ended; waits `timeout` seconds at most.
 
     Raises the task's own fault, or ProviderError (code "task-timeout") when it is still running by then.
     """

@@ -21,8 +21,8 @@ _PATHS = ("runtime.powerState", "runtime.connectionState", "snapshot", "config.h
 
 
 def check(session: Session, machine_ref: str) -> None:
-    """Raises NotFound, InvalidInput without VDDK or for a disk that snapshots leave out, Conflict while disks wait to
-    be consolidated."""
+    """Check that the machine's disks can be written. Raises NotFound, InvalidInput without VDDK or for a disk that
+    snapshots leave out, Conflict while disks wait to be consolidated."""
     disks.library(session.settings.vddk_libdir)
     with session.doing(f"look whether the disks of {machine_ref} can be written"):
         machine = session.object(vim.VirtualMachine, machine_ref)
@@ -42,7 +42,8 @@ def check(session: Session, machine_ref: str) -> None:
 
 @contextmanager
 def serve(session: Session, snapshot: Snapshot, disk_key: str, size: int) -> Iterator[Export]:
-    """Raises NotFound, Conflict when the machine isn't off or has a newer snapshot, and what `disks.serve` does."""
+    """Serve a disk for writing. Raises NotFound, Conflict when the machine isn't off or has a newer snapshot, and what
+    `disks.serve` does."""
     ref = snapshot.machine_ref
     with session.doing(f"find the disk {disk_key} of {ref}"):
         now = read(session, session.object(vim.VirtualMachine, ref), _PATHS)

@@ -50,7 +50,7 @@ QOS_POLICY = ResourceKind(
 
 
 def _zones(extension: str) -> Field:
-    """Zones that the target doesn't have are left out: see NetworkOperations.choices."""
+    """Return the field for zones. Those that the target doesn't have are left out: see NetworkOperations.choices."""
     return Field("availability_zone_hints", list_of(text), quiet=True, order=by_text, extension=extension)
 
 

@@ -1,4 +1,4 @@
-"""Who may reach what: address groups, security groups and their rules."""
+"""Kinds that say who may reach what: address groups, security groups and their rules."""
 
 from longshore.tenancy.forms import between, boolean, ip_protocol, list_of, one_of, prefix, short
 from longshore.tenancy.kind import Field, ResourceKind, ref

@@ -25,7 +25,7 @@ _UUID = record(uuid=text)
 
 
 def _parts(field: str, params: Mapping[str, Form], refs: Mapping[str, KindOf] | None = None) -> Field:
-    """Resources within another one."""
+    """Return the field for resources within another one."""
     form = list_of(record(_info=mapping, _migration_params=mapping, params=known_of(**params), type=text))
     return Field(field, form, refs=refs or {}, inner=frozenset(params))
 

@@ -1,4 +1,4 @@
-"""What is special about kinds of the compute service."""
+"""Operations of kinds of the compute service."""
 
 from __future__ import annotations
 

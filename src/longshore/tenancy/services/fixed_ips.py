@@ -1,4 +1,4 @@
-"""Which addresses of a port can be asked for, and when two ports count as having the same."""
+"""Fixed addresses of a port: which can be asked for, and when two ports count as having the same."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def is_in_automatic(cloud: Login, subnet_id: str | None) -> bool:
 
 
 def chosen(cloud: Login, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
-    """Those that somebody chose: without the ones that come by themselves."""
+    """Return those addresses that somebody chose: without the ones that come by themselves."""
     return [ip for ip in fixed_ips if not is_in_automatic(cloud, ip.get("subnet_id"))]
 
 
 def askable(cloud: Login, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
-    """The same addresses as Neutron may be asked for: those that come by themselves only by their subnet."""
+    """Return the same addresses as Neutron may be asked for: those that come by themselves only by their subnet."""
     return [{"subnet_id": ip["subnet_id"]} if is_in_automatic(cloud, ip.get("subnet_id")) else ip for ip in fixed_ips]
 
 
 def same_addresses(cloud: Login, wanted: Iterable[FixedIp], live: Iterable[FixedIp]) -> bool:
-    """Whether a port has the addresses that are wanted: where only a subnet is, any of that subnet."""
+    """Tell whether a port has the addresses that are wanted: where only a subnet is, any of that subnet."""
     there = [(ip["subnet_id"], ip.get("ip_address")) for ip in live if not is_in_automatic(cloud, ip["subnet_id"])]
     kept = [ip for ip in wanted if not is_in_automatic(cloud, ip.get("subnet_id"))]
     exact_first = sorted(kept, key=lambda ip: not ip.get("ip_address"))
@@ -51,7 +51,7 @@ def same_addresses(cloud: Login, wanted: Iterable[FixedIp], live: Iterable[Fixed
 
 
 def told_subnets(cloud: Login, fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
-    """The subnets that tell a router's interface from its others. Which automatic ones come along is Neutron's doing,
-    so they only count where there are no others."""
+    """Return the subnets that tell a router's interface from its others. Which automatic ones come along is Neutron's
+    doing, so they only count where there are no others."""
     listed = list(fixed_ips)
     return tuple(sorted(ip["subnet_id"] for ip in chosen(cloud, listed) or listed))

@@ -1,4 +1,4 @@
-"""What is special about kinds of the identity service."""
+"""Operations of kinds of the identity service."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Quotas(Operations):
             connection.network.update_quota(raw.id, **said["network"])
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """Of a project that is made in the same import."""
+        """Set the quotas of a project that is made in the same import."""
         self.update(SimpleNamespace(id=values["project_id"]), values)
         return str(values["project_id"])
 

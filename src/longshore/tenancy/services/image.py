@@ -1,4 +1,4 @@
-"""What is special about images: they have bytes, which lie beside the files and are checked at every step."""
+"""Operations of images: they have bytes, which lie beside the files and are checked at every step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Moved = Callable[[int], None]  # bytes that went over the wire since the last ca
 
 class Images(Operations):
     def listing(self) -> Iterable[Any]:
-        """Also those that the service only lists when they are asked for."""
+        """List images, also those that the service only lists when they are asked for."""
         asked: list[dict[str, Any]] = [{}, {"is_hidden": True}]
         if self.cloud.is_admin:
             community = {"visibility": "community", "owner": self.cloud.project_id}
@@ -114,7 +114,7 @@ class Images(Operations):
             self.proxy.update_image(raw.id, **body)
 
     def complete(self, raw: Any, wanted: Resource) -> None:
-        """Bytes for an image that an earlier try made and didn't fill; where it takes none, it is made anew."""
+        """Upload bytes for an image that an earlier try made and didn't fill; where it takes none, it is made anew."""
         if raw.status != "queued":
             return
         blob = self._blob(wanted)
@@ -131,7 +131,7 @@ class Images(Operations):
         return bool(raw.status == "queued")
 
     def _blob(self, wanted: Resource) -> Path:
-        """The file with its bytes, found to be the right ones."""
+        """Return the file with its bytes, found to be the right ones."""
         path = find_blob(self.cloud.blobs, wanted)
         if path is None:
             raise NotFound(f"{missing(self.cloud.blobs, wanted)}.")
@@ -161,8 +161,8 @@ class Images(Operations):
             )
 
     def download(self, raw: Any, directory: Path) -> None:
-        """Its bytes, checked against the digest that the cloud keeps of them. Goes on where an earlier try stopped,
-        if the store behind the image service can read from the middle."""
+        """Download an image's bytes, checked against the digest that the cloud keeps of them. Goes on where an earlier
+        try stopped, if the store behind the image service can read from the middle."""
         path = directory / blob_name(raw.id, self.cloud.called(self.kind, raw))
         algorithm = raw.hash_algo or "md5"
         if algorithm not in hashlib.algorithms_available:
@@ -209,7 +209,7 @@ class Images(Operations):
 
 
 def _elsewhere(properties: Mapping[str, Any], size: Any) -> str | None:
-    """Why an image is of no use without things that aren't carried, as the end of a sentence."""
+    """Return why an image is of no use without things that aren't carried, as the end of a sentence."""
     if properties.get("block_device_mapping") and not size:
         return "what it holds is in snapshots of volumes, which aren't carried"
     if properties.get("cinder_encryption_key_id") or properties.get("os_encrypt_key_id"):
@@ -259,7 +259,7 @@ class _Watched:
 
 
 def _body(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As the API wants it: whatever it doesn't know by name is text."""
+    """Return the values as the API wants them: whatever it doesn't know by name is text."""
     body = {name: value for name, value in values.items() if name not in (*_OF_BYTES, "properties")}
     body |= said(own_properties(values.get("properties") or {}))
     typed = ("min_disk", "min_ram", "is_hidden", "is_protected", "tags")

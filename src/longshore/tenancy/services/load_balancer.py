@@ -1,4 +1,4 @@
-"""What is special about load balancers: while the service works on one, nothing of it can be changed."""
+"""Operations of load balancers: while the service works on one, nothing of it can be changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BUSY_PAUSE = 1.0  # seconds between tries while somebody else has it changed
 
 class _Octavia(Operations):
     def knock(self) -> None:
-        """The same for all of its kinds: whoever may list load balancers may use the service."""
+        """Ask for one load balancer, for all of its kinds: whoever may list these may use the service."""
         next(iter(self.proxy.load_balancers(limit=1)), None)
 
 
@@ -37,7 +37,7 @@ class _Balancing(_Octavia, ABC):
 
     @property
     def plural(self) -> str:
-        """openstacksdk's word for several."""
+        """Return openstacksdk's word for several."""
         return self.kind.plural.removeprefix("load_balancer_")
 
     @property
@@ -46,7 +46,7 @@ class _Balancing(_Octavia, ABC):
 
     @abstractmethod
     def balancer_of(self, values: Any) -> str:
-        """The id of the load balancer that something with these values belongs to."""
+        """Return the id of the load balancer that something with these values belongs to."""
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
         balancer = self.balancer_of(values)
@@ -72,7 +72,7 @@ class _Balancing(_Octavia, ABC):
         return self.balancer_of({f.attribute: self.value(raw, f) for f in self.kind.fields})
 
     def _parents(self, name: str, identity: str) -> str:
-        """The load balancer of what this belongs to, made just now or there before."""
+        """Return the load balancer of what this belongs to, made just now or there before."""
         made = self.cloud.balancers.get(identity)
         if made is not None:
             return made
@@ -82,7 +82,8 @@ class _Balancing(_Octavia, ABC):
         return operations._of_raw(self.cloud.by_id(kind)[identity])
 
     def _when_free(self, balancer: str, change: Callable[[], Any]) -> Any:
-        """Others than us may be changing it: the service refuses then, and is asked again."""
+        """Do it when the load balancer is free. Others than us may be changing it: the service refuses then, and is
+        asked again."""
         self._until_ready(balancer)
         end = time.monotonic() + READY_TIMEOUT
         while True:
@@ -145,7 +146,7 @@ class LoadBalancers(_Balancing):
 
 
 class _Listener(Listener):  # type: ignore[misc]  # openstacksdk isn't typed here
-    """With what says which clients may connect, of which openstacksdk doesn't know."""
+    """A listener with what says which clients may connect, of which openstacksdk doesn't know."""
 
     client_authentication = resource.Body("client_authentication")
     client_ca_tls_container_ref = resource.Body("client_ca_tls_container_ref")

@@ -1,4 +1,4 @@
-"""What is special about kinds of the network service."""
+"""Operations of kinds of the network service."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class NetworkOperations(Operations):
 
 
 class Networks(NetworkOperations):
-    """What a cloud chose for a network by itself isn't carried as if somebody had asked for it."""
+    """Operations of networks. A cloud's own choices for a network aren't carried as if somebody had asked for them."""
 
     def unsettable(self, field: Field, value: Any, params: Mapping[str, Any]) -> str | None:
         if field.name in ("provider_network_type", "provider_segmentation_id") and not params.get(
@@ -61,7 +61,8 @@ class Networks(NetworkOperations):
         return super().unsettable(field, value, params)
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """With the MTU that is wanted where this cloud's networks can have it, else with the most they can.
+        """Make a network with the MTU that is wanted where this cloud's networks can have it, else with the most they
+        can.
 
         Nobody but administrators can know beforehand. What was refused is kept as a tag, so that it is no difference.
         """
@@ -98,7 +99,7 @@ class _Guarded(NetworkOperations):
 
 class Subnets(NetworkOperations):
     def project_of(self, raw: Any) -> str:
-        """The network's, whoever made the subnet: an administrator's is part of the tenant's network."""
+        """Return the network's project, whoever made the subnet: an administrator's is part of the tenant's network."""
         network = self.cloud.by_id(self.cloud.kind("network")).get(raw.network_id)
         return super().project_of(network or raw)
 
@@ -161,7 +162,7 @@ class RouterInterfaces(_Guarded):
         return super().same(raw, field, wanted, live)
 
     def listing(self) -> Iterable[Any]:
-        """Those of the project's routers, whoever made the ports.
+        """List the interfaces of the project's routers, whoever made the ports.
 
         Only those with fixed IPs: a highly available router has others, which aren't anyone's to carry.
         """
@@ -182,7 +183,7 @@ class RouterInterfaces(_Guarded):
         return values.get("device_id"), values.get("network_id"), subnets
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """With the subnets' gateway addresses, or by way of a port of the wanted addresses.
+        """Attach a router with the subnets' gateway addresses, or by way of a port of the wanted addresses.
 
         A port that an earlier try made and didn't attach is known by its description, and taken.
         """
@@ -218,7 +219,8 @@ class RouterInterfaces(_Guarded):
         return any(is_in_automatic(self.cloud, subnet) for subnet in on_network)
 
     def _by_subnet(self, fixed_ips: list[Mapping[str, Any]]) -> bool:
-        """Whether the router is to have the gateway address of each: then the router's port can be left to Neutron."""
+        """Tell whether the router is to have the gateway address of each: then the router's port can be left to
+        Neutron."""
         subnets = [self.cloud.subnet(ip["subnet_id"]) for ip in fixed_ips]
         one = len(fixed_ips) == 1 or (len(fixed_ips) > 1 and all(each and each.ip_version == 6 for each in subnets))
         return one and all(
@@ -245,7 +247,7 @@ class Ports(_Guarded, _OfProject):
         return super().create(values, wanted)
 
     def own(self, raw: Any) -> bool:
-        """Those that nothing uses: a server's ports go with the server, a router's are its interfaces."""
+        """Tell whether nothing uses a port: a server's ports go with the server, a router's are its interfaces."""
         return super().own(raw) and raw.device_owner in ("", None, "trunk:subport")
 
     def hidden(self, raw: Any) -> str | None:
@@ -258,7 +260,7 @@ class Ports(_Guarded, _OfProject):
         return super().hidden(raw)
 
     def _trunks_elsewhere(self) -> dict[str, Any]:
-        """By subports: trunks whose own port isn't exported."""
+        """Return trunks whose own port isn't exported, by subports."""
         if self._elsewhere is None:
             own = {port.id for port in self.cloud.own(self.kind)}
             trunks = [trunk for trunk in self.cloud.all(self.cloud.kind("trunk")) if trunk.port_id not in own]
@@ -277,12 +279,12 @@ class Ports(_Guarded, _OfProject):
         return value
 
     def _is_delegated(self, subnet_id: str) -> bool:
-        """Whether its addresses come by themselves, of a subnet that isn't carried."""
+        """Tell whether its addresses come by themselves, of a subnet that isn't carried."""
         subnet = self.cloud.subnet(subnet_id)
         return subnet is not None and subnet.subnet_pool_id == DELEGATED
 
     def _address(self, ip: Mapping[str, Any]) -> dict[str, Any]:
-        """Addresses that follow from the MAC address may not be asked for, and needn't be."""
+        """Return an address as it may be asked for: one that follows from the MAC address may not, and needn't."""
         if is_in_automatic(self.cloud, ip["subnet_id"]):
             return {"subnet_id": ip["subnet_id"]}
         return {"ip_address": ip["ip_address"], "subnet_id": ip["subnet_id"]}
@@ -315,7 +317,7 @@ class FloatingIps(NetworkOperations):
         return {raw.vip_port_id: raw for raw in self.cloud.own(self.cloud.kind("load balancer")) if raw.vip_port_id}
 
     def _body(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What leads to a load balancer leads to its port, which exists when it does."""
+        """Return the body of a request. What leads to a load balancer leads to its port, which exists when it does."""
         body = {k: v for k, v in values.items() if k not in ("tags", "load_balancer_id")}
         if values.get("load_balancer_id"):
             found = self.cloud.connection.load_balancer.get_load_balancer(values["load_balancer_id"])
@@ -332,7 +334,7 @@ class FloatingIps(NetworkOperations):
         return {port.id for port in self.cloud.own(self.cloud.kind("port"))}
 
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """With the same address where that can be asked for, else with another."""
+        """Make a floating IP with the same address where that can be asked for, else with another."""
         address = values["floating_ip_address"]
         body = {k: v for k, v in self._body(values).items() if k != "floating_ip_address"}
         try:
@@ -398,8 +400,8 @@ class QosPolicies(NetworkOperations):
 
 class RbacPolicies(NetworkOperations):
     def own(self, raw: Any) -> bool:
-        """Those of what is the project's, also if an administrator shared it; without those that only say in other
-        words that a network is shared or external."""
+        """Tell whether it is of what is the project's, also if an administrator shared it; without those that only say
+        in other words that a network is shared or external."""
         if raw.object_type == "network" and raw.target_project_id == "*":
             return False
         if super().own(raw):

@@ -1,4 +1,4 @@
-"""What is special about who may do what: groups of users, and the two forms of a role that somebody has."""
+"""Operations of who may do what: groups of users, and the two forms of a role that somebody has."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Groups(Operations):
 
 
 class _Assigned(Operations):
-    """Not things with ids: who, what and where together are one."""
+    """Operations of what has no id: who, what and where together are one."""
 
     def value(self, raw: Any, field: Field) -> Any:
         parts = {"user_ref": raw.user, "group_ref": raw.group, "role_ref": raw.role}
@@ -73,7 +73,7 @@ class _Assigned(Operations):
 
 
 class RoleAssignments(_Assigned):
-    """Of users in projects, as OS-Migrate has them."""
+    """Operations of roles of users in projects, as OS-Migrate has them."""
 
     def listing(self) -> Iterable[Any]:
         return [each for each in self.proxy.role_assignments() if _is_plain(each)]

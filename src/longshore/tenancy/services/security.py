@@ -1,4 +1,4 @@
-"""What is special about address groups, security groups and their rules."""
+"""Operations of address groups, security groups and their rules."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from longshore.tenancy.services.network import NetworkOperations
 
 class SecurityGroups(NetworkOperations):
     def create(self, values: Mapping[str, Any], wanted: Resource) -> str:
-        """The API adds two rules of its own, which let everything out. Those that the files don't have are removed at
-        once: a later import couldn't tell them from rules that somebody made.
+        """Make a group without the two rules that the API adds of its own, which let everything out. Those that the
+        files don't have are removed at once: a later import couldn't tell them from rules that somebody made.
 
         `SecurityGroupRules.create` keeps those that the files have, too.
         """
@@ -40,7 +40,8 @@ class SecurityGroups(NetworkOperations):
 
 
 class SecurityGroupRules(NetworkOperations):
-    """Those of the project's groups, whoever made them: administrators' rules count in a tenant's group as its own do.
+    """Operations of the rules of the project's groups, whoever made them: administrators' rules count in a tenant's
+    group as its own do.
 
     One that lets in an address group would let in everybody if OS-Migrate made it: it doesn't know these groups.
     """
@@ -65,7 +66,7 @@ class SecurityGroupRules(NetworkOperations):
         return self._kept(super().wanted_key(values))
 
     def _kept(self, key: tuple[Any, ...]) -> tuple[Any, ...]:
-        """As the network service keeps it: ICMP of IPv6 under a name of its own, all ports as none."""
+        """Return the key as the network service keeps it: ICMP of IPv6 under a name of its own, all ports as none."""
         named = dict(zip(self.kind.key, key, strict=True))
         if named["ether_type"] == "IPv6" and named["protocol"] == "icmp":
             named["protocol"] = "ipv6-icmp"
@@ -83,7 +84,7 @@ class SecurityGroupRules(NetworkOperations):
 
 
 def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
-    """Whether a rule that the API made by itself (everything out) is the one that is wanted."""
+    """Tell whether a rule that the API made by itself (everything out) is the one that is wanted."""
     if (
         values.get("direction") != "egress"
         or (values.get("ether_type") or "IPv4") != rule["ethertype"]
@@ -94,7 +95,7 @@ def _is_given(rule: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
 
 
 def limits_egress(values: Mapping[str, Any]) -> bool:
-    """Whether a rule lets out less than everything of its IP version."""
+    """Tell whether a rule lets out less than everything of its IP version."""
     said = {**values, "remote_ip_prefix": remote_prefix(values.get("remote_ip_prefix"))}
     unlimited = ("security_group_id", "direction", "ether_type", "description")
     return any(value is not None for name, value in said.items() if name not in unlimited)

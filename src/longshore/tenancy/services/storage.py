@@ -1,4 +1,4 @@
-"""What is special about kinds of the block storage service."""
+"""Operations of kinds of the block storage service."""
 
 from __future__ import annotations
 

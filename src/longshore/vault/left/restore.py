@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def shown(text: object) -> str:
-    """On one line of a screen: what would move its cursor, or turn its text around, is written as a number."""
+    """Write a text on one line of a screen: what would move its cursor, or turn its text around, becomes a number."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(text))
 
 
@@ -103,13 +103,13 @@ def list_points(vault: Vault) -> None:
 
 
 def name_in(point: dict[str, Any]) -> str:
-    """Its machine's."""
+    """Return the name of a point's machine."""
     machine = point["content"].get("machine")
     return str(machine.get("name", "")) if isinstance(machine, dict) else ""
 
 
 def write_disk(vault: Vault, disk: dict[str, Any], path: Path, what: str) -> int:
-    """All that can be had; each range that can't is told. How many bytes those are."""
+    """Write a disk, all that can be had of it; each range that can't is told. Returns how many bytes those are."""
     lost, begin, end, why = 0, 0, 0, ""  # the range that was lost last, which may go on
     with path.open("xb") as file:
         file.truncate(disk["size"])
@@ -131,7 +131,7 @@ def write_disk(vault: Vault, disk: dict[str, Any], path: Path, what: str) -> int
 
 
 class Damaged(Exception):
-    """Something in the vault isn't what was written."""
+    """The error for something in the vault that isn't what was written."""
 
 
 class NotThere(Exception):
@@ -146,7 +146,7 @@ class Lost(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a block or a node is, and what it is."""
+    """A place of a block or a node in a pack, and its id."""
 
     id: bytes
     pack: bytes
@@ -176,7 +176,7 @@ class Vault:
         self._ciphers: dict[bytes, Any] = {}
 
     def _read(self, name: str) -> bytes:
-        """Raises NotThere, Damaged."""
+        """Read an object. Raises NotThere, Damaged."""
         most = LARGEST[name.partition("/")[0]]
         try:
             with (self.root / name).open("rb") as file:
@@ -190,7 +190,7 @@ class Vault:
         return data
 
     def _checked(self, name: str) -> dict[str, Any]:
-        """An object whose last member is the hash of what stands before that."""
+        """Parse an object whose last member is the hash of what stands before that."""
         data = self._read(name)
         before, _, after = data.rpartition(b'"sha256"')
         if after.strip() != b': "%s"\n}' % hashlib.sha256(before).hexdigest().encode():
@@ -238,13 +238,13 @@ class Vault:
         sys.exit("This pass phrase opens none of the vault's keys." + (f"\n{kept}" if kept else ""))
 
     def derived(self, what: bytes, salt: bytes = b"") -> bytes:
-        """HKDF with SHA-256, of one block."""
+        """Derive a key by HKDF with SHA-256, of one block."""
         assert self.key is not None
         early = hmac.new(salt or bytes(32), self.key, hashlib.sha256).digest()
         return hmac.new(early, b"longshore vault 1 " + what + b"\1", hashlib.sha256).digest()
 
     def point(self, name: str) -> dict[str, Any]:
-        """Raises NotThere, Damaged."""
+        """Read a point. Raises NotThere, Damaged."""
         if not POINT.fullmatch(name):
             raise NotThere
         path = f"points/{name}.point"
@@ -271,7 +271,7 @@ class Vault:
         return told
 
     def blocks(self, disk: dict[str, Any]) -> Iterator[tuple[int, bytes | Lost]]:
-        """(offset, data) of all blocks of a disk that hold anything, from its beginning to its end."""
+        """Yield (offset, data) of all blocks of a disk that hold anything, from its beginning to its end."""
         level, covered = 1, FANOUT
         while covered * BLOCK < disk["size"]:
             level, covered = level + 1, covered * FANOUT
@@ -301,7 +301,7 @@ class Vault:
             yield from self._below(level - 1, index * FANOUT + number, below, size)
 
     def _children(self, level: int, data: bytes, place: Place) -> list[tuple[int, Place]]:
-        """What is below a node, by its number there."""
+        """Return what is below a node, by its number there."""
         children: dict[int, Place] = {}
         try:
             said, _, count, packs = struct.unpack_from("<BBHH", data)
@@ -357,7 +357,7 @@ class Vault:
 
 
 def parsed(name: str, data: bytes) -> dict[str, Any]:
-    """Raises Damaged."""
+    """Parse an object's JSON. Raises Damaged."""
     try:
         told = json.loads(data)
     except (ValueError, RecursionError):
@@ -368,14 +368,14 @@ def parsed(name: str, data: bytes) -> dict[str, Any]:
 
 
 def whole(told: object, most: int) -> int:
-    """Raises ValueError for what is no number from 0 to `most`."""
+    """Return a number from 0 to `most`. Raises ValueError for anything else."""
     if type(told) is not int or not 0 <= told <= most:
         raise ValueError
     return told
 
 
 def place_of(told: dict[str, Any]) -> Place:
-    """Raises KeyError, TypeError, ValueError."""
+    """Read a place from plain data. Raises KeyError, TypeError, ValueError."""
     ids = [bytes.fromhex(told[part]) for part in ("id", "pack")]
     if [len(one) for one in ids] != [32, 32]:
         raise ValueError
@@ -397,7 +397,7 @@ _KEPT = ("secret", "auth_url", "region", "project")
 
 
 def unpack(data: bytes, what: str) -> bytes:
-    """At most a block, whatever the frame says of its size. Raises Damaged."""
+    """Unpack at most a block, whatever the frame says of its size. Raises Damaged."""
     if ZstdDecompressor is not None:
         try:
             if frame_content_size(data) <= BLOCK:  # the library believes what a frame says
@@ -430,8 +430,8 @@ CHUNK, FIRST, LAST, PARENT, ROOT, KEYED = 1024, 1, 2, 4, 8, 16
 
 
 def blake3_of(data: bytes, key: bytes | None) -> bytes:
-    """BLAKE3 without its module (github.com/BLAKE3-team/BLAKE3-specs): all chunks at once, each in 64 bits of one large
-    number, of which it takes the lower half."""
+    """Compute BLAKE3 without its module (github.com/BLAKE3-team/BLAKE3-specs): all chunks at once, each in 64 bits of
+    one large number, of which it takes the lower half."""
     start = list(IV) if key is None else list(struct.unpack("<8I", key))
     base, full = (0 if key is None else KEYED), len(data) // CHUNK
     alone = len(data) <= CHUNK
@@ -456,7 +456,7 @@ def blake3_of(data: bytes, key: bytes | None) -> bytes:
 def _chunks(
     words: list[tuple[int, ...]], lengths: list[int], start: list[int], numbers: list[int], base: int, alone: bool
 ) -> list[list[int]]:
-    """What chunks of the same length come to: `words`, each of all of them; `lengths` of their blocks."""
+    """Compute what chunks of the same length come to: `words`, each of all of them; `lengths` of their blocks."""
     lanes = len(numbers)
     state = [_wide([one] * lanes) for one in start]
     for block, length in enumerate(lengths):

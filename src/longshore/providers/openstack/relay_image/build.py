@@ -60,7 +60,7 @@ def recipe_digest() -> str:
 
 
 def built_image(file: Path) -> BuiltImage:
-    """What an image file and the record beside it say. Raises NotFound, or InvalidInput when they don't fit."""
+    """Return what an image file and the record beside it say. Raises NotFound, or InvalidInput when they don't fit."""
     if not file.is_file():
         raise NotFound(f"There is no relay image {file}.", advice="Run: longshore relay-image build.")
     try:
@@ -140,7 +140,7 @@ def _check_machine() -> None:
 
 
 def _sources() -> str:
-    """apt's lines for this machine's own release of Debian."""
+    """Return apt's lines for this machine's own release of Debian."""
     found: dict[str, str] = {}
     for archive in known_archives():
         wanted = {"Debian": "", "Debian-Security": "-security"}.get(archive.label)

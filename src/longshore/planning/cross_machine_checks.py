@@ -1,4 +1,5 @@
-"""What only shows when the machines of a plan are seen together: a name, MAC or address twice, datastores too full."""
+"""Concerns that only show when the machines of a plan are seen together: a name, MAC or address twice, datastores too
+full."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,13 +55,14 @@ DATASTORE_NEARLY_FULL = warning(
 
 
 def twice(movers: Sequence[Mover]) -> Iterator[Concern]:
-    """Machines, or volumes, that several entries mean."""
+    """Yield machines, or volumes, that several entries mean."""
     for _, names in _several((mover.machine.ref, mover.machine.name) for mover in movers):
         yield MACHINE_TWICE(names[0], f"{names[0]} is in the plan {len(names)} times.")
 
 
 def duplicates(decisions: Sequence[Decision]) -> Iterator[Concern]:
-    """What dry runs make is gone before it could be in the way, so it doesn't count."""
+    """Yield names and addresses that come twice. What dry runs make is gone before it could be in the way, so it
+    doesn't count."""
     once = {decision.machine.ref: decision for decision in decisions}.values()
     moved = [decision for decision in once if decision.request.type is not MigrationType.DRY_RUN]
     called = ((d.request.server_name or d.machine.name, f"{d.machine.name} ({d.machine.ref})") for d in moved)
@@ -77,7 +79,8 @@ def duplicates(decisions: Sequence[Decision]) -> Iterator[Concern]:
 
 
 def storage_concerns(decisions: Sequence[Decision], inventory: Inventory, at_once: int | None) -> Iterator[Concern]:
-    """Of the source's datastores that hold disks of these machines, `at_once` of which move at a time (None: all)."""
+    """Yield concerns about the source's datastores that hold disks of these machines, `at_once` of which move at a time
+    (None: all)."""
     running: dict[tuple[str, str], list[int]] = defaultdict(list)  # bytes of each machine that runs while it is copied
     used: set[tuple[str, str]] = set()
     for decision in decisions:
@@ -105,7 +108,7 @@ def storage_concerns(decisions: Sequence[Decision], inventory: Inventory, at_onc
 
 
 def _several(pairs: Iterable[tuple[K, str]]) -> Iterator[tuple[K, list[str]]]:
-    """Keys that come more than once, with what comes with them."""
+    """Yield keys that come more than once, with what comes with them."""
     found: dict[K, list[str]] = defaultdict(list)
     for key, value in pairs:
         found[key].append(value)

@@ -1,4 +1,4 @@
-"""What the APIs refuse though each field by itself is right: fields of one resource that don't go together."""
+"""Limits of the APIs though each field by itself is right: fields of one resource that don't go together."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,7 @@ _AUTOMATIC = ("slaac", "dhcpv6-stateless")
 
 
 def limit_faults(resource: Resource) -> Iterator[Fault]:
-    """Of a resource whose fields are sound."""
+    """Yield what the API would refuse of a resource whose fields are sound."""
     for field, sentence in _BY_KIND.get(resource.kind.name, _none)(resource.params):
         yield Fault(resource.line(field), sentence)
 
@@ -110,7 +110,7 @@ def _addresses(params: Params) -> Iterator[tuple[str, IPv4Address | IPv6Address]
 
 
 def _gateway(params: Params, net: Any) -> Wrong:
-    """And the pools, which it must not be in, and which must not overlap."""
+    """Check the gateway against the pools, which it must not be in, and the pools, which must not overlap."""
     gateway = ipaddress.ip_address(params["gateway_ip"]) if params.get("gateway_ip") else None
     outermost = (net.network_address, net.broadcast_address) if net.version == 4 and net.prefixlen < 31 else ()
     if gateway in outermost:
@@ -125,7 +125,7 @@ def _gateway(params: Params, net: Any) -> Wrong:
 
 
 def _pools(params: Params, version: int) -> Iterator[tuple[IPv4Address | IPv6Address, ...]]:
-    """The whole ones of the subnet's own IP version; the others are told of elsewhere."""
+    """Yield the whole pools of the subnet's own IP version; the others are told of elsewhere."""
     for pool in params.get("allocation_pools") or ():
         ends = tuple(ipaddress.ip_address(pool[end]) for end in ("start", "end") if pool.get(end))
         if len(ends) == 2 and all(end.version == version for end in ends):

@@ -1,4 +1,4 @@
-"""What is said of a machine at its source, as a server can keep it, within what Nova takes."""
+"""Details of a machine at its source, as a server can keep them, within what Nova takes."""
 
 import re
 from collections.abc import Container, Iterator, Sequence
@@ -51,8 +51,8 @@ class Carried:
 
 
 def carry_along(machine: Machine, request: MigrationRequest) -> tuple[Carried, list[Concern]]:
-    """What the user asks for, or an OpenStack server has, comes first; then as much of what the rule of the request
-    chooses as there is room for."""
+    """Choose what goes along. What the user asks for, or an OpenStack server has, comes first; then as much of what the
+    rule of the request chooses as there is room for."""
     wanted, has = request.carry, machine.server_settings
     cut: list[str] = []
     renamed: list[str] = []
@@ -89,7 +89,7 @@ def carry_along(machine: Machine, request: MigrationRequest) -> tuple[Carried, l
 def cpu_topology(
     machine: Machine, flavor: Flavor | None, request: MigrationRequest
 ) -> tuple[dict[str, str], list[Concern]]:
-    """Image properties by which a server has as many sockets as the machine; none where each core is one."""
+    """Return image properties by which a server has as many sockets as the machine; none where each core is one."""
     if flavor is None or not request.carry.cpu_topology or machine.cores_per_socket <= 1:
         return {}, []
     sockets = max(machine.cpus // machine.cores_per_socket, 1)
@@ -102,7 +102,7 @@ def cpu_topology(
 
 
 def _tags(machine: Machine, chosen: bool | Sequence[str]) -> Iterator[tuple[str, str]]:
-    """With what Nova takes of each; its category is before a colon there."""
+    """Yield the chosen tags with what Nova takes of each; its category is before a colon there."""
     for tag in machine.tags:
         category = tag.partition("/")[0]
         if _is_chosen(category, chosen):
@@ -110,14 +110,14 @@ def _tags(machine: Machine, chosen: bool | Sequence[str]) -> Iterator[tuple[str,
 
 
 def _attributes(machine: Machine, chosen: bool | Sequence[str]) -> Iterator[tuple[str, str]]:
-    """None that looks like a note of Longshore's own."""
+    """Yield the chosen attributes, but none that looks like a note of Longshore's own."""
     for name, value in machine.attributes.items():
         if _is_chosen(name, chosen) and not _NOT_IN_KEY.sub("_", name).startswith(_OWN):
             yield name, _printable(value)
 
 
 def _free(key: str, taken: Container[str]) -> str:
-    """It, or it with the first number that nobody has."""
+    """Return the name, or the name with the first number that nobody has."""
     numbered = (f"{key[: LONGEST - len(str(n)) - 1]}-{n}" for n in count(2))
     return next(one for one in chain((key,), numbered) if one not in taken)
 
@@ -127,7 +127,8 @@ def _is_chosen(name: str, chosen: bool | Sequence[str]) -> bool:
 
 
 def _printable(text: str) -> str:
-    """On one line. Nova takes no character beyond the first 65,535 in a description, and its database often none."""
+    """Write a text on one line. Nova takes no character beyond the first 65,535 in a description, and its database
+    often none."""
     kept = (one for one in text if one.isspace() or (one.isprintable() and ord(one) < 0xFFFF))
     return " ".join("".join(kept).split())
 
