@@ -42,6 +42,10 @@ class Providers(_OfProject):
     name, subject, slug = _("Providers"), "providers", slug_of("providers")
 
 
+class Jobs(_OfProject):
+    name, subject, slug = _("Jobs"), "jobs", slug_of("jobs")
+
+
 class OverviewOfAll(_OfAll):
     name, subject, slug = _("Overview"), "overview", slug_of("overview")
 
@@ -64,6 +68,10 @@ class BackupsOfAll(_OfAll):
 
 class ProvidersOfAll(_OfAll):
     name, subject, slug = _("Providers"), "providers", slug_of("providers")
+
+
+class JobsOfAll(_OfAll):
+    name, subject, slug = _("Jobs"), "jobs", slug_of("jobs")
 
 
 class Administration(_OfAll):

@@ -5,7 +5,7 @@ from django.urls import NoReverseMatch, reverse
 PAGES = "/ui/"  # of the server
 NEW_PLAN = "new-plan"  # beside the subjects: below plans it would be a plan's name
 CHOSEN = "chosen-migrations/"  # beside them, too: what is done with several at once
-SUBJECTS = ("overview", "plans", "migrations", "replicas", "backups", "providers", "administration")
+SUBJECTS = ("overview", "plans", "migrations", "replicas", "backups", "providers", "jobs", "administration")
 
 
 def is_of_none(path: str) -> bool:

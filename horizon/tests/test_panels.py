@@ -9,7 +9,7 @@ import pytest
 from conftest import Person, Seen
 
 PROJECT, ADMIN = "/project/migration_", "/admin/migration_"
-PANELS = ("overview", "plans", "migrations", "replicas", "backups", "providers")
+PANELS = ("overview", "plans", "migrations", "replicas", "backups", "providers", "jobs")
 
 
 @pytest.fixture

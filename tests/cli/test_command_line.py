@@ -51,8 +51,8 @@ OVER_SSH = ["provider", "add", "vsphere", "vc", "--host", "127.0.0.1", "--userna
     [
         (["provider", "show", "nobody"], "There is no provider named nobody."),
         (["machine", "list", "nobody"], "There is no provider named nobody."),
-        (["migration", "show", "nobody"], "There is no migration nobody."),
-        (["migration", "show", "a?b"], "There is no migration a?b."),
+        (["migration", "show", "nobody"], "There is no migration or other job nobody."),
+        (["migration", "show", "a?b"], "There is no migration or other job a?b."),
         (["migrate", "web", "--from", "a", "--to", "b"], "There is no provider named a."),
         (["provider", "add", "vsphere", "vc", "--host", "127.0.0.1", "--port", "9", "--username", "u"], "127.0.0.1:9"),
         (

@@ -123,7 +123,7 @@ def test_a_tenant_makes_it_again_with_all_that_it_had_acknowledged(server, serve
         assert (again.mac_address, again.fixed_ips) == (port.mac_address, port.fixed_ips)
         assert own(cloud.compute.get_server(made["server_id"])) == own(before)
         wait_for(lambda: written(made["server_id"]) > seen.verified.last, 120, "it to write on")
-        for id_ in [one["ID"] for one in ann.json("migration", "list")]:
+        for id_ in [one["ID"] for one in ann.json("migration", "job", "list")]:
             ann.did("migration", "delete", id_)
         for name in ("cloud", "mine"):
             ann.did("migration", "provider", "remove", name)

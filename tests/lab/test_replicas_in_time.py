@@ -172,7 +172,7 @@ def test_whenever_it_is_killed_each_point_holds_what_was_safe_before_its_moment(
             time.sleep(numbers.uniform(0, 20))
         newest = points(cli, tiny.name)[-1]["Number"]
         wait_for(lambda: points(cli, tiny.name)[-1]["Number"] >= newest + 4, 300, "syncs to go on")
-        tests = lambda: [one for one in cli.json("migration", "list") if one["Type"] == "test-failover"]  # noqa: E731
+        tests = lambda: [one for one in cli.json("job", "list") if one["Type"] == "test-failover"]  # noqa: E731
         wait_for(lambda: {one["Status"] for one in tests()} <= {"done", "failed"}, 300, "tests to end")
         assert cli("replica", "pause", tiny.name).returncode == 0
         time.sleep(15)  # until the last sync has ended

@@ -145,7 +145,7 @@ def test_a_tenant_restores_from_a_bucket_what_is_gone(
         assert bob.json("migration", "vault", "list") == []
         secret = there.secret_file.read_text().strip()
         remove_server(cloud, restored["server_id"])
-        for id_ in [one["ID"] for one in ann.json("migration", "list")]:
+        for id_ in [one["ID"] for one in ann.json("migration", "job", "list")]:
             ann.did("migration", "delete", id_)
         for name in ("vc", "cloud", "mine"):
             ann.did("migration", "provider", "remove", name)

@@ -113,7 +113,7 @@ def test_a_refusal_advises_what_one_types_there(server, command):
         app = SimpleNamespace(client_manager=SimpleNamespace(migration=ann), stdout=None)
         asked = command(app, None)
         arguments = asked.get_parser("openstack migration").parse_args(["nothing"])
-        with pytest.raises(LongshoreError, match=r"See: openstack migration list\.$"):
+        with pytest.raises(LongshoreError, match=r"See: openstack migration job list\.$"):
             asked.run(arguments)
 
 

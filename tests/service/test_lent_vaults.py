@@ -144,7 +144,7 @@ def test_restores_of_anothers_point_begin_nowhere(api, put, store):
     ):
         answer = api("bob", "POST", path, body)
         assert answer.status_code == 404, (path, answer.text)
-    assert api.did("bob", "GET", "/v1/migrations") == []
+    assert api.did("bob", "GET", "/v1/jobs") == []
 
 
 def test_what_concerns_all_that_is_in_it_is_its_owners(api, put):
@@ -153,7 +153,7 @@ def test_what_concerns_all_that_is_in_it_is_its_owners(api, put):
         answer = api("bob", "POST", f"/v1/vaults/offsite/{path}")
         assert answer.status_code == 403
         assert "another project's, which only shares it" in answer.json()["message"]
-    assert api.did("bob", "GET", "/v1/migrations") == []
+    assert api.did("bob", "GET", "/v1/jobs") == []
     assert api("admin", "POST", "/v1/vaults/offsite/prune").status_code == 202
 
 

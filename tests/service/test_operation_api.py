@@ -44,17 +44,17 @@ def api(tmp_path, monkeypatch):
 
 
 def test_only_an_administrator_sees_it_and_all_projects_at_once(api):
-    for path in ("", "/workers", "/jobs", "/left-overs"):
+    for path in ("", "/workers", "/queue", "/left-overs"):
         assert api("ann", "GET", f"/v1/operation{path}").status_code == 403, path
     stands = api.did("admin", "GET", "/v1/operation")
     assert (stands["workers"], stands["capacity"], stands["left"], stands["queue"]["waits"]) == (1, 4, 1, 1)
     (worker,) = api.did("admin", "GET", "/v1/operation/workers")
     assert (worker["id"], worker["alive"], worker["labels"], worker["jobs"]) == ("w1", True, ["north"], 0)
     assert 0 < worker["lease_ends_in"] <= 20
-    (job,) = api.did("admin", "GET", "/v1/operation/jobs")
+    (job,) = api.did("admin", "GET", "/v1/operation/queue")
     assert (job["machine_name"], job["source"], job["worker"]) == ("web01", "vc", None)
-    assert api.did("admin", "GET", "/v1/operation/jobs?worker=w1") == []
-    assert api.did("admin", "GET", "/v1/operation/jobs?stranded=true") == []
+    assert api.did("admin", "GET", "/v1/operation/queue?worker=w1") == []
+    assert api.did("admin", "GET", "/v1/operation/queue?stranded=true") == []
     (left,) = api.did("admin", "GET", "/v1/operation/left-overs")
     assert (left["machine_name"], left["kind"], left["ref"], left["note"]) == ("db01", "volume", "vol-77", "In use.")
 
@@ -67,5 +67,5 @@ def test_commands_say_the_same(api, tmp_path):
 
     assert listed("show")["waits"] == 1
     assert [row["ID"] for row in listed("worker", "list")] == ["w1"]
-    assert [row["Machine"] for row in listed("job", "list")] == ["web01"]
+    assert [row["Machine"] for row in listed("queue", "list")] == ["web01"]
     assert [row["Ref"] for row in listed("left-over", "list")] == ["vol-77"]

@@ -167,7 +167,7 @@ def test_a_replica_is_not_changed_nor_synchronised(api, store, replica, name):
 def test_no_machine_is_made_of_a_point_at_a_target_that_was_taken_back(api, replica, path):
     take_back(api, "target")
     assert refused(api("bob", "POST", f"/v1/replicas/{replica}/{path}", {}), "target")
-    assert [one["id"] for one in api.did("bob", "GET", "/v1/migrations")] == [replica]
+    assert [one["id"] for one in api.did("bob", "GET", "/v1/jobs")] == [replica]
 
 
 def test_points_that_are_at_a_target_of_ones_own_are_of_use_without_the_source(api, replica):
@@ -202,7 +202,7 @@ def test_nothing_new_begins_there(api, store):
         answer = api("bob", "POST", path, body)
         assert answer.status_code == 404, (path, answer.text)
         assert "There is no provider named" in answer.json()["message"]
-    assert api.did("bob", "GET", "/v1/migrations") == []
+    assert api.did("bob", "GET", "/v1/jobs") == []
 
 
 def test_a_warm_migration_is_not_cut_over(api):

@@ -80,9 +80,10 @@ def addresses(ids):
         "groups": _groups("/ui/replicas/groups/rack"),
         "backups": _backups(ids),
         "vaults": _vaults(ids),
+        "jobs": {"jobs": "/ui/jobs", "jobs-of-a-type": "/ui/jobs?type=backup"},
         "administration": {
             "administration": "/ui/administration",
-            "jobs": "/ui/administration/jobs",
+            "queue": "/ui/administration/queue",
             "left-overs": "/ui/administration/left-overs",
             "limits": "/ui/administration/limits",
             "change-limit": f"/ui/administration/limits?limit={ids['limit']}",
@@ -148,6 +149,7 @@ EMPTY = {
     "empty-providers": "/ui/providers",
     "empty-plans": "/ui/plans",
     "empty-migrations": "/ui/migrations",
+    "empty-jobs": "/ui/jobs",
     "empty-replicas": "/ui/replicas",
     "empty-groups": "/ui/replicas/groups",
     "empty-new-group": "/ui/replicas/new-group",
@@ -158,7 +160,7 @@ EMPTY = {
     "empty-new-policy": "/ui/backups/new-policy",
     "empty-new-plan": "/ui/new-plan",
     "empty-administration": "/ui/administration",
-    "empty-jobs": "/ui/administration/jobs",
+    "empty-queue": "/ui/administration/queue",
     "empty-left-overs": "/ui/administration/left-overs",
     "empty-limits": "/ui/administration/limits",
 }

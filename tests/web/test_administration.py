@@ -30,11 +30,11 @@ def test_workers_their_leases_and_what_they_have_are_shown(at_work):
     ):
         assert words in page.text, words
     page = at_work.click("1")
-    assert at_work.page.url.endswith("/jobs?worker=w-alive")
+    assert at_work.page.url.endswith("/queue?worker=w-alive")
     assert "app02" in page.text
     assert "app01" not in page.text
     assert at_work.click("app02").status == 200
-    assert "app01" in at_work.get(f"{AT}/jobs").text
+    assert "app01" in at_work.get(f"{AT}/queue").text
 
 
 def test_what_is_left_outside_is_said_and_can_be_removed(at_work, monkeypatch):
@@ -102,7 +102,7 @@ def test_a_member_limits_his_own_project_and_an_administrator_all(many_filled):
     root = many_filled.logged_in("root")
     page = root.get(AT)
     assert "app02" not in page.links, "it is of a project whose things aren't shown"
-    assert "app02" in root.get(f"{AT}/jobs").text
+    assert "app02" in root.get(f"{AT}/queue").text
     root.get("/ui/project")
     root.submit("/ui/project", everything="yes")
     root.get(LIMITS)
@@ -110,4 +110,4 @@ def test_a_member_limits_his_own_project_and_an_administrator_all(many_filled):
     assert "of all projects 9" in root.page.text
     assert "of all projects 9" in ann.get(LIMITS).text
     assert len([link for link in ann.page.links.values() if "/remove?" in link]) == 1, "his own"
-    assert "app02" in root.get(f"{AT}/jobs").links
+    assert "app02" in root.get(f"{AT}/queue").links

@@ -74,13 +74,16 @@ def test_each_answers_for_itself(filled, monkeypatch):
 
 
 def test_how_many_there_are_is_told_by_how_they_stand(filled, monkeypatch):
-    stands = [m.status.value for m in filled.store.migrations.all()]
-    page = filled.get("/ui/migrations")
-    assert f"{stands.count('running')} running" in page.text
-    assert f"{stands.count('failed')} failed" in page.text
+    everything = filled.store.migrations.all()
+    for kind, records in (("job", everything), ("migration", [m for m in everything if m.type.moves])):
+        stands = [m.status.value for m in records]
+        page = filled.get(f"/ui/{kind}s")
+        assert f"{stands.count('running')} running" in page.text
+        assert f"{stands.count('failed')} failed" in page.text
+        with asking(filled.store, monkeypatch) as ask:
+            told = ask("GET", f"/v1/{kind}-counts").json()
+            assert (told["total"], told["statuses"]) == (len(stands), {one: stands.count(one) for one in stands})
     with asking(filled.store, monkeypatch) as ask:
-        told = ask("GET", "/v1/migration-counts").json()
-        assert (told["total"], told["statuses"]) == (len(stands), {one: stands.count(one) for one in stands})
         of_plan = [m for m in filled.store.migrations.all() if m.plan_id]
         assert ask("GET", "/v1/migration-counts?plan=shop").json()["total"] == len(of_plan)
         assert ask("GET", "/v1/migration-counts?machine=db01&plan=shop").json()["total"] == 1

@@ -39,8 +39,8 @@ class Worker(_Strict):
     jobs: int  # that it has
 
 
-class Job(_Strict):
-    """A job that has not ended."""
+class QueuedJob(_Strict):
+    """A job in the queue: it waits for a worker, or one has it."""
 
     id: str
     migration: str  # the record that it works for: a migration, or what is watched as one

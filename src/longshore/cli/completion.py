@@ -36,7 +36,7 @@ _GLOBAL = {
 }  # and what each takes
 _SHORT = ("-v", "-q", "-h")
 # By what stands for a value in a command's help
-_NAMED = {"PROVIDER": "providers", "PLAN": "plans", "MIGRATION": "migrations"}
+_NAMED = {"PROVIDER": "providers", "PLAN": "plans", "MIGRATION": "migrations", "JOB": "jobs"}
 _PATHS = {"FILE": FILES, "PLAYBOOK": FILES, "DIR": DIRECTORIES}
 _OWN = ("help", "complete")
 

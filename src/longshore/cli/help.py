@@ -16,6 +16,7 @@ USAGE = "[GLOBAL OPTIONS] COMMAND [OPTIONS]"
 _SUBJECTS = {
     "Providers: the clouds that machines come from and go to": ("provider", "inventory"),
     "Machines, one at a time": ("machine", "migrate", "migration"),
+    "What is done, of all kinds": ("job",),
     "Machines that are protected by replicas": ("replica",),
     "Machines that are backed up: vaults and the points in them": ("vault", "backup", "restore"),
     "Many machines: plans and limits": ("plan", "limit"),

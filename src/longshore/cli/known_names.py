@@ -34,13 +34,18 @@ _WAIT = 0.2  # seconds for SQLite
 _QUERIES = {
     "providers": "SELECT name, kind FROM providers ORDER BY name",
     "plans": "SELECT name, '' FROM plans ORDER BY name",
-    "migrations": "SELECT id, machine_name || ', ' || status FROM migrations ORDER BY created_at DESC",
+    "migrations": "SELECT id, machine_name || ', ' || status FROM migrations "
+    "WHERE type IN ('dry-run', 'cold', 'warm', 'volume') ORDER BY created_at DESC",
+    "jobs": "SELECT id, machine_name || ', ' || type || ', ' || status FROM migrations ORDER BY created_at DESC",
 }
 _ASKED: dict[str, Callable[[Client], Names]] = {
     "providers": lambda client: [(p.name, p.kind) for p in client.providers()],
     "plans": lambda client: [(p.name, p.description) for p in client.plans()],
     "migrations": lambda client: [
         (m.id, f"{m.machine_name}, {m.status.value}") for m in reversed(client.migrations(last=_MANY))
+    ],
+    "jobs": lambda client: [
+        (m.id, f"{m.machine_name}, {m.type.value}, {m.status.value}") for m in reversed(client.jobs(last=_MANY))
     ],
 }
 KINDS = tuple(_QUERIES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import with_accept, with_guest_key
@@ -15,6 +16,8 @@ from longshore.cli.source_marks import marks_of, with_source_marks
 from longshore.cli.try_options import changes, with_changes
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
 from longshore.wording.progress import WAITS_WITH_COPY, moves, status_of
@@ -22,22 +25,22 @@ from longshore.wording.progress import WAITS_WITH_COPY, moves, status_of
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
 
-    from longshore.api.schemas import DiskProgress, Migration
-from longshore.model.status import Status
+    from longshore.api.schemas import DiskProgress, ListedMigration, Migration, MigrationCounts
 
 
 class ListMigrations(Lister):
-    """List migrations, oldest first."""
+    """List migrations, oldest first: machines and volumes that move. What else is done is in `job list`."""
+
+    types: Sequence[MigrationType] = tuple(kind for kind in MigrationType if kind.moves)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_all_projects(super().get_parser(prog_name))
-        parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
-        parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
+        parser = _with_filters(super().get_parser(prog_name), self.types)
         parser.add_argument("--status", choices=[status.value for status in Status], help="only those that stand so")
         parser.add_argument("--last", type=int, metavar="N", help="only the last ones of these, at most 1000")
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        columns = ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created")
         rows = [
             (
                 m.id,
@@ -48,33 +51,52 @@ class ListMigrations(Lister):
                 WAITS_WITH_COPY if self.for_people and m.cutover_failed else status_of(m),
                 m.phase,
                 moment(m.created_at),
+                *((m.project_id,) if args.all_projects else ()),
             )
-            for m in self.client.migrations(
-                all_projects=args.all_projects, plan=args.plan, machine=args.machine, status=args.status, last=args.last
-            )
+            for m in self.listed(last=args.last, status=args.status, **_wanted(args))
         ]
-        return ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created"), rows
+        return (*columns, "Project") if args.all_projects else columns, rows
+
+    def listed(self, **wanted: Any) -> list[ListedMigration]:
+        return self.client.migrations(**wanted)
 
 
 class CountMigrations(Lister):
     """Count migrations by how they stand."""
 
+    called = "Migrations"
+    types: Sequence[MigrationType] = ListMigrations.types
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_all_projects(super().get_parser(prog_name))
-        parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
-        parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
-        return parser
+        return _with_filters(super().get_parser(prog_name), self.types)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        found = self.client.migration_counts(all_projects=args.all_projects, plan=args.plan, machine=args.machine)
-        return ("Status", "Migrations"), [*found.statuses.items(), ("all", found.total)]
+        found = self.counts(**_wanted(args))
+        return ("Status", self.called), [*found.statuses.items(), ("all", found.total)]
+
+    def counts(self, **wanted: Any) -> MigrationCounts:
+        return self.client.migration_counts(**wanted)
+
+
+def _with_filters(parser: ArgumentParser, types: Sequence[MigrationType]) -> ArgumentParser:
+    with_all_projects(parser)
+    parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
+    parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
+    parser.add_argument("--type", choices=[kind.value for kind in types], help="only those of this type")
+    return parser
+
+
+def _wanted(args: Namespace) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "type")}
 
 
 class ShowMigration(ShowOne):
     """Show a migration: where it is, how far its disks are, what came of it."""
 
+    called = "migration"
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_id(super().get_parser(prog_name))
+        return _with_id(super().get_parser(prog_name), self.called)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.migration(args.migration))
@@ -83,8 +105,10 @@ class ShowMigration(ShowOne):
 class MigrationEvents(Lister):
     """List what happened in a migration."""
 
+    called = "migration"
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_id(super().get_parser(prog_name))
+        return _with_id(super().get_parser(prog_name), self.called)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         events = [reworded(event, self.as_typed) for event in self.client.events(args.migration)]
@@ -125,8 +149,10 @@ class ShowConsole(Command):
 class WaitForMigration(ShowOne):
     """Watch a migration until it has ended."""
 
+    called = "migration"
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name))
+        parser = _with_id(super().get_parser(prog_name), self.called)
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
         return parser
 
@@ -138,8 +164,10 @@ class WaitForMigration(ShowOne):
 class ResumeMigration(ShowOne):
     """Go on with a migration that is parked or was broken off, from the last checkpoint of its copies."""
 
+    called = "migration"
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name))
+        parser = _with_id(super().get_parser(prog_name), self.called)
         with_wait(parser)
         return parser
 
@@ -221,8 +249,10 @@ class ConvertMigration(ShowOne):
 class CancelMigration(ShowOne):
     """Stop a migration, take back everything it made, and power the source on again if it was on."""
 
+    called = "migration"
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name))
+        parser = _with_id(super().get_parser(prog_name), self.called)
         with_wait(parser)
         return parser
 
@@ -256,8 +286,8 @@ class DeleteMigration(Command):
         self.client.remove_migration(args.migration)
 
 
-def _with_id(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("migration", help="its id, or the beginning of it")
+def _with_id(parser: ArgumentParser, called: str = "migration") -> ArgumentParser:
+    parser.add_argument("migration", metavar=called, help="its id, or the beginning of it")
     return parser
 
 
@@ -269,40 +299,45 @@ def with_wait(parser: ArgumentParser | ArgumentGroup) -> None:
 def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancelling: bool = False) -> tuple[Any, Any]:
     """Watch it when asked to. Raises when it didn't end as the command meant it to."""
     if not args.wait:
-        command.say(f"Migration {migration.id} goes on in the background.")
-        command.say(f"Watch it: longshore migration wait {migration.id}")
+        command.say(f"{_called(migration).capitalize()} {migration.id} goes on in the background.")
+        command.say(f"Watch it: longshore {_called(migration)} wait {migration.id}")
         return _fields(command, migration)
     return _fields(command, watched(command, migration, plain=args.plain, cancelling=cancelling))
+
+
+def _called(one: Migration) -> str:
+    """Say whose commands are for it: a migration's, or those of any job."""
+    return "migration" if one.type.moves else "job"
 
 
 def watched(command: ShowOne, migration: Migration, *, plain: bool, cancelling: bool = False) -> Migration:
     """Watch a migration, and return it as it is when it has ended. Raises when that isn't how the command meant it to
     end."""
+    called = _called(migration)
+    it = f"{called.capitalize()} {migration.id}"
     try:
         migration = watch(command.client, migration.id, plain=plain, as_typed=command.as_typed)
     except KeyboardInterrupt:
-        command.say(f"\nMigration {migration.id} goes on in the background.")
-        command.say(f"Come back with: longshore migration wait {migration.id}")
+        command.say(f"\n{it} goes on in the background.")
+        command.say(f"Come back with: longshore {called} wait {migration.id}")
         raise
     if migration.cutover_failed:
         raise LongshoreError(
-            f"Migration {migration.id} waits, with all that was copied: {migration.error}",
+            f"{it} waits, with all that was copied: {migration.error}",
             advice=f"Once that is mended: longshore migration retry {migration.id} --wait. To give it up: longshore "
             f"migration cancel {migration.id}.",
             code=migration.error_code or "error",
         )
     if migration.error and not (cancelling and migration.error_code == "cancelled"):
-        raise LongshoreError(
-            f"Migration {migration.id} {migration.status}: {migration.error}", code=migration.error_code or "error"
-        )
+        raise LongshoreError(f"{it} {migration.status}: {migration.error}", code=migration.error_code or "error")
     if cancelling and migration.status is Status.DONE:
-        raise LongshoreError(f"The cancel came too late: migration {migration.id} is done.", code="too-late-to-cancel")
+        raise LongshoreError(f"The cancel came too late: {called} {migration.id} is done.", code="too-late-to-cancel")
     if migration.interrupted and migration.stranded:
-        raise LongshoreError(f"Migration {migration.id} is stranded: {migration.stranded}", code="stranded")
+        raise LongshoreError(f"{it} is stranded: {migration.stranded}", code="stranded")
     if migration.interrupted:
         raise LongshoreError(
-            f"Migration {migration.id} was broken off: the process that ran it has ended.",
-            advice=f"Go on with: longshore migration resume {migration.id} --wait.",
+            f"{it} was broken off: the process that ran it has ended.",
+            advice=f"Go on with: longshore {called} resume {migration.id} --wait.",
             code="interrupted",
         )
     return migration

@@ -44,8 +44,8 @@ class ListWorkers(Lister):
         return f"ends in {duration(ends_in)}" if ends_in >= 0 else f"ended {duration(-ends_in)} ago"
 
 
-class ListJobs(Lister):
-    """List the jobs of all projects that have not ended, in the order of the queue."""
+class ListQueue(Lister):
+    """List the jobs of all projects that wait for a worker or that one has, in the order of their turns."""
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -60,7 +60,7 @@ class ListJobs(Lister):
                 *(one.migration, one.machine_name, one.project_id, one.kind.value, one.status.value, one.phase),
                 *(one.worker, moment(one.asked_at), one.stranded or one.reason),
             )
-            for one in self.client.jobs(worker=args.worker, stranded=args.stranded)
+            for one in self.client.queue(worker=args.worker, stranded=args.stranded)
         ]
 
 

@@ -17,7 +17,7 @@ _TYPED = (
     (re.compile(r"\blongshore migration\b"), "openstack migration"),
     (
         re.compile(
-            r"\blongshore (provider|machine|inventory|volume|plan|limit|operation|replica|vault|backup|restore)\b"
+            r"\blongshore (provider|machine|inventory|volume|plan|limit|operation|job|replica|vault|backup|restore)\b"
         ),
         r"openstack migration \1",
     ),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from longshore.api.features import Features
-from longshore.api.operation import Job, LeftOver, Operation, Worker
+from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
 from longshore.api.schemas import (
     Limit,
     LimitChange,
@@ -42,9 +42,9 @@ class Installation(Calls):
     def workers(self) -> list[Worker]:
         return self._ask(list[Worker], "GET", "/v1/operation/workers")
 
-    def jobs(self, *, worker: str | None = None, stranded: bool = False) -> list[Job]:
+    def queue(self, *, worker: str | None = None, stranded: bool = False) -> list[QueuedJob]:
         asked = ({} if worker is None else {"worker": worker}) | ({"stranded": "true"} if stranded else {})
-        return self._all(Job, "/v1/operation/jobs", lambda job: job.id, asked)
+        return self._all(QueuedJob, "/v1/operation/queue", lambda job: job.id, asked)
 
     def left_overs(self) -> list[LeftOver]:
         return self._ask(list[LeftOver], "GET", "/v1/operation/left-overs")

@@ -30,31 +30,32 @@ class Migrations(Calls):
         body = {"machine": machine, "source": source, "target": target, "request": plain}
         return self._ask(Migration, "POST", "/v1/migrations", body)
 
-    def migrations(
-        self,
-        *,
-        all_projects: bool = False,
-        plan: str | None = None,
-        machine: str | None = None,
-        status: str | None = None,
-        last: int | None = None,
-    ) -> list[ListedMigration]:
+    def migrations(self, *, last: int | None = None, **wanted: Any) -> list[ListedMigration]:
         """Return migrations in short, oldest first: all of them, or those that fit; or of these the `last` ones, at
-        most 1000. `machine`: a name or reference."""
-        wanted = {"plan": plan, "machine": machine, "status": status, "short": "true"}
-        asked = of_all(all_projects) | {name: value for name, value in wanted.items() if value is not None}
-        if last is not None:
-            path = f"/v1/migrations?{urlencode(asked | {'newest': 'true', 'limit': str(last)})}"
-            return self._ask(list[ListedMigration], "GET", path)[::-1]
-        return self._all(ListedMigration, "/v1/migrations", lambda m: m.id, asked)
+        most 1000.
 
-    def migration_counts(
-        self, *, all_projects: bool = False, plan: str | None = None, machine: str | None = None
-    ) -> MigrationCounts:
-        """Count those that fit."""
-        wanted = {"plan": plan, "machine": machine}
-        asked = of_all(all_projects) | {name: value for name, value in wanted.items() if value is not None}
-        return self._ask(MigrationCounts, "GET", f"/v1/migration-counts?{urlencode(asked)}")
+        `wanted`: all_projects, plan, machine (a name or reference), status, type. None: any.
+        """
+        return self._listed("/v1/migrations", last, wanted)
+
+    def jobs(self, *, last: int | None = None, **wanted: Any) -> list[ListedMigration]:
+        """Return jobs of all kinds, as `migrations` does."""
+        return self._listed("/v1/jobs", last, wanted)
+
+    def migration_counts(self, **wanted: Any) -> MigrationCounts:
+        """Count the migrations that fit: `wanted` as `migrations` has it."""
+        return self._ask(MigrationCounts, "GET", f"/v1/migration-counts?{urlencode(_question(wanted))}")
+
+    def job_counts(self, **wanted: Any) -> MigrationCounts:
+        """Count jobs of all kinds, as `migration_counts` does."""
+        return self._ask(MigrationCounts, "GET", f"/v1/job-counts?{urlencode(_question(wanted))}")
+
+    def _listed(self, path: str, last: int | None, wanted: Mapping[str, Any]) -> list[ListedMigration]:
+        asked = _question(wanted) | {"short": "true"}
+        if last is not None:
+            newest = urlencode(asked | {"newest": "true", "limit": str(last)})
+            return self._ask(list[ListedMigration], "GET", f"{path}?{newest}")[::-1]
+        return self._all(ListedMigration, path, lambda m: m.id, asked)
 
     def migration(self, migration: str) -> Migration:
         return self._ask(Migration, "GET", f"/v1/migrations/{part(migration)}")
@@ -110,3 +111,9 @@ class Migrations(Calls):
 
     def remove_migration(self, migration: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/migrations/{part(migration)}")
+
+
+def _question(wanted: Mapping[str, Any]) -> dict[str, str]:
+    """What is to fit, as the address asks for it."""
+    told = {name: value for name, value in wanted.items() if name != "all_projects" and value is not None}
+    return of_all(bool(wanted.get("all_projects"))) | told

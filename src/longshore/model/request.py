@@ -34,6 +34,11 @@ class MigrationType(StrEnum):
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
 
     @property
+    def moves(self) -> bool:
+        """A machine, or a volume that none has, goes from a source to a target: what is called a migration."""
+        return self in (MigrationType.DRY_RUN, MigrationType.COLD, MigrationType.WARM, MigrationType.VOLUME)
+
+    @property
     def of_point(self) -> bool:
         """Tell whether it works on a replica's point alone, whatever its machine does meanwhile."""
         return self in (MigrationType.TEST, MigrationType.FAILOVER, MigrationType.LOOK)
@@ -54,7 +59,7 @@ class MigrationType(StrEnum):
 
 
 # As the database has them
-MOVES = (MigrationType.DRY_RUN.value, MigrationType.COLD.value, MigrationType.WARM.value)
+MOVES = tuple(kind.value for kind in MigrationType if kind.moves)
 OF_POINTS = tuple(kind.value for kind in MigrationType if kind.of_point)
 MADE_OF_POINTS = tuple(kind for kind in OF_POINTS if kind != MigrationType.LOOK.value)
 

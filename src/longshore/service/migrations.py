@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
-from fastapi import Query, Response
+from fastapi import Query
 
 from longshore.api.reports import Report
 from longshore.api.schemas import (
@@ -13,9 +13,7 @@ from longshore.api.schemas import (
     Event,
     LastMove,
     LedgerEntry,
-    ListedMigration,
     Migration,
-    MigrationCounts,
     NewConversion,
     NewMarks,
     NewMigration,
@@ -35,11 +33,10 @@ from longshore.model.request import Cutover, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning.validation import check_request, refuse_unfit
 from longshore.service.beforehand import look_beforehand
-from longshore.service.migrations_shown import LISTED, MIGRATIONS, listed, note_asked_for, shown
-from longshore.service.paging import LIMIT, Page, ThePage, unknown_marker
+from longshore.service.migrations_shown import note_asked_for, shown
+from longshore.service.paging import LIMIT
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.reports import reports_of
-from longshore.service.shared_reads import TheReads, answered
 from longshore.store import MigrationRecord, Store
 
 router = judged_router("/v1")
@@ -82,81 +79,6 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     store.disks.keep(record.id, found.machine.disks)
     embedded.ensure_running(store.state)
     return _migration(store, store.migrations.get(record.id))
-
-
-@router.get("/migrations", response_model=list[Migration] | list[ListedMigration])
-async def migrations(
-    store: TheStore,
-    page: ThePage,
-    reads: TheReads,
-    *,
-    status: Status | None = None,
-    machine: str | None = None,
-    plan: str | None = None,
-    provider: str | None = None,
-    newest: Annotated[bool, Query(description="Newest first.")] = False,
-    short: Annotated[bool, Query(description="Of each what a list has; by its id it is there as a whole.")] = False,
-) -> Response:
-    """All of them, oldest first, or those with this status, machine, plan, or provider on either side."""
-
-    def read() -> tuple[bytes, str | None]:
-        records, following = _page_of(
-            store, page, status=status, machine=machine, plan=plan, provider=provider, newest=newest
-        )
-        if short:
-            return LISTED.dump_json(listed(store, records)), following
-        return MIGRATIONS.dump_json(shown(store, records)), following
-
-    what = "migrations", page.limit, page.marker, status, machine, plan, provider, newest, short, store.scope
-    body, following = await reads.read(what, read, store.scope.project_id)
-    answer = answered(body)
-    if following is not None:
-        page.goes_on_after(following, answer)
-    return answer
-
-
-def _page_of(
-    store: Store,
-    page: Page,
-    *,
-    status: Status | None,
-    machine: str | None,
-    plan: str | None,
-    provider: str | None,
-    newest: bool,
-) -> tuple[list[MigrationRecord], str | None]:
-    """And the marker of the page after it, if there is one."""
-    try:
-        records = store.migrations.page(
-            page.limit + 1,
-            page.marker,
-            status=status,
-            machine=machine,
-            plan_id=store.plans.get(plan).id if plan is not None else None,
-            provider_id=store.providers.get(provider).id if provider is not None else None,
-            newest_first=newest,
-        )
-    except NotFound as missing:
-        if page.marker is None or page.marker not in missing.message:
-            raise
-        raise unknown_marker(page.marker) from None
-    if len(records) <= page.limit:
-        return records, None
-    records = records[: page.limit]
-    return records, records[-1].id
-
-
-@router.get("/migration-counts")
-def counts(
-    store: TheStore, machine: str | None = None, plan: str | None = None, provider: str | None = None
-) -> MigrationCounts:
-    """How many there are, by how they stand, of those that a list with the same question has."""
-    found = store.migrations.counts(
-        machine=machine,
-        plan_id=store.plans.get(plan).id if plan is not None else None,
-        provider_id=store.providers.get(provider).id if provider is not None else None,
-    )
-    return MigrationCounts(total=sum(found.values()), statuses={status.value: n for status, n in found.items()})
 
 
 @router.get("/last-moves")

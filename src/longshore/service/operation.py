@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 
-from longshore.api.operation import Job, LeftOver, Operation, Worker
+from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
 from longshore.engine.stranded import crew_of
 from longshore.engine.version import FLOW_VERSION
 from longshore.model.status import Status
@@ -56,9 +56,10 @@ def workers(store: TheStore) -> list[Worker]:
     ]
 
 
-@router.get("/operation/jobs")
-def jobs(store: TheStore, page: ThePage, worker: str | None = None, *, stranded: bool = False) -> list[Job]:
-    """Those that have not ended, in the order of the queue; or of these what a worker has, or what is stranded."""
+@router.get("/operation/queue")
+def queue(store: TheStore, page: ThePage, worker: str | None = None, *, stranded: bool = False) -> list[QueuedJob]:
+    """List the jobs that wait for a worker or that one has, in the order of their turns; or of these what this worker
+    has, or what no living one can take. What is on record of each is in `/v1/jobs`."""
     crew = crew_of(store)
     records = [one for one in store.queue.records() if worker is None or one.worker_id == worker]
     if stranded:
@@ -66,7 +67,7 @@ def jobs(store: TheStore, page: ThePage, worker: str | None = None, *, stranded:
     shown = page.of(records, lambda one: one.id)
     details, names = store.operation.details([one.id for one in shown]), _names(store)
     return [
-        Job(
+        QueuedJob(
             id=one.id,
             migration=one.record_id,
             machine_name=more.machine_name,

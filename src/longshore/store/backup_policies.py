@@ -291,7 +291,7 @@ class BackupPolicies:
                 select(MigrationRow)
                 .where(
                     MigrationRow.source_id == vault_id,
-                    MigrationRow.request["type"].as_string() == MigrationType.DRY_RUN.value,
+                    MigrationRow.type == MigrationType.DRY_RUN.value,
                     MigrationRow.status.in_((Status.DONE.value, Status.FAILED.value)),
                     visible_migrations(self._scope),
                 )
@@ -346,7 +346,7 @@ def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
 
 def tell_policy(session: Session, ended: MigrationRow) -> None:
     """A backup, copy, verification or trial has ended: its policy looks at once, if it has one."""
-    if ended.request.get("type") in _BEGUN:
+    if ended.type in _BEGUN:
         policy_id = ended.request.get("of")
         if policy_id is not None:
             hasten(session, policy_id)

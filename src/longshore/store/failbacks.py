@@ -58,7 +58,7 @@ def stage_before(session: Session, replica: ReplicaRow) -> Stage:
 
 def refuse_to_forget_way(session: Session, migration: MigrationRow) -> None:
     """Raises Conflict for a failback that can still be undone: its record says how."""
-    if migration.request.get("type") != MigrationType.FAILBACK.value:
+    if migration.type != MigrationType.FAILBACK.value:
         return
     replica = session.get(ReplicaRow, migration.request["of"])
     if replica is not None and replica.failback_id == migration.id:

@@ -207,7 +207,7 @@ def tell_run(session: Session, record_id: str) -> None:
 def _refuse_busy(session: Session, group: GroupRow) -> None:
     run = session.get(MigrationRow, group.run_id) if group.run_id else None
     if run is not None and not Status(run.status).ended:
-        what = run.request["type"].removeprefix("group-")
+        what = run.type.removeprefix("group-")
         raise Conflict(
             f"A {what} of group {group.name} is under way ({run.id}).",
             advice=f"Wait for its end, or stop it: longshore replica group undo {group.name}.",

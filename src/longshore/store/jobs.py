@@ -153,7 +153,7 @@ def _seconds() -> float:
 
 def first_job(migration: MigrationRow, due_at: datetime | None = None, begin_by: datetime | None = None) -> JobRow:
     """Of a migration that is just being added: its request is there already. `begin_by`: as `new_job` has it."""
-    asked = MigrationType(migration.request.get("type", MigrationType.COLD))
+    asked = MigrationType(migration.type)
     kinds = {
         MigrationType.WARM: JobKind.BEGIN,
         MigrationType.TEST: JobKind.LANDING,

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
+from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.store.disks import DiskRecord, disks_of
 from longshore.store.jobs import JobRecord, unfinished_of
@@ -20,6 +21,7 @@ from longshore.store.tables import MigrationRow
 class MigrationRecord:
     id: str
     project_id: str
+    type: MigrationType
     machine_name: str
     machine_ref: str
     source_id: str
@@ -78,7 +80,7 @@ def find_migration(session: Session, scope: Scope, migration_id: str) -> Migrati
             raise Conflict(f"Several migrations begin with {migration_id}.", advice="Give more of its id.")
         if migration_id and rows:
             return rows[0]
-    raise NotFound(f"There is no migration {migration_id}.", advice="See: longshore migration list.")
+    raise NotFound(f"There is no migration or other job {migration_id}.", advice="See: longshore job list.")
 
 
 def record_of(session: Session, row: MigrationRow) -> MigrationRecord:
@@ -100,6 +102,7 @@ def _told(row: Any, disks: Sequence[DiskRecord], job: JobRecord | None) -> Migra
     return MigrationRecord(
         id=row.id,
         project_id=row.project_id,
+        type=MigrationType(row.type),
         machine_name=row.machine_name,
         machine_ref=row.machine_ref,
         source_id=row.source_id,

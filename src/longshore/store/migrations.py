@@ -1,7 +1,7 @@
 """Migrations as users see them: what was asked, what they are told to do, and how far they are."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,7 @@ from longshore.store.replicas import has_wish, new_replica, tell_replica
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.syncs import keep_sync
-from longshore.store.tables import GroupMemberRow, LedgerRow, MigrationRow, in_column, utc_now
+from longshore.store.tables import GroupMemberRow, LedgerRow, MigrationRow, in_column, type_of, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
 
 
@@ -139,11 +139,11 @@ class Migrations:
                     add_policy(session, row, new.policy)
                 if new.found is not None:
                     take_over(session, row, new.found)
-                if MigrationType(row.request.get("type", MigrationType.COLD)).of_point:
+                if MigrationType(row.type).of_point:
                     occupy_point(session, row)
                 if new.run is not None:
                     begin_run(session, row, new.run)
-                if row.request.get("type") == MigrationType.FAILBACK.value:
+                if row.type == MigrationType.FAILBACK.value:
                     begin_failback(session, row)
             enqueue(session, [first_job(row, new.due_at) for row, new in zip(rows, wanted, strict=True)])
             for row, new in zip(rows, wanted, strict=True):
@@ -165,11 +165,12 @@ class Migrations:
         machine: str | None = None,
         plan_id: str | None = None,
         provider_id: str | None = None,
+        types: Collection[MigrationType] | None = None,
         newest_first: bool = False,
     ) -> list[MigrationRecord]:
         """As `all`: the `limit` next after the one with this id, of those that fit. Raises NotFound.
 
-        `machine`: a name or reference. `provider_id`: on either side.
+        `machine`: a name or reference. `provider_id`: on either side. `types`: only of these; None: of any.
         """
         with self._database.session() as session:
             query = select(MigrationRow.__table__).where(visible_migrations(self._scope))
@@ -180,29 +181,33 @@ class Migrations:
                 query = query.where(key < mark if newest_first else key > mark)
             if status is not None:
                 query = query.where(MigrationRow.status == status.value)
-            query = query.where(*_about(machine, plan_id, provider_id))
+            query = query.where(*_about(machine, plan_id, provider_id, types))
             by = (MigrationRow.created_at, MigrationRow.id)
             ordered = query.order_by(*(column.desc() for column in by) if newest_first else by)
             return records_of(session, session.execute(ordered.limit(limit)))
 
     def counts(
-        self, *, machine: str | None = None, plan_id: str | None = None, provider_id: str | None = None
+        self,
+        *,
+        machine: str | None = None,
+        plan_id: str | None = None,
+        provider_id: str | None = None,
+        types: Collection[MigrationType] | None = None,
     ) -> dict[Status, int]:
         """How many there are in each state, as of `page`."""
         with self._database.session() as session:
-            fitting = visible_migrations(self._scope), *_about(machine, plan_id, provider_id)
+            fitting = visible_migrations(self._scope), *_about(machine, plan_id, provider_id, types)
             query = select(MigrationRow.status, func.count()).where(*fitting).group_by(MigrationRow.status)
             return {Status(status): count for status, count in session.execute(query)}
 
     def last_moves(self, source_id: str, machine_refs: Sequence[str]) -> list[LastMove]:
         """Of each of these machines that was ever to be moved."""
-        kind = func.coalesce(MigrationRow.request["type"].as_string(), MigrationType.COLD.value)
         moved = MigrationRow
-        query = select(moved.machine_ref, moved.id, kind, moved.status, moved.finished_at).where(
+        query = select(moved.machine_ref, moved.id, moved.type, moved.status, moved.finished_at).where(
             visible_migrations(self._scope),
             moved.source_id == source_id,
             moved.machine_ref.in_(machine_refs),
-            kind.in_(MOVES),
+            moved.type.in_(MOVES),
         )
         with self._database.session() as session:
             found = session.execute(query.order_by(moved.created_at, moved.id)).all()
@@ -224,11 +229,13 @@ class Migrations:
     def made_of(self, replica_id: str) -> list[MigrationRecord]:
         """Tests and failovers of a replica, oldest first."""
         with self._database.session() as session:
-            kind, of = (MigrationRow.request[name].as_string() for name in ("type", "of"))
-            query = select(MigrationRow.__table__).where(kind.in_(MADE_OF_POINTS), of == replica_id)
+            of = MigrationRow.request["of"].as_string()
+            query = select(MigrationRow.__table__).where(MigrationRow.type.in_(MADE_OF_POINTS), of == replica_id)
             return records_of(session, session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def update(self, migration_id: str, **fields: Any) -> None:
+        if "request" in fields:
+            fields["type"] = type_of(fields["request"])
         with self._database.session() as session:
             own = update(MigrationRow).where(MigrationRow.id == migration_id)
             session.execute(own.values({name: in_column(value) for name, value in fields.items()}))
@@ -258,7 +265,7 @@ class Migrations:
             refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
             if Status(row.status).ended and not (row.cutover_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
-            if row.request.get("type") != MigrationType.WARM.value and not keeps_copy(row.state):
+            if row.type != MigrationType.WARM.value and not keeps_copy(row.state):
                 raise Conflict(f"Migration {row.id} isn't a warm one: it doesn't wait for a cutover.")
             row.cutover_requested = True
             hasten(session, row.id)
@@ -294,7 +301,7 @@ class Migrations:
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
             refuse_taken_back(session, self._scope, row.project_id, (row.source_id,))
-            moved = row.request.get("type", "cold") in (MigrationType.COLD.value, MigrationType.WARM.value)
+            moved = row.type in (MigrationType.COLD.value, MigrationType.WARM.value)
             if not moved or row.status != Status.DONE.value:
                 raise Conflict(
                     f"Migration {row.id} has moved no machine.",
@@ -314,7 +321,7 @@ class Migrations:
         """Of a restore in place: its server is for good. Raises NotFound; Conflict when it is no such or isn't up."""
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
-            if row.request.get("type") != MigrationType.IN_PLACE.value:
+            if row.type != MigrationType.IN_PLACE.value:
                 raise Conflict(f"{row.id} isn't a restore in place: there is nothing to commit.")
             job = unfinished_of(session, [row.id]).get(row.id)
             if not (row.cutover_requested and self._database.may_be_done):
@@ -466,10 +473,10 @@ class Migrations:
 
     def _refuse_second(self, session: Session, wanted: Sequence[NewMigration]) -> None:
         """A machine of a shared provider may be another project's migration: that is said, and no more."""
-        kind = MigrationRow.request["type"].as_string().label("type")
-        unfinished = select(
-            MigrationRow.id, MigrationRow.project_id, MigrationRow.source_id, MigrationRow.machine_ref, kind
-        ).where(MigrationRow.status.in_(UNFINISHED))
+        known = MigrationRow
+        unfinished = select(known.id, known.project_id, known.source_id, known.machine_ref, known.type).where(
+            MigrationRow.status.in_(UNFINISHED)
+        )
         for new in wanted:
             if new.request.get("replaces"):
                 _refuse_replaced(session, new.request["replaces"])
@@ -538,10 +545,14 @@ def providers_of(session: Session, new: NewMigration) -> list[str | None]:
     return ids
 
 
-def _about(machine: str | None, plan_id: str | None, provider_id: str | None) -> Iterator[ColumnElement[bool]]:
+def _about(
+    machine: str | None, plan_id: str | None, provider_id: str | None, types: Collection[MigrationType] | None
+) -> Iterator[ColumnElement[bool]]:
     if machine is not None:
         yield (MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine)
     if plan_id is not None:
         yield MigrationRow.plan_id == plan_id
     if provider_id is not None:
         yield (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
+    if types is not None:
+        yield MigrationRow.type.in_([kind.value for kind in types])

@@ -62,7 +62,7 @@ class Outlines:
                     MigrationRow.places["path"].as_string().label("path"),
                     MigrationRow.source_id,
                     MigrationRow.target_id,
-                    MigrationRow.request["type"].as_string().label("type"),
+                    MigrationRow.type,
                     MigrationRow.wave,
                     MigrationRow.status,
                     MigrationRow.phase,

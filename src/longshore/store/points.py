@@ -308,13 +308,13 @@ def _users(session: Session, replica_id: str, kinds: Sequence[str] = MADE_OF_POI
         LedgerRow.state != EntryState.REMOVED.value,
     )
     query = select(MigrationRow).where(
-        MigrationRow.request["type"].as_string().in_(kinds),
+        MigrationRow.type.in_(kinds),
         MigrationRow.request["of"].as_string() == replica_id,
         MigrationRow.status.in_(UNFINISHED) | volumes,
     )
     found: dict[int, dict[str, str]] = {}
     for row in session.scalars(query):
-        kind = _CALLED.get(row.request["type"], row.request["type"])
+        kind = _CALLED.get(row.type, row.type)
         ended = Status(row.status).ended and row.server_id is not None
         name = f"server {row.server_id} of {kind} {row.id}" if ended else f"{kind} {row.id}"
         found.setdefault(row.request["point"], {})[row.id] = name

@@ -59,9 +59,8 @@ class Protection:
     def recoveries(self) -> list[float]:
         """Seconds that machines made of points took, as far as they are on record."""
         took = MigrationRow.result[("seconds", "all")].as_float()
-        kind = MigrationRow.request["type"].as_string()
         with self._database.session() as session:
-            done = select(took).where(kind.in_(OF_POINTS), MigrationRow.status == Status.DONE.value)
+            done = select(took).where(MigrationRow.type.in_(OF_POINTS), MigrationRow.status == Status.DONE.value)
             return [seconds for seconds in session.scalars(done) if seconds is not None]
 
     def alert(self, replica_id: str, before: dict[str, Any], now: dict[str, Any]) -> bool:

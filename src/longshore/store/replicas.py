@@ -287,7 +287,7 @@ def tell_replica(session: Session, ended: MigrationRow) -> None:
     replica = session.get(ReplicaRow, ended.request.get("of") or "", populate_existing=True)
     if replica is None or ended.id not in (replica.failover_id, replica.failback_id):
         return
-    kind = ended.request.get("type")
+    kind = ended.type
     if kind not in (MigrationType.FAILOVER.value, MigrationType.FAILBACK.value):
         return
     stage = Stage.FAILED_OVER if kind == MigrationType.FAILOVER.value else Stage.FAILED_BACK
@@ -319,7 +319,7 @@ _REFUSED = {
 def _refuse_unkept(session: Session, migration: MigrationRow) -> JobRow:
     """The job of a warm migration that nobody has begun. Raises Conflict."""
     name, id_ = migration.machine_name, migration.id
-    if migration.request.get("type") != MigrationType.WARM.value or Status(migration.status).ended:
+    if migration.type != MigrationType.WARM.value or Status(migration.status).ended:
         raise Conflict(f"Migration {id_} is no warm one that goes on: there is nothing to keep.")
     if migration.cancel_requested or migration.cutover_requested:
         what = "cancelled" if migration.cancel_requested else "cut over"
@@ -361,8 +361,8 @@ def has_wish(session: Session, record_id: str) -> bool:
 
 def is_under_way(session: Session, replica_id: str, kind: MigrationType) -> bool:
     """Whether one of this kind, of the replica, hasn't ended."""
-    asked, of = (MigrationRow.request[name].as_string() for name in ("type", "of"))
-    query = select(MigrationRow.id).where(asked == kind.value, of == replica_id)
+    of = MigrationRow.request["of"].as_string()
+    query = select(MigrationRow.id).where(MigrationRow.type == kind.value, of == replica_id)
     return session.scalar(query.where(MigrationRow.status.in_(UNFINISHED)).limit(1)) is not None
 
 

@@ -1,12 +1,14 @@
 """The tables. Times are UTC without a zone, as SQLite keeps them; sizes are bytes."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, overload
 
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
+from longshore.model.request import MigrationType
 from longshore.store.clock import TheMoment
 
 
@@ -33,6 +35,11 @@ def in_column(value: Any) -> Any:
     if isinstance(value, StrEnum):
         return value.value
     return value.replace("\0", "�") if isinstance(value, str) else value
+
+
+def type_of(request: Mapping[str, Any]) -> str:
+    """What kind of migration a request, as the database has it, asks for."""
+    return MigrationType(request.get("type", MigrationType.COLD)).value
 
 
 class Base(DeclarativeBase):
@@ -150,10 +157,17 @@ class PlanFlavorRow(Base):
 
 class MigrationRow(Base):
     __tablename__ = "migrations"
-    __table_args__ = (Index("ix_migrations_status", "status"),)
+    __table_args__ = (
+        Index("ix_migrations_status", "status"),
+        # Lists, of one project and of all: a page is read, not all that there is
+        Index("ix_migrations_type", "type", "project_id"),
+        Index("ix_migrations_age", "created_at", "id"),
+        Index("ix_migrations_project_age", "project_id", "created_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    project_id: Mapped[str] = mapped_column(default="", index=True)
+    project_id: Mapped[str] = mapped_column(default="")
+    type: Mapped[str]  # as its request says it, by which lists choose
     machine_name: Mapped[str]
     machine_ref: Mapped[str]
     source_id: Mapped[str] = mapped_column(ForeignKey("providers.id"))
@@ -182,6 +196,11 @@ class MigrationRow(Base):
     result: Mapped[dict[str, Any] | None]
     state: Mapped[dict[str, Any] | None]  # what the next job of a warm migration needs to know
     touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment())
+
+    @validates("request")
+    def _take_type(self, _column: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.type = type_of(request)
+        return request
 
 
 class JobRow(Base):

@@ -50,6 +50,19 @@ WORDS = (
     *(marked("not-passed"), marked("not-reached")),
     *(marked("up"), marked("stopped"), marked("not-begun"), marked("passed"), marked("committed")),
 )
+# What templates translate, too: types of jobs
+TYPES = (
+    *(marked("dry-run"), marked("cold"), marked("warm"), marked("conversion"), marked("volume")),
+    *(marked("inspection"), marked("replica"), marked("test-failover"), marked("failover"), marked("look")),
+    *(
+        marked("group-test"),
+        marked("group-failover"),
+        marked("backup"),
+        marked("backup-policy"),
+        marked("verification"),
+    ),
+    *(marked("prune"), marked("vault-copy"), marked("in-place"), marked("failback")),
+)
 
 
 def of_status(status: str) -> Shown:

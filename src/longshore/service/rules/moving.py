@@ -106,10 +106,13 @@ RULES = (
     Rule(
         "migration:migration:get",
         READER,
-        "List and show migrations, what happened in them and what they made.",
+        "List and show migrations and all other jobs, what happened in them and what they made.",
         (
             "GET /v1/migrations",
             "GET /v1/migration-counts",
+            "GET /v1/jobs",
+            "GET /v1/job-counts",
+            "GET /v1/jobs/{job}",
             "GET /v1/last-moves",
             "GET /v1/migrations/{migration}",
             "GET /v1/migrations/{migration}/events",

@@ -18,11 +18,11 @@ RULES = (
     Rule(
         "migration:operation:get",
         ADMIN,
-        "See how the whole installation stands: workers, the jobs of all projects, and what is left outside.",
+        "See how the whole installation stands: workers, the queue of all projects, and what is left outside.",
         (
             "GET /v1/operation",
             "GET /v1/operation/workers",
-            "GET /v1/operation/jobs",
+            "GET /v1/operation/queue",
             "GET /v1/operation/left-overs",
         ),
     ),

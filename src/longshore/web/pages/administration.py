@@ -1,4 +1,4 @@
-"""For those who operate an installation: its workers, the jobs of all projects, and what is left outside."""
+"""For those who operate an installation: its workers, the queue of all projects, and what is left outside."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backups import Vault
-from longshore.api.operation import Job, LeftOver, Operation, Worker
+from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
 from longshore.api.schemas import Cleanup
 from longshore.client.calls import part
 from longshore.web.asking import Asking
@@ -26,7 +26,7 @@ async def overview(request: Request) -> Response:
         asyncio.gather(
             asking.get(Operation, "/v1/operation"),
             asking.get(list[Worker], "/v1/operation/workers"),
-            asking.get(list[Job], "/v1/operation/jobs", stranded=True, limit=_FIRST),
+            asking.get(list[QueuedJob], "/v1/operation/queue", stranded=True, limit=_FIRST),
         ),
         asyncio.gather(
             asking.get(list[LeftOver], "/v1/operation/left-overs"),
@@ -48,15 +48,15 @@ async def overview(request: Request) -> Response:
     )
 
 
-async def jobs(request: Request) -> Response:
+async def queue(request: Request) -> Response:
     asked = request.query_params
     worker, marker, stranded = asked.get("worker", ""), asked.get("marker", ""), asked.get("stranded") == "yes"
     found = await request.state.asking.get(
-        list[Job], "/v1/operation/jobs", worker=worker, stranded=stranded, marker=marker, limit=_ROWS
+        list[QueuedJob], "/v1/operation/queue", worker=worker, stranded=stranded, marker=marker, limit=_ROWS
     )
     return render(
         request,
-        "administration/jobs.html",
+        "administration/queue.html",
         live=True,
         jobs=found,
         worker=worker,
@@ -104,7 +104,7 @@ def _reachable(request: Request) -> object:
 
 ROUTES = [
     Page("/administration", overview, "GET", SEES),
-    Page("/administration/jobs", jobs, "GET", SEES),
+    Page("/administration/queue", queue, "GET", SEES),
     Page("/administration/left-overs", left_overs, "GET", SEES),
     Page("/administration/left-overs", clean_up, "POST", "migration:all_projects"),
 ]

@@ -149,8 +149,8 @@ async def create(request: Request) -> Response:
         except LongshoreError as error:
             refused[machine] = error
     if begun and not refused:
-        only = f"/{part(begun[0].id)}" if len(begun) == 1 else ""
-        return RedirectResponse(f"/ui/migrations{only}", 303)
+        at = f"migrations/{part(begun[0].id)}" if len(begun) == 1 else "jobs"
+        return RedirectResponse(f"/ui/{at}", 303)
     return await _asked(request, said, list(refused) or said.all("machine"), len(begun), refused)
 
 

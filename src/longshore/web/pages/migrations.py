@@ -11,7 +11,7 @@ from longshore.api.schemas import Cleanup, LedgerEntry, ListedMigration, Migrati
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.model.request import BootProof
+from longshore.model.request import BootProof, MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.downtimes import expected_downtime
@@ -32,23 +32,28 @@ _SHOWN = 200  # events, the last ones
 
 
 async def listed(request: Request) -> Response:
+    return await _list(request, "migration", _("Migrations"), [kind for kind in MigrationType if kind.moves])
+
+
+async def jobs(request: Request) -> Response:
+    return await _list(request, "job", _("Jobs"), list(MigrationType))
+
+
+async def _list(request: Request, called: str, title: str, types: Sequence[MigrationType]) -> Response:
     asking: Asking = request.state.asking
-    status, marker = request.query_params.get("status", ""), request.query_params.get("marker", "")
-    machine = request.query_params.get("q", "").strip()
-    found = await asking.get(
-        list[ListedMigration],
-        "/v1/migrations",
-        short=True,
-        newest=True,
-        limit=PAGE,
-        status=status,
-        marker=marker,
-        machine=machine,
+    asked = request.query_params
+    status, marker, kind = asked.get("status", ""), asked.get("marker", ""), asked.get("type", "")
+    about = {"machine": asked.get("q", "").strip(), "type": kind}
+    page = {"short": True, "newest": True, "limit": PAGE, "status": status, "marker": marker}
+    found, counts = await asyncio.gather(
+        asking.get(list[ListedMigration], f"/v1/{called}s", **page, **about),
+        asking.get(MigrationCounts, f"/v1/{called}-counts", **about),
     )
-    counts = await asking.get(MigrationCounts, "/v1/migration-counts", machine=machine)
     return render(
         request,
         "migrations/list.html",
+        title=title,
+        at=f"/ui/{called}s",
         counts=counts.statuses,
         of_status=of_status,
         live=any(not one.status.ended for one in found),
@@ -56,7 +61,9 @@ async def listed(request: Request) -> Response:
         choosable=[m.id for m in found if m.type.value not in _LASTING and m.status is not Status.DONE],
         wanted=status,
         statuses=[(one.value, _(one.value)) for one in Status],
-        q=machine,
+        kind=kind,
+        types=[(one.value, _(one.value)) for one in types],
+        q=about["machine"],
         later=bool(marker),
         older=found[-1].id if len(found) == PAGE else None,
         of_migration=of_migration,
@@ -232,6 +239,7 @@ def _path(request: Request) -> str:
 
 ROUTES = [
     Page("/migrations", listed, "GET"),
+    Page("/jobs", jobs, "GET"),
     Page("/migrations/{migration}", one, "GET"),
     Page("/migrations/{migration}/console", console, "GET", "migration:migration:console"),
     Page("/migrations/{migration}/cutover", ask_to_cut_over, "GET", "migration:migration:cutover"),

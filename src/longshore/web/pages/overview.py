@@ -25,7 +25,7 @@ async def show(request: Request) -> Response:
 
     async def with_status(status: Status) -> list[ListedMigration]:
         asked = {"status": status.value, "newest": True, "limit": _SHOWN, "short": True}
-        found = await asking.get(list[ListedMigration], "/v1/migrations", **asked)
+        found = await asking.get(list[ListedMigration], "/v1/jobs", **asked)
         return [one for one in found if one.type not in _OWN_PAGES]
 
     at_work = (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED, Status.QUEUED)

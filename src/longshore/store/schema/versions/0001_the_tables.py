@@ -164,6 +164,7 @@ def upgrade() -> None:
         "migrations",
         sa.Column("id", sa.String(length=255), nullable=False),
         sa.Column("project_id", sa.String(length=255), nullable=False),
+        sa.Column("type", sa.String(length=255), nullable=False),
         sa.Column("machine_name", sa.String(length=255), nullable=False),
         sa.Column("machine_ref", sa.String(length=255), nullable=False),
         sa.Column("source_id", sa.String(length=255), nullable=False),
@@ -203,9 +204,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("migrations", schema=None) as batch_op:
+        batch_op.create_index("ix_migrations_age", ["created_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_migrations_plan_id"), ["plan_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_migrations_project_id"), ["project_id"], unique=False)
+        batch_op.create_index("ix_migrations_project_age", ["project_id", "created_at", "id"], unique=False)
         batch_op.create_index("ix_migrations_status", ["status"], unique=False)
+        batch_op.create_index("ix_migrations_type", ["type", "project_id"], unique=False)
 
     op.create_table(
         "plan_checks",

@@ -1,0 +1,71 @@
+"""longshore job …: what is done, of all kinds. A migration is a job that moves something, and has commands beside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.migrations import (
+    CancelMigration,
+    CountMigrations,
+    ListMigrations,
+    MigrationEvents,
+    ResumeMigration,
+    ShowMigration,
+    WaitForMigration,
+)
+from longshore.model.request import MigrationType
+
+if TYPE_CHECKING:
+    from longshore.api.schemas import ListedMigration, MigrationCounts
+
+
+class ListJobs(ListMigrations):
+    """List jobs of all kinds, oldest first: migrations, backups, verifications, prunes, failovers and all others.
+
+    A replica and a policy of backups stand there once, with what is done for them now.
+    """
+
+    types = tuple(MigrationType)
+
+    def listed(self, **wanted: Any) -> list[ListedMigration]:
+        return self.client.jobs(**wanted)
+
+
+class CountJobs(CountMigrations):
+    """Count jobs of all kinds by how they stand."""
+
+    called = "Jobs"
+    types = tuple(MigrationType)
+
+    def counts(self, **wanted: Any) -> MigrationCounts:
+        return self.client.job_counts(**wanted)
+
+
+class ShowJob(ShowMigration):
+    """Show a job: where it is, and what came of it."""
+
+    called = "job"
+
+
+class JobEvents(MigrationEvents):
+    """List what happened in a job."""
+
+    called = "job"
+
+
+class WaitForJob(WaitForMigration):
+    """Watch a job until it has ended."""
+
+    called = "job"
+
+
+class ResumeJob(ResumeMigration):
+    """Go on with a job that is parked or was broken off."""
+
+    called = "job"
+
+
+class CancelJob(CancelMigration):
+    """Stop a job, and take back what it made."""
+
+    called = "job"

@@ -1,0 +1,145 @@
+"""Lists of jobs: of all kinds, or only of migrations."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Response
+
+from longshore.api.schemas import ListedMigration, Migration, MigrationCounts
+from longshore.errors import InvalidInput, NotFound
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
+from longshore.service.migrations_shown import LISTED, MIGRATIONS, listed, shown
+from longshore.service.paging import Page, ThePage, unknown_marker
+from longshore.service.parts import TheStore, judged_router
+from longshore.service.shared_reads import SharedReads, TheReads, answered
+from longshore.store import MigrationRecord, Store
+
+router = judged_router("/v1")
+_MOVES = tuple(kind for kind in MigrationType if kind.moves)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Which ones are asked for. None: whatever it is."""
+
+    machine: Annotated[str | None, Query(description="A name or reference.")] = None
+    plan: str | None = None
+    provider: Annotated[str | None, Query(description="On either side.")] = None
+    type: Annotated[MigrationType | None, Query(description="What kind of job.")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    status: Status | None = None
+    newest: Annotated[bool, Query(description="Newest first.")] = False
+    short: Annotated[bool, Query(description="Of each what a list has; by its id it is there as a whole.")] = False
+
+
+TheAbout = Annotated[_About, Depends(_About)]
+TheAsked = Annotated[_Asked, Depends(_Asked)]
+
+
+@router.get("/migrations", response_model=list[Migration] | list[ListedMigration])
+async def migrations(store: TheStore, page: ThePage, reads: TheReads, about: TheAbout, asked: TheAsked) -> Response:
+    """List migrations, oldest first: machines and volumes that move, dry runs included. Backups, verifications and
+    all others are in `/v1/jobs`."""
+    return await _list(store, page, reads, about, asked, types=_moves(about))
+
+
+@router.get("/jobs", response_model=list[Migration] | list[ListedMigration])
+async def jobs(store: TheStore, page: ThePage, reads: TheReads, about: TheAbout, asked: TheAsked) -> Response:
+    """List jobs of all kinds, oldest first: migrations, backups, verifications, prunes, failovers and all others. A
+    replica and a policy of backups stand there once, with what is done for them now."""
+    return await _list(store, page, reads, about, asked, types=_any(about))
+
+
+@router.get("/jobs/{job}")
+def job(job: str, store: TheStore) -> Migration:
+    """Show a job of any kind, by its id or the beginning of it."""
+    return shown(store, [store.migrations.get(job)])[0]
+
+
+@router.get("/migration-counts")
+def migration_counts(store: TheStore, about: TheAbout) -> MigrationCounts:
+    """Count migrations by how they stand, of those that a list with the same question has."""
+    return _counts(store, about, _moves(about))
+
+
+@router.get("/job-counts")
+def job_counts(store: TheStore, about: TheAbout) -> MigrationCounts:
+    """Count jobs of all kinds by how they stand, of those that a list with the same question has."""
+    return _counts(store, about, _any(about))
+
+
+def _moves(about: _About) -> Collection[MigrationType]:
+    if about.type is not None and not about.type.moves:
+        types = ", ".join(_MOVES)
+        raise InvalidInput(f"{about.type} is no type of migration.", advice=f"Take {types}, or ask /v1/jobs.")
+    return _any(about) or _MOVES
+
+
+def _any(about: _About) -> Collection[MigrationType] | None:
+    return None if about.type is None else (about.type,)
+
+
+async def _list(
+    store: Store,
+    page: Page,
+    reads: SharedReads,
+    about: _About,
+    asked: _Asked,
+    *,
+    types: Collection[MigrationType] | None,
+) -> Response:
+    def read() -> tuple[bytes, str | None]:
+        records, following = _page_of(store, page, about, asked, types)
+        if asked.short:
+            return LISTED.dump_json(listed(store, records)), following
+        return MIGRATIONS.dump_json(shown(store, records)), following
+
+    what = "jobs", types, page.limit, page.marker, about, asked, store.scope
+    body, following = await reads.read(what, read, store.scope.project_id)
+    answer = answered(body)
+    if following is not None:
+        page.goes_on_after(following, answer)
+    return answer
+
+
+def _page_of(
+    store: Store, page: Page, about: _About, asked: _Asked, types: Collection[MigrationType] | None
+) -> tuple[list[MigrationRecord], str | None]:
+    """And the marker of the page after it, if there is one."""
+    plan_id, provider_id = _ids(store, about)
+    try:
+        records = store.migrations.page(
+            page.limit + 1,
+            page.marker,
+            status=asked.status,
+            machine=about.machine,
+            plan_id=plan_id,
+            provider_id=provider_id,
+            types=types,
+            newest_first=asked.newest,
+        )
+    except NotFound:
+        raise unknown_marker(page.marker or "") from None
+    if len(records) <= page.limit:
+        return records, None
+    records = records[: page.limit]
+    return records, records[-1].id
+
+
+def _counts(store: Store, about: _About, types: Collection[MigrationType] | None) -> MigrationCounts:
+    plan_id, provider_id = _ids(store, about)
+    found = store.migrations.counts(machine=about.machine, plan_id=plan_id, provider_id=provider_id, types=types)
+    return MigrationCounts(total=sum(found.values()), statuses={status.value: n for status, n in found.items()})
+
+
+def _ids(store: Store, about: _About) -> tuple[str | None, str | None]:
+    """Of the plan and the provider that are asked for. Raises NotFound."""
+    return (
+        store.plans.get(about.plan).id if about.plan is not None else None,
+        store.providers.get(about.provider).id if about.provider is not None else None,
+    )

@@ -1,0 +1,137 @@
+"""What lists have: migrations are what moves; jobs are everything that is done."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from cloud_stand_in import Cloud
+from test_tenants import OPENSTACK, VSPHERE, Api
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+
+from in_process import longshore
+
+from longshore.store import Scope, StateDirectory, Store
+
+MOVES = ["cold", "dry-run", "warm", "volume"]
+OTHERS = ["verification", "prune", "backup", "replica", "inspection"]
+
+
+@pytest.fixture
+def api(tmp_path, monkeypatch):
+    """Ann's project has one job of each kind, oldest first as above; the prune has failed."""
+    for module in ("longshore.flows.clouds", "longshore.service.providers"):
+        monkeypatch.setattr(f"{module}.connect", Cloud)
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)
+    store = Store(StateDirectory(tmp_path / "state"))
+    api = Api(store)
+    vc, cloud = (api.did("ann", "POST", "/v1/providers", one)["provider"]["id"] for one in (VSPHERE, OPENSTACK))
+    anns = store.scoped(Scope("project-a"))
+    for kind in (*MOVES, *OTHERS):
+        anns.migrations.add(
+            machine_name=f"of-{kind}", machine_ref=f"r-{kind}", source_id=vc, target_id=cloud, request={"type": kind}
+        )
+    store.migrations.update(ids_of(store)["prune"], status="failed")
+    yield api
+    store.close()
+
+
+def ids_of(store):
+    return {m.type.value: m.id for m in store.migrations.all()}
+
+
+def types(found):
+    return [one["type"] for one in found]
+
+
+@pytest.mark.parametrize("more", ["", "&short=true"])
+def test_migrations_are_what_moves_and_jobs_are_everything(api, more):
+    assert types(api.did("ann", "GET", f"/v1/migrations?limit=100{more}")) == MOVES
+    assert types(api.did("ann", "GET", f"/v1/jobs?limit=100{more}")) == [*MOVES, *OTHERS]
+    assert types(api.did("ann", "GET", f"/v1/jobs?newest=true&limit=2{more}")) == OTHERS[:-3:-1]
+    assert api.did("bob", "GET", f"/v1/jobs?limit=100{more}") == []
+    assert types(api.did("admin", "GET", f"/v1/jobs?all_projects=true{more}")) == [*MOVES, *OTHERS]
+
+
+def test_they_are_chosen_by_type_state_and_machine(api):
+    assert types(api.did("ann", "GET", "/v1/jobs?type=prune")) == ["prune"]
+    assert types(api.did("ann", "GET", "/v1/jobs?status=failed")) == ["prune"]
+    assert types(api.did("ann", "GET", "/v1/jobs?type=backup&status=failed")) == []
+    assert types(api.did("ann", "GET", "/v1/jobs?machine=r-backup")) == ["backup"]
+    assert types(api.did("ann", "GET", "/v1/migrations?type=volume")) == ["volume"]
+    assert types(api.did("ann", "GET", "/v1/migrations?status=failed")) == []
+    refused = api("ann", "GET", "/v1/migrations?type=prune")
+    assert refused.status_code == 400
+    assert "prune is no type of migration. Take dry-run, cold, warm, volume, or ask /v1/jobs." in refused.text
+    assert api("ann", "GET", "/v1/jobs?type=tour").status_code == 400
+
+
+def test_pages_of_either_join_to_the_whole(api):
+    for what, whole in (("migrations", MOVES), ("jobs", [*MOVES, *OTHERS])):
+        found, marker = [], ""
+        while page := api.did("ann", "GET", f"/v1/{what}?limit=3{marker}"):
+            found += types(page)
+            marker = f"&marker={page[-1]['id']}"
+        assert found == whole
+
+
+def test_they_are_counted_alike(api):
+    assert api.did("ann", "GET", "/v1/migration-counts")["statuses"] == {"queued": len(MOVES)}
+    counts = api.did("ann", "GET", "/v1/job-counts")
+    assert (counts["total"], counts["statuses"]["failed"]) == (len(MOVES) + len(OTHERS), 1)
+    assert api.did("ann", "GET", "/v1/job-counts?type=prune") == {"total": 1, "statuses": {"failed": 1}}
+
+
+def test_a_job_of_any_kind_is_shown_by_its_id_to_its_project_alone(api):
+    for kind, id_ in ids_of(api.store).items():
+        assert api.did("ann", "GET", f"/v1/jobs/{id_}")["request"]["type"] == kind
+        assert api.did("ann", "GET", f"/v1/jobs/{id_[:13]}") == api.did("ann", "GET", f"/v1/migrations/{id_}")
+        assert api("bob", "GET", f"/v1/jobs/{id_}").status_code == 404
+    missing = api("ann", "GET", "/v1/jobs/nobody")
+    assert "There is no migration or other job nobody. See: longshore job list." in missing.text
+
+
+def test_what_becomes_a_replica_leaves_the_migrations(api):
+    """The list goes by what a record is now."""
+    warm = ids_of(api.store)["warm"]
+    asked = api.store.migrations.get(warm).request
+    api.store.migrations.update(warm, request={**asked, "type": "replica"})
+    assert warm not in [one["id"] for one in api.did("ann", "GET", "/v1/migrations")]
+    assert warm in [one["id"] for one in api.did("ann", "GET", "/v1/jobs?type=replica")]
+
+
+def test_commands_list_the_same(api, tmp_path):
+    def ran(*words):
+        done = longshore(tmp_path / "state", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def listed(*words):
+        return json.loads(ran(*words, "-f", "json"))
+
+    assert [row["Type"] for row in listed("migration", "list")] == MOVES
+    assert [row["Type"] for row in listed("job", "list")] == [*MOVES, *OTHERS]
+    assert [row["Type"] for row in listed("job", "list", "--last", "2")] == OTHERS[-2:]
+    (prune,) = listed("job", "list", "--type", "prune", "--status", "failed", "--all-projects")
+    assert (prune["Machine"], prune["Project"]) == ("of-prune", "project-a")
+    assert listed("migration", "count")[-1] == {"Status": "all", "Migrations": len(MOVES)}
+    assert listed("job", "count")[-1] == {"Status": "all", "Jobs": len(MOVES) + len(OTHERS)}
+    shown = listed("job", "show", prune["ID"])
+    assert (shown["type"], shown["status"]) == ("prune", "failed")
+    assert shown == listed("migration", "show", prune["ID"]), "what was written down goes on working"
+    refused = longshore(tmp_path / "state", "migration", "list", "--type", "prune")
+    assert refused.returncode == 2
+    assert "invalid choice: 'prune'" in refused.stderr
+
+
+def test_a_job_is_cancelled_and_said_by_what_it_is(api, tmp_path):
+    ids = ids_of(api.store)
+    for words, said in (
+        (("job", "cancel", ids["verification"]), f"Job {ids['verification']} goes on in the background."),
+        (("migration", "cancel", ids["backup"]), f"Watch it: longshore job wait {ids['backup']}"),
+        (("job", "cancel", ids["cold"]), f"Watch it: longshore migration wait {ids['cold']}"),
+    ):
+        done = longshore(tmp_path / "state", *words)
+        assert said in done.stderr, done.stderr
+        assert api.store.migrations.get(words[-1]).cancel_requested
