@@ -114,6 +114,6 @@ class Migrations(Calls):
 
 
 def _question(wanted: Mapping[str, Any]) -> dict[str, str]:
-    """What is to fit, as the address asks for it."""
+    """Return what is to fit, as the address asks for it."""
     told = {name: value for name, value in wanted.items() if name != "all_projects" and value is not None}
     return of_all(bool(wanted.get("all_projects"))) | told
