@@ -1,4 +1,4 @@
-"""Pages for those who operate an installation: its workers, the jobs of all projects, and what is left outside."""
+"""For those who operate an installation: its workers, the jobs of all projects, and what is left outside."""
 
 import asyncio
 
