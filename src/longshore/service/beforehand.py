@@ -1,4 +1,4 @@
-"""What can be known of a machine before anything is queued for it: what doesn't fit is refused here."""
+"""Facts about a machine before anything is queued for it: what doesn't fit is refused here."""
 
 from dataclasses import asdict, dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Who asks, and what the operator lets those who ask from elsewhere do."""
+"""The caller, and what the operator lets those who ask from elsewhere do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What codes mean: kinds of concern, phases, states."""
+"""Meaning of the codes in responses: kinds of concern, phases, states."""
 
 from longshore.api.catalogue import Catalogue, KindOfConcern, KindOfPhase
 from longshore.model.phases import LANDING, MEANINGS, phases_of

@@ -1,4 +1,4 @@
-"""What is told many migrations at once, by their ids: each answers for itself."""
+"""Verbs for many migrations at once, by their ids: each answers for itself."""
 
 from collections.abc import Callable, Sequence
 

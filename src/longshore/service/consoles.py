@@ -1,4 +1,4 @@
-"""What the server that a migration has made prints on its console: asked of the target, and kept nowhere."""
+"""The console of the server that a migration has made: asked of the target, and kept nowhere."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""After a failover: back to the machine, or protection in the other direction."""
+"""Ways on after a failover: back to the machine, or protection in the other direction."""
 
 from dataclasses import replace
 

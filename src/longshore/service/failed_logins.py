@@ -1,4 +1,4 @@
-"""How often log-ins may fail: so often that nobody who mistypes is kept out, and too seldom for guessing.
+"""Limits of failed log-ins: so many that nobody who mistypes is kept out, and too few for guessing.
 
 Counted in this process alone. To Keystone all log-ins come from here, so it can't tell a guesser from others.
 """

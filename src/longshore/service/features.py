@@ -1,4 +1,4 @@
-"""What this service refuses whoever asks, so that nobody is offered what is refused then."""
+"""Features that this service refuses whoever asks, so that nobody is offered what is refused then."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,5 @@
-"""What every request to a server passes first: it gets an id, its token is judged, and it waits for its turn.
+"""Middleware that every request to a server passes first: it gets an id, its token is judged, and it waits for its
+turn.
 
 Pure ASGI, around the whole application: whatever is behind it can't be reached past it.
 """

@@ -1,4 +1,4 @@
-"""What may be asked without a token: which versions there are, and whether the service lives and can work."""
+"""Routes that may be asked without a token: which versions there are, and whether the service lives and can work."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""What somebody asks a point to be held for, in a vault or of a replica."""
+"""The hold that somebody asks for, of a point in a vault or of a replica."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Whose tokens are judged at the same time, so that who makes tokens up keeps nobody else waiting.
+"""Judging of tokens, so that who makes tokens up keeps nobody else waiting.
 
 What Keystone has called valid lately is judged without asking it, or is asked about as soon as that is forgotten. Any
 other token may be a made-up one: of those an address has a few under way, and the rest of its own wait.

@@ -1,4 +1,4 @@
-"""What the caller may do, so that nobody is offered what they are then refused."""
+"""Permissions of the caller, so that nobody is offered what they are then refused."""
 
 from fastapi import Request
 

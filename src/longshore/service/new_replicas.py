@@ -1,4 +1,4 @@
-"""What is asked for when a machine is to be protected, looked at beforehand."""
+"""A request to protect a machine, looked at beforehand."""
 
 import uuid
 from dataclasses import replace

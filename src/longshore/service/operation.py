@@ -1,4 +1,4 @@
-"""What those see who operate an installation: its workers, every project's jobs, and what is left outside."""
+"""The operator's view of an installation: its workers, every project's jobs, and what is left outside."""
 
 from collections import Counter
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What every route is given: who asks, the store as they see it, and the clouds that it knows.
+"""FastAPI dependencies that every route is given: who asks, the store as they see it, and the clouds that it knows.
 
 None of it waits for anything, so it takes no thread; but for the turn of those who ask clouds.
 """

@@ -1,4 +1,4 @@
-"""How far the machines of a plan are, some at a time, or those that have changed."""
+"""Progress of the machines of a plan, some at a time, or of those that have changed."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Who may do what: oslo.policy's rules, with the personas reader, member and admin.
+"""Permissions: oslo.policy's rules, with the personas reader, member and admin.
 
 A rule says which roles a caller needs. That callers reach only their own project's things is no rule: the store they
 are given holds nothing else.

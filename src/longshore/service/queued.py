@@ -1,4 +1,4 @@
-"""What was asked for and is queued: somebody is there to take it up."""
+"""Starting of what was asked for and is queued: somebody is there to take it up."""
 
 from longshore.api.schemas import Migration
 from longshore.engine import embedded

@@ -1,4 +1,5 @@
-"""What callers from elsewhere may not ask of a server: anything on its own disk, of its own storage or its own time.
+"""Requests that callers from elsewhere may not make of a server: anything on its own disk, of its own storage or its
+own time.
 
 Each kind of provider declares which settings are safe. What it gains later is refused until somebody has thought about
 it there.

@@ -1,4 +1,4 @@
-"""What became of a migration, from its record alone: the same while it runs, when it has ended, and years later."""
+"""Reports of a migration, from its record alone: the same while it runs, when it has ended, and years later."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

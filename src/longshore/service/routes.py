@@ -1,4 +1,4 @@
-"""Where the routes are: a module for each subject, by the first words of their paths behind the version.
+"""The modules of the routes: one for each subject, by the first words of their paths behind the version.
 
 With a slash in it, it is only for paths with that third word: vaults/files for /v1/vaults/NAME/files; vaults/ for those
 without one.

@@ -1,4 +1,4 @@
-"""Who makes way: of requests that could be worked on now, those go first whose projects have had less lately.
+"""Precedence of requests: of those that could be worked on now, those go first whose projects have had less lately.
 
 Python computes in one thread at a time. So each request that is at work slows all others down, however many threads
 there are, and whoever asks without a pause would have half of the server beside anybody. Here it has what others leave:

@@ -1,4 +1,4 @@
-"""What happens in a migration, or in all of a plan, as server-sent events: for those who would otherwise ask again and
+"""Events of a migration, or of all of a plan, as server-sent events: for those who would otherwise ask again and
 again."""
 
 import asyncio

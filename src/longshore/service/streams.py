@@ -1,4 +1,4 @@
-"""How many follow events at the same time."""
+"""The number of those who follow events at the same time."""
 
 from collections import Counter
 from collections.abc import AsyncIterator

@@ -1,4 +1,5 @@
-"""Which requests are worked on at the same time, so that no project's requests keep those of all others waiting.
+"""Slots of requests that are worked on at the same time, so that no project's requests keep those of all others
+waiting.
 
 A cloud may take minutes to answer, and a hostile one takes as long as it is let. Each such request has a thread of the
 server while it lasts. A project gets a few of them; all projects together get less than there are, and what asks no

@@ -1,4 +1,4 @@
-"""What a vault holds, a page at a time, newest first: each point with the policy that made it, and why it stays."""
+"""The content of a vault, a page at a time, newest first: each point with the policy that made it, and why it stays."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

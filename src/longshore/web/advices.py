@@ -1,6 +1,5 @@
-"""What to do about something, as pages say it. The service's advice often names an option of a command, which nobody
-has on a page: there the same thing is called as the page's own field is, or the option is left out.
-"""
+"""Advice about something, as pages say it. The service's advice often names an option of a command, which nobody has on
+a page: there the same thing is called as the page's own field is, or the option is left out."""
 
 import re
 

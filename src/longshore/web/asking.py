@@ -1,4 +1,5 @@
-"""What pages ask of the REST API, in this process: as any caller, so that nothing is shown that they may not see."""
+"""Questions of pages to the REST API, in this process: as any caller, so that nothing is shown that they may not
+see."""
 
 from collections.abc import Mapping
 from types import TracebackType

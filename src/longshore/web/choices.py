@@ -1,4 +1,4 @@
-"""What a form chooses from, or was opened for: a source's machines, and what a target offers."""
+"""Choices of a form, or what it was opened for: a source's machines, and what a target offers."""
 
 from collections import Counter
 from collections.abc import Collection

@@ -1,5 +1,5 @@
-"""How long machines will be off when they are cut over: as long as the last sync took, and then as long as those that
-came there before took from their last byte to the proof that they were up."""
+"""The time that machines will be off when they are cut over: as long as the last sync took, and then as long as those
+that came there before took from their last byte to the proof that they were up."""
 
 import asyncio
 from collections.abc import Sequence

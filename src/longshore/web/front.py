@@ -1,4 +1,4 @@
-"""What requests meet first: pages are below /ui/, and each answer of theirs says what a browser may do with it.
+"""Middleware of all requests: pages are below /ui/, and each answer of theirs says what a browser may do with it.
 
 `longshore web` answers those that are meant for its address and nobody else's, and doesn't serve the API beside its
 pages: without Keystone that asks nobody who they are, and on this machine's loopback everybody could reach it. The

@@ -1,4 +1,4 @@
-"""How pages hold a point and release it, a vault's or a replica's."""
+"""Holds of points on pages, a vault's or a replica's."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

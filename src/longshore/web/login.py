@@ -1,4 +1,4 @@
-"""Who may use the pages of a server: whoever Keystone lets in, for one project at a time."""
+"""Users of the pages of a server: whoever Keystone lets in, for one project at a time."""
 
 import secrets
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""How a subject says which pages it has."""
+"""The declaration of a page by its subject."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a machine takes of a project's quota, beside the room that there is: to be read before it is made."""
+"""A machine's share of a project's quota, beside the room that there is: to be read before it is made."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Who may use the pages where one person has them for themselves: whoever has followed a link that works once.
+"""Access to the pages where one person has them for themselves: whoever has followed a link that works once.
 
 Nothing is kept on disk: all of it ends with the process.
 """

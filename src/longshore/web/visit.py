@@ -1,4 +1,4 @@
-"""Who looks at pages, and how they were let in: by a link that works once, or by logging in."""
+"""Visitors of pages, and how they were let in: by a link that works once, or by logging in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Of what machines are moved with: providers, plans, migrations."""
+"""Rules about what machines are moved with: providers, plans, migrations."""
 
 from longshore.service.rules.rule import ADMIN, MEMBER, READER, Rule
 

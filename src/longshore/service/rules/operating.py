@@ -1,4 +1,4 @@
-"""Of the whole installation, and of projects as files."""
+"""Rules about the whole installation, and about projects as files."""
 
 from longshore.service.rules.rule import ADMIN, ALL_PROJECTS, MEMBER, READER, Rule
 

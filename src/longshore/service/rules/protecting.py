@@ -1,4 +1,4 @@
-"""Of what protects machines: vaults, backups, restores, replicas and groups of them."""
+"""Rules about what protects machines: vaults, backups, restores, replicas and groups of them."""
 
 from longshore.service.rules.rule import MEMBER, READER, Rule
 

@@ -1,4 +1,4 @@
-"""What a rule is, and which roles the personas have."""
+"""The shape of a rule, and the roles that the personas have."""
 
 from dataclasses import dataclass
 

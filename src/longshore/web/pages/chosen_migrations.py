@@ -1,4 +1,4 @@
-"""What is told several migrations at once: asked first, and each answers for itself."""
+"""Verbs for several migrations at once: asked first, and each answers for itself."""
 
 import asyncio
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What an inspection has found stands against each way to land; and machines that landed as they were are converted."""
+"""Findings of an inspection against each way to land; and machines that landed as they were are converted."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""After a failover: back to where the machine came from, or protection in the other direction."""
+"""Ways on after a failover: back to where the machine came from, or protection in the other direction."""
 
 import asyncio
 

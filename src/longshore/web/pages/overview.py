@@ -1,4 +1,4 @@
-"""What waits for a person first, then what runs, then what failed."""
+"""The overview: first what waits for a person, then what runs, then what failed."""
 
 import asyncio
 

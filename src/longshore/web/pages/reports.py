@@ -1,4 +1,4 @@
-"""What became of plans and migrations, and how well machines are protected: the proof first; to print and to keep."""
+"""Reports of plans and migrations, and of how well machines are protected: the proof first; to print and to keep."""
 
 from typing import Any
 

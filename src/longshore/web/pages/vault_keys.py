@@ -1,4 +1,4 @@
-"""What opens an encrypted vault: pass phrases of somebody's own, recovery keys, shown once, and secrets in Barbican."""
+"""Keys of an encrypted vault: pass phrases of somebody's own, recovery keys, shown once, and secrets in Barbican."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response

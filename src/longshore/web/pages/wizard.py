@@ -1,4 +1,4 @@
-"""From chosen machines to a plan that can be started: named, mapped, checked.
+"""The way from chosen machines to a plan that can be started: named, mapped, checked.
 
 What was typed on the first page stands in its address; from the second one on there is a draft, which is the plan that
 commands see, too. So nothing is lost by a reload or by going back, and nothing has to be cleared away that never became
