@@ -42,6 +42,7 @@ from longshore.service.new_backups import told
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.refusals import said_of
 from longshore.service.remote import refuse_unsafe
+from longshore.service.shapes import shaped
 from longshore.store import BackupPolicyRecord, NewMigration, Store
 from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
 from longshore.store.backup_policies import kept_filter
@@ -318,12 +319,11 @@ def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
             missed=found.missed,
             error=run.error,
             backups=[
-                PolicyBackup(
-                    machine_name=one.machine_name,
+                shaped(
+                    PolicyBackup,
+                    one,
                     migration=one.id,
                     state=one.stand,
-                    error=one.error,
-                    point=one.point,
                     deleted=list(one.deleted),
                 )
                 for one in run.backups
@@ -355,14 +355,11 @@ def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
             ended_at=proof.ended_at,
             error=proof.error,
             trials=[
-                PointTrial(
-                    machine_name=one.machine_name,
-                    point=one.point,
+                shaped(
+                    PointTrial,
+                    one,
                     migration=one.id,
                     state=one.stand,
-                    error=one.error,
-                    shown_by=one.shown_by,
-                    seconds=one.seconds,
                 )
                 for one in proof.trials
             ],

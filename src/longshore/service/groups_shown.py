@@ -13,6 +13,7 @@ from longshore.flows.replicas.standing import conditions_of
 from longshore.model.forms import form
 from longshore.model.replica import IN_PLACE, Stage, Wish
 from longshore.planning.group_tiers import tier_standings
+from longshore.service.shapes import shaped
 from longshore.store import GroupMember as MemberRecord
 from longshore.store import GroupRecord, MigrationRecord, ReplicaRecord, Store
 from longshore.store.protection import Protected
@@ -63,14 +64,12 @@ def objection_of(replica: ReplicaRecord) -> Conflict | None:
 
 def _group(found: GroupRecord, looked: _Looked) -> Group:
     run = looked.records.get(found.run_id or "")
-    return Group(
-        id=found.id,
-        project_id=found.project_id,
-        name=found.name,
+    return shaped(
+        Group,
+        found,
         members=[_member(member, looked) for member in found.members if member.replica_id in looked.replicas],
         gates={number: Gate(pause=gate.pause, command=list(gate.command)) for number, gate in found.gates.items()},
         run=_run(run, found, looked) if run else None,
-        created_at=found.created_at,
     )
 
 
@@ -114,17 +113,13 @@ def _unready(replica: ReplicaRecord, protected: Protected | None) -> str | None:
 def _run(run: MigrationRecord, found: GroupRecord, looked: _Looked) -> GroupRun:
     state = form(RunState).validate_python(run.state) if run.state else None
     under_way = state is not None and state.why is None
-    return GroupRun(
-        id=run.id,
-        type=run.request["type"],
-        status=run.status,
-        phase=run.phase,
+    return shaped(
+        GroupRun,
+        run,
         error=run.error or (state.why if state else None),
         tiers=_tiers_of(state, found, looked) if state else _tiers_left(run),
         pause_until=state.progress.pause_until if state and under_way else None,
         remove_at=state.remove_at if state and under_way else None,
-        created_at=run.created_at,
-        finished_at=run.finished_at,
     )
 
 

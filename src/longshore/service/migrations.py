@@ -222,9 +222,9 @@ def cancel(migration: str, store: TheStore) -> Migration:
     """Stop and take back everything made so far; the engine does it. Raises Conflict for the record of a replica or of
     a policy of backups."""
     found = store.migrations.get(migration)
-    if found.request.get("type") == MigrationType.REPLICA.value:
+    if found.type is MigrationType.REPLICA:
         raise Conflict("This is a replica.", advice=f"To have all of it removed: longshore replica delete {migration}.")
-    if found.request.get("type") == MigrationType.BACKUP_POLICY.value:
+    if found.type is MigrationType.BACKUP_POLICY:
         name = found.machine_name
         raise Conflict(
             "This is a policy of backups.",
@@ -246,7 +246,7 @@ def cleanup(migration: str, store: TheStore, clouds: TheClouds) -> Cleanup:
         return Cleanup(left=[])
     if not record.status.ended:
         raise Conflict(f"Migration {record.id} is {record.status}.", advice="Cancel it first, or let it end.")
-    if record.request.get("type") == MigrationType.CONVERSION.value and record.status is not Status.DONE:
+    if record.type is MigrationType.CONVERSION and record.status is not Status.DONE:
         return Cleanup(
             left=make_again(MoveContext(store, record.id, clouds=clouds))
         )  # its machine comes before what is left of it
@@ -270,7 +270,7 @@ def remove(migration: str, store: TheStore) -> None:
 def _is_uncommitted(store: Store, record: MigrationRecord) -> bool:
     """Whether it is the failover or failback at whose end its replica is, so that it is for that to take it back."""
     of = record.request.get("of")
-    if record.request.get("type") not in (MigrationType.FAILOVER.value, MigrationType.FAILBACK.value) or not of:
+    if record.type not in (MigrationType.FAILOVER, MigrationType.FAILBACK) or not of:
         return False
     replica = store.replicas.get(of)
     return record.status is Status.DONE and (

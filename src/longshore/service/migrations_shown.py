@@ -13,6 +13,7 @@ from longshore.model.copy_progress import MOVING
 from longshore.model.forms import form
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import WAITING, Status
+from longshore.service.shapes import shaped
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER, keeps_copy
 
@@ -27,7 +28,7 @@ def note_asked_for(records: Sequence[MigrationRecord]) -> None:
 
     for record in records:
         with bound_contextvars(migration_id=record.id):
-            if (kind := MigrationType(record.request.get("type", "cold"))) in (MigrationType.COLD, MigrationType.WARM):
+            if (kind := record.type) in (MigrationType.COLD, MigrationType.WARM):
                 _log.info("%s is to be migrated", record.machine_name)
             else:
                 _log.info("%s of %s is asked for", kind, record.machine_name)
@@ -36,32 +37,34 @@ def note_asked_for(records: Sequence[MigrationRecord]) -> None:
 def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
     """In the order of the records."""
     return [
-        Migration(
-            **in_short,
+        shaped(
+            Migration,
+            record,
+            **found,
             request=form(MigrationRequest).validate_python(record.request),
-            source_off_at=record.source_off_at,
-            target_up_at=record.target_up_at,
-            source_on_at=record.source_on_at,
             downtime_note=downtime_of(record).note,
-            server_id=record.server_id,
             syncs=list(record.syncs),
-            result=record.result,
-            disks=[_progress(disk) for disk in record.disks],
+            disks=[shaped(DiskProgress, disk) for disk in record.disks],
         )
-        for record, in_short in _in_short(store, records)
+        for record, found in _found(store, records)
     ]
 
 
 def listed(store: Store, records: Sequence[MigrationRecord]) -> list[ListedMigration]:
     """In short, in the order of the records."""
     return [
-        ListedMigration(**in_short, disks=[_progress(disk) for disk in record.disks if _moves(record, disk)])
-        for record, in_short in _in_short(store, records)
+        shaped(
+            ListedMigration,
+            record,
+            **found,
+            disks=[shaped(DiskProgress, disk) for disk in record.disks if _moves(record, disk)],
+        )
+        for record, found in _found(store, records)
     ]
 
 
-def _in_short(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[MigrationRecord, dict[str, Any]]]:
-    """Each with what both forms tell of it."""
+def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[MigrationRecord, dict[str, Any]]]:
+    """Each with what both forms tell of it that its record doesn't have, or has otherwise."""
     providers = {p.id: p.name for p in store.providers.all()}
     plans = store.plans.names() if any(r.plan_id for r in records) else {}
     crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
@@ -70,32 +73,18 @@ def _in_short(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tupl
         yield (
             record,
             {
-                "id": record.id,
-                "project_id": record.project_id,
-                "machine_name": record.machine_name,
-                "machine_ref": record.machine_ref,
                 # A provider that is no longer shared has no name any more
                 "source": providers.get(record.source_id, record.source_id),
                 "target": providers.get(record.target_id, record.target_id),
                 "plan": plans.get(record.plan_id or ""),
                 "wave": record.wave if record.plan_id else None,
-                "type": record.request.get("type", MigrationType.COLD),
                 "landing": record.request.get("landing", LandingMode.AUTO),
-                "status": record.status,
                 "interrupted": interrupted,
                 "stranded": crew.why(record),
                 "waits_for_cutover": not interrupted and waits_for_cutover(record),
                 "cutover_failed": not interrupted and waits_after_failure(record),
                 "parked": record.job.reason if record.job and record.status is Status.PARKED else None,
                 "due_at": record.job.due_at if record.job else None,
-                "phase": record.phase,
-                "error": record.error,
-                "error_code": record.error_code,
-                "cancel_requested": record.cancel_requested,
-                "cutover_requested": record.cutover_requested,
-                "created_at": record.created_at,
-                "started_at": record.started_at,
-                "finished_at": record.finished_at,
                 "downtime_seconds": downtime_of(record).seconds,
             },
         )
@@ -104,19 +93,6 @@ def _in_short(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tupl
 def _moves(record: MigrationRecord, disk: DiskRecord) -> bool:
     """Whether it is being copied or read back now."""
     return not record.status.ended and disk.state in MOVING and disk.progress is not None
-
-
-def _progress(disk: DiskRecord) -> DiskProgress:
-    return DiskProgress(
-        key=disk.key,
-        position=disk.position,
-        label=disk.label,
-        size=disk.size,
-        state=disk.state,
-        progress=disk.progress,
-        volume_id=disk.volume_id,
-        root_digest=disk.root_digest,
-    )
 
 
 def waits_for_cutover(record: MigrationRecord) -> bool:
@@ -131,7 +107,7 @@ def waits_after_failure(record: MigrationRecord) -> bool:
 
 
 def _waits(record: MigrationRecord) -> bool:
-    moves = record.request.get("type", MigrationType.COLD) in (MigrationType.COLD, MigrationType.WARM)
+    moves = record.type in (MigrationType.COLD, MigrationType.WARM)
     asked = record.cutover_requested or record.cancel_requested
     return moves and not record.status.ended and record.phase == WAITING and not asked
 
@@ -140,5 +116,5 @@ def _rests(record: MigrationRecord) -> bool:
     """Whether nothing is to be done before somebody wants something, as of a replica or policy that is paused."""
     if record.job is None or record.cancel_requested:
         return False
-    cold = record.request.get("type", MigrationType.COLD) == MigrationType.COLD
+    cold = record.type is MigrationType.COLD
     return record.job.due_at == NEVER or (cold and waits_after_failure(record))

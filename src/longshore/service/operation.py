@@ -10,6 +10,7 @@ from longshore.engine.version import FLOW_VERSION
 from longshore.model.status import Status
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheStore, judged_router
+from longshore.service.shapes import shaped
 from longshore.store import WHOLE, QueueRecord, Store
 
 router = judged_router("/v1")
@@ -40,13 +41,9 @@ def operation(store: TheStore) -> Operation:
 def workers(store: TheStore) -> list[Worker]:
     """Oldest first; with those that are taken for dead, as long as nobody has taken what they had."""
     return [
-        Worker(
-            id=lease.worker.id,
-            host=lease.worker.host,
-            pid=lease.worker.pid,
-            flow_version=lease.worker.flow_version,
-            capacity=lease.worker.capacity,
-            labels=list(lease.worker.labels),
+        shaped(
+            Worker,
+            lease.worker,
             started_at=lease.started_at,
             alive=lease.alive,
             lease_ends_in=lease.ends_in,

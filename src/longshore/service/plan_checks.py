@@ -11,6 +11,7 @@ from longshore.planning.catalogue import refuse_unknown
 from longshore.service.checking import start_check
 from longshore.service.opened_plan import entries_of, open_plan, started_with
 from longshore.service.parts import ThePlansStore, judged_router
+from longshore.service.shapes import shaped
 from longshore.service.turns import OF_CHECKS
 from longshore.store import Store
 from longshore.store.plan_checks import PlanCheckRecord
@@ -53,16 +54,11 @@ def cancel(name: str, check: str, store: ThePlansStore) -> None:
 def _told(store: Store, record: PlanCheckRecord, after: int) -> PlanCheck:
     """Its state was read first: of one that has ended all parts are there."""
     parts = store.plan_checks.parts(record.id, after)
-    return PlanCheck(
-        id=record.id,
+    return shaped(
+        PlanCheck,
+        record,
         plan=record.plan_id,
-        version=record.version,
-        state=record.state,
-        done=record.done,
-        total=record.total,
         concerns=[PlanConcern.model_validate(one) for _number, concerns in parts for one in concerns],
         until=parts[-1][0] if parts else after,
         error=ErrorBody.model_validate(record.error) if record.error else None,
-        created_at=record.created_at,
-        ended_at=record.ended_at,
     )

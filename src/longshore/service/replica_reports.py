@@ -31,7 +31,7 @@ def _landed(record: MigrationRecord) -> Landed:
     result = record.result or {}
     return Landed(
         id=record.id,
-        type=record.request["type"],
+        type=record.type,
         status=record.status.value,
         point=record.request["point"],
         asked_at=record.created_at,

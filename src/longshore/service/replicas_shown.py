@@ -14,6 +14,7 @@ from longshore.model.status import Status
 from longshore.planning.conditions import Standing, conditions
 from longshore.planning.protection_figures import WINDOWS, look_back_over_windows, rpo_now
 from longshore.planning.retention import Kept, decide, parse_retention
+from longshore.service.shapes import shaped
 from longshore.store import MigrationRecord, PointRecord, ReplicaRecord, Store
 from longshore.store.adoption import was_adopted
 from longshore.store.tables import with_zone, without_zone
@@ -57,8 +58,9 @@ def replica_shown(
         cannot_land=look.cannot_land if look else None,
         look_error=look.error if look else None,
     )
-    return Replica(
-        id=found.id,
+    return shaped(
+        Replica,
+        found,
         project_id=record.project_id,
         machine_name=record.machine_name,
         machine_ref=record.machine_ref,
@@ -67,25 +69,14 @@ def replica_shown(
         request=form(MigrationRequest).validate_python(record.request),
         status=record.status,
         phase=record.phase,
-        stage=found.stage,
-        schedule=found.schedule,
-        retention=found.retention,
-        rpo=found.rpo,
         paused=standing.paused,
-        paused_until=found.paused_until,
         due_at=found.due_at if found.stage in SYNCED else None,
-        missed=found.missed,
-        failures=found.failures,
         error=found.error or record.error,
         error_code=found.error_code or record.error_code,
-        wish=found.wish,
         failover=found.failover_id,
         failback=found.failback_id,
         rpo_now=_seconds(age),
         next_takes=_seconds(takes),
-        audit=found.audit,
-        audit_due_at=found.audit_due_at,
-        audited_at=found.audited_at,
         audits=list(found.audits),
         webhook=found.webhook is not None,
         seed=Seed(vault=providers.get(found.seed.vault_id, found.seed.vault_id), point=found.seed.point)
@@ -98,8 +89,6 @@ def replica_shown(
         looked_at=look.looked_at if look else None,
         looked_point=look.point if look else None,
         tests=_last_parts(made),
-        prove=found.prove,
-        prove_due_at=found.prove_due_at,
         proved_at=max((point.proved_at for point in usable if point.proved_at), default=None),
         syncs=list(record.syncs),
         created_at=record.created_at,
@@ -123,21 +112,16 @@ def point_shown(store: Store, found: ReplicaRecord, number: int) -> Point:
 
 
 def _point(point: PointRecord, kept: Kept | None) -> Point:
-    return Point(
-        number=point.number,
+    return shaped(
+        Point,
+        point,
         state=point.state.value,
-        moment=point.moment,
-        usable_at=point.usable_at,
         consistency=point.consistency.value if point.consistency else None,
         bytes_changed=point.changed,
         bytes_written=point.written,
         kept=list(kept.reasons) if kept else [],
         holds=[Hold(name=hold.name, until=hold.until) for hold in point.holds],
         users=list(point.users),
-        proved_at=point.proved_at,
-        proof=point.proof,
-        note=point.note,
-        suspect=point.suspect,
         disks=form(list[PointDisk]).dump_python(list(point.disks), mode="json"),
         machine=None,
     )
@@ -161,7 +145,7 @@ def _figures(arrivals: list[Arrival], rpo: timedelta | None, record: MigrationRe
 def _test_error(made: Sequence[MigrationRecord]) -> str | None:
     """Of the last test that was seen to its end."""
     kinds = (Status.DONE, Status.FAILED)
-    ended = [one for one in made if one.request["type"] == MigrationType.TEST and one.status in kinds]
+    ended = [one for one in made if one.type is MigrationType.TEST and one.status in kinds]
     return ended[-1].error if ended and ended[-1].status is Status.FAILED else None
 
 

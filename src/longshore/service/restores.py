@@ -87,7 +87,7 @@ def commit_restore(migration: str, store: TheStore) -> Migration:
 def undo_restore(migration: str, store: TheStore) -> Migration:
     """Of a restore in place: the server that it was before has its ports again, and runs if it did; the new one goes,
     with all that it has written. Raises Conflict when it is no such, or was committed."""
-    if store.migrations.get(migration).request.get("type") != MigrationType.IN_PLACE.value:
+    if store.migrations.get(migration).type is not MigrationType.IN_PLACE:
         raise Conflict(f"{migration} isn't a restore in place: there is nothing to go back to.")
     record = store.migrations.request_cancel(migration)
     embedded.ensure_running(store.state)

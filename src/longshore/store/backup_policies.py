@@ -26,6 +26,7 @@ from longshore.store.migration_records import visible_migrations
 from longshore.store.named import find_named, unique_name
 from longshore.store.passing_over import readable
 from longshore.store.providers import refuse_taken_back
+from longshore.store.rows import filled
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import BackupPolicyRow, MigrationRow, ReplicaRow, utc_now
 
@@ -376,33 +377,16 @@ def _next_look(policy: BackupPolicyRecord) -> datetime | None:
 
 def _record(session: Session, row: BackupPolicyRow) -> BackupPolicyRecord:
     migration = session.get_one(MigrationRow, row.id)
-    return BackupPolicyRecord(
-        id=row.id,
-        project_id=row.project_id,
-        name=row.name,
+    return filled(
+        BackupPolicyRecord,
+        row,
         source_id=migration.source_id,
         vault_id=migration.target_id,
         machines=tuple(row.machines),
         wanted=form(MachineFilter).validate_python(row.wanted) if row.wanted is not None else None,
-        schedule=row.schedule,
-        retention=row.retention,
-        verify=row.verify,
-        copy_to=row.copy_to,
-        prove=row.prove,
-        prove_on=row.prove_on,
         prove_networks=row.prove_networks or {},
-        before=row.before,
-        after=row.after,
-        due_at=row.due_at,
-        verify_due_at=row.verify_due_at,
-        prove_due_at=row.prove_due_at,
-        missed=row.missed,
-        paused=row.paused,
-        asked=row.asked,
         run=form(Run).validate_python(row.run) if row.run else None,
         verification=form(Verification).validate_python(row.verification) if row.verification else None,
         copy=form(SecondCopy).validate_python(row.copy) if row.copy else None,
         proof=form(Proof).validate_python(row.proof) if row.proof else None,
-        error=row.error,
-        created_at=row.created_at,
     )

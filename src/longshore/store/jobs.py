@@ -20,6 +20,7 @@ from longshore.model.status import UNFINISHED, Status
 from longshore.store.changes import tell_workers
 from longshore.store.clock import clock
 from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.rows import filled
 from longshore.store.tables import JobRow, MigrationRow, utc_now, with_zone
 
 _KEPT = 20  # ended jobs of a record: a machine may be synchronised for months
@@ -214,15 +215,11 @@ def forget_jobs(session: Session, record_id: str) -> None:
 
 
 def _record(row: Any) -> JobRecord:
-    return JobRecord(
-        id=row.id,
-        record_id=row.record_id,
+    return filled(
+        JobRecord,
+        row,
         kind=JobKind(row.kind),
         status=Status(row.status),
-        cancel_requested=row.cancel_requested,
-        due_at=row.due_at,
         times_parked=row.parked,
-        reason=row.reason,
-        worker_id=row.worker_id,
         flow_version=bound_to(row),
     )

@@ -13,6 +13,7 @@ from longshore.model.status import UNFINISHED
 from longshore.store.database import Database, through_outages
 from longshore.store.ledger import EntryState
 from longshore.store.replicas import is_under_way, point_to_use, use_point
+from longshore.store.rows import filled
 from longshore.store.tables import LedgerRow, LookRow, MigrationRow, ReplicaRow
 
 _MAY_WAIT = timedelta(hours=1)  # where more is due than can begin, a sync goes first for so long
@@ -120,13 +121,4 @@ class Looks:
 
 
 def _record(row: LookRow) -> LookRecord:
-    return LookRecord(
-        replica_id=row.replica_id,
-        due_at=row.due_at,
-        point=row.point,
-        looked_at=row.looked_at,
-        machine=row.machine,
-        findings=row.findings,
-        cannot_land=row.cannot_land,
-        error=row.error,
-    )
+    return filled(LookRecord, row)

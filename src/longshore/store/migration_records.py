@@ -13,6 +13,7 @@ from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.store.disks import DiskRecord, disks_of
 from longshore.store.jobs import JobRecord, unfinished_of
+from longshore.store.rows import filled
 from longshore.store.scope import Scope
 from longshore.store.tables import MigrationRow
 
@@ -99,37 +100,13 @@ def records_of(session: Session, rows: Iterable[Any]) -> list[MigrationRecord]:
 
 
 def _told(row: Any, disks: Sequence[DiskRecord], job: JobRecord | None) -> MigrationRecord:
-    return MigrationRecord(
-        id=row.id,
-        project_id=row.project_id,
+    return filled(
+        MigrationRecord,
+        row,
         type=MigrationType(row.type),
-        machine_name=row.machine_name,
-        machine_ref=row.machine_ref,
-        source_id=row.source_id,
-        target_id=row.target_id,
-        request=row.request,
         status=Status(row.status),
-        phase=row.phase,
-        error=row.error,
-        error_code=row.error_code,
-        cancel_requested=row.cancel_requested,
-        conversion_attempts=row.conversion_attempts,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        source_power=row.source_power,
-        shutdown_requested_at=row.shutdown_requested_at,
-        source_off_at=row.source_off_at,
-        target_up_at=row.target_up_at,
-        source_on_at=row.source_on_at,
-        server_id=row.server_id,
-        cutover_requested=row.cutover_requested,
         syncs=tuple(row.syncs or ()),
-        plan_id=row.plan_id,
-        wave=row.wave,
         places=row.places or {},
-        result=row.result,
-        state=row.state,
         job=job,
         disks=tuple(disks),
     )

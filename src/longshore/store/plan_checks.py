@@ -16,6 +16,7 @@ from longshore.errors import ChangedMeanwhile, NotFound
 from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
 from longshore.store.plans import PlanRecord
+from longshore.store.rows import filled
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import PlanCheckPartRow, PlanCheckRow, PlanRow, utc_now
 
@@ -175,14 +176,9 @@ def _now(session: Session) -> float:
 
 
 def _record(row: PlanCheckRow) -> PlanCheckRecord:
-    return PlanCheckRecord(
-        id=row.id,
-        plan_id=row.plan_id,
-        revision=row.revision,
+    return filled(
+        PlanCheckRecord,
+        row,
         state=cast(State, row.state),
         done=row.done or 0,
-        total=row.total,
-        error=row.error,
-        created_at=row.created_at,
-        ended_at=row.ended_at,
     )

@@ -22,6 +22,7 @@ from longshore.model.status import UNFINISHED, Status
 from longshore.store.audits import Audited, keep_audit
 from longshore.store.database import Database, through_outages
 from longshore.store.ledger import EntryState, ThingKind, forget_removed
+from longshore.store.rows import filled
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow, with_zone, without_zone
 
@@ -326,21 +327,16 @@ def _holds(row: PointRow) -> list[Hold]:
 
 
 def _record(row: PointRow, users: Mapping[str, str]) -> PointRecord:
-    return PointRecord(
-        replica_id=row.replica_id,
-        number=row.number,
+    return filled(
+        PointRecord,
+        row,
         state=PointState(row.state),
         moment=with_zone(row.moment),
         usable_at=with_zone(row.usable_at),
         consistency=Consistency(row.consistency) if row.consistency else None,
-        changed=row.changed,
-        written=row.written,
         disks=tuple(form(list[PointDisk]).validate_python(row.disks or [])),
         machine=row.machine or {},
         holds=tuple(_holds(row)),
         users=tuple(users.values()),
         proved_at=with_zone(row.proved_at),
-        proof=row.proof,
-        note=row.note,
-        suspect=row.suspect,
     )

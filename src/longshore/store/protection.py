@@ -11,6 +11,7 @@ from longshore.model.replica import PointState, Stage
 from longshore.model.request import OF_POINTS
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.rows import filled
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
 
 
@@ -117,24 +118,18 @@ def _protected(  # noqa: PLR0917
     suspect: int | None,
     proved_at: datetime | None,
 ) -> Protected:
-    return Protected(
-        id=row.id,
+    return filled(
+        Protected,
+        row,
         project_id=project_id,
         machine_name=machine_name,
         stage=Stage(row.stage),
-        paused=row.paused,
         paused_until=with_zone(row.paused_until),
-        rpo=row.rpo,
-        failures=row.failures,
-        error=row.error,
-        error_code=row.error_code,
         newest=with_zone(newest),
         usable_at=with_zone(usable_at),
         suspect=int(suspect or 0),
         proved=proved_at is not None,
         cannot_land=cannot_land,
         look_error=look_error,
-        failover_error=row.failover_error,
-        webhook=row.webhook,
         alerted=row.alerted or {},
     )

@@ -13,6 +13,7 @@ from longshore.model.job import BEGIN_ANEW, JobKind
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.jobs import NEVER, bound_to
+from longshore.store.rows import filled
 from longshore.store.tables import JobRow, MigrationRow, PlanRow, TurnRow, WorkerRow, utc_now
 from longshore.store.workers import OLDEST_FIRST, Observer, WorkerRecord, alive, worker_of
 
@@ -197,23 +198,13 @@ def _count_turns(session: Session, last_turns: Mapping[str, int], chosen: Sequen
 def _records(session: Session, only: ColumnElement[bool]) -> list[QueueRecord]:
     rows = session.execute(select(JobRow.__table__).where(only).order_by(JobRow.asked_at, JobRow.record_id))
     return [
-        QueueRecord(
-            id=row.id,
+        filled(
+            QueueRecord,
+            row,
             status=Status(row.status),
-            cancel_requested=row.cancel_requested,
-            source_id=row.source_id,
-            machine_ref=row.machine_ref,
-            target_id=row.target_id,
-            plan_id=row.plan_id,
-            wave=row.wave,
-            host=row.host,
             datastores=tuple(row.datastores),
-            worker_id=row.worker_id,
             flow_version=bound_to(row),
-            project_id=row.project_id,
-            record_id=row.record_id,
             kind=JobKind(row.kind),
-            due_at=row.due_at,
         )
         for row in rows
     ]

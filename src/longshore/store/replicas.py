@@ -29,6 +29,7 @@ from longshore.store.migration_records import find_migration
 from longshore.store.passing_over import readable
 from longshore.store.points import occupy_point, refuse_users
 from longshore.store.providers import refuse_taken_back
+from longshore.store.rows import filled
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
 
@@ -409,34 +410,14 @@ def use_point(
 
 
 def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
-    return ReplicaRecord(
-        id=row.id,
+    return filled(
+        ReplicaRecord,
+        row,
         machine_name=machine_name,
-        schedule=row.schedule,
-        retention=row.retention,
-        rpo=row.rpo,
         stage=Stage(row.stage),
         wish=Wish(row.wish) if row.wish else None,
-        wished=row.wished,
-        paused=row.paused,
-        paused_until=row.paused_until,
-        due_at=row.due_at,
-        missed=row.missed,
-        failures=row.failures,
-        error=row.error,
-        error_code=row.error_code,
-        failover_error=row.failover_error,
-        failover_id=row.failover_id,
-        failback_id=row.failback_id,
-        prove=row.prove,
-        prove_due_at=row.prove_due_at,
-        audit=row.audit,
-        audit_due_at=row.audit_due_at,
-        audited_at=row.audited_at,
-        audited_point=row.audited_point,
         seed=form(Seed).validate_python(row.seed) if row.seed else None,
         audits=tuple(row.audits or ()),
-        webhook=row.webhook,
     )
 
 
