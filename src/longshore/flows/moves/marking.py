@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import LongshoreError, NotFound
 from longshore.flows.flow import Flow
 from longshore.flows.moves.source_side import following
@@ -28,8 +27,8 @@ from longshore.store.tables import with_zone, without_zone
 
 class SourceMarking(Flow):
     async def _forward(self) -> dict[str, Any] | None:
-        await step("mark", type(None), self._mark)
-        await step("go-on", type(None), self._go_on)
+        await self._job.step("mark", self._mark)
+        await self._job.step("go-on", self._go_on)
         return None
 
     def _mark(self) -> None:
