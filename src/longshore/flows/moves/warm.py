@@ -106,8 +106,8 @@ class WarmSync(Syncing):
         job = self._job
         job.raise_if_cancelled()
         with job.clouds.source(job.record.source_id) as source:
-            uuid, power = before.machine.instance_uuid, lambda: source.power_state(job.record.machine_ref)
-            machine = replace(before.machine, power=following(job, uuid, power))
+            power = following(job, before.machine.instance_uuid, lambda: source.power_state(job.record.machine_ref))
+            machine = replace(before.machine, power=power)
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, job.request, room, converts_here=True)
