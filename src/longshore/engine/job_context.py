@@ -84,9 +84,8 @@ class JobContext:
         Its result is recorded and read again as the type that its annotation says it returns. Raises LongshoreError,
         also for unforeseen errors; Parked where the job is to go on with this step another time.
         """
-        from dbos import (
-            DBOS,  # here: to load it takes tenths of a second, which commands that run no steps needn't wait
-        )
+        # Loading it takes tenths of a second, which commands that run no steps needn't wait
+        from dbos import DBOS
 
         result = form(get_type_hints(do)["return"])
 
