@@ -17,14 +17,14 @@ FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.py)`")
 NAMED = re.compile(FILE.pattern + r"((?:(?:, | and )`(?!\w+\.py`)[\w.]+`)+)")  # a file, and what is in it
 STATUS = re.compile(r"\d{4}-\d\d-\d\d, in force(; last changed \d{4}-\d\d-\d\d)?\.")
-WALKS = (
-    "Which blocks does a warm sync copy?",
-    "How does a backup's point come about?",
-    "What becomes of a form?",
-    "Where does a limit act?",
-    "Where does a secret go?",
-    "Why was this migration parked?",
-)
+WALKS = {  # each with the most steps that it may take
+    "Which blocks does a warm sync copy?": 4,
+    "How does a backup's point come about?": 8,
+    "What becomes of a form?": 8,
+    "Where does a limit act?": 8,
+    "Where does a secret go?": 8,
+    "Why was this migration parked?": 8,
+}
 
 
 def told(page):
@@ -116,7 +116,7 @@ def test_a_walk_is_short_and_names_a_function_at_each_step(walk):
     text = (ROOT / "docs" / "architecture.md").read_text()
     section = text.partition(f"## {walk}\n")[2].partition("\n## ")[0]
     steps = re.split(r"^\d\. ", section, flags=re.MULTILINE)[1:]
-    assert 0 < len(steps) <= 8
+    assert 0 < len(steps) <= WALKS[walk]
     for step in steps:
         assert NAMED.search(step) or step.startswith("`longshore "), step
 

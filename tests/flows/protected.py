@@ -14,7 +14,7 @@ from small_clouds import SIZES, World
 
 from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
-from longshore.engine.parking import Parked, park_by
+from longshore.engine.parking import Parked
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.replicas.marks import described
@@ -209,7 +209,6 @@ class InThisProcess(Protected):
             job = MoveContext(self.store, todo.record_id, todo.id, Cancels(self.store), clouds=Clouds(self.store))
             outages = Outages(job.say, job.raise_if_cancelled)
             job.clouds = Clouds(self.store, outages, project_id=job.record.project_id)
-            park_by(job.parks_for)
             try:
                 await KINDS[todo.kind](job).run()
             except Parked as parked:

@@ -72,6 +72,13 @@ class Killed(BaseException):
     """The worker is dead: nothing of it may go on."""
 
 
+class Unparked(MoveContext):
+    """Nothing is waited for by parking: whatever doesn't pass while it is tried again fails."""
+
+    def parks_for(self, _error):
+        return False
+
+
 @dataclass
 class Round:
     """One migration, and what happens to it."""
@@ -194,7 +201,7 @@ class Round:
         while (todo := self.record.job) is not None:
             self.job_id = todo.id
             self.answer()
-            job = MoveContext(self.store, self.id, todo.id, Cancels(self.store), clouds=Clouds(self.store))
+            job = Unparked(self.store, self.id, todo.id, Cancels(self.store), clouds=Clouds(self.store))
             job.clouds = Clouds(self.store, Outages(job.say, job.raise_if_cancelled))
             await KINDS[todo.kind](job).run()
 

@@ -10,7 +10,8 @@ from longshore.blocks.checkpoint import Checkpoint, Identity, is_locked
 from longshore.blocks.dirty import Dirty
 from longshore.errors import Cancelled, CheckpointLocked, NotFound
 from longshore.flows.moves import copying
-from longshore.flows.moves.copying import Copied, DiskBase, copier
+from longshore.flows.moves.copying import Copied, DiskBase, DiskCopy
+from longshore.flows.moves.told_changes import Told
 from longshore.model.changes import Changed
 from longshore.model.extents import Extent
 from longshore.model.machine import Disk, Snapshot
@@ -43,18 +44,19 @@ def copied(**figures):
 
 @pytest.mark.parametrize("dirty", [False, True])
 def test_a_disk_without_changes_is_copied_only_if_its_target_was_left_dirty(job, tmp_path, monkeypatch, dirty):
-    async def copy(_self, base, changes):
-        assert (base, changes) == (BASE, Changed(()))
+    async def copy(whole, changes):
+        assert (whole.base, changes) == (BASE, Changed(()))
         return copied(written=4096)
 
-    monkeypatch.setattr(copying._Work, "copy", copy)
+    monkeypatch.setattr(DiskCopy, "_copy", copy)
+    (tmp_path / "sync-2-2000.changes").write_text("[]")
     if dirty:  # by a sync that came to no end
         Dirty(tmp_path / BASE.manifest, BASE.root_digest, "vc/vm-1/2000@s-1", same=True).declare([Extent(0, 4096)])
     volume = Volume("v-1", "web-0", 1 << 30)
     snapshot = Snapshot("s-2", "vm-1", "sync", ())
-    sync = {"name": "sync-2", "base": BASE, "changes": lambda: Changed(())}
-    work = copier(job, DISK, snapshot, volume, **sync, verify=Verify.WRITTEN)
-    assert asyncio.run(work()).written == (4096 if dirty else 0)
+    sync = {"name": "sync-2", "base": BASE, "told": Told("sync-2-2000.changes"), "verify": Verify.WRITTEN}
+    disk_copy = DiskCopy(job=job, disk=DISK, snapshot=snapshot, volume=volume, **sync)
+    assert asyncio.run(disk_copy.run()).written == (4096 if dirty else 0)
 
 
 @pytest.fixture
@@ -79,13 +81,13 @@ def seed(job, elsewhere, monkeypatch):
     monkeypatch.setattr(copying, "_LOOK_EVERY", 0.02)
     monkeypatch.setattr("longshore.engine.retry.FIRST_PAUSE", 0.01)
     volume, snapshot = Volume("v-1", "web-0", 1 << 30), Snapshot("s-1", "vm-1", "seed", ())
-    return copier(job, DISK, snapshot, volume, name="copy", base=None, changes=None, verify=Verify.WRITTEN)
+    return DiskCopy(job=job, disk=DISK, snapshot=snapshot, volume=volume, name="copy", verify=Verify.WRITTEN)
 
 
 def test_the_lock_of_a_dead_workers_copy_is_waited_for_and_that_is_said_once(job, elsewhere, seed):
     threading.Timer(0.3, elsewhere.close).start()
     with pytest.raises(NotFound):
-        asyncio.run(seed())
+        asyncio.run(seed.run())
     waiting, going_on = job.said
     assert waiting.startswith("Hard disk 1: Its checkpoint is still locked by a copy elsewhere. Waiting")
     assert going_on.startswith("Hard disk 1: The checkpoint is free")
@@ -101,11 +103,11 @@ def test_who_waits_for_a_lock_hears_that_the_migration_is_cancelled(job, seed):
 
     job.raise_if_cancelled = raise_if_cancelled
     with pytest.raises(Cancelled):
-        asyncio.run(seed())
+        asyncio.run(seed.run())
 
 
 def test_a_lock_that_stays_ends_the_copy_and_says_what_to_look_for(seed, monkeypatch):
     monkeypatch.setattr(copying, "LOCKED_FOR", 0.05)
     with pytest.raises(CheckpointLocked, match="Another copy is using the checkpoint") as caught:
-        asyncio.run(seed())
+        asyncio.run(seed.run())
     assert caught.value.code == "checkpoint-locked"

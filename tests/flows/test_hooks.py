@@ -18,7 +18,7 @@ from small_clouds import MAC
 from longshore.errors import Cancelled, HookError
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.hooks import hook_facts, hook_runner
+from longshore.flows.moves.hooks import hook_facts, run_playbook
 from longshore.model.machine import Machine, Nic, PowerState
 from longshore.model.platform import Platform
 from longshore.model.target import Port, Server
@@ -46,7 +46,7 @@ def playbook(tmp_path, *tasks):
 
 
 def perform(job, path, when="before", machine=MACHINE, **more):
-    asyncio.run(hook_runner(job, path, hook_facts(job, machine, when, **more))())
+    asyncio.run(run_playbook(job, path, hook_facts(job, machine, when, **more)))
 
 
 def told(job):
@@ -190,7 +190,7 @@ def test_a_cancel_ends_a_playbook_and_all_that_it_started(job, tmp_path):
     path = playbook(tmp_path, {"name": "Wait", "command": "sleep 4711"})
 
     async def cancelled():
-        work = asyncio.create_task(hook_runner(job, path, hook_facts(job, MACHINE, "before"))())
+        work = asyncio.create_task(run_playbook(job, path, hook_facts(job, MACHINE, "before")))
         await until(lambda: sleepers("4711"))
         job.store.migrations.request_cancel(job.id)
         with pytest.raises(Cancelled):

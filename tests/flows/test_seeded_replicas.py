@@ -13,6 +13,7 @@ from small_clouds import MIB, SIZES
 
 from longshore.engine import retry
 from longshore.flows.replicas import replicating
+from longshore.flows.replicas.seeding import SeedPoint
 from longshore.model.replica import Protection, Seed, Stage
 from longshore.model.status import Status
 from longshore.store import NewMigration
@@ -198,7 +199,7 @@ def test_one_that_is_cancelled_while_it_is_seeded_leaves_nothing(backup, monkeyp
     seeded = Replica(backup, backup.point)
     real = replicating.find_seed
 
-    def found(job, *rest):
+    def found(job, *rest) -> SeedPoint:
         job.store.migrations.request_cancel(job.id)
         job.ignore_cancel()
         answer = real(job, *rest)

@@ -1,19 +1,30 @@
-"""What the steps of one job share: its record, its ledger, the words it says, and whether it is to go on."""
+"""What the steps of one job share: its record, its ledger, the words it says, and whether it is to go on.
+
+A step is durable: it does something outside of the job, and what came of it is recorded, so that a restart doesn't do
+it again. It is at-least-once: one that was in flight when the process died runs again, so each finds what an earlier
+run of it made. What a step returns, or the error it ended with, is kept as plain JSON; a restarted job is given exactly
+the same again, and so takes the same turns.
+"""
 
 import asyncio
+import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TypeVar
+from inspect import iscoroutinefunction
+from typing import Any, ParamSpec, TypeVar, get_type_hints, overload
 
-from longshore.engine.parking import PARKS_FOR
+from longshore.engine.parking import PARKS_FOR, Parked
 from longshore.errors import Cancelled, LongshoreError
+from longshore.model.forms import form
 from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, MigrationRecord, Store, ThingKind
 
+P = ParamSpec("P")
 T = TypeVar("T")
+_log = logging.getLogger("longshore.engine")
 _CANCEL_POLL = 0.5  # seconds between looks for a cancel while something long runs
 
 
@@ -60,6 +71,50 @@ class JobContext:
     def read_record_again(self) -> None:
         """Forget the record that was read: its machine has another reference by now."""
         self._record = None
+
+    @overload
+    async def step(
+        self, name: str, do: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    @overload
+    async def step(self, name: str, do: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    async def step(self, name: str, do: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Run `do(*args, **kwargs)` once for good, in a thread unless it is a coroutine function.
+
+        Its result is recorded and read again as the type that its annotation says it returns. Raises LongshoreError,
+        also for unforeseen errors; Parked where the job is to go on with this step another time.
+        """
+        # Loading it takes tenths of a second, which commands that run no steps needn't wait
+        from dbos import DBOS
+
+        result = form(get_type_hints(do)["return"])
+
+        async def recorded() -> dict[str, Any]:
+            try:
+                if iscoroutinefunction(do):
+                    value = await do(*args, **kwargs)
+                else:
+                    value = await asyncio.to_thread(do, *args, **kwargs)
+                return {"value": result.dump_python(value, mode="json")}
+            except LongshoreError as error:
+                if self.parks_for(error):
+                    raise Parked(error) from error
+                return {"error": {"code": error.code, "message": error.message, "advice": error.advice}}
+            except Exception as error:  # noqa: BLE001 a bug must end in a roll-back, not in a workflow nobody finishes
+                _log.exception("step %s failed unexpectedly", name)
+                return {
+                    "error": {
+                        "code": "internal",
+                        "message": f"Step {name} failed in a way Longshore didn't foresee: {type(error).__name__}.",
+                        "advice": "The engine's log has the details; please report it.",
+                    }
+                }
+
+        outcome: dict[str, Any] = await DBOS.run_step_async({"name": name}, recorded)
+        if "error" in outcome:
+            error = outcome["error"]
+            raise LongshoreError(error["message"], advice=error["advice"], code=error["code"])
+        return result.validate_python(outcome["value"])
 
     def phase(self, phase: str, text: str) -> None:
         self.store.events.enter(self.id, phase, text)

@@ -5,9 +5,7 @@ if its process had died, lets go of its place, and says why. Whoever takes it ag
 """
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Future
-from contextvars import ContextVar
 from datetime import timedelta
 
 from longshore.errors import FAULT, LongshoreError, NotSharedAnyMore, Occupied, QuotaExceeded, Unreachable
@@ -27,7 +25,6 @@ PARKS_FOR = frozenset(
     }
 )
 
-_rule: ContextVar[Callable[[LongshoreError], bool] | None] = ContextVar("parking-rule", default=None)
 _listening: dict[str, Future[LongshoreError]] = {}
 
 
@@ -37,18 +34,6 @@ class Parked(BaseException):
     def __init__(self, error: LongshoreError) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-def park_by(rule: Callable[[LongshoreError], bool]) -> None:
-    """From here on this job parks for the errors that the rule says."""
-    _rule.set(rule)
-
-
-def raise_if_parked_for(error: LongshoreError) -> None:
-    """Raises Parked where the job's rule says so."""
-    rule = _rule.get()
-    if rule is not None and rule(error):
-        raise Parked(error) from error
 
 
 def listen(job_id: str) -> "asyncio.Future[LongshoreError]":

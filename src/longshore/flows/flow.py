@@ -3,10 +3,8 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
-from functools import partial
 from typing import Any, ClassVar, TypeVar
 
-from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.undo import undo
@@ -28,15 +26,16 @@ class Flow(ABC):
         try:
             result = await self._forward()
         except LongshoreError as error:
-            await step(self._failure_step, type(None), partial(self._fail, error))
+            await self._job.step(self._failure_step, self._fail, error)
         else:  # it is done: whatever fails from here on, nothing of it is taken back
             if result is not None:
                 self._job.only_end()
-                await step("hand-over", type(None), partial(self._hand_over, result))
+                await self._job.step("hand-over", self._hand_over, result)
 
     async def end_unknown(self) -> None:
         """End a cancelled one whose order of steps this version doesn't know, by its record and the ledger alone."""
-        await step("end", type(None), self._end_unknown)
+        self._job.only_end()
+        await self._job.step("end", self._end_unknown)
 
     def _end_unknown(self) -> None:
         self._roll_back(Cancelled("The migration was cancelled."))

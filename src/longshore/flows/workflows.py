@@ -8,7 +8,7 @@ from dbos import DBOS
 
 from longshore.engine.job_context import Cancels
 from longshore.engine.outages import Outages
-from longshore.engine.parking import Parked, park_by, tell
+from longshore.engine.parking import Parked, tell
 from longshore.engine.worker import Flows, Workflow
 from longshore.flows.backups.backing_up import Backup
 from longshore.flows.backups.by_policy import ByPolicy
@@ -106,7 +106,6 @@ def _workflow(name: str, flow: type[Flow]) -> Workflow:
     @DBOS.workflow(name=name)
     async def run(job_id: str) -> None:
         job = _context(job_id)
-        park_by(job.parks_for)
         try:
             await flow(job).run()
         except Parked as parked:

@@ -12,25 +12,21 @@ Until the point is written there is none. A backup that fails leaves blocks that
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from longshore.blocks.exports import Export
-from longshore.engine.steps import step
-from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound
+from longshore.errors import Conflict, NotFound
 from longshore.flows.backups.beforehand import refuse_shortage
-from longshore.flows.backups.freezing import freezer
+from longshore.flows.backups.freezing import take_frozen
 from longshore.flows.backups.kept_snapshots import drop_earlier
 from longshore.flows.backups.looking_up import is_volume
 from longshore.flows.backups.resembling import resembling
+from longshore.flows.backups.vault_copy import VaultCopy
 from longshore.flows.flow import Flow
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.copying import Copied, copier
+from longshore.flows.moves.copying import Copied
 from longshore.flows.moves.migration import CopyTotals, figures_of
 from longshore.flows.moves.source_side import (
     Off,
@@ -43,10 +39,8 @@ from longshore.flows.moves.source_side import (
     with_tags,
     without_texts,
 )
-from longshore.flows.moves.told_changes import Told, asker, read_changes
+from longshore.flows.moves.told_changes import Told, ask_source
 from longshore.flows.undo import undo
-from longshore.model.changes import Changed, Changes
-from longshore.model.extents import align
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.point import Consistency
@@ -54,13 +48,10 @@ from longshore.model.request import Verify
 from longshore.model.target import Owner, Volume
 from longshore.store import EntryState, ThingKind
 from longshore.store.backup_policies import kept_filter
-from longshore.vault.disks import NewDisk, damage_beside, told_damage
-from longshore.vault.errors import Damaged, VaultFull, WriterLost, full_vault
-from longshore.vault.exports import serve_new_disk
-from longshore.vault.geometry import BLOCK, Top
+from longshore.vault.geometry import Top
 from longshore.vault.points import DamagedPoint, Point, folder_of, has_point, new_name, own_points
 from longshore.vault.vault import Vault
-from longshore.vault.writers import beat, finish, leave, register
+from longshore.vault.writers import finish, leave, register
 
 _WRITER = "writer"
 _SNAPSHOT = "snapshot"
@@ -86,28 +77,29 @@ class Registered:
 class Backup(Flow):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
-        await step("start", type(None), self._start)
-        machine = await step("prepare", Machine, self._look_at)
-        await step("track-changes", type(None), partial(_track, job, machine))
-        name = await step("name", str, partial(self._name, machine))
-        registered = await step("writer", Registered, partial(self._register, machine))
+        await job.step("start", self._start)
+        machine = await job.step("prepare", self._look_at)
+        await job.step("track-changes", _track, job, machine)
+        name = await job.step("name", self._name, machine)
+        registered = await job.step("writer", self._register, machine)
         basis = registered.basis
-        moment = await step("moment", datetime, partial(self._begin_moment, machine))
-        off = await step("off", list[Off], partial(self._look_whether_off, machine))
-        still = await step("snapshot", Still, self._snapshot_taker(machine, off))
+        moment = await job.step("moment", self._begin_moment, machine)
+        off = await job.step("off", self._look_whether_off, machine)
+        still = await job.step("snapshot", self._take_snapshot, machine, off)
         moment = still.asked_at or moment
         told = await self._ask_changes(machine, still.snapshot, basis)
-        copies = await self._copy_all(machine, still.snapshot, registered, told)
-        tops = await self._side_by_side(
-            [step(f"map-{disk.key}", dict[str, Any], partial(self._finish_disk, disk, basis)) for disk in machine.disks]
-        )
+        parts = [self._part(disk, still.snapshot, registered, told.get(disk.key)) for disk in machine.disks]
+        what = "what has changed of" if told else "all of"
+        await job.step("copying", job.phase, "copying", f"Copying {what} {len(parts)} disk(s) into the vault.")
+        job.begin_together()
+        copies = await self._side_by_side([job.step(f"copy-{part.disk.key}", part.run) for part in parts])
+        tops = await self._side_by_side([job.step(f"map-{part.disk.key}", part.finish) for part in parts])
         consistency = machine.as_of.consistency if machine.as_of else _consistency(still)
         disks = {disk.key: top for disk, top in zip(machine.disks, tops, strict=True)}
-        content = partial(self._content, machine, still.snapshot, consistency, copies)
-        await step("point", type(None), partial(self._write_point, name, moment, disks, content))
-        await step("drop-base", type(None), self._drop_earlier)
+        await job.step("point", self._write_point, name, moment, disks, machine, still.snapshot, consistency, copies)
+        await job.step("drop-base", self._drop_earlier)
         if not still.snapshot.is_base:
-            await step("drop-snapshot", type(None), partial(drop_if_possible, job, _SNAPSHOT, still.snapshot))
+            await job.step("drop-snapshot", drop_if_possible, job, _SNAPSHOT, still.snapshot)
         return {
             "point": name,
             "moment": moment.isoformat(),
@@ -172,21 +164,17 @@ class Backup(Flow):
             started = source.last_start(machine.ref)
             return [Off(started)] if source.power_state(machine.ref) is PowerState.OFF else []
 
-    def _snapshot_taker(self, machine: Machine, off: list[Off]) -> Callable[[], Still | Awaitable[Still]]:
-        """Between the user's playbooks, where something may be at work that they freeze."""
-        job, take = self._job, partial(self._take_snapshot, machine, off)
-        if job.request.before is None and job.request.after is None:
-            return take
-        if off or machine.as_of is not None or is_volume(machine):
+    async def _take_snapshot(self, machine: Machine, off: list[Off]) -> Still:
+        """Take it between the user's playbooks, where something may be at work that they freeze."""
+        job, take = self._job, partial(self._take_at_once, machine, off)
+        if job.request.before is not None or job.request.after is not None:
+            if not (off or machine.as_of is not None or is_volume(machine)):
+                return await take_frozen(job, machine, _SNAPSHOT, take)
+            text = "Nothing of it is at work: no playbook is run for its snapshot."
+            await asyncio.to_thread(job.say, text)
+        return await asyncio.to_thread(take)
 
-            def take_as_it_is() -> Still:
-                job.say("Nothing of it is at work: no playbook is run for its snapshot.")
-                return take()
-
-            return take_as_it_is
-        return freezer(job, machine, _SNAPSHOT, take)
-
-    def _take_snapshot(self, machine: Machine, off: list[Off]) -> Still:
+    def _take_at_once(self, machine: Machine, off: list[Off]) -> Still:
         job = self._job
         if off:
             return take_still(job, _SNAPSHOT, machine.disks, off[0])
@@ -207,170 +195,34 @@ class Backup(Flow):
 
     async def _ask_changes(self, machine: Machine, snapshot: Snapshot, basis: Basis | None) -> dict[str, Told]:
         """By disk; those of which nothing is known before aren't in it."""
-        job = self._job
+        job, ids = self._job, {}
+        if basis is not None:
+            ids = {key: since for key, since in basis.change_ids.items() if key in basis.tops}
         job.begin_together()
-        known = [disk for disk in machine.disks if basis and disk.key in basis.tops and disk.key in basis.change_ids]
+        known = [disk for disk in machine.disks if disk.key in ids]
         asked = [
-            step(
-                f"changed-{disk.key}",
-                Told,
-                asker(job, disk, snapshot, basis.change_ids[disk.key] if basis else None, "backup"),
-            )
-            for disk in known
+            job.step(f"changed-{disk.key}", ask_source, job, disk, snapshot, ids[disk.key], "backup") for disk in known
         ]
         return dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
 
-    async def _copy_all(
-        self, machine: Machine, snapshot: Snapshot, registered: Registered, told: dict[str, Told]
-    ) -> list[Copied]:
-        job = self._job
-        what = "what has changed of" if told else "all of"
-        text = f"Copying {what} {len(machine.disks)} disk(s) into the vault."
-        await step("copying", type(None), partial(job.phase, "copying", text))
-        job.begin_together()
-        return await self._side_by_side(
-            [
-                step(f"copy-{disk.key}", Copied, self._copier(disk, snapshot, registered, told.get(disk.key)))
-                for disk in machine.disks
-            ]
-        )
-
-    def _copier(
-        self, disk: Disk, snapshot: Snapshot, registered: Registered, told: Told | None
-    ) -> Callable[[], Awaitable[Copied]]:
+    def _part(self, disk: Disk, snapshot: Snapshot, registered: Registered, told: Told | None) -> VaultCopy:
         job = self._job
         some = told is not None and told.file is not None
-        # What is left as it was isn't read back: verifying the vault does that
-        verify = Verify.WRITTEN if some and job.request.verify is Verify.FULL else job.request.verify
-        changes: Callable[[], Changes] | None = None
-        if told is not None:
-            changes = partial(self._changes, disk, told)
-
-        volume = Volume(f"{job.id}/{disk.key}", disk.label, disk.size)
-        into = partial(self._open_new, disk, registered)
-        based = _base_of(disk, registered.basis).entry is not None
-        copied = copier(
-            job,
-            disk,
-            snapshot,
-            volume,
+        return VaultCopy(
+            job=job,
+            disk=disk,
+            snapshot=snapshot,
+            volume=Volume(f"{job.id}/{disk.key}", disk.label, disk.size),
             name="copy",
-            base=None,
-            changes=changes,
-            verify=verify,
-            into=into,
-            stops=not based,
+            # What is left as it was isn't read back: verifying the vault does that
+            verify=Verify.WRITTEN if some and job.request.verify is Verify.FULL else job.request.verify,
+            told=told,
+            before=_base_of(disk, registered.basis),
+            known=tuple(Top.of(top) for top in registered.known),
         )
-        anew = copier(
-            job,
-            disk,
-            snapshot,
-            volume,
-            name="copy-anew",
-            base=None,
-            changes=None,
-            verify=job.request.verify,
-            into=into,
-        )
-
-        async def on_base() -> Copied | None:
-            """None: what it is based on is damaged, so all of it has to be copied."""
-            try:
-                done = await copied()
-                # The upper nodes of the base's map are read for that alone: found out while all can still be copied
-                await asyncio.to_thread(self._finish_disk, disk, registered.basis)
-            except LongshoreError as error:
-                if await asyncio.to_thread(self._leave_base, disk, error):
-                    return None
-                if not job.parks_for(error):
-                    job.stop()  # no sense in going on with the other disks
-                raise
-            return done
-
-        async def copy() -> Copied:
-            try:
-                if not based:
-                    return await copied()
-                done = None if self._begins_anew(disk) else await on_base()
-                return done or await anew()
-            except LongshoreError as error:
-                raise await asyncio.to_thread(self._explained, error) from error
-
-        return copy
-
-    def _leave_base(self, disk: Disk, error: LongshoreError) -> bool:
-        """Whether a copy failed since what the disk is based on is damaged: then it is copied anew, without that."""
-        journal = self._journal(disk)
-        damage = str(error) if isinstance(error, Damaged) else told_damage(journal)
-        if damage is None:
-            return False
-        self._job.say(f"{damage} {disk.label} is read from the source anew, without the point before.", "warning")
-        self._anew(disk).touch()
-        for path in (journal, damage_beside(journal)):
-            path.unlink(missing_ok=True)
-        return True
-
-    def _begins_anew(self, disk: Disk) -> bool:
-        return self._anew(disk).exists()
-
-    def _anew(self, disk: Disk) -> Path:
-        """Is there once the disk's base was found damaged."""
-        return self._journal(disk).with_suffix(".anew")
-
-    def _base(self, disk: Disk, basis: Basis | None) -> Top:
-        return Top(disk.size, None) if self._begins_anew(disk) else _base_of(disk, basis)
-
-    def _changes(self, disk: Disk, told: Told) -> Changes:
-        """Widened to whole blocks where the rest of each would have to be asked of a vault that answers late."""
-        changes = read_changes(self._job, disk, told)
-        with self._vault() as vault:
-            if isinstance(changes, Changed) and vault.store.far:
-                return Changed(tuple(align(changes.extents, BLOCK, disk.size)))
-        return changes
-
-    def _explained(self, error: LongshoreError) -> LongshoreError:
-        """A copy whose vault is full, or has given its writer up, fails to write: that is why."""
-        if error.code == Cancelled.code:
-            return error
-        try:
-            with self._vault() as vault:
-                if error.code == VaultFull.code:
-                    return full_vault(vault.store)
-                beat(vault, self._job.id)
-        except WriterLost as lost:
-            return lost
-        except LongshoreError:
-            return error
-        return error
-
-    def _open_new(self, disk: Disk, registered: Registered, exports: ExitStack) -> Export:
-        job = self._job
-        base = self._base(disk, registered.basis)
-        if base.entry is not None and (damage := told_damage(self._journal(disk))) is not None:
-            raise Damaged(damage)  # by an earlier try: a further one finds the same
-        known = [Top.of(top) for top in registered.known] if base.entry is None else []
-        with self._vault() as vault:
-            beat(vault, job.id)  # one that the vault has given up isn't tried again
-            return exports.enter_context(serve_new_disk(vault, base, self._journal(disk), job.id, known))
-
-    def _finish_disk(self, disk: Disk, basis: Basis | None) -> dict[str, Any]:
-        """The top of its map, stored."""
-        self._job.raise_if_cancelled()
-        with self._vault() as vault:
-            beat(vault, self._job.id)
-            new = NewDisk(vault, self._base(disk, basis), self._journal(disk))
-            try:
-                return new.finish().told()
-            finally:
-                new.close()
-
-    def _journal(self, disk: Disk) -> Path:
-        directory: Path = self._job.store.state.migration(self._job.id)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return directory / f"{disk.key}.journal"
 
     def _content(
-        self, machine: Machine, snapshot: Snapshot, consistency: Consistency, copies: list[Copied], vault: Vault
+        self, vault: Vault, machine: Machine, snapshot: Snapshot, consistency: Consistency, copies: list[Copied]
     ) -> dict[str, Any]:
         """What the point says beside its disks: all that a restore needs, and what the next backup goes by."""
         job = self._job
@@ -390,14 +242,22 @@ class Backup(Flow):
             "copies": [asdict(copy) for copy in copies],
         }
 
-    def _write_point(
-        self, name: str, moment: datetime, tops: dict[str, dict[str, Any]], content: Callable[[Vault], dict[str, Any]]
+    def _write_point(  # noqa: PLR0917
+        self,
+        name: str,
+        moment: datetime,
+        tops: dict[str, dict[str, Any]],
+        machine: Machine,
+        snapshot: Snapshot,
+        consistency: Consistency,
+        copies: list[Copied],
     ) -> None:
         job = self._job
         job.raise_if_cancelled()
         disks = {key: Top.of(top) for key, top in tops.items()}
         with self._vault() as vault:
-            finish(vault, job.id, Point(name, moment, disks, content(vault)))
+            content = self._content(vault, machine, snapshot, consistency, copies)
+            finish(vault, job.id, Point(name, moment, disks, content))
         job.say(f"The point {name} is in the vault.")
 
     def _drop_earlier(self) -> None:

@@ -16,7 +16,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from longshore.engine.queue import places_of
-from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import backed_up, backup_concerns
 from longshore.flows.backups.clocks import mistimed, next_verification
@@ -49,18 +48,18 @@ class ByPolicy(Flow):
     _failure_step = "failed"
 
     async def _forward(self) -> None:
-        await step("start", type(None), self._begin_look)
-        await step("begin", type(None), self._begin_run)
-        await step("queue", type(None), self._queue)
-        await step("note", type(None), self._note)
-        await step("begin-copy", type(None), self._begin_copy)
-        await step("copy", type(None), self._follow_copy)
-        await step("prune", type(None), self._prune)
-        await step("begin-verification", type(None), self._begin_verification)
-        await step("verification", type(None), self._follow_verification)
-        await step("begin-proof", type(None), self._begin_proof)
-        await step("proof", type(None), self._follow_proof)
-        await step("go-on", type(None), self._go_on)
+        await self._job.step("start", self._begin_look)
+        await self._job.step("begin", self._begin_run)
+        await self._job.step("queue", self._queue)
+        await self._job.step("note", self._note)
+        await self._job.step("begin-copy", self._begin_copy)
+        await self._job.step("copy", self._follow_copy)
+        await self._job.step("prune", self._prune)
+        await self._job.step("begin-verification", self._begin_verification)
+        await self._job.step("verification", self._follow_verification)
+        await self._job.step("begin-proof", self._begin_proof)
+        await self._job.step("proof", self._follow_proof)
+        await self._job.step("go-on", self._go_on)
 
     def _begin_look(self) -> None:
         job = self._job

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from longshore.engine.steps import step
 from longshore.errors import LongshoreError, NotFound
 from longshore.flows.backups.backing_up import identity_of
 from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
@@ -56,18 +55,18 @@ class Done(NamedTuple):
 
 class CopyingVault(Flow):
     async def _forward(self) -> dict[str, Any]:
-        await step("start", type(None), self._start)
-        wanted, damaged = await step("choose", Chosen, self._choose)
-        await step("register", type(None), partial(self._register, wanted))
+        await self._job.step("start", self._start)
+        wanted, damaged = await self._job.step("choose", self._choose)
+        await self._job.step("register", self._register, wanted)
         read = stored = copied = 0
         for number, one in enumerate(wanted, start=1):
-            done = await step(f"point-{number}", list[Done], partial(self._copy_point, one, number, len(wanted)))
+            done = await self._job.step(f"point-{number}", self._copy_point, one, number, len(wanted))
             damaged = damaged + [each.damaged for each in done if each.damaged is not None]
             copied += sum(each.damaged is None for each in done)
             read, stored = read + sum(each.read for each in done), stored + sum(each.stored for each in done)
         result = {"points": copied, "bytes_read": read, "bytes_stored": stored, "damaged": damaged}
         if damaged:
-            await step("tell-damaged", type(None), partial(self._tell, result))
+            await self._job.step("tell-damaged", self._tell, result)
         return result
 
     def _tell(self, result: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """After a restore in the place of a server: for good, or back to that server, as its user says."""
 
-from longshore.engine.steps import step
 from longshore.errors import LongshoreError
 from longshore.flows.flow import Flow
 from longshore.flows.moves.source_side import power_on_again
@@ -16,7 +15,7 @@ _THERE = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
 
 class Deciding(Flow):
     async def _forward(self) -> None:
-        await step("decide", type(None), self._decide)
+        await self._job.step("decide", self._decide)
 
     def _fail(self, error: LongshoreError) -> None:
         """Raises it. Nothing is taken back unasked: the server was seen up, and somebody may work with it."""

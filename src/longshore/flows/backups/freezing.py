@@ -9,14 +9,14 @@ taken may be of a moment when nothing was frozen any more: it goes first.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from longshore.errors import Conflict, LongshoreError
 from longshore.flows.backups.thawing import keep_thaw, thaw
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.hooks import hook_facts, hook_runner
+from longshore.flows.moves.hooks import hook_facts, run_playbook
 from longshore.flows.moves.source_side import Still
 from longshore.flows.undo import undo
 from longshore.model.machine import Machine
@@ -26,36 +26,30 @@ from longshore.store import Entry, EntryState, ThingKind
 _STEP = "freeze"
 
 
-def freezer(
-    job: MoveContext, machine: Machine, snapshot_step: str, take: Callable[[], Still]
-) -> Callable[[], Awaitable[Still]]:
-    """The work of the step that takes a snapshot between the playbooks. Raises what `take` does, HookError, Cancelled.
+async def take_frozen(job: MoveContext, machine: Machine, snapshot_step: str, take: Callable[[], Still]) -> Still:
+    """Take a snapshot by `take`, between the playbooks. Raises what `take` does, HookError, Cancelled.
 
     Whatever happens, the second one runs. `snapshot_step`: by which the ledger knows the snapshot.
     """
     before, after = job.request.before, job.request.after
-
-    async def work() -> Still:
-        await asyncio.to_thread(_tidy, job, snapshot_step)
-        entry = None
-        if after is not None:
-            job.raise_if_cancelled()
-            entry = await asyncio.to_thread(_intend, job, machine, after)
-        try:
-            if before is not None:
-                await hook_runner(job, before, hook_facts(job, machine, "before"))()
-            asked_at = datetime.now(UTC)
-            job.phase("snapshot", f"Taking the snapshot{' of what is frozen' if before is not None else ''}.")
-            still = await asyncio.to_thread(take)
-        except Exception as error:
-            if entry is not None:
-                await _thaw_after(job, entry, error)
-            raise
+    await asyncio.to_thread(_tidy, job, snapshot_step)
+    entry = None
+    if after is not None:
+        job.raise_if_cancelled()
+        entry = await asyncio.to_thread(_intend, job, machine, after)
+    try:
+        if before is not None:
+            await run_playbook(job, before, hook_facts(job, machine, "before"))
+        asked_at = datetime.now(UTC)
+        job.phase("snapshot", f"Taking the snapshot{' of what is frozen' if before is not None else ''}.")
+        still = await asyncio.to_thread(take)
+    except Exception as error:
         if entry is not None:
-            await asyncio.to_thread(_thaw_now, job, entry)
-        return replace(still, asked_at=asked_at, frozen=before is not None)
-
-    return work
+            await _thaw_after(job, entry, error)
+        raise
+    if entry is not None:
+        await asyncio.to_thread(_thaw_now, job, entry)
+    return replace(still, asked_at=asked_at, frozen=before is not None)
 
 
 def _tidy(job: MoveContext, snapshot_step: str) -> None:

@@ -10,10 +10,8 @@ takes that away, gives the ports back and starts the server again, if it ran.
 """
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import InvalidInput, NotFound
 from longshore.flows.clouds import Clouds
 from longshore.flows.facts import gather
@@ -34,7 +32,7 @@ from longshore.flows.moves.target_side import Prepared
 from longshore.flows.undo import undo
 from longshore.model.concern import Concern, Severity
 from longshore.model.job import JobKind
-from longshore.model.machine import Machine, PowerState, Snapshot
+from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, PowerAfter
 from longshore.model.target import Owner, Port
 from longshore.planning import Landing, land
@@ -140,14 +138,13 @@ class InPlaceRestore(Migration):
         job = self._job
         prepared, volumes = await self._begin_volumes()
         disks = prepared.machine.disks
-        home = await step("home", Home, partial(self._look_home, prepared))
-        taking = partial(take_snapshot, job, "snapshot", disks, quiesce=False)
-        snapshot = await step("snapshot", Snapshot, taking)
-        await step("copying", type(None), partial(job.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
-        copies = await self._copy("copy", disks, snapshot, volumes, verify=job.request.verify)
-        await step("drop-snapshot", type(None), partial(drop_if_possible, job, "snapshot", snapshot))
-        off = await step("shut-down", Off, partial(shut_down, job))
-        ports = await step("ports", list[Port], partial(self._take_ports, prepared, home, off))
+        home = await job.step("home", self._look_home, prepared)
+        snapshot = await job.step("snapshot", take_snapshot, job, "snapshot", disks, quiesce=False)
+        await job.step("copying", job.phase, "copying", f"Copying {len(volumes)} disk(s) at once.")
+        copies = await self._copy("copy", disks, snapshot, volumes)
+        await job.step("drop-snapshot", drop_if_possible, job, "snapshot", snapshot)
+        off = await job.step("shut-down", shut_down, job)
+        ports = await job.step("ports", self._take_ports, prepared, home, off)
         choice = Choice(LandingMode.UNCHANGED)
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
         return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)

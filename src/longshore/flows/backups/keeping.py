@@ -6,7 +6,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError
 from longshore.flows.flow import Flow
 from longshore.model.request import MigrationType
@@ -32,8 +31,8 @@ class _OfVault(Flow):
 
 class Verification(_OfVault):
     async def _forward(self) -> dict[str, Any]:
-        await step("start", type(None), self._start)
-        return await step("verify", dict[str, Any], self._verify)
+        await self._job.step("start", self._start)
+        return await self._job.step("verify", self._verify)
 
     def _verify(self) -> dict[str, Any]:
         """Raises Damaged when anything isn't as it was written."""
@@ -54,8 +53,8 @@ class Verification(_OfVault):
 
 class Pruning(_OfVault):
     async def _forward(self) -> dict[str, Any]:
-        await step("start", type(None), self._start)
-        return await step("prune", dict[str, Any], self._prune)
+        await self._job.step("start", self._start)
+        return await self._job.step("prune", self._prune)
 
     def _prune(self) -> dict[str, Any]:
         """In a vault that locks, its locks are renewed whatever becomes of the rest. Raises Damaged when something

@@ -12,7 +12,7 @@ from longshore.blocks.durable import replace_file
 from longshore.errors import HookError
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.hooks import hook_runner
+from longshore.flows.moves.hooks import run_playbook
 from longshore.store import Entry, Store
 
 _FILE = "thaw.json"  # in the backup's directory
@@ -36,8 +36,8 @@ def thaw(store: Store, clouds: Clouds, entry: Entry) -> None:
     except (OSError, ValueError):
         raise HookError("What the playbook that thaws it has to know is gone.", advice="Thaw it by hand.") from None
     job = MoveContext(store, entry.migration_id, clouds=clouds)
-    work = hook_runner(job, kept["playbook"], kept["facts"], whatever=True)
+    work = run_playbook(job, kept["playbook"], kept["facts"], whatever=True)
     try:
-        asyncio.run(asyncio.wait_for(work(), LONGEST))
+        asyncio.run(asyncio.wait_for(work, LONGEST))
     except TimeoutError:
         raise HookError(f"The playbook {kept['playbook']} didn't end within {LONGEST:.0f} s.") from None

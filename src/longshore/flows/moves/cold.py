@@ -14,18 +14,14 @@ powered on meanwhile is such a failure.
 """
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import LongshoreError
 from longshore.flows.moves.copying import Copied
 from longshore.flows.moves.kept_copies import keep_copy, stays
-from longshore.flows.moves.look import STEP, Beheld, Choice, Look, if_possible, snapshot_to_look_into, source_looker
+from longshore.flows.moves.look import STEP, Choice, snapshot_to_look_into, try_source
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
-    Off,
-    Still,
     drop_if_possible,
     drop_snapshot,
     require_still_off,
@@ -52,18 +48,18 @@ class ColdMigration(Migration):
         job = self._job
         prepared, volumes, ports = await self._begin()
         choice = await self._look_beforehand(prepared, ports)
-        off = await step("shut-down", Off, partial(shut_down, job))
-        await step("stillness", type(None), partial(job.phase, "snapshot", "Taking one snapshot of all disks."))
-        still = await step("snapshot", Still, partial(take_still, job, "snapshot", prepared.machine.disks, off))
+        off = await job.step("shut-down", shut_down, job)
+        await job.step("stillness", job.phase, "snapshot", "Taking one snapshot of all disks.")
+        still = await job.step("snapshot", take_still, job, "snapshot", prepared.machine.disks, off)
         if not still.off:
             raise source_running(job.record.machine_name)
-        await step("copying", type(None), partial(job.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
+        await job.step("copying", job.phase, "copying", f"Copying {len(volumes)} disk(s) at once.")
         began = State(prepared, volumes, ports, choice=choice)
         self._copying = began, still.snapshot
-        copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes, verify=job.request.verify)
-        await step("copied", type(None), partial(self._note_copied, began, copies, still.snapshot))
-        await step("still-off", type(None), partial(require_still_off, job, off))  # before more time goes by in vain
-        await step("drop-snapshot", type(None), partial(drop_if_possible, job, "snapshot", still.snapshot))
+        copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes)
+        await job.step("copied", self._note_copied, began, copies, still.snapshot)
+        await job.step("still-off", require_still_off, job, off)  # before more time goes by in vain
+        await job.step("drop-snapshot", drop_if_possible, job, "snapshot", still.snapshot)
         if choice is None:
             choice = await self._look_late(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
@@ -112,12 +108,11 @@ class ColdMigration(Migration):
         job, machine = self._job, prepared.machine
         if not changes_guest(prepared.landing.request):
             return Choice(LandingMode.UNCHANGED)
-        beheld = await step("look-snapshot", Beheld, partial(snapshot_to_look_into, job, machine.disks))
+        beheld = await job.step("look-snapshot", snapshot_to_look_into, job, machine.disks)
         if beheld.snapshot is None:
             return None
-        looking = source_looker(job, machine, ports, beheld.snapshot)
-        look = await step("look", Look, if_possible(job, looking))
-        await step("look-drop-snapshot", type(None), partial(drop_snapshot, job, STEP, beheld.snapshot))
+        look = await job.step("look", try_source, job, machine, ports, beheld.snapshot)
+        await job.step("look-drop-snapshot", drop_snapshot, job, STEP, beheld.snapshot)
         return None if look.findings is None else await self._judge(prepared, look.findings)
 
     async def _look_late(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Choice:

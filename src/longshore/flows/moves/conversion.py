@@ -1,10 +1,11 @@
 """The guest made ready for its new hardware, on the volumes it will boot from."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
@@ -20,10 +21,16 @@ from longshore.model.target import Port, Volume
 from longshore.planning.hardware import likely_drivers
 from longshore.planning.new_addresses import new_addresses
 
-Guest = tuple[list[str], Path, list[NicName]]  # the disks' URIs, a directory for what is found, the interfaces' names
+
+class _Guest(NamedTuple):
+    """A guest whose disks are open for writing."""
+
+    uris: list[str]
+    directory: Path  # for what is found
+    nics: list[NicName]
 
 
-def converter(  # noqa: PLR0917
+async def convert_guest(  # noqa: PLR0917
     job: MoveContext,
     machine: Machine,
     ports: list[Port],
@@ -31,39 +38,33 @@ def converter(  # noqa: PLR0917
     snapshots: list[str],
     system: OperatingSystem | None = None,
     new: NewAddresses = NOTHING_NEW,
-) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """The work of the conversion step: the guest gets the drivers of the target's hardware.
+) -> dict[str, Any]:
+    """Give the guest the drivers of the target's hardware. Returns what was changed.
 
     `system`: what a look has found on the same disks. `new`: addresses that are written into it.
     """
-
-    async def change(guest: Guest) -> dict[str, Any]:
-        disks, directory, nics = guest
+    said = "Making the guest ready for its new hardware."
+    async with _opened_guest(job, machine, ports, volumes, snapshots, said) as guest:
         scripts = [await asyncio.to_thread(job.text, mark) for mark in job.request.first_boot]
         windows = "windows" in (likely_drivers(machine).family, system.family if system else "")
-        addresses = [NicAddresses(port.mac, port.addresses) for port in ports] if windows else []
-        keys = await asyncio.to_thread(guest_keys, job)
-        say = partial(_tell, job)
-        report = await convert(
-            disks,
-            directory,
-            say,
-            nics=nics,
+        converting = convert(
+            guest.uris,
+            guest.directory,
+            partial(_tell, job),
+            nics=guest.nics,
             first_boot=scripts,
-            addresses=addresses,
-            keys=keys,
+            addresses=[NicAddresses(port.mac, port.addresses) for port in ports] if windows else [],
+            keys=await asyncio.to_thread(guest_keys, job),
             system=system,
             agents=job.request.agents,
             new_addresses=new,
             keep_former=_goes_back(job),
         )
-        return report.to_json()
-
-    said = "Making the guest ready for its new hardware."
-    return _changer(job, machine, ports, volumes, snapshots, said, change)
+        report = await job.cancellable(asyncio.create_task(converting))
+    return report.to_json()
 
 
-def finisher(  # noqa: PLR0917
+async def finish_guest(  # noqa: PLR0917
     job: MoveContext,
     machine: Machine,
     ports: list[Port],
@@ -74,71 +75,54 @@ def finisher(  # noqa: PLR0917
     new: NewAddresses = NOTHING_NEW,
     *,
     addresses_only: bool = False,
-) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """The work of the step that gives a guest that lands as it is the little it needs all the same.
+) -> dict[str, Any]:
+    """Give a guest that lands as it is the little it needs all the same. Returns what was changed.
 
     What is known of its disks already needn't be looked up again: the machine is off meanwhile. `signature`: of the
     look that has found it at an earlier moment; then it has to be that still. `new`: addresses that are written into
     it; with `addresses_only` nothing else is.
     """
-
-    async def change(guest: Guest) -> dict[str, Any]:
-        disks, directory, nics = guest
-        keys = await asyncio.to_thread(guest_keys, job)
+    said = "Giving the guest its new addresses." if new else "Keeping the guest's interface names and its way to boot."
+    async with _opened_guest(job, machine, ports, volumes, snapshots, said) as guest:
         finishing = finish_as_is(
-            disks,
-            directory,
+            guest.uris,
+            guest.directory,
             partial(_tell, job),
-            nics=nics,
+            nics=guest.nics,
             drivers=drivers,
-            keys=keys,
+            keys=await asyncio.to_thread(guest_keys, job),
             signature=signature,
             new_addresses=new,
             keep_former=_goes_back(job),
             addresses_only=addresses_only,
         )
-        return {"changes": await finishing}
-
-    said = "Keeping the guest's interface names and its way to boot."
-    if new:
-        said = "Giving the guest its new addresses."
-    return _changer(job, machine, ports, volumes, snapshots, said, change)
+        return {"changes": await job.cancellable(asyncio.create_task(finishing))}
 
 
-def _changer(  # noqa: PLR0917
-    job: MoveContext,
-    machine: Machine,
-    ports: list[Port],
-    volumes: list[Volume],
-    snapshots: list[str],
-    said: str,
-    change: Callable[[Guest], Awaitable[dict[str, Any]]],
-) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """All disks of the machine at once.
+@asynccontextmanager
+async def _opened_guest(  # noqa: PLR0917
+    job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume], snapshots: list[str], said: str
+) -> AsyncIterator[_Guest]:
+    """Open all disks of the machine at once, to change its guest.
 
     A change that was broken off leaves the guest in doubt, so every further try begins from the volumes' snapshots.
     """
-
-    async def run() -> dict[str, Any]:
-        job.raise_if_cancelled()
-        attempts = job.store.migrations.get(job.id).conversion_attempts
-        if attempts:
-            await asyncio.to_thread(_broken_off, job, volumes, snapshots)
-        job.store.migrations.update(job.id, conversion_attempts=attempts + 1)
-        job.phase("converting", said)
-        directory = job.store.state.migration(job.id) / f"conversion-{attempts + 1}"
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        async with opened() as exports:
-            disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
-            work = change(([e.uri for e in disks], directory, nic_names(machine, ports)))
-            try:
-                return await job.cancellable(asyncio.ensure_future(work))
-            except LongshoreError as error:
-                if error.code == GUEST_CHANGED:  # nothing was done to it
-                    job.store.migrations.update(job.id, conversion_attempts=attempts)
-                raise
-
-    return run
+    job.raise_if_cancelled()
+    attempts = job.store.migrations.get(job.id).conversion_attempts
+    if attempts:
+        await asyncio.to_thread(_broken_off, job, volumes, snapshots)
+    job.store.migrations.update(job.id, conversion_attempts=attempts + 1)
+    job.phase("converting", said)
+    directory = job.store.state.migration(job.id) / f"conversion-{attempts + 1}"
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    async with opened() as exports:
+        disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
+        try:
+            yield _Guest([disk.uri for disk in disks], directory, nic_names(machine, ports))
+        except LongshoreError as error:
+            if error.code == GUEST_CHANGED:  # nothing was done to it
+                job.store.migrations.update(job.id, conversion_attempts=attempts)
+            raise
 
 
 def _goes_back(job: MoveContext) -> bool:

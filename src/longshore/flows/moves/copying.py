@@ -1,11 +1,9 @@
-"""The copy of one disk: exports opened on both sides, the engine run between them, its progress kept."""
+"""The copy of one disk: exports opened on both sides, a copy run between them, its progress kept."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from longshore.engine.retry import retry
 from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.opened import open_disk, open_volume, opened
+from longshore.flows.moves.told_changes import Told, read_changes
 from longshore.model.changes import Changed, Changes
 from longshore.model.extents import total
 from longshore.model.machine import Disk, Snapshot
@@ -27,8 +26,6 @@ STALLED_AFTER = 900.0  # seconds without a byte before a copy is given up: a ser
 LOCKED_FOR = 150.0  # seconds: an NFS server keeps the locks of a machine that died for 90 as a rule
 _LOOK_EVERY = 1.0  # seconds
 _KEEP_EVERY = 0.5  # seconds between rows of progress
-
-Opening = Callable[[ExitStack], Export]  # until the stack is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,133 +86,95 @@ class Movement:
                 await asyncio.wait({copy})
 
 
-def copier(
-    job: MoveContext,
-    disk: Disk,
-    snapshot: Snapshot,
-    volume: Volume,
-    *,
-    name: str,
-    base: DiskBase | None,
-    changes: Callable[[], Changes] | None,
-    verify: Verify,
-    into: Opening | None = None,
-    vault_id: str | None = None,
-    stops: bool = True,
-) -> Callable[[], Awaitable[Copied]]:
-    """The work of one copy step, called `name`. A second run goes on from the checkpoint that the first one left.
+@dataclass(frozen=True, kw_only=True)
+class DiskCopy:
+    """The copy of one disk of a snapshot, which is a step of its own (`run`).
 
-    With a base only the `changes` since are copied; where the source can't say, the whole disk is read and compared.
+    With a base only what has changed since is copied; where the source can't say, the whole disk is read and compared.
     With changes and no base nothing but these is copied, and no manifest of the disk is made; all of it where the
-    source can't say. `into` opens what it is copied to, where that isn't the volume itself. `vault_id`: of the vault
-    that the snapshot is a point of; None: it is the source's. Where it fails, `stops` ends the copies of other disks.
+    source can't say.
     """
 
-    target = into or partial(open_volume, job, volume=volume)
-    work = _Work(job, disk, snapshot, volume, name, verify, target, vault_id)
+    job: MoveContext
+    disk: Disk
+    snapshot: Snapshot
+    volume: Volume  # what it is copied to
+    name: str  # of the copies of this snapshot: what their files in the record's directory begin with
+    verify: Verify
+    base: DiskBase | None = None
+    told: Told | None = None  # what the source says has changed since the base; None: it wasn't asked
+    vault_id: str | None = None  # of the vault that the snapshot is a point of; None: it is the source's
+    stops: bool = True  # the copies of other disks, where this one fails
 
-    async def copy() -> Copied:
+    async def run(self) -> Copied:
+        """Copy it. A second run goes on from the checkpoint that the first one left."""
+        job = self.job
         try:
-            if changes is None:
-                return await retry(lambda: work.copy(None, None), before_again=work.again)
-            told = await asyncio.to_thread(changes)
-            nothing = isinstance(told, Changed) and not told.extents and not (base and base.partly)
-            if nothing and (base is None or not await asyncio.to_thread(work.is_dirty, base)):
-                root, manifest = (base.root_digest, base.manifest) if base else ("", "")
-                return Copied(disk.key, 0, 0, 0, 0, 0, 0, 0.0, root, manifest, changed=0)
-            return await retry(lambda: work.copy(base, told), before_again=work.again)
+            changes = await asyncio.to_thread(self._changes)
+            unchanged = isinstance(changes, Changed) and not changes.extents
+            if unchanged and not await asyncio.to_thread(self._lacks_blocks):
+                root, manifest = (self.base.root_digest, self.base.manifest) if self.base else ("", "")
+                return Copied(self.disk.key, 0, 0, 0, 0, 0, 0, 0.0, root, manifest, changed=0)
+            return await retry(lambda: self._copy(changes), before_again=self._say_again)
         except LongshoreError as error:
-            if stops and not job.parks_for(error):
+            if self.stops and not job.parks_for(error):
                 job.stop()  # no sense in going on with the other disks
             raise
         except BaseException:
             job.stop()
             raise
 
-    return copy
+    async def digest_target(self) -> DiskBase:
+        """Read what the target holds before it is written, so that the copy can compare.
 
-
-def digester(job: MoveContext, disk: Disk, opening: Opening, size: int, name: str) -> Callable[[], Awaitable[DiskBase]]:
-    """The work of a step that reads what a disk holds that is about to be written, so that a copy to it can compare.
-
-    What `opening` opens is read as `size` bytes. A second run reads all of it again.
-    """
-    manifest = f"{name}-{disk.key}.held"
-
-    async def read() -> DiskBase:
+        A second run reads all of it again.
+        """
+        job, disk = self.job, self.disk
         job.raise_if_cancelled()
-        directory = job.store.state.migration(job.id)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        manifest = f"{self.name}-{disk.key}.held"
         async with opened() as exports:
-            held = await asyncio.to_thread(opening, exports)
-            nowhere = serve_nbdkit("null", {"size": str(size)}, read_only=False)
+            held = await asyncio.to_thread(self._open_target, exports)
+            nowhere = serve_nbdkit("null", {"size": str(self.volume.size)}, read_only=False)
             request = CopyRequest(
                 source_uri=held.uri,
                 target_uri=(target := await asyncio.to_thread(exports.enter_context, nowhere)).uri,
                 disk=f"{job.record.machine_name}, {disk.label}",
-                manifest=directory / manifest,
+                manifest=self._path(manifest),
                 verify=Verify.NONE,
                 rate_limit=job.request.rate_limit,
                 limit_groups=job.limit_groups(disk),
                 maximum_read=held.maximum_read,
             )
-            result = await _run(job, disk, request, [held, target])
+            result = await self._run(request, [held, target])
         return DiskBase(None, manifest, result.root_digest or "")
 
-    return read
+    # What kinds of copies do in ways of their own
 
+    def _changes(self) -> Changes | None:
+        """Read what the source says has changed. None: all of the disk is copied."""
+        return None if self.told is None else read_changes(self.job, self.disk, self.told)
 
-class _Work:
-    """One disk's copy, tried until it is done or there is no use in trying."""
+    def _open_target(self, exports: ExitStack) -> Export:
+        """Open what it is copied to, for writing, until the stack is left."""
+        return open_volume(self.job, exports, self.volume)
 
-    def __init__(  # noqa: PLR0917
-        self,
-        job: MoveContext,
-        disk: Disk,
-        snapshot: Snapshot,
-        volume: Volume,
-        name: str,
-        verify: Verify,
-        open_target: Opening,
-        vault_id: str | None,
-    ) -> None:
-        self._job = job
-        self._disk = disk
-        self._snapshot = snapshot
-        self._volume = volume
-        self._name = name
-        self._verify = verify
-        self._open_target = open_target
-        self._vault_id = vault_id
+    # One try
 
-    def again(self, error: LongshoreError) -> None:
-        self._job.raise_if_cancelled()
-        self._job.say(f"{self._disk.label}: {error} It is tried again.", "warning")
+    async def _copy(self, changes: Changes | None) -> Copied:
+        """Copy from the checkpoint on, if there is one. One that is of no use is no reason to fail: all is copied anew.
 
-    def is_dirty(self, base: DiskBase) -> bool:
-        """Whether the target may hold something else than at the base: a later copy to it came to no end."""
-        return is_dirty(self._path(base.manifest), base.root_digest)
-
-    async def copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
-        """From the checkpoint on, if there is one. One that is of no use is no reason to fail: all is copied anew."""
-        await self._until_free(self._path(self._checkpoint))
+        `changes`: None for all of the disk.
+        """
+        job, checkpoint = self.job, self._path(self._checkpoint)
+        await self._until_free(checkpoint)
         try:
-            return await self._copy(base, changes)
+            result = await self._move(changes)
         except CheckpointMisfit as misfit:
-            self._job.say(f"{self._disk.label}: {misfit.message} It is discarded, and the copy begins anew.", "warning")
-            await asyncio.to_thread(discard, self._path(self._checkpoint))
-        return await self._copy(base, changes)
-
-    async def _copy(self, base: DiskBase | None, changes: Changes | None) -> Copied:
-        self._job.raise_if_cancelled()
-        async with opened() as exports:
-            opening = partial(open_disk, self._job, exports, self._snapshot, self._disk, provider_id=self._vault_id)
-            source = await asyncio.to_thread(opening)
-            target = await asyncio.to_thread(self._open_target, exports)
-            request = await asyncio.to_thread(self._request, source, target, base, changes)
-            result = await _run(self._job, self._disk, request, [source, target])
+            job.say(f"{self.disk.label}: {misfit.message} It is discarded, and the copy begins anew.", "warning")
+            await asyncio.to_thread(discard, checkpoint)
+            result = await self._move(changes)
         return Copied(
-            disk_key=self._disk.key,
+            disk_key=self.disk.key,
             read=result.bytes_read,
             written=result.bytes_written,
             zeroed=result.bytes_zeroed,
@@ -228,6 +187,26 @@ class _Work:
             changed=total(changes.extents) if isinstance(changes, Changed) else None,
         )
 
+    async def _move(self, changes: Changes | None) -> CopyResult:
+        """Open both sides, and have what is to be copied moved from one to the other."""
+        self.job.raise_if_cancelled()
+        async with opened() as exports:
+            source = await asyncio.to_thread(
+                open_disk, self.job, exports, self.snapshot, self.disk, provider_id=self.vault_id
+            )
+            target = await asyncio.to_thread(self._open_target, exports)
+            request = await asyncio.to_thread(self._request, source, target, changes)
+            return await self._run(request, [source, target])
+
+    def _say_again(self, error: LongshoreError) -> None:
+        self.job.raise_if_cancelled()
+        self.job.say(f"{self.disk.label}: {error} It is tried again.", "warning")
+
+    def _lacks_blocks(self) -> bool:
+        """Find out whether the target may hold something else than the base: a copy to it came to no end."""
+        base = self.base
+        return base is not None and (base.partly or is_dirty(self._path(base.manifest), base.root_digest))
+
     async def _until_free(self, checkpoint: Path) -> None:
         """Wait for the lock of a copy that a dead worker has left. Nothing is opened meanwhile on either side.
 
@@ -235,7 +214,7 @@ class _Work:
         """
         began = time.monotonic()
         held = False
-        await asyncio.to_thread(self._job.raise_if_cancelled)
+        await asyncio.to_thread(self.job.raise_if_cancelled)
         while await asyncio.to_thread(is_locked, checkpoint):
             if time.monotonic() - began > LOCKED_FOR:
                 raise locked(checkpoint)
@@ -243,73 +222,73 @@ class _Work:
                 text = (
                     f"Its checkpoint is still locked by a copy elsewhere. Waiting for that, {LOCKED_FOR:.0f} s at most."
                 )
-                await asyncio.to_thread(self._job.say, f"{self._disk.label}: {text}", "warning")
+                await asyncio.to_thread(self.job.say, f"{self.disk.label}: {text}", "warning")
             held = True
             await asyncio.sleep(_LOOK_EVERY)
-            await asyncio.to_thread(self._job.raise_if_cancelled)
+            await asyncio.to_thread(self.job.raise_if_cancelled)
         if held:
             text = (
-                f"{self._disk.label}: The checkpoint is free after {time.monotonic() - began:.0f} s: going on from it."
+                f"{self.disk.label}: The checkpoint is free after {time.monotonic() - began:.0f} s: going on from it."
             )
-            await asyncio.to_thread(self._job.say, text)
+            await asyncio.to_thread(self.job.say, text)
 
     @property
     def _checkpoint(self) -> str:
-        return f"{self._name}-{self._disk.key}.checkpoint"
-
-    def _path(self, name: str) -> Path:
-        return self._job.store.state.migration(self._job.id) / name
+        return f"{self.name}-{self.disk.key}.checkpoint"
 
     @property
     def _manifest(self) -> str:
-        return f"{self._name}-{self._disk.key}.manifest"
+        return f"{self.name}-{self.disk.key}.manifest"
 
-    def _request(self, source: Export, target: Export, base: DiskBase | None, changes: Changes | None) -> CopyRequest:
-        job = self._job
-        job.store.state.migration(job.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+    def _path(self, name: str) -> Path:
+        directory = self.job.store.state.migration(self.job.id)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return directory / name
+
+    def _request(self, source: Export, target: Export, changes: Changes | None) -> CopyRequest:
+        job, disk, base = self.job, self.disk, self.base
         extents = changes.extents if isinstance(changes, Changed) else None
         whole = base is not None or extents is None  # then the digests of all of it are known in the end
-        provider_id = self._vault_id or job.record.source_id
-        moment = f"{provider_id}/{self._snapshot.machine_ref}/{self._disk.key}@{self._snapshot.ref}"
+        provider_id = self.vault_id or job.record.source_id
+        moment = f"{provider_id}/{self.snapshot.machine_ref}/{disk.key}@{self.snapshot.ref}"
         return CopyRequest(
             source_uri=source.uri,
             target_uri=target.uri,
-            disk=f"{job.record.machine_name}, {self._disk.label}",
+            disk=f"{job.record.machine_name}, {disk.label}",
             source_identity=moment,
-            target_identity=f"{job.record.target_id}/{self._volume.id}",
+            target_identity=f"{job.record.target_id}/{self.volume.id}",
             changes=extents,
             base_manifest=self._path(base.manifest) if base else None,
             manifest=self._path(self._manifest) if whole else None,
             checkpoint=self._path(self._checkpoint),
-            verify=self._verify,
+            verify=self.verify,
             rate_limit=job.request.rate_limit,
-            limit_groups=job.limit_groups(self._disk, self._vault_id),
+            limit_groups=job.limit_groups(disk, self.vault_id),
             maximum_read=source.maximum_read,
         )
 
+    async def _run(self, request: CopyRequest, exports: list[Export]) -> CopyResult:
+        job = self.job
+        moved = Movement(request.disk)
+        kept = _Kept(job, self.disk)
 
-async def _run(job: MoveContext, disk: Disk, request: CopyRequest, exports: list[Export]) -> CopyResult:
-    moved = Movement(request.disk)
-    kept = _Kept(job, disk)
+        def tell(progress: Progress) -> None:
+            moved.see(progress)
+            kept.see(progress)
 
-    def tell(progress: Progress) -> None:
-        moved.see(progress)
-        kept.see(progress)
-
-    await kept.keep(state="copying")
-    telling = asyncio.create_task(kept.follow())
-    try:
-        work = asyncio.create_task(run_copy(request, tell, exports=exports))
-        result = await job.cancellable(asyncio.create_task(moved.watch(work)))
-    finally:
-        kept.ended.set()
-        await asyncio.shield(telling)
-    await kept.keep(state="done", root_digest=result.root_digest, progress=kept.at_end(result))
-    if result.repaired:
-        job.say(
-            f"{disk.label}: {len(result.repaired)} range(s) were wrong on the target and were written again.", "warning"
-        )
-    return result
+        await kept.keep(state="copying")
+        telling = asyncio.create_task(kept.follow())
+        try:
+            work = asyncio.create_task(run_copy(request, tell, exports=exports))
+            result = await job.cancellable(asyncio.create_task(moved.watch(work)))
+        finally:
+            kept.ended.set()
+            await asyncio.shield(telling)
+        await kept.keep(state="done", root_digest=result.root_digest, progress=kept.at_end(result))
+        if result.repaired:
+            said = f"{len(result.repaired)} range(s) were wrong on the target and were written again."
+            job.say(f"{self.disk.label}: {said}", "warning")
+        return result
 
 
 class _Kept:

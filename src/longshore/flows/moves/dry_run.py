@@ -7,14 +7,11 @@ The source sees one snapshot that comes and goes, nothing else. The copy gets th
 network of its own that leads nowhere; beside the machine, on the mapped networks, it gets others.
 """
 
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
-from longshore.model.machine import Snapshot
 from longshore.store import ThingKind
 
 
@@ -22,12 +19,12 @@ class DryRun(Migration):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
         prepared, volumes, ports = await self._begin()
-        await step("moment", type(None), partial(job.phase, "snapshot", "Taking one snapshot of all disks."))
-        taking = partial(take_snapshot, job, "snapshot", prepared.machine.disks, quiesce=job.request.quiesce)
-        snapshot = await step("snapshot", Snapshot, taking)
-        await step("copying", type(None), partial(job.phase, "copying", f"Copying {len(volumes)} disk(s) at once."))
-        copies = await self._copy("copy", prepared.machine.disks, snapshot, volumes, verify=job.request.verify)
-        await step("drop-snapshot", type(None), partial(drop_snapshot, job, "snapshot", snapshot))
+        await job.step("moment", job.phase, "snapshot", "Taking one snapshot of all disks.")
+        quiesce = job.request.quiesce
+        snapshot = await job.step("snapshot", take_snapshot, job, "snapshot", prepared.machine.disks, quiesce=quiesce)
+        await job.step("copying", job.phase, "copying", f"Copying {len(volumes)} disk(s) at once.")
+        copies = await self._copy("copy", prepared.machine.disks, snapshot, volumes)
+        await job.step("drop-snapshot", drop_snapshot, job, "snapshot", snapshot)
         choice = await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.util import find_spec
@@ -75,30 +75,24 @@ def unfit_playbooks(request: MigrationRequest) -> list[Concern]:
     ]
 
 
-def hook_runner(
-    job: MoveContext, path: str, facts: Mapping[str, Any], *, whatever: bool = False
-) -> Callable[[], Awaitable[None]]:
-    """The work of a step that runs a playbook. Raises HookError when the playbook fails, Cancelled when cancelled.
+async def run_playbook(job: MoveContext, path: str, facts: Mapping[str, Any], *, whatever: bool = False) -> None:
+    """Run a playbook with these `hook_facts`. Raises HookError when the playbook fails, Cancelled when cancelled.
 
     `whatever`: also when it is cancelled, or has ended: what was done by another playbook is undone by this one.
     """
-
-    async def run() -> None:
-        when = facts["hook"]
-        if whatever:
-            job.say(f"Running the playbook {path}.", phase=f"hook-{when}")
-        else:
-            job.raise_if_cancelled()
-            job.phase(f"hook-{when}", f"Running the playbook {path}.")
-        directory = job.store.state.migration(job.id) / f"hook-{when}"
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        await asyncio.to_thread(end_leftovers, directory)
-        request = {"directory": str(directory), "playbook": path, "facts": facts}
-        work = asyncio.create_task(_work(request, directory, job.say))
-        await (work if whatever else job.cancellable(work))
-        job.say(f"The playbook {path} is done.")
-
-    return run
+    when = facts["hook"]
+    if whatever:
+        job.say(f"Running the playbook {path}.", phase=f"hook-{when}")
+    else:
+        job.raise_if_cancelled()
+        job.phase(f"hook-{when}", f"Running the playbook {path}.")
+    directory = job.store.state.migration(job.id) / f"hook-{when}"
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    await asyncio.to_thread(end_leftovers, directory)
+    request = {"directory": str(directory), "playbook": path, "facts": facts}
+    work = asyncio.create_task(_work(request, directory, job.say))
+    await (work if whatever else job.cancellable(work))
+    job.say(f"The playbook {path} is done.")
 
 
 async def _work(request: Mapping[str, Any], directory: Path, on_message: Callable[[str], None]) -> None:

@@ -7,30 +7,27 @@ death leaves behind is removed by whoever goes on, a worker does it that can, an
 """
 
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.flows.flow import Flow
-from longshore.flows.moves.look import STEP, concerns_by_landing, source_looker
+from longshore.flows.moves.look import STEP, concerns_by_landing, look_into_source
 from longshore.flows.moves.source_side import drop_snapshot, take_snapshot, without_texts
 from longshore.guests import ensure_confinement
 from longshore.model.guest import GuestFindings
-from longshore.model.machine import Machine, Snapshot
+from longshore.model.machine import Machine
 from longshore.model.target import Owner, Port
 
 
 class Inspection(Flow):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
-        await step("start", type(None), self._start)
-        machine = await step("prepare", Machine, self._look_at)
-        taking = partial(take_snapshot, job, STEP, machine.disks, quiesce=False, first=False)
-        snapshot = await step("look-snapshot", Snapshot, taking)
+        await job.step("start", self._start)
+        machine = await job.step("prepare", self._look_at)
+        snapshot = await job.step("look-snapshot", take_snapshot, job, STEP, machine.disks, quiesce=False, first=False)
         own = [Port("", nic.mac, nic.addresses, "") for nic in machine.nics]
-        findings = await step("look", GuestFindings, source_looker(job, machine, own, snapshot))
-        await step("look-drop-snapshot", type(None), partial(drop_snapshot, job, STEP, snapshot))
-        concerns = await step("judge", dict[str, Any], partial(_judge, machine, findings))
+        findings = await job.step("look", look_into_source, job, machine, own, snapshot)
+        await job.step("look-drop-snapshot", drop_snapshot, job, STEP, snapshot)
+        concerns = await job.step("judge", _judge, machine, findings)
         return {"concerns": concerns}
 
     def _look_at(self) -> Machine:

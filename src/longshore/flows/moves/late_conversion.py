@@ -11,21 +11,16 @@ the hardware that it had. A server that was off is off again in the end.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError, NotFound
 from longshore.flows.moves.context import MoveContext, Place
-from longshore.flows.moves.conversion import converter, go_back
+from longshore.flows.moves.conversion import convert_guest, go_back
 from longshore.flows.moves.look import (
     STEP,
-    Beheld,
-    Look,
-    if_possible,
     judge,
-    landed_looker,
     snapshot_of_landed,
+    try_landed,
 )
 from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.proving import check, find_answering
@@ -39,7 +34,7 @@ from longshore.model.hardware import Hardware
 from longshore.model.machine import Machine, PowerState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType, PowerAfter
 from longshore.model.status import Status
-from longshore.model.target import Port, Server, Volume
+from longshore.model.target import Port, Volume
 from longshore.planning import Landing, carry_along
 from longshore.providers.contract import Servers
 from longshore.store import EntryState, MigrationRecord, ThingKind
@@ -113,17 +108,17 @@ def request_after(
 class LateConversion(Migration):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
-        await step("start", type(None), self._start)
-        now = await step("look", Landed, self._look)
+        await job.step("start", self._start)
+        now = await job.step("look", self._look)
         await self._look_into(now)
-        await step("stop", type(None), partial(self._stop, now))
-        snapshots = await step("safeguard", list[str], partial(safeguard, job, now.volumes))
-        await step("remove", type(None), partial(self._remove, now))
-        work = converter(job, now.prepared.machine, now.ports, now.volumes, snapshots)
-        report = await step("convert", dict[str, Any], work)
-        others = await step("answering", list[str], partial(find_answering, job, now.ports))
-        server = await step("boot", Server, partial(boot, job, now.prepared, now.volumes, now.ports, None))
-        proof = await step("check", str, partial(check, job, now.prepared, server, now.ports, others))
+        await job.step("stop", self._stop, now)
+        snapshots = await job.step("safeguard", safeguard, job, now.volumes)
+        await job.step("remove", self._remove, now)
+        machine = now.prepared.machine
+        report = await job.step("convert", convert_guest, job, machine, now.ports, now.volumes, snapshots)
+        others = await job.step("answering", find_answering, job, now.ports)
+        server = await job.step("boot", boot, job, now.prepared, now.volumes, now.ports, None)
+        proof = await job.step("check", check, job, now.prepared, server, now.ports, others)
         return {
             "server_id": server.id,
             "ports": [{"id": p.id, "mac": p.mac, "addresses": list(p.addresses)} for p in now.ports],
@@ -135,14 +130,14 @@ class LateConversion(Migration):
         """Raises InvalidInput when it can't be converted, Conflict when it has other volumes than it landed with."""
         job = self._job
         server = Place(job.record.target_id, now.server_id)
-        beheld = await step("look-snapshot", Beheld, partial(snapshot_of_landed, job, server, now.volumes))
+        beheld = await job.step("look-snapshot", snapshot_of_landed, job, server, now.volumes)
         if beheld.snapshot is None:
             return
-        looking = landed_looker(job, now.prepared.machine, now.ports, now.volumes, beheld.snapshot)
-        look = await step("look-into", Look, if_possible(job, looking, beside=True))
-        await step("look-drop-snapshot", type(None), partial(drop_snapshot, job, STEP, beheld.snapshot, server))
+        machine, snapshot = now.prepared.machine, beheld.snapshot
+        look = await job.step("look-into", try_landed, job, machine, now.ports, now.volumes, snapshot)
+        await job.step("look-drop-snapshot", drop_snapshot, job, STEP, beheld.snapshot, server)
         if look.findings is not None:
-            await step("judge", type(None), partial(self._judge_landed, now, look.findings))
+            await job.step("judge", self._judge_landed, now, look.findings)
 
     def _judge_landed(self, now: Landed, findings: GuestFindings) -> None:
         power = PowerState(self._job.store.migrations.get(self._job.id).source_power or PowerState.UNKNOWN)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from longshore.blocks.exports import Export
@@ -111,82 +110,75 @@ def _snapshot(job: MoveContext, place: Place) -> Beheld:
         return Beheld(None)
 
 
-def source_looker(
-    job: MoveContext, machine: Machine, ports: list[Port], snapshot: Snapshot
-) -> Callable[[], Awaitable[GuestFindings]]:
-    """The work of the step that looks into the source's own disks, as the snapshot holds them."""
+async def look_into_source(job: MoveContext, machine: Machine, ports: list[Port], snapshot: Snapshot) -> GuestFindings:
+    """Look into the source's own disks, as the snapshot holds them."""
 
     def open_all(exports: ExitStack) -> list[Export]:
         return [open_disk(job, exports, snapshot, disk) for disk in machine.disks]
 
-    return partial(_look, job, machine, ports, open_all)
+    return await _look(job, machine, ports, open_all)
 
 
-def landed_looker(
-    job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume], snapshot: Snapshot
-) -> Callable[[], Awaitable[GuestFindings]]:
-    """The work of the step that looks into a server's disks on the target, as the snapshot holds them."""
-
-    def open_all(exports: ExitStack) -> list[Export]:
-        return [open_landed_disk(job, exports, snapshot, volume) for volume in volumes]
-
-    return partial(_look, job, machine, ports, open_all)
-
-
-def if_possible(
-    job: MoveContext, look: Callable[[], Awaitable[GuestFindings]], *, beside: bool = False
-) -> Callable[[], Awaitable[Look]]:
-    """The same work where the migration may go on without: its disks are read too slowly, are too much to look at, or
-    can't be read before the machine is off.
-
-    What else fails would fail when the machine is off as well. `beside`: but for what the quota has no room for, since
-    afterwards nothing is made to read them.
-    """
-    allowed = (*_LATER_ONLY, *((QuotaExceeded.code,) if beside else ()))
-
-    async def work() -> Look:
-        try:
-            return Look(await look())
-        except LongshoreError as error:
-            if error.code not in allowed:
-                raise
-            await asyncio.to_thread(job.say, f"{error} {_LATER}", "warning")
-            return Look(None)
-
-    return work
-
-
-def volume_looker(
+async def look_into_volumes(
     job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume]
-) -> Callable[[], Awaitable[GuestFindings]]:
-    """The work of the step that looks into the copied disks."""
+) -> GuestFindings:
+    """Look into the disks that were copied."""
 
     def open_all(exports: ExitStack) -> list[Export]:
         return [open_volume(job, exports, volume) for volume in volumes]
 
-    return partial(_look, job, machine, ports, open_all)
+    return await _look(job, machine, ports, open_all)
 
 
-def checker(
-    job: MoveContext, volumes: list[Volume], drivers: BootDrivers, signature: str
-) -> Callable[[], Awaitable[None]]:
-    """The work of the step that only sees whether the guest on these volumes is as it was found before.
+async def try_source(job: MoveContext, machine: Machine, ports: list[Port], snapshot: Snapshot) -> Look:
+    """Look into the source's own disks where that can be done before the machine is off.
+
+    The migration goes on without a look where its disks are read too slowly, are too much to look at, or can't be read
+    yet. What else fails is raised: it would fail when the machine is off as well.
+    """
+    return await _if_possible(job, look_into_source(job, machine, ports, snapshot), _LATER_ONLY)
+
+
+async def try_landed(
+    job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume], snapshot: Snapshot
+) -> Look:
+    """Look into a server's disks on the target, as the snapshot holds them, where that can be done while it runs.
+
+    As `try_source`; nor does it matter here when the quota has no room for what is made to read them, since nothing of
+    that is made once the server is off.
+    """
+
+    def open_all(exports: ExitStack) -> list[Export]:
+        return [open_landed_disk(job, exports, snapshot, volume) for volume in volumes]
+
+    return await _if_possible(job, _look(job, machine, ports, open_all), (*_LATER_ONLY, QuotaExceeded.code))
+
+
+async def check_guest(job: MoveContext, volumes: list[Volume], drivers: BootDrivers, signature: str) -> None:
+    """See whether the guest on these volumes is as it was found before, and change nothing.
 
     Raises ConversionError with the code GUEST_CHANGED when it isn't.
     """
+    await asyncio.to_thread(job.phase, "inspecting", "Looking whether the guest is as it was found before.")
+    async with opened() as exports:
+        disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
+        directory = job.store.state.migration(job.id) / "check"
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keys = await asyncio.to_thread(guest_keys, job)
+        uris = [disk.uri for disk in disks]
+        checking = check_as_found(uris, directory, job.say, drivers=drivers, signature=signature, keys=keys)
+        await job.cancellable(asyncio.create_task(checking))
 
-    async def work() -> None:
-        await asyncio.to_thread(job.phase, "inspecting", "Looking whether the guest is as it was found before.")
-        async with opened() as exports:
-            disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
-            directory = job.store.state.migration(job.id) / "check"
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            keys = await asyncio.to_thread(guest_keys, job)
-            uris = [disk.uri for disk in disks]
-            checking = check_as_found(uris, directory, job.say, drivers=drivers, signature=signature, keys=keys)
-            await job.cancellable(asyncio.create_task(checking))
 
-    return work
+async def _if_possible(job: MoveContext, looking: Awaitable[GuestFindings], allowed: tuple[str, ...]) -> Look:
+    """Wait for a look. An error with one of the `allowed` codes is told, and nothing is found."""
+    try:
+        return Look(await looking)
+    except LongshoreError as error:
+        if error.code not in allowed:
+            raise
+        await asyncio.to_thread(job.say, f"{error} {_LATER}", "warning")
+        return Look(None)
 
 
 async def _look(

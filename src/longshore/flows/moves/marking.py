@@ -8,10 +8,8 @@ them: a mark that can't be made is told.
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from typing import Any, ParamSpec
 
-from longshore.engine.steps import step
 from longshore.errors import LongshoreError, NotFound
 from longshore.flows.flow import Flow
 from longshore.flows.moves.source_side import following
@@ -25,11 +23,13 @@ from longshore.providers.contract import Source
 from longshore.store import Entry, EntryState, ThingKind
 from longshore.store.tables import with_zone, without_zone
 
+P = ParamSpec("P")
+
 
 class SourceMarking(Flow):
     async def _forward(self) -> dict[str, Any] | None:
-        await step("mark", type(None), self._mark)
-        await step("go-on", type(None), self._go_on)
+        await self._job.step("mark", self._mark)
+        await self._job.step("go-on", self._go_on)
         return None
 
     def _mark(self) -> None:
@@ -41,17 +41,19 @@ class SourceMarking(Flow):
         with job.clouds.source(job.record.source_id) as source:
             for kind, entry in standing.items():
                 if wanted.get(kind) != mark_of(entry)[1]:
-                    self._tell(kind, uuid, partial(self._take_away, source, kind, entry))
+                    self._tell(kind, uuid, self._take_away, source, kind, entry)
             standing = _standing(job.store.ledger.entries(job.id))
             for kind, text in wanted.items():
                 if (before := standing.get(kind)) is None or before.state is EntryState.INTENDED:
-                    self._tell(kind, uuid, partial(self._put, source, kind, text))
+                    self._tell(kind, uuid, self._put, source, kind, text)
 
-    def _tell(self, kind: MarkKind, instance_uuid: str, work: Callable[[], str]) -> None:
+    def _tell(
+        self, kind: MarkKind, instance_uuid: str, do: Callable[P, str], /, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
         """Do it to the machine, wherever it is by now. What may pass is raised, what doesn't is told."""
         job = self._job
         try:
-            job.say(following(job, instance_uuid, work))
+            job.say(following(job, instance_uuid, do, *args, **kwargs))
         except NotFound:
             job.say(f"{job.record.machine_name} is gone at its source: no {kind} of it is changed.", "warning")
         except LongshoreError as error:
@@ -95,11 +97,14 @@ class SourceMarking(Flow):
 
     def _go_on(self) -> None:
         job = self._job
-        ending = partial(job.store.migrations.end_job, job.id, job.job_id, status=Status.DONE)
-        if due := mark_due(job.request, self._done_at, datetime.now(UTC)):
-            ending(next_kind=JobKind.MARK, due_at=without_zone(due))
-        else:
-            ending()
+        due = mark_due(job.request, self._done_at, datetime.now(UTC))
+        job.store.migrations.end_job(
+            job.id,
+            job.job_id,
+            next_kind=JobKind.MARK if due else None,
+            due_at=without_zone(due) if due else None,
+            status=Status.DONE,
+        )
 
     def _fail(self, error: LongshoreError) -> None:
         job = self._job

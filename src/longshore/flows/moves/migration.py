@@ -1,20 +1,18 @@
 """What all kinds of migration have in common above any flow: their stations, and what both ends do to both sides."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError
 from longshore.flows.facts import gather
 from longshore.flows.flow import Flow
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.conversion import addresses_to_write, converter, finisher
-from longshore.flows.moves.copying import Copied, DiskBase, copier
+from longshore.flows.moves.conversion import addresses_to_write, convert_guest, finish_guest
+from longshore.flows.moves.copying import Copied, DiskCopy
 from longshore.flows.moves.downtime import downtime_of
-from longshore.flows.moves.hooks import hook_facts, hook_runner
-from longshore.flows.moves.look import Choice, checker, judge, volume_looker
+from longshore.flows.moves.hooks import hook_facts, run_playbook
+from longshore.flows.moves.look import Choice, check_guest, judge, look_into_volumes
 from longshore.flows.moves.proving import check, find_answering
 from longshore.flows.moves.source_side import (
     KEPT_OFF,
@@ -35,13 +33,12 @@ from longshore.flows.moves.target_side import (
 )
 from longshore.flows.undo import LASTING, undo
 from longshore.guests import ensure_confinement
-from longshore.model.changes import Changes
 from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
-from longshore.model.request import LandingMode, MigrationType, PowerAfter, Verify
+from longshore.model.request import LandingMode, MigrationType, PowerAfter
 from longshore.model.status import Status
 from longshore.model.target import Owner, Port, Server, Volume
 from longshore.planning import Landing, blocked, land
@@ -74,21 +71,18 @@ class Migration(Flow):
         prepared, volumes = await self._begin_volumes()
         isolated: dict[str, str] = {}
         if self._job.request.isolated:
-            isolated = await step("networks", dict[str, str], partial(make_isolated_networks, self._job, prepared))
-        ports = await step("ports", list[Port], partial(make_ports, self._job, prepared, isolated))
+            isolated = await self._job.step("networks", make_isolated_networks, self._job, prepared)
+        ports = await self._job.step("ports", make_ports, self._job, prepared, isolated)
         return prepared, volumes, ports
 
     async def _begin_volumes(self) -> tuple[Prepared, list[Volume]]:
-        await step("start", type(None), self._start)
-        prepared = await step("prepare", Prepared, self._prepare)
+        await self._job.step("start", self._start)
+        prepared = await self._job.step("prepare", self._prepare)
         if self._job.request.before is not None:
             facts = hook_facts(self._job, prepared.machine, "before")
-            await step("hook-before", type(None), hook_runner(self._job, self._job.request.before, facts))
+            await self._job.step("hook-before", run_playbook, self._job, self._job.request.before, facts)
         volumes = await self._side_by_side(
-            [
-                step(f"volume-{disk.key}", Volume, partial(self._make_volume, prepared, disk))
-                for disk in prepared.machine.disks
-            ]
+            [self._job.step(f"volume-{disk.key}", self._make_volume, prepared, disk) for disk in prepared.machine.disks]
         )
         return prepared, volumes
 
@@ -127,32 +121,16 @@ class Migration(Flow):
     # Copying
 
     async def _copy(
-        self,
-        name: str,
-        disks: tuple[Disk, ...],
-        snapshot: Snapshot,
-        volumes: list[Volume],
-        *,
-        bases: dict[str, DiskBase] | None = None,
-        changes: Mapping[str, Callable[[], Changes]] | None = None,
-        verify: Verify,
+        self, name: str, disks: tuple[Disk, ...], snapshot: Snapshot, volumes: list[Volume]
     ) -> list[Copied]:
-        """All disks at once, each in a step of its own; by their keys `bases` and what has changed since, where an
-        earlier copy is there. A disk of which there is no whole one is verified as the user asks, others as `verify`
-        says. Every step ends before any error goes on."""
-        self._job.begin_together()
-
-        def one(disk: Disk, volume: Volume) -> Callable[[], Awaitable[Copied]]:
-            base = bases.get(disk.key) if bases else None
-            since = changes.get(disk.key) if changes else None
-            first = bases is not None and (base is None or base.partly)
-            read_back = self._job.request.verify if first else verify
-            return copier(self._job, disk, snapshot, volume, name=name, base=base, changes=since, verify=read_back)
-
-        pairs = zip(disks, volumes, strict=True)
-        return await self._side_by_side(
-            [step(f"{name}-{disk.key}", Copied, one(disk, volume)) for disk, volume in pairs]
-        )
+        """Copy all of all disks at once, each in a step of its own. Every step ends before any error goes on."""
+        job = self._job
+        job.begin_together()
+        copies = [
+            DiskCopy(job=job, disk=disk, snapshot=snapshot, volume=volume, name=name, verify=job.request.verify)
+            for disk, volume in zip(disks, volumes, strict=True)
+        ]
+        return await self._side_by_side([job.step(f"{name}-{copy.disk.key}", copy.run) for copy in copies])
 
     # On the target alone
 
@@ -165,13 +143,13 @@ class Migration(Flow):
         """
         if not changes_guest(prepared.landing.request):
             return Choice(LandingMode.UNCHANGED)
-        looker = volume_looker(self._job, prepared.machine, ports, volumes)
-        findings = await step(f"{name}{again}", GuestFindings, looker)
+        job, machine = self._job, prepared.machine
+        findings = await job.step(f"{name}{again}", look_into_volumes, job, machine, ports, volumes)
         return await self._judge(prepared, findings, again)
 
     async def _judge(self, prepared: Prepared, findings: GuestFindings, again: str = "") -> Choice:
         try:
-            return await step(f"judge{again}", Choice, partial(judge, self._job, prepared, findings))
+            return await self._job.step(f"judge{again}", judge, self._job, prepared, findings)
         except LongshoreError:
             self._lands_now = True
             raise
@@ -199,12 +177,12 @@ class Migration(Flow):
         self._lands_now = True
         choice, report = await self._make_ready(prepared, volumes, ports, choice)
         hardware, landed = choice.hardware, choice.landed
-        others = await step("answering", list[str], partial(find_answering, job, ports))
-        server = await step("boot", Server, partial(boot, job, prepared, volumes, ports, hardware, off))
-        proof = await step("check", str, partial(check, job, prepared, server, ports, others, off))
+        others = await job.step("answering", find_answering, job, ports)
+        server = await job.step("boot", boot, job, prepared, volumes, ports, hardware, off)
+        proof = await job.step("check", check, job, prepared, server, ports, others, off)
         if job.request.after is not None:
             facts = hook_facts(job, machine, "after", server, ports)
-            await step("hook-after", type(None), hook_runner(job, job.request.after, facts))
+            await job.step("hook-after", run_playbook, job, job.request.after, facts)
         return server, {**report, "landed": landed.value, "hardware": asdict(hardware) if hardware else None}, proof
 
     async def _make_ready(
@@ -223,18 +201,31 @@ class Migration(Flow):
         finishes = bool(new or small)
         snapshots: list[str] = []
         if converts or finishes:
-            snapshots = await step(f"safeguard{again}", list[str], partial(self._safeguard, volumes))
+            snapshots = await job.step(f"safeguard{again}", self._safeguard, volumes)
         elif self.goes_back:
-            await step(f"safeguard{again}", list[str], partial(self._safeguard_unchanged, volumes))
+            await job.step(f"safeguard{again}", self._safeguard_unchanged, volumes)
+        report: dict[str, Any] = {}
         if converts:
-            work = converter(job, machine, ports, volumes, snapshots, choice.system, new)
+            report = await job.step(
+                f"convert{again}", convert_guest, job, machine, ports, volumes, snapshots, choice.system, new
+            )
         elif finishes:
-            work = finisher(job, machine, ports, volumes, snapshots, drivers, signature, new, addresses_only=unchanged)
-        else:
-            if signature:
-                await step(f"check-guest{again}", type(None), checker(job, volumes, drivers, signature))
-            return choice, {}
-        return choice, await step(f"convert{again}", dict[str, Any], work)
+            report = await job.step(
+                f"convert{again}",
+                finish_guest,
+                job,
+                machine,
+                ports,
+                volumes,
+                snapshots,
+                drivers,
+                signature,
+                new,
+                addresses_only=unchanged,
+            )
+        elif signature:
+            await job.step(f"check-guest{again}", check_guest, job, volumes, drivers, signature)
+        return choice, report
 
     def _safeguard(self, volumes: list[Volume]) -> list[str]:
         """A way back for each volume before the guest is changed. Ids of snapshots."""

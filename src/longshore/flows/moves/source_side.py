@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from longshore.engine.retry import retry
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound, SourceRunning
@@ -20,6 +20,7 @@ from longshore.providers.contract import Tags, WholeDisks
 from longshore.store import EntryState, ThingKind
 from longshore.store.tables import utc_now
 
+P = ParamSpec("P")
 T = TypeVar("T")
 GIB = 1 << 30
 READING_TOLD_EVERY = 2.0  # seconds, at least
@@ -70,27 +71,30 @@ def without_texts(job: MoveContext, machine: Machine) -> Machine:
     return replace(machine, server_settings=replace(has, user_data=mark))
 
 
-def reading_beforehand(job: MoveContext) -> Callable[[int, int], None]:
-    """Tells how far a source is that reads a machine before anything is made. What it gives back raises Cancelled."""
-    looked, told = time.monotonic(), 0
+class ReadingBeforehand:
+    """Tells how far a source is that reads a machine before anything is made."""
 
-    def see(done: int, total: int) -> None:
-        nonlocal looked, told
-        if time.monotonic() - looked < READING_TOLD_EVERY:
+    def __init__(self, job: MoveContext) -> None:
+        self._job = job
+        self._looked = time.monotonic()
+        self._told = 0  # tenths
+
+    def see(self, done: int, total: int) -> None:
+        """Take note that so many bytes are read. Raises Cancelled."""
+        if time.monotonic() - self._looked < READING_TOLD_EVERY:
             return
-        looked = time.monotonic()
+        self._looked = time.monotonic()
+        job = self._job
         job.raise_if_cancelled()
         tenth = done * 10 // total
-        if tenth > told or not told:
-            told = max(tenth, 1)
+        if tenth > self._told or not self._told:
+            self._told = max(tenth, 1)
             job.say(f"Checking {job.record.machine_name}: {done / GIB:.1f} of {total / GIB:.1f} GiB are read.")
-
-    return see
 
 
 def check_files(job: MoveContext, source: WholeDisks, machine_ref: str) -> None:
     """Has the source read what tells whether the machine's disks are whole. Raises InvalidInput when they aren't."""
-    doubts = source.check_machine(machine_ref, reading_beforehand(job), job.request.accept)
+    doubts = source.check_machine(machine_ref, ReadingBeforehand(job).see, job.request.accept)
     for concern in accept_blockers(file_concerns(doubts), job.request.accept):
         job.say(str(concern), "information" if concern.severity is Severity.INFORMATION else "warning")
 
@@ -120,13 +124,13 @@ def track_changes(job: MoveContext, *, stays: bool = False) -> None:
     job.say(f"Change tracking of {name} is on; it was off before, and {end}.")
 
 
-def following(job: MoveContext, instance_uuid: str, work: Callable[[], T]) -> T:
-    """Do this work on the source machine, and once more where that was registered anew and has another reference.
+def following(job: MoveContext, instance_uuid: str, do: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do this to the source machine, and once more where that was registered anew and has another reference.
 
     Raises NotFound when it is gone.
     """
     try:
-        return work()
+        return do(*args, **kwargs)
     except NotFound:
         before, name = job.record.machine_ref, job.record.machine_name
         with job.clouds.source(job.record.source_id) as source:
@@ -136,7 +140,7 @@ def following(job: MoveContext, instance_uuid: str, work: Callable[[], T]) -> T:
         job.store.migrations.follow_machine(job.id, before, now)
         job.read_record_again()
         job.say(f"{name} was registered anew at its source: it was {before}, and is {now} now.", "warning")
-        return work()
+        return do(*args, **kwargs)
 
 
 def take_snapshot(
@@ -153,7 +157,7 @@ def take_snapshot(
     `instance_uuid`: by which the machine is followed. Raises Conflict when they aren't the disks the migration began
     with.
     """
-    snapshot = following(job, instance_uuid, lambda: make_snapshot(job, step, quiesce=quiesce))
+    snapshot = following(job, instance_uuid, make_snapshot, job, step, quiesce=quiesce)
     if first and not snapshot.one_moment:
         job.say(
             f"{job.record.machine_name} couldn't be frozen: each of its disks is as it was at a moment of its own.",

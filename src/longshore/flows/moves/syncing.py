@@ -7,22 +7,18 @@ others, and what has changed since. A source may need the base's snapshot to tel
 (`Snapshot.is_base`): there it stays until the next sync is copied.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any
 
 from longshore.blocks.unfinished import keep_unfinished
-from longshore.engine.steps import step
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.copying import Copied, DiskBase
+from longshore.flows.moves.copying import Copied, DiskBase, DiskCopy
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import CopyTotals, Migration
 from longshore.flows.moves.source_side import (
     Off,
-    Still,
     drop_if_possible,
     is_still_off,
     take_snapshot,
@@ -30,10 +26,9 @@ from longshore.flows.moves.source_side import (
 )
 from longshore.flows.moves.syncs import History, Sync
 from longshore.flows.moves.target_side import Prepared
-from longshore.flows.moves.told_changes import Told, asker, read_changes
-from longshore.model.changes import Changes, Unknown
+from longshore.flows.moves.told_changes import Told, ask_source
 from longshore.model.forms import form
-from longshore.model.machine import Disk, Snapshot
+from longshore.model.machine import Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Port, Volume
 
@@ -82,64 +77,79 @@ class Round:
 class Syncing(Migration):
     _copying: Snapshot | None = None  # of what a copy is under way
 
-    async def _copy_moment(
-        self, state: State, begin: Callable[[], datetime], off: Off | None, *, all_of_it: bool = False
+    async def _copy_snapshot(
+        self, state: State, moment: datetime, off: Off | None, *, all_of_it: bool = False
     ) -> Round:
-        """`begin` says that it begins, and when. `off`: the machine was seen off, and may have been left off.
+        """Take a snapshot of all disks, and copy of it what has changed since the bases.
 
-        `all_of_it`: whatever the source says has changed, both sides are read and compared with the digests.
+        `moment`: not after the snapshot. `off`: the machine was seen off, and may have been left off. `all_of_it`:
+        whatever the source says has changed, both sides are read and compared with the digests.
         """
-        job = self._job
-        number, bases = state.number, state.bases
-        name = f"sync-{number}"
-        began = await step(f"{name}-moment", datetime, begin)
-        disks = state.prepared.machine.disks
+        job, number, bases = self._job, state.number, state.bases or {}
+        name, step, machine = f"sync-{number}", f"snapshot-{number}", state.prepared.machine
         if off is None:
-            uuid = state.prepared.machine.instance_uuid
-            taking = partial(take_snapshot, job, f"snapshot-{number}", disks, first=not number, instance_uuid=uuid)
-            asked = partial(taking, quiesce=job.request.quiesce)
-            snapshot, final = await step(f"{name}-snapshot", Snapshot, asked), False
+            snapshot = await job.step(
+                f"{name}-snapshot",
+                take_snapshot,
+                job,
+                step,
+                machine.disks,
+                quiesce=job.request.quiesce,
+                first=not number,
+                instance_uuid=machine.instance_uuid,
+            )
+            final = False
         else:
-            still = await step(f"{name}-snapshot", Still, partial(take_still, job, f"snapshot-{number}", disks, off))
+            still = await job.step(f"{name}-snapshot", take_still, job, step, machine.disks, off)
             snapshot, final = still.snapshot, still.off
-        # All of the first copy is read back; after that, what each further one writes
-        verify = Verify.WRITTEN if bases and job.request.verify is Verify.FULL else job.request.verify
-        told: dict[str, Told] = {}
-        if bases is not None:
-            told = await self._ask_changes(name, disks, snapshot, bases)
-        changes: dict[str, Callable[[], Changes]] = {
-            disk.key: partial(read_changes, job, disk, told[disk.key]) for disk in disks if disk.key in told
-        }
-        if all_of_it:
-            verify, changes = Verify.FULL, {key: partial(Unknown, "All of it is compared.") for key in changes}
-        self._copying = snapshot
-        copies = await self._copy(name, disks, snapshot, state.volumes, bases=bases, changes=changes, verify=verify)
-        if off is not None and final:
-            final = await step(f"{name}-still-off", bool, partial(is_still_off, job, off))
-        return Round(began, snapshot, copies, final, told)
-
-    async def _ask_changes(
-        self, name: str, disks: tuple[Disk, ...], snapshot: Snapshot, bases: dict[str, DiskBase]
-    ) -> dict[str, Told]:
-        self._job.begin_together()
-        known = [disk for disk in disks if disk.key in bases]
+        job.begin_together()
+        known = [disk for disk in machine.disks if disk.key in bases]
         asked = [
-            step(f"{name}-changed-{disk.key}", Told, asker(self._job, disk, snapshot, bases[disk.key].change_id, name))
+            job.step(f"{name}-changed-{disk.key}", ask_source, job, disk, snapshot, bases[disk.key].change_id, name)
             for disk in known
         ]
-        return dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
+        told = dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
+        changed = {key: Told(None, "All of it is compared.") for key in told} if all_of_it else told
+        job.begin_together()
+        copies = [
+            DiskCopy(
+                job=job,
+                disk=disk,
+                snapshot=snapshot,
+                volume=volume,
+                name=name,
+                verify=self._verify(base := bases.get(disk.key), all_of_it=all_of_it),
+                base=base,
+                told=changed.get(disk.key),
+            )
+            for disk, volume in zip(machine.disks, state.volumes, strict=True)
+        ]
+        self._copying = snapshot
+        copied = await self._side_by_side([job.step(f"{name}-{copy.disk.key}", copy.run) for copy in copies])
+        if off is not None and final:
+            final = await job.step(f"{name}-still-off", is_still_off, job, off)
+        return Round(moment, snapshot, copied, final, told)
+
+    def _verify(self, base: DiskBase | None, *, all_of_it: bool) -> Verify:
+        """Choose what of a disk is read back: all of the first copy; after that, what each further one writes."""
+        asked = self._job.request.verify
+        if base is None or base.partly:
+            return asked
+        if all_of_it:
+            return Verify.FULL
+        return Verify.WRITTEN if asked is Verify.FULL else asked
 
     async def _drop_snapshots(self, state: State, copied: Round) -> None:
         """The base's goes when its successor is copied, and that stays in its place where the source needs it."""
         job, number, base = self._job, state.number, state.base
         if base is not None:
-            await step(
-                f"sync-{number}-drop-base", type(None), partial(drop_if_possible, job, f"snapshot-{number - 1}", base)
-            )
+            await job.step(f"sync-{number}-drop-base", drop_if_possible, job, f"snapshot-{number - 1}", base)
         stays = copied.snapshot.is_base and not copied.final
         if not stays:
-            dropping = partial(drop_if_possible, job, f"snapshot-{number}", copied.snapshot)
-            await step(f"sync-{number}-drop-snapshot", type(None), dropping)
+            await job.step(f"sync-{number}-drop-snapshot", drop_if_possible, job, f"snapshot-{number}", copied.snapshot)
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC)
 
     def _forget_files(self, sync: Sync) -> None:
         """Syncs may go on for weeks, and a manifest takes 32 bytes for each MiB of disk: only the next base stays."""

@@ -7,9 +7,7 @@ step that asked answers its name.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from longshore.blocks.durable import replace_file
@@ -29,30 +27,26 @@ class Told:
     reason: str = ""  # why it can't
 
 
-def asker(
+async def ask_source(
     job: MoveContext, disk: Disk, snapshot: Snapshot, since: str | None, name: str, *, provider_id: str | None = None
-) -> Callable[[], Awaitable[Told]]:
-    """The work of the step that asks for one disk what has changed since a change id; `name` is that of the copy.
+) -> Told:
+    """Ask for one disk what has changed since a change id, and keep the answer. `name` is that of the copy.
 
     `provider_id`: whom to ask; None: the source.
     """
-    asked = provider_id or job.record.source_id
 
     def again(error: LongshoreError) -> None:
         job.raise_if_cancelled()
         job.say(f"{disk.label}: {error} It is tried again.", "warning")
 
-    async def ask() -> Told:
-        try:
-            asking = partial(_ask, job, disk, snapshot, since, asked)
-            changes = await retry(lambda: asyncio.to_thread(asking), before_again=again)
-        except LongshoreError as error:
-            if error.code not in (FAULT, ProviderError.code):
-                raise
-            changes = Unknown(error.message)  # the answer only saves time: without it, all is compared
-        return await asyncio.to_thread(_keep, job, disk, changes, f"{name}-{disk.key}.changes")
-
-    return ask
+    try:
+        asked = provider_id or job.record.source_id
+        changes = await retry(lambda: asyncio.to_thread(_ask, job, disk, snapshot, since, asked), before_again=again)
+    except LongshoreError as error:
+        if error.code not in (FAULT, ProviderError.code):
+            raise
+        changes = Unknown(error.message)  # the answer only saves time: without it, all is compared
+    return await asyncio.to_thread(_keep, job, disk, changes, f"{name}-{disk.key}.changes")
 
 
 def read_changes(job: MoveContext, disk: Disk, told: Told) -> Changes:

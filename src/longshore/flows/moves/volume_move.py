@@ -8,16 +8,14 @@ it is there and verified, never before: the mark is how a second run knows that 
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.flows.facts import gather_for_volume
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
 from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
-from longshore.model.machine import Machine, Snapshot
+from longshore.model.machine import Machine
 from longshore.model.target import SOURCE, Owner, Volume, VolumeRequest
 from longshore.planning import VolumeLanding, blocked, land_volume
 from longshore.store import EntryState, ThingKind
@@ -32,16 +30,15 @@ class PreparedVolume:
 class VolumeMove(Migration):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
-        await step("start", type(None), self._start)
-        prepared = await step("prepare", PreparedVolume, self._look)
-        volume = await step("volume", Volume, partial(self._make, prepared))
-        await step("moment", type(None), partial(job.phase, "snapshot", "Taking a snapshot of the volume."))
-        taking = partial(take_snapshot, job, "snapshot", prepared.volume.disks, quiesce=False)
-        snapshot = await step("snapshot", Snapshot, taking)
-        await step("copying", type(None), partial(job.phase, "copying", "Copying the volume."))
-        copies = await self._copy("copy", prepared.volume.disks, snapshot, [volume], verify=job.request.verify)
-        await step("drop-snapshot", type(None), partial(drop_snapshot, job, "snapshot", snapshot))
-        await step("finish", type(None), partial(self._finish, prepared, volume))
+        await job.step("start", self._start)
+        prepared = await job.step("prepare", self._look)
+        volume = await job.step("volume", self._make, prepared)
+        await job.step("moment", job.phase, "snapshot", "Taking a snapshot of the volume.")
+        snapshot = await job.step("snapshot", take_snapshot, job, "snapshot", prepared.volume.disks, quiesce=False)
+        await job.step("copying", job.phase, "copying", "Copying the volume.")
+        copies = await self._copy("copy", prepared.volume.disks, snapshot, [volume])
+        await job.step("drop-snapshot", drop_snapshot, job, "snapshot", snapshot)
+        await job.step("finish", self._finish, prepared, volume)
         return {"volume_id": volume.id, "volume_name": volume.name, **figures_of(CopyTotals().plus(copies), copies)}
 
     def _look(self) -> PreparedVolume:

@@ -22,10 +22,8 @@ on, that was a sync like the others, and the machine is shut down once more.
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import Conflict, LongshoreError
 from longshore.flows.facts import gather
 from longshore.flows.moves.going_back import is_of_landing
@@ -55,7 +53,6 @@ from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.job import JobKind
-from longshore.model.target import Port
 from longshore.planning import land
 from longshore.store.tables import without_zone
 
@@ -65,8 +62,8 @@ CUTOVERS = 3  # times the machine is shut down: whoever powers it on again and a
 class WarmBegin(Migration):
     async def _forward(self) -> None:
         prepared, volumes, ports = await self._begin()
-        await step("track-changes", type(None), partial(track_changes, self._job))
-        await step("go-on", type(None), partial(self._go_on, State(prepared, volumes, ports)))
+        await self._job.step("track-changes", track_changes, self._job)
+        await self._job.step("go-on", self._go_on, State(prepared, volumes, ports))
 
     def _go_on(self, state: State) -> None:
         self._job.store.migrations.end_job(self._job.id, self._job.job_id, next_kind=JobKind.SYNC, state=state.kept())
@@ -77,28 +74,28 @@ class WarmSync(Syncing):
     _lands = True  # as far as was seen by looking into the first copy
 
     async def _forward(self) -> dict[str, Any] | None:
-        state = await step("state", State, self._load)
-        await step("tidy", type(None), partial(self._tidy, state))
-        turn = await step("turn", Turn, partial(self._choose, state))
+        state = await self._job.step("state", self._load)
+        await self._job.step("tidy", self._tidy, state)
+        turn = await self._job.step("turn", self._choose, state)
         again = bool(state.held)  # then it lands by what another try was asked for with
         if again and (turn is Turn.CUT_OVER or (turn is Turn.SYNC and not is_synchronised(self._job))):
             state, again = await self._prepare_again(state), False
         if turn is Turn.SYNC:
             if not is_synchronised(self._job):
-                await step("track-changes", type(None), partial(track_changes, self._job))
+                await self._job.step("track-changes", track_changes, self._job)
             _, state = await self._sync(state)
             if state.choice is None and not state.held:  # there is something to look into, and the machine runs
                 choice = await self._look_into_copies(state.prepared, state.volumes, state.ports)
                 state = replace(state, choice=choice)
-            turn = await step("turn-after", Turn, partial(self._choose, state))
+            turn = await self._job.step("turn-after", self._choose, state)
         if turn is Turn.CUT_OVER:
             return await self._cut_over(await self._prepare_again(state) if again else state)
-        await step("go-on", type(None), partial(self._go_on, state, turn))
+        await self._job.step("go-on", self._go_on, state, turn)
         return None
 
     async def _prepare_again(self, state: State) -> State:
         """Decide the landing anew, by the options of this try. The machine runs, and nothing has been done to it."""
-        prepared = await step("prepare-again", Prepared, partial(self._land_again, state.prepared))
+        prepared = await self._job.step("prepare-again", self._land_again, state.prepared)
         before, asked = state.prepared.landing.request, prepared.landing.request
         same = (before.landing, before.accept, before.guest_keys) == (asked.landing, asked.accept, asked.guest_keys)
         return replace(state, prepared=prepared, choice=state.choice if same else None)
@@ -109,8 +106,8 @@ class WarmSync(Syncing):
         job = self._job
         job.raise_if_cancelled()
         with job.clouds.source(job.record.source_id) as source:
-            uuid, power = before.machine.instance_uuid, lambda: source.power_state(job.record.machine_ref)
-            machine = replace(before.machine, power=following(job, uuid, power))
+            power = following(job, before.machine.instance_uuid, lambda: source.power_state(job.record.machine_ref))
+            machine = replace(before.machine, power=power)
             room = source.room()
         with job.clouds.target(job.record.target_id) as target:
             facts = gather(target, machine, job.request, room, converts_here=True)
@@ -169,17 +166,17 @@ class WarmSync(Syncing):
     async def _cut_over(self, state: State) -> dict[str, Any]:
         job = self._job
         # Those that were made at first are gone where a cutover has failed before
-        ports = state.ports or await step("ports", list[Port], partial(make_ports, job, state.prepared, {}))
+        ports = state.ports or await job.step("ports", make_ports, job, state.prepared, {})
         if state.choice is None:  # it is to land in another way than the try before
             choice = await self._look_into_copies(state.prepared, state.volumes, ports)
             state = replace(state, choice=choice)
         for _ in range(CUTOVERS):
-            off = await step(f"shut-down-{state.number}", Off, partial(shut_down, job))
+            off = await job.step(f"shut-down-{state.number}", shut_down, job)
             last, state = await self._sync(state, off)
             if last.final:
                 break
             again = f"{job.record.machine_name} was powered on after it had been shut down: it is copied once more."
-            await step(f"again-{last.number}", type(None), partial(job.say, again, "warning"))
+            await job.step(f"again-{last.number}", job.say, again, "warning")
         else:
             raise source_running(job.record.machine_name)
         prepared = state.prepared
@@ -204,12 +201,13 @@ class WarmSync(Syncing):
         what = "the last changes" if off else f"what has changed (sync {number})" if number else "all disks"
         if state.partly:
             what = "what hasn't arrived yet, and what has changed"
-        copied = await self._copy_moment(state, partial(self._begin_sync, what, off is not None), off)
+        moment = await self._job.step(f"{name}-moment", self._begin_sync, what, off is not None)
+        copied = await self._copy_snapshot(state, moment, off)
         await self._drop_snapshots(state, copied)
-        ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
+        ended = await self._job.step(f"{name}-end", self._now)
         sync = Sync(number, copied.moment, ended, tuple(copied.copies), copied.final)
         state = after(state, sync, copied.snapshot)
-        await step(f"{name}-record", type(None), partial(self._record, sync, state))
+        await self._job.step(f"{name}-record", self._record, sync, state)
         return sync, state
 
     def _begin_sync(self, what: str, final: bool) -> datetime:

@@ -1,6 +1,5 @@
 """The end of a test whose server was to stay for a while: its time has come, or somebody wants it to end now."""
 
-from longshore.engine.steps import step
 from longshore.errors import LongshoreError
 from longshore.flows.flow import Flow
 from longshore.flows.undo import undo
@@ -8,7 +7,7 @@ from longshore.flows.undo import undo
 
 class CleaningUp(Flow):
     async def _forward(self) -> None:
-        await step("clean-up", type(None), self._clean_up)
+        await self._job.step("clean-up", self._clean_up)
 
     def _fail(self, error: LongshoreError) -> None:
         """Raises it. The test itself has succeeded: what is left of it is in the ledger, for a further clean-up."""

@@ -15,10 +15,8 @@ was only prepared is taken back, and machines that were shut down for it run aga
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.flow import Flow
 from longshore.flows.moves.syncing import State
@@ -63,11 +61,11 @@ class Conducting(Flow):
     _failure_step = "stop"
 
     async def _forward(self) -> None:
-        state = await step("state", RunState, self._load)
-        following = await step("next", Next, partial(self._decide, state))
+        state = await self._job.step("state", self._load)
+        following = await self._job.step("next", self._decide, state)
         if following.do is Do.COMMAND:
-            await step("command", type(None), self._command(state, following.tier))
-        await step("do", type(None), partial(self._do, state, following))
+            await self._job.step("command", self._command, state, following.tier)
+        await self._job.step("do", self._do, state, following)
 
     def _load(self) -> RunState:
         self._start()
@@ -81,12 +79,12 @@ class Conducting(Flow):
             return Next(Do.END)
         return next_of(state.tiers, state.progress, self._seen(state), datetime.now(UTC))
 
-    def _command(self, state: RunState, number: int) -> Any:
+    async def _command(self, state: RunState, number: int) -> None:
         tier, group = state.tiers[number], self._job.record.machine_name
         self._job.phase("gate", f"{_named(tier)} is up. Its command runs: {tier.gate.command[0]}.")
         machines = [self._machine(member) for member in self._members() if member.replica_id in tier.replicas]
         told = {"group": group, "tier": tier.number, "run": self._job.id, "machines": machines}
-        return run_command(self._job, tier, told)
+        await run_command(self._job, tier, told)
 
     def _machine(self, member: GroupMember) -> dict[str, Any]:
         """As a gate's command is told of it."""

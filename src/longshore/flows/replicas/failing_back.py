@@ -13,21 +13,19 @@ replica is told which of both is wanted (`longshore.flows.replicas.at_home`).
 """
 
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from longshore.blocks.exports import Export
-from longshore.engine.steps import step
 from longshore.errors import BootError, Conflict
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.copying import Copied, DiskBase, copier, digester
+from longshore.flows.moves.copying import Copied, DiskCopy
 from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
 from longshore.flows.moves.source_side import (
     Off,
-    Still,
     drop_snapshot,
     is_still_off,
     make_snapshot,
@@ -38,8 +36,8 @@ from longshore.flows.moves.source_side import (
     take_snapshot,
     take_still,
 )
-from longshore.flows.moves.told_changes import Told, asker, read_changes
-from longshore.flows.replicas.former_addresses import restorer, were_changed
+from longshore.flows.moves.told_changes import Told, ask_source, read_changes
+from longshore.flows.replicas.former_addresses import put_addresses_back, were_changed
 from longshore.flows.replicas.way_back import Pair, Way, find_way, machine_to_make
 from longshore.flows.undo import undo
 from longshore.model.changes import Changed, Changes, Unknown
@@ -56,43 +54,58 @@ QUICK = 60.0  # seconds: a round that took no longer is followed by the last one
 _LOOK_EVERY = 2.0  # seconds
 
 
+@dataclass(frozen=True, kw_only=True)
+class HomeCopy(DiskCopy):
+    """What has changed on a disk of the server, written back to the machine's."""
+
+    pair: Pair
+    home: Snapshot  # the machine's
+    lists: tuple[Told, ...]  # of what differs: what the server has written, and in the first round the machine, too
+
+    def _changes(self) -> Changes:
+        return together([read_changes(self.job, self.disk, told) for told in self.lists])
+
+    def _open_target(self, exports: ExitStack) -> Export:
+        return open_home(self.job, self.home, self.pair, exports)
+
+
 class Failback(Migration):
     async def _forward(self) -> dict[str, Any]:
         job = self._job
-        await step("start", type(None), self._start)
+        await job.step("start", self._start)
         if job.request.new_machine:
-            await step("make", str, self._make_machine)
-        way = await step("prepare", Way, self._look)
-        untouched = await step("home-off", Off, partial(self._last_start, way))
-        home = await step("protect", Snapshot, partial(self._protect, way))
+            await job.step("make", self._make_machine)
+        way = await job.step("prepare", self._look)
+        untouched = await job.step("home-off", self._last_start, way)
+        home = await job.step("protect", self._protect, way)
         told = await self._ask_home(way, home)
-        await step("forget", type(None), self._forget_change_ids)
+        await job.step("forget", self._forget_change_ids)
         totals, last = CopyTotals(), None
         lists: dict[str, list[str | None]] = {key: [one.file] for key, one in told.items()}
         disks = tuple(pair.disk for pair in way.pairs)
         for number in range(ROUNDS):
-            began = await step(f"began-{number}", float, time.time)
-            taking = partial(take_snapshot, job, f"snapshot-{number}", disks, quiesce=job.request.quiesce, first=False)
-            snapshot = await step(f"snapshot-{number}", Snapshot, taking)
+            began = await job.step(f"began-{number}", self._time)
+            quiesce, called = job.request.quiesce, f"snapshot-{number}"
+            snapshot = await job.step(called, take_snapshot, job, called, disks, quiesce=quiesce, first=False)
             copies = await self._write_back(number, way, home, snapshot, last, told, lists)
-            ended = await step(f"ended-{number}", float, time.time)
+            ended = await job.step(f"ended-{number}", self._time)
             if last is not None:
-                await step(f"drop-{number}", type(None), partial(drop_snapshot, job, f"snapshot-{number - 1}", last))
+                await job.step(f"drop-{number}", drop_snapshot, job, f"snapshot-{number - 1}", last)
             totals, last = totals.plus(copies), snapshot
             if ended - began <= QUICK:
                 break
-        off = await step("shut-down", Off, partial(shut_down, job))
+        off = await job.step("shut-down", shut_down, job)
         number += 1
-        still = await step(f"snapshot-{number}", Still, partial(take_still, job, f"snapshot-{number}", disks, off))
+        still = await job.step(f"snapshot-{number}", take_still, job, f"snapshot-{number}", disks, off)
         copies = await self._write_back(number, way, home, still.snapshot, last, told, lists)
-        if not (still.off and await step("still-off", bool, partial(is_still_off, job, off))):
+        if not (still.off and await job.step("still-off", is_still_off, job, off)):
             raise source_running(f"The server of {job.record.machine_name}")
         ids = await self._change_ids(way)
-        if await step("were-readdressed", bool, partial(were_changed, job)):
+        if await job.step("were-readdressed", were_changed, job):
             # After the change ids were read, so that the next sync copies what is written here
-            await step("put-back", type(None), restorer(job, partial(self._open_all_home, home, way)))
-        await step("run", type(None), partial(self._run_at_home, way, off, untouched))
-        await step("check", type(None), partial(self._check, way))
+            await job.step("put-back", put_addresses_back, job, partial(self._open_all_home, home, way))
+        await job.step("run", self._run_at_home, way, off, untouched)
+        await job.step("check", self._check, way)
         return {
             "change_ids": ids,
             "lists": lists,
@@ -160,15 +173,24 @@ class Failback(Migration):
 
     async def _ask_home(self, way: Way, home: Snapshot) -> dict[str, Told]:
         """What the machine has written since the point, by its disks."""
+        job, provider_id = self._job, self._job.home.provider_id
         asked = [
-            step(
+            job.step(
                 f"home-changed-{pair.home.key}",
-                Told,
-                asker(self._job, pair.home, home, pair.since, HOME, provider_id=self._job.home.provider_id),
+                ask_source,
+                job,
+                pair.home,
+                home,
+                pair.since,
+                HOME,
+                provider_id=provider_id,
             )
             for pair in way.pairs
         ]
         return dict(zip((p.home.key for p in way.pairs), await self._side_by_side(asked), strict=True))
+
+    def _time(self) -> float:
+        return time.time()
 
     def _forget_change_ids(self) -> None:
         """What is written from here on isn't the guest's: no id from before is asked for again."""
@@ -193,69 +215,43 @@ class Failback(Migration):
         """The first round: since the point; each further one: since the one before. Where is noted in the lists."""
         job, name = self._job, f"back-{number}"
         if last is None:
-            await step(f"{name}-say", type(None), partial(job.phase, "copying", "Writing back what has changed."))
+            await job.step(f"{name}-say", job.phase, "copying", "Writing back what has changed.")
         job.begin_together()
         asked = [
-            step(f"{name}-changed-{pair.disk.key}", Told, asker(job, pair.disk, snapshot, _since(pair, last), name))
+            job.step(f"{name}-changed-{pair.disk.key}", ask_source, job, pair.disk, snapshot, _since(pair, last), name)
             for pair in way.pairs
         ]
         server = await self._side_by_side(asked)
         for pair, since in zip(way.pairs, server, strict=True):
             lists[pair.home.key].append(since.file)
         # One step after the other for all disks: their order has to be the same when they run again
-        known = {p.home.key: [since] for p, since in zip(way.pairs, server, strict=True)}
-        if last is None:
-            known = {key: [*lists, told[key]] for key, lists in known.items()}
-        bases = await self._compared(name, way, home, known)
-        writing = [
-            step(f"{name}-{pair.disk.key}", Copied, self._copier(name, pair, home, snapshot, known, bases))
-            for pair in way.pairs
-        ]
-        return await self._side_by_side(writing)
-
-    async def _compared(self, name: str, way: Way, home: Snapshot, told: dict[str, list[Told]]) -> dict[str, DiskBase]:
-        """What disks of the machine hold of which a list is missing."""
-        job = self._job
-        unknown = [pair for pair in way.pairs if any(one.file is None for one in told[pair.home.key])]
-        reading = [
-            step(
-                f"{name}-held-{pair.disk.key}",
-                DiskBase,
-                digester(job, pair.disk, partial(self._open_home, home, pair), pair.disk.size, name),
+        copies = [
+            HomeCopy(
+                job=job,
+                disk=pair.disk,
+                snapshot=snapshot,
+                volume=Volume(f"{home.machine_ref}/{pair.home.key}", pair.home.label, pair.disk.size),
+                name=name,
+                verify=Verify.NONE if job.request.verify is Verify.NONE else Verify.WRITTEN,
+                pair=pair,
+                home=home,
+                lists=(since, told[pair.home.key]) if last is None else (since,),
             )
-            for pair in unknown
+            for pair, since in zip(way.pairs, server, strict=True)
         ]
-        held = await self._side_by_side(reading)
-        return {pair.home.key: base for pair, base in zip(unknown, held, strict=True)}
+        copies = await self._compared(copies)
+        return await self._side_by_side([job.step(f"{name}-{copy.disk.key}", copy.run) for copy in copies])
 
-    def _open_home(self, home: Snapshot, pair: Pair, exports: ExitStack) -> Export:
-        source = exports.enter_context(self._job.clouds.source(self._job.home.provider_id))
-        return exports.enter_context(source.open_disk_to_write(home, pair.home.key, pair.disk.size))
+    async def _compared(self, copies: list[HomeCopy]) -> list[HomeCopy]:
+        """Find out what the machine's disks hold of which a list is missing: that is compared then."""
+        unknown = [copy for copy in copies if any(told.file is None for told in copy.lists)]
+        reading = [self._job.step(f"{copy.name}-held-{copy.disk.key}", copy.digest_target) for copy in unknown]
+        held = dict(zip((copy.disk.key for copy in unknown), await self._side_by_side(reading), strict=True))
+        return [replace(copy, base=held.get(copy.disk.key)) for copy in copies]
 
     def _open_all_home(self, home: Snapshot, way: Way, exports: ExitStack) -> list[Export]:
-        return [self._open_home(home, pair, exports) for pair in sorted(way.pairs, key=lambda pair: pair.home.position)]
-
-    def _copier(  # noqa: PLR0917
-        self,
-        name: str,
-        pair: Pair,
-        home: Snapshot,
-        snapshot: Snapshot,
-        told: dict[str, list[Told]],
-        bases: dict[str, DiskBase],
-    ) -> Callable[[], Awaitable[Copied]]:
-        job = self._job
-        return copier(
-            job,
-            pair.disk,
-            snapshot,
-            Volume(f"{home.machine_ref}/{pair.home.key}", pair.home.label, pair.disk.size),
-            name=name,
-            base=bases.get(pair.home.key),
-            changes=lambda: together([read_changes(job, pair.disk, one) for one in told[pair.home.key]]),
-            verify=Verify.NONE if job.request.verify is Verify.NONE else Verify.WRITTEN,
-            into=partial(self._open_home, home, pair),
-        )
+        pairs = sorted(way.pairs, key=lambda pair: pair.home.position)
+        return [open_home(self._job, home, pair, exports) for pair in pairs]
 
     # The machine
 
@@ -263,9 +259,8 @@ class Failback(Migration):
         """Of the machine's disks, by a snapshot that goes at once: of a moment after the last write, and before its
         guest's first one."""
         job = self._job
-        taking = partial(make_snapshot, job, AFTER, quiesce=False, of=job.home)
-        snapshot = await step(AFTER, Snapshot, taking)
-        await step(f"drop-{AFTER}", type(None), partial(drop_snapshot, job, AFTER, snapshot, job.home))
+        snapshot = await job.step(AFTER, make_snapshot, job, AFTER, quiesce=False, of=job.home)
+        await job.step(f"drop-{AFTER}", drop_snapshot, job, AFTER, snapshot, job.home)
         return {pair.home.key: snapshot.disk(pair.home.key).change_id for pair in way.pairs}
 
     def _run_at_home(self, way: Way, off: Off, untouched: Off) -> None:
@@ -319,6 +314,12 @@ class Failback(Migration):
                 left.extend(power_on_again(job))
         job.store.replicas.stays_away(job.request.of or "", job.id)
         return left
+
+
+def open_home(job: MoveContext, home: Snapshot, pair: Pair, exports: ExitStack) -> Export:
+    """Open a disk of the machine for writing, until the stack is left."""
+    source = exports.enter_context(job.clouds.source(job.home.provider_id))
+    return exports.enter_context(source.open_disk_to_write(home, pair.home.key, pair.disk.size))
 
 
 def finish(job: MoveContext, result: dict[str, Any]) -> None:

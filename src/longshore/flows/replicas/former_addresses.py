@@ -5,7 +5,7 @@ with all that the server has written.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from longshore.blocks.exports import Export
@@ -26,25 +26,21 @@ def were_changed(job: MoveContext) -> bool:
     return bool(wanted_addresses(form(MigrationRequest).validate_python(job.store.migrations.get(failover).request)))
 
 
-def restorer(job: MoveContext, open_all: Callable[[ExitStack], list[Export]]) -> Callable[[], Awaitable[None]]:
-    """The work of the step that writes them on these disks, the one that the guest boots from first.
+async def put_addresses_back(job: MoveContext, open_all: Callable[[ExitStack], list[Export]]) -> None:
+    """Write them on the disks that `open_all` opens, the one that the guest boots from first.
 
     Done twice it does nothing the second time: what was kept goes with what is put back.
     """
-
-    async def work() -> None:
-        await asyncio.to_thread(job.raise_if_cancelled)
-        said = "Giving the guest the addresses back that it had before the failover."
-        await asyncio.to_thread(job.phase, "converting", said)
-        async with opened() as exports:
-            disks = await asyncio.to_thread(open_all, exports)
-            directory = job.store.state.migration(job.id) / "put-back"
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            keys = await asyncio.to_thread(guest_keys, job)
-            uris = [disk.uri for disk in disks]
-            done = await job.cancellable(asyncio.create_task(put_back(uris, directory, job.say, keys=keys)))
-        if not done:
-            text = "It has kept no network configuration from before the failover, so it stays with what it has."
-            await asyncio.to_thread(job.say, text, "warning")
-
-    return work
+    await asyncio.to_thread(job.raise_if_cancelled)
+    said = "Giving the guest the addresses back that it had before the failover."
+    await asyncio.to_thread(job.phase, "converting", said)
+    async with opened() as exports:
+        disks = await asyncio.to_thread(open_all, exports)
+        directory = job.store.state.migration(job.id) / "put-back"
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        keys = await asyncio.to_thread(guest_keys, job)
+        uris = [disk.uri for disk in disks]
+        done = await job.cancellable(asyncio.create_task(put_back(uris, directory, job.say, keys=keys)))
+    if not done:
+        text = "It has kept no network configuration from before the failover, so it stays with what it has."
+        await asyncio.to_thread(job.say, text, "warning")

@@ -5,7 +5,7 @@ server. It is told of the tier's machines on its standard input, in JSON, and no
 step it is at-least-once: one whose engine was killed ends with that, and is run again from the start.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from longshore.errors import HookError
@@ -16,19 +16,15 @@ from longshore.processes.child import ask
 PATIENCE = 900.0  # seconds that a command may take
 
 
-def run_command(job: MoveContext, tier: Tier, told: Mapping[str, Any]) -> Callable[[], Awaitable[None]]:
-    """The work of the step that runs it. Raises HookError when it doesn't succeed, Cancelled."""
-
-    async def run() -> None:
-        job.raise_if_cancelled()
-        directory = job.store.state.migration(job.id)
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        log = directory / f"gate-{tier.number}.log"
-        request = {"command": list(tier.gate.command), "told": told, "patience": PATIENCE}
-        answer, status = await ask("longshore.flows.replicas.gate_command", request, log, job.say)
-        if "done" not in answer:
-            why = answer.get("error") or f"the process that ran it ended with status {status}"
-            raise HookError(f"The gate after tier {tier.number} is closed: {why}.", advice=f"What it said is in {log}.")
-        job.say(f"The gate after tier {tier.number} is open: its command has succeeded.")
-
-    return run
+async def run_command(job: MoveContext, tier: Tier, told: Mapping[str, Any]) -> None:
+    """Run the command of a tier's gate. Raises HookError when it doesn't succeed, Cancelled."""
+    job.raise_if_cancelled()
+    directory = job.store.state.migration(job.id)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = directory / f"gate-{tier.number}.log"
+    request = {"command": list(tier.gate.command), "told": told, "patience": PATIENCE}
+    answer, status = await ask("longshore.flows.replicas.gate_command", request, log, job.say)
+    if "done" not in answer:
+        why = answer.get("error") or f"the process that ran it ended with status {status}"
+        raise HookError(f"The gate after tier {tier.number} is closed: {why}.", advice=f"What it said is in {log}.")
+    job.say(f"The gate after tier {tier.number} is open: its command has succeeded.")

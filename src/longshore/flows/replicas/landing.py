@@ -13,10 +13,8 @@ What a failover has made isn't handed over when it is up: it can be undone, unti
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.facts import gather
 from longshore.flows.moves.look import Choice
@@ -57,8 +55,8 @@ class PointLanding(Migration):
     async def _forward(self) -> dict[str, Any]:
         prepared, volumes, ports = await self._begin()
         if self._job.request.type is MigrationType.FAILOVER:
-            await step("way-back", type(None), partial(keep_way_back, self._job, volumes))
-        known = await step("known", Known, partial(self._what_is_known, prepared, ports))
+            await self._job.step("way-back", keep_way_back, self._job, volumes)
+        known = await self._job.step("known", self._what_is_known, prepared, ports)
         choice = known.choice or await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, figures_of(CopyTotals(), ()), report, proof)
@@ -72,8 +70,7 @@ class PointLanding(Migration):
         except LongshoreError as error:
             if error.code != GUEST_CHANGED:
                 raise
-        again_soon = partial(self._job.store.looks.make_due, self._job.request.of or "")
-        await step("look-due", type(None), again_soon)
+        await self._job.step("look-due", self._job.store.looks.make_due, self._job.request.of or "")
         choice = await self._look_into_copies(prepared, volumes, ports, again="-again")
         return await super()._make_ready(prepared, volumes, ports, choice, again="-again")
 

@@ -10,13 +10,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.look import concerns_as_asked, volume_looker
+from longshore.flows.moves.look import concerns_as_asked, look_into_volumes
 from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.target_side import Prepared, make_volume
 from longshore.flows.undo import undo
@@ -74,8 +72,8 @@ class PointLook(Migration):
         prepared, volumes = await self._begin_volumes()
         machine = prepared.machine
         own = [Port("", nic.mac, nic.addresses, "") for nic in machine.nics]
-        findings = await step("look", GuestFindings, volume_looker(self._job, machine, own, volumes))
-        await step("tell", type(None), partial(self._tell, prepared, findings))
+        findings = await self._job.step("look", look_into_volumes, self._job, machine, own, volumes)
+        await self._job.step("tell", self._tell, prepared, findings)
         return {}
 
     @property

@@ -16,12 +16,10 @@ keep ends the replica; and who deletes it has everything of it taken back.
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import partial
 from typing import Any
 
-from longshore.engine.steps import step
 from longshore.errors import Cancelled, Conflict, LongshoreError
-from longshore.flows.moves.copying import Copied, DiskBase
+from longshore.flows.moves.copying import DiskBase
 from longshore.flows.moves.migration import figures_of, result_of
 from longshore.flows.moves.source_side import (
     Off,
@@ -42,13 +40,13 @@ from longshore.flows.replicas.migrating import begin_afresh, take_back
 from longshore.flows.replicas.moments import after_begin, after_end, after_failure, at_rest, begin_by, mistimed
 from longshore.flows.replicas.points import find_lost, is_of_any_point, is_of_point, snapshot_disk, thin
 from longshore.flows.replicas.proving import begin_test_if_due
-from longshore.flows.replicas.seeding import SeedPoint, base_of, find_seed, seeder
+from longshore.flows.replicas.seeding import base_of, find_seed, write_seed
 from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.machine import Machine, PowerState
 from longshore.model.point import Consistency
 from longshore.model.replica import OF_RUN, PointState, Stage, Wish
-from longshore.model.target import Port, Volume, VolumeSnapshot
+from longshore.model.target import Volume
 from longshore.planning.protection_figures import WINDOWS
 from longshore.store import Entry, EntryState, ReplicaRecord, ThingKind
 from longshore.store.jobs import NEVER
@@ -77,7 +75,7 @@ class Seen:
 
 class Replicating(Syncing):
     async def _forward(self) -> dict[str, Any] | None:
-        turn = await step("turn", Turn, self._choose)
+        turn = await self._job.step("turn", self._choose)
         match turn:
             case Turn.SYNC:
                 await self._sync(await self._begun())
@@ -85,25 +83,25 @@ class Replicating(Syncing):
                 await self._sync(await self._begun(), audits=True)
             case Turn.FAILOVER:
                 state = await self._begun()
-                await step("can-land", type(None), partial(self._refuse_landing, state))
+                await self._job.step("can-land", self._refuse_landing, state)
                 await self._sync(state, last=True)
             case Turn.UNDO:
-                await step("undo", type(None), partial(undo_last, self._job))
+                await self._job.step("undo", undo_last, self._job)
             case Turn.COMMIT:
-                await step("commit", type(None), partial(commit_last, self._job))
+                await self._job.step("commit", commit_last, self._job)
             case Turn.MIGRATE:
                 return await self._migrate(await self._begun())
-        await step("go-on", type(None), partial(self._go_on, turn))
+        await self._job.step("go-on", self._go_on, turn)
         return None
 
     async def _migrate(self, state: State) -> dict[str, Any]:
         """As a warm migration is cut over: with the replica's own volumes, once more looked into and brought up to
         date. What can fail without stopping the machine comes first."""
         job = self._job
-        up = await step("afresh", bool, partial(begin_afresh, job, state))
+        up = await job.step("afresh", begin_afresh, job, state)
         if up:  # under another flow version, whose worker was ended before it handed it over
             return {"server_id": job.store.migrations.get(job.id).server_id, "ports": []}
-        ports = await step("ports", list[Port], partial(make_ports, job, state.prepared, {}))
+        ports = await job.step("ports", make_ports, job, state.prepared, {})
         choice = await self._look_into_copies(state.prepared, state.volumes, ports)
         off, copied = await self._sync(state, last=True)
         server, report, proof = await self._land(state.prepared, state.volumes, ports, choice, off)
@@ -144,17 +142,17 @@ class Replicating(Syncing):
 
     async def _begun(self) -> State:
         """What the sync before has left; before the first one, what all of them need is made."""
-        kept = await step("state", list[State], self._load)
+        kept = await self._job.step("state", self._load)
         if kept and kept[0].choice is not None:  # a warm migration's: it is one no longer
             state = replace(kept[0], ports=[], choice=None, why="")
-            await step("keep", type(None), partial(self._keep_migration, state))
+            await self._job.step("keep", self._keep_migration, state)
             return state
         if kept:
             return kept[0]
         prepared, volumes = await self._begin_volumes()
-        await step("track-changes", type(None), partial(track_changes, self._job))
+        await self._job.step("track-changes", track_changes, self._job)
         state = State(prepared, volumes, [], bases=await self._seed(prepared, volumes))
-        await step("begun", type(None), partial(self._keep, state))
+        await self._job.step("begun", self._keep, state)
         return state
 
     async def _seed(self, prepared: Prepared, volumes: list[Volume]) -> dict[str, DiskBase] | None:
@@ -163,7 +161,7 @@ class Replicating(Syncing):
         seed = job.store.replicas.get(job.id).seed
         if seed is None:
             return None
-        found = await step("seed", SeedPoint, partial(find_seed, job, seed, prepared.machine))
+        found = await job.step("seed", find_seed, job, seed, prepared.machine)
         job.begin_together()
         pairs = [
             (disk, volume)
@@ -171,7 +169,7 @@ class Replicating(Syncing):
             if disk.key in found.change_ids
         ]
         copies = await self._side_by_side(
-            [step(f"seed-{disk.key}", Copied, seeder(job, found, disk, volume)) for disk, volume in pairs]
+            [job.step(f"seed-{disk.key}", write_seed, job, found, disk, volume) for disk, volume in pairs]
         )
         return {copy.disk_key: base_of(found, copy) for copy in copies}
 
@@ -205,51 +203,47 @@ class Replicating(Syncing):
         is read and compared, as far as there is something to compare with."""
         job, number = self._job, state.number
         name = f"sync-{number}"
-        await step("tidy", type(None), partial(self._tidy, state))
-        seen = await step("machine", Seen, partial(self._look, state))
-        off = await step("shut-down", Off, partial(shut_down, job)) if last else seen.off
+        await job.step("tidy", self._tidy, state)
+        seen = await job.step("machine", self._look, state)
+        off = await job.step("shut-down", shut_down, job) if last else seen.off
         audits = audits and state.bases is not None and not state.written_to  # else the next one is
-        begin = partial(self._begin_point, state, audits=audits)
-        copied = await self._copy_moment(state, begin, off, all_of_it=audits)
+        moment = await job.step(f"{name}-moment", self._begin_point, state, audits=audits)
+        copied = await self._copy_snapshot(state, moment, off, all_of_it=audits)
         if last and not copied.final:
             raise source_running(job.record.machine_name)
-        audited = await step("audit", Audit, partial(audit, job, state, copied)) if audits else None
+        audited = await job.step("audit", audit, job, state, copied) if audits else None
         consistency = _consistency(copied)
         machine = called(seen.machine, state.called)
         pairs = list(zip(machine.disks, state.volumes, copied.copies, strict=True))
         job.begin_together()
         snapshots = await self._side_by_side(
             [
-                step(
+                job.step(
                     f"point-{disk.key}",
-                    VolumeSnapshot,
-                    partial(
-                        snapshot_disk,
-                        job,
-                        number + 1,
-                        copied.moment,
-                        consistency,
-                        machine,
-                        disk,
-                        volume,
-                        copy.root_digest,
-                    ),
+                    snapshot_disk,
+                    job,
+                    number + 1,
+                    copied.moment,
+                    consistency,
+                    machine,
+                    disk,
+                    volume,
+                    copy.root_digest,
                 )
                 for disk, volume, copy in pairs
             ]
         )
-        ended = await step(f"{name}-end", datetime, lambda: datetime.now(UTC))
+        ended = await job.step(f"{name}-end", self._now)
         sync = Sync(number, copied.moment, ended, tuple(copied.copies))
         made = {
             disk.key: (volume.id, snapshot.id, copy.root_digest, copied.snapshot.disk(copy.disk_key).change_id)
             for (disk, volume, copy), snapshot in zip(pairs, snapshots, strict=True)
         }
         following = after(state, sync, copied.snapshot)
-        recording = partial(self._complete, sync, following, consistency, machine, made, audited)
-        await step(f"{name}-record", type(None), recording)
+        await job.step(f"{name}-record", self._complete, sync, following, consistency, machine, made, audited)
         # There is a point by now: what can't be removed is, before the next snapshot is taken
         await self._drop_snapshots(state, replace(copied, final=False))
-        await step("retention", type(None), self._thin)
+        await job.step("retention", self._thin)
         return off, copied
 
     def _refuse_landing(self, state: State) -> None:

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 from longshore.blocks.exports import Export
-from longshore.engine.steps import step
 from longshore.errors import LongshoreError
 from longshore.flows.facts import gather
 from longshore.flows.moves.context import MoveContext
@@ -29,7 +28,7 @@ from longshore.flows.moves.syncing import State
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.warm import WarmSync
 from longshore.flows.replicas.failing_back import QUICK, ROUNDS, finish
-from longshore.flows.replicas.former_addresses import restorer, were_changed
+from longshore.flows.replicas.former_addresses import put_addresses_back, were_changed
 from longshore.flows.replicas.way_back import find_return, machine_if_there, require_off
 from longshore.model.request import LandingMode
 from longshore.model.target import Owner, Port, Volume
@@ -41,13 +40,13 @@ class Returning(WarmSync):
 
     async def _forward(self) -> dict[str, Any]:
         prepared, volumes = await self._begin_volumes()
-        home = await step("home", Home, partial(self._look_home, prepared))
+        home = await self._job.step("home", self._look_home, prepared)
         state = State(prepared, volumes, [], choice=Choice(LandingMode.UNCHANGED))
         for _ in range(ROUNDS):
             sync, state = await self._sync(state)
             if sync.seconds <= QUICK:
                 break
-        ports = await step("ports", list[Port], partial(self._make_ports, prepared, home))
+        ports = await self._job.step("ports", self._make_ports, prepared, home)
         return await self._cut_over(replace(state, ports=ports))
 
     # Beforehand
@@ -101,8 +100,8 @@ class Returning(WarmSync):
         self, prepared: Prepared, volumes: list[Volume], ports: list[Port], choice: Choice, *, again: str = ""
     ) -> tuple[Choice, dict[str, Any]]:
         job = self._job
-        if await step("were-readdressed", bool, partial(were_changed, job)):
-            await step("put-back", type(None), restorer(job, partial(_open_volumes, job, volumes)))
+        if await job.step("were-readdressed", were_changed, job):
+            await job.step("put-back", put_addresses_back, job, partial(_open_volumes, job, volumes))
         return await super()._make_ready(prepared, volumes, ports, choice, again=again)
 
     # The end

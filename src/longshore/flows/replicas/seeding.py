@@ -5,12 +5,11 @@ tell what has changed since the point's moment, that alone is read of it; else a
 of what was written.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.copying import Copied, DiskBase, copier
+from longshore.flows.moves.copying import Copied, DiskBase, DiskCopy
 from longshore.model.machine import Disk, Machine, Snapshot
 from longshore.model.replica import Seed
 from longshore.model.target import Owner, Volume
@@ -51,34 +50,27 @@ def find_seed(job: MoveContext, seed: Seed, machine: Machine) -> SeedPoint:
     return SeedPoint(seed.vault_id, snapshot, ids)
 
 
-def seeder(job: MoveContext, found: SeedPoint, disk: Disk, volume: Volume) -> Callable[[], Awaitable[Copied]]:
-    """The work of the step that writes one disk from the point. A second run goes on from a checkpoint."""
-    point = found.snapshot.machine_ref
-    copy = copier(
-        job,
-        disk,
-        found.snapshot,
-        volume,
+async def write_seed(job: MoveContext, found: SeedPoint, disk: Disk, volume: Volume) -> Copied:
+    """Write one disk from the point. A second run goes on from a checkpoint."""
+    copy = DiskCopy(
+        job=job,
+        disk=disk,
+        snapshot=found.snapshot,
+        volume=volume,
         name="seed",
-        base=None,
-        changes=None,
         verify=job.request.verify,
         vault_id=found.vault_id,
     )
-
-    async def write() -> Copied:
-        try:
-            return await copy()
-        except LongshoreError as error:
-            if error.code == Cancelled.code:
-                raise
-            raise LongshoreError(
-                f"{disk.label} couldn't be written from the point {point}: {error.message}",
-                advice=error.advice or "Verify the vault, or name another point.",
-                code=error.code,
-            ) from error
-
-    return write
+    try:
+        return await copy.run()
+    except LongshoreError as error:
+        if error.code == Cancelled.code:
+            raise
+        raise LongshoreError(
+            f"{disk.label} couldn't be written from the point {found.snapshot.machine_ref}: {error.message}",
+            advice=error.advice or "Verify the vault, or name another point.",
+            code=error.code,
+        ) from error
 
 
 def base_of(found: SeedPoint, copy: Copied) -> DiskBase:
