@@ -62,7 +62,7 @@ def test_people_read_what_was_found_and_what_stands_against_it(run):
     ):
         assert words in done.stdout
     # and later, of the same inspection
-    [inspection] = json.loads(run("migration", "list", "-f", "json").stdout)
+    [inspection] = json.loads(run("job", "list", "-f", "json").stdout)
     assert inspection["Type"] == "inspection"
     for command in ("show", "report"):
         told = run("migration", command, inspection["ID"])
