@@ -1,7 +1,10 @@
 """What lists have: migrations are what moves; jobs are everything that is done."""
 
 import json
+import os
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -125,6 +128,19 @@ def test_commands_list_the_same(api, tmp_path):
     assert "invalid choice: 'prune'" in refused.stderr
 
 
+@pytest.fixture
+def engine(tmp_path):
+    """What commands have begun to do the work goes with the test: these clouds never answer."""
+    yield
+    pid = tmp_path / "state" / "engine.pid"
+    for _ in range(600):  # it is only just starting
+        if pid.exists() and pid.read_text():
+            break
+        time.sleep(0.1)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("engine")
 def test_a_job_is_cancelled_and_said_by_what_it_is(api, tmp_path):
     ids = ids_of(api.store)
     for words, said in (
