@@ -13,7 +13,7 @@ from longshore.processes.deadline import ENDED_BY_DEADLINE
 WORKER = """
 import os, subprocess, sys, time
 from longshore.processes import deadline
-deadline.set_deadline(deadline.now() + 2.5)
+deadline.set_deadline(deadline.now() + 5)
 variables, inherited = deadline.handed_on()
 obeying = "import os, subprocess, time; from longshore.processes.deadline import obey; obey()\\n"
 obeying += "child = subprocess.Popen(['sleep', '60']); print(os.getpid(), child.pid, flush=True); time.sleep(60)"
@@ -22,7 +22,7 @@ subprocess.Popen([sys.executable, "-c", obeying], env={**os.environ, **variables
 while True:
     time.sleep(0.1)
     deadline.check()
-    deadline.set_deadline(deadline.now() + 2.5)
+    deadline.set_deadline(deadline.now() + 5)
 """
 
 
@@ -44,7 +44,7 @@ def test_a_stopped_worker_s_processes_end_and_so_does_it_when_it_wakes():
     worker = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True)
     pids = [int(pid) for pid in worker.stdout.readline().split()]
     try:
-        time.sleep(3.5)
+        time.sleep(6)  # longer than the first one
         assert all(map(lives, pids)), "as long as the deadline is moved ahead they go on"
         worker.send_signal(signal.SIGSTOP)
         assert gone(pids, within=30.0)
