@@ -42,7 +42,7 @@ class NewBackupPolicy(_Strict):
 
 
 class BackupPolicyChange(_Strict):
-    """What isn't said stays."""
+    """Changes to a backup policy. A field that isn't given stays as it is."""
 
     machines: Annotated[list[Line], Field(max_length=1000)] | None = None
     filter: MachineFilter | None = None

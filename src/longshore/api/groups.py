@@ -32,14 +32,14 @@ class NewGroup(_Strict):
 
 
 class GroupChange(_Strict):
-    """What isn't named stays as it was; null takes it away."""
+    """Changes to a group. A member or gate that isn't named stays as it was; null takes it away."""
 
     members: Annotated[dict[Text, TierNumber | None], InPieces] = {}
     gates: dict[TierNumber, NewGate | None] = {}
 
 
 class GroupLanding(_Strict):
-    """What its machines become: as their replicas say, but for this."""
+    """Options of a group's test or failover. Each machine is made as its replica says, but for what is given here."""
 
     at: Moment | None = None  # of each the newest usable point that isn't of a later moment; null: the newest
     networks: dict[str, str] = {}  # source network: target network; of others the replicas' mappings hold
@@ -78,7 +78,7 @@ class GroupMember(_Strict):
 
 
 class GroupTier(_Strict):
-    """Of a run, as the group was when that began."""
+    """One tier of a run, as the group was when the run began."""
 
     tier: int
     state: TierState

@@ -1,4 +1,4 @@
-"""What is to be said of a replica to those who answer for it. Lengths of time in seconds."""
+"""Reports about a replica, for those who answer for it. Lengths of time are in seconds."""
 
 from pydantic import BaseModel, ConfigDict
 

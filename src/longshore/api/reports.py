@@ -1,4 +1,4 @@
-"""What became of a migration, or of a plan's, as it is reported."""
+"""Reports about a migration, and about all of a plan's, as they go over the wire."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
