@@ -34,7 +34,7 @@ def objection(session: Session, found: FoundReplica) -> str | None:
 
 
 def refuse_known(session: Session, found: FoundReplica) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when something stands against the adoption of a replica, as when it is known here already."""
     if said := objection(session, found):
         raise Conflict(f"The replica {found.id} can't be adopted. {said}")
 
@@ -63,7 +63,7 @@ def take_over(session: Session, row: MigrationRow, found: FoundReplica) -> None:
 
 
 def was_adopted(stage: Stage, record: MigrationRecord) -> bool:
-    """Whether no sync of a replica was ever made here: it was found at its target, and where it is from isn't known."""
+    """Tell whether no sync of a replica was ever made here: it was found at its target, and its source isn't known."""
     return record.source_id == record.target_id and record.state is None and stage is not Stage.SEEDING
 
 

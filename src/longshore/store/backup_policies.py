@@ -131,18 +131,21 @@ class BackupPolicies:
         return BackupPolicies(self._database, scope)
 
     def all(self) -> list[BackupPolicyRecord]:
-        """By name."""
+        """Return the policies that the scope sees, by name. One that can't be read is logged and left out."""
         with self._database.session() as session:
             query = select(BackupPolicyRow).where(self._visible()).order_by(BackupPolicyRow.name, BackupPolicyRow.id)
             return readable(session.scalars(query), lambda row: _record(session, row), "backup policy")
 
     def id_of(self, name_or_id: str) -> str:
-        """Of one that needn't be readable. Raises NotFound."""
+        """Return the id of a policy, which needn't be readable.
+
+        Raises NotFound, or Conflict when several others are called so.
+        """
         with self._database.session() as session:
             return self._find(session, name_or_id).id
 
     def get(self, name_or_id: str) -> BackupPolicyRecord:
-        """Raises NotFound."""
+        """Return a policy. Raises NotFound, or Conflict when several others are called so."""
         with self._database.session() as session:
             return _record(session, self._find(session, name_or_id))
 
@@ -166,7 +169,10 @@ class BackupPolicies:
             return _record(session, row)
 
     def remove(self, policy_id: str) -> None:
-        """What it has begun goes on; its points stay. Its record ends at its next look."""
+        """Remove a policy, if it is there.
+
+        What it has begun goes on, its points stay, and its record ends at its next look.
+        """
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is None:
@@ -178,7 +184,7 @@ class BackupPolicies:
     # For its own job
 
     def come_sooner(self, policy_id: str, **moments: datetime) -> None:
-        """What is due by the policy is due at these moments, by the names of their columns."""
+        """Set when things are due by a policy. `moments` are named as the columns of BackupPolicyRow."""
         with self._database.session() as session:
             session.execute(update(BackupPolicyRow).where(BackupPolicyRow.id == policy_id).values(moments))
 
@@ -191,7 +197,10 @@ class BackupPolicies:
         copy: SecondCopy | None = None,
         proof: Proof | None = None,
     ) -> None:
-        """Where they stand. Nothing happens when the policy is gone."""
+        """Keep how far a policy's run, verification, copy and proof have come; None leaves one as it was.
+
+        Nothing happens when the policy is gone.
+        """
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is not None and run is not None:
@@ -204,7 +213,10 @@ class BackupPolicies:
                 row.proof = form(Proof).dump_python(proof, mode="json")
 
     def begin(self, policy_id: str, run: Run, due_at: datetime, missed: int) -> None:
-        """At once nobody wants one any more, and the next one is due. Called again, it does nothing while it runs."""
+        """Keep a new run, set when the next one is due, and clear the request for one, all in one transaction.
+
+        Called again while a run is under way, it does nothing; nor does it when the policy is gone.
+        """
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is None or (row.run and row.run["ended_at"] is None):
@@ -258,7 +270,10 @@ class BackupPolicies:
             enqueue(session, [new_job(migration, JobKind.BACKUP_POLICY, id_=next_id, due_at=due)])
 
     def points_in_use(self, vault_id: str) -> dict[str, tuple[str, ...]]:
-        """By point of a vault what restores it, or a disk of it, or is seeded from it, as people call them."""
+        """Return, by point of a vault, the restores of it or of a disk of it, and the replicas that are seeded from it.
+
+        They are named as people call them: "restore ID", "replica ID".
+        """
         found: dict[str, tuple[str, ...]] = {}
         with self._database.session() as session:
             query = select(MigrationRow.machine_ref, MigrationRow.id).where(
@@ -283,9 +298,10 @@ class BackupPolicies:
         return found
 
     def trials(self, vault_id: str) -> dict[str, Trial]:
-        """By point of a vault its last trial on record, by a clock or by hand: a dry run of it that has ended.
+        """Return, by point of a vault, its last trial on record: a dry run of it that has ended, begun by a clock or by
+        hand.
 
-        One that was cancelled, or had nothing to show, says nothing of its point.
+        A trial that was cancelled, or had nothing to show, says nothing of its point and is left out.
         """
         with self._database.session() as session:
             query = (
@@ -309,7 +325,7 @@ class BackupPolicies:
 
 
 def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> None:
-    """Raises Conflict when the name is taken."""
+    """Add a policy to the session, beside its record. Raises Conflict when the name is taken."""
     unique = unique_name(Scope(record.project_id), new.name)
     if session.scalar(select(BackupPolicyRow.id).where(BackupPolicyRow.unique_name == unique)):
         raise Conflict(
@@ -341,7 +357,7 @@ def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> 
 
 
 def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
-    """As it goes into its column."""
+    """Return a filter of machines as it goes into its column."""
     return form(MachineFilter).dump_python(wanted, mode="json") if wanted is not None else None
 
 
@@ -362,7 +378,7 @@ def _trial(row: MigrationRow) -> Trial:
 
 
 def _next_look(policy: BackupPolicyRecord) -> datetime | None:
-    """None: at once."""
+    """Return when a policy has to be looked at next; None: at once."""
     if policy.asked and not policy.runs:
         return None
     moments = [utc_now() + _LOOK] if policy.runs or policy.copies or policy.verifies or policy.proves else []

@@ -80,7 +80,7 @@ async def _listen(database: Database, told: asyncio.Event) -> None:
 
 
 class _Writes:
-    """What other connections than its own have written into SQLite's file, those of this process among them."""
+    """Watcher for writes into SQLite's file by connections other than its own, those of this process among them."""
 
     def __init__(self, database: Database, every: float) -> None:
         self._engine = database.of_its_own()
@@ -98,7 +98,10 @@ class _Writes:
         self._engine.dispose()
 
     def _version(self) -> int | None:
-        """None when it can't be said now. It takes microseconds and no lock: the loop is asked, not a thread."""
+        """Return the version of the file's data, or None when it can't be read now.
+
+        That takes microseconds and no lock, so the loop itself reads it rather than a thread.
+        """
         cursor = self._connection.cursor()
         try:
             cursor.execute("PRAGMA data_version")

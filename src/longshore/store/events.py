@@ -1,4 +1,4 @@
-"""What happened to migrations, as it is told to users."""
+"""The events of migrations, as users are told them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +64,10 @@ class Events:
             session.execute(insert(EventRow).values({**new, "phase": phase or current}))
 
     def of(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
-        """Those after the one with this number, oldest first. Raises NotFound, or Conflict as for the migration."""
+        """Return up to `limit` events of a migration after the one with this number, oldest first.
+
+        Raises NotFound, or Conflict as for the migration.
+        """
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
             query = (
@@ -102,7 +105,7 @@ class Events:
 
 
 def forget_said(session: Session, migration_id: str, phases: Sequence[str], keep: int) -> None:
-    """Of what was said in these phases the newest is enough, but for warnings and errors."""
+    """Delete all but the newest `keep` events of these phases; warnings and errors stay."""
     told = select(EventRow.id).where(EventRow.migration_id == migration_id, EventRow.phase.in_(phases))
     told = told.where(EventRow.level == "information").order_by(EventRow.id.desc())
     old = session.scalars(told.offset(keep)).all()

@@ -16,14 +16,14 @@ class Figures:
         self._database = database
 
     def migrations(self) -> dict[tuple[str, str | None], int]:
-        """How many there are of each status and code of their error."""
+        """Return how many migrations there are, by status and code of the error."""
         with self._database.session() as session:
             kind = (MigrationRow.status, MigrationRow.error_code)
             query = select(*kind, func.count()).group_by(*kind)
             return {(status, code): count for status, code, count in session.execute(query)}
 
     def copies(self) -> list[dict[str, Any]]:
-        """How far each disk is that is being copied or read back, of migrations that haven't ended."""
+        """Return the progress of each disk that is being copied or read back, of migrations that haven't ended."""
         with self._database.session() as session:
             moving = select(DiskRow.progress).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
             moving = moving.where(DiskRow.state.in_(("copying", "verifying")), MigrationRow.status.in_(UNFINISHED))

@@ -59,7 +59,7 @@ class Jobs:
             return _record(row) if row is not None else None
 
     def set_kind(self, job_id: str, kind: JobKind) -> None:
-        """What it has turned out to be."""
+        """Set the kind that a job has turned out to be."""
         with self._database.session() as session:
             session.execute(update(JobRow).where(JobRow.id == job_id).values(kind=kind.value))
 
@@ -153,7 +153,10 @@ def _seconds() -> float:
 
 
 def first_job(migration: MigrationRow, due_at: datetime | None = None, begin_by: datetime | None = None) -> JobRow:
-    """Of a migration that is just being added: its request is there already. `begin_by`: as `new_job` has it."""
+    """Return the first job of a migration that is just being added, and has its request already.
+
+    `due_at` and `begin_by`: as `new_job` has them.
+    """
     asked = MigrationType(migration.type)
     kinds = {
         MigrationType.WARM: JobKind.BEGIN,
@@ -202,7 +205,7 @@ def bound_to(row: Any) -> str | None:
 
 
 def unfinished_of(session: Session, record_ids: Sequence[str]) -> dict[str, JobRecord]:
-    """By record."""
+    """Return the jobs of these records that haven't ended, by record."""
     found: dict[str, JobRecord] = {}
     for ids in in_portions(record_ids):
         query = select(JobRow.__table__).where(JobRow.record_id.in_(ids), JobRow.status.in_(UNFINISHED))

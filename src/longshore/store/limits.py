@@ -27,7 +27,7 @@ class LimitRecord:
 
 @through_outages
 class Limits:
-    """Those of a project, and those for all projects at providers that it sees."""
+    """Limits of a project, and those for all projects at providers that it sees."""
 
     def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class Limits:
         return Limits(self._database, scope)
 
     def all(self) -> list[LimitRecord]:
-        """By what they are of."""
+        """Return the limits that the scope sees, in the order of what they limit."""
         with self._database.session() as session:
             return _records(session, self._visible())
 
@@ -72,7 +72,10 @@ class Limits:
             return record
 
     def remove(self, id_: str) -> None:
-        """Raises NotFound, or AccessDenied for one that counts all projects' jobs."""
+        """Remove a limit.
+
+        Raises NotFound, or AccessDenied for one that isn't the scope's own, as it counts all projects' jobs.
+        """
         with self._database.session() as session:
             row = session.scalar(select(LimitRow).where(LimitRow.id == id_, self._visible()))
             if row is None:

@@ -1,4 +1,4 @@
-"""What the disks of a replica's points have told, long before a machine is made of one of them."""
+"""Findings on the disks of a replica's points, long before a machine is made of one of them."""
 
 import uuid
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Looks:
         self._database = database
 
     def get(self, replica_id: str) -> LookRecord | None:
-        """None: none was begun yet."""
+        """Return the look at a replica's points; None: none was begun yet."""
         with self._database.session() as session:
             row = session.get(LookRow, replica_id)
             return _record(row) if row is not None else None
@@ -75,7 +75,7 @@ class Looks:
         findings: dict[str, Any],
         cannot_land: str | None,
     ) -> bool:
-        """What was found; says whether it tells anything else of how it lands than the look before."""
+        """Keep the findings of a look, and tell whether they say anything else of its landing than the look before."""
         with self._database.session() as session:
             row = session.get_one(LookRow, replica_id)
             new = row.cannot_land != cannot_land
@@ -84,7 +84,7 @@ class Looks:
             return new
 
     def failed(self, replica_id: str, error: str) -> bool:
-        """What the one before has found stays; says whether this wasn't said of that already."""
+        """Keep why a look failed, beside the findings of the one before, and tell whether that is a new reason."""
         with self._database.session() as session:
             row = session.get(LookRow, replica_id)
             if row is None:
@@ -93,7 +93,7 @@ class Looks:
             return new
 
     def make_due(self, replica_id: str) -> None:
-        """What was found doesn't hold any more."""
+        """Have the replica looked at anew at once: the findings don't hold any more."""
         with self._database.session() as session:
             row = session.get(LookRow, replica_id)
             if row is not None:

@@ -1,6 +1,6 @@
-"""What those see who operate an installation: all workers with their leases, what has which job, what is left outside.
+"""The state of an installation for its operators: workers with their leases, who has which job, what is left outside.
 
-Nothing here is of one project: who may ask is for the service to say.
+It isn't limited to one project: the service decides who may ask.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class WorkerLease:
 
 @dataclass(frozen=True, slots=True)
 class JobDetails:
-    """Of a job what a queue needn't know."""
+    """Details of a job that a queue needn't know."""
 
     machine_name: str
     phase: str

@@ -1,4 +1,4 @@
-"""What became of plans' machines, in as little as tells it: asked often, and of thousands of machines at a time."""
+"""Outlines of plans' migrations, as short as can be: they are read often, and for thousands of machines at a time."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from longshore.store.tables import DiskRow, JobRow, MigrationRow
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Of one migration."""
+    """The outline of one migration."""
 
     id: str
     plan_id: str
@@ -83,7 +83,7 @@ class Outlines:
         return found
 
     def has_under_way(self, plan_id: str) -> bool:
-        """Whether a migration of the plan hasn't ended."""
+        """Tell whether a migration of the plan hasn't ended."""
         with self._database.session() as session:
             own = MigrationRow.plan_id == plan_id, MigrationRow.status.in_(UNFINISHED)
             return session.scalar(select(MigrationRow.id).where(*own).limit(1)) is not None

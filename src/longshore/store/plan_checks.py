@@ -44,7 +44,7 @@ class PlanCheckRecord:
 
     @property
     def version(self) -> str:
-        """As the plan's."""
+        """Return the version of the plan that is checked, in the form of PlanRecord.version."""
         return f"{self.plan_id}-{self.revision}"
 
 
@@ -81,7 +81,7 @@ class PlanChecks:
             return _record(row)
 
     def under_way(self) -> int:
-        """How many of the project are."""
+        """Return how many checks the project has under way."""
         with self._database.session() as session:
             alive = PlanCheckRow.signed_at >= _now(session) - _SILENT
             own = PlanCheckRow.project_id == self._scope.project_id
@@ -98,7 +98,7 @@ class PlanChecks:
             return _record(row)
 
     def parts(self, check_id: str, after: int) -> list[tuple[int, list[dict[str, Any]]]]:
-        """Of those after this one the numbers, and what they have found."""
+        """Return the number and the concerns of each part after this one, in order."""
         with self._database.session() as session:
             of_it = PlanCheckPartRow.check_id == check_id, PlanCheckPartRow.number > after
             query = select(PlanCheckPartRow).where(*of_it).order_by(PlanCheckPartRow.number)
@@ -126,7 +126,7 @@ class PlanChecks:
             _end(session, check_id, state, error)
 
     def cancel(self, plan_id: str, check_id: str) -> None:
-        """Raises NotFound."""
+        """Cancel a check. Raises NotFound."""
         with self._database.session() as session:
             _end(session, self._find(session, plan_id, check_id).id, CANCELLED, None)
 

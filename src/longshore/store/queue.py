@@ -24,7 +24,7 @@ _NOT_BEGUN = and_(_UNFINISHED, JobRow.worker_id.is_(None), JobRow.status != Stat
 
 @dataclass(frozen=True, slots=True)
 class QueueRecord:
-    """What decides when a job that hasn't ended gets its turn."""
+    """The facts that decide when a job that hasn't ended gets its turn."""
 
     id: str
     status: Status
@@ -101,13 +101,13 @@ class Queue:
             return _records(session, _UNFINISHED)
 
     def take(self, worker: WorkerRecord, choose: Callable[[Lineup], list[str]]) -> list[str]:
-        """Those that `choose` picks from the queue are this worker's from now on, and their projects have had a turn.
-        Answers all that it has.
+        """Give this worker the jobs that `choose` picks from the queue, and return all jobs that it has.
 
-        Those of earlier calls, too: the answer of one may have been lost after the database had heard it.
-        No two processes do this at once, on whatever machine they are, so whatever limits `choose` keeps hold for all.
-        It must not ask the database but by what it is given. Workers of which this process has seen no sign of life for
-        as long as their lease lasts lose what they had here and now: a lease that is renewed later finds its row gone.
+        That includes jobs of earlier calls: the answer of one may have been lost after the database had heard it. The
+        projects of the chosen jobs have had a turn. No two processes do this at once, on whatever machine they are, so
+        the limits that `choose` keeps hold for all. It must not ask the database except through what it is given.
+        Workers of which this process has seen no sign of life for as long as their lease lasts lose their jobs here and
+        now: a lease that is renewed later finds its row gone.
         """
         with self._database.alone() as session:
             living = self._living(session)
@@ -132,7 +132,10 @@ class Queue:
         return min(due, self._observer.quiet_for())
 
     def _living(self, session: Session) -> list[WorkerRecord]:
-        """Without those that are dead, which are removed. Who is late by the database's clock is left no share."""
+        """Remove the workers that are dead, and return the others.
+
+        One that is late by the database's clock gets capacity 0.
+        """
         leased = select(WorkerRow.id, WorkerRow.lease_until, WorkerRow.lease_seconds).where(
             WorkerRow.lease_until.is_not(None)
         )
@@ -143,7 +146,10 @@ class Queue:
         return [worker if worker.id in in_time else replace(worker, capacity=0) for worker in everybody]
 
     def limits(self) -> dict[str, dict[str, Any]]:
-        """As they stand in the plans that have anything in it, by the plan's id. Of a plan no more is read."""
+        """Return the limits of the plans that have anything in the queue, by the plan's id.
+
+        Nothing else of a plan is read.
+        """
         with self._database.session() as session:
             at_work = select(JobRow.plan_id).where(_UNFINISHED)
             rows = session.execute(select(PlanRow.id, PlanRow.content["limits"]).where(PlanRow.id.in_(at_work)))

@@ -67,7 +67,7 @@ class ReplicaRecord:
     webhook: str | None  # the mark of its address
 
     def rests(self, now: datetime) -> bool:
-        """Whether it is paused; `now` in UTC without a zone."""
+        """Tell whether the replica is paused; `now` is in UTC without a zone."""
         return self.paused and (self.paused_until is None or now < self.paused_until)
 
 
@@ -90,7 +90,7 @@ class Replicas:
             return readable(rows, lambda row: _record(*row), "replica")
 
     def get(self, word: str) -> ReplicaRecord:
-        """By its id, an unambiguous beginning of it, or the name or reference of its machine.
+        """Return a replica by its id, an unambiguous beginning of it, or the name or reference of its machine.
 
         Raises NotFound, or Conflict when several are meant.
         """
@@ -108,7 +108,7 @@ class Replicas:
         raise NotFound(f"There is no replica {word}.", advice="See: longshore replica list.")
 
     def several(self, ids: Sequence[str]) -> dict[str, ReplicaRecord]:
-        """Those of these ids that are there, by them."""
+        """Return those of these replicas that are there, by id."""
         query = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
         with self._database.session() as session:
             return {
@@ -128,7 +128,7 @@ class Replicas:
             session.execute(own.values(fields))
 
     def change(self, replica_id: str, **fields: Any) -> ReplicaRecord:
-        """What a user wants otherwise from now on. Its job looks at that at once, wherever it waits.
+        """Change a replica as a user wants it. Its job takes notice at once, wherever it waits.
 
         Raises Conflict when it is being deleted; NotSharedAnyMore while one of its providers isn't its project's to
         use: then it can only be paused.
@@ -141,9 +141,12 @@ class Replicas:
         return self._change(replica_id, put, anyway=fields.keys() <= _PAUSES and bool(fields.get("paused")))
 
     def wish(self, replica_id: str, wish: Wish, wished: dict[str, Any] | None = None) -> ReplicaRecord:
-        """Raises Conflict when something else is wanted of it already, or its stage doesn't allow that; MIGRATE, too,
-        when something stands on one of its points, which go then. NotSharedAnyMore as `change`, unless what there is
-        is only to be taken back or kept."""
+        """Ask something of a replica.
+
+        Raises Conflict when something else is wanted of it already, or its stage doesn't allow that; for MIGRATE, also
+        when something stands on one of its points, which go then. Raises NotSharedAnyMore as `change` does, except for
+        UNDO and COMMIT, which only take back or keep what there is.
+        """
 
         def ask(row: ReplicaRow) -> None:
             if row.wish == wish.value:
@@ -200,7 +203,7 @@ class Replicas:
             return _record(row, migration.machine_name)
 
     def came_to_nothing(self, replica_id: str, failover_id: str) -> None:
-        """What its failover had made is taken back: the rest of it is undone, too."""
+        """Have the rest of a failover undone, after what it had made was taken back."""
         with self._database.session() as session:
             own = update(ReplicaRow).where(ReplicaRow.id == replica_id, ReplicaRow.failover_id == failover_id)
             session.execute(own.values(wish=Wish.UNDO.value))
@@ -356,19 +359,22 @@ def new_replica(id_: str, protection: Protection) -> ReplicaRow:
 
 
 def has_wish(session: Session, record_id: str) -> bool:
-    """Whether anything is wanted of it, if it is a replica."""
+    """Tell whether the record is a replica that something is wanted of."""
     return session.scalar(select(ReplicaRow.wish).where(ReplicaRow.id == record_id)) is not None
 
 
 def is_under_way(session: Session, replica_id: str, kind: MigrationType) -> bool:
-    """Whether one of this kind, of the replica, hasn't ended."""
+    """Tell whether a migration of this kind, made from the replica, hasn't ended."""
     of = MigrationRow.request["of"].as_string()
     query = select(MigrationRow.id).where(MigrationRow.type == kind.value, of == replica_id)
     return session.scalar(query.where(MigrationRow.status.in_(UNFINISHED)).limit(1)) is not None
 
 
 def point_to_use(session: Session, replica: ReplicaRow, now: datetime) -> int | None:
-    """The newest usable one; None while nothing of the replica is to be done by a clock. `now`: UTC without a zone."""
+    """Return the newest usable point of a replica, for what is done by a clock.
+
+    None: there is none, or nothing of the replica is to be done by a clock now. `now`: UTC without a zone.
+    """
     rests = replica.paused and (replica.paused_until is None or now < replica.paused_until)
     if rests or replica.stage != Stage.PROTECTED.value:
         return None
@@ -387,9 +393,10 @@ def use_point(
     waits: bool = False,
     begin_by: datetime | None = None,
 ) -> None:
-    """What the request says is done with the point that it names, by a migration of this id.
+    """Add a migration of this id that does what the request says with the point that it names.
 
-    `waits`: for its tier, where its group fails over. `begin_by`: as `new_job` has it. Raises Conflict when it can't.
+    `waits`: for its tier, where its group fails over. `begin_by`: as `new_job` has it. Raises Conflict when the point
+    can't be used.
     """
     row = MigrationRow(
         id=id_,

@@ -19,7 +19,10 @@ _FILE = "installation"
 
 
 def check_shared(directory: Path, database: Database) -> None:
-    """Raises Conflict when the directory isn't the one that belongs to this database, or can't do what is needed."""
+    """Raise Conflict when the directory isn't the one that belongs to this database, or can't do what is needed.
+
+    The first directory that a new database sees becomes its own.
+    """
     _check_locks(directory)
     path = directory / _FILE
 

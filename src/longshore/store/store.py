@@ -39,7 +39,7 @@ from longshore.store.workers import Workers
 
 
 class Store:
-    """As it is opened, nothing is hidden: see `scoped`."""
+    """All parts of the store. As it is opened, nothing is hidden: see `scoped`."""
 
     def __init__(self, state: StateDirectory) -> None:
         self.state = state
@@ -82,7 +82,7 @@ class Store:
         self.database.engine.dispose(close=False)
 
     def scoped(self, scope: Scope) -> Self:
-        """The same store as somebody sees it: what it reads is theirs, and so is what it adds."""
+        """Return the same store as somebody sees it: what it reads is theirs, and so is what it adds."""
         view = copy(self)
         view.scope = scope
         view.providers = self.providers.scoped(scope)

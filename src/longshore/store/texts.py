@@ -27,11 +27,14 @@ class Texts:
         self._box = box
 
     def of(self, session: Session, owner_id: str, *lenders: "OwnTexts") -> "OwnTexts":
-        """Those of a plan or a migration, in somebody's transaction. The marks of `lenders` are understood, too."""
+        """Return the texts of a plan or a migration, in somebody's transaction.
+
+        The marks of `lenders` are understood, too.
+        """
         return OwnTexts(self._box, session, owner_id, lenders)
 
     def seal_again(self, session: Session) -> int:
-        """With the key that is first now. How many there are."""
+        """Seal all texts with the key that is first now, and return how many there are."""
         rows = session.scalars(select(TextRow)).all()
         for row in rows:
             row.sealed = self._box.seal(_opened(self._box, row), owner=_sealed_for(row))
@@ -48,9 +51,9 @@ class OwnTexts:
         self._marks: dict[str, str] = {}  # by text
 
     def kept(self, text: str) -> str:
-        """The mark in the place of a text. The same text has the same one.
+        """Keep a text and return the mark that stands in its place. The same text has the same mark.
 
-        A mark of its own stays; that of a lender becomes one of its own. Raises InvalidInput for any other.
+        A mark of the owner's own stays; that of a lender becomes one of its own. Raises InvalidInput for any other.
         """
         if found := _MARK.fullmatch(text):
             if found[1] in self._known():
