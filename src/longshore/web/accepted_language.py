@@ -30,7 +30,10 @@ def _chosen(headers: Headers) -> str:
 
 
 def preferred(accepted: str) -> str:
-    """Of our languages the one that is wanted most; `accepted` as in the header Accept-Language."""
+    """Return which of our languages is wanted most, English where none is.
+
+    `accepted`: as in the header Accept-Language.
+    """
     wanted: list[tuple[float, str]] = []
     for part in accepted.split(","):
         name, _semicolon, weight = part.strip().partition(";")

@@ -164,7 +164,10 @@ async def choose_language(request: Request) -> Response:
 
 
 def refused(request: Request, error: LongshoreError) -> Response:
-    """The sentence, and the way back. What a command line would do about it isn't said here."""
+    """Return the page that says why something was refused, and the way back.
+
+    What a command line would do about it isn't said there.
+    """
     status = _STATUS.get(error.code, 400)
     return _told(request, status, _(error.message), on_page(error.advice, error.code))
 

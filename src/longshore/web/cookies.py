@@ -19,7 +19,7 @@ class Cookies:
         self.wanted = f"{self.session}-wanted"  # the page to show after it
 
     def key(self, request: Request) -> str:
-        """Of the session; empty without one."""
+        """Return the key of the session; empty without one."""
         return request.cookies.get(self.session, "")
 
     def give(self, answer: Response, name: str, value: str, lasts: int | None = None) -> None:

@@ -38,8 +38,11 @@ async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> 
 
 
 def most_alike(done: Sequence[ListedMigration], migrations: Sequence[ListedMigration]) -> list[ListedMigration]:
-    """What says most about how they will land: the same machines (a dry run of them), then those of the same plan, then
-    whatever came to the same target in the same way; the newest first. `done`: newest first."""
+    """Return the migrations that say most about how these will land: at most three, the best first.
+
+    All of them came to the same target in the same way. Those of the same machines (dry runs of them) are taken alone,
+    if there are any; otherwise those of the same plan go first. Among equals the newest go first. `done`: newest first.
+    """
     ways = {(one.target, one.landing) for one in migrations}
     refs, plans = {one.machine_ref for one in migrations}, {one.plan for one in migrations} - {None}
     fitting = [one for one in done if one.type in _SHOW_IT and (one.target, one.landing) in ways]

@@ -110,7 +110,10 @@ class Login:
         return self._asked(request, Form({}), request.query_params.get("by", ""), _to(request.query_params.get("to")))
 
     def _asked(self, request: Request, said: Form, by: str, to: str, trouble: LongshoreError | None = None) -> Response:
-        """The form. Its mark is the browser's own until there is a session: nobody else can have it fill in one."""
+        """Return the form.
+
+        Its mark is the browser's own until there is a session: nobody else can have it fill in one.
+        """
         mark = request.cookies.get(self._cookies.entry) or secrets.token_urlsafe(24)
         note = _NOTES.get(request.query_params.get("note", ""), "")
         request.state.visit = None
@@ -206,7 +209,10 @@ class Login:
         return answer
 
     async def _known(self, request: Request, session: Session) -> Visit:
-        """With what it may, as far as that can be known: this page is there for those who may nothing, too."""
+        """Return the visit of a session with the rules that allow it something, as far as these can be known.
+
+        No failure is raised, as this page is there for those who may nothing, too.
+        """
         visit = self._visit(request, session)
         if session.project_id is not None:
             async with Asking(request.app.state.api, replace(visit, everything=False)) as asking:

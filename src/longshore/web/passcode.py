@@ -42,7 +42,10 @@ class PasscodeStep:
         return [("/login/passcode", self._ask, "GET"), ("/login/passcode", self._log_in, "POST")]
 
     def begin(self, key: str, wanted: str) -> Response:
-        """To this step. `key`: of what the password has begun. `wanted`: the page to show at the end."""
+        """Lead the browser to this step of a login.
+
+        `key`: of what the password has begun. `wanted`: the page to show at the end.
+        """
         answer = RedirectResponse("/ui/login/passcode", 303)
         self._cookies.give(answer, self._cookies.half, key, _LASTS)
         self._cookies.give(answer, self._cookies.wanted, quote(wanted, safe=""), _LASTS)

@@ -125,7 +125,10 @@ def confirm(
 
 
 def _at(moment: datetime | str | None) -> Markup:
-    """A moment in UTC; the browser shows it in the viewer's own zone."""
+    """Return the element that shows a moment: in UTC, until the browser puts it into the viewer's own zone.
+
+    A moment without a zone is in UTC. None is shown as nothing.
+    """
     if moment is None:
         return Markup("")
     if isinstance(moment, str):
@@ -142,6 +145,6 @@ def _percent(share: float) -> str:
 
 @cache
 def _asset(path: str) -> str:
-    """The address of a file, with a mark of its content: browsers may keep it for ever."""
+    """Return the address of a static file, with a mark of its content: browsers may keep it for ever."""
     mark = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
     return f"/ui/static/{path}?{mark}"

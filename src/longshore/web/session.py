@@ -73,7 +73,7 @@ class OnePerson:
         return answer
 
     def _begin(self, key: str) -> str | None:
-        """The id of a new session, for a cookie; None: the link isn't valid, or not any more."""
+        """Begin a session and return its id, for a cookie; None: the link isn't valid, or not any more."""
         if not secrets.compare_digest(key.encode(), self._key.encode()):
             return None
         self._key = secrets.token_urlsafe(32)

@@ -69,7 +69,10 @@ class SingleSignOn:
         ]
 
     async def _leave(self, request: Request) -> Response:
-        """To Keystone, which knows the address to come back to word for word: the page that is wanted stays here."""
+        """Lead the browser to Keystone to log in.
+
+        Keystone knows the address to come back to word for word, so the page that is wanted stays here, in a cookie.
+        """
         number, wanted = request.path_params["way"], back_to(request.query_params.get("to", ""))
         if number >= len(self.ways):
             return RedirectResponse(f"/ui/login?to={quote(wanted, safe='')}", 303)
@@ -124,7 +127,7 @@ class SingleSignOn:
 
 
 def _ways(settings: Server) -> list[Way]:
-    """Those that are set. Each leads back to `/ui/login/sso`."""
+    """Return the ways of single sign-on that are configured. Each leads back to `/ui/login/sso`."""
     keystone = f"{settings.keystone.public_v3}/auth/OS-FEDERATION"
     back = urlencode({"origin": f"{origin_of(settings.url)}/ui/login/sso"})
     return [

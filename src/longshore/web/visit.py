@@ -29,7 +29,10 @@ class Visit:
 
     @property
     def place(self) -> str:
-        """What a page that is open is about; when that changes, it isn't brought up to date but loaded anew."""
+        """Return whose things an open page shows.
+
+        When that changes, the page isn't brought up to date but loaded anew.
+        """
         return f"{self.project_id}{'*' if self.everything else ''}"
 
 
@@ -50,7 +53,7 @@ class Door(Protocol):
         """The session ends."""
 
     async def ended(self, request: Request) -> Response:
-        """What is shown when the API doesn't take the session's token any more."""
+        """Return the answer to a visit whose session's token the API doesn't take any more."""
 
 
 def not_allowed() -> LongshoreError:

@@ -32,7 +32,7 @@ TYPES = [
 
 
 def types() -> list[tuple[str, str]]:
-    """For a select."""
+    """Return the choices of a select: the types of migration that a plan can have."""
     return [(value, _(said)) for value, said in TYPES]
 
 
@@ -42,7 +42,7 @@ async def listed(request: Request) -> Response:
 
 
 async def one(request: Request) -> Response:
-    """What is asked for again and again while it runs: so of the machines only those that are shown."""
+    """Show a plan. The page is loaded again and again while it runs, so only those machines are read that are shown."""
     asking: Asking = request.state.asking
     q, status = request.query_params.get("q", "").strip(), request.query_params.get("status", "")
     said = request.query_params.get("offset", "0")
@@ -169,7 +169,10 @@ async def start(request: Request) -> Response:
 
 
 async def ask_to_cut_over(request: Request) -> Response:
-    """Those that wait for it now; the others, as soon as they can be, by a button of its own."""
+    """Ask whether to cut over the machines that wait for it now.
+
+    A button of its own has the others cut over, too, as soon as they are copied.
+    """
     chosen, wave = _chosen(request), request.query_params.get("wave", "")
     found = await request.state.asking.get(list[Migration], f"{_path(request)}/migrations")
     view = await request.state.asking.get(PlanView, _path(request))
@@ -242,7 +245,10 @@ def _chosen(request: Request) -> list[str]:
 def _confirmed(  # noqa: PLR0917
     request: Request, verb: str, heading: str, told: list[str], said: str, kind: str = "primary", **more: Any
 ) -> Response:
-    """Of the machines that were chosen, if any were; their names stand above. `more`: as `confirm` takes it."""
+    """Ask for a confirmation that is about the chosen machines, if any were chosen; their names stand above it.
+
+    `more`: as `confirm` takes it.
+    """
     chosen, back = _chosen(request), _page(request)
     only = [_("Only of these: %(names)s.") % {"names": named(chosen)}] if chosen else []
     does, some = f"{back}/{verb}", [("machine", name) for name in chosen]

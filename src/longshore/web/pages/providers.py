@@ -211,7 +211,7 @@ async def machines(request: Request) -> Response:
 
 
 async def _last_moves(request: Request, provider: Provider, refs: list[str]) -> dict[str, LastMove]:
-    """By references of machines. None, for who may not see migrations."""
+    """Return the last migration of each of these machines, by reference; none where the visit may see no migrations."""
     if not request.state.visit.may("migration:migration:get"):
         return {}
     found = await request.state.asking.get(list[LastMove], "/v1/last-moves", source=provider.id, machine=refs)
@@ -277,7 +277,7 @@ def _where(provider: Provider) -> str:
 
 
 def _told(settings: dict[str, Any]) -> list[tuple[str, str]]:
-    """In one list, as they are kept; secrets aren't among them."""
+    """Return the settings as they are kept, in one list of names and values; secrets aren't among them."""
     told: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, dict):
