@@ -23,7 +23,7 @@ _FOR_A_VAULT = 600  # seconds of a processor, for all documents and maps of a va
 
 
 def prepare(apart: Apart, app: FastAPI, store: Store, body_limit: int) -> None:
-    """From then on what is set aside can answer requests as `app` does."""
+    """Prepare `apart` to answer requests in its processes as `app` does."""
 
     def answer(given: bytes) -> bytes:
         app.state.bodies = Bodies(body_limit)  # none of which goes on to a further process

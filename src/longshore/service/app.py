@@ -56,9 +56,9 @@ _KEPT, _KEPT_FOR = 512, 60.0  # blocks of points that somebody looks into (64 Mi
 
 
 def mount(configuration: Configuration, *, lasting: bool = False) -> tuple[ASGIApp, Callable[[], None]]:
-    """The service over a user's own state directory, and what closes it again.
+    """Return the service over a user's own state directory, and the function that closes it again.
 
-    `lasting`: it answers more than what one command asks.
+    `lasting`: it answers more than one command's requests.
     """
     store = Store(StateDirectory.configured(configuration))
     return OnDemand(_without_routes(store, local_files=True, lasting=lasting)), store.close

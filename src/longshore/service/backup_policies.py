@@ -64,7 +64,7 @@ def create(body: NewBackupPolicy, store: TheStore, clouds: TheClouds, caller: Th
 def add(
     body: NewBackupPolicy, store: Store, clouds: Clouds, caller: Caller, id_: str, *, paused: bool = False
 ) -> BackupPolicy:
-    """One of that id. Raises InvalidInput, NotFound, Conflict, and whatever the source and the vault say."""
+    """Make a policy of this id. Raises InvalidInput, NotFound, Conflict, and whatever the source and the vault say."""
     refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
     _refuse_unclear(body.machines, body.filter)
     _refuse_playbooks(caller, body.before, body.after)
@@ -128,13 +128,15 @@ def add(
 
 @router.get("/backup-policies")
 def policies(store: TheStore) -> list[BackupPolicy]:
-    """By name."""
+    """List the backup policies, by name."""
     return [BackupPolicy(**_told(store, policy)) for policy in store.backup_policies.all()]
 
 
 @router.get("/backup-policies/{policy}")
 def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetails:
-    """One, by name or id: what its last run came to, and its points in the vault, each with why it stays."""
+    """Show a policy, by name or id, with the result of its last run, and its points in the vault, each with why it
+    stays.
+    """
     found = store.backup_policies.get(policy)
     try:
         kept, error = _kept(store, clouds, found), None
@@ -147,7 +149,9 @@ def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetai
 def change(
     policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheClouds, caller: TheCaller
 ) -> BackupPolicy:
-    """What it backs up, when, how long it keeps that; paused, or no longer. A run under way goes on as it was begun."""
+    """Change what a policy backs up, when, and how long it keeps that; pause it, or end the pause. A run under way goes
+    on as it was begun.
+    """
     found, now = store.backup_policies.get(policy), datetime.now(UTC)
     fields: dict[str, Any] = {}
     if body.machines is not None or body.filter is not None:
@@ -219,7 +223,7 @@ def run(policy: str, store: TheStore) -> BackupPolicy:
 
 @router.delete("/backup-policies/{policy}", status_code=204)
 def delete(policy: str, store: TheStore) -> None:
-    """Its points stay, until somebody deletes them; backups under way go on."""
+    """Delete a policy. Its points stay, until somebody deletes them; backups under way go on."""
     store.backup_policies.remove(store.backup_policies.id_of(policy))
     embedded.ensure_running(store.state)
 
@@ -228,7 +232,7 @@ def delete(policy: str, store: TheStore) -> None:
 
 
 def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
-    """Raises InvalidInput."""
+    """Raise InvalidInput when a policy has both names of machines and a filter, or neither."""
     if bool(machines) == (wanted is not None):
         raise InvalidInput(
             "A policy names its machines or has a filter that finds them, one of the two.", field="machines"
@@ -236,7 +240,7 @@ def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
 
 
 def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> None:
-    """Raises InvalidInput for those that can't be run, or mustn't for this caller."""
+    """Raise InvalidInput for playbooks that can't be run, or mustn't be for this caller."""
     if caller.remote:
         refuse_unsafe({"before": before, "after": after})
     request = MigrationRequest(before=before, after=after)
@@ -246,8 +250,10 @@ def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> 
 
 
 def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str], wanted: MachineFilter | None = None) -> None:
-    """Raises NotFound, InvalidInput for a name that means no machine, or several; for a filter, too, whatever says that
-    the source isn't the caller's to look into."""
+    """Raise NotFound or InvalidInput for a name that means no machine, or several.
+
+    For a filter, too, raises whatever says that the source isn't the caller's to look into.
+    """
     if wanted is not None:
         with clouds.source(source_id) as source, said_of("filter"):
             select(source, wanted)
@@ -259,7 +265,10 @@ def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str], wanted:
 
 
 def _second_vault(store: Store, clouds: Clouds, first_id: str, copy_to: str | None) -> str | None:
-    """Its id, as a column. Raises InvalidInput, NotFound, and whatever the vaults say."""
+    """Return the id of the second vault, as it goes into its column.
+
+    Raises InvalidInput, NotFound, and whatever the vaults say.
+    """
     if copy_to is None or copy_to == _NEVER:
         return None
     with said_of("copy_to"), clouds.vault(copy_to, "write") as second, clouds.vault(first_id, "read") as first:
@@ -271,7 +280,7 @@ def _second_vault(store: Store, clouds: Clouds, first_id: str, copy_to: str | No
 
 
 def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[str, str | None]:
-    """As columns. Raises InvalidInput, NotFound."""
+    """Return when and where points are to be proved, by column. Raises InvalidInput, NotFound."""
     if prove is None and prove_on is not None:
         raise InvalidInput("When the points are proved isn't said.", advice="Say it: --prove.", field="prove")
     if prove is None or prove == _NEVER:

@@ -73,7 +73,11 @@ def _look(  # noqa: PLR0917
     request: MigrationRequest,
     protection: Wanted | None,
 ) -> tuple[Beforehand, Landing | VolumeLanding | None, list[Concern], list[Concern]]:
-    """Also what is to be said of how it lands, and, where it is to be protected, of that."""
+    """Look at a machine and its target before anything is made.
+
+    Returns what was found, how the machine lands (None: it can't), the concerns about that, and, where the machine is
+    to be protected, the concerns about that.
+    """
     if caller.remote:
         refuse_unsafe(asdict(request))
     refuse_unreadable(machine=name, source=source, target=target)

@@ -85,7 +85,7 @@ READING_VAULTS = {"POST /v1/vaults/{vault}/check", "POST /v1/vaults/{vault}/reco
 
 
 class Bodies:
-    """Those of one application."""
+    """Bodies of the requests to one application."""
 
     def __init__(self, limit: int, apart: Apart | None = None) -> None:
         """`limit`: the largest body of any route, in bytes."""
@@ -104,7 +104,8 @@ class Bodies:
         return self._turns.setdefault(whose, asyncio.Lock())
 
     async def read(self, scope: Scope, receive: Receive, whose: str, room: Room, held: AsyncExitStack) -> bytes:
-        """All of a request's body. A large one is the only one of `whose`, a project, until `held` is closed.
+        """Return the whole body of a request. A large one is the only one of `whose`, a project, until `held` is
+        closed.
 
         Raises TooLarge, TooSlow.
         """
@@ -133,7 +134,7 @@ class Bodies:
             raise TooSlow(f"The body wasn't there within {_WITHIN:.0f} s.", advice="Send it again.") from None
 
     async def take_apart(self, body: bytes) -> Any:
-        """What a large body says. Raises JSONDecodeError, UnicodeDecodeError, RecursionError."""
+        """Return the content of a large body of JSON. Raises JSONDecodeError, UnicodeDecodeError, RecursionError."""
         read = json.loads  # noqa: TID251 as for small ones
         return await to_thread.run_sync(read, body, limiter=self._taking_apart)
 

@@ -17,7 +17,7 @@ router = judged_router("/v1")
 
 @router.get("/migrations/{migration}/bundle")
 def bundle(migration: str, store: TheStore) -> Bundle:
-    """What was asked for, what happened, what was made and what is left, without anything secret."""
+    """Return what was asked for, what happened, what was made and what is left, without anything secret."""
     record = store.migrations.get(migration)
     return Bundle(
         version=version("longshore"),

@@ -33,5 +33,5 @@ def console(
 
 
 def plain(console: str) -> str:
-    """What a terminal would have shown of it, line by line; no character that one would act on is left."""
+    """Return what a terminal would have shown of a console's output, line by line, without characters for it alone."""
     return _UNSEEN.sub("", _SEQUENCE.sub("", console.replace("\r\n", "\n").replace("\r", "\n")))

@@ -47,7 +47,10 @@ class FailedLogins:
             self._failed.popitem(last=False)
 
     def succeeded(self, address: str, account: str) -> None:
-        """What was begun last hasn't failed, nor has anything that this address did at this account before."""
+        """Take the log-in that was begun last off the count of failures.
+
+        So is anything that this address did at this account before.
+        """
         (own, _), *others = _counted(address, account)
         self._failed.pop(own, None)
         for key, _most in others:

@@ -43,13 +43,13 @@ def create(body: NewGroup, store: TheStore, caller: TheCaller) -> Group:
 
 @router.get("/replica-groups")
 def groups(store: TheStore) -> list[Group]:
-    """All of them, by name."""
+    """List the groups of replicas, by name."""
     return groups_shown(store, store.groups.all())
 
 
 @router.get("/replica-groups/{group}")
 def group(group: str, store: TheStore) -> Group:
-    """One, by name or id: its machines in the order of their tiers, and where its last run stands."""
+    """Show a group, by name or id: its machines in the order of their tiers, and where its last run stands."""
     return group_shown(store, store.groups.get(group))
 
 
@@ -66,7 +66,7 @@ def change(group: str, body: GroupChange, store: TheStore, caller: TheCaller) ->
 
 @router.delete("/replica-groups/{group}", status_code=204)
 def delete(group: str, store: TheStore) -> None:
-    """Its replicas stay. Raises Conflict during a run."""
+    """Delete a group. Its replicas stay. Raises Conflict during a run."""
     store.groups.remove(store.groups.id_of(group))
 
 
@@ -163,7 +163,7 @@ def commit(group: str, store: TheStore) -> Group:
 
 
 def _with_members(store: Store, name: str) -> GroupRecord:
-    """Raises NotFound, Conflict."""
+    """Return a group. Raises NotFound, or Conflict when it has no replica."""
     found = store.groups.get(name)
     if not found.members:
         raise Conflict(f"Group {found.name} has no replica any more.", advice="Put one in, or delete the group.")
@@ -171,13 +171,13 @@ def _with_members(store: Store, name: str) -> GroupRecord:
 
 
 def _members(store: Store, members: Mapping[str, _Tier]) -> dict[str, _Tier]:
-    """By the replicas' ids. Raises NotFound, Conflict."""
+    """Return the tiers of members by the replicas' ids. Raises NotFound, Conflict."""
     with said_of("members"):
         return {store.replicas.get(word).id: tier for word, tier in members.items()}
 
 
 def _gates(gates: Mapping[int, NewGate | None], caller: Caller) -> dict[int, model.Gate | None]:
-    """Raises InvalidInput."""
+    """Return the gates by tier, as the model has them. Raises InvalidInput."""
     found = {number: _gate(number, gate) if gate is not None else None for number, gate in gates.items()}
     with said_of("gates"):
         refuse_commands(caller, found.values())
@@ -185,7 +185,7 @@ def _gates(gates: Mapping[int, NewGate | None], caller: Caller) -> dict[int, mod
 
 
 def refuse_commands(caller: Caller, gates: Iterable[model.Gate | None]) -> None:
-    """Raises InvalidInput where a server would run them for a caller."""
+    """Raise InvalidInput where a server would run the commands of gates for a caller."""
     if caller.remote and any(gate is not None and gate.command for gate in gates):
         raise InvalidInput(
             "A server runs no commands for its callers: they would run as the server itself.",
@@ -201,7 +201,7 @@ def _gate(number: int, gate: NewGate) -> model.Gate:
 
 
 def _refuse_unused_gates(tiers: object, gates: Mapping[int, model.Gate | None]) -> None:
-    """Raises InvalidInput for one after a tier that there isn't."""
+    """Raise InvalidInput for a gate after a tier that there isn't."""
     there = set(tiers)  # type: ignore[call-overload]
     if unused := sorted(number for number, gate in gates.items() if gate is not None and number not in there):
         raise InvalidInput(
@@ -215,7 +215,7 @@ def _replicas(store: Store, found: GroupRecord) -> list[tuple[MemberRecord, Repl
 
 
 def _refuse_unready(replica: ReplicaRecord, *, planned: bool) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when a replica can't fail over now, or not as planned."""
     if replica.stage is Stage.ADOPTED and planned:
         raise Conflict(
             f"The source of {replica.machine_name} isn't known, so nothing can be shut down there.",
@@ -232,7 +232,7 @@ def _wished(store: Store, replica: ReplicaRecord, body: GroupLanding) -> dict[st
 
 
 def _waiting(landing: NewMigration) -> NewMigration:
-    """Until its tier begins."""
+    """Return a landing that waits until its tier begins."""
     return replace(landing, due_at=NEVER)
 
 
@@ -244,7 +244,7 @@ def _begun(  # noqa: PLR0917
     there: Mapping[str, str],
     state: RunState,
 ) -> Migration:
-    """All of it, or none. `there`: by replica the migrations that have landed already."""
+    """Add a run and all its landings, or nothing. `there`: by replica the migrations that have landed already."""
     first = store.migrations.get(found.members[0].replica_id)
     run = NewMigration(
         machine_name=found.name,

@@ -28,7 +28,7 @@ async def versions(request: Request) -> dict[str, Any]:
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """The process lives and answers."""
+    """Answer that the process lives."""
     return Health(status="ok")
 
 

@@ -40,7 +40,7 @@ def machine_page(
 
 @router.get("/providers/{provider}/offer")
 def offer(provider: str, clouds: TheClouds) -> TargetOffer:
-    """What machines that come to this target can be given, and how much room its quota has."""
+    """Return what machines that come to this target can be given, and how much room its quota has."""
     with clouds.target(provider) as target:
         return TargetOffer(
             networks=target.networks(),

@@ -22,7 +22,7 @@ _MOVES = tuple(kind for kind in MigrationType if kind.moves)
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """Which ones are asked for. None: whatever it is."""
+    """Filters of a list of jobs. None: whatever it is."""
 
     machine: Annotated[str | None, Query(description="A name or reference.")] = None
     plan: str | None = None
@@ -138,7 +138,7 @@ def _counts(store: Store, about: _About, types: Collection[MigrationType] | None
 
 
 def _ids(store: Store, about: _About) -> tuple[str | None, str | None]:
-    """Of the plan and the provider that are asked for. Raises NotFound."""
+    """Return the ids of the plan and the provider that are asked for. Raises NotFound."""
     return (
         store.plans.get(about.plan).id if about.plan is not None else None,
         store.providers.get(about.provider).id if about.provider is not None else None,

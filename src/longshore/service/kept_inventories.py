@@ -24,7 +24,10 @@ class Kept:
 
 
 class KeptInventories:
-    """Of one application. Those who ask for the same source while it is read wait, and share what is found."""
+    """Inventories kept by one application.
+
+    Those who ask for the same source while it is read wait, and share what is found.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Kept] = OrderedDict()

@@ -68,7 +68,7 @@ class _Judge:
 
 
 def _environment(method: str, path: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """A WSGI environment: what the library reads. Headers that it sets itself, it takes away first."""
+    """Return the WSGI environment that the library reads. Headers that it sets itself, it takes away first."""
     environment = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",

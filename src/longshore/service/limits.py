@@ -24,7 +24,7 @@ _SAID_BY = {
 
 @router.get("/limits")
 def limits(store: TheStore, page: ThePage) -> list[Limit]:
-    """The project's own, and those that count all projects' jobs at providers that it sees."""
+    """List the project's own limits, and those that count all projects' jobs at providers that it sees."""
     return [_shown(record) for record in page.of(store.limits.all(), lambda record: record.limit.id)]
 
 

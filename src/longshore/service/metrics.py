@@ -105,7 +105,7 @@ class _OfTheStore(Collector):
 
 
 class Metrics:
-    """Of one application."""
+    """Metrics of one application."""
 
     def __init__(self, store: Store) -> None:
         self.registry = CollectorRegistry()
@@ -145,6 +145,6 @@ class Measure:
 
 @router.get(PATH, include_in_schema=False)
 def metrics(request: Request) -> Response:
-    """In Prometheus' format."""
+    """Return the metrics in Prometheus' format."""
     of_this: Metrics = request.app.state.metrics
     return Response(generate_latest(of_this.registry), media_type=CONTENT_TYPE_LATEST)

@@ -94,7 +94,7 @@ def last_moves(
 
 @router.get("/migrations/{migration}")
 def migration(migration: str, store: TheStore) -> Migration:
-    """One, by its id or the beginning of it."""
+    """Show a migration, by its id or the beginning of it."""
     return _migration(store, store.migrations.get(migration))
 
 
@@ -105,7 +105,7 @@ def events(
     after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
 ) -> list[Event]:
-    """What happened in it, oldest first; `after` is the last event id already known."""
+    """List the events of a migration, oldest first; `after` is the last event id already known."""
     return [Event(**asdict(event)) for event in store.events.of(migration, after, limit)]
 
 
@@ -121,7 +121,7 @@ def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
 
 @router.get("/migrations/{migration}/report")
 def report(migration: str, store: TheStore) -> Report:
-    """What was copied, verified, changed and said, from its record alone."""
+    """Report what was copied, verified, changed and said, from the migration's record alone."""
     return reports_of(store, [store.migrations.get(migration)])[0]
 
 
@@ -268,7 +268,10 @@ def remove(migration: str, store: TheStore) -> None:
 
 
 def _is_uncommitted(store: Store, record: MigrationRecord) -> bool:
-    """Whether it is the failover or failback at whose end its replica is, so that it is for that to take it back."""
+    """Tell whether a migration is the failover or failback that its replica stands at the end of.
+
+    Then it is for the replica to take it back.
+    """
     of = record.request.get("of")
     if record.type not in (MigrationType.FAILOVER, MigrationType.FAILBACK) or not of:
         return False

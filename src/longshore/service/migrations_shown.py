@@ -35,7 +35,7 @@ def note_asked_for(records: Sequence[MigrationRecord]) -> None:
 
 
 def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
-    """In the order of the records."""
+    """Return the migrations of these records, in their order."""
     return [
         shaped(
             Migration,
@@ -51,7 +51,7 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
 
 
 def listed(store: Store, records: Sequence[MigrationRecord]) -> list[ListedMigration]:
-    """In short, in the order of the records."""
+    """Return the migrations of these records as a list has them, in their order."""
     return [
         shaped(
             ListedMigration,
@@ -91,7 +91,7 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
 
 
 def _moves(record: MigrationRecord, disk: DiskRecord) -> bool:
-    """Whether it is being copied or read back now."""
+    """Tell whether a disk is being copied or read back now."""
     return not record.status.ended and disk.state in MOVING and disk.progress is not None
 
 
@@ -113,7 +113,7 @@ def _waits(record: MigrationRecord) -> bool:
 
 
 def _rests(record: MigrationRecord) -> bool:
-    """Whether nothing is to be done before somebody wants something, as of a replica or policy that is paused."""
+    """Tell whether nothing is to be done before somebody wants something, as of a replica or policy that is paused."""
     if record.job is None or record.cancel_requested:
         return False
     cold = record.type is MigrationType.COLD

@@ -31,7 +31,7 @@ NEVER = "never"
 
 
 def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) -> tuple[NewMigration, list[Concern]]:
-    """What is to be added, and what is to be said of it. Nothing is made yet.
+    """Return the replica that is to be added, and the concerns about it. Nothing is made yet.
 
     Raises LongshoreError for all that stands against it.
     """
@@ -61,7 +61,10 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
 
 
 def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) -> list[Concern]:
-    """All that stands against it, or might. Raises LongshoreError for what can't be looked at, or meant."""
+    """Return all that stands against a replica, or might.
+
+    Raises LongshoreError for what can't be looked at, or meant.
+    """
     _protection, request, wanted = _asked(body)
     tests_of(body.prove, "")
     found = concerns_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
@@ -73,7 +76,7 @@ def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewRep
 
 
 def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:
-    """Raises InvalidInput."""
+    """Return the protection and the request that a body asks for. Raises InvalidInput."""
     if body.request.before is not None or body.request.after is not None:
         raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
     if body.seed is not None:
@@ -108,7 +111,7 @@ def _seed(store: Store, clouds: Clouds, asked: NewSeed, machine: Machine) -> tup
 
 
 def protection_of(schedule: str, retention: str, rpo: str | None, audit: str | None) -> Protection:
-    """Raises InvalidInput."""
+    """Return the protection that these texts say. Raises InvalidInput."""
     audit = None if audit == NEVER else audit
     with said_of("audit"):
         if audit is not None:
@@ -124,7 +127,10 @@ def protection_of(schedule: str, retention: str, rpo: str | None, audit: str | N
 
 
 def tests_of(prove: str | None, replica_id: str) -> dict[str, Any]:
-    """By which clock its points are tried, and when first. Raises InvalidInput."""
+    """Return the clock by which a replica's points are tried, and when that is first, by column.
+
+    Raises InvalidInput.
+    """
     prove = None if prove == NEVER else prove
     with said_of("prove"):
         return {"prove": prove, "prove_due_at": next_test(prove, replica_id, datetime.now(UTC))}

@@ -30,7 +30,7 @@ async def may(request: Request, all_projects: bool = False) -> None:
 
 
 def judged_router(prefix: str = "") -> APIRouter:
-    """Of routes each of which asks first whether the caller may."""
+    """Return a router whose routes each ask first whether the caller may."""
     return APIRouter(prefix=prefix, dependencies=[Depends(may)], route_class=JudgedRoute)
 
 
@@ -52,7 +52,10 @@ async def _store(request: Request, all_projects: bool = False) -> Store:
 
 
 def store_of_plan(name: str, store: Annotated[Store, Depends(_store)]) -> Store:
-    """As the plan's own project sees it, whoever asks: what a plan names is that project's. Raises NotFound."""
+    """Return the store as the plan's own project sees it, whoever asks: what a plan names is that project's.
+
+    Raises NotFound.
+    """
     if not store.scope.everything:
         return store
     project_id = store.plans.get(name).project_id

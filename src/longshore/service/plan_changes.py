@@ -85,7 +85,9 @@ def change_machine(  # noqa: PLR0917
     caller: TheCaller,
     if_match: IfMatch = None,
 ) -> PlanChanged:
-    """The same of one of its machines, as the plan calls it, or by its reference; of a volume as `volume:NAME`."""
+    """Change one machine of a plan likewise. It is named as the plan calls it, or by its reference; a volume as
+    `volume:NAME`.
+    """
     kind, key = ("volumes", "volume") if machine.startswith(VOLUME) else ("machines", "machine")
     called = machine.removeprefix(VOLUME)
 

@@ -47,7 +47,10 @@ def made_flavors(
 
 
 def remove_abandoned(store: Store, clouds: Clouds) -> None:
-    """What is left of plans that never came to be, where the provider is one's own."""
+    """Remove flavors that are left of plans that never came to be, where the provider is the caller's own.
+
+    One that can't be removed is logged.
+    """
     for flavor in store.plan_flavors.abandoned():
         try:
             store.providers.own(flavor.provider_id)
@@ -57,7 +60,10 @@ def remove_abandoned(store: Store, clouds: Clouds) -> None:
 
 
 def _removed_but_for(store: Store, clouds: Clouds, plan_id: str) -> list[PlanFlavor]:
-    """Why there is no plan is what the user has to be told, so nothing is raised."""
+    """Remove the flavors of a plan that isn't to be, and return those that are left.
+
+    Nothing is raised: the user has to be told why there is no plan.
+    """
     left = []
     for flavor in reversed(store.plan_flavors.of_plan(plan_id)):
         try:

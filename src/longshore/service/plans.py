@@ -55,7 +55,7 @@ Some = Annotated[tuple[str, ...], Query(description="Only these machines, as the
 
 @router.get("/plans")
 def plans(store: TheStore, page: ThePage, machine: str | None = None, draft: str | None = None) -> list[PlanSummary]:
-    """All of them, by name; or those that have a machine of this name, path or reference. Markers are names.
+    """List the plans, by name; or those that have a machine of this name, path or reference. Markers are names.
 
     `draft`: the draft of this word.
     """
@@ -200,7 +200,7 @@ def cancel(name: str, store: TheStore, machine: Some = ()) -> list[Migration]:
 
 @router.get("/plans/{name}/migrations", response_model=list[Migration])
 async def migrations(name: str, store: TheStore, reads: TheReads) -> Response:
-    """The latest migration of each of its machines, in the plan's order."""
+    """Return the latest migration of each of a plan's machines, in the plan's order."""
     what = "plan's migrations", name, store.scope
     return answered(await reads.read(what, lambda: MIGRATIONS.dump_json(_latest(name, store)), store.scope.project_id))
 
@@ -212,8 +212,9 @@ def _latest(name: str, store: Store) -> list[Migration]:
 
 @router.get("/plans/{name}/report")
 def report(name: str, store: TheStore, *, events: bool = True) -> PlanReport:
-    """What became of each machine, and of all of them together. Without `events` what happened in each migration is
-    left out: of a thousand machines that is most of it."""
+    """Report what became of each machine, and of all of them together. Without `events` what happened in each migration
+    is left out: of a thousand machines that is most of it.
+    """
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     of_latest = store.migrations.several([m.id for m in latest.values() if m is not None])

@@ -61,12 +61,12 @@ def change(
 
 
 def _is_local(shared_database: str | None, caller: Any) -> bool:
-    """Whether disks are read on this machine, for one of its users."""
+    """Tell whether disks are read on this machine, for one of its users."""
     return not caller.remote and not shared_database
 
 
 def _auth_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
-    """Which names in `auth` mean something else."""
+    """Return which names in `auth` mean something else. Raises InvalidInput when that is no table."""
     old, new = before.get("auth") or {}, after.get("auth") or {}
     if not isinstance(new, Mapping):
         raise InvalidInput('The setting "auth" is a table.')

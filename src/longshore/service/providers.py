@@ -106,9 +106,10 @@ def _add(
 def log_in(
     store: Store, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """What is found there, and the secrets with what is kept with them. `local`: its disks are read on this machine.
+    """Log in to a cloud, and return what is found there, and the secrets with those that are derived and kept with
+    them.
 
-    Raises InvalidInput, or what the cloud says.
+    `local`: its disks are read on this machine. Raises InvalidInput, or what the cloud says.
     """
     try:
         project_id = store.scope.project_id
@@ -141,7 +142,7 @@ def fingerprint(body: FingerprintOf, store: TheStore) -> Fingerprint:
 
 @router.get("/providers")
 def providers(store: TheStore, page: ThePage, kind: Platform | None = None) -> list[Provider]:
-    """All of them, by name, or those of a kind."""
+    """List the providers, by name, or those of a kind."""
     if kind is not None:
         provider_type(kind)  # which says so if it is none
     fitting = [record for record in store.providers.all() if kind in (None, record.kind)]
@@ -150,7 +151,7 @@ def providers(store: TheStore, page: ThePage, kind: Platform | None = None) -> l
 
 @router.get("/providers/{provider}")
 def provider(provider: str, store: TheStore) -> Provider:
-    """One, by its name or id; never its secrets."""
+    """Show a provider, by its name or id; never its secrets."""
     return shown_provider(store, store.providers.get(provider))
 
 
@@ -183,21 +184,21 @@ def machines(provider: str, wanted: Wanted, clouds: TheClouds) -> list[ShownMach
 
 @router.get("/providers/{provider}/references")
 def references(provider: str, wanted: Wanted, clouds: TheClouds) -> list[str]:
-    """The references of the same machines: what a large inventory is read by, some machines at a time."""
+    """List the references of the same machines, by which a large inventory is read, some machines at a time."""
     with clouds.source(provider) as source:
         return source.references(wanted)
 
 
 @router.post("/providers/{provider}/machines")
 def described(provider: str, body: References, clouds: TheClouds) -> list[ShownMachine]:
-    """The machines of these references, without tags. Those that are gone are left out."""
+    """Return the machines of these references, without tags. Those that are gone are left out."""
     with clouds.source(provider) as source:
         return list(source.describe(body.refs))
 
 
 @router.get("/providers/{provider}/machines/{machine:path}")
 def machine(provider: str, machine: str, clouds: TheClouds) -> ShownMachine:
-    """One machine with its tags, by reference, name or inventory path."""
+    """Return one machine with its tags, by reference, name or inventory path."""
     with clouds.source(provider) as source:
         found = source.machine(machine)
         return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
@@ -213,7 +214,7 @@ def volumes(provider: str, store: TheStore, clouds: TheClouds) -> list[ShownMach
 
 @router.get("/providers/{provider}/inventory")
 def inventory(provider: str, clouds: TheClouds) -> Inventory:
-    """What its machines are in, on and attached to."""
+    """Return what a provider's machines are in, on and attached to."""
     with clouds.source(provider) as source:
         return source.inventory()
 
@@ -247,7 +248,7 @@ def checked(store: Store, provider_id: str, found: dict[str, str]) -> ProviderCh
 
 
 def shown_provider(store: Store, record: ProviderRecord) -> Provider:
-    """As it goes over the wire."""
+    """Return a provider as it goes over the wire; without settings and last check where another project shares it."""
     own = store.providers.is_own(record)
     hidden: dict[str, Any] = {} if own else {"settings": {}, "last_check": None}
     return Provider(**{**asdict(record), **hidden}, shared=not own)

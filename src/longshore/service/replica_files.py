@@ -42,7 +42,7 @@ class _There:
 
     @property
     def path(self) -> str:
-        """Of its machine at the source, or its name."""
+        """Return the path of the replica's machine at the source, or its name."""
         return (self.record.places or {}).get("path") or self.record.machine_name
 
     @property
@@ -165,7 +165,7 @@ def _groups(store: Store) -> list[GroupRecord]:
 
 
 def _called(one: _There, there: Sequence[_There]) -> str:
-    """What tells it from the others of its source."""
+    """Return what tells a replica from the others of its source: the name, path or reference of its machine."""
     source = one.record.source_id
     others = [other for other in there if other.id != one.id and other.record.source_id == source]
     named = [other.record.machine_name for other in others]
@@ -175,7 +175,10 @@ def _called(one: _There, there: Sequence[_There]) -> str:
 
 
 def _words(wanted: Sequence[_There], called: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """What a group calls its replicas by: with their source, where two have machines that are called alike."""
+    """Return the words by which groups call these replicas, by id.
+
+    The source stands before the machine where machines of two replicas are called alike.
+    """
     count = Counter(called.values())
     return {
         one.id: called[one.id]
@@ -215,7 +218,10 @@ def _new(entry: WrittenReplica) -> NewReplica:
 
 
 def _find(store: Store, there: Sequence[_There], entry: WrittenReplica) -> _There | None:
-    """Raises NotFound for a provider, Conflict when several are meant."""
+    """Return the replica that an entry is about, if there is one.
+
+    Raises NotFound for a provider, Conflict when several are meant.
+    """
     between = store.providers.get(entry.source).id, store.providers.get(entry.target).id
     found = [one for one in there if (one.record.source_id, one.record.target_id) == between]
     found = [one for one in found if entry.machine in one.names]
@@ -228,7 +234,7 @@ def _find(store: Store, there: Sequence[_There], entry: WrittenReplica) -> _Ther
 
 
 def _differing(store: Store, there: _There, entry: WrittenReplica) -> dict[str, Any]:
-    """What has to be changed of one that is there. Raises Conflict where that can't be."""
+    """Return what has to be changed of a replica that is there. Raises Conflict where that can't be."""
 
     def opened(mark: str) -> str:
         return store.migrations.text(there.id, mark)
@@ -260,7 +266,7 @@ def _options(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resolved(group: WrittenGroup, known: Mapping[str, set[str]], groups: Sequence[GroupRecord]) -> _Wanted:
-    """Raises NotFound, Conflict."""
+    """Return a group with the ids of its members, and what there is of it. Raises NotFound, Conflict."""
     members = {}
     for word, tier in group.members.items():
         found = known.get(word, set())
@@ -280,7 +286,7 @@ def _resolved(group: WrittenGroup, known: Mapping[str, set[str]], groups: Sequen
 
 
 def _refuse(store: Store, wanted: _Wanted, groups: Sequence[GroupRecord]) -> None:
-    """Raises Conflict for what couldn't be put."""
+    """Raise Conflict for a group that couldn't be made or changed."""
     if not wanted.differs:
         return
     before = wanted.before

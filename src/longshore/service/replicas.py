@@ -79,8 +79,9 @@ def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
 
 @router.get("/replicas")
 def replicas(store: TheStore, *, figures: bool = True) -> list[Replica]:
-    """Those that are there, and those of which something is left; oldest first. Without `figures`, which look back over
-    30 days, many are told quickly, and what a sync takes goes by the last day's."""
+    """List the replicas that are there, and those of which something is left; oldest first. Without `figures`, which
+    look back over 30 days, many are told quickly, and what a sync takes goes by the last day's.
+    """
     listed = store.replicas.all()
     records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
     there = [one for one in listed if _is_there(store, records.get(one.id))]
@@ -90,7 +91,7 @@ def replicas(store: TheStore, *, figures: bool = True) -> list[Replica]:
 
 @router.get("/replicas/{replica}")
 def replica(replica: str, store: TheStore) -> Replica:
-    """One, by its id, the beginning of that, or the name of its machine."""
+    """Show a replica, by its id, the beginning of that, or the name of its machine."""
     return _shown(store, store.replicas.get(replica))
 
 
@@ -177,7 +178,7 @@ def delete(replica: str, store: TheStore, clouds: TheClouds) -> Replica:
 
 @router.get("/replicas/{replica}/points")
 def points(replica: str, store: TheStore) -> list[Point]:
-    """Those that are there, oldest first, each with all the reasons why it stays."""
+    """List the points that are there, oldest first, each with all the reasons why it stays."""
     found = store.replicas.get(replica)
     return points_shown(store, found)
 
@@ -199,7 +200,7 @@ def hold(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
 
 @router.post("/replicas/{replica}/points/{number}/release")
 def release(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
-    """What the name held it for is over; whether it stays is for the retention to say again."""
+    """End the hold of this name on a point; whether it stays is up to the retention again."""
     found = store.replicas.get(replica)
     store.points.release(found.id, number, body.name)
     return point_shown(store, found, number)
@@ -305,7 +306,7 @@ def _landed(store: Store, found: ReplicaRecord, request: MigrationRequest) -> Mi
 
 
 def begun(store: Store, found: ReplicaRecord) -> Replica:
-    """As it is shown, with an engine at work."""
+    """Have an engine at work, and return the replica as it is shown."""
     embedded.ensure_running(store.state)
     return _shown(store, found)
 

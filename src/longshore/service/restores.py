@@ -85,8 +85,9 @@ def commit_restore(migration: str, store: TheStore) -> Migration:
 
 @router.post("/restores/{migration}/undo", status_code=202)
 def undo_restore(migration: str, store: TheStore) -> Migration:
-    """Of a restore in place: the server that it was before has its ports again, and runs if it did; the new one goes,
-    with all that it has written. Raises Conflict when it is no such, or was committed."""
+    """Undo a restore in place: the server that it was before has its ports again, and runs if it did; the new one goes,
+    with all that it has written. Raises Conflict when it is no such restore, or was committed.
+    """
     if store.migrations.get(migration).type is not MigrationType.IN_PLACE:
         raise Conflict(f"{migration} isn't a restore in place: there is nothing to go back to.")
     record = store.migrations.request_cancel(migration)
@@ -115,7 +116,7 @@ def _restore_in_place(  # noqa: PLR0917
 def _look_in_place(  # noqa: PLR0917
     body: NewRestore, name: str, request: MigrationRequest, store: Store, clouds: Clouds, caller: Caller
 ) -> tuple[Found, Landing | None, list[Concern]]:
-    """Raises LongshoreError for what can't be looked at, or can't be meant."""
+    """Look at a restore in place. Raises LongshoreError for what can't be looked at, or can't be meant."""
     if caller.remote:
         refuse_unsafe(asdict(request))
     refuse_unreadable(target=body.target)
@@ -184,7 +185,7 @@ def _with_networks(
 
 
 def _power(request: MigrationRequest, point: Point) -> PowerAfter:
-    """Of the server: as the machine was when it was backed up, unless something else is asked for."""
+    """Return the power state for the server: as the machine was when it was backed up, unless it is asked for."""
     if request.power is not PowerAfter.AS_BEFORE:
         return request.power
     return PowerAfter.OFF if point.content.get("power") == PowerState.OFF.value else PowerAfter.ON

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class SharedReads:
-    """Of one application."""
+    """Reads that requests of one application share."""
 
     def __init__(self) -> None:
         self._turns = turns_of_reads()

@@ -62,7 +62,11 @@ class Shares:
             self._end(own, request)
 
     def _goes_after(self, own: _Project) -> bool:
-        """Whether one that has had much less is at work; or goes on to ask, and this one has a request at work."""
+        """Tell whether a request of this project has to wait for others.
+
+        It does while a project that has had much less is at work; or goes on to ask, and this one has a request at
+        work.
+        """
         now = time.monotonic()
         most = (own.lately(now) - _LITTLE) / _MUCH
         busy = own.is_at_work(now)

@@ -82,7 +82,7 @@ def start_import(body: ImportRequest, store: TheStore, jobs: TheJobs) -> Tenancy
 
 @router.get("/tenancy/jobs/{job}")
 def job(job: str, jobs: TheJobs, store: TheStore) -> TenancyJob:
-    """How far it is, and what came of it."""
+    """Tell how far a job is, and what came of it."""
     return jobs.get(store.scope.project_id, job).shown()
 
 

@@ -25,7 +25,9 @@ def hold(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClou
 
 @router.post("/vaults/{vault}/points/{point:path}/release")
 def release(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
-    """Whether it stays is for the retention to say again. Raises NotFound when nothing of that name holds it."""
+    """End the hold of this name; whether the point stays is up to the retention again. Raises NotFound when nothing of
+    that name holds it.
+    """
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
         found = find_point(opened, point)

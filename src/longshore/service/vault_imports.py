@@ -81,7 +81,7 @@ def _refuse_known(store: Store, id_: str) -> None:
 
 
 def _wanted(rules: dict[str, Any] | None, vault: str, body: VaultImport) -> NewBackupPolicy:
-    """Raises InvalidInput.
+    """Return the policy that is to be made of the rules in a vault's points. Raises InvalidInput.
 
     A policy whose second vault this one was goes on with it as its only one: what was its first is gone, or is imported
     by itself.

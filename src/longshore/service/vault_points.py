@@ -49,9 +49,10 @@ def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> V
 
 @router.delete("/vaults/{vault}/points/{point:path}")
 def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> DeletedPoint:
-    """One, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault that locks
-    once they are locked no more. The snapshot that its backup has kept at the source goes, too. Raises Conflict while
-    it is held, or being restored."""
+    """Delete a point, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault
+    that locks once they are locked no more. The snapshot that its backup has kept at the source goes, too. Raises
+    Conflict while it is held, or being restored.
+    """
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
         found = _readable(opened, point)
@@ -79,7 +80,7 @@ def details(store: Store, vault_id: str, vault: OpenVault, point: Point) -> Vaul
 def told_together(
     found: Iterable[Point | DamagedPoint], held: Mapping[str, Hold], trials: Mapping[str, Trial]
 ) -> list[dict[str, Any]]:
-    """In their order. What can't be read has the name that its machine's other points give."""
+    """Return the points in their order. One that can't be read has the name that its machine's other points give."""
     found = list(found)
     machines = {point.name.partition("/")[0]: point.machine_name for point in found if isinstance(point, Point)}
 
@@ -118,7 +119,7 @@ def told(point: Point, hold: Hold | None, trial: Trial | None) -> dict[str, Any]
 
 
 def _beside(hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
-    """What isn't said by the point itself."""
+    """Return what isn't said by the point itself: its hold and its last trial."""
     return {
         "hold": asdict(hold) if hold else None,
         "trial": LastTrial(
@@ -130,7 +131,7 @@ def _beside(hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
 
 
 def _refuse_in_use(store: Store, vault_id: str, point: str) -> None:
-    """Raises Conflict while a machine or a volume is being made of it."""
+    """Raise Conflict while a machine or a volume is being made of the point."""
     users = store.backup_policies.points_in_use(vault_id).get(point)
     if users:
         raise Conflict(f"The point {point} is in use by {users[0]}.", advice="Wait for its end.")

@@ -43,7 +43,7 @@ _DAY = 86400.0  # seconds
 
 @router.post("/vaults", status_code=201)
 def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Vault:
-    """A new vault in a directory or a bucket. With `lock` the bucket has to have object lock.
+    """Make a new vault in a directory or a bucket. With `lock` the bucket has to have object lock.
 
     Its pass phrase can't be had back from it: without, all that is in it is lost. With `barbican` that is made, and
     kept, in the key manager of this OpenStack, in the project of the provider.
@@ -77,7 +77,7 @@ def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGroun
 def _added(  # noqa: PLR0917
     store: Store, made: OpenVault, name: str, id_: str, settings: dict[str, Any], secrets: dict[str, str]
 ) -> Vault:
-    """As a provider. What was made is gone where that fails."""
+    """Add a vault that was made as a provider. It is discarded where that fails."""
     try:
         if phrase := secrets.get(PASS_PHRASE):
             secrets = {**secrets, STRETCHED: made.stretched(phrase)}
@@ -89,13 +89,13 @@ def _added(  # noqa: PLR0917
 
 @router.get("/vaults")
 def vaults(store: TheStore) -> list[Vault]:
-    """By name."""
+    """List the vaults, by name."""
     return [_vault(store, record) for record in store.providers.all() if record.kind in kinds_for("vault")]
 
 
 @router.get("/vaults/{vault}")
 def vault(vault: str, store: TheStore) -> Vault:
-    """One, by its name or id."""
+    """Show a vault, by its name or id."""
     return _vault(store, vault_record(store, vault))
 
 
@@ -184,7 +184,7 @@ def _promised(vault: OpenVault) -> VaultLock | None:
 
 
 def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None, list[str]]:
-    """How it stands, and sentences about what shouldn't be."""
+    """Return how the lock stands, and sentences about what is wrong with it."""
     if vault.lock is None:
         return None, []
     histories = locks.histories(vault)
