@@ -20,7 +20,7 @@ _GONE = (EntryState.REMOVED.value,)
 
 
 def objection(session: Session, found: FoundReplica) -> str | None:
-    """A sentence, when it can't be taken over because it is somebody's here."""
+    """Return a sentence on why a replica can't be adopted, as when something of it is known here; None: it can."""
     if not found.points:
         return "It has no whole point."
     if session.get(MigrationRow, found.id) is not None:
@@ -40,7 +40,10 @@ def refuse_known(session: Session, found: FoundReplica) -> None:
 
 
 def take_over(session: Session, row: MigrationRow, found: FoundReplica) -> None:
-    """Its rows are there, and have just been made. Nothing is copied to it; all that is its own goes with it."""
+    """Take a found replica's points and outside things over into its rows, which have just been made.
+
+    Nothing is copied to it; all that is its own goes when it is deleted.
+    """
     now = utc_now()
     row.status, row.phase, row.started_at = Status.RUNNING.value, "waiting", now
     replica = session.get_one(ReplicaRow, row.id)

@@ -150,7 +150,7 @@ class BackupPolicies:
             return _record(session, self._find(session, name_or_id))
 
     def change(self, policy_id: str, **fields: Any) -> BackupPolicyRecord:
-        """Columns, as they are to be from now on. It looks at once what that means.
+        """Set columns of a policy, which looks at once what that means.
 
         Raises NotSharedAnyMore while one of its providers isn't its project's to use: then it can only be paused, and
         run where that is none of those that a run needs.
@@ -225,7 +225,7 @@ class BackupPolicies:
             row.asked, row.due_at, row.missed = False, due_at, missed
 
     def begin_verification(self, policy_id: str, verification: Verification, due_at: datetime | None) -> None:
-        """Called again, it does nothing while that isn't over."""
+        """Keep a new verification, and when the next one is due. Nothing happens while one is under way."""
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is None or _record(session, row).verifies:
@@ -234,14 +234,14 @@ class BackupPolicies:
             row.verify_due_at = due_at
 
     def begin_copy(self, policy_id: str, copy: SecondCopy) -> None:
-        """Called again, it does nothing while that isn't over."""
+        """Keep a new second copy. Nothing happens while one is under way."""
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is not None and not _record(session, row).copies:
                 row.copy = form(SecondCopy).dump_python(copy, mode="json")
 
     def begin_proof(self, policy_id: str, proof: Proof, due_at: datetime) -> None:
-        """Called again, it does nothing while that isn't over."""
+        """Keep a new proof, and when the next one is due. Nothing happens while one is under way."""
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is None or _record(session, row).proves:
@@ -250,7 +250,8 @@ class BackupPolicies:
             row.prove_due_at = due_at
 
     def go_on(self, policy_id: str, job_id: str, *, error: str | None = None, again: timedelta | None = None) -> None:
-        """Its look has ended, and the next one is queued for when there is something to do: `again`, if that is said.
+        """End a policy's look, and queue the next one for when there is something to do, or after `again`, if that is
+        given.
 
         Called again, it does nothing.
         """
@@ -362,7 +363,7 @@ def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
 
 
 def tell_policy(session: Session, ended: MigrationRow) -> None:
-    """A backup, copy, verification or trial has ended: its policy looks at once, if it has one."""
+    """Have a policy look at once after its backup, copy, verification or trial has ended, if it has one."""
     if ended.type in _BEGUN:
         policy_id = ended.request.get("of")
         if policy_id is not None:

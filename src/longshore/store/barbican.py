@@ -33,7 +33,7 @@ class Asker:
 
 
 def server_user(keystone: Keystone) -> Asker:
-    """The server's own user, whose are the secrets of providers."""
+    """Return the server's own user, whom the secrets of providers belong to."""
 
     def session() -> Any:
         from keystoneauth1.identity import v3
@@ -117,7 +117,7 @@ class Barbican:
         return text
 
     def remove(self, ref: str) -> None:
-        """Nothing to do when it isn't there."""
+        """Remove a secret, if it is there."""
         with self._lock:
             self._known.pop(ref, None)
         with suppress(NotFound), self._asking("remove a secret") as manager:
@@ -145,7 +145,10 @@ class Barbican:
 
 
 def _manager(asker: Asker) -> Any:
-    """castellan's own, but with one session for all it asks: its own logs in each time, and waits for ever."""
+    """Return castellan's key manager, but with one session for all it asks.
+
+    Its own logs in each time, and waits for ever.
+    """
     from barbicanclient import client
     from castellan.key_manager.barbican_key_manager import BarbicanKeyManager
     from keystoneauth1.exceptions import EndpointNotFound
@@ -189,7 +192,10 @@ def _manager(asker: Asker) -> Any:
 
 
 def _explained(error: Exception, doing: str, asker: Asker) -> LongshoreError:
-    """castellan wraps what it was told: what that was, it leaves in the context."""
+    """Return the error that tells a user of a failure.
+
+    castellan wraps what it was told, and leaves that in the context.
+    """
     from barbicanclient import exceptions as barbican
     from castellan.common import exception as castellan
     from keystoneauth1 import exceptions as auth

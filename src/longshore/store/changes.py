@@ -34,7 +34,10 @@ def tell_workers(session: Session | Connection) -> None:
 
 @asynccontextmanager
 async def changes(database: Database, every: float) -> AsyncIterator[Wait]:
-    """`every`: seconds between two looks where nobody tells."""
+    """Open a function that waits for the next change of the database.
+
+    `every`: seconds between two looks where nobody tells.
+    """
     if database.engine.dialect.name == "postgresql":
         told = asyncio.Event()
         listening = asyncio.create_task(_listen(database, told))
@@ -55,7 +58,7 @@ async def _wait_until(told: asyncio.Event) -> None:
 
 
 async def _listen(database: Database, told: asyncio.Event) -> None:
-    """Over a connection of its own, and a new one whenever that is lost."""
+    """Set `told` at each notification, over a connection of its own, and a new one whenever that is lost."""
     import psycopg
 
     arguments, named = database.engine.dialect.create_connect_args(database.engine.url)

@@ -15,7 +15,7 @@ CLOCKS = {
 
 
 def clock(engine: Engine) -> ColumnElement[float]:
-    """Seconds since 1970, at this moment and not when the transaction began."""
+    """Return the expression for seconds since 1970, at this moment and not when the transaction began."""
     return literal_column(CLOCKS[engine.dialect.name], Float)
 
 

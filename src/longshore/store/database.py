@@ -119,7 +119,7 @@ class Database:
 
     @contextmanager
     def alone(self) -> Iterator[Session]:
-        """One transaction that no other one opened like this runs beside, whatever process or machine it is in."""
+        """Open one transaction that no other one opened like this runs beside, whatever process or machine it is in."""
         with self.session() as session:
             if self.engine.dialect.name == "sqlite":
                 session.execute(text("BEGIN IMMEDIATE"))
@@ -168,7 +168,7 @@ class Database:
             pause = min(pause * 2, _PAUSES[1])
 
     def of_its_own(self) -> Engine:
-        """A second way to the same database, which doesn't wait behind the first one's connections."""
+        """Return a second engine for the same database, which doesn't wait behind the first one's connections."""
         return _connect(self._url, pool_size=1, max_overflow=0)
 
     def close(self) -> None:
@@ -181,9 +181,9 @@ def in_portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def through_outages(repository: type[T]) -> type[T]:
-    """Each public method of this class is one transaction of its `_database`, and safe to run again.
+    """Make each public method of this class one transaction of its `_database`, and have it run again after an outage.
 
-    Or several, each of which is `persistent` by itself.
+    A method may also consist of several, each of which is `persistent` by itself.
     """
     for name, method in inspect.getmembers(repository, inspect.isfunction):
         if not name.startswith("_"):
@@ -221,7 +221,7 @@ def _sqlstate(error: BaseException) -> str | None:
 
 @event.listens_for(Engine, "handle_error")  # of every engine: the workflows' is made by somebody else
 def _leave_the_server(context: ExceptionContext) -> None:
-    """When it isn't the primary any more: none of the connections to it is used again, not those in the pool either."""
+    """Have no connection to a server used again, not those in the pool either, when it isn't the primary any more."""
     state = _sqlstate(context.original_exception)
     if state is not None and (state == _READ_ONLY or state.startswith(("08", "57P0"))):
         context.is_disconnect = True
@@ -321,7 +321,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 def newest_revision() -> str:
-    """Answer the version of the tables as they are now."""
+    """Return the newest revision of the schema, which the code works with."""
     return max(_revisions())
 
 

@@ -30,7 +30,7 @@ class Disks:
         self._database = database
 
     def keep(self, migration_id: str, disks: tuple[Disk, ...]) -> None:
-        """One that is there already stays as it is."""
+        """Add the disks of a migration; one that is there already stays as it is."""
         with self._database.session() as session:
             for disk in disks:
                 if session.get(DiskRow, (migration_id, disk.key)) is None:

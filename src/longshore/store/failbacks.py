@@ -14,7 +14,7 @@ _FROM = (Stage.FAILED_OVER.value, Stage.COMMITTED.value)
 
 
 def begin_failback(session: Session, migration: MigrationRow) -> None:
-    """It begins with this migration, in the transaction that adds it.
+    """Begin the failback of a replica with this migration, in the transaction that adds it.
 
     Raises Conflict when the replica isn't failed over, or something else is wanted of it.
     """

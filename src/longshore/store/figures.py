@@ -30,7 +30,7 @@ class Figures:
             return [progress or {} for progress in session.scalars(moving)]
 
     def moved(self) -> dict[str, int]:
-        """Bytes that all migrations that are done have read, written and verified."""
+        """Return how many bytes all migrations that are done have read, written and verified."""
         names = ("read", "written", "verified")
         sums = [func.sum(MigrationRow.result[f"bytes_{name}"].as_numeric(30, 0)) for name in names]
         with self._database.session() as session:
@@ -38,7 +38,7 @@ class Figures:
             return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
 
     def points(self) -> list[datetime]:
-        """When each machine that is synchronised was last copied and verified: the moment that its copy is of."""
+        """Return, for each machine that is synchronised, the moment that its last copied and verified state is of."""
         syncs = MigrationRow.syncs
         last = (
             func.json_extract(syncs, "$[#-1].at")

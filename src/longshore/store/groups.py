@@ -103,7 +103,10 @@ class Groups:
             return _record(session, row)
 
     def add(self, name: str, members: Mapping[str, int], gates: Mapping[int, Gate]) -> GroupRecord:
-        """`members`: the tier of each replica, by its id. Raises Conflict when the name, or a replica, is taken."""
+        """Add a group.
+
+        `members`: the tier of each replica, by its id. Raises Conflict when the name, or a replica, is taken.
+        """
         with self._database.alone() as session:
             unique = unique_name(self._scope, name)
             there = session.scalar(select(GroupRow).where(GroupRow.unique_name == unique))
@@ -145,7 +148,7 @@ class Groups:
             session.delete(row)
 
     def leave(self, replica_id: str) -> None:
-        """The replica is in no group any more."""
+        """Take a replica out of its group, if it is in one."""
         with self._database.session() as session:
             row = session.get(GroupMemberRow, replica_id)
             if row is not None:
@@ -165,7 +168,7 @@ class Groups:
     def go_on(
         self, run_id: str, job_id: str, *, due_at: datetime, state: dict[str, Any], stops: bool, phase: str | None
     ) -> None:
-        """A look of its run has ended, and the next one is queued. `stops`: it knows already that it is to stop.
+        """End a look of a group's run, and queue the next one. `stops`: the run knows already that it is to stop.
 
         `phase`: None for the one that it is in. Called again, it does nothing.
         """
@@ -201,7 +204,10 @@ def note_landing(session: Session, replica_id: str, landing_id: str) -> None:
 
 
 def tell_run(session: Session, record_id: str) -> None:
-    """Something has become of a replica, or of a machine made of it: its group's run looks at once, if there is one."""
+    """Have a group's run look at once, if there is one.
+
+    The record is that of its replica, or of a machine made of one, of which something has become.
+    """
     of_it = (GroupMemberRow.landing_id == record_id) | (GroupMemberRow.replica_id == record_id)
     query = select(GroupRow.run_id).join(GroupMemberRow, GroupMemberRow.group_id == GroupRow.id).where(of_it)
     run_id = session.scalar(query)

@@ -29,7 +29,7 @@ class KeyManager:
         return self._choice == "barbican" or self._barbican.offered()
 
     def keep(self, provider_id: str, values: Mapping[str, str]) -> None:
-        """Takes back what it has begun when it fails."""
+        """Keep the secrets of a provider in the key manager. What was begun is taken back when that fails."""
         barbican = self._asked()
         holding = self._ledger.intend(provider_id, Outside.SECRET)
         try:
@@ -62,7 +62,7 @@ class KeyManager:
         return values
 
     def forget(self, provider_id: str) -> None:
-        """Nothing to do when they aren't there."""
+        """Remove the secrets of a provider, if they are there."""
         holding = self._ledger.find(provider_id, Outside.SECRET)
         if holding is not None:
             self.remove(holding)

@@ -97,7 +97,7 @@ class Ledger:
             session.execute(update(LedgerRow).where(LedgerRow.id == entry_id).values(new))
 
     def settle_kind(self, migration_id: str, kind: ThingKind, state: EntryState) -> None:
-        """All that a migration has made of a kind and not removed."""
+        """Set the state of all that a migration has made of a kind and not removed."""
         with self._database.session() as session:
             own = LedgerRow.migration_id == migration_id, LedgerRow.kind == kind.value
             there = update(LedgerRow).where(*own, LedgerRow.state != EntryState.REMOVED.value)

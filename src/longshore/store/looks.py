@@ -47,8 +47,10 @@ class Looks:
             return _record(row) if row is not None else None
 
     def begin(self, replica_id: str, now: datetime, following: datetime, request: dict[str, Any]) -> str | None:
-        """The id of the look that begins now, into the newest usable point, if it is due: `now`, in UTC without a zone.
-        None, too, while an earlier one goes on, the replica is paused, or there is no point. `following`: the next one.
+        """Begin a look into the newest usable point of a replica, if one is due, and return its id.
+
+        None: none is due, an earlier one goes on, the replica is paused, or there is no point. `now`: in UTC without a
+        zone. `following`: when the next one is due.
         """
         with self._database.alone() as session:
             look = session.get(LookRow, replica_id)
@@ -100,15 +102,15 @@ class Looks:
                 row.due_at = None
 
     def under_way(self, replica_id: str) -> list[str]:
-        """Ids of those that haven't ended."""
+        """Return the ids of a replica's looks that haven't ended."""
         return self._ids(replica_id, MigrationRow.status.in_(UNFINISHED))
 
     def ended(self, replica_id: str) -> list[str]:
-        """Ids of those that have, and are on record."""
+        """Return the ids of a replica's looks that have ended, and are on record."""
         return self._ids(replica_id, MigrationRow.status.not_in(UNFINISHED))
 
     def leaving(self, replica_id: str) -> list[str]:
-        """Ids of those that have ended, and left something behind."""
+        """Return the ids of a replica's looks that have ended, and left something behind."""
         left = exists().where(LedgerRow.migration_id == MigrationRow.id, LedgerRow.state != EntryState.REMOVED.value)
         return self._ids(replica_id, MigrationRow.status.not_in(UNFINISHED), left)
 

@@ -236,7 +236,7 @@ class Migrations:
             return self._of_ids(session, ids)
 
     def made_of(self, replica_id: str) -> list[MigrationRecord]:
-        """Tests and failovers of a replica, oldest first."""
+        """Return the tests and failovers of a replica, oldest first."""
         with self._database.session() as session:
             of = MigrationRow.request["of"].as_string()
             query = select(MigrationRow.__table__).where(MigrationRow.type.in_(MADE_OF_POINTS), of == replica_id)
@@ -382,7 +382,8 @@ class Migrations:
         due_at: datetime | None = None,
         **fields: Any,
     ) -> None:
-        """A job of it has ended: at once the record is told so (`fields`), and the next one is queued, if any.
+        """End a job of a migration, set columns of its record (`fields`), and queue the next job, if any, in one
+        transaction.
 
         With a status the migration has ended, and what follows is done to its source. One that had ended stays as it
         is. Called again, it does nothing.
@@ -409,7 +410,7 @@ class Migrations:
             enqueue(session, [new_job(row, next_kind, id_=next_id, due_at=None if asked else due_at)])
 
     def cancels_requested(self) -> set[str]:
-        """Ids of those that have not ended and are to be cancelled."""
+        """Return the ids of migrations that have not ended and are to be cancelled."""
         with self._database.session() as session:
             query = select(MigrationRow.id).where(MigrationRow.status.in_(UNFINISHED), MigrationRow.cancel_requested)
             return set(session.scalars(query))
@@ -490,7 +491,10 @@ class Migrations:
         return [found[id_] for id_ in ids if id_ in found]
 
     def _refuse_second(self, session: Session, wanted: Sequence[NewMigration]) -> None:
-        """A machine of a shared provider may be another project's migration: that is said, and no more."""
+        """Raise Conflict when one of the machines is being migrated already.
+
+        A machine of a shared provider may be another project's migration: that is said, and no more.
+        """
         known = MigrationRow
         unfinished = select(known.id, known.project_id, known.source_id, known.machine_ref, known.type).where(
             MigrationRow.status.in_(UNFINISHED)
@@ -546,7 +550,7 @@ def _refuse_replaced(session: Session, server_id: str) -> None:
 
 
 def providers_of(session: Session, new: NewMigration) -> list[str | None]:
-    """All that its jobs will open, and those of what it begins itself."""
+    """Return the ids of all providers that a migration's jobs will open, and those of what it begins itself."""
     kind = MigrationType(new.request.get("type", MigrationType.COLD))
     ids: list[str | None] = [new.target_id]
     if new.run is None and not kind.of_point and kind is not MigrationType.CONVERSION:

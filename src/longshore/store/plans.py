@@ -195,7 +195,7 @@ class Plans:
 
 
 def _revision(row: PlanRow, version: str) -> int:
-    """That a version of this plan has; 0, which none has, for another's."""
+    """Return the revision in a version of this plan; 0, which none has, for another plan's version."""
     id_, _, number = version.rpartition("-")
     return int(number) if id_ == row.id and number.isascii() and number.isdecimal() and len(number) < 10 else 0
 

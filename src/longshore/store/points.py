@@ -81,7 +81,7 @@ class Points:
             return [_record(row, users.get(row.number, {})) for row in rows]
 
     def usable(self, replica_id: str) -> list[PointRecord]:
-        """Newest last."""
+        """Return the usable points of a replica, newest last."""
         return [point for point in self.all(replica_id) if point.state is PointState.USABLE]
 
     def get(self, replica_id: str, number: int) -> PointRecord:
@@ -111,7 +111,10 @@ class Points:
     # Making one
 
     def begin(self, replica_id: str, number: int, moment: datetime, *, goes_on: bool) -> datetime:
-        """One is to be of this moment. `goes_on`: what an earlier run has asked for is there, and its moment counts."""
+        """Begin a point of this moment, and return its moment with its zone.
+
+        `goes_on`: what an earlier run has asked for is there, and its moment counts.
+        """
         with self._database.session() as session:
             row = session.get(PointRow, (replica_id, number))
             if row is None:
@@ -134,7 +137,8 @@ class Points:
         state: dict[str, Any],
         audit: Audited | None = None,
     ) -> None:
-        """It is usable, and what the next sync goes by is kept with that. Called again, it changes nothing more.
+        """Make a point usable, and keep what the next sync goes by with it. Called again, it changes nothing more of
+        the point.
 
         `audit`: all was read for it.
         """
@@ -201,7 +205,10 @@ class Points:
             session.execute(own.values(state=PointState.GONE.value))
 
     def lost(self, replica_id: str, number: int, note: str) -> bool:
-        """No machine can be made of it any more: the note says why. Says whether it was usable until now."""
+        """Mark a point of which no machine can be made any more; the note says why.
+
+        Tells whether it was usable until now.
+        """
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
             usable = own.where(PointRow.state == PointState.USABLE.value)
@@ -209,7 +216,7 @@ class Points:
             return bool(found.rowcount)  # type: ignore[attr-defined]
 
     def stays(self, replica_id: str, number: int, note: str) -> bool:
-        """It couldn't be removed; says whether that was said before."""
+        """Note why a point couldn't be removed, and tell whether that was noted before."""
         with self._database.session() as session:
             row = session.get_one(PointRow, (replica_id, number))
             known, row.note = row.note == note, note
@@ -229,7 +236,10 @@ class Points:
     # What is said of one
 
     def hold(self, replica_id: str, number: int, hold: Hold) -> PointRecord:
-        """One of the same name is replaced. Raises NotFound, Conflict for one that isn't usable."""
+        """Hold a point.
+
+        A hold of the same name is replaced. Raises NotFound, Conflict for a point that isn't usable.
+        """
         return self._change_holds(replica_id, number, hold.name, hold)
 
     def release(self, replica_id: str, number: int, name: str) -> PointRecord:
@@ -252,14 +262,15 @@ class Points:
             return _record(row, _users(session, replica_id).get(number, {}))
 
     def prove(self, replica_id: str, number: int, at: datetime, proof: str) -> None:
-        """A machine made of it was seen up."""
+        """Note that a machine made of a point was seen up, and how."""
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
             session.execute(own.values(proved_at=without_zone(at), proof=proof))
 
 
 def occupy_point(session: Session, migration: MigrationRow) -> None:
-    """A machine is to be made of the point that its request names; no other transaction of that kind runs beside.
+    """Claim the point that a migration's request names, to make a machine of it. No other transaction of that kind runs
+    beside.
 
     Raises Conflict when that can't be.
     """

@@ -50,7 +50,7 @@ class Protection:
         self._database = database
 
     def all(self, *, watched: bool = False) -> list[Protected]:
-        """All projects' that haven't ended; `watched`: those that have a webhook."""
+        """Return all projects' replicas that haven't ended; `watched`: those that have a webhook."""
         return self._found(ReplicaRow.webhook.is_not(None) if watched else true())
 
     def of(self, ids: Sequence[str]) -> dict[str, Protected]:
@@ -58,7 +58,7 @@ class Protection:
         return {one.id: one for some in in_portions(ids) for one in self._found(ReplicaRow.id.in_(some))}
 
     def recoveries(self) -> list[float]:
-        """Seconds that machines made of points took, as far as they are on record."""
+        """Return how many seconds each machine made of a point took, as far as that is on record."""
         took = MigrationRow.result[("seconds", "all")].as_float()
         with self._database.session() as session:
             done = select(took).where(MigrationRow.type.in_(OF_POINTS), MigrationRow.status == Status.DONE.value)

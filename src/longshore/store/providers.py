@@ -118,7 +118,7 @@ class Providers:
             session.add(SecretRow(provider_id=provider_id, name=key, sealed=sealed))
 
     def change(self, provider_id: str, settings: dict[str, Any], secrets: dict[str, str] | None) -> ProviderRecord:
-        """Its settings are these from now on, and its secrets; None: they stay.
+        """Set the settings of a provider, and its secrets; None: they stay.
 
         Raises NotFound, AccessDenied, or what the key manager says when it has them.
         """
@@ -286,7 +286,7 @@ class Providers:
                 raise NotFound(f"Provider {row.name} isn't shared with {project_id}.")
 
     def shares(self, name_or_id: str) -> list[str]:
-        """The projects that may use it. Raises NotFound, AccessDenied."""
+        """Return the ids of the projects that may use a provider. Raises NotFound, AccessDenied."""
         with self._database.session() as session:
             row = self._find_own(session, name_or_id)
             shares = select(ShareRow.project_id).where(ShareRow.provider_id == row.id)

@@ -45,12 +45,12 @@ class QueueRecord:
 
     @property
     def begun(self) -> bool:
-        """A worker has it, or had it when it died."""
+        """Tell whether a worker has the job, or had it when it died."""
         return self.worker_id is not None or self.status is Status.RUNNING
 
     @property
     def at_work(self) -> bool:
-        """It has a place at a worker. One that was cancelled before it was begun ends at once."""
+        """Tell whether the job has a place at a worker. One that was cancelled before it was begun ends at once."""
         ends_at_once = self.cancel_requested and self.status is Status.QUEUED
         return self.begun and not ends_at_once
 
@@ -70,12 +70,12 @@ class Lineup:
         self.first_waves: Mapping[str, int] = {plan_id: wave for plan_id, wave in rows if plan_id is not None}
 
     def cancelled(self, of_each_project: int) -> list[QueueRecord]:
-        """Queued ones that are to be cancelled, the oldest."""
+        """Return the oldest queued jobs of each project that are to be cancelled."""
         only = and_(_NOT_BEGUN, JobRow.cancel_requested)
         return self._first(of_each_project, only, (JobRow.project_id,))
 
     def waiting(self, of_a_kind: int) -> list[QueueRecord]:
-        """The other queued ones whose moment has come: of those that only their age tells apart, the oldest."""
+        """Return the other queued jobs whose moment has come: of those that only their age tells apart, the oldest."""
         kind = (JobRow.project_id, JobRow.plan_id, JobRow.wave, JobRow.source_id, JobRow.target_id, JobRow.host)
         due = or_(JobRow.due_at.is_(None), JobRow.due_at <= utc_now())
         only = and_(_NOT_BEGUN, ~JobRow.cancel_requested, due)
@@ -96,7 +96,7 @@ class Queue:
         self._observer = Observer()
 
     def records(self) -> list[QueueRecord]:
-        """Oldest first; of each only what others depend on, since it is asked often."""
+        """Return the jobs in the queue, oldest first; of each only what others depend on, since they are read often."""
         with self._database.session() as session:
             return _records(session, _UNFINISHED)
 
@@ -122,7 +122,8 @@ class Queue:
             return list(session.scalars(has.order_by(JobRow.asked_at, JobRow.record_id)))
 
     def quiet_for(self, since: datetime) -> float:
-        """Seconds until something happens that nobody tells: a job's moment comes after `since`, a worker is dead.
+        """Return the seconds until something happens that nobody tells: a job's moment comes after `since`, a worker is
+        dead.
 
         Inf when nothing will. Other than `take` it waits for nobody who takes.
         """
@@ -156,9 +157,9 @@ class Queue:
             return {plan_id: limits or {} for plan_id, limits in rows}
 
     def unfinished(self, flow_version: str) -> list[str]:
-        """Ids of those that an engine of this version can do something for, now or later; oldest first.
+        """Return the ids of jobs that an engine of this version can do something for, now or later; oldest first.
 
-        What was begun in another one it can take back, and no more.
+        Jobs that were begun in another version it can take back, and no more.
         """
         with self._database.session() as session:
             own = JobRow.flow_version.is_(None) | (JobRow.flow_version == flow_version) | JobRow.cancel_requested
@@ -169,7 +170,10 @@ class Queue:
 
 
 def _take(session: Session, ids: Sequence[str], worker: WorkerRecord) -> None:
-    """Whatever was parked goes on. What is cancelled before it was begun only ends, and says so by its status."""
+    """Give a worker these jobs.
+
+    One that was parked goes on; one that was cancelled before it was begun keeps its status, and only ends.
+    """
     own = JobRow.id.in_(ids)
     parked = select(JobRow.record_id).where(own, JobRow.status == Status.PARKED.value)
     goes_on = update(MigrationRow).where(MigrationRow.id.in_(parked), MigrationRow.status == Status.PARKED.value)
@@ -189,7 +193,10 @@ def _take(session: Session, ids: Sequence[str], worker: WorkerRecord) -> None:
 
 
 def _count_turns(session: Session, last_turns: Mapping[str, int], chosen: Sequence[str]) -> None:
-    """Before they are taken: what was begun already, or is only to end, is nobody's turn."""
+    """Count the turns that projects have had with the chosen jobs, before these are taken.
+
+    What was begun already, or is only to end, is nobody's turn.
+    """
     projects: dict[str, str] = {}
     for ids in in_portions(chosen):
         new = and_(_NOT_BEGUN, ~JobRow.cancel_requested, JobRow.id.in_(ids))

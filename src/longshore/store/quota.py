@@ -55,7 +55,7 @@ def refuse_more_limits(session: Session, scope: Scope) -> None:
 
 
 def refuse_large_plan(scope: Scope, content: Mapping[str, Any]) -> None:
-    """`content`: as its file has it. Raises InvalidInput."""
+    """Raise InvalidInput for a plan that is too large. `content`: as its file has it."""
     if scope.quotas is None:
         return
     entries = sum(len(content.get(name) or ()) for name in ("machines", "volumes"))

@@ -81,7 +81,7 @@ class Replicas:
         return Replicas(self._database, scope)
 
     def all(self) -> list[ReplicaRecord]:
-        """Oldest first."""
+        """Return the replicas that the scope sees, oldest first. One that can't be read is logged and left out."""
         with self._database.session() as session:
             query = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
             rows = session.execute(
@@ -118,7 +118,7 @@ class Replicas:
             }
 
     def objection(self, found: FoundReplica) -> str | None:
-        """A sentence, when it can't be adopted."""
+        """Return a sentence on why a replica can't be adopted; None: it can."""
         with self._database.session() as session:
             return objection(session, found)
 
@@ -163,7 +163,10 @@ class Replicas:
         return self._change(replica_id, ask, anyway=wish in (Wish.UNDO, Wish.COMMIT))
 
     def _change(self, replica_id: str, do: Callable[[ReplicaRow], object], *, anyway: bool) -> ReplicaRecord:
-        """`anyway`: whether its project may still use its providers or not."""
+        """Change a replica's row with `do`. `anyway`: whether its project may still use its providers or not.
+
+        Raises Conflict when the replica is being deleted, or was; NotSharedAnyMore.
+        """
         with self._database.alone() as session:
             row = session.get_one(ReplicaRow, replica_id)
             migration = session.get_one(MigrationRow, replica_id)
@@ -178,7 +181,7 @@ class Replicas:
             return _record(row, migration.machine_name)
 
     def keep(self, migration_id: str, protection: Protection) -> ReplicaRecord:
-        """A warm migration that waits for its cutover is a replica from now on, and synchronised at once.
+        """Make a replica of a warm migration that waits for its cutover; it is synchronised at once.
 
         Raises NotFound, or Conflict when it isn't one, or doesn't wait.
         """
@@ -210,14 +213,14 @@ class Replicas:
             hasten(session, replica_id)
 
     def stays_away(self, replica_id: str, failback_id: str) -> None:
-        """Its failback has come to nothing, or was undone: it is as it was before."""
+        """Put a replica back as it was before its failback, which has come to nothing, or was undone."""
         with self._database.session() as session:
             row = session.get_one(ReplicaRow, replica_id)
             if row.failback_id == failback_id:
                 row.stage, row.failback_id = stage_before(session, row).value, None
 
     def fulfil(self, replica_id: str, wish: Wish) -> None:
-        """It isn't wanted any more: it is done, or being done."""
+        """Clear a wish that is fulfilled, or being fulfilled."""
         with self._database.session() as session:
             own = update(ReplicaRow).where(ReplicaRow.id == replica_id, ReplicaRow.wish == wish.value)
             session.execute(own.values(wish=None, wished=None))
@@ -235,7 +238,7 @@ class Replicas:
         failed: bool = False,
         **fields: Any,
     ) -> None:
-        """A job of it has ended: at once its row is told so (`fields`), and it waits for the next one, which is queued.
+        """End a replica's job, set columns of its row (`fields`), and queue the next job, in one transaction.
 
         `done`: the wish that was fulfilled. `lands`: the request of a failover that begins now, whose point is there;
         it `waits` for its tier where its group fails over. `begin_by`: as `new_job` has it. Called again, it does
@@ -262,8 +265,10 @@ class Replicas:
             tell_run(session, replica_id)
 
     def begin_test(self, replica_id: str, now: datetime, following: datetime, request: dict[str, Any]) -> str | None:
-        """The id of the test that begins now, of the newest usable point, if its moment has come: `now`, in UTC without
-        a zone. None, too, while an earlier test goes on, it is paused, or there is no point. `following`: the next one.
+        """Begin a test of the newest usable point of a replica, if one is due, and return its id.
+
+        None: none is due, an earlier one goes on, the replica is paused, or there is no point. `now`: in UTC without a
+        zone. `following`: when the next one is due.
         """
         with self._database.alone() as session:
             row = session.get_one(ReplicaRow, replica_id)
@@ -282,7 +287,8 @@ class Replicas:
 
 
 def tell_replica(session: Session, ended: MigrationRow) -> None:
-    """Its failover is done: what that has made runs in the machine's place. Its failback: the machine runs again.
+    """Tell a replica that its failover is done, and its server runs in the machine's place; or its failback, and the
+    machine runs again.
 
     Who has asked meanwhile that it be taken back came too late for that migration; so that is what is wanted next.
     """
@@ -321,7 +327,10 @@ _REFUSED = {
 
 
 def _refuse_unkept(session: Session, migration: MigrationRow) -> JobRow:
-    """The job of a warm migration that nobody has begun. Raises Conflict."""
+    """Return the job of a warm migration that waits for its cutover and that nobody has begun.
+
+    Raises Conflict for any other.
+    """
     name, id_ = migration.machine_name, migration.id
     if migration.type != MigrationType.WARM.value or Status(migration.status).ended:
         raise Conflict(f"Migration {id_} is no warm one that goes on: there is nothing to keep.")
@@ -429,6 +438,6 @@ def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
 
 
 def _first_due(row: ReplicaRow, due_at: datetime) -> datetime:
-    """When its next job has something to do, which may be a test."""
+    """Return when the replica's next job has something to do, which may be a test."""
     tests = row.stage == Stage.PROTECTED.value and row.prove_due_at is not None
     return min(due_at, row.prove_due_at or due_at) if tests else due_at

@@ -64,7 +64,7 @@ class SecretBox:
         self._write(b"".join([AESGCM.generate_key(256), *self._keys(create=True)]))
 
     def forget_old_keys(self) -> None:
-        """Only what the first key has sealed opens from now on."""
+        """Forget all keys but the first: only what that has sealed opens from now on."""
         self._write(self._keys(create=False)[0])
 
     def _keys(self, *, create: bool) -> list[bytes]:

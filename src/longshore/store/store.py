@@ -78,7 +78,7 @@ class Store:
         self.figures = Figures(self.database)
 
     def leave_connections(self) -> None:
-        """A forked process leaves the connections to the database, which are its parent's."""
+        """Leave the connections to the database to the parent process, for a fork of it."""
         self.database.engine.dispose(close=False)
 
     def scoped(self, scope: Scope) -> Self:

@@ -70,7 +70,7 @@ class OwnTexts:
         return self._marks[text]
 
     def opened(self, mark: str) -> str:
-        """Answer the text that a mark stands for, in clear; what is no mark is one already, as a file may hold it.
+        """Return the text that a mark stands for, in clear; what is no mark is a text already, as a file may hold it.
 
         Raises InvalidInput for a mark of others.
         """
@@ -86,7 +86,7 @@ class OwnTexts:
         )
 
     def forget(self, but: Any = None) -> None:
-        """All of them, or those whose mark isn't in what is left of their owner."""
+        """Delete all texts of the owner, but for those whose mark is in `but`, which is left of it."""
         still = set(_MARK.findall(repr(but)))
         gone = [id_ for id_ in self._known() if id_ not in still]
         self._session.execute(delete(TextRow).where(TextRow.id.in_(gone)))
@@ -99,7 +99,7 @@ class OwnTexts:
 
 
 def in_options(options: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """Options of a migration, each text in them changed."""
+    """Return options of a migration with each text in them changed."""
     changed = dict(options)
     if changed.get("user_data"):
         changed["user_data"] = change(changed["user_data"])
@@ -111,13 +111,13 @@ def in_options(options: dict[str, Any], change: Callable[[str], str]) -> dict[st
 
 
 def _without_length(key: str) -> str:
-    """A mark tells nothing of a key, which may be short; what isn't a mark stays."""
+    """Return a mark as it is shown for a key, whose length it doesn't tell; what isn't a mark stays."""
     found = _MARK.fullmatch(key)
     return f"(a key, kept encrypted: {found[1]})" if found else key
 
 
 def in_plan(content: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """A plan as its file has it, each text in it changed."""
+    """Return a plan, as its file has it, with each text in it changed."""
     changed = dict(content)
     if changed.get("defaults"):
         changed["defaults"] = in_options(changed["defaults"], change)

@@ -58,7 +58,7 @@ class Workers:
             session.execute(insert(WorkerRow).values(**_values(worker), lease_until=None))
 
     def close_to_new(self, worker_id: str) -> None:
-        """It is about to end: the others needn't leave it a share."""
+        """Give a worker that is about to end no more jobs: the others needn't leave it a share."""
         with self._database.session() as session:
             session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(capacity=0))
             tell_workers(session)
@@ -92,7 +92,7 @@ class Observer:
         return [worker_id for worker_id, _, lasts in leases if now - self._seen[worker_id][1] > lasts]
 
     def quiet_for(self) -> float:
-        """Seconds until their signs are worth a look, inf when there are no leases.
+        """Return the seconds until their signs are worth a look, inf when there are no leases.
 
         One may be dead then. And what is seen late of one that lives is missed late when it has died.
         """
@@ -119,18 +119,22 @@ class Leases:
             connection.execute(insert(WorkerRow).values(**_values(self._worker), **lease))
 
     def renew(self) -> bool:
-        """False when it was lost: others may have what this worker had."""
+        """Renew this worker's lease, and tell whether it still had one; if not, others may have what it had."""
         return self._set(self._ttl)
 
     def give_up(self, within: float) -> None:
-        """It ends in so many seconds, in which this process has to be gone."""
+        """Have the lease end in so many seconds, in which this process has to be gone."""
         self._set(within)
 
     def close(self) -> None:
         self._engine.dispose()
 
     def _set(self, seconds: float) -> bool:
-        """Tried once more on a fresh connection: the one that is kept may be from before a restart of the database."""
+        """Set the lease's end, and tell whether the lease was still there.
+
+        That is tried once more on a fresh connection: the one that is kept may be from before a restart of the
+        database.
+        """
         try:
             return self._set_once(seconds)
         except DBAPIError as error:
