@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 
 def back_to(address: str) -> str:
-    """That of one of our own pages, whatever was sent."""
+    """Return an address if it is that of one of our own pages; else that of the first page."""
     try:
         said = urlsplit(address)
     except ValueError:

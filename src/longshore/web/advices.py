@@ -90,7 +90,7 @@ def on_page(advice: str, code: str = "") -> str:
 
 
 def advice_about(code: str | None) -> str:
-    """Empty where pages have nothing of their own to say."""
+    """Return the pages' own advice about a code; empty where they have none."""
     return _(_ON_PAGES[code]) if code in _ON_PAGES else ""
 
 

@@ -60,7 +60,7 @@ class Asking:
         version: str | None = None,
         **asked: Any,
     ) -> T:
-        """`version`: only if what is to be changed is of it still."""
+        """Ask the API and return its answer. `version`: only if what is to be changed still has it."""
         return await self._ask(kind, method, path, body, asked, version)
 
     async def _ask(  # noqa: PLR0917

@@ -23,9 +23,9 @@ async def chosen_machines(asking: Asking, source: str, refs: Collection[str]) ->
 
 
 def network_choices(offer: TargetOffer) -> list[tuple[str, str]]:
-    """(value, as people read it), in the offer's order.
+    """Return (value, as people read it) for each network, in the offer's order.
 
-    By name where that is clear, as a proposal writes it; else by id.
+    The value is the name where that is clear, as a proposal writes it; else the id.
     """
     named, no_subnet = Counter(network.name for network in offer.networks), _("no subnet")
     return [

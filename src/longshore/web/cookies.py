@@ -23,7 +23,7 @@ class Cookies:
         return request.cookies.get(self.session, "")
 
     def give(self, answer: Response, name: str, value: str, lasts: int | None = None) -> None:
-        """`lasts`: seconds; None: until the browser is closed."""
+        """Give the browser a cookie. `lasts`: seconds; None: until the browser is closed."""
         answer.set_cookie(name, value, lasts, path="/", secure=self._secure, httponly=True, samesite="lax")
 
     def take(self, answer: Response, name: str) -> None:

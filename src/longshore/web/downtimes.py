@@ -24,7 +24,10 @@ class Expected(NamedTuple):
 
 
 async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> Expected | None:
-    """None before anything was synchronised. `migrations`: those of one target that are cut over together."""
+    """Return the downtime to expect; None before anything was synchronised.
+
+    `migrations`: those of one target that are cut over together.
+    """
     last = [float(one.syncs[-1]["seconds"]) for one in migrations if one.syncs]
     if not last:
         return None
@@ -51,6 +54,6 @@ def most_alike(done: Sequence[ListedMigration], migrations: Sequence[ListedMigra
 
 
 def landing_of(events: Sequence[Event]) -> float | None:
-    """Seconds; None where it can't be told."""
+    """Return how many seconds a landing took; None where it can't be told."""
     spans = [took for phase, _at, took in phases_of(events) if phase in LANDING and took is not None]
     return sum(spans) if spans else None

@@ -55,7 +55,7 @@ class Form:
         return {one.strip(): said.strip() for one, said in found if one.strip() and said.strip()}
 
     def below(self, prefix: str) -> dict[str, str]:
-        """Fields called `prefix` and something, by that; without empty ones."""
+        """Return the fields whose names begin with `prefix`, by the rest of the name; empty ones are left out."""
         return {
             name.removeprefix(prefix): values[-1].strip()
             for name, values in self.fields.items()
@@ -64,8 +64,11 @@ class Form:
 
 
 async def read_form(request: Request, form_token: str | None, largest: int = USUAL) -> Form:
-    """`form_token`: what it has to have been made with; None where whoever sends it isn't a browser, which a foreign
-    page could lead astray. `largest`: in bytes. Raises Foreign, InvalidInput."""
+    """Read the form that a request sends.
+
+    `form_token`: what it has to have been made with; None where whoever sends it isn't a browser, which a foreign page
+    could lead astray. `largest`: in bytes. Raises Foreign, InvalidInput.
+    """
     if form_token is not None:
         _refuse_foreign(request)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -93,7 +96,10 @@ async def read_form(request: Request, form_token: str | None, largest: int = USU
 
 
 async def _taken_apart(request: Request, body: bytes) -> dict[str, list[str]]:
-    """So that others go on meanwhile. Raises ValueError, UnicodeDecodeError, Busy, Overstepped."""
+    """Return the fields of a body, read in a thread or a process so that others go on meanwhile.
+
+    Raises ValueError, UnicodeDecodeError, Busy, Overstepped.
+    """
     if len(body) <= _AT_ONCE:
         return _fields(body)
     if len(body) <= USUAL:
@@ -149,7 +155,7 @@ def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str]) ->
 
 
 def _refuse_foreign(request: Request) -> None:
-    """Browsers say where a form is from, and no page can make them lie."""
+    """Raise Foreign for a form of another site. Browsers say where a form is from, and no page can make them lie."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     # A proxy may have changed what is said of the way here, so the server's own word counts, too
     own = (f"{request.url.scheme}://{request.headers.get('host')}", request.app.state.door.origin)

@@ -98,7 +98,10 @@ class Login:
         return answer
 
     async def ended(self, request: Request) -> Response:
-        """Keystone has called its token invalid: no other page will be had with it."""
+        """Log the session out, and lead to the login.
+
+        Keystone has called its token invalid, so no other page will be had with it.
+        """
         await self._in_thread(lambda: self._sessions.log_out(self._cookies.key(request)))
         answer = self._to_login(request, "ended")
         self._cookies.take(answer, self._cookies.session)

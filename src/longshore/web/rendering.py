@@ -29,7 +29,7 @@ _CALLED = ("provider", "name", "vault", "policy", "group")  # what parts of addr
 
 @cache
 def environment(inside: bool = False) -> Environment:
-    """`inside`: for another program's frame, and in its looks."""
+    """Return the environment of the templates. `inside`: for another program's frame, and in its looks."""
     whole = PackageLoader("longshore.web")
     made = Environment(
         loader=ChoiceLoader([PackageLoader("longshore.web", "templates/inside"), whole]) if inside else whole,
@@ -106,9 +106,12 @@ def confirm(
     other: tuple[str, str] | None = None,
     instead: Sequence[tuple[str, str]] = (),
 ) -> Response:
-    """Asks before something is done. `does`: where the form goes; `said`: on its button; `back`: the page before.
-    `some`: what the form says besides, a name more than once. `other`: another button, and the name that it says.
-    `instead`: addresses of questions that mean less, and what they are called."""
+    """Ask before something is done.
+
+    `does`: where the form goes; `said`: on its button; `back`: the page before. `some`: what the form says besides, a
+    name more than once. `other`: another button, and the name that it says. `instead`: addresses of questions that mean
+    less, and what they are called.
+    """
     return render(
         request,
         "confirm.html",

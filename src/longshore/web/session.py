@@ -42,7 +42,7 @@ class OnePerson:
 
     @property
     def link(self) -> str:
-        """Path of the link that works once."""
+        """Return the path of the link that works once."""
         return f"/ui/open?key={self._key}"
 
     @property

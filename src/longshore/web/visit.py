@@ -47,10 +47,13 @@ class Door(Protocol):
     def routes(self) -> Sequence[tuple[str, Any, str]]: ...
 
     async def enter(self, request: Request, *, anywhere: bool = False) -> Visit | Response:
-        """Or what is shown to whom isn't let in. `anywhere`: a project needn't be chosen."""
+        """Return the visit of a request, or the answer to somebody who isn't let in.
+
+        `anywhere`: a project needn't be chosen.
+        """
 
     async def leave(self, request: Request) -> Response:
-        """The session ends."""
+        """End the session, and return the answer to that."""
 
     async def ended(self, request: Request) -> Response:
         """Return the answer to a visit whose session's token the API doesn't take any more."""

@@ -34,7 +34,7 @@ async def ask(request: Request) -> Response:
 
 
 async def convert(request: Request) -> Response:
-    """Passphrases of its disks are sealed by the service, and come back in no page."""
+    """Begin a conversion. Passphrases of its disks are sealed by the service, and come back in no page."""
     said = request.state.form
     keys = [line for line in said.exact("guest_keys").split("\n") if line]
     try:

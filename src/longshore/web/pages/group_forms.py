@@ -89,7 +89,7 @@ def _gates(said: Form, changed: Group | None) -> dict[int, dict[str, Any]]:
 
 
 def _lines(said: Form, field: str) -> dict[int, str]:
-    """TIER=TEXT, each on a line of its own. Raises InvalidInput."""
+    """Return the texts by tier of lines that each say TIER=TEXT. Raises InvalidInput."""
     found: dict[int, str] = {}
     for line in filter(None, map(str.strip, said[field].split("\n"))):
         number, _equals, rest = line.partition("=")
@@ -114,7 +114,7 @@ def _words(command: str) -> list[str]:
 
 
 async def _asked(request: Request, said: Form, changed: Group | None, trouble: LongshoreError | None) -> Response:
-    """`changed`: the group, if it is there already."""
+    """Return the form. `changed`: the group, if it is there already."""
     asking: Asking = request.state.asking
     replicas, groups = await asyncio.gather(
         asking.get(list[Replica], "/v1/replicas", figures=False), asking.get(list[Group], "/v1/replica-groups")

@@ -54,7 +54,7 @@ async def listed(request: Request) -> Response:
 
 
 async def put(request: Request) -> Response:
-    """A new one, or other figures of one that is there: what is left empty doesn't limit."""
+    """Set a new limit, or other figures of one that is there: what is left empty doesn't limit."""
     asking, said = request.state.asking, request.state.form
     try:
         of = said["of"]

@@ -96,7 +96,7 @@ async def _read(request: Request, text: str) -> dict[str, Any]:
 
 
 def _told(given: bytes) -> bytes:
-    """The `plan` in a form, or `why` it can't be read, as JSON."""
+    """Return the `plan` in a form, or `why` it can't be read, as JSON."""
     try:
         return json.dumps({"plan": plain(read_yaml(given, heaviest=_HEAVIEST))}).encode()
     except Misread as error:
@@ -178,7 +178,7 @@ async def _asked(request: Request, view: PlanView, said: Form, trouble: Longshor
 
 
 async def _entry(request: Request) -> tuple[PlanView, dict[str, Any]]:
-    """The machine, or volume, as the plan has it. Raises NotFound."""
+    """Return the plan, and the machine or volume as the plan has it. Raises NotFound."""
     view = await request.state.asking.get(PlanView, _path(request))
     called = request.path_params["machine"]
     kind, key = ("volumes", "volume") if called.startswith(VOLUME) else ("machines", "machine")

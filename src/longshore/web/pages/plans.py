@@ -84,7 +84,7 @@ async def concerns(request: Request) -> Response:
 
 
 async def shown_concerns(request: Request, trouble: LongshoreError | None, type_: str = "") -> Response:
-    """Everything that stands against starting it so, asked of both clouds now: as far as it is known.
+    """Show everything that stands against starting a plan so, asked of both clouds now: as far as it is known.
 
     The part about them, where another page has it, goes on asking for itself; else all of the page does, under an
     address that names the check.
@@ -143,7 +143,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
 
 
 async def land_unchanged(request: Request) -> Response:
-    """Machines of the plan, in whichever way it is said, instead of being converted: what stands against it then."""
+    """Have machines of the plan land as the form says instead of being converted, and show what stands against that."""
     said = request.state.form
     chosen, way = said.all("unchanged"), said["landing"]
     view = await request.state.asking.get(PlanView, _path(request))
@@ -232,7 +232,7 @@ async def ask_to_retry(request: Request) -> Response:
 
 
 def _chosen(request: Request) -> list[str]:
-    """The machines that are ticked; none where all of the plan is meant.
+    """Return the machines that are ticked; none where all of the plan is meant.
 
     Raises InvalidInput where some were to be ticked and none is: that doesn't mean all.
     """
@@ -269,7 +269,7 @@ async def delete(request: Request) -> Response:
 
 
 async def keep(request: Request) -> Response:
-    """A draft is a plan from now on."""
+    """Make a plan of a draft."""
     await request.state.asking.post(PlanChanged, f"{_path(request)}/keep")
     return _back(request)
 

@@ -73,7 +73,10 @@ async def edit(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Only what is other than before is sent. Its certificate is looked at first, if that is wanted."""
+    """Change a provider by what is other than before, and nothing else.
+
+    Its certificate is looked at first, if that is wanted.
+    """
     asking, said = request.state.asking, request.state.form
     provider = await asking.get(Provider, _path(request))
     try:

@@ -62,7 +62,7 @@ async def _shown(request: Request, found: dict[str, str] | None, trouble: Longsh
 
 
 def _age(moment: datetime) -> float:
-    """Seconds since then."""
+    """Return the seconds since a moment (UTC without a zone)."""
     return (datetime.now(UTC).replace(tzinfo=None) - moment).total_seconds()
 
 
@@ -248,7 +248,10 @@ async def machine(request: Request) -> Response:
 
 
 async def inspect(request: Request) -> Response:
-    """A snapshot of its disks is looked into; what was found is on the page of what watches that."""
+    """Begin to look into a snapshot of a machine's disks.
+
+    The findings are on the page of the migration by which that is watched.
+    """
     provider = await request.state.asking.get(Provider, _path(request))  # one that isn't there is said first
     body = {"source": provider.id, "machine": request.state.form["machine"]}
     begun = await request.state.asking.post(Migration, "/v1/inspections", body)

@@ -88,7 +88,7 @@ def _arrivals(report: ReplicaReport, days: int) -> list[tuple[datetime, datetime
 
 
 async def test(request: Request) -> Response:
-    """A machine is made of a point, booted on networks that lead nowhere, looked at and removed."""
+    """Begin a test: a machine is made of a point, booted on networks that lead nowhere, looked at and removed."""
     said = request.state.form
     body = {"point": int(said["point"]) if said["point"].isdigit() else None, "isolated": True}
     made = await request.state.asking.post(Migration, f"{_path(request)}/test", body)

@@ -61,7 +61,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """The plan is proposed and kept, as a draft; what it could not decide is for the next page."""
+    """Propose a plan and keep it as a draft; what it could not decide is for the next page."""
     asking, said = request.state.asking, request.state.form
     try:
         machines, volumes = await _chosen(asking, said)
@@ -128,7 +128,10 @@ async def _draft(asking: Asking, word: str) -> PlanView | None:
 
 
 async def _chosen(asking: Asking, said: Form) -> tuple[list[str], list[str]]:
-    """References of machines, and volumes. Raises InvalidInput when there are none, or more than a plan has."""
+    """Return references of the chosen machines, and volumes.
+
+    Raises InvalidInput when there are none, or more than a plan has.
+    """
     volumes = said.all("volume")
     if said["which"] == _OF_DRAFT:
         before = await _draft(asking, said["draft"])
