@@ -73,11 +73,12 @@ def create_app(
     metrics: bool = False,
     apart: Apart | None = None,
 ) -> FastAPI:
-    """`local_files`: the files of this machine are those of whoever asks, as inside a user's own command.
+    """Return the application over a store.
 
-    `access`: how callers on a network are told apart; each then finds the things of its own project. Without it, all
-    that there is belongs to the one who asks. `metrics`: figures are served to anybody at /metrics. `apart`: where the
-    largest requests are answered, once it has begun.
+    `local_files`: the files of this machine are those of whoever asks, as inside a user's own command. `access`: how
+    callers on a network are told apart; each then finds the things of its own project. Without it, all that there is
+    belongs to the one who asks. `metrics`: figures are served to anybody at /metrics. `apart`: where the largest
+    requests are answered, once it has begun.
     """
     app = _without_routes(store, local_files=local_files, lasting=True, access=access, body_limit=body_limit)
     if metrics:

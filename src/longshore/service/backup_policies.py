@@ -56,8 +56,9 @@ _NEVER = "never"
 
 @router.post("/backup-policies", status_code=201)
 def create(body: NewBackupPolicy, store: TheStore, clouds: TheClouds, caller: TheCaller) -> BackupPolicy:
-    """Machines of a source are backed up to a vault on a schedule, and their points kept by rules. The first run is at
-    the schedule's next time, or when somebody asks for it."""
+    """Make a policy: machines of a source are backed up to a vault on a schedule, and their points kept by rules. The
+    first run is at the schedule's next time, or when somebody asks for it.
+    """
     return add(body, store, clouds, caller, id_=str(uuid.uuid4()))
 
 
@@ -199,8 +200,9 @@ def change(
 
 @router.post("/backup-policies/{policy}/check")
 def check(policy: str, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
-    """Everything that stands against a run of it now, or might: of each of its machines, and the quota of the source's
-    project for all of them, one after another. Nothing is made."""
+    """Check what stands against a run of a policy now, or might: of each of its machines, and the quota of the source's
+    project for all of them, one after another. Nothing is made.
+    """
     found = store.backup_policies.get(policy)
     request = backup_request(found)
     with clouds.source(found.source_id) as source:
@@ -215,7 +217,9 @@ def check(policy: str, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
 
 @router.post("/backup-policies/{policy}/run", status_code=202)
 def run(policy: str, store: TheStore) -> BackupPolicy:
-    """Now, whatever its schedule says, and even while it is paused. While a run is under way: right after that."""
+    """Run a policy now, whatever its schedule says, and even while it is paused. While a run is under way: right after
+    that.
+    """
     asked = store.backup_policies.change(store.backup_policies.get(policy).id, asked=True)
     embedded.ensure_running(store.state)
     return BackupPolicy(**_told(store, asked))

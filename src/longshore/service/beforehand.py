@@ -36,9 +36,9 @@ def look_beforehand(  # noqa: PLR0917
     request: MigrationRequest,
     protection: Wanted | None = None,
 ) -> Beforehand:
-    """`name`: of the machine, or of a volume that no machine has, as the request's type says.
-    `protection`: of a replica.
+    """Look at a machine and its target, and return what was found.
 
+    `name`: of the machine, or of a volume that no machine has, as the request's type says. `protection`: of a replica.
     Raises LongshoreError for all that stands against it.
     """
     looked, landing, concerns, of_replica = _look(store, clouds, caller, name, source, target, request, protection)
@@ -57,8 +57,10 @@ def concerns_beforehand(  # noqa: PLR0917
     request: MigrationRequest,
     protection: Wanted | None = None,
 ) -> list[Concern]:
-    """All that `look_beforehand` would weigh, and nothing is refused for it. Raises LongshoreError for what can't be
-    looked at."""
+    """Return all concerns that `look_beforehand` would weigh; nothing is refused for them.
+
+    Raises LongshoreError for what can't be looked at.
+    """
     looked, _landing, concerns, of_replica = _look(store, clouds, caller, name, source, target, request, protection)
     return [*concerns, *of_replica, *looked.unused]
 

@@ -88,19 +88,19 @@ class Bodies:
     """Bodies of the requests to one application."""
 
     def __init__(self, limit: int, apart: Apart | None = None) -> None:
-        """`limit`: the largest body of any route, in bytes."""
+        """Set the bounds of bodies. `limit`: the largest body of any route, in bytes."""
         self.apart = apart
         self._limit = limit
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._taking_apart = CapacityLimiter(_AT_ONCE)
 
     def room(self, method: str, path: str) -> Room:
-        """`path`: as the route has it."""
+        """Return how large the body of a route may be. `path`: as the route has it."""
         room = LARGER.get(f"{method} {path}", USUAL)
         return replace(room, bytes=min(room.bytes, self._limit))
 
     def turn(self, whose: str) -> asyncio.Lock:
-        """Held by the one request of a project that takes much, while it is worked on."""
+        """Return the lock that the one request of a project that takes much holds while it is worked on."""
         return self._turns.setdefault(whose, asyncio.Lock())
 
     async def read(self, scope: Scope, receive: Receive, whose: str, room: Room, held: AsyncExitStack) -> bytes:

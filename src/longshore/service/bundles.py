@@ -35,7 +35,7 @@ def bundle(migration: str, store: TheStore) -> Bundle:
 
 
 def _kind(store: Store, provider_id: str) -> str:
-    """Empty where it is no longer shared."""
+    """Return the kind of a provider; empty where it is no longer shared."""
     try:
         return store.providers.get(provider_id).kind
     except NotFound:

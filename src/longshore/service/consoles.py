@@ -22,7 +22,9 @@ def console(
     clouds: TheClouds,
     lines: Annotated[int, Query(ge=1, le=1000, description="At most, the last ones.")] = 200,
 ) -> ServerConsole:
-    """The end of what its server has printed until now, as plain text. 404 before it is made, and when it is gone."""
+    """Return the end of what a migration's server has printed until now, as plain text. 404 before it is made, and when
+    it is gone.
+    """
     record = store.migrations.get(migration)
     if record.server_id is None:
         raise NotFound(f"Migration {record.id} has no server (yet).")

@@ -25,7 +25,7 @@ def asks_for_delegation(kind: str, settings: Mapping[str, Any], secrets: Mapping
 
 
 def home_url(store: Store, grounds: Grounds) -> str:
-    """The Keystone that knows the callers, as the operator lists it among the clouds that are served."""
+    """Return the URL of the Keystone that knows the callers, as the operator lists it among the served clouds."""
     keystone = _keystone(store)
     names = [keystone.auth_url, *([keystone.public_url] if keystone.public_url else [])]
     listed = (url for url in grounds.clouds if any(same_keystone(url, name) for name in names))
@@ -64,7 +64,7 @@ def delegate(store: Store, provider_id: str, caller: Caller) -> tuple[dict[str, 
 
 
 def known_project(store: Store, caller: Caller, project: str) -> str:
-    """The id of a project that Keystone knows by this id or name, asked as the caller; EVERY_PROJECT is itself.
+    """Return the id of a project that Keystone knows by this id or name, asked as the caller; EVERY_PROJECT is itself.
 
     Without a Keystone to ask, as in a user's own command, it is taken as it stands. Raises NotFound, Conflict, or
     AccessDenied for a caller whom Keystone tells nothing.

@@ -42,8 +42,9 @@ def failback(replica: str, body: NewFailback, store: TheStore, clouds: TheClouds
 
 @router.post("/replicas/{replica}/reprotect", status_code=202)
 def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Replica:
-    """A committed failover's server is protected by a new replica in the other direction, with the same schedule and
-    retention, or to a third cloud. Its first sync copies all of it."""
+    """Protect a committed failover's server by a new replica in the other direction, with the same schedule and
+    retention, or to a third cloud. Its first sync copies all of it.
+    """
     found = store.replicas.get(replica)
     failover = store.migrations.get(found.failover_id) if found.failover_id else None
     if found.stage is not Stage.COMMITTED or failover is None or failover.server_id is None:

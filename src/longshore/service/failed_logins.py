@@ -30,7 +30,7 @@ class FailedLogins:
         self._failed: OrderedDict[bytes, list[float]] = OrderedDict()
 
     def begin(self, address: str, account: str) -> None:
-        """Counts as failed until it is said to have succeeded: so many tries at once find no way around.
+        """Count a log-in as failed until it is said to have succeeded: so many tries at once find no way around.
 
         Raises TooManyFailed.
         """
@@ -59,7 +59,10 @@ class FailedLogins:
 
 
 def _counted(address: str, account: str) -> Sequence[tuple[bytes, int]]:
-    """Digests, so that what is kept is small whatever somebody types, and names nobody."""
+    """Return what failures are counted by, and how many each may have.
+
+    It is digests, so that what is kept is small whatever somebody types, and names nobody.
+    """
     return [
         (_digest("both", address, account), OF_ONE_AT_AN_ACCOUNT),
         (_digest("address", address), OF_ONE),

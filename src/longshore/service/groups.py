@@ -33,8 +33,9 @@ _Tier = TypeVar("_Tier", int, int | None)
 
 @router.post("/replica-groups", status_code=201)
 def create(body: NewGroup, store: TheStore, caller: TheCaller) -> Group:
-    """Replicas that are tried, and fail over, together: tier after tier, each once the one before is up and its gate is
-    passed. A replica is in one group at most."""
+    """Make a group of replicas that are tried, and fail over, together: tier after tier, each once the one before is up
+    and its gate is passed. A replica is in one group at most.
+    """
     members = _members(store, body.members)
     gates = {number: gate for number, gate in _gates(body.gates, caller).items() if gate is not None}
     _refuse_unused_gates(members.values(), gates)
@@ -72,7 +73,9 @@ def delete(group: str, store: TheStore) -> None:
 
 @router.post("/replica-groups/{group}/test", status_code=202)
 def test(group: str, body: GroupTest, store: TheStore) -> Migration:
-    """Machines are made of points of all its replicas, in order, and removed together. Syncs go on beside."""
+    """Test a group: machines are made of points of all its replicas, in order, and removed together. Syncs go on
+    beside.
+    """
     found = _with_members(store, group)
     with said_of("clean_up_after"):
         stays = stays_for(body.clean_up_after) or 0.0
@@ -87,8 +90,10 @@ def test(group: str, body: GroupTest, store: TheStore) -> Migration:
 
 @router.post("/replica-groups/{group}/failover", status_code=202)
 def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
-    """Machines made of points take the place of all its machines, in order. Those that have failed over already count
-    as up. Planned, machines are shut down first, the last tier's first. Nothing begins where one of them can't."""
+    """Fail a group over: machines made of points take the place of all its machines, in order. Those that have failed
+    over already count as up. Planned, machines are shut down first, the last tier's first. Nothing begins where one of
+    them can't.
+    """
     found = _with_members(store, group)
     there = {m.replica_id: r.failover_id for m, r in _replicas(store, found) if r.stage in IN_PLACE and r.failover_id}
     others = [(m, r) for m, r in _replicas(store, found) if m.replica_id not in there]
@@ -141,7 +146,9 @@ def undo(group: str, store: TheStore) -> Group:
 
 @router.post("/replica-groups/{group}/commit", status_code=202)
 def commit(group: str, store: TheStore) -> Group:
-    """All its failovers' servers are yours for good. Raises Conflict while one of its machines hasn't failed over."""
+    """Commit a group: all its failovers' servers are yours for good. Raises Conflict while one of its machines hasn't
+    failed over.
+    """
     found = store.groups.get(group)
     run = run_of(store, found)
     if run is not None and not run.status.ended:

@@ -26,7 +26,7 @@ def machine_page(
     ref: Annotated[list[str] | None, Query(max_length=LIMIT, description="Only these, as often as there are.")] = None,
     anew: Annotated[bool, Query(description="Ask the source, whatever is known of it.")] = False,
 ) -> MachinePage:
-    """The machines that fit, by folder and name, as the source had them at `read_at`, five minutes ago at most."""
+    """List the machines that fit, by folder and name, as the source had them at `read_at`, five minutes ago at most."""
     fits = parse_search(q)
     record = store.providers.get(provider)
     inventories: KeptInventories = request.app.state.inventories

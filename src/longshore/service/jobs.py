@@ -110,7 +110,7 @@ async def _list(
 def _page_of(
     store: Store, page: Page, about: _About, asked: _Asked, types: Collection[MigrationType] | None
 ) -> tuple[list[MigrationRecord], str | None]:
-    """And the marker of the page after it, if there is one."""
+    """Return the records of a page, and the marker of the page after it, if there is one."""
     plan_id, provider_id = _ids(store, about)
     try:
         records = store.migrations.page(

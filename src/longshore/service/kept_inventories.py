@@ -35,8 +35,11 @@ class KeptInventories:
         self._lock = Lock()
 
     def of(self, clouds: Clouds, provider: ProviderRecord, whose: str, *, anew: bool) -> Kept:
-        """`whose`: the project that asks: in a vault that others share it sees its own points alone.
-        `anew`: whatever is kept, unless it is younger than the question."""
+        """Return the inventory of a provider, read anew where it is too old.
+
+        `whose`: the project that asks: in a vault that others share it sees its own points alone. `anew`: whatever is
+        kept, unless it is younger than the question.
+        """
         asked = time.monotonic()
         what = f"{provider.id} {json.dumps(provider.settings, sort_keys=True)}"  # a changed one is another source
         if not clouds.sees_all_of(provider):

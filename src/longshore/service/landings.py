@@ -47,7 +47,7 @@ def landing_request(
 
 
 def stays_for(text: str | None) -> float | None:
-    """Seconds. Raises InvalidInput."""
+    """Return for how many seconds a test stays; None: nothing was said. Raises InvalidInput."""
     if text is None:
         return None
     if (length := parse_duration(text)) > _LONGEST_STAY:

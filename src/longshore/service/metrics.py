@@ -69,7 +69,7 @@ class _OfTheStore(Collector):
         yield GaugeMetricFamily("longshore_copy_left_bytes", "What these copies have still to read.", left)
 
     def _of_the_points(self) -> Iterator[Metric]:
-        """RPO: what would be lost if the sources were gone now."""
+        """Yield the metrics of the RPO: what would be lost if the sources were gone now."""
         now = datetime.now(UTC)
         ages = [(now - point).total_seconds() for point in self._store.figures.points()]
         yield GaugeMetricFamily("longshore_synchronised", "Machines with a verified copy that is kept up.", len(ages))

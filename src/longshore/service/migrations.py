@@ -45,7 +45,7 @@ _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
 
 @router.post("/migrations", status_code=202)
 def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
-    """Everything that can be known beforehand is checked now; what passes is queued and an engine takes it up.
+    """Check everything that can be known beforehand now; what passes is queued and an engine takes it up.
 
     With type "volume" `machine` is the name or id of a volume that no machine has; of the request that counts which is
     about volumes: storage, availability_zone, volume, accept, verify, rate_limit, keep.
@@ -87,7 +87,7 @@ def last_moves(
     source: str,
     machine: Annotated[list[str], Query(max_length=LIMIT, description="References; as often as there are machines.")],
 ) -> list[LastMove]:
-    """The last migration of each of these machines of a provider that was ever to be moved, dry runs included."""
+    """Return the last migration of each of these machines that was ever to be moved, dry runs included."""
     found = store.migrations.last_moves(store.providers.get(source).id, machine)
     return [LastMove(**asdict(one)) for one in found]
 
@@ -111,7 +111,7 @@ def events(
 
 @router.get("/migrations/{migration}/ledger")
 def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
-    """Everything it made on either side, and what became of it."""
+    """List everything that a migration made on either side, and what became of it."""
     record = store.migrations.get(migration)
     return [
         LedgerEntry(kind=e.kind, step=e.step, ref=e.ref, state=e.state, note=e.note)

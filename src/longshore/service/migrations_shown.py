@@ -23,7 +23,10 @@ LISTED = TypeAdapter(list[ListedMigration])
 
 
 def note_asked_for(records: Sequence[MigrationRecord]) -> None:
-    """Joins the request that is being answered with what workers say of these migrations later."""
+    """Log that these migrations are asked for.
+
+    That joins the request that is being answered with what workers log of these migrations later.
+    """
     from structlog.contextvars import bound_contextvars  # which brings all of rich along: most commands only look
 
     for record in records:
@@ -64,7 +67,7 @@ def listed(store: Store, records: Sequence[MigrationRecord]) -> list[ListedMigra
 
 
 def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[MigrationRecord, dict[str, Any]]]:
-    """Each with what both forms tell of it that its record doesn't have, or has otherwise."""
+    """Yield each record with the fields of both its forms that it doesn't have, or has otherwise."""
     providers = {p.id: p.name for p in store.providers.all()}
     plans = store.plans.names() if any(r.plan_id for r in records) else {}
     crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY

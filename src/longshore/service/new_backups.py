@@ -29,7 +29,7 @@ router = judged_router("/v1")
 
 @router.post("/backups/check")
 def check_backup(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
-    """Everything that stands against it, or might, the quota of the source's project among it: nothing is made."""
+    """Check what stands against a backup, or might, the quota of the source's project among it: nothing is made."""
     looked = _look(body, store, clouds, caller)
     return told(looked.concerns, [looked.machine])
 

@@ -125,7 +125,10 @@ def keep(name: str, store: TheStore) -> PlanChanged:
 
 
 def _there(store: Store, body: NewPlan) -> PlanRecord | None:
-    """The draft that is to be proposed again. Raises Conflict where another plan has the name."""
+    """Return the draft that is to be proposed again, if there is one.
+
+    Raises Conflict where another plan has the name.
+    """
     if body.draft and body.create_flavors:
         raise InvalidInput("A draft makes nothing at the target.", advice="Keep the plan, or leave out its flavors.")
     own = [p for p in store.plans.all() if p.project_id == store.scope.project_id]

@@ -88,7 +88,10 @@ def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:
 
 
 def _seed(store: Store, clouds: Clouds, asked: NewSeed, machine: Machine) -> tuple[Seed, list[Concern]]:
-    """The point that is meant, and what is to be said of it. Raises NotFound, InvalidInput, Conflict."""
+    """Return the point that a replica is to be seeded from, and the concerns about it.
+
+    Raises NotFound, InvalidInput, Conflict.
+    """
     from longshore.flows.backups.backing_up import identity_of  # which replicas without a seed needn't load
     from longshore.flows.replicas.seeding import fitting
     from longshore.providers.vault.source import find_point
@@ -137,7 +140,7 @@ def tests_of(prove: str | None, replica_id: str) -> dict[str, Any]:
 
 
 def first_time(protection: Protection, replica_id: str) -> datetime:
-    """When one that is there is due first by another schedule, in UTC without a zone."""
+    """Return when a replica that is there is due first by another schedule, in UTC without a zone."""
     now = datetime.now(UTC)
     schedule = parse_schedule(protection.schedule, timedelta(seconds=protection.rpo) if protection.rpo else None)
     return without_zone(now) if isinstance(schedule, Continuous) else without_zone(next_time(schedule, now, replica_id))

@@ -116,7 +116,7 @@ def started_with(entries: Sequence[Entry], type_: str | None) -> list[Entry]:
 
 
 def is_moved_or_moving(migration: Outline | None) -> bool:
-    """Moved, or on its way. A dry run that is done has moved nothing."""
+    """Tell whether a machine is moved, or on its way. A dry run that is done has moved nothing."""
     if migration is None:
         return False
     rehearsed = migration.type == MigrationType.DRY_RUN.value
@@ -159,7 +159,10 @@ def under_way(opened: Opened, machines: Sequence[str] = ()) -> list[Outline]:
 
 
 def latest_of(opened: Opened, machines: Sequence[str]) -> set[str]:
-    """Ids of the latest migrations of all entries, or of these machines. Raises InvalidInput as `entries_of`."""
+    """Return the ids of the latest migrations of all entries, or of these machines.
+
+    Raises InvalidInput as `entries_of`.
+    """
     if not machines:
         return {m.id for m in opened.latest.values() if m is not None}
     latest = opened.latest

@@ -39,7 +39,7 @@ def operation(store: TheStore) -> Operation:
 
 @router.get("/operation/workers")
 def workers(store: TheStore) -> list[Worker]:
-    """Oldest first; with those that are taken for dead, as long as nobody has taken what they had."""
+    """List the workers, oldest first; with those that are taken for dead, as long as nobody has taken what they had."""
     return [
         shaped(
             Worker,

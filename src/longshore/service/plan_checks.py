@@ -53,7 +53,7 @@ def cancel(name: str, check: str, store: ThePlansStore) -> None:
 
 
 def _told(store: Store, record: PlanCheckRecord, after: int) -> PlanCheck:
-    """Its state was read first: of one that has ended all parts are there."""
+    """Return a check as it goes over the wire. Its state was read first: of one that has ended all parts are there."""
     parts = store.plan_checks.parts(record.id, after)
     return shaped(
         PlanCheck,

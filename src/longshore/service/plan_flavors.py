@@ -17,8 +17,11 @@ _log = logging.getLogger("longshore.service")
 def made_flavors(
     store: Store, clouds: Clouds, provider_id: str, plan_id: str, wanted: Sequence[FlavorGap]
 ) -> Iterator[list[Flavor]]:
-    """They are gone again when one of them can't be made, or what is done with them fails. If one of them can't be
-    removed the error says so, and it is tried again when the next plan is made with flavors."""
+    """Make flavors for a plan, and hold them during the block.
+
+    They are gone again when one of them can't be made, or what is done with them fails. If one of them can't be removed
+    the error says so, and it is tried again when the next plan is made with flavors.
+    """
     try:
         made = []
         if wanted:

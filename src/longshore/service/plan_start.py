@@ -36,7 +36,10 @@ def examine_plan(store: Store, clouds: Clouds, opened: Opened, entries: Sequence
 def examine_by_parts(
     store: Store, clouds: Clouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart
 ) -> Iterator[Examined]:
-    """The same of some of them at a time, as it becomes known; at last what is about all of them."""
+    """Yield the same as `examine_plan`, of some entries at a time, as it becomes known.
+
+    The last part is about all of them.
+    """
     plan = planfile.from_store(store.plans.with_texts(opened.id))  # whether a text can be taken is looked at, too
     clear = {entry.machine: entry for entry in plan.entries}
     entries = [clear.get(entry.machine, entry) for entry in entries]

@@ -69,7 +69,7 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None, draft: str
 
 @router.get("/plans/{name}", response_model=PlanView)
 async def plan(name: str, store: TheStore, reads: TheReads) -> Response:
-    """One, with how far each of its machines is."""
+    """Show a plan, with how far each of its machines is."""
 
     def read() -> tuple[bytes, str]:
         record = store.plans.get(name)
@@ -103,7 +103,7 @@ def remove(name: str, store: TheStore) -> None:
 
 @router.get("/plans/{name}/machines")
 def machines(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[FoundMachine]:
-    """Its machines, and volumes, as the source has them now."""
+    """List a plan's machines, and volumes, as the source has them now."""
     plan = open_plan(store, store.plans.get(name)).plan
     with clouds.source(plan.source) as source:
         found = [*look_up(source, plan.machines), *look_up_volumes(source, plan.volumes)]
@@ -117,7 +117,7 @@ def machines(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[Fo
 
 @router.post("/plans/{name}/check")
 def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClouds) -> list[PlanConcern]:
-    """Everything that stands against starting it so, or might: nothing is made."""
+    """Check what stands against starting a plan so, or might: nothing is made."""
     opened = open_plan(store, store.plans.get(name))
     refuse_unknown(body.accept)
     entries = started_with(
@@ -130,7 +130,7 @@ def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
 
 @router.post("/plans/{name}/start", status_code=202)
 def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClouds) -> list[Migration]:
-    """Migrations for all its machines, or a wave of them, that aren't moved or on their way yet."""
+    """Start migrations for all of a plan's machines, or a wave of them, that aren't moved or on their way yet."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     entries = started_with(

@@ -83,7 +83,7 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
 
 
 def _entry(kind: str, name: str, caller: Caller) -> tuple[dict[str, Any], dict[str, str]]:
-    """Settings and secrets that an entry of clouds.yaml names. Raises InvalidInput."""
+    """Return the settings and secrets that an entry of clouds.yaml names. Raises InvalidInput."""
     read = provider_type(kind).read_login
     if caller.remote or read is None:
         raise InvalidInput(
@@ -132,7 +132,7 @@ def log_in(
 
 @router.post("/fingerprint", dependencies=[Turn])
 def fingerprint(body: FingerprintOf, store: TheStore) -> Fingerprint:
-    """The certificate a server shows now, for a person to compare before it is pinned."""
+    """Return the fingerprint of the certificate that a server shows now; a person compares it before it is pinned."""
     from longshore.providers.vsphere.certificate import fetch_fingerprint
 
     return Fingerprint(
@@ -177,7 +177,9 @@ def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
 
 @router.get("/providers/{provider}/machines")
 def machines(provider: str, wanted: Wanted, clouds: TheClouds) -> list[ShownMachine]:
-    """The machines that its credentials may see, or those of them that fit. With tags only when a tag is asked for."""
+    """List the machines that a provider's credentials may see, or those of them that fit. With tags only when a tag is
+    asked for.
+    """
     with clouds.source(provider) as source:
         return list(source.machines(wanted))
 
@@ -206,7 +208,9 @@ def machine(provider: str, machine: str, clouds: TheClouds) -> ShownMachine:
 
 @router.get("/providers/{provider}/volumes")
 def volumes(provider: str, store: TheStore, clouds: TheClouds) -> list[ShownMachine]:
-    """The volumes that no machine has, each as a machine of this one disk; those under way to it are left out."""
+    """List the volumes that no machine has, each as a machine of this one disk; those under way to the provider are
+    left out.
+    """
     ours = {entry.ref for entry in store.ledger.unsettled(store.providers.get(provider).id, ThingKind.VOLUME)}
     with clouds.source(provider) as source:
         return [volume for volume in source.volumes() if volume.disks[0].key not in ours]
@@ -221,7 +225,7 @@ def inventory(provider: str, clouds: TheClouds) -> Inventory:
 
 @router.get("/providers/{provider}/shares")
 def shares(provider: str, store: TheStore) -> list[str]:
-    """The projects that may use it; "*" is every project."""
+    """List the projects that may use a provider; "*" is every project."""
     return store.providers.shares(provider)
 
 
@@ -242,7 +246,7 @@ def unshare(provider: str, project: str, store: TheStore, caller: TheCaller) -> 
 
 
 def checked(store: Store, provider_id: str, found: dict[str, str]) -> ProviderCheck:
-    """It let us in just now, and that was found."""
+    """Note that a provider let us in just now, and return it with what was found."""
     store.providers.note_check(provider_id, found)
     return ProviderCheck(provider=shown_provider(store, store.providers.get(provider_id)), found=found)
 

@@ -60,7 +60,7 @@ def _usual(known: ProviderType) -> dict[str, Any]:
 
 
 def refuse_unsafe(options: Mapping[str, Any]) -> None:
-    """Options of a migration, or those that a plan gives its machines. Raises InvalidInput."""
+    """Raise InvalidInput for playbooks among the options of a migration, or those that a plan gives its machines."""
     for name in ("before", "after"):
         if options.get(name):
             raise InvalidInput(

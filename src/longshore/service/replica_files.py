@@ -47,7 +47,7 @@ class _There:
 
     @property
     def names(self) -> set[str]:
-        """That its machine goes by."""
+        """Return the names that the replica's machine goes by."""
         return {self.record.machine_name, self.record.machine_ref, self.path}
 
 
@@ -67,8 +67,9 @@ class _Wanted:
 
 @router.get("/replica-file")
 def export(store: TheStore, replica: Annotated[list[str] | None, Query()] = None) -> dict[str, Any]:
-    """Replicas and groups as a file has them: those that are named, and groups of which all replicas are among them; or
-    all of the project."""
+    """Return replicas and groups as a file has them: those that are named, and groups of which all replicas are among
+    them; or all of the project.
+    """
     there = _all(store)
     wanted = there
     if replica is not None:
@@ -152,7 +153,10 @@ def apply(body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheC
 
 
 def _all(store: Store) -> list[_There]:
-    """Oldest first. Those that are adopted have no source, and what is being deleted is none any more."""
+    """Return the project's replicas that a file may have, oldest first.
+
+    Those that are adopted have no source, and what is being deleted is none any more.
+    """
     listed = [one for one in store.replicas.all() if one.stage is not Stage.ADOPTED]
     records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
     there = [_There(one, records[one.id]) for one in listed if one.id in records]
@@ -261,7 +265,7 @@ def _differing(store: Store, there: _There, entry: WrittenReplica) -> dict[str, 
 
 
 def _options(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer those of a request that a file may have."""
+    """Return those options of a request that a file may have."""
     return {name: value for name, value in request.items() if name in OF_REPLICAS}
 
 

@@ -30,7 +30,10 @@ def provider_names(store: Store) -> dict[str, str]:
 def replica_shown(
     store: Store, found: ReplicaRecord, record: MigrationRecord, providers: Mapping[str, str], *, figures: bool = True
 ) -> Replica:
-    """`providers`: as `provider_names` answers. Without `figures` what a sync takes goes by those of the last day."""
+    """Return a replica as it goes over the wire.
+
+    `providers`: as `provider_names` answers. Without `figures` what a sync takes goes by those of the last day.
+    """
     now = datetime.now(UTC)
     usable = store.points.usable(found.id)
     arrivals = store.points.arrivals(found.id, now - (max(WINDOWS) if figures else min(WINDOWS)))

@@ -42,7 +42,7 @@ router = judged_router("/v1")
 
 @router.post("/restores/check")
 def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
-    """Everything that stands against it, or might: nothing is made."""
+    """Check what stands against a restore, or might: nothing is made."""
     found, name, request = _restored(body, store, clouds)
     if request.type is MigrationType.IN_PLACE:
         concerns = _look_in_place(body, name, request, store, clouds, caller)[2]
@@ -53,10 +53,11 @@ def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: 
 
 @router.post("/restores", status_code=202)
 def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
-    """A machine is made of a point: copied, verified, made ready for its new hardware, booted and seen up, as a cold
+    """Make a machine of a point: copied, verified, made ready for its new hardware, booted and seen up, as a cold
     migration does it. Type "dry-run": it is tried, and removed again; "in-place": it takes the place of the server that
     was backed up, and its ports, until it is committed or undone. With `disk` a volume is made of that one, and no
-    machine."""
+    machine.
+    """
     _, name, request = _restored(body, store, clouds)
     if request.type is MigrationType.IN_PLACE:
         return _restore_in_place(body, name, request, store, clouds, caller)
@@ -77,7 +78,7 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
 
 @router.post("/restores/{migration}/commit", status_code=202)
 def commit_restore(migration: str, store: TheStore) -> Migration:
-    """After a restore in place: its server is for good. The one that it was before is its owner's, and stays off."""
+    """Commit a restore in place: its server is for good. The one that it was before is its owner's, and stays off."""
     record = store.migrations.request_commit(migration)
     embedded.ensure_running(store.state)
     return shown(store, [record])[0]
@@ -134,7 +135,7 @@ def _look_in_place(  # noqa: PLR0917
 
 
 def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, str, MigrationRequest]:
-    """The point, what the vault calls what becomes of it, and what is asked for that.
+    """Return the point, the vault's name for what becomes of it, and what is asked for that.
 
     Raises InvalidInput, NotFound, Conflict.
     """
@@ -172,8 +173,11 @@ def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, st
 def _with_networks(
     request: MigrationRequest, point: Point, target: str, store: Store, clouds: Clouds
 ) -> MigrationRequest:
-    """A server's networks that nothing is said of become the target's that are called the same: so it is as it was
-    where it was. Of which there are several, or none, is left open."""
+    """Return the request with the networks of the target that are called as the server's were, where nothing is said of
+    them.
+
+    So it is as it was where it was. A name that several networks have, or none has, is left open.
+    """
     machine = recorded_machine(point)
     left = {nic.network for nic in machine.nics} - set(request.networks)
     if not left or not machine.platform.traits.as_server:

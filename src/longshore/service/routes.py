@@ -91,7 +91,7 @@ class OnDemand:
 
 
 def modules_of(path: str) -> Iterator[str]:
-    """The modules that may have a route for it."""
+    """Return the modules that may have a route for a path."""
     words = words_of(path)
     return (module for module, known in MODULES.items() if words & known)
 

@@ -113,7 +113,10 @@ def _listening_as(settings: Server, app: ASGIApp) -> uvicorn.Config:
 
 
 def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """While it serves: migrations that an engine has left, as after a reboot, are taken up again."""
+    """Return the lifespan of an application that keeps an engine at work.
+
+    While it serves, migrations that an engine has left, as after a reboot, are taken up again.
+    """
 
     async def keep() -> None:
         while True:

@@ -84,7 +84,7 @@ class Sessions:
     # What Keystone has sent a browser with (WebSSO): anybody can make a browser bring a token of their own
 
     def receive(self, token: str, *, address: str) -> str:
-        """A key for the browser, by which its user may `accept`. It opens nothing."""
+        """Return a key for the browser, by which its user may `accept`. It opens nothing."""
         _refuse_unwieldy(token)
         if not _is_token(token):
             raise _refused()
@@ -100,7 +100,7 @@ class Sessions:
         return None if waiting is None else waiting.user_name
 
     def accept(self, key: str, *, address: str, had: str | None) -> str:
-        """It is the browser's user."""
+        """Begin a session with the token that waits, as the browser's user accepts it, and return its key."""
         waiting = self._kept.find(SessionKind.WAITING, key, _UNSAID, used=False)
         if waiting is None:
             raise _refused()
@@ -109,18 +109,21 @@ class Sessions:
         return self._begin(lambda: self._logins.with_token(token), token, address, had)
 
     def decline(self, key: str) -> None:
-        """Nobody is to use the token."""
+        """Revoke the token that waits: nobody is to use it."""
         waiting = self._kept.find(SessionKind.WAITING, key, _UNSAID, used=False)
         self._kept.forget(SessionKind.WAITING, key)
         if waiting is not None:
             self._revoke(waiting.identity)
 
     def find(self, key: str, *, used: bool) -> Session | None:
-        """`used`: somebody does something with it, and not a page by itself."""
+        """Return an open session, if there is one.
+
+        `used`: somebody does something with it, and not a page by itself.
+        """
         return self._kept.find(SessionKind.OPEN, key, self._idle, used=used)
 
     def projects(self, session: Session) -> list[tuple[str, str]]:
-        """Ids and names of those that it can be of."""
+        """Return the ids and names of the projects that a session can be in."""
         if session.bound and session.project_id is not None:
             return [(session.project_id, session.project_name)]
         return self._logins.projects(session.identity)
@@ -145,7 +148,7 @@ class Sessions:
         return self._keep(replace(session, everything=everything), instead_of=key)
 
     def log_out(self, key: str, *, but: str = "") -> None:
-        """The session ends here, and its tokens at Keystone as far as that answers. `but`: a token that stays.
+        """End a session here, and its tokens at Keystone as far as that answers. `but`: a token that stays.
 
         So does one that somebody has brought: they may use it elsewhere.
         """

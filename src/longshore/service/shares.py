@@ -34,7 +34,7 @@ class _Project:
 
 
 def _left(seconds: float) -> float:
-    """The share that counts of what was had that long ago."""
+    """Return the share that still counts of what was had that long ago."""
     return math.pow(0.5, seconds / _HALVED)
 
 
@@ -47,7 +47,10 @@ class Shares:
 
     @asynccontextmanager
     async def share(self, project_id: str) -> AsyncIterator[None]:
-        """While a request of the project is worked on. It begins when nobody goes before it any more."""
+        """Hold the project's share while a request of it is worked on.
+
+        It begins when nobody goes before it any more.
+        """
         own = self._projects.setdefault(project_id, _Project())
         until = time.monotonic() + _MOMENT
         while (left := until - time.monotonic()) > 0 and self._goes_after(own):

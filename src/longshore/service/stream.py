@@ -101,7 +101,7 @@ def _streamed(request: Request, caller: Caller, look: Look) -> StreamingResponse
 
 
 async def _told(look: Look, judge: Callable[[], object] | None = None) -> AsyncIterator[str]:
-    """`judge` raises when the token that it was asked for with is no longer valid."""
+    """Yield what `look` finds. `judge` raises when the token that it was asked for with is no longer valid."""
     now = asyncio.get_running_loop().time
     until, judged = now() + _LONGEST, now()
     silent = 0.0

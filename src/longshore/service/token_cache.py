@@ -45,6 +45,6 @@ def _now() -> float:
 
 
 def _lives_for(value: bytes) -> float:
-    """Seconds that are left of a token, as Keystone described it."""
+    """Return the seconds that are left of a token, as Keystone described it."""
     ends = datetime.fromisoformat(json.loads(value)["token"]["expires_at"])
     return (ends - datetime.now(UTC)).total_seconds()

@@ -120,7 +120,7 @@ def _told(point: str, listing: FileListing, limit: int) -> PointFiles:
 
 
 def _order(part: PointPart) -> tuple[int, list[int], str]:
-    """Disks and partitions first; a logical volume's place is a name."""
+    """Return the key that sorts disks and partitions first; a logical volume's place is a name."""
     numbers = part.place.split(".")
     known = len(part.place) < 20 and all(number.isascii() and number.isdigit() for number in numbers)
     return (0, [int(number) for number in numbers], "") if known else (1, [], part.place)

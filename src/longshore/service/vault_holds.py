@@ -14,8 +14,9 @@ router = judged_router("/v1")
 
 @router.post("/vaults/{vault}/points/{point:path}/hold")
 def hold(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
-    """No retention deletes it until then, or until it is released, and nobody does by hand; other installations that
-    use the vault heed it, too. Raises Conflict when it is held already."""
+    """Hold a point: no retention deletes it until then, or until it is released, and nobody does by hand; other
+    installations that use the vault heed it, too. Raises Conflict when it is held already.
+    """
     record, wanted = vault_record(store, vault), asked_hold(body)
     with clouds.vault(record.id, "write") as opened:
         found = find_point(opened, point)

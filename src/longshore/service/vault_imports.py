@@ -22,8 +22,10 @@ router = judged_router("/v1")
 def import_vault(
     vault: str, body: VaultImport, store: TheStore, clouds: TheClouds, caller: TheCaller
 ) -> list[ImportedPolicy]:
-    """Each policy that has made points of the vault, and isn't here, is made as its newest point tells of it, with its
-    id: so it judges the points that it has made. Each by itself: what can't be made stands in no other's way."""
+    """Import the policies that have made points of the vault, and aren't here. Each is made as its newest point tells
+    of it, with its id: so it judges the points that it has made. Each is made by itself: one that can't be stands in no
+    other's way.
+    """
     record = vault_record(store, vault)
     newest: dict[str, Point] = {}
     made: Counter[str] = Counter()

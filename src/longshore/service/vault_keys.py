@@ -19,15 +19,16 @@ router = judged_router("/v1")
 
 @router.get("/vaults/{vault}/keys")
 def vault_keys(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultKey]:
-    """Oldest first: what each is for. None of it opens anything."""
+    """List a vault's keys, oldest first, with what each is for. None of it opens anything."""
     with clouds.vault(_own(store, vault).id, "read") as opened:
         return [_told(key) for key in keys.keys_of(opened)]
 
 
 @router.post("/vaults/{vault}/keys", status_code=201)
 def add_key(vault: str, body: NewVaultKey, store: TheStore, clouds: TheClouds) -> MadeVaultKey:
-    """One more pass phrase opens it, or a recovery key, which is in this answer and nowhere else; or one that is made
-    and kept in the key manager of an OpenStack, in the project of that provider."""
+    """Add a key to a vault: one more pass phrase opens it, or a recovery key, which is in this answer and nowhere else;
+    or one that is made and kept in the key manager of an OpenStack, in the project of that provider.
+    """
     record = _own(store, vault)
     given = body.pass_phrase.get_secret_value().rstrip("\r\n") if body.pass_phrase is not None else None
     if body.barbican is not None:

@@ -31,7 +31,7 @@ router = judged_router("/v1")
 
 @router.get("/vaults/{vault}/points")
 def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
-    """Oldest first."""
+    """List a vault's points, oldest first."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         held, trials = holds(opened), store.backup_policies.trials(record.id)
@@ -40,8 +40,9 @@ def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPo
 
 @router.get("/vaults/{vault}/points/{point:path}")
 def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
-    """One, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest one,
-    its machine's name."""
+    """Show a point, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest
+    one, its machine's name.
+    """
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         return details(store, record.id, opened, find_point(opened, point))
@@ -62,7 +63,7 @@ def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheCloud
 
 
 def _readable(vault: OpenVault, point: str) -> Point | None:
-    """None for one that is there and damaged. Raises NotFound."""
+    """Return a point; None for one that is there and damaged. Raises NotFound."""
     try:
         return read_point(vault, point)
     except Damaged:

@@ -150,9 +150,9 @@ def prune(vault: str, store: TheStore, clouds: TheClouds) -> Migration:
 
 @router.post("/vaults/{vault}/copy", status_code=202)
 def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Migration:
-    """Its points that another vault hasn't got are copied into that, oldest first; of a vault that another project
-    shares, one's own. It is watched as a migration, of
-    type "vault-copy"; how many and how many bytes is in its result."""
+    """Copy a vault's points that another vault hasn't got into that, oldest first; of a vault that another project
+    shares, one's own. It is watched as a migration, of type "vault-copy"; how many and how many bytes is in its result.
+    """
     source, target = vault_record(store, vault), vault_record(store, body.to)
     with clouds.vault(source.id, "write") as ours, clouds.vault(target.id, "write") as other:
         if ours.id == other.id:

@@ -136,7 +136,7 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
 
 
 def _changes(visit: Visit) -> tuple[str | None, ...]:
-    """Answer whose jobs the limits count that they may change."""
+    """Return whose jobs the limits count that the viewer may change; None: those of all projects."""
     return (visit.project_id, None) if visit.may(_EVERYBODYS) else (visit.project_id,)
 
 
