@@ -19,7 +19,7 @@ router = judged_router("/v1")
 
 @router.post("/migrations/cancel", status_code=202)
 def cancel(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
-    """Stop each of these, and take back what it made."""
+    """Cancel each of these migrations, and take back what it made."""
     return _each(body.ids, lambda id_: migrations.cancel(id_, store))
 
 

@@ -56,7 +56,7 @@ def group(group: str, store: TheStore) -> Group:
 
 @router.patch("/replica-groups/{group}")
 def change(group: str, body: GroupChange, store: TheStore, caller: TheCaller) -> Group:
-    """Put replicas into it or into other tiers, take them out, and change gates. Raises Conflict during a run."""
+    """Put replicas into a group or into other tiers, take them out, and change gates. Raises Conflict during a run."""
     was = store.groups.get(group)
     members = _members(store, body.members)
     gates = _gates(body.gates, caller)
@@ -122,8 +122,9 @@ def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
 
 @router.post("/replica-groups/{group}/undo", status_code=202)
 def undo(group: str, store: TheStore) -> Group:
-    """Stop what is under way, and take back what it has made: servers go, machines that were shut down for them run
-    again, syncs go on. What the servers have written since is lost."""
+    """Undo a run of a group: stop what is under way, and take back what it has made. Servers go, machines that were
+    shut down for them run again, syncs go on. What the servers have written since is lost.
+    """
     found = store.groups.get(group)
     run = run_of(store, found)
     under_way = run is not None and not run.status.ended

@@ -45,7 +45,8 @@ _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
 
 @router.post("/migrations", status_code=202)
 def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
-    """Check everything that can be known beforehand now; what passes is queued and an engine takes it up.
+    """Begin a migration. Everything that can be known beforehand is checked now; what passes is queued and an engine
+    takes it up.
 
     With type "volume" `machine` is the name or id of a volume that no machine has; of the request that counts which is
     about volumes: storage, availability_zone, volume, accept, verify, rate_limit, keep.
@@ -127,7 +128,9 @@ def report(migration: str, store: TheStore) -> Report:
 
 @router.post("/migrations/{migration}/resume", status_code=202)
 def resume(migration: str, store: TheStore) -> Migration:
-    """Go on at once where it is parked, or where a broken-off engine stopped. Nothing to do while one is running it."""
+    """Have a migration go on at once where it is parked, or where an interrupted engine stopped. Nothing to do while
+    one is running it.
+    """
     record = store.migrations.get(migration)
     if record.status.ended:
         raise Conflict(
@@ -142,7 +145,9 @@ def resume(migration: str, store: TheStore) -> Migration:
 
 @router.post("/migrations/{migration}/cutover", status_code=202)
 def cutover(migration: str, store: TheStore) -> Migration:
-    """Stop the machine of a warm migration and end it; when a sync is under way, right after it."""
+    """Cut a warm migration over: its machine is stopped, and the migration ends; when a sync is under way, right after
+    it.
+    """
     record = store.migrations.request_cutover(migration)
     embedded.ensure_running(store.state)
     return _migration(store, record)
@@ -174,7 +179,7 @@ def _added(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, A
 
 @router.post("/migrations/{migration}/source-marks", status_code=202)
 def mark_source(migration: str, store: TheStore, body: NewMarks) -> Migration:
-    """Mark the machine of a migration that is done at its source; marks that aren't wanted any more are taken away."""
+    """Mark the machine of a migration that is done, at its source; marks that aren't wanted any more are taken away."""
     refuse_unfit(**{name: getattr(body, name) for name in type(body).model_fields})
     options = body.model_dump(mode="json")
     record = store.migrations.request_marks(migration, options)
@@ -184,7 +189,7 @@ def mark_source(migration: str, store: TheStore, body: NewMarks) -> Migration:
 
 @router.delete("/migrations/{migration}/source-marks", status_code=202)
 def unmark_source(migration: str, store: TheStore) -> Migration:
-    """Take away all marks of the machine at its source."""
+    """Take away all marks of a migration's machine at its source."""
     return mark_source(migration, store, NewMarks())
 
 
@@ -219,8 +224,9 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
 
 @router.post("/migrations/{migration}/cancel", status_code=202)
 def cancel(migration: str, store: TheStore) -> Migration:
-    """Stop and take back everything made so far; the engine does it. Raises Conflict for the record of a replica or of
-    a policy of backups."""
+    """Cancel a migration, and take back everything made so far; the engine does it. Raises Conflict for the record of a
+    replica or of a policy of backups.
+    """
     found = store.migrations.get(migration)
     if found.type is MigrationType.REPLICA:
         raise Conflict("This is a replica.", advice=f"To have all of it removed: longshore replica delete {migration}.")

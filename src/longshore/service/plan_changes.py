@@ -85,7 +85,7 @@ def change_machine(  # noqa: PLR0917
     caller: TheCaller,
     if_match: IfMatch = None,
 ) -> PlanChanged:
-    """Change one machine of a plan likewise. It is named as the plan calls it, or by its reference; a volume as
+    """Change one machine of a plan likewise, named as the plan calls it, or by its reference; a volume as
     `volume:NAME`.
     """
     kind, key = ("volumes", "volume") if machine.startswith(VOLUME) else ("machines", "machine")

@@ -148,8 +148,9 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
 
 @router.post("/plans/{name}/retry", status_code=202)
 def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some = ()) -> list[Migration]:
-    """Start again what has failed, and nothing else; with the type and what was accepted as before. What kept its copy
-    when its cutover failed tries again with that."""
+    """Start again what has failed of a plan, and nothing else; with the type and what was accepted as before. What kept
+    its copy when its cutover failed tries again with that.
+    """
     return try_again(store, clouds, open_plan(store, store.plans.get(name)), machine)
 
 
@@ -157,7 +158,7 @@ def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some
 def cutover(
     name: str, store: TheStore, wave: int | None = None, machine: Some = (), *, ahead: Ahead = False
 ) -> list[Migration]:
-    """Let its warm migrations that wait for their cutover, or those of a wave, stop their machines now."""
+    """Cut over a plan's warm migrations that wait for it, or those of a wave: their machines are stopped now."""
     opened = open_plan(store, store.plans.get(name))
     waves = {e.wave for e in entries_of(opened.plan, wave)}
     meant = latest_of(opened, machine)
@@ -182,7 +183,7 @@ def cutover(
 
 @router.post("/plans/{name}/resume", status_code=202)
 def resume(name: str, store: TheStore) -> list[Migration]:
-    """Go on where a broken-off engine stopped. Nothing to do when one is running."""
+    """Have a plan go on where an interrupted engine stopped. Nothing to do when one is running."""
     opened = open_plan(store, store.plans.get(name))
     going_on = under_way(opened)
     embedded.ensure_running(store.state)
@@ -191,7 +192,7 @@ def resume(name: str, store: TheStore) -> list[Migration]:
 
 @router.post("/plans/{name}/cancel", status_code=202)
 def cancel(name: str, store: TheStore, machine: Some = ()) -> list[Migration]:
-    """Stop all that is under way or waits, and take back what it made."""
+    """Cancel all of a plan that is under way or waits, and take back what it made."""
     opened = open_plan(store, store.plans.get(name))
     asked = [store.migrations.request_cancel(m.id) for m in under_way(opened, machine)]
     embedded.ensure_running(store.state)

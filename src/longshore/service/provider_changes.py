@@ -23,7 +23,8 @@ _WHO |= {"application_credential_id", "application_credential_name"}
 def change(
     provider: str, body: ProviderChange, store: TheStore, caller: TheCaller, grounds: TheGrounds
 ) -> ProviderCheck:
-    """Log in with what is new and the rest as it was; only if that works it is kept. Null: as if it hadn't been said.
+    """Change a provider. It is logged in to with what is new and the rest as it was, and only if that works the change
+    is kept. Null: as if it hadn't been said.
 
     Migrations that are under way go on with it at their next connection. Where it is can't be changed while there are
     any, or while something of them is left there.

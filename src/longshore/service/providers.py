@@ -51,7 +51,7 @@ Wanted = Annotated[MachineFilter, Depends(_wanted)]
 
 @router.post("/providers", status_code=201, dependencies=[Turn])
 def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> ProviderCheck:
-    """Log in first; only a cloud that lets us in is kept.
+    """Add a provider. It is logged in to first; only a cloud that lets us in is kept.
 
     An OpenStack without `auth` and secrets is the cloud that the caller's token is from, in the token's project and
     with its roles: by an application credential that the server makes from the token.
@@ -157,7 +157,7 @@ def provider(provider: str, store: TheStore) -> Provider:
 
 @router.delete("/providers/{provider}", status_code=204)
 def remove(provider: str, store: TheStore, caller: TheCaller) -> None:
-    """Forget it and its secrets, and delete the application credential that was made for it, if one was."""
+    """Forget a provider and its secrets, and delete the application credential that was made for it, if one was."""
     record = store.providers.unused(provider)
     give_back(store, record.id, caller)
     store.providers.remove(record.id)
@@ -165,7 +165,7 @@ def remove(provider: str, store: TheStore, caller: TheCaller) -> None:
 
 @router.post("/providers/{provider}/check")
 def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
-    """Log in, and say what is found; it is kept what that came to. Not for a provider that another project shares."""
+    """Log in to a provider, say what is found, and keep that. Not for a provider that another project shares."""
     record = store.providers.own(provider)
     try:
         with clouds.provider(record.id) as cloud:
@@ -231,15 +231,17 @@ def shares(provider: str, store: TheStore) -> list[str]:
 
 @router.put("/providers/{provider}/shares/{project}", status_code=204)
 def share(provider: str, project: str, store: TheStore, caller: TheCaller) -> None:
-    """Let another project, by its id or name, use it; or with "*" every project. They don't see its settings, and can't
-    change it."""
+    """Let another project, by its id or name, use a provider; or with "*" every project. They don't see its settings,
+    and can't change it.
+    """
     store.providers.share(provider, known_project(store, caller, project))
 
 
 @router.delete("/providers/{provider}/shares/{project}", status_code=204)
 def unshare(provider: str, project: str, store: TheStore, caller: TheCaller) -> None:
-    """Take that back. What that project has under way there is parked when a job next opens it, and goes on once it is
-    shared again; cancelled, it takes away what it has made there."""
+    """Take a provider back from a project. What that project has under way there is parked when a job next opens it,
+    and goes on once it is shared again; cancelled, it takes away what it has made there.
+    """
     if project not in store.providers.shares(provider):  # else it may be gone from Keystone meanwhile
         project = known_project(store, caller, project)
     store.providers.unshare(provider, project)

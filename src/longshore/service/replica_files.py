@@ -95,8 +95,8 @@ def export(store: TheStore, replica: Annotated[list[str] | None, Query()] = None
 
 @router.put("/replica-file")
 def apply(body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[Applied]:
-    """Have replicas and groups be as the body says, which is what a file has: those that aren't there are made, others
-    are changed. What isn't named stays as it is; in a group that is named are the replicas that it says, and no others.
+    """Make replicas and groups as the body says, which is what a file has: those that aren't there are made, others are
+    changed. What isn't named stays as it is; a group that is named has the replicas that it says, and no others.
 
     All of it is looked at first: where one can't be, nothing is changed. The same again changes nothing.
     """

@@ -153,7 +153,7 @@ def resume(replica: str, store: TheStore) -> Replica:
 
 @router.delete("/replicas/{replica}", status_code=202)
 def delete(replica: str, store: TheStore, clouds: TheClouds) -> Replica:
-    """Remove its points and volumes and all else that was made for it; the machine stays as it is.
+    """Delete a replica: its points and volumes and all else that was made for it; the machine stays as it is.
 
     Raises Conflict while something was made of its points that is still there.
     """
@@ -214,7 +214,7 @@ def release(replica: str, number: Number, body: NewHold, store: TheStore) -> Poi
 
 @router.delete("/replicas/{replica}/points/{number}", status_code=204)
 def delete_point(replica: str, number: Number, store: TheStore, clouds: TheClouds) -> None:
-    """Remove one. Raises Conflict for the newest usable one, one that is held and one that is in use."""
+    """Delete a point. Raises Conflict for the newest usable one, one that is held and one that is in use."""
     found = store.replicas.get(replica)
     wanted = store.points.get(found.id, number)
     usable = store.points.usable(found.id)
@@ -298,9 +298,10 @@ def commit(replica: str, store: TheStore) -> Replica:
 
 @router.post("/replicas/{replica}/migrate", status_code=202)
 def migrate(replica: str, store: TheStore) -> Replica:
-    """Cut it over as a warm migration: the machine is shut down, its last changes are copied, and its server gets the
-    replica's own volumes. Then all points go, and it is a replica no longer. Where that fails, the machine runs again,
-    and the replica is as before. Raises Conflict while something stands on one of its points."""
+    """Cut a replica over as a warm migration: the machine is shut down, its last changes are copied, and its server
+    gets the replica's own volumes. Then all points go, and it is a replica no longer. Where that fails, the machine
+    runs again, and the replica is as before. Raises Conflict while something stands on one of its points.
+    """
     found = store.replicas.get(replica)
     return begun(store, store.replicas.wish(found.id, Wish.MIGRATE))
 

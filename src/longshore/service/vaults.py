@@ -101,8 +101,10 @@ def vault(vault: str, store: TheStore) -> Vault:
 
 @router.post("/vaults/{vault}/check")
 def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
-    """Open it, read the documents and maps of its points, and see that the packs are there, and that its lock stands,
-    if it has one. In a vault that another project shares: those of one's own points, and nothing of its lock."""
+    """Check a vault: open it, read the documents and maps of its points, and see that the packs are there, and that its
+    lock stands, if it has one. In a vault that another project shares: those of one's own points, and nothing of its
+    lock.
+    """
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         opened.store.probe()
@@ -122,8 +124,9 @@ def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
 
 @router.post("/vaults/{vault}/recover")
 def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecovery:
-    """Bring back all that the lock of its bucket has kept, whoever has deleted it or written it again: what a policy or
-    a prune has removed comes back, too, and goes again. Not for a vault that another project shares."""
+    """Bring back all that the lock of a vault's bucket has kept, whoever has deleted it or written it again: what a
+    policy or a prune has removed comes back, too, and goes again. Not for a vault that another project shares.
+    """
     record = vault_record(store, vault)
     with clouds.vault_store(record.id) as place:
         found = recover(place)
@@ -134,16 +137,17 @@ def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecove
 
 @router.post("/vaults/{vault}/verify", status_code=202)
 def verify_vault(vault: str, store: TheStore) -> Migration:
-    """Read all that its points name (in a vault that another project shares, one's own), and compare it with its
-    digests. It is watched as a migration, of type
-    "verification"; what was found is in its result."""
+    """Verify a vault: read all that its points name (in a vault that another project shares, one's own), and compare it
+    with its digests. It is watched as a migration, of type "verification"; what was found is in its result.
+    """
     return _keep(store, vault, MigrationType.VERIFICATION)
 
 
 @router.post("/vaults/{vault}/prune", status_code=202)
 def prune(vault: str, store: TheStore, clouds: TheClouds) -> Migration:
-    """Have what no point names condemned, and removed once it has been for the vault's grace. It is watched as a
-    migration, of type "prune". Not for a vault that another project shares."""
+    """Prune a vault: condemn what no point names, and remove what has been condemned for the vault's grace. It is
+    watched as a migration, of type "prune". Not for a vault that another project shares.
+    """
     clouds.refuse_unless_owner(vault_record(store, vault), "prunes it")
     return _keep(store, vault, MigrationType.PRUNE)
 
