@@ -22,7 +22,7 @@ class _Strict(BaseModel):
 
 
 class NewBackupPolicy(_Strict):
-    """Its machines are named, or found by a filter at each run."""
+    """A backup policy that is to be made. Its machines are named, or found by a filter at each run."""
 
     name: Name
     source: str
@@ -59,7 +59,7 @@ class BackupPolicyChange(_Strict):
 
 
 class VaultImport(_Strict):
-    """Policies that a vault's points tell of, and that aren't here, are made."""
+    """Options of the import of policies that a vault's points tell of, and that aren't here."""
 
     sources: dict[str, str] = Field(
         default_factory=dict
@@ -110,7 +110,7 @@ class PolicyVerification(_Strict):
 
 
 class PolicyCopy(_Strict):
-    """Into the second vault."""
+    """A run's copy into the second vault."""
 
     migration: str
     begun_at: Moment

@@ -118,7 +118,7 @@ class NewBackup(_Strict):
 
 
 class NewRestore(_Strict):
-    """A point becomes a machine, as a machine of its source would by a cold migration; or one of its disks a volume."""
+    """Request for a restore: a point becomes a machine, as by a cold migration, or one of its disks a volume."""
 
     vault: str
     point: str  # its name, the part behind the slash, or its machine's name for the newest one
@@ -162,7 +162,7 @@ class PointInVault(VaultPoint):
 
 
 class VaultContents(_Strict):
-    """A page of its points, newest first."""
+    """A page of a vault's points, newest first."""
 
     encrypted: bool
     of: int  # points that are in it

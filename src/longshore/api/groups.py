@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class NewGate(_Strict):
-    """After a tier, beside all of its machines having been seen up."""
+    """Conditions to pass after a tier, in addition to all of its machines having been seen up."""
 
     pause: Text | None = None  # as 2m
     command: list[Word] = Field(default=[], max_length=100)  # program and arguments; not on a server
@@ -86,7 +86,7 @@ class GroupTier(_Strict):
 
 
 class GroupRun(_Strict):
-    """The last test or failover: a migration, too."""
+    """The last test or failover of a group, which is a migration, too."""
 
     id: str
     type: str

@@ -11,7 +11,7 @@ class _Strict(BaseModel):
 
 
 class Arrived(_Strict):
-    """When a point came, whether it is still there or not."""
+    """Arrival of a point, whether it is still there or not."""
 
     moment: Moment
     usable_at: Moment

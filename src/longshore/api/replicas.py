@@ -107,7 +107,7 @@ class Condition(_Strict):
 
 
 class Figures(_Strict):
-    """Over some time until now, as far as the replica was there then."""
+    """Figures of a replica over some time until now, as far as it was there then. Lengths of time are seconds."""
 
     hours: int
     length: float

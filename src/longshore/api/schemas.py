@@ -338,7 +338,10 @@ class PlannedState(_Strict):
 
 
 class PlannedProgress(PlannedState):
-    """Figures are of the disks that are being copied or read back now, all of them together."""
+    """Progress of one machine of a plan.
+
+    Figures are of the disks that are being copied or read back now, all together.
+    """
 
     interrupted: bool = False  # it isn't finished, and no engine is running it
     waits_for_cutover: bool = False

@@ -42,8 +42,11 @@ class TooSlow(LongshoreError):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`bytes` and `parts` at most. Each list, object, further item and escaped character is a part. `apart`: what is
-    large is answered in a process of its own."""
+    """Bounds of a body: `bytes` and `parts` at most.
+
+    Each list, object, further item and escaped character is a part. `apart`: what is large is answered in a process of
+    its own.
+    """
 
     bytes: int
     parts: int
@@ -140,7 +143,7 @@ class Bodies:
 
 
 class ReadRequest(Request):
-    """One whose body has been read."""
+    """A request whose body has been read."""
 
     def __init__(self, request: Request, bodies: Bodies, body: bytes) -> None:
         super().__init__(request.scope, request.receive)

@@ -129,7 +129,7 @@ def _network(one: BoundedProtocol) -> str:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """asyncio's, which would give whoever says nothing in the handshake of TLS a minute."""
+    """asyncio's event loop, with less than the minute that it gives whoever says nothing in the handshake of TLS."""
 
     async def create_server(self, *args: Any, ssl: Any = None, **named: Any) -> asyncio.Server:
         listen: Callable[..., Awaitable[asyncio.Server]] = super().create_server

@@ -24,7 +24,7 @@ class TooManyFailed(LongshoreError):
 
 
 class FailedLogins:
-    """Safe from one event loop, or under a lock."""
+    """Failed log-ins of one service. Safe from one event loop, or under a lock."""
 
     def __init__(self) -> None:
         self._failed: OrderedDict[bytes, list[float]] = OrderedDict()

@@ -21,7 +21,7 @@ from longshore.store.protection import Protected
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """All that was found, by ids."""
+    """Records that were found for groups, by ids."""
 
     replicas: Mapping[str, ReplicaRecord]
     protected: Mapping[str, Protected]

@@ -32,7 +32,7 @@ router = judged_router()
 
 
 class _OfTheStore(Collector):
-    """Asked of the database at each scrape, so that any of several servers tells the same."""
+    """Metrics read from the database at each scrape, so that any of several servers tells the same."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -120,7 +120,7 @@ class Metrics:
 
 
 class Measure:
-    """Around all of the application."""
+    """Middleware around all of the application that measures how long requests take."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

@@ -39,7 +39,7 @@ def _left(seconds: float) -> float:
 
 
 class Shares:
-    """An application has one."""
+    """Shares of the projects in the work of one application."""
 
     def __init__(self) -> None:
         self._projects: dict[str, _Project] = {}

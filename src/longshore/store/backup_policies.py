@@ -41,7 +41,7 @@ _BEGUN = {
 
 @dataclass(frozen=True, slots=True)
 class NewBackupPolicy:
-    """Moments in UTC without a zone."""
+    """A backup policy that is to be added. Moments are in UTC without a zone."""
 
     name: str
     machines: tuple[str, ...]
@@ -63,7 +63,7 @@ class NewBackupPolicy:
 
 @dataclass(frozen=True, slots=True)
 class BackupPolicyRecord:
-    """Moments in UTC without a zone."""
+    """A backup policy, as it is kept. Moments are in UTC without a zone."""
 
     id: str
     project_id: str

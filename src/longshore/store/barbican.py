@@ -58,7 +58,7 @@ def server_user(keystone: Keystone) -> Asker:
 
 
 class Barbican:
-    """Nothing is asked before it has to be. Safe for threads.
+    """A cloud's key manager. Nothing is asked before it has to be. Safe for threads.
 
     All methods raise Unreachable, AccessDenied, or ProviderError with what Barbican said.
     """

@@ -20,7 +20,7 @@ def clock(engine: Engine) -> ColumnElement[float]:
 
 
 class TheMoment(FunctionElement[float]):
-    """The same as the default of a column, whatever the database is."""
+    """The database's clock as the default of a column, whatever the database is."""
 
     inherit_cache = True
     type = Float()

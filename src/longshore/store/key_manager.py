@@ -12,7 +12,7 @@ from longshore.store.secrets import SecretsError
 
 
 class KeyManager:
-    """`barbican`: None where the configuration doesn't say as whom to ask it."""
+    """Secrets of providers in Barbican. `barbican`: None where the configuration doesn't say as whom to ask it."""
 
     def __init__(self, ledger: ProviderLedger, barbican: Barbican | None, choice: SecretsIn) -> None:
         self._ledger = ledger

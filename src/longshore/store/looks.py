@@ -21,7 +21,7 @@ _MAY_WAIT = timedelta(hours=1)  # where more is due than can begin, a sync goes 
 
 @dataclass(frozen=True, slots=True)
 class LookRecord:
-    """Moments are in UTC without a zone."""
+    """The newest look at a replica's points. Moments are in UTC without a zone."""
 
     replica_id: str
     due_at: datetime | None  # of the next one; None: at once
@@ -35,7 +35,7 @@ class LookRecord:
 
 @through_outages
 class Looks:
-    """Whoever asks has found the replica among those that they may see."""
+    """Looks at replicas' points. Whoever asks has found the replica among those that they may see."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -32,7 +32,7 @@ _CALLED = {MigrationType.TEST.value: "test"}  # by people, where they say it oth
 
 @dataclass(frozen=True, slots=True)
 class PointRecord:
-    """Moments are in UTC, and say so. Sizes in bytes."""
+    """A point of a replica, as it is kept. Moments are in UTC, and say so. Sizes are in bytes."""
 
     replica_id: str
     number: int
@@ -67,7 +67,7 @@ class PointRecord:
 
 @through_outages
 class Points:
-    """Whoever asks has found the replica among those that they may see."""
+    """Points of replicas. Whoever asks has found the replica among those that they may see."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -36,7 +36,7 @@ from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
 
 @dataclass(frozen=True, slots=True)
 class ReplicaRecord:
-    """Moments are in UTC without a zone."""
+    """A replica, as it is kept. Moments are in UTC without a zone."""
 
     id: str
     machine_name: str

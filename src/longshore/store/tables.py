@@ -393,7 +393,7 @@ class WorkerRow(Base):
 
 
 class TurnRow(Base):
-    """When a project last had a turn in the queue: numbers that grow over all of them."""
+    """The last turn that a project had in the queue, by a number that grows over all projects."""
 
     __tablename__ = "turns"
 
@@ -417,7 +417,7 @@ class LimitRow(Base):
 
 
 class InstallationRow(Base):
-    """One row: the name that the shared state directory carries, too."""
+    """The name of the installation, in one row. The shared state directory carries it, too."""
 
     __tablename__ = "installation"
 
@@ -472,7 +472,7 @@ class LedgerRow(Base):
 
 
 class WebSessionRow(Base):
-    """Somebody who has logged in to the pages: who, and with which tokens, is sealed."""
+    """The session of somebody who has logged in to the pages. Who that is, and with which tokens, is sealed."""
 
     __tablename__ = "web_sessions"
 

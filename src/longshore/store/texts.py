@@ -21,7 +21,7 @@ _MARK = re.compile(r"\((?:\d+ characters|a key), kept encrypted: ([0-9a-f]{32})\
 
 
 class Texts:
-    """Don't keep any during a change of the key."""
+    """Encrypted texts of plans and migrations. Don't keep an instance's texts during a change of the key."""
 
     def __init__(self, box: SecretBox) -> None:
         self._box = box
@@ -86,7 +86,7 @@ class OwnTexts:
         )
 
     def forget(self, but: Any = None) -> None:
-        """Delete all texts of the owner, but for those whose mark is in `but`, which is left of it."""
+        """Delete the owner's texts, except those whose mark is in `but`, which is left of the owner's content."""
         still = set(_MARK.findall(repr(but)))
         gone = [id_ for id_ in self._known() if id_ not in still]
         self._session.execute(delete(TextRow).where(TextRow.id.in_(gone)))

@@ -22,7 +22,7 @@ _NOTED = timedelta(seconds=60)  # that one was used is written once in that time
 
 @through_outages
 class WebSessions:
-    """`key`: what the browser has, at least 256 random bits."""
+    """Sessions of the pages. `key`: what the browser has, at least 256 random bits."""
 
     def __init__(self, database: Database, box: SecretBox) -> None:
         self._database = database

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 
 class Cookies:
-    """`origin`: of the pages, as https://cloud:9797; over TLS cookies are for that host alone."""
+    """Cookies of the pages. `origin`: of the pages, as https://cloud:9797; over TLS cookies are for that host alone."""
 
     def __init__(self, origin: str) -> None:
         self._secure = origin.startswith("https://")

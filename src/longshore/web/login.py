@@ -44,7 +44,7 @@ SAID = (
 
 
 class Sessions(Received, Passcodes, Protocol):
-    """The service's. All methods wait for others, and raise LongshoreError."""
+    """Sessions of the service. All methods wait for others, and raise LongshoreError."""
 
     def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str: ...
     def with_credential(self, id_: str, secret: str, *, address: str, had: str | None) -> str: ...
@@ -57,7 +57,7 @@ class Sessions(Received, Passcodes, Protocol):
 
 
 class Login:
-    """A Door."""
+    """Door of a server, where people log in by Keystone."""
 
     inside = False
     alone = False

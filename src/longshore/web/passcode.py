@@ -19,13 +19,16 @@ _LASTS = 600  # seconds
 
 
 class Passcodes(Protocol):
-    """The service's sessions."""
+    """Sessions of the service, as far as passcodes are about them."""
 
     def with_passcode(self, key: str, passcode: str, *, address: str, had: str | None) -> str: ...
 
 
 class PasscodeStep:
-    """`in_thread`: calls there what waits. `status_of`: of an answer that says why something was refused."""
+    """The step of a login at which Keystone wants a passcode.
+
+    `in_thread`: calls there what waits. `status_of`: of an answer that says why something was refused.
+    """
 
     def __init__(
         self,

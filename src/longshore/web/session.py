@@ -27,8 +27,11 @@ class _Session:
 
 
 class OnePerson:
-    """A Door. `cookie`: its name, one for each such server of a host, which may have several. `told`: is given the path
-    of the next link when one has been used."""
+    """Door for one person, by a link that works once.
+
+    `cookie`: its name, one for each such server of a host, which may have several. `told`: is given the path of the
+    next link when one has been used.
+    """
 
     inside = False
     alone = True

@@ -27,7 +27,10 @@ _LASTS = 600  # seconds that a log-in may take
 
 
 class Received(Protocol):
-    """The service's sessions. All methods wait for others, and raise LongshoreError."""
+    """Sessions of the service, as far as single sign-on is about them.
+
+    All methods wait for others, and raise LongshoreError.
+    """
 
     def receive(self, token: str, *, address: str) -> str: ...
     def received(self, key: str) -> str | None: ...
@@ -42,7 +45,10 @@ class Way:
 
 
 class SingleSignOn:
-    """`refused`: shows the form to log in with, and why. `in_thread`: calls there what waits."""
+    """The way to log in by Keystone's single sign-on.
+
+    `refused`: shows the form to log in with, and why. `in_thread`: calls there what waits.
+    """
 
     def __init__(
         self,

@@ -37,7 +37,10 @@ class Visit:
 
 
 class Door(Protocol):
-    """`routes`: its own pages, as (path, handler, methods), each of which looks by itself who asks."""
+    """The way in to the pages: it tells who asks, and what they are shown when they aren't let in.
+
+    `routes`: its own pages, as (path, handler, methods), each of which looks by itself who asks.
+    """
 
     inside: bool  # another program shows the pages in its own frame and looks, and keeps its own sessions
     alone: bool  # one person has the pages for themselves, and the service on their own machine
