@@ -35,7 +35,7 @@ class NewBackupPolicy(_Strict):
     copy_to: Line | None = None  # a second vault, which its points are copied to after each run
     prove: Line | None = None  # on which the newest good points are restored, booted and taken away again
     prove_on: Line | None = None  # the cloud where that happens
-    # By the machines' networks those of the cloud that are copied for it, to networks that lead nowhere
+    # Networks of the cloud, by the machines' networks: they are copied for the proof, to networks that lead nowhere
     prove_networks: Networks = Field(default_factory=dict)
     before: Playbook | None = None  # an Ansible playbook that is run before each snapshot, as its absolute path
     after: Playbook | None = None  # and one that is run after it, whatever becomes of that

@@ -52,7 +52,7 @@ def _in_pieces(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 
 _PIECE = 100
-# Of what may be long the first faults are told, not each: a list of them takes longer than all else about a request
+# Where a value may be long, only the first fault is told: a list of all takes longer than the rest of a request
 Names = Annotated[list[str], FailFast()]
 InPieces = WrapValidator(_in_pieces)  # of a dict
 Mapped = Annotated[dict[str, str], InPieces]

@@ -60,7 +60,7 @@ _WITH_PLANS_NAMES = Room(1024 * _KIB, 32_768)  # of the ten thousand machines of
 # Ten thousand machines with ten options each; the operator says how many bytes
 _WHOLE_PLAN = Room(1 << 40, 400_000, apart=True)
 _PROPOSED_PLAN = Room(1 << 40, 65_536)  # the names of ten thousand machines, or thousands of OS-Migrate's workloads
-# By route; all others have the usual room
+# Rooms by route; all other routes have the usual one
 LARGER: Mapping[str, Room] = {
     "PUT /v1/plans/{name}": _WHOLE_PLAN,
     "PATCH /v1/plans/{name}": _WHOLE_PLAN,

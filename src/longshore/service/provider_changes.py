@@ -14,7 +14,8 @@ from longshore.store import ProviderRecord
 
 router = judged_router("/v1")
 
-# Of `auth`: the same cloud, another account. An application credential that has ended is replaced by one of its project
+# Names in `auth` that say another account of the same cloud: an application credential that has ended, for one, is
+# replaced by one of its project
 _WHO = {"username", "user_id", "user_domain_id", "user_domain_name"}
 _WHO |= {"application_credential_id", "application_credential_name"}
 

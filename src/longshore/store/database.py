@@ -64,7 +64,7 @@ _READ_ONLY = "25006"  # SQLSTATE, of a standby in recovery, too
 _IDLED = "25P03"  # SQLSTATE of a connection that was ended for that
 _NAMED = 500  # rows that one query names
 _SCHEMA = Path(__file__).parent / "schema"
-# As Alembic makes it
+# The table is as Alembic makes it
 _VERSION = Table(
     "alembic_version",
     MetaData(),

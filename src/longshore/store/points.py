@@ -233,7 +233,7 @@ class Points:
             gone = delete(PointRow).where(*old, PointRow.state == PointState.GONE.value)
             session.execute(gone.where(PointRow.number < (last or 0)))
 
-    # What is said of one
+    # Notes on one point
 
     def hold(self, replica_id: str, number: int, hold: Hold) -> PointRecord:
         """Hold a point.

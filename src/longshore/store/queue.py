@@ -65,7 +65,7 @@ class Lineup:
         rows = session.execute(select(TurnRow.project_id, TurnRow.number))
         self.last_turns: Mapping[str, int] = {row.project_id: row.number for row in rows}
         waves = select(JobRow.plan_id, func.min(JobRow.wave)).where(_UNFINISHED, JobRow.plan_id.is_not(None))
-        # Of those that wait for their moment, too
+        # Jobs that wait for their moment count, too
         rows = session.execute(waves.group_by(JobRow.plan_id))
         self.first_waves: Mapping[str, int] = {plan_id: wave for plan_id, wave in rows if plan_id is not None}
 

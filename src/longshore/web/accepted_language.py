@@ -44,5 +44,5 @@ def preferred(accepted: str) -> str:
             continue
         if known in LANGUAGES and share > 0:
             wanted.append((share, known))
-    # Of those that are wanted as much the first
+    # Where several are wanted as much, the first one counts
     return max(wanted, key=lambda one: one[0])[1] if wanted else "en"

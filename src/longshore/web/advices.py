@@ -42,7 +42,7 @@ _OPTION = re.compile(r" \(--[^()]*\)")
 _SENTENCE = re.compile(r"(?<=[.!?]) +")
 _NAMES_OPTION = re.compile(r"(?:^|[\s:])--[a-z]")
 _ITS_PAGE = marked("its page")
-# By the words of a command: what does the same on the page of what it is told about
+# The button or link that does the same as a command, by its words, on the page of what it is told about
 _PRESSED = {
     "migration show": _ITS_PAGE,
     "migration cancel": marked("Cancel …"),

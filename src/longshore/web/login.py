@@ -206,7 +206,7 @@ class Login:
                 new = await self._in_thread(lambda: self._sessions.show_everything(key, session, wanted))
         except LongshoreError as error:
             return await self._projects(request, session, error)
-        # Where one was is the other project's: the overview fits each. What was asked for before there was one is shown
+        # The page before is of the former project, and the overview fits each. Without one, the page asked for is shown
         answer = RedirectResponse(_to(said["to"]) if session.project_id is None else "/ui/", 303)
         self._cookies.give(answer, self._cookies.session, new)
         return answer

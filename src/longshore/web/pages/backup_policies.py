@@ -124,7 +124,7 @@ async def _asked(
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
     )
-    # Of what is inside a field (machines.3, filter.name) the whole field is shown to be wrong
+    # Where a part of a field is wrong (machines.3, filter.name), the whole field is shown to be
     field = trouble.field.partition(".")[0] if trouble else ""
     at = "machines" if field == "filter" else field if field in _FIELDS else ""
     return render(

@@ -76,7 +76,7 @@ async def one(request: Request) -> Response:
     )
 
 
-# What stands against it, and its start
+# Concerns of a plan, and its start
 
 
 async def concerns(request: Request) -> Response:
@@ -165,7 +165,7 @@ async def start(request: Request) -> Response:
     return _back(request)
 
 
-# What can be told all of it
+# Orders to a whole plan
 
 
 async def ask_to_cut_over(request: Request) -> Response:
