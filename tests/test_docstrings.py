@@ -11,6 +11,7 @@ SOURCE = ROOT / "src" / "longshore"
 # Rooms whose docstrings are read by this rule. "": the modules right below longshore
 DONE = {
     "",
+    "api",
     "blocks",
     "border",
     "cli",
@@ -20,11 +21,14 @@ DONE = {
     "planning",
     "processes",
     "providers",
+    "service",
+    "store",
     "tenancy",
     "vault",
+    "web",
     "wording",
 }
-NOT_YET = {"api", "engine", "flows", "service", "store", "web"}
+NOT_YET = {"engine", "flows"}
 ADVICE = "say in a sentence what a caller needs: Return …, Tell whether …, Raise …"
 
 # A caption begins so: "Of a failback: …", "By their words", "Whether it is …", "Raises NotFound."

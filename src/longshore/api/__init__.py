@@ -1,4 +1,4 @@
-"""What goes over the wire, for the service that answers and the clients that ask: shapes alone, no routes, no store.
+"""Shapes that go over the wire, for the service that answers and the clients that ask: no routes, no store.
 
-It imports the model alone. What a shape is made of stands in the service.
+They import the model alone; the service makes them of what it has.
 """

@@ -22,7 +22,7 @@ class _Strict(BaseModel):
 
 
 class NewBackupPolicy(_Strict):
-    """Its machines are named, or found by a filter at each run."""
+    """A backup policy that is to be made. Its machines are named, or found by a filter at each run."""
 
     name: Name
     source: str
@@ -35,14 +35,14 @@ class NewBackupPolicy(_Strict):
     copy_to: Line | None = None  # a second vault, which its points are copied to after each run
     prove: Line | None = None  # on which the newest good points are restored, booted and taken away again
     prove_on: Line | None = None  # the cloud where that happens
-    # By the machines' networks those of the cloud that are copied for it, to networks that lead nowhere
+    # Networks of the cloud, by the machines' networks: they are copied for the proof, to networks that lead nowhere
     prove_networks: Networks = Field(default_factory=dict)
     before: Playbook | None = None  # an Ansible playbook that is run before each snapshot, as its absolute path
     after: Playbook | None = None  # and one that is run after it, whatever becomes of that
 
 
 class BackupPolicyChange(_Strict):
-    """What isn't said stays."""
+    """Changes to a backup policy. A field that isn't given stays as it is."""
 
     machines: Annotated[list[Line], Field(max_length=1000)] | None = None
     filter: MachineFilter | None = None
@@ -59,7 +59,7 @@ class BackupPolicyChange(_Strict):
 
 
 class VaultImport(_Strict):
-    """Policies that a vault's points tell of, and that aren't here, are made."""
+    """Options of the import of policies that a vault's points tell of, and that aren't here."""
 
     sources: dict[str, str] = Field(
         default_factory=dict
@@ -110,7 +110,7 @@ class PolicyVerification(_Strict):
 
 
 class PolicyCopy(_Strict):
-    """Into the second vault."""
+    """A run's copy into the second vault."""
 
     migration: str
     begun_at: Moment

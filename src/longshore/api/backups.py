@@ -75,7 +75,7 @@ class VaultCopy(_Strict):
 
 
 class VaultLock(_Strict):
-    """How the lock stands over all that the points in a vault need."""
+    """State of a vault's object lock, over all that its points need."""
 
     days: float  # that it promises
     until: Moment | None  # the earliest end of any object's
@@ -83,7 +83,10 @@ class VaultLock(_Strict):
 
 
 class VaultCheck(_Strict):
-    """What is in a vault: the documents and maps of its points were read, of packs only that they are there."""
+    """Result of the check of a vault.
+
+    The documents and maps of its points were read; packs were only found to be there.
+    """
 
     vault: Vault
     encrypted: bool
@@ -95,7 +98,7 @@ class VaultCheck(_Strict):
 
 
 class VaultRecovery(_Strict):
-    """What is there again, as it was at first."""
+    """Points, packs and other objects of a vault that are there again, as they were at first."""
 
     points: list[str]
     packs: int
@@ -115,7 +118,7 @@ class NewBackup(_Strict):
 
 
 class NewRestore(_Strict):
-    """A point becomes a machine, as a machine of its source would by a cold migration; or one of its disks a volume."""
+    """Request for a restore: a point becomes a machine, as by a cold migration, or one of its disks a volume."""
 
     vault: str
     point: str  # its name, the part behind the slash, or its machine's name for the newest one
@@ -159,7 +162,7 @@ class PointInVault(VaultPoint):
 
 
 class VaultContents(_Strict):
-    """A page of its points, newest first."""
+    """A page of a vault's points, newest first."""
 
     encrypted: bool
     of: int  # points that are in it

@@ -1,10 +1,10 @@
-"""What a service does for its callers, as it goes over the wire."""
+"""Features of a service, as they go over the wire."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Features(BaseModel):
-    """What the caller is refused here whatever their roles are, and how much their project may have.
+    """Features and quotas of a service for the caller; no role of theirs gets more.
 
     A server does nothing on its own machine for those who ask from elsewhere; a user's own command refuses nothing.
     """

@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class NewGate(_Strict):
-    """After a tier, beside all of its machines having been seen up."""
+    """Conditions to pass after a tier, in addition to all of its machines having been seen up."""
 
     pause: Text | None = None  # as 2m
     command: list[Word] = Field(default=[], max_length=100)  # program and arguments; not on a server
@@ -32,14 +32,14 @@ class NewGroup(_Strict):
 
 
 class GroupChange(_Strict):
-    """What isn't named stays as it was; null takes it away."""
+    """Changes to a group. A member or gate that isn't named stays as it was; null takes it away."""
 
     members: Annotated[dict[Text, TierNumber | None], InPieces] = {}
     gates: dict[TierNumber, NewGate | None] = {}
 
 
 class GroupLanding(_Strict):
-    """What its machines become: as their replicas say, but for this."""
+    """Options of a group's test or failover. Each machine is made as its replica says, but for what is given here."""
 
     at: Moment | None = None  # of each the newest usable point that isn't of a later moment; null: the newest
     networks: dict[str, str] = {}  # source network: target network; of others the replicas' mappings hold
@@ -78,7 +78,7 @@ class GroupMember(_Strict):
 
 
 class GroupTier(_Strict):
-    """Of a run, as the group was when that began."""
+    """One tier of a run, as the group was when the run began."""
 
     tier: int
     state: TierState
@@ -86,7 +86,7 @@ class GroupTier(_Strict):
 
 
 class GroupRun(_Strict):
-    """The last test or failover: a migration, too."""
+    """The last test or failover of a group, which is a migration, too."""
 
     id: str
     type: str

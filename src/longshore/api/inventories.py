@@ -1,4 +1,4 @@
-"""What clouds have to choose from, as it goes over the wire."""
+"""Inventories of sources and offers of targets, as they go over the wire."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,7 +21,7 @@ class MachinePage(_Strict):
 
 
 class TargetOffer(_Strict):
-    """What a target has for machines, with the account and project of its provider."""
+    """Networks, volume types, flavors and quota of a target, in the account and project of its provider."""
 
     networks: list[Network]
     volume_types: list[str]

@@ -1,10 +1,13 @@
-"""Who asks, as it goes over the wire."""
+"""Identity of the caller, as it goes over the wire."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Me(BaseModel):
-    """What the caller may do. Without a server all is empty but the rules, and those are all that there are."""
+    """The caller, with the rules of the policy that allow them something.
+
+    Without a server the identity is empty, and `rules` has all the rules that there are.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -12,7 +12,7 @@ class _Strict(BaseModel):
 
 
 class Operation(_Strict):
-    """How the whole of it stands."""
+    """State of the whole installation, over all projects."""
 
     version: str  # of the release that answers
     flow_version: str  # that it begins jobs with

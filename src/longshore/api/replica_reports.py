@@ -1,4 +1,4 @@
-"""What is to be said of a replica to those who answer for it. Lengths of time in seconds."""
+"""Reports about a replica, for those who answer for it. Lengths of time are in seconds."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +11,7 @@ class _Strict(BaseModel):
 
 
 class Arrived(_Strict):
-    """When a point came, whether it is still there or not."""
+    """Arrival of a point, whether it is still there or not."""
 
     moment: Moment
     usable_at: Moment

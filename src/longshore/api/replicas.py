@@ -44,7 +44,7 @@ class NewReplica(_Strict):
 
 
 class KeptMigration(_Strict):
-    """How a warm migration is to be protected that becomes a replica."""
+    """Protection for the machine of a warm migration that becomes a replica."""
 
     schedule: Text = "every 15m"
     retention: Text = "last 24"
@@ -55,7 +55,7 @@ class KeptMigration(_Strict):
 
 
 class ReplicaChange(_Strict):
-    """What isn't named stays as it was."""
+    """Changes to a replica. A field that isn't given stays as it is."""
 
     schedule: Text | None = None
     retention: Text | None = None
@@ -70,7 +70,7 @@ class Pause(_Strict):
 
 
 class NewLanding(_Strict):
-    """What a point becomes: as its replica says, but for this."""
+    """Options of a test or failover. The machine is made as its replica says, except for what is given here."""
 
     point: int | None = Field(default=None, ge=1, le=LAST_POINT)  # null: the newest usable one
     networks: dict[str, str] = {}  # source network: target network; of others the replica's mapping holds
@@ -107,7 +107,7 @@ class Condition(_Strict):
 
 
 class Figures(_Strict):
-    """Over some time until now, as far as the replica was there then."""
+    """Figures of a replica over some time until now, as far as it was there then. Lengths of time are seconds."""
 
     hours: int
     length: float
@@ -188,7 +188,7 @@ class Replica(_Strict):
 
 
 class Applied(_Strict):
-    """What has become of one entry of a file."""
+    """Outcome of applying one entry of a file."""
 
     kind: Literal["replica", "group"]
     name: str

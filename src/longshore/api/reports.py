@@ -1,4 +1,4 @@
-"""What became of a migration, or of a plan's, as it is reported."""
+"""Reports about a migration, and about all of a plan's, as they go over the wire."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +24,7 @@ class ReportedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """Bytes, of all disks and all syncs together."""
+    """Numbers of bytes, over all disks and all syncs together."""
 
     read: int
     written: int
@@ -45,7 +45,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Times are moments in UTC, durations seconds; what hasn't happened is null."""
+    """Report about a migration. Times are moments in UTC, durations seconds; what hasn't happened is null."""
 
     id: str
     machine: str

@@ -1,4 +1,4 @@
-"""What goes over the wire. Times are RFC 3339 in UTC, sizes bytes; unknown fields are refused."""
+"""Shapes that go over the wire. Times are RFC 3339 in UTC, sizes bytes; unknown fields are refused."""
 
 from datetime import UTC, datetime
 from itertools import islice
@@ -52,7 +52,7 @@ def _in_pieces(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 
 _PIECE = 100
-# Of what may be long the first faults are told, not each: a list of them takes longer than all else about a request
+# Where a value may be long, only the first fault is told: a list of all takes longer than the rest of a request
 Names = Annotated[list[str], FailFast()]
 InPieces = WrapValidator(_in_pieces)  # of a dict
 Mapped = Annotated[dict[str, str], InPieces]
@@ -79,7 +79,7 @@ class NewProvider(_Strict):
 
 
 class ProviderChange(_Strict):
-    """What isn't named stays as it is. A setting that is null is as if it had never been said."""
+    """Changes to a provider. A field that isn't named stays as it is; null puts a setting back to its default."""
 
     settings: dict[str, Any] = {}
     secrets: dict[str, SecretStr] = {}
@@ -129,16 +129,16 @@ class NewMigration(_Strict):
 
 
 class NewConversion(_Strict):
-    """What is given beside what the machine was moved with."""
+    """Options of a conversion, in addition to those that the machine was moved with."""
 
     accept: tuple[str, ...] = ()  # codes of blockers that the user accepts
     guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
 
 
 class NewTry(_Strict):
-    """What a further try has instead of what the one before had; what isn't given stays.
+    """Options of a further try, in place of those of the try before; an option that isn't given stays.
 
-    Networks and subnets are added to those that it had; `accept` and `guest_keys`, too.
+    Networks and subnets are added to the earlier ones, as are `accept` and `guest_keys`.
     """
 
     networks: dict[str, str] = {}
@@ -158,7 +158,7 @@ class NewTry(_Strict):
 
 
 class NewMarks(_Strict):
-    """What the machine of a migration that is done is marked by at its source, instead of what it was marked by."""
+    """Marks for the source machine of a migration that is done, in place of the earlier ones."""
 
     mark_source: SourceMarks = SourceMarks()
     mark_source_later: SourceMarks = SourceMarks()  # once the time of grace is over, too
@@ -182,7 +182,7 @@ class DiskProgress(_Strict):
 
 
 class ListedMigration(_Strict):
-    """What a list has of each."""
+    """One migration in a list."""
 
     id: str
     project_id: str = ""  # empty without a server: nothing belongs to a project then
@@ -258,7 +258,7 @@ class Workload(_Strict):
 
 
 class NewPlan(_Strict):
-    """What a plan is to be proposed for; machines by name, path or reference, or by where and how they are called."""
+    """Request for the proposal of a plan. Machines are named by name, path or reference, or found by place and name."""
 
     name: str = Field(pattern=NAME)
     source: str
@@ -338,7 +338,10 @@ class PlannedState(_Strict):
 
 
 class PlannedProgress(PlannedState):
-    """Figures are of the disks that are being copied or read back now, all of them together."""
+    """Progress of one machine of a plan.
+
+    Figures are of the disks that are being copied or read back now, all together.
+    """
 
     interrupted: bool = False  # it isn't finished, and no engine is running it
     waits_for_cutover: bool = False
@@ -435,7 +438,7 @@ class LedgerEntry(_Strict):
 
 
 class ServerConsole(_Strict):
-    """What the server of a migration has printed, without what only a terminal acts on."""
+    """Console output of a migration's server, without control characters that only a terminal acts on."""
 
     server_id: str
     text: str

@@ -12,8 +12,11 @@ _NOT_SHOWN = re.compile(r"\(\d+ characters, not shown\)")
 
 
 def _without_user_data(machine: Machine) -> Machine:
-    """User data often holds passwords, and a cloud tells it to administrators alone: who may see a machine here needn't
-    be one."""
+    """Return a machine with the length of its user data in place of the text.
+
+    User data often holds passwords, and a cloud tells it to administrators alone: who may see a machine here needn't be
+    one.
+    """
     text = machine.server_settings.user_data
     if not text or _NOT_SHOWN.fullmatch(text):  # the latter where a client reads what a service has answered
         return machine

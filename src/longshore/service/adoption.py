@@ -25,7 +25,9 @@ _RESTS = Protection(schedule="daily", retention="last 1000, zone UTC")  # until 
 
 @router.get("/providers/{provider}/replicas")
 def found(provider: str, store: TheStore, clouds: TheClouds) -> list[FoundReplica]:
-    """What the marks of its volumes and snapshots tell of, whether it is known here or not. Changes nothing."""
+    """List the replicas that the marks of volumes and snapshots there tell of, whether they are known here or not.
+    Changes nothing.
+    """
     return [_shown(one, store.replicas.objection(one)) for one in _find(store, clouds, _own(store, provider))]
 
 
@@ -81,7 +83,10 @@ def _take(store: Store, target: ProviderRecord, taken: Sequence[Found], request:
 
 
 def _own(store: Store, name: str) -> ProviderRecord:
-    """Whose provider it is may take what is there; with whom it is shared may not know of it. Raises AccessDenied."""
+    """Return a provider that is the caller's own, since only its owner may know of what is there and take it.
+
+    Raises NotFound, or AccessDenied for a provider that is shared with the caller.
+    """
     provider = store.providers.get(name)
     if not store.providers.is_own(provider):
         raise AccessDenied(
@@ -97,7 +102,10 @@ def _find(store: Store, clouds: Clouds, target: ProviderRecord) -> list[Found]:
 
 
 def _named(listed: Sequence[Found], word: str) -> Found:
-    """Raises NotFound, Conflict."""
+    """Return the replica that a word names: by its id, the beginning of it, or its machine's name or reference.
+
+    Raises NotFound, Conflict.
+    """
     for fits in (
         [one for one in listed if one.id == word],
         [one for one in listed if word in (one.machine_name, one.machine_ref)],

@@ -23,7 +23,7 @@ _FOR_A_VAULT = 600  # seconds of a processor, for all documents and maps of a va
 
 
 def prepare(apart: Apart, app: FastAPI, store: Store, body_limit: int) -> None:
-    """From then on what is set aside can answer requests as `app` does."""
+    """Prepare `apart` to answer requests in its processes as `app` does."""
 
     def answer(given: bytes) -> bytes:
         app.state.bodies = Bodies(body_limit)  # none of which goes on to a further process
@@ -38,7 +38,10 @@ def prepare(apart: Apart, app: FastAPI, store: Store, body_limit: int) -> None:
 async def answer_apart(
     apart: Apart, request: Request, caller: Caller, body: bytes, *, reads_vault: bool = False
 ) -> Response:
-    """Answer as the application does. `reads_vault`: it may compute ten times as long. Raises Overstepped."""
+    """Return the answer that the application gives, worked out in another process.
+
+    `reads_vault`: it may compute ten times as long. Raises Overstepped.
+    """
     scope = request.scope
     head = {
         "method": scope["method"],
@@ -83,7 +86,7 @@ async def _answered(app: FastAPI, given: bytes) -> bytes:
             pieces.append(message.get("body", b""))
 
     async def no_turn() -> None:
-        """That of the gate is the server's."""
+        """Do nothing: the gate's turn is the server's."""
 
     scope = {
         "type": "http",

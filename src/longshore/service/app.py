@@ -56,9 +56,9 @@ _KEPT, _KEPT_FOR = 512, 60.0  # blocks of points that somebody looks into (64 Mi
 
 
 def mount(configuration: Configuration, *, lasting: bool = False) -> tuple[ASGIApp, Callable[[], None]]:
-    """The service over a user's own state directory, and what closes it again.
+    """Return the service over a user's own state directory, and the function that closes it again.
 
-    `lasting`: it answers more than what one command asks.
+    `lasting`: it answers more than one command's requests.
     """
     store = Store(StateDirectory.configured(configuration))
     return OnDemand(_without_routes(store, local_files=True, lasting=lasting)), store.close
@@ -73,11 +73,12 @@ def create_app(
     metrics: bool = False,
     apart: Apart | None = None,
 ) -> FastAPI:
-    """`local_files`: the files of this machine are those of whoever asks, as inside a user's own command.
+    """Return the application over a store.
 
-    `access`: how callers on a network are told apart; each then finds the things of its own project. Without it, all
-    that there is belongs to the one who asks. `metrics`: figures are served to anybody at /metrics. `apart`: where the
-    largest requests are answered, once it has begun.
+    `local_files`: the files of this machine are those of whoever asks, as inside a user's own command. `access`: how
+    callers on a network are told apart; each then finds the things of its own project. Without it, all that there is
+    belongs to the one who asks. `metrics`: figures are served to anybody at /metrics. `apart`: where the largest
+    requests are answered, once it has begun.
     """
     app = _without_routes(store, local_files=local_files, lasting=True, access=access, body_limit=body_limit)
     if metrics:

@@ -41,14 +41,14 @@ def metrics_of_backups(store: Store) -> Iterator[Metric]:
 
 
 def _stand(policy: BackupPolicyRecord) -> str:
-    """Good, too, when only old points there couldn't be deleted."""
+    """Return how a policy's last second copy ended. It is good, too, when only old points there couldn't be deleted."""
     if policy.copy is None or not policy.copy.stand.ended:
         return "none"
     return "failed" if policy.copy.stand is Stand.FAILED else "good"
 
 
 def _outcome(policy: BackupPolicyRecord) -> str:
-    """One under way counts as failed as soon as a machine of it has."""
+    """Return the outcome of a policy's proof. One under way counts as failed as soon as a machine of it has."""
     if policy.proof is None or (policy.proves and not policy.proof.failed):
         return "none"
     return "failed" if policy.proof.failed else "good"

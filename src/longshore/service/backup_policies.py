@@ -56,15 +56,16 @@ _NEVER = "never"
 
 @router.post("/backup-policies", status_code=201)
 def create(body: NewBackupPolicy, store: TheStore, clouds: TheClouds, caller: TheCaller) -> BackupPolicy:
-    """Machines of a source are backed up to a vault on a schedule, and their points kept by rules. The first run is at
-    the schedule's next time, or when somebody asks for it."""
+    """Make a policy: machines of a source are backed up to a vault on a schedule, and their points kept by rules. The
+    first run is at the schedule's next time, or when somebody asks for it.
+    """
     return add(body, store, clouds, caller, id_=str(uuid.uuid4()))
 
 
 def add(
     body: NewBackupPolicy, store: Store, clouds: Clouds, caller: Caller, id_: str, *, paused: bool = False
 ) -> BackupPolicy:
-    """One of that id. Raises InvalidInput, NotFound, Conflict, and whatever the source and the vault say."""
+    """Make a policy of this id. Raises InvalidInput, NotFound, Conflict, and whatever the source and the vault say."""
     refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
     _refuse_unclear(body.machines, body.filter)
     _refuse_playbooks(caller, body.before, body.after)
@@ -128,13 +129,15 @@ def add(
 
 @router.get("/backup-policies")
 def policies(store: TheStore) -> list[BackupPolicy]:
-    """By name."""
+    """List the backup policies, by name."""
     return [BackupPolicy(**_told(store, policy)) for policy in store.backup_policies.all()]
 
 
 @router.get("/backup-policies/{policy}")
 def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetails:
-    """One, by name or id: what its last run came to, and its points in the vault, each with why it stays."""
+    """Show a policy, by name or id, with the result of its last run, and its points in the vault, each with why it
+    stays.
+    """
     found = store.backup_policies.get(policy)
     try:
         kept, error = _kept(store, clouds, found), None
@@ -147,7 +150,9 @@ def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetai
 def change(
     policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheClouds, caller: TheCaller
 ) -> BackupPolicy:
-    """What it backs up, when, how long it keeps that; paused, or no longer. A run under way goes on as it was begun."""
+    """Change what a policy backs up, when, and how long it keeps that; pause it, or end the pause. A run under way goes
+    on as it was begun.
+    """
     found, now = store.backup_policies.get(policy), datetime.now(UTC)
     fields: dict[str, Any] = {}
     if body.machines is not None or body.filter is not None:
@@ -195,8 +200,9 @@ def change(
 
 @router.post("/backup-policies/{policy}/check")
 def check(policy: str, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
-    """Everything that stands against a run of it now, or might: of each of its machines, and the quota of the source's
-    project for all of them, one after another. Nothing is made."""
+    """Check what stands against a run of a policy now, or might: of each of its machines, and the quota of the source's
+    project for all of them, one after another. Nothing is made.
+    """
     found = store.backup_policies.get(policy)
     request = backup_request(found)
     with clouds.source(found.source_id) as source:
@@ -211,7 +217,9 @@ def check(policy: str, store: TheStore, clouds: TheClouds) -> list[PlanConcern]:
 
 @router.post("/backup-policies/{policy}/run", status_code=202)
 def run(policy: str, store: TheStore) -> BackupPolicy:
-    """Now, whatever its schedule says, and even while it is paused. While a run is under way: right after that."""
+    """Run a policy now, whatever its schedule says, and even while it is paused. While a run is under way: right after
+    that.
+    """
     asked = store.backup_policies.change(store.backup_policies.get(policy).id, asked=True)
     embedded.ensure_running(store.state)
     return BackupPolicy(**_told(store, asked))
@@ -219,7 +227,7 @@ def run(policy: str, store: TheStore) -> BackupPolicy:
 
 @router.delete("/backup-policies/{policy}", status_code=204)
 def delete(policy: str, store: TheStore) -> None:
-    """Its points stay, until somebody deletes them; backups under way go on."""
+    """Delete a policy. Its points stay, until somebody deletes them; backups under way go on."""
     store.backup_policies.remove(store.backup_policies.id_of(policy))
     embedded.ensure_running(store.state)
 
@@ -228,7 +236,7 @@ def delete(policy: str, store: TheStore) -> None:
 
 
 def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
-    """Raises InvalidInput."""
+    """Raise InvalidInput when a policy has both names of machines and a filter, or neither."""
     if bool(machines) == (wanted is not None):
         raise InvalidInput(
             "A policy names its machines or has a filter that finds them, one of the two.", field="machines"
@@ -236,7 +244,7 @@ def _refuse_unclear(machines: list[str], wanted: MachineFilter | None) -> None:
 
 
 def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> None:
-    """Raises InvalidInput for those that can't be run, or mustn't for this caller."""
+    """Raise InvalidInput for playbooks that can't be run, or mustn't be for this caller."""
     if caller.remote:
         refuse_unsafe({"before": before, "after": after})
     request = MigrationRequest(before=before, after=after)
@@ -246,8 +254,10 @@ def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> 
 
 
 def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str], wanted: MachineFilter | None = None) -> None:
-    """Raises NotFound, InvalidInput for a name that means no machine, or several; for a filter, too, whatever says that
-    the source isn't the caller's to look into."""
+    """Raise NotFound or InvalidInput for a name that means no machine, or several.
+
+    For a filter, too, raises whatever says that the source isn't the caller's to look into.
+    """
     if wanted is not None:
         with clouds.source(source_id) as source, said_of("filter"):
             select(source, wanted)
@@ -259,7 +269,10 @@ def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str], wanted:
 
 
 def _second_vault(store: Store, clouds: Clouds, first_id: str, copy_to: str | None) -> str | None:
-    """Its id, as a column. Raises InvalidInput, NotFound, and whatever the vaults say."""
+    """Return the id of the second vault, as it goes into its column.
+
+    Raises InvalidInput, NotFound, and whatever the vaults say.
+    """
     if copy_to is None or copy_to == _NEVER:
         return None
     with said_of("copy_to"), clouds.vault(copy_to, "write") as second, clouds.vault(first_id, "read") as first:
@@ -271,7 +284,7 @@ def _second_vault(store: Store, clouds: Clouds, first_id: str, copy_to: str | No
 
 
 def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[str, str | None]:
-    """As columns. Raises InvalidInput, NotFound."""
+    """Return when and where points are to be proved, by column. Raises InvalidInput, NotFound."""
     if prove is None and prove_on is not None:
         raise InvalidInput("When the points are proved isn't said.", advice="Say it: --prove.", field="prove")
     if prove is None or prove == _NEVER:

@@ -36,9 +36,9 @@ def look_beforehand(  # noqa: PLR0917
     request: MigrationRequest,
     protection: Wanted | None = None,
 ) -> Beforehand:
-    """`name`: of the machine, or of a volume that no machine has, as the request's type says.
-    `protection`: of a replica.
+    """Look at a machine and its target, and return what was found.
 
+    `name`: of the machine, or of a volume that no machine has, as the request's type says. `protection`: of a replica.
     Raises LongshoreError for all that stands against it.
     """
     looked, landing, concerns, of_replica = _look(store, clouds, caller, name, source, target, request, protection)
@@ -57,8 +57,10 @@ def concerns_beforehand(  # noqa: PLR0917
     request: MigrationRequest,
     protection: Wanted | None = None,
 ) -> list[Concern]:
-    """All that `look_beforehand` would weigh, and nothing is refused for it. Raises LongshoreError for what can't be
-    looked at."""
+    """Return all concerns that `look_beforehand` would weigh; nothing is refused for them.
+
+    Raises LongshoreError for what can't be looked at.
+    """
     looked, _landing, concerns, of_replica = _look(store, clouds, caller, name, source, target, request, protection)
     return [*concerns, *of_replica, *looked.unused]
 
@@ -73,7 +75,11 @@ def _look(  # noqa: PLR0917
     request: MigrationRequest,
     protection: Wanted | None,
 ) -> tuple[Beforehand, Landing | VolumeLanding | None, list[Concern], list[Concern]]:
-    """Also what is to be said of how it lands, and, where it is to be protected, of that."""
+    """Look at a machine and its target before anything is made.
+
+    Returns what was found, how the machine lands (None: it can't), the concerns about that, and, where the machine is
+    to be protected, the concerns about that.
+    """
     if caller.remote:
         refuse_unsafe(asdict(request))
     refuse_unreadable(machine=name, source=source, target=target)

@@ -42,8 +42,11 @@ class TooSlow(LongshoreError):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`bytes` and `parts` at most. Each list, object, further item and escaped character is a part. `apart`: what is
-    large is answered in a process of its own."""
+    """Bounds of a body: `bytes` and `parts` at most.
+
+    Each list, object, further item and escaped character is a part. `apart`: what is large is answered in a process of
+    its own.
+    """
 
     bytes: int
     parts: int
@@ -57,7 +60,7 @@ _WITH_PLANS_NAMES = Room(1024 * _KIB, 32_768)  # of the ten thousand machines of
 # Ten thousand machines with ten options each; the operator says how many bytes
 _WHOLE_PLAN = Room(1 << 40, 400_000, apart=True)
 _PROPOSED_PLAN = Room(1 << 40, 65_536)  # the names of ten thousand machines, or thousands of OS-Migrate's workloads
-# By route; all others have the usual room
+# Rooms by route; all other routes have the usual one
 LARGER: Mapping[str, Room] = {
     "PUT /v1/plans/{name}": _WHOLE_PLAN,
     "PATCH /v1/plans/{name}": _WHOLE_PLAN,
@@ -85,26 +88,27 @@ READING_VAULTS = {"POST /v1/vaults/{vault}/check", "POST /v1/vaults/{vault}/reco
 
 
 class Bodies:
-    """Those of one application."""
+    """Bodies of the requests to one application."""
 
     def __init__(self, limit: int, apart: Apart | None = None) -> None:
-        """`limit`: the largest body of any route, in bytes."""
+        """Set the bounds of bodies. `limit`: the largest body of any route, in bytes."""
         self.apart = apart
         self._limit = limit
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._taking_apart = CapacityLimiter(_AT_ONCE)
 
     def room(self, method: str, path: str) -> Room:
-        """`path`: as the route has it."""
+        """Return how large the body of a route may be. `path`: as the route has it."""
         room = LARGER.get(f"{method} {path}", USUAL)
         return replace(room, bytes=min(room.bytes, self._limit))
 
     def turn(self, whose: str) -> asyncio.Lock:
-        """Held by the one request of a project that takes much, while it is worked on."""
+        """Return the lock that the one request of a project that takes much holds while it is worked on."""
         return self._turns.setdefault(whose, asyncio.Lock())
 
     async def read(self, scope: Scope, receive: Receive, whose: str, room: Room, held: AsyncExitStack) -> bytes:
-        """All of a request's body. A large one is the only one of `whose`, a project, until `held` is closed.
+        """Return the whole body of a request. A large one is the only one of `whose`, a project, until `held` is
+        closed.
 
         Raises TooLarge, TooSlow.
         """
@@ -133,13 +137,13 @@ class Bodies:
             raise TooSlow(f"The body wasn't there within {_WITHIN:.0f} s.", advice="Send it again.") from None
 
     async def take_apart(self, body: bytes) -> Any:
-        """What a large body says. Raises JSONDecodeError, UnicodeDecodeError, RecursionError."""
+        """Return the content of a large body of JSON. Raises JSONDecodeError, UnicodeDecodeError, RecursionError."""
         read = json.loads  # noqa: TID251 as for small ones
         return await to_thread.run_sync(read, body, limiter=self._taking_apart)
 
 
 class ReadRequest(Request):
-    """One whose body has been read."""
+    """A request whose body has been read."""
 
     def __init__(self, request: Request, bodies: Bodies, body: bytes) -> None:
         super().__init__(request.scope, request.receive)

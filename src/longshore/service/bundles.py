@@ -17,7 +17,7 @@ router = judged_router("/v1")
 
 @router.get("/migrations/{migration}/bundle")
 def bundle(migration: str, store: TheStore) -> Bundle:
-    """What was asked for, what happened, what was made and what is left, without anything secret."""
+    """Return what was asked for, what happened, what was made and what is left, without anything secret."""
     record = store.migrations.get(migration)
     return Bundle(
         version=version("longshore"),
@@ -35,7 +35,7 @@ def bundle(migration: str, store: TheStore) -> Bundle:
 
 
 def _kind(store: Store, provider_id: str) -> str:
-    """Empty where it is no longer shared."""
+    """Return the kind of a provider; empty where it is no longer shared."""
     try:
         return store.providers.get(provider_id).kind
     except NotFound:

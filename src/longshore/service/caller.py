@@ -50,13 +50,16 @@ EMBEDDED = Caller("", remote=False)
 
 class Tokens(Protocol):
     def caller(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
-        """Who sent these headers (names in lower case).
+        """Return who sent these headers (names in lower case).
 
         Raises Unauthenticated, Forbidden for a token of no project, IdentityUnavailable.
         """
 
     def caller_now(self, method: str, path: str, headers: Mapping[str, str]) -> Caller:
-        """As `caller`, and hardly anything remembered: for what goes on for long after it was let in."""
+        """Return the caller as `caller` does, with hardly anything remembered.
+
+        It is for answers that go on for long after their caller was let in.
+        """
 
 
 class Policy(Protocol):
@@ -65,7 +68,7 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a server on the network tells callers apart. Without it a service is somebody's own."""
+    """The means by which a server on the network tells callers apart. Without them a service is somebody's own."""
 
     tokens: Tokens
     policy: Policy

@@ -13,7 +13,7 @@ router = judged_router("/v1")
 
 @router.get("/catalogue")
 def catalogue() -> Catalogue:
-    """All kinds of concern that there are, by what they are about, all phases and all states."""
+    """List all kinds of concern that there are, by what they are about, all phases and all states."""
     return Catalogue(
         concerns=[
             KindOfConcern(

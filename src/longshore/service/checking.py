@@ -20,7 +20,7 @@ from longshore.store.plan_checks import DONE, FAILED, SIGN
 def start_check(  # noqa: PLR0917
     room: BoundedSemaphore, store: Store, check_id: str, opened: Opened, entries: Sequence[Entry], asked: PlanStart
 ) -> None:
-    """`store`: as the plan's project sees it."""
+    """Start a check in a thread. `store`: as the plan's project sees it."""
     work = room, store, check_id, opened, entries, asked
     Thread(target=_run, args=work, name=f"check-{check_id}", daemon=True).start()
 
@@ -45,7 +45,7 @@ def _run(  # noqa: PLR0917
 
 
 def _told_all(store: Store, check_id: str, opened: Opened, entries: Sequence[Entry], asked: PlanStart) -> bool:
-    """False once nobody wants to know any more."""
+    """Tell the findings of a check, part by part. Returns False once nobody wants to know any more."""
     done = 0
     for number, part in enumerate(examine_by_parts(store, Clouds(store), opened, entries, asked), start=1):
         done += part.looked_at

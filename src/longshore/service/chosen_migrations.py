@@ -19,7 +19,7 @@ router = judged_router("/v1")
 
 @router.post("/migrations/cancel", status_code=202)
 def cancel(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
-    """Stop each of these, and take back what it made."""
+    """Cancel each of these migrations, and take back what it made."""
     return _each(body.ids, lambda id_: migrations.cancel(id_, store))
 
 
@@ -60,7 +60,7 @@ def retry(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
 
 
 def _started_again(store: Store, plan_id: str, asked: dict[str, MigrationRecord]) -> dict[str, ChosenAnswer]:
-    """By what was asked for."""
+    """Start these migrations of a plan again, and return the answer to each, by the id that was asked for."""
     answers: dict[str, ChosenAnswer] = {}
     try:
         opened = open_plan(store, store.plans.get(plan_id))
@@ -83,7 +83,10 @@ def _started_again(store: Store, plan_id: str, asked: dict[str, MigrationRecord]
 
 
 def _failed_entry(opened: Opened, record: MigrationRecord) -> str:
-    """What the plan calls its machine. Raises Conflict when it isn't the last of its machine, or hasn't failed."""
+    """Return the plan's name for a migration's machine.
+
+    Raises Conflict when the migration isn't the last of its machine, or hasn't failed.
+    """
     for called, last in opened.latest.items():
         if last is not None and last.id == record.id:
             if last.status is not Status.FAILED:

@@ -70,7 +70,7 @@ class BoundedProtocol(H11Protocol):
             self._stuck = None
 
     def _look(self) -> None:
-        """What comes next from the other side, and by when."""
+        """Note what has to come next from the other side, and by when."""
         if self.conn.their_state is h11.IDLE:
             self._waiting.add(self)
             # Nothing of the next head yet: that is uvicorn's to bound
@@ -120,7 +120,7 @@ class _Waiting:
 
 
 def _network(one: BoundedProtocol) -> str:
-    """Of IPv6 the first half of the address, which is what a single subscriber is given."""
+    """Return the address of the other side, or of IPv6 its first half, which is what a single subscriber is given."""
     address = one.client[0] if one.client else ""
     if ":" not in address:
         return address
@@ -129,7 +129,7 @@ def _network(one: BoundedProtocol) -> str:
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """asyncio's, which would give whoever says nothing in the handshake of TLS a minute."""
+    """asyncio's event loop, with less than the minute that it gives whoever says nothing in the handshake of TLS."""
 
     async def create_server(self, *args: Any, ssl: Any = None, **named: Any) -> asyncio.Server:
         listen: Callable[..., Awaitable[asyncio.Server]] = super().create_server
@@ -138,7 +138,10 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 def bounded(app: ASGIApp, **options: Any) -> Config:
-    """How uvicorn is to serve an application. From now on this process may have as many files open as it is let."""
+    """Return the configuration by which uvicorn serves an application with these bounds.
+
+    From now on this process may have as many files open as it is let.
+    """
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files < _FILES:
         files = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)

@@ -22,7 +22,9 @@ def console(
     clouds: TheClouds,
     lines: Annotated[int, Query(ge=1, le=1000, description="At most, the last ones.")] = 200,
 ) -> ServerConsole:
-    """The end of what its server has printed until now, as plain text. 404 before it is made, and when it is gone."""
+    """Return the end of what a migration's server has printed until now, as plain text. 404 before it is made, and when
+    it is gone.
+    """
     record = store.migrations.get(migration)
     if record.server_id is None:
         raise NotFound(f"Migration {record.id} has no server (yet).")
@@ -33,5 +35,5 @@ def console(
 
 
 def plain(console: str) -> str:
-    """What a terminal would have shown of it, line by line; no character that one would act on is left."""
+    """Return what a terminal would have shown of a console's output, line by line, without characters for it alone."""
     return _UNSEEN.sub("", _SEQUENCE.sub("", console.replace("\r\n", "\n").replace("\r", "\n")))

@@ -20,12 +20,12 @@ _GIVE = "Give the provider credentials of its own: longshore provider add openst
 
 
 def asks_for_delegation(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, Any]) -> bool:
-    """Whether a provider is to be added without a word on as whom."""
+    """Tell whether a provider is to be added without a word on how to log in."""
     return provider_type(kind).keystone and not secrets and not settings.get("auth")
 
 
 def home_url(store: Store, grounds: Grounds) -> str:
-    """The Keystone that knows the callers, as the operator lists it among the clouds that are served."""
+    """Return the URL of the Keystone that knows the callers, as the operator lists it among the served clouds."""
     keystone = _keystone(store)
     names = [keystone.auth_url, *([keystone.public_url] if keystone.public_url else [])]
     listed = (url for url in grounds.clouds if any(same_keystone(url, name) for name in names))
@@ -33,9 +33,10 @@ def home_url(store: Store, grounds: Grounds) -> str:
 
 
 def delegate(store: Store, provider_id: str, caller: Caller) -> tuple[dict[str, str], dict[str, str]]:
-    """What to log in by: settings and secrets. In the ledger before it exists; taken back when it fails.
+    """Make an application credential for a provider, and return the settings and secrets to log in by.
 
-    Raises AccessDenied when Keystone makes none from this token.
+    It is in the ledger before it exists, and is taken back when that fails. Raises AccessDenied when Keystone makes
+    none from this token.
     """
     from longshore.providers.openstack.delegation import Delegation
 
@@ -63,7 +64,7 @@ def delegate(store: Store, provider_id: str, caller: Caller) -> tuple[dict[str, 
 
 
 def known_project(store: Store, caller: Caller, project: str) -> str:
-    """The id of a project that Keystone knows by this id or name, asked as the caller; EVERY_PROJECT is itself.
+    """Return the id of a project that Keystone knows by this id or name, asked as the caller; EVERY_PROJECT is itself.
 
     Without a Keystone to ask, as in a user's own command, it is taken as it stands. Raises NotFound, Conflict, or
     AccessDenied for a caller whom Keystone tells nothing.
@@ -88,7 +89,10 @@ def give_back(store: Store, provider_id: str, caller: Caller) -> None:
 
 
 def give_back_abandoned(store: Store, caller: Caller) -> None:
-    """What is left of providers that never came to be, as far as this caller and the server may remove it."""
+    """Remove what is left of providers that never came to be, as far as this caller and the server may.
+
+    What can't be removed is logged.
+    """
     for holding in store.provider_ledger.abandoned():
         try:
             if holding.kind is Outside.SECRET:
@@ -131,7 +135,7 @@ def _ways(store: Store, caller: Caller) -> Iterator[Any]:
 
 
 def _is_dead(store: Store, holding: Holding) -> bool:
-    """Whether Keystone doesn't know it any more, as when its user was deleted."""
+    """Tell whether Keystone doesn't know a credential any more, as when its user was deleted."""
     from longshore.providers.openstack.delegation import ApplicationCredential, still_opens
 
     secret = store.providers.secrets(holding.provider_id).get("application_credential_secret")

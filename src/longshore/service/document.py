@@ -28,7 +28,7 @@ _REFUSALS = {
 
 
 def describe(app: FastAPI) -> None:
-    """The document is put together at its first use, which takes a second: in a thread."""
+    """Serve the OpenAPI document. It is put together at its first use, which takes a second: in a thread."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -19,8 +19,8 @@ router = judged_router("/v1")
 
 @router.post("/replicas/{replica}/failback", status_code=202)
 def failback(replica: str, body: NewFailback, store: TheStore, clouds: TheClouds) -> Replica:
-    """What the failover's server has become is written back to the machine, which then runs in its place. Where the
-    machine came from an OpenStack, it is copied in full to a new server there, which gets its name, flavor and ports.
+    """Write what the failover's server has become back to the machine, which then runs in its place. Where the machine
+    came from an OpenStack, it is copied in full to a new server there, which gets its name, flavor and ports.
 
     The server runs on until its last changes are copied. Raises Conflict for what stands against it.
     """
@@ -42,8 +42,9 @@ def failback(replica: str, body: NewFailback, store: TheStore, clouds: TheClouds
 
 @router.post("/replicas/{replica}/reprotect", status_code=202)
 def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Replica:
-    """A committed failover's server is protected by a new replica in the other direction, with the same schedule and
-    retention, or to a third cloud. Its first sync copies all of it."""
+    """Protect a committed failover's server by a new replica in the other direction, with the same schedule and
+    retention, or to a third cloud. Its first sync copies all of it.
+    """
     found = store.replicas.get(replica)
     failover = store.migrations.get(found.failover_id) if found.failover_id else None
     if found.stage is not Stage.COMMITTED or failover is None or failover.server_id is None:
@@ -72,13 +73,16 @@ def reprotect(replica: str, body: NewDirection, store: TheStore, clouds: TheClou
 
 
 def _home_takes_servers(store: Store, found: ReplicaRecord) -> bool:
-    """Whether the machine came from a cloud that is a target, too."""
+    """Tell whether the machine came from a cloud that is a target, too."""
     home = store.providers.get(store.migrations.get(found.id).source_id)
     return home.kind in kinds_for("target")
 
 
 def _other_way(asked: MigrationRequest) -> MigrationRequest:
-    """What of it is the guest's, or the user's own way, and so holds in the other direction as well."""
+    """Return the options of a request that hold in the other direction, too.
+
+    They are about the guest, or the user's own ways.
+    """
     return MigrationRequest(
         verify=asked.verify,
         rate_limit=asked.rate_limit,
@@ -93,7 +97,7 @@ def _other_way(asked: MigrationRequest) -> MigrationRequest:
 
 
 def _way_back(store: Store, found: ReplicaRecord, asked: MigrationRequest) -> NewMigration:
-    """From the server to the machine. Raises Conflict when there is no server."""
+    """Return the migration from the server to the machine. Raises Conflict when there is no server."""
     failover = store.migrations.get(found.failover_id) if found.failover_id else None
     if failover is None or failover.server_id is None:
         raise Conflict(f"The replica is {found.stage}: there is no server to fail back from.")

@@ -24,13 +24,13 @@ class TooManyFailed(LongshoreError):
 
 
 class FailedLogins:
-    """Safe from one event loop, or under a lock."""
+    """Failed log-ins of one service. Safe from one event loop, or under a lock."""
 
     def __init__(self) -> None:
         self._failed: OrderedDict[bytes, list[float]] = OrderedDict()
 
     def begin(self, address: str, account: str) -> None:
-        """Counts as failed until it is said to have succeeded: so many tries at once find no way around.
+        """Count a log-in as failed until it is said to have succeeded: so many tries at once find no way around.
 
         Raises TooManyFailed.
         """
@@ -47,7 +47,10 @@ class FailedLogins:
             self._failed.popitem(last=False)
 
     def succeeded(self, address: str, account: str) -> None:
-        """What was begun last hasn't failed, nor has anything that this address did at this account before."""
+        """Take the log-in that was begun last off the count of failures.
+
+        So is anything that this address did at this account before.
+        """
         (own, _), *others = _counted(address, account)
         self._failed.pop(own, None)
         for key, _most in others:
@@ -56,7 +59,10 @@ class FailedLogins:
 
 
 def _counted(address: str, account: str) -> Sequence[tuple[bytes, int]]:
-    """Digests, so that what is kept is small whatever somebody types, and names nobody."""
+    """Return what failures are counted by, and how many each may have.
+
+    It is digests, so that what is kept is small whatever somebody types, and names nobody.
+    """
     return [
         (_digest("both", address, account), OF_ONE_AT_AN_ACCOUNT),
         (_digest("address", address), OF_ONE),

@@ -15,7 +15,7 @@ router = judged_router("/v1")
 
 @router.get("/features")
 def features(request: Request, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Features:
-    """What is done for this caller, and how much their project may have."""
+    """Return what the service does for this caller, and how much their project may have."""
     access: Access | None = request.app.state.access
     own = not caller.remote
     safe = {str(known.kind): sorted({*known.safe, LABELS.name}) for known in PROVIDERS}

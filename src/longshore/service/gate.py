@@ -78,10 +78,10 @@ class Gate:
             structlog.contextvars.reset_contextvars(**bound)
 
     def _record(self, scope: Scope, passage: "_Passage", caller: Caller | None, seconds: float) -> None:
-        """Who asked for what; bodies and headers stay out, since there are secrets in them.
+        """Log who asked for what; bodies and headers stay out, since there are secrets in them.
 
-        What was to change anything, and what was refused, is said once more for the audit: by the rule that it stood
-        under, and by whom.
+        Requests that were to change anything, and those that were refused, are also logged for the audit, with the rule
+        that they stood under.
         """
         if scope["path"] in OPEN:
             return

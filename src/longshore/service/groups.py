@@ -33,8 +33,9 @@ _Tier = TypeVar("_Tier", int, int | None)
 
 @router.post("/replica-groups", status_code=201)
 def create(body: NewGroup, store: TheStore, caller: TheCaller) -> Group:
-    """Replicas that are tried, and fail over, together: tier after tier, each once the one before is up and its gate is
-    passed. A replica is in one group at most."""
+    """Make a group of replicas that are tried, and fail over, together: tier after tier, each once the one before is up
+    and its gate is passed. A replica is in one group at most.
+    """
     members = _members(store, body.members)
     gates = {number: gate for number, gate in _gates(body.gates, caller).items() if gate is not None}
     _refuse_unused_gates(members.values(), gates)
@@ -43,19 +44,19 @@ def create(body: NewGroup, store: TheStore, caller: TheCaller) -> Group:
 
 @router.get("/replica-groups")
 def groups(store: TheStore) -> list[Group]:
-    """All of them, by name."""
+    """List the groups of replicas, by name."""
     return groups_shown(store, store.groups.all())
 
 
 @router.get("/replica-groups/{group}")
 def group(group: str, store: TheStore) -> Group:
-    """One, by name or id: its machines in the order of their tiers, and where its last run stands."""
+    """Show a group, by name or id: its machines in the order of their tiers, and where its last run stands."""
     return group_shown(store, store.groups.get(group))
 
 
 @router.patch("/replica-groups/{group}")
 def change(group: str, body: GroupChange, store: TheStore, caller: TheCaller) -> Group:
-    """Put replicas into it or into other tiers, take them out, and change gates. Raises Conflict during a run."""
+    """Put replicas into a group or into other tiers, take them out, and change gates. Raises Conflict during a run."""
     was = store.groups.get(group)
     members = _members(store, body.members)
     gates = _gates(body.gates, caller)
@@ -66,13 +67,15 @@ def change(group: str, body: GroupChange, store: TheStore, caller: TheCaller) ->
 
 @router.delete("/replica-groups/{group}", status_code=204)
 def delete(group: str, store: TheStore) -> None:
-    """Its replicas stay. Raises Conflict during a run."""
+    """Delete a group. Its replicas stay. Raises Conflict during a run."""
     store.groups.remove(store.groups.id_of(group))
 
 
 @router.post("/replica-groups/{group}/test", status_code=202)
 def test(group: str, body: GroupTest, store: TheStore) -> Migration:
-    """Machines are made of points of all its replicas, in order, and removed together. Syncs go on beside."""
+    """Test a group: machines are made of points of all its replicas, in order, and removed together. Syncs go on
+    beside.
+    """
     found = _with_members(store, group)
     with said_of("clean_up_after"):
         stays = stays_for(body.clean_up_after) or 0.0
@@ -87,8 +90,10 @@ def test(group: str, body: GroupTest, store: TheStore) -> Migration:
 
 @router.post("/replica-groups/{group}/failover", status_code=202)
 def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
-    """Machines made of points take the place of all its machines, in order. Those that have failed over already count
-    as up. Planned, machines are shut down first, the last tier's first. Nothing begins where one of them can't."""
+    """Fail a group over: machines made of points take the place of all its machines, in order. Those that have failed
+    over already count as up. Planned, machines are shut down first, the last tier's first. Nothing begins where one of
+    them can't.
+    """
     found = _with_members(store, group)
     there = {m.replica_id: r.failover_id for m, r in _replicas(store, found) if r.stage in IN_PLACE and r.failover_id}
     others = [(m, r) for m, r in _replicas(store, found) if m.replica_id not in there]
@@ -117,8 +122,9 @@ def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
 
 @router.post("/replica-groups/{group}/undo", status_code=202)
 def undo(group: str, store: TheStore) -> Group:
-    """Stop what is under way, and take back what it has made: servers go, machines that were shut down for them run
-    again, syncs go on. What the servers have written since is lost."""
+    """Undo a run of a group: stop what is under way, and take back what it has made. Servers go, machines that were
+    shut down for them run again, syncs go on. What the servers have written since is lost.
+    """
     found = store.groups.get(group)
     run = run_of(store, found)
     under_way = run is not None and not run.status.ended
@@ -141,7 +147,9 @@ def undo(group: str, store: TheStore) -> Group:
 
 @router.post("/replica-groups/{group}/commit", status_code=202)
 def commit(group: str, store: TheStore) -> Group:
-    """All its failovers' servers are yours for good. Raises Conflict while one of its machines hasn't failed over."""
+    """Commit a group: all its failovers' servers are yours for good. Raises Conflict while one of its machines hasn't
+    failed over.
+    """
     found = store.groups.get(group)
     run = run_of(store, found)
     if run is not None and not run.status.ended:
@@ -163,7 +171,7 @@ def commit(group: str, store: TheStore) -> Group:
 
 
 def _with_members(store: Store, name: str) -> GroupRecord:
-    """Raises NotFound, Conflict."""
+    """Return a group. Raises NotFound, or Conflict when it has no replica."""
     found = store.groups.get(name)
     if not found.members:
         raise Conflict(f"Group {found.name} has no replica any more.", advice="Put one in, or delete the group.")
@@ -171,13 +179,13 @@ def _with_members(store: Store, name: str) -> GroupRecord:
 
 
 def _members(store: Store, members: Mapping[str, _Tier]) -> dict[str, _Tier]:
-    """By the replicas' ids. Raises NotFound, Conflict."""
+    """Return the tiers of members by the replicas' ids. Raises NotFound, Conflict."""
     with said_of("members"):
         return {store.replicas.get(word).id: tier for word, tier in members.items()}
 
 
 def _gates(gates: Mapping[int, NewGate | None], caller: Caller) -> dict[int, model.Gate | None]:
-    """Raises InvalidInput."""
+    """Return the gates by tier, as the model has them. Raises InvalidInput."""
     found = {number: _gate(number, gate) if gate is not None else None for number, gate in gates.items()}
     with said_of("gates"):
         refuse_commands(caller, found.values())
@@ -185,7 +193,7 @@ def _gates(gates: Mapping[int, NewGate | None], caller: Caller) -> dict[int, mod
 
 
 def refuse_commands(caller: Caller, gates: Iterable[model.Gate | None]) -> None:
-    """Raises InvalidInput where a server would run them for a caller."""
+    """Raise InvalidInput where a server would run the commands of gates for a caller."""
     if caller.remote and any(gate is not None and gate.command for gate in gates):
         raise InvalidInput(
             "A server runs no commands for its callers: they would run as the server itself.",
@@ -201,7 +209,7 @@ def _gate(number: int, gate: NewGate) -> model.Gate:
 
 
 def _refuse_unused_gates(tiers: object, gates: Mapping[int, model.Gate | None]) -> None:
-    """Raises InvalidInput for one after a tier that there isn't."""
+    """Raise InvalidInput for a gate after a tier that there isn't."""
     there = set(tiers)  # type: ignore[call-overload]
     if unused := sorted(number for number, gate in gates.items() if gate is not None and number not in there):
         raise InvalidInput(
@@ -215,7 +223,7 @@ def _replicas(store: Store, found: GroupRecord) -> list[tuple[MemberRecord, Repl
 
 
 def _refuse_unready(replica: ReplicaRecord, *, planned: bool) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when a replica can't fail over now, or not as planned."""
     if replica.stage is Stage.ADOPTED and planned:
         raise Conflict(
             f"The source of {replica.machine_name} isn't known, so nothing can be shut down there.",
@@ -232,7 +240,7 @@ def _wished(store: Store, replica: ReplicaRecord, body: GroupLanding) -> dict[st
 
 
 def _waiting(landing: NewMigration) -> NewMigration:
-    """Until its tier begins."""
+    """Return a landing that waits until its tier begins."""
     return replace(landing, due_at=NEVER)
 
 
@@ -244,7 +252,7 @@ def _begun(  # noqa: PLR0917
     there: Mapping[str, str],
     state: RunState,
 ) -> Migration:
-    """All of it, or none. `there`: by replica the migrations that have landed already."""
+    """Add a run and all its landings, or nothing. `there`: by replica the migrations that have landed already."""
     first = store.migrations.get(found.members[0].replica_id)
     run = NewMigration(
         machine_name=found.name,

@@ -21,7 +21,7 @@ from longshore.store.protection import Protected
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """All that was found, by ids."""
+    """Records that were found for groups, by ids."""
 
     replicas: Mapping[str, ReplicaRecord]
     protected: Mapping[str, Protected]
@@ -48,13 +48,13 @@ def group_shown(store: Store, found: GroupRecord) -> Group:
 
 
 def run_of(store: Store, found: GroupRecord) -> MigrationRecord | None:
-    """The last one."""
+    """Return the record of a group's last run, if there is one."""
     runs = store.migrations.several([found.run_id]) if found.run_id else []
     return runs[0] if runs else None
 
 
 def objection_of(replica: ReplicaRecord) -> Conflict | None:
-    """To its failover, by what it is; whether it has a point is asked elsewhere."""
+    """Return what stands against a failover of the replica as it is; whether it has a point is asked elsewhere."""
     if replica.stage not in (Stage.PROTECTED, Stage.ADOPTED):
         return Conflict(f"The replica of {replica.machine_name} is {replica.stage}: it can't fail over now.")
     if replica.wish not in (None, Wish.SYNC, Wish.AUDIT):
@@ -124,7 +124,7 @@ def _run(run: MigrationRecord, found: GroupRecord, looked: _Looked) -> GroupRun:
 
 
 def _tiers_of(state: RunState, found: GroupRecord, looked: _Looked) -> list[GroupTier]:
-    """Of a run that is under way."""
+    """Return the tiers of a run that is under way."""
     landings = {member.replica_id: looked.records.get(member.landing_id or "") for member in found.members}
     up = {replica for replica, landing in landings.items() if landing and landing.target_up_at}
     stops = state.why is not None
@@ -137,6 +137,6 @@ def _tiers_of(state: RunState, found: GroupRecord, looked: _Looked) -> list[Grou
 
 
 def _tiers_left(run: MigrationRecord) -> list[GroupTier]:
-    """Of one that has ended, as it has kept them."""
+    """Return the tiers of a run that has ended, as it has kept them."""
     kept = (run.result or {}).get("tiers", ())
     return [GroupTier(tier=one["tier"], state=one["state"], gate=one["gate"]) for one in kept if "state" in one]

@@ -21,20 +21,20 @@ class Health(BaseModel):
 
 @router.get("/")
 async def versions(request: Request) -> dict[str, Any]:
-    """Version discovery."""
+    """Return which versions of the API there are, and where."""
     href = str(request.base_url.replace(path="/v1"))
     return {"versions": [{"id": "v1.0", "status": "CURRENT", "links": [{"rel": "self", "href": href}]}]}
 
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """The process lives and answers."""
+    """Answer that the process lives."""
     return Health(status="ok")
 
 
 @router.get("/readyz", responses={503: {"model": Health}})
 async def readyz(request: Request, response: Response) -> Health:
-    """It can work: its database answers."""
+    """Answer whether the service can work: that its database answers."""
     # In a thread of its own: those of requests may all be waiting for something
     if not await to_thread.run_sync(_answers, request.app.state.store, limiter=CapacityLimiter(1)):
         response.status_code = 503

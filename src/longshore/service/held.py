@@ -9,7 +9,7 @@ from longshore.store.tables import with_zone
 
 
 def asked_hold(body: NewHold) -> Hold:
-    """Raises InvalidInput when it would be over already."""
+    """Return the hold that is asked for. Raises InvalidInput when it would be over already."""
     until = with_zone(body.until)
     if until is not None and until <= datetime.now(UTC):
         said = f"{until:%Y-%m-%d %H:%M} UTC"

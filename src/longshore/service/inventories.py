@@ -26,7 +26,7 @@ def machine_page(
     ref: Annotated[list[str] | None, Query(max_length=LIMIT, description="Only these, as often as there are.")] = None,
     anew: Annotated[bool, Query(description="Ask the source, whatever is known of it.")] = False,
 ) -> MachinePage:
-    """The machines that fit, by folder and name, as the source had them at `read_at`, five minutes ago at most."""
+    """List the machines that fit, by folder and name, as the source had them at `read_at`, five minutes ago at most."""
     fits = parse_search(q)
     record = store.providers.get(provider)
     inventories: KeptInventories = request.app.state.inventories
@@ -40,7 +40,7 @@ def machine_page(
 
 @router.get("/providers/{provider}/offer")
 def offer(provider: str, clouds: TheClouds) -> TargetOffer:
-    """What machines that come to this target can be given, and how much room its quota has."""
+    """Return what machines that come to this target can be given, and how much room its quota has."""
     with clouds.target(provider) as target:
         return TargetOffer(
             networks=target.networks(),

@@ -22,7 +22,7 @@ _MOVES = tuple(kind for kind in MigrationType if kind.moves)
 
 @dataclass(frozen=True, slots=True)
 class _About:
-    """Which ones are asked for. None: whatever it is."""
+    """Filters of a list of jobs. None: whatever it is."""
 
     machine: Annotated[str | None, Query(description="A name or reference.")] = None
     plan: str | None = None
@@ -110,7 +110,7 @@ async def _list(
 def _page_of(
     store: Store, page: Page, about: _About, asked: _Asked, types: Collection[MigrationType] | None
 ) -> tuple[list[MigrationRecord], str | None]:
-    """And the marker of the page after it, if there is one."""
+    """Return the records of a page, and the marker of the page after it, if there is one."""
     plan_id, provider_id = _ids(store, about)
     try:
         records = store.migrations.page(
@@ -138,7 +138,7 @@ def _counts(store: Store, about: _About, types: Collection[MigrationType] | None
 
 
 def _ids(store: Store, about: _About) -> tuple[str | None, str | None]:
-    """Of the plan and the provider that are asked for. Raises NotFound."""
+    """Return the ids of the plan and the provider that are asked for. Raises NotFound."""
     return (
         store.plans.get(about.plan).id if about.plan is not None else None,
         store.providers.get(about.provider).id if about.provider is not None else None,

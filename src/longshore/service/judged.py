@@ -47,8 +47,10 @@ class JudgedRoute(APIRoute):
         return judged
 
     def _encoding_in_threads(self) -> Handler:
-        """FastAPI checks answers in the thread of what has made them, and encodes them where everybody waits. Here both
-        are done in the thread."""
+        """Return a handler that checks and encodes its answers in the thread of what has made them.
+
+        FastAPI checks them there, too, but encodes them where everybody waits.
+        """
         described = self.response_field
         if described is None:
             return super().get_route_handler()

@@ -21,7 +21,7 @@ _OF_AN_ADDRESS = 8
 
 
 class Judging:
-    """Of one application."""
+    """The judge of one application's callers."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
@@ -30,7 +30,7 @@ class Judging:
         self._turns = Turns(_OF_AN_ADDRESS, LINE, _AT_ONCE)
 
     async def caller(self, scope: Scope) -> Caller:
-        """Who sent this request. Raises what Tokens.caller does, and Busy."""
+        """Return who sent this request. Raises what Tokens.caller does, and Busy."""
         sent = dict(Headers(scope=scope))
         judge = partial(self._tokens.caller, scope["method"], scope["path"], sent)
         digest = sha256(sent.get("x-auth-token", "").encode()).digest()

@@ -10,7 +10,10 @@ from longshore.store import Store
 
 
 def with_keeper(store: Store, kind: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """With the id of the provider that they name. Raises NotFound, AccessDenied for another project's, InvalidInput."""
+    """Return the settings with the id of the provider that they name as the keeper of the key.
+
+    Raises NotFound, AccessDenied for another project's, InvalidInput.
+    """
     named = keeper_in(kind, settings)
     if named is None:
         return settings
@@ -18,7 +21,7 @@ def with_keeper(store: Store, kind: str, settings: dict[str, Any]) -> dict[str, 
 
 
 def refuse_unneeded(kind: str, settings: Mapping[str, Any], given: Mapping[str, str]) -> None:
-    """Raises InvalidInput for secrets that would open nothing."""
+    """Raise InvalidInput for secrets that would open nothing."""
     if found := sorted(unneeded_secrets(kind, settings) & given.keys()):
         words = ", ".join(name.replace("_", " ") for name in found)
         raise InvalidInput(

@@ -24,7 +24,10 @@ class Kept:
 
 
 class KeptInventories:
-    """Of one application. Those who ask for the same source while it is read wait, and share what is found."""
+    """Inventories kept by one application.
+
+    Those who ask for the same source while it is read wait, and share what is found.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
@@ -32,8 +35,11 @@ class KeptInventories:
         self._lock = Lock()
 
     def of(self, clouds: Clouds, provider: ProviderRecord, whose: str, *, anew: bool) -> Kept:
-        """`whose`: the project that asks: in a vault that others share it sees its own points alone.
-        `anew`: whatever is kept, unless it is younger than the question."""
+        """Return the inventory of a provider, read anew where it is too old.
+
+        `whose`: the project that asks: in a vault that others share it sees its own points alone. `anew`: whatever is
+        kept, unless it is younger than the question.
+        """
         asked = time.monotonic()
         what = f"{provider.id} {json.dumps(provider.settings, sort_keys=True)}"  # a changed one is another source
         if not clouds.sees_all_of(provider):

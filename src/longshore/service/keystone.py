@@ -19,7 +19,10 @@ _CACHE = "longshore.tokens"  # where the library looks for a cache that its host
 
 
 class KeystoneTokens:
-    """`options`: as in a [keystone_authtoken] section. Nothing is asked of Keystone before the first token comes."""
+    """Tokens as Keystone judges them. Nothing is asked of Keystone before the first token comes.
+
+    `options`: as in a [keystone_authtoken] section.
+    """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         # At each start the library says that it knows no options that are keystoneauth's, and at each request with a
@@ -68,7 +71,7 @@ class _Judge:
 
 
 def _environment(method: str, path: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """A WSGI environment: what the library reads. Headers that it sets itself, it takes away first."""
+    """Return the WSGI environment that the library reads. Headers that it sets itself, it takes away first."""
     environment = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",

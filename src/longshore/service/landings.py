@@ -18,7 +18,10 @@ _LONGEST_STAY = timedelta(days=7)
 
 
 def usable_point(store: Store, found: ReplicaRecord, number: int | None, at: datetime | None = None) -> PointRecord:
-    """That one, or the newest, of no later moment than `at` (UTC without a zone). Raises NotFound, Conflict."""
+    """Return the point of this number, or the newest usable one, of no later moment than `at` (UTC without a zone).
+
+    Raises NotFound, Conflict.
+    """
     if number is not None:
         return store.points.get(found.id, number)
     usable = store.points.usable(found.id)
@@ -33,7 +36,7 @@ def usable_point(store: Store, found: ReplicaRecord, number: int | None, at: dat
 def landing_request(
     store: Store, found: ReplicaRecord, body: NewLanding | GroupLanding, kind: MigrationType, number: int | None
 ) -> MigrationRequest:
-    """As its replica says, but for what `body` does. Raises InvalidInput."""
+    """Return the request for a landing: as its replica says, but for what `body` does. Raises InvalidInput."""
     asked = form(MigrationRequest).validate_python(store.migrations.get(found.id).request)
     networks = {**asked.networks, **body.networks}
     request = replace(asked, type=kind, of=found.id, point=number, networks=networks)
@@ -44,7 +47,7 @@ def landing_request(
 
 
 def stays_for(text: str | None) -> float | None:
-    """Seconds. Raises InvalidInput."""
+    """Return for how many seconds a test stays; None: nothing was said. Raises InvalidInput."""
     if text is None:
         return None
     if (length := parse_duration(text)) > _LONGEST_STAY:

@@ -24,7 +24,7 @@ _SAID_BY = {
 
 @router.get("/limits")
 def limits(store: TheStore, page: ThePage) -> list[Limit]:
-    """The project's own, and those that count all projects' jobs at providers that it sees."""
+    """List the project's own limits, and those that count all projects' jobs at providers that it sees."""
     return [_shown(record) for record in page.of(store.limits.all(), lambda record: record.limit.id)]
 
 
@@ -50,7 +50,7 @@ def remove(limit: str, store: TheStore) -> None:
 
 
 def _meant(store: Store, body: LimitChange, all_projects: bool) -> tuple[Place, str | None]:
-    """The place, and whose jobs are counted there. Raises InvalidInput, NotFound."""
+    """Return the place that is meant, and whose jobs are counted there. Raises InvalidInput, NotFound."""
     given = {name for name in ("provider", "name", "plan") if getattr(body, name) is not None}
     if given != set(_SAID_BY[body.of]):
         words = " and ".join(_SAID_BY[body.of])

@@ -32,7 +32,7 @@ router = judged_router()
 
 
 class _OfTheStore(Collector):
-    """Asked of the database at each scrape, so that any of several servers tells the same."""
+    """Metrics read from the database at each scrape, so that any of several servers tells the same."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -69,7 +69,7 @@ class _OfTheStore(Collector):
         yield GaugeMetricFamily("longshore_copy_left_bytes", "What these copies have still to read.", left)
 
     def _of_the_points(self) -> Iterator[Metric]:
-        """RPO: what would be lost if the sources were gone now."""
+        """Yield the metrics of the RPO: what would be lost if the sources were gone now."""
         now = datetime.now(UTC)
         ages = [(now - point).total_seconds() for point in self._store.figures.points()]
         yield GaugeMetricFamily("longshore_synchronised", "Machines with a verified copy that is kept up.", len(ages))
@@ -105,7 +105,7 @@ class _OfTheStore(Collector):
 
 
 class Metrics:
-    """Of one application."""
+    """Metrics of one application."""
 
     def __init__(self, store: Store) -> None:
         self.registry = CollectorRegistry()
@@ -120,7 +120,7 @@ class Metrics:
 
 
 class Measure:
-    """Around all of the application."""
+    """Middleware around all of the application that measures how long requests take."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -145,6 +145,6 @@ class Measure:
 
 @router.get(PATH, include_in_schema=False)
 def metrics(request: Request) -> Response:
-    """In Prometheus' format."""
+    """Return the metrics in Prometheus' format."""
     of_this: Metrics = request.app.state.metrics
     return Response(generate_latest(of_this.registry), media_type=CONTENT_TYPE_LATEST)

@@ -45,7 +45,8 @@ _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
 
 @router.post("/migrations", status_code=202)
 def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
-    """Everything that can be known beforehand is checked now; what passes is queued and an engine takes it up.
+    """Begin a migration. Everything that can be known beforehand is checked now; what passes is queued and an engine
+    takes it up.
 
     With type "volume" `machine` is the name or id of a volume that no machine has; of the request that counts which is
     about volumes: storage, availability_zone, volume, accept, verify, rate_limit, keep.
@@ -87,14 +88,14 @@ def last_moves(
     source: str,
     machine: Annotated[list[str], Query(max_length=LIMIT, description="References; as often as there are machines.")],
 ) -> list[LastMove]:
-    """The last migration of each of these machines of a provider that was ever to be moved, dry runs included."""
+    """Return the last migration of each of these machines that was ever to be moved, dry runs included."""
     found = store.migrations.last_moves(store.providers.get(source).id, machine)
     return [LastMove(**asdict(one)) for one in found]
 
 
 @router.get("/migrations/{migration}")
 def migration(migration: str, store: TheStore) -> Migration:
-    """One, by its id or the beginning of it."""
+    """Show a migration, by its id or the beginning of it."""
     return _migration(store, store.migrations.get(migration))
 
 
@@ -105,13 +106,13 @@ def events(
     after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
     limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
 ) -> list[Event]:
-    """What happened in it, oldest first; `after` is the last event id already known."""
+    """List the events of a migration, oldest first; `after` is the last event id already known."""
     return [Event(**asdict(event)) for event in store.events.of(migration, after, limit)]
 
 
 @router.get("/migrations/{migration}/ledger")
 def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
-    """Everything it made on either side, and what became of it."""
+    """List everything that a migration made on either side, and what became of it."""
     record = store.migrations.get(migration)
     return [
         LedgerEntry(kind=e.kind, step=e.step, ref=e.ref, state=e.state, note=e.note)
@@ -121,13 +122,15 @@ def ledger(migration: str, store: TheStore) -> list[LedgerEntry]:
 
 @router.get("/migrations/{migration}/report")
 def report(migration: str, store: TheStore) -> Report:
-    """What was copied, verified, changed and said, from its record alone."""
+    """Report what was copied, verified, changed and said, from the migration's record alone."""
     return reports_of(store, [store.migrations.get(migration)])[0]
 
 
 @router.post("/migrations/{migration}/resume", status_code=202)
 def resume(migration: str, store: TheStore) -> Migration:
-    """Go on at once where it is parked, or where a broken-off engine stopped. Nothing to do while one is running it."""
+    """Have a migration go on at once where it is parked, or where an interrupted engine stopped. Nothing to do while
+    one is running it.
+    """
     record = store.migrations.get(migration)
     if record.status.ended:
         raise Conflict(
@@ -142,7 +145,9 @@ def resume(migration: str, store: TheStore) -> Migration:
 
 @router.post("/migrations/{migration}/cutover", status_code=202)
 def cutover(migration: str, store: TheStore) -> Migration:
-    """Stop the machine of a warm migration and end it; when a sync is under way, right after it."""
+    """Cut a warm migration over: its machine is stopped, and the migration ends; when a sync is under way, right after
+    it.
+    """
     record = store.migrations.request_cutover(migration)
     embedded.ensure_running(store.state)
     return _migration(store, record)
@@ -174,7 +179,7 @@ def _added(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, A
 
 @router.post("/migrations/{migration}/source-marks", status_code=202)
 def mark_source(migration: str, store: TheStore, body: NewMarks) -> Migration:
-    """Mark the machine of a migration that is done at its source; marks that aren't wanted any more are taken away."""
+    """Mark the machine of a migration that is done, at its source; marks that aren't wanted any more are taken away."""
     refuse_unfit(**{name: getattr(body, name) for name in type(body).model_fields})
     options = body.model_dump(mode="json")
     record = store.migrations.request_marks(migration, options)
@@ -184,7 +189,7 @@ def mark_source(migration: str, store: TheStore, body: NewMarks) -> Migration:
 
 @router.delete("/migrations/{migration}/source-marks", status_code=202)
 def unmark_source(migration: str, store: TheStore) -> Migration:
-    """Take away all marks of the machine at its source."""
+    """Take away all marks of a migration's machine at its source."""
     return mark_source(migration, store, NewMarks())
 
 
@@ -219,8 +224,9 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
 
 @router.post("/migrations/{migration}/cancel", status_code=202)
 def cancel(migration: str, store: TheStore) -> Migration:
-    """Stop and take back everything made so far; the engine does it. Raises Conflict for the record of a replica or of
-    a policy of backups."""
+    """Cancel a migration, and take back everything made so far; the engine does it. Raises Conflict for the record of a
+    replica or of a policy of backups.
+    """
     found = store.migrations.get(migration)
     if found.type is MigrationType.REPLICA:
         raise Conflict("This is a replica.", advice=f"To have all of it removed: longshore replica delete {migration}.")
@@ -268,7 +274,10 @@ def remove(migration: str, store: TheStore) -> None:
 
 
 def _is_uncommitted(store: Store, record: MigrationRecord) -> bool:
-    """Whether it is the failover or failback at whose end its replica is, so that it is for that to take it back."""
+    """Tell whether a migration is the failover or failback that its replica stands at the end of.
+
+    Then it is for the replica to take it back.
+    """
     of = record.request.get("of")
     if record.type not in (MigrationType.FAILOVER, MigrationType.FAILBACK) or not of:
         return False

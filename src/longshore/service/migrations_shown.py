@@ -23,7 +23,10 @@ LISTED = TypeAdapter(list[ListedMigration])
 
 
 def note_asked_for(records: Sequence[MigrationRecord]) -> None:
-    """Joins the request that is being answered with what workers say of these migrations later."""
+    """Log that these migrations are asked for.
+
+    That joins the request that is being answered with what workers log of these migrations later.
+    """
     from structlog.contextvars import bound_contextvars  # which brings all of rich along: most commands only look
 
     for record in records:
@@ -35,7 +38,7 @@ def note_asked_for(records: Sequence[MigrationRecord]) -> None:
 
 
 def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
-    """In the order of the records."""
+    """Return the migrations of these records, in their order."""
     return [
         shaped(
             Migration,
@@ -51,7 +54,7 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
 
 
 def listed(store: Store, records: Sequence[MigrationRecord]) -> list[ListedMigration]:
-    """In short, in the order of the records."""
+    """Return the migrations of these records as a list has them, in their order."""
     return [
         shaped(
             ListedMigration,
@@ -64,7 +67,7 @@ def listed(store: Store, records: Sequence[MigrationRecord]) -> list[ListedMigra
 
 
 def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[MigrationRecord, dict[str, Any]]]:
-    """Each with what both forms tell of it that its record doesn't have, or has otherwise."""
+    """Yield each record with the fields of both its forms that it doesn't have, or has otherwise."""
     providers = {p.id: p.name for p in store.providers.all()}
     plans = store.plans.names() if any(r.plan_id for r in records) else {}
     crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
@@ -91,7 +94,7 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
 
 
 def _moves(record: MigrationRecord, disk: DiskRecord) -> bool:
-    """Whether it is being copied or read back now."""
+    """Tell whether a disk is being copied or read back now."""
     return not record.status.ended and disk.state in MOVING and disk.progress is not None
 
 
@@ -113,7 +116,7 @@ def _waits(record: MigrationRecord) -> bool:
 
 
 def _rests(record: MigrationRecord) -> bool:
-    """Whether nothing is to be done before somebody wants something, as of a replica or policy that is paused."""
+    """Tell whether nothing is to be done before somebody wants something, as of a replica or policy that is paused."""
     if record.job is None or record.cancel_requested:
         return False
     cold = record.type is MigrationType.COLD

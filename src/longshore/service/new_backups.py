@@ -29,15 +29,16 @@ router = judged_router("/v1")
 
 @router.post("/backups/check")
 def check_backup(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
-    """Everything that stands against it, or might, the quota of the source's project among it: nothing is made."""
+    """Check what stands against a backup, or might, the quota of the source's project among it: nothing is made."""
     looked = _look(body, store, clouds, caller)
     return told(looked.concerns, [looked.machine])
 
 
 @router.post("/backups", status_code=202)
 def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
-    """One moment of all disks of a machine, to a point in a vault. It is watched as a migration, of type "backup";
-    the point's name is in its result."""
+    """Back up all disks of a machine, as of one moment, to a point in a vault. It is watched as a migration, of type
+    "backup"; the point's name is in its result.
+    """
     looked = _look(body, store, clouds, caller)
     machine = looked.machine
     if any(concern.severity is Severity.BLOCKER for concern in looked.concerns):
@@ -67,7 +68,7 @@ class _Looked:
 
 
 def _look(body: NewBackup, store: Store, clouds: Clouds, caller: Caller) -> _Looked:
-    """Raises LongshoreError for what can't be looked at, or can't be meant."""
+    """Look at a machine to back up. Raises LongshoreError for what can't be looked at, or can't be meant."""
     request = replace(body.request, type=MigrationType.BACKUP, of=None, point=None)
     if caller.remote:
         refuse_unsafe(asdict(body.request))
@@ -89,7 +90,10 @@ def _look(body: NewBackup, store: Store, clouds: Clouds, caller: Caller) -> _Loo
 
 
 def told(concerns: Sequence[Concern], machines: Sequence[Machine]) -> list[PlanConcern]:
-    """With machines by their names; what is of none is of the only one there is."""
+    """Return concerns with the names of their machines.
+
+    A concern of no machine is of the only one, where there is just one.
+    """
     names = {machine.ref: machine.name for machine in machines}
     alone = machines[0].name if len(machines) == 1 else ""
     return [shown_concern(one, names.get(one.machine or "", alone)) for one in concerns]

@@ -115,7 +115,7 @@ def create(body: NewPlan, store: TheStore, clouds: TheClouds, caller: TheCaller)
 
 @router.post("/plans/{name}/keep")
 def keep(name: str, store: TheStore) -> PlanChanged:
-    """What was a draft is a plan from now on. Starting it does that, too. Once more changes nothing."""
+    """Make a plan of a draft. Starting it does that, too. Once more changes nothing."""
     before = store.plans.get(name)
     record = store.plans.keep(before.id)
     return PlanChanged(changed=before.draft is not None, version=record.version, changed_at=record.changed_at)
@@ -125,7 +125,10 @@ def keep(name: str, store: TheStore) -> PlanChanged:
 
 
 def _there(store: Store, body: NewPlan) -> PlanRecord | None:
-    """The draft that is to be proposed again. Raises Conflict where another plan has the name."""
+    """Return the draft that is to be proposed again, if there is one.
+
+    Raises Conflict where another plan has the name.
+    """
     if body.draft and body.create_flavors:
         raise InvalidInput("A draft makes nothing at the target.", advice="Keep the plan, or leave out its flavors.")
     own = [p for p in store.plans.all() if p.project_id == store.scope.project_id]
@@ -140,7 +143,7 @@ def _there(store: Store, body: NewPlan) -> PlanRecord | None:
 
 
 def _decided(before: PlanRecord | None, body: NewPlan, machines: Sequence[Machine]) -> Plan:
-    """What a draft says already, of what is about these machines and these clouds."""
+    """Return the decisions of a draft that are about these machines and these clouds."""
     nothing = Plan(name=body.name, source=body.source, target=body.target)
     if before is None:
         return nothing
@@ -161,14 +164,14 @@ def _decided(before: PlanRecord | None, body: NewPlan, machines: Sequence[Machin
 
 
 def _vlans(networks: Sequence[SourceNetwork]) -> dict[str, str]:
-    """By references, and by names that only one has."""
+    """Return the VLANs of networks by their references, and by names that only one network has."""
     named = Counter(network.name for network in networks)
     by_name = {network.name: network.vlan for network in networks if network.vlan and named[network.name] == 1}
     return by_name | {network.ref: network.vlan for network in networks if network.vlan}
 
 
 def _as_before(machines: Sequence[PlannedMachine], earlier: Sequence[PlannedMachine]) -> tuple[PlannedMachine, ...]:
-    """With the waves and options that they had."""
+    """Return the machines with the waves and options that they had."""
     had = {entry.ref: entry for entry in earlier if entry.ref}
     return tuple(
         replace(entry, wave=old.wave, options={**old.options, **entry.options})
@@ -186,7 +189,7 @@ def _found(looked_up: Sequence[Machine | LongshoreError]) -> list[Machine]:
 
 
 def _volumes_called(source: LooseVolumes, patterns: Sequence[str]) -> tuple[PlannedVolume, ...]:
-    """Those without a server that are called like this, or have this id. Raises InvalidInput."""
+    """Return the volumes without a server whose id this is, or whose name fits a pattern. Raises InvalidInput."""
     if not patterns:
         return ()
     loose = source.volumes()

@@ -31,7 +31,7 @@ NEVER = "never"
 
 
 def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) -> tuple[NewMigration, list[Concern]]:
-    """What is to be added, and what is to be said of it. Nothing is made yet.
+    """Return the replica that is to be added, and the concerns about it. Nothing is made yet.
 
     Raises LongshoreError for all that stands against it.
     """
@@ -61,7 +61,10 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
 
 
 def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) -> list[Concern]:
-    """All that stands against it, or might. Raises LongshoreError for what can't be looked at, or meant."""
+    """Return all that stands against a replica, or might.
+
+    Raises LongshoreError for what can't be looked at, or meant.
+    """
     _protection, request, wanted = _asked(body)
     tests_of(body.prove, "")
     found = concerns_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
@@ -73,7 +76,7 @@ def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewRep
 
 
 def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:
-    """Raises InvalidInput."""
+    """Return the protection and the request that a body asks for. Raises InvalidInput."""
     if body.request.before is not None or body.request.after is not None:
         raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
     if body.seed is not None:
@@ -85,7 +88,10 @@ def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:
 
 
 def _seed(store: Store, clouds: Clouds, asked: NewSeed, machine: Machine) -> tuple[Seed, list[Concern]]:
-    """The point that is meant, and what is to be said of it. Raises NotFound, InvalidInput, Conflict."""
+    """Return the point that a replica is to be seeded from, and the concerns about it.
+
+    Raises NotFound, InvalidInput, Conflict.
+    """
     from longshore.flows.backups.backing_up import identity_of  # which replicas without a seed needn't load
     from longshore.flows.replicas.seeding import fitting
     from longshore.providers.vault.source import find_point
@@ -108,7 +114,7 @@ def _seed(store: Store, clouds: Clouds, asked: NewSeed, machine: Machine) -> tup
 
 
 def protection_of(schedule: str, retention: str, rpo: str | None, audit: str | None) -> Protection:
-    """Raises InvalidInput."""
+    """Return the protection that these texts say. Raises InvalidInput."""
     audit = None if audit == NEVER else audit
     with said_of("audit"):
         if audit is not None:
@@ -124,14 +130,17 @@ def protection_of(schedule: str, retention: str, rpo: str | None, audit: str | N
 
 
 def tests_of(prove: str | None, replica_id: str) -> dict[str, Any]:
-    """By which clock its points are tried, and when first. Raises InvalidInput."""
+    """Return the clock by which a replica's points are tried, and when that is first, by column.
+
+    Raises InvalidInput.
+    """
     prove = None if prove == NEVER else prove
     with said_of("prove"):
         return {"prove": prove, "prove_due_at": next_test(prove, replica_id, datetime.now(UTC))}
 
 
 def first_time(protection: Protection, replica_id: str) -> datetime:
-    """When one that is there is due first by another schedule, in UTC without a zone."""
+    """Return when a replica that is there is due first by another schedule, in UTC without a zone."""
     now = datetime.now(UTC)
     schedule = parse_schedule(protection.schedule, timedelta(seconds=protection.rpo) if protection.rpo else None)
     return without_zone(now) if isinstance(schedule, Continuous) else without_zone(next_time(schedule, now, replica_id))

@@ -23,7 +23,7 @@ class Opened:
 
     @property
     def latest(self) -> dict[str, Outline | None]:
-        """The latest migration of each entry, in the plan's order."""
+        """Return the latest migration of each entry, by what the plan calls it, in the plan's order."""
         by_ref: dict[str, Outline] = {m.machine_ref: m for m in self.own}
         return {
             entry.machine: by_ref.get(entry.wanted) or (None if entry.ref else self._called(entry))
@@ -31,7 +31,10 @@ class Opened:
         }
 
     def _called(self, entry: Entry) -> Outline | None:
-        """The latest of what a plan names by its name: a machine also by its path, with or without the datacenter."""
+        """Return the latest migration of an entry that is named by its name.
+
+        A machine may also be named by its path, with or without the datacenter.
+        """
         of_volume = isinstance(entry, PlannedVolume)
         written = entry.volume if isinstance(entry, PlannedVolume) else entry.machine.strip("/")
         for migration in reversed(self.own):
@@ -45,7 +48,7 @@ class Opened:
 
 
 def open_plan(store: Store, record: PlanRecord) -> Opened:
-    """Raises InvalidInput for one that can't be read."""
+    """Return a plan with its migrations. Raises InvalidInput for a plan that can't be read."""
     (opened,) = open_plans(store, [record])
     if opened.unreadable is not None:
         raise InvalidInput(
@@ -57,7 +60,7 @@ def open_plan(store: Store, record: PlanRecord) -> Opened:
 
 
 def open_plans(store: Store, records: Sequence[PlanRecord]) -> list[Opened]:
-    """Those that can't be read, too: one of them is no reason to know nothing of the others."""
+    """Return plans with their migrations. One that can't be read is among them, so that the others can be shown."""
     outlines = store.outlines.of_plans([record.id for record in records])
     return [_opened(record, outlines[record.id]) for record in records]
 
@@ -72,7 +75,7 @@ def _opened(record: PlanRecord, own: list[Outline]) -> Opened:
 
 
 def readable(record: PlanRecord) -> Plan | None:
-    """What it says, where it can be read."""
+    """Return the plan of a record; None when it can't be read."""
     try:
         return planfile.from_store(record.content)
     except InvalidInput:
@@ -80,8 +83,11 @@ def readable(record: PlanRecord) -> Plan | None:
 
 
 def entries_of(plan: Plan, wave: int | None, machines: Sequence[str] = ()) -> list[Entry]:
-    """Those of a wave, or all of them; of these only `machines`, as the plan calls them, or by their references, if any
-    are named. Raises InvalidInput when there are none, or one that is named isn't among them."""
+    """Return the entries of a wave, or of all waves; only those of `machines`, if any are named.
+
+    Machines are named as the plan calls them, or by their references. Raises InvalidInput when there are none, or one
+    that is named isn't among them.
+    """
     if not plan.entries:
         raise InvalidInput(f"Plan {plan.name} has no machines.")
     entries = [e for e in plan.entries if wave is None or e.wave == wave]
@@ -98,7 +104,7 @@ def entries_of(plan: Plan, wave: int | None, machines: Sequence[str] = ()) -> li
 
 
 def started_with(entries: Sequence[Entry], type_: str | None) -> list[Entry]:
-    """Those that a start with this type is about. Raises InvalidInput when there are none."""
+    """Return those of these entries that a start with this type is about. Raises InvalidInput when there are none."""
     if type_ != MigrationType.DRY_RUN.value:
         return list(entries)
     machines: list[Entry] = [entry for entry in entries if not isinstance(entry, PlannedVolume)]
@@ -110,7 +116,7 @@ def started_with(entries: Sequence[Entry], type_: str | None) -> list[Entry]:
 
 
 def is_moved_or_moving(migration: Outline | None) -> bool:
-    """Moved, or on its way. A dry run that is done has moved nothing."""
+    """Tell whether a machine is moved, or on its way. A dry run that is done has moved nothing."""
     if migration is None:
         return False
     rehearsed = migration.type == MigrationType.DRY_RUN.value
@@ -118,7 +124,7 @@ def is_moved_or_moving(migration: Outline | None) -> bool:
 
 
 def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
-    """How far each of its machines is, in the plan's order; with a crew, also whom nobody of it can take."""
+    """Return how far each machine of a plan is, in the plan's order; with a crew, also why nobody of it can take it."""
     states = []
     latest = opened.latest
     for entry in opened.plan.entries:
@@ -140,7 +146,10 @@ def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
 
 
 def under_way(opened: Opened, machines: Sequence[str] = ()) -> list[Outline]:
-    """Of all, or of these machines. Raises Conflict when there is none, InvalidInput as `entries_of`."""
+    """Return the migrations under way, of the whole plan or of these machines.
+
+    Raises Conflict when there is none, InvalidInput as `entries_of`.
+    """
     found = [m for m in opened.own if not m.status.ended and (not machines or m.id in latest_of(opened, machines))]
     if not found:
         name = opened.plan.name
@@ -150,7 +159,10 @@ def under_way(opened: Opened, machines: Sequence[str] = ()) -> list[Outline]:
 
 
 def latest_of(opened: Opened, machines: Sequence[str]) -> set[str]:
-    """Ids of the latest migrations of all entries, or of these machines. Raises InvalidInput as `entries_of`."""
+    """Return the ids of the latest migrations of all entries, or of these machines.
+
+    Raises InvalidInput as `entries_of`.
+    """
     if not machines:
         return {m.id for m in opened.latest.values() if m is not None}
     latest = opened.latest
@@ -159,13 +171,13 @@ def latest_of(opened: Opened, machines: Sequence[str]) -> set[str]:
 
 
 def counted(opened: Opened) -> dict[str, int]:
-    """How many machines are in which state."""
+    """Return how many machines are in each state."""
     states = [state.status for state in states_of(opened)]
     return {status: states.count(status) for status in dict.fromkeys(states)}
 
 
 def speaking_of(store: Store, records: Sequence[PlanRecord], machine: str) -> list[PlanRecord]:
-    """Those plans that name this machine, or from which it was started."""
+    """Return the plans that name this machine, or from which it was started."""
     started = store.outlines.plans_of(machine)
     return [record for record in records if record.id in started or _names(record, machine)]
 

@@ -19,7 +19,7 @@ DOING = ("waits", "moves", "cutover", "parked")
 
 @router.get("/operation")
 def operation(store: TheStore) -> Operation:
-    """How the whole installation stands, whatever project things are of."""
+    """Return how the whole installation stands, whatever project things are of."""
     crew, records = crew_of(store), store.queue.records()
     workers = crew.workers if crew.running else []
     doing = Counter(doing_of(record) for record in records)
@@ -39,7 +39,7 @@ def operation(store: TheStore) -> Operation:
 
 @router.get("/operation/workers")
 def workers(store: TheStore) -> list[Worker]:
-    """Oldest first; with those that are taken for dead, as long as nobody has taken what they had."""
+    """List the workers, oldest first; with those that are taken for dead, as long as nobody has taken what they had."""
     return [
         shaped(
             Worker,
@@ -90,12 +90,12 @@ def queue(store: TheStore, page: ThePage, worker: str | None = None, *, stranded
 
 @router.get("/operation/left-overs")
 def left_overs(store: TheStore) -> list[LeftOver]:
-    """What is outside, or may be, of migrations of all projects that have ended, newest first."""
+    """List what is outside, or may be, of migrations of all projects that have ended, newest first."""
     return [LeftOver(**asdict(one)) for one in store.operation.left()]
 
 
 def doing_of(record: QueueRecord) -> str:
-    """One of DOING."""
+    """Return the state of a job, as one of DOING."""
     if record.begun:
         return "moves"
     if record.status is Status.PARKED:
@@ -104,5 +104,5 @@ def doing_of(record: QueueRecord) -> str:
 
 
 def _names(store: Store) -> dict[str, str]:
-    """Of all projects' providers, by id."""
+    """Return the names of all projects' providers, by id."""
     return {one.id: one.name for one in store.scoped(WHOLE).providers.all()}

@@ -21,7 +21,7 @@ class Page:
     _response: Response
 
     def of(self, things: Sequence[T], id_of: Callable[[T], str]) -> Sequence[T]:
-        """This page of all the things. Raises InvalidInput when the marker is none of them."""
+        """Return this page of all the things. Raises InvalidInput when the marker is none of them."""
         start = 0
         if self.marker is not None:
             start = next((n + 1 for n, thing in enumerate(things) if id_of(thing) == self.marker), -1)

@@ -19,7 +19,10 @@ from longshore.store import Store
 
 
 async def may(request: Request, all_projects: bool = False) -> None:
-    """Every route depends on this, which JudgedRoute has let the caller into. Raises Forbidden."""
+    """Raise Forbidden when a caller may not see all projects, as they ask to.
+
+    Every route depends on this, which JudgedRoute has let the caller into.
+    """
     access: Access | None = request.app.state.access
     if access is None or not all_projects or request.scope["path"] in OPEN:
         return
@@ -30,7 +33,7 @@ async def may(request: Request, all_projects: bool = False) -> None:
 
 
 def judged_router(prefix: str = "") -> APIRouter:
-    """Of routes each of which asks first whether the caller may."""
+    """Return a router whose routes each ask first whether the caller may."""
     return APIRouter(prefix=prefix, dependencies=[Depends(may)], route_class=JudgedRoute)
 
 
@@ -52,7 +55,10 @@ async def _store(request: Request, all_projects: bool = False) -> Store:
 
 
 def store_of_plan(name: str, store: Annotated[Store, Depends(_store)]) -> Store:
-    """As the plan's own project sees it, whoever asks: what a plan names is that project's. Raises NotFound."""
+    """Return the store as the plan's own project sees it, whoever asks: what a plan names is that project's.
+
+    Raises NotFound.
+    """
     if not store.scope.everything:
         return store
     project_id = store.plans.get(name).project_id
@@ -60,7 +66,7 @@ def store_of_plan(name: str, store: Annotated[Store, Depends(_store)]) -> Store:
 
 
 async def _turn(request: Request) -> AsyncIterator[None]:
-    """While it is its turn. Raises Busy."""
+    """Hold a turn of the caller's project during a request. Raises Busy."""
     if request.app.state.access is None:
         yield
         return

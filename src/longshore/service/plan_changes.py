@@ -85,7 +85,9 @@ def change_machine(  # noqa: PLR0917
     caller: TheCaller,
     if_match: IfMatch = None,
 ) -> PlanChanged:
-    """The same of one of its machines, as the plan calls it, or by its reference; of a volume as `volume:NAME`."""
+    """Change one machine of a plan likewise, named as the plan calls it, or by its reference; a volume as
+    `volume:NAME`.
+    """
     kind, key = ("volumes", "volume") if machine.startswith(VOLUME) else ("machines", "machine")
     called = machine.removeprefix(VOLUME)
 
@@ -102,7 +104,7 @@ def change_machine(  # noqa: PLR0917
 
 @router.post("/plans/{name}/duplicate", status_code=201)
 def duplicate(name: str, body: PlanCopy, store: TheStore, response: Response) -> PlanAnswer:
-    """A new plan that says the same, with nothing started yet. Flavors that were made for the first stay its own."""
+    """Make a new plan that says the same, with nothing started yet. Flavors made for the first stay its own."""
     content = {**store.plans.with_texts(name), "name": body.name}
     if body.description is not None:
         content["description"] = body.description
@@ -149,5 +151,5 @@ def _changed(  # noqa: PLR0917
 
 
 def _version(if_match: str | None) -> str | None:
-    """That the plan has to be of; None: any."""
+    """Return the version that the plan has to have; None: any."""
     return None if if_match in (None, "*") else str(if_match).strip().removeprefix("W/").strip('"')

@@ -21,7 +21,8 @@ router = judged_router("/v1")
 
 @router.post("/plans/{name}/checks", status_code=202)
 def begin(name: str, body: PlanStart, request: Request, store: ThePlansStore) -> PlanCheck:
-    """What `check` answers, as it becomes known: of some machines at a time, at last what is about all of them.
+    """Begin a check of what `check` answers, which becomes known for some machines at a time, at last what is about all
+    of them.
 
     It ends when the plan is changed, and can be asked for until a day has gone by. Several may be under way.
     """
@@ -40,19 +41,19 @@ def begin(name: str, body: PlanStart, request: Request, store: ThePlansStore) ->
 
 @router.get("/plans/{name}/checks/{check}")
 def check(name: str, check: str, store: ThePlansStore, after: Annotated[int, Query(ge=0, le=1 << 31)] = 0) -> PlanCheck:
-    """How far it is, and what has become known since; `after` is the `until` of an earlier answer."""
+    """Tell how far a check is, and what has become known since; `after` is the `until` of an earlier answer."""
     record = store.plans.get(name)
     return _told(store, store.plan_checks.get(record.id, check), after)
 
 
 @router.delete("/plans/{name}/checks/{check}", status_code=204)
 def cancel(name: str, check: str, store: ThePlansStore) -> None:
-    """Nobody wants to know any more. What it has found until now can still be asked for."""
+    """Cancel a check. What it has found until now can still be asked for."""
     store.plan_checks.cancel(store.plans.get(name).id, check)
 
 
 def _told(store: Store, record: PlanCheckRecord, after: int) -> PlanCheck:
-    """Its state was read first: of one that has ended all parts are there."""
+    """Return a check as it goes over the wire. Its state was read first: of one that has ended all parts are there."""
     parts = store.plan_checks.parts(record.id, after)
     return shaped(
         PlanCheck,

@@ -17,8 +17,11 @@ _log = logging.getLogger("longshore.service")
 def made_flavors(
     store: Store, clouds: Clouds, provider_id: str, plan_id: str, wanted: Sequence[FlavorGap]
 ) -> Iterator[list[Flavor]]:
-    """They are gone again when one of them can't be made, or what is done with them fails. If one of them can't be
-    removed the error says so, and it is tried again when the next plan is made with flavors."""
+    """Make flavors for a plan, and hold them during the block.
+
+    They are gone again when one of them can't be made, or what is done with them fails. If one of them can't be removed
+    the error says so, and it is tried again when the next plan is made with flavors.
+    """
     try:
         made = []
         if wanted:
@@ -47,7 +50,10 @@ def made_flavors(
 
 
 def remove_abandoned(store: Store, clouds: Clouds) -> None:
-    """What is left of plans that never came to be, where the provider is one's own."""
+    """Remove flavors that are left of plans that never came to be, where the provider is the caller's own.
+
+    One that can't be removed is logged.
+    """
     for flavor in store.plan_flavors.abandoned():
         try:
             store.providers.own(flavor.provider_id)
@@ -57,7 +63,10 @@ def remove_abandoned(store: Store, clouds: Clouds) -> None:
 
 
 def _removed_but_for(store: Store, clouds: Clouds, plan_id: str) -> list[PlanFlavor]:
-    """Why there is no plan is what the user has to be told, so nothing is raised."""
+    """Remove the flavors of a plan that isn't to be, and return those that are left.
+
+    Nothing is raised: the user has to be told why there is no plan.
+    """
     left = []
     for flavor in reversed(store.plan_flavors.of_plan(plan_id)):
         try:

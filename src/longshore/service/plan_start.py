@@ -24,7 +24,7 @@ from longshore.store import NewMigration, Store
 
 
 def examine_plan(store: Store, clouds: Clouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart) -> Examined:
-    """What these entries name as it is now, and what stands against moving it as asked."""
+    """Return the machines of these entries as they are now, and what stands against moving them as asked."""
     parts = list(examine_by_parts(store, clouds, opened, entries, asked))
     return Examined(
         [prospect for part in parts for prospect in part.prospects],
@@ -36,7 +36,10 @@ def examine_plan(store: Store, clouds: Clouds, opened: Opened, entries: Sequence
 def examine_by_parts(
     store: Store, clouds: Clouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart
 ) -> Iterator[Examined]:
-    """The same of some of them at a time, as it becomes known; at last what is about all of them."""
+    """Yield the same as `examine_plan`, of some entries at a time, as it becomes known.
+
+    The last part is about all of them.
+    """
     plan = planfile.from_store(store.plans.with_texts(opened.id))  # whether a text can be taken is looked at, too
     clear = {entry.machine: entry for entry in plan.entries}
     entries = [clear.get(entry.machine, entry) for entry in entries]
@@ -49,7 +52,7 @@ def examine_by_parts(
 
 
 def _with_those_under_way(store: Store, opened: Opened, source_id: str, examined: Examined) -> list[Concern]:
-    """What stands against each that is being migrated is that it is."""
+    """Return the concerns as they are with machines that are being migrated: of each of those, only that it is."""
     busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id} if examined.prospects else {}
     concerns = examined.concerns
     for prospect in examined.prospects:
@@ -66,7 +69,10 @@ def _with_those_under_way(store: Store, opened: Opened, source_id: str, examined
 
 
 def _seen(store: Store, migration_id: str) -> tuple[str, str]:
-    """How a concern names it. Of another project's, which has a shared source's machine, nothing is told but that."""
+    """Return the subject of a concern about a migration, and words for whose it is.
+
+    Of another project's migration, as of a machine of a shared source, only that is told.
+    """
     try:
         store.migrations.get(migration_id)
     except NotFound:
@@ -75,7 +81,10 @@ def _seen(store: Store, migration_id: str) -> tuple[str, str]:
 
 
 def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Migration]:
-    """All of them or none. Raises InvalidInput while a blocker stands against one."""
+    """Start migrations for all that was examined, or for none of it.
+
+    Raises InvalidInput while a blocker stands against one.
+    """
     plan = opened.plan
     blockers = [c for part in examined for c in part.blockers]
     if blockers:
@@ -96,7 +105,7 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
 
 
 def start_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence[str] = ()) -> list[Migration]:
-    """What has failed of all its machines, or of these, and nothing else; with type and accepted blockers as before.
+    """Start again what has failed of all of a plan's machines, or of these; with type and accepted blockers as before.
 
     Raises Conflict when there is none, InvalidInput as `begin` and `entries_of`.
     """

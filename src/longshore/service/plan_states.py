@@ -38,11 +38,11 @@ async def states(  # noqa: PLR0917
     offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0,
     changed_since: Annotated[Moment | None, Query(description="The `until` of an earlier answer.")] = None,
 ) -> Response:
-    """How far its machines are, in the plan's order, with the figures of what is being copied.
+    """Return how far a plan's machines are, in its order, with the figures of what is being copied.
 
     With `changed_since` only those whose migration has changed since then, or whose machine is off meanwhile, or that
-    nobody runs; some may be told again that haven't changed. When `version` is another one than before, a migration was
-    forgotten, or what nobody ran goes on, ask for all of them.
+    nobody runs; some may be told again that haven't changed. Ask for all of them when `version` is another one than
+    before, when a migration was forgotten, or when one that nobody ran goes on.
     """
     if changed_since is not None and status:
         raise InvalidInput("What has changed may have left that state.", advice="Leave the state out.", field="status")
@@ -88,7 +88,7 @@ def _with_progress(store: Store, states: Sequence[PlannedState]) -> list[Planned
 
 
 def _figures(migration: ListedMigration, syncs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is told of it besides its state."""
+    """Return the fields of a machine's state that come from its migration, beside the status itself."""
     figures = [figures_of(disk.state, disk.progress) for disk in migration.disks]
     left = [one.left for one in figures if one.left is not None]
     return {

@@ -55,7 +55,7 @@ Some = Annotated[tuple[str, ...], Query(description="Only these machines, as the
 
 @router.get("/plans")
 def plans(store: TheStore, page: ThePage, machine: str | None = None, draft: str | None = None) -> list[PlanSummary]:
-    """All of them, by name; or those that have a machine of this name, path or reference. Markers are names.
+    """List the plans, by name; or those that have a machine of this name, path or reference. Markers are names.
 
     `draft`: the draft of this word.
     """
@@ -69,7 +69,7 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None, draft: str
 
 @router.get("/plans/{name}", response_model=PlanView)
 async def plan(name: str, store: TheStore, reads: TheReads) -> Response:
-    """One, with how far each of its machines is."""
+    """Show a plan, with how far each of its machines is."""
 
     def read() -> tuple[bytes, str]:
         record = store.plans.get(name)
@@ -103,7 +103,7 @@ def remove(name: str, store: TheStore) -> None:
 
 @router.get("/plans/{name}/machines")
 def machines(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[FoundMachine]:
-    """Its machines, and volumes, as the source has them now."""
+    """List a plan's machines, and volumes, as the source has them now."""
     plan = open_plan(store, store.plans.get(name)).plan
     with clouds.source(plan.source) as source:
         found = [*look_up(source, plan.machines), *look_up_volumes(source, plan.volumes)]
@@ -117,7 +117,7 @@ def machines(name: str, store: ThePlansStore, clouds: ThePlansClouds) -> list[Fo
 
 @router.post("/plans/{name}/check")
 def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClouds) -> list[PlanConcern]:
-    """Everything that stands against starting it so, or might: nothing is made."""
+    """Check what stands against starting a plan so, or might: nothing is made."""
     opened = open_plan(store, store.plans.get(name))
     refuse_unknown(body.accept)
     entries = started_with(
@@ -130,7 +130,7 @@ def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
 
 @router.post("/plans/{name}/start", status_code=202)
 def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClouds) -> list[Migration]:
-    """Migrations for all its machines, or a wave of them, that aren't moved or on their way yet."""
+    """Start migrations for all of a plan's machines, or a wave of them, that aren't moved or on their way yet."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     entries = started_with(
@@ -148,8 +148,9 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
 
 @router.post("/plans/{name}/retry", status_code=202)
 def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some = ()) -> list[Migration]:
-    """Start again what has failed, and nothing else; with the type and what was accepted as before. What kept its copy
-    when its cutover failed tries again with that."""
+    """Start again what has failed of a plan, and nothing else; with the type and what was accepted as before. What kept
+    its copy when its cutover failed tries again with that.
+    """
     return try_again(store, clouds, open_plan(store, store.plans.get(name)), machine)
 
 
@@ -157,7 +158,7 @@ def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some
 def cutover(
     name: str, store: TheStore, wave: int | None = None, machine: Some = (), *, ahead: Ahead = False
 ) -> list[Migration]:
-    """Let its warm migrations that wait for their cutover, or those of a wave, stop their machines now."""
+    """Cut over a plan's warm migrations that wait for it, or those of a wave: their machines are stopped now."""
     opened = open_plan(store, store.plans.get(name))
     waves = {e.wave for e in entries_of(opened.plan, wave)}
     meant = latest_of(opened, machine)
@@ -182,7 +183,7 @@ def cutover(
 
 @router.post("/plans/{name}/resume", status_code=202)
 def resume(name: str, store: TheStore) -> list[Migration]:
-    """Go on where a broken-off engine stopped. Nothing to do when one is running."""
+    """Have a plan go on where an interrupted engine stopped. Nothing to do when one is running."""
     opened = open_plan(store, store.plans.get(name))
     going_on = under_way(opened)
     embedded.ensure_running(store.state)
@@ -191,7 +192,7 @@ def resume(name: str, store: TheStore) -> list[Migration]:
 
 @router.post("/plans/{name}/cancel", status_code=202)
 def cancel(name: str, store: TheStore, machine: Some = ()) -> list[Migration]:
-    """Stop all that is under way or waits, and take back what it made."""
+    """Cancel all of a plan that is under way or waits, and take back what it made."""
     opened = open_plan(store, store.plans.get(name))
     asked = [store.migrations.request_cancel(m.id) for m in under_way(opened, machine)]
     embedded.ensure_running(store.state)
@@ -200,7 +201,7 @@ def cancel(name: str, store: TheStore, machine: Some = ()) -> list[Migration]:
 
 @router.get("/plans/{name}/migrations", response_model=list[Migration])
 async def migrations(name: str, store: TheStore, reads: TheReads) -> Response:
-    """The latest migration of each of its machines, in the plan's order."""
+    """Return the latest migration of each of a plan's machines, in the plan's order."""
     what = "plan's migrations", name, store.scope
     return answered(await reads.read(what, lambda: MIGRATIONS.dump_json(_latest(name, store)), store.scope.project_id))
 
@@ -212,8 +213,9 @@ def _latest(name: str, store: Store) -> list[Migration]:
 
 @router.get("/plans/{name}/report")
 def report(name: str, store: TheStore, *, events: bool = True) -> PlanReport:
-    """What became of each machine, and of all of them together. Without `events` what happened in each migration is
-    left out: of a thousand machines that is most of it."""
+    """Report what became of each machine, and of all of them together. Without `events` what happened in each migration
+    is left out: of a thousand machines that is most of it.
+    """
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     of_latest = store.migrations.several([m.id for m in latest.values() if m is not None])

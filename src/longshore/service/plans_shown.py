@@ -9,7 +9,7 @@ from longshore.store import PlanRecord
 
 
 def summary(record: PlanRecord, opened: Opened, states: Sequence[PlannedState]) -> PlanSummary:
-    """`states`: of all its machines."""
+    """Return a plan in short. `states`: of all its machines."""
     plan = opened.plan
     return PlanSummary(
         id=record.id,

@@ -23,7 +23,7 @@ _OF_ROUTE = {route: rule.name for rule in RULES for route in rule.routes}
 
 
 def rule_of(method: str, path: str) -> str | None:
-    """The rule that a route stands under; None: nobody has decided that, so nobody may."""
+    """Return the rule that a route stands under; None: nobody has decided that, so nobody may."""
     return _OF_ROUTE.get(f"{method} {path}")
 
 
@@ -101,7 +101,7 @@ def defaults() -> "Iterable[RuleDefault | DocumentedRuleDefault]":
 
 
 def sample() -> str:
-    """All rules as YAML, commented out: what an operator changes of it is put into a policy file."""
+    """Return all rules as YAML, commented out. An operator puts those that are to be others into a policy file."""
     lines = [
         "# Rules of Longshore's API, with their defaults. Put those that shall be others into a file and name it as"
     ]

@@ -14,7 +14,8 @@ from longshore.store import ProviderRecord
 
 router = judged_router("/v1")
 
-# Of `auth`: the same cloud, another account. An application credential that has ended is replaced by one of its project
+# Names in `auth` that say another account of the same cloud: an application credential that has ended, for one, is
+# replaced by one of its project
 _WHO = {"username", "user_id", "user_domain_id", "user_domain_name"}
 _WHO |= {"application_credential_id", "application_credential_name"}
 
@@ -23,7 +24,8 @@ _WHO |= {"application_credential_id", "application_credential_name"}
 def change(
     provider: str, body: ProviderChange, store: TheStore, caller: TheCaller, grounds: TheGrounds
 ) -> ProviderCheck:
-    """Log in with what is new and the rest as it was; only if that works it is kept. Null: as if it hadn't been said.
+    """Change a provider. It is logged in to with what is new and the rest as it was, and only if that works the change
+    is kept. Null: as if it hadn't been said.
 
     Migrations that are under way go on with it at their next connection. Where it is can't be changed while there are
     any, or while something of them is left there.
@@ -61,12 +63,12 @@ def change(
 
 
 def _is_local(shared_database: str | None, caller: Any) -> bool:
-    """Whether disks are read on this machine, for one of its users."""
+    """Tell whether disks are read on this machine, for one of its users."""
     return not caller.remote and not shared_database
 
 
 def _auth_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
-    """Which names in `auth` mean something else."""
+    """Return which names in `auth` mean something else. Raises InvalidInput when that is no table."""
     old, new = before.get("auth") or {}, after.get("auth") or {}
     if not isinstance(new, Mapping):
         raise InvalidInput('The setting "auth" is a table.')

@@ -51,7 +51,7 @@ Wanted = Annotated[MachineFilter, Depends(_wanted)]
 
 @router.post("/providers", status_code=201, dependencies=[Turn])
 def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> ProviderCheck:
-    """Log in first; only a cloud that lets us in is kept.
+    """Add a provider. It is logged in to first; only a cloud that lets us in is kept.
 
     An OpenStack without `auth` and secrets is the cloud that the caller's token is from, in the token's project and
     with its roles: by an application credential that the server makes from the token.
@@ -83,7 +83,7 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
 
 
 def _entry(kind: str, name: str, caller: Caller) -> tuple[dict[str, Any], dict[str, str]]:
-    """Settings and secrets that an entry of clouds.yaml names. Raises InvalidInput."""
+    """Return the settings and secrets that an entry of clouds.yaml names. Raises InvalidInput."""
     read = provider_type(kind).read_login
     if caller.remote or read is None:
         raise InvalidInput(
@@ -106,9 +106,10 @@ def _add(
 def log_in(
     store: Store, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """What is found there, and the secrets with what is kept with them. `local`: its disks are read on this machine.
+    """Log in to a cloud, and return what is found there, and the secrets with those that are derived and kept with
+    them.
 
-    Raises InvalidInput, or what the cloud says.
+    `local`: its disks are read on this machine. Raises InvalidInput, or what the cloud says.
     """
     try:
         project_id = store.scope.project_id
@@ -131,7 +132,7 @@ def log_in(
 
 @router.post("/fingerprint", dependencies=[Turn])
 def fingerprint(body: FingerprintOf, store: TheStore) -> Fingerprint:
-    """The certificate a server shows now, for a person to compare before it is pinned."""
+    """Return the fingerprint of the certificate that a server shows now; a person compares it before it is pinned."""
     from longshore.providers.vsphere.certificate import fetch_fingerprint
 
     return Fingerprint(
@@ -141,7 +142,7 @@ def fingerprint(body: FingerprintOf, store: TheStore) -> Fingerprint:
 
 @router.get("/providers")
 def providers(store: TheStore, page: ThePage, kind: Platform | None = None) -> list[Provider]:
-    """All of them, by name, or those of a kind."""
+    """List the providers, by name, or those of a kind."""
     if kind is not None:
         provider_type(kind)  # which says so if it is none
     fitting = [record for record in store.providers.all() if kind in (None, record.kind)]
@@ -150,13 +151,13 @@ def providers(store: TheStore, page: ThePage, kind: Platform | None = None) -> l
 
 @router.get("/providers/{provider}")
 def provider(provider: str, store: TheStore) -> Provider:
-    """One, by its name or id; never its secrets."""
+    """Show a provider, by its name or id; never its secrets."""
     return shown_provider(store, store.providers.get(provider))
 
 
 @router.delete("/providers/{provider}", status_code=204)
 def remove(provider: str, store: TheStore, caller: TheCaller) -> None:
-    """Forget it and its secrets, and delete the application credential that was made for it, if one was."""
+    """Forget a provider and its secrets, and delete the application credential that was made for it, if one was."""
     record = store.providers.unused(provider)
     give_back(store, record.id, caller)
     store.providers.remove(record.id)
@@ -164,7 +165,7 @@ def remove(provider: str, store: TheStore, caller: TheCaller) -> None:
 
 @router.post("/providers/{provider}/check")
 def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
-    """Log in, and say what is found; it is kept what that came to. Not for a provider that another project shares."""
+    """Log in to a provider, say what is found, and keep that. Not for a provider that another project shares."""
     record = store.providers.own(provider)
     try:
         with clouds.provider(record.id) as cloud:
@@ -176,28 +177,30 @@ def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
 
 @router.get("/providers/{provider}/machines")
 def machines(provider: str, wanted: Wanted, clouds: TheClouds) -> list[ShownMachine]:
-    """The machines that its credentials may see, or those of them that fit. With tags only when a tag is asked for."""
+    """List the machines that a provider's credentials may see, or those of them that fit. With tags only when a tag is
+    asked for.
+    """
     with clouds.source(provider) as source:
         return list(source.machines(wanted))
 
 
 @router.get("/providers/{provider}/references")
 def references(provider: str, wanted: Wanted, clouds: TheClouds) -> list[str]:
-    """The references of the same machines: what a large inventory is read by, some machines at a time."""
+    """List the references of the same machines, by which a large inventory is read, some machines at a time."""
     with clouds.source(provider) as source:
         return source.references(wanted)
 
 
 @router.post("/providers/{provider}/machines")
 def described(provider: str, body: References, clouds: TheClouds) -> list[ShownMachine]:
-    """The machines of these references, without tags. Those that are gone are left out."""
+    """Return the machines of these references, without tags. Those that are gone are left out."""
     with clouds.source(provider) as source:
         return list(source.describe(body.refs))
 
 
 @router.get("/providers/{provider}/machines/{machine:path}")
 def machine(provider: str, machine: str, clouds: TheClouds) -> ShownMachine:
-    """One machine with its tags, by reference, name or inventory path."""
+    """Return one machine with its tags, by reference, name or inventory path."""
     with clouds.source(provider) as source:
         found = source.machine(machine)
         return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
@@ -205,7 +208,9 @@ def machine(provider: str, machine: str, clouds: TheClouds) -> ShownMachine:
 
 @router.get("/providers/{provider}/volumes")
 def volumes(provider: str, store: TheStore, clouds: TheClouds) -> list[ShownMachine]:
-    """The volumes that no machine has, each as a machine of this one disk; those under way to it are left out."""
+    """List the volumes that no machine has, each as a machine of this one disk; those under way to the provider are
+    left out.
+    """
     ours = {entry.ref for entry in store.ledger.unsettled(store.providers.get(provider).id, ThingKind.VOLUME)}
     with clouds.source(provider) as source:
         return [volume for volume in source.volumes() if volume.disks[0].key not in ours]
@@ -213,41 +218,43 @@ def volumes(provider: str, store: TheStore, clouds: TheClouds) -> list[ShownMach
 
 @router.get("/providers/{provider}/inventory")
 def inventory(provider: str, clouds: TheClouds) -> Inventory:
-    """What its machines are in, on and attached to."""
+    """Return what a provider's machines are in, on and attached to."""
     with clouds.source(provider) as source:
         return source.inventory()
 
 
 @router.get("/providers/{provider}/shares")
 def shares(provider: str, store: TheStore) -> list[str]:
-    """The projects that may use it; "*" is every project."""
+    """List the projects that may use a provider; "*" is every project."""
     return store.providers.shares(provider)
 
 
 @router.put("/providers/{provider}/shares/{project}", status_code=204)
 def share(provider: str, project: str, store: TheStore, caller: TheCaller) -> None:
-    """Let another project, by its id or name, use it; or with "*" every project. They don't see its settings, and can't
-    change it."""
+    """Let another project, by its id or name, use a provider; or with "*" every project. They don't see its settings,
+    and can't change it.
+    """
     store.providers.share(provider, known_project(store, caller, project))
 
 
 @router.delete("/providers/{provider}/shares/{project}", status_code=204)
 def unshare(provider: str, project: str, store: TheStore, caller: TheCaller) -> None:
-    """Take that back. What that project has under way there is parked when a job next opens it, and goes on once it is
-    shared again; cancelled, it takes away what it has made there."""
+    """Take a provider back from a project. What that project has under way there is parked when a job next opens it,
+    and goes on once it is shared again; cancelled, it takes away what it has made there.
+    """
     if project not in store.providers.shares(provider):  # else it may be gone from Keystone meanwhile
         project = known_project(store, caller, project)
     store.providers.unshare(provider, project)
 
 
 def checked(store: Store, provider_id: str, found: dict[str, str]) -> ProviderCheck:
-    """It let us in just now, and that was found."""
+    """Note that a provider let us in just now, and return it with what was found."""
     store.providers.note_check(provider_id, found)
     return ProviderCheck(provider=shown_provider(store, store.providers.get(provider_id)), found=found)
 
 
 def shown_provider(store: Store, record: ProviderRecord) -> Provider:
-    """As it goes over the wire."""
+    """Return a provider as it goes over the wire; without settings and last check where another project shares it."""
     own = store.providers.is_own(record)
     hidden: dict[str, Any] = {} if own else {"settings": {}, "last_check": None}
     return Provider(**{**asdict(record), **hidden}, shared=not own)

@@ -7,8 +7,11 @@ from longshore.errors import LongshoreError
 
 
 def body_of(error: LongshoreError) -> dict[str, str]:
-    """As api's ErrorBody: the whole sentence, and the advice at its end once more by itself where there is any;
-    and which field it is about, where that is known."""
+    """Return an error in the shape of api's ErrorBody.
+
+    It has the whole sentence; the advice at its end once more by itself, where there is any; and which field it is
+    about, where that is known.
+    """
     body = {"code": error.code, "message": str(error)}
     further = {"advice": error.advice, "field": error.field}
     return body | {name: said for name, said in further.items() if said}
@@ -16,7 +19,7 @@ def body_of(error: LongshoreError) -> dict[str, str]:
 
 @contextmanager
 def said_of(field: str) -> Iterator[None]:
-    """What is refused in here is that field of the body."""
+    """Mark what is refused in this block as about that field of the body."""
     try:
         yield
     except LongshoreError as error:

@@ -18,7 +18,7 @@ _LONGEST_WORD = 1000  # characters of a setting
 
 
 def provider_settings(kind: str, settings: Mapping[str, Any], grounds: Grounds) -> dict[str, Any]:
-    """With what the operator provides for them. Raises InvalidInput."""
+    """Return the settings of a caller from elsewhere, with what the operator provides for them. Raises InvalidInput."""
     known = provider_type(kind)
     usual = _usual(known)
     said = {
@@ -36,14 +36,14 @@ def provider_settings(kind: str, settings: Mapping[str, Any], grounds: Grounds) 
 
 
 def _refuse_unwieldy(name: str, value: Any) -> None:
-    """Raises InvalidInput for what is too long to be meant."""
+    """Raise InvalidInput for what is too long to be meant."""
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
     if len(parts) > _LONGEST_WORD or any(len(str(part)) > _LONGEST_WORD for part in parts):
         raise InvalidInput(f'The setting "{name}" is too long.', advice=f"{_LONGEST_WORD} characters are enough.")
 
 
 def asked_of(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a provider's settings those that are its owner's, not the operator's."""
+    """Return those of a provider's settings that are its owner's, not the operator's."""
     known = provider_type(kind)
     return {name: value for name, value in settings.items() if _is_safe(known, name)}
 
@@ -53,14 +53,14 @@ def _is_safe(known: ProviderType, name: str) -> bool:
 
 
 def _usual(known: ProviderType) -> dict[str, Any]:
-    """What each setting is when nobody says anything; clients may send it all the same."""
+    """Return the default of each setting that has one; clients may send it all the same."""
     told = fields(known.settings())
     made = {field.name: field.default_factory() for field in told if field.default_factory is not MISSING}
     return made | {field.name: field.default for field in told if field.default is not MISSING}
 
 
 def refuse_unsafe(options: Mapping[str, Any]) -> None:
-    """Options of a migration, or those that a plan gives its machines. Raises InvalidInput."""
+    """Raise InvalidInput for playbooks among the options of a migration, or those that a plan gives its machines."""
     for name in ("before", "after"):
         if options.get(name):
             raise InvalidInput(
@@ -71,7 +71,7 @@ def refuse_unsafe(options: Mapping[str, Any]) -> None:
 
 
 def refuse_unsafe_plan(plan: Mapping[str, Any]) -> None:
-    """As a plan's file has it. Raises InvalidInput."""
+    """Raise InvalidInput for options of a plan, as its file has it, that a server doesn't take from its callers."""
     refuse_unsafe(plan.get("defaults") or {})
     for machine in plan.get("machines") or ():
         if isinstance(machine, Mapping):

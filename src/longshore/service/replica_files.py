@@ -42,12 +42,12 @@ class _There:
 
     @property
     def path(self) -> str:
-        """Of its machine at the source, or its name."""
+        """Return the path of the replica's machine at the source, or its name."""
         return (self.record.places or {}).get("path") or self.record.machine_name
 
     @property
     def names(self) -> set[str]:
-        """That its machine goes by."""
+        """Return the names that the replica's machine goes by."""
         return {self.record.machine_name, self.record.machine_ref, self.path}
 
 
@@ -67,8 +67,9 @@ class _Wanted:
 
 @router.get("/replica-file")
 def export(store: TheStore, replica: Annotated[list[str] | None, Query()] = None) -> dict[str, Any]:
-    """Replicas and groups as a file has them: those that are named, and groups of which all replicas are among them; or
-    all of the project."""
+    """Return replicas and groups as a file has them: those that are named, and groups of which all replicas are among
+    them; or all of the project.
+    """
     there = _all(store)
     wanted = there
     if replica is not None:
@@ -94,8 +95,8 @@ def export(store: TheStore, replica: Annotated[list[str] | None, Query()] = None
 
 @router.put("/replica-file")
 def apply(body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[Applied]:
-    """Have replicas and groups be as the body says, which is what a file has: those that aren't there are made, others
-    are changed. What isn't named stays as it is; in a group that is named are the replicas that it says, and no others.
+    """Make replicas and groups as the body says, which is what a file has: those that aren't there are made, others are
+    changed. What isn't named stays as it is; a group that is named has the replicas that it says, and no others.
 
     All of it is looked at first: where one can't be, nothing is changed. The same again changes nothing.
     """
@@ -152,7 +153,10 @@ def apply(body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheC
 
 
 def _all(store: Store) -> list[_There]:
-    """Oldest first. Those that are adopted have no source, and what is being deleted is none any more."""
+    """Return the project's replicas that a file may have, oldest first.
+
+    Those that are adopted have no source, and what is being deleted is none any more.
+    """
     listed = [one for one in store.replicas.all() if one.stage is not Stage.ADOPTED]
     records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
     there = [_There(one, records[one.id]) for one in listed if one.id in records]
@@ -165,7 +169,7 @@ def _groups(store: Store) -> list[GroupRecord]:
 
 
 def _called(one: _There, there: Sequence[_There]) -> str:
-    """What tells it from the others of its source."""
+    """Return what tells a replica from the others of its source: the name, path or reference of its machine."""
     source = one.record.source_id
     others = [other for other in there if other.id != one.id and other.record.source_id == source]
     named = [other.record.machine_name for other in others]
@@ -175,7 +179,10 @@ def _called(one: _There, there: Sequence[_There]) -> str:
 
 
 def _words(wanted: Sequence[_There], called: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """What a group calls its replicas by: with their source, where two have machines that are called alike."""
+    """Return the words by which groups call these replicas, by id.
+
+    The source stands before the machine where machines of two replicas are called alike.
+    """
     count = Counter(called.values())
     return {
         one.id: called[one.id]
@@ -215,7 +222,10 @@ def _new(entry: WrittenReplica) -> NewReplica:
 
 
 def _find(store: Store, there: Sequence[_There], entry: WrittenReplica) -> _There | None:
-    """Raises NotFound for a provider, Conflict when several are meant."""
+    """Return the replica that an entry is about, if there is one.
+
+    Raises NotFound for a provider, Conflict when several are meant.
+    """
     between = store.providers.get(entry.source).id, store.providers.get(entry.target).id
     found = [one for one in there if (one.record.source_id, one.record.target_id) == between]
     found = [one for one in found if entry.machine in one.names]
@@ -228,7 +238,7 @@ def _find(store: Store, there: Sequence[_There], entry: WrittenReplica) -> _Ther
 
 
 def _differing(store: Store, there: _There, entry: WrittenReplica) -> dict[str, Any]:
-    """What has to be changed of one that is there. Raises Conflict where that can't be."""
+    """Return what has to be changed of a replica that is there. Raises Conflict where that can't be."""
 
     def opened(mark: str) -> str:
         return store.migrations.text(there.id, mark)
@@ -255,12 +265,12 @@ def _differing(store: Store, there: _There, entry: WrittenReplica) -> dict[str, 
 
 
 def _options(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer those of a request that a file may have."""
+    """Return those options of a request that a file may have."""
     return {name: value for name, value in request.items() if name in OF_REPLICAS}
 
 
 def _resolved(group: WrittenGroup, known: Mapping[str, set[str]], groups: Sequence[GroupRecord]) -> _Wanted:
-    """Raises NotFound, Conflict."""
+    """Return a group with the ids of its members, and what there is of it. Raises NotFound, Conflict."""
     members = {}
     for word, tier in group.members.items():
         found = known.get(word, set())
@@ -280,7 +290,7 @@ def _resolved(group: WrittenGroup, known: Mapping[str, set[str]], groups: Sequen
 
 
 def _refuse(store: Store, wanted: _Wanted, groups: Sequence[GroupRecord]) -> None:
-    """Raises Conflict for what couldn't be put."""
+    """Raise Conflict for a group that couldn't be made or changed."""
     if not wanted.differs:
         return
     before = wanted.before

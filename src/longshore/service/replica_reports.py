@@ -14,7 +14,9 @@ _LANDINGS = 50  # the last ones
 
 @router.get("/replicas/{replica}/report")
 def report(replica: str, store: TheStore) -> ReplicaReport:
-    """How old its points are and were, what syncs took, which machines were made of points and how long that took."""
+    """Report how old a replica's points are and were, what syncs took, which machines were made of points and how long
+    that took.
+    """
     found = store.replicas.get(replica)
     now = datetime.now(UTC)
     arrivals = store.points.arrivals(found.id, now - max(WINDOWS))

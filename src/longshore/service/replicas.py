@@ -42,8 +42,9 @@ Number = Annotated[int, Path(ge=1, le=LAST_POINT)]
 
 @router.post("/replicas", status_code=202)
 def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Replica:
-    """A machine is copied from now on, again and again, to points on the target. What can be known beforehand is
-    checked now; the first sync copies all of it."""
+    """Copy a machine from now on, again and again, to points on the target. What can be known beforehand is checked
+    now; the first sync copies all of it.
+    """
     webhook = check_webhook(body.webhook.get_secret_value()) if body.webhook else None
     new, said = new_replica(store, clouds, caller, body)
     (record,) = store.migrations.add_together([new])
@@ -57,15 +58,16 @@ def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCall
 
 @router.post("/replicas/check")
 def check(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
-    """Everything that stands against protecting a machine so, or might: nothing is made."""
+    """Check what stands against protecting a machine so, or might: nothing is made."""
     concerns = weigh_new_replica(store, clouds, caller, body)
     return [shown_concern(concern, body.machine) for concern in concerns]
 
 
 @router.post("/migrations/{migration}/keep-as-replica", status_code=202)
 def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
-    """A warm migration that waits for its cutover becomes a replica: what it has copied isn't copied again. Raises
-    Conflict for any other, and while a copy of it is under way."""
+    """Make a replica of a warm migration that waits for its cutover: what it has copied isn't copied again. Raises
+    Conflict for any other, and while a copy of it is under way.
+    """
     record = store.migrations.get(migration)
     protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
     audit_due_at = next_audit(protection.audit, record.id, datetime.now(UTC))
@@ -79,8 +81,9 @@ def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
 
 @router.get("/replicas")
 def replicas(store: TheStore, *, figures: bool = True) -> list[Replica]:
-    """Those that are there, and those of which something is left; oldest first. Without `figures`, which look back over
-    30 days, many are told quickly, and what a sync takes goes by the last day's."""
+    """List the replicas that are there, and those of which something is left; oldest first. Without `figures`, which
+    look back over 30 days, many are told quickly, and what a sync takes goes by the last day's.
+    """
     listed = store.replicas.all()
     records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
     there = [one for one in listed if _is_there(store, records.get(one.id))]
@@ -90,14 +93,15 @@ def replicas(store: TheStore, *, figures: bool = True) -> list[Replica]:
 
 @router.get("/replicas/{replica}")
 def replica(replica: str, store: TheStore) -> Replica:
-    """One, by its id, the beginning of that, or the name of its machine."""
+    """Show a replica, by its id, the beginning of that, or the name of its machine."""
     return _shown(store, store.replicas.get(replica))
 
 
 @router.patch("/replicas/{replica}")
 def change(replica: str, body: Change, store: TheStore) -> Replica:
-    """Another schedule, retention, RPO or clock of tests, from now on. What isn't named stays. An RPO can't be taken
-    away."""
+    """Give a replica another schedule, retention, RPO or clock of tests, from now on. What isn't named stays. An RPO
+    can't be taken away.
+    """
     was = store.replicas.get(replica)
     rpo = body.rpo or (f"{was.rpo}s" if was.rpo else None)
     audit = None if body.audit == NEVER else body.audit or was.audit
@@ -116,22 +120,25 @@ def change(replica: str, body: Change, store: TheStore) -> Replica:
 
 @router.post("/replicas/{replica}/sync", status_code=202)
 def sync(replica: str, store: TheStore) -> Replica:
-    """Another sync at once, also while it is paused; when one is under way, right after it."""
+    """Begin another sync at once, also while the replica is paused; when one is under way, right after it."""
     found = store.replicas.get(replica)
     return begun(store, store.replicas.wish(found.id, Wish.SYNC))
 
 
 @router.post("/replicas/{replica}/audit", status_code=202)
 def audit(replica: str, store: TheStore) -> Replica:
-    """A sync at once, also while it is paused, for which everything is read on both sides and compared: what the source
-    hid is found and copied, and the points that may lack it are called suspect."""
+    """Begin a sync at once, also while the replica is paused, for which everything is read on both sides and compared:
+    what the source hid is found and copied, and the points that may lack it are called suspect.
+    """
     found = store.replicas.get(replica)
     return begun(store, store.replicas.wish(found.id, Wish.AUDIT))
 
 
 @router.post("/replicas/{replica}/pause")
 def pause(replica: str, store: TheStore, body: Pause | None = None) -> Replica:
-    """No sync begins by itself until then, or until it is resumed. One that is under way comes to its end."""
+    """Pause a replica: no sync begins by itself until then, or until it is resumed. One that is under way comes to its
+    end.
+    """
     found = store.replicas.get(replica)
     until = body.until if body else None
     return begun(store, store.replicas.change(found.id, paused=True, paused_until=until))
@@ -139,14 +146,14 @@ def pause(replica: str, store: TheStore, body: Pause | None = None) -> Replica:
 
 @router.post("/replicas/{replica}/resume")
 def resume(replica: str, store: TheStore) -> Replica:
-    """Syncs go on by the schedule. What was missed meanwhile is made up for by one, at once."""
+    """Resume a replica: syncs go on by the schedule. What was missed meanwhile is made up for by one, at once."""
     found = store.replicas.get(replica)
     return begun(store, store.replicas.change(found.id, paused=False, paused_until=None))
 
 
 @router.delete("/replicas/{replica}", status_code=202)
 def delete(replica: str, store: TheStore, clouds: TheClouds) -> Replica:
-    """Remove its points and volumes and all else that was made for it; the machine stays as it is.
+    """Delete a replica: its points and volumes and all else that was made for it; the machine stays as it is.
 
     Raises Conflict while something was made of its points that is still there.
     """
@@ -177,21 +184,21 @@ def delete(replica: str, store: TheStore, clouds: TheClouds) -> Replica:
 
 @router.get("/replicas/{replica}/points")
 def points(replica: str, store: TheStore) -> list[Point]:
-    """Those that are there, oldest first, each with all the reasons why it stays."""
+    """List the points that are there, oldest first, each with all the reasons why it stays."""
     found = store.replicas.get(replica)
     return points_shown(store, found)
 
 
 @router.get("/replicas/{replica}/points/{number}")
 def point(replica: str, number: Number, store: TheStore) -> Point:
-    """One, with its machine as it was then, and its disks."""
+    """Show a point, with its machine as it was then, and its disks."""
     found = store.replicas.get(replica)
     return point_shown(store, found, number)
 
 
 @router.post("/replicas/{replica}/points/{number}/hold")
 def hold(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
-    """It stays until then, or until it is released."""
+    """Hold a point: it stays until then, or until it is released."""
     found = store.replicas.get(replica)
     store.points.hold(found.id, number, asked_hold(body))
     return point_shown(store, found, number)
@@ -199,7 +206,7 @@ def hold(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
 
 @router.post("/replicas/{replica}/points/{number}/release")
 def release(replica: str, number: Number, body: NewHold, store: TheStore) -> Point:
-    """What the name held it for is over; whether it stays is for the retention to say again."""
+    """End the hold of this name on a point; whether it stays is up to the retention again."""
     found = store.replicas.get(replica)
     store.points.release(found.id, number, body.name)
     return point_shown(store, found, number)
@@ -207,7 +214,7 @@ def release(replica: str, number: Number, body: NewHold, store: TheStore) -> Poi
 
 @router.delete("/replicas/{replica}/points/{number}", status_code=204)
 def delete_point(replica: str, number: Number, store: TheStore, clouds: TheClouds) -> None:
-    """Remove one. Raises Conflict for the newest usable one, one that is held and one that is in use."""
+    """Delete a point. Raises Conflict for the newest usable one, one that is held and one that is in use."""
     found = store.replicas.get(replica)
     wanted = store.points.get(found.id, number)
     usable = store.points.usable(found.id)
@@ -231,7 +238,9 @@ def delete_point(replica: str, number: Number, store: TheStore, clouds: TheCloud
 
 @router.post("/replicas/{replica}/test", status_code=202)
 def test(replica: str, body: NewTest, store: TheStore) -> Migration:
-    """A machine is made of a point, booted and checked beside whatever else goes on, and removed again or kept."""
+    """Test a replica: a machine is made of a point, booted and checked beside whatever else goes on, and removed again
+    or kept.
+    """
     found = store.replicas.get(replica)
     if body.keep and body.clean_up_after is not None:
         raise InvalidInput("It is kept until it is cleaned up, or for a time.", advice="Choose one.")
@@ -244,8 +253,9 @@ def test(replica: str, body: NewTest, store: TheStore) -> Migration:
 
 @router.post("/replicas/{replica}/failover", status_code=202)
 def failover(replica: str, body: NewFailover, store: TheStore) -> Replica:
-    """A machine made of a point takes the place of the machine, whose syncs stop. The source isn't asked, unless the
-    failover is planned: then the machine is shut down, and what it has written last is in the point."""
+    """Fail a replica over: a machine made of a point takes the place of the machine, whose syncs stop. The source isn't
+    asked, unless the failover is planned: then the machine is shut down, and what it has written last is in the point.
+    """
     found = store.replicas.get(replica)
     if body.planned:
         if body.point is not None:
@@ -264,8 +274,8 @@ def failover(replica: str, body: NewFailover, store: TheStore) -> Replica:
 
 @router.post("/replicas/{replica}/undo", status_code=202)
 def undo(replica: str, store: TheStore) -> Replica:
-    """After a failover: remove its server; the machine runs again if it was shut down for it, and syncs go on.
-    After a failback: the machine is off, and as it was before, and the server runs again.
+    """Undo a failover: its server is removed; the machine runs again if it was shut down for it, and syncs go on. Or
+    undo a failback: the machine is off, and as it was before, and the server runs again.
 
     What has been written since is lost.
     """
@@ -279,17 +289,19 @@ def undo(replica: str, store: TheStore) -> Replica:
 
 @router.post("/replicas/{replica}/commit", status_code=202)
 def commit(replica: str, store: TheStore) -> Replica:
-    """After a failover: its server is yours for good; it can't be undone any more. Points stay until they are deleted.
-    After a failback: the machine is what counts, its server goes if it isn't yours, and syncs go on."""
+    """Commit a failover: its server is yours for good; it can't be undone any more. Points stay until they are deleted.
+    Or commit a failback: the machine is what counts, its server goes if it isn't yours, and syncs go on.
+    """
     found = store.replicas.get(replica)
     return begun(store, store.replicas.wish(found.id, Wish.COMMIT))
 
 
 @router.post("/replicas/{replica}/migrate", status_code=202)
 def migrate(replica: str, store: TheStore) -> Replica:
-    """Cut it over as a warm migration: the machine is shut down, its last changes are copied, and its server gets the
-    replica's own volumes. Then all points go, and it is a replica no longer. Where that fails, the machine runs again,
-    and the replica is as before. Raises Conflict while something stands on one of its points."""
+    """Cut a replica over as a warm migration: the machine is shut down, its last changes are copied, and its server
+    gets the replica's own volumes. Then all points go, and it is a replica no longer. Where that fails, the machine
+    runs again, and the replica is as before. Raises Conflict while something stands on one of its points.
+    """
     found = store.replicas.get(replica)
     return begun(store, store.replicas.wish(found.id, Wish.MIGRATE))
 
@@ -305,7 +317,7 @@ def _landed(store: Store, found: ReplicaRecord, request: MigrationRequest) -> Mi
 
 
 def begun(store: Store, found: ReplicaRecord) -> Replica:
-    """As it is shown, with an engine at work."""
+    """Have an engine at work, and return the replica as it is shown."""
     embedded.ensure_running(store.state)
     return _shown(store, found)
 

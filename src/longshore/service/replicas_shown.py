@@ -23,14 +23,17 @@ _NO_OBJECTIVE = timedelta(days=36525)
 
 
 def provider_names(store: Store) -> dict[str, str]:
-    """By their ids."""
+    """Return the names of providers by their ids."""
     return {provider.id: provider.name for provider in store.providers.all()}
 
 
 def replica_shown(
     store: Store, found: ReplicaRecord, record: MigrationRecord, providers: Mapping[str, str], *, figures: bool = True
 ) -> Replica:
-    """`providers`: as `provider_names` answers. Without `figures` what a sync takes goes by those of the last day."""
+    """Return a replica as it goes over the wire.
+
+    `providers`: as `provider_names` answers. Without `figures` what a sync takes goes by those of the last day.
+    """
     now = datetime.now(UTC)
     usable = store.points.usable(found.id)
     arrivals = store.points.arrivals(found.id, now - (max(WINDOWS) if figures else min(WINDOWS)))
@@ -104,7 +107,7 @@ def points_shown(store: Store, found: ReplicaRecord) -> list[Point]:
 
 
 def point_shown(store: Store, found: ReplicaRecord, number: int) -> Point:
-    """Raises NotFound."""
+    """Return one point with its machine. Raises NotFound."""
     point = store.points.get(found.id, number)
     listed = next((one for one in points_shown(store, found) if one.number == number), None)
     shown = listed or _point(point, None)
@@ -143,14 +146,17 @@ def _figures(arrivals: list[Arrival], rpo: timedelta | None, record: MigrationRe
 
 
 def _test_error(made: Sequence[MigrationRecord]) -> str | None:
-    """Of the last test that was seen to its end."""
+    """Return why the last test that was seen to its end failed, if it did."""
     kinds = (Status.DONE, Status.FAILED)
     ended = [one for one in made if one.type is MigrationType.TEST and one.status in kinds]
     return ended[-1].error if ended and ended[-1].status is Status.FAILED else None
 
 
 def _last_parts(made: Sequence[MigrationRecord]) -> dict[str, float] | None:
-    """Of the last machine that was made of one of its points."""
+    """Return how many seconds each part took when the last machine was made of one of the replica's points.
+
+    None: none was made yet.
+    """
     done = [one for one in made if one.result and "seconds" in one.result]
     return done[-1].result["seconds"] if done and done[-1].result else None
 

@@ -16,12 +16,12 @@ _BEFOREHAND = ("preparing", "inspecting")  # phases in which it is said what sta
 
 
 def names_of(store: Store) -> dict[str, str]:
-    """What providers and plans are called, by their ids."""
+    """Return the names of providers and plans, by their ids."""
     return {p.id: p.name for p in store.providers.all()} | store.plans.names()
 
 
 def reports_of(store: Store, records: Sequence[MigrationRecord]) -> list[Report]:
-    """From their records alone. They are asked for together: a plan may have thousands."""
+    """Return reports made from these records alone, which are asked for together: a plan may have thousands."""
     names = names_of(store)
     events = store.events.of_each([record.id for record in records])
     entries = store.ledger.entries_of([record.id for record in records if record.status.ended])
@@ -78,7 +78,7 @@ def _report(
 def plan_report(  # noqa: PLR0917
     name: str, description: str, source: str, target: str, machines: list[ReportedMachine], states: dict[str, int]
 ) -> PlanReport:
-    """All machines together."""
+    """Return the report about all machines of a plan together."""
     reports = [m.report for m in machines if m.report is not None]
     started = [r.started_at for r in reports if r.started_at is not None]
     under_way = any(not Status(r.status).ended for r in reports)

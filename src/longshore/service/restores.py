@@ -42,7 +42,7 @@ router = judged_router("/v1")
 
 @router.post("/restores/check")
 def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
-    """Everything that stands against it, or might: nothing is made."""
+    """Check what stands against a restore, or might: nothing is made."""
     found, name, request = _restored(body, store, clouds)
     if request.type is MigrationType.IN_PLACE:
         concerns = _look_in_place(body, name, request, store, clouds, caller)[2]
@@ -53,10 +53,11 @@ def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: 
 
 @router.post("/restores", status_code=202)
 def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCaller) -> Migration:
-    """A machine is made of a point: copied, verified, made ready for its new hardware, booted and seen up, as a cold
+    """Make a machine of a point: copied, verified, made ready for its new hardware, booted and seen up, as a cold
     migration does it. Type "dry-run": it is tried, and removed again; "in-place": it takes the place of the server that
     was backed up, and its ports, until it is committed or undone. With `disk` a volume is made of that one, and no
-    machine."""
+    machine.
+    """
     _, name, request = _restored(body, store, clouds)
     if request.type is MigrationType.IN_PLACE:
         return _restore_in_place(body, name, request, store, clouds, caller)
@@ -77,7 +78,7 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
 
 @router.post("/restores/{migration}/commit", status_code=202)
 def commit_restore(migration: str, store: TheStore) -> Migration:
-    """After a restore in place: its server is for good. The one that it was before is its owner's, and stays off."""
+    """Commit a restore in place: its server is for good. The one that it was before is its owner's, and stays off."""
     record = store.migrations.request_commit(migration)
     embedded.ensure_running(store.state)
     return shown(store, [record])[0]
@@ -85,8 +86,9 @@ def commit_restore(migration: str, store: TheStore) -> Migration:
 
 @router.post("/restores/{migration}/undo", status_code=202)
 def undo_restore(migration: str, store: TheStore) -> Migration:
-    """Of a restore in place: the server that it was before has its ports again, and runs if it did; the new one goes,
-    with all that it has written. Raises Conflict when it is no such, or was committed."""
+    """Undo a restore in place: the server that it was before has its ports again, and runs if it did; the new one goes,
+    with all that it has written. Raises Conflict when it is no such restore, or was committed.
+    """
     if store.migrations.get(migration).type is not MigrationType.IN_PLACE:
         raise Conflict(f"{migration} isn't a restore in place: there is nothing to go back to.")
     record = store.migrations.request_cancel(migration)
@@ -115,7 +117,7 @@ def _restore_in_place(  # noqa: PLR0917
 def _look_in_place(  # noqa: PLR0917
     body: NewRestore, name: str, request: MigrationRequest, store: Store, clouds: Clouds, caller: Caller
 ) -> tuple[Found, Landing | None, list[Concern]]:
-    """Raises LongshoreError for what can't be looked at, or can't be meant."""
+    """Look at a restore in place. Raises LongshoreError for what can't be looked at, or can't be meant."""
     if caller.remote:
         refuse_unsafe(asdict(request))
     refuse_unreadable(target=body.target)
@@ -133,7 +135,7 @@ def _look_in_place(  # noqa: PLR0917
 
 
 def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, str, MigrationRequest]:
-    """The point, what the vault calls what becomes of it, and what is asked for that.
+    """Return the point, the vault's name for what becomes of it, and what is asked for that.
 
     Raises InvalidInput, NotFound, Conflict.
     """
@@ -171,8 +173,11 @@ def _restored(body: NewRestore, store: Store, clouds: Clouds) -> tuple[Point, st
 def _with_networks(
     request: MigrationRequest, point: Point, target: str, store: Store, clouds: Clouds
 ) -> MigrationRequest:
-    """A server's networks that nothing is said of become the target's that are called the same: so it is as it was
-    where it was. Of which there are several, or none, is left open."""
+    """Return the request with the networks of the target that are called as the server's were, where nothing is said of
+    them.
+
+    So it is as it was where it was. A name that several networks have, or none has, is left open.
+    """
     machine = recorded_machine(point)
     left = {nic.network for nic in machine.nics} - set(request.networks)
     if not left or not machine.platform.traits.as_server:
@@ -184,7 +189,7 @@ def _with_networks(
 
 
 def _power(request: MigrationRequest, point: Point) -> PowerAfter:
-    """Of the server: as the machine was when it was backed up, unless something else is asked for."""
+    """Return the power state for the server: as the machine was when it was backed up, unless it is asked for."""
     if request.power is not PowerAfter.AS_BEFORE:
         return request.power
     return PowerAfter.OFF if point.content.get("power") == PowerState.OFF.value else PowerAfter.ON

@@ -64,9 +64,10 @@ def include(app: FastAPI, modules: Iterable[str] = MODULES) -> None:
 
 
 def add(app: FastAPI, router: APIRouter) -> None:
-    """Its very routes. FastAPI's own `include_router` makes all anew at an application's first request: 0.2 s of work.
+    """Add a router's very routes to the application, so what they depend on is the router's.
 
-    So what they depend on is the router's, not the application's.
+    FastAPI's own `include_router` makes all routes anew at an application's first request: 0.2 s of work. Raises
+    RuntimeError for a route that doesn't ask whether the caller may.
     """
     for route in router.routes:
         judged = isinstance(route, JudgedRoute)
@@ -90,12 +91,12 @@ class OnDemand:
 
 
 def modules_of(path: str) -> Iterator[str]:
-    """The modules that may have a route for it."""
+    """Return the modules that may have a route for a path."""
     words = words_of(path)
     return (module for module, known in MODULES.items() if words & known)
 
 
 def words_of(path: str) -> set[str]:
-    """As `MODULES` has them."""
+    """Return the words by which `MODULES` knows a path."""
     first, _, third, *_ = [*path.removeprefix("/v1").strip("/").split("/"), "", ""]
     return {first, f"{first}/{third}"}

@@ -31,7 +31,7 @@ _log = structlog.get_logger("longshore.server")
 
 
 def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions, Server, Apart], ASGIApp]) -> None:
-    """Until SIGTERM or SIGINT: requests under way are then answered. Migrations go on without it.
+    """Serve until SIGTERM or SIGINT: requests under way are then answered. Migrations go on without it.
 
     `with_pages`: puts pages for browsers beside the API. Raises InvalidInput when the configuration says nothing of a
     server, or what can't be.
@@ -67,7 +67,7 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
 
 
 def grounds_of(settings: Server) -> Grounds:
-    """What callers use of this machine."""
+    """Return what callers may use of this machine."""
     served = settings.clouds or [Cloud(auth_url=settings.keystone.auth_url, cacert=settings.keystone.cacert)]
     return Grounds(
         {c.auth_url: CloudGround(_text(c.ceph_conf), c.ceph_user, _text(c.cacert), c.labels) for c in served},
@@ -113,7 +113,10 @@ def _listening_as(settings: Server, app: ASGIApp) -> uvicorn.Config:
 
 
 def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """While it serves: migrations that an engine has left, as after a reboot, are taken up again."""
+    """Return the lifespan of an application that keeps an engine at work.
+
+    While it serves, migrations that an engine has left, as after a reboot, are taken up again.
+    """
 
     async def keep() -> None:
         while True:

@@ -43,7 +43,10 @@ class Sessions:
         self._lock = threading.Lock()
 
     def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str:
-        """Raises PasscodeWanted, too."""
+        """Log in with a password, and return the key of the session.
+
+        Raises PasscodeWanted, too, when Keystone asks for a passcode.
+        """
         _refuse_unwieldy(domain, user, password)
         try:
             issue = partial(self._logins.with_password, domain, user, password)
@@ -54,7 +57,10 @@ class Sessions:
             raise PasscodeWanted(key) from None
 
     def with_passcode(self, key: str, passcode: str, *, address: str, had: str | None) -> str:
-        """What `with_password` has begun; it may be tried again until it is right."""
+        """Finish what `with_password` has begun, and return the key of the session.
+
+        It may be tried again until it is right.
+        """
         _refuse_unwieldy(passcode)
         half = self._kept.find(SessionKind.HALF, key, _UNSAID, used=False)
         if half is None:
@@ -78,7 +84,7 @@ class Sessions:
     # What Keystone has sent a browser with (WebSSO): anybody can make a browser bring a token of their own
 
     def receive(self, token: str, *, address: str) -> str:
-        """A key for the browser, by which its user may `accept`. It opens nothing."""
+        """Return a key for the browser, by which its user may `accept`. It opens nothing."""
         _refuse_unwieldy(token)
         if not _is_token(token):
             raise _refused()
@@ -89,12 +95,12 @@ class Sessions:
         return key
 
     def received(self, key: str) -> str | None:
-        """The user's name; None when nothing waits."""
+        """Return the name of the user whose token waits to be accepted; None when nothing waits."""
         waiting = self._kept.find(SessionKind.WAITING, key, _UNSAID, used=False)
         return None if waiting is None else waiting.user_name
 
     def accept(self, key: str, *, address: str, had: str | None) -> str:
-        """It is the browser's user."""
+        """Begin a session with the token that waits, as the browser's user accepts it, and return its key."""
         waiting = self._kept.find(SessionKind.WAITING, key, _UNSAID, used=False)
         if waiting is None:
             raise _refused()
@@ -103,24 +109,30 @@ class Sessions:
         return self._begin(lambda: self._logins.with_token(token), token, address, had)
 
     def decline(self, key: str) -> None:
-        """Nobody is to use the token."""
+        """Revoke the token that waits: nobody is to use it."""
         waiting = self._kept.find(SessionKind.WAITING, key, _UNSAID, used=False)
         self._kept.forget(SessionKind.WAITING, key)
         if waiting is not None:
             self._revoke(waiting.identity)
 
     def find(self, key: str, *, used: bool) -> Session | None:
-        """`used`: somebody does something with it, and not a page by itself."""
+        """Return an open session, if there is one.
+
+        `used`: somebody does something with it, and not a page by itself.
+        """
         return self._kept.find(SessionKind.OPEN, key, self._idle, used=used)
 
     def projects(self, session: Session) -> list[tuple[str, str]]:
-        """Ids and names of those that it can be of."""
+        """Return the ids and names of the projects that a session can be in."""
         if session.bound and session.project_id is not None:
             return [(session.project_id, session.project_name)]
         return self._logins.projects(session.identity)
 
     def choose(self, key: str, session: Session, project_id: str) -> str:
-        """A new key, of the same session in another project. Raises AccessDenied, Unreachable."""
+        """Move a session to another project, and return its new key.
+
+        Raises InvalidInput for one that is bound to its project, AccessDenied, Unreachable.
+        """
         if session.bound:
             raise InvalidInput("You have logged in to one project, and Keystone gives no token of another for that.")
         try:
@@ -132,11 +144,11 @@ class Sessions:
         return self._keep(_in_project(session, issued), instead_of=key)
 
     def show_everything(self, key: str, session: Session, everything: bool) -> str:
-        """A new key, of the same session that shows things of all projects, or of its own alone."""
+        """Have a session show things of all projects, or of its own alone, and return its new key."""
         return self._keep(replace(session, everything=everything), instead_of=key)
 
     def log_out(self, key: str, *, but: str = "") -> None:
-        """The session ends here, and its tokens at Keystone as far as that answers. `but`: a token that stays.
+        """End a session here, and its tokens at Keystone as far as that answers. `but`: a token that stays.
 
         So does one that somebody has brought: they may use it elsewhere.
         """
@@ -157,7 +169,7 @@ class Sessions:
         return self._keep(replace(self._session(issued), lent=lent), instead_of=None)
 
     def _issued(self, issue: Callable[[], Issued], account: str, address: str, action: str) -> Issued:
-        """What Keystone says, if it isn't asked too often. It is counted and audited."""
+        """Return what Keystone issues, if it isn't asked too often. The log-in is counted and audited."""
         with self._lock:
             self._failed.begin(address, account)
         outcome, user_id = "failed", None
@@ -179,7 +191,7 @@ class Sessions:
         return issued
 
     def _unchosen(self, issued: Issued) -> Session:
-        """In the token's own project, or in none yet."""
+        """Return a session in the token's own project, or in none yet."""
         return Session(
             user_id=issued.user_id,
             user_name=issued.user_name,
@@ -194,7 +206,7 @@ class Sessions:
         )
 
     def _session(self, issued: Issued) -> Session:
-        """In the only project that there is, if so."""
+        """Return a session, in the only project that there is for it, if so."""
         session = self._unchosen(issued)
         if session.bound:
             return session
@@ -205,7 +217,10 @@ class Sessions:
         return session
 
     def _keep(self, session: Session, *, instead_of: str | None) -> str:
-        """With a new key and a new mark of its forms: what was open before acts on nothing of this one."""
+        """Keep a session with a new key and a new mark of its forms, and return the key.
+
+        Pages that were open before can't act on it.
+        """
         key = secrets.token_urlsafe(32)
         self._kept.put(SessionKind.OPEN, key, replace(session, form_token=secrets.token_urlsafe(24)), instead_of)
         return key
@@ -231,7 +246,10 @@ def _account(domain: str, user: str) -> str:
 
 
 def _who(domain: str, user: str, receipt: str) -> Session:
-    """Nobody's session: the domain stands in the project's place, and the receipt for a token."""
+    """Return the session of a log-in that waits for its passcode.
+
+    It is nobody's: the domain stands in the project's place, and the receipt for a token.
+    """
     ends_at = datetime.now(UTC) + _UNSAID
     return Session(
         "",

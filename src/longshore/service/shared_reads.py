@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class SharedReads:
-    """Of one application."""
+    """Reads that requests of one application share."""
 
     def __init__(self) -> None:
         self._turns = turns_of_reads()
@@ -26,8 +26,11 @@ class SharedReads:
         self._next: dict[Hashable, asyncio.Task[Any]] = {}
 
     async def read(self, what: Hashable, work: Callable[[], T], project: str = "") -> T:
-        """`what` says it all: who may see what, and what was asked. `project`: whose; it reads a few things at a time,
-        so that there are threads left for others. Raises what `work` raises, to all who share it, and Busy."""
+        """Return what `work` returns, shared with all who ask for the same.
+
+        `what` says it all: who may see what, and what was asked. `project`: whose; it reads a few things at a time, so
+        that there are threads left for others. Raises what `work` raises, to all who share it, and Busy.
+        """
         key = (asyncio.get_running_loop(), what)
         task: asyncio.Task[T] | None = self._next.get(key)
         if task is None:

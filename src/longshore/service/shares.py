@@ -34,12 +34,12 @@ class _Project:
 
 
 def _left(seconds: float) -> float:
-    """The share that counts of what was had that long ago."""
+    """Return the share that still counts of what was had that long ago."""
     return math.pow(0.5, seconds / _HALVED)
 
 
 class Shares:
-    """An application has one."""
+    """Shares of the projects in the work of one application."""
 
     def __init__(self) -> None:
         self._projects: dict[str, _Project] = {}
@@ -47,7 +47,10 @@ class Shares:
 
     @asynccontextmanager
     async def share(self, project_id: str) -> AsyncIterator[None]:
-        """While a request of the project is worked on. It begins when nobody goes before it any more."""
+        """Hold the project's share while a request of it is worked on.
+
+        It begins when nobody goes before it any more.
+        """
         own = self._projects.setdefault(project_id, _Project())
         until = time.monotonic() + _MOMENT
         while (left := until - time.monotonic()) > 0 and self._goes_after(own):
@@ -62,7 +65,11 @@ class Shares:
             self._end(own, request)
 
     def _goes_after(self, own: _Project) -> bool:
-        """Whether one that has had much less is at work; or goes on to ask, and this one has a request at work."""
+        """Tell whether a request of this project has to wait for others.
+
+        It does while a project that has had much less is at work; or goes on to ask, and this one has a request at
+        work.
+        """
         now = time.monotonic()
         most = (own.lately(now) - _LITTLE) / _MUCH
         busy = own.is_at_work(now)

@@ -50,7 +50,8 @@ def stream(  # noqa: PLR0917
     after: After = 0,
     last_event_id: LastEventId = None,
 ) -> StreamingResponse:
-    """What happens in it, as server-sent events: `migration` with an Event each, and `ended` with its status.
+    """Stream what happens in a migration, as server-sent events: `migration` with an Event each, and `ended` with its
+    status.
 
     A client that loses the connection, as every few minutes, comes back with the id that came last: it misses nothing,
     and may be told again what it was told in the last seconds. The `id` within each event says which it is.
@@ -68,8 +69,8 @@ def plan_stream(  # noqa: PLR0917
     after: After = 0,
     last_event_id: LastEventId = None,
 ) -> StreamingResponse:
-    """What happens in all of its migrations, as server-sent events: `migration` with a PlanEvent each, and `ended` with
-    how many of its machines are in which state, when nothing of it is under way.
+    """Stream what happens in all migrations of a plan, as server-sent events: `migration` with a PlanEvent each, and
+    `ended` with how many of its machines are in which state, when nothing of it is under way.
 
     A client that loses the connection, as every few minutes, comes back with the id that came last: it misses nothing,
     and may be told again what it was told in the last seconds. The `id` within each event says which it is.
@@ -83,7 +84,7 @@ def _known(after: int, last_event_id: str | None) -> int:
 
 
 def _streamed(request: Request, caller: Caller, look: Look) -> StreamingResponse:
-    """Raises Busy."""
+    """Return a stream of what `look` finds. Raises Busy."""
     streams: Streams = request.app.state.streams
     if streams.full(caller.project_id):
         raise Busy(
@@ -100,7 +101,7 @@ def _streamed(request: Request, caller: Caller, look: Look) -> StreamingResponse
 
 
 async def _told(look: Look, judge: Callable[[], object] | None = None) -> AsyncIterator[str]:
-    """`judge` raises when the token that it was asked for with is no longer valid."""
+    """Yield what `look` finds. `judge` raises when the token that it was asked for with is no longer valid."""
     now = asyncio.get_running_loop().time
     until, judged = now() + _LONGEST, now()
     silent = 0.0
@@ -144,7 +145,7 @@ class _Followed:
         self._told: dict[int, float] = {}  # when; those after what is settled
 
     def fresh(self, read: Callable[[int], list[Said]]) -> tuple[list[str], bool]:
-        """What is to be sent of the events after a number, as `read` has them, and whether any of them are new."""
+        """Return what is to be sent of the events after a number, as `read` has them, and whether there may be more."""
         now, before = time.monotonic(), self._settled
         self._settle(now)
         found = read(self._settled)
@@ -165,7 +166,10 @@ class _OfMigration:
         self._store, self._id, self._followed = store, migration_id, _Followed(after)
 
     def look(self) -> tuple[list[str], str | None]:
-        """Its state first: what was said before it ended is then among the events."""
+        """Return what is to be sent, and the last event once the migration has ended.
+
+        Its state is read first: what was said before it ended is then among the events.
+        """
         record = self._store.migrations.get(self._id)
         said, more = self._followed.fresh(self._read)
         ended = record.status.ended and not more
@@ -180,7 +184,10 @@ class _OfPlan:
         self._store, self._id, self._followed = store, plan_id, _Followed(after)
 
     def look(self) -> tuple[list[str], str | None]:
-        """Whether something is under way first: what was said before it ended is then among the events."""
+        """Return what is to be sent, and the last event once nothing of the plan is under way.
+
+        That is asked first: what was said before it ended is then among the events.
+        """
         record = self._store.plans.get(self._id)
         goes_on = self._store.outlines.has_under_way(self._id)
         said, more = self._followed.fresh(self._read)

@@ -7,7 +7,7 @@ OF_A_PROJECT = 20  # streams at once; each asks the database twice a second
 
 
 class Streams:
-    """Those of one application, by project."""
+    """Streams of events under way in one application, by project."""
 
     def __init__(self) -> None:
         self._under_way: Counter[str] = Counter()

@@ -28,7 +28,10 @@ def _jobs(request: Request) -> Jobs:
 
 
 def _local(request: Request) -> None:
-    """Files are the user's only where the service runs inside the user's own command."""
+    """Raise AccessDenied where the service's files aren't the user's.
+
+    They are only where the service runs inside the user's own command.
+    """
     if not request.app.state.local_files:
         raise AccessDenied(
             "This service doesn't read or write files.", advice="Run `longshore tenant` without a server."
@@ -82,7 +85,7 @@ def start_import(body: ImportRequest, store: TheStore, jobs: TheJobs) -> Tenancy
 
 @router.get("/tenancy/jobs/{job}")
 def job(job: str, jobs: TheJobs, store: TheStore) -> TenancyJob:
-    """How far it is, and what came of it."""
+    """Tell how far a job is, and what came of it."""
     return jobs.get(store.scope.project_id, job).shown()
 
 
@@ -95,7 +98,7 @@ def stop(job: str, jobs: TheJobs, store: TheStore) -> TenancyJob:
 
 
 def _opener(store: Store, provider: str) -> Callable[[], Any]:
-    """The provider is looked up now, and logged in to by the job."""
+    """Look a provider up, and return the function by which the job logs in to it."""
     from longshore.providers.openstack.connection import OpenstackSettings, connect
     from longshore.tenancy import Cloud
 

@@ -35,7 +35,7 @@ class Job:
 
 
 class Jobs:
-    """Those of one service."""
+    """Jobs of one service."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}

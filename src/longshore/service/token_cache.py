@@ -10,10 +10,10 @@ TOKENS = 2000  # kept at most; those that weren't used for longest go first. Eac
 
 
 class TokenCache:
-    """What keystonemiddleware takes for a cache of its host's: `get` and `set`, as memcached's clients have them.
+    """A cache that keystonemiddleware takes for its host's: `get` and `set`, as memcached's clients have them.
 
-    Its keys are digests of tokens, so no token is kept here. In this process alone: whoever could write to a cache on
-    the network could make tokens valid, and python-memcached even runs what it reads. Safe for threads.
+    Its keys are digests of tokens, so no token is kept here. It is in this process alone: whoever could write to a
+    cache on the network could make tokens valid, and python-memcached even runs what it reads. Safe for threads.
     """
 
     def __init__(self, tokens: int = TOKENS) -> None:
@@ -31,7 +31,7 @@ class TokenCache:
             return value
 
     def set(self, key: str, value: bytes, time: int = 0) -> None:  # the names that the library calls
-        """For `time` seconds, or until the token itself ends."""
+        """Keep a value for `time` seconds, or until the token itself ends."""
         until = _now() + min(time, _lives_for(value))
         with self._lock:
             self._kept[key] = until, value
@@ -45,6 +45,6 @@ def _now() -> float:
 
 
 def _lives_for(value: bytes) -> float:
-    """Seconds that are left of a token, as Keystone described it."""
+    """Return the seconds that are left of a token, as Keystone described it."""
     ends = datetime.fromisoformat(json.loads(value)["token"]["expires_at"])
     return (ends - datetime.now(UTC)).total_seconds()

@@ -40,7 +40,7 @@ class _Project:
 
 
 class Turns:
-    """Of one application: how many requests a project has at once, how many more may wait, and how many all have."""
+    """Turns of one application: how many requests a project has at once, how many more may wait, how many all have."""
 
     def __init__(self, of_a_project: int, queue: int, of_all: int | None = None) -> None:
         self._of_a_project = of_a_project
@@ -50,7 +50,7 @@ class Turns:
 
     @asynccontextmanager
     async def turn(self, project_id: str) -> AsyncIterator[None]:
-        """Raises Busy."""
+        """Hold a turn of the project during the block. Raises Busy."""
         project = self._projects.setdefault(project_id, _Project(asyncio.Semaphore(self._of_a_project)))
         if project.requests >= self._most:
             raise _busy()

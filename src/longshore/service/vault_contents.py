@@ -31,7 +31,7 @@ def contents(  # noqa: PLR0917
     limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> VaultContents:
-    """Its points, newest first. Without `machine` only those of this page are read."""
+    """List a vault's points, newest first. Without `machine` only those of this page are read."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         names = point_names(opened)[::-1]
@@ -66,7 +66,10 @@ def _reasons(  # noqa: PLR0917
     page: Sequence[Point],
     held: Mapping[str, Hold],
 ) -> dict[str, tuple[bool, list[str]]]:
-    """By point that a policy judges: whether it is suspect, and why it stays. All of its machine's are looked at."""
+    """Return, by point of the page that a policy judges, whether it is suspect and why it stays.
+
+    All points of its machine are looked at, and told of.
+    """
     in_use, now = store.backup_policies.points_in_use(vault_id), datetime.now(UTC)
     judged: dict[str, tuple[bool, list[str]]] = {}
     for folder in {folder_in(point.name) for point in page if point.content.get("policy")}:

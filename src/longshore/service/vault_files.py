@@ -40,15 +40,16 @@ def files(  # noqa: PLR0917
     find: Annotated[str | None, Query(max_length=1000, description="A name, or a pattern like a shell's.")] = None,
     limit: Annotated[int, Query(ge=1, le=_MOST)] = 1000,
 ) -> PointFiles:
-    """What is in a directory of the guest's, or the file itself; with `find` what is anywhere below it and has a name
-    that fits, or with a slash in it a path. Case doesn't matter for that."""
+    """List what is in a directory of the guest's, or the file itself; with `find` what is anywhere below it and has a
+    name that fits, or with a slash in it a path. Case doesn't matter for that.
+    """
     with _disks(store, clouds, vault, point, request.app.state.kept_blocks) as (name, disks):
         listing = list_files(disks, path) if find is None else find_files(disks, find, path)
     return _told(name, listing, limit)
 
 
 async def _while_sent(request: Request) -> AsyncIterator[ExitStack]:
-    """What is open until all of the answer is sent, or nobody wants it any more. Raises Busy."""
+    """Hold open what is needed until all of the answer is sent, or nobody wants it any more. Raises Busy."""
     access: Access | None = request.app.state.access
     stack = ExitStack()
     try:
@@ -71,8 +72,9 @@ def file(  # noqa: PLR0917
     clouds: TheClouds,
     opened: Annotated[ExitStack, Depends(_while_sent)],
 ) -> StreamingResponse:
-    """A file's bytes, or a directory as a tar archive (`application/x-tar`). One that is broken off isn't whole. What
-    couldn't be read isn't in it; then its last member, NOT-IN-THIS-ARCHIVE.txt, says line by line what that is."""
+    """Return a file's bytes, or a directory as a tar archive (`application/x-tar`). One that is broken off isn't whole.
+    What couldn't be read isn't in it; then its last member, NOT-IN-THIS-ARCHIVE.txt, says line by line what that is.
+    """
     _, disks = opened.enter_context(_disks(store, clouds, vault, point))
     found = opened.enter_context(fetched(disks, path))
     is_file = found.kind == "file"
@@ -88,7 +90,7 @@ def file(  # noqa: PLR0917
 def _disks(
     store: Store, clouds: Clouds, vault: str, point: str, shared: KeptBlocks | None = None
 ) -> Iterator[tuple[str, list[PointDisk]]]:
-    """Of a point, with its name. Raises NotFound."""
+    """Open the disks of a point, and return them with its name. Raises NotFound."""
     record = vault_record(store, vault).id
     with clouds.vault(record, "read") as opened:
         found = find_point(opened, point)
@@ -118,7 +120,7 @@ def _told(point: str, listing: FileListing, limit: int) -> PointFiles:
 
 
 def _order(part: PointPart) -> tuple[int, list[int], str]:
-    """Disks and partitions first; a logical volume's place is a name."""
+    """Return the key that sorts disks and partitions first; a logical volume's place is a name."""
     numbers = part.place.split(".")
     known = len(part.place) < 20 and all(number.isascii() and number.isdigit() for number in numbers)
     return (0, [int(number) for number in numbers], "") if known else (1, [], part.place)

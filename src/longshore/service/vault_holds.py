@@ -14,8 +14,9 @@ router = judged_router("/v1")
 
 @router.post("/vaults/{vault}/points/{point:path}/hold")
 def hold(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
-    """No retention deletes it until then, or until it is released, and nobody does by hand; other installations that
-    use the vault heed it, too. Raises Conflict when it is held already."""
+    """Hold a point: no retention deletes it until then, or until it is released, and nobody does by hand; other
+    installations that use the vault heed it, too. Raises Conflict when it is held already.
+    """
     record, wanted = vault_record(store, vault), asked_hold(body)
     with clouds.vault(record.id, "write") as opened:
         found = find_point(opened, point)
@@ -25,7 +26,9 @@ def hold(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClou
 
 @router.post("/vaults/{vault}/points/{point:path}/release")
 def release(vault: str, point: str, body: NewHold, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
-    """Whether it stays is for the retention to say again. Raises NotFound when nothing of that name holds it."""
+    """End the hold of this name; whether the point stays is up to the retention again. Raises NotFound when nothing of
+    that name holds it.
+    """
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
         found = find_point(opened, point)

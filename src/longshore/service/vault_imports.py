@@ -22,8 +22,10 @@ router = judged_router("/v1")
 def import_vault(
     vault: str, body: VaultImport, store: TheStore, clouds: TheClouds, caller: TheCaller
 ) -> list[ImportedPolicy]:
-    """Each policy that has made points of the vault, and isn't here, is made as its newest point tells of it, with its
-    id: so it judges the points that it has made. Each by itself: what can't be made stands in no other's way."""
+    """Import the policies that have made points of the vault, and aren't here. Each is made as its newest point tells
+    of it, with its id: so it judges the points that it has made. Each is made by itself: one that can't be stands in no
+    other's way.
+    """
     record = vault_record(store, vault)
     newest: dict[str, Point] = {}
     made: Counter[str] = Counter()
@@ -81,7 +83,7 @@ def _refuse_known(store: Store, id_: str) -> None:
 
 
 def _wanted(rules: dict[str, Any] | None, vault: str, body: VaultImport) -> NewBackupPolicy:
-    """Raises InvalidInput.
+    """Return the policy that is to be made of the rules in a vault's points. Raises InvalidInput.
 
     A policy whose second vault this one was goes on with it as its only one: what was its first is gone, or is imported
     by itself.

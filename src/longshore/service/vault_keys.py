@@ -19,15 +19,16 @@ router = judged_router("/v1")
 
 @router.get("/vaults/{vault}/keys")
 def vault_keys(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultKey]:
-    """Oldest first: what each is for. None of it opens anything."""
+    """List a vault's keys, oldest first, with what each is for. None of it opens anything."""
     with clouds.vault(_own(store, vault).id, "read") as opened:
         return [_told(key) for key in keys.keys_of(opened)]
 
 
 @router.post("/vaults/{vault}/keys", status_code=201)
 def add_key(vault: str, body: NewVaultKey, store: TheStore, clouds: TheClouds) -> MadeVaultKey:
-    """One more pass phrase opens it, or a recovery key, which is in this answer and nowhere else; or one that is made
-    and kept in the key manager of an OpenStack, in the project of that provider."""
+    """Add a key to a vault: one more pass phrase opens it, or a recovery key, which is in this answer and nowhere else;
+    or one that is made and kept in the key manager of an OpenStack, in the project of that provider.
+    """
     record = _own(store, vault)
     given = body.pass_phrase.get_secret_value().rstrip("\r\n") if body.pass_phrase is not None else None
     if body.barbican is not None:
@@ -61,7 +62,7 @@ def _add_in_barbican(store: Store, record: ProviderRecord, opened: Vault, name: 
 def remove_key(  # noqa: PLR0917
     vault: str, key: str, store: TheStore, clouds: TheClouds, barbican: str | None = None, keep_secret: bool = False
 ) -> None:
-    """By its id or name: it opens the vault no longer, unless somebody has copied that before.
+    """Remove a key by its id or name: it opens the vault no longer, unless somebody has copied that before.
 
     What was made for it in a key manager goes first: with the provider that has made it there, the one by which the
     vault is opened, or `barbican`. With `keep_secret` it stays.
@@ -77,7 +78,7 @@ def remove_key(  # noqa: PLR0917
 
 
 def _keeper_of(store: Store, vault: ProviderRecord, key_id: str, named: str | None) -> ProviderRecord:
-    """Raises InvalidInput when nothing says which."""
+    """Return the provider by which a key's secret is removed. Raises InvalidInput when nothing says which."""
     holding = store.provider_ledger.keys(vault.id).get(key_id)
     known = named or (holding.keeper_id if holding else None) or keeper_in(vault.kind, vault.settings)
     if known is None:
@@ -89,7 +90,7 @@ def _keeper_of(store: Store, vault: ProviderRecord, key_id: str, named: str | No
 
 
 def _own(store: Store, name: str) -> ProviderRecord:
-    """Raises AccessDenied for one that another project shares: a key is more than what was shared."""
+    """Return a vault. Raises AccessDenied for one that another project shares: a key is more than what was shared."""
     record = vault_record(store, name)
     if not store.providers.is_own(record):
         raise AccessDenied(f"The vault {record.name} is another project's: its keys are, too.")

@@ -31,7 +31,7 @@ router = judged_router("/v1")
 
 @router.get("/vaults/{vault}/points")
 def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPoint]:
-    """Oldest first."""
+    """List a vault's points, oldest first."""
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         held, trials = holds(opened), store.backup_policies.trials(record.id)
@@ -40,8 +40,9 @@ def vault_points(vault: str, store: TheStore, clouds: TheClouds) -> list[VaultPo
 
 @router.get("/vaults/{vault}/points/{point:path}")
 def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> VaultPointDetails:
-    """One, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest one,
-    its machine's name."""
+    """Show a point, with its machine as it was then: by its name, the part of that behind the slash, or, for the newest
+    one, its machine's name.
+    """
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         return details(store, record.id, opened, find_point(opened, point))
@@ -49,9 +50,10 @@ def vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> V
 
 @router.delete("/vaults/{vault}/points/{point:path}")
 def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheClouds) -> DeletedPoint:
-    """One, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault that locks
-    once they are locked no more. The snapshot that its backup has kept at the source goes, too. Raises Conflict while
-    it is held, or being restored."""
+    """Delete a point, by its whole name. No other point needs it; its blocks go when the vault is pruned, in a vault
+    that locks once they are locked no more. The snapshot that its backup has kept at the source goes, too. Raises
+    Conflict while it is held, or being restored.
+    """
     record = vault_record(store, vault)
     with clouds.vault(record.id, "write") as opened:
         found = _readable(opened, point)
@@ -61,7 +63,7 @@ def delete_vault_point(vault: str, point: str, store: TheStore, clouds: TheCloud
 
 
 def _readable(vault: OpenVault, point: str) -> Point | None:
-    """None for one that is there and damaged. Raises NotFound."""
+    """Return a point; None for one that is there and damaged. Raises NotFound."""
     try:
         return read_point(vault, point)
     except Damaged:
@@ -79,7 +81,7 @@ def details(store: Store, vault_id: str, vault: OpenVault, point: Point) -> Vaul
 def told_together(
     found: Iterable[Point | DamagedPoint], held: Mapping[str, Hold], trials: Mapping[str, Trial]
 ) -> list[dict[str, Any]]:
-    """In their order. What can't be read has the name that its machine's other points give."""
+    """Return the points in their order. One that can't be read has the name that its machine's other points give."""
     found = list(found)
     machines = {point.name.partition("/")[0]: point.machine_name for point in found if isinstance(point, Point)}
 
@@ -118,7 +120,7 @@ def told(point: Point, hold: Hold | None, trial: Trial | None) -> dict[str, Any]
 
 
 def _beside(hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
-    """What isn't said by the point itself."""
+    """Return what isn't said by the point itself: its hold and its last trial."""
     return {
         "hold": asdict(hold) if hold else None,
         "trial": LastTrial(
@@ -130,7 +132,7 @@ def _beside(hold: Hold | None, trial: Trial | None) -> dict[str, Any]:
 
 
 def _refuse_in_use(store: Store, vault_id: str, point: str) -> None:
-    """Raises Conflict while a machine or a volume is being made of it."""
+    """Raise Conflict while a machine or a volume is being made of the point."""
     users = store.backup_policies.points_in_use(vault_id).get(point)
     if users:
         raise Conflict(f"The point {point} is in use by {users[0]}.", advice="Wait for its end.")

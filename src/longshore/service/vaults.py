@@ -43,7 +43,7 @@ _DAY = 86400.0  # seconds
 
 @router.post("/vaults", status_code=201)
 def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> Vault:
-    """A new vault in a directory or a bucket. With `lock` the bucket has to have object lock.
+    """Make a new vault in a directory or a bucket. With `lock` the bucket has to have object lock.
 
     Its pass phrase can't be had back from it: without, all that is in it is lost. With `barbican` that is made, and
     kept, in the key manager of this OpenStack, in the project of the provider.
@@ -77,7 +77,7 @@ def create(body: NewVault, store: TheStore, caller: TheCaller, grounds: TheGroun
 def _added(  # noqa: PLR0917
     store: Store, made: OpenVault, name: str, id_: str, settings: dict[str, Any], secrets: dict[str, str]
 ) -> Vault:
-    """As a provider. What was made is gone where that fails."""
+    """Add a vault that was made as a provider. It is discarded where that fails."""
     try:
         if phrase := secrets.get(PASS_PHRASE):
             secrets = {**secrets, STRETCHED: made.stretched(phrase)}
@@ -89,20 +89,22 @@ def _added(  # noqa: PLR0917
 
 @router.get("/vaults")
 def vaults(store: TheStore) -> list[Vault]:
-    """By name."""
+    """List the vaults, by name."""
     return [_vault(store, record) for record in store.providers.all() if record.kind in kinds_for("vault")]
 
 
 @router.get("/vaults/{vault}")
 def vault(vault: str, store: TheStore) -> Vault:
-    """One, by its name or id."""
+    """Show a vault, by its name or id."""
     return _vault(store, vault_record(store, vault))
 
 
 @router.post("/vaults/{vault}/check")
 def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
-    """Open it, read the documents and maps of its points, and see that the packs are there, and that its lock stands,
-    if it has one. In a vault that another project shares: those of one's own points, and nothing of its lock."""
+    """Check a vault: open it, read the documents and maps of its points, and see that the packs are there, and that its
+    lock stands, if it has one. In a vault that another project shares: those of one's own points, and nothing of its
+    lock.
+    """
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
         opened.store.probe()
@@ -122,8 +124,9 @@ def check(vault: str, store: TheStore, clouds: TheClouds) -> VaultCheck:
 
 @router.post("/vaults/{vault}/recover")
 def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecovery:
-    """Bring back all that the lock of its bucket has kept, whoever has deleted it or written it again: what a policy or
-    a prune has removed comes back, too, and goes again. Not for a vault that another project shares."""
+    """Bring back all that the lock of a vault's bucket has kept, whoever has deleted it or written it again: what a
+    policy or a prune has removed comes back, too, and goes again. Not for a vault that another project shares.
+    """
     record = vault_record(store, vault)
     with clouds.vault_store(record.id) as place:
         found = recover(place)
@@ -134,25 +137,26 @@ def recover_vault(vault: str, store: TheStore, clouds: TheClouds) -> VaultRecove
 
 @router.post("/vaults/{vault}/verify", status_code=202)
 def verify_vault(vault: str, store: TheStore) -> Migration:
-    """Read all that its points name (in a vault that another project shares, one's own), and compare it with its
-    digests. It is watched as a migration, of type
-    "verification"; what was found is in its result."""
+    """Verify a vault: read all that its points name (in a vault that another project shares, one's own), and compare it
+    with its digests. It is watched as a migration, of type "verification"; what was found is in its result.
+    """
     return _keep(store, vault, MigrationType.VERIFICATION)
 
 
 @router.post("/vaults/{vault}/prune", status_code=202)
 def prune(vault: str, store: TheStore, clouds: TheClouds) -> Migration:
-    """Have what no point names condemned, and removed once it has been for the vault's grace. It is watched as a
-    migration, of type "prune". Not for a vault that another project shares."""
+    """Prune a vault: condemn what no point names, and remove what has been condemned for the vault's grace. It is
+    watched as a migration, of type "prune". Not for a vault that another project shares.
+    """
     clouds.refuse_unless_owner(vault_record(store, vault), "prunes it")
     return _keep(store, vault, MigrationType.PRUNE)
 
 
 @router.post("/vaults/{vault}/copy", status_code=202)
 def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Migration:
-    """Its points that another vault hasn't got are copied into that, oldest first; of a vault that another project
-    shares, one's own. It is watched as a migration, of
-    type "vault-copy"; how many and how many bytes is in its result."""
+    """Copy a vault's points that another vault hasn't got into that, oldest first; of a vault that another project
+    shares, one's own. It is watched as a migration, of type "vault-copy"; how many and how many bytes is in its result.
+    """
     source, target = vault_record(store, vault), vault_record(store, body.to)
     with clouds.vault(source.id, "write") as ours, clouds.vault(target.id, "write") as other:
         if ours.id == other.id:
@@ -184,7 +188,7 @@ def _promised(vault: OpenVault) -> VaultLock | None:
 
 
 def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None, list[str]]:
-    """How it stands, and sentences about what shouldn't be."""
+    """Return how the lock stands, and sentences about what is wrong with it."""
     if vault.lock is None:
         return None, []
     histories = locks.histories(vault)

@@ -1,6 +1,7 @@
-"""What is kept: providers and their secrets, plans, migrations, events, the queue, the ledger of things made outside.
+"""The store: providers and their secrets, plans, migrations, events, the queue, the ledger of things made outside.
 
-Tables, their history and who may see which rows. It decides nothing about machines, and asks no cloud but Barbican.
+It has the tables, their history, and the rules of who may see which rows. It decides nothing about machines, and asks
+no cloud but Barbican.
 """
 
 from longshore.state import StateDirectory

@@ -20,7 +20,7 @@ _GONE = (EntryState.REMOVED.value,)
 
 
 def objection(session: Session, found: FoundReplica) -> str | None:
-    """A sentence, when it can't be taken over because it is somebody's here."""
+    """Return a sentence on why a replica can't be adopted, as when something of it is known here; None: it can."""
     if not found.points:
         return "It has no whole point."
     if session.get(MigrationRow, found.id) is not None:
@@ -34,13 +34,16 @@ def objection(session: Session, found: FoundReplica) -> str | None:
 
 
 def refuse_known(session: Session, found: FoundReplica) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when something stands against the adoption of a replica, as when it is known here already."""
     if said := objection(session, found):
         raise Conflict(f"The replica {found.id} can't be adopted. {said}")
 
 
 def take_over(session: Session, row: MigrationRow, found: FoundReplica) -> None:
-    """Its rows are there, and have just been made. Nothing is copied to it; all that is its own goes with it."""
+    """Take a found replica's points and outside things over into its rows, which have just been made.
+
+    Nothing is copied to it; all that is its own goes when it is deleted.
+    """
     now = utc_now()
     row.status, row.phase, row.started_at = Status.RUNNING.value, "waiting", now
     replica = session.get_one(ReplicaRow, row.id)
@@ -63,7 +66,7 @@ def take_over(session: Session, row: MigrationRow, found: FoundReplica) -> None:
 
 
 def was_adopted(stage: Stage, record: MigrationRecord) -> bool:
-    """Whether no sync of a replica was ever made here: it was found at its target, and where it is from isn't known."""
+    """Tell whether no sync of a replica was ever made here: it was found at its target, and its source isn't known."""
     return record.source_id == record.target_id and record.state is None and stage is not Stage.SEEDING
 
 

@@ -1,4 +1,4 @@
-"""What audits of a replica have found, and which points that makes suspect."""
+"""Results of a replica's audits, and the points that they make suspect."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,11 @@ class Audited:
 
 
 def keep_audit(session: Session, point: PointRow, audit: Audited) -> None:
-    """With the point that it has made: what came since the audit before may lack what was hidden, also what is gone."""
+    """Keep the result of an audit with the point that it has made.
+
+    After one that isn't good, the points since the audit before are suspect: changes that were hidden from their syncs
+    may be missing from them, even where the difference is gone by now.
+    """
     replica = session.get_one(ReplicaRow, point.replica_id)
     before = replica.audited_point or 0
     if not audit.is_good:

@@ -41,7 +41,7 @@ _BEGUN = {
 
 @dataclass(frozen=True, slots=True)
 class NewBackupPolicy:
-    """Moments in UTC without a zone."""
+    """A backup policy that is to be added. Moments are in UTC without a zone."""
 
     name: str
     machines: tuple[str, ...]
@@ -63,7 +63,7 @@ class NewBackupPolicy:
 
 @dataclass(frozen=True, slots=True)
 class BackupPolicyRecord:
-    """Moments in UTC without a zone."""
+    """A backup policy, as it is kept. Moments are in UTC without a zone."""
 
     id: str
     project_id: str
@@ -131,23 +131,26 @@ class BackupPolicies:
         return BackupPolicies(self._database, scope)
 
     def all(self) -> list[BackupPolicyRecord]:
-        """By name."""
+        """Return the policies that the scope sees, by name. One that can't be read is logged and left out."""
         with self._database.session() as session:
             query = select(BackupPolicyRow).where(self._visible()).order_by(BackupPolicyRow.name, BackupPolicyRow.id)
             return readable(session.scalars(query), lambda row: _record(session, row), "backup policy")
 
     def id_of(self, name_or_id: str) -> str:
-        """Of one that needn't be readable. Raises NotFound."""
+        """Return the id of a policy, which needn't be readable.
+
+        Raises NotFound, or Conflict when several others are called so.
+        """
         with self._database.session() as session:
             return self._find(session, name_or_id).id
 
     def get(self, name_or_id: str) -> BackupPolicyRecord:
-        """Raises NotFound."""
+        """Return a policy. Raises NotFound, or Conflict when several others are called so."""
         with self._database.session() as session:
             return _record(session, self._find(session, name_or_id))
 
     def change(self, policy_id: str, **fields: Any) -> BackupPolicyRecord:
-        """Columns, as they are to be from now on. It looks at once what that means.
+        """Set columns of a policy, which looks at once what that means.
 
         Raises NotSharedAnyMore while one of its providers isn't its project's to use: then it can only be paused, and
         run where that is none of those that a run needs.
@@ -166,7 +169,10 @@ class BackupPolicies:
             return _record(session, row)
 
     def remove(self, policy_id: str) -> None:
-        """What it has begun goes on; its points stay. Its record ends at its next look."""
+        """Remove a policy, if it is there.
+
+        What it has begun goes on, its points stay, and its record ends at its next look.
+        """
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is None:
@@ -178,7 +184,7 @@ class BackupPolicies:
     # For its own job
 
     def come_sooner(self, policy_id: str, **moments: datetime) -> None:
-        """What is due by the policy is due at these moments, by the names of their columns."""
+        """Set when things are due by a policy. `moments` are named as the columns of BackupPolicyRow."""
         with self._database.session() as session:
             session.execute(update(BackupPolicyRow).where(BackupPolicyRow.id == policy_id).values(moments))
 
@@ -191,7 +197,10 @@ class BackupPolicies:
         copy: SecondCopy | None = None,
         proof: Proof | None = None,
     ) -> None:
-        """Where they stand. Nothing happens when the policy is gone."""
+        """Keep how far a policy's run, verification, copy and proof have come; None leaves one as it was.
+
+        Nothing happens when the policy is gone.
+        """
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is not None and run is not None:
@@ -204,7 +213,10 @@ class BackupPolicies:
                 row.proof = form(Proof).dump_python(proof, mode="json")
 
     def begin(self, policy_id: str, run: Run, due_at: datetime, missed: int) -> None:
-        """At once nobody wants one any more, and the next one is due. Called again, it does nothing while it runs."""
+        """Keep a new run, set when the next one is due, and clear the request for one, all in one transaction.
+
+        Called again while a run is under way, it does nothing; nor does it when the policy is gone.
+        """
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is None or (row.run and row.run["ended_at"] is None):
@@ -213,7 +225,7 @@ class BackupPolicies:
             row.asked, row.due_at, row.missed = False, due_at, missed
 
     def begin_verification(self, policy_id: str, verification: Verification, due_at: datetime | None) -> None:
-        """Called again, it does nothing while that isn't over."""
+        """Keep a new verification, and when the next one is due. Nothing happens while one is under way."""
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is None or _record(session, row).verifies:
@@ -222,14 +234,14 @@ class BackupPolicies:
             row.verify_due_at = due_at
 
     def begin_copy(self, policy_id: str, copy: SecondCopy) -> None:
-        """Called again, it does nothing while that isn't over."""
+        """Keep a new second copy. Nothing happens while one is under way."""
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is not None and not _record(session, row).copies:
                 row.copy = form(SecondCopy).dump_python(copy, mode="json")
 
     def begin_proof(self, policy_id: str, proof: Proof, due_at: datetime) -> None:
-        """Called again, it does nothing while that isn't over."""
+        """Keep a new proof, and when the next one is due. Nothing happens while one is under way."""
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is None or _record(session, row).proves:
@@ -238,7 +250,8 @@ class BackupPolicies:
             row.prove_due_at = due_at
 
     def go_on(self, policy_id: str, job_id: str, *, error: str | None = None, again: timedelta | None = None) -> None:
-        """Its look has ended, and the next one is queued for when there is something to do: `again`, if that is said.
+        """End a policy's look, and queue the next one for when there is something to do, or after `again`, if that is
+        given.
 
         Called again, it does nothing.
         """
@@ -258,7 +271,10 @@ class BackupPolicies:
             enqueue(session, [new_job(migration, JobKind.BACKUP_POLICY, id_=next_id, due_at=due)])
 
     def points_in_use(self, vault_id: str) -> dict[str, tuple[str, ...]]:
-        """By point of a vault what restores it, or a disk of it, or is seeded from it, as people call them."""
+        """Return, by point of a vault, the restores of it or of a disk of it, and the replicas that are seeded from it.
+
+        They are named as people call them: "restore ID", "replica ID".
+        """
         found: dict[str, tuple[str, ...]] = {}
         with self._database.session() as session:
             query = select(MigrationRow.machine_ref, MigrationRow.id).where(
@@ -283,9 +299,10 @@ class BackupPolicies:
         return found
 
     def trials(self, vault_id: str) -> dict[str, Trial]:
-        """By point of a vault its last trial on record, by a clock or by hand: a dry run of it that has ended.
+        """Return, by point of a vault, its last trial on record: a dry run of it that has ended, begun by a clock or by
+        hand.
 
-        One that was cancelled, or had nothing to show, says nothing of its point.
+        A trial that was cancelled, or had nothing to show, says nothing of its point and is left out.
         """
         with self._database.session() as session:
             query = (
@@ -309,7 +326,7 @@ class BackupPolicies:
 
 
 def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> None:
-    """Raises Conflict when the name is taken."""
+    """Add a policy to the session, beside its record. Raises Conflict when the name is taken."""
     unique = unique_name(Scope(record.project_id), new.name)
     if session.scalar(select(BackupPolicyRow.id).where(BackupPolicyRow.unique_name == unique)):
         raise Conflict(
@@ -341,12 +358,12 @@ def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> 
 
 
 def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
-    """As it goes into its column."""
+    """Return a filter of machines as it goes into its column."""
     return form(MachineFilter).dump_python(wanted, mode="json") if wanted is not None else None
 
 
 def tell_policy(session: Session, ended: MigrationRow) -> None:
-    """A backup, copy, verification or trial has ended: its policy looks at once, if it has one."""
+    """Have a policy look at once after its backup, copy, verification or trial has ended, if it has one."""
     if ended.type in _BEGUN:
         policy_id = ended.request.get("of")
         if policy_id is not None:
@@ -362,7 +379,7 @@ def _trial(row: MigrationRow) -> Trial:
 
 
 def _next_look(policy: BackupPolicyRecord) -> datetime | None:
-    """None: at once."""
+    """Return when a policy has to be looked at next; None: at once."""
     if policy.asked and not policy.runs:
         return None
     moments = [utc_now() + _LOOK] if policy.runs or policy.copies or policy.verifies or policy.proves else []

@@ -21,7 +21,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """As whom a Barbican is asked, and what helps whom it refuses."""
+    """The identity as which a Barbican is asked, with advice for whoever it refuses."""
 
     session: Callable[[], Any]  # keystoneauth's, which is made when something is first asked
     interface: str
@@ -33,7 +33,7 @@ class Asker:
 
 
 def server_user(keystone: Keystone) -> Asker:
-    """The server's own user, whose are the secrets of providers."""
+    """Return the server's own user, whom the secrets of providers belong to."""
 
     def session() -> Any:
         from keystoneauth1.identity import v3
@@ -58,7 +58,7 @@ def server_user(keystone: Keystone) -> Asker:
 
 
 class Barbican:
-    """Nothing is asked before it has to be. Safe for threads.
+    """A cloud's key manager. Nothing is asked before it has to be. Safe for threads.
 
     All methods raise Unreachable, AccessDenied, or ProviderError with what Barbican said.
     """
@@ -70,25 +70,29 @@ class Barbican:
         self._known: dict[str, tuple[float, str]] = {}
 
     def offered(self) -> bool:
-        """Whether the cloud's catalogue has a key manager."""
+        """Tell whether the cloud's catalogue has a key manager."""
         with self._asking("look for Barbican") as manager:
             return bool(manager.is_in_catalogue())
 
     def project_id(self) -> str:
-        """Whose secrets these are."""
+        """Return the id of the project that the secrets belong to."""
         with self._asking("log in") as manager:
             return str(manager.project_id())
 
     def keep(self, name: str, content: str | bytes, *, private: bool) -> str:
-        """Its id there. One of this name that an earlier try has left is replaced: nobody knows that it is whole.
+        """Keep a secret and return its id there.
 
-        `private`: its maker's alone; else whom the project lets read its secrets may read it.
+        One of this name that an earlier try has left is replaced: nobody knows that it is whole. `private`: only its
+        maker may read it; otherwise anybody may whom the project lets read its secrets.
         """
         self.remove_named(name)
         return self.add(name, content, private=private)
 
     def add(self, name: str, content: str | bytes, *, private: bool) -> str:
-        """Its id there; others of this name stay. A text is what people can have shown to them there."""
+        """Add a secret and return its id there; others of this name stay.
+
+        People can have Barbican show them one that is a text.
+        """
         from castellan.common.objects.passphrase import Passphrase
 
         with self._asking("keep a secret") as manager:
@@ -98,7 +102,7 @@ class Barbican:
             return ref
 
     def open(self, ref: str) -> str:
-        """In clear. Raises NotFound."""
+        """Return a secret in clear. Raises NotFound."""
         if not _ID.fullmatch(ref):  # which stands in an address that is asked with a token
             raise NotFound(f"{ref!a} is no secret in Barbican.")
         with self._lock:
@@ -113,14 +117,14 @@ class Barbican:
         return text
 
     def remove(self, ref: str) -> None:
-        """Nothing to do when it isn't there."""
+        """Remove a secret, if it is there."""
         with self._lock:
             self._known.pop(ref, None)
         with suppress(NotFound), self._asking("remove a secret") as manager:
             manager.delete(self._asker, ref)
 
     def remove_named(self, name: str) -> None:
-        """All of this name."""
+        """Remove all secrets of this name."""
         with self._asking("look for a secret") as manager:
             found = manager.named(name)
         for ref in found:
@@ -141,7 +145,10 @@ class Barbican:
 
 
 def _manager(asker: Asker) -> Any:
-    """castellan's own, but with one session for all it asks: its own logs in each time, and waits for ever."""
+    """Return castellan's key manager, but with one session for all it asks.
+
+    Its own logs in each time, and waits for ever.
+    """
     from barbicanclient import client
     from castellan.key_manager.barbican_key_manager import BarbicanKeyManager
     from keystoneauth1.exceptions import EndpointNotFound
@@ -167,7 +174,10 @@ def _manager(asker: Asker) -> Any:
             return session.get_project_id() or ""
 
         def make_private(self, ref: str) -> None:
-            """Without, all of the service project may read it, as may the users of other services."""
+            """Let only its maker read a secret.
+
+            Otherwise all of the service project may read it, as may the users of other services.
+            """
             barbican = client.Client(session=session, **place)
             readers = [session.get_user_id()]
             barbican.acls.create(ref, users=readers, project_access=False, ref_type="secret").submit()
@@ -182,7 +192,10 @@ def _manager(asker: Asker) -> Any:
 
 
 def _explained(error: Exception, doing: str, asker: Asker) -> LongshoreError:
-    """castellan wraps what it was told: what that was, it leaves in the context."""
+    """Return the error that tells a user of a failure.
+
+    castellan wraps what it was told, and leaves that in the context.
+    """
     from barbicanclient import exceptions as barbican
     from castellan.common import exception as castellan
     from keystoneauth1 import exceptions as auth

@@ -34,7 +34,10 @@ def tell_workers(session: Session | Connection) -> None:
 
 @asynccontextmanager
 async def changes(database: Database, every: float) -> AsyncIterator[Wait]:
-    """`every`: seconds between two looks where nobody tells."""
+    """Open a function that waits for the next change of the database.
+
+    `every`: seconds between two looks where nobody tells.
+    """
     if database.engine.dialect.name == "postgresql":
         told = asyncio.Event()
         listening = asyncio.create_task(_listen(database, told))
@@ -55,7 +58,7 @@ async def _wait_until(told: asyncio.Event) -> None:
 
 
 async def _listen(database: Database, told: asyncio.Event) -> None:
-    """Over a connection of its own, and a new one whenever that is lost."""
+    """Set `told` at each notification, over a connection of its own, and a new one whenever that is lost."""
     import psycopg
 
     arguments, named = database.engine.dialect.create_connect_args(database.engine.url)
@@ -80,7 +83,7 @@ async def _listen(database: Database, told: asyncio.Event) -> None:
 
 
 class _Writes:
-    """What other connections than its own have written into SQLite's file, those of this process among them."""
+    """Watcher for writes into SQLite's file by connections other than its own, those of this process among them."""
 
     def __init__(self, database: Database, every: float) -> None:
         self._engine = database.of_its_own()
@@ -98,7 +101,10 @@ class _Writes:
         self._engine.dispose()
 
     def _version(self) -> int | None:
-        """None when it can't be said now. It takes microseconds and no lock: the loop is asked, not a thread."""
+        """Return the version of the file's data, or None when it can't be read now.
+
+        That takes microseconds and no lock, so the loop itself reads it rather than a thread.
+        """
         cursor = self._connection.cursor()
         try:
             cursor.execute("PRAGMA data_version")

@@ -15,12 +15,12 @@ CLOCKS = {
 
 
 def clock(engine: Engine) -> ColumnElement[float]:
-    """Seconds since 1970, at this moment and not when the transaction began."""
+    """Return the expression for seconds since 1970, at this moment and not when the transaction began."""
     return literal_column(CLOCKS[engine.dialect.name], Float)
 
 
 class TheMoment(FunctionElement[float]):
-    """The same as the default of a column, whatever the database is."""
+    """The database's clock as the default of a column, whatever the database is."""
 
     inherit_cache = True
     type = Float()

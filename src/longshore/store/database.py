@@ -64,7 +64,7 @@ _READ_ONLY = "25006"  # SQLSTATE, of a standby in recovery, too
 _IDLED = "25P03"  # SQLSTATE of a connection that was ended for that
 _NAMED = 500  # rows that one query names
 _SCHEMA = Path(__file__).parent / "schema"
-# As Alembic makes it
+# The table is as Alembic makes it
 _VERSION = Table(
     "alembic_version",
     MetaData(),
@@ -79,14 +79,17 @@ _log = logging.getLogger("longshore.store")
 
 
 class _Work(threading.local):
-    """What a thread does for `Database.persist`."""
+    """The state of a thread's work for `Database.persist`."""
 
     may_be_done = False
 
 
 class Database:
     def __init__(self, url: str) -> None:
-        """Raises InvalidInput for an address that is none, Unreachable when nobody answers there."""
+        """Connect to a database and bring its schema up to date.
+
+        Raises InvalidInput for an address that can't be one, Unreachable when nobody answers there.
+        """
         self.patience = PATIENCE
         self._told = -math.inf
         self._work = _Work()
@@ -98,7 +101,7 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """One transaction: committed at the end, rolled back when the block raises."""
+        """Open one transaction: it is committed at the end, and rolled back when the block raises."""
         self.guard()
         with self._sessions() as session:  # which rolls back what isn't committed
             yield session
@@ -111,12 +114,12 @@ class Database:
 
     @property
     def may_be_done(self) -> bool:
-        """Whether an earlier try of what this thread does now was committed for all we know: no answer came."""
+        """Tell whether an earlier try of this thread's work may have been committed: no answer to its commit came."""
         return self._work.may_be_done
 
     @contextmanager
     def alone(self) -> Iterator[Session]:
-        """One transaction that no other one opened like this runs beside, whatever process or machine it is in."""
+        """Open one transaction that no other one opened like this runs beside, whatever process or machine it is in."""
         with self.session() as session:
             if self.engine.dialect.name == "sqlite":
                 session.execute(text("BEGIN IMMEDIATE"))
@@ -126,9 +129,11 @@ class Database:
 
     @staticmethod
     def take_turn(session: Session, whose: ScalarSelect[str]) -> None:
-        """What is numbered next for the same one is seen after what was numbered before: until this transaction ends,
-        others wait. Else who asks for what comes after a number would miss what has a smaller one and is committed
-        later. SQLite has one writer at a time in any case."""
+        """Have transactions that number things for the same `whose` take turns: others wait until this one ends.
+
+        Otherwise a caller who asks for what comes after a number would miss what has a smaller one and is committed
+        later. SQLite has one writer at a time in any case.
+        """
         if session.get_bind().dialect.name != "sqlite":
             session.execute(select(func.pg_advisory_xact_lock(_TURNS_LOCK, func.hashtext(whose))))
 
@@ -163,7 +168,7 @@ class Database:
             pause = min(pause * 2, _PAUSES[1])
 
     def of_its_own(self) -> Engine:
-        """A second way to the same database, which doesn't wait behind the first one's connections."""
+        """Return a second engine for the same database, which doesn't wait behind the first one's connections."""
         return _connect(self._url, pool_size=1, max_overflow=0)
 
     def close(self) -> None:
@@ -171,14 +176,14 @@ class Database:
 
 
 def in_portions(ids: Sequence[T]) -> Iterator[Sequence[T]]:
-    """As many at a time as a query may name."""
+    """Split ids into portions of as many as one query may name."""
     return (ids[start : start + _NAMED] for start in range(0, len(ids), _NAMED))
 
 
 def through_outages(repository: type[T]) -> type[T]:
-    """Each public method of this class is one transaction of its `_database`, and safe to run again.
+    """Make each public method of this class one transaction of its `_database`, and have it run again after an outage.
 
-    Or several, each of which is `persistent` by itself.
+    A method may also consist of several, each of which is `persistent` by itself.
     """
     for name, method in inspect.getmembers(repository, inspect.isfunction):
         if not name.startswith("_"):
@@ -216,7 +221,7 @@ def _sqlstate(error: BaseException) -> str | None:
 
 @event.listens_for(Engine, "handle_error")  # of every engine: the workflows' is made by somebody else
 def _leave_the_server(context: ExceptionContext) -> None:
-    """When it isn't the primary any more: none of the connections to it is used again, not those in the pool either."""
+    """Have no connection to a server used again, not those in the pool either, when it isn't the primary any more."""
     state = _sqlstate(context.original_exception)
     if state is not None and (state == _READ_ONLY or state.startswith(("08", "57P0"))):
         context.is_disconnect = True
@@ -231,7 +236,7 @@ def _end_what_idles(connection: Any, _record: Any) -> None:
 
 
 def _said(error: Exception) -> str:
-    """The driver's first line: it names host and user, never the password."""
+    """Return the driver's first line, after a colon: it names host and user, never the password."""
     lines = str(getattr(error, "orig", None) or "").strip().splitlines()
     return f": {lines[0].rstrip('.')}" if lines else ""
 
@@ -308,7 +313,7 @@ def _apply_revisions(connection: Connection) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """Of the schema that is there; None: none is, or its making was broken off."""
+    """Return the revision of the schema that is there; None: there is none, or making it was interrupted."""
     if not connection.dialect.has_table(connection, _VERSION.name):
         return None
     found: str | None = connection.scalar(select(_VERSION.c.version_num))
@@ -316,10 +321,13 @@ def _revision(connection: Connection) -> str | None:
 
 
 def newest_revision() -> str:
-    """Answer the version of the tables as they are now."""
+    """Return the newest revision of the schema, which the code works with."""
     return max(_revisions())
 
 
 def _revisions() -> list[str]:
-    """All versions. They follow one another, and their files' names begin with them: 0001, 0002, …"""
+    """Return all revisions of the schema.
+
+    They follow one another, and their files' names begin with them: 0001, 0002, …
+    """
     return [path.name.partition("_")[0] for path in (_SCHEMA / "versions").glob("[0-9]*.py")]

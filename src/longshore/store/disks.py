@@ -1,4 +1,4 @@
-"""What became of each disk of a migration: how far its copy is, on which volume, with which digest."""
+"""The state of each disk of a migration: how far its copy is, on which volume, with which digest."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,14 +30,17 @@ class Disks:
         self._database = database
 
     def keep(self, migration_id: str, disks: tuple[Disk, ...]) -> None:
-        """One that is there already stays as it is."""
+        """Add the disks of a migration; one that is there already stays as it is."""
         with self._database.session() as session:
             for disk in disks:
                 if session.get(DiskRow, (migration_id, disk.key)) is None:
                     session.add(new_disk(migration_id, disk))
 
     def rename(self, migration_id: str, key: str, disk: Disk) -> None:
-        """What was copied of the disk of this key is copied of another one from now on."""
+        """Put another disk in the place of the one with this key.
+
+        What was copied of the one counts as copied of the other from now on.
+        """
         with self._database.session() as session:
             own = update(DiskRow).where(DiskRow.migration_id == migration_id, DiskRow.key == key)
             session.execute(own.values(key=disk.key, label=disk.label))
@@ -53,7 +56,7 @@ def new_disk(migration_id: str, disk: Disk) -> DiskRow:
 
 
 def disks_of(session: Session, migration_ids: Sequence[str]) -> dict[str, list[DiskRecord]]:
-    """Of each of these migrations, in the order that the machine has them."""
+    """Return the disks of each of these migrations, in the order that the machine has them."""
     found: dict[str, list[DiskRecord]] = {migration_id: [] for migration_id in migration_ids}
     for ids in in_portions(migration_ids):
         query = select(DiskRow.__table__).where(DiskRow.migration_id.in_(ids)).order_by(DiskRow.position)

@@ -1,4 +1,4 @@
-"""What happened to migrations, as it is told to users."""
+"""The events of migrations, as users are told them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,11 +39,11 @@ class Events:
         return Events(self._database, scope)
 
     def say(self, migration_id: str, phase: str | None, text: str, level: str = "information") -> None:
-        """`phase`: None for the one that it is in."""
+        """Add an event. `phase`: None for the one that the migration is in."""
         self._tell(migration_id, phase, text, level, utc_now())
 
     def enter(self, migration_id: str, phase: str, text: str) -> None:
-        """It is in this phase now, and says so."""
+        """Put a migration into a phase, and add the event that says so."""
         self._tell(migration_id, phase, text, "information", utc_now(), enters=True)
 
     @persistent
@@ -64,7 +64,10 @@ class Events:
             session.execute(insert(EventRow).values({**new, "phase": phase or current}))
 
     def of(self, migration_id: str, after: int = 0, limit: int = 1000) -> list[EventRecord]:
-        """Those after the one with this number, oldest first. Raises NotFound, or Conflict as for the migration."""
+        """Return up to `limit` events of a migration after the one with this number, oldest first.
+
+        Raises NotFound, or Conflict as for the migration.
+        """
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
             query = (
@@ -76,7 +79,10 @@ class Events:
             return [EventRecord(e.id, e.at, e.level, e.phase, e.text) for e in session.scalars(query)]
 
     def of_plan(self, plan_id: str, after: int, limit: int = 1000) -> list[ToldOfPlan]:
-        """The same of all migrations that were started from a plan, which is known to be the caller's."""
+        """Return up to `limit` events after this one, oldest first, of all migrations that were started from a plan.
+
+        The plan is known to be the caller's.
+        """
         with self._database.session() as session:
             query = (
                 select(EventRow, MigrationRow.machine_name)
@@ -91,7 +97,7 @@ class Events:
             ]
 
     def of_each(self, migration_ids: Sequence[str]) -> dict[str, list[EventRecord]]:
-        """All events of each of these migrations, which are known to be the caller's."""
+        """Return all events of each of these migrations, which are known to be the caller's."""
         found: dict[str, list[EventRecord]] = {migration_id: [] for migration_id in migration_ids}
         with self._database.session() as session:
             for ids in in_portions(migration_ids):
@@ -102,7 +108,7 @@ class Events:
 
 
 def forget_said(session: Session, migration_id: str, phases: Sequence[str], keep: int) -> None:
-    """Of what was said in these phases the newest is enough, but for warnings and errors."""
+    """Delete all but the newest `keep` events of these phases; warnings and errors stay."""
     told = select(EventRow.id).where(EventRow.migration_id == migration_id, EventRow.phase.in_(phases))
     told = told.where(EventRow.level == "information").order_by(EventRow.id.desc())
     old = session.scalars(told.offset(keep)).all()

@@ -14,7 +14,7 @@ _FROM = (Stage.FAILED_OVER.value, Stage.COMMITTED.value)
 
 
 def begin_failback(session: Session, migration: MigrationRow) -> None:
-    """It begins with this migration, in the transaction that adds it.
+    """Begin the failback of a replica with this migration, in the transaction that adds it.
 
     Raises Conflict when the replica isn't failed over, or something else is wanted of it.
     """
@@ -30,7 +30,10 @@ def begin_failback(session: Session, migration: MigrationRow) -> None:
 
 
 def _refuse_what_is_left(session: Session, replica_id: str) -> None:
-    """To clean an earlier one up later would take the machine back to where it was before that. Raises Conflict."""
+    """Raise Conflict while an earlier failback of the replica has left anything where the machine came from.
+
+    Cleaning that up later would take the machine back to where it was before.
+    """
     query = select(LedgerRow.migration_id).join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
     left = session.scalar(
         query.where(
@@ -47,7 +50,7 @@ def _refuse_what_is_left(session: Session, replica_id: str) -> None:
 
 
 def stage_before(session: Session, replica: ReplicaRow) -> Stage:
-    """Of one whose failback is taken back: as its failover was left."""
+    """Return the stage of a replica whose failback is taken back: the one that its failover was left in."""
     committed = select(LedgerRow.id).where(
         LedgerRow.migration_id == replica.failover_id,
         LedgerRow.kind == ThingKind.SERVER.value,
@@ -57,7 +60,7 @@ def stage_before(session: Session, replica: ReplicaRow) -> Stage:
 
 
 def refuse_to_forget_way(session: Session, migration: MigrationRow) -> None:
-    """Raises Conflict for a failback that can still be undone: its record says how."""
+    """Raise Conflict for a failback that can still be undone: its record says how."""
     if migration.type != MigrationType.FAILBACK.value:
         return
     replica = session.get(ReplicaRow, migration.request["of"])

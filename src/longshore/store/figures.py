@@ -16,21 +16,21 @@ class Figures:
         self._database = database
 
     def migrations(self) -> dict[tuple[str, str | None], int]:
-        """How many there are of each status and code of their error."""
+        """Return how many migrations there are, by status and code of the error."""
         with self._database.session() as session:
             kind = (MigrationRow.status, MigrationRow.error_code)
             query = select(*kind, func.count()).group_by(*kind)
             return {(status, code): count for status, code, count in session.execute(query)}
 
     def copies(self) -> list[dict[str, Any]]:
-        """How far each disk is that is being copied or read back, of migrations that haven't ended."""
+        """Return the progress of each disk that is being copied or read back, of migrations that haven't ended."""
         with self._database.session() as session:
             moving = select(DiskRow.progress).join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
             moving = moving.where(DiskRow.state.in_(("copying", "verifying")), MigrationRow.status.in_(UNFINISHED))
             return [progress or {} for progress in session.scalars(moving)]
 
     def moved(self) -> dict[str, int]:
-        """Bytes that all migrations that are done have read, written and verified."""
+        """Return how many bytes all migrations that are done have read, written and verified."""
         names = ("read", "written", "verified")
         sums = [func.sum(MigrationRow.result[f"bytes_{name}"].as_numeric(30, 0)) for name in names]
         with self._database.session() as session:
@@ -38,7 +38,7 @@ class Figures:
             return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
 
     def points(self) -> list[datetime]:
-        """When each machine that is synchronised was last copied and verified: the moment that its copy is of."""
+        """Return, for each machine that is synchronised, the moment that its last copied and verified state is of."""
         syncs = MigrationRow.syncs
         last = (
             func.json_extract(syncs, "$[#-1].at")

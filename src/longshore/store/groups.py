@@ -46,7 +46,7 @@ class GroupRecord:
 
     @property
     def tiers(self) -> tuple[Tier, ...]:
-        """In their order."""
+        """Return the tiers in the order in which they begin."""
         numbers = dict.fromkeys(member.tier for member in self.members)
         return tuple(
             Tier(
@@ -60,7 +60,7 @@ class GroupRecord:
 
 @dataclass(frozen=True, slots=True)
 class GroupRun:
-    """What a migration that is a group's run is added with."""
+    """The run of a group, for the migration that is added as its record."""
 
     group_id: str
     landings: Mapping[str, str]  # by replica the migration that is added for it, or was there already
@@ -76,23 +76,26 @@ class Groups:
         return Groups(self._database, scope)
 
     def all(self) -> list[GroupRecord]:
-        """By name."""
+        """Return the groups that the scope sees, by name. One that can't be read is logged and left out."""
         with self._database.session() as session:
             query = select(GroupRow).where(self._visible()).order_by(GroupRow.name, GroupRow.id)
             return readable(session.scalars(query), lambda row: _record(session, row), "group of replicas")
 
     def id_of(self, name_or_id: str) -> str:
-        """Of one that needn't be readable. Raises NotFound."""
+        """Return the id of a group, which needn't be readable.
+
+        Raises NotFound, or Conflict when several others are called so.
+        """
         with self._database.session() as session:
             return self._find(session, name_or_id).id
 
     def get(self, name_or_id: str) -> GroupRecord:
-        """Raises NotFound."""
+        """Return a group. Raises NotFound, or Conflict when several others are called so."""
         with self._database.session() as session:
             return _record(session, self._find(session, name_or_id))
 
     def of_run(self, run_id: str) -> GroupRecord:
-        """Raises NotFound when it is gone."""
+        """Return the group whose last run this is. Raises NotFound when it is gone."""
         with self._database.session() as session:
             row = session.scalar(select(GroupRow).where(GroupRow.run_id == run_id))
             if row is None:
@@ -100,7 +103,10 @@ class Groups:
             return _record(session, row)
 
     def add(self, name: str, members: Mapping[str, int], gates: Mapping[int, Gate]) -> GroupRecord:
-        """`members`: the tier of each replica, by its id. Raises Conflict when the name, or a replica, is taken."""
+        """Add a group.
+
+        `members`: the tier of each replica, by its id. Raises Conflict when the name, or a replica, is taken.
+        """
         with self._database.alone() as session:
             unique = unique_name(self._scope, name)
             there = session.scalar(select(GroupRow).where(GroupRow.unique_name == unique))
@@ -117,9 +123,11 @@ class Groups:
             return _record(session, row)
 
     def change(self, group_id: str, members: Mapping[str, int | None], gates: Mapping[int, Gate | None]) -> GroupRecord:
-        """Those that are named are put into these tiers, or taken out (None); the others stay as they are.
+        """Put the replicas that are named into these tiers, or take them out (None); the others stay, and so with
+        gates.
 
-        Raises Conflict while it is tried or fails over, when a replica is in another group, or none would be left.
+        Raises Conflict while the group is tried or fails over, when a replica is in another group, or none would be
+        left.
         """
         with self._database.alone() as session:
             row = session.get_one(GroupRow, group_id)
@@ -131,7 +139,7 @@ class Groups:
             return _record(session, row)
 
     def remove(self, group_id: str) -> None:
-        """Its replicas stay. Raises Conflict while it is tried or fails over."""
+        """Remove a group, if it is there; its replicas stay. Raises Conflict while it is tried or fails over."""
         with self._database.alone() as session:
             row = session.get(GroupRow, group_id)
             if row is None:
@@ -140,14 +148,14 @@ class Groups:
             session.delete(row)
 
     def leave(self, replica_id: str) -> None:
-        """The replica is in no group any more."""
+        """Take a replica out of its group, if it is in one."""
         with self._database.session() as session:
             row = session.get(GroupMemberRow, replica_id)
             if row is not None:
                 session.delete(row)
 
     def waits_for_run(self, landing_id: str) -> bool:
-        """Whether a machine is made for a run that hasn't ended, which says when it is over."""
+        """Tell whether a machine is made for a run that hasn't ended, which says when the machine's time is over."""
         with self._database.session() as session:
             run = (
                 select(MigrationRow.id)
@@ -160,7 +168,7 @@ class Groups:
     def go_on(
         self, run_id: str, job_id: str, *, due_at: datetime, state: dict[str, Any], stops: bool, phase: str | None
     ) -> None:
-        """A look of its run has ended, and the next one is queued. `stops`: it knows already that it is to stop.
+        """End a look of a group's run, and queue the next one. `stops`: the run knows already that it is to stop.
 
         `phase`: None for the one that it is in. Called again, it does nothing.
         """
@@ -181,7 +189,7 @@ class Groups:
 
 
 def begin_run(session: Session, migration: MigrationRow, run: GroupRun) -> None:
-    """Raises Conflict while another one is under way."""
+    """Make a migration the run of its group. Raises Conflict while another one is under way."""
     group = session.get_one(GroupRow, run.group_id)
     _refuse_busy(session, group)
     group.run_id = migration.id
@@ -190,13 +198,16 @@ def begin_run(session: Session, migration: MigrationRow, run: GroupRun) -> None:
 
 
 def note_landing(session: Session, replica_id: str, landing_id: str) -> None:
-    """Of a planned failover of its group: it waits for its tier."""
+    """Note the migration of a replica's planned failover with its group, where it waits for its tier."""
     own = update(GroupMemberRow).where(GroupMemberRow.replica_id == replica_id)
     session.execute(own.values(landing_id=landing_id))
 
 
 def tell_run(session: Session, record_id: str) -> None:
-    """Something has become of a replica, or of a machine made of it: its group's run looks at once, if there is one."""
+    """Have a group's run look at once, if there is one.
+
+    The record is that of its replica, or of a machine made of one, of which something has become.
+    """
     of_it = (GroupMemberRow.landing_id == record_id) | (GroupMemberRow.replica_id == record_id)
     query = select(GroupRow.run_id).join(GroupMemberRow, GroupMemberRow.group_id == GroupRow.id).where(of_it)
     run_id = session.scalar(query)

@@ -53,18 +53,18 @@ class Jobs:
             return _record(session.get_one(JobRow, job_id))
 
     def find(self, job_id: str) -> JobRecord | None:
-        """None when it is gone, with its record."""
+        """Return a job; None when it is gone, with its record."""
         with self._database.session() as session:
             row = session.get(JobRow, job_id)
             return _record(row) if row is not None else None
 
     def set_kind(self, job_id: str, kind: JobKind) -> None:
-        """What it has turned out to be."""
+        """Set the kind that a job has turned out to be."""
         with self._database.session() as session:
             session.execute(update(JobRow).where(JobRow.id == job_id).values(kind=kind.value))
 
     def park(self, job_id: str, reason: str, pauses: Sequence[timedelta]) -> JobRecord:
-        """It goes on where it is when somebody takes it again: when that is due, or `hasten` is called.
+        """Park a job: it goes on where it is when somebody takes it again, once that is due or `hasten` is called.
 
         The pauses are those after the first, second … time in a row that it came no further; the last one stays.
         """
@@ -86,12 +86,13 @@ class Jobs:
             return _record(row)
 
     def hasten(self, record_id: str) -> None:
-        """Whatever moment its job waits for is now."""
+        """Have a record's job, whatever moment it waits for, be due now."""
         with self._database.session() as session:
             hasten(session, record_id)
 
     def hasten_mistimed(self) -> int:
-        """Jobs whose moment was chosen by a clock that is ahead of the database's look again at once. Says how many.
+        """Have jobs whose moment was chosen by a clock that is ahead of the database's look again at once; return how
+        many.
 
         Otherwise a clock that was wrong once would have them wait until then, however far off that is.
         """
@@ -125,7 +126,10 @@ def new_job(
     due_at: datetime | None = None,
     begin_by: datetime | None = None,
 ) -> JobRow:
-    """`begin_by` is its place in the queue: where more is due than can begin, the earliest is first."""
+    """Return a job of a migration.
+
+    `begin_by` is its place in the queue: where more is due than can begin, the earliest is first.
+    """
     places = migration.places or {}
     return JobRow(
         id=id_,
@@ -148,12 +152,15 @@ def new_job(
 
 
 def _seconds() -> float:
-    """Since 1970, by this process' clock."""
+    """Return the time in seconds since 1970, by this process' clock."""
     return with_zone(utc_now()).timestamp()
 
 
 def first_job(migration: MigrationRow, due_at: datetime | None = None, begin_by: datetime | None = None) -> JobRow:
-    """Of a migration that is just being added: its request is there already. `begin_by`: as `new_job` has it."""
+    """Return the first job of a migration that is just being added, and has its request already.
+
+    `due_at` and `begin_by`: as `new_job` has them.
+    """
     asked = MigrationType(migration.type)
     kinds = {
         MigrationType.WARM: JobKind.BEGIN,
@@ -187,7 +194,7 @@ def end_job(session: Session, job_id: str, status: Status) -> bool:
 
 
 def hasten(session: Session, record_id: str, *, cancelled: bool = False) -> None:
-    """Its place in the queue is that of its record again."""
+    """Have a record's job be due now. Its place in the queue is that of its record again."""
     own = update(JobRow).where(JobRow.record_id == record_id, JobRow.status.in_(UNFINISHED))
     asked_at = select(MigrationRow.created_at).where(MigrationRow.id == record_id).scalar_subquery()
     session.execute(own.where(JobRow.due_at.is_not(None)).values(due_at=None, asked_at=asked_at))
@@ -197,12 +204,15 @@ def hasten(session: Session, record_id: str, *, cancelled: bool = False) -> None
 
 
 def bound_to(row: Any) -> str | None:
-    """The version of the flows that alone can go on with it. A sync can begin anew in any."""
+    """Return the version of the flows that alone can go on with a job.
+
+    None: any can, as with a sync, which begins anew.
+    """
     return None if JobKind(row.kind).begins_anew else row.flow_version
 
 
 def unfinished_of(session: Session, record_ids: Sequence[str]) -> dict[str, JobRecord]:
-    """By record."""
+    """Return the jobs of these records that haven't ended, by record."""
     found: dict[str, JobRecord] = {}
     for ids in in_portions(record_ids):
         query = select(JobRow.__table__).where(JobRow.record_id.in_(ids), JobRow.status.in_(UNFINISHED))

@@ -12,7 +12,7 @@ from longshore.store.secrets import SecretsError
 
 
 class KeyManager:
-    """`barbican`: None where the configuration doesn't say as whom to ask it."""
+    """Secrets of providers in Barbican. `barbican`: None where the configuration doesn't say as whom to ask it."""
 
     def __init__(self, ledger: ProviderLedger, barbican: Barbican | None, choice: SecretsIn) -> None:
         self._ledger = ledger
@@ -20,13 +20,16 @@ class KeyManager:
         self._choice = choice
 
     def is_for_new(self) -> bool:
-        """Whether the secrets of a new provider go there. Raises Unreachable when that can't be known."""
+        """Tell whether the secrets of a new provider go to the key manager.
+
+        Raises Unreachable when that can't be known.
+        """
         if self._barbican is None or self._choice == "database":
             return False
         return self._choice == "barbican" or self._barbican.offered()
 
     def keep(self, provider_id: str, values: Mapping[str, str]) -> None:
-        """Takes back what it has begun when it fails."""
+        """Keep the secrets of a provider in the key manager. What was begun is taken back when that fails."""
         barbican = self._asked()
         holding = self._ledger.intend(provider_id, Outside.SECRET)
         try:
@@ -37,7 +40,10 @@ class KeyManager:
             raise
 
     def replace(self, provider_id: str, values: Mapping[str, str]) -> bool:
-        """Whether they are there, and are these from now on. The earlier ones stay until these are kept."""
+        """Put these secrets in place of those that a provider has there, and tell whether it had any.
+
+        The earlier ones are removed only once these are kept.
+        """
         holding = self._ledger.find(provider_id, Outside.SECRET)
         if holding is None or holding.ref is None:
             return False
@@ -48,7 +54,7 @@ class KeyManager:
         return True
 
     def open(self, provider_id: str) -> dict[str, str] | None:
-        """In clear; None when they aren't there."""
+        """Return a provider's secrets in clear; None when they aren't in the key manager."""
         holding = self._ledger.find(provider_id, Outside.SECRET)
         if holding is None or holding.ref is None:
             return None
@@ -56,13 +62,13 @@ class KeyManager:
         return values
 
     def forget(self, provider_id: str) -> None:
-        """Nothing to do when they aren't there."""
+        """Remove the secrets of a provider, if they are there."""
         holding = self._ledger.find(provider_id, Outside.SECRET)
         if holding is not None:
             self.remove(holding)
 
     def remove(self, holding: Holding) -> None:
-        """By the id that the ledger knows, and by name: a change that was broken off may have left a second one."""
+        """Remove a secret by the id that the ledger knows, and by name: an interrupted change may have left another."""
         if holding.ref:
             self._asked().remove(holding.ref)
         self._asked().remove_named(holding.name)

@@ -97,18 +97,18 @@ class Ledger:
             session.execute(update(LedgerRow).where(LedgerRow.id == entry_id).values(new))
 
     def settle_kind(self, migration_id: str, kind: ThingKind, state: EntryState) -> None:
-        """All that a migration has made of a kind and not removed."""
+        """Set the state of all that a migration has made of a kind and not removed."""
         with self._database.session() as session:
             own = LedgerRow.migration_id == migration_id, LedgerRow.kind == kind.value
             there = update(LedgerRow).where(*own, LedgerRow.state != EntryState.REMOVED.value)
             session.execute(there.values(state=state.value, note=None))
 
     def entries(self, migration_id: str) -> list[Entry]:
-        """In the order they were written."""
+        """Return the entries of a migration, in the order they were written."""
         return self.entries_of([migration_id])[migration_id]
 
     def entries_of(self, migration_ids: Sequence[str]) -> dict[str, list[Entry]]:
-        """Of each of these migrations, in the order they were written."""
+        """Return the entries of each of these migrations, in the order they were written."""
         found: dict[str, list[Entry]] = {migration_id: [] for migration_id in migration_ids}
         with self._database.session() as session:
             for ids in in_portions(migration_ids):
@@ -121,7 +121,7 @@ class Ledger:
         return found
 
     def unsettled(self, provider_id: str, kind: ThingKind) -> list[Entry]:
-        """What may exist of a kind at a provider, whichever migration it was made for."""
+        """Return the entries of a kind of thing that may exist at a provider, whichever migration it was made for."""
         with self._database.session() as session:
             query = select(LedgerRow).where(
                 LedgerRow.provider_id == provider_id,
@@ -132,7 +132,7 @@ class Ledger:
 
 
 def forget_removed(session: Session, migration_id: str, kind: ThingKind, keep: int) -> None:
-    """What was removed is gone for good: of such entries of a kind the newest are enough."""
+    """Delete the entries of things of a kind that were removed, but for the newest `keep`."""
     own = LedgerRow.migration_id == migration_id, LedgerRow.kind == kind.value
     gone = select(LedgerRow.id).where(*own, LedgerRow.state == EntryState.REMOVED.value)
     old = session.scalars(gone.order_by(LedgerRow.id.desc()).offset(keep)).all()

@@ -27,7 +27,7 @@ class LimitRecord:
 
 @through_outages
 class Limits:
-    """Those of a project, and those for all projects at providers that it sees."""
+    """Limits of a project, and those for all projects at providers that it sees."""
 
     def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
         self._database = database
@@ -37,13 +37,13 @@ class Limits:
         return Limits(self._database, scope)
 
     def all(self) -> list[LimitRecord]:
-        """By what they are of."""
+        """Return the limits that the scope sees, in the order of what they limit."""
         with self._database.session() as session:
             return _records(session, self._visible())
 
     def put(self, place: Place, project_id: str | None, figures: Mapping[str, int | None]) -> LimitRecord:
-        """`figures` (FIGURES) that aren't named stay as they were. `project_id`: whose jobs it counts; None: those of
-        all projects.
+        """Set a limit. `figures` (FIGURES) that aren't named stay as they were. `project_id`: whose jobs it counts;
+        None: those of all projects.
 
         Raises InvalidInput when nothing would be limited, AccessDenied for what isn't the scope's own, and Conflict
         when the project has as many limits as it may.
@@ -72,7 +72,10 @@ class Limits:
             return record
 
     def remove(self, id_: str) -> None:
-        """Raises NotFound, or AccessDenied for one that counts all projects' jobs."""
+        """Remove a limit.
+
+        Raises NotFound, or AccessDenied for one that isn't the scope's own, as it counts all projects' jobs.
+        """
         with self._database.session() as session:
             row = session.scalar(select(LimitRow).where(LimitRow.id == id_, self._visible()))
             if row is None:
@@ -87,12 +90,12 @@ class Limits:
     # For the engine: whoever's they are
 
     def at_once(self) -> list[Limit]:
-        """All that say how many jobs may be somewhere at once."""
+        """Return all limits that say how many jobs may be somewhere at once."""
         with self._database.session() as session:
             return [_limit(row) for row in session.scalars(select(LimitRow).where(LimitRow.at_once.is_not(None)))]
 
     def rates(self, ids: Sequence[str]) -> dict[str, int]:
-        """Bytes per second of those of these limits that are set, and that limit them."""
+        """Return bytes per second by limit, for those of these limits that are there and limit them."""
         with self._database.session() as session:
             found: dict[str, int] = {}
             for some in in_portions(ids):

@@ -1,4 +1,4 @@
-"""What the disks of a replica's points have told, long before a machine is made of one of them."""
+"""Findings on the disks of a replica's points, long before a machine is made of one of them."""
 
 import uuid
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _MAY_WAIT = timedelta(hours=1)  # where more is due than can begin, a sync goes 
 
 @dataclass(frozen=True, slots=True)
 class LookRecord:
-    """Moments are in UTC without a zone."""
+    """The newest look at a replica's points. Moments are in UTC without a zone."""
 
     replica_id: str
     due_at: datetime | None  # of the next one; None: at once
@@ -35,20 +35,22 @@ class LookRecord:
 
 @through_outages
 class Looks:
-    """Whoever asks has found the replica among those that they may see."""
+    """Looks at replicas' points. Whoever asks has found the replica among those that they may see."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self, replica_id: str) -> LookRecord | None:
-        """None: none was begun yet."""
+        """Return the look at a replica's points; None: none was begun yet."""
         with self._database.session() as session:
             row = session.get(LookRow, replica_id)
             return _record(row) if row is not None else None
 
     def begin(self, replica_id: str, now: datetime, following: datetime, request: dict[str, Any]) -> str | None:
-        """The id of the look that begins now, into the newest usable point, if it is due: `now`, in UTC without a zone.
-        None, too, while an earlier one goes on, the replica is paused, or there is no point. `following`: the next one.
+        """Begin a look into the newest usable point of a replica, if one is due, and return its id.
+
+        None: none is due, an earlier one goes on, the replica is paused, or there is no point. `now`: in UTC without a
+        zone. `following`: when the next one is due.
         """
         with self._database.alone() as session:
             look = session.get(LookRow, replica_id)
@@ -75,7 +77,7 @@ class Looks:
         findings: dict[str, Any],
         cannot_land: str | None,
     ) -> bool:
-        """What was found; says whether it tells anything else of how it lands than the look before."""
+        """Keep the findings of a look, and tell whether they say anything else of its landing than the look before."""
         with self._database.session() as session:
             row = session.get_one(LookRow, replica_id)
             new = row.cannot_land != cannot_land
@@ -84,7 +86,7 @@ class Looks:
             return new
 
     def failed(self, replica_id: str, error: str) -> bool:
-        """What the one before has found stays; says whether this wasn't said of that already."""
+        """Keep why a look failed, beside the findings of the one before, and tell whether that is a new reason."""
         with self._database.session() as session:
             row = session.get(LookRow, replica_id)
             if row is None:
@@ -93,22 +95,22 @@ class Looks:
             return new
 
     def make_due(self, replica_id: str) -> None:
-        """What was found doesn't hold any more."""
+        """Have the replica looked at anew at once: the findings don't hold any more."""
         with self._database.session() as session:
             row = session.get(LookRow, replica_id)
             if row is not None:
                 row.due_at = None
 
     def under_way(self, replica_id: str) -> list[str]:
-        """Ids of those that haven't ended."""
+        """Return the ids of a replica's looks that haven't ended."""
         return self._ids(replica_id, MigrationRow.status.in_(UNFINISHED))
 
     def ended(self, replica_id: str) -> list[str]:
-        """Ids of those that have, and are on record."""
+        """Return the ids of a replica's looks that have ended, and are on record."""
         return self._ids(replica_id, MigrationRow.status.not_in(UNFINISHED))
 
     def leaving(self, replica_id: str) -> list[str]:
-        """Ids of those that have ended, and left something behind."""
+        """Return the ids of a replica's looks that have ended, and left something behind."""
         left = exists().where(LedgerRow.migration_id == MigrationRow.id, LedgerRow.state != EntryState.REMOVED.value)
         return self._ids(replica_id, MigrationRow.status.not_in(UNFINISHED), left)
 

@@ -1,4 +1,4 @@
-"""What migrations' rows say, read for many of them at a time; and finding one, among those that somebody may see."""
+"""Records of migrations, read from many rows at a time; and the search for one, among those that a scope sees."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -59,12 +59,12 @@ class MigrationRecord:
 
     @property
     def worker_id(self) -> str | None:
-        """Who has its job; it may be dead."""
+        """Return the id of the worker that has the job, which may be dead; None: no worker has it."""
         return self.job.worker_id if self.job else None
 
     @property
     def flow_version(self) -> str | None:
-        """Of the order of steps that its job was begun with."""
+        """Return the version of the order of steps that the job was begun with."""
         return self.job.flow_version if self.job else None
 
 
@@ -73,7 +73,10 @@ def visible_migrations(scope: Scope) -> ColumnElement[bool]:
 
 
 def find_migration(session: Session, scope: Scope, migration_id: str) -> MigrationRow:
-    """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
+    """Find a migration by its id or an unambiguous beginning of it.
+
+    Raises NotFound, or Conflict when several begin like that.
+    """
     beginning = MigrationRow.id.startswith(migration_id, autoescape=True)
     for wanted in (MigrationRow.id == migration_id, beginning):
         rows = session.scalars(select(MigrationRow).where(wanted, visible_migrations(scope)).limit(2)).all()
@@ -89,7 +92,7 @@ def record_of(session: Session, row: MigrationRow) -> MigrationRecord:
 
 
 def records_of(session: Session, rows: Iterable[Any]) -> list[MigrationRecord]:
-    """With their disks, which are asked for many migrations at a time.
+    """Return the records of these rows, with their disks, which are asked for many migrations at a time.
 
     `rows` are what the table has, or what the ORM makes of that, which takes twice as long where there are many.
     """

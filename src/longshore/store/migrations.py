@@ -57,7 +57,7 @@ class NewMigration:
 
 @dataclass(frozen=True, slots=True)
 class LastMove:
-    """Of a machine, dry runs included."""
+    """The last migration of a machine, dry runs included."""
 
     machine_ref: str
     id: str
@@ -86,20 +86,25 @@ class Migrations:
         request: dict[str, Any],
         places: dict[str, Any] | None = None,
     ) -> MigrationRecord:
-        """Raises Conflict when the same machine is being migrated already."""
+        """Add one migration.
+
+        Raises Conflict when the same machine is being migrated already, and as `add_together` does.
+        """
         new = NewMigration(machine_name, machine_ref, source_id, target_id, request, places=places)
         return self.add_together([new])[0]
 
     def refuse_busy(self, source_id: str, machine_ref: str, machine_name: str) -> None:
-        """Raises Conflict when the machine is being migrated already."""
+        """Raise Conflict when the machine is being migrated already."""
         with self._database.session() as session:
             self._refuse_second(session, [NewMigration(machine_name, machine_ref, source_id, "", {})])
 
     def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
-        """All of them or none. Raises Conflict when one of the machines is being migrated already, the point that one
-        is to be made of isn't usable any more, or the project would have more than it may; InvalidInput for the mark of
-        a text that is neither its plan's nor that of the migration it goes back to; NotSharedAnyMore for a provider
-        that the project doesn't see (any more).
+        """Add all of these migrations or none.
+
+        Raises Conflict when one of the machines is being migrated already, the point that one is to be made of isn't
+        usable any more, or the project would have more than it may; InvalidInput for the mark of a text that is neither
+        its plan's nor that of the migration it goes back to; NotSharedAnyMore for a provider that the project doesn't
+        see (any more).
         """
         with self._database.alone() as session:
             if self._database.may_be_done and (there := self._of_ids(session, [new.id for new in wanted])):
@@ -168,9 +173,10 @@ class Migrations:
         types: Collection[MigrationType] | None = None,
         newest_first: bool = False,
     ) -> list[MigrationRecord]:
-        """As `all`: the `limit` next after the one with this id, of those that fit. Raises NotFound.
+        """Return the `limit` migrations next after the one with this id, of those that fit, in the order of `all`.
 
-        `machine`: a name or reference. `provider_id`: on either side. `types`: only of these; None: of any.
+        `machine`: a name or reference. `provider_id`: on either side. `types`: only of these; None: of any. Raises
+        NotFound.
         """
         with self._database.session() as session:
             query = select(MigrationRow.__table__).where(visible_migrations(self._scope))
@@ -194,14 +200,14 @@ class Migrations:
         provider_id: str | None = None,
         types: Collection[MigrationType] | None = None,
     ) -> dict[Status, int]:
-        """How many there are in each state, as of `page`."""
+        """Return how many migrations there are in each state, of those that fit. The filters are those of `page`."""
         with self._database.session() as session:
             fitting = visible_migrations(self._scope), *_about(machine, plan_id, provider_id, types)
             query = select(MigrationRow.status, func.count()).where(*fitting).group_by(MigrationRow.status)
             return {Status(status): count for status, count in session.execute(query)}
 
     def last_moves(self, source_id: str, machine_refs: Sequence[str]) -> list[LastMove]:
-        """Of each of these machines that was ever to be moved."""
+        """Return the last migration of each of these machines, as far as they have any."""
         moved = MigrationRow
         query = select(moved.machine_ref, moved.id, moved.type, moved.status, moved.finished_at).where(
             visible_migrations(self._scope),
@@ -217,17 +223,20 @@ class Migrations:
         return list(last.values())
 
     def get(self, migration_id: str) -> MigrationRecord:
-        """By its id or an unambiguous beginning of it. Raises NotFound, or Conflict when several begin like that."""
+        """Return a migration by its id or an unambiguous beginning of it.
+
+        Raises NotFound, or Conflict when several begin like that.
+        """
         with self._database.session() as session:
             return record_of(session, find_migration(session, self._scope, migration_id))
 
     def several(self, ids: Sequence[str]) -> list[MigrationRecord]:
-        """Those of these ids, in their order. One that is not there (any more) is left out."""
+        """Return the migrations of these ids, in their order. One that is not there (any more) is left out."""
         with self._database.session() as session:
             return self._of_ids(session, ids)
 
     def made_of(self, replica_id: str) -> list[MigrationRecord]:
-        """Tests and failovers of a replica, oldest first."""
+        """Return the tests and failovers of a replica, oldest first."""
         with self._database.session() as session:
             of = MigrationRow.request["of"].as_string()
             query = select(MigrationRow.__table__).where(MigrationRow.type.in_(MADE_OF_POINTS), of == replica_id)
@@ -248,7 +257,7 @@ class Migrations:
             session.execute(own.values({field: utc_now()}))
 
     def request_cancel(self, migration_id: str) -> MigrationRecord:
-        """Raises NotFound, or Conflict when it has ended."""
+        """Ask for the cancellation of a migration. Raises NotFound, or Conflict when it has ended."""
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
             if Status(row.status).ended and not (row.cancel_requested and self._database.may_be_done):
@@ -259,7 +268,10 @@ class Migrations:
             return record_of(session, row)
 
     def request_cutover(self, migration_id: str) -> MigrationRecord:
-        """Raises NotFound, NotSharedAnyMore, or Conflict when it has ended or isn't of a kind that waits for one."""
+        """Ask for the cutover of a migration.
+
+        Raises NotFound, NotSharedAnyMore, or Conflict when it has ended or isn't of a kind that waits for one.
+        """
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
             refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
@@ -318,7 +330,10 @@ class Migrations:
             return record_of(session, row)
 
     def request_commit(self, migration_id: str) -> MigrationRecord:
-        """Of a restore in place: its server is for good. Raises NotFound; Conflict when it is no such or isn't up."""
+        """Ask for a restore in place to be committed, so that its server stays.
+
+        Raises NotFound; Conflict when it isn't such a restore, or isn't up.
+        """
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
             if row.type != MigrationType.IN_PLACE.value:
@@ -367,7 +382,8 @@ class Migrations:
         due_at: datetime | None = None,
         **fields: Any,
     ) -> None:
-        """A job of it has ended: at once the record is told so (`fields`), and the next one is queued, if any.
+        """End a job of a migration, set columns of its record (`fields`), and queue the next job, if any, in one
+        transaction.
 
         With a status the migration has ended, and what follows is done to its source. One that had ended stays as it
         is. Called again, it does nothing.
@@ -394,7 +410,7 @@ class Migrations:
             enqueue(session, [new_job(row, next_kind, id_=next_id, due_at=None if asked else due_at)])
 
     def cancels_requested(self) -> set[str]:
-        """Ids of those that have not ended and are to be cancelled."""
+        """Return the ids of migrations that have not ended and are to be cancelled."""
         with self._database.session() as session:
             query = select(MigrationRow.id).where(MigrationRow.status.in_(UNFINISHED), MigrationRow.cancel_requested)
             return set(session.scalars(query))
@@ -447,12 +463,15 @@ class Migrations:
     # Texts
 
     def keep_text(self, migration_id: str, text: str) -> str:
-        """The mark that stands for it from now on."""
+        """Keep a text for a migration, and return the mark that stands for it from now on."""
         with self._database.alone() as session:
             return self._texts.of(session, migration_id).kept(text)
 
     def text(self, migration_id: str, mark: str) -> str:
-        """In clear: for the guest and nobody else. Raises InvalidInput when the migration has no such text."""
+        """Return a text in clear, for the guest and nobody else.
+
+        Raises InvalidInput when the migration has no such text.
+        """
         try:
             return self._text(migration_id, mark)
         except SecretsError:  # the key may have been changed between reading the text and the key
@@ -472,7 +491,10 @@ class Migrations:
         return [found[id_] for id_ in ids if id_ in found]
 
     def _refuse_second(self, session: Session, wanted: Sequence[NewMigration]) -> None:
-        """A machine of a shared provider may be another project's migration: that is said, and no more."""
+        """Raise Conflict when one of the machines is being migrated already.
+
+        A machine of a shared provider may be another project's migration: that is said, and no more.
+        """
         known = MigrationRow
         unfinished = select(known.id, known.project_id, known.source_id, known.machine_ref, known.type).where(
             MigrationRow.status.in_(UNFINISHED)
@@ -517,7 +539,7 @@ _DONE_TO = {
 
 
 def _refuse_replaced(session: Session, server_id: str) -> None:
-    """Raises Conflict while another restore takes the place of this server, or may yet give it back."""
+    """Raise Conflict while another restore takes the place of this server, or may yet give it back."""
     name = MigrationRow.request["replaces"].as_string()
     other = session.scalar(select(MigrationRow.id).where(MigrationRow.status.in_(UNFINISHED), name == server_id))
     if other is not None:
@@ -528,7 +550,7 @@ def _refuse_replaced(session: Session, server_id: str) -> None:
 
 
 def providers_of(session: Session, new: NewMigration) -> list[str | None]:
-    """All that its jobs will open, and those of what it begins itself."""
+    """Return the ids of all providers that a migration's jobs will open, and those of what it begins itself."""
     kind = MigrationType(new.request.get("type", MigrationType.COLD))
     ids: list[str | None] = [new.target_id]
     if new.run is None and not kind.of_point and kind is not MigrationType.CONVERSION:

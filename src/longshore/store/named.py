@@ -19,14 +19,14 @@ _KINDS: dict[type, tuple[str, str]] = {  # and how they are listed
 
 
 def unique_name(scope: Scope, name: str) -> str:
-    """What no other of its kind is called, in any project."""
+    """Return PROJECT/NAME, which nothing else of its kind is called in any project."""
     return f"{scope.project_id}/{name}"
 
 
 def find_named(session: Session, rows: type[Row], visible: ColumnElement[bool], scope: Scope, name_or_id: str) -> Row:
-    """By id first: another one may be called like the id of this one. Then the project's own go first.
+    """Find a row by id or name. The id goes first: another row may be called like it. Then the project's own go first.
 
-    Raises NotFound, or Conflict when several that others have are called so.
+    Raises NotFound, or Conflict when several of other projects are called so.
     """
     kind, listing = _KINDS[rows]
     for wanted in (rows.id == name_or_id, rows.unique_name == unique_name(scope, name_or_id), rows.name == name_or_id):

@@ -1,6 +1,6 @@
-"""What those see who operate an installation: all workers with their leases, what has which job, what is left outside.
+"""The state of an installation for its operators: workers with their leases, who has which job, what is left outside.
 
-Nothing here is of one project: who may ask is for the service to say.
+It isn't limited to one project: the service decides who may ask.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class WorkerLease:
 
 @dataclass(frozen=True, slots=True)
 class JobDetails:
-    """Of a job what a queue needn't know."""
+    """Details of a job that a queue needn't know."""
 
     machine_name: str
     phase: str
@@ -66,7 +66,7 @@ class OperationRecords:
         self._database = database
 
     def workers(self) -> list[WorkerLease]:
-        """Oldest first, those as well whose lease has run out and that nobody has removed yet."""
+        """Return the workers, oldest first, with those whose lease has run out and that nobody has removed yet."""
         with self._database.session() as session:
             now = clock(session.connection().engine)
             has = select(JobRow.worker_id, func.count()).where(JobRow.status.in_(UNFINISHED))
@@ -82,7 +82,7 @@ class OperationRecords:
             return {id_: one for ids in in_portions(job_ids) for id_, one in _details(session, ids).items()}
 
     def waits_since(self) -> datetime | None:
-        """When the oldest job was asked for that nobody has and that could begin now."""
+        """Return when the oldest job was asked for that no worker has and that could begin now; None: there is none."""
         with self._database.session() as session:
             waits = JobRow.status == "queued", JobRow.worker_id.is_(None), JobRow.due_at.is_(None)
             return session.scalar(select(func.min(JobRow.asked_at)).where(*waits))

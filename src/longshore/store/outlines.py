@@ -1,4 +1,4 @@
-"""What became of plans' machines, in as little as tells it: asked often, and of thousands of machines at a time."""
+"""Outlines of plans' migrations, as short as can be: they are read often, and for thousands of machines at a time."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from longshore.store.tables import DiskRow, JobRow, MigrationRow
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Of one migration."""
+    """The outline of one migration."""
 
     id: str
     plan_id: str
@@ -49,7 +49,7 @@ class Outlines:
         return Outlines(self._database, scope)
 
     def of_plans(self, plan_ids: Collection[str]) -> dict[str, list[Outline]]:
-        """All migrations that were started from these plans, by the plan's id; oldest first."""
+        """Return all migrations that were started from these plans, by the plan's id; oldest first."""
         found: dict[str, list[Outline]] = {plan_id: [] for plan_id in plan_ids}
         with self._database.session() as session:
             job = (JobRow.record_id == MigrationRow.id) & JobRow.status.in_(UNFINISHED)
@@ -83,15 +83,17 @@ class Outlines:
         return found
 
     def has_under_way(self, plan_id: str) -> bool:
-        """Whether a migration of the plan hasn't ended."""
+        """Tell whether a migration of the plan hasn't ended."""
         with self._database.session() as session:
             own = MigrationRow.plan_id == plan_id, MigrationRow.status.in_(UNFINISHED)
             return session.scalar(select(MigrationRow.id).where(*own).limit(1)) is not None
 
     def changed(self, plan_id: str, since: float) -> set[str]:
-        """Ids of the plan's migrations that have changed since then, by the database's clock, or one of their disks.
+        """Return the ids of the plan's migrations that have changed since then, or one of whose disks has.
 
-        Those whose machine is off have: for how long it is."""
+        `since`: seconds since 1970 by the database's clock. Migrations whose machine is off are always among them, as
+        the time that it is off goes on.
+        """
         with self._database.session() as session:
             own = MigrationRow.plan_id == plan_id, visible_migrations(self._scope)
             seen_up = func.coalesce(MigrationRow.target_up_at, MigrationRow.source_on_at, MigrationRow.finished_at)
@@ -105,12 +107,12 @@ class Outlines:
             return set(session.scalars(touched)) | set(session.scalars(of_disks))
 
     def now(self) -> float:
-        """Seconds since 1970 by the database's clock."""
+        """Return the time in seconds since 1970 by the database's clock."""
         with self._database.session() as session:
             return float(session.scalar(select(clock(session.connection().engine))) or 0.0)
 
     def plans_of(self, machine: str) -> set[str]:
-        """Ids of the plans from which a machine of this name or reference was ever started."""
+        """Return the ids of the plans from which a machine of this name or reference was ever started."""
         with self._database.session() as session:
             named = (MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine)
             query = select(MigrationRow.plan_id).where(

@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 def readable(rows: Iterable[Any], read: Callable[[Any], T], what: str) -> list[T]:
-    """What `read` makes of each row. `what` the rows are called, for whoever reads the log."""
+    """Read each row and return the results. A row that can't be read is logged and left out.
+
+    `what`: what the rows are called, for whoever reads the log.
+    """
     found = []
     for row in rows:
         try:

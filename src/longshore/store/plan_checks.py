@@ -44,7 +44,7 @@ class PlanCheckRecord:
 
     @property
     def version(self) -> str:
-        """As the plan's."""
+        """Return the version of the plan that is checked, in the form of PlanRecord.version."""
         return f"{self.plan_id}-{self.revision}"
 
 
@@ -58,7 +58,7 @@ class PlanChecks:
         return PlanChecks(self._database, scope)
 
     def begin(self, plan: PlanRecord, asked: dict[str, Any], total: int) -> PlanCheckRecord:
-        """`total`: machines and volumes. What is under way of the plan as it was before ends."""
+        """Begin a check; those under way of the plan as it was before end. `total`: machines and volumes."""
         with self._database.session() as session:
             session.execute(delete(PlanCheckRow).where(PlanCheckRow.created_at < utc_now() - _KEPT))
             older = select(PlanCheckRow.id).where(
@@ -81,7 +81,7 @@ class PlanChecks:
             return _record(row)
 
     def under_way(self) -> int:
-        """How many of the project are."""
+        """Return how many checks the project has under way."""
         with self._database.session() as session:
             alive = PlanCheckRow.signed_at >= _now(session) - _SILENT
             own = PlanCheckRow.project_id == self._scope.project_id
@@ -89,7 +89,7 @@ class PlanChecks:
             return session.scalar(query.where(own, PlanCheckRow.state == RUNNING, alive)) or 0
 
     def get(self, plan_id: str, check_id: str) -> PlanCheckRecord:
-        """One that nobody does any more has failed. Raises NotFound."""
+        """Return a check. One that nobody does any more has failed. Raises NotFound."""
         with self._database.session() as session:
             row = self._find(session, plan_id, check_id)
             if row.state == RUNNING and row.signed_at < _now(session) - _SILENT:
@@ -98,14 +98,17 @@ class PlanChecks:
             return _record(row)
 
     def parts(self, check_id: str, after: int) -> list[tuple[int, list[dict[str, Any]]]]:
-        """Of those after this one the numbers, and what they have found."""
+        """Return the number and the concerns of each part after this one, in order."""
         with self._database.session() as session:
             of_it = PlanCheckPartRow.check_id == check_id, PlanCheckPartRow.number > after
             query = select(PlanCheckPartRow).where(*of_it).order_by(PlanCheckPartRow.number)
             return [(row.number, row.concerns) for row in session.scalars(query)]
 
     def add_part(self, check_id: str, number: int, concerns: Sequence[dict[str, Any]], done: int) -> bool:
-        """`done`: machines and volumes until now. Whether it is still wanted."""
+        """Add a part of a check's findings, and tell whether the check is still wanted.
+
+        `done`: machines and volumes until now.
+        """
         with self._database.session() as session:
             if not _is_wanted(session, check_id):
                 return False
@@ -114,19 +117,19 @@ class PlanChecks:
             return True
 
     def sign(self, check_id: str) -> bool:
-        """Somebody does it. Whether it is still wanted."""
+        """Note a sign of life of whoever does a check, and tell whether it is still wanted."""
         with self._database.session() as session:
             own = update(PlanCheckRow).where(PlanCheckRow.id == check_id)
             session.execute(own.values(signed_at=clock(session.connection().engine)))
             return _is_wanted(session, check_id)
 
     def end(self, check_id: str, state: State, error: dict[str, Any] | None = None) -> None:
-        """Nothing to do when it has ended before."""
+        """End a check, if it hasn't ended before."""
         with self._database.session() as session:
             _end(session, check_id, state, error)
 
     def cancel(self, plan_id: str, check_id: str) -> None:
-        """Raises NotFound."""
+        """Cancel a check. Raises NotFound."""
         with self._database.session() as session:
             _end(session, self._find(session, plan_id, check_id).id, CANCELLED, None)
 
@@ -151,7 +154,10 @@ _INTERRUPTED = {
 
 
 def _is_wanted(session: Session, check_id: str) -> bool:
-    """Not any more when somebody has ended it, or the plan was changed meanwhile: then it ends."""
+    """Tell whether a check is still wanted.
+
+    It isn't when somebody has ended it, or the plan was changed meanwhile: then it ends.
+    """
     row = session.get(PlanCheckRow, check_id)
     if row is None or row.state != RUNNING:
         return False

@@ -51,7 +51,7 @@ class PlanFlavors:
             return [_flavor(row) for row in session.scalars(query)]
 
     def abandoned(self) -> list[PlanFlavor]:
-        """Those of plans that were never kept, as when a process dies while it makes one."""
+        """Return the flavors of plans that were never kept, as when a process dies while it makes one."""
         with self._database.session() as session:
             query = select(PlanFlavorRow).where(
                 PlanFlavorRow.plan_id.not_in(select(PlanRow.id)),

@@ -33,7 +33,7 @@ class PlanRecord:
 
     @property
     def version(self) -> str:
-        """What no other state of it, and no other plan of its name, ever has."""
+        """Return a word for this state of the plan, which no other state or plan of its name ever has."""
         return f"{self.id}-{self.revision}"
 
 
@@ -50,7 +50,7 @@ class Plans:
     def add(
         self, name: str, content: dict[str, Any], *, plan_id: str | None = None, draft: str | None = None
     ) -> PlanRecord:
-        """With an id that was chosen before, if one was.
+        """Add a plan, under an id that was chosen before, if one was.
 
         Raises Conflict when the name is taken or the project has as many as it may, InvalidInput for the mark of a text
         that isn't the plan's or a plan that is too large.
@@ -80,8 +80,10 @@ class Plans:
     def replace(
         self, name: str, content: dict[str, Any], version: str | None = None, *, called: str | None = None
     ) -> PlanRecord:
-        """Its migrations stay its own. Nothing happens when it says the same already. `version`: only if it is of it
-        still; `called`: its name from now on. Raises NotFound, InvalidInput, ChangedMeanwhile, Conflict.
+        """Replace the content of a plan; its migrations stay its own. Nothing happens when it says the same already.
+
+        `version`: the version that the plan must still have; `called`: its name from now on. Raises NotFound,
+        InvalidInput, ChangedMeanwhile, Conflict.
         """
         refuse_large_plan(self._scope, content)
         with self._database.alone() as session:
@@ -110,7 +112,7 @@ class Plans:
             return _record(row)
 
     def keep(self, name: str) -> PlanRecord:
-        """What was a draft is one no more. Raises NotFound."""
+        """Make a plan of a draft. Raises NotFound."""
         with self._database.session() as session:
             row = self._find(session, name)
             row.draft = None
@@ -123,18 +125,19 @@ class Plans:
             return [_record(row) for row in session.scalars(query)]
 
     def names(self) -> dict[str, str]:
-        """By their ids."""
+        """Return the names of the plans that the scope sees, by id."""
         with self._database.session() as session:
             rows = session.execute(select(PlanRow.id, PlanRow.name).where(self._visible()))
             return {row.id: row.name for row in rows}
 
     def get(self, name_or_id: str) -> PlanRecord:
-        """Raises NotFound."""
+        """Return a plan. Raises NotFound, or Conflict when several others are called so."""
         with self._database.session() as session:
             return _record(self._find(session, name_or_id))
 
     def with_texts(self, name_or_id: str) -> dict[str, Any]:
-        """Its content with the texts themselves: to look at what they are, and for migrations of it, never to be shown.
+        """Return a plan's content with the texts themselves: to look at them, and for its migrations, never to be
+        shown.
 
         Raises NotFound.
         """
@@ -149,9 +152,10 @@ class Plans:
             return in_plan(row.content, self._texts.of(session, row.id).opened)
 
     def remove(self, name_or_id: str) -> None:
-        """Raises NotFound, or Conflict while one of its migrations hasn't ended. Ended ones stay, as nobody's.
+        """Remove a plan. Its ended migrations stay, and belong to no plan any more; flavors that were made for it stay,
+        too, as the target's own.
 
-        So do flavors that were made for it: from now on they are the target's own.
+        Raises NotFound, or Conflict while one of its migrations hasn't ended.
         """
         self._remove(self.get(name_or_id).id)
 
@@ -177,7 +181,7 @@ class Plans:
         return in_plan(content, self._texts.of(session, plan_id).kept)
 
     def _unique(self, session: Session, name: str) -> str:
-        """Raises Conflict when the name is taken."""
+        """Return the unique name of a plan. Raises Conflict when the name is taken."""
         unique = unique_name(self._scope, name)
         if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
             raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
@@ -191,7 +195,7 @@ class Plans:
 
 
 def _revision(row: PlanRow, version: str) -> int:
-    """That a version of this plan has; 0, which none has, for another's."""
+    """Return the revision in a version of this plan; 0, which none has, for another plan's version."""
     id_, _, number = version.rpartition("-")
     return int(number) if id_ == row.id and number.isascii() and number.isdecimal() and len(number) < 10 else 0
 

@@ -32,7 +32,7 @@ _CALLED = {MigrationType.TEST.value: "test"}  # by people, where they say it oth
 
 @dataclass(frozen=True, slots=True)
 class PointRecord:
-    """Moments are in UTC, and say so. Sizes in bytes."""
+    """A point of a replica, as it is kept. Moments are in UTC, and say so. Sizes are in bytes."""
 
     replica_id: str
     number: int
@@ -53,7 +53,7 @@ class PointRecord:
 
     @property
     def point(self) -> Point:
-        """Of one that is usable, or was."""
+        """Return the point of a record that is usable, or was."""
         return Point(
             str(self.number),
             Arrival(self.moment, self.usable_at or self.moment),
@@ -67,13 +67,13 @@ class PointRecord:
 
 @through_outages
 class Points:
-    """Whoever asks has found the replica among those that they may see."""
+    """Points of replicas. Whoever asks has found the replica among those that they may see."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def all(self, replica_id: str) -> list[PointRecord]:
-        """Those that are there, or were begun; newest last."""
+        """Return the points of a replica that are there, or were begun; newest last."""
         with self._database.session() as session:
             query = select(PointRow).where(PointRow.replica_id == replica_id, PointRow.state != PointState.GONE.value)
             rows = session.scalars(query.order_by(PointRow.number)).all()
@@ -81,11 +81,11 @@ class Points:
             return [_record(row, users.get(row.number, {})) for row in rows]
 
     def usable(self, replica_id: str) -> list[PointRecord]:
-        """Newest last."""
+        """Return the usable points of a replica, newest last."""
         return [point for point in self.all(replica_id) if point.state is PointState.USABLE]
 
     def get(self, replica_id: str, number: int) -> PointRecord:
-        """Raises NotFound."""
+        """Return a point of a replica. Raises NotFound."""
         with self._database.session() as session:
             row = session.get(PointRow, (replica_id, number))
             if row is None or row.state == PointState.GONE.value:
@@ -95,8 +95,8 @@ class Points:
             return _record(row, _users(session, replica_id).get(number, {}))
 
     def arrivals(self, replica_id: str, since: datetime) -> list[Arrival]:
-        """Of all that have come since, whether they are still there or not, and of the last one before; oldest first.
-        Suspect ones are left out, for the past, too.
+        """Return when each point has come since a moment, whether it is still there or not, and the last one before;
+        oldest first. Suspect points are left out, for the past, too.
 
         `since` is in UTC, and says so.
         """
@@ -111,7 +111,10 @@ class Points:
     # Making one
 
     def begin(self, replica_id: str, number: int, moment: datetime, *, goes_on: bool) -> datetime:
-        """One is to be of this moment. `goes_on`: what an earlier run has asked for is there, and its moment counts."""
+        """Begin a point of this moment, and return its moment with its zone.
+
+        `goes_on`: what an earlier run has asked for is there, and its moment counts.
+        """
         with self._database.session() as session:
             row = session.get(PointRow, (replica_id, number))
             if row is None:
@@ -134,7 +137,8 @@ class Points:
         state: dict[str, Any],
         audit: Audited | None = None,
     ) -> None:
-        """It is usable, and what the next sync goes by is kept with that. Called again, it changes nothing more.
+        """Make a point usable, and keep what the next sync goes by with it. Called again, it changes nothing more of
+        the point.
 
         `audit`: all was read for it.
         """
@@ -155,13 +159,13 @@ class Points:
             session.execute(seeded.values(stage=Stage.PROTECTED.value))
 
     def forget_change_ids(self, replica_id: str) -> None:
-        """Of its machine, whose disks are about to be written by somebody else than its guest."""
+        """Forget the change ids of a replica's machine: something other than its guest is about to write its disks."""
         with self._database.session() as session:
             for row in session.scalars(select(PointRow).where(PointRow.replica_id == replica_id)):
                 row.disks = [{**disk, "change_id": None} for disk in row.disks or []] or None
 
     def discard(self, replica_id: str, number: int) -> None:
-        """It came to nothing."""
+        """Delete a point whose making was begun and came to nothing."""
         with self._database.session() as session:
             own = PointRow.replica_id == replica_id, PointRow.number == number
             session.execute(delete(PointRow).where(*own, PointRow.state == PointState.MAKING.value))
@@ -169,7 +173,10 @@ class Points:
     # Removing
 
     def claim(self, replica_id: str, numbers: Collection[int]) -> list[int]:
-        """Of these, those that nobody uses or holds: no machine is made of them from now on."""
+        """Claim those of these points that nobody uses or holds: no machine is made of them from now on.
+
+        Returns all of these that are claimed now, those of earlier calls included.
+        """
         with self._database.alone() as session:
             used, now = _users(session, replica_id, OF_POINTS), datetime.now(UTC)
             own = PointRow.replica_id == replica_id, PointRow.number.in_(numbers)
@@ -184,7 +191,7 @@ class Points:
             return claimed
 
     def removed(self, replica_id: str, number: int) -> None:
-        """Of it stays when it came: past figures go by that."""
+        """Mark a point as gone. Only when it came stays on record, for figures of the past."""
         gone = {"disks": None, "machine": None, "holds": None, "note": None, "proof": None}
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
@@ -192,13 +199,16 @@ class Points:
             forget_removed(session, replica_id, ThingKind.VOLUME_SNAPSHOT, _ENTRIES_KEPT)
 
     def all_removed(self, replica_id: str) -> None:
-        """With their replica."""
+        """Mark all points of a replica as gone, with their replica."""
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id)
             session.execute(own.values(state=PointState.GONE.value))
 
     def lost(self, replica_id: str, number: int, note: str) -> bool:
-        """No machine can be made of it any more: the note says why. Says whether it was usable until now."""
+        """Mark a point of which no machine can be made any more; the note says why.
+
+        Tells whether it was usable until now.
+        """
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
             usable = own.where(PointRow.state == PointState.USABLE.value)
@@ -206,28 +216,34 @@ class Points:
             return bool(found.rowcount)  # type: ignore[attr-defined]
 
     def stays(self, replica_id: str, number: int, note: str) -> bool:
-        """It couldn't be removed; says whether that was said before."""
+        """Note why a point couldn't be removed, and tell whether that was noted before."""
         with self._database.session() as session:
             row = session.get_one(PointRow, (replica_id, number))
             known, row.note = row.note == note, note
             return known
 
     def forget(self, replica_id: str, before: datetime) -> None:
-        """Those that went, and came before this moment (UTC), but for the last of them."""
+        """Delete points that are gone and came before this moment, but for the last that came before it.
+
+        `before` is in UTC, and says so.
+        """
         with self._database.session() as session:
             old = PointRow.replica_id == replica_id, PointRow.usable_at < without_zone(before)
             last = session.scalar(select(func.max(PointRow.number)).where(*old))
             gone = delete(PointRow).where(*old, PointRow.state == PointState.GONE.value)
             session.execute(gone.where(PointRow.number < (last or 0)))
 
-    # What is said of one
+    # Notes on one point
 
     def hold(self, replica_id: str, number: int, hold: Hold) -> PointRecord:
-        """One of the same name is replaced. Raises NotFound, Conflict for one that isn't usable."""
+        """Hold a point.
+
+        A hold of the same name is replaced. Raises NotFound, Conflict for a point that isn't usable.
+        """
         return self._change_holds(replica_id, number, hold.name, hold)
 
     def release(self, replica_id: str, number: int, name: str) -> PointRecord:
-        """Raises NotFound."""
+        """End the hold of this name on a point. Raises NotFound."""
         return self._change_holds(replica_id, number, name, None)
 
     def _change_holds(self, replica_id: str, number: int, name: str, new: Hold | None) -> PointRecord:
@@ -246,14 +262,15 @@ class Points:
             return _record(row, _users(session, replica_id).get(number, {}))
 
     def prove(self, replica_id: str, number: int, at: datetime, proof: str) -> None:
-        """A machine made of it was seen up."""
+        """Note that a machine made of a point was seen up, and how."""
         with self._database.session() as session:
             own = update(PointRow).where(PointRow.replica_id == replica_id, PointRow.number == number)
             session.execute(own.values(proved_at=without_zone(at), proof=proof))
 
 
 def occupy_point(session: Session, migration: MigrationRow) -> None:
-    """A machine is to be made of the point that its request names; no other transaction of that kind runs beside.
+    """Claim the point that a migration's request names, to make a machine of it. No other transaction of that kind runs
+    beside.
 
     Raises Conflict when that can't be.
     """
@@ -273,7 +290,7 @@ def occupy_point(session: Session, migration: MigrationRow) -> None:
 
 
 def refuse_users(session: Session | None, replica_id: str) -> None:
-    """Raises Conflict when something stands on one of its points."""
+    """Raise Conflict when something stands on one of the replica's points."""
     assert session is not None
     if users := [user for found in _users(session, replica_id).values() for user in found.values()]:
         raise Conflict(
@@ -283,7 +300,7 @@ def refuse_users(session: Session | None, replica_id: str) -> None:
 
 
 def refuse_to_forget_users(session: Session, migration: MigrationRow) -> None:
-    """Raises Conflict when what it has made of a point is there, and the point is, too."""
+    """Raise Conflict when what a migration has made of a point is still there, and so is the point."""
     request = migration.request
     if request.get("type") not in OF_POINTS:
         return
@@ -300,8 +317,10 @@ def _unusable(number: int, state: str) -> Conflict:
 
 
 def _users(session: Session, replica_id: str, kinds: Sequence[str] = MADE_OF_POINTS) -> dict[int, dict[str, str]]:
-    """What stands on each point, as people call it, by migrations: what they are making of it, and what they have made
-    and still has its volumes. A look into one is nobody's: it keeps the point, and is ended by whoever wants it gone.
+    """Return what stands on each point, as people call it, by migration: what is being made of it, and what was made of
+    it and still has its volumes.
+
+    A look into a point is nobody's: it keeps the point, and is ended by whoever wants it gone.
     """
     volumes = exists().where(
         LedgerRow.migration_id == MigrationRow.id,

@@ -1,4 +1,4 @@
-"""How all replicas stand, in one look: for those who watch a whole installation."""
+"""The protection of all replicas at a glance, for those who watch a whole installation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,22 +50,26 @@ class Protection:
         self._database = database
 
     def all(self, *, watched: bool = False) -> list[Protected]:
-        """All projects' that haven't ended; `watched`: those that have a webhook."""
+        """Return all projects' replicas that haven't ended; `watched`: those that have a webhook."""
         return self._found(ReplicaRow.webhook.is_not(None) if watched else true())
 
     def of(self, ids: Sequence[str]) -> dict[str, Protected]:
-        """Of these replicas those that haven't ended, by their ids."""
+        """Return those of these replicas that haven't ended, by id."""
         return {one.id: one for some in in_portions(ids) for one in self._found(ReplicaRow.id.in_(some))}
 
     def recoveries(self) -> list[float]:
-        """Seconds that machines made of points took, as far as they are on record."""
+        """Return how many seconds each machine made of a point took, as far as that is on record."""
         took = MigrationRow.result[("seconds", "all")].as_float()
         with self._database.session() as session:
             done = select(took).where(MigrationRow.type.in_(OF_POINTS), MigrationRow.status == Status.DONE.value)
             return [seconds for seconds in session.scalars(done) if seconds is not None]
 
     def alert(self, replica_id: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-        """What is told outside from now on; says whether it falls to the caller to tell it, and to nobody else."""
+        """Keep the alerts that are told outside from now on, and tell whether it falls to this caller alone to tell
+        them.
+
+        It doesn't when they are no longer those of `before`, or the replica is gone.
+        """
         with self._database.alone() as session:
             row = session.get(ReplicaRow, replica_id)
             if row is None or (row.alerted or {}) != before:

@@ -1,8 +1,8 @@
-"""What is made outside for a provider itself: its secret in the key manager, its application credential.
+"""The ledger of things made outside for a provider itself: its secret in the key manager, its application credential.
 
-Written down before it exists, and struck out when it is gone. Each carries a name that is made of the provider's id, so
-whatever happened between writing it down and learning its id, it can be found again. The id is chosen before the
-provider is kept, and an entry outlives a provider that never came to be.
+Each is written down before it exists, and struck out when it is gone. Each carries a name that is made of the
+provider's id, so whatever happened between writing it down and learning its id, it can be found again. The id is chosen
+before the provider is kept, and an entry outlives a provider that never came to be.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Holding:
 
 
 def secret_name(key_id: str) -> str:
-    """Of what opens a vault's key in Barbican, whichever installation has made it."""
+    """Return the name in Barbican of the secret that opens a vault's key, whichever installation has made it."""
     return f"longshore-vault-key-{key_id}"
 
 
@@ -60,7 +60,7 @@ class ProviderLedger:
             return _holding(row)
 
     def intend_key(self, vault_id: str, keeper_id: str, key_id: str) -> Holding:
-        """As `intend`, of what opens a vault by a key of this id."""
+        """Write down the secret that is to open a vault by the key of this id, as `intend` does for other things."""
         with self._database.session() as session:
             row = session.scalar(select(ProviderLedgerRow).where(ProviderLedgerRow.key_id == key_id))
             if row is None:
@@ -72,7 +72,10 @@ class ProviderLedger:
             return _holding(row)
 
     def made(self, holding: Holding, ref: str) -> bool:
-        """Whether it was still written down: else somebody has taken whoever made it for dead, and removed it."""
+        """Keep the id of a thing that was made, and tell whether it was still written down.
+
+        If it wasn't, somebody has taken its maker for dead, and removed it.
+        """
         with self._database.session() as session:
             of_it = update(ProviderLedgerRow).where(ProviderLedgerRow.id == holding.id)
             return bool(session.execute(of_it.values(ref=ref)).rowcount)  # type: ignore[attr-defined]
@@ -88,13 +91,13 @@ class ProviderLedger:
             return _holding(row) if row else None
 
     def keys(self, vault_id: str) -> dict[str, Holding]:
-        """What was made here to open a vault, by the id of its key."""
+        """Return the secrets that were made here to open a vault, by the id of their key."""
         with self._database.session() as session:
             own = ProviderLedgerRow.provider_id == vault_id, ProviderLedgerRow.key_id.is_not(None)
             return {str(row.key_id): _holding(row) for row in session.scalars(select(ProviderLedgerRow).where(*own))}
 
     def abandoned_keys(self, vault_id: str) -> list[Holding]:
-        """Of those the ones of which it isn't known that they are in the vault, and whose maker is done, or dead."""
+        """Return the secrets for keys that aren't known to be in the vault, and whose maker is done or dead."""
         with self._database.session() as session:
             query = select(ProviderLedgerRow).where(
                 ProviderLedgerRow.provider_id == vault_id,
@@ -110,9 +113,9 @@ class ProviderLedger:
             return session.scalar(query) or 0
 
     def abandoned(self) -> list[Holding]:
-        """Those of providers that were never kept, as when a process dies while it adds one.
+        """Return the things made for providers that were never kept, as when a process dies while it adds one.
 
-        Not what opens a key that is in a vault: the vault may be added again.
+        Secrets that open a key that is in a vault are left out: the vault may be added again.
         """
         with self._database.session() as session:
             query = select(ProviderLedgerRow).where(

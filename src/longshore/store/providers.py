@@ -44,7 +44,7 @@ class ProviderRecord:
 
 @through_outages
 class Providers:
-    """Those of a project, and those that were shared with it."""
+    """Providers of a project, and those that were shared with it."""
 
     def __init__(
         self, database: Database, box: SecretBox, keys: KeyManager, texts: Texts, scope: Scope = WHOLE
@@ -59,7 +59,7 @@ class Providers:
         return Providers(self._database, self._box, self._keys, self._texts, scope)
 
     def refuse_taken(self, name: str) -> None:
-        """Raises Conflict when a provider of the project is called so, or it has as many as it may."""
+        """Raise Conflict when a provider of the project is called so, or the project has as many as it may."""
         with self._database.session() as session:
             refuse_more_providers(session, self._scope)
             self._unique(session, name)
@@ -73,7 +73,9 @@ class Providers:
         *,
         provider_id: str | None = None,  # where something was made for it already
     ) -> ProviderRecord:
-        """Raises Conflict when the name is taken or the project has as many as it may, or what the key manager says
+        """Add a provider.
+
+        Raises Conflict when the name is taken or the project has as many as it may, or whatever the key manager says
         when secrets go there.
         """
         id_ = provider_id or str(uuid.uuid4())
@@ -116,7 +118,7 @@ class Providers:
             session.add(SecretRow(provider_id=provider_id, name=key, sealed=sealed))
 
     def change(self, provider_id: str, settings: dict[str, Any], secrets: dict[str, str] | None) -> ProviderRecord:
-        """Its settings are these from now on, and its secrets; None: they stay.
+        """Set the settings of a provider, and its secrets; None: they stay.
 
         Raises NotFound, AccessDenied, or what the key manager says when it has them.
         """
@@ -133,14 +135,14 @@ class Providers:
             return _record(row)
 
     def note_check(self, provider_id: str, found: Mapping[str, str], error: LongshoreError | None = None) -> None:
-        """What it came to just now to log in there."""
+        """Keep the result of logging in there just now: the facts found, or the error."""
         code = error.code if error is not None else None
         said = {"at": utc_now().isoformat(), "found": dict(found), "error": str(error) if error else None, "code": code}
         with self._database.session() as session:
             session.execute(update(ProviderRow).where(ProviderRow.id == provider_id).values(last_check=said))
 
     def refuse_at_work(self, provider_id: str) -> None:
-        """Raises Conflict while a migration is under way there, or something that one has made is left there."""
+        """Raise Conflict while a migration is under way at a provider, or anything that one has made is left there."""
         with self._database.session() as session:
             sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
             ended = [status.value for status in Status if status.ended]
@@ -164,27 +166,30 @@ class Providers:
             return [_record(row) for row in session.scalars(query)]
 
     def labels(self) -> dict[str, frozenset[str]]:
-        """What a worker needs to reach them, of those that ask for anything, by id."""
+        """Return the labels that a worker needs to reach a provider, by the ids of those that ask for any."""
         with self._database.session() as session:
             rows = session.execute(select(ProviderRow.id, ProviderRow.settings))
             return {row.id: frozenset(row.settings["labels"]) for row in rows if row.settings.get("labels")}
 
     def get(self, name_or_id: str) -> ProviderRecord:
-        """Raises NotFound, or Conflict when others share several of this name."""
+        """Return a provider. Raises NotFound, or Conflict when others share several of this name."""
         with self._database.session() as session:
             return _record(self._find(session, name_or_id))
 
     def own(self, name_or_id: str) -> ProviderRecord:
-        """As `get`; raises AccessDenied when it belongs to another project, which only shares it."""
+        """Return a provider as `get` does.
+
+        Raises AccessDenied, too, when it belongs to another project, which only shares it.
+        """
         with self._database.session() as session:
             return _record(self._find_own(session, name_or_id))
 
     def is_own(self, record: ProviderRecord) -> bool:
-        """Whether its settings may be seen and changed."""
+        """Tell whether the scope may see and change a provider's settings."""
         return self._scope.everything or record.project_id == self._scope.project_id
 
     def refuse_taken_back(self, provider_id: str) -> None:
-        """Raises NotSharedAnyMore for one that a record of the scope's project names, and that it sees no more."""
+        """Raise NotSharedAnyMore for a provider that a record of the scope's project names, and that it can't see."""
         used = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
         with self._database.session() as session:
             query = select(ProviderRow.name).where(ProviderRow.id == provider_id, ~self._visible())
@@ -193,11 +198,11 @@ class Providers:
                 raise NotSharedAnyMore(name)
 
     def sees(self, provider_id: str) -> bool:
-        """Whether the scope's project may use it now."""
+        """Tell whether the scope's project may use a provider now."""
         return self._is_visible(provider_id)
 
     def secrets(self, provider_id: str) -> dict[str, str]:
-        """In clear: hand them to the cloud's client and nowhere else."""
+        """Return a provider's secrets in clear: hand them to the cloud's client and nowhere else."""
         if self._is_visible(provider_id) and (values := self._keys.open(provider_id)) is not None:
             return values
         try:
@@ -231,15 +236,17 @@ class Providers:
             return {row.name: self._box.open(row.sealed, owner=f"{provider_id}/{row.name}") for row in rows}
 
     def unused(self, name_or_id: str) -> ProviderRecord:
-        """As `own`; raises Conflict while a migration's record still names it."""
+        """Return a provider as `own` does. Raises Conflict, too, while a migration's record still names it."""
         with self._database.session() as session:
             row = self._find_own(session, name_or_id)
             self._refuse_used(session, row)
             return _record(row)
 
     def remove(self, name_or_id: str) -> None:
-        """Raises NotFound, AccessDenied, or Conflict while a migration's record still names it; or what the key manager
-        says that has its secrets: then it stays as it is.
+        """Remove a provider and its secrets.
+
+        Raises NotFound, AccessDenied, or Conflict while a migration's record still names it; or whatever the key
+        manager that has its secrets says: then the provider stays as it is.
         """
         id_ = self.unused(name_or_id).id
         self._keys.forget(id_)
@@ -266,7 +273,10 @@ class Providers:
                 session.add(ShareRow(provider_id=row.id, project_id=project_id))
 
     def unshare(self, name_or_id: str, project_id: str) -> None:
-        """Raises NotFound, also when it wasn't shared with that project; AccessDenied."""
+        """Take a provider back from a project.
+
+        Raises NotFound, also when it wasn't shared with that project; AccessDenied.
+        """
         with self._database.session() as session:
             row = self._find_own(session, name_or_id)
             share = session.get(ShareRow, (row.id, project_id))
@@ -276,7 +286,7 @@ class Providers:
                 raise NotFound(f"Provider {row.name} isn't shared with {project_id}.")
 
     def shares(self, name_or_id: str) -> list[str]:
-        """The projects that may use it. Raises NotFound, AccessDenied."""
+        """Return the ids of the projects that may use a provider. Raises NotFound, AccessDenied."""
         with self._database.session() as session:
             row = self._find_own(session, name_or_id)
             shares = select(ShareRow.project_id).where(ShareRow.provider_id == row.id)
@@ -309,7 +319,7 @@ class Providers:
             )
 
     def _refuse_keeper(self, session: Session, row: ProviderRow) -> None:
-        """Raises Conflict when its key manager has what opens another provider."""
+        """Raise Conflict when the provider's key manager has what opens another provider."""
         for other in session.scalars(select(ProviderRow).where(ProviderRow.project_id == row.project_id)):
             if other.settings.get("barbican") == row.id:
                 raise Conflict(
@@ -331,7 +341,7 @@ class Providers:
 
 
 def visible_providers(scope: Scope) -> ColumnElement[bool]:
-    """Those of the scope's project, and those that are shared with it."""
+    """Return the condition for providers of the scope's project, and those that are shared with it."""
     if scope.everything:
         return true()
     mine = scope.project_id
@@ -340,9 +350,9 @@ def visible_providers(scope: Scope) -> ColumnElement[bool]:
 
 
 def refuse_taken_back(session: Session, scope: Scope, project_id: str, provider_ids: Iterable[str | None]) -> None:
-    """Raises NotSharedAnyMore when that project doesn't see one of them (any more), whoever asks for it.
+    """Raise NotSharedAnyMore when that project doesn't see one of these providers (any more), whoever asks for it.
 
-    Of what an engine does nothing is refused here: its jobs are judged when they open a provider, and wait.
+    What an engine does is never refused here: its jobs are judged when they open a provider, and wait.
     """
     if not scope.project_id:
         return
@@ -354,10 +364,10 @@ def refuse_taken_back(session: Session, scope: Scope, project_id: str, provider_
 
 
 def project_for(session: Session, scope: Scope, provider_ids: Iterable[str | None]) -> str:
-    """To which a record between these belongs: the scope's own. What an administrator begins with what that project
-    doesn't see is the project's whose providers they are: its jobs see what that sees.
+    """Return the project that a record between these providers belongs to, normally the scope's own.
 
-    Raises NotSharedAnyMore when neither sees all of them.
+    Where an administrator's project doesn't see all of them, the record belongs to the project whose providers they
+    are: its jobs see what that project sees. Raises NotSharedAnyMore when neither sees all of them.
     """
     ids = {id_ for id_ in provider_ids if id_}
     try:

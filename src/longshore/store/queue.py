@@ -24,7 +24,7 @@ _NOT_BEGUN = and_(_UNFINISHED, JobRow.worker_id.is_(None), JobRow.status != Stat
 
 @dataclass(frozen=True, slots=True)
 class QueueRecord:
-    """What decides when a job that hasn't ended gets its turn."""
+    """The facts that decide when a job that hasn't ended gets its turn."""
 
     id: str
     status: Status
@@ -45,12 +45,12 @@ class QueueRecord:
 
     @property
     def begun(self) -> bool:
-        """A worker has it, or had it when it died."""
+        """Tell whether a worker has the job, or had it when it died."""
         return self.worker_id is not None or self.status is Status.RUNNING
 
     @property
     def at_work(self) -> bool:
-        """It has a place at a worker. One that was cancelled before it was begun ends at once."""
+        """Tell whether the job has a place at a worker. One that was cancelled before it was begun ends at once."""
         ends_at_once = self.cancel_requested and self.status is Status.QUEUED
         return self.begun and not ends_at_once
 
@@ -65,17 +65,17 @@ class Lineup:
         rows = session.execute(select(TurnRow.project_id, TurnRow.number))
         self.last_turns: Mapping[str, int] = {row.project_id: row.number for row in rows}
         waves = select(JobRow.plan_id, func.min(JobRow.wave)).where(_UNFINISHED, JobRow.plan_id.is_not(None))
-        # Of those that wait for their moment, too
+        # Jobs that wait for their moment count, too
         rows = session.execute(waves.group_by(JobRow.plan_id))
         self.first_waves: Mapping[str, int] = {plan_id: wave for plan_id, wave in rows if plan_id is not None}
 
     def cancelled(self, of_each_project: int) -> list[QueueRecord]:
-        """Queued ones that are to be cancelled, the oldest."""
+        """Return the oldest queued jobs of each project that are to be cancelled."""
         only = and_(_NOT_BEGUN, JobRow.cancel_requested)
         return self._first(of_each_project, only, (JobRow.project_id,))
 
     def waiting(self, of_a_kind: int) -> list[QueueRecord]:
-        """The other queued ones whose moment has come: of those that only their age tells apart, the oldest."""
+        """Return the other queued jobs whose moment has come: of those that only their age tells apart, the oldest."""
         kind = (JobRow.project_id, JobRow.plan_id, JobRow.wave, JobRow.source_id, JobRow.target_id, JobRow.host)
         due = or_(JobRow.due_at.is_(None), JobRow.due_at <= utc_now())
         only = and_(_NOT_BEGUN, ~JobRow.cancel_requested, due)
@@ -96,18 +96,18 @@ class Queue:
         self._observer = Observer()
 
     def records(self) -> list[QueueRecord]:
-        """Oldest first; of each only what others depend on, since it is asked often."""
+        """Return the jobs in the queue, oldest first; of each only what others depend on, since they are read often."""
         with self._database.session() as session:
             return _records(session, _UNFINISHED)
 
     def take(self, worker: WorkerRecord, choose: Callable[[Lineup], list[str]]) -> list[str]:
-        """Those that `choose` picks from the queue are this worker's from now on, and their projects have had a turn.
-        Answers all that it has.
+        """Give this worker the jobs that `choose` picks from the queue, and return all jobs that it has.
 
-        Those of earlier calls, too: the answer of one may have been lost after the database had heard it.
-        No two processes do this at once, on whatever machine they are, so whatever limits `choose` keeps hold for all.
-        It must not ask the database but by what it is given. Workers of which this process has seen no sign of life for
-        as long as their lease lasts lose what they had here and now: a lease that is renewed later finds its row gone.
+        That includes jobs of earlier calls: the answer of one may have been lost after the database had heard it. The
+        projects of the chosen jobs have had a turn. No two processes do this at once, on whatever machine they are, so
+        the limits that `choose` keeps hold for all. It must not ask the database except through what it is given.
+        Workers of which this process has seen no sign of life for as long as their lease lasts lose their jobs here and
+        now: a lease that is renewed later finds its row gone.
         """
         with self._database.alone() as session:
             living = self._living(session)
@@ -122,7 +122,8 @@ class Queue:
             return list(session.scalars(has.order_by(JobRow.asked_at, JobRow.record_id)))
 
     def quiet_for(self, since: datetime) -> float:
-        """Seconds until something happens that nobody tells: a job's moment comes after `since`, a worker is dead.
+        """Return the seconds until something happens that nobody tells: a job's moment comes after `since`, a worker is
+        dead.
 
         Inf when nothing will. Other than `take` it waits for nobody who takes.
         """
@@ -132,7 +133,10 @@ class Queue:
         return min(due, self._observer.quiet_for())
 
     def _living(self, session: Session) -> list[WorkerRecord]:
-        """Without those that are dead, which are removed. Who is late by the database's clock is left no share."""
+        """Remove the workers that are dead, and return the others.
+
+        One that is late by the database's clock gets capacity 0.
+        """
         leased = select(WorkerRow.id, WorkerRow.lease_until, WorkerRow.lease_seconds).where(
             WorkerRow.lease_until.is_not(None)
         )
@@ -143,16 +147,19 @@ class Queue:
         return [worker if worker.id in in_time else replace(worker, capacity=0) for worker in everybody]
 
     def limits(self) -> dict[str, dict[str, Any]]:
-        """As they stand in the plans that have anything in it, by the plan's id. Of a plan no more is read."""
+        """Return the limits of the plans that have anything in the queue, by the plan's id.
+
+        Nothing else of a plan is read.
+        """
         with self._database.session() as session:
             at_work = select(JobRow.plan_id).where(_UNFINISHED)
             rows = session.execute(select(PlanRow.id, PlanRow.content["limits"]).where(PlanRow.id.in_(at_work)))
             return {plan_id: limits or {} for plan_id, limits in rows}
 
     def unfinished(self, flow_version: str) -> list[str]:
-        """Ids of those that an engine of this version can do something for, now or later; oldest first.
+        """Return the ids of jobs that an engine of this version can do something for, now or later; oldest first.
 
-        What was begun in another one it can take back, and no more.
+        Jobs that were begun in another version it can take back, and no more.
         """
         with self._database.session() as session:
             own = JobRow.flow_version.is_(None) | (JobRow.flow_version == flow_version) | JobRow.cancel_requested
@@ -163,7 +170,10 @@ class Queue:
 
 
 def _take(session: Session, ids: Sequence[str], worker: WorkerRecord) -> None:
-    """Whatever was parked goes on. What is cancelled before it was begun only ends, and says so by its status."""
+    """Give a worker these jobs.
+
+    One that was parked goes on; one that was cancelled before it was begun keeps its status, and only ends.
+    """
     own = JobRow.id.in_(ids)
     parked = select(JobRow.record_id).where(own, JobRow.status == Status.PARKED.value)
     goes_on = update(MigrationRow).where(MigrationRow.id.in_(parked), MigrationRow.status == Status.PARKED.value)
@@ -183,7 +193,10 @@ def _take(session: Session, ids: Sequence[str], worker: WorkerRecord) -> None:
 
 
 def _count_turns(session: Session, last_turns: Mapping[str, int], chosen: Sequence[str]) -> None:
-    """Before they are taken: what was begun already, or is only to end, is nobody's turn."""
+    """Count the turns that projects have had with the chosen jobs, before these are taken.
+
+    What was begun already, or is only to end, is nobody's turn.
+    """
     projects: dict[str, str] = {}
     for ids in in_portions(chosen):
         new = and_(_NOT_BEGUN, ~JobRow.cancel_requested, JobRow.id.in_(ids))

@@ -1,6 +1,7 @@
-"""How much a project of a server may keep: so much that nobody who works is in its way, and no project in the others'.
+"""Quotas of a server's projects: so large that they are in nobody's way, and no project is in the way of others.
 
-Asked in the transaction that adds, which no other one that adds runs beside: so two at once don't have more together.
+They are checked in the transaction that adds, and no other one that adds runs beside it: so two at once don't have more
+together.
 """
 
 import json
@@ -18,7 +19,10 @@ _OPERATOR = "The server's operator may allow more."
 
 
 def refuse_more_migrations(session: Session, scope: Scope, more: int, unfinished: ColumnElement[bool]) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when `more` migrations would be too many for the project.
+
+    `unfinished`: the condition for those counted.
+    """
     if scope.quotas is None:
         return
     most = scope.quotas.migrations
@@ -33,25 +37,25 @@ def refuse_more_migrations(session: Session, scope: Scope, more: int, unfinished
 
 
 def refuse_more_plans(session: Session, scope: Scope) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when the project has as many plans as it may."""
     if scope.quotas is not None:
         _refuse_more(session, scope, PlanRow, "plans", scope.quotas.plans)
 
 
 def refuse_more_providers(session: Session, scope: Scope) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when the project has as many providers as it may."""
     if scope.quotas is not None:
         _refuse_more(session, scope, ProviderRow, "providers", scope.quotas.providers)
 
 
 def refuse_more_limits(session: Session, scope: Scope) -> None:
-    """Raises Conflict."""
+    """Raise Conflict when the project has as many limits as it may."""
     if scope.quotas is not None:
         _refuse_more(session, scope, LimitRow, "limits", scope.quotas.limits)
 
 
 def refuse_large_plan(scope: Scope, content: Mapping[str, Any]) -> None:
-    """`content`: as its file has it. Raises InvalidInput."""
+    """Raise InvalidInput for a plan that is too large. `content`: as its file has it."""
     if scope.quotas is None:
         return
     entries = sum(len(content.get(name) or ()) for name in ("machines", "volumes"))

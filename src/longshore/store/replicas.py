@@ -36,7 +36,7 @@ from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
 
 @dataclass(frozen=True, slots=True)
 class ReplicaRecord:
-    """Moments are in UTC without a zone."""
+    """A replica, as it is kept. Moments are in UTC without a zone."""
 
     id: str
     machine_name: str
@@ -67,7 +67,7 @@ class ReplicaRecord:
     webhook: str | None  # the mark of its address
 
     def rests(self, now: datetime) -> bool:
-        """Whether it is paused; `now` in UTC without a zone."""
+        """Tell whether the replica is paused; `now` is in UTC without a zone."""
         return self.paused and (self.paused_until is None or now < self.paused_until)
 
 
@@ -81,7 +81,7 @@ class Replicas:
         return Replicas(self._database, scope)
 
     def all(self) -> list[ReplicaRecord]:
-        """Oldest first."""
+        """Return the replicas that the scope sees, oldest first. One that can't be read is logged and left out."""
         with self._database.session() as session:
             query = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
             rows = session.execute(
@@ -90,7 +90,7 @@ class Replicas:
             return readable(rows, lambda row: _record(*row), "replica")
 
     def get(self, word: str) -> ReplicaRecord:
-        """By its id, an unambiguous beginning of it, or the name or reference of its machine.
+        """Return a replica by its id, an unambiguous beginning of it, or the name or reference of its machine.
 
         Raises NotFound, or Conflict when several are meant.
         """
@@ -108,7 +108,7 @@ class Replicas:
         raise NotFound(f"There is no replica {word}.", advice="See: longshore replica list.")
 
     def several(self, ids: Sequence[str]) -> dict[str, ReplicaRecord]:
-        """Those of these ids that are there, by them."""
+        """Return those of these replicas that are there, by id."""
         query = select(ReplicaRow, MigrationRow.machine_name).join(MigrationRow, MigrationRow.id == ReplicaRow.id)
         with self._database.session() as session:
             return {
@@ -118,7 +118,7 @@ class Replicas:
             }
 
     def objection(self, found: FoundReplica) -> str | None:
-        """A sentence, when it can't be adopted."""
+        """Return a sentence on why a replica can't be adopted; None: it can."""
         with self._database.session() as session:
             return objection(session, found)
 
@@ -128,7 +128,7 @@ class Replicas:
             session.execute(own.values(fields))
 
     def change(self, replica_id: str, **fields: Any) -> ReplicaRecord:
-        """What a user wants otherwise from now on. Its job looks at that at once, wherever it waits.
+        """Change a replica as a user wants it. Its job takes notice at once, wherever it waits.
 
         Raises Conflict when it is being deleted; NotSharedAnyMore while one of its providers isn't its project's to
         use: then it can only be paused.
@@ -141,9 +141,12 @@ class Replicas:
         return self._change(replica_id, put, anyway=fields.keys() <= _PAUSES and bool(fields.get("paused")))
 
     def wish(self, replica_id: str, wish: Wish, wished: dict[str, Any] | None = None) -> ReplicaRecord:
-        """Raises Conflict when something else is wanted of it already, or its stage doesn't allow that; MIGRATE, too,
-        when something stands on one of its points, which go then. NotSharedAnyMore as `change`, unless what there is
-        is only to be taken back or kept."""
+        """Ask something of a replica.
+
+        Raises Conflict when something else is wanted of it already, or its stage doesn't allow that; for MIGRATE, also
+        when something stands on one of its points, which go then. Raises NotSharedAnyMore as `change` does, except for
+        UNDO and COMMIT, which only take back or keep what there is.
+        """
 
         def ask(row: ReplicaRow) -> None:
             if row.wish == wish.value:
@@ -160,7 +163,10 @@ class Replicas:
         return self._change(replica_id, ask, anyway=wish in (Wish.UNDO, Wish.COMMIT))
 
     def _change(self, replica_id: str, do: Callable[[ReplicaRow], object], *, anyway: bool) -> ReplicaRecord:
-        """`anyway`: whether its project may still use its providers or not."""
+        """Change a replica's row with `do`. `anyway`: whether its project may still use its providers or not.
+
+        Raises Conflict when the replica is being deleted, or was; NotSharedAnyMore.
+        """
         with self._database.alone() as session:
             row = session.get_one(ReplicaRow, replica_id)
             migration = session.get_one(MigrationRow, replica_id)
@@ -175,7 +181,7 @@ class Replicas:
             return _record(row, migration.machine_name)
 
     def keep(self, migration_id: str, protection: Protection) -> ReplicaRecord:
-        """A warm migration that waits for its cutover is a replica from now on, and synchronised at once.
+        """Make a replica of a warm migration that waits for its cutover; it is synchronised at once.
 
         Raises NotFound, or Conflict when it isn't one, or doesn't wait.
         """
@@ -200,21 +206,21 @@ class Replicas:
             return _record(row, migration.machine_name)
 
     def came_to_nothing(self, replica_id: str, failover_id: str) -> None:
-        """What its failover had made is taken back: the rest of it is undone, too."""
+        """Have the rest of a failover undone, after what it had made was taken back."""
         with self._database.session() as session:
             own = update(ReplicaRow).where(ReplicaRow.id == replica_id, ReplicaRow.failover_id == failover_id)
             session.execute(own.values(wish=Wish.UNDO.value))
             hasten(session, replica_id)
 
     def stays_away(self, replica_id: str, failback_id: str) -> None:
-        """Its failback has come to nothing, or was undone: it is as it was before."""
+        """Put a replica back as it was before its failback, which has come to nothing, or was undone."""
         with self._database.session() as session:
             row = session.get_one(ReplicaRow, replica_id)
             if row.failback_id == failback_id:
                 row.stage, row.failback_id = stage_before(session, row).value, None
 
     def fulfil(self, replica_id: str, wish: Wish) -> None:
-        """It isn't wanted any more: it is done, or being done."""
+        """Clear a wish that is fulfilled, or being fulfilled."""
         with self._database.session() as session:
             own = update(ReplicaRow).where(ReplicaRow.id == replica_id, ReplicaRow.wish == wish.value)
             session.execute(own.values(wish=None, wished=None))
@@ -232,7 +238,7 @@ class Replicas:
         failed: bool = False,
         **fields: Any,
     ) -> None:
-        """A job of it has ended: at once its row is told so (`fields`), and it waits for the next one, which is queued.
+        """End a replica's job, set columns of its row (`fields`), and queue the next job, in one transaction.
 
         `done`: the wish that was fulfilled. `lands`: the request of a failover that begins now, whose point is there;
         it `waits` for its tier where its group fails over. `begin_by`: as `new_job` has it. Called again, it does
@@ -259,8 +265,10 @@ class Replicas:
             tell_run(session, replica_id)
 
     def begin_test(self, replica_id: str, now: datetime, following: datetime, request: dict[str, Any]) -> str | None:
-        """The id of the test that begins now, of the newest usable point, if its moment has come: `now`, in UTC without
-        a zone. None, too, while an earlier test goes on, it is paused, or there is no point. `following`: the next one.
+        """Begin a test of the newest usable point of a replica, if one is due, and return its id.
+
+        None: none is due, an earlier one goes on, the replica is paused, or there is no point. `now`: in UTC without a
+        zone. `following`: when the next one is due.
         """
         with self._database.alone() as session:
             row = session.get_one(ReplicaRow, replica_id)
@@ -279,7 +287,8 @@ class Replicas:
 
 
 def tell_replica(session: Session, ended: MigrationRow) -> None:
-    """Its failover is done: what that has made runs in the machine's place. Its failback: the machine runs again.
+    """Tell a replica that its failover is done, and its server runs in the machine's place; or its failback, and the
+    machine runs again.
 
     Who has asked meanwhile that it be taken back came too late for that migration; so that is what is wanted next.
     """
@@ -318,7 +327,10 @@ _REFUSED = {
 
 
 def _refuse_unkept(session: Session, migration: MigrationRow) -> JobRow:
-    """The job of a warm migration that nobody has begun. Raises Conflict."""
+    """Return the job of a warm migration that waits for its cutover and that nobody has begun.
+
+    Raises Conflict for any other.
+    """
     name, id_ = migration.machine_name, migration.id
     if migration.type != MigrationType.WARM.value or Status(migration.status).ended:
         raise Conflict(f"Migration {id_} is no warm one that goes on: there is nothing to keep.")
@@ -356,19 +368,22 @@ def new_replica(id_: str, protection: Protection) -> ReplicaRow:
 
 
 def has_wish(session: Session, record_id: str) -> bool:
-    """Whether anything is wanted of it, if it is a replica."""
+    """Tell whether the record is a replica that something is wanted of."""
     return session.scalar(select(ReplicaRow.wish).where(ReplicaRow.id == record_id)) is not None
 
 
 def is_under_way(session: Session, replica_id: str, kind: MigrationType) -> bool:
-    """Whether one of this kind, of the replica, hasn't ended."""
+    """Tell whether a migration of this kind, made from the replica, hasn't ended."""
     of = MigrationRow.request["of"].as_string()
     query = select(MigrationRow.id).where(MigrationRow.type == kind.value, of == replica_id)
     return session.scalar(query.where(MigrationRow.status.in_(UNFINISHED)).limit(1)) is not None
 
 
 def point_to_use(session: Session, replica: ReplicaRow, now: datetime) -> int | None:
-    """The newest usable one; None while nothing of the replica is to be done by a clock. `now`: UTC without a zone."""
+    """Return the newest usable point of a replica, for what is done by a clock.
+
+    None: there is none, or nothing of the replica is to be done by a clock now. `now`: UTC without a zone.
+    """
     rests = replica.paused and (replica.paused_until is None or now < replica.paused_until)
     if rests or replica.stage != Stage.PROTECTED.value:
         return None
@@ -387,9 +402,10 @@ def use_point(
     waits: bool = False,
     begin_by: datetime | None = None,
 ) -> None:
-    """What the request says is done with the point that it names, by a migration of this id.
+    """Add a migration of this id that does what the request says with the point that it names.
 
-    `waits`: for its tier, where its group fails over. `begin_by`: as `new_job` has it. Raises Conflict when it can't.
+    `waits`: for its tier, where its group fails over. `begin_by`: as `new_job` has it. Raises Conflict when the point
+    can't be used.
     """
     row = MigrationRow(
         id=id_,
@@ -422,6 +438,6 @@ def _record(row: ReplicaRow, machine_name: str) -> ReplicaRecord:
 
 
 def _first_due(row: ReplicaRow, due_at: datetime) -> datetime:
-    """When its next job has something to do, which may be a test."""
+    """Return when the replica's next job has something to do, which may be a test."""
     tests = row.stage == Stage.PROTECTED.value and row.prove_due_at is not None
     return min(due_at, row.prove_due_at or due_at) if tests else due_at

@@ -1,4 +1,4 @@
-"""Whose things are seen. Every part of a store reads and writes for one scope, so that no caller has to think of it."""
+"""Scopes, which say whose things are seen. Every part of a store reads and writes for one, so no caller has to."""
 
 from dataclasses import dataclass
 

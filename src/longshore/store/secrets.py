@@ -35,7 +35,10 @@ class SecretBox:
         return nonce + AESGCM(self._keys(create=True)[0]).encrypt(nonce, value.encode(), owner.encode())
 
     def open(self, sealed: bytes, *, owner: str) -> str:
-        """Raises SecretsError when the key file is missing, readable by others, or not the one it was sealed with."""
+        """Return a sealed secret in clear.
+
+        Raises SecretsError when the key file is missing, readable by others, or not the one it was sealed with.
+        """
         for key in self._keys(create=False):
             with suppress(InvalidTag):
                 return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], owner.encode()).decode()
@@ -46,7 +49,7 @@ class SecretBox:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Raises Conflict while somebody else changes the keys."""
+        """Hold the lock on changes of the keys. Raises Conflict while somebody else changes them."""
         lock = os.open(self._key_file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -57,11 +60,11 @@ class SecretBox:
             os.close(lock)
 
     def add_key(self) -> None:
-        """From now on a new key seals; the others still open."""
+        """Add a new key, which seals from now on; the others still open."""
         self._write(b"".join([AESGCM.generate_key(256), *self._keys(create=True)]))
 
     def forget_old_keys(self) -> None:
-        """Only what the first key has sealed opens from now on."""
+        """Forget all keys but the first: only what that has sealed opens from now on."""
         self._write(self._keys(create=False)[0])
 
     def _keys(self, *, create: bool) -> list[bytes]:
@@ -93,7 +96,7 @@ class SecretBox:
         return [new]
 
     def _write(self, content: bytes) -> None:
-        """In the place of what was there, at one stroke: a power cut leaves the one or the other."""
+        """Replace the key file in one step: a power cut leaves the old one or the new one."""
         new = self._key_file.with_suffix(".new")
         _fill(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), content)
         new.replace(self._key_file)

@@ -19,7 +19,10 @@ _FILE = "installation"
 
 
 def check_shared(directory: Path, database: Database) -> None:
-    """Raises Conflict when the directory isn't the one that belongs to this database, or can't do what is needed."""
+    """Raise Conflict when the directory isn't the one that belongs to this database, or can't do what is needed.
+
+    The first directory that a new database sees becomes its own.
+    """
     _check_locks(directory)
     path = directory / _FILE
 
@@ -51,7 +54,10 @@ def _write(path: Path, text: str) -> None:
 
 
 def _check_locks(directory: Path) -> None:
-    """Copies lock their checkpoints: a file system without locks would let two of them go on with one."""
+    """Raise Conflict when files in the directory can't be written and locked.
+
+    Copies lock their checkpoints: a file system without locks would let two of them go on with one.
+    """
     path = directory / "schema.lock"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

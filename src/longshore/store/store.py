@@ -39,7 +39,7 @@ from longshore.store.workers import Workers
 
 
 class Store:
-    """As it is opened, nothing is hidden: see `scoped`."""
+    """All parts of the store. As it is opened, nothing is hidden: see `scoped`."""
 
     def __init__(self, state: StateDirectory) -> None:
         self.state = state
@@ -78,11 +78,11 @@ class Store:
         self.figures = Figures(self.database)
 
     def leave_connections(self) -> None:
-        """A forked process leaves the connections to the database, which are its parent's."""
+        """Leave the connections to the database to the parent process, for a fork of it."""
         self.database.engine.dispose(close=False)
 
     def scoped(self, scope: Scope) -> Self:
-        """The same store as somebody sees it: what it reads is theirs, and so is what it adds."""
+        """Return the same store as somebody sees it: what it reads is theirs, and so is what it adds."""
         view = copy(self)
         view.scope = scope
         view.providers = self.providers.scoped(scope)

@@ -1,4 +1,4 @@
-"""What stays of the syncs of a machine that is copied again and again."""
+"""The record of a machine's syncs, where it is copied again and again."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ _EVENTS_KEPT = 300
 
 
 def keep_sync(session: Session, migration_id: str, sync: dict[str, Any], state: dict[str, Any]) -> None:
-    """What a sync came to, and what the next one needs to know of it.
+    """Keep the result of a sync, and the state that the next one needs.
 
-    The same number again replaces what an earlier run kept. Of many syncs the first and the last ones are kept, and of
-    what was said and made for those that are over, as much: they may go on for months.
+    A sync of the same number replaces what an earlier run kept. Of many syncs the first and the last ones are kept, and
+    of their snapshots' entries and events as much: syncs may go on for months.
     """
     row = session.get_one(MigrationRow, migration_id)
     others = [kept for kept in row.syncs or () if kept["number"] != sync["number"]]

@@ -17,7 +17,7 @@ def utc_now() -> datetime:
 
 
 def without_zone(moment: datetime) -> datetime:
-    """As tables have it: in UTC. `moment` says its zone."""
+    """Return a moment as tables have it, in UTC without a zone. `moment` has its zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -26,19 +26,19 @@ def with_zone(moment: datetime) -> datetime: ...
 @overload
 def with_zone(moment: datetime | None) -> datetime | None: ...
 def with_zone(moment: datetime | None) -> datetime | None:
-    """Of a moment that tables have: in UTC, and it says so. None stays None."""
+    """Return a moment that tables have with its zone, UTC. None stays None."""
     return moment.replace(tzinfo=UTC) if moment is not None else None
 
 
 def in_column(value: Any) -> Any:
-    """As it goes into a column. PostgreSQL keeps no NUL in a text, and a guest may well print one."""
+    """Return a value as it goes into a column. PostgreSQL keeps no NUL in a text, and a guest may well print one."""
     if isinstance(value, StrEnum):
         return value.value
     return value.replace("\0", "�") if isinstance(value, str) else value
 
 
 def type_of(request: Mapping[str, Any]) -> str:
-    """What kind of migration a request, as the database has it, asks for."""
+    """Return the type of migration that a request, as the database has it, asks for."""
     return MigrationType(request.get("type", MigrationType.COLD)).value
 
 
@@ -99,7 +99,7 @@ class ProviderLedgerRow(Base):
 
 
 class PlanRow(Base):
-    """What its migrations are to be made of; they carry its id."""
+    """A plan, made into migrations that carry its id."""
 
     __tablename__ = "plans"
 
@@ -134,7 +134,7 @@ class PlanCheckRow(Base):
 
 
 class PlanCheckPartRow(Base):
-    """What became known of some machines, or of all of them together."""
+    """Findings of a plan's check on some machines, or on all of them together."""
 
     __tablename__ = "plan_check_parts"
 
@@ -237,7 +237,7 @@ class JobRow(Base):
 
 
 class ReplicaRow(Base):
-    """What a replica has beside the migration that is its record."""
+    """The row of a replica, beside the migration that is its record."""
 
     __tablename__ = "replicas"
 
@@ -271,7 +271,7 @@ class ReplicaRow(Base):
 
 
 class LookRow(Base):
-    """What the disks of a replica's points have told, as of the newest look at one of them."""
+    """Findings on the disks of a replica's points, as of the newest look at one of them."""
 
     __tablename__ = "looks"
 
@@ -286,7 +286,7 @@ class LookRow(Base):
 
 
 class BackupPolicyRow(Base):
-    """What a policy has beside the migration that is its record, which says the source and the vault."""
+    """The row of a backup policy, beside the migration that is its record, which says the source and the vault."""
 
     __tablename__ = "backup_policies"
 
@@ -393,7 +393,7 @@ class WorkerRow(Base):
 
 
 class TurnRow(Base):
-    """When a project last had a turn in the queue: numbers that grow over all of them."""
+    """The last turn that a project had in the queue, by a number that grows over all projects."""
 
     __tablename__ = "turns"
 
@@ -402,7 +402,7 @@ class TurnRow(Base):
 
 
 class LimitRow(Base):
-    """Of a place, whatever plans say. Its id is made of what it is of, see longshore.model.limit."""
+    """The limit of a place, whatever plans say. Its id is made of the place, see longshore.model.limit."""
 
     __tablename__ = "limits"
 
@@ -417,7 +417,7 @@ class LimitRow(Base):
 
 
 class InstallationRow(Base):
-    """One row: the name that the shared state directory carries, too."""
+    """The name of the installation, in one row. The shared state directory carries it, too."""
 
     __tablename__ = "installation"
 
@@ -425,7 +425,7 @@ class InstallationRow(Base):
 
 
 class DiskRow(Base):
-    """How far the copy of one disk is."""
+    """The copy of one disk, and how far it is."""
 
     __tablename__ = "migration_disks"
 
@@ -472,7 +472,7 @@ class LedgerRow(Base):
 
 
 class WebSessionRow(Base):
-    """Somebody who has logged in to the pages: who, and with which tokens, is sealed."""
+    """The session of somebody who has logged in to the pages. Who that is, and with which tokens, is sealed."""
 
     __tablename__ = "web_sessions"
 

@@ -21,17 +21,20 @@ _MARK = re.compile(r"\((?:\d+ characters|a key), kept encrypted: ([0-9a-f]{32})\
 
 
 class Texts:
-    """Don't keep any during a change of the key."""
+    """Encrypted texts of plans and migrations. Don't keep an instance's texts during a change of the key."""
 
     def __init__(self, box: SecretBox) -> None:
         self._box = box
 
     def of(self, session: Session, owner_id: str, *lenders: "OwnTexts") -> "OwnTexts":
-        """Those of a plan or a migration, in somebody's transaction. The marks of `lenders` are understood, too."""
+        """Return the texts of a plan or a migration, in somebody's transaction.
+
+        The marks of `lenders` are understood, too.
+        """
         return OwnTexts(self._box, session, owner_id, lenders)
 
     def seal_again(self, session: Session) -> int:
-        """With the key that is first now. How many there are."""
+        """Seal all texts with the key that is first now, and return how many there are."""
         rows = session.scalars(select(TextRow)).all()
         for row in rows:
             row.sealed = self._box.seal(_opened(self._box, row), owner=_sealed_for(row))
@@ -48,9 +51,9 @@ class OwnTexts:
         self._marks: dict[str, str] = {}  # by text
 
     def kept(self, text: str) -> str:
-        """The mark in the place of a text. The same text has the same one.
+        """Keep a text and return the mark that stands in its place. The same text has the same mark.
 
-        A mark of its own stays; that of a lender becomes one of its own. Raises InvalidInput for any other.
+        A mark of the owner's own stays; that of a lender becomes one of its own. Raises InvalidInput for any other.
         """
         if found := _MARK.fullmatch(text):
             if found[1] in self._known():
@@ -67,7 +70,7 @@ class OwnTexts:
         return self._marks[text]
 
     def opened(self, mark: str) -> str:
-        """Answer the text that a mark stands for, in clear; what is no mark is one already, as a file may hold it.
+        """Return the text that a mark stands for, in clear; what is no mark is a text already, as a file may hold it.
 
         Raises InvalidInput for a mark of others.
         """
@@ -83,7 +86,7 @@ class OwnTexts:
         )
 
     def forget(self, but: Any = None) -> None:
-        """All of them, or those whose mark isn't in what is left of their owner."""
+        """Delete the owner's texts, except those whose mark is in `but`, which is left of the owner's content."""
         still = set(_MARK.findall(repr(but)))
         gone = [id_ for id_ in self._known() if id_ not in still]
         self._session.execute(delete(TextRow).where(TextRow.id.in_(gone)))
@@ -96,7 +99,7 @@ class OwnTexts:
 
 
 def in_options(options: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """Options of a migration, each text in them changed."""
+    """Return options of a migration with each text in them changed."""
     changed = dict(options)
     if changed.get("user_data"):
         changed["user_data"] = change(changed["user_data"])
@@ -108,13 +111,13 @@ def in_options(options: dict[str, Any], change: Callable[[str], str]) -> dict[st
 
 
 def _without_length(key: str) -> str:
-    """A mark tells nothing of a key, which may be short; what isn't a mark stays."""
+    """Return a mark as it is shown for a key, whose length it doesn't tell; what isn't a mark stays."""
     found = _MARK.fullmatch(key)
     return f"(a key, kept encrypted: {found[1]})" if found else key
 
 
 def in_plan(content: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
-    """A plan as its file has it, each text in it changed."""
+    """Return a plan, as its file has it, with each text in it changed."""
     changed = dict(content)
     if changed.get("defaults"):
         changed["defaults"] = in_options(changed["defaults"], change)

@@ -22,7 +22,7 @@ _NOTED = timedelta(seconds=60)  # that one was used is written once in that time
 
 @through_outages
 class WebSessions:
-    """`key`: what the browser has, at least 256 random bits."""
+    """Sessions of the pages. `key`: what the browser has, at least 256 random bits."""
 
     def __init__(self, database: Database, box: SecretBox) -> None:
         self._database = database
@@ -39,7 +39,8 @@ class WebSessions:
             opened.merge(WebSessionRow(id=id_, sealed=sealed, used_at=utc_now(), ends_at=ends_at))
 
     def find(self, kind: SessionKind, key: str, idle: timedelta, *, used: bool) -> Session | None:
-        """None when there is none, or it has ended: at its time, or since nobody has used it for `idle`.
+        """Return a session; None when there is none, or it has ended: at its time, or since nobody has used it for
+        `idle`.
 
         `used`: somebody does something with it now.
         """
@@ -57,7 +58,7 @@ class WebSessions:
             return found
 
     def forget(self, kind: SessionKind, key: str) -> None:
-        """Nothing to do when there is none."""
+        """Delete a session, if it is there."""
         with self._database.session() as opened:
             opened.execute(delete(WebSessionRow).where(WebSessionRow.id == _digest(kind, key)))
 
@@ -68,7 +69,7 @@ class WebSessions:
             opened.execute(delete(WebSessionRow).where(ended))
 
     def _open(self, row: WebSessionRow) -> Session | None:
-        """None once the key that it was sealed with is gone: whoever it was logs in again."""
+        """Return the session of a row; None once the key that it was sealed with is gone: its user logs in again."""
         try:
             content: Mapping[str, Any] = json.loads(self._box.open(row.sealed, owner=_owner(row.id)))
         except SecretsError:
@@ -82,7 +83,7 @@ def _content(session: Session) -> dict[str, Any]:
 
 
 def _digest(kind: SessionKind, key: str) -> str:
-    """Whatever text a browser sends as a key, it is the digest of no other kind's."""
+    """Return the digest of a browser's key. Whatever text is sent as a key, it has the digest of no other kind's."""
     return hashlib.sha256(f"{kind}\0{key}".encode()).hexdigest()
 
 

@@ -41,7 +41,7 @@ class Workers:
         self._database = database
 
     def all(self) -> list[WorkerRecord]:
-        """Those whose lease hasn't run out, oldest first."""
+        """Return the workers whose lease hasn't run out, oldest first."""
         with self._database.session() as session:
             return alive(session.connection())
 
@@ -49,33 +49,39 @@ class Workers:
         return bool(self.all())
 
     def begin_alone(self, worker: WorkerRecord) -> None:
-        """For who holds the lock of its state directory, and so knows that nobody else lives: it needs no lease."""
+        """Register the only worker, and forget all others.
+
+        The caller holds the lock of the state directory, and so knows that no other lives: this worker needs no lease.
+        """
         with self._database.alone() as session:
             session.execute(delete(WorkerRow))
             session.execute(insert(WorkerRow).values(**_values(worker), lease_until=None))
 
     def close_to_new(self, worker_id: str) -> None:
-        """It is about to end: the others needn't leave it a share."""
+        """Give a worker that is about to end no more jobs: the others needn't leave it a share."""
         with self._database.session() as session:
             session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(capacity=0))
             tell_workers(session)
 
     def end(self, worker_id: str) -> None:
-        """What it had may be taken by others at once: it must have let go of everything."""
+        """Remove a worker, which must have let go of everything: others may take its jobs at once."""
         with self._database.session() as session:
             session.execute(delete(WorkerRow).where(WorkerRow.id == worker_id))
             tell_workers(session)
 
 
 class Observer:
-    """What this process has seen of the others' signs of life."""
+    """The signs of life of other workers, as this process has seen them."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[float, float]] = {}  # by worker: what its last sign was, and when it was new to us
         self._lasting: dict[str, float] = {}  # seconds
 
     def dead(self, leases: Sequence[tuple[str, float, float]]) -> list[str]:
-        """Of all leases there are (worker, last sign of life, how many seconds it counts) those that have run out."""
+        """Return the workers whose leases have run out.
+
+        `leases`: all there are, as worker, last sign of life, and for how many seconds it counts.
+        """
         now = time.monotonic()
         known = self._seen
         self._seen = {
@@ -86,7 +92,7 @@ class Observer:
         return [worker_id for worker_id, _, lasts in leases if now - self._seen[worker_id][1] > lasts]
 
     def quiet_for(self) -> float:
-        """Seconds until their signs are worth a look, inf when there are no leases.
+        """Return the seconds until their signs are worth a look, inf when there are no leases.
 
         One may be dead then. And what is seen late of one that lives is missed late when it has died.
         """
@@ -113,18 +119,22 @@ class Leases:
             connection.execute(insert(WorkerRow).values(**_values(self._worker), **lease))
 
     def renew(self) -> bool:
-        """False when it was lost: others may have what this worker had."""
+        """Renew this worker's lease, and tell whether it still had one; if not, others may have what it had."""
         return self._set(self._ttl)
 
     def give_up(self, within: float) -> None:
-        """It ends in so many seconds, in which this process has to be gone."""
+        """Have the lease end in so many seconds, in which this process has to be gone."""
         self._set(within)
 
     def close(self) -> None:
         self._engine.dispose()
 
     def _set(self, seconds: float) -> bool:
-        """Tried once more on a fresh connection: the one that is kept may be from before a restart of the database."""
+        """Set the lease's end, and tell whether the lease was still there.
+
+        That is tried once more on a fresh connection: the one that is kept may be from before a restart of the
+        database.
+        """
         try:
             return self._set_once(seconds)
         except DBAPIError as error:
@@ -149,7 +159,7 @@ class Leases:
 
 
 def alive(connection: Connection) -> list[WorkerRecord]:
-    """Those whose lease hasn't run out by the database's clock, oldest first."""
+    """Return the workers whose lease hasn't run out by the database's clock, oldest first."""
     valid = (WorkerRow.lease_until.is_(None)) | (WorkerRow.lease_until >= clock(connection.engine))
     rows = connection.execute(select(WorkerRow.__table__).where(valid).order_by(*OLDEST_FIRST))
     return [worker_of(row) for row in rows]

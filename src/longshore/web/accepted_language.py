@@ -30,7 +30,10 @@ def _chosen(headers: Headers) -> str:
 
 
 def preferred(accepted: str) -> str:
-    """Of our languages the one that is wanted most; `accepted` as in the header Accept-Language."""
+    """Return which of our languages is wanted most, English where none is.
+
+    `accepted`: as in the header Accept-Language.
+    """
     wanted: list[tuple[float, str]] = []
     for part in accepted.split(","):
         name, _semicolon, weight = part.strip().partition(";")
@@ -41,5 +44,5 @@ def preferred(accepted: str) -> str:
             continue
         if known in LANGUAGES and share > 0:
             wanted.append((share, known))
-    # Of those that are wanted as much the first
+    # Where several are wanted as much, the first one counts
     return max(wanted, key=lambda one: one[0])[1] if wanted else "en"

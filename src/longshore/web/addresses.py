@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 
 def back_to(address: str) -> str:
-    """That of one of our own pages, whatever was sent."""
+    """Return an address if it is that of one of our own pages; else that of the first page."""
     try:
         said = urlsplit(address)
     except ValueError:
@@ -16,7 +16,7 @@ def back_to(address: str) -> str:
 
 
 def origin_of(url: str) -> str:
-    """As browsers say it: without a path, and without the port that the scheme has anyway."""
+    """Return the origin of a URL as browsers say it: without a path, and without the usual port of its scheme."""
     said = urlsplit(url)
     host = f"[{said.hostname}]" if ":" in (said.hostname or "") else said.hostname
     usual = {"https": 443, "http": 80}[said.scheme]
@@ -24,5 +24,5 @@ def origin_of(url: str) -> str:
 
 
 def address_of(request: Request) -> str:
-    """The browser's."""
+    """Return the browser's address; empty when it isn't known."""
     return request.client.host if request.client else ""

@@ -42,7 +42,7 @@ _OPTION = re.compile(r" \(--[^()]*\)")
 _SENTENCE = re.compile(r"(?<=[.!?]) +")
 _NAMES_OPTION = re.compile(r"(?:^|[\s:])--[a-z]")
 _ITS_PAGE = marked("its page")
-# By the words of a command: what does the same on the page of what it is told about
+# The button or link that does the same as a command, by its words, on the page of what it is told about
 _PRESSED = {
     "migration show": _ITS_PAGE,
     "migration cancel": marked("Cancel …"),
@@ -77,7 +77,10 @@ _COMMAND = re.compile(
 
 
 def on_page(advice: str, code: str = "") -> str:
-    """Of what is called `code`. In the viewer's language, where it is known; empty where only commands can do it."""
+    """Return the advice of an error, or of what is called `code`, as a page says it.
+
+    It is in the viewer's language, where that is known; it is empty where only commands can do what is advised.
+    """
     if "--" not in advice and "longshore " not in advice:
         return _(advice)
     if code in _ON_PAGES:
@@ -87,13 +90,16 @@ def on_page(advice: str, code: str = "") -> str:
 
 
 def advice_about(code: str | None) -> str:
-    """Empty where pages have nothing of their own to say."""
+    """Return the pages' own advice about a code; empty where they have none."""
     return _(_ON_PAGES[code]) if code in _ON_PAGES else ""
 
 
 def said_on_page(text: str) -> Markup:
-    """Without options that stand in brackets behind what they are for, and without sentences that can't be said without
-    one, if there are others; instead of a command what does the same on a page, which is a link to that."""
+    """Return a text of the command line as a page says it: each command becomes a link to the page that does the same.
+
+    Options in brackets behind what they are for are left out, and so are sentences that can't be said without an
+    option, if there are others.
+    """
     bare, said, end = _without_options(text), Markup(""), 0
     for command in _COMMAND.finditer(bare):
         said += escape(bare[end : command.start()]) + _pressed(command)

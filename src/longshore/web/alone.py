@@ -19,8 +19,10 @@ _ADDRESS = "127.0.0.1"
 
 
 def serve_alone(configuration: Configuration, port: int, told: Callable[[str], None]) -> None:
-    """Until SIGINT or SIGTERM. `port`: 0 is any free one. `told` is given the address that opens the pages once, and
-    another one whenever one was used. Raises InvalidInput.
+    """Serve one person's pages on this machine until SIGINT or SIGTERM.
+
+    `port`: 0 is any free one. `told` is given the address that opens the pages once, and another one whenever one was
+    used. Raises InvalidInput.
     """
     listening = _listen(port)
     own = listening.getsockname()[1]

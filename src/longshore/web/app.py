@@ -70,7 +70,7 @@ _CHOICE_LASTS = 365 * 86400  # seconds
 
 
 def create_pages(api: ASGIApp, door: Door, apart: Apart | None = None) -> Starlette:
-    """`apart`: where large plans in forms are read, once it has begun."""
+    """Return the application that serves the pages. `apart`: where large plans in forms are read, once it has begun."""
 
     async def visit_of(request: Request, *, anywhere: bool = False) -> Visit | Response:
         entered = await door.enter(request, anywhere=anywhere)
@@ -101,7 +101,7 @@ def create_pages(api: ASGIApp, door: Door, apart: Apart | None = None) -> Starle
         return Route(f"/ui{page.path}", guarded, methods=[page.method])
 
     def of_the_frame(path: str, handler: Handler) -> Route:
-        """A form that every page has, whatever roles somebody has."""
+        """Return the route of a form that every page has, whatever roles somebody has."""
 
         async def guarded(request: Request) -> Response:
             try:
@@ -147,7 +147,7 @@ def create_pages(api: ASGIApp, door: Door, apart: Apart | None = None) -> Starle
 
 
 async def choose_theme(request: Request) -> Response:
-    """Light, dark, or as the browser is."""
+    """Keep the choice of light, dark, or as the browser is."""
     wanted = request.state.form["theme"]
     answer = RedirectResponse(back_to(request.state.form["back"]), 303)
     if wanted in THEMES:
@@ -164,7 +164,10 @@ async def choose_language(request: Request) -> Response:
 
 
 def refused(request: Request, error: LongshoreError) -> Response:
-    """The sentence, and the way back. What a command line would do about it isn't said here."""
+    """Return the page that says why something was refused, and the way back.
+
+    What a command line would do about it isn't said there.
+    """
     status = _STATUS.get(error.code, 400)
     return _told(request, status, _(error.message), on_page(error.advice, error.code))
 

@@ -17,9 +17,10 @@ T = TypeVar("T")
 
 
 class Asking:
-    """For one visit. Each call raises LongshoreError with the service's own sentence, code and advice when refused.
+    """Client of the API for one visit.
 
-    An answer comes when it is whole: no streams of events go through it.
+    Each call raises LongshoreError with the service's own sentence, code and advice when refused. An answer comes when
+    it is whole: no streams of events go through it.
     """
 
     def __init__(self, api: ASGIApp, visit: Visit) -> None:
@@ -59,7 +60,7 @@ class Asking:
         version: str | None = None,
         **asked: Any,
     ) -> T:
-        """`version`: only if what is to be changed is of it still."""
+        """Ask the API and return its answer. `version`: only if what is to be changed still has it."""
         return await self._ask(kind, method, path, body, asked, version)
 
     async def _ask(  # noqa: PLR0917
@@ -80,7 +81,7 @@ class Asking:
         return found
 
     def scope(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a GET that the API answers piece by piece: what stands in its scope otherwise than in the page's."""
+        """Return what the ASGI scope of a GET that the API answers piece by piece has otherwise than the page's."""
         headers = {"Host": "pages", **self._headers}
         return {
             "method": "GET",
@@ -93,7 +94,10 @@ class Asking:
         }
 
     def _query(self, asked: Mapping[str, Any]) -> str:
-        """Of lists each one by itself."""
+        """Return the query string of a request.
+
+        Each value of a list is a parameter by itself, and empty ones are left out.
+        """
         said = {name: value for name, value in asked.items() if value not in (None, "")} | self._everything
         return urlencode([(name, _plain(one)) for name, value in said.items() for one in _each(value)])
 

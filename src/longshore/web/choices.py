@@ -13,7 +13,7 @@ AT_ONCE = 100  # machines that are asked for: their references are a part of the
 
 
 async def chosen_machines(asking: Asking, source: str, refs: Collection[str]) -> list[Machine]:
-    """Those of a source that it has, however many it has besides. Raises LongshoreError."""
+    """Return those of these machines that a source has, however many others it has. Raises LongshoreError."""
     path, wanted = f"/v1/providers/{part(source)}/inventory/machines", list(dict.fromkeys(refs))
     found: list[Machine] = []
     for start in range(0, len(wanted), AT_ONCE):
@@ -23,9 +23,9 @@ async def chosen_machines(asking: Asking, source: str, refs: Collection[str]) ->
 
 
 def network_choices(offer: TargetOffer) -> list[tuple[str, str]]:
-    """(value, as people read it), in the offer's order.
+    """Return (value, as people read it) for each network, in the offer's order.
 
-    By name where that is clear, as a proposal writes it; else by id.
+    The value is the name where that is clear, as a proposal writes it; else the id.
     """
     named, no_subnet = Counter(network.name for network in offer.networks), _("no subnet")
     return [

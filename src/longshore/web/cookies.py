@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 
 class Cookies:
-    """`origin`: of the pages, as https://cloud:9797; over TLS cookies are for that host alone."""
+    """Cookies of the pages. `origin`: of the pages, as https://cloud:9797; over TLS cookies are for that host alone."""
 
     def __init__(self, origin: str) -> None:
         self._secure = origin.startswith("https://")
@@ -19,11 +19,11 @@ class Cookies:
         self.wanted = f"{self.session}-wanted"  # the page to show after it
 
     def key(self, request: Request) -> str:
-        """Of the session; empty without one."""
+        """Return the key of the session; empty without one."""
         return request.cookies.get(self.session, "")
 
     def give(self, answer: Response, name: str, value: str, lasts: int | None = None) -> None:
-        """`lasts`: seconds; None: until the browser is closed."""
+        """Give the browser a cookie. `lasts`: seconds; None: until the browser is closed."""
         answer.set_cookie(name, value, lasts, path="/", secure=self._secure, httponly=True, samesite="lax")
 
     def take(self, answer: Response, name: str) -> None:

@@ -24,7 +24,10 @@ class Expected(NamedTuple):
 
 
 async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> Expected | None:
-    """None before anything was synchronised. `migrations`: those of one target that are cut over together."""
+    """Return the downtime to expect; None before anything was synchronised.
+
+    `migrations`: those of one target that are cut over together.
+    """
     last = [float(one.syncs[-1]["seconds"]) for one in migrations if one.syncs]
     if not last:
         return None
@@ -38,8 +41,11 @@ async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> 
 
 
 def most_alike(done: Sequence[ListedMigration], migrations: Sequence[ListedMigration]) -> list[ListedMigration]:
-    """What says most about how they will land: the same machines (a dry run of them), then those of the same plan, then
-    whatever came to the same target in the same way; the newest first. `done`: newest first."""
+    """Return the migrations that say most about how these will land: at most three, the best first.
+
+    All of them came to the same target in the same way. Those of the same machines (dry runs of them) are taken alone,
+    if there are any; otherwise those of the same plan go first. Among equals the newest go first. `done`: newest first.
+    """
     ways = {(one.target, one.landing) for one in migrations}
     refs, plans = {one.machine_ref for one in migrations}, {one.plan for one in migrations} - {None}
     fitting = [one for one in done if one.type in _SHOW_IT and (one.target, one.landing) in ways]
@@ -48,6 +54,6 @@ def most_alike(done: Sequence[ListedMigration], migrations: Sequence[ListedMigra
 
 
 def landing_of(events: Sequence[Event]) -> float | None:
-    """Seconds; None where it can't be told."""
+    """Return how many seconds a landing took; None where it can't be told."""
     spans = [took for phase, _at, took in phases_of(events) if phase in LANDING and took is not None]
     return sum(spans) if spans else None

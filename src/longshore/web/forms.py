@@ -36,23 +36,26 @@ class Form:
     fields: Mapping[str, list[str]]
 
     def __getitem__(self, name: str) -> str:
-        """The field's text without space around it; empty when it wasn't sent."""
+        """Return the field's text without space around it; empty when it wasn't sent."""
         return self.exact(name).strip()
 
     def exact(self, name: str) -> str:
-        """As it was typed: a password may begin with a space."""
+        """Return the field's text as it was typed: a password may begin with a space."""
         return (self.fields.get(name) or [""])[-1]
 
     def all(self, name: str) -> list[str]:
         return self.fields.get(name, [])
 
     def pairs(self, name: str, value: str) -> dict[str, str]:
-        """Of fields that come again and again, two by two: what the second says, by the first; without empty ones."""
+        """Return the values of two fields that come again and again, side by side: the second by the first.
+
+        Pairs in which one is empty are left out.
+        """
         found = zip(self.all(name), self.all(value), strict=False)
         return {one.strip(): said.strip() for one, said in found if one.strip() and said.strip()}
 
     def below(self, prefix: str) -> dict[str, str]:
-        """Fields called `prefix` and something, by that; without empty ones."""
+        """Return the fields whose names begin with `prefix`, by the rest of the name; empty ones are left out."""
         return {
             name.removeprefix(prefix): values[-1].strip()
             for name, values in self.fields.items()
@@ -61,8 +64,11 @@ class Form:
 
 
 async def read_form(request: Request, form_token: str | None, largest: int = USUAL) -> Form:
-    """`form_token`: what it has to have been made with; None where whoever sends it isn't a browser, which a foreign
-    page could lead astray. `largest`: in bytes. Raises Foreign, InvalidInput."""
+    """Read the form that a request sends.
+
+    `form_token`: what it has to have been made with; None where whoever sends it isn't a browser, which a foreign page
+    could lead astray. `largest`: in bytes. Raises Foreign, InvalidInput.
+    """
     if form_token is not None:
         _refuse_foreign(request)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
@@ -90,7 +96,10 @@ async def read_form(request: Request, form_token: str | None, largest: int = USU
 
 
 async def _taken_apart(request: Request, body: bytes) -> dict[str, list[str]]:
-    """So that others go on meanwhile. Raises ValueError, UnicodeDecodeError, Busy, Overstepped."""
+    """Return the fields of a body, read in a thread or a process so that others go on meanwhile.
+
+    Raises ValueError, UnicodeDecodeError, Busy, Overstepped.
+    """
     if len(body) <= _AT_ONCE:
         return _fields(body)
     if len(body) <= USUAL:
@@ -103,7 +112,7 @@ async def _taken_apart(request: Request, body: bytes) -> dict[str, list[str]]:
 
 
 def _told(body: bytes) -> bytes:
-    """The fields as JSON; null when they can't be read."""
+    """Return the fields as JSON; null when they can't be read."""
     try:
         return json.dumps(_fields(body)).encode()
     except ValueError:
@@ -115,7 +124,7 @@ WORKS = {_READING: Work(_told)}
 
 
 def _fields(body: bytes) -> dict[str, list[str]]:
-    """Raises ValueError, UnicodeDecodeError."""
+    """Return the fields of a body, each with its values. Raises ValueError, UnicodeDecodeError."""
     fields: dict[str, list[str]] = {}
     for name, value in parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST):
         fields.setdefault(name, []).append(value.replace("\r\n", "\n"))
@@ -125,8 +134,11 @@ def _fields(body: bytes) -> dict[str, list[str]]:
 def told_of(
     trouble: LongshoreError | None, fields: Collection[str], plain: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """What a form's template is told of a refusal: `wrong`, by the field that it is about; `trouble`, where it is about
-    none of these `fields`. `plain`: see refused_at."""
+    """Return what a form's template is told of a refusal.
+
+    `wrong` has the refusal by the field that it is about; `trouble` is it where it is about none of these `fields`.
+    `plain`: see refused_at.
+    """
     at = trouble.field if trouble and trouble.field in fields else ""
     return {
         "wrong": {at: refused_at(at, trouble, plain or {})} if trouble and at else {},
@@ -135,13 +147,15 @@ def told_of(
 
 
 def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str]) -> str:
-    """What is said by the field. `plain`: by field what is said where the service speaks of a value's form, as programs
-    want it."""
+    """Return what is said by the field of a refusal.
+
+    `plain`: by field what is said where the service speaks of a value's form, as programs want it.
+    """
     return plain.get(field, trouble.message) if trouble.message.startswith(f"{field}: ") else trouble.message
 
 
 def _refuse_foreign(request: Request) -> None:
-    """Browsers say where a form is from, and no page can make them lie."""
+    """Raise Foreign for a form of another site. Browsers say where a form is from, and no page can make them lie."""
     origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
     # A proxy may have changed what is said of the way here, so the server's own word counts, too
     own = (f"{request.url.scheme}://{request.headers.get('host')}", request.app.state.door.origin)

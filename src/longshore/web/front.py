@@ -37,9 +37,12 @@ HEADERS = {
 
 
 class FrontOfMany:
-    """`secure`: browsers reach it by TLS, and are told never to do otherwise. `api` gets whatever isn't for the pages;
-    it takes no cookie. `inside` are the pages for another program, which
-    brings its user's token in a header: no page of a foreign site can make a browser do that."""
+    """Front of a server for many: the pages, those for another program, and the API.
+
+    `secure`: browsers reach it by TLS, and are told never to do otherwise. `api` gets whatever isn't for the pages; it
+    takes no cookie. `inside` are the pages for another program, which brings its user's token in a header: no page of a
+    foreign site can make a browser do that.
+    """
 
     def __init__(self, pages: ASGIApp, inside: ASGIApp, api: ASGIApp, *, secure: bool) -> None:
         self._secure = secure
@@ -60,9 +63,12 @@ class FrontOfMany:
 
 
 class Front:
-    """`host`: what a request has to call this server, as host:port. Any other is a name that somebody has made lead
-    here (DNS rebinding), so that a page of theirs could read ours. Nobody is told it: who knows it can have the
-    browser's cookie sent to another port of this machine."""
+    """Front of one person's pages.
+
+    `host`: what a request has to call this server, as host:port. Any other is a name that somebody has made lead here
+    (DNS rebinding), so that a page of theirs could read ours. Nobody is told it: who knows it can have the browser's
+    cookie sent to another port of this machine.
+    """
 
     def __init__(self, pages: ASGIApp, host: str) -> None:
         self._pages = pages

@@ -33,7 +33,7 @@ class Held:
         return RedirectResponse(self.page(request), 303)
 
     async def release(self, request: Request) -> Response:
-        """What it was held for when that was asked, and nothing that it is held for since."""
+        """End the hold of one name, as it was asked for; holds of other names stay."""
         asking, path = request.state.asking, self.path(request)
         await asking.get(self.kind, path)  # one that isn't there is said before a name that is none
         await asking.post(self.kind, f"{path}/release", {"name": request.state.form["name"]})
@@ -41,7 +41,7 @@ class Held:
 
 
 def told_of_hold(trouble: LongshoreError | None) -> dict[str, Any]:
-    """What the form's template is told."""
+    """Return what the form's template is told of a refusal."""
     plain = {
         "name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit."),
         "until": _("That isn't a moment: write it as 2026-12-01T02:00."),

@@ -16,7 +16,7 @@ _EVERYTHING = "x-longshore-all-projects"
 
 
 class Inside:
-    """A Door."""
+    """Door for another program, which shows the pages in its own frame."""
 
     inside = True
     alone = False

@@ -44,7 +44,7 @@ SAID = (
 
 
 class Sessions(Received, Passcodes, Protocol):
-    """The service's. All methods wait for others, and raise LongshoreError."""
+    """Sessions of the service. All methods wait for others, and raise LongshoreError."""
 
     def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str: ...
     def with_credential(self, id_: str, secret: str, *, address: str, had: str | None) -> str: ...
@@ -57,7 +57,7 @@ class Sessions(Received, Passcodes, Protocol):
 
 
 class Login:
-    """A Door."""
+    """Door of a server, where people log in by Keystone."""
 
     inside = False
     alone = False
@@ -98,7 +98,10 @@ class Login:
         return answer
 
     async def ended(self, request: Request) -> Response:
-        """Keystone has called its token invalid: no other page will be had with it."""
+        """Log the session out, and lead to the login.
+
+        Keystone has called its token invalid, so no other page will be had with it.
+        """
         await self._in_thread(lambda: self._sessions.log_out(self._cookies.key(request)))
         answer = self._to_login(request, "ended")
         self._cookies.take(answer, self._cookies.session)
@@ -110,7 +113,10 @@ class Login:
         return self._asked(request, Form({}), request.query_params.get("by", ""), _to(request.query_params.get("to")))
 
     def _asked(self, request: Request, said: Form, by: str, to: str, trouble: LongshoreError | None = None) -> Response:
-        """The form. Its mark is the browser's own until there is a session: nobody else can have it fill in one."""
+        """Return the form.
+
+        Its mark is the browser's own until there is a session: nobody else can have it fill in one.
+        """
         mark = request.cookies.get(self._cookies.entry) or secrets.token_urlsafe(24)
         note = _NOTES.get(request.query_params.get("note", ""), "")
         request.state.visit = None
@@ -200,13 +206,16 @@ class Login:
                 new = await self._in_thread(lambda: self._sessions.show_everything(key, session, wanted))
         except LongshoreError as error:
             return await self._projects(request, session, error)
-        # Where one was is the other project's: the overview fits each. What was asked for before there was one is shown
+        # The page before is of the former project, and the overview fits each. Without one, the page asked for is shown
         answer = RedirectResponse(_to(said["to"]) if session.project_id is None else "/ui/", 303)
         self._cookies.give(answer, self._cookies.session, new)
         return answer
 
     async def _known(self, request: Request, session: Session) -> Visit:
-        """With what it may, as far as that can be known: this page is there for those who may nothing, too."""
+        """Return the visit of a session with the rules that allow it something, as far as these can be known.
+
+        No failure is raised, as this page is there for those who may nothing, too.
+        """
         visit = self._visit(request, session)
         if session.project_id is not None:
             async with Asking(request.app.state.api, replace(visit, everything=False)) as asking:

@@ -12,11 +12,11 @@ from longshore.web.login import Login, Sessions
 
 
 def serve_many(configuration: Configuration) -> None:
-    """Until SIGTERM or SIGINT. Raises InvalidInput."""
+    """Serve the API and its pages for many users until SIGTERM or SIGINT. Raises InvalidInput."""
     serve(configuration, with_pages)
 
 
 def with_pages(api: ASGIApp, sessions: Sessions, settings: Server, apart: Apart) -> ASGIApp:
-    """The API, and below /ui/ its pages."""
+    """Return the API with its pages below /ui/."""
     pages = create_pages(api, Login(sessions, settings), apart)
     return FrontOfMany(pages, create_pages(api, Inside(), apart), api, secure=settings.url.startswith("https://"))

@@ -19,13 +19,16 @@ _LASTS = 600  # seconds
 
 
 class Passcodes(Protocol):
-    """The service's sessions."""
+    """Sessions of the service, as far as passcodes are about them."""
 
     def with_passcode(self, key: str, passcode: str, *, address: str, had: str | None) -> str: ...
 
 
 class PasscodeStep:
-    """`in_thread`: calls there what waits. `status_of`: of an answer that says why something was refused."""
+    """The step of a login at which Keystone wants a passcode.
+
+    `in_thread`: calls there what waits. `status_of`: of an answer that says why something was refused.
+    """
 
     def __init__(
         self,
@@ -42,7 +45,10 @@ class PasscodeStep:
         return [("/login/passcode", self._ask, "GET"), ("/login/passcode", self._log_in, "POST")]
 
     def begin(self, key: str, wanted: str) -> Response:
-        """To this step. `key`: of what the password has begun. `wanted`: the page to show at the end."""
+        """Lead the browser to this step of a login.
+
+        `key`: of what the password has begun. `wanted`: the page to show at the end.
+        """
         answer = RedirectResponse("/ui/login/passcode", 303)
         self._cookies.give(answer, self._cookies.half, key, _LASTS)
         self._cookies.give(answer, self._cookies.wanted, quote(wanted, safe=""), _LASTS)

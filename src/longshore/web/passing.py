@@ -12,7 +12,10 @@ _PASSED = (b"content-type", b"content-disposition", b"content-length", b"x-conte
 
 
 class Passed(Response):
-    """What the API answers to a GET of the same visit. It ends when the browser goes away, as any answer does."""
+    """The API's answer to a GET of the same visit, passed on.
+
+    It ends when the browser goes away, as any answer does.
+    """
 
     def __init__(self, asking: Asking, path: str, /, **asked: Any) -> None:
         super().__init__()

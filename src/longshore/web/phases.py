@@ -12,7 +12,7 @@ _OF_ONE_ANSWER = 1000  # events
 
 
 async def events_of(asking: Asking, migration_id: str) -> list[Event]:
-    """All, oldest first."""
+    """Return all events of a migration, oldest first."""
     found: list[Event] = []
     while True:
         after = found[-1].id if found else 0
@@ -24,7 +24,10 @@ async def events_of(asking: Asking, migration_id: str) -> list[Event]:
 
 
 def phases_of(events: Sequence[Event]) -> list[tuple[str, datetime, float | None]]:
-    """Each phase it went through, when it began, and for how long; None: that it is in."""
+    """Return the phases of a migration in order: each with when it began, and for how many seconds it went on.
+
+    The last one's length is None: the migration is in it.
+    """
     begun: list[tuple[str, datetime]] = []
     for event in events:
         if not begun or begun[-1][0] != event.phase:

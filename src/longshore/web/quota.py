@@ -10,8 +10,10 @@ _GIB = 1 << 30
 
 
 def takes(shape: tuple[int, int] | None, disks: Sequence[int], room: QuotaRoom) -> list[tuple[str, str, str]]:
-    """Of each kind its name, what is needed and what there is. `shape`: CPUs and MiB of memory of the server, if there
-    is one. `disks`: bytes of each."""
+    """Return a row for each kind of resource: its name, how much is needed and how much there is.
+
+    `shape`: CPUs and MiB of memory of the server, if there is one. `disks`: the size of each in bytes.
+    """
     rows = []
     if shape is not None:
         cpus, memory = shape

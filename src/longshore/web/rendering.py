@@ -29,7 +29,7 @@ _CALLED = ("provider", "name", "vault", "policy", "group")  # what parts of addr
 
 @cache
 def environment(inside: bool = False) -> Environment:
-    """`inside`: for another program's frame, and in its looks."""
+    """Return the environment of the templates. `inside`: for another program's frame, and in its looks."""
     whole = PackageLoader("longshore.web")
     made = Environment(
         loader=ChoiceLoader([PackageLoader("longshore.web", "templates/inside"), whole]) if inside else whole,
@@ -106,9 +106,12 @@ def confirm(
     other: tuple[str, str] | None = None,
     instead: Sequence[tuple[str, str]] = (),
 ) -> Response:
-    """Asks before something is done. `does`: where the form goes; `said`: on its button; `back`: the page before.
-    `some`: what the form says besides, a name more than once. `other`: another button, and the name that it says.
-    `instead`: addresses of questions that mean less, and what they are called."""
+    """Ask before something is done.
+
+    `does`: where the form goes; `said`: on its button; `back`: the page before. `some`: what the form says besides, a
+    name more than once. `other`: another button, and the name that it says. `instead`: addresses of questions that mean
+    less, and what they are called.
+    """
     return render(
         request,
         "confirm.html",
@@ -125,7 +128,10 @@ def confirm(
 
 
 def _at(moment: datetime | str | None) -> Markup:
-    """A moment in UTC; the browser shows it in the viewer's own zone."""
+    """Return the element that shows a moment: in UTC, until the browser puts it into the viewer's own zone.
+
+    A moment without a zone is in UTC. None is shown as nothing.
+    """
     if moment is None:
         return Markup("")
     if isinstance(moment, str):
@@ -142,6 +148,6 @@ def _percent(share: float) -> str:
 
 @cache
 def _asset(path: str) -> str:
-    """The address of a file, with a mark of its content: browsers may keep it for ever."""
+    """Return the address of a static file, with a mark of its content: browsers may keep it for ever."""
     mark = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
     return f"/ui/static/{path}?{mark}"

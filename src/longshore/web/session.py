@@ -27,8 +27,11 @@ class _Session:
 
 
 class OnePerson:
-    """A Door. `cookie`: its name, one for each such server of a host, which may have several. `told`: is given the path
-    of the next link when one has been used."""
+    """Door for one person, by a link that works once.
+
+    `cookie`: its name, one for each such server of a host, which may have several. `told`: is given the path of the
+    next link when one has been used.
+    """
 
     inside = False
     alone = True
@@ -42,7 +45,7 @@ class OnePerson:
 
     @property
     def link(self) -> str:
-        """Path of the link that works once."""
+        """Return the path of the link that works once."""
         return f"/ui/open?key={self._key}"
 
     @property
@@ -73,7 +76,7 @@ class OnePerson:
         return answer
 
     def _begin(self, key: str) -> str | None:
-        """The id of a new session, for a cookie; None: the link isn't valid, or not any more."""
+        """Begin a session and return its id, for a cookie; None: the link isn't valid, or not any more."""
         if not secrets.compare_digest(key.encode(), self._key.encode()):
             return None
         self._key = secrets.token_urlsafe(32)

@@ -13,8 +13,10 @@ from longshore.web.later import Later
 
 
 def as_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
-    """`name`: of the file, without its end. `rows` are gone through when it is sent. Names of machines are a
-    stranger's: none becomes a formula."""
+    """Return a table as a file. `name`: of the file, without its end. `rows` are gone through when it is sent.
+
+    Names of machines are a stranger's: none becomes a formula.
+    """
 
     def written() -> str:
         made = StringIO()
@@ -27,12 +29,12 @@ def as_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
 
 
 def as_json(name: str, content: Any) -> Response:
-    """`content`: as the API has answered it."""
+    """Return a file of JSON. `content`: as the API has answered it."""
     return _kept(f"{name}.json", "application/json", lambda: json_of(content))
 
 
 def as_text(name: str, text: Callable[[], str]) -> Response:
-    """`name`: of the file, with its end. `text` is called when it is sent."""
+    """Return a file of text. `name`: of the file, with its end. `text` is called when it is sent."""
     return _kept(name, "text/plain; charset=utf-8", text)
 
 

@@ -27,7 +27,10 @@ _LASTS = 600  # seconds that a log-in may take
 
 
 class Received(Protocol):
-    """The service's sessions. All methods wait for others, and raise LongshoreError."""
+    """Sessions of the service, as far as single sign-on is about them.
+
+    All methods wait for others, and raise LongshoreError.
+    """
 
     def receive(self, token: str, *, address: str) -> str: ...
     def received(self, key: str) -> str | None: ...
@@ -42,7 +45,10 @@ class Way:
 
 
 class SingleSignOn:
-    """`refused`: shows the form to log in with, and why. `in_thread`: calls there what waits."""
+    """The way to log in by Keystone's single sign-on.
+
+    `refused`: shows the form to log in with, and why. `in_thread`: calls there what waits.
+    """
 
     def __init__(
         self,
@@ -69,7 +75,10 @@ class SingleSignOn:
         ]
 
     async def _leave(self, request: Request) -> Response:
-        """To Keystone, which knows the address to come back to word for word: the page that is wanted stays here."""
+        """Lead the browser to Keystone to log in.
+
+        Keystone knows the address to come back to word for word, so the page that is wanted stays here, in a cookie.
+        """
         number, wanted = request.path_params["way"], back_to(request.query_params.get("to", ""))
         if number >= len(self.ways):
             return RedirectResponse(f"/ui/login?to={quote(wanted, safe='')}", 303)
@@ -124,7 +133,7 @@ class SingleSignOn:
 
 
 def _ways(settings: Server) -> list[Way]:
-    """Those that are set. Each leads back to `/ui/login/sso`."""
+    """Return the ways of single sign-on that are configured. Each leads back to `/ui/login/sso`."""
     keystone = f"{settings.keystone.public_v3}/auth/OS-FEDERATION"
     back = urlencode({"origin": f"{origin_of(settings.url)}/ui/login/sso"})
     return [

@@ -29,12 +29,18 @@ class Visit:
 
     @property
     def place(self) -> str:
-        """What a page that is open is about; when that changes, it isn't brought up to date but loaded anew."""
+        """Return whose things an open page shows.
+
+        When that changes, the page isn't brought up to date but loaded anew.
+        """
         return f"{self.project_id}{'*' if self.everything else ''}"
 
 
 class Door(Protocol):
-    """`routes`: its own pages, as (path, handler, methods), each of which looks by itself who asks."""
+    """The way in to the pages: it tells who asks, and what they are shown when they aren't let in.
+
+    `routes`: its own pages, as (path, handler, methods), each of which looks by itself who asks.
+    """
 
     inside: bool  # another program shows the pages in its own frame and looks, and keeps its own sessions
     alone: bool  # one person has the pages for themselves, and the service on their own machine
@@ -44,13 +50,16 @@ class Door(Protocol):
     def routes(self) -> Sequence[tuple[str, Any, str]]: ...
 
     async def enter(self, request: Request, *, anywhere: bool = False) -> Visit | Response:
-        """Or what is shown to whom isn't let in. `anywhere`: a project needn't be chosen."""
+        """Return the visit of a request, or the answer to somebody who isn't let in.
+
+        `anywhere`: a project needn't be chosen.
+        """
 
     async def leave(self, request: Request) -> Response:
-        """The session ends."""
+        """End the session, and return the answer to that."""
 
     async def ended(self, request: Request) -> Response:
-        """What is shown when the API doesn't take the session's token any more."""
+        """Return the answer to a visit whose session's token the API doesn't take any more."""
 
 
 def not_allowed() -> LongshoreError:

@@ -1,4 +1,4 @@
-"""For those who operate an installation: its workers, the queue of all projects, and what is left outside."""
+"""Pages for those who operate an installation: its workers, the queue of all projects, and what is left outside."""
 
 import asyncio
 
@@ -73,7 +73,7 @@ async def left_overs(request: Request) -> Response:
 
 
 async def clean_up(request: Request) -> Response:
-    """Of one migration; what could not be removed is said."""
+    """Clean up after one migration, and show what could not be removed."""
     path = f"/v1/migrations/{part(request.state.form['migration'])}/cleanup"
     done = await request.state.asking.ask(Cleanup, "POST", path, all_projects=True)
     return await _left(request, done.left) if done.left else RedirectResponse(f"{AT}/left-overs", 303)
@@ -96,7 +96,7 @@ async def _left(request: Request, said: list[str]) -> Response:
 
 
 def _reachable(request: Request) -> object:
-    """Whether a page of that project's things can be opened as the visit is."""
+    """Return a function that tells whether a page of a project's things can be opened in this visit."""
     visit = request.state.visit
     everything = visit.everything or request.app.state.door.alone
     return lambda project_id: everything or project_id == visit.project_id

@@ -83,7 +83,10 @@ async def edit(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Only what is other than before is sent: machines that are named again would be looked for at the source."""
+    """Change a policy by what is other than before, and nothing else.
+
+    Machines that are named again would be looked for at the source.
+    """
     asking, said = request.state.asking, request.state.form
     found = await asking.get(BackupPolicyDetails, _path(request))
     before: dict[str, Any] = {name: getattr(found, name) for name in (*_PROPOSED, *_ELSEWHERE, *PLAYBOOKS)}
@@ -116,12 +119,12 @@ def _wanted(said: Form) -> dict[str, Any]:
 async def _asked(
     request: Request, said: Form, changed: BackupPolicyDetails | None, trouble: LongshoreError | None
 ) -> Response:
-    """`changed`: the policy, if it is there already."""
+    """Return the form. `changed`: the policy, if it is there already."""
     asking: Asking = request.state.asking
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
     )
-    # Of what is inside a field (machines.3, filter.name) the whole field is shown to be wrong
+    # Where a part of a field is wrong (machines.3, filter.name), the whole field is shown to be
     field = trouble.field.partition(".")[0] if trouble else ""
     at = "machines" if field == "filter" else field if field in _FIELDS else ""
     return render(

@@ -42,7 +42,7 @@ async def listed(request: Request) -> Response:
 
 
 async def _held(asking: Asking, vault: Vault) -> tuple[VaultContents | None, LongshoreError | None]:
-    """What is in it, or why that can't be said now."""
+    """Return a page of a vault's contents, or why they can't be read now."""
     try:
         return await asking.get(VaultContents, f"/v1/vaults/{part(vault.id)}/contents", limit=1), None
     except LongshoreError as error:
@@ -137,7 +137,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """Each by itself: what can't be backed up stands in nobody's way, and is said."""
+    """Begin a backup of each machine by itself: one that can't be backed up is told, and stands in no other's way."""
     asking, said = request.state.asking, request.state.form
     begun: list[Migration] = []
     refused: dict[str, LongshoreError] = {}

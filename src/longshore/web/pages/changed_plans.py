@@ -10,7 +10,10 @@ from longshore.wording.texts import _
 
 
 async def change_plan(request: Request, method: str, path: str, body: Mapping[str, Any], version: str) -> None:
-    """`version`: of the plan, as the page had it. Raises InvalidInput where the plan is another one by now."""
+    """Change a plan through the API. `version`: of the plan, as the page had it.
+
+    Raises InvalidInput where the plan is another one by now.
+    """
     try:
         await request.state.asking.ask(Any, method, path, body, version=version)
     except LongshoreError as error:

@@ -15,8 +15,10 @@ _ASKED_ANEW = ("interrupted", ChangedMeanwhile.code)  # codes of a check that no
 
 
 async def follow(asking: Asking, plan: str, asked: Mapping[str, Any], begun: str) -> PlanCheck:
-    """As far as it has come when it has ended, or after a moment. `plan`: its path; `begun`: the id of an earlier one;
-    empty: a new one, as where that one can't be gone on with."""
+    """Return a plan's check when it has ended, or as far as it has come after a moment.
+
+    `plan`: its path; `begun`: the id of an earlier check. A new one is begun where that is empty or can't be continued.
+    """
     check = await _earlier(asking, plan, begun) if begun else None
     if check is None:
         check = await asking.post(PlanCheck, f"{plan}/checks", asked)
@@ -40,7 +42,7 @@ async def _earlier(asking: Asking, plan: str, begun: str) -> PlanCheck | None:
 
 
 def trouble_of(check: PlanCheck) -> LongshoreError | None:
-    """Why it has come to no end."""
+    """Return the error that has ended a check before its time, if one has."""
     error = check.error
     if error is None:
         return None

@@ -78,7 +78,7 @@ def _asks(verb: str) -> Handler:
 
 
 async def _named(asking: Asking, ids: list[str]) -> list[str]:
-    """What their machines are called, those that are there."""
+    """Return the names of the machines of those of these migrations that are there."""
 
     async def name(id_: str) -> str | None:
         try:
@@ -101,7 +101,7 @@ def _does(verb: str) -> Handler:
 
 
 def _answered(request: Request, answers: list[ChosenAnswer], status: int) -> Response:
-    """Where something was refused: what, and why."""
+    """Return a page with what was refused, and why, and how many were done."""
     refused = [answer for answer in answers if answer.error is not None]
     return render(request, "migrations/chosen.html", status, done=len(answers) - len(refused), refused=refused)
 

@@ -15,14 +15,14 @@ from longshore.web.rendering import render
 
 
 def weighed(migration: Migration) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Of an inspection: concerns by the landing that they are about, as its result has them."""
+    """Return the concerns of an inspection by the landing that they are about, in the shape of its result."""
     found = (migration.result or {}).get("concerns")
     inspected = migration.request.type is MigrationType.INSPECTION and isinstance(found, dict)
     return list(found.items()) if inspected and found else []
 
 
 def may_convert(migration: Migration) -> bool:
-    """Whether it landed as it was, and nobody has converted it since."""
+    """Tell whether a migration landed as it was, and nobody has converted it since."""
     result = migration.result or {}
     landed = (result.get("conversion") or {}).get("landed")
     done = migration.status is Status.DONE and migration.request.type in (MigrationType.COLD, MigrationType.WARM)
@@ -34,7 +34,7 @@ async def ask(request: Request) -> Response:
 
 
 async def convert(request: Request) -> Response:
-    """Passphrases of its disks are sealed by the service, and come back in no page."""
+    """Begin a conversion. Passphrases of its disks are sealed by the service, and come back in no page."""
     said = request.state.form
     keys = [line for line in said.exact("guest_keys").split("\n") if line]
     try:

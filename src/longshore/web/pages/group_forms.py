@@ -45,7 +45,10 @@ async def edit(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Of machines that the form hasn't shown, as of one that has joined meanwhile, nothing is said."""
+    """Change a group as the form says.
+
+    Machines that it hasn't shown, such as one that has joined meanwhile, stay as they are.
+    """
     said = request.state.form
     found = await request.state.asking.get(Group, path_of(request))
     try:
@@ -62,7 +65,7 @@ async def change(request: Request) -> Response:
 
 
 def _tiers(said: Form) -> dict[str, int]:
-    """By replica. Raises InvalidInput."""
+    """Return the tiers of the form by replica. Raises InvalidInput."""
     found = {}
     for replica, text in said.below("tier-").items():
         if (number := _tier(text)) is None:
@@ -75,7 +78,7 @@ def _tiers(said: Form) -> dict[str, int]:
 
 
 def _gates(said: Form, changed: Group | None) -> dict[int, dict[str, Any]]:
-    """By tier. Raises InvalidInput."""
+    """Return the gates of the form by tier. Raises InvalidInput."""
     pauses = _lines(said, "pauses")
     if "commands" in said.fields:
         commands = {tier: _words(text) for tier, text in _lines(said, "commands").items()}
@@ -86,7 +89,7 @@ def _gates(said: Form, changed: Group | None) -> dict[int, dict[str, Any]]:
 
 
 def _lines(said: Form, field: str) -> dict[int, str]:
-    """TIER=TEXT, each on a line of its own. Raises InvalidInput."""
+    """Return the texts by tier of lines that each say TIER=TEXT. Raises InvalidInput."""
     found: dict[int, str] = {}
     for line in filter(None, map(str.strip, said[field].split("\n"))):
         number, _equals, rest = line.partition("=")
@@ -111,7 +114,7 @@ def _words(command: str) -> list[str]:
 
 
 async def _asked(request: Request, said: Form, changed: Group | None, trouble: LongshoreError | None) -> Response:
-    """`changed`: the group, if it is there already."""
+    """Return the form. `changed`: the group, if it is there already."""
     asking: Asking = request.state.asking
     replicas, groups = await asyncio.gather(
         asking.get(list[Replica], "/v1/replicas", figures=False), asking.get(list[Group], "/v1/replica-groups")
@@ -136,7 +139,7 @@ async def _asked(request: Request, said: Form, changed: Group | None, trouble: L
 
 
 def _field(refused: str) -> str:
-    """Of this page, where a refusal of that field of a request is said."""
+    """Return the field of this page by which a refusal of a request's field is shown; empty where there is none."""
     if refused.startswith("gates."):
         return "commands" if ".command" in refused else "pauses"
     beginning = refused.partition(".")[0]

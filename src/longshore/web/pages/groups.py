@@ -61,7 +61,7 @@ async def one(request: Request) -> Response:
 
 
 def _faults(group: Group) -> list[str]:
-    """A sentence of each of its machines that isn't as it should be."""
+    """Return a sentence on each machine of the group that isn't as it should be."""
     found = []
     for member in group.members:
         bad = [one.text for one in member.conditions if of_condition(one.code) == "bad"]
@@ -126,7 +126,7 @@ async def _asked(request: Request, template: str, said: Form, trouble: Longshore
 
 
 def _networks(group: Group) -> list[tuple[str, str]]:
-    """Each network at the source, and what its machines' replicas say that it becomes."""
+    """Return each network at the source, and what the replicas of its machines say that it becomes."""
     found: dict[str, set[str]] = {}
     for member in group.members:
         for source, target in member.networks.items():

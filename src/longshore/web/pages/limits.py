@@ -41,7 +41,7 @@ _FIELDS = ("of", "provider", "name", "plan", "at_once", "bytes_per_second")
 
 
 async def listed(request: Request) -> Response:
-    """With one of them in the form, if it is to be changed."""
+    """Show the limits, with one of them in the form, if it is to be changed."""
     if not (id_ := request.query_params.get("limit", "")):
         return await _shown(request, Form({}), None)
     limit = await _one(request, id_)
@@ -54,7 +54,7 @@ async def listed(request: Request) -> Response:
 
 
 async def put(request: Request) -> Response:
-    """A new one, or other figures of one that is there: what is left empty doesn't limit."""
+    """Set a new limit, or other figures of one that is there: what is left empty doesn't limit."""
     asking, said = request.state.asking, request.state.form
     try:
         of = said["of"]
@@ -98,7 +98,7 @@ async def _one(request: Request, id_: str) -> Limit:
 
 
 async def _all(request: Request) -> list[Limit]:
-    """The project's own and those for all; an administrator's page has every project's."""
+    """Return the limits of the project and those for all projects; for an administrator, those of every project."""
     visit: Visit = request.state.visit
     more = {"all_projects": True} if visit.may(_EVERYBODYS) else {}
     found: list[Limit] = await request.state.asking.get(list[Limit], "/v1/limits", **more)
@@ -136,7 +136,7 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
 
 
 def _changes(visit: Visit) -> tuple[str | None, ...]:
-    """Answer whose jobs the limits count that they may change."""
+    """Return whose jobs the limits count that the viewer may change; None: those of all projects."""
     return (visit.project_id, None) if visit.may(_EVERYBODYS) else (visit.project_id,)
 
 
@@ -153,7 +153,7 @@ def _count(text: str) -> int | None:
 
 
 def _rate(text: str) -> int | None:
-    """Raises InvalidInput."""
+    """Return a rate in bytes per second; None when nothing was typed. Raises InvalidInput."""
     try:
         return parse_rate(text) if text else None
     except InvalidInput:

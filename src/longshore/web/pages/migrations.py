@@ -104,7 +104,10 @@ async def one(request: Request) -> Response:
 
 
 async def console(request: Request) -> Response:
-    """What its server prints: at the end of a move what its owner wants to see, before that what is waited for."""
+    """Show the console of a migration's server.
+
+    At the end of a move its owner wants to see that; before, it shows what is being waited for.
+    """
     asking: Asking = request.state.asking
     migration = await asking.get(Migration, _path(request))
     found: ServerConsole | None = None
@@ -126,7 +129,7 @@ async def console(request: Request) -> Response:
 
 
 def _awaited(migration: Migration) -> str:
-    """What is to show that the guest is up, while that is waited for."""
+    """Return a sentence about what is to show that the guest is up, while that is waited for; empty otherwise."""
     asked = migration.request
     if migration.phase != "checking" or migration.status.ended:
         return ""
@@ -162,7 +165,7 @@ def named(machines: Sequence[str]) -> str:
 
 
 async def told_of_cutover(asking: Asking, migrations: Sequence[Migration]) -> list[str]:
-    """What it means, in sentences."""
+    """Return sentences about what a cutover of these migrations means."""
     names = named([one.machine_name for one in migrations])
     told = [
         _("Stopped at the source, and started at the target: %(names)s.") % {"names": names},

@@ -40,7 +40,10 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """Each by itself: what can't be protected stands in nobody's way, and is said. Or only what stands against it."""
+    """Begin a replica of each machine by itself, or only show what stands against each.
+
+    A machine that can't be protected is told, and stands in no other's way.
+    """
     asking, said = request.state.asking, request.state.form
     refused: dict[str, LongshoreError] = {}
     concerns: dict[str, list[PlanConcern]] = {}
@@ -88,7 +91,10 @@ async def _asked(
     concerns: dict[str, list[PlanConcern]],
     begun: int = 0,
 ) -> Response:
-    """Of machines of which some have begun, those that were refused are asked for again."""
+    """Return the form for what is chosen.
+
+    Once some of the machines have begun, it asks for those again that were refused.
+    """
     asking: Asking = request.state.asking
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")

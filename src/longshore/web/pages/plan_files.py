@@ -45,7 +45,7 @@ async def as_yaml(request: Request) -> Response:
 
 
 async def keep_yaml(request: Request) -> Response:
-    """In the place of what the page was of, and of nothing that was kept since."""
+    """Replace the version of a plan that the page was made from, and no later one, by what was typed."""
     said = request.state.form
     view = await request.state.asking.get(PlanView, _path(request))
     try:
@@ -79,7 +79,7 @@ def _written(plan: Mapping[str, Any]) -> str:
 
 
 async def _read(request: Request, text: str) -> dict[str, Any]:
-    """Raises InvalidInput, Busy, Overstepped."""
+    """Return the plan that a text in YAML says. Raises InvalidInput, Busy, Overstepped."""
     given = text.encode()
     if len(given) <= _SHORT:
         told = _told(given)
@@ -96,7 +96,7 @@ async def _read(request: Request, text: str) -> dict[str, Any]:
 
 
 def _told(given: bytes) -> bytes:
-    """The `plan` in a form, or `why` it can't be read, as JSON."""
+    """Return the `plan` in a form, or `why` it can't be read, as JSON."""
     try:
         return json.dumps({"plan": plain(read_yaml(given, heaviest=_HEAVIEST))}).encode()
     except Misread as error:
@@ -178,7 +178,7 @@ async def _asked(request: Request, view: PlanView, said: Form, trouble: Longshor
 
 
 async def _entry(request: Request) -> tuple[PlanView, dict[str, Any]]:
-    """The machine, or volume, as the plan has it. Raises NotFound."""
+    """Return the plan, and the machine or volume as the plan has it. Raises NotFound."""
     view = await request.state.asking.get(PlanView, _path(request))
     called = request.path_params["machine"]
     kind, key = ("volumes", "volume") if called.startswith(VOLUME) else ("machines", "machine")

@@ -32,7 +32,7 @@ TYPES = [
 
 
 def types() -> list[tuple[str, str]]:
-    """For a select."""
+    """Return the choices of a select: the types of migration that a plan can have."""
     return [(value, _(said)) for value, said in TYPES]
 
 
@@ -42,7 +42,7 @@ async def listed(request: Request) -> Response:
 
 
 async def one(request: Request) -> Response:
-    """What is asked for again and again while it runs: so of the machines only those that are shown."""
+    """Show a plan. The page is loaded again and again while it runs, so only those machines are read that are shown."""
     asking: Asking = request.state.asking
     q, status = request.query_params.get("q", "").strip(), request.query_params.get("status", "")
     said = request.query_params.get("offset", "0")
@@ -76,7 +76,7 @@ async def one(request: Request) -> Response:
     )
 
 
-# What stands against it, and its start
+# Concerns of a plan, and its start
 
 
 async def concerns(request: Request) -> Response:
@@ -84,7 +84,7 @@ async def concerns(request: Request) -> Response:
 
 
 async def shown_concerns(request: Request, trouble: LongshoreError | None, type_: str = "") -> Response:
-    """Everything that stands against starting it so, asked of both clouds now: as far as it is known.
+    """Show everything that stands against starting a plan so, asked of both clouds now: as far as it is known.
 
     The part about them, where another page has it, goes on asking for itself; else all of the page does, under an
     address that names the check.
@@ -143,7 +143,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
 
 
 async def land_unchanged(request: Request) -> Response:
-    """Machines of the plan, in whichever way it is said, instead of being converted: what stands against it then."""
+    """Have machines of the plan land as the form says instead of being converted, and show what stands against that."""
     said = request.state.form
     chosen, way = said.all("unchanged"), said["landing"]
     view = await request.state.asking.get(PlanView, _path(request))
@@ -165,11 +165,14 @@ async def start(request: Request) -> Response:
     return _back(request)
 
 
-# What can be told all of it
+# Orders to a whole plan
 
 
 async def ask_to_cut_over(request: Request) -> Response:
-    """Those that wait for it now; the others, as soon as they can be, by a button of its own."""
+    """Ask whether to cut over the machines that wait for it now.
+
+    A button of its own has the others cut over, too, as soon as they are copied.
+    """
     chosen, wave = _chosen(request), request.query_params.get("wave", "")
     found = await request.state.asking.get(list[Migration], f"{_path(request)}/migrations")
     view = await request.state.asking.get(PlanView, _path(request))
@@ -229,7 +232,7 @@ async def ask_to_retry(request: Request) -> Response:
 
 
 def _chosen(request: Request) -> list[str]:
-    """The machines that are ticked; none where all of the plan is meant.
+    """Return the machines that are ticked; none where all of the plan is meant.
 
     Raises InvalidInput where some were to be ticked and none is: that doesn't mean all.
     """
@@ -242,7 +245,10 @@ def _chosen(request: Request) -> list[str]:
 def _confirmed(  # noqa: PLR0917
     request: Request, verb: str, heading: str, told: list[str], said: str, kind: str = "primary", **more: Any
 ) -> Response:
-    """Of the machines that were chosen, if any were; their names stand above. `more`: as `confirm` takes it."""
+    """Ask for a confirmation that is about the chosen machines, if any were chosen; their names stand above it.
+
+    `more`: as `confirm` takes it.
+    """
     chosen, back = _chosen(request), _page(request)
     only = [_("Only of these: %(names)s.") % {"names": named(chosen)}] if chosen else []
     does, some = f"{back}/{verb}", [("machine", name) for name in chosen]
@@ -263,7 +269,7 @@ async def delete(request: Request) -> Response:
 
 
 async def keep(request: Request) -> Response:
-    """A draft is a plan from now on."""
+    """Make a plan of a draft."""
     await request.state.asking.post(PlanChanged, f"{_path(request)}/keep")
     return _back(request)
 

@@ -45,14 +45,14 @@ async def files(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    """A file as it is, or a directory as a tar archive. What can't be had is refused as a page."""
+    """Send a file as it is, or a directory as a tar archive. What can't be had is refused as a page."""
     asking: Asking = request.state.asking
     await asking.get(PointFiles, _api(request, "files"), path=_path(request), limit=1)
     return Passed(asking, _api(request, "file"), path=_path(request))
 
 
 def _crumbs(path: str) -> list[tuple[str, str]]:
-    """Each directory above, with what it is called: DISK.PARTITION:/ or / first."""
+    """Return the path of each directory above, with its name: DISK.PARTITION:/ or / first."""
     top, _, below = path.partition("/")
     crumbs = [(f"{top}/", f"{top}/")]
     for name in filter(None, below.split("/")):

@@ -14,7 +14,7 @@ from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.wording.texts import _, marked
 
-# Of each kind what a form asks: name, how it is called, whether it is of this machine's own files
+# The fields of a form by kind: name, label, whether it is of this machine's own files
 _SETTINGS: dict[str, list[tuple[str, str, bool]]] = {
     "vsphere": [
         ("host", marked("Host"), False),
@@ -44,7 +44,7 @@ _SETTINGS: dict[str, list[tuple[str, str, bool]]] = {
         ("access_key", marked("Access key"), False),
     ],
 }
-# Within `auth` of an OpenStack
+# Fields within `auth` of an OpenStack
 _AUTH = [
     ("username", marked("User")),
     ("application_credential_id", marked("Application credential's id")),
@@ -73,7 +73,10 @@ async def edit(request: Request) -> Response:
 
 
 async def change(request: Request) -> Response:
-    """Only what is other than before is sent. Its certificate is looked at first, if that is wanted."""
+    """Change a provider by what is other than before, and nothing else.
+
+    Its certificate is looked at first, if that is wanted.
+    """
     asking, said = request.state.asking, request.state.form
     provider = await asking.get(Provider, _path(request))
     try:

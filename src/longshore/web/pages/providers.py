@@ -62,7 +62,7 @@ async def _shown(request: Request, found: dict[str, str] | None, trouble: Longsh
 
 
 def _age(moment: datetime) -> float:
-    """Seconds since then."""
+    """Return the seconds since a moment (UTC without a zone)."""
     return (datetime.now(UTC).replace(tzinfo=None) - moment).total_seconds()
 
 
@@ -211,7 +211,7 @@ async def machines(request: Request) -> Response:
 
 
 async def _last_moves(request: Request, provider: Provider, refs: list[str]) -> dict[str, LastMove]:
-    """By references of machines. None, for who may not see migrations."""
+    """Return the last migration of each of these machines, by reference; none where the visit may see no migrations."""
     if not request.state.visit.may("migration:migration:get"):
         return {}
     found = await request.state.asking.get(list[LastMove], "/v1/last-moves", source=provider.id, machine=refs)
@@ -248,7 +248,10 @@ async def machine(request: Request) -> Response:
 
 
 async def inspect(request: Request) -> Response:
-    """A snapshot of its disks is looked into; what was found is on the page of what watches that."""
+    """Begin to look into a snapshot of a machine's disks.
+
+    The findings are on the page of the migration by which that is watched.
+    """
     provider = await request.state.asking.get(Provider, _path(request))  # one that isn't there is said first
     body = {"source": provider.id, "machine": request.state.form["machine"]}
     begun = await request.state.asking.post(Migration, "/v1/inspections", body)
@@ -277,7 +280,7 @@ def _where(provider: Provider) -> str:
 
 
 def _told(settings: dict[str, Any]) -> list[tuple[str, str]]:
-    """In one list, as they are kept; secrets aren't among them."""
+    """Return the settings as they are kept, in one list of names and values; secrets aren't among them."""
     told: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, dict):

@@ -66,7 +66,7 @@ async def one(request: Request) -> Response:
 
 
 def _chart(report: ReplicaReport, days: int) -> Markup:
-    """How old the newest point was. All texts in it are escaped where it is drawn."""
+    """Return a chart of the newest point's age over these days. All texts in it are escaped where it is drawn."""
     until, began = _utc(report.made_at), _utc(report.replica.created_at)
     since = max(until - timedelta(days=days), min(began, until - timedelta(minutes=1)))
     arrivals = [(_utc(one.moment), _utc(one.usable_at)) for one in report.arrivals]
@@ -74,7 +74,10 @@ def _chart(report: ReplicaReport, days: int) -> Markup:
 
 
 def _arrivals(report: ReplicaReport, days: int) -> list[tuple[datetime, datetime, float]]:
-    """The chart's figures, newest first: a point's moment, when it was usable, and how old the one before was then."""
+    """Return the figures of the chart, newest first.
+
+    Each row has a point's moment, when it was usable, and how many seconds old the point before was then.
+    """
     since = _utc(report.made_at) - timedelta(days=days)
     rows = []
     for before, one in zip([None, *report.arrivals], report.arrivals, strict=False):
@@ -85,7 +88,7 @@ def _arrivals(report: ReplicaReport, days: int) -> list[tuple[datetime, datetime
 
 
 async def test(request: Request) -> Response:
-    """A machine is made of a point, booted on networks that lead nowhere, looked at and removed."""
+    """Begin a test: a machine is made of a point, booted on networks that lead nowhere, looked at and removed."""
     said = request.state.form
     body = {"point": int(said["point"]) if said["point"].isdigit() else None, "isolated": True}
     made = await request.state.asking.post(Migration, f"{_path(request)}/test", body)

@@ -80,7 +80,7 @@ async def migration_as_json(request: Request) -> Response:
 
 
 async def bundle(request: Request) -> Response:
-    """For those who help: nothing secret is in it."""
+    """Return a file of a migration for those who help with it. Nothing secret is in it."""
     path = f"/v1/migrations/{part(request.path_params['migration'])}/bundle"
     found = await request.state.asking.get(dict[str, Any], path)
     return as_json(f"bundle-{found['migration']['id']}", found)
@@ -129,7 +129,7 @@ def _of_span(replica: Replica, hours: int) -> Figures | None:
 
 
 def _keeps(request: Request) -> bool:
-    """Whether files can be had: another program's frame takes nothing but pages."""
+    """Tell whether files can be downloaded: another program's frame takes nothing but pages."""
     return not request.app.state.door.inside
 
 

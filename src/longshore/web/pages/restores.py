@@ -40,7 +40,7 @@ async def ask(request: Request) -> Response:
 
 
 async def begin(request: Request) -> Response:
-    """Or, if only that is wanted, what stands against it."""
+    """Begin a restore or, if only that is wanted, show what stands against it."""
     asking, said = request.state.asking, request.state.form
     body = _body(request, said)
     try:

@@ -39,7 +39,7 @@ async def asked(request: Request) -> Response:
 
 
 async def start(request: Request) -> Response:
-    """Compared or exported at once; an import is offered below a comparison."""
+    """Begin a comparison or an export; an import is offered below a comparison."""
     said = request.state.form
     only = [file for kind in said.all("kind") for file in _KINDS.get(kind, ("", ()))[1]]
     body = {"provider": request.path_params["provider"], "directory": said["directory"], "only": only}

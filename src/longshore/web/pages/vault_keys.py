@@ -21,7 +21,7 @@ async def listed(request: Request) -> Response:
 
 
 async def add(request: Request) -> Response:
-    """A recovery key stands in this one answer, which no browser keeps, and nowhere else."""
+    """Add a key. A recovery key stands in this one answer, which no browser keeps, and nowhere else."""
     said = request.state.form
     try:
         if not said["name"]:

@@ -26,7 +26,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """A new one, or one that is there already. What opens it is asked for anew when anything is refused."""
+    """Make a new vault, or add one that is there already. What opens it is asked for anew when anything is refused."""
     asking, said = request.state.asking, request.state.form
     try:
         phrase = _pass_phrase(said)
@@ -52,7 +52,10 @@ async def create(request: Request) -> Response:
 
 
 def _pass_phrase(said: Form) -> str:
-    """Empty where it isn't encrypted, or Barbican has what opens it. Raises InvalidInput."""
+    """Return the pass phrase; empty where the vault isn't encrypted, or Barbican has what opens it.
+
+    Raises InvalidInput.
+    """
     if said["encrypted"] in ("no", "barbican"):
         return ""
     phrase = said.exact("pass_phrase")
@@ -66,7 +69,7 @@ def _pass_phrase(said: Form) -> str:
 
 
 async def keepers(asking: Asking) -> list[tuple[str, str]]:
-    """The OpenStacks in whose key manager a secret can be made: the project's own. Choices of a form."""
+    """Return the project's own OpenStacks, in whose key manager a secret can be made, as choices of a form."""
     found = await asking.get(list[Provider], "/v1/providers?kind=openstack")
     return [(one.name, one.name) for one in found if not one.shared]
 

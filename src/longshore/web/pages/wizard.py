@@ -43,7 +43,10 @@ _OF_DRAFT = "draft"  # its machines are those of the draft
 
 
 async def new(request: Request) -> Response:
-    """Of a draft from the first moment on: whoever comes back, or loads the page again, finds what was said."""
+    """Show the first page of a new plan, which has a draft from the first moment on.
+
+    So whoever comes back, or loads the page again, finds what was said.
+    """
     asking, asked = request.state.asking, request.query_params
     if not asked.get("draft"):
         return RedirectResponse(f"/ui/new-plan?{urlencode([*asked.multi_items(), ('draft', str(uuid4()))])}", 303)
@@ -58,7 +61,7 @@ async def new(request: Request) -> Response:
 
 
 async def create(request: Request) -> Response:
-    """The plan is proposed and kept, as a draft; what it could not decide is for the next page."""
+    """Propose a plan and keep it as a draft; what it could not decide is for the next page."""
     asking, said = request.state.asking, request.state.form
     try:
         machines, volumes = await _chosen(asking, said)
@@ -96,7 +99,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
 
 
 async def _counted(asking: Asking, said: Form) -> tuple[int, list[str]]:
-    """How many are chosen, and the names of the first of them."""
+    """Return how many machines and volumes are chosen, and the names of the first of them."""
     if said["which"] == "all" and said["source"]:
         path = f"/v1/providers/{part(said['source'])}/inventory/machines"
         page = await asking.get(MachinePage, path, q=said["q"], limit=_NAMED)
@@ -119,13 +122,16 @@ async def _counted(asking: Asking, said: Form) -> tuple[int, list[str]]:
 
 
 async def _draft(asking: Asking, word: str) -> PlanView | None:
-    """As it was proposed last, if it was."""
+    """Return the draft of this word as it was proposed last, if it was."""
     found = await asking.get(list[PlanSummary], "/v1/plans", draft=word)
     return await asking.get(PlanView, f"/v1/plans/{part(found[0].id)}") if found else None
 
 
 async def _chosen(asking: Asking, said: Form) -> tuple[list[str], list[str]]:
-    """References of machines, and volumes. Raises InvalidInput when there are none, or more than a plan has."""
+    """Return references of the chosen machines, and volumes.
+
+    Raises InvalidInput when there are none, or more than a plan has.
+    """
     volumes = said.all("volume")
     if said["which"] == _OF_DRAFT:
         before = await _draft(asking, said["draft"])
@@ -187,7 +193,7 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
 
 
 class _Rows:
-    """What is really used at the source, with how many machines use it, and what it becomes."""
+    """Rows of the form: each thing that is used at the source, with how many machines use it, and what it becomes."""
 
     def __init__(self, found: Sequence[FoundMachine], plan: Mapping[str, Any], offer: TargetOffer) -> None:
         machines = [one.machine for one in found if one.machine is not None]
@@ -213,13 +219,13 @@ class _Rows:
 
 
 def _users(mapped: Mapping[str, str], used: Sequence[Sequence[Place]]) -> Counter[str]:
-    """How many machines are on what each word means by which it is mapped, or would be."""
+    """Count the machines by the words that their networks, or their storage, are mapped by or would be."""
     places = list(dict.fromkeys(place for some in used for place in some))
     return Counter(word for some in used for word in {source_names.shown(mapped, place, places) for place in some})
 
 
 def _flavor_of(rules: Sequence[Mapping[str, Any]], cpus: int, memory: int) -> str:
-    """Of a rule that is for this size and nothing else."""
+    """Return the flavor of the rule that is for exactly this size (`memory` in MiB); empty without one."""
     return next((r["flavor"] for r in rules if (r.get("cpus"), r.get("memory_mib")) == (cpus, memory)), "")
 
 
@@ -245,7 +251,7 @@ async def save(request: Request) -> Response:
 
 
 def _choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
-    """What of the plan they change; what this page doesn't show stays as it was."""
+    """Return the changes to the plan that the form's choices make; what this page doesn't show stays as it was."""
     before: Mapping[str, Any] = plan.get("mappings") or {}
     mapped: dict[str, Any] = {
         what: {
@@ -276,14 +282,14 @@ def _choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
 
 
 def _bare(said: Any) -> Any:
-    """Without what says nothing, which may be written or left out."""
+    """Return a value without its empty parts, which may be written or left out."""
     if isinstance(said, Mapping):
         return {name: bare for name, value in said.items() if (bare := _bare(value)) not in (None, "", {}, [])}
     return [_bare(one) for one in said] if isinstance(said, list) else said
 
 
 def _ports_said(ports: Any) -> str:
-    """As they stand in the field: a plan has one, or a list."""
+    """Return a plan's ports, which are one or a list, as they stand in the field."""
     return ", ".join(map(str, ports if isinstance(ports, list) else [] if ports is None else [ports]))
 
 
