@@ -32,7 +32,7 @@ _ahead: dict[Path, _Started] = {}  # by their state directories: engines that th
 
 
 def is_running(store: Store) -> bool:
-    """Whether somebody takes up what is queued there."""
+    """Tell whether some process takes up what is queued in this store."""
     if store.state.shared_database:
         return store.workers.any_alive()
     return is_locked(store.state)
@@ -51,7 +51,7 @@ def start_ahead(state: StateDirectory) -> None:
 
 
 def dismiss(state: StateDirectory) -> None:
-    """The one that was started ahead, unless it works."""
+    """Let the engine that was started ahead end, unless it has been given work."""
     ahead = _ahead.pop(state.root, None)
     if ahead is not None:
         os.close(ahead.lock)
@@ -107,7 +107,7 @@ class _Started:
             os.close(log)
 
     def begin(self) -> bool:
-        """Whether it is still there."""
+        """Tell the waiting process that there is work, and return whether it was still there to be told."""
         state = self._state
         keystone = state.keystone.handed() if state.keystone else None
         said = {"keystone": keystone, "reach": asdict(state.reach), "alert_command": state.alert_command}
@@ -127,5 +127,5 @@ class _Started:
 
 
 def has_work(store: Store) -> bool:
-    """Whether an engine would find something to do."""
+    """Tell whether an engine of this flow version would find something to do."""
     return bool(store.queue.unfinished(FLOW_VERSION))

@@ -1,11 +1,11 @@
-"""What the embedded engine does (longshore.engine.embedded), the process of
+"""The process of the embedded engine (longshore.engine.embedded):
 
     python -m longshore.flows STATE_DIRECTORY [--lock=N] [-]
 
 N is the descriptor of the directory's lock, for whoever starts it to take: from that moment on everybody sees that an
 engine is there. With "-", standard input says in a line of JSON as whom secrets in Barbican are opened, where clouds
-may be, and whom to tell of replicas that need somebody; when it says nothing, there is no work. It takes up what
-an earlier one left unfinished, runs what is queued, and ends when nothing is left to do.
+may be, and whom to tell of replicas that need somebody; when it says nothing, there is no work. It takes up what an
+earlier one left unfinished, runs what is queued, and ends when nothing is left to do.
 """
 
 import asyncio

@@ -14,7 +14,10 @@ class AlreadyRunning(Exception):
 
 
 def is_locked(state: StateDirectory) -> bool:
-    """Whether somebody holds it. Who only looks shares it for that moment: nobody else who looks takes it for held."""
+    """Tell whether a process holds the lock.
+
+    This takes it shared for a moment, so two that look at the same time don't take each other for a holder.
+    """
     fd = opened(state)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -26,7 +29,7 @@ def is_locked(state: StateDirectory) -> bool:
 
 
 def opened(state: StateDirectory) -> int:
-    """A descriptor to hold the lock by. Nobody holds it yet."""
+    """Return a new descriptor of the lock file, by which the lock can be taken. It doesn't hold the lock yet."""
     return os.open(state.engine_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 

@@ -18,7 +18,7 @@ _LOOK = 5.0  # seconds between looks
 
 
 class Lack(StrEnum):
-    """What the workers that live are without."""
+    """The thing that the living workers lack."""
 
     WORKER = "worker"
     LABELS = "labels"
@@ -42,7 +42,7 @@ class Stranded:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Who could take migrations at this moment."""
+    """The workers that could take migrations at this moment."""
 
     workers: Sequence[WorkerRecord]
     labels: Mapping[str, frozenset[str]]  # that are asked for, by the provider's id
@@ -81,7 +81,10 @@ NOBODY = Crew([], {}, running=False)
 
 
 def crew_of(store: Store) -> Crew:
-    """The living workers; for a state directory that nobody else works on, the engine that is started when needed."""
+    """Return the living workers.
+
+    A state directory without a shared database has one even while none runs: the engine that is started when needed.
+    """
     alone = WorkerRecord("", "", 0, FLOW_VERSION, 1, ())
     if store.state.shared_database is None and not is_locked(store.state):
         return Crew([alone], {}, running=False)
