@@ -127,7 +127,7 @@ class JobContext:
         self.store.events.say(self.id, phase, text, level)
 
     def begin_together(self) -> None:
-        """Several things are about to run side by side, of which one may `stop` the others."""
+        """Forget an earlier `stop`: several things are about to run side by side, of which one may stop the others."""
         self._stopped = False
 
     def ignore_cancel(self) -> None:
@@ -143,7 +143,7 @@ class JobContext:
         return error.code in PARKS_FOR and not (self._ignoring_cancel or self._only_ending)
 
     def stop(self) -> None:
-        """One of several things side by side has failed: what else runs in this migration needn't go on."""
+        """Have what else runs in this migration end soon: one of several things side by side has failed."""
         self._stopped = True
 
     def raise_if_cancelled(self) -> None:
@@ -182,7 +182,7 @@ class JobContext:
         parent: str | None = None,
         ref: Callable[[T], str],
     ) -> T:
-        """Make one thing outside: in the ledger before it exists, its id noted as soon as it is known."""
+        """Make one thing outside. It is in the ledger before it exists, and its id is noted as soon as it is known."""
         self.raise_if_cancelled()
         entry: Entry = self.store.ledger.intend(Owner(self.id, step), provider_id, kind, parent)
         thing = make(entry.owner)
@@ -190,5 +190,5 @@ class JobContext:
         return thing
 
     def settle(self, kind: ThingKind, state: EntryState) -> None:
-        """Every entry of a kind that isn't removed has come to this state."""
+        """Note that every entry of a kind that isn't removed has come to this state."""
         self.store.ledger.settle_kind(self.id, kind, state)

@@ -43,7 +43,7 @@ class Lease:
         threading.Thread(target=self._renew, name="longshore-lease", daemon=True).start()
 
     def end(self) -> None:
-        """Nothing is left to do, and this process is no worker any more."""
+        """End the lease: nothing is left to do, and this process is no worker any more."""
         self._stop.set()
         deadline.set_deadline(math.inf)
         self._store.workers.end(self._id)

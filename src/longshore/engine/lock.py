@@ -35,10 +35,12 @@ def opened(state: StateDirectory) -> int:
 
 @contextmanager
 def lock(state: StateDirectory, patience: float = 0.0, handed: int | None = None) -> Iterator[int]:
-    """Held by the engine as long as it lives; the kernel lets go of it when the process ends, however it ends.
+    """Hold the lock of a state directory, as an engine does for as long as it lives; yield its descriptor.
 
-    An engine has some patience (seconds): a command that only looks holds the lock for a moment too. A descriptor
-    that was `opened` before may be handed to another process, too: both hold the lock by it, until both have closed it.
+    The kernel lets go of the lock when the process ends, however it ends. An engine has some patience (seconds): a
+    command that only looks holds the lock for a moment too. A descriptor that was `opened` before may be handed to
+    another process, too: both hold the lock by it, until both have closed it. Raise AlreadyRunning when another process
+    holds it.
     """
     fd = opened(state) if handed is None else handed
     try:

@@ -80,7 +80,7 @@ class Outages:
         return time.monotonic() - self._away_since(cloud, error) < self._longest(cloud)
 
     def _others_work(self, error: Occupied, began: float | None) -> float:
-        """Answer since when it has been waited for. Raises the error once that is too long."""
+        """Return since when somebody else's work has been waited for. Raise the error once that is too long."""
         now = time.monotonic()
         if began is None:
             self._say(f"{error.message} Trying again, for {OCCUPIED / 60:.0f} minutes at most.", "warning")

@@ -57,7 +57,7 @@ def may_begin(
     first_waves: Mapping[str, int] = _NO_TURNS,
     of_places: Sequence[Limit] = (),
 ) -> list[str]:
-    """Ids of queued jobs to begin now, in this order.
+    """Return the ids of queued jobs to begin now, in this order.
 
     `limits` are those of each plan, by its id; `of_places` those that are set for places.
 
@@ -159,7 +159,7 @@ def take_turns(
     first_waves: Mapping[str, int] = _NO_TURNS,
     of_places: Sequence[Limit] = (),
 ) -> list[str]:
-    """Ids of what this worker takes now. `workers` are those that live, it among them.
+    """Return the ids of what this worker takes now. `workers` are those that live, it among them.
 
     - First what a dead worker had begun, room or not: a machine may be down meanwhile. Of the same version of the flows
       alone, since another one would take other turns; unless it is only to be taken back.

@@ -53,7 +53,8 @@ class Crew:
         return said.text if said else None
 
     def stranded(self, record: Waiting) -> Stranded | None:
-        """None when it has ended, when somebody has it, or when somebody could take it once its turn comes."""
+        """Return why nobody alive can take the record. None: it has ended, somebody has it, or somebody could take it
+        once its turn comes."""
         if record.status.ended:
             return None
         if record.worker_id in {worker.id for worker in self.workers} or fit(record, self.workers, self.labels):
