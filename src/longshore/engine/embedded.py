@@ -79,8 +79,11 @@ def ensure_running(state: StateDirectory) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """An engine lives long and takes its secrets from the store: what a user's shell holds is left there, so all of a
-    cloud's login (OS_*), and whatever else may be a secret."""
+    """Return the environment of an engine: this process's, without a cloud's login (OS_*) and whatever else may be a
+    secret.
+
+    An engine lives long, and takes its secrets from the store.
+    """
     return {name: value for name, value in os.environ.items() if not (name.startswith("OS_") or looks_secret(name))}
 
 
@@ -88,7 +91,8 @@ class _Started:
     """An engine that waits to be told whether there is work for it."""
 
     def __init__(self, state: StateDirectory, lock: int) -> None:
-        """`lock`: the descriptor of the directory's lock, which is held for it, also later: then it has it."""
+        """Start the process. `lock`: a descriptor of the directory's lock; this object keeps it, and the process
+        inherits it."""
         self.lock = lock
         self._state = state
         log = os.open(state.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -33,7 +33,8 @@ _LINGER = 2.0  # seconds without work before the engine ends
 
 
 def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
-    """`handed`: the descriptor of the directory's lock, if somebody has taken it for this process."""
+    """Run what is queued until nothing is left. `handed`: the descriptor of the directory's lock, if it was taken for
+    this process."""
     store = Store(state)
     try:
         while has_work(store):

@@ -123,7 +123,7 @@ class JobContext:
         self.store.events.enter(self.id, phase, text)
 
     def say(self, text: str, level: str = "information", *, phase: str | None = None) -> None:
-        """`phase`: None for the one that it is in."""
+        """Tell the user something, as an event. `phase`: None for the one that the job is in."""
         self.store.events.say(self.id, phase, text, level)
 
     def begin_together(self) -> None:

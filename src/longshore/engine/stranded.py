@@ -96,7 +96,8 @@ def crew_of(store: Store) -> Crew:
 
 
 def labels_that_count(store: Store) -> Mapping[str, frozenset[str]]:
-    """Labels share work out between several. One that is alone takes all of it."""
+    """Return the labels that providers ask for, by the providers' ids. On a state directory none counts: one process
+    takes all of its work."""
     return store.providers.labels() if store.state.shared_database else {}
 
 

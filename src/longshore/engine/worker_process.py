@@ -56,7 +56,8 @@ def serve(configuration: Configuration, flows: Flows) -> None:
 
 
 async def _work(worker: Worker, drain_for: float, lease: Lease | None) -> None:
-    """Returns when nothing is left at work; otherwise this process ends in here, and others go on with it."""
+    """Work until nothing is left, and return. If something is left, this process ends in here, and others go on with
+    it."""
     stop, now = asyncio.Event(), asyncio.Event()
 
     def asked() -> None:

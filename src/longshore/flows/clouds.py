@@ -123,7 +123,8 @@ class Clouds:
         self._only_putting_back = False
 
     def to_put_back(self) -> "Clouds":
-        """The same for what was made or stopped, which goes, or runs again, whoever may use its provider now."""
+        """Return these clouds for putting back what was made or stopped: they open a provider whoever may
+        use it now."""
         others, scope = copy(self), self._store.scope
         others._only_putting_back = True
         if self._project_id is None and not scope.everything:

@@ -73,7 +73,7 @@ class Flow(ABC):
         )
 
     def _followed_by(self) -> JobKind | None:
-        """The kind of the job that its record has next, once this one is done."""
+        """Return the kind of the job that its record has next, once this one is done; None: there is none."""
         return None
 
     def _fail(self, error: LongshoreError) -> None:

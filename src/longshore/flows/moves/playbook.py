@@ -96,7 +96,7 @@ def _say(line: dict[str, Any]) -> None:
 
 
 def _end_with_all(directory: Path) -> None:
-    """Whoever goes on elsewhere must not have Ansible's processes of ours beside its own."""
+    """End Ansible's processes, too: whoever goes on elsewhere must not have them beside its own."""
     from longshore.flows.moves.hooks import end_leftovers
 
     end_leftovers(directory)

@@ -140,7 +140,7 @@ def why_waiting(cutover: Cutover, history: History, now: datetime, held: str = "
 
 
 def utc(moment: datetime) -> datetime:
-    """A moment without a zone is one in UTC."""
+    """Return the moment in UTC if it has no zone; a moment with a zone is returned as it is."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
