@@ -1,4 +1,4 @@
-"""Whether this machine's clock goes as the database's does, by which all the others are judged."""
+"""The check of this machine's clock against the database's, by which all other clocks are judged."""
 
 import logging
 import time

@@ -32,7 +32,7 @@ _ahead: dict[Path, _Started] = {}  # by their state directories: engines that th
 
 
 def is_running(store: Store) -> bool:
-    """Whether somebody takes up what is queued there."""
+    """Tell whether some process takes up what is queued in this store."""
     if store.state.shared_database:
         return store.workers.any_alive()
     return is_locked(store.state)
@@ -51,7 +51,7 @@ def start_ahead(state: StateDirectory) -> None:
 
 
 def dismiss(state: StateDirectory) -> None:
-    """The one that was started ahead, unless it works."""
+    """Let the engine that was started ahead end, unless it has been given work."""
     ahead = _ahead.pop(state.root, None)
     if ahead is not None:
         os.close(ahead.lock)
@@ -79,8 +79,11 @@ def ensure_running(state: StateDirectory) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """An engine lives long and takes its secrets from the store: what a user's shell holds is left there, so all of a
-    cloud's login (OS_*), and whatever else may be a secret."""
+    """Return the environment of an engine: this process's, without a cloud's login (OS_*) and whatever else may be a
+    secret.
+
+    An engine lives long, and takes its secrets from the store.
+    """
     return {name: value for name, value in os.environ.items() if not (name.startswith("OS_") or looks_secret(name))}
 
 
@@ -88,7 +91,8 @@ class _Started:
     """An engine that waits to be told whether there is work for it."""
 
     def __init__(self, state: StateDirectory, lock: int) -> None:
-        """`lock`: the descriptor of the directory's lock, which is held for it, also later: then it has it."""
+        """Start the process. `lock`: a descriptor of the directory's lock; this object keeps it, and the process
+        inherits it."""
         self.lock = lock
         self._state = state
         log = os.open(state.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -107,7 +111,7 @@ class _Started:
             os.close(log)
 
     def begin(self) -> bool:
-        """Whether it is still there."""
+        """Tell the waiting process that there is work, and return whether it was still there to be told."""
         state = self._state
         keystone = state.keystone.handed() if state.keystone else None
         said = {"keystone": keystone, "reach": asdict(state.reach), "alert_command": state.alert_command}
@@ -127,5 +131,5 @@ class _Started:
 
 
 def has_work(store: Store) -> bool:
-    """Whether an engine would find something to do."""
+    """Tell whether an engine of this flow version would find something to do."""
     return bool(store.queue.unfinished(FLOW_VERSION))

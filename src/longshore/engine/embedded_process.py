@@ -1,11 +1,11 @@
-"""What the embedded engine does (longshore.engine.embedded), the process of
+"""The process of the embedded engine (longshore.engine.embedded):
 
     python -m longshore.flows STATE_DIRECTORY [--lock=N] [-]
 
 N is the descriptor of the directory's lock, for whoever starts it to take: from that moment on everybody sees that an
 engine is there. With "-", standard input says in a line of JSON as whom secrets in Barbican are opened, where clouds
-may be, and whom to tell of replicas that need somebody; when it says nothing, there is no work. It takes up what
-an earlier one left unfinished, runs what is queued, and ends when nothing is left to do.
+may be, and whom to tell of replicas that need somebody; when it says nothing, there is no work. It takes up what an
+earlier one left unfinished, runs what is queued, and ends when nothing is left to do.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ _LINGER = 2.0  # seconds without work before the engine ends
 
 
 def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
-    """`handed`: the descriptor of the directory's lock, if somebody has taken it for this process."""
+    """Run what is queued until nothing is left. `handed`: the descriptor of the directory's lock, if it was taken for
+    this process."""
     store = Store(state)
     try:
         while has_work(store):

@@ -1,4 +1,4 @@
-"""What the steps of one job share: its record, its ledger, the words it says, and whether it is to go on.
+"""The things that the steps of one job share: its record, its ledger, its events, and whether it is to go on.
 
 A step is durable: it does something outside of the job, and what came of it is recorded, so that a restart doesn't do
 it again. It is at-least-once: one that was in flight when the process died runs again, so each finds what an earlier
@@ -29,7 +29,7 @@ _CANCEL_POLL = 0.5  # seconds between looks for a cancel while something long ru
 
 
 class Cancels:
-    """Which migrations are to be cancelled, asked for all of them together: many may be waiting to hear of it."""
+    """Cancel requests, looked up for all migrations in one query, since many may be waiting to hear of theirs."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -38,7 +38,10 @@ class Cancels:
         self._found: set[str] = set()
 
     def has(self, migration_id: str) -> bool:
-        """As it was a moment ago. One of those who want to know asks, the others don't wait for the answer."""
+        """Tell whether a cancel of this migration was requested, as of half a second ago.
+
+        When the answer is older than that, one caller asks the database; the others are given the older answer at once.
+        """
         if time.monotonic() - self._asked >= _CANCEL_POLL and self._lock.acquire(blocking=False):
             try:
                 self._asked = time.monotonic()
@@ -63,7 +66,7 @@ class JobContext:
 
     @property
     def record(self) -> MigrationRecord:
-        """As it was when first read: use it for what never changes (machine, providers, request)."""
+        """Return the record as it was when first read: use it for what never changes (machine, providers, request)."""
         if self._record is None:
             self._record = self.store.migrations.get(self.id)
         return self._record
@@ -120,31 +123,31 @@ class JobContext:
         self.store.events.enter(self.id, phase, text)
 
     def say(self, text: str, level: str = "information", *, phase: str | None = None) -> None:
-        """`phase`: None for the one that it is in."""
+        """Tell the user something, as an event. `phase`: None for the one that the job is in."""
         self.store.events.say(self.id, phase, text, level)
 
     def begin_together(self) -> None:
-        """Several things are about to run side by side, of which one may `stop` the others."""
+        """Forget an earlier `stop`: several things are about to run side by side, of which one may stop the others."""
         self._stopped = False
 
     def ignore_cancel(self) -> None:
-        """From here on everything is put back: that is done to its end, whatever was cancelled or has failed before."""
+        """Ignore cancels from here on: everything is put back to the end, whatever was cancelled or failed before."""
         self._ignoring_cancel = True
 
     def only_end(self) -> None:
-        """From here on nothing is worth waiting for: what fails is told, and the rest is done."""
+        """Never park from here on: what fails is told, and the rest is done."""
         self._only_ending = True
 
     def parks_for(self, error: LongshoreError) -> bool:
-        """Whether it waits, with all that it has, until what this error tells of has gone."""
+        """Tell whether the job is to wait, keeping all it has, until the cause of this error has gone."""
         return error.code in PARKS_FOR and not (self._ignoring_cancel or self._only_ending)
 
     def stop(self) -> None:
-        """One of several things side by side has failed: what else runs in this migration needn't go on."""
+        """Have what else runs in this migration end soon: one of several things side by side has failed."""
         self._stopped = True
 
     def raise_if_cancelled(self) -> None:
-        """Raises Cancelled once the user has asked for that, or once something beside us has failed."""
+        """Raise Cancelled once the user has asked for it, or once something that runs beside this has failed."""
         if self._ignoring_cancel:
             return
         if self._stopped:
@@ -179,7 +182,7 @@ class JobContext:
         parent: str | None = None,
         ref: Callable[[T], str],
     ) -> T:
-        """Make one thing outside: in the ledger before it exists, its id noted as soon as it is known."""
+        """Make one thing outside. It is in the ledger before it exists, and its id is noted as soon as it is known."""
         self.raise_if_cancelled()
         entry: Entry = self.store.ledger.intend(Owner(self.id, step), provider_id, kind, parent)
         thing = make(entry.owner)
@@ -187,5 +190,5 @@ class JobContext:
         return thing
 
     def settle(self, kind: ThingKind, state: EntryState) -> None:
-        """Every entry of a kind that isn't removed has come to this state."""
+        """Note that every entry of a kind that isn't removed has come to this state."""
         self.store.ledger.settle_kind(self.id, kind, state)

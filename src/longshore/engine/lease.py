@@ -1,10 +1,10 @@
-"""How a worker of a shared database stays the only one that works on what it has.
+"""The lease by which a worker of a shared database stays the only one that works on what it has.
 
-It gives a sign of life with every beat. Who hasn't given one within the lease's time to live counts as dead, and others
-take what it had; so it ends itself before that moment, by a clock that goes on while the machine sleeps. Everything
-that it started has the same deadline (longshore.processes.deadline), and that is asked right before each call of a
-cloud and each transaction. What may still happen in the margin is what was sent already; that is what the owner marks
-on everything made are for.
+It gives a sign of life with every beat. A worker that hasn't given one within the lease's time to live counts as dead,
+and others take what it had; so it ends itself before that moment, by a clock that goes on while the machine sleeps.
+Everything that it started has the same deadline (longshore.processes.deadline), and that is checked right before each
+call of a cloud and each transaction. A call that was sent before the deadline may still take effect after it; the owner
+marks on everything made are there for that case.
 """
 
 import logging
@@ -34,7 +34,7 @@ class Lease:
         self._stop = threading.Event()
 
     def take(self) -> None:
-        """From now on this process is a worker, and ends when it can't be one any more."""
+        """Make this process a worker, which ends itself as soon as its lease can't be renewed in time."""
         began = deadline.now()
         self._store.database.persist(self._leases.take)
         deadline.set_deadline(began + self._lasts)
@@ -43,7 +43,7 @@ class Lease:
         threading.Thread(target=self._renew, name="longshore-lease", daemon=True).start()
 
     def end(self) -> None:
-        """Nothing is left to do, and this process is no worker any more."""
+        """End the lease: nothing is left to do, and this process is no worker any more."""
         self._stop.set()
         deadline.set_deadline(math.inf)
         self._store.workers.end(self._id)

@@ -1,4 +1,4 @@
-"""How many bytes a second copies may read together: files that all of them look at while they run.
+"""The files that say how many bytes a second copies may read together: all copies look at them while they run.
 
 One for each limit: of a plan, as its file says, and of each place that a copy belongs to. Whoever changes a limit
 writes its file; so does whoever begins a copy, for the places of that copy, where a file isn't as the limit stands.
@@ -16,16 +16,18 @@ from longshore.store import Store
 
 
 def keep_limits(store: Store, plan_id: str, limits: Limits) -> None:
-    """What a plan says. Running copies follow within a fraction of a second."""
+    """Write the limit of a plan into its file. Running copies follow within a fraction of a second."""
     path = store.state.limits(plan_id)
     store.state.limits_directory.mkdir(mode=0o700, exist_ok=True)
     _replace(path, _text(limits.bytes_per_second))
 
 
 def share_limits(store: Store, ids: Sequence[str]) -> tuple[Path, ...]:
-    """The files of these limits, as the limits stand now. Running copies follow within a fraction of a second.
+    """Return the files of these limits, written as the limits stand now. Running copies follow within a fraction of a
+    second.
 
-    Of those that nobody has set, too: a copy is told at its beginning what it belongs to, and looks at no other file.
+    A limit that nobody has set gets a file as well: a copy is told at its beginning what it belongs to, and looks at no
+    other file.
     """
     paths = tuple(store.state.limits(id_) for id_ in ids)
     with _alone(store.state.limits_directory):  # the limits are read in here, so that the last who writes knows them

@@ -14,7 +14,10 @@ class AlreadyRunning(Exception):
 
 
 def is_locked(state: StateDirectory) -> bool:
-    """Whether somebody holds it. Who only looks shares it for that moment: nobody else who looks takes it for held."""
+    """Tell whether a process holds the lock.
+
+    This takes it shared for a moment, so two that look at the same time don't take each other for a holder.
+    """
     fd = opened(state)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -26,16 +29,18 @@ def is_locked(state: StateDirectory) -> bool:
 
 
 def opened(state: StateDirectory) -> int:
-    """A descriptor to hold the lock by. Nobody holds it yet."""
+    """Return a new descriptor of the lock file, by which the lock can be taken. It doesn't hold the lock yet."""
     return os.open(state.engine_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 @contextmanager
 def lock(state: StateDirectory, patience: float = 0.0, handed: int | None = None) -> Iterator[int]:
-    """Held by the engine as long as it lives; the kernel lets go of it when the process ends, however it ends.
+    """Hold the lock of a state directory, as an engine does for as long as it lives; yield its descriptor.
 
-    An engine has some patience (seconds): a command that only looks holds the lock for a moment too. A descriptor
-    that was `opened` before may be handed to another process, too: both hold the lock by it, until both have closed it.
+    The kernel lets go of the lock when the process ends, however it ends. An engine has some patience (seconds): a
+    command that only looks holds the lock for a moment too. A descriptor that was `opened` before may be handed to
+    another process, too: both hold the lock by it, until both have closed it. Raise AlreadyRunning when another process
+    holds it.
     """
     fd = opened(state) if handed is None else handed
     try:

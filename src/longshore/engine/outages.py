@@ -1,5 +1,5 @@
-"""What passes by itself is waited for, and must not cost a migration: a cloud that doesn't answer or asks to wait, one
-that is busy with the very thing, and a log-in that is refused and was accepted before.
+"""Waiting for what passes by itself, so that it doesn't cost a migration: a cloud that doesn't answer or asks to wait,
+one that is busy with the very thing, and a log-in that is refused and was accepted before.
 
 docs/decisions/errors-that-pass.md lists what each provider's errors count as.
 
@@ -29,7 +29,7 @@ Say = Callable[[str, str], None]  # a sentence, and its level
 
 
 class Outages:
-    """Of the clouds that one migration uses; several things in it may wait side by side."""
+    """The outages of the clouds that one migration uses. Several of its threads may wait side by side."""
 
     def __init__(self, say: Say, raise_if_cancelled: Callable[[], None], *, tried_before: bool = False) -> None:
         """`raise_if_cancelled` raises when the waiting has no sense any more.
@@ -45,10 +45,10 @@ class Outages:
         self._since: dict[str, float] = {}
 
     def through(self, cloud: str, work: Callable[[], T]) -> T:
-        """What `work` answers, once the cloud of this name does.
+        """Return what `work` answers, tried again until the cloud of this name does answer.
 
-        Raises Unreachable after so long without an answer, Occupied after so long of somebody else's work, and what
-        else `work` raises; a FAULT or LoginRefused, the last one.
+        Raise Unreachable after LONGEST seconds without an answer, Occupied after OCCUPIED seconds of somebody else's
+        work, the last error after FAULTS faults or LOGINS refused log-ins, and at once whatever else `work` raises.
         """
         pause, tries = _PAUSES[0], Counter[str]()
         began: float | None = None  # to wait for somebody else's work
@@ -80,7 +80,7 @@ class Outages:
         return time.monotonic() - self._away_since(cloud, error) < self._longest(cloud)
 
     def _others_work(self, error: Occupied, began: float | None) -> float:
-        """Answer since when it has been waited for. Raises the error once that is too long."""
+        """Return since when somebody else's work has been waited for. Raise the error once that is too long."""
         now = time.monotonic()
         if began is None:
             self._say(f"{error.message} Trying again, for {OCCUPIED / 60:.0f} minutes at most.", "warning")

@@ -37,7 +37,8 @@ class Parked(BaseException):
 
 
 def listen(job_id: str) -> "asyncio.Future[LongshoreError]":
-    """Done when the job, which runs in this process from now on, is parked: the durable engine tells of no such end."""
+    """Return a future that is done when the job, which runs in this process from now on, is parked: the durable engine
+    tells of no such end."""
     told: Future[LongshoreError] = Future()
     _listening[job_id] = told
     return asyncio.wrap_future(told)
@@ -48,6 +49,6 @@ def stop_listening(job_id: str) -> None:
 
 
 def tell(job_id: str, error: LongshoreError) -> None:
-    """The job has let go of everything: it is parked for this error."""
+    """Tell whoever listens that the job has let go of everything, and is parked for this error."""
     if (told := _listening.get(job_id)) is not None and not told.done():
         told.set_result(error)

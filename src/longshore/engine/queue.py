@@ -1,4 +1,4 @@
-"""Whose turn it is: which of the jobs that wait may begin now, and which of them a worker takes.
+"""Turns: which of the jobs that wait may begin now, and which of them a worker takes.
 
 Pure functions over the queue, the workers that live and the limits: those in plans, and those that are set for places
 whatever plans say. Limits are about what of a project is at work at a place at this moment, whichever of its plans
@@ -30,7 +30,7 @@ _Counted = tuple[Place, str | None]  # a place, and whose jobs count there; None
 
 
 class Asking(Protocol):
-    """Of a migration, what a worker has to fit."""
+    """The part of a migration that decides which workers fit it."""
 
     @property
     def source_id(self) -> str: ...
@@ -43,7 +43,7 @@ class Asking(Protocol):
 
 
 def places_of(machine: Machine) -> dict[str, Any]:
-    """What has to be remembered of where a machine was: for its turn, and to know it again by its path."""
+    """Return where a machine was: `path`, by which it is known again, `host` and `datastores`, for its turn."""
     path = f"{machine.folder}/{machine.name}" if machine.folder else machine.name
     return {"path": path, "host": machine.host, "datastores": sorted({disk.storage for disk in machine.disks})}
 
@@ -57,7 +57,7 @@ def may_begin(
     first_waves: Mapping[str, int] = _NO_TURNS,
     of_places: Sequence[Limit] = (),
 ) -> list[str]:
-    """Ids of queued jobs to begin now, in this order.
+    """Return the ids of queued jobs to begin now, in this order.
 
     `limits` are those of each plan, by its id; `of_places` those that are set for places.
 
@@ -109,7 +109,10 @@ def may_begin(
 
 
 def may_end(queue: Sequence[QueueRecord]) -> list[QueueRecord]:
-    """Queued ones that are cancelled, some of each project at a time: a thousand of one would stop a worker."""
+    """Return the queued records that are cancelled and may begin to end, at most ENDING of each project at a time.
+
+    A thousand of one project at once would stop a worker.
+    """
     ending = Counter(record.project_id for record in queue if record.begun and record.cancel_requested)
     end = []
     for record in queue:
@@ -120,7 +123,7 @@ def may_end(queue: Sequence[QueueRecord]) -> list[QueueRecord]:
 
 
 def labels_asked(record: Asking, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """What a worker has to carry to reach both of its providers. `labels` are those of providers, by their ids."""
+    """Return the labels a worker must carry to reach both providers. `labels`: those of providers, by id."""
     none: frozenset[str] = frozenset()
     return labels.get(record.source_id, none) | labels.get(record.target_id, none)
 
@@ -128,10 +131,10 @@ def labels_asked(record: Asking, labels: Mapping[str, frozenset[str]]) -> frozen
 def fit(
     record: Asking, workers: Sequence[WorkerRecord], labels: Mapping[str, frozenset[str]]
 ) -> Sequence[WorkerRecord]:
-    """Of the workers that live, those that reach its providers and know the order of steps that it was begun with.
+    """Return those of `workers` that reach both providers and know the order of steps that the record was begun with.
 
     One that is cancelled has only to be taken back, by what the ledger says: where nobody lives who knows its order of
-    steps, anybody can do that.
+    steps, every worker that reaches its providers fits.
     """
     asked = labels_asked(record, labels)
     reaching = [worker for worker in workers if asked.issubset(worker.labels)]
@@ -140,7 +143,8 @@ def fit(
 
 
 def places_left(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> int:
-    """For how many more there is room at the workers that live: of no project more can begin at this moment."""
+    """Return how many more records there is room for at these workers, SPARE places included: no project can begin more
+    of them at this moment."""
     return sum(max(0, room + SPARE) for room in _room(queue, workers).values())
 
 
@@ -155,7 +159,7 @@ def take_turns(
     first_waves: Mapping[str, int] = _NO_TURNS,
     of_places: Sequence[Limit] = (),
 ) -> list[str]:
-    """Ids of what this worker takes now. `workers` are those that live, it among them.
+    """Return the ids of what this worker takes now. `workers` are those that live, it among them.
 
     - First what a dead worker had begun, room or not: a machine may be down meanwhile. Of the same version of the flows
       alone, since another one would take other turns; unless it is only to be taken back.
@@ -194,7 +198,7 @@ def take_turns(
 
 
 def _room(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> dict[str, int]:
-    """Of each worker that takes anything, by its id."""
+    """Return how many more jobs each worker may take, by its id. One without capacity takes nothing and is left out."""
     at_work = Counter(record.worker_id for record in queue if record.at_work)
     return {worker.id: worker.capacity - at_work[worker.id] for worker in workers if worker.capacity}
 
@@ -202,7 +206,7 @@ def _room(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> dict
 def _places(
     record: QueueRecord, limits: Limits, set_rooms: Mapping[_Counted, int]
 ) -> Iterator[tuple[_Counted, int | None]]:
-    """Where a migration is at work, and how many may be there at once, of those that count there.
+    """Yield each place where a migration is at work, and how many of those that count there may be (None: any number).
 
     `limits` are its plan's, which count its project's; `set_rooms` those that are set for places.
     """

@@ -40,9 +40,9 @@ _LASTING = {
 
 
 async def retry(work: Callable[[], Awaitable[T]], *, before_again: Callable[[LongshoreError], None]) -> T:
-    """What `work` answers, after a few tries if need be.
+    """Return what `work` answers, after up to TRIES tries.
 
-    `before_again` is told of each error that isn't the last, and may raise to stop the trying. Raises what the last try
+    `before_again` is told of each error that isn't the last, and may raise to stop the trying. Raise what the last try
     raised.
     """
     pause = FIRST_PAUSE

@@ -18,7 +18,7 @@ _LOOK = 5.0  # seconds between looks
 
 
 class Lack(StrEnum):
-    """What the workers that live are without."""
+    """The thing that the living workers lack."""
 
     WORKER = "worker"
     LABELS = "labels"
@@ -42,7 +42,7 @@ class Stranded:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Who could take migrations at this moment."""
+    """The workers that could take migrations at this moment."""
 
     workers: Sequence[WorkerRecord]
     labels: Mapping[str, frozenset[str]]  # that are asked for, by the provider's id
@@ -53,7 +53,8 @@ class Crew:
         return said.text if said else None
 
     def stranded(self, record: Waiting) -> Stranded | None:
-        """None when it has ended, when somebody has it, or when somebody could take it once its turn comes."""
+        """Return why nobody alive can take the record. None: it has ended, somebody has it, or somebody could take it
+        once its turn comes."""
         if record.status.ended:
             return None
         if record.worker_id in {worker.id for worker in self.workers} or fit(record, self.workers, self.labels):
@@ -81,7 +82,10 @@ NOBODY = Crew([], {}, running=False)
 
 
 def crew_of(store: Store) -> Crew:
-    """The living workers; for a state directory that nobody else works on, the engine that is started when needed."""
+    """Return the living workers.
+
+    A state directory without a shared database has one even while none runs: the engine that is started when needed.
+    """
     alone = WorkerRecord("", "", 0, FLOW_VERSION, 1, ())
     if store.state.shared_database is None and not is_locked(store.state):
         return Crew([alone], {}, running=False)
@@ -92,7 +96,8 @@ def crew_of(store: Store) -> Crew:
 
 
 def labels_that_count(store: Store) -> Mapping[str, frozenset[str]]:
-    """Labels share work out between several. One that is alone takes all of it."""
+    """Return the labels that providers ask for, by the providers' ids. On a state directory none counts: one process
+    takes all of its work."""
     return store.providers.labels() if store.state.shared_database else {}
 
 

@@ -17,9 +17,11 @@ _APPEARS_WITHIN = 10.0
 def remove_all(
     store: Store, entries: Sequence[Entry], remove: Callable[[Entry], bool], may_appear: Callable[[Entry], bool]
 ) -> list[str]:
-    """In this order. `remove` says whether anything was there; `may_appear`, whether it may be without our knowing.
+    """Remove what these entries name, in this order, and mark each entry as removed.
 
-    Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
+    `remove` tells whether anything was there; `may_appear`, whether the thing may come to exist without our having
+    heard of it: what wasn't found then is looked for once more after some seconds. Return a sentence for each thing
+    that could not be removed; those stay in the ledger as `left`.
     """
     undoing = _Undoing(store, remove, may_appear)
     unheard = [entry for entry in entries if not undoing.remove(entry) and may_appear(entry)]
@@ -38,7 +40,8 @@ class _Undoing:
         self.left: list[str] = []
 
     def remove(self, entry: Entry, *, last: bool = False) -> bool:
-        """Whether there is nothing more to do: one that wasn't found may be looked for a `last` time."""
+        """Remove one thing and tell whether it is settled. It isn't when nothing was found that may still appear; the
+        `last` try settles it all the same."""
         try:
             found = self._persist(entry)
         except LongshoreError as error:

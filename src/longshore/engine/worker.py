@@ -1,4 +1,4 @@
-"""What any process does that has jobs at work: it takes them from the queue and sees them to their end.
+"""The worker, which any process has that runs jobs: it takes them from the queue and sees them to their end.
 
 One of a state directory with SQLite (longshore.engine.embedded), or any number of them with PostgreSQL, each with a
 lease. They know of each other through the database alone. What they run is given to them (`Flows`).
@@ -50,7 +50,7 @@ Workflow = Callable[[str], Coroutine[Any, Any, None]]  # of a job's id; DBOS kno
 
 @dataclass(frozen=True)
 class Flows:
-    """What workers run, and what their processes keep for it."""
+    """The workflows that workers run, and the care that their processes take of what those keep."""
 
     get_ready: Callable[[StateDirectory], None]  # while nobody has work yet: loads what it will take
     use: Callable[[Store, str], None]  # before anything runs in this process, which others know by this id
@@ -73,7 +73,7 @@ class _Run:
 
 
 def identity(capacity: int, labels: Sequence[str] = ()) -> WorkerRecord:
-    """Of this process and no other: two of one name would run a step twice at once."""
+    """Return a worker record that names this process and no other: two of one name would run a step twice at once."""
     host = socket.gethostname()
     return WorkerRecord(f"{host}-{uuid.uuid4()}", host, os.getpid(), FLOW_VERSION, capacity, tuple(labels))
 
@@ -89,10 +89,11 @@ class Worker:
         self._herald = Herald(store, me)
 
     async def run(self, stop: asyncio.Event, *, linger: float | None, drain_for: float = 0.0) -> bool:
-        """Until it has had nothing to do for `linger` seconds, if any, or until `stop`.
+        """Run what is queued until `stop`, or until there was nothing to do for `linger` seconds (None: never end for
+        that).
 
-        Then it takes nothing more, and gives what it has `drain_for` seconds to end by itself. Says whether all of it
-        has. When not, this process has to end before others can go on with it.
+        Then it takes nothing more, and gives what it has `drain_for` seconds to end by itself. Return whether all of it
+        has ended. If not, this process has to end before others can go on with it.
         """
         from dbos import DBOS
 
@@ -156,7 +157,7 @@ class Worker:
         await DBOS.register_queue_async(self._me.id)
 
     async def _take(self) -> float:
-        """Take up what it is our turn for, or is ours already. Seconds that the look at the queue took."""
+        """Take up the jobs whose turn it is and those that this worker has already. Return the seconds it took."""
         began = time.monotonic()
         self._reap()
         for job_id in await asyncio.to_thread(self._take_turns):
@@ -165,7 +166,7 @@ class Worker:
         return time.monotonic() - began
 
     def _has_more(self) -> bool:
-        """Whether something waits for its moment."""
+        """Tell whether any unfinished job is left for this flow version, also one that waits for its moment."""
         return bool(self._store.queue.unfinished(FLOW_VERSION))
 
     def _take_turns(self) -> list[str]:
@@ -202,9 +203,9 @@ class Worker:
             del self._running[job_id]
 
     async def _rest(self, stop: asyncio.Event, changed: Wait, shortest: float, longest: float) -> None:
-        """Until the queue has changed, for so many seconds at least and at most.
+        """Wait until the queue has changed, for `shortest` seconds at least and `longest` at most.
 
-        Less when one of ours has ended and makes room, or when we are asked to stop.
+        The wait ends early when one of this worker's jobs has ended and makes room, or when it is asked to stop.
         """
         others = [asyncio.create_task(stop.wait()), asyncio.create_task(_wait_long(changed, shortest))]
         await asyncio.wait([*others, *self._running.values()], timeout=longest, return_when=asyncio.FIRST_COMPLETED)
@@ -229,7 +230,7 @@ class Worker:
         await _forget_steps(job_id, _ending(job_id))  # they were for going on with it
 
     async def _run_of(self, job: JobRecord) -> _Run:
-        """What there is to run for a job, by what was begun of it."""
+        """Return the workflow to run for a job, by what was begun of it and under which flow version."""
         from dbos import DBOS
 
         begun = await DBOS.get_workflow_status_async(job.id)
@@ -240,12 +241,16 @@ class Worker:
         return await (self._begin_anew(job) if job.kind.begins_anew else self._only_end(job))
 
     async def _begin_anew(self, job: JobRecord) -> _Run:
-        """A sync of another version: what it needs is in its record, and what it has made is in the ledger."""
+        """Return a fresh run of a job that another flow version has begun, once its recorded steps are forgotten.
+
+        All that it needs is in its record, and what it has made is in the ledger.
+        """
         await _forget_steps(job.id)
         return _Run(job.id, job.id, self._flows.of(job.kind), begun=False)
 
     async def _only_end(self, job: JobRecord) -> _Run:
-        """Steps in an order that isn't ours: all that is left to do is what it was cancelled for."""
+        """Return the run that only takes back what a job has made whose order of steps isn't ours: it was cancelled for
+        that."""
         from dbos import DBOS
 
         id_ = _ending(job.id)
@@ -253,7 +258,7 @@ class Worker:
         return _Run(id_, job.id, self._flows.end_unknown, begun=begun is not None)
 
     async def _see_through(self, run: _Run) -> LongshoreError | None:
-        """To its end, or until it is parked: why, then."""
+        """Run it until it ends (return None) or is parked (return the error that it is parked for)."""
         from dbos import DBOS, SetWorkflowID
 
         parked = parking.listen(run.job_id)
@@ -292,7 +297,7 @@ async def _wait_long(changed: Wait, shortest: float) -> None:
 
 
 def _ending(job_id: str) -> str:
-    """The id of the workflow that only takes back what the job has made."""
+    """Return the id of the workflow that only takes back what the job has made."""
     return f"{job_id}{_ENDING}"
 
 
@@ -303,7 +308,8 @@ async def _forget_steps(*workflow_ids: str) -> None:
 
 
 def _use_wal(path: str) -> None:
-    """Readers and the writer of the workflows' database no longer wait for each other (worst call 6.7 s → 0.5 s)."""
+    """Have the workflows' database use a write-ahead log, so that readers and the writer don't wait for each other
+    (worst call 6.7 s → 0.5 s)."""
     import sqlite3
 
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -313,7 +319,7 @@ def _use_wal(path: str) -> None:
 
 
 async def forget_dead(store: Store) -> None:
-    """What dead workers have left: the steps of jobs that have ended, and the queues that nobody listens to."""
+    """Delete what dead workers have left: the steps of jobs that have ended, and the queues that nobody listens to."""
     from dbos import DBOS
 
     ended = partial(DBOS.list_workflows_async, status=["SUCCESS", "ERROR", "CANCELLED"], load_input=False)

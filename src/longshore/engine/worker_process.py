@@ -19,10 +19,10 @@ _log = logging.getLogger("longshore.engine")
 
 
 def serve(configuration: Configuration, flows: Flows) -> None:
-    """Until SIGTERM or SIGINT; a second one of them doesn't wait for what is at work.
+    """Work until SIGTERM or SIGINT; at a second signal, end without waiting for what is at work.
 
-    Several at once on a PostgreSQL that is named, else one alone on the state directory. Raises Conflict when another
-    one works there already, InvalidInput for settings that can't be.
+    Several workers can share a PostgreSQL that is configured; on a state directory there can be one alone. Raise
+    Conflict when another one works there already, InvalidInput for settings that can't be.
     """
     os.umask(0o077)
     state = StateDirectory.configured(configuration)
@@ -56,7 +56,8 @@ def serve(configuration: Configuration, flows: Flows) -> None:
 
 
 async def _work(worker: Worker, drain_for: float, lease: Lease | None) -> None:
-    """Returns when nothing is left at work; otherwise this process ends in here, and others go on with it."""
+    """Work until nothing is left, and return. If something is left, this process ends in here, and others go on with
+    it."""
     stop, now = asyncio.Event(), asyncio.Event()
 
     def asked() -> None:

@@ -1,4 +1,4 @@
-"""From a provider's record to the cloud itself."""
+"""Clouds, opened from the records of their providers."""
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # most commands ask no vault, and what one takes needn't be l
 
 
 def within_reach(store: Store, project_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A provider's settings, as one connects by them."""
+    """Return a provider's settings with the limits that `connect` needs: where this project's providers may lead."""
     reach = store.state.reach.limits(project_id, settings)
     if reach is not None:
         reach = replace(reach, whose=project_id, scratch=str(store.state.scratch))
@@ -123,7 +123,8 @@ class Clouds:
         self._only_putting_back = False
 
     def to_put_back(self) -> "Clouds":
-        """The same for what was made or stopped, which goes, or runs again, whoever may use its provider now."""
+        """Return these clouds for putting back what was made or stopped: they open a provider whoever may
+        use it now."""
         others, scope = copy(self), self._store.scope
         others._only_putting_back = True
         if self._project_id is None and not scope.everything:
@@ -132,7 +133,10 @@ class Clouds:
         return others
 
     def refuse_taken_back(self, name_or_id: str) -> ProviderRecord:
-        """The one function that says whether a provider may be opened. Raises as `provider` does."""
+        """Return the provider's record, if it may be opened; no other function decides that.
+
+        Raise NotFound when there is none, NotSharedAnyMore where a job's project may not use it any more.
+        """
         try:
             record = self._store.providers.get(name_or_id)
         except NotFound:
@@ -145,7 +149,10 @@ class Clouds:
 
     @contextmanager
     def provider(self, name_or_id: str, side: Side | None = None) -> Iterator[Provider]:
-        """Raises NotFound; NotSharedAnyMore where a job's project may not use it any more."""
+        """Open a provider until the block ends.
+
+        Raise NotFound when there is none, NotSharedAnyMore where a job's project may not use it any more.
+        """
         record = self.refuse_taken_back(name_or_id)
         secrets = self._secrets(record)
         relays = relays_of(self._store, record) if asks_relays(record.kind, record.settings) else None
@@ -165,15 +172,17 @@ class Clouds:
             cloud.close()
 
     def sees_all_of(self, record: ProviderRecord) -> bool:
-        """Whether all that is in it is there for whoever asks: in a vault that others share, their own points are."""
+        """Tell whether everything in a provider is visible to this project. In a vault that others share it isn't:
+        there each project sees its own points."""
         return record.kind not in kinds_for("vault") or self._user_of(record).owns
 
     def refuse_unless_owner(self, vault: ProviderRecord, what: str) -> None:
-        """Raises AccessDenied. `what`: what only the vault's owner does, as in "prunes it"."""
+        """Raise AccessDenied unless this project owns the vault. `what`: an act that only the owner may do, as in
+        "prunes it"."""
         self._user_of(vault).refuse_unless_owner(what)
 
     def _user_of(self, record: ProviderRecord) -> "User":
-        """For whom a vault is opened."""
+        """Return the user for whom a vault is opened."""
         from longshore.vault.makers import User  # what vaults take needn't be loaded for the others
 
         scope = self._store.scope if self._project_id is None else Scope(self._project_id, not self._project_id)
@@ -190,7 +199,7 @@ class Clouds:
         return User(scope.project_id, scope.everything or record.project_id == scope.project_id, seal, unseal)
 
     def _discretion(self, record: ProviderRecord) -> Discretion | None:
-        """None: whoever is told may see its settings."""
+        """Return the filter for what is said of a provider; None if the reader may see its settings anyway."""
         theirs = record.project_id == self._project_id
         if theirs if self._project_id is not None else self._store.providers.is_own(record):
             return None
@@ -204,7 +213,8 @@ class Clouds:
 
     @contextmanager
     def source(self, name_or_id: str) -> Iterator[Source]:
-        """Raises InvalidInput when machines can't be taken from this kind of cloud."""
+        """Open a source until the block ends. Raise InvalidInput if no machines can be taken from this
+        kind of cloud."""
         record = self.refuse_taken_back(name_or_id)
         if record.kind not in kinds_for("source"):
             raise _wrong_side(record, "taken from", "source")
@@ -213,7 +223,7 @@ class Clouds:
 
     @contextmanager
     def target(self, name_or_id: str) -> Iterator[Target]:
-        """Raises InvalidInput when machines can't be moved to this kind of cloud."""
+        """Open a target until the block ends. Raise InvalidInput if no machines can be moved to this kind of cloud."""
         record = self.refuse_taken_back(name_or_id)
         if record.kind not in kinds_for("target"):
             raise _wrong_side(record, "moved to", "target")
@@ -222,22 +232,26 @@ class Clouds:
 
     @contextmanager
     def vault(self, name_or_id: str, use: "Use") -> Iterator["Vault"]:
-        """Raises NotFound, InvalidInput for what is none."""
+        """Open a vault until the block ends. Raise NotFound when there is none, InvalidInput for a provider that isn't
+        a vault."""
         record = vault_record(self._store, name_or_id)
         with self.provider(record.id, "vault") as cloud:
             yield cloud.open_vault(use)  # type: ignore[attr-defined]
 
     @contextmanager
     def vault_store(self, name_or_id: str) -> Iterator["Place"]:
-        """Where a vault's objects are, whatever has become of them. Raises InvalidInput for what is none, AccessDenied
-        for another project's."""
+        """Open the place of a vault's objects until the block ends; the vault itself needn't be readable.
+
+        Raise NotFound when there is none, InvalidInput for a provider that isn't a vault, AccessDenied for another
+        project's.
+        """
         record = vault_record(self._store, name_or_id)
         with self.provider(record.id, "vault") as cloud:
             yield cloud.open_store()  # type: ignore[attr-defined]
 
 
 def vault_record(store: Store, name_or_id: str) -> ProviderRecord:
-    """Raises NotFound, InvalidInput for what is none."""
+    """Return the record of a vault. Raise NotFound if there is none, InvalidInput for a provider that isn't one."""
     listing = "See: longshore vault list."
     try:
         record = store.providers.get(name_or_id)
@@ -251,7 +265,8 @@ def vault_record(store: Store, name_or_id: str) -> ProviderRecord:
 def kept_secrets(
     store: Store, project_id: str, kind: str, settings: Mapping[str, Any], *, told: bool = True
 ) -> dict[str, KeptSecrets]:
-    """For `connect`: those that a provider of that project asks for by these settings, if it asks for any.
+    """Return the argument of `connect` by which a provider reads secrets from its project's key manager, if it needs
+    any.
 
     `told`: whoever hears of errors may see the settings of that project's providers.
     """

@@ -18,7 +18,7 @@ _URL = re.compile(r"https?://[^\s'\"<>(),]+")
 
 
 class Discretion:
-    """Towards those who use a provider of this name and these settings without seeing them."""
+    """The filter for texts that reach users of a provider of this name who may not see these settings."""
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         auth = settings.get("auth")
@@ -31,21 +31,23 @@ class Discretion:
         self._replaced += [(_written(each, ""), "its user") for each in account if each]
 
     def said(self, text: str) -> str:
-        """Without them. Addresses of the cloud's services tell where it is as well."""
+        """Return the text without address and account. URLs of the cloud's services go, too: they also tell where it
+        is."""
         text = _URL.sub(self._name, text)
         for pattern, instead in self._replaced:
             text = pattern.sub(instead, text)
         return text
 
     def error(self, error: LongshoreError) -> LongshoreError:
-        """One of the same kind and code."""
+        """Return an error of the same kind and code, without address and account."""
         told = copy.copy(error)
         told.message, told.advice = self.said(error.message), self.said(error.advice)
         told.args = (f"{told.message} {told.advice}".strip(),)
         return told
 
     def about(self, work: Callable[[], T]) -> T:
-        """What `work` answers, or its error without them; also where it answers one thing after another."""
+        """Return what `work` answers. Its errors are raised without address and account, also those of an iterator that
+        it answers."""
         try:
             answer = work()
         except LongshoreError as error:

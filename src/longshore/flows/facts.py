@@ -1,4 +1,4 @@
-"""What has to be known of machines and a target before migrations are decided."""
+"""Gathering what has to be known of machines and a target before migrations are decided."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,7 +23,7 @@ def gather(
     *,
     converts_here: bool,
 ) -> TargetFacts:
-    """For one machine."""
+    """Return the facts of a target that decide how one machine lands. See `gather_for_plan`."""
     return gather_for_plan(target, [(machine, request)], source, converts_here=converts_here)
 
 
@@ -35,10 +35,12 @@ def gather_for_plan(
     converts_here: bool,
     known: TargetFacts | None = None,
 ) -> TargetFacts:
-    """`source` is the room that the source has; `converts_here` says that guests would be converted on this machine.
+    """Return the facts of a target that decide how these machines land.
+
+    `source` is the room that the source has; `converts_here` says that guests would be converted on this machine.
     `known`: what was gathered for others a moment ago, so that the target isn't asked for the same lists again.
 
-    Asks the target once for each list, and once a network for the MACs and addresses that are mapped to it.
+    The target is asked once for each list, and once a network for the MACs and addresses that are mapped to it.
     """
     base = known or _lists(target, source)
     wanted: dict[str, tuple[set[str], set[str]]] = {}
@@ -71,7 +73,7 @@ def gather_for_plan(
 
 
 def _lists(target: Target, source: SourceRoom | None) -> TargetFacts:
-    """What doesn't depend on which machines come."""
+    """Return those facts that don't depend on which machines come."""
     return TargetFacts(
         networks=tuple(target.networks()),
         volume_types=tuple(target.volume_types()),
@@ -83,12 +85,13 @@ def _lists(target: Target, source: SourceRoom | None) -> TargetFacts:
 
 
 def _windows(machines: Sequence[Machine]) -> WindowsParts | None:
-    """Looked for only where a source says that there is a Windows guest."""
+    """Return what this machine has for converting Windows. It is looked for only if a source says that a guest is
+    Windows."""
     return windows_parts() if any(machine.guest_id.lower().startswith("win") for machine in machines) else None
 
 
 def gather_for_volume(target: Offers, source: SourceRoom | None) -> VolumeFacts:
-    """For a volume that no machine has."""
+    """Return the facts of a target that decide how a volume lands that no machine has."""
     return VolumeFacts(
         volume_types=tuple(target.volume_types()),
         room=target.quota_room(),

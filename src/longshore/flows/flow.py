@@ -1,4 +1,4 @@
-"""What any job of the engine does, whether it moves something or not: it goes forward, hands over or rolls back."""
+"""The course of any job of the engine, whether it moves something or not: it goes forward, hands over or rolls back."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -42,9 +42,9 @@ class Flow(ABC):
 
     @abstractmethod
     async def _forward(self) -> dict[str, Any] | None:
-        """Do the work. Returns its result, for the record; None where the job has ended, or a further one is queued.
+        """Do the work. Return its result, for the record; None where the job has ended, or a further one is queued.
 
-        Raises LongshoreError.
+        Raise LongshoreError.
         """
 
     def _start(self) -> None:
@@ -73,11 +73,11 @@ class Flow(ABC):
         )
 
     def _followed_by(self) -> JobKind | None:
-        """The kind of the job that its record has next, once this one is done."""
+        """Return the kind of the job that its record has next, once this one is done; None: there is none."""
         return None
 
     def _fail(self, error: LongshoreError) -> None:
-        """What becomes of it after this error, or after a cancel."""
+        """End the job after this error, or after a cancel. Unless a kind of job does otherwise, it is rolled back."""
         self._roll_back(error)
 
     def _roll_back(self, error: LongshoreError) -> None:
@@ -102,11 +102,15 @@ class Flow(ABC):
         )
 
     def _take_back(self) -> list[str]:
-        """Take back what it has made. Returns a sentence for each thing that isn't as it was before."""
+        """Take back what it has made. Return a sentence for each thing that isn't as it was before."""
         return undo(self._job.store, self._job.clouds, self._job.id)
 
     async def _side_by_side(self, steps: Sequence[Awaitable[T]]) -> list[T]:
-        """Every step ends before any error goes on: nothing is taken back under a step that still runs."""
+        """Return the results of all steps, in their order.
+
+        Every step ends before any error is raised, so that nothing is taken back under a step that still runs. Of
+        several errors one that isn't a cancel is raised.
+        """
         outcomes = await asyncio.gather(*steps, return_exceptions=True)
         errors = [o for o in outcomes if isinstance(o, BaseException)]
         for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):

@@ -25,7 +25,8 @@ _lock = threading.Lock()
 
 
 def keeper(store: Store, project_id: str, name_or_id: str) -> ProviderRecord:
-    """An OpenStack of that project's own. Raises NotFound, AccessDenied for another project's, InvalidInput."""
+    """Return the record of an OpenStack that the project has itself. Raise NotFound when there is none, AccessDenied
+    for another project's, InvalidInput for a provider without a key manager."""
     record = store.scoped(Scope(project_id)).providers.own(name_or_id)
     if not provider_type(record.kind).keystone:
         raise InvalidInput(
@@ -37,7 +38,7 @@ def keeper(store: Store, project_id: str, name_or_id: str) -> ProviderRecord:
 
 
 class SecretsInProject:
-    """What `KeptSecrets` asks for, of a provider of that project.
+    """Secrets in the key manager of a project's provider, as `KeptSecrets` asks for them.
 
     `told`: whoever hears of errors may see the settings of that project's providers.
     """
@@ -57,7 +58,10 @@ class SecretsInProject:
 
 
 def barbican_of(store: Store, record: ProviderRecord) -> Barbican:
-    """The key manager of a provider's project. One for each in this process, as long as one logs in as before."""
+    """Return the key manager of a provider's project.
+
+    This process has one for each provider, and makes another when the provider's settings or secrets have changed.
+    """
     owner = store.scoped(Scope(record.project_id))
     secrets = owner.providers.secrets(record.id)
     with _lock:
@@ -94,7 +98,7 @@ def _none_at(record: ProviderRecord) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class NewSecret:
-    """What is to open a vault by a new key."""
+    """A secret in a key manager that is to open a vault by a new key."""
 
     pass_phrase: str
     kept: InBarbican
@@ -102,18 +106,19 @@ class NewSecret:
     _holding: Holding
 
     def settle(self) -> None:
-        """The vault says where it is. Raises Conflict when it isn't there any more."""
+        """Note that the vault says by now where the secret is. Raise Conflict when it was removed meanwhile."""
         if not self._store.provider_ledger.made(self._holding, self.kept.secret):
             raise Conflict("This took so long that its secret was removed.", advice="Try again.")
 
 
 @contextmanager
 def new_secret(store: Store, vault_id: str, record: ProviderRecord, key_id: str) -> Iterator[NewSecret]:
-    """For a key of that id, in the key manager of this provider's project. Removed when what is done with it fails.
+    """Make the secret for the key of this id, in the key manager of this provider's project.
 
-    `vault_id`: the vault's as a provider, which may not be there yet.
+    It is in the ledger before it exists, and is removed when the block raises. `vault_id`: the vault's as a provider,
+    which may not be there yet.
 
-    Raises InvalidInput where there is no key manager, Unreachable, AccessDenied, ProviderError.
+    Raise InvalidInput where there is no key manager, Unreachable, AccessDenied, ProviderError.
     """
     barbican = barbican_of(store, record)
     project_id = barbican.project_id()
@@ -133,19 +138,25 @@ def new_secret(store: Store, vault_id: str, record: ProviderRecord, key_id: str)
 
 
 def remove_secret(store: Store, vault_id: str, record: ProviderRecord, key_id: str) -> None:
-    """What opens a key of that id, if one of ours does: by its name, whoever has made it. Nothing to do without."""
+    """Remove the secret that opens the key of this id, and forget it.
+
+    It is found by its name, whoever has made it; there may be none. Raise what the key manager answers.
+    """
     barbican_of(store, record).remove_named(secret_name(key_id))
     forget_secret(store, vault_id, key_id)
 
 
 def forget_secret(store: Store, vault_id: str, key_id: str) -> None:
-    """Nothing of it is known here any more, whatever there is of it."""
+    """Forget the secret of this key here, without removing it from the key manager."""
     if holding := store.provider_ledger.keys(vault_id).get(key_id):
         store.provider_ledger.gone(holding)
 
 
 def remove_abandoned(store: Store, vault_id: str, vault: Vault) -> None:
-    """Secrets of keys that never came to be, as when a process dies while it adds one. Raises what Barbican says."""
+    """Remove the secrets of keys that never came to be, as when a process dies while it adds one.
+
+    One whose key is in the vault after all is noted as made. Raise what Barbican answers.
+    """
     abandoned = store.provider_ledger.abandoned_keys(vault_id)
     there = {key.id: key.kept for key in keys_of(vault)} if abandoned else {}
     for holding in abandoned:
@@ -156,7 +167,7 @@ def remove_abandoned(store: Store, vault_id: str, vault: Vault) -> None:
 
 
 def remove_holding(store: Store, holding: Holding) -> None:
-    """Of a key that isn't in a vault. Raises NotFound when the provider is gone in whose project it is."""
+    """Remove a secret whose key isn't in a vault. Raise NotFound when the provider is gone in whose project it is."""
     record = store.scoped(WHOLE).providers.get(holding.keeper_id or "")
     _take_back(store, barbican_of(store, record), holding)
 

@@ -22,7 +22,7 @@ _holder = ""  # this process, among those that have migrations at work
 
 
 def relays_of(store: Store, record: ProviderRecord) -> Relays:
-    """The pool of one provider."""
+    """Return this process's pool of relays for a provider; a new one when its settings or secrets have changed."""
     said = dict(record.settings), store.providers.secrets(record.id)
     with _lock:
         if record.id in _pools and _said.get(record.id) != said:  # it was changed; who uses the earlier one goes on
@@ -36,13 +36,13 @@ def relays_of(store: Store, record: ProviderRecord) -> Relays:
 
 
 def hold_relays_as(process_id: str) -> None:
-    """By this id others know whether this process lives."""
+    """Set the id under which this process holds relays. By it others know whether the process lives."""
     global _holder  # noqa: PLW0603 one process is one holder
     _holder = process_id
 
 
 def held_by_another(store: Store, entry: Entry) -> bool:
-    """Whether a living process has it, and removes it in its own time."""
+    """Tell whether the entry is a relay of another living process, which removes it in its own time."""
     if entry.kind is not ThingKind.RELAY:
         return False
     # A state directory's own engine can't take back its record when it is killed; its lock is gone then
@@ -51,7 +51,7 @@ def held_by_another(store: Store, entry: Entry) -> bool:
 
 
 def end_quiet_relays() -> None:
-    """Remove those that nobody has used for a while."""
+    """Remove this process's relays that nobody has used for a while."""
     with _lock:
         pools = [*_pools.values(), *_earlier]
     for pool in pools:
@@ -59,14 +59,14 @@ def end_quiet_relays() -> None:
 
 
 def end_relays(store: Store) -> None:
-    """Remove them all, also those that a process before this one has left behind."""
+    """Remove all relays of this process, and those that dead processes have left behind."""
     for record in store.providers.all():
         if asks_relays(record.kind, record.settings) and store.ledger.unsettled(record.id, ThingKind.RELAY):
             relays_of(store, record).end_all()
 
 
 class _Written:
-    """What the pool of a provider has in the ledger."""
+    """The ledger, as the pool of one provider writes to it."""
 
     def __init__(self, store: Store, provider_id: str) -> None:
         self._store = store

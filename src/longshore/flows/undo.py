@@ -41,14 +41,13 @@ _AT_SOURCES = (
 def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
     """Remove everything of what is wanted that the ledger says we made and didn't hand over.
 
-    Without a word on what is wanted, that is everything but relays: others may use those, and the
-    engine removes them.
+    Without a word on what is wanted, that is everything but relays: others may use those, and the engine removes them.
 
     Once the target of a migration was seen up, its server, ports and volumes are the user's, whatever the ledger says
-    of them. Those of a dry run or a test never are, those of a failover, a failback or a restore in
-    place only once it is committed.
+    of them. Those of a dry run or a test never are, those of a failover, a failback or a restore in place only once it
+    is committed.
 
-    Answers a sentence for each thing that could not be removed; those stay in the ledger as `left`.
+    Return a sentence for each thing that could not be removed; those stay in the ledger as `left`.
     """
     wanted, clouds = wanted or _its_own, clouds.to_put_back()
     done = (EntryState.REMOVED, EntryState.HANDED_OVER)
@@ -71,7 +70,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
 
 
 def _may_appear(entry: Entry) -> bool:
-    """Whether it may exist without our having heard of it."""
+    """Tell whether the thing may exist, or come to exist, without our having heard of it."""
     never = (
         ThingKind.CHANGE_TRACKING,
         ThingKind.FROZEN,
@@ -84,13 +83,16 @@ def _may_appear(entry: Entry) -> bool:
 
 
 def _its_own(entry: Entry) -> bool:
-    """Whether nobody else may be using it."""
+    """Tell whether nobody else may be using the thing."""
     return entry.kind is not ThingKind.RELAY
 
 
 def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
-    """Whether anything was there. Whatever carries the owner's mark goes: one that was made a second time, too, because
-    the cloud's first answer was lost."""
+    """Remove the thing and tell whether anything was there.
+
+    Everything that carries the owner's mark goes, so also one that was made a second time because the cloud's first
+    answer was lost.
+    """
     if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)
@@ -113,7 +115,7 @@ def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
 
 
 def ports_at_home(store: Store, migration_id: str) -> dict[str, ServerPort]:
-    """Those of the server whose place another one takes in the same cloud, by what the ledger calls them."""
+    """Return the ports of the server whose place another one takes in the same cloud, by what the ledger calls them."""
     kept = (store.migrations.get(migration_id).result or {}).get(PORTS_AT_HOME) or {}
     return form(dict[str, ServerPort]).validate_python(kept)
 
@@ -126,7 +128,7 @@ def _remove_from_source(source: Source, entry: Entry) -> bool:
 
 
 def _remove_from_machine(source: Source, entry: Entry) -> bool:
-    """Raises NotFound where there is no such machine any more."""
+    """Remove the thing from its machine and tell whether it was there. Raise NotFound if the machine is gone."""
     machine = entry.parent or ""
     if entry.kind is ThingKind.CHANGE_TRACKING:
         return source.set_change_tracking(machine, False)
@@ -148,7 +150,8 @@ def _remove_from_machine(source: Source, entry: Entry) -> bool:
 
 
 def mark_of(entry: Entry) -> tuple[MarkKind, str, str, str]:
-    """Read a mark of the source: its kind, the text that was asked for, what is written, and what was there before.
+    """Return what the ledger says of a source's mark: its kind, the text that was asked for, what is written, and what
+    was there before.
 
     Only the kind is known of one that was never made.
     """
@@ -173,7 +176,7 @@ def _remove_from_target(target: Target, entry: Entry) -> bool:
 
 
 def _ways(target: Target, kind: ThingKind) -> tuple[Callable[[Owner], object], Callable[[str], None]]:
-    """To find a thing of this kind by its owner, and to delete it by its id."""
+    """Return two functions for things of this kind: one finds a thing by its owner, the other deletes it by its id."""
     match kind:
         case ThingKind.SERVER:
             return target.find_server, target.delete_server

@@ -45,7 +45,7 @@ _cancels: Cancels | None = None
 
 
 def _get_ready(state: StateDirectory) -> None:
-    """Clouds' libraries are loaded when a cloud is opened; with these here, the first step needn't wait for that."""
+    """Load the libraries of those clouds that providers name, so that the first step needn't wait for that."""
     if not state.is_begun:
         return
     with closing(Store(state)) as store:

@@ -1,1 +1,1 @@
-"""What is done for backups: a machine to a point in a vault, and what keeps the vault in order. Restores are moves."""
+"""Backups: a machine's copy to a point in a vault, and what keeps the vault in order. Restores are moves."""

@@ -59,7 +59,7 @@ _SNAPSHOT = "snapshot"
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What the new point begins as."""
+    """The earlier point whose blocks the new one begins with."""
 
     point: str  # its name
     tops: dict[str, dict[str, Any]]  # of its disks that still have their size, by key
@@ -68,7 +68,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """As a writer of the vault, with what it is based on."""
+    """The result of registering as a writer of the vault: what the new point is based on."""
 
     basis: Basis | None
     known: list[dict[str, Any]]  # tops of disks whose blocks those without a basis needn't store again
@@ -123,7 +123,8 @@ class Backup(Flow):
         return machine
 
     def _name(self, machine: Machine) -> str:
-        """Of the point to come. Raises Conflict for one of a moment that is past, when the vault has it."""
+        """Return the name of the point to come. Raise Conflict when the source is a backup itself whose moment the
+        vault has."""
         with self._vault() as vault:
             folder = folder_of(vault, identity_of(machine))
             if machine.as_of is None:
@@ -135,7 +136,8 @@ class Backup(Flow):
             return new_name(folder, moment)
 
     def _register(self, machine: Machine) -> Registered:
-        """In the vault, before anything is added to it."""
+        """Register as a writer of the vault, which nothing may be added to before, and return what the new point is
+        based on."""
         job = self._job
         job.raise_if_cancelled()
         with self._vault() as vault:
@@ -165,7 +167,7 @@ class Backup(Flow):
             return [Off(started)] if source.power_state(machine.ref) is PowerState.OFF else []
 
     async def _take_snapshot(self, machine: Machine, off: list[Off]) -> Still:
-        """Take it between the user's playbooks, where something may be at work that they freeze."""
+        """Take the snapshot between the user's playbooks, where something may be at work that they freeze."""
         job, take = self._job, partial(self._take_at_once, machine, off)
         if job.request.before is not None or job.request.after is not None:
             if not (off or machine.as_of is not None or is_volume(machine)):
@@ -185,7 +187,7 @@ class Backup(Flow):
         return Still(take_snapshot(job, _SNAPSHOT, machine.disks, quiesce=job.request.quiesce), off=False)
 
     def _is_loose(self, volume: Machine) -> bool:
-        """Whether no machine has got it meanwhile, which writes."""
+        """Tell whether the volume still has no machine, which might write to it."""
         try:
             with self._job.clouds.source(self._job.record.source_id) as source:
                 source.by_reference(volume.ref)
@@ -194,7 +196,7 @@ class Backup(Flow):
         return True
 
     async def _ask_changes(self, machine: Machine, snapshot: Snapshot, basis: Basis | None) -> dict[str, Told]:
-        """By disk; those of which nothing is known before aren't in it."""
+        """Return by disk what the source says has changed. Disks of which the basis knows nothing aren't in it."""
         job, ids = self._job, {}
         if basis is not None:
             ids = {key: since for key, since in basis.change_ids.items() if key in basis.tops}
@@ -224,7 +226,10 @@ class Backup(Flow):
     def _content(
         self, vault: Vault, machine: Machine, snapshot: Snapshot, consistency: Consistency, copies: list[Copied]
     ) -> dict[str, Any]:
-        """What the point says beside its disks: all that a restore needs, and what the next backup goes by."""
+        """Return what the point says beside its disks: all that a restore needs, and what the next backup goes by.
+
+        User data may hold secrets, so a vault in clear gets none.
+        """
         job = self._job
         settings = machine.server_settings
         if settings.user_data is not None:  # which may hold secrets: in a vault in clear it isn't kept
@@ -261,7 +266,7 @@ class Backup(Flow):
         job.say(f"The point {name} is in the vault.")
 
     def _drop_earlier(self) -> None:
-        """The snapshots that earlier points needed go: their successor has its own."""
+        """Remove the snapshots that earlier points needed: their successor has its own."""
         job = self._job
         for sentence in drop_earlier(job.store, job.clouds, job.record):
             job.say(sentence, "warning")
@@ -288,13 +293,13 @@ class Backup(Flow):
 
 
 def _track(job: MoveContext, machine: Machine) -> None:
-    """It stays on: that is what makes the next backup short."""
+    """Have the source track changes, unless it does or can't. It stays on: that is what makes the next backup short."""
     if not machine.never_runs and not is_volume(machine) and machine.can_track_changes and not machine.change_tracking:
         track_changes(job, stays=True)
 
 
 def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
-    """Of the same machine, without those that can't be read.
+    """Return the machine's newest point in the vault that can be read, as a basis; None if there is none.
 
     A point whose moment is still to come was written by a clock that was wrong: as the newest one it would be the basis
     of each backup until then.
@@ -315,7 +320,8 @@ def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
 
 
 def _rules(job: MoveContext) -> dict[str, Any] | None:
-    """What the policy that wants this backup asks for, so that another installation can go on with it; None without."""
+    """Return the rules of the policy that wants this backup, so that another installation can go on with it; None
+    without a policy."""
     if job.request.of is None:
         return None
     try:
@@ -346,7 +352,7 @@ def _base_of(disk: Disk, basis: Basis | None) -> Top:
 
 
 def identity_of(machine: Machine) -> str:
-    """Which machine it is, whatever installation looks at it."""
+    """Return a text that stands for this machine and is the same in whatever installation looks at it."""
     of_backup = machine.as_of.of if machine.as_of else ""
     return f"{machine.platform}\n{machine.instance_uuid or machine.uuid or of_backup or machine.ref}"
 

@@ -1,4 +1,4 @@
-"""What stands against a backup, known before anything is made for it."""
+"""Checks of a backup before anything is made for it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from longshore.store import EntryState, Store, ThingKind
 
 
 def backed_up(store: Store, source_id: str, machine: Machine) -> BackedUp:
-    """With whether snapshots of an earlier backup of it are at the source still."""
+    """Return the machine, and whether snapshots of an earlier backup of it are still at the source."""
     there = store.ledger.unsettled(source_id, ThingKind.SOURCE_SNAPSHOT)
     kept = [one.migration_id for one in there if one.parent == machine.ref and one.state is EntryState.MADE]
     records = store.migrations.several(kept)
@@ -33,7 +33,10 @@ def backup_concerns(
     *,
     ahead: Sequence[BackedUp] = (),
 ) -> list[Concern]:
-    """Of one machine, or volume that none has, as the request accepts them. `ahead`: what is backed up before it."""
+    """Return what stands against the backup of one machine, or of a volume that none has, as the request accepts it.
+
+    `ahead`: what is backed up before it; the source's quota has to have room for all of them.
+    """
     who = machine.name if not ahead else f"{machine.name} and the {len(ahead)} machine(s) before it"
     quotas = backup_quotas([*ahead, backed_up(store, source_id, machine)], request, room, who)
     own = [*machine_concerns(machine, request), *hook_concerns(machine, request)]
@@ -43,7 +46,8 @@ def backup_concerns(
 def run_concerns(
     store: Store, source_id: str, machines: Sequence[Machine], request: MigrationRequest, room: SourceRoom | None
 ) -> list[Concern]:
-    """Of all machines of a policy: each one's own, then the quota for all of them."""
+    """Return what stands against backups of all machines of a policy: each one's own concerns, then the
+    quota for all."""
     own = [replace(one, machine=machine.ref) for machine in machines for one in machine_concerns(machine, request)]
     own += unfit_playbooks(request)
     who = machines[0].name if len(machines) == 1 else f"the policy's {len(machines)} machines"
@@ -52,7 +56,7 @@ def run_concerns(
 
 
 def refuse_shortage(job: MoveContext, machine: Machine, room: SourceRoom | None) -> None:
-    """Raises QuotaExceeded while nothing is made, unless the user accepts that."""
+    """Raise QuotaExceeded when the source has no room for the backup's snapshots, unless the user accepts that."""
     quotas = backup_quotas([backed_up(job.store, job.record.source_id, machine)], job.request, room, machine.name)
     concerns = accept_blockers(quotas, job.request.accept)
     short = [concern for concern in concerns if concern.severity is Severity.BLOCKER]

@@ -72,7 +72,7 @@ class ByPolicy(Flow):
             self._job.store.backup_policies.come_sooner(self._job.id, **late)
 
     def _policy(self) -> BackupPolicyRecord:
-        """Raises Cancelled when it was deleted."""
+        """Return the policy. Raise Cancelled when it was deleted."""
         try:
             return self._job.store.backup_policies.get(self._job.id)
         except NotFound:
@@ -96,7 +96,8 @@ class ByPolicy(Flow):
         self._job.store.backup_policies.begin(policy.id, run, without_zone(following.due), following.missed)
 
     def _choose(self, policy: BackupPolicyRecord) -> tuple[MachineBackup, ...]:
-        """Raises LongshoreError when the source can't be asked, or nothing fits."""
+        """Return the machines to back up now. Raise LongshoreError when the source can't be asked, or no
+        machine fits."""
         with self._job.clouds.source(policy.source_id) as source:
             if policy.wanted is not None:
                 chosen = [_chosen(machine) for machine in select(source, policy.wanted)]
@@ -107,7 +108,7 @@ class ByPolicy(Flow):
         return tuple(chosen)
 
     def _named(self, source: Source, name: str) -> MachineBackup:
-        """One that isn't there fails alone."""
+        """Return the backup of the machine of this name. If there is no such machine, that backup alone has failed."""
         try:
             return _chosen(look_up(source, name))
         except LongshoreError as error:
@@ -130,7 +131,7 @@ class ByPolicy(Flow):
         self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=backups))
 
     def _room(self, policy: BackupPolicyRecord) -> tuple[SourceRoom | None, str | None]:
-        """That the source has, or why it can't be asked."""
+        """Return the room that the source has, or why the source can't be asked."""
         try:
             with self._job.clouds.source(policy.source_id) as source:
                 return source.room(), None
@@ -142,7 +143,11 @@ class ByPolicy(Flow):
     def _queued(
         self, policy: BackupPolicyRecord, one: MachineBackup, room: SourceRoom | None, ahead: list[BackedUp]
     ) -> MachineBackup:
-        """`ahead`: of the run's other machines those that are backed up; this one is added, if it is, too."""
+        """Queue a backup that was chosen; it has failed if something stands against it. A second call queues nothing
+        twice.
+
+        `ahead`: those of the run's other machines that are queued before; this one is added if it is queued.
+        """
         if one.stand is not Stand.CHOSEN:
             return one
         job = self._job
@@ -173,7 +178,8 @@ class ByPolicy(Flow):
         return replace(one, stand=Stand.UNDER_WAY)
 
     def _note(self) -> None:
-        """What has become of its backups. Retention follows each that has made a point."""
+        """Note what has become of the run's backups. Where one has made a point, its machine's old points
+        are thinned."""
         policy = self._policy()
         if policy.run is None or not policy.runs:
             return
@@ -279,7 +285,7 @@ class ByPolicy(Flow):
     # The end of a look
 
     def _add(self, new: NewMigration) -> None:
-        """It is the project's own. Raises Conflict."""
+        """Queue a record in the policy's project. Raise Conflict where another one stands in its way."""
         own = self._job.store.migrations.scoped(Scope(self._job.record.project_id))
         own.add_together([new])
 
@@ -300,7 +306,7 @@ class ByPolicy(Flow):
 
 
 def backup_request(policy: BackupPolicyRecord) -> MigrationRequest:
-    """What a policy asks for of each of its machines."""
+    """Return the request by which a policy backs up each of its machines."""
     return MigrationRequest(type=MigrationType.BACKUP, of=policy.id, before=policy.before, after=policy.after)
 
 

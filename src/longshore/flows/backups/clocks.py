@@ -1,4 +1,4 @@
-"""When a policy's run is due, its vault is verified next, and its points are proved."""
+"""The clocks of a backup policy: when its vault is verified next, and when its points are proved."""
 
 from datetime import datetime
 
@@ -8,19 +8,26 @@ from longshore.store.tables import without_zone
 
 
 def next_verification(schedule: str, policy_id: str, now: datetime) -> datetime:
-    """In UTC without a zone; other policies' are at other times. Raises InvalidInput."""
+    """Return the time of the next verification, in UTC without a zone. Other policies' are at other times.
+
+    Raise InvalidInput for a schedule that isn't one.
+    """
     return without_zone(next_time(parse_calendar(schedule), now, f"{policy_id}/verify"))
 
 
 def next_proof(schedule: str, policy_id: str, now: datetime) -> datetime:
-    """As `next_verification`."""
+    """Return the time of the next proof, in UTC without a zone. Other policies' are at other times.
+
+    Raise InvalidInput for a schedule that isn't one.
+    """
     return without_zone(next_time(parse_calendar(schedule), now, f"{policy_id}/prove"))
 
 
 def mistimed(policy: BackupPolicyRecord, now: datetime) -> dict[str, datetime]:
-    """Moments of the policy that are later than its schedules' next time from now on, and what they have to be.
+    """Return moments of the policy that are later than its schedules' next time from now on, and what they have to be.
 
-    A clock that was wrong once has left them. By the names of their columns, in UTC without a zone.
+    A clock that was wrong once has left them. The keys are the names of their columns, the values in UTC without a
+    zone.
     """
     nexts = {"due_at": without_zone(next_time(parse_calendar(policy.schedule), now, policy.id))}
     if policy.verify is not None and policy.verify_due_at is not None:

@@ -70,7 +70,7 @@ class CopyingVault(Flow):
         return result
 
     def _tell(self, result: dict[str, Any]) -> None:
-        """Raises Damaged: all others are copied."""
+        """Keep the result, then raise Damaged: all points but the damaged ones are copied."""
         damaged = result["damaged"]
         self._job.store.migrations.update(self._job.id, result=result)
         raise Damaged(
@@ -79,7 +79,7 @@ class CopyingVault(Flow):
         )
 
     def _choose(self) -> Chosen:
-        """What the other vault hasn't got, oldest first of each machine."""
+        """Return the points that the other vault hasn't got, those of each machine oldest first."""
         job = self._job
         job.raise_if_cancelled()
         job.phase("choosing", "Looking for points that the other vault hasn't got.")
@@ -99,7 +99,8 @@ class CopyingVault(Flow):
         return Chosen(wanted, damaged)
 
     def _chosen(self, source: Vault, target: Vault, damaged: list[str]) -> list[tuple[Point, str]]:
-        """Oldest first, each with its name in the other vault. What can't be read is said in `damaged`."""
+        """Return the points, oldest first, each with its name in the other vault. Add a sentence to `damaged` for each
+        point that can't be read."""
         found = []
         for point in points(source, damaged=lambda one: damaged.append(one.why)):
             try:
@@ -122,7 +123,8 @@ class CopyingVault(Flow):
         return [(point, name) for point, name in good if name in kept]
 
     def _register(self, wanted: list[Copy]) -> None:
-        """In both vaults: what is read stays until it is copied, and what is written isn't pruned meanwhile."""
+        """Register as a writer in both vaults: what is read stays until it is copied, and what is written isn't pruned
+        meanwhile."""
         job = self._job
         job.raise_if_cancelled()
         with self._both() as (source, target):
@@ -137,7 +139,11 @@ class CopyingVault(Flow):
                 job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
 
     def _copy_point(self, one: Copy, number: int, of: int) -> list[Done]:
-        """Empty when it was deleted meanwhile. One that is damaged stands in no other's way."""
+        """Copy one point, and return the figures: none when it was deleted meanwhile.
+
+        One that is damaged doesn't keep others from being copied. A second run finds the point in the other vault, and
+        does nothing.
+        """
         job = self._job
         job.raise_if_cancelled()
         job.phase("copying", f"Copying point {number} of {of}, {one.source}.")
@@ -163,7 +169,10 @@ class CopyingVault(Flow):
         return [Done(sum(disk.read for disk in copied.values()), sum(disk.stored for disk in copied.values()))]
 
     def _copy_disks(self, source: Vault, target: Vault, point: Point, number: int, one: Copy) -> dict[str, CopiedDisk]:
-        """By disk. Where the point before is damaged, on either side, all of this one is copied. Raises Damaged."""
+        """Return the copies by disk. Where the point before is damaged, on either side, all of this one is copied.
+
+        Raise Damaged when this point is.
+        """
         go_on = partial(self._go_on, source, target)
 
         def copied(before: dict[str, Before]) -> dict[str, CopiedDisk]:
@@ -185,7 +194,8 @@ class CopyingVault(Flow):
         return copied({})
 
     def _before(self, source: Vault, target: Vault, one: Copy) -> dict[str, Before]:
-        """By disk. None where the point before is gone on one of the sides: then all of it is copied."""
+        """Return by disk what the point before has in both vaults. It is empty when that point is gone in one of them:
+        then all is copied."""
         if one.before is None:
             return {}
         theirs, ours = _found(source, one.before[:1]), _found(target, one.before[1:])
@@ -210,7 +220,7 @@ class CopyingVault(Flow):
             yield source, target
 
     def _roll_back(self, error: LongshoreError) -> None:
-        """Points that are copied stay: each is whole. The next copy goes on after them."""
+        """Roll back, but for points that are copied: each is whole, and the next copy goes on after them."""
         super()._roll_back(error)
         self._remove_journals()
 
@@ -224,7 +234,7 @@ class CopyingVault(Flow):
 
 
 def _found(vault: Vault, names: Any) -> list[Point]:
-    """Without those that are gone, or can't be read."""
+    """Return the points of these names, without those that are gone or can't be read."""
     found = []
     for name in names:
         with suppress(NotFound, Damaged):

@@ -1,4 +1,4 @@
-"""After a restore in the place of a server: for good, or back to that server, as its user says."""
+"""The decision after a restore in the place of a server: for good, or back to that server, as its user says."""
 
 from longshore.errors import LongshoreError
 from longshore.flows.flow import Flow
@@ -18,7 +18,7 @@ class Deciding(Flow):
         await self._job.step("decide", self._decide)
 
     def _fail(self, error: LongshoreError) -> None:
-        """Raises it. Nothing is taken back unasked: the server was seen up, and somebody may work with it."""
+        """Raise the error. Nothing is taken back unasked: the server was seen up, and somebody may work with it."""
         self._job.ignore_cancel()
         raise error
 
@@ -34,7 +34,7 @@ class Deciding(Flow):
             self._wait_on(None)
 
     def _go_back(self) -> None:
-        """The new server goes, and the one before has its ports again, and runs if it did.
+        """Remove the new server, give the one before its ports again, and power it on if it ran.
 
         While the new server can't be removed, the other one stays off, and this can be asked for again.
         """
@@ -73,7 +73,7 @@ class Deciding(Flow):
         self._done({})
 
     def _wait_on(self, error: str | None) -> None:
-        """`error`: why it couldn't be undone."""
+        """Queue the next decision, which waits for the user. `error`: why the restore couldn't be undone."""
         job = self._job
         if error is not None:
             job.say(f"The restore isn't undone: {error}", "error")

@@ -1,4 +1,4 @@
-"""Playbooks of the user's around the snapshot of a backup: one that freezes the application, and one that thaws it.
+"""The user's playbooks around the snapshot of a backup: one that freezes the application, and one that thaws it.
 
 What may be frozen is in the ledger before it is, with what the second playbook has to know in a file beside it. So
 whoever takes the backup back thaws it, and a cleanup can.
@@ -27,7 +27,7 @@ _STEP = "freeze"
 
 
 async def take_frozen(job: MoveContext, machine: Machine, snapshot_step: str, take: Callable[[], Still]) -> Still:
-    """Take a snapshot by `take`, between the playbooks. Raises what `take` does, HookError, Cancelled.
+    """Take a snapshot by `take`, between the playbooks. Raise what `take` does, HookError, Cancelled.
 
     Whatever happens, the second one runs. `snapshot_step`: by which the ledger knows the snapshot.
     """
@@ -53,7 +53,7 @@ async def take_frozen(job: MoveContext, machine: Machine, snapshot_step: str, ta
 
 
 def _tidy(job: MoveContext, snapshot_step: str) -> None:
-    """What an earlier run of the step has left. Raises Conflict when its snapshot can't be removed."""
+    """Take away what an earlier run of the step has left. Raise Conflict when its snapshot can't be removed."""
     for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind is ThingKind.FROZEN):
         job.say(f"{sentence} It is frozen once more for this backup.", "warning")
     left = undo(
@@ -74,13 +74,14 @@ def _intend(job: MoveContext, machine: Machine, after: str) -> Entry:
 
 
 def _thaw_now(job: MoveContext, entry: Entry) -> None:
-    """Raises HookError: whoever takes the backup back tries again."""
+    """Run the second playbook. Raise HookError when it fails; the entry stays, so whoever takes the backup back tries
+    again."""
     thaw(job.store, job.clouds, entry)
     job.store.ledger.settle(entry.id, EntryState.REMOVED)
 
 
 async def _thaw_after(job: MoveContext, entry: Entry, error: Exception) -> None:
-    """After what has failed: that is what the user is told, and what came of thawing besides."""
+    """Thaw after `error`, which is what the user is told. If thawing fails, too, that becomes an event."""
     try:
         await asyncio.to_thread(_thaw_now, job, entry)
     except LongshoreError as further:

@@ -50,8 +50,10 @@ class Found:
 
 
 def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, server: str) -> Found:
-    """Nothing is changed by looking. Raises NotFound when there is no such point, or no such server any more;
-    InvalidInput when it never was a server."""
+    """Return the point in the vault, and the server whose place it is to take. Nothing is changed by looking.
+
+    Raise NotFound when there is no such point, or no such server any more; InvalidInput when it never was a server.
+    """
     with clouds.source(vault_id) as vault:
         found = vault.by_reference(point)
     refuse_other_than_servers(found)
@@ -71,7 +73,7 @@ def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, ser
 
 
 def refuse_other_than_servers(machine: Machine) -> None:
-    """Raises InvalidInput."""
+    """Raise InvalidInput when the machine wasn't backed up from an OpenStack."""
     if not machine.platform.traits.as_server:
         raise InvalidInput(
             f"{machine.name} wasn't backed up from an OpenStack: only a server's place there can be taken.",
@@ -96,7 +98,8 @@ def land_in_place(
     *,
     converts_here: bool,
 ) -> tuple[Landing | None, list[Concern]]:
-    """As `longshore.planning.land`."""
+    """Return how the point lands in the server's place (None: it can't), and the concerns, as `longshore.planning.land`
+    does."""
     words = (nic.network_ref or nic.network for nic in found.like.nics)  # several can have one name
     networks = {word: word for word in words}
     asked = replace(request, landing=LandingMode.UNCHANGED, networks=networks)
@@ -110,7 +113,7 @@ def land_in_place(
 
 
 def refuse_meaningless(request: MigrationRequest) -> None:
-    """What a restore in place doesn't take, since the server says it. Raises InvalidInput."""
+    """Raise InvalidInput for an option that a restore in place doesn't take, since the server decides it."""
     said = {
         "networks": request.networks,
         "subnets": request.subnets,
@@ -167,7 +170,7 @@ class InPlaceRestore(Migration):
         return prepared
 
     def _look_home(self, prepared: Prepared) -> Home:
-        """Before anything is done to its ports it is written down what they are."""
+        """Return the server and its ports, and write down what they are before anything is done to them."""
         job = self._job
         with job.clouds.source(job.replaced.provider_id) as cloud:
             home = cloud.by_reference(job.replaced.machine_ref)
@@ -180,7 +183,8 @@ class InPlaceRestore(Migration):
     # The end
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        """It runs in the server's place. That is for good when its user says so."""
+        """Remove what was made on the way, and wait for the user to decide. The server runs in the other one's place by
+        now."""
         job = self._job
         job.phase("cleaning-up", "Removing what was made on the way.")
         gone = (ThingKind.SOURCE_SNAPSHOT, ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE)

@@ -1,4 +1,4 @@
-"""What keeps a vault in order: reading all that its points name, and removing what none of them names any more."""
+"""Keeping a vault in order: reading all that its points name, and removing what none of them names any more."""
 
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -35,7 +35,7 @@ class Verification(_OfVault):
         return await self._job.step("verify", self._verify)
 
     def _verify(self) -> dict[str, Any]:
-        """Raises Damaged when anything isn't as it was written."""
+        """Read all that the vault's points name. Raise Damaged when anything isn't as it was written."""
         job = self._job
         job.raise_if_cancelled()
         job.phase("verifying", "Reading all that the vault's points name.")
@@ -57,8 +57,11 @@ class Pruning(_OfVault):
         return await self._job.step("prune", self._prune)
 
     def _prune(self) -> dict[str, Any]:
-        """In a vault that locks, its locks are renewed whatever becomes of the rest. Raises Damaged when something
-        isn't as it should be: all else was pruned then."""
+        """Remove what no point of the vault names. In a vault that locks, renew its locks, whatever becomes of the
+        rest.
+
+        Raise Damaged when something isn't as it should be: all else was pruned then.
+        """
         job = self._job
         job.raise_if_cancelled()
         job.phase("pruning", "Looking for what no point of the vault names.")
@@ -88,7 +91,8 @@ class Pruning(_OfVault):
         return result
 
     def _alarmed(self, error: Conflict) -> LongshoreError:
-        """What a prune that is refused because of another one says: more, where that goes on for too long."""
+        """Return the error to raise for a prune that is refused because of another one. Where prunes were refused for
+        longer than one can take, it says that the vault needs a person to look."""
         job = self._job
         records = job.store.migrations.page(_LOOKED_AT, machine=job.record.target_id, newest_first=True)
         refused = []

@@ -15,7 +15,7 @@ from longshore.vault.points import Point
 def drop_earlier(store: Store, clouds: Clouds, backup: MigrationRecord) -> list[str]:
     """Remove what the earlier backups of this machine into this vault have kept: its own point is the newest.
 
-    Answers a sentence for each snapshot that couldn't be removed; that one is tried again by the next backup.
+    Return a sentence for each snapshot that couldn't be removed; that one is tried again by the next backup.
     """
     entries = store.ledger.unsettled(backup.source_id, ThingKind.SOURCE_SNAPSHOT)
     ids = dict.fromkeys(entry.migration_id for entry in entries if entry.migration_id != backup.id)
@@ -31,7 +31,8 @@ def drop_earlier(store: Store, clouds: Clouds, backup: MigrationRecord) -> list[
 
 
 def drop_of_point(store: Store, clouds: Clouds, vault_id: str, point: Point) -> list[str]:
-    """Remove what the backup that has made this point, which is gone, has kept. Answers as `drop_earlier`.
+    """Remove what the backup that has made this point, which is gone, has kept. Return sentences as `drop_earlier`
+    does.
 
     Nothing is removed for a point that was copied into this vault, or that another installation has made.
     """

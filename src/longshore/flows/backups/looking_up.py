@@ -1,13 +1,13 @@
-"""What is backed up: a machine, or a volume that no machine has."""
+"""Looking up what is to be backed up: a machine, or a volume that no machine has."""
 
 from longshore.model.machine import VOLUME, Machine
 from longshore.providers.contract import Source
 
 
 def look_up(source: Source, word: str) -> Machine:
-    """A machine by its name, path or reference; with `volume:` before it a volume by its name or id.
+    """Return the machine of this name, path or reference; with `volume:` before it the volume of this name or id.
 
-    Raises NotFound, Conflict when several are called so, or the volume has a machine.
+    Raise NotFound, or Conflict when several are called so, or the volume has a machine.
     """
     if word.startswith(VOLUME):
         return source.volume(word.removeprefix(VOLUME))
@@ -15,5 +15,5 @@ def look_up(source: Source, word: str) -> Machine:
 
 
 def is_volume(machine: Machine) -> bool:
-    """Whether it is a volume that no machine has."""
+    """Tell whether this stands for a volume that no machine has."""
     return machine.ref.startswith(VOLUME)

@@ -1,4 +1,4 @@
-"""Proofs of a policy's points by a clock of their own: its machines' newest good points are restored as dry runs.
+"""Proofs of a policy's points by a schedule of their own: its machines' newest good points are restored as dry runs.
 
 That is what `restore create --dry-run --isolated` begins: a clone is booted on networks that lead nowhere, is seen up,
 and goes with all that was made for it. One after another, so that a proof takes no more of the cloud than a single
@@ -25,7 +25,8 @@ from longshore.vault.points import Point, own_points
 
 
 def begin_proof_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
-    """Which points it is about is written down. However many times were missed, it is one proof."""
+    """Begin a proof if one is due, by writing down which points it is about. However many times were
+    missed, it is one."""
     now = datetime.now(UTC)
     if policy.proves or policy.paused or policy.prove is None or policy.prove_due_at is None:
         return
@@ -42,7 +43,7 @@ def begin_proof_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
 
 
 def follow_proof(job: MoveContext, policy: BackupPolicyRecord) -> None:
-    """Notes what has ended, and queues the next trial when none is under way."""
+    """Note what has ended, and queue the next trial when none is under way."""
     proof = policy.proof
     if proof is None or proof.ended_at is not None:
         return
@@ -61,7 +62,8 @@ def follow_proof(job: MoveContext, policy: BackupPolicyRecord) -> None:
 
 
 def _choose(job: MoveContext, policy: BackupPolicyRecord) -> tuple[PointTrial, ...]:
-    """The newest of each machine that no verification found damaged. Raises LongshoreError when there is none."""
+    """Return trials of each machine's newest point that no verification found damaged. Raise LongshoreError if there is
+    none."""
     suspect = policy.verification.suspect if policy.verification else ()
     newest: dict[str, Point] = {}
     with job.clouds.vault(policy.vault_id, "read") as vault:
@@ -122,7 +124,7 @@ def _noted(job: MoveContext, one: PointTrial) -> PointTrial:
 
 
 def _seconds(job: MoveContext, record: MigrationRecord) -> dict[str, float]:
-    """Of each part, until the machine was seen up or it failed."""
+    """Return the seconds that each part took until the machine was seen up or it failed."""
     end = record.target_up_at or record.finished_at
     return parts_of(job.store.events.of(record.id, limit=10_000), end) if end is not None else {}
 

@@ -1,6 +1,8 @@
-"""What a policy's deleted points have left in its vaults goes by itself: a prune a day, while there is something.
+"""Prunes that a policy has done by itself: of what its deleted points have left in its vaults, while there is
+something.
 
-In a vault that locks each day has one: it renews the lock of what lives.
+A prune of a vault is begun at most every 20 hours, and at most one for each run. In a vault that locks one is begun
+whatever there is to remove: it renews the lock of what lives.
 """
 
 import uuid
@@ -20,7 +22,8 @@ _LOOKED_AT = 50  # records about a vault, the newest
 
 
 def prune_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
-    """Between two runs. One that somebody else has begun is as good."""
+    """Queue a prune of each of the policy's vaults that needs one, unless a run or a second copy is under way. One that
+    somebody else has begun does as well."""
     if policy.run is None or policy.runs or policy.copies:
         return
     lost = any(one.deleted or one.stand is Stand.FAILED for one in policy.run.backups)
@@ -33,7 +36,10 @@ def prune_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
 
 
 def _is_due(job: MoveContext, vault_id: str, *, leaves: bool) -> bool:
-    """`leaves`: whether what has been done last has left something. A prune says itself what a later one may remove."""
+    """Tell whether the vault needs a prune now.
+
+    `leaves`: whether what has been done last has left something. A prune says itself what a later one may remove.
+    """
     try:
         job.clouds.refuse_taken_back(vault_id)
     except NotSharedAnyMore:
@@ -46,7 +52,8 @@ def _is_due(job: MoveContext, vault_id: str, *, leaves: bool) -> bool:
 
 
 def _locks(job: MoveContext, vault_id: str) -> bool:
-    """Its prunes keep its lock standing. One that is away now is asked when it is due again."""
+    """Tell whether the vault locks what is in it, so that prunes have to renew its lock. A vault that can't be asked
+    now is asked again at the next look."""
     with suppress(LongshoreError), job.clouds.vault(vault_id, "write") as vault:
         return vault.lock is not None
     return False

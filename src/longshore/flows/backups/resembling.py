@@ -1,4 +1,4 @@
-"""Which points of a vault a machine's disks may have most of their blocks from, when it hasn't got them from its own.
+"""The choice of points that a machine's disks may have most of their blocks from, when they aren't in its own points.
 
 A machine that was made of the same image as another, or whose disk has grown since its last backup, stores what
 differs.
@@ -18,7 +18,7 @@ _TAKEN = 4
 
 
 def resembling(vault: Vault, machine: Machine, own: str, begun: Collection[str]) -> list[Point]:
-    """Newest points of machines, its own among them, the likeliest first.
+    """Return the newest points of machines, its own among them, the likeliest first.
 
     `own`: the folder of its points. `begun`: keys of disks that begin as those of its last one; where that is all of
     them, nothing is looked for.

@@ -1,4 +1,5 @@
-"""Which points of a policy stay in its vault, with every reason, and which go: what planning says of replicas' points.
+"""Retention in vaults: which of a policy's points stay, with every reason, and which go. The rules are those of
+replicas.
 
 A policy judges the points that it has made. Those that somebody made by hand, or another policy, are none of its own.
 """
@@ -26,8 +27,11 @@ def decide_of_policy(
     *,
     suspect: Collection[str] = (),
 ) -> dict[str, Decision]:
-    """By machine, as points' names begin with it. By point `in_use`: what stands on it, as people call it; `held`: what
-    is to keep it. `suspect`: points that were found damaged."""
+    """Return the decisions by machine, named as the points' names begin.
+
+    `in_use`: by point, what stands on it, as people call it. `held`: by point, what is to keep it. `suspect`: points
+    that were found damaged.
+    """
     machines: dict[str, list[model.Point]] = {}
     for point in found:
         if point.content.get("policy") != policy.id or point.maker not in (None, policy.project_id):
@@ -46,7 +50,8 @@ def decide_of_policy(
 
 
 def suspects_of(policy: BackupPolicyRecord, vault_id: str) -> tuple[str, ...]:
-    """Points of one of its vaults that its last verification, which is of the first one, has found damaged."""
+    """Return the points of one of its vaults that its last verification has found damaged. Only the policy's first
+    vault is verified."""
     return policy.verification.suspect if policy.verification and vault_id == policy.vault_id else ()
 
 
@@ -55,9 +60,9 @@ def folder_in(point_name: str) -> str:
 
 
 def thin(store: Store, clouds: Clouds, policy: BackupPolicyRecord, made: str) -> tuple[str, ...]:
-    """Delete what no rule keeps of the machine of the point that was `made`. The names of what goes.
+    """Delete what no rule keeps of the machine of the point that was `made`. Return the names of the deleted points.
 
-    Raises Conflict when that point isn't there any more: nothing goes then.
+    Raise Conflict when that point isn't there any more: nothing goes then.
     """
     with clouds.vault(policy.vault_id, "write") as vault:
         folder = folder_in(made)
@@ -68,7 +73,8 @@ def thin(store: Store, clouds: Clouds, policy: BackupPolicyRecord, made: str) ->
 
 
 def thin_copies(store: Store, clouds: Clouds, policy: BackupPolicyRecord, vault_id: str) -> tuple[str, ...]:
-    """Delete what no rule keeps in the policy's second vault, of any machine. The names of what goes."""
+    """Delete what no rule keeps in the policy's second vault, of any machine. Return the names of the
+    deleted points."""
     with clouds.vault(vault_id, "write") as vault:
         return _thin(store, vault, policy, vault_id, points(vault), holds(vault))
 

@@ -1,4 +1,4 @@
-"""What a policy has backed up, once more in a second vault: copied after each run, and kept there by the same rules."""
+"""Second copies of a policy's points, in another vault: copied after each run, and kept there by the same rules."""
 
 import uuid
 from dataclasses import replace
@@ -15,7 +15,7 @@ from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, S
 
 
 def begin_copy_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
-    """Once a run has ended. What a copy that failed has left is copied after the next one, too."""
+    """Begin a copy once a run has ended. What a copy that failed has left is copied after the next run, too."""
     if policy.copy_to is None or policy.copies or policy.run is None or policy.run.ended_at is None:
         return
     if policy.copy is None or policy.copy.begun_at < policy.run.ended_at:
@@ -23,7 +23,7 @@ def begin_copy_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
 
 
 def follow_copy(job: MoveContext, policy: BackupPolicyRecord) -> None:
-    """Queues it, and notes its end. Points of the second vault that no rule keeps go then."""
+    """Queue the copy, and note its end. Points of the second vault that no rule keeps are deleted then."""
     copy = policy.copy
     if copy is None or copy.stand.ended:
         return
@@ -38,7 +38,8 @@ def follow_copy(job: MoveContext, policy: BackupPolicyRecord) -> None:
 
 
 def _queued(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy) -> SecondCopy:
-    """As it was while another copy between the same vaults is under way: it has its turn after that."""
+    """Return the copy as queued, or as failed. It is unchanged while another copy between the same vaults is under way:
+    its turn comes after that."""
     request = MigrationRequest(type=MigrationType.VAULT_COPY, of=policy.id)
     providers = job.store.providers
     try:

@@ -20,16 +20,16 @@ LONGEST = 600.0  # seconds that it may take: it can't be cancelled
 
 
 def keep_thaw(job: MoveContext, playbook: str, facts: Mapping[str, Any]) -> None:
-    """For `thaw`, durably."""
+    """Keep on disk, durably, what `thaw` needs."""
     directory = job.store.state.migration(job.id)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     replace_file(directory / _FILE, [json.dumps({"playbook": playbook, "facts": facts}, default=str).encode()])
 
 
 def thaw(store: Store, clouds: Clouds, entry: Entry) -> None:
-    """Run the playbook that thaws what the entry says may be frozen. Raises HookError.
+    """Run the playbook that thaws what the entry says may be frozen. Raise HookError when it fails or takes too long.
 
-    In a thread: it has an event loop of its own.
+    Call it in a thread: it has an event loop of its own.
     """
     try:
         kept = json.loads((store.state.migration(entry.migration_id) / _FILE).read_bytes())

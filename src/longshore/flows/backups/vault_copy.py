@@ -39,7 +39,7 @@ class VaultCopy(DiskCopy):
             raise await asyncio.to_thread(self._explained, error) from error
 
     def finish(self) -> dict[str, Any]:
-        """Store the upper nodes of the disk's map. Returns its top, in JSON."""
+        """Store the upper nodes of the disk's map. Return its top, in JSON."""
         self.job.raise_if_cancelled()
         with self._vault() as vault:
             beat(vault, self.job.id)
@@ -87,7 +87,8 @@ class VaultCopy(DiskCopy):
         return Top(self.disk.size, None) if self._begins_anew() else self.before
 
     def _changes(self) -> Changes | None:
-        """Widened to whole blocks where the rest of each would have to be asked of a vault that answers late."""
+        """Return the changes, widened to whole blocks where the rest of each block would have to be asked of a distant
+        vault."""
         changes = super()._changes()
         if isinstance(changes, Changed):
             with self._vault() as vault:
@@ -105,7 +106,8 @@ class VaultCopy(DiskCopy):
             return exports.enter_context(serve_new_disk(vault, base, self._journal, self.job.id, known))
 
     def _explained(self, error: LongshoreError) -> LongshoreError:
-        """A copy whose vault is full, or has given its writer up, fails to write: that is why."""
+        """Return the reason why a copy failed to write, where the vault is full or has given its writer up; else the
+        error."""
         if error.code == Cancelled.code:
             return error
         try:
@@ -125,7 +127,7 @@ class VaultCopy(DiskCopy):
 
     @property
     def _anew(self) -> Path:
-        """A file that is there once the disk's base was found damaged."""
+        """Return the path of a file that is there once the disk's base was found damaged."""
         return self._path(f"{self.disk.key}.anew")
 
     def _vault(self) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a server has come up: what shows that, and waiting for the first sign of it."""
+"""Checks that a server has come up: the ways in which that may show, and waiting for the first of them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ _AT_ONCE = 16  # connections that are tried side by side
 
 
 def _line(text: str) -> str:
-    """What a guest wrote, on one line that can be printed."""
+    """Return what a guest wrote as one line that can be printed."""
     return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
@@ -37,14 +37,15 @@ class Way(Protocol):
 
     @property
     def lacking(self) -> str:
-        """What didn't happen, a clause; empty: this way shows nothing any more."""
+        """Return a clause that says what didn't happen; empty when this way shows nothing any more."""
 
     def look(self) -> str | None:
-        """The proof, in words for people; None: not yet. Raises BootError when the guest has given up."""
+        """Return the proof, in words for people; None: not yet. Raise BootError when the guest has given up."""
 
 
 class Console:
-    """What the server prints. It may show that the guest has given up, too, whatever else is to be the proof."""
+    """The text that the server prints. It may also show that the guest has given up, whatever else is to
+    be the proof."""
 
     def __init__(self, read: Callable[[], str], mark: str | None = None, *, proves: bool = True) -> None:
         """`mark`: a regular expression; None: a login prompt. Raises InvalidInput when it isn't one."""
@@ -120,7 +121,7 @@ class Ports:
         return next((f"port {port} on {address}" for address, port in self.answering()), None)
 
     def answering(self) -> list[tuple[str, int]]:
-        """Addresses and their ports."""
+        """Return the addresses and ports that take a connection."""
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             answers = list(pool.map(self._answers, self._wanted))
         return [at for at, answered in zip(self._wanted, answers, strict=True) if answered]
@@ -141,10 +142,10 @@ def wait_until_up(
     raise_if_cancelled: Callable[[], None],
     steady: float = 0.0,
 ) -> str | None:
-    """Look at all ways side by side until one of them shows that the guest is up; answers what did.
+    """Look at all ways side by side until one of them shows that the guest is up, and return what did.
 
     `steady`: for so many seconds without a break it has to be shown, by a guest that may restart. Each time it has been
-    up and isn't any more, `timeout` begins anew. None when nothing has shown it within `timeout` seconds. Raises
+    up and isn't any more, `timeout` begins anew. Return None when nothing has shown it within `timeout` seconds. Raise
     BootError when the guest has given up. `raise_if_cancelled` is called before each look.
     """
     end = time.monotonic() + timeout

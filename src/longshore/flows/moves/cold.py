@@ -66,7 +66,7 @@ class ColdMigration(Migration):
         return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)
 
     def _note_copied(self, state: State, copies: list[Copied], snapshot: Snapshot) -> None:
-        """From here on an error throws no copy away."""
+        """Keep what was copied in the record: from here on an error throws no copy away."""
         now = datetime.now(UTC)
         state = after(state, Sync(0, now, now, tuple(copies), final=True), snapshot)
         self._job.store.migrations.update(self._job.id, state=state.kept())
@@ -94,7 +94,7 @@ class ColdMigration(Migration):
         job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.COLD, request=request)
 
     def _copied(self) -> State | None:
-        """Find what another try can go by. None: nothing has been copied."""
+        """Return what another try can go by. None: nothing has been copied."""
         if (kept := self._job.store.migrations.get(self._job.id).state) is not None:
             return form(State).validate_python(kept)
         if self._copying is None:
@@ -104,7 +104,10 @@ class ColdMigration(Migration):
         return state if state.bases else None
 
     async def _look_beforehand(self, prepared: Prepared, ports: list[Port]) -> Choice | None:
-        """Into the machine as it is. None where that can't be done. Raises InvalidInput when it can't land."""
+        """Look into the machine as it is, and return how it lands. None where that can't be looked at before it is off.
+
+        Raise InvalidInput when it can't land.
+        """
         job, machine = self._job, prepared.machine
         if not changes_guest(prepared.landing.request):
             return Choice(LandingMode.UNCHANGED)
@@ -116,7 +119,8 @@ class ColdMigration(Migration):
         return None if look.findings is None else await self._judge(prepared, look.findings)
 
     async def _look_late(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Choice:
-        """Into the copies, where it has to be: the machine is off. A conversion tells by itself what it can't do."""
+        """Look into the copies, where that is needed: the machine is off by now. A conversion tells by itself what it
+        can't do."""
         if prepared.landing.request.landing is LandingMode.CONVERT:
             return Choice(LandingMode.CONVERT)
         return await self._look_into_copies(prepared, volumes, ports, name="look-late")

@@ -1,4 +1,4 @@
-"""What the steps of one migration share beyond what those of any job do: its clouds and what it was asked for."""
+"""The context that the steps of one migration share, beyond that of any job: its clouds and what it was asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,14 +30,18 @@ _OF_THE_MOMENT = (FAULT, Occupied.code, "file-locked")  # codes of errors that m
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a machine is that is read."""
+    """The place of a machine: its provider and its reference there."""
 
     provider_id: str
     machine_ref: str
 
 
 def made_machine(entries: Sequence[Entry]) -> Entry | None:
-    """Of a failback: the machine that it has made, or is about to, because the one that it came from is gone."""
+    """Return the entry of the machine that a failback has made, or is about to, because the one that it came from is
+    gone.
+
+    None: it has made none.
+    """
     return next((e for e in entries if e.kind is ThingKind.MACHINE and e.state is not EntryState.REMOVED), None)
 
 
@@ -55,7 +59,7 @@ class MoveContext(JobContext):
 
     @property
     def home(self) -> Place:
-        """Of a failback: the machine that is written back to."""
+        """Return where a failback writes to: the machine that it has made, if it makes one, else the replica's own."""
         made = made_machine(self.store.ledger.entries(self.id))
         ref = made.ref if made is not None else None
         return Place(self.record.target_id, ref or self.store.migrations.get(self.request.of or "").machine_ref)
@@ -66,18 +70,23 @@ class MoveContext(JobContext):
 
     @property
     def replaced(self) -> Place:
-        """The machine whose place the new server takes: it has to be off, and runs again if that comes to nothing."""
+        """Return the machine whose place the new server takes: it has to be off, and runs again if that comes to
+        nothing."""
         ref = self.request.replaces
         return self.source if ref is None else Place(self.record.target_id, ref)
 
     def ignore_cancel(self) -> None:
-        """Also of what its project may not use any more."""
+        """Ignore cancels from here on, and open also what the project may not use any more, to put back what was done
+        there."""
         super().ignore_cancel()
         self.clouds = self.clouds.to_put_back()
 
     def parks_for(self, error: LongshoreError) -> bool:
-        """As any job, unless the user would rather have it taken back. A mere look is asked for anew, as is a sync of a
-        replica once there is a point."""
+        """Tell whether the job is to wait, keeping all it has, until the cause of this error has gone.
+
+        It isn't where the user would rather have it taken back. Nor is a mere look, or a sync of a replica that has a
+        point: these are asked for anew.
+        """
         asked = self.request
         wanted = asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
         if error.code == NotSharedAnyMore.code:
@@ -96,12 +105,12 @@ class MoveContext(JobContext):
         return wanted and super().parks_for(error)
 
     def _is_copying_first(self, asked: MigrationType) -> bool:
-        """Say whether giving up would have it begin anew, and no machine was stopped for it."""
+        """Tell whether giving up would have it begin anew, while no machine was stopped for it."""
         begins = asked in (MigrationType.COLD, MigrationType.WARM, MigrationType.REPLICA) and not self.record.syncs
         return begins and self.store.migrations.get(self.id).shutdown_requested_at is None
 
     def _others_give_room(self, policy_id: str) -> bool:
-        """Whether further backups of the policy's run are under way, of which snapshots may go when they end."""
+        """Tell whether further backups of the policy's run are under way, of which snapshots may go when they end."""
         try:
             run = self.store.backup_policies.get(policy_id).run
         except NotFound:
@@ -112,7 +121,8 @@ class MoveContext(JobContext):
         )
 
     def text(self, mark: str) -> str:
-        """What a mark stands for, in this migration or the one that it goes back to."""
+        """Return the text that a mark stands for, in this migration or the one that it goes back to. Raise InvalidInput
+        where there is none."""
         try:
             return self.store.migrations.text(self.id, mark)
         except InvalidInput:
@@ -121,7 +131,8 @@ class MoveContext(JobContext):
             return self.store.migrations.text(self.request.of, mark)
 
     def limit_groups(self, disk: Disk, vault_id: str | None = None) -> tuple[Path, ...]:
-        """What this disk's copy shares with others: its plan's limit, and those of all places that it belongs to.
+        """Return the files of the limits that this disk's copy shares with others: its plan's, and those of all its
+        places.
 
         `vault_id`: of the vault that it is copied from; None: from the source.
         """

@@ -1,4 +1,4 @@
-"""The guest made ready for its new hardware, on the volumes it will boot from."""
+"""Making the guest ready for its new hardware, on the volumes it will boot from."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,9 +39,10 @@ async def convert_guest(  # noqa: PLR0917
     system: OperatingSystem | None = None,
     new: NewAddresses = NOTHING_NEW,
 ) -> dict[str, Any]:
-    """Give the guest the drivers of the target's hardware. Returns what was changed.
+    """Give the guest the drivers of the target's hardware. Return what was changed.
 
-    `system`: what a look has found on the same disks. `new`: addresses that are written into it.
+    `system`: what a look has found on the same disks. `new`: addresses that are written into it. A second run begins
+    from the volumes' snapshots.
     """
     said = "Making the guest ready for its new hardware."
     async with _opened_guest(job, machine, ports, volumes, snapshots, said) as guest:
@@ -76,11 +77,11 @@ async def finish_guest(  # noqa: PLR0917
     *,
     addresses_only: bool = False,
 ) -> dict[str, Any]:
-    """Give a guest that lands as it is the little it needs all the same. Returns what was changed.
+    """Give a guest that lands as it is the little it needs all the same. Return what was changed.
 
     What is known of its disks already needn't be looked up again: the machine is off meanwhile. `signature`: of the
     look that has found it at an earlier moment; then it has to be that still. `new`: addresses that are written into
-    it; with `addresses_only` nothing else is.
+    it; with `addresses_only` nothing else is. A second run begins from the volumes' snapshots.
     """
     said = "Giving the guest its new addresses." if new else "Keeping the guest's interface names and its way to boot."
     async with _opened_guest(job, machine, ports, volumes, snapshots, said) as guest:
@@ -126,12 +127,12 @@ async def _opened_guest(  # noqa: PLR0917
 
 
 def _goes_back(job: MoveContext) -> bool:
-    """Whether what is made of the machine may be written back to it."""
+    """Tell whether what is made of the machine may be written back to it."""
     return job.request.type is MigrationType.FAILOVER
 
 
 def _tell(job: MoveContext, text: str) -> None:
-    """Of a conversion: what it warns of is an event that stands out."""
+    """Pass on what a conversion says. Its warnings become events that stand out."""
     said = text.removeprefix("Warning: ")
     job.say(said, "information" if said == text else "warning")
 
@@ -142,19 +143,19 @@ def _broken_off(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -
 
 
 def go_back(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -> None:
-    """Every volume is again as it was when its snapshot was taken."""
+    """Have each volume hold again what it held when its snapshot was taken."""
     with job.clouds.target(job.record.target_id) as target:
         for volume, snapshot in zip(volumes, snapshots, strict=True):
             target.revert_volume(volume.id, snapshot)
 
 
 def guest_keys(job: MoveContext) -> list[str]:
-    """In clear: what opens the guest's encrypted disks."""
+    """Return, in clear, the keys that open the guest's encrypted disks."""
     return [job.text(mark) for mark in job.request.guest_keys]
 
 
 def adapters_in_guest(machine: Machine, ports: list[Port]) -> tuple[AdapterInGuest, ...]:
-    """Answers by what a guest may know each of its adapters."""
+    """Return for each adapter how the guest may know it."""
     names = {nic.mac: nic.names for nic in nic_names(machine, ports)}
     return tuple(
         AdapterInGuest(port.mac, nic.mac, names.get(port.mac, ()), nic.addresses)
@@ -163,15 +164,15 @@ def adapters_in_guest(machine: Machine, ports: list[Port]) -> tuple[AdapterInGue
 
 
 def addresses_to_write(job: MoveContext, prepared: Prepared, ports: list[Port]) -> NewAddresses:
-    """What this migration gives to the guest of its machine."""
+    """Return the addresses that this migration writes into the guest of its machine."""
     gateways = {subnet: hop for nic in prepared.landing.nics for subnet, hop in nic.gateways.items()}
     return new_addresses(adapters_in_guest(prepared.machine, ports), job.request, gateways)
 
 
 def nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:
-    """What a Linux guest may call its interfaces by now, after the slots of its adapters on VMware.
+    """Return the names that a Linux guest may give its interfaces by now, after the slots of its adapters on VMware.
 
-    The MAC is that of the port, which isn't always the machine's own.
+    The MAC is that of the port, which isn't always the machine's own. Adapters without a slot are left out.
     """
     counted = kernel_names([nic.pci_slot for nic in machine.nics])
     names = []

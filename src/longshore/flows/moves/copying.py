@@ -30,7 +30,7 @@ _KEEP_EVERY = 0.5  # seconds between rows of progress
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What one disk's copy came to. Sizes in bytes."""
+    """The result of one disk's copy. Sizes in bytes."""
 
     disk_key: str
     read: int
@@ -47,7 +47,8 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class DiskBase:
-    """What an earlier copy has left on the target: a moment of the source, and the digests of what was written."""
+    """The state of a disk's volume after an earlier copy: a moment of the source, and the digests of what
+    was written."""
 
     change_id: str | None  # of that moment; None: the source doesn't track changes
     manifest: str  # name of the file in the migration's directory
@@ -56,7 +57,7 @@ class DiskBase:
 
 
 class Movement:
-    """Sees that a copy moves: no error ever comes from a server that takes a request and then says nothing."""
+    """A watch over a copy, since no error ever comes from a server that takes a request and then says nothing."""
 
     def __init__(self, disk: str) -> None:
         self._disk = disk
@@ -70,7 +71,8 @@ class Movement:
             self._at = time.monotonic()
 
     async def watch(self, copy: "asyncio.Task[CopyResult]") -> CopyResult:
-        """The copy's result. Raises CopyError when nothing moved for too long."""
+        """Return the copy's result. Raise CopyError, code `copy-stalled`, when nothing moved for
+        STALLED_AFTER seconds."""
         try:
             while not (await asyncio.wait({copy}, timeout=_LOOK_EVERY))[0]:
                 if time.monotonic() - self._at > STALLED_AFTER:
@@ -151,7 +153,7 @@ class DiskCopy:
     # What kinds of copies do in ways of their own
 
     def _changes(self) -> Changes | None:
-        """Read what the source says has changed. None: all of the disk is copied."""
+        """Return what the source says has changed. None: all of the disk is copied."""
         return None if self.told is None else read_changes(self.job, self.disk, self.told)
 
     def _open_target(self, exports: ExitStack) -> Export:
@@ -161,7 +163,8 @@ class DiskCopy:
     # One try
 
     async def _copy(self, changes: Changes | None) -> Copied:
-        """Copy from the checkpoint on, if there is one. One that is of no use is no reason to fail: all is copied anew.
+        """Copy from the checkpoint on, if there is one. A checkpoint that is of no use is discarded, and all is copied
+        anew.
 
         `changes`: None for all of the disk.
         """
@@ -203,7 +206,7 @@ class DiskCopy:
         self.job.say(f"{self.disk.label}: {error} It is tried again.", "warning")
 
     def _lacks_blocks(self) -> bool:
-        """Find out whether the target may hold something else than the base: a copy to it came to no end."""
+        """Tell whether the target may hold something else than the base: a copy to it came to no end."""
         base = self.base
         return base is not None and (base.partly or is_dirty(self._path(base.manifest), base.root_digest))
 
@@ -305,7 +308,8 @@ class _Kept:
         self._newest = self._last = progress
 
     def at_end(self, result: CopyResult) -> dict[str, Any] | None:
-        """All of it is done then, and nothing left: what was told last may be from half a second before."""
+        """Return the progress of a copy that has ended: all is done, and nothing left. What was told last may be from
+        half a second before."""
         if self._last is None:
             return None
         last = self._last

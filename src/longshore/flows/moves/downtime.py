@@ -1,4 +1,4 @@
-"""How long a machine was away: from when it was seen off until it was seen up again, on either side."""
+"""The time for which a machine was away: from when it was seen off until it was seen up again, on either side."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +17,8 @@ class Downtime(NamedTuple):
 
 
 def downtime_of(record: MigrationRecord, now: datetime | None = None) -> Downtime:
-    """So far, while it lasts."""
+    """Return the downtime of a migration, while it lasts the time so far. `now`: in UTC without a zone; None: this
+    moment."""
     if record.source_power == PowerState.OFF.value:
         return Downtime(None, WAS_OFF)
     off = record.source_off_at

@@ -30,7 +30,7 @@ class DryRun(Migration):
         return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        """Nothing is handed over: all of it goes, or stays in the ledger until it is cleaned up."""
+        """Remove all of it, or leave it in the ledger until it is cleaned up: nothing of a dry run is handed over."""
         job = self._job
         if job.request.keep:
             gone = {ThingKind.SOURCE_SNAPSHOT, ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE}

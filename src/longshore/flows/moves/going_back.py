@@ -1,4 +1,5 @@
-"""What a landing that failed has made is taken away, and its volumes go back to what was copied to them."""
+"""Taking back a landing that failed: what it has made is removed, and its volumes go back to what was
+copied to them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,7 @@ _SAFEGUARD = "safeguard-"  # steps of the snapshots that are taken before a gues
 
 
 def take_server_back(job: MoveContext) -> list[str]:
-    """Remove the server and what belongs to it. Answers a sentence for each thing that can't be removed."""
+    """Remove the server and what belongs to it. Return a sentence for each thing that can't be removed."""
     job.store.migrations.update(job.id, target_up_at=None, server_id=None, conversion_attempts=0)
     # A safeguard that nobody has heard of may be there, and would be the latest: only to that may a volume go back
     unheard = undo(job.store, job.clouds, job.id, lambda entry: is_safeguard(entry) and entry.ref is None)
@@ -20,7 +21,7 @@ def take_server_back(job: MoveContext) -> list[str]:
 
 
 def safeguards(job: MoveContext, volumes: Sequence[Volume]) -> Mapping[str, str]:
-    """Find the snapshots of what the volumes held, by the volumes' ids. Those without any are left out."""
+    """Return the snapshots of what the volumes held, by the volumes' ids. Those without any are left out."""
     there = {
         entry.step: entry.ref
         for entry in job.store.ledger.entries(job.id)
@@ -30,7 +31,7 @@ def safeguards(job: MoveContext, volumes: Sequence[Volume]) -> Mapping[str, str]
 
 
 def drop_safeguards(job: MoveContext) -> list[str]:
-    """Remove those snapshots. Answers a sentence for each that can't be removed."""
+    """Remove the snapshots that `safeguards` finds. Return a sentence for each that can't be removed."""
     return undo(job.store, job.clouds, job.id, is_safeguard)
 
 
@@ -39,5 +40,5 @@ def is_safeguard(entry: Entry) -> bool:
 
 
 def is_of_landing(entry: Entry) -> bool:
-    """Say whether it stands in the way of a further copy to the volumes."""
+    """Tell whether the thing stands in the way of a further copy to the volumes."""
     return is_safeguard(entry) or (entry.kind in _MADE and entry.kind is not ThingKind.PORT)

@@ -1,5 +1,5 @@
-"""Ansible playbooks of the user's that run before a machine is moved, and after it was seen up on the target; of a
-backup, before and after its snapshot (longshore.flows.backups.freezing).
+"""The user's Ansible playbooks that run before a machine is moved, and after it was seen up on the target; those of a
+backup run before and after its snapshot (longshore.flows.backups.freezing).
 
 A playbook is told everything about its machine in one variable, `longshore`, through a file: never a secret, and
 nothing on a command line. It runs in a process of its own (longshore.flows.moves.playbook). Its output and input stay
@@ -35,14 +35,15 @@ When = Literal["before", "after"]
 
 
 def installed() -> bool:
-    """Whether there is an Ansible to run playbooks with: it comes with longshore[hooks]."""
+    """Tell whether there is an Ansible to run playbooks with: it comes with longshore[hooks]."""
     return find_spec("ansible_runner") is not None and find_spec("ansible") is not None
 
 
 def hook_facts(
     job: MoveContext, machine: Machine, when: When, server: Server | None = None, ports: list[Port] | None = None
 ) -> dict[str, Any]:
-    """What a playbook finds in the variable `longshore`. Server and ports are the target's, once they are there."""
+    """Return what a playbook finds in the variable `longshore`. Server and ports are the target's, once
+    they are there."""
     record, store = job.record, job.store
     return {
         "hook": when,
@@ -59,12 +60,12 @@ def hook_facts(
 
 
 def hook_concerns(machine: Machine, request: MigrationRequest) -> list[Concern]:
-    """Of a machine's playbooks that can't be run here."""
+    """Return what stands against a machine's playbooks: those that can't be run here."""
     return [replace(concern, machine=machine.ref) for concern in unfit_playbooks(request)]
 
 
 def unfit_playbooks(request: MigrationRequest) -> list[Concern]:
-    """Those that can't be run here."""
+    """Return a concern for each playbook of the request that can't be run here."""
     paths = [path for path in (request.before, request.after) if path is not None]
     if paths and not installed():
         return [HOOKS_NOT_INSTALLED(paths[0], "Playbooks need Ansible and ansible-runner.")]
@@ -76,9 +77,9 @@ def unfit_playbooks(request: MigrationRequest) -> list[Concern]:
 
 
 async def run_playbook(job: MoveContext, path: str, facts: Mapping[str, Any], *, whatever: bool = False) -> None:
-    """Run a playbook with these `hook_facts`. Raises HookError when the playbook fails, Cancelled when cancelled.
+    """Run a playbook with these `hook_facts`. Raise HookError when the playbook fails, Cancelled when cancelled.
 
-    `whatever`: also when it is cancelled, or has ended: what was done by another playbook is undone by this one.
+    `whatever`: also when the job is cancelled, or has ended: this playbook undoes what another one has done.
     """
     when = facts["hook"]
     if whatever:
@@ -96,7 +97,7 @@ async def run_playbook(job: MoveContext, path: str, facts: Mapping[str, Any], *,
 
 
 async def _work(request: Mapping[str, Any], directory: Path, on_message: Callable[[str], None]) -> None:
-    """Nothing of it is left when this returns, however it does."""
+    """Run the playbook's process to its end. No process of it is left when this returns or raises."""
     log_path = directory / "hook.log"
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     try:

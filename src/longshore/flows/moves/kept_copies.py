@@ -1,4 +1,4 @@
-"""What was copied stays when a landing or a sync fails, and the migration waits: its machine runs, as before."""
+"""Keeping what was copied when a landing or a sync fails: the migration waits, and its machine runs as before."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,13 +23,13 @@ REMINDED_AFTER = 86400.0  # seconds: a copy that nobody asks for takes room at t
 
 
 def stays(job: MoveContext, error: LongshoreError) -> bool:
-    """Say whether its user wants what was copied to be kept after this error."""
+    """Tell whether its user wants what was copied to be kept after this error."""
     asked = job.request
     return error.code not in (Cancelled.code, EXPIRED) and asked.when_stuck is WhenStuck.PARK and not asked.keep
 
 
 def raise_if_expired(job: MoveContext, state: State, now: datetime) -> None:
-    """Raises Conflict when the copy has waited for another try for as long as its user wanted to keep it."""
+    """Raise Conflict when the copy has waited for another try for as long as its user wanted to keep it."""
     until = kept_until(job, state)
     if until is not None and now >= until:
         raise Conflict(
@@ -40,7 +40,7 @@ def raise_if_expired(job: MoveContext, state: State, now: datetime) -> None:
 
 
 def kept_until(job: MoveContext, state: State) -> datetime | None:
-    """Say when the copy goes if nobody asks for another try. None: it stays until somebody cancels."""
+    """Return when the copy goes if nobody asks for another try. None: it stays until somebody cancels."""
     if state.held_since is None or job.request.keep_copy is None:
         return None
     return state.held_since + timedelta(seconds=job.request.keep_copy)
@@ -86,17 +86,17 @@ def keep_copy(
 
 
 def waits_for(job: MoveContext) -> float:
-    """Say how many seconds pass until something is done again by itself."""
+    """Return how many seconds pass until something is done again by itself."""
     return job.request.cutover.interval if is_synchronised(job) else REMINDED_AFTER
 
 
 def is_synchronised(job: MoveContext) -> bool:
-    """Say whether syncs go on while it waits. The machine of a cold one is left alone until somebody asks."""
+    """Tell whether syncs go on while it waits. The machine of a cold one is left alone until somebody asks."""
     return job.request.type is not MigrationType.COLD
 
 
 def why_kept(job: MoveContext, state: State) -> str:
-    """Tell the user in a sentence why a migration waits, and what ends that."""
+    """Return a sentence for the user: why a migration waits, and what ends that."""
     if is_synchronised(job):
         return why_waiting(job.request.cutover, state.history, datetime.now(UTC), state.held)
     return (
@@ -106,13 +106,14 @@ def why_kept(job: MoveContext, state: State) -> str:
 
 
 def is_of_no_sync(entry: Entry, state: State) -> bool:
-    """Say whether it is a snapshot of the source that no further sync needs."""
+    """Tell whether it is a snapshot of the source that no further sync needs."""
     base = f"snapshot-{state.number - 1}" if state.base is not None else None
     return entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step != base
 
 
 def _take_landing_back(job: MoveContext, state: State) -> tuple[list[str], State]:
-    """Answer a sentence for each thing that can't be removed, and what the next sync goes by."""
+    """Remove what the landing has made. Return a sentence for each thing that can't be removed, and what the next sync
+    goes by."""
     said = take_server_back(job)
     held = safeguards(job, state.volumes)
     changed = [volume for volume in state.volumes if volume.id in held]

@@ -44,7 +44,7 @@ _AGAIN = "server-as-it-was"
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What an earlier migration has brought."""
+    """A machine that an earlier migration has brought."""
 
     server_id: str
     prepared: Prepared
@@ -54,7 +54,7 @@ class Landed:
 
 
 def landed(record: MigrationRecord) -> Landed:
-    """Raises Conflict when that migration has brought nothing that could be converted."""
+    """Return what a migration has brought. Raise Conflict when that is nothing that could be converted."""
     result = record.result or {}
     conversion = result.get("conversion") or {}
     if record.status is not Status.DONE or not conversion.get("hardware") or not record.server_id:
@@ -77,7 +77,7 @@ def landed(record: MigrationRecord) -> Landed:
 
 
 def _landing(machine: Machine, request: MigrationRequest, result: dict[str, Any]) -> Landing:
-    """On the flavor that it has, with what it was given to carry along."""
+    """Return the machine's landing on the flavor that it has, with what it was given to carry along."""
     along, _ = carry_along(machine, request)
     return Landing(
         result["flavor"]["id"],
@@ -94,7 +94,7 @@ def _landing(machine: Machine, request: MigrationRequest, result: dict[str, Any]
 def request_after(
     earlier: MigrationRecord, accept: Sequence[str] = (), guest_keys: Sequence[str] = ()
 ) -> MigrationRequest:
-    """What is asked of the later conversion of what this migration has brought: the rest was done with it.
+    """Return the request for the later conversion of what this migration has brought: all else was done with it.
 
     What is accepted and opens its disks is added to what was given then.
     """
@@ -127,7 +127,8 @@ class LateConversion(Migration):
         }
 
     async def _look_into(self, now: Landed) -> None:
-        """Raises InvalidInput when it can't be converted, Conflict when it has other volumes than it landed with."""
+        """Look into the server's disks. Raise InvalidInput when the guest can't be converted, Conflict when the server
+        has other volumes than it landed with."""
         job = self._job
         server = Place(job.record.target_id, now.server_id)
         beheld = await job.step("look-snapshot", snapshot_of_landed, job, server, now.volumes)
@@ -168,9 +169,9 @@ class LateConversion(Migration):
         job.store.migrations.stamp(job.id, "source_off_at")
 
     def _remove(self, now: Landed) -> None:
-        """The server alone: its volumes and ports were made before it, and outlive it.
+        """Remove the server alone: its volumes and ports were made before it, and outlive it.
 
-        Raises Conflict when somebody has started it since: what it has written isn't in the volumes' snapshots.
+        Raise Conflict when somebody has started it since: what it has written isn't in the volumes' snapshots.
         """
         self._job.phase("removing", "Removing the server, to make it anew on other hardware. Its disks and ports stay.")
         with self._job.clouds.target(self._job.record.target_id) as target:
@@ -193,7 +194,8 @@ class LateConversion(Migration):
 
 
 def make_again(job: MoveContext) -> list[str]:
-    """The server as it was, on volumes as they were. A sentence where that didn't work: what it needs for it stays."""
+    """Make the server again as it was, on volumes as they were. Return a sentence where that didn't work: what it needs
+    for another try stays."""
     job.ignore_cancel()
     if job.store.migrations.get(job.id).shutdown_requested_at is not None:
         try:
@@ -208,7 +210,8 @@ def make_again(job: MoveContext) -> list[str]:
 
 
 def _as_it_was(job: MoveContext) -> None:
-    """May be run again at any time. Raises LongshoreError."""
+    """Make the server again, or start it if it is still there. This may be run again at any time. Raise
+    LongshoreError."""
     then = landed(job.store.migrations.get(job.request.of or ""))
     was_off = job.store.migrations.get(job.id).source_power == PowerState.OFF.value
     entries = {entry.step: entry for entry in job.store.ledger.entries(job.id)}

@@ -44,7 +44,8 @@ _LATER = "It goes on without: what of its guest can't land shows only once the m
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How the guest lands, now that its disks were looked into; or as was asked for, when nobody could or had to."""
+    """The way in which the guest lands, now that its disks were looked into; or as was asked for, when nobody could or
+    had to."""
 
     landed: LandingMode
     hardware: Hardware | None = None  # for a guest that lands as it is
@@ -63,15 +64,16 @@ class Beheld:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found; None: finding out took more than it may."""
+    """The findings of a look; None: finding out took more than it may, or a disk couldn't be read yet."""
 
     findings: GuestFindings | None
 
 
 def snapshot_to_look_into(job: MoveContext, disks: tuple[Disk, ...]) -> Beheld:
-    """Of the machine as it is, frozen or not. A source that refuses it now may well make one when the machine is off.
+    """Take a snapshot of the machine as it is, frozen or not. A source that refuses it now may make one when the
+    machine is off, so a refusal is told, and nothing is raised.
 
-    Raises Conflict when its disks aren't those that the migration began with.
+    Raise Conflict when its disks aren't those that the migration began with.
     """
     beheld = _snapshot(job, job.source)
     if beheld.snapshot is not None:
@@ -80,9 +82,9 @@ def snapshot_to_look_into(job: MoveContext, disks: tuple[Disk, ...]) -> Beheld:
 
 
 def snapshot_of_landed(job: MoveContext, server: Place, volumes: list[Volume]) -> Beheld:
-    """Of a server that is to be converted, likewise.
+    """Take a snapshot of a server that is to be converted. A refusal is told, and nothing is raised.
 
-    Raises Conflict when its volumes aren't those with which it landed: it is made anew with them, and no others.
+    Raise Conflict when its volumes aren't those with which it landed: it is made anew with them, and no others.
     """
     beheld = _snapshot(job, server)
     if beheld.snapshot is not None:
@@ -144,8 +146,8 @@ async def try_landed(
 ) -> Look:
     """Look into a server's disks on the target, as the snapshot holds them, where that can be done while it runs.
 
-    As `try_source`; nor does it matter here when the quota has no room for what is made to read them, since nothing of
-    that is made once the server is off.
+    An error counts as with `try_source`; nor does it matter here when the quota has no room for what is made to read
+    the disks, since nothing of that is made once the server is off.
     """
 
     def open_all(exports: ExitStack) -> list[Export]:
@@ -155,9 +157,9 @@ async def try_landed(
 
 
 async def check_guest(job: MoveContext, volumes: list[Volume], drivers: BootDrivers, signature: str) -> None:
-    """See whether the guest on these volumes is as it was found before, and change nothing.
+    """Check that the guest on these volumes is as it was found before, and change nothing.
 
-    Raises ConversionError with the code GUEST_CHANGED when it isn't.
+    Raise ConversionError with the code GUEST_CHANGED when it isn't.
     """
     await asyncio.to_thread(job.phase, "inspecting", "Looking whether the guest is as it was found before.")
     async with opened() as exports:
@@ -171,7 +173,7 @@ async def check_guest(job: MoveContext, volumes: list[Volume], drivers: BootDriv
 
 
 async def _if_possible(job: MoveContext, looking: Awaitable[GuestFindings], allowed: tuple[str, ...]) -> Look:
-    """Wait for a look. An error with one of the `allowed` codes is told, and nothing is found."""
+    """Return what a look finds. An error with one of the `allowed` codes is told, and nothing is found."""
     try:
         return Look(await looking)
     except LongshoreError as error:
@@ -184,7 +186,8 @@ async def _if_possible(job: MoveContext, looking: Awaitable[GuestFindings], allo
 async def _look(
     job: MoveContext, machine: Machine, ports: list[Port], open_all: Callable[[ExitStack], list[Export]]
 ) -> GuestFindings:
-    """Kept in the migration's record, too, for whoever wants to know why it was refused."""
+    """Look into disks that `open_all` opens. The findings are kept in the migration's record, too, for whoever wants to
+    know why it was refused."""
     await asyncio.to_thread(job.raise_if_cancelled)
     said = f"Looking into the disks of {machine.name}: what is on them, and whether it can land."
     await asyncio.to_thread(job.phase, "inspecting", said)
@@ -217,13 +220,14 @@ def _keep(job: MoveContext, findings: GuestFindings) -> None:
 
 
 def keep_found(job: MoveContext, found: dict[str, Any], looked_at: datetime) -> None:
-    """In the migration's record. `looked_at`: in UTC without a zone."""
+    """Keep findings as the result of the migration's record, in place of any earlier result. `looked_at`: in UTC
+    without a zone."""
     at = looked_at.isoformat(timespec="seconds") + "Z"
     job.store.migrations.update(job.id, result={"guest": {**found, "looked_at": at}})
 
 
 def judge(job: MoveContext, prepared: Prepared, findings: GuestFindings) -> Choice:
-    """How the guest lands. What there is to be said about it is said. Raises InvalidInput when it can't land."""
+    """Return how the guest lands, and say what there is to be said about it. Raise InvalidInput when it can't land."""
     job.raise_if_cancelled()
     machine, request = prepared.machine, prepared.landing.request
     concerns = concerns_as_asked(machine, findings, request)
@@ -240,18 +244,18 @@ def judge(job: MoveContext, prepared: Prepared, findings: GuestFindings) -> Choi
 
 
 def concerns_by_landing(machine: Machine, findings: GuestFindings) -> dict[LandingMode, list[Concern]]:
-    """What there is to be said of each way in which the guest may land."""
+    """Return the concerns about each way in which the guest may land."""
     landings = (LandingMode.CONVERT, LandingMode.AS_IS, LandingMode.UNCHANGED)
     requests = {landing: MigrationRequest(landing=landing) for landing in landings}
     return {landing: concerns_as_asked(machine, findings, request) for landing, request in requests.items()}
 
 
 def concerns_as_asked(machine: Machine, findings: GuestFindings, request: MigrationRequest) -> list[Concern]:
-    """What there is to be said of the way in which it is to land."""
+    """Return the concerns about the way in which the guest is to land."""
     packages = agent_packages() if request.agents else None
     return concerns_of_guest(machine, findings, request, _parts(findings), packages)
 
 
 def _parts(findings: GuestFindings) -> WindowsParts | None:
-    """What this machine, where such a guest would be converted, has for Windows."""
+    """Return what this machine, where such a guest would be converted, has for Windows; None for other guests."""
     return windows_parts() if any(system.family == "windows" for system in findings.systems) else None

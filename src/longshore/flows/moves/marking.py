@@ -114,18 +114,18 @@ class SourceMarking(Flow):
 
 
 def marks_due(request: MigrationRequest, done_at: datetime, now: datetime) -> dict[MarkKind, str]:
-    """Collect the marks that the machine is to have at this moment, each with its text."""
+    """Return the marks that the machine is to have at this moment, each with its text."""
     later = request.mark_source_later.each() if now >= done_at + timedelta(seconds=request.grace) else {}
     return request.mark_source.each() | later
 
 
 def mark_due(request: MigrationRequest, done_at: datetime, now: datetime) -> datetime | None:
-    """Say when the time of grace is over. None: nothing is to be done then, or it is over."""
+    """Return when the time of grace is over. None: nothing is to be done then, or it is over."""
     over = done_at + timedelta(seconds=request.grace)
     return over if request.mark_source_later.each() and over > now else None
 
 
 def _standing(entries: list[Entry]) -> dict[MarkKind, Entry]:
-    """Find the marks that the machine has, or may have."""
+    """Return the marks that the machine has, or may have, by their kinds."""
     marks = [e for e in entries if e.kind is ThingKind.SOURCE_MARK and e.state is not EntryState.REMOVED]
     return {mark_of(entry)[0]: entry for entry in marks}

@@ -1,4 +1,4 @@
-"""What all kinds of migration have in common above any flow: their stations, and what both ends do to both sides."""
+"""The course that all kinds of migration have in common: their stations on both sides, and the way back."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -67,7 +67,7 @@ class Migration(Flow):
     # Before the source is touched
 
     async def _begin(self) -> tuple[Prepared, list[Volume], list[Port]]:
-        """What can fail without touching the source comes first."""
+        """Do first what can fail without touching the source, and return what was prepared and made on the target."""
         prepared, volumes = await self._begin_volumes()
         isolated: dict[str, str] = {}
         if self._job.request.isolated:
@@ -105,7 +105,8 @@ class Migration(Flow):
         return prepared
 
     def _prepared(self, machine: Machine, landing: Landing | None, concerns: list[Concern]) -> Prepared:
-        """Raises InvalidInput when it can't land."""
+        """Return the landing, and say what there is to be said about it. Raise InvalidInput when the machine can't
+        land."""
         job = self._job
         for concern in concerns:
             if concern.severity is not Severity.BLOCKER:
@@ -137,9 +138,10 @@ class Migration(Flow):
     async def _look_into_copies(
         self, prepared: Prepared, volumes: list[Volume], ports: list[Port], *, name: str = "look", again: str = ""
     ) -> Choice:
-        """Into the copied disks, unless the guest lands as it is on hardware that it knows already.
+        """Look into the copied disks, unless the guest lands as it is on hardware that it knows already. Return how it
+        lands.
 
-        `again`: as in `_make_ready`. Raises InvalidInput when it can't land.
+        `again`: as in `_make_ready`. Raise InvalidInput when it can't land.
         """
         if not changes_guest(prepared.landing.request):
             return Choice(LandingMode.UNCHANGED)
@@ -155,7 +157,7 @@ class Migration(Flow):
             raise
 
     def _other_landing(self, error: LongshoreError) -> LandingMode | None:
-        """Choose the way of landing that is tried after this error. None: no other one was named, or the error isn't of
+        """Return the way of landing that is tried after this error. None: no other one was named, or the error isn't of
         the landing."""
         if not self._lands_now or error.code == Cancelled.code or self._job.parks_for(error):
             return None
@@ -169,7 +171,8 @@ class Migration(Flow):
         choice: Choice,
         off: Off | None = None,
     ) -> tuple[Server, dict[str, Any], str]:
-        """The guest made ready, booted and seen up; the server, what was changed in the guest, and what showed it up.
+        """Make the guest ready, boot it and see it up. Return the server, what was changed in the guest, and what
+        showed it up.
 
         `off`: the machine must have been off since then, or nothing of this counts.
         """
@@ -188,9 +191,9 @@ class Migration(Flow):
     async def _make_ready(
         self, prepared: Prepared, volumes: list[Volume], ports: list[Port], choice: Choice, *, again: str = ""
     ) -> tuple[Choice, dict[str, Any]]:
-        """The guest changed as far as its new hardware needs that; how it lands, and what was changed.
+        """Change the guest as far as its new hardware needs that. Return how it lands, and what was changed.
 
-        `again`: what steps are called by that are taken a second time. Raises ConversionError.
+        `again`: what steps are called by that are taken a second time. Raise ConversionError.
         """
         job, machine, hardware = self._job, prepared.machine, choice.hardware
         drivers, signature = choice.drivers, choice.signature
@@ -228,11 +231,11 @@ class Migration(Flow):
         return choice, report
 
     def _safeguard(self, volumes: list[Volume]) -> list[str]:
-        """A way back for each volume before the guest is changed. Ids of snapshots."""
+        """Make a way back for each volume before the guest is changed. Return the ids of the snapshots."""
         return safeguard(self._job, volumes)
 
     def _safeguard_unchanged(self, volumes: list[Volume]) -> list[str]:
-        """The same before a guest is booted that nothing was changed in.
+        """Make the same way back before a guest is booted in which nothing was changed.
 
         A cloud that takes no snapshots may still have the machine: nothing but a boot that fails would need them.
         """
@@ -250,7 +253,7 @@ class Migration(Flow):
     # The end
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        """The server and what it is made of belong to the user now; what was made on the way there goes."""
+        """Hand the server and what it is made of over to the user, remove what was made on the way, and end the job."""
         job = self._job
         for kind in LASTING:
             job.settle(kind, EntryState.HANDED_OVER)
@@ -280,7 +283,7 @@ class Migration(Flow):
         return JobKind.MARK if marks and asked.type in (MigrationType.COLD, MigrationType.WARM) else None
 
     def _take_back(self) -> list[str]:
-        """What a roll-back does to both sides. A sentence for each thing that isn't as it was before."""
+        """Take back what was done on both sides. Return a sentence for each thing that isn't as it was before."""
         job = self._job
         record = job.store.migrations.get(job.id)
         left = undo(job.store, job.clouds, job.id, _must_go if job.request.keep else None)
@@ -292,7 +295,8 @@ class Migration(Flow):
         return left
 
     def _leave_target(self) -> list[str]:
-        """What was made there stays to be looked at, its server off. A sentence where the server may be on."""
+        """Keep what was made on the target, to be looked at, with its server off. Return a sentence if the server may
+        be on."""
         job = self._job
         failures = []
         gone = (*AT_SOURCE, ThingKind.AGENT_PROBE, ThingKind.RELAY)
@@ -316,7 +320,7 @@ class Migration(Flow):
 
 
 def stop_what_is_left(job: MoveContext) -> None:
-    """A server that can't be removed must not run beside the machine, whoever powers that on."""
+    """Stop a server that couldn't be removed: it must not run beside the machine, whoever powers that on."""
     for entry in job.store.ledger.entries(job.id):
         if entry.kind is not ThingKind.SERVER or entry.state is not EntryState.LEFT or not entry.ref:
             continue
@@ -330,8 +334,11 @@ def stop_what_is_left(job: MoveContext) -> None:
 
 
 def _must_go(entry: Entry) -> bool:
-    """Of a migration that is to be kept: what is at the source, what only asked the guest's agent, and what may be
-    there without our knowing its id. A server among that would run beside the machine that is powered on again."""
+    """Tell whether a thing goes although the target is to be kept.
+
+    That is what is at the source, what only asked the guest's agent, and what may be there without our knowing its id:
+    a server among that would run beside the machine that is powered on again.
+    """
     unheard_of = entry.state is EntryState.INTENDED and entry.kind is not ThingKind.RELAY
     return entry.kind in (*AT_SOURCE, ThingKind.AGENT_PROBE) or unheard_of
 
@@ -344,7 +351,7 @@ def result_of(  # noqa: PLR0917
     report: dict[str, Any],
     proof: str,
 ) -> dict[str, Any]:
-    """`figures`: those of `figures_of`."""
+    """Return a migration's result, for its record. `figures`: those of `figures_of`."""
     return {
         "server_id": server.id,
         # What a later stop has to know, when the source may be gone
@@ -361,7 +368,7 @@ def result_of(  # noqa: PLR0917
 
 @dataclass(frozen=True, slots=True)
 class CopyTotals:
-    """What all rounds of copying have come to so far. Bytes, seconds; the rate is that of the first round's disks."""
+    """The totals of all rounds of copying so far. Bytes, seconds; the rate is that of the first round's disks."""
 
     read: int = 0
     written: int = 0
@@ -371,7 +378,7 @@ class CopyTotals:
     rate: int | None = None
 
     def plus(self, copies: Sequence[Copied]) -> "CopyTotals":
-        """With one round more, all disks of it."""
+        """Return the totals with one round more: the copies of all disks."""
         seconds = max((c.seconds for c in copies), default=0.0)
         rate = round(sum(c.read for c in copies) / seconds) if seconds else None
         return CopyTotals(
@@ -385,7 +392,8 @@ class CopyTotals:
 
 
 def figures_of(totals: CopyTotals, last: Sequence[Copied]) -> dict[str, Any]:
-    """Bytes unless the name says otherwise. `last`: the copies of the last round."""
+    """Return the figures of a migration's result, in bytes unless the name says otherwise. `last`: copies of the last
+    round."""
     return {
         "bytes_read": totals.read,
         "bytes_written": totals.written,

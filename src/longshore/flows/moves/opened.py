@@ -1,4 +1,4 @@
-"""What a step has open while it works asynchronously."""
+"""The disks and volumes that a step has open while it works asynchronously."""
 
 import asyncio
 import sys
@@ -14,8 +14,10 @@ from longshore.model.target import Owner, Volume
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[ExitStack]:
-    """What is entered here, in threads, is left in one, too: leaving a volume asks its cloud, which may take its time,
-    and all migrations of this process share one event loop."""
+    """Yield a stack for what is entered in threads, and leave it in a thread, too.
+
+    Leaving a volume asks its cloud, which may take its time, and all migrations of this process share one event loop.
+    """
     stack = ExitStack()
     try:
         yield stack
@@ -28,12 +30,12 @@ async def opened() -> AsyncIterator[ExitStack]:
 def open_disk(
     job: MoveContext, exports: ExitStack, snapshot: Snapshot, disk: Disk, *, provider_id: str | None = None
 ) -> Export:
-    """A disk of the source, for reading. `provider_id`: whose it is; None: the source's."""
+    """Open a disk of the source for reading. `provider_id`: of the provider that has it; None: the source."""
     return _open_for_reading(job, exports, provider_id or job.record.source_id, snapshot, disk.key)
 
 
 def open_landed_disk(job: MoveContext, exports: ExitStack, snapshot: Snapshot, volume: Volume) -> Export:
-    """A disk of a server on the target as a snapshot holds it, for reading: the server may run."""
+    """Open a disk of a server on the target for reading, as a snapshot holds it: the server may run."""
     return _open_for_reading(job, exports, job.record.target_id, snapshot, volume.id)
 
 
@@ -43,7 +45,7 @@ def _open_for_reading(job: MoveContext, exports: ExitStack, provider_id: str, sn
 
 
 def open_volume(job: MoveContext, exports: ExitStack, volume: Volume) -> Export:
-    """A volume of the target, for writing: by the migration that has made it, and for nobody else."""
+    """Open a volume of the target for writing, on behalf of the migration that has made it and of nobody else."""
     cloud = exports.enter_context(job.clouds.target(job.record.target_id))
     earlier = job.request.of if job.request.type is MigrationType.CONVERSION else None
     maker = earlier or job.id

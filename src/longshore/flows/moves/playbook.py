@@ -26,7 +26,7 @@ class Playbook:
         self._failed: str | None = None
 
     def run(self) -> str | None:
-        """What went wrong, in a sentence; None when all is well."""
+        """Run the playbook. Return what went wrong, in a sentence; None when all is well."""
         import ansible_runner
 
         done = ansible_runner.run(
@@ -46,14 +46,16 @@ class Playbook:
         return f"The playbook {self._path} failed{self._failed or ': ' + _last_words(done)}"
 
     def _variables(self) -> Path:
-        """The file that tells the playbook about its machine. Variables that ansible-runner is given are templates."""
+        """Return the file that tells the playbook about its machine. It is used because ansible-runner's own variables
+        are templates."""
         path = self._directory / "facts.yml"
         path.touch(mode=0o600)
         path.write_text(ansible_variables({"longshore": self._facts}))
         return path
 
     def _inventory(self) -> dict[str, Any]:
-        """This host, and the machine itself in the group `machine`, at the first address that it is known to have."""
+        """Return the inventory: this host, and in the group `machine` the machine itself, at the first address it is
+        known to have."""
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         machine = self._facts["machine"]
         addresses = [a for port in self._facts["ports"] for a in port["addresses"]]
@@ -63,7 +65,7 @@ class Playbook:
         return {"all": {"hosts": {"localhost": local}, "children": {"machine": {"hosts": hosts}}}}
 
     def _see(self, event: dict[str, Any]) -> bool:
-        """False: the event needn't be kept in a file, it is all in the output."""
+        """Note an event of the playbook. Return False: it needn't be kept in a file, since it is all in the output."""
         data = event.get("event_data", {})
         task = data.get("task") or "a task without a name"
         match event.get("event"):
@@ -83,7 +85,7 @@ def _why(data: dict[str, Any]) -> str:
 
 
 def _last_words(done: Any) -> str:
-    """Of a playbook that never came to a task."""
+    """Return the last of Ansible's output, for a playbook that never came to a task."""
     lines = [line.strip() for line in done.stdout if line.strip()]
     wrong = [line for line in lines if "ERROR" in line] or lines[-3:]
     return " ".join(wrong)[:_LAST_WORDS] or "it doesn't say why."
@@ -94,7 +96,7 @@ def _say(line: dict[str, Any]) -> None:
 
 
 def _end_with_all(directory: Path) -> None:
-    """Whoever goes on elsewhere must not have Ansible's processes of ours beside its own."""
+    """End Ansible's processes, too: whoever goes on elsewhere must not have them beside its own."""
     from longshore.flows.moves.hooks import end_leftovers
 
     end_leftovers(directory)

@@ -25,7 +25,7 @@ class Home:
 
 
 def note_ports(job: MoveContext, home: Machine, prepared: Prepared) -> Home:
-    """What its ports are, before anything is done to them."""
+    """Return the server and its ports, and write down in the record what they are before anything is done to them."""
     ports = _ports_of(home, prepared)
     kept = job.store.migrations.get(job.id).result or {}
     told = form(dict[str, ServerPort]).dump_python(ports, mode="json")
@@ -34,7 +34,8 @@ def note_ports(job: MoveContext, home: Machine, prepared: Prepared) -> Home:
 
 
 def take_ports(job: MoveContext, prepared: Prepared, home: Home) -> list[Port]:
-    """The new server's: those of the one before, which has to be off, as far as that may give them away."""
+    """Return the new server's ports: those of the one before, which has to be off, as far as that may
+    give them away."""
     given: dict[str, str] = {}
     if home.ref is not None:
         job.phase("preparing", f"Freeing the ports that {prepared.machine.name} had.")
@@ -54,7 +55,7 @@ def take_ports(job: MoveContext, prepared: Prepared, home: Home) -> list[Port]:
 
 
 def without_those_of(home: Machine, facts: TargetFacts) -> TargetFacts:
-    """Its own ports aren't in the way: the new server gets them."""
+    """Return the facts without the server's own ports: they aren't in the way, since the new server gets them."""
     macs = {nic.mac for nic in home.nics}
     addresses = {address for nic in home.nics for address in nic.addresses}
     return replace(
@@ -65,7 +66,10 @@ def without_those_of(home: Machine, facts: TargetFacts) -> TargetFacts:
 
 
 def _ports_of(home: Machine, prepared: Prepared) -> dict[str, ServerPort]:
-    """But for those on another project's network: one that Nova removes couldn't be made again there as it was."""
+    """Return the ports that can change hands, by what the ledger calls them.
+
+    Those on another project's network can't: one that Nova removes couldn't be made again there as it was.
+    """
     nics = {nic.key: nic for nic in home.nics}
     return {
         f"home-port-{nic.nic_key}": ServerPort(

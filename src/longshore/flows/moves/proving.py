@@ -19,8 +19,11 @@ _ASKED = "agent"  # what the ledger calls the image that Nova made when it asked
 
 
 def find_answering(job: MoveContext, ports: list[Port]) -> list[str]:
-    """Before the server is made: at which addresses of its ports somebody answers already. It can't be the guest: the
-    addresses may be others' where this is asked from, or be taken by somebody without the cloud's knowing."""
+    """Return at which addresses of its ports somebody answers before the server is made.
+
+    It can't be the guest: the addresses may be others' where this is asked from, or be taken by somebody without the
+    cloud's knowing.
+    """
     if not asks_ports(job.request):
         return []
     tried = Ports(_permitted(job, _fixed(ports)), job.request.boot_ports, _reach(job))
@@ -37,9 +40,9 @@ def find_answering(job: MoveContext, ports: list[Port]) -> list[str]:
 def check(  # noqa: PLR0917
     job: MoveContext, prepared: Prepared, server: Server, ports: list[Port], others: list[str], off: Off | None = None
 ) -> str:
-    """The guest is up, and alone; answers what showed it. Raises BootError, SourceRunning.
+    """Wait until the guest is up, and alone. Return what showed it. Raise BootError, SourceRunning.
 
-    `others`: addresses at which not the guest answers.
+    `others`: addresses at which something other than the guest answers.
     """
     asked = job.request
     job.phase("checking", "Waiting for the guest to show that it is up.")
@@ -77,7 +80,7 @@ def check(  # noqa: PLR0917
 def _further(
     job: MoveContext, prepared: Prepared, target: GuestAgent, server: Server, addresses: list[str]
 ) -> Iterator[Way]:
-    """What may show it beside the console."""
+    """Yield the ways beside the console in which the guest may show that it is up."""
     asked = job.request
     if asks_agent(prepared.machine, prepared.landing.request):
         yield Agent(lambda: _ask_agent(job, target, server), job.say, only=asked.boot_proof is BootProof.AGENT)
@@ -91,7 +94,8 @@ def _further(
 
 
 def _ask_agent(job: MoveContext, target: GuestAgent, server: Server) -> bool:
-    """What was made for it when it answers goes when the migration is handed over or taken back."""
+    """Tell whether the guest's agent answers. What Nova makes for the asking is in the ledger, and goes when the
+    migration is handed over or taken back."""
     entry = job.store.ledger.intend(Owner(job.id, _ASKED), job.record.target_id, ThingKind.AGENT_PROBE, server.id)
     answered = target.agent_answers(server.id, entry.owner)
     if answered:
@@ -100,7 +104,8 @@ def _ask_agent(job: MoveContext, target: GuestAgent, server: Server) -> bool:
 
 
 def _take_for_up(job: MoveContext, target: Servers, server: Server) -> str:
-    """Raises BootError."""
+    """Take the server for up without proof, and return that as the proof. Raise BootError when it doesn't
+    run any more."""
     status = target.server(server.id).status
     if status != "ACTIVE":
         raise BootError(f"The server doesn't run any more: it is {status}.")

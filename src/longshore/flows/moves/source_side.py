@@ -1,4 +1,4 @@
-"""What a migration does to its source machine: little, and each thing can be taken back."""
+"""The few things that a migration does to its source machine, each of which can be taken back."""
 
 import asyncio
 import time
@@ -50,7 +50,8 @@ class Still:
 
 
 def with_tags(job: MoveContext, source: Tags, machine: Machine) -> Machine:
-    """With its tags, if they go along: reading them takes calls of its own, and a right that the account may lack."""
+    """Return the machine with its tags, if they go along: reading them takes calls of its own, and a right that the
+    account may lack."""
     if job.request.carry.tags is False or not machine.platform.traits.tags_apart:
         return machine
     try:
@@ -63,7 +64,7 @@ def with_tags(job: MoveContext, source: Tags, machine: Machine) -> Machine:
 
 
 def without_texts(job: MoveContext, machine: Machine) -> Machine:
-    """What a step answers is written down: of the machine's user data only the mark."""
+    """Return the machine with a mark in place of its user data, since what a step answers is written down."""
     has = machine.server_settings
     if not has.user_data:
         return machine
@@ -72,7 +73,7 @@ def without_texts(job: MoveContext, machine: Machine) -> Machine:
 
 
 class ReadingBeforehand:
-    """Tells how far a source is that reads a machine before anything is made."""
+    """The progress of a source that reads a machine before anything is made."""
 
     def __init__(self, job: MoveContext) -> None:
         self._job = job
@@ -93,7 +94,7 @@ class ReadingBeforehand:
 
 
 def check_files(job: MoveContext, source: WholeDisks, machine_ref: str) -> None:
-    """Has the source read what tells whether the machine's disks are whole. Raises InvalidInput when they aren't."""
+    """Have the source read what tells whether the machine's disks are whole. Raise InvalidInput when they aren't."""
     doubts = source.check_machine(machine_ref, ReadingBeforehand(job).see, job.request.accept)
     for concern in accept_blockers(file_concerns(doubts), job.request.accept):
         job.say(str(concern), "information" if concern.severity is Severity.INFORMATION else "warning")
@@ -152,9 +153,10 @@ def take_snapshot(
     first: bool = True,
     instance_uuid: str = "",
 ) -> Snapshot:
-    """One moment of all disks, if the source can bring that about; the first time it is said whether it was frozen.
+    """Take a snapshot of all disks at one moment, if the source can; the first time it is said whether the machine was
+    frozen.
 
-    `instance_uuid`: by which the machine is followed. Raises Conflict when they aren't the disks the migration began
+    `instance_uuid`: by which the machine is followed. Raise Conflict when they aren't the disks the migration began
     with.
     """
     snapshot = following(job, instance_uuid, make_snapshot, job, step, quiesce=quiesce)
@@ -170,7 +172,7 @@ def take_snapshot(
 
 
 def make_snapshot(job: MoveContext, step: str, *, quiesce: bool, of: Place | None = None) -> Snapshot:
-    """Of all disks that the machine has now: the migration's source, or another one."""
+    """Take a snapshot of all disks that a machine has now. `of`: which machine; None: the migration's source."""
     place = of or job.source
     with job.clouds.source(place.provider_id) as source:
         return job.make(
@@ -184,7 +186,7 @@ def make_snapshot(job: MoveContext, step: str, *, quiesce: bool, of: Place | Non
 
 
 def refuse_other_disks(job: MoveContext, disks: tuple[Disk, ...], snapshot: Snapshot) -> None:
-    """Raises Conflict when the disks of the snapshot aren't those that it began with."""
+    """Raise Conflict when the disks of the snapshot aren't those that the migration began with."""
     sizes = {disk.key: disk.size for disk in snapshot.disks}
     name = job.record.machine_name
     for disk in disks:
@@ -205,14 +207,15 @@ def _drifted(job: MoveContext, said: str) -> Conflict:
 
 
 def take_still(job: MoveContext, step: str, disks: tuple[Disk, ...], off: Off) -> Still:
-    """The snapshot of a machine that is to be off. A recorded step says that it was: what counts is what it is now."""
+    """Take the snapshot of a machine that is to be off. A recorded step says that it was: what counts is what it is
+    now."""
     before = is_still_off(job, off)
     snapshot = take_snapshot(job, step, disks, quiesce=False)
     return Still(snapshot, before and is_still_off(job, off))
 
 
 def is_still_off(job: MoveContext, off: Off) -> bool:
-    """Whether the machine is off, and has been since `off`, as far as the source can tell."""
+    """Tell whether the machine is off, and has been since `off`, as far as the source can tell."""
     ref = job.replaced.machine_ref
     with job.clouds.source(job.replaced.provider_id) as source:
         power = source.power_state(ref)
@@ -226,7 +229,7 @@ def is_still_off(job: MoveContext, off: Off) -> bool:
 
 
 def require_still_off(job: MoveContext, off: Off) -> None:
-    """Raises SourceRunning."""
+    """Raise SourceRunning unless the machine is off, and has been since `off`."""
     if not is_still_off(job, off):
         raise source_running(job.record.machine_name)
 
@@ -240,7 +243,10 @@ def source_running(name: str) -> SourceRunning:
 
 
 async def drop_snapshot(job: MoveContext, step: str, snapshot: Snapshot, of: Place | None = None) -> None:
-    """Tried again if need be: whoever reads the machine's disks (a backup, say) may lock them for a moment."""
+    """Remove a snapshot of the source. Raise LongshoreError when that can't be done after a few tries.
+
+    It is tried again because whoever reads the machine's disks (a backup, say) may lock them for a moment.
+    """
 
     def again(error: LongshoreError) -> None:
         job.raise_if_cancelled()
@@ -273,7 +279,10 @@ def drop_if_possible(job: MoveContext, step: str, snapshot: Snapshot) -> None:
 
 
 def shut_down(job: MoveContext) -> Off:
-    """Raises Conflict when the machine doesn't get to be off. Nothing is copied for good before it is seen off."""
+    """Shut the machine down, or see that it is off. Raise Conflict when it doesn't get to be off.
+
+    Nothing is copied for good before it is seen off.
+    """
     job.raise_if_cancelled()
     ref, name = job.replaced.machine_ref, job.record.machine_name
     with job.clouds.source(job.replaced.provider_id) as source:
@@ -312,7 +321,8 @@ def shut_down(job: MoveContext) -> Off:
 
 
 def _wait_off(job: MoveContext, wait: Any, timeout: float) -> bool:
-    """In short turns, so that a cancel is heard."""
+    """Tell whether the machine is off within `timeout` seconds. Waiting is done in short turns, so that a cancel is
+    heard."""
     waited = 0.0
     while waited < timeout:
         job.raise_if_cancelled()
@@ -324,7 +334,7 @@ def _wait_off(job: MoveContext, wait: Any, timeout: float) -> bool:
 
 
 def power_on_again(job: MoveContext) -> list[str]:
-    """After everything was taken back. A sentence where it didn't work or must not be."""
+    """Power the machine on after everything was taken back. Return a sentence where that didn't work or must not be."""
     entries = job.store.ledger.entries(job.id)
     left = [e for e in entries if e.kind is ThingKind.SERVER and e.state is EntryState.LEFT]
     if any(entry.note not in (KEPT_OFF, LEFT_OFF) for entry in left):
@@ -353,7 +363,7 @@ def power_on_again(job: MoveContext) -> list[str]:
 
 
 def run_source_again(job: MoveContext) -> list[str]:
-    """The machine, if it was shut down for what came to nothing. A sentence where that didn't work."""
+    """Power the machine on if it was shut down for what came to nothing. Return a sentence where that didn't work."""
     record = job.store.migrations.get(job.id)
     asked = record.shutdown_requested_at is not None and record.source_power == PowerState.ON.value
     said = power_on_again(job) if asked else []
@@ -362,7 +372,8 @@ def run_source_again(job: MoveContext) -> list[str]:
 
 
 def _may_still_shut_down(job: MoveContext) -> float:
-    """Seconds: as long as the user thinks that its shutdown may take, counted from when it was asked to."""
+    """Return for how many seconds the machine may still shut down: as long as the user thinks that this may take,
+    counted from when it was asked to."""
     asked = job.store.migrations.get(job.id).shutdown_requested_at
     gone = (utc_now() - asked).total_seconds() if asked else 0.0
     return max(job.request.shutdown_timeout - gone, LAST_CHANCE)

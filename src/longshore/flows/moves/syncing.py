@@ -35,7 +35,7 @@ from longshore.model.target import Port, Volume
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a job leaves to the next one."""
+    """The state that a job leaves to the next one."""
 
     prepared: Prepared
     volumes: list[Volume]
@@ -55,17 +55,17 @@ class State:
 
     @property
     def partly(self) -> bool:
-        """Whether the first copy of a disk has broken off, and no other one has come to its end."""
+        """Tell whether the first copy of a disk has broken off, and no other one has come to its end."""
         return any(base.partly for base in (self.bases or {}).values())
 
     def kept(self) -> dict[str, Any]:
-        """As it goes into the record."""
+        """Return the state as JSON, for the record."""
         return form(State).dump_python(self, mode="json")  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What was copied and verified."""
+    """The result of one round of copying: all disks copied and verified."""
 
     moment: datetime  # not after the snapshot was taken
     snapshot: Snapshot
@@ -131,7 +131,7 @@ class Syncing(Migration):
         return Round(moment, snapshot, copied, final, told)
 
     def _verify(self, base: DiskBase | None, *, all_of_it: bool) -> Verify:
-        """Choose what of a disk is read back: all of the first copy; after that, what each further one writes."""
+        """Return what of a disk is read back: all of the first copy; after that, what each further one writes."""
         asked = self._job.request.verify
         if base is None or base.partly:
             return asked
@@ -140,7 +140,8 @@ class Syncing(Migration):
         return Verify.WRITTEN if asked is Verify.FULL else asked
 
     async def _drop_snapshots(self, state: State, copied: Round) -> None:
-        """The base's goes when its successor is copied, and that stays in its place where the source needs it."""
+        """Remove the base's snapshot once its successor is copied. That one stays in its place where the source needs
+        it."""
         job, number, base = self._job, state.number, state.base
         if base is not None:
             await job.step(f"sync-{number}-drop-base", drop_if_possible, job, f"snapshot-{number - 1}", base)
@@ -152,7 +153,8 @@ class Syncing(Migration):
         return datetime.now(UTC)
 
     def _forget_files(self, sync: Sync) -> None:
-        """Syncs may go on for weeks, and a manifest takes 32 bytes for each MiB of disk: only the next base stays."""
+        """Remove the files of earlier syncs: they may go on for weeks, and a manifest takes 32 bytes for each MiB of
+        disk."""
         needed = {copy.manifest for copy in sync.copies}
         directory = self._job.store.state.migration(self._job.id)
         for path in (*directory.glob("sync-*"), *directory.glob("seed-*")):
@@ -161,7 +163,7 @@ class Syncing(Migration):
 
 
 def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
-    """What the next sync goes by once this one, which was of this snapshot, is copied and verified."""
+    """Return what the next sync goes by once this one, which was of this snapshot, is copied and verified."""
     bases = {
         copy.disk_key: DiskBase(snapshot.disk(copy.disk_key).change_id, copy.manifest, copy.root_digest)
         for copy in sync.copies
@@ -178,7 +180,7 @@ def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
 
 
 def after_break(job: MoveContext, state: State, snapshot: Snapshot | None, name: str) -> State:
-    """Decide what the next sync goes by after copies of this snapshot, called `name`, that broke off.
+    """Return what the next sync goes by after copies of this snapshot, called `name`, that broke off.
 
     Once there has been a whole copy of the machine, that stays the base. Called again it returns the same.
     """
@@ -202,7 +204,8 @@ def after_break(job: MoveContext, state: State, snapshot: Snapshot | None, name:
 
 
 def _arrived(job: MoveContext, base: DiskBase | None, copy: str, sync: str) -> DiskBase | None:
-    """Find which blocks of a disk are on its volume after a copy that broke off. None: that has brought nothing."""
+    """Return as a base the blocks of a disk that are on its volume after a copy that broke off. None: no block has
+    arrived."""
     directory, manifest = job.store.state.migration(job.id), f"{sync}-{job.job_id[:8]}.unfinished"
     before = directory / base.manifest if base is not None else None
     root = keep_unfinished(directory / f"{copy}.checkpoint", directory / manifest, before)

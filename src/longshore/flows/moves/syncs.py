@@ -34,12 +34,12 @@ class Sync:
 
     @property
     def seconds(self) -> float:
-        """From the wish for a snapshot to the last disk's last byte verified."""
+        """Return how many seconds it took, from the wish for a snapshot to the last disk's last byte verified."""
         return (self.ended - self.moment).total_seconds()
 
     @property
     def changed(self) -> int | None:
-        """None when a disk's source couldn't say."""
+        """Return how many bytes had changed; None when a disk's source couldn't say."""
         told = [copy.changed for copy in self.copies if copy.changed is not None]
         return sum(told) if len(told) == len(self.copies) else None
 
@@ -58,7 +58,7 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Of all syncs of a machine, what the next turn depends on. Moments in UTC, times in seconds."""
+    """The figures of all syncs of a machine that the next turn depends on. Moments in UTC, times in seconds."""
 
     count: int = 0
     moment: datetime | None = None  # of the last one
@@ -75,7 +75,7 @@ class History:
 
 
 def expected_seconds(history: History, now: datetime) -> float | None:
-    """What the next sync would take if it began now; None before there were two to go by."""
+    """Return how many seconds the next sync would take if it began now; None before there were two to go by."""
     if history.moment is None or history.before is None or history.least is None:
         return None
     wrote_for = max((history.moment - history.before).total_seconds(), 0.1)
@@ -84,7 +84,7 @@ def expected_seconds(history: History, now: datetime) -> float | None:
 
 
 def next_turn(cutover: Cutover, history: History, now: datetime, *, asked: bool, held: bool = False) -> Turn:
-    """What to do now. `asked`: the user wants the machine stopped; `held`: it isn't before they do."""
+    """Return what to do now. `asked`: the user wants the machine stopped; `held`: it isn't before they do."""
     if history.ended is None:
         return Turn.SYNC
     if history.ended > now:  # by a clock that was wrong: how old that copy is can't be told
@@ -107,7 +107,7 @@ def _is_old(cutover: Cutover, ended: datetime, now: datetime) -> bool:
 
 
 def next_moment(cutover: Cutover, history: History, now: datetime) -> datetime:
-    """When there is something to do again by itself, while it waits."""
+    """Return when there is something to do again by itself, while it waits."""
     due = min(history.ended or now, now) + timedelta(seconds=cutover.interval)
     opens = utc(cutover.at) if cutover.mode is CutoverMode.SCHEDULED and cutover.at is not None else None
     return min(due, opens) if opens is not None and opens > now else due
@@ -120,7 +120,7 @@ def _inside_window(cutover: Cutover, now: datetime) -> bool:
 
 
 def why_waiting(cutover: Cutover, history: History, now: datetime, held: str = "") -> str:
-    """A sentence for the user, while the machine runs on and syncs go on. `held`: why a cutover failed."""
+    """Return a sentence for the user, while the machine runs on and syncs go on. `held`: why a cutover failed."""
     how = "longshore migration cutover stops the machine and ends the migration"
     every = f"It is synchronised every {cutover.interval:.0f} s."
     if held:
@@ -140,10 +140,10 @@ def why_waiting(cutover: Cutover, history: History, now: datetime, held: str = "
 
 
 def utc(moment: datetime) -> datetime:
-    """A moment without a zone is one in UTC."""
+    """Return the moment in UTC if it has no zone; a moment with a zone is returned as it is."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def same_reason(why: str, other: str) -> bool:
-    """Whether the two say the same but for figures: how long a sync would take changes all the time."""
+    """Tell whether the two say the same but for figures: how long a sync would take changes all the time."""
     return _FIGURES.sub("", why) == _FIGURES.sub("", other)

@@ -1,4 +1,4 @@
-"""What a migration makes on its target: volumes, ports, rollback points, the server."""
+"""The things that a migration makes on its target: volumes, ports, rollback points, the server."""
 
 from dataclasses import dataclass, replace
 
@@ -54,7 +54,8 @@ def volume_request(job: MoveContext, prepared: Prepared, disk: Disk, hardware: H
 
 
 def disk_buses(prepared: Prepared, hardware: Hardware | None) -> tuple[str | None, ...]:
-    """Of disks that aren't on their server's bus. Those of a guest that stays as it is stay where they are."""
+    """Return the buses of disks that aren't on their server's bus. Those of a guest that stays as it is stay where they
+    are."""
     if hardware is not None:
         return hardware.disk_buses
     own = tuple(disk.own_bus for disk in prepared.machine.disks)
@@ -62,7 +63,7 @@ def disk_buses(prepared: Prepared, hardware: Hardware | None) -> tuple[str | Non
 
 
 def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None) -> dict[str, str]:
-    """Those that its volume has at the source stay, as long as the guest does."""
+    """Return the image properties of a volume. Those that it has at the source stay, as long as the guest does."""
     asked = prepared.landing.request
     landing = prepared.landing
     ours = {**landing.cpu_topology, **landing.tpm, **agent_properties(asked)} if disk.position == 0 else {}
@@ -76,7 +77,7 @@ def _image_properties(prepared: Prepared, disk: Disk, hardware: Hardware | None)
 
 
 def make_volume(job: MoveContext, prepared: Prepared, disk: Disk, snapshot_id: str | None = None) -> Volume:
-    """`snapshot_id`: what it holds; None: zeroes."""
+    """Make the volume of one disk. `snapshot_id`: of the snapshot whose content it holds; None: it holds zeroes."""
     if disk.position == 0:
         job.phase("making-volumes", f"Making {len(prepared.machine.disks)} volume(s) on the target.")
     request = replace(volume_request(job, prepared, disk), snapshot_id=snapshot_id)
@@ -94,7 +95,10 @@ def make_volume(job: MoveContext, prepared: Prepared, disk: Disk, snapshot_id: s
 
 
 def make_isolated_networks(job: MoveContext, prepared: Prepared) -> dict[str, str]:
-    """For each network the machine is mapped to one with the same subnets that leads nowhere: id there, id here."""
+    """Make a network that leads nowhere, with the same subnets, for each network that the machine is mapped to.
+
+    Return the new networks' ids by those of the networks they stand for.
+    """
     made: dict[str, str] = {}
     with job.clouds.target(job.record.target_id) as target:
         there = {network.id: network for network in target.networks()}
@@ -116,7 +120,8 @@ def make_isolated_networks(job: MoveContext, prepared: Prepared) -> dict[str, st
 
 
 def make_ports(job: MoveContext, prepared: Prepared, isolated: dict[str, str]) -> list[Port]:
-    """`isolated` has the networks to take instead of those the machine is mapped to."""
+    """Make the server's ports. `isolated`: the networks to take instead of those the machine is mapped to, by their
+    ids."""
     ports = []
     # Beside the machine that goes on running, on its own network, a copy can't have the same MACs and addresses
     changed = job.request.type.rehearses and not isolated
@@ -148,7 +153,7 @@ def make_ports(job: MoveContext, prepared: Prepared, isolated: dict[str, str]) -
 
 
 def safeguard(job: MoveContext, volumes: list[Volume]) -> list[str]:
-    """A way back for each volume before the guest is changed. Ids of the volumes' snapshots."""
+    """Make a way back for each volume before the guest is changed. Return the ids of the volumes' snapshots."""
     job.phase("safeguarding", "Taking snapshots of the volumes before the guest is changed.")
     with job.clouds.target(job.record.target_id) as target:
         return [
@@ -172,10 +177,11 @@ def boot(  # noqa: PLR0917
     off: Off | None = None,
     step: str = "server",
 ) -> Server:
-    """`hardware` is that of a guest that lands as it is; `step` is what the ledger calls the server.
+    """Make the server, and lead floating addresses to it. Raise SourceRunning when the source was powered on.
 
-    `off`: the source must have been off since then. Nothing keeps anybody from powering it on while the server is made,
-    so it is looked at right before and right after, in this same step. Raises SourceRunning.
+    `hardware` is that of a guest that lands as it is; `step` is what the ledger calls the server. `off`: the source
+    must have been off since then. Nothing keeps anybody from powering it on while the server is made, so it is looked
+    at right before and right after, in this same step.
     """
     job.phase("booting", f"Making the server on flavor {prepared.landing.flavor_name}.")
     asked = prepared.landing.request
@@ -215,7 +221,8 @@ def boot(  # noqa: PLR0917
 
 
 def _lead_addresses(job: MoveContext, prepared: Prepared, ports: list[Port], target: FloatingAddresses) -> None:
-    """Floating addresses to the server's ports. What wasn't asked for by name only warns: the server is as good."""
+    """Lead floating addresses to the server's ports. What wasn't asked for by name only warns: the server
+    is as good."""
     for nic, port in zip(prepared.landing.nics, ports, strict=False):
         for number, floating in enumerate(nic.floating):
             fixed = floating.fixed if floating.fixed in port.addresses else None

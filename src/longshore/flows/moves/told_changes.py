@@ -1,4 +1,4 @@
-"""What a source says has changed on a disk since the last copy: asked once, and kept.
+"""The changes of a disk since the last copy, as its source tells them: asked for once, and kept.
 
 A copy that was broken off goes on only with the same list, since its checkpoint belongs to it, and a source that is
 asked again may answer otherwise, or not at all. A list may be long, so it is a file in the migration's directory; the
@@ -30,9 +30,10 @@ class Told:
 async def ask_source(
     job: MoveContext, disk: Disk, snapshot: Snapshot, since: str | None, name: str, *, provider_id: str | None = None
 ) -> Told:
-    """Ask for one disk what has changed since a change id, and keep the answer. `name` is that of the copy.
+    """Ask what has changed on one disk since a change id, and keep the answer. `name` is that of the copy.
 
-    `provider_id`: whom to ask; None: the source.
+    `provider_id`: of the provider that is asked; None: the source. Where it still answers with a fault after a few
+    tries, the changes are unknown, so that all of the disk is compared. Other errors are raised.
     """
 
     def again(error: LongshoreError) -> None:
@@ -50,7 +51,8 @@ async def ask_source(
 
 
 def read_changes(job: MoveContext, disk: Disk, told: Told) -> Changes:
-    """What was told, whenever that was."""
+    """Return the changes that were told when the source was asked. They are unknown if the file can't be
+    read any more."""
     if told.file is None:
         return Unknown(told.reason)
     extents = read_extents(job.store.state.migration(job.id) / told.file)
@@ -62,7 +64,7 @@ def read_changes(job: MoveContext, disk: Disk, told: Told) -> Changes:
 
 
 def read_extents(path: Path) -> tuple[Extent, ...] | None:
-    """Of a list that was kept; None when it can't be read."""
+    """Return the extents of a list that was kept; None when it can't be read."""
     try:
         return tuple(Extent(offset, length) for offset, length in json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -89,5 +91,5 @@ def _keep(job: MoveContext, disk: Disk, changes: Changes, file: str) -> Told:
 
 
 def _say(job: MoveContext, disk: Disk, unknown: Unknown) -> None:
-    """Never to be read as "nothing has changed"."""
+    """Warn that all of the disk is compared: an unknown answer must never be read as "nothing has changed"."""
     job.say(f"{disk.label}: all of it is read and compared. {unknown.reason}", "warning")

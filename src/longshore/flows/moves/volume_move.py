@@ -94,7 +94,7 @@ class VolumeMove(Migration):
         )
 
     def _finish(self, prepared: PreparedVolume, volume: Volume) -> None:
-        """Raises Conflict when the volume has got a machine since."""
+        """Give the copy what the original has. Raise Conflict when the original has got a machine since."""
         job = self._job
         job.raise_if_cancelled()
         job.phase("finishing", "Giving the volume what the original has: metadata, image properties, bootable or not.")
@@ -104,7 +104,7 @@ class VolumeMove(Migration):
             target.finish_volume(volume.id, self._wanted(prepared))
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        """The volume is the user's now."""
+        """Hand the volume over to the user, and end the job."""
         job = self._job
         job.settle(ThingKind.VOLUME, EntryState.HANDED_OVER)
         for sentence in undo(job.store, job.clouds, job.id):

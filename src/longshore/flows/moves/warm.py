@@ -101,8 +101,10 @@ class WarmSync(Syncing):
         return replace(state, prepared=prepared, choice=state.choice if same else None)
 
     def _land_again(self, before: Prepared) -> Prepared:
-        """Ask both clouds again. Its volumes are there: no quota has to have room for them. Raises InvalidInput when it
-        can't land."""
+        """Ask both clouds again, and decide the landing. Its volumes are there: no quota has to have room for them.
+
+        Raise InvalidInput when it can't land.
+        """
         job = self._job
         job.raise_if_cancelled()
         with job.clouds.source(job.record.source_id) as source:
@@ -120,7 +122,8 @@ class WarmSync(Syncing):
         return form(State).validate_python(job.store.migrations.get(job.id).state)
 
     def _tidy(self, state: State) -> None:
-        """What a try that failed has left goes before the volumes are written to again. Raises Conflict."""
+        """Take away what a try that failed has left, before the volumes are written to again. Raise Conflict if that
+        can't be."""
         job = self._job
         if left := undo(
             job.store, job.clouds, job.id, lambda entry: is_of_landing(entry) or is_of_no_sync(entry, state)
@@ -144,7 +147,7 @@ class WarmSync(Syncing):
         return turn
 
     def _go_on(self, state: State, turn: Turn) -> None:
-        """Another job does what comes next, at once or when its moment has come."""
+        """End this job, and queue the one that does what comes next, at once or when its moment has come."""
         job = self._job
         due, told = None, {}
         if turn is Turn.WAIT:
@@ -192,7 +195,7 @@ class WarmSync(Syncing):
             raise
 
     async def _sync(self, state: State, off: Off | None = None) -> tuple[Sync, State]:
-        """One copy of one moment of all disks, and what it is to the next one.
+        """Copy all disks as they are at one moment. Return the sync, and the state that the next one goes by.
 
         `off`: the machine was seen off, so that this may be the last one.
         """

@@ -47,7 +47,7 @@ class Examined:
 
 
 class LookUp:
-    """Machines of a plan, some at a time: each by its reference, name or path, or why it isn't found."""
+    """A search for machines of a plan, some at a time: each by its reference, name or path, or why it isn't found."""
 
     def __init__(self, source: Machines) -> None:
         self._source = source
@@ -80,7 +80,7 @@ def look_up(source: Machines, entries: Sequence[PlannedMachine]) -> list[Machine
 
 
 def look_up_volumes(source: Source, entries: Sequence[PlannedVolume]) -> list[Machine | LongshoreError]:
-    """The same of volumes that no machine has, by their ids or names."""
+    """Return volumes that no machine has, by their ids or names; for each that isn't found, why."""
     known = {volume.ref: volume for volume in source.volumes()} if len(entries) > FEW else {}
     return [
         known.get(entry.wanted)
@@ -90,7 +90,8 @@ def look_up_volumes(source: Source, entries: Sequence[PlannedVolume]) -> list[Ma
 
 
 def select(source: Machines, wanted: MachineFilter) -> list[Machine]:
-    """All machines that fit, by folder and name; of a machine's backups the newest one, as by its name.
+    """Return all machines that fit, by folder and name; of a machine's backups only the newest, as a look-up by name
+    does.
 
     Templates are left out: they are nobody's machine.
     """
@@ -117,8 +118,8 @@ def examine(
     *,
     converts_here: bool,
 ) -> Iterator[Examined]:
-    """Everything that stands against these machines and volumes of a plan, some of them at a time, as it becomes known;
-    at last what only shows when all are seen together.
+    """Yield everything that stands against these machines and volumes of a plan, some of them at a time, as it becomes
+    known; at last what only shows when all are seen together.
 
     `last` are options that win over the plan's own; a volume has no other type than its own. `converts_here` says that
     guests would be converted on this machine.
@@ -206,7 +207,8 @@ def _with(options: dict[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _identity(entry: PlannedMachine, machine: Machine) -> list[Concern]:
-    """A reference that names another machine than the plan's words do moves the wrong machine."""
+    """Return a concern when a reference names another machine than the plan's words: the wrong machine
+    would be moved."""
     if entry.machine == machine.ref or f"/{entry.machine}".endswith(f"/{machine.name}"):
         return []
     text = f"{machine.ref} is called {machine.name}, the plan calls it {entry.machine}."

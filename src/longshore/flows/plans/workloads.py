@@ -1,4 +1,4 @@
-"""What OS-Migrate's workloads.yml says of machines, as a plan says it: only where they are to become different.
+"""Reading OS-Migrate's workloads.yml as a plan: it says of machines only where they are to become different.
 
 The file describes servers as they are to be; what they are is asked of the source. A network that was renamed in the
 file is found by the port, which the file names by its id at the source.
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def named_in(servers: Sequence[Resource]) -> list[PlannedMachine]:
-    """The machines, to be looked up at the source."""
+    """Return the machines that the file names, to be looked up at the source."""
     return [PlannedMachine(server.name, ref=server.info.get("id")) for server in servers]
 
 
 def mapped(machines: Sequence[Machine], servers: Sequence[Resource], given: Mappings) -> Mappings:
-    """`given`, with the networks and volume types for which all of the servers want the same.
+    """Return `given`, with the networks and volume types for which all of the servers want the same.
 
-    Raises InvalidInput when two ports of a machine on one network are to be on two.
+    Raise InvalidInput when two ports of a machine on one network are to be on two.
     """
     networks: dict[str, set[str]] = defaultdict(set)
     storage: dict[str, set[str]] = defaultdict(set)
@@ -46,7 +46,8 @@ def _agreed(said: Mapping[str, set[str]]) -> dict[str, str]:
 
 
 def follow(plan: Plan, machines: Sequence[Machine], servers: Sequence[Resource]) -> tuple[Plan, list[Concern]]:
-    """The plan with what the servers say of these machines (found in this order), and what of it can't be followed."""
+    """Return the plan with what the servers say of these machines (found in this order), and what of it can't be
+    followed."""
     wanted = {machine.ref: (machine, server) for machine, server in zip(machines, servers, strict=True)}
     concerns: list[Concern] = []
     entries = []
@@ -98,7 +99,7 @@ def _parts(params: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _id(part: Mapping[str, Any]) -> str:
-    """At the source."""
+    """Return the id that a part of a server has at the source."""
     return str((part.get("_info") or {}).get("id"))
 
 
@@ -129,7 +130,7 @@ def _storage(machine: Machine, params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _not_followed(machine: Machine, server: Resource) -> Iterator[tuple[str, str]]:
-    """Subject and sentence."""
+    """Yield the subject and a sentence for each thing in the file that isn't followed."""
     params, how = server.params, server.how
     if how.get("data_copy") is False:
         yield "data_copy", f"The data of {machine.name} is copied, though the file says data_copy: false."

@@ -1,1 +1,1 @@
-"""What is done for replicas: syncs, points, retention, and machines made of points."""
+"""Replicas: syncs, points, retention, and machines made of points."""

@@ -1,4 +1,4 @@
-"""Tells others, once, when something begins to be said of a replica that can't wait, and when it ceases to be.
+"""Alerts, sent once when something begins to be said of a replica that can't wait, and once when it ceases to be.
 
 A webhook is of whoever protects the machine: where it leads is looked at as every address that a caller names, and the
 address itself may be a secret, so it is kept encrypted and said nowhere. A command is the operator's, of the
@@ -60,7 +60,7 @@ def watch(store: Store, telling: Telling = _TELLING) -> None:
 
 
 def check_webhook(url: str) -> str:
-    """Raises InvalidInput."""
+    """Return the address if it can be a webhook's. Raise InvalidInput, without the address, if it can't."""
     _parts(url)
     return url
 
@@ -91,7 +91,7 @@ def _missed(store: Store, one: Protected, message: dict[str, Any], why: str) -> 
 
 
 def _post(url: str, body: bytes, reach: Reach | None) -> None:
-    """Raises LongshoreError, OSError, HTTPException when nobody has taken it."""
+    """Post the message, with a few tries. Raise LongshoreError, OSError or HTTPException when nobody has taken it."""
     parts = _parts(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     until = time.monotonic() + _TRIES * _PATIENCE
@@ -129,7 +129,7 @@ def _ask(parts: SplitResult, target: str, body: bytes, reach: Reach | None) -> i
 
 
 def _parts(url: str) -> SplitResult:
-    """Raises InvalidInput, without the address: it may be a secret."""
+    """Return the parts of a webhook's address. Raise InvalidInput, without the address: it may be a secret."""
     try:
         parts = urlsplit(url)
         good = parts.scheme == "https" and bool(parts.hostname) and (parts.port or 443) > 0
@@ -143,7 +143,8 @@ def _parts(url: str) -> SplitResult:
 
 
 def _run(command: Sequence[str], body: bytes) -> None:
-    """What it says isn't kept. Of this process' environment it gets nothing but where programs are."""
+    """Run the operator's command. Its output isn't kept, and of this process's environment it gets only where programs
+    are."""
     try:
         ended = subprocess.run(
             list(command),

@@ -1,4 +1,4 @@
-"""After a failover or a failback: back to what was before it, or for good to what there is now."""
+"""The end of a failover or a failback: back to what was before it, or for good to what there is now."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def commit_last(job: MoveContext) -> None:
 
 
 def _undo_failback(job: MoveContext) -> None:
-    """The machine is off, and as it was before; its server runs again, as it was stopped.
+    """Take the machine back to what it was before, off, and start its server again.
 
     While the machine can't be taken back, the server stays off, and the replica failed back.
     """
@@ -62,7 +62,7 @@ def _undo_failback(job: MoveContext) -> None:
 
 
 def _commit_failback(job: MoveContext) -> None:
-    """The machine is what counts, and is protected as before. A server that isn't the user's goes."""
+    """Keep the machine, and protect it as before. A server that isn't the user's is removed."""
     store = job.store
     replica = store.replicas.get(job.id)
     failback = store.migrations.get(replica.failback_id or "")
@@ -94,7 +94,10 @@ def _commit_failback(job: MoveContext) -> None:
 
 
 def _move_in(job: MoveContext, made: Entry, ref: str) -> None:
-    """The replica's machine is the new one from now on; what was the old one's has gone with it."""
+    """Make the new machine the replica's from now on; what was the old one's has gone with it.
+
+    A second run does all of it again, until the ledger says that the machine is handed over.
+    """
     store, record = job.store, job.record
     for entry in store.ledger.entries(job.id):
         gone = entry.kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING) and entry.parent != ref
@@ -115,7 +118,7 @@ def _move_in(job: MoveContext, made: Entry, ref: str) -> None:
 
 
 def _take_up(job: MoveContext, failback: MigrationRecord, ref: str) -> None:
-    """The replica's machine is the new server from now on. What was known of the one before means nothing for it."""
+    """Make the new server the replica's machine from now on. What was known of the one before means nothing for it."""
     store, record = job.store, job.store.migrations.get(job.id)
     if record.machine_ref != ref:
         for sentence in undo(store, job.clouds, job.id, lambda e: e.kind is ThingKind.SOURCE_SNAPSHOT):
@@ -137,7 +140,10 @@ def _take_up(job: MoveContext, failback: MigrationRecord, ref: str) -> None:
 
 
 def _moved(state: State, machine: Machine, volumes: dict[str, str]) -> State:
-    """`volumes`: the new server's, by what the replica's points call their disks."""
+    """Return the state with the disks of the new server.
+
+    `volumes`: the new server's, by what the replica's points call their disks.
+    """
     before = state.prepared.machine
     has = {disk.key: disk for disk in machine.disks}
     names = [state.called.get(disk.key, disk.key) for disk in before.disks]
@@ -158,7 +164,7 @@ def _moved(state: State, machine: Machine, volumes: dict[str, str]) -> State:
 
 
 def _follow(job: MoveContext, failback: MigrationRecord) -> None:
-    """The next sync goes by the new change ids, and copies what the failback has written whatever they say.
+    """Have the next sync go by the new change ids, and copy what the failback has written, whatever they say.
 
     Where that isn't known, it reads and compares all.
     """
@@ -178,7 +184,7 @@ def _follow(job: MoveContext, failback: MigrationRecord) -> None:
 
 
 def _written(job: MoveContext, failback: MigrationRecord, key: str) -> list[Extent] | None:
-    """Of a disk of the machine: where the failback may have written; None: all over it, or nobody knows."""
+    """Return where the failback may have written on a disk of the machine; None: all over it, or nobody knows."""
     files = ((failback.result or {}).get("lists") or {}).get(key)
     if not files or None in files:
         return None
@@ -192,7 +198,8 @@ def _written(job: MoveContext, failback: MigrationRecord, key: str) -> list[Exte
 
 
 def _there(job: MoveContext, failback: MigrationRecord, *kinds: ThingKind) -> Entry | None:
-    """What the machine can go back to, or the server that runs in its place, while it is there."""
+    """Return the failback's entry of one of these kinds, while the thing is there: what the machine can go back to, or
+    the server that runs in its place."""
     kept = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
     entries = job.store.ledger.entries(failback.id)
     return next((e for e in entries if e.kind in kinds and e.state in kept), None)

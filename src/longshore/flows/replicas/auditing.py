@@ -1,4 +1,4 @@
-"""Whether a source has told of all that has changed: a sync that reads everything, both sides, shows it.
+"""Audits: a sync that reads everything, both sides, shows whether a source has told of all that has changed.
 
 What the earlier syncs have made is in the base's digests, and what the source holds now in the new ones. Where these
 differ though the source names no change there since the base, it hid one before: from some point since the last audit
@@ -23,7 +23,7 @@ from longshore.store.audits import Audited
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What it found. Disks are named by their labels."""
+    """The findings of an audit. Disks are named by their labels."""
 
     hidden: dict[str, int] = field(default_factory=dict)  # bytes, in whole blocks, that had changed untold
     repaired: dict[str, int] = field(default_factory=dict)  # ranges of the target that were wrong, and are right now
@@ -46,7 +46,8 @@ class Audit:
 
 
 def audit(job: MoveContext, state: State, copied: Round) -> Audit:
-    """Of a round of which all was copied anew or compared. Raises CheckpointError when a manifest can't be read."""
+    """Return what a round shows of which all was copied anew or compared. Raise CheckpointError when a manifest can't
+    be read."""
     assert state.bases is not None
     directory = job.store.state.migration(job.id)
     found: dict[str, int] = {}
@@ -67,7 +68,10 @@ def audit(job: MoveContext, state: State, copied: Round) -> Audit:
 
 
 def outcome(replica: ReplicaRecord, sync: Sync, found: Audit | None) -> Audited:
-    """`found`: None for the first sync, which reads everything since there is nothing yet."""
+    """Return what the replica's record keeps of an audit, and when the next one is due.
+
+    `found`: None for the first sync, which reads everything since there is nothing yet.
+    """
     next_at = next_audit(replica.audit, replica.id, datetime.now(UTC))
     if found is None:
         return Audited(next_at)
@@ -85,7 +89,8 @@ def outcome(replica: ReplicaRecord, sync: Sync, found: Audit | None) -> Audited:
 
 
 def verdict(found: Audit, replica: ReplicaRecord, sync: Sync) -> str:
-    """`replica`: as it was before."""
+    """Return a sentence that says which points an audit has shown to be right or suspect. `replica`: as
+    it was before."""
     number, before = sync.number + 1, replica.audited_point or 0
     if found.is_good:
         return f"All was read and compared for point {number}: nothing was hidden since point {before}."

@@ -1,4 +1,4 @@
-"""Whether machines can land at the target, found out before any of them is shut down for a failover."""
+"""Checks that machines can land at the target, made before any of them is shut down for a failover."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from longshore.planning import Preflight, blocked
 def refuse_landings(clouds: Clouds, target_id: str, wanted: Sequence[tuple[Machine, MigrationRequest]]) -> None:
     """Find out of these machines, seen together, what a plan's check finds out.
 
-    Raises InvalidInput with all that stands against them.
+    Raise InvalidInput with all that stands against them.
     """
     whole = Preflight()
     with clouds.target(target_id) as target:
@@ -27,5 +27,5 @@ def refuse_landings(clouds: Clouds, target_id: str, wanted: Sequence[tuple[Machi
 
 
 def landing_of(wished: Mapping[str, Any]) -> MigrationRequest:
-    """What a planned failover asks for its server, as the replica's record keeps it."""
+    """Return what a planned failover asks for its server. `wished`: as the replica's record keeps it."""
     return form(MigrationRequest).validate_python({name: value for name, value in wished.items() if name != OF_RUN})

@@ -10,12 +10,13 @@ class CleaningUp(Flow):
         await self._job.step("clean-up", self._clean_up)
 
     def _fail(self, error: LongshoreError) -> None:
-        """Raises it. The test itself has succeeded: what is left of it is in the ledger, for a further clean-up."""
+        """Raise the error. The test itself has succeeded: what is left of it is in the ledger, for a
+        further clean-up."""
         self._job.ignore_cancel()
         raise error
 
     def _clean_up(self) -> None:
-        """All that was made for it goes, cancelled or not: it has been seen up, and so it is done."""
+        """Remove all that was made for the test, cancelled or not: it has been seen up, and so it is done."""
         job = self._job
         job.ignore_cancel()
         job.phase("cleaning-up", "Removing what was made for the test.")

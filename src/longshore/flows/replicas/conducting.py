@@ -42,7 +42,7 @@ _STOPPED = "group-stopped"
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What one look leaves to the next."""
+    """The state that one look leaves to the next."""
 
     tiers: tuple[Tier, ...]
     wishes: dict[str, dict[str, Any]] = field(default_factory=dict)  # by replica, of a planned failover: its request
@@ -53,7 +53,7 @@ class RunState:
     code: str | None = None
 
     def kept(self) -> dict[str, Any]:
-        """As it goes into the record."""
+        """Return the state as JSON, for the record."""
         return form(RunState).dump_python(self, mode="json")  # type: ignore[no-any-return]
 
 
@@ -87,7 +87,7 @@ class Conducting(Flow):
         await run_command(self._job, tier, told)
 
     def _machine(self, member: GroupMember) -> dict[str, Any]:
-        """As a gate's command is told of it."""
+        """Return what a gate's command is told of a machine, and the run's figures say of it."""
         record = self._landing(member)
         result = (record.result if record else None) or {}
         return {
@@ -127,8 +127,11 @@ class Conducting(Flow):
                 self._go_on(state)
 
     def _shut_down(self, state: RunState, number: int) -> None:
-        """Raises Conflict where something else is wanted of a replica, and InvalidInput, before the first tier, where
-        any machine of any tier can't land."""
+        """Have the machines of a tier shut down, each with its last sync; a second run asks for none twice.
+
+        Raise Conflict where something else is wanted of a replica, and InvalidInput, before the first tier, where any
+        machine of any tier can't land.
+        """
         store, tier = self._job.store, state.tiers[number]
         if state.progress.shuts_down == len(state.tiers):
             self._job.phase("preparing", "Looking whether all machines can land, before any is shut down.")
@@ -142,7 +145,7 @@ class Conducting(Flow):
                 store.replicas.wish(replica_id, Wish.FAILOVER, {**state.wishes[replica_id], OF_RUN: self._job.id})
 
     def _refuse_landings(self, state: RunState) -> None:
-        """Raises InvalidInput."""
+        """Raise InvalidInput when any machine that is still to be shut down can't land."""
         store, wanted = self._job.store, defaultdict[str, list[tuple[Machine, MigrationRequest]]](list)
         seen = self._seen(state)
         for replica_id in (one for tier in state.tiers for one in tier.replicas):
@@ -164,7 +167,7 @@ class Conducting(Flow):
         self._stop(error)
 
     def _stop(self, error: LongshoreError) -> None:
-        """No tier begins any more. It ends when all that is under way has come to an end."""
+        """Begin no further tier. The run ends when all that is under way has come to an end."""
         job = self._job
         state = self._load()
         if state.why is None:
@@ -205,7 +208,8 @@ class Conducting(Flow):
         )
 
     def _settle(self, state: RunState, member: GroupMember, *, tests: bool) -> bool:
-        """Whether something of it is still under way. What was only prepared is taken back; of a test, all."""
+        """Take back what was only prepared for this machine, and all of a test. Tell whether something of it is still
+        under way."""
         store = self._job.store
         standing = self._standing(state, member).standing
         record = self._landing(member)
@@ -233,7 +237,7 @@ class Conducting(Flow):
         )
 
     def _go_on(self, state: RunState, *, at_once: bool = False, phase: str | None = None) -> None:
-        """`phase`: what it is in from now on, written with what is known of it."""
+        """Queue the next look. `phase`: what the run is in from now on, written with what is known of it."""
         job, now = self._job, datetime.now(UTC)
         until = state.progress.pause_until if state.remove_at is None else state.remove_at
         due = now if at_once else now + _LOOK
@@ -281,8 +285,8 @@ class Conducting(Flow):
         return Seen(name, Standing.WAITING if waits else Standing.UNDER_WAY)
 
     def _figures(self, state: RunState) -> list[dict[str, Any]]:
-        """How far each tier has come. When each machine was seen up, and how long that took from the wish for the
-        failover or test, in seconds."""
+        """Return how far each tier has come. Of each machine they say how many seconds passed from the wish for the
+        failover or test until it was seen up."""
         begun, landings = self._job.record.created_at, {m.replica_id: self._landing(m) for m in self._members()}
         up = {replica for replica, record in landings.items() if record and record.target_up_at}
         standings = tier_standings(state.tiers, state.progress, up, passed=state.why is None, stops=True)
@@ -299,7 +303,7 @@ class Conducting(Flow):
 
 
 def _is_asked(state: RunState, member: GroupMember) -> bool:
-    """Whether it was told to shut down, of a planned failover."""
+    """Tell whether the machine was told to shut down, in a planned failover."""
     number = next((n for n, tier in enumerate(state.tiers) if member.replica_id in tier.replicas), -1)
     down = state.progress.shuts_down
     return state.progress.lands >= 0 or (down is not None and number >= down)

@@ -1,4 +1,4 @@
-"""What a failover's server has become is written back to the machine, which then runs in its place.
+"""Failback: the content of a failover's server is written back to the machine, which then runs in its place.
 
     both sides looked at → a snapshot of the machine: it can always go back to that
       → server snapshotted, its changes written back, while it runs; again, if that took long
@@ -56,7 +56,7 @@ _LOOK_EVERY = 2.0  # seconds
 
 @dataclass(frozen=True, kw_only=True)
 class HomeCopy(DiskCopy):
-    """What has changed on a disk of the server, written back to the machine's."""
+    """The copy that writes back to a disk of the machine what has changed on the server's."""
 
     pair: Pair
     home: Snapshot  # the machine's
@@ -133,7 +133,10 @@ class Failback(Migration):
         return way
 
     def _make_machine(self) -> str:
-        """Its reference. Raises Conflict when the one that it came from is there, or its name is taken."""
+        """Make a machine where the replica's came from, and return its reference.
+
+        Raise Conflict when the one that it came from is there, or its name is taken.
+        """
         job = self._job
         job.raise_if_cancelled()
         replica = job.store.replicas.get(job.request.of or "")
@@ -150,12 +153,12 @@ class Failback(Migration):
             )
 
     def _last_start(self, way: Way) -> Off:
-        """Of the machine: whoever powers it on until we do changes what is being written."""
+        """Return when the machine was last started: whoever powers it on until we do changes what is being written."""
         with self._job.clouds.source(self._job.home.provider_id) as source:
             return Off(source.last_start(way.home.ref))
 
     def _protect(self, way: Way) -> Snapshot:
-        """What the machine holds now is kept. Raises Conflict when somebody powers it on."""
+        """Take a snapshot of the machine, so that it can go back to that. Raise Conflict when somebody powers it on."""
         job, ref = self._job, way.home.ref
         job.phase("protecting", f"Taking a snapshot of {way.home.name}: it can go back to that.")
         with job.clouds.source(job.home.provider_id) as source:
@@ -172,7 +175,7 @@ class Failback(Migration):
         return made
 
     async def _ask_home(self, way: Way, home: Snapshot) -> dict[str, Told]:
-        """What the machine has written since the point, by its disks."""
+        """Return what the machine has written since the point, by its disks."""
         job, provider_id = self._job, self._job.home.provider_id
         asked = [
             job.step(
@@ -193,7 +196,7 @@ class Failback(Migration):
         return time.time()
 
     def _forget_change_ids(self) -> None:
-        """What is written from here on isn't the guest's: no id from before is asked for again."""
+        """Forget the change ids of the replica's points and bases: what is written from here on isn't the guest's."""
         job, replica_id = self._job, self._job.request.of or ""
         job.store.points.forget_change_ids(replica_id)
         state = job.store.migrations.get(replica_id).state or {}
@@ -212,7 +215,10 @@ class Failback(Migration):
         told: dict[str, Told],
         lists: dict[str, list[str | None]],
     ) -> list[Copied]:
-        """The first round: since the point; each further one: since the one before. Where is noted in the lists."""
+        """Write back what differs since the point in the first round, in each further one since the one before.
+
+        The names of the lists that say where are added to `lists`.
+        """
         job, name = self._job, f"back-{number}"
         if last is None:
             await job.step(f"{name}-say", job.phase, "copying", "Writing back what has changed.")
@@ -243,7 +249,8 @@ class Failback(Migration):
         return await self._side_by_side([job.step(f"{name}-{copy.disk.key}", copy.run) for copy in copies])
 
     async def _compared(self, copies: list[HomeCopy]) -> list[HomeCopy]:
-        """Find out what the machine's disks hold of which a list is missing: that is compared then."""
+        """Return the copies with the digests of what the machine's disks hold, where a list is missing: that is
+        compared then."""
         unknown = [copy for copy in copies if any(told.file is None for told in copy.lists)]
         reading = [self._job.step(f"{copy.name}-held-{copy.disk.key}", copy.digest_target) for copy in unknown]
         held = dict(zip((copy.disk.key for copy in unknown), await self._side_by_side(reading), strict=True))
@@ -256,15 +263,21 @@ class Failback(Migration):
     # The machine
 
     async def _change_ids(self, way: Way) -> dict[str, str | None]:
-        """Of the machine's disks, by a snapshot that goes at once: of a moment after the last write, and before its
-        guest's first one."""
+        """Return the change ids of the machine's disks at a moment after the last write, and before its guest's first
+        one.
+
+        The snapshot that tells them goes at once.
+        """
         job = self._job
         snapshot = await job.step(AFTER, make_snapshot, job, AFTER, quiesce=False, of=job.home)
         await job.step(f"drop-{AFTER}", drop_snapshot, job, AFTER, snapshot, job.home)
         return {pair.home.key: snapshot.disk(pair.home.key).change_id for pair in way.pairs}
 
     def _run_at_home(self, way: Way, off: Off, untouched: Off) -> None:
-        """Raises SourceRunning when the server was started meanwhile, or the machine by somebody else."""
+        """Power the machine on. A second run does so again, and no longer checks that nobody else has started it.
+
+        Raise SourceRunning when the server was started meanwhile, or the machine by somebody else.
+        """
         job = self._job
         job.raise_if_cancelled()
         require_still_off(job, off)
@@ -278,7 +291,8 @@ class Failback(Migration):
         require_still_off(job, off)
 
     def _check(self, way: Way) -> None:
-        """Raises BootError when its tools don't answer any more."""
+        """Wait until the machine is up. Raise BootError when it, or its tools if they answered before, don't answer in
+        time."""
         job = self._job
         job.phase("checking", f"Waiting for {way.home.name} to come up.")
         deadline = time.monotonic() + job.request.boot_timeout
@@ -323,7 +337,8 @@ def open_home(job: MoveContext, home: Snapshot, pair: Pair, exports: ExitStack) 
 
 
 def finish(job: MoveContext, result: dict[str, Any]) -> None:
-    """It runs where it came from. What was made on the way goes."""
+    """Remove what was made on the way, and add the downtime to the result. The machine runs where it came
+    from by now."""
     replica_id = job.request.of or ""
     job.phase("cleaning-up", "Removing what was made on the way.")
     gone = (ThingKind.SOURCE_SNAPSHOT, ThingKind.AGENT_PROBE)
@@ -337,13 +352,13 @@ def finish(job: MoveContext, result: dict[str, Any]) -> None:
 
 
 def is_reverted(job: MoveContext) -> bool:
-    """Whether the machine is off, and as it was before."""
+    """Tell whether the machine is off, and as it was before."""
     entries = job.store.ledger.entries(job.id)
     return all(e.state is EntryState.REMOVED for e in entries if e.kind is ThingKind.HOME_SNAPSHOT)
 
 
 def together(changes: list[Changes]) -> Changes:
-    """What any of them names; Unknown if one is."""
+    """Return what any of these names; Unknown if one is."""
     extents: list[Extent] = []
     for one in changes:
         if isinstance(one, Unknown):

@@ -1,4 +1,4 @@
-"""After a failover: back to the machine, or for good to its server."""
+"""The end of a failover: back to the machine, or for good to its server."""
 
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
@@ -13,9 +13,10 @@ _THERE = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)
 
 
 def undo_failover(job: MoveContext) -> None:
-    """Its server goes with all that belongs to it; the machine runs again, if it was shut down for it.
+    """Remove the server with all that belongs to it, and power the machine on, if it was shut down for it.
 
-    What can't be removed is said. While that is the server, the machine stays off, and the replica failed over.
+    A sentence tells of what can't be removed. While that is the server, the machine stays off, and the replica failed
+    over.
     """
     store = job.store
     failover = store.replicas.get(job.id).failover_id
@@ -36,7 +37,7 @@ def undo_failover(job: MoveContext) -> None:
 
 
 def commit_failover(job: MoveContext) -> None:
-    """Its server, and what that is made of, are the user's from now on: nothing of ours hangs on its volumes."""
+    """Hand the server, and what it is made of, over to the user: nothing of ours hangs on its volumes."""
     store = job.store
     failover = store.replicas.get(job.id).failover_id
     if failover is not None:
@@ -52,7 +53,7 @@ def commit_failover(job: MoveContext) -> None:
 
 
 def note_gone(store: Store, clouds: Clouds, failover_id: str) -> None:
-    """The owner of what a committed failover has handed over may have deleted volumes: no point is needed for those."""
+    """Note in the ledger which volumes of a committed failover its owner has deleted: no point is needed for those."""
     for entry in store.ledger.entries(failover_id):
         if entry.kind is ThingKind.VOLUME and entry.state is EntryState.HANDED_OVER and entry.ref is not None:
             with clouds.target(entry.provider_id) as target:

@@ -1,4 +1,4 @@
-"""A guest that was given other addresses for a failover has those that it had before, once it is back at home.
+"""Putting back a guest's addresses: one that was given others for a failover has its own again once it is back at home.
 
 What it had is kept on its own disks, by the failover (`longshore.guests.addressing.writing`), so that it comes along
 with all that the server has written.
@@ -19,7 +19,7 @@ from longshore.planning.new_addresses import wanted_addresses
 
 
 def were_changed(job: MoveContext) -> bool:
-    """Whether the failover that this failback ends has given the guest other addresses."""
+    """Tell whether the failover that this failback ends has given the guest other addresses."""
     failover = job.store.replicas.get(job.request.of or "").failover_id
     if failover is None:
         return False

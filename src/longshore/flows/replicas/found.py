@@ -50,7 +50,7 @@ class _Snapshot:
 
 
 def find_replicas(marked: Marked, now: datetime) -> list[FoundReplica]:
-    """By the names of their machines. `now` is in UTC, and says so."""
+    """Return the replicas that these marks tell of, by the names of their machines. `now` is in UTC, with a zone."""
     volumes: dict[str, dict[str, _Volume]] = defaultdict(dict)
     refused: dict[str, list[str]] = defaultdict(list)
     for found in sorted(marked.volumes, key=lambda one: one.id):
@@ -103,12 +103,13 @@ def _replica(
 
 
 def _each_once(snapshots: Sequence[_Snapshot]) -> list[_Snapshot]:
-    """Of two that say the same of themselves the ledger can have one: the other is found by its owner's mark."""
+    """Return one of each two that say the same of themselves: the ledger can have one, the other is found by its
+    owner's mark."""
     return list({(one.number, one.of.disk): one for one in snapshots}.values())
 
 
 def _volume(found: MarkedVolume, others: Mapping[str, _Volume]) -> _Volume:
-    """`others`: of the same replica. Raises ValueError."""
+    """Return what a volume says of itself. `others`: of the same replica. Raise ValueError when it can't be true."""
     volume = _said(found.id, found.metadata, found.size)
     if found.metadata.get(OWNER) != f"{volume.replica}/volume-{volume.disk}":
         raise ValueError("its owner's mark is another's")
@@ -118,7 +119,7 @@ def _volume(found: MarkedVolume, others: Mapping[str, _Volume]) -> _Volume:
 
 
 def _snapshot(found: MarkedSnapshot, volumes: Mapping[str, _Volume], now: datetime) -> _Snapshot:
-    """Raises ValueError."""
+    """Return what a snapshot says of itself. Raise ValueError when it can't be true."""
     said = _said(found.id, found.metadata, found.size)
     number = _number(found.metadata, marks.POINT, LAST_POINT)
     if found.metadata.get(OWNER) != f"{said.replica}/point-{number}-{said.disk}":
@@ -147,7 +148,8 @@ def _snapshot(found: MarkedSnapshot, volumes: Mapping[str, _Volume], now: dateti
 
 
 def _said(id_: str, told: Mapping[str, str], largest: int) -> _Volume:
-    """What volumes and snapshots say alike. `largest`: bytes, by the cloud. Raises ValueError."""
+    """Return what both volumes and snapshots say. `largest`: bytes, by the cloud. Raise ValueError when it can't be
+    true."""
     disk, name, machine = (told.get(key, "") for key in (marks.DISK, marks.NAME, marks.MACHINE))
     if not _KEY.fullmatch(disk):
         raise ValueError("its disk's key is none")
@@ -158,7 +160,7 @@ def _said(id_: str, told: Mapping[str, str], largest: int) -> _Volume:
 
 
 def _point(number: int, parts: Sequence[_Snapshot]) -> FoundPoint:
-    """Raises ValueError unless it is whole, and all of it says the same."""
+    """Return the point that these snapshots are. Raise ValueError unless it is whole, and all of it says the same."""
     first = parts[0]
     alike = {(part.moment, part.consistency, part.disks, part.of.name, part.of.machine) for part in parts}
     if len(alike) > 1:
@@ -181,7 +183,7 @@ def _point(number: int, parts: Sequence[_Snapshot]) -> FoundPoint:
 
 
 def _machine(parts: Sequence[_Snapshot]) -> Machine:
-    """Raises ValueError."""
+    """Return the machine that one of the snapshots describes. Raise ValueError unless exactly one does."""
     found = [machine for part in parts if (machine := marks.described(part.marks)) is not None]
     if len(found) != 1:
         raise ValueError("it has no description of its machine, or several")
@@ -189,7 +191,7 @@ def _machine(parts: Sequence[_Snapshot]) -> Machine:
 
 
 def _number(told: Mapping[str, str], key: str, largest: int) -> int:
-    """From 1. Raises ValueError."""
+    """Return a number from 1 to `largest`. Raise ValueError for anything else."""
     text = told.get(key, "")
     if not _NUMBER.fullmatch(text) or int(text) > largest:
         raise ValueError(f"its {key.partition(':')[2]} can't be")
@@ -197,7 +199,7 @@ def _number(told: Mapping[str, str], key: str, largest: int) -> int:
 
 
 def _moment(text: str, now: datetime) -> datetime:
-    """Raises ValueError."""
+    """Return the moment. Raise ValueError for one that is badly written, before 2020, or more than a day ahead."""
     try:
         moment = datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else None
     except ValueError:  # the 31st of February

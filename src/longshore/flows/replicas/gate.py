@@ -17,7 +17,8 @@ PATIENCE = 900.0  # seconds that a command may take
 
 
 async def run_command(job: MoveContext, tier: Tier, told: Mapping[str, Any]) -> None:
-    """Run the command of a tier's gate. Raises HookError when it doesn't succeed, Cancelled."""
+    """Run the command of a tier's gate. Raise HookError when it doesn't succeed, Cancelled when the run
+    is cancelled."""
     job.raise_if_cancelled()
     directory = job.store.state.migration(job.id)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -14,7 +14,7 @@ from longshore.processes.parent import die_with_parent
 
 
 def run(request: dict[str, Any]) -> str | None:
-    """What is wrong; None when the command has succeeded."""
+    """Run the command. Return what is wrong, as part of a sentence; None when it has succeeded."""
     command, patience = request["command"], request["patience"]
     told = json.dumps(request["told"]).encode()
     try:

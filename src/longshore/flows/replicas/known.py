@@ -1,4 +1,4 @@
-"""What is known of a point's disks before a machine is made of it, and how far that can be relied on.
+"""Findings of an earlier look at a point's disks, used before a machine is made of it, as far as they can be relied on.
 
 What was found in the very same point is certain. Of an earlier one it is taken as it is for a conversion, since
 virt-v2v looks for itself at what it changes; a guest that lands as it is gets its hardware by it, so it has to be as it
@@ -46,7 +46,7 @@ def what_is_known(job: MoveContext, point: PointRecord, prepared: Prepared, port
 
 
 def _stop_looks(job: MoveContext, replica_id: str) -> None:
-    """Whatever looks into its points now takes from this machine what the failover needs."""
+    """Cancel what looks into the replica's points now: it takes from this machine what the failover needs."""
     for look in job.store.looks.under_way(replica_id):
         try:
             job.store.migrations.request_cancel(look)
@@ -58,7 +58,7 @@ def _stop_looks(job: MoveContext, replica_id: str) -> None:
 def _holds(
     looked: LookRecord, point: PointRecord, prepared: Prepared, ports: list[Port], findings: GuestFindings
 ) -> bool:
-    """Whether what was found can be gone by, if need be after a look whether the guest is as it was."""
+    """Tell whether the findings can be gone by, if need be after a look whether the guest is as it was."""
     machine, request = prepared.machine, prepared.landing.request
     if looked.point is None or looked.point > point.number:
         return False
@@ -76,7 +76,7 @@ def _holds(
 
 
 def _is_made_of(machine: Machine) -> tuple[object, ...]:
-    """What of a machine a look's findings depend on, beside what is on its disks."""
+    """Return what of a machine a look's findings depend on, beside what is on its disks."""
     return (
         machine.firmware,
         machine.secure_boot,

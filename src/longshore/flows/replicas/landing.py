@@ -64,7 +64,10 @@ class PointLanding(Migration):
     async def _make_ready(
         self, prepared: Prepared, volumes: list[Volume], ports: list[Port], choice: Choice, *, again: str = ""
     ) -> tuple[Choice, dict[str, Any]]:
-        """What was known of it may not hold any more: then it is looked into after all. Raises InvalidInput, too."""
+        """Make the guest ready. Where what was known of it doesn't hold any more, it is looked into after all.
+
+        Raise ConversionError; InvalidInput when that look shows that it can't land.
+        """
         try:
             return await super()._make_ready(prepared, volumes, ports, choice)
         except LongshoreError as error:
@@ -75,7 +78,8 @@ class PointLanding(Migration):
         return await super()._make_ready(prepared, volumes, ports, choice, again="-again")
 
     def _safeguard(self, volumes: list[Volume]) -> list[str]:
-        """Those for the way back, if all are there: nothing was written since."""
+        """Return the snapshots for the way back, if all are there, since nothing was written since; else
+        make others."""
         kept = way_back_snapshots(self._job.store.ledger.entries(self._job.id))
         if all(volume.id in kept for volume in volumes):
             return [kept[volume.id] for volume in volumes]
@@ -103,7 +107,7 @@ class PointLanding(Migration):
         return self._prepared(machine, *land(machine, job.request, facts))
 
     def _refuse_lost(self, target: Target, point: PointRecord) -> None:
-        """Raises Conflict when somebody has deleted at the target what the point is made of."""
+        """Raise Conflict when somebody has deleted at the target what the point is made of."""
         store = self._job.store
         find_lost(store, target, point.replica_id, [point])
         if store.points.get(point.replica_id, point.number).state is not PointState.LOST:
@@ -146,14 +150,15 @@ class PointLanding(Migration):
         self._done({**result, "point": request.point, "seconds": parts})
 
     def _prove(self, replica_id: str, number: int, proof: str) -> None:
-        """But for one that nothing had to show: that says nothing of the point."""
+        """Note that the point is proved, unless nothing had to show that the guest is up: that says nothing of the
+        point."""
         job = self._job
         up_at = job.store.migrations.get(job.id).target_up_at
         if proof != BootProof.NONE and up_at is not None:
             job.store.points.prove(replica_id, number, with_zone(up_at), proof)
 
     def _stay(self, result: dict[str, Any], gone: set[ThingKind]) -> None:
-        """Its server stays for the time that was asked for, or until its group's test has ended."""
+        """Keep the server for the time that was asked for, or until its group's test has ended."""
         job, after = self._job, self._job.request.clean_up_after
         up_at = job.store.migrations.get(job.id).target_up_at
         due = up_at + timedelta(seconds=after) if up_at is not None and after is not None else NEVER
@@ -183,7 +188,8 @@ class PointLanding(Migration):
 
 
 def parts_of(events: Sequence[EventRecord], now: datetime) -> dict[str, float]:
-    """Seconds that each part has taken, and all of them, by what was said when. `now`: in UTC without a zone."""
+    """Return the seconds that each part has taken, and all of them, by what was said when. `now`: in UTC without a
+    zone."""
     begun = [(event.phase, event.at) for event in events if event.phase in _PARTS]
     edges = [(phase, at) for n, (phase, at) in enumerate(begun) if not n or begun[n - 1][0] != phase]
     parts: dict[str, float] = {}

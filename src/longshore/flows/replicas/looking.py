@@ -34,7 +34,7 @@ _ASKED_EVERY = 0.25  # seconds
 
 
 def begin_look_if_due(job: MoveContext, prepared: Prepared) -> None:
-    """Of the newest usable point. `prepared`: how the replica's machine lands."""
+    """Begin a look into the newest usable point, if one is due. `prepared`: how the replica's machine lands."""
     if prepared.landing.request.landing is LandingMode.UNCHANGED:
         return
     now = datetime.now(UTC)
@@ -52,7 +52,8 @@ def begin_look_if_due(job: MoveContext, prepared: Prepared) -> None:
 
 
 def end_looks(job: MoveContext) -> list[str]:
-    """Nothing of a look stands on the replica's points any more. A sentence for each thing that still does."""
+    """Cancel all looks, and remove what they have made of the replica's points. Return a sentence for each thing that
+    stays."""
     looks = job.store.looks
     for look in looks.under_way(job.id):
         try:
@@ -117,13 +118,13 @@ class PointLook(Migration):
             self._tell_replica(f"Point {number} could land: nothing stands against it any more.")
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        """Nothing is: what was made on the way goes."""
+        """Remove what was made on the way, and end the look: nothing of it is handed over."""
         for sentence in undo(self._job.store, self._job.clouds, self._job.id):
             self._job.say(sentence, "warning")
         self._done(result)
 
     def _roll_back(self, error: LongshoreError) -> None:
-        """The replica hears of it, unless somebody wanted that."""
+        """Roll back, and tell the replica why the look failed, unless somebody has cancelled it."""
         job = self._job
         if error.code != Cancelled.code:
             said = f"What is on the disks of point {job.request.point} couldn't be looked up: {error}"

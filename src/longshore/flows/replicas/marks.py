@@ -1,4 +1,5 @@
-"""What volumes and snapshots of replicas carry in the target cloud itself, so that they tell what they are without us.
+"""The marks on volumes and snapshots of replicas in the target cloud itself, so that they tell what they are without
+us.
 
 The form is in docs/formats/point-marks.md. Values have at most 255 characters, as Cinder wants it.
 """
@@ -45,7 +46,7 @@ def of_volume(replica_id: str, machine: Machine, disk: Disk) -> dict[str, str]:
 def of_snapshot(  # noqa: PLR0917
     replica_id: str, number: int, moment: str, consistency: Consistency, machine: Machine, disk: Disk, root: str
 ) -> dict[str, str]:
-    """`moment`: RFC 3339, UTC. The description of the machine is with its first disk."""
+    """Return the marks of a point's snapshot. `moment`: RFC 3339, UTC. The first disk's also describe the machine."""
     marks = {
         **of_volume(replica_id, machine, disk),
         POINT: str(number),
@@ -58,9 +59,9 @@ def of_snapshot(  # noqa: PLR0917
 
 
 def described(marks: Mapping[str, str]) -> Machine | None:
-    """The machine that a point's first snapshot describes; None where these marks hold no description.
+    """Return the machine that a point's first snapshot describes; None where these marks hold no description.
 
-    What a stranger could have written there, and matters, isn't taken along: user data, and how disks were read. Raises
+    What a stranger could have written there, and matters, isn't taken along: user data, and how disks were read. Raise
     ValueError for what is too much, isn't all there, or is none.
     """
     count = marks.get(f"{DESCRIPTION}count")
@@ -84,7 +85,8 @@ def described(marks: Mapping[str, str]) -> Machine | None:
 
 
 def _unpacked(packed: str) -> bytes:
-    """Raises ValueError, zlib.error."""
+    """Return the unpacked description. Raise ValueError when it is too large or cut off, zlib.error when it isn't
+    packed."""
     unpacking = zlib.decompressobj()
     unpacked = unpacking.decompress(base64.b64decode(packed, validate=True), _LARGEST)
     if not unpacking.eof or unpacking.unused_data:
@@ -93,7 +95,7 @@ def _unpacked(packed: str) -> bytes:
 
 
 def _in_plain_text(told: Any) -> Any:
-    """Without what a terminal would act on: texts of a guest or a stranger."""
+    """Return the value without what a terminal would act on: its texts are a guest's or a stranger's."""
     if isinstance(told, str):
         return told if told.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else "�" for c in told)
     if isinstance(told, dict):
@@ -109,5 +111,6 @@ def _pieces(machine: Machine) -> dict[str, str]:
 
 
 def disks_of(machine: Machine, made: Mapping[str, tuple[str, str, str, str | None]]) -> list[PointDisk]:
-    """`made`: by disk the ids of its volume and snapshot, its root digest, and the source's change id."""
+    """Return the disks of a point. `made`: by disk the ids of its volume and snapshot, its root digest, and the
+    source's change id."""
     return [PointDisk(disk.key, disk.label, disk.size, *made[disk.key]) for disk in machine.disks]

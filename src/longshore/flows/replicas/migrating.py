@@ -16,9 +16,9 @@ from longshore.store import EntryState, ThingKind
 
 
 def begin_afresh(job: MoveContext, state: State) -> bool:
-    """Say whether its server was seen up already. Else what was begun of it under another flow version is taken back.
+    """Tell whether its server was seen up already. Else what was begun of it under another flow version is taken back.
 
-    Raises LongshoreError where that can't be.
+    Raise LongshoreError where that can't be.
     """
     if job.store.migrations.get(job.id).target_up_at is not None:
         return True
@@ -30,9 +30,10 @@ def begin_afresh(job: MoveContext, state: State) -> bool:
 
 
 def take_back(job: MoveContext) -> list[str]:
-    """The server and what belongs to it go, and the volumes hold the newest point again.
+    """Remove the server and what belongs to it, and have the volumes hold the newest point again.
 
-    A sentence for each thing that can't be removed. Where a volume can't go back, the next sync copies all of it.
+    Return a sentence for each thing that can't be removed. Where a volume can't go back, the next sync copies all of
+    it.
     """
     store = job.store
     said = take_server_back(job)

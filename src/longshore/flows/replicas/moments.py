@@ -1,4 +1,4 @@
-"""When the next sync of a replica is due."""
+"""The moments when the next sync of a replica is due."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +27,17 @@ PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10))
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """In UTC without a zone, as the store has it."""
+    """The moment of the next sync, in UTC without a zone, as the store has it."""
 
     at: datetime
     missed: int = 0  # times of the schedule, since the one before
 
 
 def after_begin(replica: ReplicaRecord, now: datetime) -> Due:
-    """A sync begins now, for whatever reason. Of a continuous one the next is known only when it has ended."""
+    """Return when the next sync is due after one that begins now, for whatever reason.
+
+    Of a continuous replica the next moment is known only when this sync has ended.
+    """
     schedule = _schedule(replica)
     if isinstance(schedule, Continuous):
         return Due(without_zone(now))
@@ -43,7 +46,7 @@ def after_begin(replica: ReplicaRecord, now: datetime) -> Due:
 
 
 def after_end(replica: ReplicaRecord, arrivals: Sequence[Arrival], now: datetime) -> datetime:
-    """Of one that has made a point; it may have passed."""
+    """Return when the next sync is due after one that has made a point, in UTC without a zone; it may have passed."""
     if replica.rests(without_zone(now)):
         return replica.paused_until or NEVER
     schedule = _schedule(replica)
@@ -54,7 +57,8 @@ def after_end(replica: ReplicaRecord, arrivals: Sequence[Arrival], now: datetime
 
 
 def after_failure(replica: ReplicaRecord, now: datetime) -> datetime:
-    """Soon, however seldom it is due: until then there is no new point."""
+    """Return when a sync that failed is tried again: soon, however seldom it is due, since until then there is no new
+    point."""
     if replica.rests(without_zone(now)):
         return replica.paused_until or NEVER
     again = without_zone(now) + PAUSES[min(replica.failures, len(PAUSES) - 1)]
@@ -63,22 +67,24 @@ def after_failure(replica: ReplicaRecord, now: datetime) -> datetime:
 
 
 def next_audit(schedule: str | None, replica_id: str, now: datetime) -> datetime | None:
-    """None: only when somebody asks for it. Raises InvalidInput."""
+    """Return when the next audit is due. None: only when somebody asks for it. Raise InvalidInput for what is no
+    schedule."""
     return _next(schedule, f"{replica_id}/audit", now)
 
 
 def next_test(schedule: str | None, replica_id: str, now: datetime) -> datetime | None:
-    """None: only when somebody asks for it. Raises InvalidInput."""
+    """Return when the next test is due. None: only when somebody asks for it. Raise InvalidInput for what is no
+    schedule."""
     return _next(schedule, f"{replica_id}/test", now)
 
 
 def _next(schedule: str | None, what: str, now: datetime) -> datetime | None:
-    """Other replicas' are at other times, and none is when its own syncs are."""
+    """Return the schedule's next time. Other replicas have other times, and none is that of the replica's own syncs."""
     return without_zone(next_time(parse_calendar(schedule), now, what)) if schedule is not None else None
 
 
 def at_rest(replica: ReplicaRecord, now: datetime, *, synchronised: bool) -> datetime:
-    """When a job has to look again that has found nothing to do."""
+    """Return when a job has to look again that has found nothing to do."""
     if not synchronised:
         return NEVER
     if replica.rests(without_zone(now)):
@@ -87,9 +93,10 @@ def at_rest(replica: ReplicaRecord, now: datetime, *, synchronised: bool) -> dat
 
 
 def mistimed(replica: ReplicaRecord, now: datetime) -> dict[str, datetime]:
-    """Moments in the record that are later than the schedules' next time from now on, and what they have to be.
+    """Return moments in the record that are later than the schedules' next time from now on, and what they have to be.
 
-    A clock that was wrong once has left them. By the names of their columns, in UTC without a zone.
+    A clock that was wrong once has left them. The keys are the names of their columns, the values in UTC without a
+    zone.
     """
     schedule = _schedule(replica)
     if not isinstance(schedule, Continuous):
@@ -111,9 +118,9 @@ def mistimed(replica: ReplicaRecord, now: datetime) -> dict[str, datetime]:
 
 
 def begin_by(replica: ReplicaRecord, arrivals: Sequence[Arrival], due: datetime, now: datetime) -> datetime | None:
-    """The place of a sync in a full queue, in UTC without a zone: by then it has to begin for its point to be in time.
+    """Return by when a sync has to begin for its point to be in time, which is its place in a full queue.
 
-    None: nothing is due.
+    It is in UTC without a zone. None: nothing is due.
     """
     if due >= NEVER:
         return None
@@ -130,20 +137,21 @@ def begin_by(replica: ReplicaRecord, arrivals: Sequence[Arrival], due: datetime,
 
 
 def paces(arrivals: Sequence[Arrival]) -> list[Pace]:
-    """Of syncs of changes, oldest first: the first of all has read everything."""
+    """Return the paces of syncs of changes, oldest first. The first sync of all isn't among them: it has read
+    everything."""
     return [
         Pace(later.moment - earlier.moment, later.usable_at - later.moment) for earlier, later in pairwise(arrivals)
     ]
 
 
 def expected(arrivals: Sequence[Arrival], now: datetime) -> timedelta | None:
-    """What a sync would take that began now; None before there were two."""
+    """Return how long a sync would take that began now; None before there were two."""
     past = _past(arrivals, now)
     return forecast(paces(past), now - past[-1].moment) if past else None
 
 
 def _past(arrivals: Sequence[Arrival], now: datetime) -> list[Arrival]:
-    """Without those of a moment to come: a clock was wrong when they were made."""
+    """Return the arrivals without those of a moment to come: a clock was wrong when they were made."""
     return [arrival for arrival in arrivals if max(arrival) <= now]
 
 

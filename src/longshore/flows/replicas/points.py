@@ -30,7 +30,8 @@ def snapshot_disk(  # noqa: PLR0917
     volume: Volume,
     root: str,
 ) -> VolumeSnapshot:
-    """Of one disk of a point; `root`: the digest of what the volume holds."""
+    """Take the snapshot of one disk of a point. A second run returns the same. `root`: the digest of what the volume
+    holds."""
     said = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     notes = of_snapshot(job.id, number, said, consistency, machine, disk, root)
     with job.clouds.target(job.record.target_id) as target:
@@ -58,7 +59,7 @@ def _beginning(number: int) -> str:
 def thin(store: Store, clouds: Clouds, replica_id: str, retention: str) -> list[str]:
     """Remove the points that the policy doesn't keep, and those whose removal was broken off.
 
-    A sentence for each that can't be removed now: it is tried again after the next sync.
+    Return a sentence for each that can't be removed now: it is tried again after the next sync.
     """
     points = store.points.all(replica_id)
     usable = [point.point for point in points if point.state is PointState.USABLE]
@@ -70,7 +71,7 @@ def thin(store: Store, clouds: Clouds, replica_id: str, retention: str) -> list[
 def find_lost(store: Store, target: Target, replica_id: str, points: Sequence[PointRecord]) -> list[str]:
     """Compare usable points with the snapshots that the target has: what is gone there is no point any more.
 
-    Answers a sentence for each point that was usable until now.
+    Return a sentence for each point that was usable until now.
     """
     there = target.snapshots_of(sorted({disk.volume_id for point in points for disk in point.disks}))
     said = []
@@ -85,7 +86,10 @@ def find_lost(store: Store, target: Target, replica_id: str, points: Sequence[Po
 
 
 def remove_points(store: Store, clouds: Clouds, replica_id: str, numbers: Sequence[int]) -> list[str]:
-    """But for those that somebody has begun to use. Answers as `thin`; what was said before isn't said again."""
+    """Remove points, but for those that somebody has begun to use. Return a sentence for each that can't be removed.
+
+    What was said before isn't said again.
+    """
     said = []
     for number in store.points.claim(replica_id, numbers):
         sentences = undo(store, clouds, replica_id, lambda entry, number=number: is_of_point(entry, number))  # type: ignore[misc]
@@ -97,9 +101,10 @@ def remove_points(store: Store, clouds: Clouds, replica_id: str, numbers: Sequen
 
 
 def newest(points: Sequence[PointRecord], now: datetime) -> PointRecord | None:
-    """The newest of usable points; a suspect one, or one whose moment is still to come, only where there is no other.
+    """Return the newest of usable points. One that is suspect, or whose moment is still to come, is returned only where
+    there is no other.
 
-    `now` is in UTC, and says so.
+    `now` is in UTC, with a zone.
     """
     by_age = lambda point: (not point.suspect, point.moment <= now, point.moment, point.number)  # noqa: E731
     return max(points, key=by_age, default=None)

@@ -1,4 +1,4 @@
-"""Tests of a replica by a clock of its own, so that its points stay proved, and how long they take is known."""
+"""Tests of a replica by a schedule of its own, so that its points stay proved, and how long they take is known."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +12,10 @@ from longshore.store.tables import without_zone
 
 
 def begin_test_if_due(job: MoveContext, replica: ReplicaRecord) -> None:
-    """Of the newest usable point, on networks of its own that lead nowhere. It goes on beside whatever comes next."""
+    """Begin a test of the newest usable point, if one is due, on networks of its own that lead nowhere.
+
+    It goes on beside whatever comes next.
+    """
     now = datetime.now(UTC)
     if replica.prove is None or replica.prove_due_at is None or without_zone(now) < replica.prove_due_at:
         return

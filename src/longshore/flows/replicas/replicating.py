@@ -1,11 +1,11 @@
-"""A replica's job: one sync of its machine to one more point, or what else is wanted of it.
+"""A replica's job: one sync of its machine to one more point, or something else that is wanted of it.
 
     the first one:  prepare → volumes → track changes
     a sync:         look at the machine → snapshot → copy and verify → one snapshot for each volume: a point
                       → drop the source's snapshot → remove the points that the policy doesn't keep
 
-The replica's record has one job at a time, so nothing writes to its volumes while a point is made of them, and no
-point goes by the retention while one comes. The volumes' own content is never what a machine is made of: a sync that is
+The replica's record has one job at a time, so nothing writes to its volumes while a point is made of them, and no point
+goes by the retention while one comes. The volumes' own content is never what a machine is made of: a sync that is
 broken off leaves them between two moments, and the points as they are. What it may have written is known
 (docs/formats/dirty.md), so the next sync copies that again, whatever the source says has changed.
 
@@ -95,8 +95,11 @@ class Replicating(Syncing):
         return None
 
     async def _migrate(self, state: State) -> dict[str, Any]:
-        """As a warm migration is cut over: with the replica's own volumes, once more looked into and brought up to
-        date. What can fail without stopping the machine comes first."""
+        """Cut the replica over as a warm migration is: its own volumes are once more looked into and brought up to
+        date.
+
+        What can fail without stopping the machine comes first.
+        """
         job = self._job
         up = await job.step("afresh", begin_afresh, job, state)
         if up:  # under another flow version, whose worker was ended before it handed it over
@@ -109,7 +112,7 @@ class Replicating(Syncing):
         return result_of(state.prepared, server, ports, figures, report, proof)
 
     def _hand_over(self, result: dict[str, Any]) -> None:
-        """With it go all points: their snapshots are none of what is handed over."""
+        """Hand the migrated machine over. All points go with it: their snapshots are none of what is handed over."""
         job = self._job
         job.store.points.all_removed(job.id)
         job.store.groups.leave(job.id)
@@ -141,7 +144,7 @@ class Replicating(Syncing):
         return syncs if _is_synchronised(replica) and not rests else Turn.REST
 
     async def _begun(self) -> State:
-        """What the sync before has left; before the first one, what all of them need is made."""
+        """Return what the sync before has left; before the first one, make what all of them need."""
         kept = await self._job.step("state", self._load)
         if kept and kept[0].choice is not None:  # a warm migration's: it is one no longer
             state = replace(kept[0], ports=[], choice=None, why="")
@@ -156,7 +159,7 @@ class Replicating(Syncing):
         return state
 
     async def _seed(self, prepared: Prepared, volumes: list[Volume]) -> dict[str, DiskBase] | None:
-        """What the first sync copies only what differs from; None: there is nothing yet."""
+        """Return the bases from which the first sync copies only what differs; None: there is nothing yet."""
         job = self._job
         seed = job.store.replicas.get(job.id).seed
         if seed is None:
@@ -174,9 +177,10 @@ class Replicating(Syncing):
         return {copy.disk_key: base_of(found, copy) for copy in copies}
 
     def _keep_migration(self, state: State) -> None:
-        """What it has copied is the replica's seed. Its ports go: each machine made of a point gets its own.
+        """Keep what the migration has copied as the replica's seed. Its ports go: each machine made of a point gets its
+        own.
 
-        Raises Conflict when one can't be removed.
+        Raise Conflict when one can't be removed.
         """
         job, ports = self._job, (ThingKind.PORT, ThingKind.FLOATING_ADDRESS)
         if left := undo(job.store, job.clouds, job.id, lambda entry: entry.kind in ports):
@@ -199,8 +203,11 @@ class Replicating(Syncing):
     # One sync
 
     async def _sync(self, state: State, *, last: bool = False, audits: bool = False) -> tuple[Off | None, Round]:
-        """`last`: the machine is shut down for it. Raises SourceRunning when it was powered on meanwhile. `audits`: all
-        is read and compared, as far as there is something to compare with."""
+        """Make one more point. Return since when the machine was seen off, and what was copied.
+
+        `last`: the machine is shut down for it. Raise SourceRunning when it was powered on meanwhile. `audits`: all is
+        read and compared, as far as there is something to compare with.
+        """
         job, number = self._job, state.number
         name = f"sync-{number}"
         await job.step("tidy", self._tidy, state)
@@ -247,7 +254,7 @@ class Replicating(Syncing):
         return off, copied
 
     def _refuse_landing(self, state: State) -> None:
-        """Before the machine is shut down. Raises InvalidInput with all that stands against its server."""
+        """Raise InvalidInput, before the machine is shut down, with all that stands against its server."""
         job = self._job
         wished = job.store.replicas.get(job.id).wished or {}
         machine = called(self._look(state).machine, state.called)
@@ -255,10 +262,9 @@ class Replicating(Syncing):
         refuse_landings(job.clouds, job.record.target_id, [(machine, landing_of(wished))])
 
     def _tidy(self, state: State) -> None:
-        """What earlier syncs have left goes before another begins.
+        """Take away what earlier syncs have left. Raise Conflict when something can't be removed.
 
         A source that still merges an earlier snapshot may give a wrong account of what has changed.
-        Raises Conflict when something can't be removed.
         """
         job = self._job
         job.raise_if_cancelled()
@@ -275,7 +281,8 @@ class Replicating(Syncing):
             raise Conflict(f"What an earlier sync has left has to go first. {' '.join(left)}")
 
     def _look(self, state: State) -> Seen:
-        """What a point says of its machine is what it was then, but for what takes calls of its own, or is a secret."""
+        """Return the machine as a point describes it: as it is now, but for its tags and user data, which stay those of
+        the first look."""
         job, before = self._job, state.prepared.machine
         ref = job.record.machine_ref
         with job.clouds.source(job.record.source_id) as source:
@@ -288,7 +295,7 @@ class Replicating(Syncing):
         return Seen(replace(machine, disks=same, tags=before.tags, server_settings=settings), off)
 
     def _begin_point(self, state: State, *, audits: bool) -> datetime:
-        """The moment of the point: before the source's snapshot is asked for, and durable."""
+        """Return the moment of the point: before the source's snapshot is asked for, and durable."""
         job, number = self._job, state.number
         now = datetime.now(UTC)
         replica = job.store.replicas.get(job.id)
@@ -347,8 +354,8 @@ class Replicating(Syncing):
         job.store.points.forget(job.id, datetime.now(UTC) - _REMEMBERED)
 
     def _compare_points(self) -> None:
-        """Others can delete at the target what points are made of. There is a new point by now, so whatever can't be
-        asked fails nothing."""
+        """Find points whose snapshots others have deleted at the target. There is a new point by now, so a target that
+        can't be asked is only told of."""
         job = self._job
         try:
             with job.clouds.target(job.record.target_id) as target:
@@ -385,7 +392,7 @@ class Replicating(Syncing):
         job.store.replicas.end_job(job.id, job.job_id, due_at=due, begin_by=place)
 
     def _fail(self, error: LongshoreError) -> None:
-        """This sync has come to nothing; what is there of earlier ones stays as it is."""
+        """End this sync, which has come to nothing; what is there of earlier ones stays as it is."""
         job = self._job
         record = job.store.migrations.get(job.id)
         begun = record.state is not None or job.store.replicas.get(job.id).stage is not Stage.SEEDING
@@ -444,12 +451,13 @@ def _is_synchronised(replica: ReplicaRecord) -> bool:
 
 
 def called(machine: Machine, names: dict[str, str]) -> Machine:
-    """With the disks called as the replica's volumes and points call them: by the keys that its first machine had."""
+    """Return the machine with its disks called as the replica's volumes and points call them: by its first machine's
+    keys."""
     return replace(machine, disks=tuple(replace(disk, key=names.get(disk.key, disk.key)) for disk in machine.disks))
 
 
 def _is_of_sync(entry: Entry, number: int, *, snapshot: bool) -> bool:
-    """Whether it was made by this sync. `snapshot`: that of the source counts, too."""
+    """Tell whether the thing was made by this sync. `snapshot`: that of the source counts, too."""
     of_source = snapshot and entry.kind is ThingKind.SOURCE_SNAPSHOT
     return is_of_point(entry, number + 1) or (of_source and entry.step == f"snapshot-{number}")
 

@@ -1,4 +1,4 @@
-"""What a failover's server has become goes back to the cloud that its machine came from, to a new server there.
+"""Failback to a cloud: a failover's server goes back to the cloud that its machine came from, as a new server there.
 
     both sides looked at → volumes → server copied while it runs; again, if that took long
       → the ports of the server that it came from are freed
@@ -76,7 +76,8 @@ class Returning(WarmSync):
         return prepared
 
     def _look_home(self, prepared: Prepared) -> Home:
-        """Before anything is done to its ports it is written down what they are. Raises Conflict when it isn't off."""
+        """Return the server and its ports, and write down what they are before anything is done to them. Raise Conflict
+        when it isn't off."""
         job = self._job
         ref = job.store.migrations.get(job.request.of or "").machine_ref
         with job.clouds.source(job.record.target_id) as source:
@@ -89,7 +90,10 @@ class Returning(WarmSync):
     # Cutting over
 
     def _make_ports(self, prepared: Prepared, home: Home) -> list[Port]:
-        """The new server's: those of the one that it was before, as far as that may give them away."""
+        """Return the new server's ports: those of the one that it was before, as far as that may give them away.
+
+        Raise Conflict when that one isn't off.
+        """
         job = self._job
         if home.ref is not None:
             with job.clouds.source(job.record.target_id) as source:
@@ -107,7 +111,7 @@ class Returning(WarmSync):
     # The end
 
     def _fail(self, error: LongshoreError) -> None:
-        """What it has made is taken back: its machine still runs where it failed over to."""
+        """Take back what it has made: its machine still runs where it failed over to."""
         self._roll_back(error)
 
     def _hand_over(self, result: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a replica's volumes are written from before its first sync: a point of its machine in a vault.
+"""The seed of a replica's volumes before its first sync: a point of its machine in a vault, which is written to them.
 
 That is copied as a restore of it would be, and read back. The first sync then copies what differs: where the source can
 tell what has changed since the point's moment, that alone is read of it; else all of it, and compared with the digests
@@ -24,14 +24,15 @@ class SeedPoint:
 
 
 def fitting(point: Point, machine: Machine) -> dict[str, str | None]:
-    """By key the change ids of those of the machine's disks that the point has in the same size."""
+    """Return by key the change ids of those of the machine's disks that the point has in the same size."""
     ids = point.content.get("change_ids") or {}
     sizes = {key: top.size for key, top in point.disks.items()}
     return {disk.key: ids.get(disk.key) for disk in machine.disks if sizes.get(disk.key) == disk.size}
 
 
 def find_seed(job: MoveContext, seed: Seed, machine: Machine) -> SeedPoint:
-    """Raises NotFound when it has gone, or no disk fits any more, Damaged."""
+    """Return the point to seed from. Raise NotFound when it has gone, or no disk fits any more, Damaged when it can't
+    be read."""
     job.raise_if_cancelled()
     vault_name = job.store.providers.get(seed.vault_id).name
     with job.clouds.vault(seed.vault_id, "read") as vault:

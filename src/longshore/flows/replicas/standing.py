@@ -1,4 +1,4 @@
-"""How a replica stands, from one look at all of them: for figures and alerts."""
+"""The standing of replicas, from one look at all of them: for figures and alerts."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,8 @@ from longshore.store.protection import Protected
 
 
 def conditions_of(one: Protected, now: datetime) -> list[Condition]:
-    """But for those that take more to know: how consistent the newest point is, and what the next sync will take."""
+    """Return the conditions of a replica, but for those that take more to know: how consistent the newest point is, and
+    what the next sync will take."""
     return conditions(
         Standing(
             stage=one.stage,

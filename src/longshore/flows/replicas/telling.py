@@ -1,4 +1,4 @@
-"""Threads in which others are told something: one who is slow to listen keeps none but those of its project waiting."""
+"""Threads in which others are told something. A listener that is slow keeps only those of its own project waiting."""
 
 import logging
 import threading
@@ -22,7 +22,8 @@ class _Project:
 
 
 class Telling:
-    """Projects take turns: each has a few places in the line of all, and keeps the others of its own behind these.
+    """A queue of things to tell, in which projects take turns: each has a few places in the line of all, and keeps the
+    others of its own behind these.
 
     Each thing that is told has to come to an end by itself. A process doesn't end before all is told.
     """
@@ -33,7 +34,7 @@ class Telling:
         self._changed = threading.Condition()
 
     def tell(self, project: str, work: Callable[[], None]) -> bool:
-        """Have it done as soon as it is the project's turn; False: too many of its own wait already."""
+        """Have `work` done as soon as it is the project's turn. Return False when too many of its own wait already."""
         with self._changed:
             own = self._projects.setdefault(project, _Project())
             if len(own.waiting) >= LINE:
@@ -46,7 +47,7 @@ class Telling:
         return True
 
     def wait(self, timeout: float) -> bool:
-        """Until all is told; False: it took longer."""
+        """Wait until all is told. Return False when that took longer than `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._projects, timeout)
 
@@ -63,7 +64,8 @@ class Telling:
             more = self._goes_on(project, own)
 
     def _goes_on(self, project: str, own: _Project) -> bool:
-        """Whether its next one is to be told at once; else others have their turn before, or it is through."""
+        """Tell whether the project's next one is to be told at once; else others have their turn before, or it is
+        through."""
         with self._changed:
             if len(own.waiting) > own.due:
                 own.due += 1

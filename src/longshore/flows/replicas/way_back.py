@@ -51,7 +51,10 @@ class Return:
 
 
 def keep_way_back(job: MoveContext, volumes: list[Volume]) -> None:
-    """A failover has to come up whatever happens: without these snapshots a way back would have to compare disks."""
+    """Take snapshots of a failover's volumes, so that a way back needn't compare whole disks.
+
+    A failure is only told: a failover has to come up whatever happens.
+    """
     try:
         with job.clouds.target(job.record.target_id) as target:
             for volume in volumes:
@@ -73,7 +76,7 @@ def is_of_way_back(entry: Entry) -> bool:
 
 
 def way_back_snapshots(entries: Sequence[Entry]) -> dict[str, str]:
-    """Ids of those that are there, by those of their volumes."""
+    """Return the ids of the snapshots that are there, by those of their volumes."""
     there = (entry for entry in entries if entry.state not in _GONE and entry.ref and is_of_way_back(entry))
     return {entry.step.removeprefix(_BEGINNING): entry.ref or "" for entry in there}
 
@@ -81,9 +84,11 @@ def way_back_snapshots(entries: Sequence[Entry]) -> dict[str, str]:
 def find_way(
     store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = (), *, made: str | None = None
 ) -> Way:
-    """Nothing is changed by looking. `made`: a machine that was made for it, because the one that it came from is gone.
+    """Return the way back to the machine. Nothing is changed by looking.
 
-    Raises Conflict for what stands against it, with a sentence that says what to do; NotFound when one of both is gone.
+    `made`: a machine that was made for it, because the one that it came from is gone.
+
+    Raise Conflict for what stands against it, with a sentence that says what to do; NotFound when one of both is gone.
     """
     record, failover, point, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
@@ -107,9 +112,10 @@ def find_way(
 def find_return(
     store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = (), *, gone: bool = False
 ) -> Return:
-    """Nothing is changed by looking. `gone`: the user says that the server that it came from is.
+    """Return the way back to a cloud. Nothing is changed by looking. `gone`: the user says that the server that it came
+    from is.
 
-    Raises Conflict for what stands against it, NotFound when there is no server to go back from.
+    Raise Conflict for what stands against it, NotFound when there is no server to go back from.
     """
     record, failover, point, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
@@ -144,7 +150,7 @@ def machine_if_there(source: Source, ref: str) -> Machine | None:
 
 
 def require_off(home: Machine) -> None:
-    """Raises Conflict."""
+    """Raise Conflict unless the machine is off."""
     if home.power is not PowerState.OFF:
         raise Conflict(
             f"{home.name} isn't off where it came from ({home.power.value}), and its server runs: what both write "
@@ -165,9 +171,9 @@ def _is_there(home: Machine) -> Conflict:
 def machine_to_make(
     store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = (), *, begins: bool = True
 ) -> Machine:
-    """As it was at the point that it failed over from. `begins`: nothing is made yet.
+    """Return the machine as it was at the point that it failed over from. `begins`: nothing is made yet.
 
-    Raises Conflict when the machine that it came from is still there, and for what else stands against it.
+    Raise Conflict when the machine that it came from is still there, and for what else stands against it.
     """
     record, _, _, then = _failed_over(store, replica, accept)
     with clouds.source(record.source_id) as source:
@@ -182,7 +188,10 @@ def machine_to_make(
 def _failed_over(
     store: Store, replica: ReplicaRecord, accept: tuple[str, ...]
 ) -> tuple[MigrationRecord, MigrationRecord, PointRecord, Machine]:
-    """Its record, what it failed over to, from which point, and the machine as it was then. Raises Conflict."""
+    """Return the replica's record, its failover, the point of that, and the machine as it was then.
+
+    Raise Conflict when the replica was adopted, or its guest was converted and that isn't accepted.
+    """
     record = store.migrations.get(replica.id)
     if was_adopted(replica.stage, record):
         raise Conflict(
@@ -210,7 +219,7 @@ def _refuse_converted(failover: MigrationRecord, accept: tuple[str, ...]) -> Non
 
 
 def _pairs(entries: list[Entry], server: Machine, home: Machine, then: Machine, point: PointRecord) -> tuple[Pair, ...]:
-    """Raises Conflict when the disks aren't those with which it failed over."""
+    """Return the pairs of disks. Raise Conflict when the disks aren't those with which it failed over."""
     volumes = volumes_of(entries)
     bases = way_back_snapshots(entries)
     changes = {disk.key: disk.change_id for disk in point.disks}
@@ -232,7 +241,7 @@ def _pairs(entries: list[Entry], server: Machine, home: Machine, then: Machine, 
 
 
 def volumes_of(entries: list[Entry]) -> dict[str, str]:
-    """Of a failover's server, by the disks of its point."""
+    """Return the ids of the volumes of a failover's server, by the disks of its point."""
     return {
         entry.step.removeprefix("volume-"): entry.ref
         for entry in entries
