@@ -189,6 +189,7 @@ class InThisProcess(Protected):
         super().__init__(directory, **how)
         self.steps = {}
         self.dead = False
+        self.unrecorded = None  # the step that is done, and of which nobody hears, since its worker dies then
 
     def engine(self):
         """One life, until nothing more is to be done; 0, or -9 when it was killed."""
@@ -224,6 +225,9 @@ class InThisProcess(Protected):
             self._die_if_dead()
             outcome = json.loads(json.dumps(await work()))
             self._die_if_dead()  # what was done is done, and not written down
+            if options["name"] == self.unrecorded:
+                self.unrecorded = None
+                self.kill()
             self.steps[name] = outcome
         return self.steps[name]
 

@@ -293,6 +293,26 @@ def test_its_end_may_be_broken_off_anywhere(replica, wish, call, when):
         assert replica.replica.stage is Stage.PROTECTED
 
 
+@pytest.mark.parametrize("step", ["turn", "its own", "go-on"])
+@pytest.mark.parametrize("wish", [Wish.UNDO, Wish.COMMIT])
+def test_its_end_comes_once_whatever_step_is_done_again(replica, wish, step):
+    before = home(replica)
+    replica.fail_back()
+    ran, failover = on_server(replica), replica.replica.failover_id
+    replica.unrecorded = wish.value if step == "its own" else step
+    assert replica.ask(wish) == -9
+    assert replica.engine()[0] == 0
+    assert replica.world.violations == []
+    if wish is Wish.UNDO:
+        assert (replica.replica.stage, replica.replica.failover_id) == (Stage.FAILED_OVER, failover)
+        assert (home(replica), on_server(replica)) == (before, ran)
+        as_failed_over(replica)
+    else:
+        assert (replica.replica.stage, replica.replica.failover_id) == (Stage.PROTECTED, None)
+        replica.sync()
+        replica.assert_whole()
+
+
 @pytest.mark.faults
 def test_with_real_copies_only_what_differs_is_written_where_nobody_can_tell(protect_really):
     replica = protect_really(landing="as-is", boot_timeout=0.5)

@@ -135,6 +135,18 @@ def test_a_machine_that_is_off_is_said_to_be(protect):
     assert [point.consistency.value for point in replica.points] == ["crash", "off", "off"]
 
 
+@pytest.mark.parametrize("step", ["turn", "sync-1-moment", "go-on"])
+def test_a_sync_that_is_asked_for_is_made_once_whatever_step_is_done_again(protect, step):
+    replica = protect()
+    replica.sync()
+    replica.unrecorded = step
+    replica.wish_sync()
+    assert replica.engine()[0] == -9
+    assert replica.engine()[0] == 0
+    assert len(replica.points) == 2, replica.told
+    assert replica.replica.wish is None
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("call", "number", "when"),

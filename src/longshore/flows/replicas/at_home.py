@@ -9,7 +9,6 @@ from longshore.flows.moves.copying import DiskBase
 from longshore.flows.moves.syncing import State
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.told_changes import read_extents
-from longshore.flows.replicas.failing_over import commit_failover, undo_failover
 from longshore.flows.replicas.way_back import volumes_of
 from longshore.flows.undo import LASTING, undo
 from longshore.model.extents import Extent
@@ -20,27 +19,16 @@ from longshore.model.target import Owner
 from longshore.store import Entry, EntryState, MigrationRecord, ThingKind
 
 
-def undo_last(job: MoveContext) -> None:
-    if job.store.replicas.get(job.id).stage is Stage.FAILED_BACK:
-        _undo_failback(job)
-    else:
-        undo_failover(job)
-
-
-def commit_last(job: MoveContext) -> None:
-    if job.store.replicas.get(job.id).stage is Stage.FAILED_BACK:
-        _commit_failback(job)
-    else:
-        commit_failover(job)
-
-
-def _undo_failback(job: MoveContext) -> None:
+def undo_failback(job: MoveContext) -> None:
     """Take the machine back to what it was before, off, and start its server again.
 
-    While the machine can't be taken back, the server stays off, and the replica failed back.
+    While the machine can't be taken back, the server stays off, and the replica failed back. A second run does nothing
+    when the first one came to its end.
     """
     store = job.store
     replica = store.replicas.get(job.id)
+    if replica.stage is not Stage.FAILED_BACK:
+        return
     failback = store.migrations.get(replica.failback_id or "")
     failover = store.migrations.get(replica.failover_id or "")
     job.phase("undoing", "Undoing the failback.")
@@ -61,10 +49,15 @@ def _undo_failback(job: MoveContext) -> None:
     store.replicas.stays_away(job.id, failback.id)
 
 
-def _commit_failback(job: MoveContext) -> None:
-    """Keep the machine, and protect it as before. A server that isn't the user's is removed."""
+def commit_failback(job: MoveContext) -> None:
+    """Keep the machine, and protect it as before. A server that isn't the user's is removed.
+
+    A second run does nothing when the first one came to its end.
+    """
     store = job.store
     replica = store.replicas.get(job.id)
+    if replica.stage is not Stage.FAILED_BACK:
+        return
     failback = store.migrations.get(replica.failback_id or "")
     job.phase("committing", f"Keeping {job.record.machine_name} as it is now.")
     if (snapshot := _there(job, failback, ThingKind.HOME_SNAPSHOT)) is not None:
@@ -88,9 +81,9 @@ def _commit_failback(job: MoveContext) -> None:
         job.say(f"Server {server.server_id} is yours, and stays: it is off.")
     _follow(job, failback)
     fields = {"failover_id": None, "failback_id": None, "due_at": None, "error": None, "error_code": None}
-    store.replicas.update(job.id, stage=Stage.PROTECTED.value, **fields)
-    job.store.migrations.update(job.id, shutdown_requested_at=None, source_off_at=None, source_on_at=None)
+    store.migrations.update(job.id, shutdown_requested_at=None, source_off_at=None, source_on_at=None)
     job.say("The failback is committed, and syncs go on.")
+    store.replicas.update(job.id, stage=Stage.PROTECTED.value, **fields)
 
 
 def _move_in(job: MoveContext, made: Entry, ref: str) -> None:

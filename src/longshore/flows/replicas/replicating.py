@@ -31,9 +31,10 @@ from longshore.flows.moves.source_side import (
 from longshore.flows.moves.syncing import Round, State, Syncing, after, after_break
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared, make_ports, volume_request
-from longshore.flows.replicas.at_home import commit_last, undo_last
+from longshore.flows.replicas.at_home import commit_failback, undo_failback
 from longshore.flows.replicas.auditing import Audit, audit, outcome, verdict
 from longshore.flows.replicas.beforehand import landing_of, refuse_landings
+from longshore.flows.replicas.failing_over import commit_failover, undo_failover
 from longshore.flows.replicas.looking import begin_look_if_due, end_looks
 from longshore.flows.replicas.marks import disks_of, of_volume
 from longshore.flows.replicas.migrating import begin_afresh, take_back
@@ -60,9 +61,20 @@ class Turn(StrEnum):
     AUDIT = "audit"
     REST = "rest"
     FAILOVER = "failover"
-    UNDO = "undo"
+    UNDO = "undo"  # the failover
     COMMIT = "commit"
+    UNDO_FAILBACK = "undo-failback"
+    COMMIT_FAILBACK = "commit-failback"
     MIGRATE = "migration"
+
+
+# Of a failover or failback, by the wish for it
+_ENDS = {
+    Turn.UNDO: Wish.UNDO,
+    Turn.COMMIT: Wish.COMMIT,
+    Turn.UNDO_FAILBACK: Wish.UNDO,
+    Turn.COMMIT_FAILBACK: Wish.COMMIT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +98,13 @@ class Replicating(Syncing):
                 await self._job.step("can-land", self._refuse_landing, state)
                 await self._sync(state, last=True)
             case Turn.UNDO:
-                await self._job.step("undo", undo_last, self._job)
+                await self._job.step("undo", undo_failover, self._job)
             case Turn.COMMIT:
-                await self._job.step("commit", commit_last, self._job)
+                await self._job.step("commit", commit_failover, self._job)
+            case Turn.UNDO_FAILBACK:
+                await self._job.step("undo", undo_failback, self._job)
+            case Turn.COMMIT_FAILBACK:
+                await self._job.step("commit", commit_failback, self._job)
             case Turn.MIGRATE:
                 return await self._migrate(await self._begun())
         await self._job.step("go-on", self._go_on, turn)
@@ -134,10 +150,11 @@ class Replicating(Syncing):
             return Turn.AUDIT
         syncs = Turn.AUDIT if replica.audit_due_at is not None and replica.audit_due_at <= now else Turn.SYNC
         if replica.wish is Wish.SYNC:
-            job.store.replicas.fulfil(job.id, Wish.SYNC)  # from here on a further wish is for a further one
             return syncs
         if replica.wish is Wish.MIGRATE and (left := end_looks(job)):
             raise Conflict(f"What looks have left has to go first. {' '.join(left)}")
+        if replica.stage is Stage.FAILED_BACK and replica.wish in (Wish.UNDO, Wish.COMMIT):
+            return Turn.UNDO_FAILBACK if replica.wish is Wish.UNDO else Turn.COMMIT_FAILBACK
         if replica.wish is not None:
             return Turn(replica.wish.value)
         rests = replica.rests(now) or (replica.due_at is not None and now < replica.due_at)
@@ -297,6 +314,7 @@ class Replicating(Syncing):
     def _begin_point(self, state: State, *, audits: bool) -> datetime:
         """Return the moment of the point: before the source's snapshot is asked for, and durable."""
         job, number = self._job, state.number
+        job.store.replicas.fulfil(job.id, Wish.SYNC)  # from here on a further wish is for a further one
         now = datetime.now(UTC)
         replica = job.store.replicas.get(job.id)
         due = after_begin(replica, now)
@@ -373,9 +391,9 @@ class Replicating(Syncing):
     def _go_on(self, turn: Turn) -> None:
         job, now = self._job, datetime.now(UTC)
         replica = job.store.replicas.get(job.id)
-        if turn in (Turn.REST, Turn.UNDO, Turn.COMMIT):
+        if turn is Turn.REST or turn in _ENDS:
             due = at_rest(replica, now, synchronised=_is_synchronised(replica))
-            done = Wish(turn.value) if turn is not Turn.REST else None
+            done = _ENDS.get(turn)
             place = begin_by(replica, job.store.points.arrivals(job.id, now), due, now)
             job.store.replicas.end_job(job.id, job.job_id, due_at=due, begin_by=place, done=done)
             return
