@@ -1,0 +1,65 @@
+"""Steps of backups and of their policies that are run again after a kill in the middle of them."""
+
+import os
+
+import pytest
+from small_clouds import MIB
+
+from longshore.flows.backups import backing_up
+from longshore.model.status import Status
+from longshore.vault import prune as pruning
+from longshore.vault.holds import delete_point
+from longshore.vault.prune import prune
+from longshore.vault.verify import verify
+from longshore.vault.writers import beat, leave
+
+pytestmark = pytest.mark.faults
+
+
+def a_day_passes(vault):
+    for path in (path for path in vault.store.root.rglob("*") if path.is_file()):
+        os.utime(path, (0, path.stat().st_mtime - 25 * 3600))
+
+
+def test_a_backup_is_based_on_what_its_writer_names_whatever_point_is_the_newest_by_then(
+    backed_up, tmp_path, monkeypatch
+):
+    """Another installation's point comes between two runs of the step, and goes again during the copy."""
+    backup = backed_up()
+    backup.back_up()
+    backup.world.guest_writes("2000", 2 * MIB + 5, os.urandom(1000))
+    others = backup.back_up()["point"]
+    a_day_passes(backup.vault)
+    place, aside = backup.vault.store.root / f"points/{others}.point", tmp_path / "aside"
+    place.rename(aside)  # its blocks are stored, and it isn't written yet
+    register, finish, living = backing_up.register, backing_up.finish, pruning.living
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            backing_up, "register", lambda *args: (register(*args), patched.undo(), aside.rename(place), backup.kill())
+        )
+        assert backup.begin(backup.source, "vm-1", backup.place, type="backup") == -9
+
+    def finish_amid_a_prune(vault, writer, point):
+        """Finish once the prune has read the points, before it reads the writers."""
+        delete_point(vault, others)
+        prune(vault)
+        a_day_passes(vault)
+        beat(vault, writer)
+
+        def finished_meanwhile(*args, **how):
+            patched.undo()
+            finish(vault, writer, point)
+            leave(vault, writer)
+            return living(*args, **how)
+
+        patched.setattr(pruning, "living", finished_meanwhile)
+        prune(vault)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backing_up, "finish", finish_amid_a_prune)
+        assert backup.engine()[0] == 0
+    assert backup.record.status is Status.DONE, backup.record.error
+    assert verify(backup.vault).faults == ()
+    newest = max(backup.points, key=lambda point: point.moment)
+    assert (newest.name, backup.held(newest)) == (backup.record.result["point"], backup.at(3))
+    backup.assert_nothing_is_left()
