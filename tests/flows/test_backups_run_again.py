@@ -4,11 +4,14 @@ import os
 
 import pytest
 from small_clouds import MIB
+from test_second_copies import Twofold
 
-from longshore.flows.backups import backing_up
+from longshore.errors import Conflict
+from longshore.flows.backups import backing_up, retention
 from longshore.model.status import Status
 from longshore.vault import prune as pruning
 from longshore.vault.holds import delete_point
+from longshore.vault.points import point_names
 from longshore.vault.prune import prune
 from longshore.vault.verify import verify
 from longshore.vault.writers import beat, leave
@@ -63,3 +66,37 @@ def test_a_backup_is_based_on_what_its_writer_names_whatever_point_is_the_newest
     newest = max(backup.points, key=lambda point: point.moment)
     assert (newest.name, backup.held(newest)) == (backup.record.result["point"], backup.at(3))
     backup.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["the vault", "the second vault"])
+@pytest.mark.parametrize("when", ["kill", "error"])
+def test_what_is_deleted_before_a_look_is_broken_off_is_told_and_pruned(backed_up, tmp_path, monkeypatch, number, when):
+    """Also where the vault stops answering once a point is gone."""
+    policy = Twofold(backed_up(), tmp_path, keep="last 1")
+    backup = policy.backup
+    policy.run_and_copy()
+    vault_id, vault = (backup.place.id, backup.vault) if number == 1 else (policy.second.id, policy.vault)
+    (old,) = point_names(vault)
+    really, calls = retention.delete_point, []
+
+    def deleted(vault, point):
+        really(vault, point)
+        calls.append(point)
+        if len(calls) == number:
+            patched.undo()
+            if when == "error":
+                raise Conflict("The storage has a weakness.")
+            backup.kill()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(retention, "delete_point", deleted)
+        policy.run()
+        while len(calls) < number:
+            backup.engine()
+    policy.settle()
+    assert old not in point_names(vault)
+    assert (policy.last[0].deleted if number == 1 else policy.now.copy.deleted) == (old,)
+    assert backup.engine()[0] == 0
+    pruned = [one for one in backup.store.migrations.all() if one.request["type"] == "prune"]
+    assert vault_id in [one.target_id for one in pruned], "what the point has left"
+    assert {one.status for one in pruned} == {Status.DONE}

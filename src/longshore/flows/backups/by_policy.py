@@ -203,14 +203,27 @@ class ByPolicy(Flow):
         if record.status is not Status.DONE or record.result is None:
             return self._failed(one, record.error or "It was cancelled.")
         point = str(record.result["point"])
+
+        def note(deleted: tuple[str, ...]) -> None:
+            nonlocal one
+            one = replace(one, deleted=deleted)
+            self._keep(one)
+
         try:
-            deleted = thin(self._job.store, self._job.clouds, policy, point)
+            deleted = thin(self._job.store, self._job.clouds, policy, point, one.deleted, note)
         except LongshoreError as error:
             self._job.say(f"Old points of {one.machine_name} stay for now: {error}", "warning")
             return replace(one, stand=Stand.DONE, point=point, error=f"Old points stay for now: {error}")
         if deleted:
             self._job.say(f"No rule keeps these points of {one.machine_name}; they are deleted: {', '.join(deleted)}.")
         return replace(one, stand=Stand.DONE, point=point, deleted=deleted)
+
+    def _keep(self, one: MachineBackup) -> None:
+        """Keep how far one backup of the run has come, and the others as they are."""
+        policy = self._policy()
+        assert policy.run is not None
+        backups = tuple(one if each.id == one.id else each for each in policy.run.backups)
+        self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=backups))
 
     def _failed(self, one: MachineBackup, why: str) -> MachineBackup:
         self._job.say(f"The backup of {one.machine_name} failed: {why}", "error")
