@@ -1,14 +1,25 @@
 """Steps of backups and of their policies that are run again after a kill in the middle of them."""
 
 import os
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from small_clouds import MIB
+from rounds import Killed
+from small_clouds import MIB, SmallSource
+from test_backup_policies import Policy
 from test_second_copies import Twofold
 
-from longshore.errors import Conflict
+from longshore.errors import Conflict, Unreachable
 from longshore.flows.backups import backing_up, retention
+from longshore.flows.backups.by_policy import ByPolicy
+from longshore.flows.clouds import Clouds
+from longshore.flows.moves.context import MoveContext
+from longshore.model.backup_policy import MachineBackup, Run, Stand
 from longshore.model.status import Status
+from longshore.model.target import QuotaRoom, SourceRoom
+from longshore.store.jobs import NEVER
 from longshore.vault import prune as pruning
 from longshore.vault.holds import delete_point
 from longshore.vault.points import point_names
@@ -100,3 +111,38 @@ def test_what_is_deleted_before_a_look_is_broken_off_is_told_and_pruned(backed_u
     pruned = [one for one in backup.store.migrations.all() if one.request["type"] == "prune"]
     assert vault_id in [one.target_id for one in pruned], "what the point has left"
     assert {one.status for one in pruned} == {Status.DONE}
+
+
+def test_a_run_killed_while_it_queues_counts_what_it_has_queued_against_the_quota(backed_up, monkeypatch):
+    """Three volumes where the source has room for the snapshots of two; then the source doesn't say any more."""
+    backup = backed_up()
+    names = ["volume:one", "volume:two", "volume:three"]
+    volume = SmallSource.volume
+    monkeypatch.setattr(
+        SmallSource, "volume", lambda self, name: replace(volume(self, name), ref=f"volume:{name}", name=name)
+    )
+    room = SourceRoom(QuotaRoom(None, None, None, None, None, 2, None), reads_volumes=False)
+    monkeypatch.setattr(SmallSource, "room", lambda _self: room)
+    policy = Policy(backup, machines=tuple(names))
+    chosen = tuple(MachineBackup(name, name, str(uuid.uuid4())) for name in names)
+    policy.store.backup_policies.begin(policy.id, Run(datetime.now(UTC), chosen), NEVER, 0)
+    look = ByPolicy(MoveContext(policy.store, policy.id, clouds=Clouds(policy.store)))
+    queue = look._add
+    monkeypatch.setattr(look, "_add", lambda new: (queue(new), backup.kill()))
+    with pytest.raises(Killed):
+        look._queue()
+    monkeypatch.setattr(look, "_add", queue)
+    look._queue()
+    assert [one.stand for one in policy.last] == [Stand.UNDER_WAY, Stand.UNDER_WAY, Stand.FAILED]
+    assert "has room for 2 volume snapshot(s)" in policy.last[2].error
+    assert policy.store.migrations.several([policy.last[2].id]) == []
+    policy.store.backup_policies.keep(
+        policy.id, run=Run(datetime.now(UTC), chosen)
+    )  # it was killed before it kept this
+
+    def away(_self):
+        raise Unreachable("The source doesn't answer.")
+
+    monkeypatch.setattr(SmallSource, "room", away)
+    look._queue()
+    assert [one.stand for one in policy.last] == [Stand.UNDER_WAY, Stand.UNDER_WAY, Stand.FAILED], "they are queued"
