@@ -1,4 +1,4 @@
-"""Steps of backups and of their policies that are run again after a kill in the middle of them."""
+"""Steps of backups and of their policies that are broken off in the middle: run again after a kill, or cancelled."""
 
 import os
 import uuid
@@ -11,7 +11,8 @@ from small_clouds import MIB, SmallSource
 from test_backup_policies import Policy
 from test_second_copies import Twofold
 
-from longshore.errors import Conflict, Unreachable
+from longshore.engine.outages import Outages
+from longshore.errors import Cancelled, Conflict, Unreachable
 from longshore.flows.backups import backing_up, retention
 from longshore.flows.backups.by_policy import ByPolicy
 from longshore.flows.clouds import Clouds
@@ -19,6 +20,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import MachineBackup, Run, Stand
 from longshore.model.status import Status
 from longshore.model.target import QuotaRoom, SourceRoom
+from longshore.providers.vault.source import VaultSource
 from longshore.store.jobs import NEVER
 from longshore.vault import prune as pruning
 from longshore.vault.holds import delete_point
@@ -146,3 +148,46 @@ def test_a_run_killed_while_it_queues_counts_what_it_has_queued_against_the_quot
     monkeypatch.setattr(SmallSource, "room", away)
     look._queue()
     assert [one.stand for one in policy.last] == [Stand.UNDER_WAY, Stand.UNDER_WAY, Stand.FAILED], "they are queued"
+
+
+def look_through_outages(policy):
+    """A look of the policy that waits for clouds which don't answer, until it is cancelled."""
+    job = MoveContext(policy.store, policy.id, clouds=Clouds(policy.store))
+    job.clouds = Clouds(policy.store, Outages(job.say, job.raise_if_cancelled))
+    return ByPolicy(job)
+
+
+def test_a_policy_that_is_deleted_while_its_source_is_away_queues_nothing_more(backed_up, monkeypatch):
+    policy = Policy(backed_up(), machines=("volume:archive", "web"))
+    backups = MachineBackup("archive", "volume:archive", str(uuid.uuid4())), MachineBackup("web", "vm-1", "b")
+    policy.store.backup_policies.begin(policy.id, Run(datetime.now(UTC), backups), NEVER, 0)
+
+    def away(_self, _name):
+        policy.store.backup_policies.remove(policy.id)
+        raise Unreachable("The source doesn't answer.")
+
+    monkeypatch.setattr(SmallSource, "volume", away)
+    with pytest.raises(Cancelled):
+        look_through_outages(policy)._queue()
+    assert policy.store.migrations.several([one.id for one in backups]) == []
+    assert not [text for text in policy.told if "failed" in text]
+
+
+@pytest.mark.parametrize("step", ["_note", "_follow_copy", "_prune"])
+def test_a_policy_that_is_deleted_while_a_vault_is_away_ends_its_look(backed_up, tmp_path, monkeypatch, step):
+    policy = Twofold(backed_up(), tmp_path, keep="last 1")
+    copy, run, store = policy.run_and_copy(), policy.now.run, policy.store.backup_policies
+    if step == "_note":
+        under_way = tuple(replace(one, stand=Stand.UNDER_WAY) for one in run.backups)
+        store.keep(policy.id, run=replace(run, ended_at=None, backups=under_way))
+    elif step == "_follow_copy":
+        store.keep(policy.id, copy=replace(copy, stand=Stand.UNDER_WAY))
+
+    def away(_self, _use):
+        store.remove(policy.id)
+        raise Unreachable("The vault doesn't answer.")
+
+    monkeypatch.setattr(VaultSource, "open_vault", away)
+    with pytest.raises(Cancelled):
+        getattr(look_through_outages(policy), step)()
+    assert not [text for text in policy.told if "stay for now" in text]

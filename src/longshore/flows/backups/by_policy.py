@@ -183,6 +183,8 @@ class ByPolicy(Flow):
                 )
             )
         except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
             return self._failed(one, str(error))
         ahead.append(backed_up(job.store, policy.source_id, machine))
         return replace(one, stand=Stand.UNDER_WAY)
@@ -222,6 +224,8 @@ class ByPolicy(Flow):
         try:
             deleted = thin(self._job.store, self._job.clouds, policy, point, one.deleted, note)
         except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
             self._job.say(f"Old points of {one.machine_name} stay for now: {error}", "warning")
             return replace(one, stand=Stand.DONE, point=point, error=f"Old points stay for now: {error}")
         if deleted:

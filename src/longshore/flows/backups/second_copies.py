@@ -4,7 +4,7 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from longshore.errors import Conflict, LongshoreError
+from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.backups.retention import thin_copies
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import SecondCopy, Stand
@@ -73,6 +73,8 @@ def _noted(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy, recor
     try:
         deleted = thin_copies(job.store, job.clouds, policy, record.target_id, copy.deleted, note)
     except LongshoreError as error:
+        if error.code == Cancelled.code:
+            raise
         job.say(f"Old points of the second vault stay for now: {error}", "warning")
         return replace(copy, stand=Stand.DONE, points=points, error=f"Old points stay for now: {error}")
     if deleted:
