@@ -34,11 +34,12 @@ def beat_every(vault: Vault) -> float:
     return min(BEAT, vault.grace / 100)
 
 
-def register(vault: Vault, writer_id: str, bases: tuple[Top, ...]) -> None:
-    """Register a writer: from now on nothing that it adds, or is based on, is removed. The second call with the same id
-    changes nothing.
+def register(vault: Vault, writer_id: str, bases: tuple[Top, ...]) -> tuple[Top, ...]:
+    """Register a writer: from now on nothing that it adds, or is based on, is removed. Return what it is based on.
 
-    Whoever is based on a point looks afterwards whether that is still there.
+    The second call with the same id changes nothing: it returns the bases of the first one, whatever it was given.
+    Whoever is based on a point looks afterwards whether that is still there. Raises WriterLost, and Damaged when the
+    writer is there and can't be read.
     """
     lists = (names.list_in(name) for name in vault.store.names(names.LISTS))
     seen = max((number for number in lists if number is not None), default=0)
@@ -47,6 +48,8 @@ def register(vault: Vault, writer_id: str, bases: tuple[Top, ...]) -> None:
         vault.store.create(_object(writer_id), json.dumps(told).encode())
     except Conflict:
         beat(vault, writer_id)
+        return _read(vault, writer_id).bases
+    return bases
 
 
 def beat(vault: Vault, writer_id: str) -> None:
@@ -95,18 +98,27 @@ def living(
                 if sweep:
                     vault.store.delete(name)
                 continue
-            told = read_object(name, vault.store.read(name))
-            bases = tuple(Top.of(base) for base in told["bases"])
-            found.append(Writer(writer_id, int(told["seen"]), float(told["began"]), bases))
+            found.append(_read(vault, writer_id))
         except NotFound:
             continue
-        except (Damaged, KeyError, TypeError, ValueError, OverflowError):
+        except Damaged:
             found.append(Writer(writer_id, 0, -math.inf, ()))
             damaged(
                 f"{name} can't be read: while somebody keeps it there, nothing is removed. If no backup is under "
                 "way, remove it."
             )
     return found
+
+
+def _read(vault: Vault, writer_id: str) -> Writer:
+    """Read a writer. Raises NotFound when it is gone, Damaged when it isn't what was written."""
+    name = _object(writer_id)
+    told = read_object(name, vault.store.read(name))
+    try:
+        bases = tuple(Top.of(base) for base in told["bases"])
+        return Writer(writer_id, int(told["seen"]), float(told["began"]), bases)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise Damaged(f"{name} isn't what was written: it can't be read.") from None
 
 
 def _object(writer_id: str) -> str:

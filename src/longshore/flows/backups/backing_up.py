@@ -145,13 +145,16 @@ class Backup(Flow):
             others = resembling(vault, machine, folder_of(vault, identity_of(machine)), found.tops if found else ())
             entry = job.store.ledger.intend(Owner(job.id, _WRITER), job.record.target_id, ThingKind.VAULT_WRITER, None)
             tops = tuple(Top.of(top) for top in found.tops.values()) if found else ()
-            register(vault, job.id, (*tops, *(top for point in others for top in point.disks.values())))
+            bases = set(register(vault, job.id, (*tops, *(top for point in others for top in point.disks.values()))))
             job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
-            if found is not None and not has_point(vault, found.point):  # it has just been deleted
+            # An earlier run of this step may have registered with what was the newest point then. That may be any one
+            # by now, or none: what isn't named there may be pruned, so nothing begins with it
+            if found is not None and not (bases.issuperset(tops) and has_point(vault, found.point)):
                 leave(vault, job.id)
                 register(vault, job.id, ())
                 return Registered(None, [])
-            there = [point for point in others if has_point(vault, point.name)]
+            held = [point for point in others if bases.issuperset(point.disks.values())]
+            there = [point for point in held if has_point(vault, point.name)]
         return Registered(found, [top.told() for point in there for top in point.disks.values()])
 
     def _begin_moment(self, machine: Machine) -> datetime:

@@ -12,6 +12,7 @@ one. Each thing is written down before it is queued: a look that is broken off b
 """
 
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -120,15 +121,29 @@ class ByPolicy(Flow):
         policy = self._policy()
         if policy.run is None or not any(one.stand is Stand.CHOSEN for one in policy.run.backups):
             return
+        chosen = [one.id for one in policy.run.backups if one.stand is Stand.CHOSEN]
+        queued = _by_id(self._job.store.migrations.several(chosen))  # by an earlier run of this step
+        backups = [replace(one, stand=Stand.UNDER_WAY) if one.id in queued else one for one in policy.run.backups]
         room, error = self._room(policy)
         ahead: list[BackedUp] = []
-        backups = tuple(
-            self._queued(policy, one, room, ahead)
-            if error is None or one.stand is not Stand.CHOSEN
-            else self._failed(one, error)
-            for one in policy.run.backups
-        )
-        self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=backups))
+        if room is not None:
+            going_on = [one for one in backups if one.id in queued and not queued[one.id].status.ended]
+            ahead = self._queued_before(policy, going_on)
+        for number, one in enumerate(backups):
+            if one.stand is Stand.CHOSEN:
+                backups[number] = self._failed(one, error) if error else self._queued(policy, one, room, ahead)
+        self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=tuple(backups)))
+
+    def _queued_before(self, policy: BackupPolicyRecord, backups: list[MachineBackup]) -> list[BackedUp]:
+        """Return the machines of backups that an earlier run of this step has queued, without those that can't be
+        found any more."""
+        found: list[BackedUp] = []
+        with self._job.clouds.source(policy.source_id) as source:
+            for one in backups:
+                with suppress(NotFound):
+                    machine = source.by_reference(one.machine_ref)
+                    found.append(backed_up(self._job.store, policy.source_id, machine))
+        return found
 
     def _room(self, policy: BackupPolicyRecord) -> tuple[SourceRoom | None, str | None]:
         """Return the room that the source has, or why the source can't be asked."""
@@ -143,16 +158,11 @@ class ByPolicy(Flow):
     def _queued(
         self, policy: BackupPolicyRecord, one: MachineBackup, room: SourceRoom | None, ahead: list[BackedUp]
     ) -> MachineBackup:
-        """Queue a backup that was chosen; it has failed if something stands against it. A second call queues nothing
-        twice.
+        """Queue a backup that was chosen; it has failed if something stands against it.
 
         `ahead`: those of the run's other machines that are queued before; this one is added if it is queued.
         """
-        if one.stand is not Stand.CHOSEN:
-            return one
         job = self._job
-        if job.store.migrations.several([one.id]):  # by an earlier run of this step
-            return replace(one, stand=Stand.UNDER_WAY)
         request = backup_request(policy)
         try:
             with job.clouds.source(policy.source_id) as source:
@@ -173,6 +183,8 @@ class ByPolicy(Flow):
                 )
             )
         except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
             return self._failed(one, str(error))
         ahead.append(backed_up(job.store, policy.source_id, machine))
         return replace(one, stand=Stand.UNDER_WAY)
@@ -203,14 +215,29 @@ class ByPolicy(Flow):
         if record.status is not Status.DONE or record.result is None:
             return self._failed(one, record.error or "It was cancelled.")
         point = str(record.result["point"])
+
+        def note(deleted: tuple[str, ...]) -> None:
+            nonlocal one
+            one = replace(one, deleted=deleted)
+            self._keep(one)
+
         try:
-            deleted = thin(self._job.store, self._job.clouds, policy, point)
+            deleted = thin(self._job.store, self._job.clouds, policy, point, one.deleted, note)
         except LongshoreError as error:
+            if error.code == Cancelled.code:
+                raise
             self._job.say(f"Old points of {one.machine_name} stay for now: {error}", "warning")
             return replace(one, stand=Stand.DONE, point=point, error=f"Old points stay for now: {error}")
         if deleted:
             self._job.say(f"No rule keeps these points of {one.machine_name}; they are deleted: {', '.join(deleted)}.")
         return replace(one, stand=Stand.DONE, point=point, deleted=deleted)
+
+    def _keep(self, one: MachineBackup) -> None:
+        """Keep how far one backup of the run has come, and the others as they are."""
+        policy = self._policy()
+        assert policy.run is not None
+        backups = tuple(one if each.id == one.id else each for each in policy.run.backups)
+        self._job.store.backup_policies.keep(policy.id, run=replace(policy.run, backups=backups))
 
     def _failed(self, one: MachineBackup, why: str) -> MachineBackup:
         self._job.say(f"The backup of {one.machine_name} failed: {why}", "error")

@@ -6,10 +6,9 @@ whatever there is to remove: it renews the lock of what lives.
 """
 
 import uuid
-from contextlib import suppress
 from datetime import timedelta
 
-from longshore.errors import Conflict, LongshoreError, NotSharedAnyMore
+from longshore.errors import Cancelled, Conflict, LongshoreError, NotSharedAnyMore
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
 from longshore.model.forms import form
@@ -54,9 +53,13 @@ def _is_due(job: MoveContext, vault_id: str, *, leaves: bool) -> bool:
 def _locks(job: MoveContext, vault_id: str) -> bool:
     """Tell whether the vault locks what is in it, so that prunes have to renew its lock. A vault that can't be asked
     now is asked again at the next look."""
-    with suppress(LongshoreError), job.clouds.vault(vault_id, "write") as vault:
-        return vault.lock is not None
-    return False
+    try:
+        with job.clouds.vault(vault_id, "write") as vault:
+            return vault.lock is not None
+    except LongshoreError as error:
+        if error.code == Cancelled.code:
+            raise
+        return False
 
 
 def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:

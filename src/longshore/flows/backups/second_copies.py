@@ -4,7 +4,7 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from longshore.errors import Conflict, LongshoreError
+from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.backups.retention import thin_copies
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import SecondCopy, Stand
@@ -63,15 +63,23 @@ def _queued(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy) -> S
 def _noted(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy, record: MigrationRecord) -> SecondCopy:
     if record.status is not Status.DONE or record.result is None:
         return _failed(job, copy, record.error or "It was cancelled.")
-    copy = replace(copy, stand=Stand.DONE, points=int(record.result["points"]))
+    points = int(record.result["points"])
+
+    def note(deleted: tuple[str, ...]) -> None:
+        nonlocal copy
+        copy = replace(copy, deleted=deleted)
+        job.store.backup_policies.keep(policy.id, copy=copy)
+
     try:
-        deleted = thin_copies(job.store, job.clouds, policy, record.target_id)
+        deleted = thin_copies(job.store, job.clouds, policy, record.target_id, copy.deleted, note)
     except LongshoreError as error:
+        if error.code == Cancelled.code:
+            raise
         job.say(f"Old points of the second vault stay for now: {error}", "warning")
-        return replace(copy, error=f"Old points stay for now: {error}")
+        return replace(copy, stand=Stand.DONE, points=points, error=f"Old points stay for now: {error}")
     if deleted:
         job.say(f"No rule keeps these points of the second vault; they are deleted: {', '.join(deleted)}.")
-    return replace(copy, deleted=deleted)
+    return replace(copy, stand=Stand.DONE, points=points, deleted=deleted)
 
 
 def _failed(job: MoveContext, copy: SecondCopy, why: str) -> SecondCopy:
