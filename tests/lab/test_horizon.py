@@ -24,7 +24,7 @@ from conftest import LONGSHORE, USER, last_acknowledged, wait_for
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 PROJECT = "/project/migration_"
 SOON = 300_000  # milliseconds: until a small machine is copied and up
-PANELS = ("overview", "plans", "migrations", "replicas", "backups", "providers")
+PANELS = ("overview", "plans", "migrations", "replicas", "backups", "providers", "jobs")
 HOSTILE = "{$ 7*7 $}{{7*7}}<img src=x onerror=alert(1)>"
 
 
