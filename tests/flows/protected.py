@@ -184,12 +184,12 @@ class InThisProcess(Protected):
     """
 
     longest = 60  # seconds of one life
+    unrecorded = None  # the step that is done, and of which nobody hears, since its worker dies then
 
     def __init__(self, directory, **how):
         super().__init__(directory, **how)
         self.steps = {}
         self.dead = False
-        self.unrecorded = None  # the step that is done, and of which nobody hears, since its worker dies then
 
     def engine(self):
         """One life, until nothing more is to be done; 0, or -9 when it was killed."""
