@@ -135,7 +135,17 @@ def test_a_machine_that_is_off_is_said_to_be(protect):
     assert [point.consistency.value for point in replica.points] == ["crash", "off", "off"]
 
 
-@pytest.mark.parametrize("step", ["turn", "sync-1-moment", "go-on"])
+def test_a_sync_that_is_asked_for_and_fails_is_not_tried_again_at_once(protect):
+    """However early it fails: here, where the machine is looked at."""
+    replica = protect()
+    replica.sync()
+    replica.world.plan_fault("machine", replica.world.calls().count("machine") + 1, "before", "error", stays=True)
+    replica.wish_sync()
+    assert replica.engine()[0] == 0
+    assert (replica.replica.failures, replica.replica.wish) == (1, None), replica.told
+
+
+@pytest.mark.parametrize("step", ["turn", "state", "sync-1-moment", "go-on"])
 def test_a_sync_that_is_asked_for_is_made_once_whatever_step_is_done_again(protect, step):
     replica = protect()
     replica.sync()

@@ -68,7 +68,7 @@ class Turn(StrEnum):
     MIGRATE = "migration"
 
 
-# Of a failover or failback, by the wish for it
+# The wishes that these turns fulfil
 _ENDS = {
     Turn.UNDO: Wish.UNDO,
     Turn.COMMIT: Wish.COMMIT,
@@ -206,6 +206,12 @@ class Replicating(Syncing):
         job.say("The migration is a replica from now on. The next sync makes its first point.")
 
     def _load(self) -> list[State]:
+        """Return what the sync before has left, if anything. From here on a further wish is for a further sync.
+
+        The turn is recorded by then, so a kill loses no wish; and whatever fails from here on, none is there that would
+        have the next sync come at once.
+        """
+        self._job.store.replicas.fulfil(self._job.id, Wish.SYNC)
         kept = self._job.store.migrations.get(self._job.id).state
         return [form(State).validate_python(kept)] if kept else []
 
@@ -314,7 +320,6 @@ class Replicating(Syncing):
     def _begin_point(self, state: State, *, audits: bool) -> datetime:
         """Return the moment of the point: before the source's snapshot is asked for, and durable."""
         job, number = self._job, state.number
-        job.store.replicas.fulfil(job.id, Wish.SYNC)  # from here on a further wish is for a further one
         now = datetime.now(UTC)
         replica = job.store.replicas.get(job.id)
         due = after_begin(replica, now)
