@@ -84,7 +84,7 @@ def test_a_backup_is_based_on_what_its_writer_names_whatever_point_is_the_newest
 @pytest.mark.parametrize("number", [1, 2], ids=["the vault", "the second vault"])
 @pytest.mark.parametrize("when", ["kill", "error"])
 def test_what_is_deleted_before_a_look_is_broken_off_is_told_and_pruned(backed_up, tmp_path, monkeypatch, number, when):
-    """Also where the vault stops answering once a point is gone."""
+    """The same holds where the vault stops answering once a point is gone."""
     policy = Twofold(backed_up(), tmp_path, keep="last 1")
     backup = policy.backup
     policy.run_and_copy()

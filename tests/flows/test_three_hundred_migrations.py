@@ -28,7 +28,7 @@ def held(record):
 
 
 def waits_for_somebody(record):
-    """What is parked is tried again by itself: of several there may be no moment in which all of them rest."""
+    """A parked one is tried again by itself: there may be no moment in which all of them rest."""
     parked = record.job is not None and record.job.times_parked > 0
     return parked or (held(record) and record.phase == "waiting" and record.error)
 

@@ -1,4 +1,4 @@
-"""What is said of a machine at its source goes along to its server, by the rule and within what Nova takes."""
+"""A machine's description goes along to its server, by the rule and within what Nova takes."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What lists have: migrations are what moves; jobs are everything that is done."""
+"""Lists of migrations have what moves; lists of jobs have everything that is done."""
 
 import json
 import os
@@ -130,7 +130,7 @@ def test_commands_list_the_same(api, tmp_path):
 
 @pytest.fixture
 def engine(tmp_path):
-    """What commands have begun to do the work goes with the test: these clouds never answer."""
+    """End the engine that commands have begun: these clouds never answer."""
     yield
     pid = tmp_path / "state" / "engine.pid"
     for _ in range(600):  # it is only just starting

@@ -94,7 +94,7 @@ def test_what_a_guest_prints_is_told_even_if_it_is_no_text(postgresql, tmp_path)
 
 
 def test_a_process_that_sleeps_in_its_turn_at_the_queue_keeps_nobody_else_from_it(postgresql, monkeypatch):
-    """As a worker does whose virtual machine is suspended: its kernel, or its hypervisor, still answers for it."""
+    """So does a worker whose virtual machine is suspended: its kernel, or its hypervisor, still answers for it."""
     monkeypatch.setattr("longshore.store.database._IDLE", 1)
     sleeping, awake = (Database(url) for url in [postgresql.database()] * 2)
     tries, asleep, over = [], threading.Event(), threading.Event()

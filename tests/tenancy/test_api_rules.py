@@ -1,4 +1,4 @@
-"""What the APIs would refuse is said before anything is made, with file and line."""
+"""A refusal of the APIs is foretold before anything is made, with file and line."""
 
 import pytest
 from resource_files import group, interface, network, ref, router, rule, subnet

@@ -169,8 +169,9 @@ def cutover(
     if not ahead:
         waiting = {one.id for one in store.migrations.several([m.id for m in warm]) if waits_for_cutover(one)}
         if not waiting:
+            what, are = "of these machines " if machine else "", "is" if len(warm) == 1 else "are"
             raise Conflict(
-                f"Nothing that is meant of plan {name} waits for its cutover: {len(warm)} are queued, still copied, or "
+                f"Nothing {what}of plan {name} waits for its cutover: {len(warm)} {are} queued, still copied, or "
                 "cut over already.",
                 advice="Wait until it does, or have each cut over as soon as it is copied: "
                 f"longshore plan cutover {name} --ahead.",

@@ -230,7 +230,7 @@ def _leave_the_server(context: ExceptionContext) -> None:
 @event.listens_for(Pool, "connect")  # of every engine
 def _end_what_idles(connection: Any, _record: Any) -> None:
     """Have PostgreSQL roll back a transaction whose process does nothing any more, so that others don't wait for it."""
-    if type(connection).__module__.startswith(("psycopg", "sqlalchemy.dialects.postgresql")):
+    if type(connection).__module__.startswith("psycopg"):
         connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE}s'")
         connection.commit()
 

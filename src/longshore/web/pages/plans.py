@@ -189,7 +189,7 @@ async def ask_to_cut_over(request: Request) -> Response:
         text = _("Not meant, since they are queued or still copied: %(names)s.")
         told.append(text % {"names": named(others)})
     elif not waiting:
-        raise Conflict(_("Nothing that is meant waits for its cutover, or is copied for one."))
+        raise Conflict(_("There is nothing to cut over."))
     ahead = _("Cut each over as soon as it is copied, without asking again"), "ahead"
     waves = Counter(m.wave for m in of_wave if m.migration in {one.id for one in waiting})
     instead = [
