@@ -16,7 +16,7 @@ from longshore.cli.source_marks import marks_of, with_source_marks
 from longshore.cli.try_options import changes, with_changes
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.model.request import MigrationType
+from longshore.model.request import MOVES, MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class ListMigrations(Lister):
     """List migrations, oldest first: machines and volumes that move. What else is done is in `job list`."""
 
-    types: Sequence[MigrationType] = tuple(kind for kind in MigrationType if kind.moves)
+    types: Sequence[MigrationType] = MOVES
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_filters(super().get_parser(prog_name), self.types)

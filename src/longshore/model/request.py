@@ -58,8 +58,8 @@ class MigrationType(StrEnum):
         return self in (MigrationType.DRY_RUN, MigrationType.TEST)
 
 
+MOVES = tuple(kind for kind in MigrationType if kind.moves)
 # As the database has them
-MOVES = tuple(kind.value for kind in MigrationType if kind.moves)
 OF_POINTS = tuple(kind.value for kind in MigrationType if kind.of_point)
 MADE_OF_POINTS = tuple(kind for kind in OF_POINTS if kind != MigrationType.LOOK.value)
 

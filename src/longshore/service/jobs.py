@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Response
 
 from longshore.api.schemas import ListedMigration, Migration, MigrationCounts
 from longshore.errors import InvalidInput, NotFound
-from longshore.model.request import MigrationType
+from longshore.model.request import MOVES, MigrationType
 from longshore.model.status import Status
 from longshore.service.migrations_shown import LISTED, MIGRATIONS, listed, shown
 from longshore.service.paging import Page, ThePage, unknown_marker
@@ -17,7 +17,6 @@ from longshore.service.shared_reads import SharedReads, TheReads, answered
 from longshore.store import MigrationRecord, Store
 
 router = judged_router("/v1")
-_MOVES = tuple(kind for kind in MigrationType if kind.moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +74,9 @@ def job_counts(store: TheStore, about: TheAbout) -> MigrationCounts:
 
 def _moves(about: _About) -> Collection[MigrationType]:
     if about.type is not None and not about.type.moves:
-        types = ", ".join(_MOVES)
+        types = ", ".join(MOVES)
         raise InvalidInput(f"{about.type} is no type of migration.", advice=f"Take {types}, or ask /v1/jobs.")
-    return _any(about) or _MOVES
+    return _any(about) or MOVES
 
 
 def _any(about: _About) -> Collection[MigrationType] | None:

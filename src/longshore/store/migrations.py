@@ -213,7 +213,7 @@ class Migrations:
             visible_migrations(self._scope),
             moved.source_id == source_id,
             moved.machine_ref.in_(machine_refs),
-            moved.type.in_(MOVES),
+            moved.type.in_([kind.value for kind in MOVES]),
         )
         with self._database.session() as session:
             found = session.execute(query.order_by(moved.created_at, moved.id)).all()

@@ -11,7 +11,7 @@ from longshore.api.schemas import Cleanup, LedgerEntry, ListedMigration, Migrati
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.model.request import BootProof, MigrationType
+from longshore.model.request import MOVES, BootProof, MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.downtimes import expected_downtime
@@ -32,7 +32,7 @@ _SHOWN = 200  # events, the last ones
 
 
 async def listed(request: Request) -> Response:
-    return await _list(request, "migration", _("Migrations"), [kind for kind in MigrationType if kind.moves])
+    return await _list(request, "migration", _("Migrations"), MOVES)
 
 
 async def jobs(request: Request) -> Response:
