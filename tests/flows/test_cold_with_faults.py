@@ -19,7 +19,7 @@ pytestmark = pytest.mark.faults
 LOOKING = ["machine", "tags", "room", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
 LOOKING += ["check_machine"]
 MAKING = ["create_volume", "make_ready", "create_port", "look", "power_state", "shut_down", "wait_powered_off"]
-MAKING += ["last_start", "snapshot"]
+MAKING += ["last_start", "set_change_tracking", "snapshot"]
 MAKING += ["open_disk", "open_volume", "remove_snapshot", "snapshot_volume", "convert", "finish_volume"]
 MAKING += ["create_server", "console"]
 HANDING_OVER = ["delete_volume_snapshot", "find_volume_snapshot"]
@@ -31,7 +31,7 @@ LANDING = ["snapshot_volume", "convert", "finish_volume", "create_server", "cons
 BEFORE = [*LOOKING, *MAKING[:5], "open_disk"]
 
 # Calls that leave something behind when the process dies right after them, before it is written down what came of it.
-LASTING = ["create_volume", "create_port", "look", "shut_down", "open_volume", "snapshot_volume"]
+LASTING = ["create_volume", "create_port", "look", "shut_down", "set_change_tracking", "open_volume", "snapshot_volume"]
 LASTING += ["convert", "create_server", "delete_volume_snapshot"]
 # The first snapshot is the one that is looked into, before the machine is shut down
 LASTING_AT = [*[(call, 1) for call in LASTING], *[(c, n) for c in ("snapshot", "remove_snapshot") for n in (1, 2)]]
@@ -47,9 +47,14 @@ def test_without_faults_the_machine_is_moved_and_every_call_is_one_we_try_faults
     assert record.result["conversion"]["changes"] == [f"{MAC} stays ens192"]
 
 
-# All of LOOKING is one step; a snapshot that can't be removed is tried again at the end
+# What can't be had without this try being any the worse. A snapshot is removed at the end, and without tracking another
+# try compares whole disks.
+HARMLESS = ("remove_snapshot", "set_change_tracking")
+
+
+# All of LOOKING is one step
 @pytest.mark.parametrize(
-    "call", [LOOKING[0], LOOKING[-1], *[call for call in MAKING if call not in ("remove_snapshot", *LANDING)]]
+    "call", [LOOKING[0], LOOKING[-1], *[call for call in MAKING if call not in (*HARMLESS, *LANDING)]]
 )
 def test_an_error_takes_everything_back_and_says_why(run, call):
     # A copy is tried again a few times, and there are two of them; so is a look
@@ -80,11 +85,13 @@ def test_an_error_once_it_is_copied_costs_no_copy(run, call):
     assert all(sync["bytes_written"] < sum(SIZES.values()) for sync in record.syncs)
 
 
-@pytest.mark.parametrize("tells", [True, False])
-def test_what_has_arrived_when_a_copy_breaks_off_isnt_copied_again(run, tells):
+@pytest.mark.parametrize("tracked", ["before", "by us", "never"])
+def test_what_has_arrived_when_a_copy_breaks_off_isnt_copied_again(run, tracked):
     """As far as its source can tell what has changed since; else it is compared, and only what differs is written."""
     with run.world.change() as state:
-        state["tracking"] = tells
+        state["tracking"] = tracked == "before"
+    if tracked == "never":
+        run.world.plan_fault("set_change_tracking", 1, "before", "conflict", stays=True)
     (run.world.root / "bad-from").write_text(str(2 * MIB))
     engine = run.start_engine()
     waits_with_its_copy(run, engine)
@@ -95,14 +102,29 @@ def test_what_has_arrived_when_a_copy_breaks_off_isnt_copied_again(run, tells):
     assert engine.wait(timeout=60) == 0
     assert run.record.status is Status.DONE, run.record.error
     with run.world.change() as state:
-        assert state["tracking"] is tells, "as it was"
+        assert state["tracking"] is (tracked == "before"), "as it was"
         state["tracking"] = False
     run.assert_moved()
     second = run.record.syncs[0]
     arrived = 2 * MIB  # of the one disk; the other may have been cancelled at any moment
     assert second["bytes_written"] <= sum(SIZES.values()) - arrived + MIB
-    assert not tells or second["bytes_read"] <= sum(SIZES.values()) - arrived + MIB
+    assert tracked == "never" or second["bytes_read"] <= sum(SIZES.values()) - arrived + MIB
     assert second["bytes_verified"] >= sum(SIZES.values())
+
+
+@pytest.mark.parametrize("refusal", ["error", "conflict"])
+def test_a_machine_whose_changes_cant_be_tracked_is_moved_all_the_same(run, refusal):
+    run.world.plan_fault("set_change_tracking", 1, "before", refusal)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    run.assert_moved()
+    assert any("the next one will read and compare whole disks" in text for text in run.told)
+
+
+def test_nothing_is_tracked_for_who_keeps_no_copy(begin):
+    run = begin(when_stuck="take-back")
+    assert run.to_the_end(lives=1).status is Status.DONE
+    assert "set_change_tracking" not in run.world.calls()
 
 
 def test_it_is_taken_back_with_its_copy_by_a_cancel(run):

@@ -281,6 +281,12 @@ class Machine:
         return self.as_of is not None or not self.platform.traits.runs
 
     @property
+    def can_begin_tracking(self) -> bool:
+        """Tell whether its source could say what changes from now on, and doesn't yet."""
+        possible = self.can_track_changes and self.over_ssh is None and not self.never_runs
+        return possible and not self.change_tracking
+
+    @property
     def mark(self) -> str:
         """Return what a server says it was made from: the same where the machine is registered anew, and another one
         than that of any machine elsewhere, as far as its source tells. Of a backup it is the backup's reference."""

@@ -297,7 +297,7 @@ class Backup(Flow):
 
 def _track(job: MoveContext, machine: Machine) -> None:
     """Have the source track changes, unless it does or can't. It stays on: that is what makes the next backup short."""
-    if not machine.never_runs and not is_volume(machine) and machine.can_track_changes and not machine.change_tracking:
+    if machine.can_begin_tracking and not is_volume(machine):
         track_changes(job, stays=True)
 
 

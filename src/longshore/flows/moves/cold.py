@@ -1,7 +1,7 @@
 """Cold migration: the machine is shut down, copied, made ready for its new hardware and booted on the target.
 
-    prepare → volumes, ports → snapshot, look, drop it → shut down → snapshot → copy and verify → drop the snapshot
-      → snapshot the volumes → convert → boot → check → hand over
+    prepare → volumes, ports → snapshot, look, drop it → shut down → track changes → snapshot → copy and verify
+      → drop the snapshot → snapshot the volumes → convert → boot → check → hand over
 
 A guest that is to be changed, or whose hardware is to be chosen, is looked into before the machine is shut down, in a
 snapshot that comes and goes. Where that can't be had, a guest that lands as it is is looked into when it is copied.
@@ -9,8 +9,9 @@ snapshot that comes and goes. Where that can't be had, a guest that lands as it 
 What can fail without touching the source comes first. From "shut down" on the source is off; until the target has been
 seen up, any failure and any cancel takes everything back and powers the source on again, if it was on. But what has
 been copied by then stays when something fails: it waits for another try, as a warm migration does after a failed
-cutover (flows/moves/warm.py). That the source is off is looked at again wherever it counts: one that somebody has
-powered on meanwhile is such a failure.
+cutover (flows/moves/warm.py). So that this try reads no more than what changes until then, the source is asked to track
+changes. That the source is off is looked at again wherever it counts: one that somebody has powered on meanwhile is
+such a failure.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from typing import Any
 
 from longshore.errors import LongshoreError
 from longshore.flows.moves.copying import Copied
-from longshore.flows.moves.kept_copies import keep_copy, stays
+from longshore.flows.moves.kept_copies import keep_copy, may_stay, stays
 from longshore.flows.moves.look import STEP, Choice, snapshot_to_look_into, try_source
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
@@ -28,6 +29,7 @@ from longshore.flows.moves.source_side import (
     shut_down,
     source_running,
     take_still,
+    track_for_another_try,
 )
 from longshore.flows.moves.syncing import State, after, after_break
 from longshore.flows.moves.syncs import Sync
@@ -49,6 +51,8 @@ class ColdMigration(Migration):
         prepared, volumes, ports = await self._begin()
         choice = await self._look_beforehand(prepared, ports)
         off = await job.step("shut-down", shut_down, job)
+        if prepared.machine.can_begin_tracking and may_stay(job):
+            await job.step("track-changes", track_for_another_try, job)
         await job.step("stillness", job.phase, "snapshot", "Taking one snapshot of all disks.")
         still = await job.step("snapshot", take_still, job, "snapshot", prepared.machine.disks, off)
         if not still.off:

@@ -24,8 +24,12 @@ REMINDED_AFTER = 86400.0  # seconds: a copy that nobody asks for takes room at t
 
 def stays(job: MoveContext, error: LongshoreError) -> bool:
     """Tell whether its user wants what was copied to be kept after this error."""
-    asked = job.request
-    return error.code not in (Cancelled.code, EXPIRED) and asked.when_stuck is WhenStuck.PARK and not asked.keep
+    return error.code not in (Cancelled.code, EXPIRED) and may_stay(job)
+
+
+def may_stay(job: MoveContext) -> bool:
+    """Tell whether its user wants what was copied to be kept if the migration fails."""
+    return job.request.when_stuck is WhenStuck.PARK and not job.request.keep
 
 
 def raise_if_expired(job: MoveContext, state: State, now: datetime) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from longshore.engine.retry import retry
-from longshore.errors import Cancelled, Conflict, LongshoreError, NotFound, SourceRunning
+from longshore.errors import AccessDenied, Cancelled, Conflict, LongshoreError, NotFound, SourceRunning
 from longshore.flows.moves.context import MoveContext, Place
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
@@ -105,24 +105,53 @@ def track_changes(job: MoveContext, *, stays: bool = False) -> None:
 
     `stays`: it isn't to be switched off again.
     """
+    try:
+        begun = _begin_tracking(job)
+    except Conflict as refusal:
+        what, name = "backup" if stays else "sync", job.record.machine_name
+        job.say(f"{refusal.message} Each {what} will read and compare all of {name}'s disks instead.", "warning")
+        return
+    if begun:
+        _say_tracked(job, "stays on" if stays else "will be again at the end")
+
+
+def track_for_another_try(job: MoveContext) -> None:
+    """Have the source say what changes once a machine that is off runs again, so that another try reads only that.
+
+    Where that can't be had, this try is none the worse, and another one compares whole disks.
+    """
+    try:
+        begun = _begin_tracking(job)
+    except Cancelled:
+        raise
+    except LongshoreError as error:
+        job.say(f"{error} If this try fails, the next one will read and compare whole disks.")
+        return
+    if begun:
+        _say_tracked(job, "will be again at the end")
+
+
+def _begin_tracking(job: MoveContext) -> bool:
+    """Switch change tracking on, and tell whether it was off before. Raise Conflict, AccessDenied: it stays off."""
     job.raise_if_cancelled()
-    ref, name = job.record.machine_ref, job.record.machine_name
+    ref = job.record.machine_ref
     with job.clouds.source(job.record.source_id) as source:
         if source.by_reference(ref).change_tracking:
-            return
+            return False
         entry = job.store.ledger.intend(
             Owner(job.id, "change-tracking"), job.record.source_id, ThingKind.CHANGE_TRACKING, ref
         )
         try:
             source.set_change_tracking(ref, True)
-        except Conflict as refusal:
+        except (Conflict, AccessDenied) as refusal:
             job.store.ledger.settle(entry.id, EntryState.REMOVED, note=str(refusal))
-            what = "backup" if stays else "sync"
-            job.say(f"{refusal.message} Each {what} will read and compare all of {name}'s disks instead.", "warning")
-            return
+            raise
     job.store.ledger.settle(entry.id, EntryState.MADE, ref=ref)
-    end = "stays on" if stays else "will be again at the end"
-    job.say(f"Change tracking of {name} is on; it was off before, and {end}.")
+    return True
+
+
+def _say_tracked(job: MoveContext, end: str) -> None:
+    job.say(f"Change tracking of {job.record.machine_name} is on; it was off before, and {end}.")
 
 
 def following(job: MoveContext, instance_uuid: str, do: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
