@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 import longshore.providers.registry  # noqa: F401 planning asks for the traits that are declared there
@@ -26,6 +27,10 @@ from less_work import copy_tables, stretch_little  # noqa: E402 beside this file
 
 copy_tables()
 stretch_little()
+
+# A server in a thread of a test logs while pytest exchanges the standard streams, which the interpreter doesn't survive
+# every time: what goes through logging is kept in memory
+structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
 
 # Without KVM: it is there on some test machines, and nothing boots by it
 os.environ.setdefault("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg")

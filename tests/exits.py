@@ -20,7 +20,14 @@ CALLS = {
     "Ansible": ("ansible_runner.run", "ansible_runner.run_async", "ansible_runner.run_command"),
     "template": ("Environment", "Template", "Markup", "Jinja2Templates", "from_string"),
     "XML": ("tostring", "parseString", "toxml"),
-    "log": ("StreamHandler", "FileHandler", "structlog.configure", "PrintLoggerFactory", "SysLogHandler"),
+    "log": (
+        "StreamHandler",
+        "FileHandler",
+        "structlog.configure",
+        "PrintLoggerFactory",
+        "WriteLoggerFactory",
+        "SysLogHandler",
+    ),
     "mail": ("SMTP", "sendmail", "send_message"),
     "guest": ("files.write", "guest.write"),
 }

@@ -5,7 +5,8 @@ whoever begins either binds it to the context, and all that runs in it has it, i
 """
 
 import logging
-from typing import Any, TextIO
+import threading
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -19,6 +20,25 @@ class _Printable(logging.Formatter):
         return printable(super().format(record))
 
 
+class _InTurn:
+    """A stream that threads write to one after the other, whichever library logs for them.
+
+    Each library has a lock of its own, and Python's streams have none: two writers at once can end the process.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._turn = threading.Lock()
+
+    def write(self, text: str) -> int:
+        with self._turn:
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        with self._turn:
+            self._stream.flush()
+
+
 def write_lines() -> None:
     """Log for people, to standard error, from now on."""
     handler = logging.StreamHandler()
@@ -28,6 +48,7 @@ def write_lines() -> None:
 
 def write_json(stream: TextIO) -> None:
     """Log lines of JSON from now on: of libraries warnings and more; of Longshore's own modules information too."""
+    lines = cast("TextIO", _InTurn(stream))
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -36,10 +57,10 @@ def write_json(stream: TextIO) -> None:
     ending: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[*shared, *ending],
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(lines),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],

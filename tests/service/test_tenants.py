@@ -446,7 +446,7 @@ def test_who_did_what_is_said_for_the_audit(api, anns):
 
 
 def test_what_is_said_while_a_request_is_answered_has_its_id(api, anns, capsys):
-    handlers, level = logging.root.handlers[:], logging.root.level
+    handlers, level, before = logging.root.handlers[:], logging.root.level, structlog.get_config()
     logging.root.handlers.clear()  # setting up the log would close them
     write_json(sys.stdout)
     try:
@@ -456,7 +456,7 @@ def test_what_is_said_while_a_request_is_answered_has_its_id(api, anns, capsys):
         answer = api("ann", "POST", "/v1/migrations", MIGRATION)
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
     assert {line["request_id"] for line in lines} == {answer.headers["X-Openstack-Request-Id"]}
