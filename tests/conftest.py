@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from less_work import copy_tables, stretch_little  # noqa: E402 beside this file
 
 copy_tables()
 stretch_little()
+_FILES_TOLD = 50
 
 # A server in a thread of a test logs while pytest exchanges the standard streams, which the interpreter doesn't survive
 # every time: what goes through logging is kept in memory
@@ -45,6 +47,23 @@ def pytest_configure(config):
     runs = os.environ.get(VARIABLE)
     if runs and not hasattr(config, "workerinput"):  # of a run by several processes, in the one that hears of all
         config.pluginmanager.register(Recorder(Path(runs)))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Where durations are asked for, tell the files that take longest, of the lab's tests beside the lane each is in:
+    that is where to look when a run takes too long."""
+    if not config.getoption("durations"):
+        return
+    taken = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                taken[report.nodeid.partition("::")[0]] += report.duration
+    terminalreporter.section("seconds by file")
+    lane = getattr(sys.modules.get("lanes"), "lane", lambda _: "")  # which the lab's tests bring along
+    for file, seconds in taken.most_common(_FILES_TOLD):
+        beside = f" ({lane(file)})" if file.startswith("tests/lab/") else ""
+        terminalreporter.write_line(f"{seconds:7.0f}  {file}{beside}")
 
 
 @pytest.fixture(scope="session")

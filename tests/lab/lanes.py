@@ -72,16 +72,20 @@ SECOND_HOST = "vcenter2.lab"
 SECOND_PROJECT = "second-lane"
 
 
+def lane(nodeid):
+    path = PROJECT / nodeid.partition("::")[0]
+    if path.stem in ONE_APPLIANCE:
+        return APPLIANCE
+    if path.parent != Path(__file__).parent or path.stem in OWN_PROJECTS:
+        return path.stem
+    return SECOND_LANE if path.stem in SECOND_VCENTER else FIRST_LANE
+
+
 class InGroups(LoadScopeScheduling):
     """The tests of a group run one after another, whichever process has taken the first of them."""
 
     def _split_scope(self, nodeid):
-        path = PROJECT / nodeid.partition("::")[0]
-        if path.stem in ONE_APPLIANCE:
-            return APPLIANCE
-        if path.parent != Path(__file__).parent or path.stem in OWN_PROJECTS:
-            return path.stem
-        return SECOND_LANE if path.stem in SECOND_VCENTER else FIRST_LANE
+        return lane(nodeid)
 
     def _assign_work_unit(self, node):
         self.workqueue.move_to_end(min(self.workqueue, key=_place), last=False)
