@@ -208,6 +208,8 @@ class Round:
     def answer(self):
         """Answer as somebody does who sees that a cutover has failed."""
         record = self.record
+        if record.cancel_requested:  # of a worker that died while it took all back
+            return
         if record.error_code in ("drifted", "not-found") and record.state is not None:
             self.history.append("     its syncs can only fail: it is cancelled")
             assert len(self.world.read()["volumes"]) == len(SIZES), "a copy was thrown away"
