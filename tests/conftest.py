@@ -50,8 +50,10 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Where durations are asked for, tell the files that take longest, of the lab's tests beside the lane each is in:
-    that is where to look when a run takes too long."""
+    """Tell the files that take longest where durations are asked for, of the lab's tests beside the lane each is in.
+
+    That is where to look when a run takes too long.
+    """
     if not config.getoption("durations"):
         return
     taken = Counter()

@@ -144,7 +144,8 @@ def _command_section(words: str, command: Command, parser: ArgumentParser) -> st
     description = command.get_description().strip().rstrip(".")
     written = " ".join(["longshore", words, *usage(parser)])
     table = _table(parser)
-    return f"## {words}\n\n{description}.{kind}\n\n```\n{written}\n```\n" + (f"\n{table}\n" if table else "")
+    block = "\n".join(["```", written, "", *command.examples, "```"])
+    return "\n\n".join(filter(None, [f"## {words}", f"{description}.{kind}", block, table])) + "\n"
 
 
 def _table(parser: ArgumentParser, *, own: bool = True) -> str:

@@ -1,6 +1,7 @@
 """What there is to be typed is found by those who don't know it yet, and wrong words are answered in a sentence."""
 
 import re
+import shlex
 import subprocess
 import sys
 from argparse import SUPPRESS
@@ -13,10 +14,14 @@ from in_process import longshore
 from longshore.cli.backup_policies import CreateBackupPolicy, UpdateBackupPolicy
 from longshore.cli.backups import CheckBackup, CreateBackup
 from longshore.cli.commands import all_commands
+from longshore.cli.complete import Complete
+from longshore.cli.help import Help
 from longshore.cli.migrate import Migrate
+from longshore.cli.others_words import destroys
 from longshore.cli.usage import is_of_output
 
 COMMANDS = all_commands()
+ALL = {name: point.load() for name, point in COMMANDS.items()} | {"help": Help, "complete": Complete}
 PLUGINS = {point.name.replace("_", " "): point for point in entry_points(group="openstack.migration.v1")}
 
 
@@ -45,11 +50,111 @@ def test_the_commands_of_most_days_come_first_and_every_one_has_a_subject():
     assert titles[0] == "Most days"
     assert found["Most days"] == ["machine list", "migrate", "migration list", "plan start", "plan watch"]
     assert "More" not in titles
-    assert "migration cutover" in found["Machines, one at a time"]
-    assert "plan check" in found["Many machines: plans and limits"]
-    shown = {command for title in titles[1:] for command in found[title]}
-    assert set(COMMANDS) <= shown
+    assert "migration" in found["Machines, one at a time"]
+    assert "plan" in found["Many machines: plans and limits"]
+    assert len(said.stdout.splitlines()) < 90
     assert longshore(None, "help").stdout == said.stdout
+    everything = sections(longshore(None, "help", "all").stdout)
+    assert "migration cutover" in everything["Machines, one at a time"]
+    assert set(COMMANDS) <= {command for commands in everything.values() for command in commands}
+
+
+def words_of(name, text):
+    """What is said of a command's words in the overview."""
+    below = re.findall(rf"^  {name} +(.*(?:\n {{10,}}.*)*)", text, re.MULTILINE)[-1]
+    return set(re.split(r",\s+", re.sub(r"\n +", " ", below)))
+
+
+def test_all_words_of_a_subject_are_in_the_overview():
+    said = longshore(None, "--help").stdout
+    for subject in ("provider", "replica", "backup", "plan", "operation"):
+        assert words_of(subject, said) == {n.partition(" ")[2] for n in COMMANDS if n.startswith(f"{subject} ")}
+
+
+def test_alone_it_says_in_ten_lines_how_one_begins():
+    said = longshore(None)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert len(said.stdout.splitlines()) <= 10
+    steps = [line.strip() for line in said.stdout.splitlines() if line.startswith("  longshore")]
+    assert len(steps) == 6
+    for step in steps:
+        typed(step)
+
+
+def typed(example):
+    """An example's command reads it without a complaint. What a shell would do with the rest is the shell's."""
+    words = shlex.split(re.split(r" [|>] ", example)[0])
+    assert words.pop(0) == "longshore"
+    name = next(name for count in (4, 3, 2, 1) if (name := " ".join(words[:count])) in ALL)
+    ALL[name](SimpleNamespace(), None).get_parser(f"longshore {name}").parse_args(words[len(name.split()) :])
+    return name
+
+
+@pytest.mark.parametrize("words", sorted(ALL))
+def test_every_help_has_examples_that_can_be_typed(words):
+    command = ALL[words]
+    assert command.examples
+    for example in command.examples:
+        assert typed(example) == words
+        assert example in longshore(None, *words.split(), "--help").stdout
+
+
+@pytest.mark.parametrize("words", sorted(ALL))
+def test_every_option_is_explained(words):
+    parser = ALL[words](SimpleNamespace(), None).get_parser(f"longshore {words}")
+    unexplained = [action.dest for action in parser._actions if action.option_strings and not action.help]
+    assert not unexplained
+
+
+def test_how_answers_are_written_is_said_once_for_all():
+    assert "--max-width" not in longshore(None, "plan", "list", "--help").stdout
+    assert "--format" in longshore(None, "plan", "list", "--help").stdout
+    assert (
+        longshore(None, "help", "output").stdout.count("--max-width <integer>") == 2
+    )  # of lists and of single answers
+
+
+# What is typed by those who know Trilio, Coriolis or openstackclient, and by whoever takes another word
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("vcenters-list", ["provider list"]),
+        ("vcenter list", ["provider list"]),
+        ("migration-plans-list", ["plan list"]),
+        ("migration-plan-create weekend", ["plan create"]),
+        ("migration-plan-discover-vms weekend", ["plan discover"]),
+        ("migration-plan-get-by-vmid vm-1", ["plan find"]),
+        ("migration-plan-get-import-list", ["plan apply"]),
+        ("migration-plan-import", ["plan apply"]),
+        ("migration plan import", ["plan apply"]),
+        ("migration-plan-modify weekend", ["plan modify"]),
+        ("migrations-list", ["migration list"]),
+        ("migration create weekend", ["migrate", "plan start"]),
+        ("migration-create", ["migrate", "plan start"]),
+        ("replica execute web", ["replica sync"]),
+        ("replica execution list web", ["replica show"]),
+        ("migration deploy replica", ["replica test", "replica failover", "replica migrate"]),
+        ("plan strat weekend", ["plan start"]),
+        ("endpoint create", ["provider add"]),
+        ("instance list", ["machine list"]),
+        ("provider delete vc", ["provider remove"]),
+        ("replica modify web", ["replica update"]),
+        ("plan set weekend", ["plan modify"]),
+        ("migration logs 1f6e", ["migration events"]),
+    ],
+)
+def test_the_words_of_others_lead_to_what_they_mean(said, meant):
+    told = longshore(None, *said.split())
+    assert told.returncode == 2
+    assert re.findall(r"`longshore ([^`]+)`", told.stderr.splitlines()[0])[: len(meant)] == meant
+
+
+@pytest.mark.parametrize(
+    "said", ["migration-create", "migration creat", "replica execute", "replica dilute", "vault renew"]
+)
+def test_nothing_that_destroys_is_offered_for_another_word(said):
+    offered = re.findall(r"`longshore ([^`]+)`", longshore(None, *said.split()).stderr)
+    assert not any(destroys(name) for name in offered)
 
 
 @pytest.mark.parametrize("words", [["migration", "--help"], ["help", "migration"]])
@@ -84,15 +189,15 @@ def test_a_group_alone_is_wrong_usage_and_shows_what_there_is(tmp_path):
         (["--state"], "longshore: --state: expected one argument."),
         (
             ["workload", "list"],
-            'longshore: "workload list" is not a longshore command. Did you mean `longshore backup poli',
+            'longshore: "workload list" is not a longshore command. Did you mean `longshore backup policy list',
         ),
         (
             ["workload-snapshot", "x"],
-            'longshore: "workload-snapshot x" is not a longshore command. Did you mean `longshore backup`',
+            'longshore: "workload-snapshot x" is not a longshore command. Did you mean `longshore backup cre',
         ),
         (
             ["snapshot-oneclick-restore"],
-            'longshore: "snapshot-oneclick-restore" is not a longshore command. Did you mean `longshore restore`',
+            'longshore: "snapshot-oneclick-restore" is not a longshore command. Did you mean `longshore restore cr',
         ),
     ],
 )

@@ -130,23 +130,31 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+EXAMPLES = (
+    "longshore copy nbd://source.example/disk nbd://target.example/disk",
+    "longshore copy --manifest disk.manifest nbds://source.example/disk nbd+unix:///?socket=/run/disk.sock",
+)
+
+
 def main(arguments: Sequence[str], name: str) -> int:
     """Do what the arguments of the command of this name say, and answer the exit code."""
     if (plain := _plain(arguments)) is not None:
         return run(plain)
+    return run(parser_of(name).parse_args(arguments))
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return what reads the command's arguments, where it is called so."""
     import argparse
 
-    parser = argparse.ArgumentParser(prog=name, description=DESCRIPTION)
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    examples = "\n".join(["examples:", *(f"  {example}" for example in EXAMPLES)])
+    kept = argparse.RawDescriptionHelpFormatter  # which leaves lines as they are
+    parser = argparse.ArgumentParser(prog=name, description=DESCRIPTION, epilog=examples, formatter_class=kept)
     parser.add_argument("source", metavar="SOURCE_URI", help="NBD URI of the disk to copy")
     parser.add_argument("target", metavar="TARGET_URI", help="NBD URI of the disk to write, at least as large")
-    for name, details in _OPTIONS.items():
-        parser.add_argument(name, **details)
+    for option, details in _OPTIONS.items():
+        parser.add_argument(option, **details)
+    return parser
 
 
 def _plain(arguments: Sequence[str]) -> SimpleNamespace | None:

@@ -22,6 +22,11 @@ class AdoptReplicas(Lister):
     points can then be listed, tested and failed over to. Nothing more is copied to them.
     """
 
+    examples = (
+        "longshore replica adopt --target cloud --list",
+        'longshore replica adopt web01 --target cloud --network "VM Network=private"',
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument(

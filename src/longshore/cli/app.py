@@ -27,6 +27,11 @@ def _run(arguments: list[str]) -> int:
         from longshore.blocks.command import main as copy
 
         return copy(arguments[1:], "longshore copy")
+    if not arguments:
+        from longshore.cli.help import FIRST_STEPS
+
+        sys.stdout.write(FIRST_STEPS)
+        return 0
     with _ended_by_ctrl_c():
         if arguments[:1] == ["complete"] and {"--line", "--"} & set(arguments):
             from longshore.cli.completion import main as complete
@@ -35,7 +40,7 @@ def _run(arguments: list[str]) -> int:
         from longshore.cli.shell import LongshoreApp
 
         app = LongshoreApp()
-    status = int(app.run(arguments or ["--help"]))
+    status = int(app.run(arguments))
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # who read it has had enough (… | head): nothing to complain of when Python ends

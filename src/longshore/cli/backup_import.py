@@ -30,6 +30,8 @@ class ImportBackups(Lister):
     vault already is left: the same command may be run again at any time. The files stay as they are.
     """
 
+    examples = ("longshore backup import trilio --vault offsite",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("provider", help="the files")

@@ -30,6 +30,10 @@ class CreateBackupPolicy(ShowOne):
     is made up for once.
     """
 
+    examples = (
+        'longshore backup policy create nightly --source vc --vault offsite --schedule "daily 01:00" --keep daily=14',
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_policy(super().get_parser(prog_name), "what you call it")
         parser.add_argument("--source", required=True, metavar="PROVIDER", help="where the machines are")
@@ -67,6 +71,8 @@ class CreateBackupPolicy(ShowOne):
 class ListBackupPolicies(Lister):
     """List policies of backups, by name."""
 
+    examples = ("longshore backup policy list",)
+
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         rows = [
             (
@@ -86,6 +92,8 @@ class ListBackupPolicies(Lister):
 class ShowBackupPolicy(ShowOne):
     """Show a policy: what its last run, verification and proof came to, and why each of its points stays."""
 
+    examples = ("longshore backup policy show nightly",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_policy(super().get_parser(prog_name))
 
@@ -95,6 +103,11 @@ class ShowBackupPolicy(ShowOne):
 
 class UpdateBackupPolicy(ShowOne):
     """Change a policy. A run under way goes on as it was begun."""
+
+    examples = (
+        'longshore backup policy update nightly --keep "daily=30,weekly=8"',
+        "longshore backup policy update nightly --copy-to away",
+    )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_policy(super().get_parser(prog_name))
@@ -127,6 +140,8 @@ class UpdateBackupPolicy(ShowOne):
 class DeleteBackupPolicy(Command):
     """Delete a policy. Its points stay, and backups under way go on."""
 
+    examples = ("longshore backup policy delete nightly",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_policy(super().get_parser(prog_name))
 
@@ -139,6 +154,8 @@ class CheckBackupPolicy(Lister):
 
     Of each machine, and whether the quota of its project has room for all of them, one after another.
     """
+
+    examples = ("longshore backup policy check nightly",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_policy(super().get_parser(prog_name))
@@ -153,6 +170,8 @@ class RunBackupPolicy(ShowOne):
     It returns at once; what comes of it is said by: longshore backup policy show.
     """
 
+    examples = ("longshore backup policy run nightly",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_policy(super().get_parser(prog_name))
 
@@ -162,6 +181,8 @@ class RunBackupPolicy(ShowOne):
 
 class PauseBackupPolicy(ShowOne):
     """Have a policy run, verify and prove nothing by its clocks until it is resumed. A run under way goes on."""
+
+    examples = ("longshore backup policy pause nightly",)
 
     paused = True
 
@@ -177,6 +198,8 @@ class PauseBackupPolicy(ShowOne):
 
 class ResumeBackupPolicy(PauseBackupPolicy):
     """Have a paused policy go by its clocks again. What was due meanwhile is made up for once, at once."""
+
+    examples = ("longshore backup policy resume nightly",)
 
     paused = False
 

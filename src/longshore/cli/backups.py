@@ -28,6 +28,11 @@ class CreateBackup(ShowOne):
     is the same is never stored twice. Change tracking is switched on at the source, and stays on.
     """
 
+    examples = (
+        "longshore backup create web01 --source vc --vault offsite --wait",
+        "longshore backup create db01 --source vc --vault offsite --limit 100M",
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_backup(super().get_parser(prog_name), playbooks=not self.is_plugin)
         with_wait(parser)
@@ -43,6 +48,8 @@ class CheckBackup(Lister):
     Of a server in OpenStack also whether its project's quota has room for the snapshots that are read, now and beside
     those of the next backup, and for temporary volumes where snapshots can't be read by themselves.
     """
+
+    examples = ("longshore backup check web01 --source vc --vault offsite",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_backup(super().get_parser(prog_name), playbooks=not self.is_plugin)
@@ -88,9 +95,11 @@ def _asked(args: Namespace) -> NewBackup:
 class ListBackups(Lister):
     """List the points in a vault, oldest first."""
 
+    examples = ("longshore backup list --vault offsite", "longshore backup list --vault offsite --machine web01")
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("--vault", required=True)
+        parser.add_argument("--vault", required=True, help="the vault's name")
         parser.add_argument("--machine", metavar="NAME", help="only its points")
         return parser
 
@@ -117,6 +126,8 @@ class ListBackups(Lister):
 class ShowBackup(ShowOne):
     """Show a point, with its machine as it was then."""
 
+    examples = ("longshore backup show web01 --vault offsite",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_point(super().get_parser(prog_name))
 
@@ -130,10 +141,12 @@ class DeleteBackup(Command):
     In a vault that locks it can be had back, and takes its room, until its lock ends.
     """
 
+    examples = ("longshore backup delete 420f7c1e/20261127T010000Z-5d1e --vault offsite",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("point", help="its whole name")
-        parser.add_argument("--vault", required=True)
+        parser.add_argument("--vault", required=True, help="the vault's name")
         return parser
 
     def take_action(self, args: Namespace) -> None:
@@ -154,6 +167,8 @@ class HoldBackup(ShowOne):
     It is written in the vault: other installations that use it heed it, too.
     """
 
+    examples = ("longshore backup hold web01 --vault offsite --name before-upgrade --until 2026-12-31T22:00",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_hold_name(with_point(super().get_parser(prog_name)))
         with_until(parser)
@@ -168,6 +183,8 @@ class HoldBackup(ShowOne):
 
 class ReleaseBackup(ShowOne):
     """Leave a point in a vault to the retention again."""
+
+    examples = ("longshore backup release web01 --vault offsite --name before-upgrade",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_hold_name(with_point(super().get_parser(prog_name)))
@@ -185,6 +202,11 @@ class CreateRestore(ShowOne):
     It lands as a machine of its source would, with the same mappings and options. Its server is left running if the
     machine ran when it was backed up. With --dry-run it is tried, and removed again.
     """
+
+    examples = (
+        'longshore restore create web01 --vault offsite --target cloud --network "VM Network=private" --wait',
+        "longshore restore create web01 --vault offsite --target cloud --dry-run --isolated --wait",
+    )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))
@@ -212,6 +234,8 @@ class CreateRestore(ShowOne):
 class CommitRestore(ShowOne):
     """Keep what was restored in place. It can't be undone any more; the server that it was before stays, off."""
 
+    examples = ("longshore restore commit 5f0c1a77",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_restore_id(super().get_parser(prog_name))
 
@@ -224,6 +248,8 @@ class UndoRestore(ShowOne):
 
     The new server goes, with all that it has written.
     """
+
+    examples = ("longshore restore undo 5f0c1a77",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_restore_id(super().get_parser(prog_name))
@@ -251,7 +277,7 @@ def with_point(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument(
         "point", help="its name, the part of that behind the slash, or its machine's name for the newest one"
     )
-    parser.add_argument("--vault", required=True)
+    parser.add_argument("--vault", required=True, help="the vault's name")
     return parser
 
 

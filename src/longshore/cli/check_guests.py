@@ -15,6 +15,8 @@ class CheckGuests(Lister):
     What is missing for Windows guests alone is said, and leaves the exit code at 0.
     """
 
+    examples = ("longshore check guests",)
+
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         self.app.configured()  # which says where virtio-win and the converter are
         from longshore.guests.machine_check import ALL_GUESTS, WINDOWS_GUESTS, check_machine

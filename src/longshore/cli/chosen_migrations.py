@@ -16,6 +16,8 @@ class TellEach(Lister):
     Each is told by itself: why one was refused stands in its line, and the exit code is 1 then.
     """
 
+    examples = ("longshore migration each cancel 1f6e0c52 7a90b3de",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("verb", choices=("cancel", "cutover", "resume", "retry"), help="what they are to do")

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from argparse import ArgumentParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cliff.command import Command as CliffCommand
 from cliff.lister import Lister as CliffLister
@@ -25,6 +25,7 @@ class _Asking(CliffCommand):  # type: ignore[misc]
     """Goes before cliff's own classes: their `run` is inside this one's."""
 
     app: Any
+    examples: ClassVar[tuple[str, ...]] = ()  # of how it is used, as they are typed
 
     @property
     def client(self) -> Client:
@@ -87,16 +88,18 @@ class _Asking(CliffCommand):  # type: ignore[misc]
 class _Parsing(CliffCommand):  # type: ignore[misc]
     """Goes behind cliff's own classes: their options are added to this one's parser."""
 
+    examples: ClassVar[tuple[str, ...]]
+
     def _load_hooks(self) -> None:
         """Nobody extends these commands, and looking for those who might takes as long as a command does."""
         self._hooks: list[Any] = []
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         if not _in_plugin(self.app):
-            return Parser(prog_name, self.get_description())
+            return Parser(prog_name, self.get_description(), self.examples)
         from longshore.cli.plugin import as_typed
 
-        return Parser(prog_name, self.get_description(), as_typed)
+        return Parser(prog_name, self.get_description(), self.examples, as_typed)
 
 
 class Command(_Asking, _Parsing):

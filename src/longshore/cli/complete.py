@@ -76,6 +76,8 @@ class Complete(Command):
     `longshore complete | source` in ~/.config/fish/config.fish.
     """
 
+    examples = ("longshore complete --shell bash > /etc/bash_completion.d/longshore",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("--shell", choices=sorted(_SCRIPTS), help="for this one (default: as $SHELL says)")

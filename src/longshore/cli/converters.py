@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class BuildConverter(ShowOne):
     """Build the converter, in which all work on guests is done. Nothing is done when it is there already."""
 
+    examples = ("longshore converter build",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--again", action="store_true", help="build it anew all the same, for newer packages")
@@ -33,6 +35,8 @@ class BuildConverter(ShowOne):
 
 class ExportConverter(ShowOne):
     """Write the converter to a file, for machines that can't build one: they unpack it."""
+
+    examples = ("longshore converter export converter.tar.zst",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -50,6 +54,8 @@ class ExportConverter(ShowOne):
 
 class UnpackConverter(ShowOne):
     """Take the converter out of a file that another machine has written."""
+
+    examples = ("longshore converter unpack converter.tar.zst",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

@@ -4,16 +4,16 @@ import argparse
 
 from cliff.command import Command
 
-from longshore.blocks.command import add_arguments, run
+from longshore.blocks.command import EXAMPLES, parser_of, run
 
 
 class Copy(Command):  # type: ignore[misc]
     """Copy a disk from one NBD export to another, verified, and able to go on after an interruption"""
 
+    examples = EXAMPLES
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        add_arguments(parser)
-        return parser
+        return parser_of(prog_name)
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         return run(parsed_args)

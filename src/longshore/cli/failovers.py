@@ -18,6 +18,8 @@ class TestReplica(ShowOne):
     addresses; with --network, on those that are named, with others.
     """
 
+    examples = ("longshore replica test web01 --wait", "longshore replica test web01 --point 17 --clean-up-after 2h")
+
     __test__ = False  # pytest's collectors take it for one of theirs
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -49,6 +51,8 @@ class FailOver(ShowOne):
     that nothing is lost. Until it is committed, a failover can be undone.
     """
 
+    examples = ("longshore replica failover web01 --planned", "longshore replica failover web01 --point 17")
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_point(with_replica(super().get_parser(prog_name)))
         parser.add_argument("--planned", action="store_true", help="shut the machine down, and copy its last changes")
@@ -75,6 +79,8 @@ class FailBack(ShowOne):
     stopped for the last changes. The new one gets the name, flavor, ports and addresses of the one that it came from,
     which stays, off; an undo gives it its ports back.
     """
+
+    examples = ("longshore replica failback web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = with_replica(super().get_parser(prog_name))
@@ -109,6 +115,8 @@ class Reprotect(ShowOne):
     retention. Its first sync copies all of it. To go back then: a planned failover of the new replica.
     """
 
+    examples = ("longshore replica reprotect web01 --network private=lan",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = with_replica(super().get_parser(prog_name))
         parser.add_argument("--to", metavar="PROVIDER", help="another cloud than the one that the machine came from")
@@ -134,6 +142,8 @@ class UndoFailover(ShowOne):
     was before, and the server runs again. What has been written since is lost.
     """
 
+    examples = ("longshore replica undo web01",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))
 
@@ -143,6 +153,8 @@ class UndoFailover(ShowOne):
 
 class CommitFailover(ShowOne):
     """Take a failover's server for good, or after a failback the machine. It can't be undone any more."""
+
+    examples = ("longshore replica commit web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))
@@ -157,6 +169,8 @@ class MigrateReplica(ShowOne):
     The server gets the replica's own volumes. When it was seen up, all points go, and it is a replica no longer. Where
     that fails, the machine runs again, and the replica is as it was.
     """
+
+    examples = ("longshore replica migrate web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))

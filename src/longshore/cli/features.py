@@ -11,6 +11,8 @@ from longshore.cli.command import ShowOne
 class ShowFeatures(ShowOne):
     """Show which features this server allows you, and your project's quota."""
 
+    examples = ("longshore features",)
+
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         found = self.client.features().model_dump()
         if not self.for_people:

@@ -24,6 +24,8 @@ class CreateGroup(ShowOne):
     yours, or both.
     """
 
+    examples = ("longshore replica group create shop --member db01 --member app01=2 --member web01=3",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_group(super().get_parser(prog_name))
         _with_members(parser, required=True)
@@ -40,6 +42,8 @@ class CreateGroup(ShowOne):
 
 class ListGroups(Lister):
     """List groups of replicas."""
+
+    examples = ("longshore replica group list",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_all_projects(super().get_parser(prog_name))
@@ -61,6 +65,8 @@ class ListGroups(Lister):
 class ShowGroup(ShowOne):
     """Show a group: its machines in their order, its gates, and where its last run stands."""
 
+    examples = ("longshore replica group show shop",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_group(super().get_parser(prog_name))
 
@@ -70,6 +76,8 @@ class ShowGroup(ShowOne):
 
 class UpdateGroup(ShowOne):
     """Put replicas into a group or into another tier of it, take them out, or change its gates."""
+
+    examples = ("longshore replica group update shop --member web02=3 --remove app02",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_group(super().get_parser(prog_name))
@@ -102,6 +110,8 @@ class UpdateGroup(ShowOne):
 class DeleteGroup(Command):
     """Delete a group. Its replicas stay."""
 
+    examples = ("longshore replica group delete shop",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_group(super().get_parser(prog_name))
 
@@ -115,6 +125,8 @@ class TestGroup(ShowOne):
     By default each is on networks of its own that lead nowhere; with --network they are together on those that are
     named, with other MACs and addresses.
     """
+
+    examples = ('longshore replica group test shop --network "VM Network=rehearsal" --wait',)
 
     __test__ = False  # pytest's collectors take it for one of theirs
 
@@ -141,6 +153,8 @@ class FailGroupOver(ShowOne):
     it goes on with those that haven't failed over.
     """
 
+    examples = ("longshore replica group failover shop --at 2026-12-01T02:00",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_landing(_with_group(super().get_parser(prog_name)))
         parser.add_argument(
@@ -164,6 +178,8 @@ class UndoGroup(ShowOne):
     What its servers have written is lost.
     """
 
+    examples = ("longshore replica group undo shop",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_group(super().get_parser(prog_name))
 
@@ -173,6 +189,8 @@ class UndoGroup(ShowOne):
 
 class CommitGroup(ShowOne):
     """Take all servers of a group's failover for good. It can't be undone any more."""
+
+    examples = ("longshore replica group commit shop",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_group(super().get_parser(prog_name))

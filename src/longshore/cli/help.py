@@ -1,4 +1,4 @@
-"""Help: all commands by subject, those of one subject, or one command with its options."""
+"""Help: the first steps, all commands by subject, those of one subject, or one command with its options."""
 
 from __future__ import annotations
 
@@ -6,12 +6,26 @@ import inspect
 import shutil
 import textwrap
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from longshore.cli.command import Command
+from longshore.cli.others_words import destroys, in_our_words
+from longshore.cli.usage import is_of_output
 
+FIRST_STEPS = """\
+Longshore moves virtual machines into OpenStack: verified, bootable, as fast as the wire.
+
+  longshore provider add vsphere vc --host vcenter.example --username ann@vsphere.local
+  longshore provider add openstack cloud --os-cloud mycloud
+  longshore machine list vc
+  longshore migrate web01 --from vc --to cloud --network LAN=private --type dry-run --wait
+  longshore plan create weekend --from vc --to cloud --folder Shop --network LAN=private
+  longshore web
+
+The last one serves pages for a browser. All commands: longshore --help; one of them: longshore COMMAND --help.
+"""
 USAGE = "[GLOBAL OPTIONS] COMMAND [OPTIONS]"
 _SUBJECTS = {
     "Providers: the clouds that machines come from and go to": ("provider", "inventory"),
@@ -35,20 +49,18 @@ _SUBJECTS = {
     "This machine, and this command itself": ("check", "help", "complete"),
 }
 _OTHERS = "More"
-_TRILIOS_COMMANDS = ("workload", "snapshot", "job-schedule", "job schedule")  # what Trilio's begin with
-_TRILIOS = {  # what is asked for there, and what it is here; the first that is named counts
-    "restore": "restore",
-    "schedul": "backup policy",
-    "snapshot": "backup",
-    "workload": "backup policy",
-}
 _DAILY = ("machine list", "migrate", "migration list", "plan start", "plan watch")
+_MOST_WORDS = 4  # in a command's name
+_ALIKE = 0.75  # of two spellings, as difflib has it
 _WIDEST = 100  # columns: longer lines are hard to read
 _NAMES = 27  # columns for the name of a command
 
 
 class Help(Command):
-    """Say what commands there are, or what one of them takes."""
+    """Say what commands there are, or what one of them takes. `all` has a line on each; `output`, how answers are
+    written."""
+
+    examples = ("longshore help migrate", "longshore help replica", "longshore help all")
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -59,6 +71,12 @@ class Help(Command):
         app = self.app
         if not args.command:
             app.stdout.write(overview(app))
+            return 0
+        if args.command == ["all"]:
+            app.stdout.write(_everything(app))
+            return 0
+        if args.command == ["output"]:
+            app.stdout.write(_output_options(app))
             return 0
         if found := _found(app, args.command):
             kind, name = found
@@ -73,10 +91,30 @@ class Help(Command):
 
 
 def overview(app: Any) -> str:
-    """Return what most days begin with, all by subject, and the options that go before a command."""
+    """Return what most days begin with, and by subject the words of all others."""
+    names = sorted(name for name, _ in app.command_manager)
+    lines = [app.parser.description, "", f"Usage: {app.NAME} {USAGE}"]
+    lines += _section("Most days", dict(_described(app, _DAILY)))
+    for subject, words in (*_SUBJECTS.items(), (_OTHERS, sorted(_other_words(names)))):
+        below = {word: [n.partition(" ")[2] for n in names if n.split()[0] == word and " " in n] for word in words}
+        alone = dict(_described(app, [word for word, rest in below.items() if not rest]))
+        lines += _section(subject, {word: ", ".join(rest) or alone[word] for word, rest in below.items()})
+    return "\n".join([*lines, "", *_where_more_is(app)]) + "\n"
+
+
+def _where_more_is(app: Any) -> Iterator[str]:
+    yield f"A line on each of them, and what may go before a command (--state, --server, …): {app.NAME} help all"
+    yield f"More on one, with examples: {app.NAME} COMMAND --help"
+
+
+def _other_words(names: Iterable[str]) -> set[str]:
+    return {name.split()[0] for name in names}.difference(*_SUBJECTS.values())
+
+
+def _everything(app: Any) -> str:
+    """Return all commands by subject with a line on each, and the options that go before a command."""
     commands = dict(_described(app, sorted(name for name, _ in app.command_manager)))
     lines = [app.parser.description, "", f"Usage: {app.NAME} {USAGE}"]
-    lines += _section("Most days", {name: commands[name] for name in _DAILY})
     subject_of = {word: subject for subject, words in _SUBJECTS.items() for word in words}
     for subject in (*_SUBJECTS, _OTHERS):
         some = {n: said for n, said in commands.items() if subject_of.get(n.split()[0], _OTHERS) == subject}
@@ -87,6 +125,22 @@ def overview(app: Any) -> str:
     formatter.end_section()
     lines += ["", formatter.format_help().strip(), "", f"More on a command: {app.NAME} COMMAND --help"]
     return "\n".join(lines) + "\n"
+
+
+def _output_options(app: Any) -> str:
+    """Return the options by which any list, and any single answer, is written in another form."""
+    lines = []
+    for title, name in (("Lists", "provider list"), ("Single answers", "provider show")):
+        kind, _, _ = app.command_manager.find_command(name.split())
+        parser = kind(app, app.options, cmd_name=name).get_parser(name)
+        formatter = parser._get_formatter()
+        formatter.start_section(title)
+        for group in parser._action_groups:
+            if is_of_output(group.title):
+                formatter.add_arguments(group._group_actions)
+        formatter.end_section()
+        lines.append(formatter.format_help())
+    return "\n".join(lines)
 
 
 def of_group(app: Any, words: list[str]) -> str:
@@ -100,23 +154,29 @@ def of_group(app: Any, words: list[str]) -> str:
 
 
 def unknown(app: Any, words: list[str]) -> str:
-    """Return a sentence for what is no command, with those that are spelt alike."""
+    """Return a sentence for what is no command, with those that mean the same or are spelt alike."""
     said = " ".join(word for word in words if not word.startswith("-"))
     names = [name for name, _ in app.command_manager]
-    alike = (
-        _in_others_words(said)
-        or get_close_matches(said, names, n=3)
-        or get_close_matches(words[0], {name.split()[0] for name in names}, n=3)
-    )
+    alike = in_our_words(said, names) or _spelt_alike(said, names)
     meant = f" Did you mean {' or '.join(f'`{app.NAME} {name}`' for name in alike)}?" if alike else ""
     return f'{app.NAME}: "{said}" is not a {app.NAME} command.{meant}\nMore: {app.NAME} --help\n'
 
 
-def _in_others_words(said: str) -> list[str]:
-    """Return what is ours for a command of Trilio's."""
-    if not said.startswith(_TRILIOS_COMMANDS):
-        return []
-    return [next(ours for theirs, ours in _TRILIOS.items() if theirs in said)]
+def _spelt_alike(said: str, names: Iterable[str]) -> list[str]:
+    """Return the commands that are spelt like the first words of what was said.
+
+    One that destroys something is among them only where its verb was said, but for a slip.
+    """
+    words, names = said.split(), list(names)
+    for count in range(min(len(words), _MOST_WORDS), 0, -1):
+        close = get_close_matches(" ".join(words[:count]), names, n=3, cutoff=_ALIKE)
+        if found := [name for name in close if not destroys(name) or _names_verb(words, name)]:
+            return found
+    return get_close_matches(words[0], {name.split()[0] for name in names}, n=3) if words else []
+
+
+def _names_verb(words: Sequence[str], name: str) -> bool:
+    return bool(get_close_matches(name.rsplit(maxsplit=1)[-1], words, n=1, cutoff=_ALIKE))
 
 
 def _found(app: Any, words: list[str]) -> tuple[Any, str] | None:

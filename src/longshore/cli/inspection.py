@@ -14,6 +14,8 @@ class InspectMachine(ShowOne):
     A snapshot of the machine comes and goes; the machine itself goes on as it was. It takes a minute or two.
     """
 
+    examples = ("longshore machine inspect vc web01",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("provider", help="the provider's name")

@@ -15,6 +15,8 @@ KINDS = ("datacenter", "cluster", "host", "folder", "pool", "datastore", "networ
 class ListInventory(Lister):
     """List the clusters, hosts, folders, resource pools, datastores and networks of a provider."""
 
+    examples = ("longshore inventory list vc", "longshore inventory list vc --kind network")
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("provider", help="the provider's name")

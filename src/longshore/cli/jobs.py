@@ -25,6 +25,8 @@ class ListJobs(ListMigrations):
     A replica and a policy of backups stand there once, with what is done for them now.
     """
 
+    examples = ("longshore job list --status failed", "longshore job list --machine web01 --last 10")
+
     types = tuple(MigrationType)
 
     def listed(self, **wanted: Any) -> list[ListedMigration]:
@@ -33,6 +35,8 @@ class ListJobs(ListMigrations):
 
 class CountJobs(CountMigrations):
     """Count jobs of all kinds by how they stand."""
+
+    examples = ("longshore job count",)
 
     called = "Jobs"
     types = tuple(MigrationType)
@@ -44,11 +48,15 @@ class CountJobs(CountMigrations):
 class ShowJob(ShowMigration):
     """Show a job: where it is, and what came of it."""
 
+    examples = ("longshore job show 1f6e0c52",)
+
     called = "job"
 
 
 class JobEvents(MigrationEvents):
     """List what happened in a job."""
+
+    examples = ("longshore job events 1f6e0c52",)
 
     called = "job"
 
@@ -56,16 +64,22 @@ class JobEvents(MigrationEvents):
 class WaitForJob(WaitForMigration):
     """Watch a job until it has ended."""
 
+    examples = ("longshore job wait 1f6e0c52",)
+
     called = "job"
 
 
 class ResumeJob(ResumeMigration):
     """Go on with a job that is parked or was broken off."""
 
+    examples = ("longshore job resume 1f6e0c52",)
+
     called = "job"
 
 
 class CancelJob(CancelMigration):
     """Stop a job, and take back what it made."""
+
+    examples = ("longshore job cancel 1f6e0c52",)
 
     called = "job"

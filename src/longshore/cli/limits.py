@@ -26,6 +26,11 @@ class SetLimit(ShowOne):
     work goes on: its copies follow at once, and what begins, within seconds.
     """
 
+    examples = (
+        "longshore limit set --source vc --at-once 8 --bytes-per-second 200M",
+        "longshore limit set --source vc --host esx1.example --at-once 2",
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_place(super().get_parser(prog_name))
         parser.add_argument("--at-once", type=_count, metavar="N", help='jobs at work there at once, or "none"')
@@ -52,6 +57,8 @@ class SetLimit(ShowOne):
 class ListLimits(Lister):
     """List the limits that are set for places. Those in plans are in the plans."""
 
+    examples = ("longshore limit list",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_all_projects(super().get_parser(prog_name))
 
@@ -62,6 +69,8 @@ class ListLimits(Lister):
 
 class DeleteLimit(Command):
     """Take a limit away."""
+
+    examples = ("longshore limit delete --source vc --host esx1.example",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_place(super().get_parser(prog_name))

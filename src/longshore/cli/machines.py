@@ -15,6 +15,8 @@ from longshore.wording.figures import moment, size
 class ListMachines(Lister):
     """List the machines of a provider."""
 
+    examples = ("longshore machine list vc", "longshore machine list vc --folder Shop --power on -f json")
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("provider", help="the provider's name")
@@ -60,6 +62,8 @@ class ListMachines(Lister):
 
 class ShowMachine(ShowOne):
     """Show one machine with its disks and network adapters."""
+
+    examples = ("longshore machine show vc web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

@@ -42,6 +42,12 @@ class Migrate(ShowOne):
     (--cutover-at). A dry run copies the running machine, boots the copy, and removes it again.
     """
 
+    examples = (
+        "longshore migrate web01 --from vc --to cloud --network LAN=private --wait",
+        "longshore migrate web01 --from vc --to cloud --network LAN=private --type dry-run --wait",
+        "longshore migrate db01 --from vc --to cloud --network LAN=private --type warm --cutover-at 2026-12-05T22:00",
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("machine", help="name, inventory path or reference of the machine")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 class ListMigrations(Lister):
     """List migrations, oldest first: machines and volumes that move. What else is done is in `job list`."""
 
+    examples = ("longshore migration list", "longshore migration list --plan weekend --status failed")
+
     types: Sequence[MigrationType] = MOVES
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -64,6 +66,8 @@ class ListMigrations(Lister):
 class CountMigrations(Lister):
     """Count migrations by how they stand."""
 
+    examples = ("longshore migration count --plan weekend",)
+
     called = "Migrations"
     types: Sequence[MigrationType] = ListMigrations.types
 
@@ -93,6 +97,8 @@ def _wanted(args: Namespace) -> dict[str, Any]:
 class ShowMigration(ShowOne):
     """Show a migration: where it is, how far its disks are, what came of it."""
 
+    examples = ("longshore migration show 1f6e0c52",)
+
     called = "migration"
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -104,6 +110,8 @@ class ShowMigration(ShowOne):
 
 class MigrationEvents(Lister):
     """List what happened in a migration."""
+
+    examples = ("longshore migration events 1f6e0c52",)
 
     called = "migration"
 
@@ -120,6 +128,8 @@ class MigrationEvents(Lister):
 class MigrationLedger(Lister):
     """List everything a migration made on either side, and what became of it."""
 
+    examples = ("longshore migration ledger 1f6e0c52",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_id(super().get_parser(prog_name))
 
@@ -130,6 +140,8 @@ class MigrationLedger(Lister):
 
 class ShowConsole(Command):
     """Show what the server that a migration has made prints on its console, as the target has it now."""
+
+    examples = ("longshore migration console 1f6e0c52 --lines 50",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = _with_id(super().get_parser(prog_name))
@@ -149,6 +161,8 @@ class ShowConsole(Command):
 class WaitForMigration(ShowOne):
     """Watch a migration until it has ended."""
 
+    examples = ("longshore migration wait 1f6e0c52",)
+
     called = "migration"
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -164,6 +178,8 @@ class WaitForMigration(ShowOne):
 class ResumeMigration(ShowOne):
     """Go on with a migration that is parked or was broken off, from the last checkpoint of its copies."""
 
+    examples = ("longshore migration resume 1f6e0c52",)
+
     called = "migration"
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -177,6 +193,8 @@ class ResumeMigration(ShowOne):
 
 class CutOver(ShowOne):
     """Stop the machine of a warm migration, copy its last changes and boot it on the target."""
+
+    examples = ("longshore migration cutover 1f6e0c52 --wait",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_id(super().get_parser(prog_name))
@@ -192,6 +210,11 @@ class RetryMigration(ShowOne):
 
     Options that aren't given stay as they were; networks, subnets, concerns and keys are added to those it had.
     """
+
+    examples = (
+        "longshore migration retry 1f6e0c52",
+        'longshore migration retry 1f6e0c52 --flavor m1.large --boot-mark "login:"',
+    )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_id(super().get_parser(prog_name))
@@ -209,6 +232,8 @@ class MarkSource(ShowOne):
     The marks that are given are those that it has afterwards: others that Longshore made are taken away.
     """
 
+    examples = ("longshore migration mark-source 1f6e0c52 --mark-source note --mark-source suffix=-moved",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_id(super().get_parser(prog_name))
         with_source_marks(parser)
@@ -220,6 +245,8 @@ class MarkSource(ShowOne):
 
 class UnmarkSource(ShowOne):
     """Take away all marks that Longshore has made on the machine of a migration at its source, or was still to make."""
+
+    examples = ("longshore migration unmark-source 1f6e0c52",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_id(super().get_parser(prog_name))
@@ -233,6 +260,8 @@ class ConvertMigration(ShowOne):
 
     Its disks are looked into before that, in a snapshot: what can't be converted is refused, and goes on running.
     """
+
+    examples = ("longshore migration convert 1f6e0c52 --wait",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_id(super().get_parser(prog_name))
@@ -249,6 +278,8 @@ class ConvertMigration(ShowOne):
 class CancelMigration(ShowOne):
     """Stop a migration, take back everything it made, and power the source on again if it was on."""
 
+    examples = ("longshore migration cancel 1f6e0c52 --wait",)
+
     called = "migration"
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -262,6 +293,8 @@ class CancelMigration(ShowOne):
 
 class CleanUpMigration(Command):
     """Try once more to remove what an ended migration left behind."""
+
+    examples = ("longshore migration cleanup 1f6e0c52",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_id(super().get_parser(prog_name))
@@ -278,6 +311,8 @@ class DeleteMigration(Command):
 
     Save its report before, if you want to keep the evidence: longshore migration report ID > FILE.
     """
+
+    examples = ("longshore migration delete 1f6e0c52",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_id(super().get_parser(prog_name))

@@ -13,6 +13,8 @@ from longshore.wording.figures import moment, size
 class ShowOperation(ShowOne):
     """Show how many workers live, what waits and moves, and how much was left outside, over all projects."""
 
+    examples = ("longshore operation show",)
+
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         found = self.client.operation()
         fields = found.model_dump()
@@ -25,6 +27,8 @@ class ShowOperation(ShowOne):
 
 class ListWorkers(Lister):
     """List workers with their leases, and how many jobs each has."""
+
+    examples = ("longshore operation worker list",)
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         columns = ("ID", "Host", "PID", "Flow version", "At once", "Jobs", "Labels", "Since", "Lease")
@@ -46,6 +50,8 @@ class ListWorkers(Lister):
 
 class ListQueue(Lister):
     """List the jobs of all projects that wait for a worker or that one has, in the order of their turns."""
+
+    examples = ("longshore operation queue list --stranded",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -70,6 +76,8 @@ class ListLeftOvers(Lister):
     What ended ones may have left: `migration cleanup` tries to remove it. And volumes of those that keep their copy and
     wait: `migration retry` or `migration cancel`.
     """
+
+    examples = ("longshore operation left-over list",)
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         columns = ("Migration", "Machine", "Project", "Provider", "Kind", "Size", "Ref", "State", "Note")

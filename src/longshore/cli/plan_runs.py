@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class CheckPlan(Lister):
     """List everything that stands against a plan, or might. Exit code 1 when something prevents its start."""
 
+    examples = ("longshore plan check weekend", "longshore plan check weekend --wave 1 --type warm")
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_start(with_plan(super().get_parser(prog_name)))
 
@@ -48,6 +50,8 @@ class CheckPlan(Lister):
 class StartPlan(Lister):
     """Start the machines of a plan that aren't moved or on their way yet, wave by wave."""
 
+    examples = ("longshore plan start weekend --type dry-run --wait", "longshore plan start weekend --wave 1")
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_wait(_with_start(with_plan(super().get_parser(prog_name))))
 
@@ -57,6 +61,8 @@ class StartPlan(Lister):
 
 class RetryPlan(Lister):
     """Start again those machines of a plan that have failed, and no others."""
+
+    examples = ("longshore plan retry weekend --machine web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_wait(_with_machines(with_plan(super().get_parser(prog_name))))
@@ -68,6 +74,8 @@ class RetryPlan(Lister):
 class CutPlanOver(Lister):
     """Let the warm migrations of a plan that wait for their cutover stop their machines now, copy the last changes and
     boot on the target."""
+
+    examples = ("longshore plan cutover weekend --wave 1",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
@@ -87,6 +95,8 @@ class CutPlanOver(Lister):
 class ResumePlan(Lister):
     """Go on with a plan that was broken off, each copy from its last checkpoint."""
 
+    examples = ("longshore plan resume weekend",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_wait(with_plan(super().get_parser(prog_name)))
 
@@ -97,6 +107,8 @@ class ResumePlan(Lister):
 class CancelPlan(Lister):
     """Stop everything of a plan that waits or is under way, and take back what it made. What is done stays."""
 
+    examples = ("longshore plan cancel weekend --machine web01",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_wait(_with_machines(with_plan(super().get_parser(prog_name))))
 
@@ -106,6 +118,8 @@ class CancelPlan(Lister):
 
 class WatchPlan(Command):
     """Watch all machines of a plan until none is under way."""
+
+    examples = ("longshore plan watch weekend",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
@@ -122,6 +136,8 @@ class WatchPlan(Command):
 
 class PlanProgress(Lister):
     """List how far the machines of a plan are: bytes, rate and time left of what is being copied now."""
+
+    examples = ("longshore plan progress weekend",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))

@@ -29,6 +29,11 @@ class CreatePlan(Lister):
     Answers what it could not decide. Look at the plan with `plan export`, edit it, `plan apply` it.
     """
 
+    examples = (
+        'longshore plan create weekend web01 db01 --from vc --to cloud --network "VM Network=private"',
+        'longshore plan create shop --from vc --to cloud --folder Shop --network "VM Network=private"',
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("plan", metavar="NAME", help="what to call the plan")
@@ -51,7 +56,7 @@ class CreatePlan(Lister):
             metavar="VOLUME",
             help="a volume without a server of an OpenStack source: id, name or pattern; may be repeated: 'db-*'",
         )
-        parser.add_argument("--description", default="", metavar="TEXT")
+        parser.add_argument("--description", default="", metavar="TEXT", help="what it is for")
         parser.add_argument(
             "--create-flavors",
             action="store_true",
@@ -110,6 +115,8 @@ class CreatePlan(Lister):
 class KeepPlan(Command):
     """Make a draft a plan that stays. Starting it does that, too."""
 
+    examples = ("longshore plan keep weekend",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_plan(super().get_parser(prog_name))
 
@@ -121,12 +128,16 @@ class KeepPlan(Command):
 class ListPlans(Lister):
     """List the plans."""
 
+    examples = ("longshore plan list",)
+
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         return _summaries(self, None)
 
 
 class FindPlan(Lister):
     """List the plans that a machine is in."""
+
+    examples = ("longshore plan find --machine web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -140,6 +151,8 @@ class FindPlan(Lister):
 class ShowPlan(ShowOne):
     """Show a plan: what it says, and how far each machine is."""
 
+    examples = ("longshore plan show weekend",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_plan(super().get_parser(prog_name))
 
@@ -149,6 +162,8 @@ class ShowPlan(ShowOne):
 
 class DeletePlan(Command):
     """Forget a plan. The records of its migrations stay, what was moved, and flavors that were made for it."""
+
+    examples = ("longshore plan delete weekend",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_plan(super().get_parser(prog_name))
@@ -162,6 +177,8 @@ class DeletePlan(Command):
 
 class DiscoverMachines(Lister):
     """List the machines of a plan as the source has them now."""
+
+    examples = ("longshore plan discover weekend",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_plan(super().get_parser(prog_name))
@@ -183,9 +200,14 @@ class DiscoverMachines(Lister):
 class ModifyPlan(ShowOne):
     """Change some of a plan. For more, export it, edit it and apply it."""
 
+    examples = (
+        "longshore plan modify weekend --add web02 --wave db01=2",
+        "longshore plan modify weekend --option type=warm",
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
-        parser.add_argument("--description", metavar="TEXT")
+        parser.add_argument("--description", metavar="TEXT", help="what it is for")
         parser.add_argument("--add", action="append", default=[], metavar="MACHINE", help="name, path or reference")
         parser.add_argument("--remove", action="append", default=[], metavar="MACHINE", help="as the plan calls it")
         with_mapping(parser, "--wave", "MACHINE=NUMBER", "put a machine into another wave")
@@ -218,6 +240,8 @@ class ModifyPlan(ShowOne):
 class DuplicatePlan(Command):
     """Make a new plan that says the same as another, with nothing started yet."""
 
+    examples = ("longshore plan duplicate weekend next-weekend",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
         parser.add_argument("name", metavar="NEW-NAME", help="what to call the new one")
@@ -234,6 +258,8 @@ class DuplicatePlan(Command):
 
 class ExportPlan(Command):
     """Write a plan as YAML, to a file or to standard output."""
+
+    examples = ("longshore plan export weekend weekend.yaml",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
@@ -257,6 +283,8 @@ class ApplyPlan(Command):
 
     All files are read first: when one has a fault, none is applied.
     """
+
+    examples = ("longshore plan apply weekend.yaml",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

@@ -62,6 +62,8 @@ class ListFiles(_Files):
     are ext2 to ext4, XFS, Btrfs, NTFS, FAT and exFAT, in logical volumes of LVM, too.
     """
 
+    examples = ("longshore backup files list web01 /etc/nginx --vault offsite",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))
         parser.add_argument("path", nargs="?", default="/", help="of a directory or a file (default: %(default)s)")
@@ -78,6 +80,11 @@ class FindFiles(_Files):
 
     With --every in all points of its machine: each version of a file once, with the newest point that has it.
     """
+
+    examples = (
+        "longshore backup files find web01 nginx.conf --vault offsite",
+        "longshore backup files find web01 '/home/*/*.odt' --every --vault offsite",
+    )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))
@@ -114,6 +121,11 @@ class GetFiles(Command):
     directory can't be read as a whole (encrypted files, files whose content is in a cloud) isn't in its archive and is
     named; the command ends with 1 then.
     """
+
+    examples = (
+        "longshore backup files get web01 /etc/nginx/nginx.conf --vault offsite",
+        "longshore backup files get web01 /home/ann --to - --vault offsite | tar x -C /mnt/ann",
+    )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))

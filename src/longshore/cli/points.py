@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class ListPoints(Lister):
     """List a replica's points, oldest first, and why each of them stays."""
 
+    examples = ("longshore replica point list web01",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))
 
@@ -40,6 +42,8 @@ class ListPoints(Lister):
 class ShowPoint(ShowOne):
     """Show a point, with its machine as it was then."""
 
+    examples = ("longshore replica point show web01 17",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_point(super().get_parser(prog_name))
 
@@ -49,6 +53,8 @@ class ShowPoint(ShowOne):
 
 class HoldPoint(ShowOne):
     """Keep a point, whatever the retention says."""
+
+    examples = ("longshore replica point hold web01 17 --name before-upgrade",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_hold_name(_with_point(super().get_parser(prog_name)))
@@ -65,6 +71,8 @@ class HoldPoint(ShowOne):
 class ReleasePoint(ShowOne):
     """Leave a point to the retention again."""
 
+    examples = ("longshore replica point release web01 17 --name before-upgrade",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_hold_name(_with_point(super().get_parser(prog_name)))
 
@@ -76,6 +84,8 @@ class ReleasePoint(ShowOne):
 
 class DeletePoint(Command):
     """Delete a point. The newest usable one stays, as do those that are held or in use."""
+
+    examples = ("longshore replica point delete web01 17",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_point(super().get_parser(prog_name))

@@ -78,7 +78,8 @@ class AddOfKind(ShowOne):
 
 def adding(known: ProviderType) -> type[AddOfKind]:
     """Return the command that adds one of this kind."""
-    return type(f"Add{known.kind.title()}", (AddOfKind,), {"__doc__": known.about, "known": known})
+    named = {"__doc__": known.about, "known": known, "examples": known.examples}
+    return type(f"Add{known.kind.title()}", (AddOfKind,), named)
 
 
 class AddProvider(ShowOne):
@@ -87,6 +88,7 @@ class AddProvider(ShowOne):
     What a kind can't do without is said when it is missing.
     """
 
+    examples = tuple(example for known in registry.PROVIDERS for example in known.examples)
     # For `openstack`, whose commands are those that are written down when it is installed: the kind is a word apart
     _own: AddOfKind
 

@@ -28,6 +28,8 @@ class SetProvider(ShowOne):
     What isn't named stays. Migrations that are under way go on with it at their next connection.
     """
 
+    examples = ("longshore provider set vc --username migration@vsphere.local --password-file password.txt",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("name", help="the provider's name")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class ListProviders(Lister):
     """List the providers."""
 
+    examples = ("longshore provider list",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_all_projects(super().get_parser(prog_name))
 
@@ -28,6 +30,8 @@ class ListProviders(Lister):
 
 class ShowProvider(ShowOne):
     """Show a provider. Secrets are never shown."""
+
+    examples = ("longshore provider show vc",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_name(super().get_parser(prog_name))
@@ -44,6 +48,8 @@ class ShowProvider(ShowOne):
 class CheckProvider(ShowOne):
     """Log in to a provider and say what is found there."""
 
+    examples = ("longshore provider check vc",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_name(super().get_parser(prog_name))
 
@@ -54,6 +60,8 @@ class CheckProvider(ShowOne):
 class RemoveProvider(Command):
     """Forget a provider and its secrets. Nothing in the cloud is changed."""
 
+    examples = ("longshore provider remove vc",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_name(super().get_parser(prog_name))
 
@@ -63,6 +71,8 @@ class RemoveProvider(Command):
 
 class ShareProvider(Command):
     """Let another project of a server use a provider, without seeing where it is and by which account. For admins."""
+
+    examples = ("longshore provider share vc shop",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_project(_with_name(super().get_parser(prog_name)))
@@ -77,6 +87,8 @@ class UnshareProvider(Command):
     It goes on once the provider is shared again; cancelled, it takes away what it has made there. Policies and replicas
     that use it can be paused and deleted, and nothing else.
     """
+
+    examples = ("longshore provider unshare vc shop",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_project(_with_name(super().get_parser(prog_name)))

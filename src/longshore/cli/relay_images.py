@@ -13,6 +13,8 @@ from longshore.cli.following import following
 class BuildRelayImage(ShowOne):
     """Build the image of the servers through which volumes are reached. Nothing is done when it is there already."""
 
+    examples = ("longshore relay-image build --output relay.qcow2",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--output", metavar="FILE", help="where to (default: relay.qcow2 in the user's cache)")
@@ -36,6 +38,8 @@ class BuildRelayImage(ShowOne):
 
 class UploadRelayImage(ShowOne):
     """Put the image into a cloud's project. One of the same recipe that is there stays; older ones are replaced."""
+
+    examples = ("longshore relay-image upload --os-cloud admin --image relay.qcow2",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

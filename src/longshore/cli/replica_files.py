@@ -15,6 +15,8 @@ class ExportReplicas(Command):
     Points aren't in it, nor a webhook's address, which may be secret.
     """
 
+    examples = ("longshore replica export > replicas.yaml",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument(
@@ -35,6 +37,8 @@ class ApplyReplicas(Command):
 
     What it doesn't name stays as it is. All of it is looked at first: when something in it can't be, nothing is done.
     """
+
+    examples = ("longshore replica apply replicas.yaml",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class ReportReplicas(Command):
     """Report how well machines are protected: RPO now, at worst and over time, syncs, points, and what tests took."""
 
+    examples = ("longshore replica report web01", "longshore replica report -f html > replicas.html")
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("replica", nargs="*", help="id, the beginning of it, or name of its machine (default: all)")

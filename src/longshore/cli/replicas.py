@@ -30,6 +30,10 @@ class CreateReplica(ShowOne):
     source is gone: longshore replica test, longshore replica failover.
     """
 
+    examples = (
+        "longshore replica create web01 --from vc --to cloud --network LAN=private --every 15m --keep last=24,daily=7",
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
@@ -49,6 +53,8 @@ class CreateReplica(ShowOne):
 class CheckReplica(Lister):
     """Say what stands against protecting a machine so, or might: nothing is made."""
 
+    examples = ('longshore replica check web01 --from vc --to cloud --network "VM Network=private"',)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
@@ -66,6 +72,8 @@ class KeepAsReplica(ShowOne):
 
     Its next sync makes the first point. It is cut over no more: see longshore replica migrate.
     """
+
+    examples = ("longshore migration keep-as-replica 1f6e0c52 --every 15m --keep last=24",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
@@ -89,6 +97,8 @@ class KeepAsReplica(ShowOne):
 
 class ListReplicas(Lister):
     """List replicas, oldest first."""
+
+    examples = ("longshore replica list",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_all_projects(super().get_parser(prog_name))
@@ -117,6 +127,8 @@ class ListReplicas(Lister):
 class ShowReplica(ShowOne):
     """Show a replica: how old its newest point is, and was, and what is to be said of it."""
 
+    examples = ("longshore replica show web01",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))
 
@@ -126,6 +138,11 @@ class ShowReplica(ShowOne):
 
 class UpdateReplica(ShowOne):
     """Give a replica another schedule, retention or RPO, or other times of its tests and audits (never: none)."""
+
+    examples = (
+        "longshore replica update web01 --every 1h --keep last=48",
+        'longshore replica update web01 --prove "weekly sunday 02:00 Europe/Berlin"',
+    )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_replica(super().get_parser(prog_name))
@@ -152,6 +169,8 @@ class UpdateReplica(ShowOne):
 class DeleteReplica(ShowOne):
     """Delete a replica, with its points and all else that was made for it. The machine stays as it is."""
 
+    examples = ("longshore replica delete web01",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))
 
@@ -161,6 +180,8 @@ class DeleteReplica(ShowOne):
 
 class SyncReplica(ShowOne):
     """Make another point now, also while the replica is paused."""
+
+    examples = ("longshore replica sync web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))
@@ -176,6 +197,8 @@ class AuditReplica(ShowOne):
     were made since the last audit are called suspect then.
     """
 
+    examples = ("longshore replica audit web01",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))
 
@@ -185,6 +208,8 @@ class AuditReplica(ShowOne):
 
 class PauseReplica(ShowOne):
     """Begin no more syncs, until the replica is resumed or a time has come. Its points stay, and get older."""
+
+    examples = ("longshore replica pause web01 --until 2026-12-01T06:00",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_replica(super().get_parser(prog_name))
@@ -199,6 +224,8 @@ class PauseReplica(ShowOne):
 
 class ResumeReplica(ShowOne):
     """Go on with a paused replica's syncs: with one at once, if any was missed."""
+
+    examples = ("longshore replica resume web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return with_replica(super().get_parser(prog_name))

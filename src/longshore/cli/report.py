@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class ReportMigration(Command):
     """Report what was copied, verified, changed and said in a migration, ended or running."""
 
+    examples = ("longshore migration report 1f6e0c52 -f md > web01.md",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("migration", help="its id, or the beginning of it")
@@ -40,6 +42,8 @@ class BundleMigration(Command):
     was made and what is left. Nothing secret is in it; names of machines, networks and hosts are.
     """
 
+    examples = ("longshore migration bundle 1f6e0c52 web01.json",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("migration", help="its id, or the beginning of it")
@@ -52,6 +56,8 @@ class BundleMigration(Command):
 
 class ReportPlan(Command):
     """Report what became of all machines of a plan."""
+
+    examples = ("longshore plan report weekend -f md > weekend.md",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

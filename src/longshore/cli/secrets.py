@@ -14,6 +14,8 @@ class RotateSecrets(Command):
     which its operator changes.
     """
 
+    examples = ("longshore secrets rotate",)
+
     def take_action(self, _args: Namespace) -> None:
         from longshore.store import Outside, StateDirectory, Store
 

@@ -11,6 +11,8 @@ from longshore.errors import InvalidInput
 class Server(Command):
     """Serve the REST API and its pages, for users whom Keystone knows. It ends with Ctrl-C; migrations go on."""
 
+    examples = ("longshore server",)
+
     def take_action(self, _args: Namespace) -> None:
         from longshore.web.many import serve_many
 
@@ -20,6 +22,8 @@ class Server(Command):
 class ServerPolicy(Command):
     """Print the rules that say who may do what, for a policy file."""
 
+    examples = ("longshore server policy > policy.yaml",)
+
     def take_action(self, _args: Namespace) -> None:
         from longshore.service.policy import sample
 
@@ -28,6 +32,8 @@ class ServerPolicy(Command):
 
 class ServerRegister(Command):
     """Put the server into the cloud's catalogue, as its administrator. Once more changes only what is different."""
+
+    examples = ("longshore server register --os-cloud admin --url https://longshore.example:9797",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)

@@ -73,6 +73,11 @@ class _WithSelection(Lister):
 class ExportTenant(_WithSelection):
     """Write a project's resources to YAML files (and as administrator the cloud's), with the bytes of its images."""
 
+    examples = (
+        "longshore tenant export project/ --cloud cloud",
+        "longshore tenant export project/ --cloud cloud --only networks --filter name=shop",
+    )
+
     _failed = 0
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -97,6 +102,8 @@ class ExportTenant(_WithSelection):
 
 class ValidateTenant(Lister):
     """Look for faults in the files of a directory, without any cloud: exit code 1 when there are some."""
+
+    examples = ("longshore tenant validate project/",)
 
     _serious = 0
 
@@ -124,12 +131,16 @@ class ValidateTenant(Lister):
 class DiffTenant(_WithSelection):
     """Say what an import would make, change, leave and can't do. Nothing is changed."""
 
+    examples = ("longshore tenant diff project/ --cloud cloud",)
+
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _table(self._report(self.client.start_tenancy("diffs", self._body(args))))
 
 
 class ImportTenant(_WithSelection):
     """Make a cloud have what the files say. What is there already stays, so it may be run again at any time."""
+
+    examples = ("longshore tenant import project/ --cloud cloud",)
 
     _failed = 0
 

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, Action, ArgumentParser, HelpFormatter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NoReturn
 
+_SAID_EVERYWHERE = {"-f", "-c"}  # of the options of output; all of them are in `longshore help output`
+
 
 class Parser(ArgumentParser):
-    """`typed`: turns a text that names commands into what one types where this one is typed."""
+    """The options of a command, and its help.
 
-    def __init__(self, prog: str, description: str, typed: Callable[[str], str] = str) -> None:
+    `examples`: how it is used, as it is typed. `typed`: turns a text that names commands into what one types where this
+    one is typed.
+    """
+
+    def __init__(
+        self, prog: str, description: str, examples: Sequence[str] = (), typed: Callable[[str], str] = str
+    ) -> None:
         super().__init__(prog=prog, description=description, formatter_class=partial(_Formatter, typed))
+        self.examples = [typed(example) for example in examples]
 
     def format_help(self) -> str:
-        """Format the help: what makes the command what it is comes first, how its answer is written last."""
+        """Format the help: what makes the command what it is comes first, then how its answer is written.
+
+        Of that the two options stand here which everybody uses. Examples are last, where a terminal shows them.
+        """
         self._action_groups.sort(key=lambda group: is_of_output(group.title))  # stable
+        for group in self._action_groups:
+            if is_of_output(group.title):
+                for action in group._group_actions:
+                    if not _SAID_EVERYWHERE & {*action.option_strings}:
+                        action.help = SUPPRESS
         self.usage = " ".join([self.prog, *usage(self)]).replace("%", "%%")
-        return super().format_help()
+        return "\n".join([super().format_help(), "examples:", *(f"  {example}" for example in self.examples), ""])
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, refusal(self, message))

@@ -24,6 +24,8 @@ class ListVaultKeys(Lister):
     Of one whose pass phrase is kept in Barbican it says which secret that is there, and at whose Keystone.
     """
 
+    examples = ("longshore vault key list offsite",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_vault(super().get_parser(prog_name))
 
@@ -40,6 +42,8 @@ class AddVaultKey(ShowOne):
     read it opens the vault. To have the vault opened here by what is new, add it and then say: longshore provider set
     NAME --pass-phrase-file FILE, or --barbican PROVIDER.
     """
+
+    examples = ("longshore vault key add offsite 2027 --pass-phrase-file new.txt",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))
@@ -70,6 +74,8 @@ class RemoveVaultKey(Command):
     Whoever has copied the vault before can still open that copy with it. The secret that was made for it in Barbican is
     removed there, too.
     """
+
+    examples = ("longshore vault key remove offsite 2026",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))

@@ -32,6 +32,8 @@ class ServePoint(Command):
     with --port anybody on this machine may read the disk. Nothing of it stays when it ends.
     """
 
+    examples = ("longshore backup serve web01 --vault offsite --disk 1",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))
         parser.add_argument(
@@ -65,6 +67,8 @@ class MountPoint(Command):
     mount is at the top, by its disk and partition: 2.1:.
     """
 
+    examples = ("longshore backup mount web01 /mnt/web01 --vault offsite",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))
         parser.add_argument("directory", type=Path, help="empty, and yours")
@@ -94,6 +98,8 @@ class ExportPoint(Lister):
     that fails or is broken off leaves nothing. With --chain all points of the machine up to this one are written, each
     to a directory of its own: an image holds what is new in it, and names the one before by a relative path.
     """
+
+    examples = ("longshore backup export web01 --vault offsite /mnt/exports/web01",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))

@@ -25,6 +25,11 @@ class CreateVault(ShowOne):
     add vault.
     """
 
+    examples = (
+        "longshore vault create offsite /mnt/backups/offsite --pass-phrase-file phrase.txt",
+        "longshore vault create away s3://bucket/one --endpoint https://s3.example --pass-phrase-file phrase.txt",
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("name", help="what you call it")
@@ -66,6 +71,8 @@ class CreateVault(ShowOne):
 class ListVaults(Lister):
     """List vaults, by name."""
 
+    examples = ("longshore vault list",)
+
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         return ("ID", "Name", "Place"), [(v.id, v.name, v.directory or v.url) for v in self.client.vaults()]
 
@@ -75,6 +82,8 @@ class CheckVault(ShowOne):
 
     What is in the packs is read by: longshore vault verify.
     """
+
+    examples = ("longshore vault check offsite",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_vault(super().get_parser(prog_name))
@@ -113,6 +122,8 @@ class RecoverVault(ShowOne):
     theirs again.
     """
 
+    examples = ("longshore vault recover safe",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         return _with_vault(super().get_parser(prog_name))
 
@@ -127,6 +138,8 @@ class CopyVault(ShowOne):
     What is the same as in the point before isn't read again, every block is compared with its digest, and a point is
     there when all of it is. A copy that was broken off is gone on with by the next one.
     """
+
+    examples = ("longshore vault copy offsite away --wait",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))
@@ -145,6 +158,8 @@ class ImportVault(Lister):
     Each is made as its newest point tells of it, and judges its old points again. It is paused, since the installation
     that had it may be at work still: longshore backup policy resume. Points need no import.
     """
+
+    examples = ("longshore vault import offsite --source vcenter=vc",)
 
     _refused = False
 
@@ -178,6 +193,8 @@ class ImportVault(Lister):
 class VerifyVault(ShowOne):
     """Read all that a vault's points name, and compare it with its digests. It fails when anything differs."""
 
+    examples = ("longshore vault verify offsite --wait",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))
         with_wait(parser)
@@ -192,6 +209,8 @@ class PruneVault(ShowOne):
 
     Backups may go on meanwhile.
     """
+
+    examples = ("longshore vault prune offsite --wait",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))

@@ -35,6 +35,8 @@ _Meant = tuple[str, str, "Callable[[], Migration]"]  # what tells it from others
 class ListVolumes(Lister):
     """List the volumes of a provider that no server has."""
 
+    examples = ("longshore volume list cloud",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("provider", help="the provider's name")
@@ -109,6 +111,11 @@ class MigrateVolumes(_Moves):
     their server (longshore migrate).
     """
 
+    examples = (
+        "longshore volume migrate data-1 data-2 --from cloud --to other",
+        "longshore volume migrate --from images --to cloud --file disks/data.qcow2",
+    )
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("volumes", nargs="*", metavar="VOLUME", help="name or id")
@@ -171,6 +178,8 @@ class RestoreVolumes(_Moves):
 
     A disk of which the target has such a volume already is left, unless --accept volume-there-already is said.
     """
+
+    examples = ("longshore restore volumes web01 --vault offsite --target cloud --disk 2",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_point(super().get_parser(prog_name))

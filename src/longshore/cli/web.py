@@ -15,6 +15,8 @@ class Web(Command):
     It prints a link that opens them in a browser once, and another when that was used.
     """
 
+    examples = ("longshore web --port 8765",)
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--port", type=int, default=0, metavar="PORT", help="default: any that is free")

@@ -16,6 +16,8 @@ class RunWorker(Command):
     hand over the rest.
     """
 
+    examples = ("longshore worker --at-once 4",)
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("--at-once", type=int, metavar="N", help="migrations at work at once (default: 8)")

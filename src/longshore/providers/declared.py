@@ -76,6 +76,7 @@ class ProviderType:
     kind: Platform  # with the traits of its machines
     sides: frozenset[Side]  # what machines can be taken from, and moved to
     about: str  # what adding one does, as the command's help: a line, and paragraphs after it
+    examples: tuple[str, ...]  # of adding one, as they are typed
     heading: str  # above its options where others stand, too: "of a vCenter"
     options: tuple[Option, ...]  # but for labels
     safe: frozenset[str]  # which settings a server's callers may give, besides labels: nothing of its own machine

@@ -25,6 +25,7 @@ MADE_UP = ProviderType(
     Platform.declare("made-up", Traits(runs=False, tags_apart=True)),
     frozenset({"source"}),
     about="Add a thing that is made up. It needs nothing.\n\nIt is for tests.",
+    examples=("longshore provider add made-up one --address host.example",),
     heading="of what is made up",
     options=(
         Option("address", "where it is", metavar="HOST", required=True),

@@ -67,6 +67,10 @@ FILES = ProviderType(
     about="""Add machines in files: OVA, OVF, VMDK, VHD, VHDX, qcow2 and raw, the images also as .gz and .xz.
 
 Of an OVF everything is taken that it says. A loose image is a machine of one disk, with the hardware named here.""",
+    examples=(
+        "longshore provider add files images --url file:///mnt/images",
+        "longshore provider add files appliances --url https://images.example/appliances/",
+    ),
     heading="of files",
     options=_OPTIONS,
     safe=frozenset({"url", "cpus", "memory_mib", "network", "firmware"}),

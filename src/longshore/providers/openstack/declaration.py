@@ -30,7 +30,7 @@ _OPTIONS = (
         metavar="FILE",
         default="/etc/ceph/ceph.conf",
     ),
-    Option("ceph_user", "Ceph user (default: the one that Cinder names)", to_change="", metavar="NAME"),
+    Option("ceph_user", "Ceph user (default: the one that Cinder names)", to_change="user of Ceph", metavar="NAME"),
     Option(
         "transport",
         "how volumes are reached: by this machine itself, or through a small server in the project "
@@ -42,28 +42,28 @@ _OPTIONS = (
     Option(
         "relay_network",
         "which it is on (default: the project's only one)",
-        to_change="",
+        to_change="the network that the relay is on",
         metavar="NETWORK",
         group=_BY_RELAY,
     ),
     Option(
         "relay_floating_network",
         "where its floating address is from (default: it has none, and is reached at its own address)",
-        to_change="",
+        to_change="where the relay's floating address is from",
         metavar="NETWORK",
         group=_BY_RELAY,
     ),
     Option(
         "relay_flavor",
         "default: the smallest with 512 MiB of memory",
-        to_change="",
+        to_change="the relay's flavor",
         metavar="FLAVOR",
         group=_BY_RELAY,
     ),
     Option(
         "relay_image",
         "name or id (default: %(default)s)",
-        to_change="",
+        to_change="the relay's image: name or id",
         metavar="IMAGE",
         default="longshore-relay",
         group=_BY_RELAY,
@@ -71,7 +71,7 @@ _OPTIONS = (
     Option(
         "relay_allow",
         "whose connections it takes (default: this machine's own address; name it if a router changes that)",
-        to_change="",
+        to_change="whose connections the relay takes",
         metavar="CIDR",
         group=_BY_RELAY,
     ),
@@ -79,7 +79,7 @@ _OPTIONS = (
         "relay_quiet",
         "how long it stays when no volume needs it (default: %(default)s)",
         OptionKind.DECIMAL,
-        to_change="",
+        to_change="how long the relay stays when no volume needs it",
         metavar="SECONDS",
         default=600.0,
         group=_BY_RELAY,
@@ -141,6 +141,10 @@ OPENSTACK = ProviderType(
 
 A server that is asked with a password isn't given it: it makes an application credential from your token, for your
 project and with your roles, and deletes it when the provider is removed.""",
+    examples=(
+        "longshore provider add openstack cloud --os-cloud mycloud --ceph-conf /etc/ceph/ceph.conf",
+        "longshore provider add openstack cloud --os-cloud mycloud --transport relay --relay-network private",
+    ),
     heading="of an OpenStack cloud",
     options=_OPTIONS,
     safe=frozenset(

@@ -127,6 +127,7 @@ VAULT = ProviderType(
     about="""Add a vault that is there already: a directory or a bucket with backups.
 
 Its points are machines that can be restored. To make a new one: longshore vault create.""",
+    examples=("longshore provider add vault offsite --directory /mnt/backups/offsite --pass-phrase-file phrase.txt",),
     heading="of a vault",
     options=_OPTIONS,
     safe=frozenset({"url", "endpoint", "region", "access_key", BARBICAN}),

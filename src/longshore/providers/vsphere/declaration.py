@@ -23,8 +23,10 @@ _OPTIONS = (
         to_change="its name or address; needs its password, and no migration under way",
         required=True,
     ),
-    Option("port", "default: %(default)s", OptionKind.NUMBER, to_change="", default=443),
-    Option("username", required=True),
+    Option(
+        "port", "where it listens (default: %(default)s)", OptionKind.NUMBER, to_change="where it listens", default=443
+    ),
+    Option("username", "who logs in: ann@vsphere.local", required=True),
     Option("password", kind=OptionKind.SECRET),
     Option(
         "fingerprint",
@@ -119,6 +121,7 @@ VSPHERE = ProviderType(
     PLATFORM,
     frozenset({"source"}),
     about="Add a vCenter or an ESXi host. Its certificate is shown once and pinned, the password is kept encrypted.",
+    examples=("longshore provider add vsphere vc --host vcenter.example --username ann@vsphere.local",),
     heading="of a vCenter or ESXi host",
     options=_OPTIONS,
     safe=frozenset(
