@@ -81,7 +81,7 @@ def test_options_of_another_kind_are_refused(state):
 
 
 def test_it_has_help_and_the_shell_completes_it(state):
-    assert "Add a thing that is made up" in longshore(state, "--help").stdout
+    assert "Add a thing that is made up" in longshore(state, "help", "all").stdout
     said = longshore(state, "help", "provider", "add", "made-up").stdout
     assert "--depth N" in said
     assert "(default: 3)" in said
