@@ -14,6 +14,7 @@ from longshore.cli.app import main
 from longshore.cli.concerns import concern_table
 from longshore.cli.machines import ShowMachine
 from longshore.cli.shell import LongshoreApp
+from longshore.client import Client
 from longshore.model.concern import Severity
 from longshore.model.machine import Devices, HostFeatures, Machine, PowerState
 from longshore.model.platform import Platform
@@ -212,3 +213,12 @@ def test_of_a_machine_people_are_told_only_what_there_is_to_say():
     shown = dict(zip(*ShowMachine.take_action(command, SimpleNamespace(provider="vc", machine="web")), strict=True))
     assert (shown["devices"], shown["server"]) == ("vtpm: yes\npassthrough: 2", "")
     assert shown["host_features"] == "rules: apart, on esx1"
+
+
+def test_who_has_one_go_on_that_waits_hears_by_what_it_is_cut_over(kept, monkeypatch, capsys):
+    """Elsewhere `resume` is the word for it."""
+    waiting = {"waits_for_cutover": True}
+    monkeypatch.setattr(Client, "resume", lambda self, asked: self.migration(asked).model_copy(update=waiting))
+    one = kept.migrations[1]
+    assert main(["--state", str(kept.state), "migration", "resume", one.id]) == 0
+    assert f"web1 is to be cut over: longshore migration cutover {one.id}." in capsys.readouterr().err

@@ -181,7 +181,10 @@ def test_a_group_alone_is_wrong_usage_and_shows_what_there_is(tmp_path):
 @pytest.mark.parametrize(
     ("words", "first"),
     [
-        (["migrate", "web"], "longshore: The following arguments are required: --from, --to."),
+        (
+            ["migrate", "web"],
+            "longshore: The following arguments are required: --from, --to. To move a plan's machines: longshore pl",
+        ),
         (["migrate", "web", "--from", "a", "--to", "b", "--limit", "fast"], "longshore: --limit: 'fast' isn't a rate"),
         (["provider", "add", "vsphere", "vc"], "longshore: The following arguments are required: --host, --username."),
         (["migration", "show", "a", "--nonsense"], "longshore: Unrecognized arguments: --nonsense."),
@@ -237,6 +240,14 @@ def test_the_plugins_help_names_no_command_that_one_types_elsewhere(words):
     app = SimpleNamespace(client_manager=None)
     said = PLUGINS[words].load()(app, None).get_parser(f"openstack {words}").format_help()
     assert not re.search(r"longshore\s+(provider|machine|inventory|volume|plan|migrat)", said)
+
+
+def test_the_plugins_create_names_the_command_that_starts_a_plan(capsys):
+    """What it is elsewhere: Trilio's `migration-create` takes a plan."""
+    parser = Migrate(SimpleNamespace(client_manager=None), None).get_parser("openstack migration create")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["weekend"])
+    assert "To move a plan's machines: openstack migration plan start PLAN." in capsys.readouterr().err
 
 
 def test_the_plugin_offers_no_playbooks_since_a_server_runs_none():

@@ -13,6 +13,7 @@ from longshore.cli.command import ShowOne
 from longshore.cli.given_files import bytes_of, key_in, playbook_of, text_of
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.source_marks import marks_of, with_source_marks
+from longshore.cli.usage import Parser
 from longshore.errors import InvalidInput
 from longshore.model.agents import Agent
 from longshore.model.request import (
@@ -49,7 +50,8 @@ class Migrate(ShowOne):
     )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+        parser: Parser = super().get_parser(prog_name)
+        parser.if_incomplete = "To move a plan's machines: longshore plan start PLAN"
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
         _with_type(_with_course(parser))
         _with_network(parser)

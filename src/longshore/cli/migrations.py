@@ -188,7 +188,10 @@ class ResumeMigration(ShowOne):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return follow(self, self.client.resume(args.migration), args)
+        resumed = self.client.resume(args.migration)
+        if resumed.waits_for_cutover:
+            self.say(f"{resumed.machine_name} is to be cut over: longshore migration cutover {resumed.id}.")
+        return follow(self, resumed, args)
 
 
 class CutOver(ShowOne):

@@ -21,6 +21,8 @@ class Parser(ArgumentParser):
         self, prog: str, description: str, examples: Sequence[str] = (), typed: Callable[[str], str] = str
     ) -> None:
         super().__init__(prog=prog, description=description, formatter_class=partial(_Formatter, typed))
+        self._typed = typed
+        self.if_incomplete = ""  # what whoever leaves out what is required may have meant, as a sentence
         self.examples = [typed(example) for example in examples]
 
     def format_help(self) -> str:
@@ -38,6 +40,8 @@ class Parser(ArgumentParser):
         return "\n".join([super().format_help(), "examples:", *(f"  {example}" for example in self.examples), ""])
 
     def error(self, message: str) -> NoReturn:
+        if self.if_incomplete and "are required" in message:
+            message = f"{message}. {self._typed(self.if_incomplete)}"
         self.exit(2, refusal(self, message))
 
 
