@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from in_process import longshore
 
-from longshore.cli.backup_policies import CreateBackupPolicy, UpdateBackupPolicy
+from longshore.cli.backup_policies import CreateBackupPolicy, SetBackupPolicy
 from longshore.cli.backups import CheckBackup, CreateBackup
 from longshore.cli.commands import all_commands
 from longshore.cli.complete import Complete
@@ -127,7 +127,7 @@ def test_how_answers_are_written_is_said_once_for_all():
         ("migration-plan-get-import-list", ["plan apply"]),
         ("migration-plan-import", ["plan apply"]),
         ("migration plan import", ["plan apply"]),
-        ("migration-plan-modify weekend", ["plan modify"]),
+        ("migration-plan-modify weekend", ["plan set"]),
         ("migrations-list", ["migration list"]),
         ("migration create weekend", ["migrate", "plan start"]),
         ("migration-create", ["migrate", "plan start"]),
@@ -137,9 +137,10 @@ def test_how_answers_are_written_is_said_once_for_all():
         ("plan strat weekend", ["plan start"]),
         ("endpoint create", ["provider add"]),
         ("instance list", ["machine list"]),
-        ("provider delete vc", ["provider remove"]),
-        ("replica modify web", ["replica update"]),
-        ("plan set weekend", ["plan modify"]),
+        ("provider remove vc", ["provider delete"]),
+        ("replica modify web", ["replica set"]),
+        ("plan modify weekend", ["plan set"]),
+        ("replica group update shop", ["replica group set"]),
         ("migration logs 1f6e", ["migration events"]),
     ],
 )
@@ -256,7 +257,7 @@ def test_the_plugin_offers_no_playbooks_since_a_server_runs_none():
     assert "openstack migration cutover" in " ".join(said.split())
     assert "--before" not in said
     assert plugin.parse_args(["web", "--from", "a", "--to", "b"]).before is None
-    for command in (CreateBackup, CheckBackup, CreateBackupPolicy, UpdateBackupPolicy):
+    for command in (CreateBackup, CheckBackup, CreateBackupPolicy, SetBackupPolicy):
         asked = command(SimpleNamespace(client_manager=None), None).get_parser("openstack migration backup")
         assert ("--before" in asked.format_help(), asked.get_default("after")) == (False, None)
 

@@ -49,6 +49,6 @@ def test_a_pass_phrase_is_changed_and_a_recovery_key_kept_in_a_file_of_ones_own(
     firsts = [
         key for key in json.loads(does("vault", "key", "list", "offsite", "-f", "json").stdout) if not key["Name"]
     ]
-    does("vault", "key", "remove", "offsite", firsts[0]["ID"])
+    does("vault", "key", "delete", "offsite", firsts[0]["ID"])
     assert not opens(tmp_path, PHRASE)
     does("vault", "check", "offsite")

@@ -12,7 +12,7 @@ VERBS = [
     ("migration-plan-discover-vms", "plan discover", "plan discover"),
     ("migration-plan-get-by-vmid", "plan find", "plan find"),
     ("migration-plan-import", "plan apply", "plan apply"),
-    ("migration-plan-modify", "plan modify", "plan modify"),
+    ("migration-plan-modify", "plan set", "plan set"),
     ("migration-plan-show", "plan show", "plan show"),
     ("migration-plan-delete", "plan delete", "plan delete"),
     ("migrations-list", "migration list", "list"),

@@ -152,7 +152,7 @@ def test_missing_flavors_are_made_for_those_who_may_and_only_when_asked(user):
 
 def test_all_machines_of_a_plan_arrive_wave_by_wave(user):
     user.create("--name", "*")
-    user.well("plan", "modify", "shop", "--wave", "db01=2", "--option", "type=cold")
+    user.well("plan", "set", "shop", "--wave", "db01=2", "--option", "type=cold")
     started = user.json("plan", "start", "shop", "--wait", "--plain")
     assert {m["Machine"]: m["Status"] for m in started} == dict.fromkeys(NAMES, "done")
     assert user.states() == dict.fromkeys(NAMES, "done")
@@ -169,7 +169,7 @@ def test_all_machines_of_a_plan_arrive_wave_by_wave(user):
 
 def test_one_failure_stops_no_other_and_is_retried_alone(user):
     user.create("--name", "*")
-    user.well("plan", "modify", "shop", "--wave", "db01=2")
+    user.well("plan", "set", "shop", "--wave", "db01=2")
     user.fleet.world("app01").plan_fault("create_server", 1, "before", "error")
     code, _, said = user("plan", "start", "shop", "--wait", "--plain")
     assert code == 1
@@ -250,7 +250,7 @@ def test_limits_hold_while_it_runs(user):
 
 def test_a_wave_alone_and_then_the_rest(user):
     user.create("--name", "*")
-    user.well("plan", "modify", "shop", "--wave", "db01=2")
+    user.well("plan", "set", "shop", "--wave", "db01=2")
     user.well("plan", "start", "shop", "--wave", "2", "--wait", "--plain")
     assert user.states() == {"app01": "planned", "app02": "planned", "db01": "done"}
     user.well("plan", "start", "shop", "--wait", "--plain")
@@ -259,7 +259,7 @@ def test_a_wave_alone_and_then_the_rest(user):
 
 def test_a_plan_is_cancelled_with_those_that_still_wait_for_their_wave(user):
     user.create("--name", "*")
-    user.well("plan", "modify", "shop", "--wave", "db01=2")
+    user.well("plan", "set", "shop", "--wave", "db01=2")
     for name in ("app01", "app02"):
         (user.fleet.world(name).root / "hang").touch()
     user.well("plan", "start", "shop")
@@ -278,7 +278,7 @@ def test_a_plan_is_cancelled_with_those_that_still_wait_for_their_wave(user):
 def test_a_plan_whose_engine_is_killed_is_resumed_and_nothing_is_done_twice(user, monkeypatch):
     monkeypatch.setattr("longshore.cli.plan_watch._ENGINE_START", 1.0)
     user.create("--name", "*")
-    user.well("plan", "modify", "shop", "--wave", "db01=2")
+    user.well("plan", "set", "shop", "--wave", "db01=2")
     assert "Nothing of plan shop is under way" in user.refused("plan", "resume", "shop")
     user.fleet.world("app02").plan_fault("snapshot", 1, "after", "kill")
     code, _, said = user("plan", "start", "shop", "--wait", "--plain")
@@ -319,7 +319,7 @@ def test_a_failing_hook_stops_its_machine_alone_and_before_anything_is_done(user
     book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
     user.create("--name", "app*", "--option", f"before={book}.yaml")
     assert f"The playbook {book}.yaml can't be read" in user.refused("plan", "start", "shop")
-    user.well("plan", "modify", "shop", "--option", f"before={book}")
+    user.well("plan", "set", "shop", "--option", f"before={book}")
     code, _, said = user("plan", "start", "shop", "--wait", "--plain")
     assert code == 1
     assert "The pool of app01 is busy" in said
@@ -352,7 +352,7 @@ def test_a_dry_run_moves_nothing_and_the_plan_is_started_after_it(user):
 
 def test_blockers_are_all_listed_and_stop_the_start_of_every_machine(user):
     user.create("--name", "*")
-    user.well("plan", "modify", "shop", "--network", "VM Network=nowhere", "--option", "flavor=huge")
+    user.well("plan", "set", "shop", "--network", "VM Network=nowhere", "--option", "flavor=huge")
     code, out, err = user("plan", "check", "shop", "-f", "json")
     assert code == 1
     concerns = json.loads(out)
@@ -370,7 +370,7 @@ def test_volumes_without_a_machine_move_with_the_plan(user):
     user.create("app01", "--volume", "arch*", "--storage", "slow=gold")
     plan = yaml.safe_load(user.well("plan", "export", "shop"))
     assert plan["volumes"] == [{"volume": "archive", "ref": LOOSE}]
-    user.well("plan", "modify", "shop", "--wave", "volume:archive=2")
+    user.well("plan", "set", "shop", "--wave", "volume:archive=2")
     (summary,) = user.json("plan", "list")
     assert (summary["Machines"], summary["Volumes"], summary["Waves"]) == (1, 1, 2)
     found = {one["Machine"]: one["Size"] for one in user.json("plan", "discover", "shop")}
@@ -419,7 +419,7 @@ def test_a_volume_that_failed_is_retried_and_what_stands_against_one_stops_the_s
 
 def test_a_machine_that_is_gone_or_renamed_or_busy_is_a_blocker(user):
     user.create("--name", "*")
-    user.well("plan", "modify", "shop", "--add", "ghost")
+    user.well("plan", "set", "shop", "--add", "ghost")
     path = user.directory / "shop.yaml"
     user.well("plan", "export", "shop", str(path))
     path.write_text(path.read_text().replace("machine: app02", "machine: app99"))

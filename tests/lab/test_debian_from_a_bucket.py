@@ -126,4 +126,4 @@ def test_a_tenant_makes_it_again_with_all_that_it_had_acknowledged(server, serve
         for id_ in [one["ID"] for one in ann.json("migration", "job", "list")]:
             ann.did("migration", "delete", id_)
         for name in ("cloud", "mine"):
-            ann.did("migration", "provider", "remove", name)
+            ann.did("migration", "provider", "delete", name)

@@ -38,7 +38,7 @@ def test_two_machines_of_a_plan_arrive_whole_in_their_waves(cli, pair, sidedoor,
     create = ["plan", "create", "pair", "--from", "vc", "--to", "cloud", "--name", f"{first.name[:-1]}*"]
     create += ["--option", "landing=unchanged", "--option", f"boot_mark={READY}"]
     well(cli, *create)
-    well(cli, "plan", "modify", "pair", "--wave", f"{second.name}=2", "--network", "VM Network=private")
+    well(cli, "plan", "set", "pair", "--wave", f"{second.name}=2", "--network", "VM Network=private")
     well(cli, "plan", "export", "pair", file)
     well(cli, "plan", "apply", file)
     well(cli, "plan", "check", "pair")

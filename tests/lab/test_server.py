@@ -95,8 +95,8 @@ def test_a_tenant_migrates_through_the_server_and_another_sees_nothing_of_it(ser
     for words in (
         ("delete", id_),
         ("plan", "delete", "few"),
-        ("provider", "remove", "vc"),
-        ("provider", "remove", "cloud"),
+        ("provider", "delete", "vc"),
+        ("provider", "delete", "cloud"),
     ):
         ann.did("migration", *words)
 
@@ -148,7 +148,7 @@ def test_a_tenant_restores_from_a_bucket_what_is_gone(
         for id_ in [one["ID"] for one in ann.json("migration", "job", "list")]:
             ann.did("migration", "delete", id_)
         for name in ("vc", "cloud", "mine"):
-            ann.did("migration", "provider", "remove", name)
+            ann.did("migration", "provider", "delete", name)
         assert there.keys, "what is in the bucket stays"
     places = {str(path): path.read_bytes() for path in served.state.rglob("*") if path.is_file()}
     places |= {"log": served.logs.read_bytes(), "answers": "".join(ann.read + bob.read).encode()}

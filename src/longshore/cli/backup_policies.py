@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rules_of, with_mapping, with_snapshot_playbooks
-from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.command import Lister, ShowOne
 from longshore.cli.concerns import concern_table
+from longshore.cli.deleting import Delete
 from longshore.cli.given_files import playbook_of
 from longshore.errors import InvalidInput
 from longshore.model.machine import PowerState
@@ -101,12 +102,12 @@ class ShowBackupPolicy(ShowOne):
         return _fields(self.client.backup_policy(args.policy), for_people=self.for_people)
 
 
-class UpdateBackupPolicy(ShowOne):
+class SetBackupPolicy(ShowOne):
     """Change a policy. A run under way goes on as it was begun."""
 
     examples = (
-        'longshore backup policy update nightly --keep "daily=30,weekly=8"',
-        "longshore backup policy update nightly --copy-to away",
+        'longshore backup policy set nightly --keep "daily=30,weekly=8"',
+        "longshore backup policy set nightly --copy-to away",
     )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -137,16 +138,14 @@ class UpdateBackupPolicy(ShowOne):
         return _fields(self.client.change_backup_policy(args.policy, change), for_people=self.for_people)
 
 
-class DeleteBackupPolicy(Command):
-    """Delete a policy. Its points stay, and backups under way go on."""
+class DeleteBackupPolicy(Delete):
+    """Delete policies. Their points stay, and backups under way go on."""
 
     examples = ("longshore backup policy delete nightly",)
+    kind = "policy"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_policy(super().get_parser(prog_name))
-
-    def take_action(self, args: Namespace) -> None:
-        self.client.delete_backup_policy(args.policy)
+    def delete(self, name: str, args: Namespace) -> None:
+        self.client.delete_backup_policy(name)
 
 
 class CheckBackupPolicy(Lister):

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rate, with_accept, with_hold_name, with_snapshot_playbooks, with_until
-from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.command import Lister, ShowOne
 from longshore.cli.concerns import concern_table
+from longshore.cli.deleting import Delete
 from longshore.cli.given_files import playbook_of
 from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
@@ -135,22 +136,22 @@ class ShowBackup(ShowOne):
         return _details(self.client.vault_point(args.vault, args.point), for_people=self.for_people)
 
 
-class DeleteBackup(Command):
-    """Delete a point, any that isn't held: no other one needs it. What only it names goes when the vault is pruned.
+class DeleteBackup(Delete):
+    """Delete points, any that aren't held: no other one needs them. What only they name goes when the vault is pruned.
 
-    In a vault that locks it can be had back, and takes its room, until its lock ends.
+    In a vault that locks they can be had back, and take their room, until their lock ends.
     """
 
     examples = ("longshore backup delete 420f7c1e/20261127T010000Z-5d1e --vault offsite",)
+    kind = "point"
+    named = "its whole name"
+    for_good = "These points are deleted for good"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument("point", help="its whole name")
+    def with_place(self, parser: ArgumentParser) -> None:
         parser.add_argument("--vault", required=True, help="the vault's name")
-        return parser
 
-    def take_action(self, args: Namespace) -> None:
-        deleted = self.client.delete_vault_point(args.vault, args.point)
+    def delete(self, name: str, args: Namespace) -> None:
+        deleted = self.client.delete_vault_point(args.vault, name)
         for sentence in deleted.left:
             self.say(f"{sentence} The machine's next backup into this vault tries again.")
         until = deleted.kept_until

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from argparse import ArgumentParser
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cliff.command import Command as CliffCommand
@@ -93,7 +94,7 @@ class _Parsing(CliffCommand):  # type: ignore[misc]
         """Nobody extends these commands, and looking for those who might takes as long as a command does."""
         self._hooks: list[Any] = []
 
-    def get_parser(self, prog_name: str) -> Parser:
+    def get_parser(self, prog_name: str) -> ArgumentParser:
         if not _in_plugin(self.app):
             return Parser(prog_name, self.get_description(), self.examples)
         from longshore.cli.plugin import as_typed

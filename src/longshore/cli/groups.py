@@ -7,7 +7,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import time_of, with_mapping
-from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.command import Lister, ShowOne
+from longshore.cli.deleting import Delete
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.providers import with_all_projects
 from longshore.model.durations import duration
@@ -74,10 +75,10 @@ class ShowGroup(ShowOne):
         return _shown(self, self.client.group(args.group))
 
 
-class UpdateGroup(ShowOne):
+class SetGroup(ShowOne):
     """Put replicas into a group or into another tier of it, take them out, or change its gates."""
 
-    examples = ("longshore replica group update shop --member web02=3 --remove app02",)
+    examples = ("longshore replica group set shop --member web02=3 --remove app02",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_group(super().get_parser(prog_name))
@@ -107,16 +108,14 @@ class UpdateGroup(ShowOne):
         return _shown(self, self.client.change_group(args.group, change))
 
 
-class DeleteGroup(Command):
-    """Delete a group. Its replicas stay."""
+class DeleteGroup(Delete):
+    """Delete groups. Their replicas stay."""
 
     examples = ("longshore replica group delete shop",)
+    kind = "group"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_group(super().get_parser(prog_name))
-
-    def take_action(self, args: Namespace) -> None:
-        self.client.delete_group(args.group)
+    def delete(self, name: str, args: Namespace) -> None:
+        self.client.delete_group(name)
 
 
 class TestGroup(ShowOne):

@@ -50,7 +50,8 @@ class Migrate(ShowOne):
     )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: Parser = super().get_parser(prog_name)
+        parser = super().get_parser(prog_name)
+        assert isinstance(parser, Parser)
         parser.if_incomplete = "To move a plan's machines: longshore plan start PLAN"
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
         _with_type(_with_course(parser))

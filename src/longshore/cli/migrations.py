@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import with_accept, with_guest_key
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.deleting import Delete
 from longshore.cli.given_files import key_in
 from longshore.cli.progress import reworded, sentence, watch, with_level
 from longshore.cli.providers import with_all_projects
@@ -309,19 +310,18 @@ class CleanUpMigration(Command):
         return 1 if left else 0
 
 
-class DeleteMigration(Command):
-    """Forget a migration that has ended, with its logs and digests. What was moved stays as it is.
+class DeleteMigration(Delete):
+    """Forget migrations that have ended, with their logs and digests. What was moved stays as it is.
 
     Save its report before, if you want to keep the evidence: longshore migration report ID > FILE.
     """
 
-    examples = ("longshore migration delete 1f6e0c52",)
+    examples = ("longshore migration delete 1f6e0c52", "longshore migration delete 1f6e0c52 7a90b3de --if-exists")
+    kind = "migration"
+    named = "its id, or the beginning of it"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_id(super().get_parser(prog_name))
-
-    def take_action(self, args: Namespace) -> None:
-        self.client.remove_migration(args.migration)
+    def delete(self, name: str, args: Namespace) -> None:
+        self.client.remove_migration(name)
 
 
 def _with_id(parser: ArgumentParser, called: str = "migration") -> ArgumentParser:

@@ -12,6 +12,7 @@ from longshore.border.documents import as_yaml
 from longshore.cli.arguments import with_mapping
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.concerns import concern_table
+from longshore.cli.deleting import Delete
 from longshore.cli.given_files import put_text, text_or_input
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import VOLUME
@@ -160,17 +161,15 @@ class ShowPlan(ShowOne):
         return _fields(self, self.client.plan(args.plan))
 
 
-class DeletePlan(Command):
-    """Forget a plan. The records of its migrations stay, what was moved, and flavors that were made for it."""
+class DeletePlan(Delete):
+    """Forget plans. The records of their migrations stay, what was moved, and flavors that were made for them."""
 
     examples = ("longshore plan delete weekend",)
+    kind = "plan"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_plan(super().get_parser(prog_name))
-
-    def take_action(self, args: Namespace) -> None:
-        view = self.client.plan(args.plan)
-        self.client.remove_plan(args.plan)
+    def delete(self, name: str, args: Namespace) -> None:
+        view = self.client.plan(name)
+        self.client.remove_plan(name)
         if view.flavors:
             self.say(f"Made for it and left at {view.plan.get('target')}: flavor {', '.join(view.flavors)}.")
 
@@ -197,12 +196,12 @@ class DiscoverMachines(Lister):
         return ("Machine", "Ref", "Wave", "Power", "CPUs", "Memory MiB", "Size", "Networks", "Error"), found
 
 
-class ModifyPlan(ShowOne):
+class SetPlan(ShowOne):
     """Change some of a plan. For more, export it, edit it and apply it."""
 
     examples = (
-        "longshore plan modify weekend --add web02 --wave db01=2",
-        "longshore plan modify weekend --option type=warm",
+        "longshore plan set weekend --add web02 --wave db01=2",
+        "longshore plan set weekend --option type=warm",
     )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:

@@ -6,8 +6,10 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import with_hold_name, with_until
-from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.command import Lister, ShowOne
+from longshore.cli.deleting import Delete
 from longshore.cli.replicas import with_replica
+from longshore.errors import InvalidInput
 from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
@@ -82,16 +84,23 @@ class ReleasePoint(ShowOne):
         return _fields(self, self.client.tell_point(args.replica, args.point, "release", NewHold(name=args.name)))
 
 
-class DeletePoint(Command):
-    """Delete a point. The newest usable one stays, as do those that are held or in use."""
+class DeletePoint(Delete):
+    """Delete points. The newest usable one stays, as do those that are held or in use."""
 
-    examples = ("longshore replica point delete web01 17",)
+    examples = ("longshore replica point delete web01 17", "longshore replica point delete web01 17 18 19 --yes")
+    kind = "point"
+    named = "its number"
+    for_good = "These points are deleted for good"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_point(super().get_parser(prog_name))
+    def with_place(self, parser: ArgumentParser) -> None:
+        with_replica(parser)
 
-    def take_action(self, args: Namespace) -> None:
-        self.client.delete_point(args.replica, args.point)
+    def delete(self, name: str, args: Namespace) -> None:
+        if not name.isdecimal():
+            raise InvalidInput(
+                f"{name} isn't a point's number.", advice=f"See: longshore replica point list {args.replica}."
+            )
+        self.client.delete_point(args.replica, int(name))
 
 
 def _with_point(parser: ArgumentParser) -> ArgumentParser:

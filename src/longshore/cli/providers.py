@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.deleting import Delete
 from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
@@ -57,16 +58,14 @@ class CheckProvider(ShowOne):
         return shown(self.client.check_provider(args.name))
 
 
-class RemoveProvider(Command):
-    """Forget a provider and its secrets. Nothing in the cloud is changed."""
+class DeleteProvider(Delete):
+    """Forget providers and their secrets. Nothing in the clouds is changed."""
 
-    examples = ("longshore provider remove vc",)
+    examples = ("longshore provider delete vc",)
+    kind = "provider"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_name(super().get_parser(prog_name))
-
-    def take_action(self, args: Namespace) -> None:
-        self.client.remove_provider(args.name)
+    def delete(self, name: str, args: Namespace) -> None:
+        self.client.remove_provider(name)
 
 
 class ShareProvider(Command):

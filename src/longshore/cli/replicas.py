@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.arguments import rules_of, time_of
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.concerns import concern_table
+from longshore.cli.deleting import Delete
 from longshore.cli.given_files import text_of
 from longshore.cli.migrate import asked_of, with_request
 from longshore.cli.migrations import sync_line
@@ -136,12 +137,12 @@ class ShowReplica(ShowOne):
         return shown(self, self.client.replica(args.replica))
 
 
-class UpdateReplica(ShowOne):
+class SetReplica(ShowOne):
     """Give a replica another schedule, retention or RPO, or other times of its tests and audits (never: none)."""
 
     examples = (
-        "longshore replica update web01 --every 1h --keep last=48",
-        'longshore replica update web01 --prove "weekly sunday 02:00 Europe/Berlin"',
+        "longshore replica set web01 --every 1h --keep last=48",
+        'longshore replica set web01 --prove "weekly sunday 02:00 Europe/Berlin"',
     )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
@@ -166,16 +167,17 @@ class UpdateReplica(ShowOne):
         return shown(self, self.client.change_replica(args.replica, change))
 
 
-class DeleteReplica(ShowOne):
-    """Delete a replica, with its points and all else that was made for it. The machine stays as it is."""
+class DeleteReplica(Delete):
+    """Delete replicas, with their points and all else that was made for them. The machines stay as they are."""
 
     examples = ("longshore replica delete web01",)
+    kind = "replica"
+    named = "its id, the beginning of it, or the name of its machine"
+    for_good = "All points of these replicas are deleted for good"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return shown(self, self.client.delete_replica(args.replica))
+    def delete(self, name: str, args: Namespace) -> None:
+        replica = self.client.delete_replica(name)
+        self.say(f"The replica of {replica.machine_name} goes, with all its points: longshore replica show {name}")
 
 
 class SyncReplica(ShowOne):

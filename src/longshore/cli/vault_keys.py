@@ -68,14 +68,14 @@ class AddVaultKey(ShowOne):
         return ("id", "name", "made_at", "opens", "in_barbican"), _values(made)
 
 
-class RemoveVaultKey(Command):
+class DeleteVaultKey(Command):
     """Have a key open its vault no longer. Not the one by which it is opened here.
 
     Whoever has copied the vault before can still open that copy with it. The secret that was made for it in Barbican is
     removed there, too.
     """
 
-    examples = ("longshore vault key remove offsite 2026",)
+    examples = ("longshore vault key delete offsite 2026",)
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))

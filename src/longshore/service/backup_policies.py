@@ -192,7 +192,7 @@ def change(
     if body.paused is not None:
         fields["paused"] = body.paused
     if not body.model_dump(exclude_none=True):
-        raise InvalidInput("There is nothing to change.", advice="Say what: longshore help backup policy update.")
+        raise InvalidInput("There is nothing to change.", advice="Say what: longshore help backup policy set.")
     changed = store.backup_policies.change(found.id, **fields)
     embedded.ensure_running(store.state)
     return BackupPolicy(**_told(store, changed))

@@ -62,7 +62,7 @@ def add_key(
         raise InvalidInput("The pass phrase isn't one line of text.")
     refuse_taken(vault, name)
     if len(keys_of(vault)) >= MOST_KEYS:
-        raise Conflict(f"The vault has {MOST_KEYS} keys already.", advice="Remove one: longshore vault key remove.")
+        raise Conflict(f"The vault has {MOST_KEYS} keys already.", advice="Remove one: longshore vault key delete.")
     now, id_ = datetime.now(UTC), id_ or str(uuid.uuid4())
     told = Wrapped.by_pass_phrase(sealing.key, vault.id, pass_phrase).told
     content = {**told, **(kept.told if kept else {}), "name": name, "made": now.isoformat(timespec="seconds")}

@@ -1,0 +1,62 @@
+"""Commands that delete things of one kind, each named by itself."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from typing import ClassVar
+
+from longshore.cli.command import Command
+from longshore.errors import InvalidInput, LongshoreError, NotFound
+
+_NAMED = 10  # of those that are asked about
+
+
+class Delete(Command):
+    """Base of these commands. What one of several can't be deleted for is told, and the others are deleted."""
+
+    kind: ClassVar[str]  # of what is deleted, as a word
+    named: ClassVar[str] = "its name"
+    # What becomes of it, where nothing brings that back: somebody at a terminal is asked whether it is meant
+    for_good: ClassVar[str] = ""
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        self.with_place(parser)
+        parser.add_argument(self.kind, nargs="+", help=f"{self.named}; several may be given")
+        parser.add_argument("--if-exists", action="store_true", help="leave out what isn't there, without an error")
+        if self.for_good:
+            parser.add_argument("--yes", action="store_true", help="don't ask at a terminal whether that is meant")
+        return parser
+
+    def with_place(self, parser: ArgumentParser) -> None:
+        """Add arguments that say where the things are, if that has to be said."""
+
+    def delete(self, name: str, args: Namespace) -> None:
+        """Delete one of them. Raises LongshoreError."""
+        raise NotImplementedError
+
+    def take_action(self, args: Namespace) -> int:
+        names: list[str] = getattr(args, self.kind)
+        if self.for_good and not args.yes and sys.stdin.isatty():
+            self._ask(names)
+        refused = 0
+        for name in names:
+            try:
+                self.delete(name, args)
+            except LongshoreError as error:
+                if args.if_exists and error.code == NotFound.code:
+                    continue
+                if len(names) == 1:
+                    raise
+                refused += 1
+                self.say(f"longshore: {name}: {error}")
+        return 1 if refused else 0
+
+    def _ask(self, names: list[str]) -> None:
+        """Have the person at the terminal confirm it. Raises InvalidInput when they don't."""
+        few, others = names[:_NAMED], len(names) - _NAMED
+        which = ", ".join(few) + (f" and {others} others" if others > 0 else "")
+        print(f"{self.for_good}: {which}. [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise InvalidInput("Nothing was deleted.")
