@@ -148,6 +148,7 @@ def test_disks_called_by_names_that_depend_on_the_hardware(guest):
     assert linux_drivers(guest).device_names == ("/dev/sda2", "/dev/sdb1", by_path, "/dev/sdd")
 
 
+@pytest.mark.soak
 def test_a_volume_group_on_two_disks_needs_both_of_them(guest):
     files = guest.files
     files.umount_all()

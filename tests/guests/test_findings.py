@@ -175,6 +175,7 @@ def test_what_is_encrypted_is_named(disks):
     assert (found.luks, found.bitlocker) == ((FIRST,), (SECOND,))
 
 
+@pytest.mark.soak
 def test_a_volume_that_is_not_there_is_a_doubt_and_the_others_are_looked_into(disks):
     """Red Hat's guides for HA-LVM have a group that isn't activated at boot; lvmteam/lvm2#103."""
     debian(disks, FIRST)

@@ -160,6 +160,7 @@ def test_a_package_that_fails_is_taken_away_again(system, directory):
     assert not system.exists(SETTINGS)
 
 
+@pytest.mark.soak
 def test_cloud_init_leaves_a_moved_machine_what_it_has(system, directory):
     guest = Guest(system, DEBIAN)
     deb(directory, Agent.CLOUD_INIT, "cloud-init", files="usr/bin/cloud-init")

@@ -64,7 +64,6 @@ FIRST = (
     APPLIANCE,
     "test_openstack_source",
     "test_tenancy",
-    "test_octavia",
     "test_loose_volumes_in_plans",
 )
 

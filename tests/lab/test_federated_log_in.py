@@ -19,7 +19,7 @@ from looking import expect, launched
 from people import AUTH_URL, stranger
 from served import serving
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(600)]
 FEDERATION = PROJECT / "lab" / "federation"
 KEYSTONE = "http://127.0.0.1:5005"
 SSO = """

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import PROJECT, Cli, end_engine, wait_for
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
 NFS = PROJECT / "lab" / "nfs"
 HOST = "127.0.0.5"

@@ -61,6 +61,7 @@ def room(sides, admin_cloud):
     room(10)
 
 
+@pytest.mark.soak
 def test_volumes_of_a_file_become_what_it_says_when_there_is_room_for_their_snapshots(
     cli, sides, loose, room, tmp_path
 ):

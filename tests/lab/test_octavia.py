@@ -8,7 +8,7 @@ from tenants import params, replace, rows, tenants
 
 from conftest import Cli, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 KINDS = "load_balancers,load_balancer_pools,listeners,load_balancer_members,health_monitors,l7_policies,l7_rules"
 ONLY = f"networks,subnets,{KINDS}"

@@ -441,6 +441,7 @@ def test_a_machine_that_is_off_can_be_exported(lab, machine, tmp_path, sidedoor)
 # On
 
 
+@pytest.mark.soak  # what is moved every day is read from it, too
 def test_the_guest_tells_its_addresses(running):
     [nic] = running.guest.net
     assert (nic.macAddress, nic.network) == ("00:50:56:ab:cd:88", "VM Network")
@@ -448,11 +449,13 @@ def test_the_guest_tells_its_addresses(running):
     assert running.guest.hostName
 
 
+@pytest.mark.soak
 def test_a_running_machine_is_read_through_a_snapshot_only(library, running):
     refusal = library.refusal(running, disks(running.config)[DATA].backing.fileName)
     assert "A file was not found" in refusal
 
 
+@pytest.mark.soak
 def test_changed_areas_miss_nothing(library, running, sidedoor):
     """Two points of a writing guest, all bytes compared: every block that differs is told, in pages, on both disks."""
     first = take_snapshot(running)
@@ -482,6 +485,7 @@ def test_changed_areas_miss_nothing(library, running, sidedoor):
     assert running.snapshot is None
 
 
+@pytest.mark.soak
 def test_change_ids_that_mean_nothing_are_faults(running, sidedoor):
     first = take_snapshot(running)
     known = disks(first.config)[DATA].backing.changeId
@@ -508,6 +512,7 @@ def test_change_ids_that_mean_nothing_are_faults(running, sidedoor):
     WaitForTask(running.RemoveAllSnapshots_Task())
 
 
+@pytest.mark.soak
 def test_a_snapshot_being_read_is_consolidated_later(library, running, sidedoor):
     snapshot = take_snapshot(running)
     handle = library.open(running, disks(snapshot.config)[DATA].backing.fileName, snapshot)
@@ -523,6 +528,7 @@ def test_a_snapshot_being_read_is_consolidated_later(library, running, sidedoor)
     assert not running.runtime.consolidationNeeded
 
 
+@pytest.mark.soak
 def test_a_restart_of_the_vcenter_loses_nothing(lab, service, library, running, sidedoor):
     """Killed, not stopped: machines run on, snapshots and change ids stay what they were."""
     snapshot = take_snapshot(running)
@@ -549,6 +555,7 @@ def test_a_restart_of_the_vcenter_loses_nothing(lab, service, library, running, 
 # Off again
 
 
+@pytest.mark.soak
 def test_the_guest_shuts_down_when_asked_and_the_last_changes_are_told(library, running, sidedoor):
     snapshot = take_snapshot(running)
     seen = disks(snapshot.config)[DATA].backing
@@ -573,6 +580,7 @@ def test_the_guest_shuts_down_when_asked_and_the_last_changes_are_told(library, 
     assert sidedoor.console(NAME).count("acknowledged") == last, "it wrote after it was seen off"
 
 
+@pytest.mark.soak
 def test_power_lost_is_power_off(running, sidedoor):
     WaitForTask(running.PowerOnVM_Task())
     with pytest.raises(vim.fault.ToolsUnavailable):  # the guest has not even booted
@@ -581,6 +589,7 @@ def test_power_lost_is_power_off(running, sidedoor):
     assert running.runtime.powerState == "poweredOff"
 
 
+@pytest.mark.soak
 def test_a_reset_machine_is_pristine(lab, library, running, sidedoor):
     take_snapshot(running)
     sidedoor.reset_machine(NAME)
