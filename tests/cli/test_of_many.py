@@ -61,7 +61,7 @@ def test_how_far_a_plans_machines_are(state):
     copied, waiting, failed = rows(state, "plan", "progress", "shop")
     assert (copied["Machine"], copied["Done"], copied["Of"], copied["Left"]) == ("app01", GIB, 4 * GIB, 90.0)
     assert (waiting["Machine"], waiting["State"], waiting["Done"]) == ("app02", "planned", None)
-    assert (failed["State"], failed["Why"]) == ("failed", "It broke.")
+    assert (failed["State"], failed["Reason"]) == ("failed", "It broke.")
     assert [row["Machine"] for row in rows(state, "plan", "progress", "shop", "--name", "APP")] == ["app01", "app02"]
     assert [row["Machine"] for row in rows(state, "plan", "progress", "shop", "--status", "failed")] == ["db01"]
     refused = longshore(state, "plan", "progress", "nobody")
@@ -83,7 +83,7 @@ def test_each_is_told_by_itself_and_why_one_was_refused_stands_in_its_line(state
     assert "longshore: 1 migration was refused." in done.stderr
     first, second = json.loads(done.stdout)
     assert (first["Machine"], first["Migration"], first["Refused"]) == ("app01", known["app01"], None)
-    assert (second["Asked for"], second["Machine"]) == (known["db01"], None)
+    assert (second["Requested"], second["Machine"]) == (known["db01"], None)
     assert "has ended already" in second["Refused"]
     shown = json.loads(well(state, "migration", "show", known["app01"], "-f", "json").stdout)
     assert shown["status"] == "running"

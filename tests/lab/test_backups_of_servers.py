@@ -142,7 +142,7 @@ def with_nothing_but_the_vault(cli, sides, bucket, opens):
     assert len(cli.json("backup", "list", "--vault", "away")) == 2
     early = cli("vault", "import", "away", "-f", "json")
     (row,) = json.loads(early.stdout)
-    assert (early.returncode, row["Outcome"], "here" in row["To be said"]) == (1, "refused", True), row
+    assert (early.returncode, row["Outcome"], "here" in row["Problem"]) == (1, "refused", True), row
     for project, name in zip(sides[:2], ("home", "there"), strict=True):
         done = cli("provider", "add", "openstack", name, "--os-cloud", project.name)
         assert done.returncode == 0, done.stderr

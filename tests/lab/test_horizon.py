@@ -305,7 +305,7 @@ def test_a_tenant_protects_a_machine_and_fails_over_in_horizon(
     expect(said).to_be_visible(timeout=SOON)
     age = said.inner_text()
     expect(said).not_to_have_text(age, timeout=SOON)
-    expect(page.get_by_text("protected, with faults")).to_be_visible()
+    expect(page.get_by_text("protected, with problems")).to_be_visible()
     tab.picture("lab-missed")
     expect(tab.go(f"{PROJECT}overview/").get_by_text("rpo-breached")).to_be_visible()
 

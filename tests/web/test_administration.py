@@ -22,7 +22,7 @@ def test_workers_their_leases_and_what_they_have_are_shown(at_work):
     for words in (
         "w-alive",
         "1 of 4",
-        "taken for dead",
+        "gives no sign of life",
         "north",
         "ends in",
         "has run out",

@@ -42,8 +42,8 @@ def machines_of_the_paper_vcenter(person, paper):
     person.get("/ui/providers/vc/machines?q=sheet")
     assert "1–50 of 120" in person.page.text
     assert person.page.text.count("Choose sheet") == 0, "a label is no text"
-    assert "51–100 of 120" in person.click("After").text
-    assert "1–50 of 120" in person.click("Before").text
+    assert "51–100 of 120" in person.click("Next page").text
+    assert "1–50 of 120" in person.click("Previous page").text
     page = person.submit("/ui/providers/vc/machines", q="sheet00042 power:off")
     assert "1–1 of 1" in page.text
     person.click("sheet00042")
@@ -56,7 +56,7 @@ def machines_of_the_paper_vcenter(person, paper):
     assert "No machine fits" in page.text
     paper.sidedoor.add_paper_machines(1, prefix="late")
     assert "No machine fits" in person.get("/ui/providers/vc/machines?q=late").text, "as it was read before"
-    assert "1–1 of 1" in person.click("Read anew").text, "what was looked for is looked for still"
+    assert "1–1 of 1" in person.click("Refresh").text, "what was looked for is looked for still"
     page = person.get("/ui/providers/vc/machines/nothing-of-the-kind")
     assert page.status == 404
 

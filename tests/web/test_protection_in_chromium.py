@@ -58,7 +58,7 @@ def test_a_replica_is_seen_to_age_is_tried_and_fails_over(no_engine, chromium, t
         expect(alert).to_be_visible(timeout=SOON)
         before = alert.inner_text()
         expect(alert).not_to_have_text(before, timeout=SOON)
-        expect(page.get_by_text("protected, with faults")).to_be_visible()
+        expect(page.get_by_text("protected, with problems")).to_be_visible()
         page.get_by_role("link", name="Overview").click()
         expect(page.get_by_text("rpo-breached")).to_be_visible()
         page.get_by_role("link", name="web").first.click()

@@ -85,7 +85,7 @@ def test_who_helps_gets_all_that_is_on_record_and_nothing_secret(filled):
     (made,) = filled.store.migrations.add_together([NewMigration("safe01", "vm-7", vc.id, cloud.id, asked)])
     filled.store.events.enter(made.id, "preparing", "Looking at safe01.")
     filled.get(f"/ui/migrations/{made.id}/report")
-    answer = filled.ask("GET", filled.page.links["All that is on record, for who helps"])
+    answer = filled.ask("GET", filled.page.links["Support bundle"])
     assert answer.headers["content-disposition"].startswith("attachment;")
     told = answer.json()
     assert (told["source_kind"], told["target_kind"]) == ("vsphere", "openstack")

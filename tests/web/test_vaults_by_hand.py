@@ -140,7 +140,7 @@ def test_points_are_copied_into_another_vault(filled, tmp_path):
 
 def test_policies_come_back_from_a_vault(filled):
     filled.get("/ui/backups/vaults/offsite")
-    filled.click("Policies back …")
+    filled.click("Import policies …")
     page = filled.submit("/ui/backups/vaults/offsite/import")
     assert "there already" in page.text
 

@@ -32,7 +32,7 @@ class TellEach(Lister):
             m = answer.migration
             told = (m.machine_name, m.id, status_of(m)) if m is not None else (None, None, None)
             rows.append((answer.id, *told, answer.error.message if answer.error is not None else None))
-        return ("Asked for", "Machine", "Migration", "Status", "Refused"), rows
+        return ("Requested", "Machine", "Migration", "Status", "Refused"), rows
 
     def run(self, parsed_args: Namespace) -> int:
         """The table is printed first: what is in it is why the exit code is 1."""

@@ -60,7 +60,7 @@ class ListQueue(Lister):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        columns = ("Migration", "Machine", "Project", "Kind", "Status", "Phase", "Worker", "Asked for", "Why not")
+        columns = ("Migration", "Machine", "Project", "Kind", "Status", "Phase", "Worker", "Requested", "Why not")
         return columns, [
             (
                 *(one.migration, one.machine_name, one.project_id, one.kind.value, one.status.value, one.phase),

@@ -25,7 +25,7 @@ class ListPoints(Lister):
         return with_replica(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        columns = ("Number", "Moment", "State", "Consistency", "Changed", "Proved", "Kept because")
+        columns = ("Number", "Moment", "State", "Consistency", "Changed", "Proved", "Kept by")
         return columns, [self._row(point) for point in self.client.points(args.replica)]
 
     def _row(self, point: Point) -> tuple[Any, ...]:

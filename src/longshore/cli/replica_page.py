@@ -33,7 +33,7 @@ def page(reports: Sequence[ReplicaReport]) -> str:
     """Return the whole page, as text of an HTML file."""
     lines = [line for report in reports for line in _of_replica(report)]
     overview = table(
-        ("Machine", "Stage", "RPO now", "RPO asked for", "RTO of the last test", "To be said"),
+        ("Machine", "Stage", "RPO now", "Required RPO", "RTO of the last test", "Problem"),
         [
             (
                 one.replica.machine_name,
@@ -78,14 +78,14 @@ def _of_replica(report: ReplicaReport) -> Iterator[str]:
     yield bars("Seconds of syncs", [(name, float(sync.get("seconds") or 0)) for name, sync in named], duration)
     yield "<h2>Syncs: bytes written</h2>"
     yield bars("Bytes of syncs", [(name, float(sync.get("bytes_written") or 0)) for name, sync in named], size)
-    yield "<h2>Machines made of points</h2>"
+    yield "<h2>Tests and failovers</h2>"
     up = [(f"{moment(one.asked_at)} {one.type}", one.seconds) for one in report.landings if one.seconds][-20:]
     yield stacks("Seconds until they were seen up", rows.PARTS, up, duration)
     if replica.audits:
         yield "<h2>Audits</h2>"
         yield table(("At (UTC)", "Point", "Took", "Found"), rows.audits(report))
     yield "<h2>Points</h2>"
-    yield table(("Number", "Moment", "Consistency", "Proved", "Kept because"), rows.points(report))
+    yield table(("Number", "Moment", "Consistency", "Proved", "Kept by"), rows.points(report))
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:

@@ -68,5 +68,5 @@ def of_replica(report: ReplicaReport) -> Iterator[str]:
         yield "\n## Machines made of points\n"
         yield from table_lines(("At (UTC)", "What", "Point", "Result", *rows.PARTS, "all"), rows.landings(report))
     yield "\n## Points\n"
-    yield from table_lines(("Number", "Moment", "Consistency", "Proved", "Kept because"), rows.points(report))
+    yield from table_lines(("Number", "Moment", "Consistency", "Proved", "Kept by"), rows.points(report))
     yield ""

@@ -118,7 +118,7 @@ def of_migration(report: Report) -> Iterator[str]:
             ("Started", moment(report.started_at)),
             ("Source seen off", moment(report.source_off_at)),
             ("Target seen up", moment(report.target_up_at)),
-            ("Seen up by", report.proof),
+            ("Boot proof", report.proof),
             ("Finished", moment(report.finished_at)),
             ("Took", _duration(report.seconds)),
             ("Downtime", _away(report)),

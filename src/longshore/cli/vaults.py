@@ -183,7 +183,7 @@ class ImportVault(Lister):
                 self.say(f"Policy {one.name} runs playbooks of this machine; look at them: {', '.join(one.playbooks)}.")
         self._refused = any(one.outcome.value == "refused" for one in imported)
         rows = [(one.id, one.name or "", one.points, one.outcome.value, one.error or "") for one in imported]
-        return ("ID", "Name", "Points", "Outcome", "To be said"), rows
+        return ("ID", "Name", "Points", "Outcome", "Problem"), rows
 
     def run(self, parsed_args: Namespace) -> int:
         """The table is printed first: what is in it is why the exit code is 1."""

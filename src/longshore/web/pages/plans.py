@@ -258,9 +258,9 @@ def _confirmed(  # noqa: PLR0917
 async def ask_to_delete(request: Request) -> Response:
     view = await request.state.asking.get(PlanView, _path(request))
     back = _page(request)
-    heading = _("Forget plan %(name)s?") % {"name": view.plan["name"]}
+    heading = _("Delete plan %(name)s?") % {"name": view.plan["name"]}
     told = [_("What was moved stays as it is, and so do the records of its migrations.")]
-    return confirm(request, heading, told=told, does=f"{back}/delete", said=_("Forget it"), back=back, kind="danger")
+    return confirm(request, heading, told=told, does=f"{back}/delete", said=_("Delete it"), back=back, kind="danger")
 
 
 async def delete(request: Request) -> Response:

@@ -16,12 +16,12 @@ from longshore.wording.figures import moment
 from longshore.wording.states import of_replica, of_status
 
 _PLAN = (
-    *("Machine", "Wave", "Type", "Status", "Seen up by", "Verified bytes", "Root digests", "Downtime seconds"),
-    *("Down because", "Read bytes", "Seconds", "Server", "Left outside", "Tries", "Error", "Migration"),
+    *("Machine", "Wave", "Type", "Status", "Boot proof", "Verified bytes", "Root digests", "Downtime seconds"),
+    *("Downtime note", "Read bytes", "Seconds", "Server", "Left over", "Tries", "Error", "Migration"),
 )
 _REPLICAS = (
     *("Machine", "From", "To", "Stage", "RPO now seconds", "RPO seconds", "Worst of 24 h", "Worst of 7 d"),
-    *("Worst of 30 d", "Kept of 30 d", "Usable points", "Newest point", "Last seen up", "RTO of the last test"),
+    *("Worst of 30 d", "Kept of 30 d", "Usable points", "Newest point", "Last tested", "RTO of the last test"),
     *("Last audit", "Conditions", "Replica"),
 )
 
