@@ -89,7 +89,7 @@ def assert_moved(one, proof):
     assert one.record.status is Status.DONE, one.record.error
     (report,) = reports_of(one.store, [one.record])
     assert (one.record.result["proof"], report.proof) == (proof, proof)
-    assert f"| Seen up by | {proof} |" in "\n".join(of_migration(report))
+    assert f"| Boot proof | {proof} |" in "\n".join(of_migration(report))
     assert f"What shows it: {proof}." in [text for _, text in told(one)]
     state = one.world.read()
     assert (len(state["servers"]), state["probes"], state["power"]) == (1, {}, "off")

@@ -161,8 +161,8 @@ class PlanProgress(Lister):
             if self.for_people:
                 figures = tuple(_said(figure, how) for figure, how in zip(figures, _WORDS, strict=True))
             rows.append((m.machine, m.wave, state, m.phase, *figures, m.syncs, m.migration, m.error or m.stranded))
-        columns = "Machine", "Wave", "State", "Phase", "Done", "Of", "Rate", "Left", "Downtime", "Syncs", "Migration", "Reason"
-        return columns, rows
+        columns = "Machine", "Wave", "State", "Phase", "Done", "Of", "Rate", "Left", "Downtime", "Syncs"
+        return (*columns, "Migration", "Reason"), rows
 
 
 def _rate(count: float) -> str:
