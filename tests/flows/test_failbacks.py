@@ -4,6 +4,7 @@ import pytest
 from small_clouds import MIB, SIZES
 
 from longshore.errors import Conflict
+from longshore.flows.replicas import failing_back
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
 
@@ -180,6 +181,22 @@ def test_one_that_doesnt_come_up_goes_back(protect):
     assert "its tools are not-running" in replica.failback.error
     assert home(replica) == before
     (replica.world.root / "tools").write_text("running")
+    as_failed_over(replica)
+
+
+def test_snapshots_that_somebody_reads_on_and_on_stop_no_failback(replica, monkeypatch):
+    """Those of the server's rounds and that of the machine, after which it is started."""
+    monkeypatch.setattr(failing_back, "QUICK", 0.0)
+    before = home(replica)
+    replica.world.plan_fault("remove_snapshot", 1, "before", "conflict", stays=True)
+    replica.fail_back()
+    assert replica.failback.status is Status.DONE, replica.failback.error
+    assert home(replica) == on_server(replica)
+    told = [event.text for event in replica.store.events.of(replica.failback_id)]
+    assert sum("could not be removed" in text for text in told) == len(replica.world.read()["snapshots"]) - 1 > 1
+    replica.world.lift_faults()
+    replica.ask(Wish.UNDO)
+    assert home(replica) == before
     as_failed_over(replica)
 
 

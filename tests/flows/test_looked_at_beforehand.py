@@ -10,7 +10,7 @@ from small_clouds import World
 from longshore.errors import DISK_HELD, Conflict, ConversionError
 from longshore.flows.moves import look
 from longshore.model.status import Status
-from longshore.store import StateDirectory, Store
+from longshore.store import EntryState, StateDirectory, Store
 
 pytestmark = pytest.mark.faults
 
@@ -137,6 +137,16 @@ def test_a_look_that_takes_too_much_is_no_reason_to_refuse(move, monkeypatch, la
     assert one.record.status is Status.DONE, one.record.error
     assert any("Looking took longer than 1800 s. It goes on without" in text for text in said(one, "warning"))
     assert one.world.calls().count("remove_snapshot") == 2
+
+
+@pytest.mark.parametrize("kind", ["cold", "dry-run", "inspection"])
+def test_a_snapshot_that_somebody_reads_on_and_on_costs_nothing_but_itself(move, kind):
+    one = move(type=kind, faults=[("remove_snapshot", 1, "before", "conflict")] * 20)
+    assert one.record.status is Status.DONE, one.record.error
+    assert any("A snapshot of web couldn't be removed, which is tried again" in text for text in said(one, "warning"))
+    left = [e.ref for e in one.store.ledger.entries(one.id) if e.state is EntryState.LEFT]
+    assert sorted(left) == sorted(snapshot["ref"] for snapshot in one.world.read()["snapshots"].values())
+    assert sum("could not be removed" in text for text in said(one, "warning")) == len(left) > 0
 
 
 @pytest.mark.parametrize("kind", ["cold", "inspection"])

@@ -1,11 +1,13 @@
 """A machine that has moved is marked where it was, and the marks are taken away again."""
 
 import pytest
+from sqlalchemy import update
 from waiting import wait_for
 
 from longshore.errors import Conflict
 from longshore.model.job import JobKind
 from longshore.model.status import Status
+from longshore.store.tables import MigrationRow
 
 pytestmark = pytest.mark.faults
 
@@ -77,6 +79,23 @@ def test_a_mark_that_cant_be_taken_away_isnt_written_over(begin):
     run.store.migrations.request_marks(run.id, {})
     assert run.engine()[0] == 0
     assert marks(run) == {"suffix": "-gone"}
+
+
+def test_a_source_that_is_away_is_marked_once_it_answers(begin):
+    """A cancel that came too late for the migration is none of its marks."""
+    run = begin(mark_source={"suffix": "-moved"})
+    run.world.plan_fault("before_mark", 1, "before", "away", stays=True)
+    engine = run.start_engine()
+    wait_for(lambda: any("is parked" in text for text in run.told), engine)
+    assert run.record.status is Status.DONE
+    with run.store.database.session() as session:
+        session.execute(update(MigrationRow).values(cancel_requested=True))
+    told = next(text for text in run.told if "is parked" in text)
+    assert "machine stopped" not in told
+    assert f"longshore migration unmark-source {run.id}" in told
+    run.world.lift_faults()
+    assert engine.wait(timeout=60) == 0
+    assert marks(run) == {"suffix": "-moved"}
 
 
 def test_only_what_has_moved_is_marked(begin):

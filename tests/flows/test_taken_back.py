@@ -126,6 +126,26 @@ def test_whose_user_would_rather_have_it_back_is_told_why(lent):
     run.assert_as_before()
 
 
+def test_a_source_that_was_taken_back_is_marked_no_more_and_marks_of_it_go(lent):
+    run = lent()
+    own, wanted = run.store.scoped(Scope("project-b")).migrations, {"mark_source": {"suffix": "-moved"}}
+    assert run.to_the_end(lives=1).status is Status.DONE, run.record.error
+    own.request_marks(run.id, wanted)
+    take_back(run.store, "small-source")
+    life = run.start_engine()
+    wait_for(lambda: any(CODE in text for text in run.told), life)
+    assert "marks" not in run.world.read()
+    share(run.store)
+    assert life.wait(timeout=60) == 0
+    assert run.world.read()["marks"] == {"suffix": "-moved"}
+    take_back(run.store, "small-source")
+    with pytest.raises(NotSharedAnyMore):
+        own.request_marks(run.id, {"mark_source": {"note": True}})
+    own.request_marks(run.id, {"mark_source": {"note": False}})
+    assert run.engine()[0] == 0
+    assert run.world.read()["marks"] == {}
+
+
 def lent_policy(backed_up):
     backup = backed_up()
     policy = Policy(backup, keep="last 9")

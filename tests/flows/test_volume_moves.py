@@ -113,6 +113,16 @@ def test_a_snapshot_that_cannot_be_removed_at_once_is_removed_then(run):
 
 
 @pytest.mark.faults
+def test_a_snapshot_that_somebody_reads_on_and_on_costs_no_copy(run):
+    run.world.plan_fault("remove_snapshot", 1, "before", "conflict", stays=True)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert any("could not be removed: The cloud can't remove_snapshot now." in text for text in run.told)
+    entries = {(e.kind.value, e.state.value) for e in run.store.ledger.entries(run.id)}
+    assert entries == {("volume", "handed-over"), ("source-snapshot", "left")}
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize("call", LASTING)
 def test_a_kill_right_after_a_call_makes_no_second_volume(run, call):
     run.world.plan_fault(call, 1, "after", "kill")

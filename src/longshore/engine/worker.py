@@ -349,14 +349,13 @@ def _park(store: Store, job: JobRecord, error: LongshoreError) -> None:
     id_ = job.record_id
     record = store.migrations.get(id_)
     stopped = record.shutdown_requested_at is not None and record.source_power == PowerState.ON.value
-    store.events.say(
-        id_,
-        "parked",
-        f"{error} It is parked, and keeps what it has{', with the machine stopped' if stopped else ''}. It is tried "
-        f"again from {parked.due_at:%H:%M} UTC on; sooner: longshore migration resume {id_}; to have it taken back: "
-        f"longshore migration cancel {id_}.",
-        "warning",
-    )
+    keeps = f"It is parked, and keeps what it has{', with the machine stopped' if stopped else ''}."
+    ways = f"sooner: longshore migration resume {id_}; to have it taken back: longshore migration cancel {id_}."
+    if job.kind is JobKind.MARK:  # the migration is done
+        keeps = f"The marking of {record.machine_name} at its source is parked."
+        ways = f"to leave it: longshore migration unmark-source {id_}."
+    again = f"It is tried again from {parked.due_at:%H:%M} UTC on; {ways}"
+    store.events.say(id_, "parked", f"{error} {keeps} {again}", "warning")
 
 
 def _give_up_unended(store: Store, job: JobRecord, reason: str) -> None:

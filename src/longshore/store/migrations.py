@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
 from longshore.model.adoption import FoundReplica
+from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk
 from longshore.model.replica import Protection
-from longshore.model.request import MADE_OF_POINTS, MOVES, OF_POINTS, MigrationType
+from longshore.model.request import MADE_OF_POINTS, MOVES, OF_POINTS, MigrationRequest, MigrationType
 from longshore.model.status import UNFINISHED, WAITING, Status
 from longshore.store.adoption import refuse_known, take_over
 from longshore.store.backup_policies import NewBackupPolicy, add_policy, tell_policy
@@ -308,11 +309,14 @@ class Migrations:
     def request_marks(self, migration_id: str, options: Mapping[str, Any]) -> MigrationRecord:
         """Have the source of a migration that is done marked as these options of its request say.
 
-        Raises NotFound, NotSharedAnyMore, or Conflict when it isn't done, or has moved no machine.
+        Marks are taken away whoever may use the source now. Raises NotFound, NotSharedAnyMore, or Conflict when it
+        isn't done, or has moved no machine.
         """
         with self._database.session() as session:
             row = find_migration(session, self._scope, migration_id)
-            refuse_taken_back(session, self._scope, row.project_id, (row.source_id,))
+            asked = form(MigrationRequest).validate_python({**row.request, **options})
+            if asked.mark_source.each() or asked.mark_source_later.each():
+                refuse_taken_back(session, self._scope, row.project_id, (row.source_id,))
             moved = row.type in (MigrationType.COLD.value, MigrationType.WARM.value)
             if not moved or row.status != Status.DONE.value:
                 raise Conflict(

@@ -24,7 +24,6 @@ from longshore.flows.moves.look import STEP, Choice, snapshot_to_look_into, try_
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.source_side import (
     drop_if_possible,
-    drop_snapshot,
     require_still_off,
     shut_down,
     source_running,
@@ -119,7 +118,7 @@ class ColdMigration(Migration):
         if beheld.snapshot is None:
             return None
         look = await job.step("look", try_source, job, machine, ports, beheld.snapshot)
-        await job.step("look-drop-snapshot", drop_snapshot, job, STEP, beheld.snapshot)
+        await job.step("look-drop-snapshot", drop_if_possible, job, STEP, beheld.snapshot)
         return None if look.findings is None else await self._judge(prepared, look.findings)
 
     async def _look_late(self, prepared: Prepared, volumes: list[Volume], ports: list[Port]) -> Choice:

@@ -81,6 +81,12 @@ class MoveContext(JobContext):
         super().ignore_cancel()
         self.clouds = self.clouds.to_put_back()
 
+    def raise_if_cancelled(self) -> None:
+        """Raise Cancelled as any job does, but not while the source of what is done is marked: a cancel came too late
+        then."""
+        if self.kind is not JobKind.MARK:
+            super().raise_if_cancelled()
+
     def parks_for(self, error: LongshoreError) -> bool:
         """Tell whether the job is to wait, keeping all it has, until the cause of this error has gone.
 

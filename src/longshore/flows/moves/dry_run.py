@@ -10,7 +10,7 @@ network of its own that leads nowhere; beside the machine, on the mapped network
 from typing import Any
 
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
-from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
+from longshore.flows.moves.source_side import drop_if_possible, take_snapshot
 from longshore.flows.undo import undo
 from longshore.store import ThingKind
 
@@ -24,7 +24,7 @@ class DryRun(Migration):
         snapshot = await job.step("snapshot", take_snapshot, job, "snapshot", prepared.machine.disks, quiesce=quiesce)
         await job.step("copying", job.phase, "copying", f"Copying {len(volumes)} disk(s) at once.")
         copies = await self._copy("copy", prepared.machine.disks, snapshot, volumes)
-        await job.step("drop-snapshot", drop_snapshot, job, "snapshot", snapshot)
+        await job.step("drop-snapshot", drop_if_possible, job, "snapshot", snapshot)
         choice = await self._look_into_copies(prepared, volumes, ports)
         server, report, proof = await self._land(prepared, volumes, ports, choice)
         return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)

@@ -11,7 +11,7 @@ from typing import Any
 
 from longshore.flows.flow import Flow
 from longshore.flows.moves.look import STEP, concerns_by_landing, look_into_source
-from longshore.flows.moves.source_side import drop_snapshot, take_snapshot, without_texts
+from longshore.flows.moves.source_side import drop_if_possible, take_snapshot, without_texts
 from longshore.guests import ensure_confinement
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Machine
@@ -26,7 +26,7 @@ class Inspection(Flow):
         snapshot = await job.step("look-snapshot", take_snapshot, job, STEP, machine.disks, quiesce=False, first=False)
         own = [Port("", nic.mac, nic.addresses, "") for nic in machine.nics]
         findings = await job.step("look", look_into_source, job, machine, own, snapshot)
-        await job.step("look-drop-snapshot", drop_snapshot, job, STEP, snapshot)
+        await job.step("look-drop-snapshot", drop_if_possible, job, STEP, snapshot)
         concerns = await job.step("judge", _judge, machine, findings)
         return {"concerns": concerns}
 

@@ -24,7 +24,7 @@ from longshore.flows.moves.look import (
 )
 from longshore.flows.moves.migration import Migration
 from longshore.flows.moves.proving import check, find_answering
-from longshore.flows.moves.source_side import drop_snapshot
+from longshore.flows.moves.source_side import drop_if_possible
 from longshore.flows.moves.target_side import Prepared, boot, safeguard
 from longshore.flows.undo import undo
 from longshore.guests import ensure_confinement
@@ -136,7 +136,7 @@ class LateConversion(Migration):
             return
         machine, snapshot = now.prepared.machine, beheld.snapshot
         look = await job.step("look-into", try_landed, job, machine, now.ports, now.volumes, snapshot)
-        await job.step("look-drop-snapshot", drop_snapshot, job, STEP, beheld.snapshot, server)
+        await job.step("look-drop-snapshot", drop_if_possible, job, STEP, beheld.snapshot, server)
         if look.findings is not None:
             await job.step("judge", self._judge_landed, now, look.findings)
 

@@ -34,18 +34,20 @@ class SourceMarking(Flow):
 
     def _mark(self) -> None:
         job = self._job
-        job.ignore_cancel()  # one that came too late was of the migration
         wanted = marks_due(job.request, self._done_at, datetime.now(UTC))
         uuid = ((job.record.result or {}).get("machine") or {}).get("instance_uuid") or ""
         standing = _standing(job.store.ledger.entries(job.id))
-        with job.clouds.source(job.record.source_id) as source:
-            for kind, entry in standing.items():
-                if wanted.get(kind) != mark_of(entry)[1]:
+        gone = {kind: entry for kind, entry in standing.items() if wanted.get(kind) != mark_of(entry)[1]}
+        if gone:
+            with job.clouds.to_put_back().source(job.record.source_id) as source:
+                for kind, entry in gone.items():
                     self._tell(kind, uuid, self._take_away, source, kind, entry)
-            standing = _standing(job.store.ledger.entries(job.id))
-            for kind, text in wanted.items():
-                if (before := standing.get(kind)) is None or before.state is EntryState.INTENDED:
-                    self._tell(kind, uuid, self._put, source, kind, text)
+        standing = _standing(job.store.ledger.entries(job.id))
+        missing = [kind for kind in wanted if kind not in standing or standing[kind].state is EntryState.INTENDED]
+        if missing:
+            with job.clouds.source(job.record.source_id) as source:
+                for kind in missing:
+                    self._tell(kind, uuid, self._put, source, kind, wanted[kind])
 
     def _tell(
         self, kind: MarkKind, instance_uuid: str, do: Callable[P, str], /, *args: P.args, **kwargs: P.kwargs

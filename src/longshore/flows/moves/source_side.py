@@ -1,13 +1,11 @@
 """The few things that a migration does to its source machine, each of which can be taken back."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
-from longshore.engine.retry import retry
 from longshore.errors import AccessDenied, Cancelled, Conflict, LongshoreError, NotFound, SourceRunning
 from longshore.flows.moves.context import MoveContext, Place
 from longshore.model.concern import Severity
@@ -271,34 +269,20 @@ def source_running(name: str) -> SourceRunning:
     )
 
 
-async def drop_snapshot(job: MoveContext, step: str, snapshot: Snapshot, of: Place | None = None) -> None:
-    """Remove a snapshot of the source. Raise LongshoreError when that can't be done after a few tries.
+def drop_if_possible(job: MoveContext, step: str, snapshot: Snapshot, of: Place | None = None) -> None:
+    """Remove a snapshot that has served: one that can't be removed now, as somebody reads it, is no reason to throw
+    away what came of it.
 
-    It is tried again because whoever reads the machine's disks (a backup, say) may lock them for a moment.
+    It stays in the ledger, and goes before the next sync, or when the migration is handed over or taken back. `of`:
+    which machine's; None: the migration's source's.
     """
-
-    def again(error: LongshoreError) -> None:
-        job.raise_if_cancelled()
-        job.say(f"{error} It is tried again.", "warning")
-
-    await retry(lambda: asyncio.to_thread(_drop, job, step, snapshot, of or job.source), before_again=again)
-
-
-def _drop(job: MoveContext, step: str, snapshot: Snapshot, of: Place) -> None:
-    with job.clouds.source(of.provider_id) as source:
-        source.remove_snapshot(of.machine_ref, snapshot.ref)
-    for entry in job.store.ledger.entries(job.id):
-        if entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step == step:
-            job.store.ledger.settle(entry.id, EntryState.REMOVED)
-
-
-def drop_if_possible(job: MoveContext, step: str, snapshot: Snapshot) -> None:
-    """Remove a snapshot whose copy is whole: one that can't be removed now is no reason to throw a good copy away.
-
-    It stays in the ledger, and goes before the next sync, or when the migration is handed over or taken back.
-    """
+    place = of or job.source
     try:
-        _drop(job, step, snapshot, job.source)
+        with job.clouds.source(place.provider_id) as source:
+            source.remove_snapshot(place.machine_ref, snapshot.ref)
+        for entry in job.store.ledger.entries(job.id):
+            if entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step == step:
+                job.store.ledger.settle(entry.id, EntryState.REMOVED)
     except LongshoreError as error:
         if error.code == "cancelled":
             raise

@@ -12,7 +12,7 @@ from typing import Any
 
 from longshore.flows.facts import gather_for_volume
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
-from longshore.flows.moves.source_side import drop_snapshot, take_snapshot
+from longshore.flows.moves.source_side import drop_if_possible, take_snapshot
 from longshore.flows.undo import undo
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
@@ -37,7 +37,7 @@ class VolumeMove(Migration):
         snapshot = await job.step("snapshot", take_snapshot, job, "snapshot", prepared.volume.disks, quiesce=False)
         await job.step("copying", job.phase, "copying", "Copying the volume.")
         copies = await self._copy("copy", prepared.volume.disks, snapshot, [volume])
-        await job.step("drop-snapshot", drop_snapshot, job, "snapshot", snapshot)
+        await job.step("drop-snapshot", drop_if_possible, job, "snapshot", snapshot)
         await job.step("finish", self._finish, prepared, volume)
         return {"volume_id": volume.id, "volume_name": volume.name, **figures_of(CopyTotals().plus(copies), copies)}
 

@@ -26,7 +26,7 @@ from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
 from longshore.flows.moves.source_side import (
     Off,
-    drop_snapshot,
+    drop_if_possible,
     is_still_off,
     make_snapshot,
     power_on_again,
@@ -90,7 +90,7 @@ class Failback(Migration):
             copies = await self._write_back(number, way, home, snapshot, last, told, lists)
             ended = await job.step(f"ended-{number}", self._time)
             if last is not None:
-                await job.step(f"drop-{number}", drop_snapshot, job, f"snapshot-{number - 1}", last)
+                await job.step(f"drop-{number}", drop_if_possible, job, f"snapshot-{number - 1}", last)
             totals, last = totals.plus(copies), snapshot
             if ended - began <= QUICK:
                 break
@@ -270,7 +270,7 @@ class Failback(Migration):
         """
         job = self._job
         snapshot = await job.step(AFTER, make_snapshot, job, AFTER, quiesce=False, of=job.home)
-        await job.step(f"drop-{AFTER}", drop_snapshot, job, AFTER, snapshot, job.home)
+        await job.step(f"drop-{AFTER}", drop_if_possible, job, AFTER, snapshot, job.home)
         return {pair.home.key: snapshot.disk(pair.home.key).change_id for pair in way.pairs}
 
     def _run_at_home(self, way: Way, off: Off, untouched: Off) -> None:
