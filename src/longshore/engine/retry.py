@@ -27,6 +27,7 @@ _LASTING = {
     "no-vddk",
     "not-confined",
     "not-found",
+    "not-installed",
     "occupied",
     "quiesce-failed",
     "quota-exceeded",
