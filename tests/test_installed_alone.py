@@ -134,15 +134,56 @@ def test_all_but_what_reads_disks_begins_without_debians_modules():
     assert (done.stdout, done.returncode) == ("", 0), done.stderr
 
 
+# Rooms and modules that commands load for what they do on this machine, never beside a server
+HERE_ALONE = (
+    "service",
+    "flows",
+    "engine",
+    "web",
+    "store",
+    "vault",
+    "providers.vault",
+    "guests.mounted",
+    "blocks.command",
+    "logs",
+)
+
+
+def imported_by(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def test_what_a_command_loads_beside_what_a_server_answers_is_there_for_a_client():
+    """Files that are read, checked or written for a server take no module of the engine's."""
+    wanted = {
+        f"from {module} import {name}" if name else f"import {module}"
+        for room in ("cli", "client", "wording", "api", "border", "model")
+        for path in (SOURCES / room).rglob("*.py")
+        for module, name in imported_by(path)
+        if module.startswith("longshore.") and not module.removeprefix("longshore.").startswith(HERE_ALONE)
+    }
+    assert {"from longshore.planning import replicafile", "from longshore.tenancy import validate"} <= wanted
+    program = (
+        "import sys, json\n"
+        "sys.modules.update(dict.fromkeys(json.loads(sys.argv[1])))\n"
+        "for line in sys.argv[2:]:\n"
+        "    try: exec(line)\n"
+        "    except ModuleNotFoundError as error: print(line, error)\n"
+    )
+    words = [sys.executable, "-c", program, json.dumps(engine_modules()), *sorted(wanted)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+
+
 def test_each_module_that_is_imported_has_a_package_to_be_installed():
     known = {*sys.stdlib_module_names, "longshore", "_typeshed", *longshore.BINDINGS, *packages_distributions()}
     imported = {}
     for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and not node.level:
-                names = [node.module]
-            imported |= {name.partition(".")[0]: path for name in names}
+        imported |= {module.partition(".")[0]: path for module, _name in imported_by(path)}
     assert {name: path for name, path in imported.items() if name not in known} == {}
     assert {"nbd", "guestfs", "rados", "rbd"} <= set(imported) & set(longshore.BINDINGS)
 
