@@ -166,6 +166,12 @@ class HookError(LongshoreError):
     code = "hook-failed"
 
 
+class NotInstalled(LongshoreError):
+    """A program, or a library for Python, isn't on this machine; nothing was changed."""
+
+    code = "not-installed"
+
+
 class NotConfined(LongshoreError):
     """This machine can't confine a program that looks at strangers' bytes, so it isn't started: no second try helps."""
 

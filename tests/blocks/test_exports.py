@@ -16,7 +16,7 @@ import pytest
 
 from longshore.blocks.endpoints import connect, probe
 from longshore.blocks.exports import Listen, Psk, serve_nbdkit, serve_qemu_nbd
-from longshore.errors import ExportError, InvalidInput
+from longshore.errors import ExportError, InvalidInput, NotInstalled
 
 from .conftest import MIB, copy
 
@@ -90,7 +90,7 @@ def test_a_server_that_cannot_start_says_why(serve, words):
 
 def test_a_missing_program_is_named():
     with (
-        pytest.raises(ExportError, match="nbdkit isn't installed"),
+        pytest.raises(NotInstalled, match=r"nbdkit isn't installed on this machine\. Install the package nbdkit, "),
         serve_nbdkit("memory", {"size": "1M"}, environment={"PATH": "/nowhere"}),
     ):
         pass

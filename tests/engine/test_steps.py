@@ -106,6 +106,15 @@ def test_a_step_for_which_its_job_parks_is_not_recorded_and_is_done_later(job):
     assert asyncio.run(job.step("ask", answer)) == "here"
 
 
+def test_a_step_that_takes_a_module_of_debians_parks_its_job_until_that_is_there(job):
+    def look() -> str:
+        raise ModuleNotFoundError("No module named 'nbd'", name="nbd")
+
+    with pytest.raises(Parked, match="libnbd for Python isn't installed"):
+        asyncio.run(job.step("look", look))
+    assert job.recorded == {}
+
+
 def test_a_job_that_only_ends_does_not_park(job):
     def ask() -> str:
         raise Unreachable("The cloud doesn't answer.")

@@ -1,5 +1,8 @@
 """Narrowing what changed on an RBD image: whole objects first, then exactly within them."""
 
+import json
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,3 +52,14 @@ def test_with_too_many_objects_the_whole_image_is_asked_at_once(written):
         rbd_diff.FEW = few
     assert list(subtract(image.written, found)) == []
     assert image.exactly == (SIZE if image.written else 0)
+
+
+def test_a_machine_without_cephs_bindings_says_what_to_install_and_the_whole_volume_is_compared(monkeypatch, capsys):
+    for name in ("rados", "rbd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr("longshore.processes.installed.DEBIANS_MODULES", "/nowhere")
+    rbd_diff.main()
+    assert json.loads(capsys.readouterr().out) == {
+        "unknown": "librados for Python isn't installed on this machine. Install the package python3-rados, or have a "
+        "server do it (LONGSHORE_URL)."
+    }

@@ -134,6 +134,23 @@ def test_a_migration_is_accepted_and_waits_for_an_engine(ask):
 
 
 @pytest.mark.usefixtures("both")
+def test_what_moves_disks_is_refused_on_a_machine_without_what_that_takes_and_nothing_is_queued(ask, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    for path, body in (
+        ("/v1/migrations", migration(networks={"VM Network": "private"})),
+        ("/v1/inspections", {"machine": "web", "source": "vc"}),
+    ):
+        refused = ask("POST", path, body)
+        assert (refused.status_code, refused.json()["code"]) == (503, "not-installed")
+        assert refused.json()["message"] == (
+            "nbdkit, qemu-nbd and bwrap aren't installed on this machine. Install the packages nbdkit qemu-utils "
+            "bubblewrap, or have a server do it (LONGSHORE_URL)."
+        )
+    assert ask("GET", "/v1/migrations").json() == []
+    assert [m["name"] for m in ask("GET", "/v1/providers/vc/machines").json()] == ["web"]
+
+
+@pytest.mark.usefixtures("both")
 @pytest.mark.parametrize(
     "request_",
     [

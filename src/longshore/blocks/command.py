@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
-from longshore.blocks.copy import Copy
 from longshore.blocks.progress import bar
 from longshore.blocks.request import CopyRequest, CopyResult, FilePath, Progress
 from longshore.errors import Cancelled, InvalidInput, LongshoreError
@@ -269,6 +268,12 @@ def run(arguments: argparse.Namespace | SimpleNamespace) -> int:
 
 
 def _copy(request: CopyRequest, report: Callable[[Progress], None]) -> CopyResult:
+    try:
+        from longshore.blocks.copy import Copy
+    except ModuleNotFoundError as error:
+        from longshore.processes.installed import missing_module
+
+        raise missing_module(error) or error  # noqa: B904 the sentence is all that is shown
     copy = Copy(request, report)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: copy.cancel())

@@ -1,11 +1,15 @@
 """The offers of an NBD server, and connections to it."""
 
-import nbd
+from __future__ import annotations
 
 from longshore.blocks.request_size import TAKES_WHOLE
 from longshore.blocks.window import COMPUTES
 from longshore.errors import CopyError
 from longshore.model.records import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import nbd
 
 STATE_ZERO = 2  # base:allocation: reads as zeroes
 ALLOCATION = "base:allocation"
@@ -34,6 +38,8 @@ def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.
 
     `extents` asks for the map of what is zero; without `structured`, each answer is one header and its data.
     """
+    import nbd  # here: who reads and writes no disk does without
+
     handle = nbd.NBD()
     handle.set_request_structured_replies(structured)
     # Every byte of a buffer is overwritten by a read that succeeds; clearing it first would cost a pass over memory
@@ -51,6 +57,8 @@ def connect(uri: str, *, extents: bool = False, structured: bool = True) -> nbd.
 
 def describe(uri: str, handle: nbd.NBD) -> Endpoint:
     """Return what the server at the other end of a connection offers."""
+    import nbd
+
     largest = handle.get_block_size(nbd.SIZE_MAXIMUM)
     described = _description(handle)
     return Endpoint(
@@ -72,6 +80,8 @@ def describe(uri: str, handle: nbd.NBD) -> Endpoint:
 
 
 def _description(handle: nbd.NBD) -> str:
+    import nbd
+
     try:
         return str(handle.get_export_description())
     except nbd.Error:  # it gives none

@@ -16,7 +16,6 @@ What is promised:
 
 import os
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
@@ -34,6 +33,7 @@ from urllib.parse import quote
 from longshore.blocks.endpoints import Endpoint, probe
 from longshore.blocks.request_size import TAKES_WHOLE
 from longshore.errors import CopyError, ExportError, InvalidInput
+from longshore.processes.installed import refuse_without
 from longshore.processes.launcher import Sandbox
 from longshore.processes.parent import die_with_parent
 from longshore.processes.private import private_directory
@@ -325,10 +325,7 @@ def _running(
     sandbox: Sandbox | None = None,
 ) -> Iterator[LocalExport]:
     variables = {**os.environ, "LC_ALL": "C.UTF-8", **(environment or {})}
-    if shutil.which(command[0], path=variables.get("PATH")) is None:
-        raise ExportError(
-            f"{command[0]} isn't installed, or isn't in the PATH.", advice=f"Install the package that has {command[0]}."
-        )
+    refuse_without(command[0], path=variables.get("PATH"))
     with tempfile.TemporaryFile() as log:
         if sandbox is None:
             starting = _starter.submit(

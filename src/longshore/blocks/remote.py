@@ -1,15 +1,19 @@
 """NBD servers that run on another machine: reached, watched, and named like our own."""
 
+from __future__ import annotations
+
 import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-
-import nbd
+from typing import TYPE_CHECKING
 
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import Export
 from longshore.errors import ExportError
+
+if TYPE_CHECKING:
+    import nbd
 
 # Seconds. A machine that is gone says nothing: one that doesn't answer for this long in all is taken for gone.
 _SILENCE, _BETWEEN_QUESTIONS, _QUESTIONS = 5, 2, 3
@@ -54,6 +58,8 @@ def reach(uri: str, *, name: str, last_words: Callable[[], str]) -> Iterator[Rem
     Raises CopyError when it can't be opened.
     """
     watch = connect(uri)
+    import nbd
+
     try:
         yield RemoteExport(name, uri, watch, last_words)
     finally:

@@ -16,6 +16,7 @@ from longshore.border.texts import csv_cell, in_double_quotes, line, printable
 from longshore.cli.terminal import screened
 from longshore.cli.usage import Parser
 from longshore.errors import LongshoreError
+from longshore.processes.installed import missing_module
 
 if TYPE_CHECKING:
     from longshore.client import Client
@@ -71,6 +72,10 @@ class _Asking(CliffCommand):  # type: ignore[misc]
             if hasattr(parsed_args, "wait") and not self.is_plugin:  # what one can wait for is done by an engine
                 self.app.expect_work()
             return int(super().run(parsed_args))
+        except ModuleNotFoundError as error:
+            if (missing := missing_module(error)) is None:
+                raise
+            raise missing from error
         except LongshoreError as error:
             if not self.is_plugin:
                 raise

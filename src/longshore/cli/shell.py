@@ -87,8 +87,10 @@ class LongshoreApp(App):  # type: ignore[misc]
         configuration = self.configured()
         if not (self.options.server or configuration.url):
             from longshore.engine.embedded import dismiss, start_ahead
+            from longshore.processes.installed import refuse_without_engine
             from longshore.state import StateDirectory
 
+            refuse_without_engine()
             state = StateDirectory.configured(configuration)
             start_ahead(state)
             self._at_the_end.callback(dismiss, state)

@@ -15,6 +15,8 @@ from longshore.errors import LongshoreError
 if TYPE_CHECKING:
     from longshore.api.backups import Vault
 
+_NAMED = 3  # objects in a sentence
+
 
 class CreateVault(ShowOne):
     """Make a vault in a directory, local or mounted from a file server, or in a bucket of an S3 server, and add it.
@@ -91,11 +93,9 @@ class CheckVault(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.check_vault(args.vault)
         if found.passed_over:
-            from longshore.vault.inspection import in_words
-
             self.say(
                 f"{len(found.passed_over)} file(s) or object(s) in it are none of the vault's, and are passed over: "
-                f"{in_words(found.passed_over)}."
+                f"{_some(found.passed_over)}."
             )
         if found.keeps_deleted:
             self.say(
@@ -229,3 +229,8 @@ def _with_vault(parser: ArgumentParser) -> ArgumentParser:
 def _fields(vault: Vault) -> tuple[Any, Any]:
     fields = vault.model_dump(mode="json")
     return tuple(fields), tuple(fields.values())
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"

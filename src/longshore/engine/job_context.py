@@ -20,6 +20,7 @@ from longshore.engine.parking import PARKS_FOR, Parked
 from longshore.errors import Cancelled, LongshoreError
 from longshore.model.forms import form
 from longshore.model.target import Owner
+from longshore.processes.installed import missing_module
 from longshore.store import Entry, EntryState, MigrationRecord, Store, ThingKind
 
 P = ParamSpec("P")
@@ -99,11 +100,12 @@ class JobContext:
                 else:
                     value = await asyncio.to_thread(do, *args, **kwargs)
                 return {"value": result.dump_python(value, mode="json")}
-            except LongshoreError as error:
-                if self.parks_for(error):
-                    raise Parked(error) from error
-                return {"error": {"code": error.code, "message": error.message, "advice": error.advice}}
-            except Exception as error:  # noqa: BLE001 a bug must end in a roll-back, not in a workflow nobody finishes
+            except Exception as fault:  # a bug must end in a roll-back, not in a workflow nobody finishes
+                error = missing_module(fault) or fault if isinstance(fault, ModuleNotFoundError) else fault
+                if isinstance(error, LongshoreError):
+                    if self.parks_for(error):
+                        raise Parked(error) from fault
+                    return {"error": {"code": error.code, "message": error.message, "advice": error.advice}}
                 _log.exception("step %s failed unexpectedly", name)
                 return {
                     "error": {

@@ -8,7 +8,7 @@ import asyncio
 from concurrent.futures import Future
 from datetime import timedelta
 
-from longshore.errors import FAULT, LongshoreError, NotSharedAnyMore, Occupied, QuotaExceeded, Unreachable
+from longshore.errors import FAULT, LongshoreError, NotInstalled, NotSharedAnyMore, Occupied, QuotaExceeded, Unreachable
 
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10))  # before a job is tried again
 # Codes of errors: what passes by itself, or once somebody has made room, or shares a provider again
@@ -18,6 +18,7 @@ PARKS_FOR = frozenset(
         Occupied.code,
         FAULT,  # what nobody knows is taken for what passes
         QuotaExceeded.code,
+        NotInstalled.code,
         NotSharedAnyMore.code,
         "copy-stalled",
         "file-locked",

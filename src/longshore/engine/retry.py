@@ -27,6 +27,7 @@ LASTING = {
     "no-vddk",
     "not-confined",
     "not-found",
+    "not-installed",
     "occupied",
     "quiesce-failed",
     "quota-exceeded",

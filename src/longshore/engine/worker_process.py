@@ -12,6 +12,7 @@ from longshore.engine.lease import Lease
 from longshore.engine.lock import AlreadyRunning, lock
 from longshore.engine.worker import Flows, Worker, identity
 from longshore.errors import Conflict
+from longshore.processes.installed import MOVING, refuse_without
 from longshore.processes.memory import live_long
 from longshore.store import StateDirectory, Store
 
@@ -22,8 +23,10 @@ def serve(configuration: Configuration, flows: Flows) -> None:
     """Work until SIGTERM or SIGINT; at a second signal, end without waiting for what is at work.
 
     Several workers can share a PostgreSQL that is configured; on a state directory there can be one alone. Raise
-    Conflict when another one works there already, InvalidInput for settings that can't be.
+    Conflict when another one works there already, InvalidInput for settings that can't be, and NotInstalled where
+    this machine lacks what work takes.
     """
+    refuse_without(*MOVING)
     os.umask(0o077)
     state = StateDirectory.configured(configuration)
     forget_secrets()

@@ -25,6 +25,7 @@ from longshore.guests.confined import NONSENSE, run_confined
 from longshore.guests.limits import Limits
 from longshore.model.forms import form
 from longshore.model.strict_reading import read_json
+from longshore.processes.installed import refuse_without
 from longshore.processes.launcher import Sandbox
 from longshore.processes.private import private_directory
 from longshore.vault.disks import DiskReader
@@ -341,6 +342,7 @@ def _reading(
 ) -> Iterator[_Reading]:
     """Read disks in a confined process. `ends_within`: seconds after which one that was hung up on is left to go with
     this process."""
+    refuse_without("nbd", "bwrap")
     with ExitStack() as stack:
         directory = stack.enter_context(private_directory())
         places = {}

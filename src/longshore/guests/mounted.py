@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 from longshore.errors import ConversionError, InvalidInput
 from longshore.guests.file_names import PLACE, meant_name, shown_name
 from longshore.guests.files import Attended, Inode, attended
+from longshore.processes.installed import refuse_without
 from longshore.vault.disks import DiskReader
 
 P = ParamSpec("P")
@@ -62,6 +63,7 @@ def mount_files(disks: Sequence[DiskReader], directory: Path, name: str, on_moun
 
 def _fuse() -> Any:
     """Load FUSE's library. Raises InvalidInput."""
+    refuse_without("fusermount3")
     os.environ.setdefault("FUSE_LIBRARY_NAME", "fuse3")
     try:
         import mfusepy

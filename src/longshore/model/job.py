@@ -33,7 +33,20 @@ class JobKind(StrEnum):
         """Say whether a worker of any flow version can begin it anew: its record and the ledger have all it needs."""
         return self.value in BEGIN_ANEW
 
+    @property
+    def moves_blocks(self) -> bool:
+        """Say whether it reads or writes disks, or begins others that do."""
+        return self not in _LEAVE_DISKS_ALONE
 
+
+_LEAVE_DISKS_ALONE = (
+    JobKind.CLEAN_UP,
+    JobKind.DECISION,
+    JobKind.VERIFICATION,
+    JobKind.PRUNE,
+    JobKind.VAULT_COPY,
+    JobKind.MARK,
+)
 BEGIN_ANEW = tuple(  # as the database has them
     kind.value
     for kind in (

@@ -22,7 +22,7 @@ OPTION_REFUSED = blocker("option-refused", "An option in the plan can't be as it
 HOOKS_NOT_INSTALLED = blocker(
     "hooks-not-installed",
     "Playbooks need Ansible and ansible-runner.",
-    "Install them with Longshore: pip install longshore[hooks].",
+    "Install them with Longshore: pip install longshore[engine,hooks].",
 )
 HOOK_MISSING = blocker(
     "hook-missing",

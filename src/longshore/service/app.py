@@ -1,6 +1,6 @@
 """The REST API. The same application serves one user inside a command and, later, many over the network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,10 +18,13 @@ from longshore.errors import (
     LongshoreError,
     NotConfined,
     NotFound,
+    NotInstalled,
     Overstepped,
     Unreachable,
 )
+from longshore.model.job import JobKind
 from longshore.processes.apart import Apart
+from longshore.processes.installed import MOVING, missing_module, refuse_without
 from longshore.service.apart import prepare
 from longshore.service.bodies import Bodies, TooLarge, TooSlow
 from longshore.service.caller import Access, Forbidden
@@ -45,6 +48,7 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
     (Unreachable, 502),
     (Busy, 429),
     (NotConfined, 503),
+    (NotInstalled, 503),
     (Overstepped, 400),
     (ChangedMeanwhile, 412),
     (TooLarge, 413),
@@ -110,6 +114,8 @@ def _without_routes(
         docs_url=None,
         redoc_url=None,
     )
+    if not store.state.shared_database:  # an engine of this machine does the work
+        store.database.refuse_undoable = _refuse_undoable
     app.state.store = store
     app.state.local_files = local_files
     app.state.reads = SharedReads()
@@ -134,6 +140,13 @@ def _without_routes(
         headers = {"Retry-After": str(COME_AGAIN)} if status == 429 else None
         return JSONResponse(body_of(error), status, headers)
 
+    @app.exception_handler(ModuleNotFoundError)
+    def missing(request: Request, error: ModuleNotFoundError) -> JSONResponse:
+        said = missing_module(error)
+        if said is None:
+            raise error
+        return explained(request, said)
+
     @app.exception_handler(HTTPException)
     def refused(_request: Request, error: HTTPException) -> JSONResponse:
         code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid-input")
@@ -151,3 +164,9 @@ def _without_routes(
         return JSONResponse(body | {"field": where} if where else body, 400)
 
     return app
+
+
+def _refuse_undoable(kinds: Collection[JobKind]) -> None:
+    """Raise NotInstalled when jobs of these kinds take what this machine lacks."""
+    if any(kind.moves_blocks for kind in kinds):
+        refuse_without(*MOVING)

@@ -13,7 +13,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +42,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import Pool
 
 from longshore.errors import Conflict, InvalidInput, Unreachable
+from longshore.model.job import JobKind
 from longshore.store.tables import Base
 
 T = TypeVar("T")
@@ -94,6 +95,8 @@ class Database:
         self._told = -math.inf
         self._work = _Work()
         self.guard: Callable[[], None] = lambda: None  # asked before each transaction: may this process still work?
+        # Asked before jobs of these kinds are added: will somebody be able to do them?
+        self.refuse_undoable: Callable[[Collection[JobKind]], None] = lambda _kinds: None
         self._url = _parsed(url)
         self.engine = _connect(self._url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)

@@ -105,7 +105,7 @@ class Migrations:
         Raises Conflict when one of the machines is being migrated already, the point that one is to be made of isn't
         usable any more, or the project would have more than it may; InvalidInput for the mark of a text that is neither
         its plan's nor that of the migration it goes back to; NotSharedAnyMore for a provider that the project doesn't
-        see (any more).
+        see (any more); what `refuse_undoable` of the database raises.
         """
         with self._database.alone() as session:
             if self._database.may_be_done and (there := self._of_ids(session, [new.id for new in wanted])):
@@ -151,7 +151,9 @@ class Migrations:
                     begin_run(session, row, new.run)
                 if row.type == MigrationType.FAILBACK.value:
                     begin_failback(session, row)
-            enqueue(session, [first_job(row, new.due_at) for row, new in zip(rows, wanted, strict=True)])
+            jobs = [first_job(row, new.due_at) for row, new in zip(rows, wanted, strict=True)]
+            self._database.refuse_undoable({JobKind(job.kind) for job in jobs})
+            enqueue(session, jobs)
             for row, new in zip(rows, wanted, strict=True):
                 session.add_all(new_disk(row.id, disk) for disk in new.disks)
             session.flush()

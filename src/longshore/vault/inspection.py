@@ -11,7 +11,6 @@ from longshore.vault.sealing import read_object, read_own_sum
 from longshore.vault.vault import Vault
 
 _SCRIPT = "restore.py"
-_NAMED = 3  # objects in a sentence
 
 
 def passed_over(vault: Vault) -> list[str]:
@@ -35,12 +34,6 @@ def unusable(vault: Vault) -> list[str]:
         if hold.name == DAMAGED
     ]
     return said
-
-
-def in_words(what: list[str]) -> str:
-    """Join some of the names in words."""
-    more = f" and {len(what) - _NAMED} more" if len(what) > _NAMED else ""
-    return f"{', '.join(what[:_NAMED])}{more}"
 
 
 def _unreadable(vault: Vault) -> list[str]:

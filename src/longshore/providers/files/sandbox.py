@@ -14,6 +14,7 @@ from longshore.blocks.exports import Export
 from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, LongshoreError, Overstepped
 from longshore.model.strict_reading import read_json
+from longshore.processes.installed import refuse_without
 from longshore.processes.launcher import Limits, Sandbox, refusal
 
 ANSWERS_WITHIN = 120.0  # seconds that reading an image's tables may take
@@ -37,8 +38,9 @@ def ask_qemu_img(
 ) -> dict[str, Any]:
     """Return what `qemu-img info` or `check` says of an image. An answer of `check` has been given whatever it found.
 
-    Raises InvalidInput, with QEMU's own words when it can't read the image, and NotConfined.
+    Raises InvalidInput, with QEMU's own words when it can't read the image, NotInstalled and NotConfined.
     """
+    refuse_without("qemu-img")
     said = ",".join(f"{key}={value.replace(',', ',,')}" for key, value in options.items())
     command = ["qemu-img", verb, "--output=json", "--image-opts", said]
     try:

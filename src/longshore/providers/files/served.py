@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 
-import nbd
-
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import Export, serve_nbdkit
 from longshore.errors import CopyError, InvalidInput, Unreachable
@@ -27,10 +25,14 @@ class Served(Stored):
         super().__init__(name, self._handle.get_size() if size is None else size, identity)
 
     def close(self) -> None:
+        import nbd
+
         with suppress(nbd.Error):  # its server may have ended
             self._handle.shutdown()
 
     def read(self, offset: int, length: int) -> bytes:
+        import nbd
+
         end = min(offset + length, self.size)
         pieces = []
         try:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from longshore.model.extents import Extent, merge
+from longshore.processes.installed import missing_module
 
 # offset, length, whether whole objects are enough: the areas that differ
 Ask = Callable[[int, int, bool], Iterable[Extent]]
@@ -34,9 +35,12 @@ def narrow_down(ask: Ask, size: int) -> Iterator[Extent]:
 
 
 def main() -> None:
-    import rados
-    import rbd
-
+    try:
+        import rados
+        import rbd
+    except ModuleNotFoundError as error:
+        sys.stdout.write(json.dumps({"unknown": str(missing_module(error) or error)}) + "\n")
+        return
     wanted = json.loads(sys.stdin.readline())
     cluster = rados.Rados(conffile=wanted["conf"], rados_id=wanted["user"])
     cluster.connect(timeout=30)

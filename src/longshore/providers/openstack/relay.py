@@ -5,6 +5,8 @@ read. All that belongs to it (security group, port, floating address, disk, serv
 is found and removed again.
 """
 
+from __future__ import annotations
+
 import ipaddress
 import math
 import os
@@ -13,16 +15,17 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import nbd
 
 from longshore.errors import ExportError, InvalidInput, NotFound
 from longshore.model.target import Flavor, Network, Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.named import of_word, only
+
+if TYPE_CHECKING:
+    import nbd
 
 NAME = "longshore-relay"
 USER = "longshore"  # whom its key is for
@@ -54,6 +57,8 @@ class Relay:
 
     def exports(self, *, read_only: bool) -> list[str]:
         """Return the names of all that it serves. Raises ExportError when it doesn't answer in time."""
+        import nbd
+
         handle = nbd.NBD()
         handle.set_uri_allow_local_file(True)
         handle.set_opt_mode(True)

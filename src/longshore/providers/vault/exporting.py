@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nbd
-
 from longshore.blocks.durable import replace_file
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import LocalExport, serve_qemu_nbd
@@ -24,6 +22,7 @@ from longshore.errors import Conflict, ExportError, InvalidInput
 from longshore.model.exported import DESCRIPTION, FORMAT
 from longshore.model.forms import form
 from longshore.model.machine import Machine
+from longshore.processes.installed import refuse_without
 from longshore.processes.parent import die_with_parent
 from longshore.providers.vault.source import shown_machine
 from longshore.vault.copies import differing
@@ -161,6 +160,7 @@ def _written(directory: Path) -> Iterator[_Folder]:
         raise Conflict(f"{directory} isn't an empty directory.", advice="Name one that is empty, or isn't there yet.")
     if not directory.parent.is_dir():
         raise InvalidInput(f"{directory.parent} isn't there.", advice="Make it, or mount it, first.")
+    refuse_without("qemu-img", "qemu-nbd")
     folder = _Folder(directory)
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -183,6 +183,8 @@ def _write_layer(  # noqa: PLR0917
     made = subprocess.run(["qemu-img", "create", *words], capture_output=True, text=True, check=False)
     if made.returncode:
         raise ExportError(f"{path} couldn't be made: {made.stderr.strip()}")
+    import nbd
+
     disk = PointDisk(vault, top)
     with serve_qemu_nbd(path.absolute(), image_format="qcow2") as export:
         handle = connect(export.uri)
