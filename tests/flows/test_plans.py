@@ -173,7 +173,7 @@ def test_one_failure_stops_no_other_and_is_retried_alone(user):
     user.fleet.world("app01").plan_fault("create_server", 1, "before", "error")
     code, _, said = user("plan", "start", "shop", "--wait", "--plain")
     assert code == 1
-    assert "1 of 3 machines of plan shop didn't arrive: app01 (waits with its copy)" in said
+    assert "1 of 3 machines of plan shop didn't arrive: app01 (waits-with-copy)" in said
     assert "longshore plan retry shop" in said
     assert user.states() == {"app01": "running", "app02": "done", "db01": "done"}
     report = json.loads(user.well("plan", "report", "shop", "-f", "json"))

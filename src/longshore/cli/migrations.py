@@ -20,7 +20,7 @@ from longshore.model.request import MOVES, MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
-from longshore.wording.progress import WAITS_WITH_COPY, moves, status_of
+from longshore.wording.progress import moves, status_of
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
@@ -48,7 +48,7 @@ class ListMigrations(Lister):
                 m.type.value,
                 m.source,
                 m.target,
-                WAITS_WITH_COPY if self.for_people and m.cutover_failed else status_of(m),
+                status_of(m),
                 m.phase,
                 moment(m.created_at),
                 *((m.project_id,) if args.all_projects else ()),
@@ -330,7 +330,7 @@ def watched(command: ShowOne, migration: Migration, *, plain: bool, cancelling: 
         )
     if migration.error and not (cancelling and migration.error_code == "cancelled"):
         raise LongshoreError(f"{it} {migration.status}: {migration.error}", code=migration.error_code or "error")
-    if cancelling and migration.status is Status.DONE:
+    if cancelling and migration.status in (Status.DONE, Status.REHEARSED):
         raise LongshoreError(f"The cancel came too late: {called} {migration.id} is done.", code="too-late-to-cancel")
     if migration.interrupted and migration.stranded:
         raise LongshoreError(f"{it} is stranded: {migration.stranded}", code="stranded")

@@ -18,7 +18,6 @@ from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import size
-from longshore.wording.progress import WAITS_WITH_COPY
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Migration, PlanStart
@@ -132,9 +131,6 @@ class PlanProgress(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = []
         for m in self.client.plan_states(args.plan, args.name, args.status):
-            state = m.status
-            if self.for_people and m.waits_for_cutover:
-                state = WAITS_WITH_COPY if m.cutover_failed else "waits for cutover"
             figures: Sequence[Any] = (
                 m.bytes_done,
                 m.bytes_total,
@@ -144,7 +140,7 @@ class PlanProgress(Lister):
             )
             if self.for_people:
                 figures = tuple(_said(figure, how) for figure, how in zip(figures, _WORDS, strict=True))
-            rows.append((m.machine, m.wave, state, m.phase, *figures, m.syncs, m.migration, m.error or m.stranded))
+            rows.append((m.machine, m.wave, m.status, m.phase, *figures, m.syncs, m.migration, m.error or m.stranded))
         columns = "Machine", "Wave", "State", "Phase", "Done", "Of", "Rate", "Left", "Down", "Syncs", "Migration", "Why"
         return columns, rows
 
@@ -226,20 +222,16 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
             advice=f"Go on with: longshore plan resume {plan} --wait.",
             code="interrupted",
         )
-    good = (Status.DONE, Status.CANCELLED) if cancelling else (Status.DONE,)
+    good = (Status.DONE, Status.REHEARSED, *((Status.CANCELLED,) if cancelling else ()))
     bad = [m for m in migrations if m.cutover_failed or (m.status.ended and m.status not in good)]
     if bad:
-        named = ", ".join(f"{m.machine_name} ({_ended(m)})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
+        named = ", ".join(f"{m.machine_name} ({m.status.value})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
         raise LongshoreError(
             f"{len(bad)} of {_count(len(migrations), _called(migrations))} of plan {plan} didn't arrive: {named}.",
             advice=f"See why: longshore plan report {plan}. Start what has failed again, and what waits with its copy: "
             f"longshore plan retry {plan}.",
             code="plan-incomplete",
         )
-
-
-def _ended(migration: Migration) -> str:
-    return WAITS_WITH_COPY if migration.cutover_failed else migration.status.value
 
 
 def _called(migrations: list[Migration]) -> str:

@@ -33,7 +33,7 @@ _LINE_EVERY = 10.0  # seconds between plain lines about the same disk, at first
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
 _REASONS = 2  # lines for why nobody takes some of them
 _FRAME = 6  # lines of the terminal that are not for machines
-_COLOURS = {Status.DONE: "green", Status.FAILED: "red"}
+_COLOURS = {Status.DONE: "green", Status.REHEARSED: "green", Status.FAILED: "red"}
 _COLOURS |= dict.fromkeys((Status.CANCELLED, Status.ROLLING_BACK, Status.PARKED), "yellow")
 
 
@@ -202,7 +202,9 @@ def _told(m: Watched) -> str:
     if m.status is Status.QUEUED:
         queued = "queued" if m.wave is None else f"queued, wave {m.wave}"
         return f"{queued}. {m.stranded}" if m.stranded else queued
-    told = m.phase if not m.interrupted else f"interrupted in {m.phase}"
+    told = m.status.value if m.status.waits_for_person else m.phase
+    if m.interrupted:
+        told = f"interrupted in {m.phase}"
     if m.status is Status.PARKED:
         told = f"parked in {m.phase}: {m.parked}"
     return f"{told}. {m.stranded}" if m.stranded else told
@@ -243,18 +245,21 @@ class _Board:
 
 
 def _order(m: Watched) -> tuple[int, int]:
-    """Return the order in which machines are shown: what moves first, then what waits by wave, then what failed, then
-    the rest."""
+    """Return the order in which machines are shown: what moves first, then what waits for a person, then what is queued
+    by wave, then what failed, then the rest."""
     if m.status in (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED):
         return 0, m.wave or 0
-    if m.status is Status.QUEUED:
+    if m.status.waits_for_person:
         return 1, m.wave or 0
-    return (2 if m.status is Status.FAILED else 3), m.wave or 0
+    if m.status is Status.QUEUED:
+        return 2, m.wave or 0
+    return (3 if m.status is Status.FAILED else 4), m.wave or 0
 
 
 def _rows(m: Watched) -> Iterator[tuple[str | Text, ...]]:
     off = m.downtime
-    phase = status_of(m) if m.status.ended or m.status is Status.PARKED or m.interrupted or m.stranded else m.phase
+    at_work = m.status in (Status.RUNNING, Status.ROLLING_BACK) and not m.interrupted and not m.stranded
+    phase = m.phase if at_work else status_of(m)
     yield (
         Text(m.name),
         "" if m.wave is None else str(m.wave),

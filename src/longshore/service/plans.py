@@ -23,7 +23,7 @@ from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.concerns_shown import shown_concern
-from longshore.service.migrations_shown import MIGRATIONS, shown, waits_for_cutover
+from longshore.service.migrations_shown import MIGRATIONS, shown
 from longshore.service.opened_plan import (
     counted,
     entries_of,
@@ -44,6 +44,7 @@ from longshore.service.plans_shown import summary
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import PlanRecord, Store
+from longshore.store.standing import waits_for_cutover
 
 router = judged_router("/v1")
 _VIEW = TypeAdapter(PlanView)

@@ -11,6 +11,7 @@ from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
 from longshore.store.migration_records import visible_migrations
 from longshore.store.scope import WHOLE, Scope
+from longshore.store.standing import STANDING
 from longshore.store.tables import DiskRow, JobRow, MigrationRow
 
 
@@ -28,6 +29,7 @@ class Outline:
     type: str | None
     wave: int
     status: Status
+    standing: Status  # the status that is told of it
     phase: str
     error: str | None
     cancel_requested: bool
@@ -65,6 +67,7 @@ class Outlines:
                     MigrationRow.type,
                     MigrationRow.wave,
                     MigrationRow.status,
+                    STANDING,
                     MigrationRow.phase,
                     MigrationRow.error,
                     MigrationRow.cancel_requested,
@@ -75,10 +78,9 @@ class Outlines:
                 .where(MigrationRow.plan_id.in_(found), visible_migrations(self._scope))
             )
             for row in session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)):
-                id_, plan_id, name, ref, path, source, target, kind, wave, status, *rest = row
-                outline = Outline(
-                    id_, plan_id, name, ref, path or name, source, target, kind, wave, Status(status), *rest
-                )
+                id_, plan_id, name, ref, path, source, target, kind, wave, status, standing, *rest = row
+                standings = Status(status), Status(standing)
+                outline = Outline(id_, plan_id, name, ref, path or name, source, target, kind, wave, *standings, *rest)
                 found[plan_id].append(outline)
         return found
 
