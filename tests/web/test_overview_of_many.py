@@ -4,24 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from browser import Browser
-from crowd import crowd
 from sqlalchemy import event
-
-from conftest import no_engine, with_machines
-from longshore.store import StateDirectory, Store
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    """A browser of a store that no test here changes."""
-    directory = tmp_path_factory.mktemp("many")
-    with pytest.MonkeyPatch.context() as patch:
-        no_engine(patch)
-        store = Store(StateDirectory(directory / "state"))
-        with_machines(store, directory, patch)
-        crowd(store)
-        yield Browser(store).opened()
-        store.close()
 
 
 @contextmanager
@@ -43,14 +26,16 @@ def machines(page):
     return {said for said in page.links if said.startswith("srv-")}
 
 
-def test_all_that_waits_and_all_that_failed_last_is_told_above_what_runs(many):
-    text = many.get("/ui/").text
+def test_all_that_waits_and_all_that_failed_last_is_told_above_what_runs(crowded):
+    plans, heading, text = crowded.get("/ui/").text.partition("Waits for you")
+    assert "datacentre" in plans
+    text = heading + text
     order = ["Waits for you 30 waits for cutover", "warm srv-0001 vc → cloud Cut over …", "12 of 30 waits for cutover"]
     order += ["Failed 5 failed at the last try", "warm srv-0055", "Under way 40 under way", "20 of 40 under way"]
     order += ["Queued 300 queued", "Done last", "20 done"]
     places = [text.index(words) for words in order]
     assert places == sorted(places)
-    listed = machines(many.page)
+    listed = machines(crowded.page)
     assert {f"srv-{n:04d}" for n in range(1, 13)} <= listed, "those that wait longest"
     assert {f"srv-{n:04d}" for n in range(51, 56)} <= listed
     done_since = [name for name in listed if "srv-0031" <= name <= "srv-0050"]
@@ -60,24 +45,24 @@ def test_all_that_waits_and_all_that_failed_last_is_told_above_what_runs(many):
 @pytest.mark.parametrize(
     ("state", "count"), [("waits-for-cutover", 30), ("failed-last", 5), ("under-way", 40), ("queued", 300)]
 )
-def test_what_is_not_shown_there_stands_in_the_list_that_it_leads_to(many, state, count):
-    many.get("/ui/")
+def test_what_is_not_shown_there_stands_in_the_list_that_it_leads_to(crowded, state, count):
+    crowded.get("/ui/")
     at = f"/ui/jobs?status={state}"
-    leads_to = {attributes.get("href") for tag, attributes in many.page.elements if tag == "a"}
+    leads_to = {attributes.get("href") for tag, attributes in crowded.page.elements if tag == "a"}
     assert at in leads_to or count <= 12
     listed = set()
-    many.get(at)
+    crowded.get(at)
     while True:
-        listed |= machines(many.page)
-        if "Older" not in many.page.links:
+        listed |= machines(crowded.page)
+        if "Older" not in crowded.page.links:
             break
-        many.click("Older")
+        crowded.click("Older")
     assert len(listed) == count
 
 
-def test_the_database_is_not_asked_for_each(many):
-    with counted(many.store) as asked:
-        many.get("/ui/")
+def test_the_database_is_not_asked_for_each(crowded):
+    with counted(crowded.store) as asked:
+        crowded.get("/ui/")
     assert len(asked) < 60, asked
 
 
@@ -86,13 +71,13 @@ def test_a_page_on_which_nothing_runs_is_live_too(store):
     assert [attributes.get("data-refresh") for tag, attributes in page.elements if tag == "main"] == ["3"]
 
 
-def test_a_state_is_the_same_in_lists_counts_filters_and_the_plan(many):
-    assert "30 waits for cutover" in many.get("/ui/migrations").text
-    assert "40 running" in many.page.text
-    plan = many.get("/ui/plans/datacentre?status=waits-for-cutover")
+def test_a_state_is_the_same_in_lists_counts_filters_and_the_plan(crowded):
+    assert "30 waits for cutover" in crowded.get("/ui/migrations").text
+    assert "40 running" in crowded.page.text
+    plan = crowded.get("/ui/plans/datacentre?status=waits-for-cutover")
     assert "1–30 of 30" in plan.text
     assert "30 waits for cutover" in plan.text
-    assert "30 waits for cutover" in many.get("/ui/plans").text
+    assert "30 waits for cutover" in crowded.get("/ui/plans").text
 
 
 def add(store, name, type_="cold", **fields):
@@ -152,3 +137,34 @@ def test_what_failed_is_started_again_from_there(filled):
     assert filled.path == "/ui/"
     assert "1 queued" in filled.page.text
     assert "failed warm db01" not in filled.page.text
+
+
+def test_each_plan_has_a_row_with_what_is_copied_and_until_when(crowded):
+    text = crowded.get("/ui/").text
+    assert text.index("datacentre Machines: 1000") < text.index("Waits for you")
+    row = text[text.index("datacentre Machines") : text.index("Waits for you")]
+    for said in ("30 waits for cutover", "20 done", "5 failed", "40 running", "300 queued", "605 planned"):
+        assert said in row
+    assert "2.7 TiB of 15.4 TiB, 1.2 GiB/s" in row
+    assert "end not known: an earlier wave is to be cut over first" in row
+    waves = crowded.get("/ui/plans/datacentre").text
+    first = waves[waves.index("1249 30 waits for cutover") :]
+    assert "copied about" in first[: first.index("give or take")]
+
+
+def test_a_plan_that_is_kept_for_saturday_is_there(fleet):
+    plan = {"name": "saturday", "source": "vc", "target": "cloud", "machines": [{"machine": "app01", "ref": "vm-1"}]}
+    fleet.store.plans.add("saturday", plan)
+    fleet.store.plans.add("draft", {**plan, "name": "draft"}, draft="a-word-of-mine")
+    page = fleet.get("/ui/")
+    assert "saturday Machines: 1 1 planned" in page.text
+    assert page.links["saturday"] == "/ui/plans/saturday"
+    assert "Nothing has been moved yet" not in page.text
+    assert "draft" not in page.links
+
+
+def test_of_very_many_plans_it_is_said_how_many_there_are(fleet):
+    for n in range(12):
+        plan = {"name": f"plan{n}", "source": "vc", "target": "cloud", "machines": [{"machine": "app01"}]}
+        fleet.store.plans.add(plan["name"], plan)
+    assert "10 of 12 all of them" in fleet.get("/ui/").text

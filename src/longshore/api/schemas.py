@@ -309,6 +309,23 @@ class PlanCopy(_Strict):
     description: str | None = None  # None: the same
 
 
+class PlanFigures(_Strict):
+    """Figures of a plan, or of one of its waves, added up."""
+
+    wave: int | None  # null: all of the plan
+    machines: int  # and volumes
+    states: dict[str, int]  # how many of them are planned, queued, running, done, …
+    bytes_done: int  # of the disks of those that were started, as large as they are
+    bytes_total: int
+    bytes_per_second: float  # that are copied or read back now
+    done_at: Moment | None = None  # about then all that was started is done
+    give_or_take: float | None = None  # seconds
+    until_cutover: bool = False  # what is told is when all of it is copied: then it waits for its cutover
+    # Why that isn't known though something is under way: not-measured (yet), cutover-first (what waits for its cutover,
+    # or will, is in a wave before)
+    no_forecast: str | None = None
+
+
 class PlanSummary(_Strict):
     id: str = ""
     name: str
@@ -323,6 +340,7 @@ class PlanSummary(_Strict):
     states: dict[str, int]  # how many machines and volumes are planned, queued, running, done, …
     changed_at: Moment
     unreadable: str | None = None  # why nothing else is known of it: it can be exported, replaced and deleted
+    figures: PlanFigures | None = None  # of all of it, where they were asked for
 
 
 class PlannedState(_Strict):
@@ -364,6 +382,8 @@ class PlanStates(_Strict):
     total: int  # machines and volumes that fit
     startable: int  # of all of them, those that aren't moved or on their way
     may_cut_over: int  # of all of them, those whose warm migration is under way
+    figures: PlanFigures  # of all of the plan
+    waves: list[PlanFigures]
     machines: list[PlannedProgress]
 
 

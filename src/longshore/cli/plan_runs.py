@@ -18,9 +18,10 @@ from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import size
+from longshore.wording.forecasts import sentence_of, until_of
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import Migration, PlanStart
+    from longshore.api.schemas import Migration, PlanFigures, PlanStart
 
 
 class CheckPlan(Lister):
@@ -112,7 +113,7 @@ class WatchPlan(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        if all(one.migration is None for one in self.client.plan_states(args.plan)):
+        if all(one.migration is None for one in self.client.plan_states(args.plan).machines):
             raise LongshoreError(
                 f"Nothing of plan {args.plan} was started yet.", advice=f"Start it: longshore plan start {args.plan}."
             )
@@ -120,17 +121,27 @@ class WatchPlan(Command):
 
 
 class PlanProgress(Lister):
-    """List how far the machines of a plan are: bytes, rate and time left of what is being copied now."""
+    """List how far the machines of a plan are: bytes, rate and time left of what is being copied now.
+
+    With --waves how far its waves are, and when each will be there.
+    """
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
         parser.add_argument("--name", default="", metavar="PART", help="only machines with this in their names")
         parser.add_argument("--status", default="", metavar="STATUS", help="only machines in this state")
+        parser.add_argument(
+            "--waves", action="store_true", help="its waves instead of machines, and all of them together"
+        )
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        found = self.client.plan_states(args.plan, args.name, args.status)
+        if args.waves:
+            return self._waves([*found.waves, found.figures])
+        self.say(f"Plan {args.plan}: {sentence_of(found.figures)}.")
         rows = []
-        for m in self.client.plan_states(args.plan, args.name, args.status):
+        for m in found.machines:
             figures: Sequence[Any] = (
                 m.bytes_done,
                 m.bytes_total,
@@ -143,6 +154,19 @@ class PlanProgress(Lister):
             rows.append((m.machine, m.wave, m.status, m.phase, *figures, m.syncs, m.migration, m.error or m.stranded))
         columns = "Machine", "Wave", "State", "Phase", "Done", "Of", "Rate", "Left", "Down", "Syncs", "Migration", "Why"
         return columns, rows
+
+    def _waves(self, figures: Sequence[PlanFigures]) -> tuple[Any, Any]:
+        """Return a row for each wave, and one for the whole plan, whose wave is "all"."""
+        return ("Wave", "Machines", "States", "Done", "Of", "Rate", "End"), [
+            ("all" if one.wave is None else one.wave, one.machines, *self._told(one)) for one in figures
+        ]
+
+    def _told(self, one: PlanFigures) -> tuple[Any, ...]:
+        if self.for_people:
+            states = ", ".join(f"{count} {status}" for status, count in one.states.items())
+            return states, size(one.bytes_done), size(one.bytes_total), _rate(one.bytes_per_second), until_of(one)
+        until = one.model_dump(mode="json", include={"done_at", "give_or_take", "until_cutover", "no_forecast"})
+        return one.states, one.bytes_done, one.bytes_total, one.bytes_per_second, until
 
 
 def _rate(count: float) -> str:

@@ -1,7 +1,8 @@
 """A plan with what became of its machines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from longshore.api.schemas import PlannedState
 from longshore.engine.stranded import Crew
@@ -121,6 +122,22 @@ def is_moved_or_moving(migration: Outline | None) -> bool:
         return False
     rehearsed = migration.type == MigrationType.DRY_RUN.value
     return not migration.status.ended or (migration.status is Status.DONE and not rehearsed)
+
+
+def is_over(record: PlanRecord, moved: Set[str]) -> bool:
+    """Tell whether all that a plan has is among the references of what was moved from it.
+
+    Nothing else of it is read: most plans of an installation are over. One that names anything without its reference
+    isn't taken for that.
+    """
+    entries = [entry for what in ("machines", "volumes") for entry in record.content.get(what) or ()]
+    return bool(entries) and all(isinstance(entry, dict) and _wanted(entry) in moved for entry in entries)
+
+
+def _wanted(entry: Mapping[str, Any]) -> str | None:
+    """Return the reference that the migrations of a plan's entry have."""
+    ref = entry.get("ref")
+    return f"{VOLUME}{ref}" if ref and "volume" in entry else ref
 
 
 def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:

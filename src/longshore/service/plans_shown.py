@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from longshore.api.schemas import PlannedState, PlanSummary
+from longshore.api.schemas import PlanFigures, PlannedState, PlanSummary
 from longshore.service.opened_plan import Opened
 from longshore.store import PlanRecord
 
 
-def summary(record: PlanRecord, opened: Opened, states: Sequence[PlannedState]) -> PlanSummary:
+def summary(
+    record: PlanRecord, opened: Opened, states: Sequence[PlannedState], figures: PlanFigures | None = None
+) -> PlanSummary:
     """Return a plan in short. `states`: of all its machines."""
     plan = opened.plan
     return PlanSummary(
@@ -25,4 +27,5 @@ def summary(record: PlanRecord, opened: Opened, states: Sequence[PlannedState]) 
         states=dict(Counter(state.status for state in states)),
         changed_at=record.changed_at,
         unreadable=opened.unreadable,
+        figures=figures,
     )

@@ -86,6 +86,9 @@ STANDING: ColumnElement[str] = case(
     else_=_row.status,
 )
 
+# That a warm migration's machine is stopped once a person says so, who hasn't said so yet
+BY_HAND: ColumnElement[bool] = and_(_row.type == MigrationType.WARM.value, ~_row.cutover_requested, _by_hand)
+
 
 def stands(status: Status) -> ColumnElement[bool]:
     """Return the condition of the rows of which this status is told. What is kept is asked first, by its index."""

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from longshore.api.replicas import Replica
-from longshore.api.schemas import ListedMigration, MigrationCounts, Provider
+from longshore.api.schemas import ListedMigration, MigrationCounts, PlanSummary, Provider
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
@@ -22,6 +22,7 @@ from longshore.web.pages.migrations import OVER, STATES, UNDER_WAY
 from longshore.web.rendering import render
 from longshore.wording.states import Shown, of_condition, of_migration, of_status
 
+_PLANS = 10
 _WAITING = 12  # of each kind
 _AT_WORK = 20
 _DONE = 5
@@ -47,9 +48,10 @@ async def show(request: Request) -> Response:
         found = await asking.get(MigrationCounts, "/v1/job-counts", type=_ENDING, **asked)
         return Counter(found.statuses)
 
-    providers, replicas, counts, last_tries, astray = await asyncio.gather(
+    providers, replicas, plans, counts, last_tries, astray = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"),
         asking.get(list[Replica], "/v1/replicas", figures=False),
+        asking.get(list[PlanSummary], "/v1/plans", figures=True, unmoved=True),
         counted(),
         counted(last=True),
         counted(astray=True),
@@ -93,12 +95,19 @@ async def show(request: Request) -> Response:
         over=[one for one in over if one.total],
         ended=ended[:_DONE],
         replicas=replicas,
-        begun=bool(counts or replicas),
+        plans=sorted(plans, key=_has_begun, reverse=True)[:_PLANS],
+        all_plans=len(plans),
+        begun=bool(counts or replicas or plans),
+        of_status=of_status,
         sources=[one for one in providers if one.kind not in ("openstack", "vault")],
         targets=[one for one in providers if one.kind == "openstack"],
         of_migration=of_migration,
         bad=lambda replica: [c for c in replica.conditions if of_condition(c.code) == "bad"],
     )
+
+
+def _has_begun(plan: PlanSummary) -> bool:
+    return any(state != "planned" for state in plan.states)
 
 
 ROUTES = [Page("/", show, "GET")]

@@ -58,6 +58,8 @@ async def one(request: Request) -> Response:
         plan=plan,
         name=plan.name,
         states=plan.states,
+        figures_of=found.figures,
+        waves=found.waves,
         state_choices=[("", _("Any state")), *((state, _(of_status(state).said)) for state in plan.states)],
         rows=found.machines,
         total=found.total,
