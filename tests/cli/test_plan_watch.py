@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from test_progress import AT, MIB, disk, migration
 
-from longshore.api.schemas import PlanFigures, PlannedProgress, PlanStates, PlanSummary
+from longshore.api.schemas import PlanFigures, PlannedProgress, PlanStates, PlanSummary, QueuedBehind
 from longshore.cli.plan_watch import Watched, totals, watch_plan
 from longshore.errors import Unreachable
 from longshore.wording.progress import figures, moves
@@ -29,7 +29,8 @@ STORY = [
 
 
 def told_of(m):
-    same = {name: getattr(m, name) for name in ("wave", "phase", "error", "stranded", "interrupted", "parked", "disks")}
+    names = "wave", "phase", "error", "stranded", "interrupted", "parked", "queued_behind", "disks"
+    same = {name: getattr(m, name) for name in names}
     return PlannedProgress(machine=m.machine_name, ref=None, status=m.status.value, type=m.type, migration=m.id, **same)
 
 
@@ -100,6 +101,14 @@ def test_why_nobody_takes_them_is_said(capsys, monkeypatch, plain):
     waits = [m.model_copy(update={"stranded": "No worker is alive."}) for m in STORY[0]]
     watch_plan(Client([waits, STORY[-1]]), "shop", plain=plain)
     assert "No worker is alive." in capsys.readouterr().err
+
+
+def test_what_a_queued_one_is_behind_is_said_in_its_line(capsys):
+    behind = QueuedBehind(what="wave", wave=1)
+    waits = [m.model_copy(update={"queued_behind": behind} if m.status == "queued" else {}) for m in STORY[0]]
+    watch_plan(Client([waits, STORY[-1]]), "shop", plain=True)
+    said = "queued, wave 1. Wave 1 goes first: this one begins when all of it has ended."
+    assert f"{'web':<20} {said}" in capsys.readouterr().err
 
 
 def test_a_server_that_does_not_answer_is_asked_again_in_both_views(capsys, monkeypatch):

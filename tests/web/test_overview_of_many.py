@@ -168,3 +168,10 @@ def test_of_very_many_plans_it_is_said_how_many_there_are(fleet):
         plan = {"name": f"plan{n}", "source": "vc", "target": "cloud", "machines": [{"machine": "app01"}]}
         fleet.store.plans.add(plan["name"], plan)
     assert "10 of 12 all of them" in fleet.get("/ui/").text
+
+
+def test_what_is_queued_says_what_it_is_behind(crowded):
+    said = "Wave 1 goes first: this one begins when all of it has ended."
+    assert said in crowded.get("/ui/plans/datacentre?q=srv-0399").text
+    assert said not in crowded.get("/ui/plans/datacentre?q=srv-0200").text
+    assert said in crowded.get("/ui/jobs?status=queued").text

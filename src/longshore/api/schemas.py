@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -181,6 +181,16 @@ class DiskProgress(_Strict):
     root_digest: str | None
 
 
+class QueuedBehind(_Strict):
+    """The reason why something is queued and not begun; without one it is only in line."""
+
+    what: Literal["wave", "limit", "workers"]  # a wave goes first; a limit is reached; all places of workers are taken
+    wave: int | None = None  # that goes first
+    of: LimitOf | None = None  # of a limit
+    name: str | None = None  # of the provider that the limit is of, or of the host or datastore
+    at_once: int | None = None  # so many may be at work there
+
+
 class ListedMigration(_Strict):
     """One migration in a list."""
 
@@ -200,6 +210,7 @@ class ListedMigration(_Strict):
     waits_for_cutover: bool = False  # it is for a person to say when its machine is stopped
     cutover_failed: bool = False  # it waits for another one, with what was copied and the machine running again
     parked: str | None = None  # why it can't go on for now; it keeps what it has
+    queued_behind: QueuedBehind | None = None
     due_at: Moment | None = None  # when it goes on by itself, if it is parked or waits for its cutover
     phase: str
     error: str | None
@@ -366,6 +377,7 @@ class PlannedProgress(PlannedState):
     cutover_failed: bool = False
     downtime_seconds: float | None = None  # so far, while it lasts
     parked: str | None = None  # why it can't go on for now; it keeps what it has
+    queued_behind: QueuedBehind | None = None
     syncs: int = 0  # copies of the running machine that are done
     bytes_changed: int | None = None  # what the last of them found changed
     bytes_done: int | None = None

@@ -21,6 +21,7 @@ from longshore.model.status import Status
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
 from longshore.wording.progress import moves, status_of
+from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
@@ -357,6 +358,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         "phase": m.phase,
         "stranded": m.stranded,
         "parked": m.parked,
+        "queued_behind": m.queued_behind.model_dump(exclude_none=True) if m.queued_behind else None,
         "due_at": moment(m.due_at),
         "created_at": moment(m.created_at),
         "finished_at": moment(m.finished_at),
@@ -371,6 +373,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     }
     if command.for_people:
         del fields["downtime_seconds"]
+        fields["queued_behind"] = why_queued(m.queued_behind)
         fields["downtime"] = duration(off) if off is not None else None
         fields["syncs"] = "\n".join(sync_line(sync) for sync in m.syncs)
         fields["disks"] = "\n".join(_disk_line(m, d) for d in m.disks)

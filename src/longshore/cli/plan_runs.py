@@ -19,6 +19,7 @@ from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import size
 from longshore.wording.forecasts import sentence_of, until_of
+from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
     from longshore.api.schemas import Migration, PlanFigures, PlanStart
@@ -142,6 +143,7 @@ class PlanProgress(Lister):
         self.say(f"Plan {args.plan}: {sentence_of(found.figures)}.")
         rows = []
         for m in found.machines:
+            why = m.error or m.stranded or m.parked or why_queued(m.queued_behind) or None
             figures: Sequence[Any] = (
                 m.bytes_done,
                 m.bytes_total,
@@ -151,7 +153,7 @@ class PlanProgress(Lister):
             )
             if self.for_people:
                 figures = tuple(_said(figure, how) for figure, how in zip(figures, _WORDS, strict=True))
-            rows.append((m.machine, m.wave, m.status, m.phase, *figures, m.syncs, m.migration, m.error or m.stranded))
+            rows.append((m.machine, m.wave, m.status, m.phase, *figures, m.syncs, m.migration, why))
         columns = "Machine", "Wave", "State", "Phase", "Done", "Of", "Rate", "Left", "Down", "Syncs", "Migration", "Why"
         return columns, rows
 

@@ -23,9 +23,10 @@ from longshore.model.status import Status
 from longshore.wording.figures import size
 from longshore.wording.forecasts import sentence_of
 from longshore.wording.progress import figures, moves, status_of
+from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import DiskProgress, Migration, PlannedProgress, PlanStates
+    from longshore.api.schemas import DiskProgress, Migration, PlannedProgress, PlanStates, QueuedBehind
     from longshore.client import Client
 
 _POLL = 1.0  # seconds
@@ -52,6 +53,7 @@ class Watched:
     interrupted: bool
     stranded: str | None
     parked: str | None
+    queued_behind: QueuedBehind | None
     cutover_failed: bool
     error: str | None
     downtime: float | None  # seconds, so far
@@ -70,6 +72,7 @@ class Watched:
             told.interrupted,
             told.stranded,
             told.parked,
+            told.queued_behind,
             told.cutover_failed,
             told.error,
             told.downtime_seconds,
@@ -89,6 +92,7 @@ class Watched:
             told.interrupted,
             told.stranded,
             told.parked,
+            told.queued_behind,
             told.cutover_failed,
             told.error,
             told.downtime_seconds,
@@ -224,7 +228,8 @@ def _told(m: Watched) -> str:
         return told + (f": {m.error}" if m.error and m.status is Status.FAILED else "")
     if m.status is Status.QUEUED:
         queued = "queued" if m.wave is None else f"queued, wave {m.wave}"
-        return f"{queued}. {m.stranded}" if m.stranded else queued
+        why = m.stranded or why_queued(m.queued_behind)
+        return f"{queued}. {why}" if why else queued
     told = m.status.value if m.status.waits_for_person else m.phase
     if m.interrupted:
         told = f"interrupted in {m.phase}"

@@ -13,6 +13,7 @@ from longshore.model.copy_progress import MOVING
 from longshore.model.forms import form
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
+from longshore.service.queue_reasons import queued_behind
 from longshore.service.shapes import shaped
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER
@@ -72,6 +73,7 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
     providers = {p.id: p.name for p in store.providers.all()}
     plans = store.plans.names() if any(r.plan_id for r in records) else {}
     crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
+    behind = queued_behind(store, records, crew, providers)
     for record in records:
         interrupted = not record.status.ended and not crew.running and not _rests(record)
         yield (
@@ -89,6 +91,7 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
                 "waits_for_cutover": not interrupted and waits_for_cutover(record),
                 "cutover_failed": not interrupted and waits_after_failure(record),
                 "parked": record.job.reason if record.job and record.status is Status.PARKED else None,
+                "queued_behind": behind.get(record.id),
                 "due_at": record.job.due_at if record.job else None,
                 "downtime_seconds": downtime_of(record).seconds,
             },

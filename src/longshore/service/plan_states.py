@@ -101,6 +101,7 @@ def _figures(migration: ListedMigration, syncs: Sequence[Mapping[str, Any]]) -> 
         "cutover_failed": migration.cutover_failed,
         "downtime_seconds": migration.downtime_seconds,
         "parked": migration.parked,
+        "queued_behind": migration.queued_behind,
         "syncs": len(syncs),
         "bytes_changed": syncs[-1]["bytes_changed"] if syncs else None,
         "bytes_done": sum(one.done for one in figures) if figures else None,

@@ -128,6 +128,20 @@ class Queue:
         with self._database.session() as session:
             return _records(session, _UNFINISHED)
 
+    def look(self, record_ids: Sequence[str]) -> tuple["Lineup", list[QueueRecord]]:
+        """Return what is at work and which waves of plans go first, and the jobs of these records that haven't ended.
+
+        Nobody who takes is waited for. The line-up is as it was: nothing more can be asked of it.
+        """
+        with self._database.session() as session:
+            lineup = Lineup(session, ())
+            own = [
+                record
+                for ids in in_portions(record_ids)
+                for record in _records(session, _UNFINISHED & JobRow.record_id.in_(ids))
+            ]
+            return lineup, own
+
     def asked_of_crew(self) -> list[AskedOfCrew]:
         """Return what the jobs in the queue ask of workers, each once."""
         with self._database.session() as session:

@@ -21,6 +21,7 @@ from longshore.wording.figures import size
 from longshore.wording.forecasts import UNKNOWN, about, roughly, what_of
 from longshore.wording.language import language
 from longshore.wording.progress import figures, moves, moving, pace
+from longshore.wording.queue import why_queued
 from longshore.wording.texts import LANGUAGES, _
 
 STATIC = Path(__file__).parent / "static"
@@ -52,6 +53,7 @@ def environment(inside: bool = False) -> Environment:
         "moving": moving,
         "pace": _pace,
         "what_of": what_of,
+        "why_queued": why_queued,
         "unknown": UNKNOWN,
         "languages": list(LANGUAGES.items()),
         "zip": zip,
@@ -148,7 +150,7 @@ def _at(moment: datetime | str | None) -> Markup:
 
 def _about(moment: datetime) -> Markup:
     """Return the element that shows a moment of a forecast, as `_at` shows others: to the minute."""
-    return Markup('<time datetime="{}" data-about="yes">{}</time>').format(
+    return Markup('<time class="ls-about" datetime="{}">{}</time>').format(
         f"{moment:%Y-%m-%dT%H:%M}:00Z", about(moment)
     )
 

@@ -24,7 +24,7 @@
       const moment = new Date(time.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       time.title = time.dateTime;
-      time.textContent = ("about" in time.dataset ? roughly(moment) : clock).format(moment);
+      time.textContent = (time.classList.contains("ls-about") ? roughly(moment) : clock).format(moment);
     }
     for (const end of within.querySelectorAll("svg [data-moment]")) end.textContent = ofCharts.format(new Date(end.dataset.moment));
   }
