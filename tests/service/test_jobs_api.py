@@ -84,6 +84,7 @@ def test_they_are_counted_alike(api):
     counts = api.did("ann", "GET", "/v1/job-counts")
     assert (counts["total"], counts["statuses"]["failed"]) == (len(MOVES) + len(OTHERS), 1)
     assert api.did("ann", "GET", "/v1/job-counts?type=prune") == {"total": 1, "statuses": {"failed": 1}}
+    assert api.did("ann", "GET", "/v1/job-counts?status=failed") == {"total": 1, "statuses": {"failed": 1}}
 
 
 def test_a_job_of_any_kind_is_shown_by_its_id_to_its_project_alone(api):

@@ -175,3 +175,10 @@ def test_what_is_queued_says_what_it_is_behind(crowded):
     assert said in crowded.get("/ui/plans/datacentre?q=srv-0399").text
     assert said not in crowded.get("/ui/plans/datacentre?q=srv-0200").text
     assert said in crowded.get("/ui/jobs?status=queued").text
+
+
+def test_what_a_plan_needs_of_a_person_comes_first_and_is_known_from_all_of_its_machines(crowded):
+    page = crowded.get("/ui/plans/datacentre?q=srv-09")
+    assert "30 waits for cutover 5 failed 40 running 300 queued 605 planned 20 done" in page.text
+    (cut_over,) = [one for tag, one in page.elements if tag == "a" and one.get("href", "").endswith("/cutover")]
+    assert "pf-m-primary" in cut_over["class"], "though nothing that is shown waits"

@@ -26,6 +26,7 @@ router = judged_router("/v1")
 class _About:
     """Filters of a list of jobs. None: whatever it is."""
 
+    status: Annotated[tuple[Status, ...], Query(description="How they stand; as often as there are some.")] = ()
     machine: Annotated[str | None, Query(description="A name or reference.")] = None
     plan: str | None = None
     provider: Annotated[str | None, Query(description="On either side.")] = None
@@ -36,7 +37,6 @@ class _About:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    status: Annotated[tuple[Status, ...], Query(description="How they stand; as often as there are some.")] = ()
     newest: Annotated[bool, Query(description="Newest first.")] = False
     short: Annotated[bool, Query(description="Of each what a list has; by its id it is there as a whole.")] = False
 
@@ -130,7 +130,7 @@ def _page_of(
         records = store.migrations.page(
             page.limit + 1,
             page.marker,
-            statuses=asked.status,
+            statuses=about.status,
             machine=about.machine,
             plan_id=plan_id,
             provider_id=provider_id,
@@ -149,7 +149,12 @@ def _page_of(
 def _counts(store: Store, about: _About, types: Collection[MigrationType] | None) -> MigrationCounts:
     plan_id, provider_id = _ids(store, about)
     found = store.migrations.counts(
-        machine=about.machine, plan_id=plan_id, provider_id=provider_id, types=types, only=_only(store, about)
+        statuses=about.status,
+        machine=about.machine,
+        plan_id=plan_id,
+        provider_id=provider_id,
+        types=types,
+        only=_only(store, about),
     )
     return MigrationCounts(total=sum(found.values()), statuses={status.value: n for status, n in found.items()})
 

@@ -1,5 +1,6 @@
 """A plan with what became of its machines."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,13 @@ class Opened:
             if not of_volume and f"/{written}".endswith(f"/{migration.path}"):
                 return migration
         return None
+
+
+_TOLD_FIRST = (
+    *(status.value for status in Status if status.waits_for_person),
+    *(Status.PARKED.value, Status.FAILED.value, Status.ROLLING_BACK.value, Status.RUNNING.value),
+    *(Status.QUEUED.value, "planned", Status.CANCELLED.value, Status.REHEARSED.value, Status.DONE.value),
+)
 
 
 def open_plan(store: Store, record: PlanRecord) -> Opened:
@@ -187,10 +195,10 @@ def latest_of(opened: Opened, machines: Sequence[str]) -> set[str]:
     return {m.id for entry in named if (m := latest[entry.machine]) is not None}
 
 
-def counted(opened: Opened) -> dict[str, int]:
-    """Return how many machines are in each state."""
-    states = [state.status for state in states_of(opened)]
-    return {status: states.count(status) for status in dict.fromkeys(states)}
+def counted(states: Sequence[PlannedState]) -> dict[str, int]:
+    """Return how many machines are in each state: first what waits for a person, then what failed, then what moves."""
+    found = Counter(state.status for state in states)
+    return {state: found[state] for state in _TOLD_FIRST if state in found}
 
 
 def speaking_of(store: Store, records: Sequence[PlanRecord], machine: str) -> list[PlanRecord]:

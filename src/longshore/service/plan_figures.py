@@ -1,6 +1,5 @@
 """Figures of a plan and of its waves: how many machines stand how, what is copied, and until when."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from longshore.api.schemas import PlanFigures, PlannedState
@@ -8,7 +7,7 @@ from longshore.engine.stranded import Crew
 from longshore.model.copy_progress import MOVING, figures_of
 from longshore.model.status import Status
 from longshore.planning.forecast import Course, forecast
-from longshore.service.opened_plan import Opened
+from longshore.service.opened_plan import Opened, counted
 from longshore.store import Outline
 from longshore.store.outlines import DiskOutline
 from longshore.store.tables import utc_now
@@ -50,7 +49,7 @@ def _figures(wave: int | None, states: Sequence[PlannedState], begun: Mapping[st
     found = PlanFigures(
         wave=wave,
         machines=len(states),
-        states=dict(Counter(state.status for state in states)),
+        states=counted(states),
         bytes_done=round(sum(one.course.done for one in own)),
         bytes_total=round(sum(one.course.size for one in own)),
         bytes_per_second=sum(one.rate for one in own),

@@ -258,4 +258,4 @@ def report(name: str, store: TheStore, *, events: bool = True) -> PlanReport:
             )
         )
     plan = opened.plan
-    return plan_report(plan.name, plan.description, plan.source, plan.target, machines, counted(opened))
+    return plan_report(plan.name, plan.description, plan.source, plan.target, machines, counted(states_of(opened)))

@@ -1,10 +1,9 @@
 """Plans in short, as they go over the wire."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from longshore.api.schemas import PlanFigures, PlannedState, PlanSummary
-from longshore.service.opened_plan import Opened
+from longshore.service.opened_plan import Opened, counted
 from longshore.store import PlanRecord
 
 
@@ -24,7 +23,7 @@ def summary(
         volumes=len(plan.volumes),
         waves=len(plan.waves),
         draft=record.draft,
-        states=dict(Counter(state.status for state in states)),
+        states=counted(states),
         changed_at=record.changed_at,
         unreadable=opened.unreadable,
         figures=figures,

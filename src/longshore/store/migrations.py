@@ -198,6 +198,7 @@ class Migrations:
     def counts(
         self,
         *,
+        statuses: Collection[Status] = (),
         machine: str | None = None,
         plan_id: str | None = None,
         provider_id: str | None = None,
@@ -207,7 +208,9 @@ class Migrations:
         """Return how many migrations there are of which each status is told, of those that fit. The filters are those
         of `page`."""
         with self._database.session() as session:
-            fitting = visible_migrations(self._scope), *_about(machine, plan_id, provider_id, types), *only
+            fitting = [visible_migrations(self._scope), *_about(machine, plan_id, provider_id, types), *only]
+            if statuses:
+                fitting.append(or_(*map(stands, statuses)))
             found = select(STANDING.label("standing")).where(*fitting).subquery()
             query = select(found.c.standing, func.count()).group_by(found.c.standing)
             return {Status(status): count for status, count in session.execute(query)}

@@ -6,7 +6,7 @@ Of each only the first are shown, beside how many there are and where the others
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,7 +44,7 @@ class _Some(NamedTuple):
 async def show(request: Request) -> Response:
     asking: Asking = request.state.asking
 
-    async def counted(**asked: bool) -> Counter[str]:
+    async def counted(**asked: Any) -> Counter[str]:
         found = await asking.get(MigrationCounts, "/v1/job-counts", type=_ENDING, **asked)
         return Counter(found.statuses)
 
@@ -53,7 +53,7 @@ async def show(request: Request) -> Response:
         asking.get(list[Replica], "/v1/replicas", figures=False),
         asking.get(list[PlanSummary], "/v1/plans", figures=True, unmoved=True),
         counted(),
-        counted(last=True),
+        counted(status=Status.FAILED.value, last=True),
         counted(astray=True),
     )
 
@@ -87,8 +87,9 @@ async def show(request: Request) -> Response:
         "overview.html",
         live=True,
         waits=[one for one in waits if one.total],
-        missed=missed,
-        undecided=undecided,
+        missed=missed[:_WAITING],
+        undecided=undecided[:_WAITING],
+        all_replicas=len(missed) + len(undecided),
         running=running,
         queued=queued,
         failed=failed,

@@ -69,7 +69,7 @@ async def one(request: Request) -> Response:
         wanted=status,
         at_work=at_work,
         warm=bool(found.may_cut_over),
-        waits=any(m.waits_for_cutover for m in found.machines),
+        waits=any(state != "planned" and Status(state).waits_for_person for state in plan.states),
         interrupted=any(m.interrupted for m in found.machines),
         of_status=of_status,
         startable=bool(found.startable),
