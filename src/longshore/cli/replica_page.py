@@ -33,7 +33,7 @@ def page(reports: Sequence[ReplicaReport]) -> str:
     """Return the whole page, as text of an HTML file."""
     lines = [line for report in reports for line in _of_replica(report)]
     overview = table(
-        ("Machine", "Stage", "RPO now", "RPO asked for", "RTO of the last test", "To be said"),
+        ("Machine", "Stage", "RPO now", "Required RPO", "RTO of the last test", "To be said"),
         [
             (
                 one.replica.machine_name,

@@ -21,7 +21,7 @@ def facts(report: ReplicaReport) -> list[tuple[str, Any]]:
         ("Machine", f"{replica.machine_name} ({replica.machine_ref})"),
         ("From, to", f"{replica.source}, {replica.target}"),
         ("Schedule", replica.schedule),
-        ("RPO asked for", span(replica.rpo)),
+        ("Required RPO", span(replica.rpo)),
         ("RPO now", span(replica.rpo_now)),
         ("The next sync takes", span(replica.next_takes)),
         ("Usable points", replica.points),

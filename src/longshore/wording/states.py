@@ -109,7 +109,7 @@ def of_replica(replica: Replica | GroupMember) -> Shown:
     kinds = {"seeding": "working", "protected": "good", "failed-over": "waiting", "failed-back": "waiting"}
     kinds |= dict.fromkeys(("failing-over", "failing-back", "migrating"), "working")
     if bad and replica.stage is Stage.PROTECTED:
-        return Shown(marked("protected, with faults"), "bad")
+        return Shown(marked("protected, with problems"), "bad")
     return Shown(replica.stage.value, "bad" if bad else kinds.get(replica.stage.value, "plain"))
 
 

@@ -44,9 +44,9 @@ _VERBS = {
         "migration:migration:cutover",
     ),
     "resume": _Verb(
-        marked("Go on with the chosen migrations?"),
+        marked("Resume the chosen migrations?"),
         (marked("Those that are parked or were broken off go on from their last step."),),
-        marked("Go on"),
+        marked("Resume"),
         "migration:migration:resume",
     ),
     "retry": _Verb(
