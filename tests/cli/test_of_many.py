@@ -68,6 +68,17 @@ def test_how_far_a_plans_machines_are(state):
     assert (refused.returncode, "There is no plan named nobody" in refused.stderr) == (1, True)
 
 
+def test_how_far_a_plan_and_its_waves_are(state):
+    wave, whole = rows(state, "plan", "progress", "shop", "--waves")
+    assert (wave["Wave"], whole["Wave"], whole["Machines"]) == (1, "all", 3)
+    assert whole["States"] == {"running": 1, "planned": 1, "failed": 1}
+    assert (whole["Done"], whole["Of"], whole["Rate"]) == (GIB, 8 * GIB, float(1 << 20))
+    assert whole["End"]["no_forecast"] == "not-measured"
+    said = well(state, "plan", "progress", "shop")
+    assert "1.0 GiB of 8.0 GiB; 1.0 MiB/s; end not known yet" in said.stderr
+    assert "end not known yet" in " ".join(well(state, "plan", "progress", "shop", "--waves").stdout.split())
+
+
 def test_how_many_stand_how(state):
     counted = {row["Status"]: row["Migrations"] for row in rows(state, "migration", "count")}
     assert counted == {"running": 1, "failed": 1, "all": 2}

@@ -1,13 +1,15 @@
 """What a person sees while a plan runs."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from test_progress import AT, MIB, disk, migration
 
-from longshore.api.schemas import PlannedProgress, PlanStates, PlanSummary
+from longshore.api.schemas import PlanFigures, PlannedProgress, PlanStates, PlanSummary, QueuedBehind
 from longshore.cli.plan_watch import Watched, totals, watch_plan
 from longshore.errors import Unreachable
+from longshore.wording.progress import figures, moves
 
 
 def of_plan(name, status, disk_, **more):
@@ -27,8 +29,17 @@ STORY = [
 
 
 def told_of(m):
-    same = {name: getattr(m, name) for name in ("wave", "phase", "error", "stranded", "interrupted", "parked", "disks")}
+    names = "wave", "phase", "error", "stranded", "interrupted", "parked", "queued_behind", "disks"
+    same = {name: getattr(m, name) for name in names}
     return PlannedProgress(machine=m.machine_name, ref=None, status=m.status.value, type=m.type, migration=m.id, **same)
+
+
+def figures_of(migrations):
+    rate = sum(figures(d).rate for m in migrations for d in m.disks if moves(m, d) and d.state == "copying")
+    states = dict(Counter(m.status.value for m in migrations))
+    return PlanFigures(
+        wave=None, machines=len(states), states=states, bytes_done=0, bytes_total=0, bytes_per_second=rate
+    )
 
 
 class Client:
@@ -53,6 +64,8 @@ class Client:
             total=len(changed),
             startable=0,
             may_cut_over=0,
+            figures=figures_of(now.values()),
+            waves=[],
             machines=[told_of(m) for m in changed],
         )
 
@@ -72,7 +85,8 @@ def test_lines_tell_each_change_of_a_machine_its_disks_and_why_one_failed(capsys
     shown = capsys.readouterr()
     assert shown.out == ""
     lines = [line[10:] for line in shown.err.splitlines()]
-    assert lines[0] == f"{'web':<20} queued, wave 1"
+    assert lines[0] == f"{'':<20} Plan shop: 1 queued, 1 running; 1.5 MiB/s"
+    assert lines[1] == f"{'web':<20} queued, wave 1"
     assert f"{'db':<20} copying, Hard disk 1: 1.0 MiB of 4.0 MiB (25 %), 1.5 MiB/s, 1 min 5 s left" in lines
     assert f"{'db':<20} verifying, Hard disk 1: 1.0 MiB of 4.0 MiB (25 %), 1.5 MiB/s, 1 min 5 s left" in lines
     assert f"{'db':<20} failed: It broke." in lines
@@ -87,6 +101,14 @@ def test_why_nobody_takes_them_is_said(capsys, monkeypatch, plain):
     waits = [m.model_copy(update={"stranded": "No worker is alive."}) for m in STORY[0]]
     watch_plan(Client([waits, STORY[-1]]), "shop", plain=plain)
     assert "No worker is alive." in capsys.readouterr().err
+
+
+def test_what_a_queued_one_is_behind_is_said_in_its_line(capsys):
+    behind = QueuedBehind(what="wave", wave=1)
+    waits = [m.model_copy(update={"queued_behind": behind} if m.status == "queued" else {}) for m in STORY[0]]
+    watch_plan(Client([waits, STORY[-1]]), "shop", plain=True)
+    said = "queued, wave 1. Wave 1 goes first: this one begins when all of it has ended."
+    assert f"{'web':<20} {said}" in capsys.readouterr().err
 
 
 def test_a_server_that_does_not_answer_is_asked_again_in_both_views(capsys, monkeypatch):
@@ -118,6 +140,35 @@ def test_the_table_shows_machines_disks_rates_and_the_sum(terminal, monkeypatch)
     assert any("1.0 MiB of 4.0 MiB  25 %" in line for line in seen)
     assert terminal.seen()[0] == "Plan shop: 1 done, 1 failed"
     assert [line.split() for line in terminal.seen()[2:5]] == [["db", "1", "failed"], ["web", "1", "done"], []]
+
+
+def test_until_when_it_takes_is_told_of_the_plan_and_of_each_wave_that_has_begun(capsys, terminal, monkeypatch):
+    monkeypatch.setattr("longshore.cli.screen._EVERY", 0.0)
+    at = datetime.now(UTC).replace(hour=23, minute=40, tzinfo=None)
+    told = figures_of(STORY[1]).model_copy(update={"bytes_total": 4 << 30, "bytes_done": 1 << 30})
+    first = told.model_copy(update={"wave": 1, "done_at": at, "give_or_take": 1130.0, "until_cutover": True})
+    second = told.model_copy(update={"wave": 2, "states": {"queued": 7}, "no_forecast": "cutover-first"})
+    third = told.model_copy(update={"wave": 3, "states": {"planned": 7}})
+
+    class OfWaves(Client):
+        def changed_states(self, name, since):
+            whole = told.model_copy(update={"no_forecast": "not-measured"})
+            return (
+                super()
+                .changed_states(name, since)
+                .model_copy(update={"figures": whole, "waves": [first, second, third]})
+            )
+
+    watch_plan(OfWaves(STORY), "shop", plain=True)
+    lines = [line[10:].strip() for line in capsys.readouterr().err.splitlines()]
+    copied = "2 running; 1.0 GiB of 4.0 GiB; 1.5 MiB/s"
+    assert f"Plan shop: {copied}; end not known yet" in lines
+    assert f"Wave 1: {copied}; copied about 23:40 UTC, give or take 20 min" in lines
+    assert not [line for line in lines if line.startswith("Wave 3")]
+    with terminal:
+        watch_plan(OfWaves(STORY), "shop", plain=False)
+    (second_wave,) = {line for line in terminal.ever_seen() if line.startswith("Wave 2: 7 queued;")}
+    assert "an earlier wave is to be" in second_wave
 
 
 def test_a_thousand_machines_fit_on_the_screen(terminal):

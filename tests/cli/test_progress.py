@@ -115,8 +115,9 @@ def test_lines_tell_events_progress_with_rate_and_time_left_and_the_end(capsys):
 
 def test_a_restore_in_place_that_is_up_is_waited_for_no_longer():
     asked = MigrationRequest(type=MigrationType.IN_PLACE)
-    up = STORY[1].model_copy(update={"request": asked, "type": asked.type, "phase": "up"})
-    undone = up.model_copy(update={"cancel_requested": True})
+    decided = Status.WAITS_FOR_DECISION
+    up = STORY[1].model_copy(update={"request": asked, "type": asked.type, "phase": "up", "status": decided})
+    undone = up.model_copy(update={"cancel_requested": True, "status": Status.RUNNING})
     ended = up.model_copy(update={"phase": "undone", "status": Status.CANCELLED})
     assert watch(Client([STORY[1], up, ended]), "m", plain=True) == up
     assert watch(Client([undone, ended]), "m", plain=True) == ended, "what was asked for is on its way"

@@ -173,11 +173,11 @@ def test_one_failure_stops_no_other_and_is_retried_alone(user):
     user.fleet.world("app01").plan_fault("create_server", 1, "before", "error")
     code, _, said = user("plan", "start", "shop", "--wait", "--plain")
     assert code == 1
-    assert "1 of 3 machines of plan shop didn't arrive: app01 (waits with its copy)" in said
+    assert "1 of 3 machines of plan shop didn't arrive: app01 (waits-with-copy)" in said
     assert "longshore plan retry shop" in said
-    assert user.states() == {"app01": "running", "app02": "done", "db01": "done"}
+    assert user.states() == {"app01": "waits-with-copy", "app02": "done", "db01": "done"}
     report = json.loads(user.well("plan", "report", "shop", "-f", "json"))
-    assert report["states"] == {"running": 1, "done": 2}
+    assert report["states"] == {"waits-with-copy": 1, "done": 2}
     retried = user.json("plan", "retry", "shop", "--wait", "--plain")
     assert [(m["Machine"], m["Status"]) for m in retried] == [("app01", "done")]
     assert "Nothing of plan shop has failed" in user.refused("plan", "retry", "shop")
@@ -379,7 +379,7 @@ def test_volumes_without_a_machine_move_with_the_plan(user):
     # A rehearsal leaves it
     (user.fleet.world("app01").root / "one-moment").touch()
     user.json("plan", "start", "shop", "--type", "dry-run", "--wait", "--plain")
-    assert user.states() == {"app01": "done", "volume:archive": "planned"}
+    assert user.states() == {"app01": "rehearsed", "volume:archive": "planned"}
     assert "A dry run moves no volumes" in user.refused("plan", "start", "shop", "--type", "dry-run", "--wave", "2")
     started = user.json("plan", "start", "shop", "--wait", "--plain")
     assert [(m["Machine"], m["Type"], m["Wave"], m["Status"]) for m in started] == [

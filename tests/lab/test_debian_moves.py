@@ -37,7 +37,7 @@ def migrated(cli, *words):
 def test_its_dry_run_boots_a_converted_copy_while_it_writes_on(before, cli, sidedoor, cloud, nothing_left):
     began = last_acknowledged(sidedoor.console("web01"))
     shown = migrated(cli, "--type", "dry-run", "--isolated")
-    assert shown["status"] == "done"
+    assert shown["status"] == "rehearsed"
     assert "The guest is up on the target." in events(cli, shown["id"])
     assert sidedoor.machine("web01")["power"] == "poweredOn"
     assert last_acknowledged(sidedoor.console("web01")) > began

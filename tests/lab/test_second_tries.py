@@ -33,7 +33,7 @@ def test_what_was_copied_is_not_copied_again(tiny, cli, lab, sidedoor, cloud, ti
     assert done.returncode != 0
     migration = only_migration(cli)
     first = state_of(cli, migration)
-    assert (first["status"], first["phase"]) == ("running", "waiting")
+    assert (first["status"], first["phase"]) == ("waits-with-copy", "waiting")
     if kind != "warm":
         assert f"longshore migration retry {migration} --wait" in done.stderr
     made = {e["Kind"] for e in cli.json("migration", "ledger", migration) if e["State"] == "made"}

@@ -84,6 +84,7 @@ def test_they_are_counted_alike(api):
     counts = api.did("ann", "GET", "/v1/job-counts")
     assert (counts["total"], counts["statuses"]["failed"]) == (len(MOVES) + len(OTHERS), 1)
     assert api.did("ann", "GET", "/v1/job-counts?type=prune") == {"total": 1, "statuses": {"failed": 1}}
+    assert api.did("ann", "GET", "/v1/job-counts?status=failed") == {"total": 1, "statuses": {"failed": 1}}
 
 
 def test_a_job_of_any_kind_is_shown_by_its_id_to_its_project_alone(api):
@@ -151,3 +152,31 @@ def test_a_job_is_cancelled_and_said_by_what_it_is(api, tmp_path):
         done = longshore(tmp_path / "state", *words)
         assert said in done.stderr, done.stderr
         assert api.store.migrations.get(words[-1]).cancel_requested
+
+
+def test_the_last_try_of_each_machine_is_told_by_itself(api):
+    again = {"machine_name": "of-cold", "machine_ref": "r-cold"}
+    first = api.store.migrations.get(ids_of(api.store)["cold"])
+    api.store.migrations.update(first.id, status="failed")
+    anns, sides = api.store.scoped(Scope("project-a")), {"source_id": first.source_id, "target_id": first.target_id}
+    assert types(api.did("ann", "GET", "/v1/migrations?status=failed&last=true")) == ["cold"]
+    dry = anns.migrations.add(**again, **sides, request={"type": "dry-run"})
+    api.store.migrations.update(dry.id, status="done")
+    assert types(api.did("ann", "GET", "/v1/migrations?status=failed&last=true")) == ["cold"], "it isn't moved by that"
+    anns.migrations.add(**again, **sides, request={"type": "warm"})
+    assert api.did("ann", "GET", "/v1/migrations?status=failed&last=true") == []
+    assert types(api.did("ann", "GET", "/v1/migrations?status=failed")) == ["cold"]
+    last = api.did("ann", "GET", "/v1/migration-counts?last=true")["statuses"]
+    assert ("failed" in last, "rehearsed" in last) == (False, False)
+
+
+def test_several_states_and_types_are_asked_for_at_once_and_what_nobody_runs_by_itself(api, monkeypatch):
+    api.store.migrations.update(ids_of(api.store)["warm"], status="running", phase="waiting")
+    found = api.did("ann", "GET", "/v1/jobs?status=waits-for-cutover&status=failed")
+    assert [(one["type"], one["status"]) for one in found] == [("warm", "waits-for-cutover"), ("prune", "failed")]
+    assert types(api.did("ann", "GET", "/v1/jobs?type=prune&type=volume")) == ["volume", "prune"]
+    assert api.did("ann", "GET", "/v1/job-counts?astray=true") == {"total": 0, "statuses": {}}
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: False)
+    astray = api.did("ann", "GET", "/v1/migrations?astray=true")
+    assert types(astray) == MOVES
+    assert all(one["interrupted"] for one in astray)

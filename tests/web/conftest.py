@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "flows"))
 
 from browser import Browser
 from cloud_stand_in import Cloud
+from crowd import crowd
 from many import Many, settings_for
 from small_fleet import Fleet, fleet_connect
 from small_keystone import small_keystone
@@ -59,6 +60,19 @@ def everything(tmp_path_factory):
         store = Store(StateDirectory(directory / "state"))
         with_machines(store, directory, patch)
         yield store, fill(store)
+        store.close()
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """Yield a browser of a store in the middle of a large move, which no test changes."""
+    directory = tmp_path_factory.mktemp("many")
+    with pytest.MonkeyPatch.context() as patch:
+        no_engine(patch)
+        store = Store(StateDirectory(directory / "state"))
+        with_machines(store, directory, patch)
+        crowd(store)
+        yield Browser(store).opened()
         store.close()
 
 

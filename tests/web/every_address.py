@@ -57,6 +57,7 @@ def addresses(ids):
             "cut-chosen-over": f"/ui/chosen-migrations/cutover?migration={ids['app01']}",
             "go-on-with-chosen": f"/ui/chosen-migrations/resume?migration={ids['app01']}",
             "retry-chosen": f"/ui/chosen-migrations/retry?migration={ids['db01']}",
+            "take-failed-away": f"/ui/migrations/{ids['db01']}/delete",
             "keep-as-replica": f"/ui/migrations/{ids['app01']}/keep",
         },
         "replicas": {

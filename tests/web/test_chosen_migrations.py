@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from asking import asking
 
 from longshore.model.status import Status
+from longshore.store.standing import standing_of
 
 
 def ids_of(browser):
@@ -76,7 +77,7 @@ def test_each_answers_for_itself(filled, monkeypatch):
 def test_how_many_there_are_is_told_by_how_they_stand(filled, monkeypatch):
     everything = filled.store.migrations.all()
     for kind, records in (("job", everything), ("migration", [m for m in everything if m.type.moves])):
-        stands = [m.status.value for m in records]
+        stands = [standing_of(m).value for m in records]
         page = filled.get(f"/ui/{kind}s")
         assert f"{stands.count('running')} running" in page.text
         assert f"{stands.count('failed')} failed" in page.text

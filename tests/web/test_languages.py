@@ -166,7 +166,9 @@ def test_pages_of_a_day_are_german_too(filled):
         page = filled.get(path)
         assert page.status == 200, page.text
         assert "Übersicht" in page.text
-    assert "läuft: 2" in filled.get("/ui/plans/shop").text, "a state is said of one machine: 2 läuft is no German"
+    assert "wartet auf Umschaltung: 1 fehlgeschlagen: 1 läuft: 1" in filled.get("/ui/plans/shop").text, (
+        "a state is said of one machine: 2 läuft is no German"
+    )
     filled.submit("/ui/language", language="en")
     assert "12.0 GiB of 40.0 GiB" in filled.get("/ui/").text
 

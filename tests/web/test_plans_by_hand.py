@@ -256,7 +256,8 @@ def test_a_plan_of_nothing_or_of_a_name_that_is_taken_is_refused(fleet):
 
 def test_what_waits_for_a_person_comes_first(filled):
     text = filled.get("/ui/").text
-    order = ["Waits for you", "waits for cutover app01", "rpo-breached mail01", "Under way", "app02", "Failed", "db01"]
+    order = ["Waits for you", "waits for cutover warm app01", "rpo-breached replica mail01"]
+    order += ["Failed", "warm db01", "Under way", "warm app02"]
     places = [text.index(words) for words in order]
     assert places == sorted(places)
     assert "12.0 GiB of 40.0 GiB, 120.0 MiB/s, 3 min 59 s left" in text

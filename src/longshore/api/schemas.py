@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -181,6 +181,16 @@ class DiskProgress(_Strict):
     root_digest: str | None
 
 
+class QueuedBehind(_Strict):
+    """The reason why something is queued and not begun; without one it is only in line."""
+
+    what: Literal["wave", "limit", "workers"]  # a wave goes first; a limit is reached; all places of workers are taken
+    wave: int | None = None  # that goes first
+    of: LimitOf | None = None  # of a limit
+    name: str | None = None  # of the provider that the limit is of, or of the host or datastore
+    at_once: int | None = None  # so many may be at work there
+
+
 class ListedMigration(_Strict):
     """One migration in a list."""
 
@@ -200,6 +210,7 @@ class ListedMigration(_Strict):
     waits_for_cutover: bool = False  # it is for a person to say when its machine is stopped
     cutover_failed: bool = False  # it waits for another one, with what was copied and the machine running again
     parked: str | None = None  # why it can't go on for now; it keeps what it has
+    queued_behind: QueuedBehind | None = None
     due_at: Moment | None = None  # when it goes on by itself, if it is parked or waits for its cutover
     phase: str
     error: str | None
@@ -309,6 +320,23 @@ class PlanCopy(_Strict):
     description: str | None = None  # None: the same
 
 
+class PlanFigures(_Strict):
+    """Figures of a plan, or of one of its waves, added up."""
+
+    wave: int | None  # null: all of the plan
+    machines: int  # and volumes
+    states: dict[str, int]  # how many of them are planned, queued, running, done, …
+    bytes_done: int  # of the disks of those that were started, as large as they are
+    bytes_total: int
+    bytes_per_second: float  # that are copied or read back now
+    done_at: Moment | None = None  # about then all that was started is done
+    give_or_take: float | None = None  # seconds
+    until_cutover: bool = False  # what is told is when all of it is copied: then it waits for its cutover
+    # Why that isn't known though something is under way: not-measured (yet), cutover-first (what waits for its cutover,
+    # or will, is in a wave before)
+    no_forecast: str | None = None
+
+
 class PlanSummary(_Strict):
     id: str = ""
     name: str
@@ -323,6 +351,7 @@ class PlanSummary(_Strict):
     states: dict[str, int]  # how many machines and volumes are planned, queued, running, done, …
     changed_at: Moment
     unreadable: str | None = None  # why nothing else is known of it: it can be exported, replaced and deleted
+    figures: PlanFigures | None = None  # of all of it, where they were asked for
 
 
 class PlannedState(_Strict):
@@ -348,6 +377,7 @@ class PlannedProgress(PlannedState):
     cutover_failed: bool = False
     downtime_seconds: float | None = None  # so far, while it lasts
     parked: str | None = None  # why it can't go on for now; it keeps what it has
+    queued_behind: QueuedBehind | None = None
     syncs: int = 0  # copies of the running machine that are done
     bytes_changed: int | None = None  # what the last of them found changed
     bytes_done: int | None = None
@@ -364,6 +394,8 @@ class PlanStates(_Strict):
     total: int  # machines and volumes that fit
     startable: int  # of all of them, those that aren't moved or on their way
     may_cut_over: int  # of all of them, those whose warm migration is under way
+    figures: PlanFigures  # of all of the plan
+    waves: list[PlanFigures]
     machines: list[PlannedProgress]
 
 

@@ -21,7 +21,8 @@ from longshore.model.request import MOVES, MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
-from longshore.wording.progress import WAITS_WITH_COPY, moves, status_of
+from longshore.wording.progress import moves, status_of
+from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
@@ -51,7 +52,7 @@ class ListMigrations(Lister):
                 m.type.value,
                 m.source,
                 m.target,
-                WAITS_WITH_COPY if self.for_people and m.cutover_failed else status_of(m),
+                status_of(m),
                 m.phase,
                 moment(m.created_at),
                 *((m.project_id,) if args.all_projects else ()),
@@ -368,7 +369,7 @@ def watched(command: ShowOne, migration: Migration, *, plain: bool, cancelling: 
         )
     if migration.error and not (cancelling and migration.error_code == "cancelled"):
         raise LongshoreError(f"{it} {migration.status}: {migration.error}", code=migration.error_code or "error")
-    if cancelling and migration.status is Status.DONE:
+    if cancelling and migration.status in (Status.DONE, Status.REHEARSED):
         raise LongshoreError(f"The cancel came too late: {called} {migration.id} is done.", code="too-late-to-cancel")
     if migration.interrupted and migration.stranded:
         raise LongshoreError(f"{it} is stranded: {migration.stranded}", code="stranded")
@@ -395,6 +396,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         "phase": m.phase,
         "stranded": m.stranded,
         "parked": m.parked,
+        "queued_behind": m.queued_behind.model_dump(exclude_none=True) if m.queued_behind else None,
         "due_at": moment(m.due_at),
         "created_at": moment(m.created_at),
         "finished_at": moment(m.finished_at),
@@ -409,6 +411,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     }
     if command.for_people:
         del fields["downtime_seconds"]
+        fields["queued_behind"] = why_queued(m.queued_behind)
         fields["downtime"] = duration(off) if off is not None else None
         fields["syncs"] = "\n".join(sync_line(sync) for sync in m.syncs)
         fields["disks"] = "\n".join(_disk_line(m, d) for d in m.disks)

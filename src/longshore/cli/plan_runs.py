@@ -18,10 +18,11 @@ from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import size
-from longshore.wording.progress import WAITS_WITH_COPY
+from longshore.wording.forecasts import sentence_of, until_of
+from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import Migration, PlanStart
+    from longshore.api.schemas import Migration, PlanFigures, PlanStart
 
 
 class CheckPlan(Lister):
@@ -127,7 +128,7 @@ class WatchPlan(Command):
         return parser
 
     def take_action(self, args: Namespace) -> None:
-        if all(one.migration is None for one in self.client.plan_states(args.plan)):
+        if all(one.migration is None for one in self.client.plan_states(args.plan).machines):
             raise LongshoreError(
                 f"Nothing of plan {args.plan} was started yet.", advice=f"Start it: longshore plan start {args.plan}."
             )
@@ -135,22 +136,30 @@ class WatchPlan(Command):
 
 
 class PlanProgress(Lister):
-    """List how far the machines of a plan are: bytes, rate and time left of what is being copied now."""
+    """List how far the machines of a plan are: bytes, rate and time left of what is being copied now.
 
-    examples = ("longshore plan progress weekend",)
+    With --waves how far its waves are, and when each will be there.
+    """
+
+    examples = ("longshore plan progress weekend", "longshore plan progress weekend --waves")
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
         parser.add_argument("--name", default="", metavar="PART", help="only machines with this in their names")
         parser.add_argument("--status", default="", metavar="STATUS", help="only machines in this state")
+        parser.add_argument(
+            "--waves", action="store_true", help="its waves instead of machines, and all of them together"
+        )
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        found = self.client.plan_states(args.plan, args.name, args.status)
+        if args.waves:
+            return self._waves([*found.waves, found.figures])
+        self.say(f"Plan {args.plan}: {sentence_of(found.figures)}.")
         rows = []
-        for m in self.client.plan_states(args.plan, args.name, args.status):
-            state = m.status
-            if self.for_people and m.waits_for_cutover:
-                state = WAITS_WITH_COPY if m.cutover_failed else "waits for cutover"
+        for m in found.machines:
+            why = m.error or m.stranded or m.parked or why_queued(m.queued_behind) or None
             figures: Sequence[Any] = (
                 m.bytes_done,
                 m.bytes_total,
@@ -160,9 +169,22 @@ class PlanProgress(Lister):
             )
             if self.for_people:
                 figures = tuple(_said(figure, how) for figure, how in zip(figures, _WORDS, strict=True))
-            rows.append((m.machine, m.wave, state, m.phase, *figures, m.syncs, m.migration, m.error or m.stranded))
+            rows.append((m.machine, m.wave, m.status, m.phase, *figures, m.syncs, m.migration, why))
         columns = "Machine", "Wave", "State", "Phase", "Done", "Of", "Rate", "Left", "Downtime", "Syncs"
         return (*columns, "Migration", "Reason"), rows
+
+    def _waves(self, figures: Sequence[PlanFigures]) -> tuple[Any, Any]:
+        """Return a row for each wave, and one for the whole plan, whose wave is "all"."""
+        return ("Wave", "Machines", "States", "Done", "Of", "Rate", "End"), [
+            ("all" if one.wave is None else one.wave, one.machines, *self._told(one)) for one in figures
+        ]
+
+    def _told(self, one: PlanFigures) -> tuple[Any, ...]:
+        if self.for_people:
+            states = ", ".join(f"{count} {status}" for status, count in one.states.items())
+            return states, size(one.bytes_done), size(one.bytes_total), _rate(one.bytes_per_second), until_of(one)
+        until = one.model_dump(mode="json", include={"done_at", "give_or_take", "until_cutover", "no_forecast"})
+        return one.states, one.bytes_done, one.bytes_total, one.bytes_per_second, until
 
 
 def _rate(count: float) -> str:
@@ -242,20 +264,16 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
             advice=f"Go on with: longshore plan resume {plan} --wait.",
             code="interrupted",
         )
-    good = (Status.DONE, Status.CANCELLED) if cancelling else (Status.DONE,)
+    good = (Status.DONE, Status.REHEARSED, *((Status.CANCELLED,) if cancelling else ()))
     bad = [m for m in migrations if m.cutover_failed or (m.status.ended and m.status not in good)]
     if bad:
-        named = ", ".join(f"{m.machine_name} ({_ended(m)})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
+        named = ", ".join(f"{m.machine_name} ({m.status.value})" for m in bad[:5]) + (" …" if len(bad) > 5 else "")
         raise LongshoreError(
             f"{len(bad)} of {_count(len(migrations), _called(migrations))} of plan {plan} didn't arrive: {named}.",
             advice=f"See why: longshore plan report {plan}. Start what has failed again, and what waits with its copy: "
             f"longshore plan retry {plan}.",
             code="plan-incomplete",
         )
-
-
-def _ended(migration: Migration) -> str:
-    return WAITS_WITH_COPY if migration.cutover_failed else migration.status.value
 
 
 def _called(migrations: list[Migration]) -> str:

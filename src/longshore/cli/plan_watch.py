@@ -21,19 +21,23 @@ from longshore.cli.screen import Screen, console
 from longshore.model.durations import duration
 from longshore.model.status import Status
 from longshore.wording.figures import size
+from longshore.wording.forecasts import sentence_of
 from longshore.wording.progress import figures, moves, status_of
+from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import DiskProgress, Migration, PlannedProgress, PlanStates
+    from longshore.api.schemas import DiskProgress, Migration, PlannedProgress, PlanStates, QueuedBehind
     from longshore.client import Client
 
 _POLL = 1.0  # seconds
 _REST = 3.0  # times as long as the answer took: a large plan, or a server with much to do, is asked less often
 _LINE_EVERY = 10.0  # seconds between plain lines about the same disk, at first
+_FIGURES_EVERY = 60.0  # seconds between plain lines about all of it, at first
 _ENGINE_START = 15.0  # seconds an engine may take to come up before its absence means something
 _REASONS = 2  # lines for why nobody takes some of them
+_WAVES = 6  # lines on all of it, and on its waves
 _FRAME = 6  # lines of the terminal that are not for machines
-_COLOURS = {Status.DONE: "green", Status.FAILED: "red"}
+_COLOURS = {Status.DONE: "green", Status.REHEARSED: "green", Status.FAILED: "red"}
 _COLOURS |= dict.fromkeys((Status.CANCELLED, Status.ROLLING_BACK, Status.PARKED), "yellow")
 
 
@@ -49,6 +53,7 @@ class Watched:
     interrupted: bool
     stranded: str | None
     parked: str | None
+    queued_behind: QueuedBehind | None
     cutover_failed: bool
     error: str | None
     downtime: float | None  # seconds, so far
@@ -67,6 +72,7 @@ class Watched:
             told.interrupted,
             told.stranded,
             told.parked,
+            told.queued_behind,
             told.cutover_failed,
             told.error,
             told.downtime_seconds,
@@ -86,6 +92,7 @@ class Watched:
             told.interrupted,
             told.stranded,
             told.parked,
+            told.queued_behind,
             told.cutover_failed,
             told.error,
             told.downtime_seconds,
@@ -101,6 +108,16 @@ class _States:
         self._client, self._plan, self._only = client, plan, only
         self._last: PlanStates | None = None
         self._known: dict[str, Watched] = {}
+
+    def figures(self) -> list[str]:
+        """Return sentences on how far the plan is, and each of several waves of it that has begun."""
+        if self._last is None:
+            return []
+        waves = self._last.waves if len(self._last.waves) > 1 else []
+        begun = [one for one in waves if one.states.keys() - {"planned"}]
+        return [f"Plan {self._plan}: {sentence_of(self._last.figures)}"] + [
+            f"Wave {one.wave}: {sentence_of(one)}" for one in begun
+        ]
 
     def __call__(self) -> list[Watched]:
         # What nobody runs may go on, or be taken, without being told as changed
@@ -121,12 +138,18 @@ def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] 
 
     A server that doesn't answer is asked again for a while. Ctrl-C leaves the watching, not the migrations.
     """
-    watch_together(_States(client, plan, only), f"Plan {plan}", plain=plain)
+    states = _States(client, plan, only)
+    watch_together(states, f"Plan {plan}", plain=plain, figures=states.figures if only is None else list)
     return [m for m in client.plan_migrations(plan) if only is None or m.id in only]
 
 
-def watch_together(asked: Callable[[], list[Watched]], what: str, *, plain: bool) -> None:
-    """Watch what is `asked` for again and again, as `watch_plan` does."""
+def watch_together(
+    asked: Callable[[], list[Watched]], what: str, *, plain: bool, figures: Callable[[], list[str]] = list
+) -> None:
+    """Watch what is `asked` for again and again, as `watch_plan` does.
+
+    `figures`: sentences on all of it, as they are after each answer.
+    """
     missing_since: float | None = None
     view: _View = _Board(what) if draws(plain=plain) else _Lines()
     with view:
@@ -134,7 +157,7 @@ def watch_together(asked: Callable[[], list[Watched]], what: str, *, plain: bool
             began = time.monotonic()
             watched = retry_while_away(asked, view.note)
             took = time.monotonic() - began
-            view.show(watched)
+            view.show(watched, figures())
             if all(one.status.ended or one.cutover_failed for one in watched):
                 return
             if not any(one.interrupted for one in watched):
@@ -156,7 +179,7 @@ def totals(watched: list[Watched]) -> str:
 
 class _View(AbstractContextManager["_View"], Protocol):
     def note(self, text: str) -> None: ...
-    def show(self, watched: list[Watched]) -> None: ...
+    def show(self, watched: list[Watched], figures: Sequence[str]) -> None: ...
 
 
 class _Lines:
@@ -165,6 +188,7 @@ class _Lines:
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
         self._pace = Pace(_LINE_EVERY)
+        self._figures = Pace(_FIGURES_EVERY)
 
     def __enter__(self) -> Self:
         return self
@@ -175,7 +199,10 @@ class _Lines:
     def note(self, text: str) -> None:
         self._line("", text)
 
-    def show(self, watched: list[Watched]) -> None:
+    def show(self, watched: list[Watched], figures: Sequence[str]) -> None:
+        for n, said in enumerate(figures):
+            if self._figures.is_due(n):
+                self._line("", said)
         for m in watched:
             told = _told(m)
             if self._told.get(m.migration) != told:
@@ -201,8 +228,11 @@ def _told(m: Watched) -> str:
         return told + (f": {m.error}" if m.error and m.status is Status.FAILED else "")
     if m.status is Status.QUEUED:
         queued = "queued" if m.wave is None else f"queued, wave {m.wave}"
-        return f"{queued}. {m.stranded}" if m.stranded else queued
-    told = m.phase if not m.interrupted else f"interrupted in {m.phase}"
+        why = m.stranded or why_queued(m.queued_behind)
+        return f"{queued}. {why}" if why else queued
+    told = m.status.value if m.status.waits_for_person else m.phase
+    if m.interrupted:
+        told = f"interrupted in {m.phase}"
     if m.status is Status.PARKED:
         told = f"parked in {m.phase}: {m.parked}"
     return f"{told}. {m.stranded}" if m.stranded else told
@@ -226,35 +256,40 @@ class _Board:
     def note(self, text: str) -> None:
         self._screen.print(Text(text, style="yellow"))
 
-    def show(self, watched: list[Watched]) -> None:
-        self._screen.show(self._drawn(watched))
+    def show(self, watched: list[Watched], figures: Sequence[str]) -> None:
+        self._screen.show(self._drawn(watched, figures))
 
-    def _drawn(self, watched: list[Watched]) -> Group:
+    def _drawn(self, watched: list[Watched], figures: Sequence[str]) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("Machine", "Wave", "Phase", "Progress", "Rate", "Left", "Changed", "Downtime"):
             table.add_column(column, justify="left" if column in ("Machine", "Phase") else "right", no_wrap=True)
         rows = [row for m in sorted(watched, key=_order) for row in _rows(m)]
-        room = max(self._console.height - _FRAME, 5)
+        head = figures[:_WAVES] or [f"{self._what}: {totals(watched)}"]
+        room = max(self._console.height - _FRAME - len(head) + 1, 5)
         for row in rows[:room]:
             table.add_row(*row)
         more = Text(f"… and {len(rows) - room} more lines", style="dim") if len(rows) > room else Text("")
         stranded = [Text(why, style="yellow") for why in dict.fromkeys(m.stranded for m in watched) if why]
-        return Group(Text(f"{self._what}: {totals(watched)}", style="bold"), *stranded[:_REASONS], table, more)
+        first, *waves = head
+        return Group(Text(first, style="bold"), *map(Text, waves), *stranded[:_REASONS], table, more)
 
 
 def _order(m: Watched) -> tuple[int, int]:
-    """Return the order in which machines are shown: what moves first, then what waits by wave, then what failed, then
-    the rest."""
+    """Return the order in which machines are shown: what moves first, then what waits for a person, then what is queued
+    by wave, then what failed, then the rest."""
     if m.status in (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED):
         return 0, m.wave or 0
-    if m.status is Status.QUEUED:
+    if m.status.waits_for_person:
         return 1, m.wave or 0
-    return (2 if m.status is Status.FAILED else 3), m.wave or 0
+    if m.status is Status.QUEUED:
+        return 2, m.wave or 0
+    return (3 if m.status is Status.FAILED else 4), m.wave or 0
 
 
 def _rows(m: Watched) -> Iterator[tuple[str | Text, ...]]:
     off = m.downtime
-    phase = status_of(m) if m.status.ended or m.status is Status.PARKED or m.interrupted or m.stranded else m.phase
+    at_work = m.status in (Status.RUNNING, Status.ROLLING_BACK) and not m.interrupted and not m.stranded
+    phase = m.phase if at_work else status_of(m)
     yield (
         Text(m.name),
         "" if m.wave is None else str(m.wave),

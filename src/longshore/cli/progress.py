@@ -20,7 +20,7 @@ from longshore.cli.screen import Screen, console
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import size
-from longshore.wording.progress import figures, moves, pace, standing, waits_for_word
+from longshore.wording.progress import figures, moves, pace, standing
 
 if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, Event, Migration
@@ -66,7 +66,7 @@ def watch(client: Client, migration_id: str, *, plain: bool, as_typed: Callable[
                 stranded.add(migration.stranded)
                 view.warn("stranded", as_typed(migration.stranded))
             view.show(migration)
-            if migration.status.ended or migration.cutover_failed or waits_for_word(migration):
+            if migration.status.ended or migration.cutover_failed or migration.status is Status.WAITS_FOR_DECISION:
                 return migration
             if not migration.interrupted:
                 missing_since = None

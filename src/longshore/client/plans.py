@@ -51,9 +51,9 @@ class Plans(Calls):
     def plan_machines(self, name: str) -> list[FoundMachine]:
         return self._ask(list[FoundMachine], "GET", f"/v1/plans/{part(name)}/machines")
 
-    def plan_states(self, name: str, part: str = "", status: str = "") -> list[PlannedProgress]:
-        """Return how far its machines are: those with this part in their names and in this state, or all."""
-        return self._states(name, {"q": part, "status": status}).machines
+    def plan_states(self, name: str, part: str = "", status: str = "") -> PlanStates:
+        """Return how far it is, and its machines: those with this part in their names and in this state, or all."""
+        return self._states(name, {"q": part, "status": status})
 
     def changed_states(self, name: str, since: PlanStates | None) -> PlanStates:
         """Return how far those of its machines are that have changed since an earlier answer to this, or all."""

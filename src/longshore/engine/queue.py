@@ -11,6 +11,8 @@ projects' jobs is only what an administrator has set.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from typing import Any, Protocol
 
@@ -27,6 +29,27 @@ _NO_LABELS: Mapping[str, frozenset[str]] = {}
 _NO_TURNS: Mapping[str, int] = {}
 
 _Counted = tuple[Place, str | None]  # a place, and whose jobs count there; None: all projects'
+
+
+class What(StrEnum):
+    """The kind of thing that a queued job is behind."""
+
+    WAVE = "wave"  # that goes first
+    LIMIT = "limit"
+    WORKERS = "workers"  # all of whose places are taken
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The reason why a queued job isn't begun.
+
+    `place` and `at_once` are of a limit; `wave` is the one that goes first.
+    """
+
+    what: What
+    wave: int | None = None
+    place: Place | None = None
+    at_once: int | None = None
 
 
 class Asking(Protocol):
@@ -72,7 +95,7 @@ def may_begin(
     - One that waits for its moment takes no room. One that is cancelled needs none: it has only to end.
     """
     at_work: Counter[_Counted] = Counter()
-    set_rooms = {(limit.place, limit.project_id): limit.at_once for limit in of_places if limit.at_once is not None}
+    set_rooms = _set_rooms(of_places)
     held: Counter[str] = Counter()
     first_wave = dict(first_waves)
     lines: dict[str, list[QueueRecord]] = {}
@@ -82,7 +105,7 @@ def may_begin(
         if record.begun:
             if record.at_work:
                 held[record.project_id] += 1
-                at_work.update(place for place, _ in _places(record, _NO_PLAN, set_rooms))
+                at_work.update(_occupied(record, set_rooms))
         elif not record.cancel_requested:
             lines.setdefault(record.project_id, []).append(record)
 
@@ -106,6 +129,42 @@ def may_begin(
                 heappush(next_ones, (held[project], turn, n, project))
                 break
     return begin
+
+
+def why_waits(
+    records: Sequence[QueueRecord],
+    begun: Sequence[QueueRecord],
+    limits: Mapping[str, Limits],
+    *,
+    first_waves: Mapping[str, int],
+    of_places: Sequence[Limit],
+    crew: Callable[[QueueRecord], Sequence[WorkerRecord]],
+) -> dict[str, Behind]:
+    """Return what each of these queued jobs is behind, by the job's id. One that is only in line isn't among them.
+
+    The rules are those of `may_begin`, seen from one job. `begun`: all that is at work; `limits`: those of each plan;
+    `first_waves`: those of plans; `of_places`: limits that are set for places; `crew`: the living workers that fit.
+    """
+    set_rooms = _set_rooms(of_places)
+    at_work = Counter(place for one in begun if one.at_work for place in _occupied(one, set_rooms))
+    held = Counter(one.project_id for one in begun if one.at_work)
+    found = {}
+    for record in records:
+        if record.begun or record.cancel_requested:
+            continue
+        first = first_waves.get(record.plan_id or "", record.wave)
+        if record.plan_id is not None and record.wave > first:
+            found[record.id] = Behind(What.WAVE, wave=first)
+            continue
+        places = _places(record, limits.get(record.plan_id or "", _NO_PLAN), set_rooms)
+        full = next(((one[0], room) for one, room in places if room is not None and at_work[one] >= room), None)
+        if full is not None:
+            found[record.id] = Behind(What.LIMIT, place=full[0], at_once=full[1])
+            continue
+        room = _room(begun, crew(record)).values()
+        if room and max(room) < (1 if held[record.project_id] else 1 - SPARE):
+            found[record.id] = Behind(What.WORKERS)
+    return found
 
 
 def may_end(queue: Sequence[QueueRecord]) -> list[QueueRecord]:
@@ -195,6 +254,15 @@ def take_turns(
         of_places=of_places,
     )
     return mine
+
+
+def _set_rooms(of_places: Sequence[Limit]) -> dict[_Counted, int]:
+    return {(limit.place, limit.project_id): limit.at_once for limit in of_places if limit.at_once is not None}
+
+
+def _occupied(record: QueueRecord, set_rooms: Mapping[_Counted, int]) -> list[_Counted]:
+    """Return the places where a job that is at work counts."""
+    return [place for place, _ in _places(record, _NO_PLAN, set_rooms)]
 
 
 def _room(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> dict[str, int]:

@@ -7,12 +7,12 @@ from longshore.errors import Conflict, LongshoreError
 from longshore.flows.clouds import Clouds
 from longshore.model.status import Status
 from longshore.service import migrations
-from longshore.service.migrations_shown import waits_after_failure
 from longshore.service.opened_plan import Opened, open_plan
 from longshore.service.parts import TheStore, Turn, judged_router, store_of_plan
 from longshore.service.plan_start import start_again
 from longshore.service.refusals import body_of
 from longshore.store import MigrationRecord, Store
+from longshore.store.standing import waits_after_failure
 
 router = judged_router("/v1")
 

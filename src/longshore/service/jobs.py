@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
+from sqlalchemy import ColumnElement
 
 from longshore.api.schemas import ListedMigration, Migration, MigrationCounts
+from longshore.engine.stranded import crew_of
 from longshore.errors import InvalidInput, NotFound
 from longshore.model.request import MOVES, MigrationType
 from longshore.model.status import Status
@@ -15,6 +17,7 @@ from longshore.service.paging import Page, ThePage, unknown_marker
 from longshore.service.parts import TheStore, judged_router
 from longshore.service.shared_reads import SharedReads, TheReads, answered
 from longshore.store import MigrationRecord, Store
+from longshore.store.tries import is_last_try, is_of, was_broken_off
 
 router = judged_router("/v1")
 
@@ -23,15 +26,17 @@ router = judged_router("/v1")
 class _About:
     """Filters of a list of jobs. None: whatever it is."""
 
+    status: Annotated[tuple[Status, ...], Query(description="How they stand; as often as there are some.")] = ()
     machine: Annotated[str | None, Query(description="A name or reference.")] = None
     plan: str | None = None
     provider: Annotated[str | None, Query(description="On either side.")] = None
-    type: Annotated[MigrationType | None, Query(description="What kind of job.")] = None
+    type: Annotated[tuple[MigrationType, ...], Query(description="What kinds of job; as often as there are some.")] = ()
+    last: Annotated[bool, Query(description="Only the last try of each machine.")] = False
+    astray: Annotated[bool, Query(description="Only what was broken off, or what no living worker can take.")] = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    status: Status | None = None
     newest: Annotated[bool, Query(description="Newest first.")] = False
     short: Annotated[bool, Query(description="Of each what a list has; by its id it is there as a whole.")] = False
 
@@ -73,14 +78,24 @@ def job_counts(store: TheStore, about: TheAbout) -> MigrationCounts:
 
 
 def _moves(about: _About) -> Collection[MigrationType]:
-    if about.type is not None and not about.type.moves:
+    if other := next((kind for kind in about.type if not kind.moves), None):
         types = ", ".join(MOVES)
-        raise InvalidInput(f"{about.type} is no type of migration.", advice=f"Take {types}, or ask /v1/jobs.")
-    return _any(about) or MOVES
+        raise InvalidInput(f"{other} is no type of migration.", advice=f"Take {types}, or ask /v1/jobs.")
+    return about.type or MOVES
 
 
 def _any(about: _About) -> Collection[MigrationType] | None:
-    return None if about.type is None else (about.type,)
+    return about.type or None
+
+
+def _only(store: Store, about: _About) -> list[ColumnElement[bool]]:
+    """Return the conditions for the last tries, and for what nobody runs."""
+    found = [is_last_try()] if about.last else []
+    if about.astray:
+        crew = crew_of(store)
+        stranded = is_of([one for one in store.queue.asked_of_crew() if crew.stranded(one)])
+        found.append(stranded if crew.running else was_broken_off() | stranded)
+    return found
 
 
 async def _list(
@@ -115,11 +130,12 @@ def _page_of(
         records = store.migrations.page(
             page.limit + 1,
             page.marker,
-            status=asked.status,
+            statuses=about.status,
             machine=about.machine,
             plan_id=plan_id,
             provider_id=provider_id,
             types=types,
+            only=_only(store, about),
             newest_first=asked.newest,
         )
     except NotFound:
@@ -132,7 +148,14 @@ def _page_of(
 
 def _counts(store: Store, about: _About, types: Collection[MigrationType] | None) -> MigrationCounts:
     plan_id, provider_id = _ids(store, about)
-    found = store.migrations.counts(machine=about.machine, plan_id=plan_id, provider_id=provider_id, types=types)
+    found = store.migrations.counts(
+        statuses=about.status,
+        machine=about.machine,
+        plan_id=plan_id,
+        provider_id=provider_id,
+        types=types,
+        only=_only(store, about),
+    )
     return MigrationCounts(total=sum(found.values()), statuses={status.value: n for status, n in found.items()})
 
 

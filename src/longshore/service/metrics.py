@@ -40,7 +40,7 @@ class _OfTheStore(Collector):
     def collect(self) -> Iterator[Metric]:
         counts = self._store.figures.migrations()
         migrations = GaugeMetricFamily("longshore_migrations", "Migrations that are on record.", labels=["status"])
-        for status in Status:
+        for status in filter(lambda one: one.kept, Status):
             migrations.add_metric([status.value], sum(n for (s, _), n in counts.items() if s == status.value))
         yield migrations
         failed = GaugeMetricFamily("longshore_migrations_failed", "Those that failed, by reason.", labels=["code"])

@@ -12,10 +12,12 @@ from longshore.flows.moves.downtime import downtime_of
 from longshore.model.copy_progress import MOVING
 from longshore.model.forms import form
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
-from longshore.model.status import WAITING, Status
+from longshore.model.status import Status
+from longshore.service.queue_reasons import queued_behind
 from longshore.service.shapes import shaped
 from longshore.store import DiskRecord, MigrationRecord, Store
-from longshore.store.jobs import NEVER, keeps_copy
+from longshore.store.jobs import NEVER
+from longshore.store.standing import standing_of, waits_after_failure, waits_for_cutover
 
 _log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
@@ -71,6 +73,7 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
     providers = {p.id: p.name for p in store.providers.all()}
     plans = store.plans.names() if any(r.plan_id for r in records) else {}
     crew = crew_of(store) if any(not record.status.ended for record in records) else NOBODY
+    behind = queued_behind(store, records, crew, providers)
     for record in records:
         interrupted = not record.status.ended and not crew.running and not _rests(record)
         yield (
@@ -79,6 +82,7 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
                 # A provider that is no longer shared has no name any more
                 "source": providers.get(record.source_id, record.source_id),
                 "target": providers.get(record.target_id, record.target_id),
+                "status": standing_of(record),
                 "plan": plans.get(record.plan_id or ""),
                 "wave": record.wave if record.plan_id else None,
                 "landing": record.request.get("landing", LandingMode.AUTO),
@@ -87,6 +91,7 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
                 "waits_for_cutover": not interrupted and waits_for_cutover(record),
                 "cutover_failed": not interrupted and waits_after_failure(record),
                 "parked": record.job.reason if record.job and record.status is Status.PARKED else None,
+                "queued_behind": behind.get(record.id),
                 "due_at": record.job.due_at if record.job else None,
                 "downtime_seconds": downtime_of(record).seconds,
             },
@@ -96,23 +101,6 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
 def _moves(record: MigrationRecord, disk: DiskRecord) -> bool:
     """Tell whether a disk is being copied or read back now."""
     return not record.status.ended and disk.state in MOVING and disk.progress is not None
-
-
-def waits_for_cutover(record: MigrationRecord) -> bool:
-    """Say whether its copy is up to date, and a person is to say when its machine is stopped."""
-    by_hand = (record.request.get("cutover") or {}).get("mode", "manual") == "manual"
-    return _waits(record) and (by_hand or waits_after_failure(record))
-
-
-def waits_after_failure(record: MigrationRecord) -> bool:
-    """Say whether it waits for somebody to let it try again with what was copied."""
-    return _waits(record) and keeps_copy(record.state)
-
-
-def _waits(record: MigrationRecord) -> bool:
-    moves = record.type in (MigrationType.COLD, MigrationType.WARM)
-    asked = record.cutover_requested or record.cancel_requested
-    return moves and not record.status.ended and record.phase == WAITING and not asked
 
 
 def _rests(record: MigrationRecord) -> bool:

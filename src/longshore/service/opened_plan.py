@@ -1,7 +1,9 @@
 """A plan with what became of its machines."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from longshore.api.schemas import PlannedState
 from longshore.engine.stranded import Crew
@@ -45,6 +47,13 @@ class Opened:
             if not of_volume and f"/{written}".endswith(f"/{migration.path}"):
                 return migration
         return None
+
+
+_TOLD_FIRST = (
+    *(status.value for status in Status if status.waits_for_person),
+    *(Status.PARKED.value, Status.FAILED.value, Status.ROLLING_BACK.value, Status.RUNNING.value),
+    *(Status.QUEUED.value, "planned", Status.CANCELLED.value, Status.REHEARSED.value, Status.DONE.value),
+)
 
 
 def open_plan(store: Store, record: PlanRecord) -> Opened:
@@ -123,6 +132,22 @@ def is_moved_or_moving(migration: Outline | None) -> bool:
     return not migration.status.ended or (migration.status is Status.DONE and not rehearsed)
 
 
+def is_over(record: PlanRecord, moved: Set[str]) -> bool:
+    """Tell whether all that a plan has is among the references of what was moved from it.
+
+    Nothing else of it is read: most plans of an installation are over. One that names anything without its reference
+    isn't taken for that.
+    """
+    entries = [entry for what in ("machines", "volumes") for entry in record.content.get(what) or ()]
+    return bool(entries) and all(isinstance(entry, dict) and _wanted(entry) in moved for entry in entries)
+
+
+def _wanted(entry: Mapping[str, Any]) -> str | None:
+    """Return the reference that the migrations of a plan's entry have."""
+    ref = entry.get("ref")
+    return f"{VOLUME}{ref}" if ref and "volume" in entry else ref
+
+
 def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
     """Return how far each machine of a plan is, in the plan's order; with a crew, also why nobody of it can take it."""
     states = []
@@ -134,7 +159,7 @@ def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
                 machine=entry.machine,
                 ref=entry.ref,
                 wave=entry.wave,
-                status=migration.status.value if migration else "planned",
+                status=migration.standing.value if migration else "planned",
                 type=migration.type if migration else None,
                 phase=migration.phase if migration else None,
                 migration=migration.id if migration else None,
@@ -170,10 +195,10 @@ def latest_of(opened: Opened, machines: Sequence[str]) -> set[str]:
     return {m.id for entry in named if (m := latest[entry.machine]) is not None}
 
 
-def counted(opened: Opened) -> dict[str, int]:
-    """Return how many machines are in each state."""
-    states = [state.status for state in states_of(opened)]
-    return {status: states.count(status) for status in dict.fromkeys(states)}
+def counted(states: Sequence[PlannedState]) -> dict[str, int]:
+    """Return how many machines are in each state: first what waits for a person, then what failed, then what moves."""
+    found = Counter(state.status for state in states)
+    return {state: found[state] for state in _TOLD_FIRST if state in found}
 
 
 def speaking_of(store: Store, records: Sequence[PlanRecord], machine: str) -> list[PlanRecord]:

@@ -18,9 +18,10 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
-from longshore.service.migrations_shown import note_asked_for, shown, waits_after_failure
+from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.opened_plan import Opened, entries_of, latest_of
 from longshore.store import NewMigration, Store
+from longshore.store.standing import waits_after_failure
 
 
 def examine_plan(store: Store, clouds: Clouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart) -> Examined:

@@ -16,6 +16,7 @@ from longshore.service.migrations_shown import listed
 from longshore.service.opened_plan import is_moved_or_moving, open_plans, states_of
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheStore, judged_router
+from longshore.service.plan_figures import plan_figures
 from longshore.service.plans_shown import summary
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import Store
@@ -70,8 +71,11 @@ def _read(  # noqa: PLR0917
         fitting = [one for one in fitting if one.migration in changed | idle or one.stranded]
     offset, limit = page
     latest = [m for m in opened.latest.values() if m is not None]
+    whole, *waves = plan_figures(opened, all_of_them, store.outlines.disks_of_plans([record.id]), crew)
     return PlanStates(
-        plan=summary(record, opened, all_of_them),
+        plan=summary(record, opened, all_of_them, whole),
+        figures=whole,
+        waves=waves,
         version=record.version,
         until=without_zone(datetime.fromtimestamp(until, UTC)),
         total=len(fitting),
@@ -97,6 +101,7 @@ def _figures(migration: ListedMigration, syncs: Sequence[Mapping[str, Any]]) -> 
         "cutover_failed": migration.cutover_failed,
         "downtime_seconds": migration.downtime_seconds,
         "parked": migration.parked,
+        "queued_behind": migration.queued_behind,
         "syncs": len(syncs),
         "bytes_changed": syncs[-1]["bytes_changed"] if syncs else None,
         "bytes_done": sum(one.done for one in figures) if figures else None,

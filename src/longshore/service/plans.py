@@ -23,11 +23,12 @@ from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.concerns_shown import shown_concern
-from longshore.service.migrations_shown import MIGRATIONS, shown, waits_for_cutover
+from longshore.service.migrations_shown import MIGRATIONS, shown
 from longshore.service.opened_plan import (
     counted,
     entries_of,
     is_moved_or_moving,
+    is_over,
     latest_of,
     open_plan,
     open_plans,
@@ -39,11 +40,13 @@ from longshore.service.opened_plan import (
 from longshore.service.paging import ThePage
 from longshore.service.parts import ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_changes import etag_of
+from longshore.service.plan_figures import plan_figures
 from longshore.service.plan_start import begin, examine_plan, try_again
 from longshore.service.plans_shown import summary
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import PlanRecord, Store
+from longshore.store.standing import waits_for_cutover
 
 router = judged_router("/v1")
 _VIEW = TypeAdapter(PlanView)
@@ -54,7 +57,15 @@ Some = Annotated[tuple[str, ...], Query(description="Only these machines, as the
 
 
 @router.get("/plans")
-def plans(store: TheStore, page: ThePage, machine: str | None = None, draft: str | None = None) -> list[PlanSummary]:
+def plans(
+    store: TheStore,
+    page: ThePage,
+    machine: str | None = None,
+    draft: str | None = None,
+    *,
+    figures: Annotated[bool, Query(description="With those of each, added up.")] = False,
+    unmoved: Annotated[bool, Query(description="Only those that are no drafts, and not all moved.")] = False,
+) -> list[PlanSummary]:
     """List the plans, by name; or those that have a machine of this name, path or reference. Markers are names.
 
     `draft`: the draft of this word.
@@ -62,9 +73,19 @@ def plans(store: TheStore, page: ThePage, machine: str | None = None, draft: str
     records = [record for record in store.plans.all() if draft in (None, record.draft)]
     if machine is not None:
         records = speaking_of(store, records, machine)
+    if unmoved:
+        moved = store.outlines.moved([record.id for record in records if record.draft is None])
+        records = [r for r in records if r.draft is None and not is_over(r, moved.get(r.id, set()))]
     shown_now = page.of(records, lambda record: record.name)
     opened = open_plans(store, shown_now)
-    return [summary(record, one, states_of(one)) for record, one in zip(shown_now, opened, strict=True)]
+    told = [states_of(one) for one in opened]
+    if not figures:
+        return [summary(*one) for one in zip(shown_now, opened, told, strict=True)]
+    disks, crew = store.outlines.disks_of_plans([record.id for record in shown_now]), crew_of(store)
+    return [
+        summary(record, one, states, plan_figures(one, states, disks, crew)[0])
+        for record, one, states in zip(shown_now, opened, told, strict=True)
+    ]
 
 
 @router.get("/plans/{name}", response_model=PlanView)
@@ -237,4 +258,4 @@ def report(name: str, store: TheStore, *, events: bool = True) -> PlanReport:
             )
         )
     plan = opened.plan
-    return plan_report(plan.name, plan.description, plan.source, plan.target, machines, counted(opened))
+    return plan_report(plan.name, plan.description, plan.source, plan.target, machines, counted(states_of(opened)))

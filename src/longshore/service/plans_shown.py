@@ -1,14 +1,15 @@
 """Plans in short, as they go over the wire."""
 
-from collections import Counter
 from collections.abc import Sequence
 
-from longshore.api.schemas import PlannedState, PlanSummary
-from longshore.service.opened_plan import Opened
+from longshore.api.schemas import PlanFigures, PlannedState, PlanSummary
+from longshore.service.opened_plan import Opened, counted
 from longshore.store import PlanRecord
 
 
-def summary(record: PlanRecord, opened: Opened, states: Sequence[PlannedState]) -> PlanSummary:
+def summary(
+    record: PlanRecord, opened: Opened, states: Sequence[PlannedState], figures: PlanFigures | None = None
+) -> PlanSummary:
     """Return a plan in short. `states`: of all its machines."""
     plan = opened.plan
     return PlanSummary(
@@ -22,7 +23,8 @@ def summary(record: PlanRecord, opened: Opened, states: Sequence[PlannedState]) 
         volumes=len(plan.volumes),
         waves=len(plan.waves),
         draft=record.draft,
-        states=dict(Counter(state.status for state in states)),
+        states=counted(states),
         changed_at=record.changed_at,
         unreadable=opened.unreadable,
+        figures=figures,
     )

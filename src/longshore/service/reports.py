@@ -10,6 +10,7 @@ from longshore.model.forms import form
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
 from longshore.store import Entry, EntryState, EventRecord, MigrationRecord, Store
+from longshore.store.standing import standing_of
 from longshore.store.tables import with_zone
 
 _BEFOREHAND = ("preparing", "inspecting")  # phases in which it is said what stands against a migration
@@ -45,7 +46,7 @@ def _report(
         type=request.type.value,
         landing=(result.get("conversion") or {}).get("landed", request.landing.value),
         verify=request.verify.value,
-        status=record.status.value,
+        status=standing_of(record).value,
         phase=record.phase,
         error=record.error,
         created_at=with_zone(record.created_at),

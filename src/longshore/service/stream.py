@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from longshore.api.schemas import Event, PlanEvent
 from longshore.errors import Busy, NotFound
 from longshore.service.caller import Access, Caller, Forbidden, IdentityUnavailable, Unauthenticated
-from longshore.service.opened_plan import counted, open_plans
+from longshore.service.opened_plan import counted, open_plans, states_of
 from longshore.service.parts import TheCaller, TheStore, judged_router
 from longshore.service.streams import OF_A_PROJECT, Streams
 from longshore.store import Store
@@ -193,7 +193,7 @@ class _OfPlan:
         said, more = self._followed.fresh(self._read)
         if goes_on or more:
             return said, None
-        return said, _ended({"states": counted(*open_plans(self._store, [record]))})
+        return said, _ended({"states": counted(states_of(open_plans(self._store, [record])[0]))})
 
     def _read(self, after: int) -> list[Said]:
         return [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
@@ -31,6 +31,7 @@ from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
+from longshore.store.standing import STANDING, stands
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import GroupMemberRow, LedgerRow, MigrationRow, in_column, type_of, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
@@ -169,17 +170,19 @@ class Migrations:
         limit: int,
         after: str | None = None,
         *,
-        status: Status | None = None,
+        statuses: Collection[Status] = (),
         machine: str | None = None,
         plan_id: str | None = None,
         provider_id: str | None = None,
         types: Collection[MigrationType] | None = None,
+        only: Sequence[ColumnElement[bool]] = (),
         newest_first: bool = False,
     ) -> list[MigrationRecord]:
         """Return the `limit` migrations next after the one with this id, of those that fit, in the order of `all`.
 
-        `machine`: a name or reference. `provider_id`: on either side. `types`: only of these; None: of any. Raises
-        NotFound.
+        `statuses`: only those of which one of these is told; none: whatever it is. `machine`: a name or reference.
+        `provider_id`: on either side. `types`: only of these; None: of any. `only`: conditions of
+        longshore.store.tries. Raises NotFound.
         """
         with self._database.session() as session:
             query = select(MigrationRow.__table__).where(visible_migrations(self._scope))
@@ -188,9 +191,9 @@ class Migrations:
                 key = tuple_(MigrationRow.created_at, MigrationRow.id)
                 mark = tuple_(literal(last.created_at), literal(last.id))
                 query = query.where(key < mark if newest_first else key > mark)
-            if status is not None:
-                query = query.where(MigrationRow.status == status.value)
-            query = query.where(*_about(machine, plan_id, provider_id, types))
+            if statuses:
+                query = query.where(or_(*map(stands, statuses)))
+            query = query.where(*_about(machine, plan_id, provider_id, types), *only)
             by = (MigrationRow.created_at, MigrationRow.id)
             ordered = query.order_by(*(column.desc() for column in by) if newest_first else by)
             return records_of(session, session.execute(ordered.limit(limit)))
@@ -198,15 +201,21 @@ class Migrations:
     def counts(
         self,
         *,
+        statuses: Collection[Status] = (),
         machine: str | None = None,
         plan_id: str | None = None,
         provider_id: str | None = None,
         types: Collection[MigrationType] | None = None,
+        only: Sequence[ColumnElement[bool]] = (),
     ) -> dict[Status, int]:
-        """Return how many migrations there are in each state, of those that fit. The filters are those of `page`."""
+        """Return how many migrations there are of which each status is told, of those that fit. The filters are those
+        of `page`."""
         with self._database.session() as session:
-            fitting = visible_migrations(self._scope), *_about(machine, plan_id, provider_id, types)
-            query = select(MigrationRow.status, func.count()).where(*fitting).group_by(MigrationRow.status)
+            fitting = [visible_migrations(self._scope), *_about(machine, plan_id, provider_id, types), *only]
+            if statuses:
+                fitting.append(or_(*map(stands, statuses)))
+            found = select(STANDING.label("standing")).where(*fitting).subquery()
+            query = select(found.c.standing, func.count()).group_by(found.c.standing)
             return {Status(status): count for status, count in session.execute(query)}
 
     def last_moves(self, source_id: str, machine_refs: Sequence[str]) -> list[LastMove]:

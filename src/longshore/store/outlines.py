@@ -2,15 +2,20 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import case, func, select
 
+from longshore.model.copy_progress import MOVING
 from longshore.model.job import BEGIN_ANEW
+from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
 from longshore.store.migration_records import visible_migrations
 from longshore.store.scope import WHOLE, Scope
+from longshore.store.standing import BY_HAND, STANDING
 from longshore.store.tables import DiskRow, JobRow, MigrationRow
 
 
@@ -28,15 +33,28 @@ class Outline:
     type: str | None
     wave: int
     status: Status
+    standing: Status  # the status that is told of it
     phase: str
     error: str | None
     cancel_requested: bool
+    started_at: datetime | None  # in UTC without a zone
+    by_hand: bool  # a warm one that is cut over once a person says so, and hasn't said so yet
+    synced: bool  # a copy of all of it was made while its machine ran
     worker_id: str | None
     flow_version: str | None
 
     @property
     def record_id(self) -> str:
         return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class DiskOutline:
+    """The outline of one disk of a migration."""
+
+    size: int
+    state: str
+    progress: dict[str, Any] | None  # while it is copied or read back
 
 
 @through_outages
@@ -65,21 +83,50 @@ class Outlines:
                     MigrationRow.type,
                     MigrationRow.wave,
                     MigrationRow.status,
+                    STANDING.label("standing"),
                     MigrationRow.phase,
                     MigrationRow.error,
                     MigrationRow.cancel_requested,
+                    MigrationRow.started_at,
+                    BY_HAND.label("by_hand"),
+                    case((MigrationRow.status.in_(UNFINISHED), MigrationRow.syncs)).label("synced"),
                     JobRow.worker_id,
-                    case((JobRow.kind.not_in(BEGIN_ANEW), JobRow.flow_version)),
+                    case((JobRow.kind.not_in(BEGIN_ANEW), JobRow.flow_version)).label("flow_version"),
                 )
                 .outerjoin(JobRow, job)
                 .where(MigrationRow.plan_id.in_(found), visible_migrations(self._scope))
             )
             for row in session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)):
-                id_, plan_id, name, ref, path, source, target, kind, wave, status, *rest = row
-                outline = Outline(
-                    id_, plan_id, name, ref, path or name, source, target, kind, wave, Status(status), *rest
-                )
-                found[plan_id].append(outline)
+                id_, plan_id, name, ref, path, source, target, kind, wave, status, standing, *rest = row
+                standings = Status(status), Status(standing)
+                outline = Outline(id_, plan_id, name, ref, path or name, source, target, kind, wave, *standings, *rest)
+                found[outline.plan_id].append(outline)
+        return found
+
+    def disks_of_plans(self, plan_ids: Collection[str]) -> dict[str, list[DiskOutline]]:
+        """Return the disks of all migrations that were started from these plans, by the migration's id."""
+        found: dict[str, list[DiskOutline]] = {}
+        progress = case((DiskRow.state.in_(MOVING), DiskRow.progress))
+        query = select(DiskRow.migration_id, DiskRow.size, DiskRow.state, progress)
+        query = query.join(MigrationRow, MigrationRow.id == DiskRow.migration_id)
+        with self._database.session() as session:
+            own = MigrationRow.plan_id.in_(plan_ids), visible_migrations(self._scope)
+            for migration_id, *disk in session.execute(query.where(*own)):
+                found.setdefault(migration_id, []).append(DiskOutline(*disk))
+        return found
+
+    def moved(self, plan_ids: Collection[str]) -> dict[str, set[str]]:
+        """Return the references of what was moved from those of these plans of which nothing is under way."""
+        found: dict[str, set[str]] = {plan_id: set() for plan_id in plan_ids}
+        own = MigrationRow.plan_id.in_(found), visible_migrations(self._scope)
+        under_way = select(MigrationRow.plan_id).where(*own, MigrationRow.status.in_(UNFINISHED)).distinct()
+        done = MigrationRow.status == Status.DONE.value, MigrationRow.type != MigrationType.DRY_RUN.value
+        with self._database.session() as session:
+            refs = select(MigrationRow.plan_id, MigrationRow.machine_ref).where(*own, *done)
+            for plan_id, ref in session.execute(refs):
+                found[plan_id or ""].add(ref)
+            for plan_id in session.scalars(under_way):
+                found.pop(plan_id or "", None)
         return found
 
     def has_under_way(self, plan_id: str) -> bool:

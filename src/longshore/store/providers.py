@@ -145,7 +145,7 @@ class Providers:
         """Raise Conflict while a migration is under way at a provider, or anything that one has made is left there."""
         with self._database.session() as session:
             sides = (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
-            ended = [status.value for status in Status if status.ended]
+            ended = [status.value for status in Status if status.kept and status.ended]
             left = select(LedgerRow.migration_id).where(
                 LedgerRow.provider_id == provider_id, LedgerRow.state.in_(("intended", "made", "left"))
             )

@@ -55,6 +55,34 @@ class QueueRecord:
         return self.begun and not ends_at_once
 
 
+@dataclass(frozen=True, slots=True)
+class AskedOfCrew:
+    """A thing that jobs in the queue ask of the worker that takes them: many ask the same."""
+
+    source_id: str
+    target_id: str
+    worker_id: str | None  # who has them
+    flow_version: str | None
+    cancel_requested: bool
+    status: Status = Status.QUEUED
+    record_id: str = ""
+
+
+# As `bound_to` has it
+_BOUND_TO = case((JobRow.kind.not_in(BEGIN_ANEW), JobRow.flow_version))
+
+
+def asked_by(asked: AskedOfCrew) -> ColumnElement[bool]:
+    """Return the condition of the jobs that ask this."""
+    return and_(
+        JobRow.source_id == asked.source_id,
+        JobRow.target_id == asked.target_id,
+        JobRow.worker_id.is_not_distinct_from(asked.worker_id),
+        _BOUND_TO.is_not_distinct_from(asked.flow_version),
+        JobRow.cancel_requested == asked.cancel_requested,
+    )
+
+
 class Lineup:
     """The queue as it stands in the transaction that takes from it. Of what waits no more is read than is asked for."""
 
@@ -99,6 +127,26 @@ class Queue:
         """Return the jobs in the queue, oldest first; of each only what others depend on, since they are read often."""
         with self._database.session() as session:
             return _records(session, _UNFINISHED)
+
+    def look(self, record_ids: Sequence[str]) -> tuple["Lineup", list[QueueRecord]]:
+        """Return what is at work and which waves of plans go first, and the jobs of these records that haven't ended.
+
+        Nobody who takes is waited for. The line-up is as it was: nothing more can be asked of it.
+        """
+        with self._database.session() as session:
+            lineup = Lineup(session, ())
+            own = [
+                record
+                for ids in in_portions(record_ids)
+                for record in _records(session, _UNFINISHED & JobRow.record_id.in_(ids))
+            ]
+            return lineup, own
+
+    def asked_of_crew(self) -> list[AskedOfCrew]:
+        """Return what the jobs in the queue ask of workers, each once."""
+        with self._database.session() as session:
+            columns = JobRow.source_id, JobRow.target_id, JobRow.worker_id, _BOUND_TO, JobRow.cancel_requested
+            return [AskedOfCrew(*row) for row in session.execute(select(*columns).where(_UNFINISHED).distinct())]
 
     def take(self, worker: WorkerRecord, choose: Callable[[Lineup], list[str]]) -> list[str]:
         """Give this worker the jobs that `choose` picks from the queue, and return all jobs that it has.

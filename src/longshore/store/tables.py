@@ -163,6 +163,8 @@ class MigrationRow(Base):
         Index("ix_migrations_type", "type", "project_id"),
         Index("ix_migrations_age", "created_at", "id"),
         Index("ix_migrations_project_age", "project_id", "created_at", "id"),
+        # Of each machine all tries are looked for
+        Index("ix_migrations_machine", "source_id", "machine_ref"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -31,7 +31,8 @@ async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> 
     last = [float(one.syncs[-1]["seconds"]) for one in migrations if one.syncs]
     if not last:
         return None
-    asked = {"status": Status.DONE.value, "newest": True, "limit": _LOOKED_THROUGH, "short": True}
+    ended = [Status.DONE.value, Status.REHEARSED.value]
+    asked = {"status": ended, "newest": True, "limit": _LOOKED_THROUGH, "short": True}
     done = await asking.get(list[ListedMigration], "/v1/migrations", **asked)
     alike = most_alike(done, migrations)
     landings = [landing_of(found) for found in await asyncio.gather(*(events_of(asking, one.id) for one in alike))]

@@ -18,8 +18,10 @@ from longshore.web.advices import advice_about, on_page, said_on_page
 from longshore.web.later import Later
 from longshore.web.visit import Visit
 from longshore.wording.figures import size
+from longshore.wording.forecasts import UNKNOWN, about, roughly, what_of
 from longshore.wording.language import language
 from longshore.wording.progress import figures, moves, moving, pace
+from longshore.wording.queue import why_queued
 from longshore.wording.texts import LANGUAGES, _
 
 STATIC = Path(__file__).parent / "static"
@@ -41,6 +43,7 @@ def environment(inside: bool = False) -> Environment:
     )
     made.install_gettext_callables(_, _of_many, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {"size": size, "duration": duration, "at": _at, "percent": _percent, "said": _}
+    made.filters |= {"about": _about, "roughly": roughly}
     made.filters |= {"on_page": on_page, "advice_about": advice_about, "said_on_page": said_on_page}
     made.filters["urlencode"] = part
     made.globals |= {
@@ -49,6 +52,9 @@ def environment(inside: bool = False) -> Environment:
         "moves": moves,
         "moving": moving,
         "pace": _pace,
+        "what_of": what_of,
+        "why_queued": why_queued,
+        "unknown": UNKNOWN,
         "languages": list(LANGUAGES.items()),
         "zip": zip,
     }
@@ -139,6 +145,13 @@ def _at(moment: datetime | str | None) -> Markup:
     utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return Markup('<time datetime="{}">{}</time>').format(
         utc.isoformat(timespec="seconds").replace("+00:00", "Z"), f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _about(moment: datetime) -> Markup:
+    """Return the element that shows a moment of a forecast, as `_at` shows others: to the minute."""
+    return Markup('<time class="ls-about" datetime="{}">{}</time>').format(
+        f"{moment:%Y-%m-%dT%H:%M}:00Z", about(moment)
     )
 
 

@@ -43,12 +43,6 @@ def moving(migration: ListedMigration) -> list[DiskProgress]:
     return [disk for disk in migration.disks if moves(migration, disk)]
 
 
-def waits_for_word(migration: ListedMigration) -> bool:
-    """Tell whether it is a restore in place that was seen up: its user has to say whether that is for good."""
-    asked = migration.cancel_requested or migration.cutover_requested
-    return migration.type.value == "in-place" and migration.phase == "up" and not asked
-
-
 def standing(migration: Migration) -> list[str]:
     """Return how long the machine has been off, and what there was to copy again when it was last synchronised."""
     told = []
@@ -61,9 +55,6 @@ def standing(migration: Migration) -> list[str]:
         what = "everything" if last["number"] == 0 else "compared" if changed is None else f"{size(changed)} changed"
         told.append(f"last sync: {what}, {duration(last['seconds'])}")
     return told
-
-
-WAITS_WITH_COPY = "waits with its copy"  # for another try, after an error
 
 
 def status_of(migration: Standing) -> str:

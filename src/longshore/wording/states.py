@@ -36,12 +36,17 @@ _KINDS = {
     "parked": "warning",
     "interrupted": "bad",
     "stranded": "bad",
+    "rehearsed": "good",
 }
-CUTOVER = Shown(marked("waits for cutover"), "waiting")
+_WAITS = {
+    "waits-for-cutover": Shown(marked("waits for cutover"), "waiting"),
+    "waits-with-copy": Shown(marked("waits with its copy"), "waiting"),
+    "waits-for-decision": Shown(marked("waits for a decision"), "waiting"),
+}
 # What templates translate where they show it, for the catalogues: states of migrations, of replicas, of concerns
 WORDS = (
     *(marked("done"), marked("failed"), marked("cancelled"), marked("queued"), marked("planned"), marked("running")),
-    *(marked("rolling-back"), marked("parked"), marked("interrupted"), marked("stranded")),
+    *(marked("rolling-back"), marked("parked"), marked("interrupted"), marked("stranded"), marked("rehearsed")),
     *(marked("seeding"), marked("protected"), marked("failing-over"), marked("failed-over"), marked("failing-back")),
     *(marked("failed-back"), marked("migrating"), marked("adopted")),
     *(marked("blocker"), marked("warning"), marked("information")),
@@ -66,11 +71,11 @@ TYPES = (
 
 
 def of_status(status: str) -> Shown:
-    return Shown(status, _KINDS.get(status, "plain"))
+    return _WAITS.get(status) or Shown(status, _KINDS.get(status, "plain"))
 
 
 def of_migration(migration: ListedMigration) -> Shown:
-    return CUTOVER if migration.waits_for_cutover else of_status(status_of(migration))
+    return of_status(status_of(migration))
 
 
 def may_cut_over(migration: Migration) -> bool:

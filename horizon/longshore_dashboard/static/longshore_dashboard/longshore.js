@@ -17,7 +17,7 @@
       const moment = new Date(time.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       time.title = time.dateTime;
-      time.textContent = clock.format(moment);
+      time.textContent = (time.classList.contains("ls-about") ? ofCharts : clock).format(moment);
     }
     for (const end of frame.querySelectorAll("svg [data-moment]")) end.textContent = ofCharts.format(new Date(end.dataset.moment));
   }

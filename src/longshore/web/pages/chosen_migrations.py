@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.schemas import ChosenAnswer, Migration
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
+from longshore.web.addresses import back_to
 from longshore.web.asking import Asking
 from longshore.web.page import Handler, Page
 from longshore.web.rendering import confirm, render
@@ -95,7 +96,7 @@ def _does(verb: str) -> Handler:
         answers = await request.state.asking.post(list[ChosenAnswer], f"/v1/migrations/{verb}", body)
         if any(answer.error is not None for answer in answers):
             return _answered(request, answers, 200)
-        return RedirectResponse(_BACK, 303)
+        return RedirectResponse(back_to(request.state.form["back"] or _BACK), 303)
 
     return act
 

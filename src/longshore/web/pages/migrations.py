@@ -1,8 +1,8 @@
 """Migrations: listed, looked at, and told what to do."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -21,14 +21,34 @@ from longshore.web.phases import events_of, phases_of
 from longshore.web.rendering import confirm, render
 from longshore.wording.consoles import emptiness_of, power_of
 from longshore.wording.guest import guest_rows
-from longshore.wording.progress import waits_for_word
 from longshore.wording.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
-from longshore.wording.texts import _
+from longshore.wording.texts import _, marked
 
 PAGE = 50  # rows
 _NAMED = 20  # machines in a sentence
 _LASTING = ("replica", "backup-policy")  # they have pages of their own
 _SHOWN = 200  # events, the last ones
+
+
+class State(NamedTuple):
+    """A choice of a list: what it is called, and what the API is asked for."""
+
+    said: str
+    asked: Mapping[str, Any]
+
+
+def _of(*statuses: Status) -> dict[str, Any]:
+    return {"status": [one.value for one in statuses]}
+
+
+OVER = (Status.DONE, Status.REHEARSED)
+UNDER_WAY = (Status.RUNNING, Status.ROLLING_BACK)
+STATES = {
+    **{one.value: State(of_status(one.value).said, _of(one)) for one in Status},
+    "under-way": State(marked("under way"), _of(*UNDER_WAY)),
+    "failed-last": State(marked("failed at the last try"), {**_of(Status.FAILED), "last": True}),
+    "astray": State(marked("run by nobody"), {**_of(*UNDER_WAY, Status.QUEUED), "astray": True}),
+}
 
 
 async def listed(request: Request) -> Response:
@@ -44,7 +64,8 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
     asked = request.query_params
     status, marker, kind = asked.get("status", ""), asked.get("marker", ""), asked.get("type", "")
     about = {"machine": asked.get("q", "").strip(), "type": kind}
-    page = {"short": True, "newest": True, "limit": PAGE, "status": status, "marker": marker}
+    meant = STATES[status].asked if status in STATES else {"status": status}
+    page = {"short": True, "newest": True, "limit": PAGE, "marker": marker, **meant}
     found, counts = await asyncio.gather(
         asking.get(list[ListedMigration], f"/v1/{called}s", **page, **about),
         asking.get(MigrationCounts, f"/v1/{called}-counts", **about),
@@ -58,9 +79,9 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
         of_status=of_status,
         live=any(not one.status.ended for one in found),
         migrations=found,
-        choosable=[m.id for m in found if m.type.value not in _LASTING and m.status is not Status.DONE],
+        choosable=[m.id for m in found if m.type.value not in _LASTING and m.status not in OVER],
         wanted=status,
-        statuses=[(one.value, _(one.value)) for one in Status],
+        statuses=[(value, _(said)) for value, (said, _asked) in STATES.items()],
         kind=kind,
         types=[(one.value, _(one.value)) for one in types],
         q=about["machine"],
@@ -78,6 +99,7 @@ async def one(request: Request) -> Response:
         events_of(asking, request.path_params["migration"]),
         asking.get(list[LedgerEntry], f"{path}/ledger"),
     )
+    decides = migration.status is Status.WAITS_FOR_DECISION
     return render(
         request,
         "migrations/one.html",
@@ -91,8 +113,8 @@ async def one(request: Request) -> Response:
         of_migration=of_migration,
         waits=migration.waits_for_cutover,
         may_cut_over=may_cut_over(migration),
-        may_cancel=may_cancel(migration) and not waits_for_word(migration),
-        waits_for_word=waits_for_word(migration),
+        may_cancel=may_cancel(migration) and not decides,
+        waits_for_word=decides,
         may_resume=may_resume(migration),
         proof=(migration.result or {}).get("proof"),
         guest=list(guest_rows((migration.result or {}).get("guest"))),
@@ -223,6 +245,31 @@ async def _confirmed(  # noqa: PLR0917
     return confirm(request, heading, told=told, does=f"{back}/{verb}", said=said, back=back, kind=kind)
 
 
+async def ask_to_delete(request: Request) -> Response:
+    migration = await request.state.asking.get(Migration, _path(request))
+    told = [
+        _("Its record goes, with what happened in it, its digests and its report. What was moved stays as it is."),
+        _("So do earlier tries of this machine that failed."),
+    ]
+    heading = _("Take the failed try of %(name)s away?") % {"name": migration.machine_name}
+    does = f"/ui/migrations/{part(migration.id)}/delete"
+    return confirm(request, heading, told=told, does=does, said=_("Take it away"), back="/ui/", kind="danger")
+
+
+async def delete(request: Request) -> Response:
+    """Forget a migration, and the tries before it that failed: the last of them would stand in its place."""
+    asking: Asking = request.state.asking
+    last = await asking.get(Migration, _path(request))
+    alike = [kind.value for kind in MOVES] if last.type.moves else [last.type.value]
+    asked = {"machine": last.machine_ref, "status": Status.FAILED.value, "type": alike, "newest": True, "short": True}
+    failed = await asking.get(list[ListedMigration], "/v1/jobs", **asked)
+    await asking.ask(type(None), "DELETE", _path(request))
+    for one in failed:
+        if one.id != last.id and one.source == last.source and one.created_at <= last.created_at:
+            await asking.ask(type(None), "DELETE", f"/v1/migrations/{part(one.id)}")
+    return RedirectResponse("/ui/", 303)
+
+
 def _does(verb: str, of: str = "migrations") -> Any:
     async def act(request: Request) -> Response:
         await request.state.asking.post(Migration, f"/v1/{of}/{part(request.path_params['migration'])}/{verb}")
@@ -253,6 +300,8 @@ ROUTES = [
     Page("/migrations/{migration}/commit", _does("commit", "restores"), "POST", "migration:restore:create"),
     Page("/migrations/{migration}/undo", ask_to_undo, "GET", "migration:restore:create"),
     Page("/migrations/{migration}/undo", _does("undo", "restores"), "POST", "migration:restore:create"),
+    Page("/migrations/{migration}/delete", ask_to_delete, "GET", "migration:migration:delete"),
+    Page("/migrations/{migration}/delete", delete, "POST", "migration:migration:delete"),
     Page("/migrations/{migration}/resume", _does("resume"), "POST", "migration:migration:resume"),
     Page("/migrations/{migration}/cleanup", clean_up, "POST", "migration:migration:cancel"),
 ]

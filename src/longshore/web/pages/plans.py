@@ -12,6 +12,7 @@ from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlanState
 from longshore.client.calls import part
 from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.model.concern import Severity
+from longshore.model.status import Status
 from longshore.web.advices import LAND_UNCHANGED
 from longshore.web.asking import Asking
 from longshore.web.page import Page
@@ -20,7 +21,7 @@ from longshore.web.pages.checks import follow, trouble_of
 from longshore.web.pages.migrations import named, told_of_cutover
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
-from longshore.wording.states import CUTOVER, may_cut_over, of_severity, of_status
+from longshore.wording.states import may_cut_over, of_severity, of_status
 from longshore.wording.texts import _, marked
 
 PAGE = 50  # rows
@@ -49,7 +50,7 @@ async def one(request: Request) -> Response:
     offset = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
     found = await asking.get(PlanStates, f"{_path(request)}/states", q=q, status=status, offset=offset, limit=PAGE)
     plan, states = found.plan, Counter(found.plan.states)
-    at_work = sum(states[s] for s in ("queued", "running", "parked", "rolling-back"))
+    at_work = _under_way(states)
     return render(
         request,
         "plans/one.html",
@@ -57,7 +58,9 @@ async def one(request: Request) -> Response:
         plan=plan,
         name=plan.name,
         states=plan.states,
-        state_choices=[("", _("Any state")), *((state, _(state)) for state in plan.states)],
+        figures_of=found.figures,
+        waves=found.waves,
+        state_choices=[("", _("Any state")), *((state, _(of_status(state).said)) for state in plan.states)],
         rows=found.machines,
         total=found.total,
         size=PAGE,
@@ -66,14 +69,18 @@ async def one(request: Request) -> Response:
         wanted=status,
         at_work=at_work,
         warm=bool(found.may_cut_over),
-        waits=any(m.waits_for_cutover for m in found.machines),
+        waits=any(state != "planned" and Status(state).waits_for_person for state in plan.states),
         interrupted=any(m.interrupted for m in found.machines),
-        shown=lambda m: CUTOVER if m.waits_for_cutover else of_status(m.status),
         of_status=of_status,
         startable=bool(found.startable),
         changed_at=plan.changed_at,
         draft=plan.draft,
     )
+
+
+def _under_way(states: Counter[str]) -> int:
+    """Count the machines whose latest migration hasn't ended."""
+    return sum(count for state, count in states.items() if state != "planned" and not Status(state).ended)
 
 
 # Concerns of a plan, and its start
@@ -209,7 +216,7 @@ async def ask_to_cancel(request: Request) -> Response:
     chosen = _chosen(request)
     view = await request.state.asking.get(PlanView, _path(request))
     states = Counter(m.status for m in view.machines if not chosen or m.machine in chosen)
-    count = sum(states[s] for s in ("queued", "running", "parked", "rolling-back"))
+    count = _under_way(states)
     heading = _("Cancel plan %(name)s?") % {"name": view.plan["name"]}
     told = [
         _("%(count)s that are under way or wait are stopped, and what they made at the target is removed.")

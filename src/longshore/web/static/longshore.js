@@ -13,14 +13,18 @@
   // As the viewer's region writes it, where that is of the page's language
   const locale = navigator.language.startsWith(root.lang) ? navigator.language : root.lang;
   const clock = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+  const ofToday = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
   const ofCharts = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "short" }); // there is little room
+
+  const isToday = (moment) => moment.toDateString() === new Date().toDateString();
+  const roughly = (moment) => isToday(moment) ? ofToday : ofCharts; // of a forecast
 
   function localTimes(within) {
     for (const time of within.querySelectorAll("time[datetime]")) {
       const moment = new Date(time.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       time.title = time.dateTime;
-      time.textContent = clock.format(moment);
+      time.textContent = (time.classList.contains("ls-about") ? roughly(moment) : clock).format(moment);
     }
     for (const end of within.querySelectorAll("svg [data-moment]")) end.textContent = ofCharts.format(new Date(end.dataset.moment));
   }

@@ -205,6 +205,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("migrations", schema=None) as batch_op:
         batch_op.create_index("ix_migrations_age", ["created_at", "id"], unique=False)
+        batch_op.create_index("ix_migrations_machine", ["source_id", "machine_ref"], unique=False)
         batch_op.create_index(batch_op.f("ix_migrations_plan_id"), ["plan_id"], unique=False)
         batch_op.create_index("ix_migrations_project_age", ["project_id", "created_at", "id"], unique=False)
         batch_op.create_index("ix_migrations_status", ["status"], unique=False)

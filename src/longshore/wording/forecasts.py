@@ -1,0 +1,55 @@
+"""Forecasts as they are told: to the minute, and never more exact than what was measured."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from longshore.model.durations import duration
+from longshore.wording.figures import size
+from longshore.wording.texts import _, marked
+
+if TYPE_CHECKING:
+    from longshore.api.schemas import PlanFigures
+
+_MINUTE, _HOUR = 60, 3600
+# Why nothing can be told
+UNKNOWN = {
+    "not-measured": marked("end not known yet"),
+    "cutover-first": marked("end not known: an earlier wave is to be cut over first"),
+}
+
+
+def about(at: datetime) -> str:
+    """Write a moment of a forecast, in UTC, without its day if that is today's. `at` is in UTC without a zone."""
+    today = datetime.now(UTC).date()
+    return f"{at:%H:%M} UTC" if at.date() == today else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def roughly(seconds: float) -> str:
+    """Write by how much a forecast may be wrong: in minutes, of some hours in quarters of one."""
+    step = _MINUTE if seconds < 10 * _MINUTE else 5 * _MINUTE if seconds < 2 * _HOUR else 15 * _MINUTE
+    return duration(-(-seconds // step) * step)
+
+
+def what_of(figures: PlanFigures) -> str:
+    """Return what a forecast tells: that all is done about then, or only copied."""
+    return _("copied about") if figures.until_cutover else _("done about")
+
+
+def sentence_of(figures: PlanFigures) -> str:
+    """Return how far a plan or a wave is, for a terminal: what is copied of it, how fast, and until when."""
+    told = [", ".join(f"{count} {status}" for status, count in figures.states.items())]
+    if figures.bytes_total:
+        told.append(f"{size(figures.bytes_done)} of {size(figures.bytes_total)}")
+    if figures.bytes_per_second:
+        told.append(f"{size(figures.bytes_per_second)}/s")
+    return "; ".join([*told, *([until] if (until := until_of(figures)) else [])])
+
+
+def until_of(figures: PlanFigures) -> str:
+    """Return until when a plan or a wave takes, for a terminal; empty when nothing of it is under way."""
+    if figures.done_at is not None and figures.give_or_take is not None:
+        what = "copied" if figures.until_cutover else "done"
+        return f"{what} about {about(figures.done_at)}, give or take {roughly(figures.give_or_take)}"
+    return UNKNOWN[figures.no_forecast] if figures.no_forecast else ""
