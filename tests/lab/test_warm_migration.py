@@ -64,7 +64,7 @@ def test_a_dry_run_leaves_the_machine_alone_and_nothing_behind(cli, tiny, sidedo
     assert done.returncode == 0, done.stderr
     migration = only_migration(cli)
     shown = state_of(cli, migration)
-    assert shown["status"] == "done"
+    assert shown["status"] == "rehearsed"
     copy = cloud.compute.get_server(shown["server_id"])
     assert copy.name == f"{tiny.name}-dry-run"
     assert list(copy.addresses) == [f"{tiny.name}-dry-run-private"]  # no other network
