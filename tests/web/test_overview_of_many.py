@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import pytest
+from asking import asking
 from browser import Browser
 from sqlalchemy import event
 
@@ -182,3 +183,11 @@ def test_what_a_plan_needs_of_a_person_comes_first_and_is_known_from_all_of_its_
     assert "30 waits for cutover 5 failed 40 running 300 queued 605 planned 20 done" in page.text
     (cut_over,) = [one for tag, one in page.elements if tag == "a" and one.get("href", "").endswith("/cutover")]
     assert "pf-m-primary" in cut_over["class"], "though nothing that is shown waits"
+
+
+def test_what_is_told_as_broken_off_is_what_lists_call_interrupted(filled, monkeypatch):
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: False)
+    with asking(filled.store, monkeypatch) as ask:
+        interrupted = {one["id"] for one in ask("GET", "/v1/jobs").json() if one["interrupted"]}
+        assert {one["id"] for one in ask("GET", "/v1/jobs?astray=true").json()} == interrupted
+        assert ask("GET", "/v1/job-counts?astray=true").json()["total"] == len(interrupted) > 2
