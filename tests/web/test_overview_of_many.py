@@ -5,7 +5,9 @@ from contextlib import contextmanager
 import pytest
 from asking import asking
 from browser import Browser
-from sqlalchemy import event
+from sqlalchemy import event, update
+
+from longshore.store.tables import JobRow
 
 
 @contextmanager
@@ -191,3 +193,16 @@ def test_what_is_told_as_broken_off_is_what_lists_call_interrupted(filled, monke
         interrupted = {one["id"] for one in ask("GET", "/v1/jobs").json() if one["interrupted"]}
         assert {one["id"] for one in ask("GET", "/v1/jobs?astray=true").json()} == interrupted
         assert ask("GET", "/v1/job-counts?astray=true").json()["total"] == len(interrupted) > 2
+
+
+def test_what_no_living_worker_can_take_waits_for_you_while_others_run(fleet):
+    for name, version in (("web", "0"), ("db", None)):
+        id_ = add(fleet.store, name, status="running", phase="copying")
+        with fleet.store.database.session() as session:
+            session.execute(update(JobRow).where(JobRow.record_id == id_).values(flow_version=version))
+    text = fleet.get("/ui/").text
+    assert "Waits for you 1 run by nobody stranded cold web" in text
+    assert "It was begun under flow version 0" in text
+    assert "Under way 1 under way" in text
+    under_way = text[text.index("Under way") :]
+    assert ("cold db" in under_way, "cold web" in under_way, "1 of" in under_way) == (True, False, False)
