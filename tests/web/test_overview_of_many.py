@@ -206,3 +206,10 @@ def test_what_no_living_worker_can_take_waits_for_you_while_others_run(fleet):
     assert "Under way 1 under way" in text
     under_way = text[text.index("Under way") :]
     assert ("cold db" in under_way, "cold web" in under_way, "1 of" in under_way) == (True, False, False)
+
+
+def test_a_plan_goes_on_though_nothing_that_is_shown_of_it_was_broken_off(crowded, monkeypatch):
+    at = "/ui/plans/datacentre"
+    assert f"{at}/resume" not in [form.action for form in crowded.get(f"{at}?q=srv-09").forms]
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: False)
+    assert f"{at}/resume" in [form.action for form in crowded.get(f"{at}?q=srv-09").forms]
