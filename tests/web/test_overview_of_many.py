@@ -3,8 +3,11 @@
 from contextlib import contextmanager
 
 import pytest
+from asking import asking
 from browser import Browser
-from sqlalchemy import event
+from sqlalchemy import event, update
+
+from longshore.store.tables import JobRow
 
 
 @contextmanager
@@ -141,8 +144,8 @@ def test_what_failed_is_started_again_from_there(filled):
 
 def test_each_plan_has_a_row_with_what_is_copied_and_until_when(crowded):
     text = crowded.get("/ui/").text
-    assert text.index("datacentre Machines: 1000") < text.index("Waits for you")
-    row = text[text.index("datacentre Machines") : text.index("Waits for you")]
+    assert text.index("datacentre 1000 ") < text.index("Waits for you")
+    row = text[text.index("datacentre 1000") : text.index("Waits for you")]
     for said in ("30 waits for cutover", "20 done", "5 failed", "40 running", "300 queued", "605 planned"):
         assert said in row
     assert "2.7 TiB of 15.4 TiB, 1.2 GiB/s" in row
@@ -157,7 +160,7 @@ def test_a_plan_that_is_kept_for_saturday_is_there(fleet):
     fleet.store.plans.add("saturday", plan)
     fleet.store.plans.add("draft", {**plan, "name": "draft"}, draft="a-word-of-mine")
     page = fleet.get("/ui/")
-    assert "saturday Machines: 1 1 planned" in page.text
+    assert "saturday 1 1 planned" in page.text
     assert page.links["saturday"] == "/ui/plans/saturday"
     assert "Nothing has been moved yet" not in page.text
     assert "draft" not in page.links
@@ -182,3 +185,31 @@ def test_what_a_plan_needs_of_a_person_comes_first_and_is_known_from_all_of_its_
     assert "30 waits for cutover 5 failed 40 running 300 queued 605 planned 20 done" in page.text
     (cut_over,) = [one for tag, one in page.elements if tag == "a" and one.get("href", "").endswith("/cutover")]
     assert "pf-m-primary" in cut_over["class"], "though nothing that is shown waits"
+
+
+def test_what_is_told_as_broken_off_is_what_lists_call_interrupted(filled, monkeypatch):
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: False)
+    with asking(filled.store, monkeypatch) as ask:
+        interrupted = {one["id"] for one in ask("GET", "/v1/jobs").json() if one["interrupted"]}
+        assert {one["id"] for one in ask("GET", "/v1/jobs?astray=true").json()} == interrupted
+        assert ask("GET", "/v1/job-counts?astray=true").json()["total"] == len(interrupted) > 2
+
+
+def test_what_no_living_worker_can_take_waits_for_you_while_others_run(fleet):
+    for name, version in (("web", "0"), ("db", None)):
+        id_ = add(fleet.store, name, status="running", phase="copying")
+        with fleet.store.database.session() as session:
+            session.execute(update(JobRow).where(JobRow.record_id == id_).values(flow_version=version))
+    text = fleet.get("/ui/").text
+    assert "Waits for you 1 run by nobody stranded cold web" in text
+    assert "It was begun under flow version 0" in text
+    assert "Under way 1 under way" in text
+    under_way = text[text.index("Under way") :]
+    assert ("cold db" in under_way, "cold web" in under_way, "1 of" in under_way) == (True, False, False)
+
+
+def test_a_plan_goes_on_though_nothing_that_is_shown_of_it_was_broken_off(crowded, monkeypatch):
+    at = "/ui/plans/datacentre"
+    assert f"{at}/resume" not in [form.action for form in crowded.get(f"{at}?q=srv-09").forms]
+    monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: False)
+    assert f"{at}/resume" in [form.action for form in crowded.get(f"{at}?q=srv-09").forms]

@@ -394,6 +394,7 @@ class PlanStates(_Strict):
     total: int  # machines and volumes that fit
     startable: int  # of all of them, those that aren't moved or on their way
     may_cut_over: int  # of all of them, those whose warm migration is under way
+    broken_off: int = 0  # of all of them, those that an engine would go on with if one ran
     figures: PlanFigures  # of all of the plan
     waves: list[PlanFigures]
     machines: list[PlannedProgress]

@@ -21,6 +21,7 @@ from longshore.service.plans_shown import summary
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import Store
 from longshore.store.tables import without_zone
+from longshore.store.tries import was_broken_off
 
 router = judged_router("/v1")
 _STATES = TypeAdapter(PlanStates)
@@ -74,6 +75,7 @@ def _read(  # noqa: PLR0917
     whole, *waves = plan_figures(opened, all_of_them, store.outlines.disks_of_plans([record.id]), crew)
     return PlanStates(
         plan=summary(record, opened, all_of_them, whole),
+        broken_off=0 if crew.running else _broken_off(store, record.id),
         figures=whole,
         waves=waves,
         version=record.version,
@@ -83,6 +85,10 @@ def _read(  # noqa: PLR0917
         may_cut_over=sum(m.type == MigrationType.WARM.value and not m.status.ended for m in latest),
         machines=_with_progress(store, fitting[offset : offset + limit]),
     )
+
+
+def _broken_off(store: Store, plan_id: str) -> int:
+    return sum(store.migrations.counts(plan_id=plan_id, only=[was_broken_off()]).values())
 
 
 def _with_progress(store: Store, states: Sequence[PlannedState]) -> list[PlannedProgress]:

@@ -78,6 +78,7 @@ async def show(request: Request) -> Response:
         some("under-way", with_someone(*UNDER_WAY), _AT_WORK),
         asyncio.gather(*(some(one.value, counts[one], _DONE, newest=True) for one in OVER)),
     )
+    run = [one for one in running.first if not one.interrupted and not one.stranded]
     queued = await some("queued", with_someone(Status.QUEUED), 0)
     ended = sorted((m for kind in over for m in kind.first), key=lambda m: m.finished_at or m.created_at, reverse=True)
     missed = [one for one in replicas if any(of_condition(c.code) == "bad" for c in one.conditions)]
@@ -90,7 +91,7 @@ async def show(request: Request) -> Response:
         missed=missed[:_WAITING],
         undecided=undecided[:_WAITING],
         all_replicas=len(missed) + len(undecided),
-        running=running,
+        running=running._replace(first=run),
         queued=queued,
         failed=failed,
         over=[one for one in over if one.total],

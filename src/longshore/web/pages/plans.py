@@ -70,7 +70,7 @@ async def one(request: Request) -> Response:
         at_work=at_work,
         warm=bool(found.may_cut_over),
         waits=any(state != "planned" and Status(state).waits_for_person for state in plan.states),
-        interrupted=any(m.interrupted for m in found.machines),
+        interrupted=bool(found.broken_off),
         of_status=of_status,
         startable=bool(found.startable),
         changed_at=plan.changed_at,
