@@ -13,7 +13,7 @@ _TRIES = 4
 _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
 # Seconds in which a thing may still appear whose making was asked for without an answer: a request outlives its asker
 _APPEARS_WITHIN = 10.0
-# Codes of errors that no second try changes; whoever has a thing in his hands may be through in a moment
+# Codes of errors that no second try changes; whoever uses a thing may be done in a moment
 _GIVEN_UP = LASTING - {"file-locked", "occupied"} | {"task-timeout"}
 _WAITED = 60.0  # seconds after which a try that fails is the last one: it has waited for what may pass
 
