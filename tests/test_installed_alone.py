@@ -19,6 +19,7 @@ from longshore.providers.openstack.relay_image import build as relay_build
 
 TESTS = Path(__file__).parent
 SOURCES = TESTS.parent / "src" / "longshore"
+INSTALL = TESTS.parent / "docs" / "howto" / "install.md"
 CLIENT_ALONE = "Only Longshore's client is installed here, and this takes its engine"
 # What a machine has that runs Debian, however small: util-linux, coreutils, bash, tar; and a shell's own
 ESSENTIAL = {"bash", "cat", "choom", "env", "prlimit", "setpriv", "sh", "tar"}
@@ -92,6 +93,7 @@ def test_a_client_alone_says_of_each_command_whether_it_takes_more(tmp_path):
     for name in ("provider list", "plan list", "worker", "server policy", "web", "copy x x", "machine list x"):
         code, said = told[name]
         assert (code, said.count(CLIENT_ALONE), said.count("install longshore[engine]")) == (1, 1, 1), said
+    assert f"$ env -u LONGSHORE_URL longshore provider list\n{told['provider list'][1]}" in INSTALL.read_text()
     succeeded = {name for name, (code, _said) in told.items() if code == 0}
     assert succeeded == {"--version", "--help"}
     assert not (tmp_path / "state").exists()
