@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
@@ -188,6 +189,17 @@ def test_each_module_that_is_imported_has_a_package_to_be_installed():
         imported |= {module.partition(".")[0]: path for module, _name in imported_by(path)}
     assert {name: path for name, path in imported.items() if name not in known} == {}
     assert {"nbd", "guestfs", "rados", "rbd"} <= set(imported) & set(longshore.BINDINGS)
+
+
+def test_what_is_said_to_be_missing_is_what_install_brings():
+    root = TESTS.parent
+    listed = {line.strip() for line in (root / "packages.txt").read_text().splitlines()}
+    assert {*PACKAGES.values(), *longshore.BINDINGS.values()} - listed == set()
+    asked = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    for lock, extras in (("requirements-runtime.lock", ["engine"]), ("requirements.lock", ["engine", "hooks"])):
+        wanted = [*asked["dependencies"], *(line for extra in extras for line in asked["optional-dependencies"][extra])]
+        locked = set(re.findall(r"^([a-z0-9-]+)(?:\[\w+\])?==", (root / lock).read_text(), re.MULTILINE))
+        assert {Requirement(line).name.replace(".", "-") for line in wanted} <= locked, lock
 
 
 def first_words(path):
