@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-lab guest-matrix sbom bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-lab guest-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -75,6 +75,10 @@ dashboard: install
 	.tools/bin/uv build --wheel --out-dir dist horizon
 	horizon/deb dist
 
+# For whom to give it to: docs/howto/install.md
+wheel: install
+	.tools/bin/uv build --wheel --out-dir dist .
+
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install
 	.venv/bin/pytest -m "faults and not soak" -q -n 4 --durations=20 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
@@ -97,7 +101,7 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-lab
+soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
@@ -119,6 +123,10 @@ soak-flows: install
 # Every page in each width of each theme, and a vCenter of 10,000 machines
 soak-web: install
 	.venv/bin/pytest tests/web -m soak -v -s
+
+# The wheel in environments of their own, by the commands of docs/howto/install.md: from the package index
+soak-wheel: wheel
+	.venv/bin/pytest -m soak tests/test_wheel.py -v -s
 
 soak-lab: lab-up
 	$(LAB_PYTEST) -m soak --durations=10

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from longshore.providers.openstack.relay_image import build as relay_build
 
 TESTS = Path(__file__).parent
 SOURCES = TESTS.parent / "src" / "longshore"
+INSTALL = TESTS.parent / "docs" / "howto" / "install.md"
 CLIENT_ALONE = "Only Longshore's client is installed here, and this takes its engine"
 # What a machine has that runs Debian, however small: util-linux, coreutils, bash, tar; and a shell's own
 ESSENTIAL = {"bash", "cat", "choom", "env", "prlimit", "setpriv", "sh", "tar"}
@@ -92,6 +94,7 @@ def test_a_client_alone_says_of_each_command_whether_it_takes_more(tmp_path):
     for name in ("provider list", "plan list", "worker", "server policy", "web", "copy x x", "machine list x"):
         code, said = told[name]
         assert (code, said.count(CLIENT_ALONE), said.count("install longshore[engine]")) == (1, 1, 1), said
+    assert f"$ env -u LONGSHORE_URL longshore provider list\n{told['provider list'][1]}" in INSTALL.read_text()
     succeeded = {name for name, (code, _said) in told.items() if code == 0}
     assert succeeded == {"--version", "--help"}
     assert not (tmp_path / "state").exists()
@@ -186,6 +189,17 @@ def test_each_module_that_is_imported_has_a_package_to_be_installed():
         imported |= {module.partition(".")[0]: path for module, _name in imported_by(path)}
     assert {name: path for name, path in imported.items() if name not in known} == {}
     assert {"nbd", "guestfs", "rados", "rbd"} <= set(imported) & set(longshore.BINDINGS)
+
+
+def test_what_is_said_to_be_missing_is_what_install_brings():
+    root = TESTS.parent
+    listed = {line.strip() for line in (root / "packages.txt").read_text().splitlines()}
+    assert {*PACKAGES.values(), *longshore.BINDINGS.values()} - listed == set()
+    asked = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    for lock, extras in (("requirements-runtime.lock", ["engine"]), ("requirements.lock", ["engine", "hooks"])):
+        wanted = [*asked["dependencies"], *(line for extra in extras for line in asked["optional-dependencies"][extra])]
+        locked = set(re.findall(r"^([a-z0-9-]+)(?:\[\w+\])?==", (root / lock).read_text(), re.MULTILINE))
+        assert {Requirement(line).name.replace(".", "-") for line in wanted} <= locked, lock
 
 
 def first_words(path):

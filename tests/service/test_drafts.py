@@ -67,6 +67,16 @@ def test_neither_anothers_draft_nor_a_plan_is_proposed_over(api):
     assert api("ann", "POST", AT, wanted("x", word="another-word", create_flavors=True)).status_code == 400
 
 
+def test_one_that_cannot_be_started_for_what_this_machine_lacks_stays_a_draft(api, monkeypatch):
+    api.did("ann", "POST", AT, wanted())
+    api.did("ann", "PATCH", f"{AT}/shop", {"mappings": {"networks": {"VM Network": "private"}}})
+    with monkeypatch.context() as bare:
+        bare.setenv("PATH", "/nowhere")
+        refused = api("ann", "POST", f"{AT}/shop/start", {})
+    assert (refused.status_code, refused.json()["code"]) == (503, "not-installed")
+    assert api.did("ann", "GET", f"{AT}/shop")["draft"] == WORD
+
+
 def test_what_starts_or_is_applied_as_a_file_is_no_draft_any_more(api):
     api.did("ann", "POST", AT, wanted())
     plan = api.did("ann", "GET", f"{AT}/shop")["plan"]

@@ -128,6 +128,15 @@ def test_whoever_has_no_role_here_may_do_nothing(api, anns, closed):
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
 
 
+def test_what_the_servers_machine_lacks_is_told_in_words_for_those_who_cannot_install_it(api, monkeypatch):
+    api.did("ann", "POST", "/v1/providers", VSPHERE)
+    monkeypatch.setenv("PATH", "/nowhere")
+    refused = api("ann", "POST", "/v1/inspections", {"machine": "web", "source": "vc"})
+    assert (refused.status_code, refused.json()["code"]) == (503, "not-installed")
+    said = "The server can't do this: nbdkit, qemu-nbd and bwrap aren't installed on this machine. Tell its operator."
+    assert refused.json()["message"] == said
+
+
 @pytest.mark.parametrize("said", ["http://x/healthz?/v1/migrations", "http://test/healthz"])
 def test_what_may_be_asked_without_a_role_hangs_on_the_path_alone(api, anns, monkeypatch, said):
     """Some versions of Starlette make the URL of a request of its Host header, too."""

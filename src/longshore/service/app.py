@@ -115,7 +115,7 @@ def _without_routes(
         redoc_url=None,
     )
     if not store.state.shared_database:  # an engine of this machine does the work
-        store.database.refuse_undoable = _refuse_undoable
+        store.database.refuse_undoable = _refuse_undoable if access is None else _refuse_what_the_server_lacks
     app.state.store = store
     app.state.local_files = local_files
     app.state.reads = SharedReads()
@@ -170,3 +170,11 @@ def _refuse_undoable(kinds: Collection[JobKind]) -> None:
     """Raise NotInstalled when jobs of these kinds take what this machine lacks."""
     if any(kind.moves_blocks for kind in kinds):
         refuse_without(*MOVING)
+
+
+def _refuse_what_the_server_lacks(kinds: Collection[JobKind]) -> None:
+    """Do so in words for those who can install nothing there."""
+    try:
+        _refuse_undoable(kinds)
+    except NotInstalled as error:
+        raise NotInstalled(f"The server can't do this: {error.message}", advice="Tell its operator.") from None

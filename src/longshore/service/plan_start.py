@@ -13,6 +13,7 @@ from longshore.flows.clouds import Clouds
 from longshore.flows.plans.check import Examined, Prospect, examine
 from longshore.model.concern import Concern
 from longshore.model.forms import form
+from longshore.model.job import JobKind
 from longshore.model.plan import Entry
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
@@ -84,7 +85,8 @@ def _seen(store: Store, migration_id: str) -> tuple[str, str]:
 def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Migration]:
     """Start migrations for all that was examined, or for none of it.
 
-    Raises InvalidInput while a blocker stands against one.
+    Raises InvalidInput while a blocker stands against one, NotInstalled where this machine would do it and lacks what
+    that takes.
     """
     plan = opened.plan
     blockers = [c for part in examined for c in part.blockers]
@@ -97,6 +99,7 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
         )
     source_id, target_id = store.providers.get(plan.source).id, store.providers.get(plan.target).id
     wanted = [_new(prospect, source_id, target_id, opened.id) for part in examined for prospect in part.prospects]
+    store.database.refuse_undoable({JobKind.COLD})  # or any other that a plan begins
     store.plans.keep(opened.id)  # what was a draft has become serious
     keep_limits(store, opened.id, plan.limits)
     records = store.migrations.add_together(wanted)
