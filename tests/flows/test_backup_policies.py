@@ -35,7 +35,9 @@ class Policy:
 
     def __init__(self, backup, *, machines=("web",), wanted=None, keep="last 2", due_at=NEVER, **clocks):
         self.backup, self.store = backup, backup.store
-        new = NewBackupPolicy("nightly", machines, wanted, "every 1d", keep, clocks.get("verify"), due_at, None)
+        new = NewBackupPolicy(
+            "nightly", machines, wanted, clocks.get("schedule", "every 1d"), keep, clocks.get("verify"), due_at, None
+        )
         record = NewMigration(
             "nightly", "policy:1", backup.source.id, backup.place.id, {"type": "backup-policy"}, policy=new
         )
@@ -116,10 +118,9 @@ def a_day_passes(backup):
 
 def prunes_were_yesterday(backup):
     with backup.store.migrations._database.session() as session:
-        then = utc_now() - timedelta(hours=25)
-        session.execute(
-            update(MigrationRow).where(MigrationRow.request["type"].as_string() == "prune").values(created_at=then)
-        )
+        for one in prunes(backup):
+            then = one.created_at - timedelta(hours=25)
+            session.execute(update(MigrationRow).where(MigrationRow.id == one.id).values(created_at=then))
 
 
 def test_a_vault_that_locks_is_pruned_each_day_so_that_its_lock_stands(backed_up, s3):
@@ -169,6 +170,23 @@ def test_what_deleted_points_have_left_goes_by_itself(backed_up):
     assert backup.stored() < stored + 2 * MIB
     assert verify(backup.vault).faults == ()
     assert backup.held(backup.points[0]) == backup.at(backup.world.read()["moment"])
+
+
+def test_what_deleted_points_have_left_goes_each_day_however_seldom_the_policy_runs(backed_up):
+    """The prune that removes what one of the day before has condemned waits for no run, and none follows in vain."""
+    backup = backed_up()
+    policy = Policy(backup, keep="last 1", schedule="every 7d")
+    for number in range(4):
+        policy.run_at_once()
+        backup.world.guest_writes("2000", 2 * MIB + number * 200_000, secrets.token_bytes(1000))
+    for _ in range(4):
+        (job,) = [one for one in backup.store.queue.records() if one.record_id == policy.id]
+        assert job.due_at - utc_now() < timedelta(days=1)
+        a_day_passes(backup)
+        backup.store.jobs.hasten(policy.id)
+        assert backup.engine()[0] == 0
+    done = [one.result for one in sorted(prunes(backup), key=lambda one: one.finished_at)]
+    assert [(one["condemned"] > 0, one["deleted"]) for one in done] == [(False, 0), (True, 0), (False, 1)]
 
 
 def test_one_that_fails_stops_no_other_and_is_said(backed_up):

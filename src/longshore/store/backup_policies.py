@@ -31,6 +31,8 @@ from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import BackupPolicyRow, MigrationRow, ReplicaRow, utc_now
 
 _LOOK = timedelta(seconds=15)  # between two looks at most while something is under way
+# Between two looks at most once something is in its vaults: their prunes, 20 hours apart at least, then come each day
+_TIDY = timedelta(hours=4)
 _BEGUN = {
     MigrationType.BACKUP.value,
     MigrationType.VAULT_COPY.value,
@@ -383,6 +385,8 @@ def _next_look(policy: BackupPolicyRecord) -> datetime | None:
     if policy.asked and not policy.runs:
         return None
     moments = [utc_now() + _LOOK] if policy.runs or policy.copies or policy.verifies or policy.proves else []
+    if policy.run is not None:
+        moments.append(utc_now() + _TIDY)
     if not policy.paused and not policy.runs:
         moments.append(policy.due_at)
     if not policy.paused and not policy.verifies and policy.verify_due_at is not None:

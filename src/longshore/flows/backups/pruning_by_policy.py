@@ -1,8 +1,9 @@
 """Prunes that a policy has done by itself: of what its deleted points have left in its vaults, while there is
 something.
 
-A prune of a vault is begun at most every 20 hours, and at most one for each run. In a vault that locks one is begun
-whatever there is to remove: it renews the lock of what lives.
+A prune of a vault is begun at most every 20 hours: one for what a run has left, and further ones as long as the one
+before says that there is more to remove. In a vault that locks one is begun whatever there is to remove: it renews the
+lock of what lives.
 """
 
 import uuid
@@ -26,28 +27,42 @@ def prune_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
     if policy.run is None or policy.runs or policy.copies:
         return
     lost = any(one.deleted or one.stand is Stand.FAILED for one in policy.run.backups)
-    if _is_due(job, policy.vault_id, leaves=lost):
-        _queue(job, policy, policy.vault_id)
+    _prune(job, policy, policy.vault_id, leaves=lost)
     if policy.copy_to is not None and policy.copy is not None:
         lost = bool(policy.copy.deleted) or policy.copy.stand is Stand.FAILED
-        if _is_due(job, policy.copy_to, leaves=lost):
-            _queue(job, policy, policy.copy_to)
+        _prune(job, policy, policy.copy_to, leaves=lost)
 
 
-def _is_due(job: MoveContext, vault_id: str, *, leaves: bool) -> bool:
-    """Tell whether the vault needs a prune now.
+def _prune(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, *, leaves: bool) -> None:
+    """Queue a prune of the vault, if it needs one now.
 
-    `leaves`: whether what has been done last has left something. A prune says itself what a later one may remove.
+    `leaves`: whether the policy's last run has left something. A prune says itself what a later one may remove.
     """
+    assert policy.run is not None
     try:
         job.clouds.refuse_taken_back(vault_id)
     except NotSharedAnyMore:
-        return False
+        return
     last = _last(job, vault_id)
     if last is not None and (not last.status.ended or utc_now() - last.created_at < _EVERY):
-        return False
-    waits = last is not None and any((last.result or {}).get(what) for what in ("condemned", "locked"))
-    return leaves or waits or _locks(job, vault_id)
+        return
+    # The same of one run, or after one prune, whenever this step is done: it is begun once
+    of_run = _id(policy, f"{vault_id} {policy.run.begun_at.isoformat()}")
+    further = _id(policy, f"{vault_id} after {last.id if last is not None else ''}")
+    begun = {one.id for one in job.store.migrations.several([of_run, further])}
+    if leaves and of_run not in begun:
+        _queue(job, policy, vault_id, of_run)
+    elif further not in begun and ((last is not None and _leaves(last)) or _locks(job, vault_id)):
+        _queue(job, policy, vault_id, further)
+
+
+def _id(policy: BackupPolicyRecord, of: str) -> str:
+    return str(uuid.uuid5(uuid.UUID(policy.id), of))
+
+
+def _leaves(prune: MigrationRecord) -> bool:
+    """Tell whether a later prune may remove more."""
+    return any((prune.result or {}).get(what) for what in ("condemned", "locked"))
 
 
 def _locks(job: MoveContext, vault_id: str) -> bool:
@@ -67,12 +82,7 @@ def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:
     return next((one for one in records if one.request.get("type") == MigrationType.PRUNE.value), None)
 
 
-def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str) -> None:
-    assert policy.run is not None
-    # The same of one run whenever this step is done: it is begun once
-    id_ = str(uuid.uuid5(uuid.UUID(policy.id), f"{vault_id} {policy.run.begun_at.isoformat()}"))
-    if job.store.migrations.several([id_]):
-        return
+def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, id_: str) -> None:
     vault = job.store.providers.get(vault_id)
     request = MigrationRequest(type=MigrationType.PRUNE, of=policy.id)
     new = NewMigration(
