@@ -467,7 +467,16 @@ class SmallSource(Struck):
         disks = tuple(
             Disk(key, f"Hard disk {n + 1}", n, size, f"[ds] {key}", "ds") for n, (key, size) in enumerate(SIZES.items())
         )
-        nic = Nic("4000", "Network adapter 1", MAC, "VM Network", addresses=("10.0.0.5",), pci_slot=192)
+        floating = {one["fixed"]: one["address"] for one in state.get("floating", {}).values()}
+        nic = Nic(
+            "4000",
+            "Network adapter 1",
+            MAC,
+            "VM Network",
+            addresses=("10.0.0.5",),
+            pci_slot=192,
+            floating_addresses=floating,
+        )
         told = self._world.root / "user-data"
         return Machine(
             state.get("ref", "vm-1"),
@@ -919,6 +928,9 @@ class SmallTarget(Struck):
 
     def delete_port(self, port_id):
         self._delete("ports", port_id)
+        with self._world.change() as state:
+            for one in state.get("floating", {}).values():
+                one["port"] = None if one["port"] == port_id else one["port"]
 
     def create_server(self, request, owner):
         state = self._world.read()
@@ -946,10 +958,29 @@ class SmallTarget(Struck):
         return Server(server_id, "", state["servers"][server_id].get("status", "ACTIVE"))
 
     def floating_addresses(self):
-        """One that leads to each port, if somebody says so."""
-        path = self._world.root / "floating"
+        """Return those that somebody has reserved, and one that leads to each port, if somebody says so."""
+        path, state = self._world.root / "floating", self._world.read()
         address = path.read_text() if path.exists() else None
-        return [FloatingAddress("fip", address, "ext", port) for port in self._world.read()["ports"] if address]
+        reserved = state.get("floating", {}).items()
+        return [
+            *(FloatingAddress("fip", address, "ext", port) for port in state["ports"] if address),
+            *(FloatingAddress(id_, one["address"], "ext", one["port"]) for id_, one in reserved),
+        ]
+
+    def external_networks(self):
+        return []
+
+    def attach_floating_address(self, address_id, port_id, _fixed):
+        with self._world.change() as state:
+            assert state["floating"][address_id]["port"] in (None, port_id)
+            state["floating"][address_id]["port"] = port_id
+
+    def detach_floating_address(self, address_id, port_id):
+        with self._world.change() as state:
+            leads = state["floating"][address_id]["port"] == port_id
+            if leads:
+                state["floating"][address_id]["port"] = None
+        return leads
 
     def agent_answers(self, server_id, owner):
         """If there is one, and the server's first volume says that Nova has to hear it."""

@@ -115,6 +115,35 @@ def test_it_is_taken_back_with_its_copy_by_a_cancel(run):
     run.assert_as_before()
 
 
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_floating_ip_that_leads_to_a_port_of_its_users_leads_nowhere_once_it_is_taken_back(begin, dies):
+    run = begin(when_stuck="take-back", ports={MAC: "theirs"})
+    port = {"owner": "theirs", "mac": MAC, "network": "net-1", "addresses": ["10.0.0.5"], "device": None}
+    with run.world.change() as state:
+        state["ports"]["theirs"] = port
+        state["floating"] = {"fip": {"address": "203.0.113.7", "fixed": "10.0.0.5", "port": None}}
+    run.world.plan_fault("console", 1, "before", "error")
+    if dies:
+        run.world.plan_fault("attach_floating_address", 1, "after", "kill")
+        assert run.engine()[0] == -9
+        assert run.world.read()["floating"]["fip"]["port"] == "theirs"
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.FAILED
+    assert "attach_floating_address" in run.world.calls()
+    state = run.world.read()
+    assert state["floating"] == {"fip": {"address": "203.0.113.7", "fixed": "10.0.0.5", "port": None}}
+    assert state["ports"] == {"theirs": port}
+    assert {e.state.value for e in run.store.ledger.entries(run.id)} == {"removed"}
+
+
+def test_a_floating_ip_leads_to_the_server_once_it_has_moved(run):
+    with run.world.change() as state:
+        state["floating"] = {"fip": {"address": "203.0.113.7", "fixed": "10.0.0.5", "port": None}}
+    assert run.to_the_end(lives=1).status is Status.DONE, run.record.error
+    run.assert_moved()
+    assert run.world.read()["floating"]["fip"]["port"] in run.world.read()["ports"]
+
+
 def test_who_would_rather_have_it_taken_back_has_it_so(begin):
     run = begin(when_stuck="take-back")
     run.world.plan_fault("create_server", 1, "before", "error")

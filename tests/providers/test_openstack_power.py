@@ -105,3 +105,15 @@ def test_a_floating_ip_that_somebody_has_taken_stays_his():
         connection.network.get_ip.return_value.port_id = free
         FloatingAddresses(connection).attach("ip", "ours", None)
     assert connection.network.update_ip.call_count == 2
+
+
+def test_a_floating_ip_that_somebody_has_led_elsewhere_is_not_taken_from_him():
+    connection = MagicMock()
+    found = connection.network.get_ip.return_value = SimpleNamespace(port_id="his")
+    assert not FloatingAddresses(connection).detach("ip", "ours")
+    connection.network.update_ip.assert_not_called()
+    found.port_id = "ours"
+    assert FloatingAddresses(connection).detach("ip", "ours")
+    connection.network.update_ip.assert_called_once_with(found, port_id=None)
+    connection.network.get_ip.side_effect = sdk.NotFoundException("gone")
+    assert not FloatingAddresses(connection).detach("ip", "ours")

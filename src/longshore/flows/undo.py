@@ -23,10 +23,12 @@ LASTING = (
     ThingKind.VOLUME,
     ThingKind.PORT,
     ThingKind.FLOATING_ADDRESS,
+    ThingKind.LED_ADDRESS,
     ThingKind.SERVER,
 )  # what a machine is at its target
 
 MARK_STEP = "mark-"  # and the kind of mark
+LED_STEP = "led-"  # and the id of the floating address; the port is the entry's parent
 
 PORTS_AT_HOME = "ports_at_home"  # in the result of a failback or a restore in place
 _AT_SOURCES = (
@@ -163,6 +165,8 @@ def _remove_from_target(target: Target, entry: Entry) -> bool:
     if entry.kind is ThingKind.RELAY:
         target.remove_relay(entry.owner)
         return True
+    if entry.kind is ThingKind.LED_ADDRESS:
+        return target.detach_floating_address(entry.step.removeprefix(LED_STEP), entry.parent or "")
     if entry.kind is ThingKind.AGENT_PROBE:
         return target.remove_agent_probe(entry.owner)
     find, delete = _ways(target, entry.kind)

@@ -29,6 +29,7 @@ class ThingKind(StrEnum):
     VOLUME_SNAPSHOT = "volume-snapshot"
     PORT = "port"
     FLOATING_ADDRESS = "floating-address"
+    LED_ADDRESS = "led-address"  # the user's floating address: to take that back is to have it lead nowhere again
     SERVER = "server"
     AGENT_PROBE = "agent-probe"  # an image that Nova froze the guest for, and its snapshots: only its agent's answer
     FROZEN = "frozen-application"  # by a playbook, for a backup's snapshot: to take that back is to run another one
@@ -89,6 +90,7 @@ class Ledger:
                 session.flush()
             elif row.state == EntryState.REMOVED.value:
                 row.state, row.ref, row.note = EntryState.INTENDED.value, None, None
+                row.parent = parent or row.parent
             return _entry(row)
 
     def settle(self, entry_id: int, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:

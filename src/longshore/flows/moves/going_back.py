@@ -8,7 +8,13 @@ from longshore.flows.undo import undo
 from longshore.model.target import Volume
 from longshore.store import Entry, EntryState, ThingKind
 
-_MADE = (ThingKind.SERVER, ThingKind.PORT, ThingKind.FLOATING_ADDRESS, ThingKind.AGENT_PROBE)
+_MADE = (
+    ThingKind.SERVER,
+    ThingKind.PORT,
+    ThingKind.FLOATING_ADDRESS,
+    ThingKind.LED_ADDRESS,
+    ThingKind.AGENT_PROBE,
+)
 _SAFEGUARD = "safeguard-"  # steps of the snapshots that are taken before a guest is changed or booted
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.source_side import Off, require_still_off
+from longshore.flows.undo import LED_STEP
 from longshore.model.hardware import Hardware
 from longshore.model.machine import Disk, Machine
 from longshore.model.request import FloatingMode, LandingMode, MigrationType
@@ -227,8 +228,17 @@ def _lead_addresses(job: MoveContext, prepared: Prepared, ports: list[Port], tar
         for number, floating in enumerate(nic.floating):
             fixed = floating.fixed if floating.fixed in port.addresses else None
             try:
-                if floating.address_id is not None:
-                    target.attach_floating_address(floating.address_id, port.id, fixed)
+                if (address_id := floating.address_id) is not None:
+                    job.make(
+                        ThingKind.LED_ADDRESS,
+                        f"{LED_STEP}{address_id}",
+                        lambda _, address_id=address_id, port=port, fixed=fixed: target.attach_floating_address(  # type: ignore[misc]
+                            address_id, port.id, fixed
+                        ),
+                        provider_id=job.record.target_id,
+                        parent=port.id,
+                        ref=lambda _, address_id=address_id: address_id,  # type: ignore[misc]
+                    )
                     continue
                 made = job.make(
                     ThingKind.FLOATING_ADDRESS,

@@ -70,5 +70,9 @@ class FloatingAddresses(Protocol):
         """Attach an address that is there and free. It is free again when its port is deleted. Nothing to do when it
         leads there already; raises Conflict when it leads elsewhere, NotFound."""
 
+    def detach_floating_address(self, address_id: str, port_id: str) -> bool:
+        """Have an address lead nowhere, and tell whether it led to this port. Nothing to do when it doesn't, or is
+        gone."""
+
     def delete_floating_address(self, address_id: str) -> None:
         """Delete the address. Nothing to do when it isn't there."""

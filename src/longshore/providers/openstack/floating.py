@@ -64,6 +64,18 @@ class FloatingAddresses:
                 address_id, port_id=port_id, **({} if fixed is None else {"fixed_ip_address": fixed})
             )
 
+    def detach(self, address_id: str, port_id: str) -> bool:
+        """Have a floating IP lead nowhere, if it leads to this port, and tell whether it did."""
+        with explained("detach a floating IP"):
+            try:
+                found = self._connection.network.get_ip(address_id)
+            except sdk.NotFoundException:
+                return False
+            if found.port_id != port_id:  # somebody has led it elsewhere
+                return False
+            self._connection.network.update_ip(found, port_id=None)
+        return True
+
     def delete(self, address_id: str) -> None:
         with explained(f"delete floating IP {address_id}"):
             try:

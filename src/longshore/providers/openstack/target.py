@@ -209,6 +209,9 @@ class OpenstackTarget(Target):
     def attach_floating_address(self, address_id: str, port_id: str, fixed: str | None) -> None:
         self._floating.attach(address_id, port_id, fixed)
 
+    def detach_floating_address(self, address_id: str, port_id: str) -> bool:
+        return self._floating.detach(address_id, port_id)
+
     def delete_floating_address(self, address_id: str) -> None:
         self._floating.delete(address_id)
 
