@@ -959,6 +959,7 @@ class SmallTarget(Struck):
 
     def floating_addresses(self):
         """Return those that somebody has reserved, and one that leads to each port, if somebody says so."""
+        self._require_routers()
         path, state = self._world.root / "floating", self._world.read()
         address = path.read_text() if path.exists() else None
         reserved = state.get("floating", {}).items()
@@ -968,7 +969,13 @@ class SmallTarget(Struck):
         ]
 
     def external_networks(self):
+        self._require_routers()
         return []
+
+    def _require_routers(self):
+        """Raise NotFound if somebody says that this cloud has none: then it knows no floating addresses."""
+        if (self._world.root / "no-routers").exists():
+            raise NotFound("The resource could not be found.")
 
     def attach_floating_address(self, address_id, port_id, _fixed):
         with self._world.change() as state:

@@ -144,6 +144,15 @@ def test_a_floating_ip_leads_to_the_server_once_it_has_moved(run):
     assert run.world.read()["floating"]["fip"]["port"] in run.world.read()["ports"]
 
 
+def test_to_a_cloud_without_routers_it_moves_without_its_floating_ip(run):
+    (run.world.root / "no-routers").touch()
+    with run.world.change() as state:
+        state["floating"] = {"fip": {"address": "203.0.113.7", "fixed": "10.0.0.5", "port": None}}
+    assert run.to_the_end(lives=1).status is Status.DONE, run.record.error
+    run.assert_moved()
+    assert any("floating IP 203.0.113.7; the target's external networks: none." in text for text in run.told)
+
+
 def test_who_would_rather_have_it_taken_back_has_it_so(begin):
     run = begin(when_stuck="take-back")
     run.world.plan_fault("create_server", 1, "before", "error")

@@ -56,8 +56,9 @@ def gather_for_plan(
         base = replace(base, networks=tuple(replace(n, owned=n.owned or n.id in chosen) for n in base.networks))
     named = {port for _, request in machines for port in request.ports.values()}
     if not base.external_networks and any(nic.floating_addresses for machine, _ in machines for nic in machine.nics):
-        floating, external = tuple(target.floating_addresses()), tuple(target.external_networks())
-        base = replace(base, floating=floating, external_networks=external)
+        with suppress(NotFound):  # a cloud without routers
+            floating, external = tuple(target.floating_addresses()), tuple(target.external_networks())
+            base = replace(base, floating=floating, external_networks=external)
     if base.choices is None and any(wants_choices(*pair) for pair in machines):
         base = replace(base, choices=target.choices())
     if base.emulates_tpm is None and any(has_tpm(machine) for machine, _ in machines):

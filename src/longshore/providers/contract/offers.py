@@ -42,7 +42,8 @@ class Offers(Protocol):
         """Return the project's floating addresses. Raises NotFound in a cloud without routers."""
 
     def external_networks(self) -> list[Named]:
-        """Return the networks that new floating addresses can be had from."""
+        """Return the networks that new floating addresses can be had from. Raises NotFound in a cloud without
+        routers."""
 
 
 class Flavors(Protocol):
