@@ -2,10 +2,12 @@
 
 They outlive the sessions of single transfers and are shared between migrations. Each is in the ledger of the migration
 that it was booted for, with the process that has it as its parent, and is removed after a quiet time, or when that
-process ends. Of those whose process is dead nobody has the key: they are removed by whoever comes next.
+process ends. Of those whose process is dead nobody has the key: they are removed by whoever comes next. Those of a
+provider that is changed meanwhile are used and removed by the settings that they were booted with.
 """
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 from longshore.engine.lock import is_locked
@@ -14,9 +16,18 @@ from longshore.providers.contract import Relays
 from longshore.providers.registry import asks_relays, open_relays
 from longshore.store import Entry, EntryState, ProviderRecord, Store, ThingKind
 
-_pools: dict[str, Relays] = {}
-_said: dict[str, tuple[dict[str, Any], dict[str, str]]] = {}  # the settings and secrets that each was opened with
-_earlier: list[Relays] = []  # of providers that were changed since
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A pool of relays, with the settings and secrets that it was opened with, and what it writes to."""
+
+    relays: Relays
+    said: tuple[dict[str, Any], dict[str, str]]
+    ledger: "_Written"
+
+
+_pools: dict[str, _Opened] = {}  # by the id of their provider
+_earlier: list[_Opened] = []  # of providers that were changed since
 _lock = threading.Lock()
 _holder = ""  # this process, among those that have migrations at work
 
@@ -25,14 +36,21 @@ def relays_of(store: Store, record: ProviderRecord) -> Relays:
     """Return this process's pool of relays for a provider; a new one when its settings or secrets have changed."""
     said = dict(record.settings), store.providers.secrets(record.id)
     with _lock:
-        if record.id in _pools and _said.get(record.id) != said:  # it was changed; who uses the earlier one goes on
-            _earlier.append(_pools.pop(record.id))
+        if record.id in _pools and _pools[record.id].said != said:  # it was changed; who uses the earlier one goes on
+            _supersede(record.id)
         if record.id not in _pools:
             reach = store.state.reach.limits(record.project_id, record.settings)
-            settings = {**said[0], "reach": reach}
-            _pools[record.id] = open_relays(record.kind, settings, said[1], _Written(store, record.id))
-            _said[record.id] = said
-        return _pools[record.id]
+            settings, ledger = {**said[0], "reach": reach}, _Written(store, record.id)
+            pool = open_relays(record.kind, settings, said[1], ledger)
+            _pools[record.id] = _Opened(pool, said, ledger)
+        return _pools[record.id].relays
+
+
+def _supersede(provider_id: str) -> None:
+    """Open no more relays from this provider's pool. It keeps those that it has, until they are quiet."""
+    earlier = _pools.pop(provider_id)
+    earlier.ledger.superseded = True
+    _earlier.append(earlier)
 
 
 def hold_relays_as(process_id: str) -> None:
@@ -55,14 +73,20 @@ def end_quiet_relays() -> None:
     with _lock:
         pools = [*_pools.values(), *_earlier]
     for pool in pools:
-        pool.end_quiet()
+        pool.relays.end_quiet()
 
 
 def end_relays(store: Store) -> None:
     """Remove all relays of this process, and those that dead processes have left behind."""
-    for record in store.providers.all():
-        if asks_relays(record.kind, record.settings) and store.ledger.unsettled(record.id, ThingKind.RELAY):
-            relays_of(store, record).end_all()
+    asking = {one.id: one for one in store.providers.all() if asks_relays(one.kind, one.settings)}
+    with _lock:
+        for provider_id in _pools.keys() - asking.keys():
+            _supersede(provider_id)
+    pools = [relays_of(store, one) for one in asking.values() if store.ledger.unsettled(one.id, ThingKind.RELAY)]
+    with _lock:
+        pools += [one.relays for one in _earlier]
+    for pool in pools:
+        pool.end_all()
 
 
 class _Written:
@@ -71,8 +95,11 @@ class _Written:
     def __init__(self, store: Store, provider_id: str) -> None:
         self._store = store
         self._provider_id = provider_id
+        self._own = set[Owner]()  # of relays that this pool has booted
+        self.superseded = False  # by a pool of the provider's new settings
 
     def intend(self, owner: Owner) -> None:
+        self._own.add(owner)
         self._store.ledger.intend(owner, self._provider_id, ThingKind.RELAY, parent=_holder)
 
     def made(self, owner: Owner, server_id: str) -> None:
@@ -86,7 +113,13 @@ class _Written:
 
     def unsettled(self) -> list[Owner]:
         entries = self._store.ledger.unsettled(self._provider_id, ThingKind.RELAY)
-        return [entry.owner for entry in entries if not held_by_another(self._store, entry)]
+        return [entry.owner for entry in entries if not held_by_another(self._store, entry) and self._sees(entry.owner)]
+
+    def _sees(self, owner: Owner) -> bool:
+        """Tell whether this pool may remove the relay: another one's settings may lead to another project."""
+        if self.superseded:
+            return owner in self._own
+        return not any(owner in earlier.ledger._own for earlier in _earlier)
 
     def say(self, owner: Owner, text: str, level: str) -> None:
         phase = self._store.migrations.get(owner.workflow).phase
