@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from longshore.errors import InvalidInput
+from longshore.flows import relays
 from longshore.flows.replicas import alerting
 from longshore.flows.replicas.alerting import check_webhook
 from longshore.flows.replicas.telling import LINE, OF_A_PROJECT, Telling
@@ -200,6 +201,41 @@ def test_a_project_that_has_much_to_say_has_a_few_places_in_the_line():
     going_on.set()
     assert telling.wait(20)
     assert most[0] == OF_A_PROJECT
+
+
+class Dead:
+    """The thread of a process that is killed before it tells anything."""
+
+    def tell(self, _project, _work):
+        return True
+
+
+def test_what_a_process_was_to_tell_that_died_is_told_by_the_next(protected, hook, tmp_path, monkeypatch):
+    kept = tmp_path / "told"
+    program = f"import sys; open({str(kept)!r}, 'a').write(sys.stdin.read())"
+    store, id_ = protected(alert_command=(sys.executable, "-c", program))
+    with_webhook(store, id_)
+    monkeypatch.setattr(relays, "_holder", "killed")
+    alerting.watch(store, Dead())
+    alerting.watch(store, Dead())
+    assert hook.asked == []
+    monkeypatch.setattr(relays, "_holder", "the next")
+    watch(store)
+    watch(store)
+    ((_, _, told),) = hook.asked
+    assert (told["condition"], told["state"]) == ("rpo-breached", "begins")
+    assert json.loads(kept.read_text()) == told
+
+
+def test_what_another_process_is_about_to_tell_is_not_told_twice(protected, hook, monkeypatch):
+    store, id_ = protected()
+    with_webhook(store, id_)
+    monkeypatch.setattr(relays, "_holder", "another")
+    alerting.watch(store, Dead())
+    monkeypatch.setattr(relays, "_holder", "me")
+    monkeypatch.setattr(relays, "lives_elsewhere", lambda _store, holder: holder == "another")
+    watch(store)
+    assert hook.asked == []
 
 
 def test_without_anybody_to_tell_nothing_is_told(protected, hook):

@@ -61,11 +61,19 @@ def hold_relays_as(process_id: str) -> None:
 
 def held_by_another(store: Store, entry: Entry) -> bool:
     """Tell whether the entry is a relay of another living process, which removes it in its own time."""
-    if entry.kind is not ThingKind.RELAY:
-        return False
+    return entry.kind is ThingKind.RELAY and lives_elsewhere(store, entry.parent)
+
+
+def holder() -> str:
+    """Return the id under which this process holds what others must leave to it."""
+    return _holder
+
+
+def lives_elsewhere(store: Store, process_id: str | None) -> bool:
+    """Tell whether this is the id of another living process."""
     # A state directory's own engine can't take back its record when it is killed; its lock is gone then
     living = store.workers.all() if store.state.shared_database or is_locked(store.state) else []
-    return entry.parent in {worker.id for worker in living} - {_holder}
+    return process_id in {worker.id for worker in living} - {_holder}
 
 
 def end_quiet_relays() -> None:

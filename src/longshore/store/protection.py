@@ -14,6 +14,8 @@ from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.rows import filled
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
 
+TELLING = "telling"  # among what was told: the process that is about to tell it, and what it hasn't told yet
+
 
 @dataclass(frozen=True, slots=True)
 class Protected:
@@ -37,7 +39,7 @@ class Protected:
     look_error: str | None
     failover_error: str | None
     webhook: str | None  # the mark of its address
-    alerted: dict[str, Any]  # what was told outside, by condition
+    alerted: dict[str, Any]  # what was told outside, by condition; as TELLING, what a process is still to tell
 
     @property
     def rests(self) -> bool:
@@ -68,14 +70,27 @@ class Protection:
         """Keep the alerts that are told outside from now on, and tell whether it falls to this caller alone to tell
         them.
 
-        It doesn't when they are no longer those of `before`, or the replica is gone.
+        It doesn't when they are no longer those of `before`, unless an earlier try of this has changed them, or the
+        replica is gone.
         """
         with self._database.alone() as session:
             row = session.get(ReplicaRow, replica_id)
             if row is None or (row.alerted or {}) != before:
-                return False
+                return row is not None and TELLING in now and row.alerted == now
             session.execute(update(ReplicaRow).where(ReplicaRow.id == replica_id).values(alerted=now))
             return True
+
+    def told(self, replica_id: str, way: str) -> None:
+        """Note that all which was to be told in this way has been. Nothing happens when the replica is gone."""
+        with self._database.alone() as session:
+            row = session.get(ReplicaRow, replica_id)
+            if row is None or TELLING not in (alerted := dict(row.alerted or {})):
+                return
+            begun = alerted.pop(TELLING)
+            untold = {other: messages for other, messages in begun["untold"].items() if other != way}
+            if untold:
+                alerted[TELLING] = {**begun, "untold": untold}
+            row.alerted = alerted
 
     def _found(self, wanted: ColumnElement[bool]) -> list[Protected]:
         now = utc_now()

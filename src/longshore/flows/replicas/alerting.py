@@ -19,13 +19,15 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from longshore.errors import InvalidInput, LongshoreError, ProviderError
+from longshore.flows import relays
 from longshore.flows.replicas.standing import conditions_of
 from longshore.flows.replicas.telling import Telling
 from longshore.model.reach import Reach
 from longshore.providers.reaching import HttpsConnection
 from longshore.store import Store
-from longshore.store.protection import Protected
+from longshore.store.protection import TELLING, Protected
 
+_WEBHOOK, _COMMAND = "webhook", "command"
 TOLD = ("rpo-breached", "suspect", "drifted", "cannot-land")
 _LONGEST = 2000  # characters of an address
 _PATIENCE = 10.0  # seconds for a webhook's whole answer, however steadily it trickles
@@ -38,25 +40,46 @@ _TELLING = Telling()
 
 
 def watch(store: Store, telling: Telling = _TELLING) -> None:
-    """Look at all replicas, and have told what has changed. Of several processes that look, one has it told."""
+    """Look at all replicas, and have told what has changed. Of several processes that look, one has it told; what it
+    hasn't told when it dies is told by another one."""
     now = datetime.now(UTC)
     command = store.state.alert_command
     for one in store.protection.all(watched=not command):
-        said = {condition.code: condition.text for condition in conditions_of(one, now) if condition.code in TOLD}
-        if said.keys() == one.alerted.keys():
+        since = dict(one.alerted)
+        begun = since.pop(TELLING, None)
+        if begun is not None:
+            if begun["by"] == relays.holder() or relays.lives_elsewhere(store, begun["by"]):
+                continue
+            untold = begun["untold"]
+        else:
+            said = {condition.code: condition.text for condition in conditions_of(one, now) if condition.code in TOLD}
+            if said.keys() == since.keys():
+                continue
+            messages = [_message(one, code, said.get(code), now) for code in sorted(said.keys() ^ since.keys())]
+            ways = [_WEBHOOK] * (one.webhook is not None) + [_COMMAND] * bool(command)
+            untold = dict.fromkeys(ways, messages)
+            since = {code: since.get(code) or now.isoformat(timespec="seconds") for code in said}
+        if not store.protection.alert(
+            one.id, one.alerted, {**since, TELLING: {"by": relays.holder(), "untold": untold}}
+        ):
             continue
-        since = {code: one.alerted.get(code) or now.isoformat(timespec="seconds") for code in said}
-        if not store.protection.alert(one.id, one.alerted, since):
-            continue
-        for code in sorted(said.keys() ^ one.alerted.keys()):
-            message = _message(one, code, said.get(code), now)
-            # Whoever has a webhook that is slow to listen waits for it; the operator doesn't
-            if one.webhook is not None:
-                whose = f"webhooks of {one.project_id}"
-                if not telling.tell(whose, partial(_tell_webhook, store, one, one.webhook, message)):
-                    _missed(store, one, message, "too many others are being told already.")
-            if command:
-                telling.tell(f"commands of {one.project_id}", partial(_run, command, json.dumps(message).encode()))
+        # Whoever has a webhook that is slow to listen waits for it; the operator doesn't
+        for way, messages in untold.items():
+            if not telling.tell(f"{way}s of {one.project_id}", partial(_tell, store, one, way, messages)):
+                if way == _WEBHOOK:
+                    _missed(store, one, messages, "too many others are being told already.")
+                store.protection.told(one.id, way)
+
+
+def _tell(store: Store, one: Protected, way: str, messages: list[dict[str, Any]]) -> None:
+    try:
+        for message in messages:
+            if way == _COMMAND:
+                _run(store.state.alert_command, json.dumps(message).encode())
+            elif one.webhook is not None:
+                _tell_webhook(store, one, one.webhook, message)
+    finally:
+        store.protection.told(one.id, way)
 
 
 def check_webhook(url: str) -> str:
@@ -83,11 +106,12 @@ def _tell_webhook(store: Store, one: Protected, webhook: str, message: dict[str,
         _post(url, json.dumps(message).encode(), store.state.reach.for_servers_of(one.project_id))
     except (LongshoreError, OSError, http.client.HTTPException) as error:
         # Never the address
-        _missed(store, one, message, str(error) if isinstance(error, LongshoreError) else type(error).__name__)
+        _missed(store, one, [message], str(error) if isinstance(error, LongshoreError) else type(error).__name__)
 
 
-def _missed(store: Store, one: Protected, message: dict[str, Any], why: str) -> None:
-    store.events.say(one.id, None, f"The webhook couldn't be told of {message['condition']}: {why}", "warning")
+def _missed(store: Store, one: Protected, messages: list[dict[str, Any]], why: str) -> None:
+    of = ", ".join(message["condition"] for message in messages)
+    store.events.say(one.id, None, f"The webhook couldn't be told of {of}: {why}", "warning")
 
 
 def _post(url: str, body: bytes, reach: Reach | None) -> None:
