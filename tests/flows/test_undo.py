@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from longshore.engine import undoing
-from longshore.errors import NotFound, ProviderError
+from longshore.errors import AccessDenied, Conflict, NotFound, Occupied, ProviderError
 from longshore.flows import undo
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.dry_run import DryRun
@@ -102,6 +102,31 @@ def test_nothing_is_said_to_be_gone_while_it_is_still_being_made(store, migratio
     later = Clouds(find_snapshot=[Snapshot("snapshot-7", "vm-1", "", ()), None])  # the user cleans up
     assert undo.undo(store, later, migration.id) == []
     assert later.removed("remove_snapshot") == ["snapshot-7"]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (AccessDenied("The account may not remove snapshots."), 1),
+        (Occupied("A backup is under way."), 4),
+        (Conflict("A backup reads its disks.", code="file-locked"), 4),
+        (ProviderError("The cloud had a moment of weakness."), 4),
+    ],
+)
+def test_what_cannot_pass_by_itself_is_told_at_once(store, migration, error, tries):
+    intended(store, migration, ThingKind.SOURCE_SNAPSHOT, "snapshot")
+    clouds = Clouds(find_snapshot=[error])
+    (left,) = undo.undo(store, clouds, migration.id)
+    assert error.message in left
+    assert [called for called, _ in clouds.calls] == ["find_snapshot"] * tries
+
+
+def test_what_was_waited_for_already_is_waited_for_no_longer(store, migration, monkeypatch):
+    monkeypatch.setattr(undoing, "_WAITED", 0.0)
+    intended(store, migration, ThingKind.SOURCE_SNAPSHOT, "snapshot")
+    clouds = Clouds(find_snapshot=[Occupied("A backup has been under way for five minutes.")])
+    assert len(undo.undo(store, clouds, migration.id)) == 1
+    assert len(clouds.calls) == 1
 
 
 def test_whatever_carries_the_mark_goes_also_what_was_made_twice(store, migration):

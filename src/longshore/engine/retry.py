@@ -11,7 +11,7 @@ TRIES = 4
 FIRST_PAUSE = 5.0  # seconds before the second try; each further one is three times as long
 
 # What no second try changes: somebody has to decide or to mend something first.
-_LASTING = {
+LASTING = {
     "access-denied",
     "address-refused",
     "cancelled",
@@ -50,7 +50,7 @@ async def retry(work: Callable[[], Awaitable[T]], *, before_again: Callable[[Lon
         try:
             return await work()
         except LongshoreError as error:
-            if remaining == 0 or error.code in _LASTING:
+            if remaining == 0 or error.code in LASTING:
                 raise
             await asyncio.to_thread(before_again, error)
         await asyncio.sleep(pause)

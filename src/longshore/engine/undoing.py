@@ -5,6 +5,7 @@ what stays.
 import time
 from collections.abc import Callable, Sequence
 
+from longshore.engine.retry import LASTING
 from longshore.errors import LongshoreError
 from longshore.store import Entry, EntryState, Store
 
@@ -12,6 +13,9 @@ _TRIES = 4
 _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
 # Seconds in which a thing may still appear whose making was asked for without an answer: a request outlives its asker
 _APPEARS_WITHIN = 10.0
+# Codes of errors that no second try changes; whoever has a thing in his hands may be through in a moment
+_GIVEN_UP = LASTING - {"file-locked", "occupied"} | {"task-timeout"}
+_WAITED = 60.0  # seconds after which a try that fails is the last one: it has waited for what may pass
 
 
 def remove_all(
@@ -55,12 +59,12 @@ class _Undoing:
         return True
 
     def _persist(self, entry: Entry) -> bool:
-        pause = _PAUSE
+        pause, began = _PAUSE, time.monotonic()
         for remaining in reversed(range(_TRIES)):
             try:
                 return self._remove(entry)
             except LongshoreError as error:
-                if remaining == 0 or error.code == "task-timeout":  # which was waited for long enough
+                if remaining == 0 or error.code in _GIVEN_UP or time.monotonic() - began >= _WAITED:
                     raise
                 time.sleep(pause)
                 pause *= 2
