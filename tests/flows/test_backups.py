@@ -5,6 +5,8 @@ import shutil
 import pytest
 from small_clouds import MAC, MARK, MIB, SIZES, World
 
+from longshore.errors import Cancelled
+from longshore.flows.backups import vault_copy
 from longshore.flows.clouds import Clouds
 from longshore.flows.plans.check import select
 from longshore.model.selection import MachineFilter
@@ -246,3 +248,16 @@ def test_a_backup_that_was_taken_for_dead_makes_no_point(backed_up):
     assert not [text for text in backup.told if "tried again" in text], "nothing is tried that can't go better"
     assert backup.points == []
     backup.assert_nothing_is_left()
+
+
+def test_a_cancel_that_is_heard_while_the_vault_is_away_ends_as_a_cancel(backed_up, monkeypatch):
+    backup = backed_up()
+    backup.world.plan_fault("open_disk", 1, "before", "error", stays=True)
+
+    def waited(_vault, id_):
+        backup.store.migrations.request_cancel(id_)
+        raise Cancelled("The migration was cancelled.")
+
+    monkeypatch.setattr(vault_copy, "beat", waited)  # once the copy has failed, to find out whether the vault is why
+    backup.begin(backup.source, "vm-1", backup.place, type="backup")
+    assert backup.record.status is Status.CANCELLED, backup.record.error

@@ -106,8 +106,8 @@ class VaultCopy(DiskCopy):
             return exports.enter_context(serve_new_disk(vault, base, self._journal, self.job.id, known))
 
     def _explained(self, error: LongshoreError) -> LongshoreError:
-        """Return the reason why a copy failed to write, where the vault is full or has given its writer up; else the
-        error."""
+        """Return the reason why a copy failed to write, where the vault is full or has given its writer up, or that it
+        was cancelled while that was looked at; else the error."""
         if error.code == Cancelled.code:
             return error
         try:
@@ -117,8 +117,8 @@ class VaultCopy(DiskCopy):
                 beat(vault, self.job.id)
         except WriterLost as lost:
             return lost
-        except LongshoreError:
-            return error
+        except LongshoreError as another:
+            return another if another.code == Cancelled.code else error
         return error
 
     @property
