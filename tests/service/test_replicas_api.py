@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from anns_api import anns_api
 from cloud_stand_in import Cloud
-from sqlalchemy import update
-from test_tenants import OPENSTACK
+from sqlalchemy import text, update
+from test_tenants import OPENSTACK, VSPHERE
 
 from longshore.errors import Conflict
 from longshore.model.forms import form
@@ -378,3 +378,21 @@ def test_points_that_are_gone_count_for_figures(api, made):
     store.points.forget(made["id"], datetime.now(UTC) - timedelta(minutes=30))
     assert len(store.points.arrivals(made["id"], datetime.now(UTC) - timedelta(days=1))) == 2
     assert store.replicas.get(made["id"]).stage is Stage.PROTECTED
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        'UPDATE migrations SET request = \'{"landing": "sideways"}\' WHERE id = :id',
+        "UPDATE points SET consistency = 'somehow' WHERE replica_id = :id",
+    ],
+)
+@pytest.mark.parametrize("figures", ["true", "false"])
+def test_one_that_cant_be_read_is_left_out_of_lists_and_told(api, made, caplog, spoil, figures):
+    """One record of many that somebody, or another version, has left so."""
+    api.did("ann", "POST", "/v1/providers", VSPHERE | {"name": "vc2"})
+    other = api.did("ann", "POST", REPLICAS, NEW | {"source": "vc2"})
+    with api.store.database.session() as session:
+        session.execute(text(spoil), {"id": made["id"]})
+    assert [one["id"] for one in api.did("ann", "GET", f"{REPLICAS}?figures={figures}")] == [other["id"]]
+    assert "a replica can't be read and is left out of a list" in caplog.text

@@ -35,6 +35,7 @@ from longshore.service.new_replicas import NEVER, first_time, new_replica, prote
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas_shown import point_shown, points_shown, provider_names, replica_shown
 from longshore.store import MigrationRecord, ReplicaRecord, Store
+from longshore.store.passing_over import readable
 
 router = judged_router("/v1")
 Number = Annotated[int, Path(ge=1, le=LAST_POINT)]
@@ -82,13 +83,14 @@ def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
 @router.get("/replicas")
 def replicas(store: TheStore, *, figures: bool = True) -> list[Replica]:
     """List the replicas that are there, and those of which something is left; oldest first. Without `figures`, which
-    look back over 30 days, many are told quickly, and what a sync takes goes by the last day's.
+    look back over 30 days, many are told quickly, and what a sync takes goes by the last day's. One that can't be read
+    is logged and left out.
     """
     listed = store.replicas.all()
     records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
     there = [one for one in listed if _is_there(store, records.get(one.id))]
     names = provider_names(store)
-    return [replica_shown(store, one, records[one.id], names, figures=figures) for one in there]
+    return readable(there, lambda one: replica_shown(store, one, records[one.id], names, figures=figures), "replica")
 
 
 @router.get("/replicas/{replica}")
