@@ -1,6 +1,6 @@
 """What is said before the first byte of a replica: quota for its points, stuns, others' snapshots, untracked disks."""
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 
 import pytest
@@ -9,11 +9,12 @@ from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState
 from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest
+from longshore.model.retention import Retention
 from longshore.model.target import Flavor, QuotaRoom, VolumeTypeRoom
-from longshore.planning import TargetFacts, land
+from longshore.planning import TargetFacts, land, replica_checks
 from longshore.planning.catalogue import catalogue
 from longshore.planning.replica_checks import Wanted, most_points, replica_concerns
-from longshore.planning.retention import parse_retention
+from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import parse_schedule
 
 GIB = 1 << 30
@@ -45,6 +46,21 @@ def concerns(machine=MACHINE, room=UNLIMITED, **how):
 )
 def test_points_that_may_be_there_at_once(how, count):
     assert most_points(wanted(**how)) == count
+
+
+@pytest.mark.parametrize("rule", [field.name for field in fields(Retention) if field.type is int])
+def test_no_rule_is_forgotten(rule):
+    assert write_retention(parse_retention(f"{rule} 3")).startswith(f"{rule} 3")
+    assert most_points(wanted(keep=f"{rule} 3")) == 4
+
+
+def test_a_rule_that_is_new_counts_too(monkeypatch):
+    @dataclass(frozen=True, slots=True)
+    class Further(Retention):
+        quarterly: int = 0
+
+    monkeypatch.setattr(replica_checks, "COUNTS", (*replica_checks.COUNTS, "quarterly"))
+    assert most_points(replace(wanted(keep="last 2"), retention=Further(last=2, quarterly=4))) == 7
 
 
 def test_quota_for_the_points_is_asked_for_beforehand():

@@ -31,13 +31,6 @@ TOLD = "-"  # what there is to know is said on standard input
 _ahead: dict[Path, _Started] = {}  # by their state directories: engines that this process has started ahead
 
 
-def is_running(store: Store) -> bool:
-    """Tell whether some process takes up what is queued in this store."""
-    if store.state.shared_database:
-        return store.workers.any_alive()
-    return is_locked(store.state)
-
-
 def start_ahead(state: StateDirectory) -> None:
     """Start an engine that gets ready, and ends unless `ensure_running` has a use for it until it is dismissed.
 

@@ -15,6 +15,7 @@ from longshore.model.target import QuotaRoom
 from longshore.planning.kinds import ConcernKind, blocker, information, warning
 from longshore.planning.landing import Landing
 from longshore.planning.quota import shortages, snapshot_needs, volume_needs
+from longshore.planning.retention import COUNTS
 from longshore.planning.schedules import next_time
 
 SHORT = timedelta(minutes=5)  # from which on stuns needn't be talked of
@@ -126,7 +127,7 @@ def most_points(wanted: Wanted) -> int:
     """Return the most points that may be there at once: each rule's own, as if no two rules kept the same one, and the
     one that comes before an older one goes."""
     policy = wanted.retention
-    counted = policy.last + policy.hourly + policy.daily + policy.weekly + policy.monthly + policy.yearly
+    counted: int = sum(getattr(policy, name) for name in COUNTS)
     recent = -(-policy.within // _interval(wanted.schedule)) if policy.within else 0
     return counted + recent + 1
 

@@ -17,8 +17,8 @@ from longshore.model.retention import Retention
 from longshore.planning.zones import find_zone
 
 MOST = 100_000  # points of a rule
-_COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-_NAMES = (*_COUNTS, "within", "zone")
+COUNTS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+_NAMES = (*COUNTS, "within", "zone")
 _EXAMPLE = "last 3, hourly 24, daily 14, within 2d, zone Europe/Berlin"
 
 
@@ -84,20 +84,20 @@ def parse_retention(written: Any) -> Retention:
             raise _refuse(f"Retention knows no {quote(name)}. It knows {', '.join(_NAMES)}.")
         if name in values:
             raise _refuse(f'"{name}" is said twice.')
-        values[name] = _count(name, value) if name in _COUNTS else _text(name, value)
+        values[name] = _count(name, value) if name in COUNTS else _text(name, value)
     if "zone" in values:
         find_zone(values["zone"])
     if "within" in values:
         values["within"] = parse_duration(values["within"])
     policy = Retention(**values)
-    if not any(getattr(policy, name) for name in (*_COUNTS, "within")):
+    if not any(getattr(policy, name) for name in (*COUNTS, "within")):
         raise _refuse(f"This retention keeps nothing. Say how much, such as: {_EXAMPLE}.")
     return policy
 
 
 def write_retention(policy: Retention) -> str:
     """Write retention as `parse_retention` reads it, on one line."""
-    said = [f"{name} {getattr(policy, name)}" for name in _COUNTS if getattr(policy, name)]
+    said = [f"{name} {getattr(policy, name)}" for name in COUNTS if getattr(policy, name)]
     if policy.within is not None:
         said.append(f"within {write_duration(policy.within)}")
     return ", ".join([*said, f"zone {policy.zone}"])

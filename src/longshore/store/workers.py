@@ -45,9 +45,6 @@ class Workers:
         with self._database.session() as session:
             return alive(session.connection())
 
-    def any_alive(self) -> bool:
-        return bool(self.all())
-
     def begin_alone(self, worker: WorkerRecord) -> None:
         """Register the only worker, and forget all others.
 
