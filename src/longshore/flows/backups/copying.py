@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from longshore.errors import LongshoreError, NotFound
+from longshore.errors import NotFound
 from longshore.flows.backups.backing_up import identity_of
 from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
 from longshore.flows.flow import Flow
@@ -219,10 +219,10 @@ class CopyingVault(Flow):
         with clouds.vault(record.source_id, "write") as source, clouds.vault(record.target_id, "write") as target:
             yield source, target
 
-    def _roll_back(self, error: LongshoreError) -> None:
-        """Roll back, but for points that are copied: each is whole, and the next copy goes on after them."""
-        super()._roll_back(error)
+    def _take_back(self) -> list[str]:
+        """Take back all but points that are copied: each is whole, and the next copy goes on after them."""
         self._remove_journals()
+        return super()._take_back()
 
     def _remove_journals(self) -> None:
         for path in self._job.store.state.migration(self._job.id).glob("*.journal"):
