@@ -86,4 +86,5 @@ class BackedUp(InThisProcess):
         assert len(state["snapshots"]) == snapshots
         if not self.vault.store.lists_late:  # else a prune takes them away, once they were quiet for the grace
             assert not list(self.vault.store.names("writers"))
-        assert not list(self.store.state.migration(self.id).glob("*.journal"))
+        left = (one.suffix for one in self.store.state.migration(self.id).glob("*"))
+        assert not {".journal", ".damaged", ".anew"} & set(left)

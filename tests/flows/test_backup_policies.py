@@ -118,10 +118,9 @@ def a_day_passes(backup):
 
 def prunes_were_yesterday(backup):
     with backup.store.migrations._database.session() as session:
-        then = utc_now() - timedelta(hours=25)
-        session.execute(
-            update(MigrationRow).where(MigrationRow.request["type"].as_string() == "prune").values(created_at=then)
-        )
+        for one in prunes(backup):
+            then = one.created_at - timedelta(hours=25)
+            session.execute(update(MigrationRow).where(MigrationRow.id == one.id).values(created_at=then))
 
 
 def test_a_vault_that_locks_is_pruned_each_day_so_that_its_lock_stands(backed_up, s3):

@@ -222,6 +222,15 @@ def test_a_backup_that_fails_leaves_no_point_and_nothing_at_the_source(backed_up
     prune(backup.vault)
 
 
+def test_a_backup_whose_copy_breaks_off_leaves_nothing_either(backed_up):
+    backup = backed_up()
+    (backup.world.root / "bad-from").write_text(str(2 * MIB))
+    backup.begin(backup.source, "vm-1", backup.place, type="backup")
+    assert backup.record.status is Status.FAILED
+    assert "Operation not permitted" in backup.record.error
+    backup.assert_nothing_is_left()
+
+
 def test_a_backup_for_which_the_quota_has_no_room_is_parked_before_a_snapshot_is_made(backed_up):
     backup = backed_up()
     (backup.world.root / "no-snapshots").touch()

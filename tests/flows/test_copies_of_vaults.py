@@ -3,6 +3,7 @@
 import pytest
 from small_clouds import MIB
 
+from longshore.flows.backups import copying
 from longshore.model.status import Status
 from longshore.store import NewMigration
 from longshore.vault.directory import Directory
@@ -12,6 +13,7 @@ from longshore.vault.points import point_names, points, read_point
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
+from longshore.vault.writers import register
 
 pytestmark = pytest.mark.faults
 
@@ -81,6 +83,19 @@ def test_points_are_equal_in_both_and_only_what_is_new_is_copied(copied, phrase,
     assert 0 < shop.packs() - size < MIB
     shop.assert_equal()
     assert (shop.copy()["points"], shop.copy()["bytes_read"]) == (0, 0)
+
+
+def test_no_copy_begins_as_a_point_that_it_didnt_say_it_is_based_on(copied, monkeypatch):
+    """That point wasn't there when it registered, and may be pruned again while the next one is copied."""
+    shop = copied()
+    shop.copy()
+    for number in range(2):
+        shop.backup.world.guest_writes("2001", MIB + 5 + number, b"another word")
+        shop.backup.back_up()
+    monkeypatch.setattr(copying, "register", lambda vault, writer, _bases: register(vault, writer, ()))
+    read = shop.copy()["bytes_read"]
+    assert 3 * MIB <= read < 6 * MIB, "all of the first one, and of the second what has changed"
+    shop.assert_equal()
 
 
 def test_a_machine_is_restored_from_the_copy_when_the_first_vault_is_gone(copied):

@@ -30,7 +30,8 @@ async def ask(
 ) -> tuple[dict[str, Any], int | None]:
     """Run `python -m module`: the last thing it said, and its exit status.
 
-    `on_message` gets each line's `message`, on the caller's event loop; the process' standard error goes to the log.
+    `on_message` gets each line's `message`, one after the other, in a thread; the process' standard error goes to the
+    log.
     """
     deadline, inherited = handed_on()
     with log_path.open("wb") as log:
@@ -54,7 +55,7 @@ async def ask(
         async for line in process.stdout:
             answer = json.loads(line)
             if "message" in answer:
-                on_message(answer["message"])
+                await asyncio.to_thread(on_message, answer["message"])
         await process.wait()
     finally:
         await _end(process)

@@ -52,6 +52,15 @@ def register(vault: Vault, writer_id: str, bases: tuple[Top, ...]) -> tuple[Top,
     return bases
 
 
+def bases_of(vault: Vault, writer_id: str) -> tuple[Top, ...]:
+    """Return what a writer has said that it is based on. Raises WriterLost when it was taken for dead, Damaged when it
+    can't be read."""
+    try:
+        return _read(vault, writer_id).bases
+    except NotFound:
+        raise _lost() from None
+
+
 def beat(vault: Vault, writer_id: str) -> None:
     """Give a sign of life. Raises WriterLost when the writer was taken for dead."""
     try:

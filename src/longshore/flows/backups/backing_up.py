@@ -286,10 +286,18 @@ class Backup(Flow):
         job.settle(ThingKind.CHANGE_TRACKING, EntryState.HANDED_OVER)
         for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
             job.say(sentence, "warning")
-        for pattern in ("*.journal", "*.damaged", "*.anew"):
-            for path in job.store.state.migration(job.id).glob(pattern):
-                path.unlink()
+        self._remove_files()
         self._done(result)
+
+    def _take_back(self) -> list[str]:
+        self._remove_files()
+        return super()._take_back()
+
+    def _remove_files(self) -> None:
+        """Remove what the copies of disks have noted of how far they had come."""
+        for pattern in ("*.journal", "*.damaged", "*.anew"):
+            for path in self._job.store.state.migration(self._job.id).glob(pattern):
+                path.unlink(missing_ok=True)
 
     def _vault(self) -> Any:
         return self._job.clouds.vault(self._job.record.target_id, "write")

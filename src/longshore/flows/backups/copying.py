@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from longshore.errors import LongshoreError, NotFound
+from longshore.errors import NotFound
 from longshore.flows.backups.backing_up import identity_of
 from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
 from longshore.flows.flow import Flow
@@ -28,7 +28,7 @@ from longshore.vault.errors import Damaged
 from longshore.vault.holds import holds
 from longshore.vault.points import Point, folder_of, has_point, point_names, points, read_point
 from longshore.vault.vault import Vault
-from longshore.vault.writers import beat, finish, register
+from longshore.vault.writers import bases_of, beat, finish, register
 
 _WRITER, _READER = "writer", "reader"
 _OF_ITS_SOURCE = ("backup", "keeps_snapshot")  # what a point says of the machine's own cloud: the first one's business
@@ -58,9 +58,10 @@ class CopyingVault(Flow):
         await self._job.step("start", self._start)
         wanted, damaged = await self._job.step("choose", self._choose)
         await self._job.step("register", self._register, wanted)
+        own = {one.target for one in wanted}
         read = stored = copied = 0
         for number, one in enumerate(wanted, start=1):
-            done = await self._job.step(f"point-{number}", self._copy_point, one, number, len(wanted))
+            done = await self._job.step(f"point-{number}", self._copy_point, one, number, len(wanted), own)
             damaged = damaged + [each.damaged for each in done if each.damaged is not None]
             copied += sum(each.damaged is None for each in done)
             read, stored = read + sum(each.read for each in done), stored + sum(each.stored for each in done)
@@ -138,11 +139,11 @@ class CopyingVault(Flow):
                 register(vault, job.id, tuple(top for point in _found(vault, read) for top in point.disks.values()))
                 job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
 
-    def _copy_point(self, one: Copy, number: int, of: int) -> list[Done]:
+    def _copy_point(self, one: Copy, number: int, of: int, own: set[str]) -> list[Done]:
         """Copy one point, and return the figures: none when it was deleted meanwhile.
 
-        One that is damaged doesn't keep others from being copied. A second run finds the point in the other vault, and
-        does nothing.
+        `own`: the names of all points that this job brings into the other vault. One that is damaged doesn't keep
+        others from being copied. A second run finds the point in the other vault, and does nothing.
         """
         job = self._job
         job.raise_if_cancelled()
@@ -156,8 +157,9 @@ class CopyingVault(Flow):
                 job.say(f"The point {one.source} was deleted meanwhile.", "warning")
                 return []
             (point,) = found
+            before = self._before(source, target, one, own)
             try:
-                copied = self._copy_disks(source, target, point, number, one)
+                copied = self._copy_disks(source, target, point, number, before)
             except Damaged as error:
                 self._remove_journals()
                 job.say(str(error), "error")
@@ -168,7 +170,9 @@ class CopyingVault(Flow):
             self._remove_journals()
         return [Done(sum(disk.read for disk in copied.values()), sum(disk.stored for disk in copied.values()))]
 
-    def _copy_disks(self, source: Vault, target: Vault, point: Point, number: int, one: Copy) -> dict[str, CopiedDisk]:
+    def _copy_disks(
+        self, source: Vault, target: Vault, point: Point, number: int, before: dict[str, Before]
+    ) -> dict[str, CopiedDisk]:
         """Return the copies by disk. Where the point before is damaged, on either side, all of this one is copied.
 
         Raise Damaged when this point is.
@@ -183,7 +187,6 @@ class CopyingVault(Flow):
                 for key, top in point.disks.items()
             }
 
-        before = self._before(source, target, one)
         try:
             return copied(before)
         except Damaged as error:
@@ -193,13 +196,16 @@ class CopyingVault(Flow):
         self._remove_journals()
         return copied({})
 
-    def _before(self, source: Vault, target: Vault, one: Copy) -> dict[str, Before]:
-        """Return by disk what the point before has in both vaults. It is empty when that point is gone in one of them:
-        then all is copied."""
+    def _before(self, source: Vault, target: Vault, one: Copy, own: set[str]) -> dict[str, Before]:
+        """Return by disk what the point before has in both vaults. It is empty, and all is copied, when that point is
+        gone in one of them, or may be pruned from the other one: it is neither what this job has said that it is based
+        on, nor its own work."""
         if one.before is None:
             return {}
         theirs, ours = _found(source, one.before[:1]), _found(target, one.before[1:])
         if not theirs or not ours:
+            return {}
+        if ours[0].name not in own and not set(ours[0].disks.values()) <= set(bases_of(target, self._job.id)):
             return {}
         return {key: Before(top, ours[0].disks[key]) for key, top in theirs[0].disks.items() if key in ours[0].disks}
 
@@ -219,10 +225,10 @@ class CopyingVault(Flow):
         with clouds.vault(record.source_id, "write") as source, clouds.vault(record.target_id, "write") as target:
             yield source, target
 
-    def _roll_back(self, error: LongshoreError) -> None:
-        """Roll back, but for points that are copied: each is whole, and the next copy goes on after them."""
-        super()._roll_back(error)
+    def _take_back(self) -> list[str]:
+        """Take back all but points that are copied: each is whole, and the next copy goes on after them."""
         self._remove_journals()
+        return super()._take_back()
 
     def _remove_journals(self) -> None:
         for path in self._job.store.state.migration(self._job.id).glob("*.journal"):

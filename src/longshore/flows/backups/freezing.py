@@ -35,13 +35,14 @@ async def take_frozen(job: MoveContext, machine: Machine, snapshot_step: str, ta
     await asyncio.to_thread(_tidy, job, snapshot_step)
     entry = None
     if after is not None:
-        job.raise_if_cancelled()
+        await asyncio.to_thread(job.raise_if_cancelled)
         entry = await asyncio.to_thread(_intend, job, machine, after)
     try:
         if before is not None:
-            await run_playbook(job, before, hook_facts(job, machine, "before"))
+            await run_playbook(job, before, await asyncio.to_thread(hook_facts, job, machine, "before"))
         asked_at = datetime.now(UTC)
-        job.phase("snapshot", f"Taking the snapshot{' of what is frozen' if before is not None else ''}.")
+        said = f"Taking the snapshot{' of what is frozen' if before is not None else ''}."
+        await asyncio.to_thread(job.phase, "snapshot", said)
         still = await asyncio.to_thread(take)
     except Exception as error:
         if entry is not None:
@@ -85,4 +86,5 @@ async def _thaw_after(job: MoveContext, entry: Entry, error: Exception) -> None:
     try:
         await asyncio.to_thread(_thaw_now, job, entry)
     except LongshoreError as further:
-        job.say(f"{job.record.machine_name} may still be frozen: {further} That was after: {error}", "error")
+        said = f"{job.record.machine_name} may still be frozen: {further} That was after: {error}"
+        await asyncio.to_thread(job.say, said, "error")

@@ -48,10 +48,12 @@ def _prune(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, *, leave
         return
     # The same of one run, or after one prune, whenever this step is done: it is begun once
     of_run = _id(policy, f"{vault_id} {policy.run.begun_at.isoformat()}")
-    if leaves and not job.store.migrations.several([of_run]):
+    further = _id(policy, f"{vault_id} after {last.id if last is not None else ''}")
+    begun = {one.id for one in job.store.migrations.several([of_run, further])}
+    if leaves and of_run not in begun:
         _queue(job, policy, vault_id, of_run)
-    elif (last is not None and _leaves(last)) or _locks(job, vault_id):
-        _queue(job, policy, vault_id, _id(policy, f"{vault_id} after {last.id if last is not None else ''}"))
+    elif further not in begun and ((last is not None and _leaves(last)) or _locks(job, vault_id)):
+        _queue(job, policy, vault_id, further)
 
 
 def _id(policy: BackupPolicyRecord, of: str) -> str:

@@ -108,13 +108,8 @@ async def _opened_guest(  # noqa: PLR0917
 
     A change that was broken off leaves the guest in doubt, so every further try begins from the volumes' snapshots.
     """
-    job.raise_if_cancelled()
-    attempts = job.store.migrations.get(job.id).conversion_attempts
-    if attempts:
-        await asyncio.to_thread(_broken_off, job, volumes, snapshots)
-    job.store.migrations.update(job.id, conversion_attempts=attempts + 1)
-    job.phase("converting", said)
-    directory = job.store.state.migration(job.id) / f"conversion-{attempts + 1}"
+    attempts = await asyncio.to_thread(_begin, job, volumes, snapshots, said)
+    directory = job.store.state.migration(job.id) / f"conversion-{attempts}"
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with opened() as exports:
         disks = [await asyncio.to_thread(open_volume, job, exports, volume) for volume in volumes]
@@ -122,8 +117,20 @@ async def _opened_guest(  # noqa: PLR0917
             yield _Guest([disk.uri for disk in disks], directory, nic_names(machine, ports))
         except LongshoreError as error:
             if error.code == GUEST_CHANGED:  # nothing was done to it
-                job.store.migrations.update(job.id, conversion_attempts=attempts)
+                await asyncio.to_thread(job.store.migrations.update, job.id, conversion_attempts=attempts - 1)
             raise
+
+
+def _begin(job: MoveContext, volumes: list[Volume], snapshots: list[str], said: str) -> int:
+    """Count one try more, on volumes as they were before the first. Return which it is, from 1 on."""
+    job.raise_if_cancelled()
+    before = job.store.migrations.get(job.id).conversion_attempts
+    if before:
+        job.say("An earlier conversion was broken off: going back to the volumes' snapshots.", "warning")
+        go_back(job, volumes, snapshots)
+    job.store.migrations.update(job.id, conversion_attempts=before + 1)
+    job.phase("converting", said)
+    return before + 1
 
 
 def _goes_back(job: MoveContext) -> bool:
@@ -135,11 +142,6 @@ def _tell(job: MoveContext, text: str) -> None:
     """Pass on what a conversion says. Its warnings become events that stand out."""
     said = text.removeprefix("Warning: ")
     job.say(said, "information" if said == text else "warning")
-
-
-def _broken_off(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -> None:
-    job.say("An earlier conversion was broken off: going back to the volumes' snapshots.", "warning")
-    go_back(job, volumes, snapshots)
 
 
 def go_back(job: MoveContext, volumes: list[Volume], snapshots: list[str]) -> None:

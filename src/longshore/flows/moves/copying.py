@@ -132,7 +132,7 @@ class DiskCopy:
         A second run reads all of it again.
         """
         job, disk = self.job, self.disk
-        job.raise_if_cancelled()
+        await asyncio.to_thread(job.raise_if_cancelled)
         manifest = f"{self.name}-{disk.key}.held"
         async with opened() as exports:
             held = await asyncio.to_thread(self._open_target, exports)
@@ -144,7 +144,7 @@ class DiskCopy:
                 manifest=self._path(manifest),
                 verify=Verify.NONE,
                 rate_limit=job.request.rate_limit,
-                limit_groups=job.limit_groups(disk),
+                limit_groups=await asyncio.to_thread(job.limit_groups, disk),
                 maximum_read=held.maximum_read,
             )
             result = await self._run(request, [held, target])
@@ -173,7 +173,8 @@ class DiskCopy:
         try:
             result = await self._move(changes)
         except CheckpointMisfit as misfit:
-            job.say(f"{self.disk.label}: {misfit.message} It is discarded, and the copy begins anew.", "warning")
+            said = f"{self.disk.label}: {misfit.message} It is discarded, and the copy begins anew."
+            await asyncio.to_thread(job.say, said, "warning")
             await asyncio.to_thread(discard, checkpoint)
             result = await self._move(changes)
         return Copied(
@@ -192,7 +193,7 @@ class DiskCopy:
 
     async def _move(self, changes: Changes | None) -> CopyResult:
         """Open both sides, and have what is to be copied moved from one to the other."""
-        self.job.raise_if_cancelled()
+        await asyncio.to_thread(self.job.raise_if_cancelled)
         async with opened() as exports:
             source = await asyncio.to_thread(
                 open_disk, self.job, exports, self.snapshot, self.disk, provider_id=self.vault_id
@@ -290,7 +291,7 @@ class DiskCopy:
         await kept.keep(state="done", root_digest=result.root_digest, progress=kept.at_end(result))
         if result.repaired:
             said = f"{len(result.repaired)} range(s) were wrong on the target and were written again."
-            job.say(f"{self.disk.label}: {said}", "warning")
+            await asyncio.to_thread(job.say, f"{self.disk.label}: {said}", "warning")
         return result
 
 

@@ -81,19 +81,25 @@ async def run_playbook(job: MoveContext, path: str, facts: Mapping[str, Any], *,
 
     `whatever`: also when the job is cancelled, or has ended: this playbook undoes what another one has done.
     """
-    when = facts["hook"]
-    if whatever:
-        job.say(f"Running the playbook {path}.", phase=f"hook-{when}")
-    else:
-        job.raise_if_cancelled()
-        job.phase(f"hook-{when}", f"Running the playbook {path}.")
-    directory = job.store.state.migration(job.id) / f"hook-{when}"
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    await asyncio.to_thread(end_leftovers, directory)
+    directory = await asyncio.to_thread(_begin, job, path, f"hook-{facts['hook']}", whatever=whatever)
     request = {"directory": str(directory), "playbook": path, "facts": facts}
     work = asyncio.create_task(_work(request, directory, job.say))
     await (work if whatever else job.cancellable(work))
-    job.say(f"The playbook {path} is done.")
+    await asyncio.to_thread(job.say, f"The playbook {path} is done.")
+
+
+def _begin(job: MoveContext, path: str, phase: str, *, whatever: bool) -> Path:
+    """Return the playbook's directory, in which nothing is at work any more. Raise Cancelled as `run_playbook` does."""
+    said = f"Running the playbook {path}."
+    if whatever:
+        job.say(said, phase=phase)
+    else:
+        job.raise_if_cancelled()
+        job.phase(phase, said)
+    directory = job.store.state.migration(job.id) / phase
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    end_leftovers(directory)
+    return directory
 
 
 async def _work(request: Mapping[str, Any], directory: Path, on_message: Callable[[str], None]) -> None:

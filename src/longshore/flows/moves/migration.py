@@ -1,5 +1,6 @@
 """The course that all kinds of migration have in common: their stations on both sides, and the way back."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -79,7 +80,7 @@ class Migration(Flow):
         await self._job.step("start", self._start)
         prepared = await self._job.step("prepare", self._prepare)
         if self._job.request.before is not None:
-            facts = hook_facts(self._job, prepared.machine, "before")
+            facts = await asyncio.to_thread(hook_facts, self._job, prepared.machine, "before")
             await self._job.step("hook-before", run_playbook, self._job, self._job.request.before, facts)
         volumes = await self._side_by_side(
             [self._job.step(f"volume-{disk.key}", self._make_volume, prepared, disk) for disk in prepared.machine.disks]
@@ -184,7 +185,7 @@ class Migration(Flow):
         server = await job.step("boot", boot, job, prepared, volumes, ports, hardware, off)
         proof = await job.step("check", check, job, prepared, server, ports, others, off)
         if job.request.after is not None:
-            facts = hook_facts(job, machine, "after", server, ports)
+            facts = await asyncio.to_thread(hook_facts, job, machine, "after", server, ports)
             await job.step("hook-after", run_playbook, job, job.request.after, facts)
         return server, {**report, "landed": landed.value, "hardware": asdict(hardware) if hardware else None}, proof
 

@@ -12,6 +12,7 @@ Whatever fails before the machine is seen up takes it back to its snapshot, and 
 replica is told which of both is wanted (`longshore.flows.replicas.at_home`).
 """
 
+import asyncio
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -176,7 +177,7 @@ class Failback(Migration):
 
     async def _ask_home(self, way: Way, home: Snapshot) -> dict[str, Told]:
         """Return what the machine has written since the point, by its disks."""
-        job, provider_id = self._job, self._job.home.provider_id
+        job, provider_id = self._job, self._job.record.target_id
         asked = [
             job.step(
                 f"home-changed-{pair.home.key}",
@@ -269,8 +270,9 @@ class Failback(Migration):
         The snapshot that tells them goes at once.
         """
         job = self._job
-        snapshot = await job.step(AFTER, make_snapshot, job, AFTER, quiesce=False, of=job.home)
-        await job.step(f"drop-{AFTER}", drop_if_possible, job, AFTER, snapshot, job.home)
+        home = await asyncio.to_thread(lambda: job.home)
+        snapshot = await job.step(AFTER, make_snapshot, job, AFTER, quiesce=False, of=home)
+        await job.step(f"drop-{AFTER}", drop_if_possible, job, AFTER, snapshot, home)
         return {pair.home.key: snapshot.disk(pair.home.key).change_id for pair in way.pairs}
 
     def _run_at_home(self, way: Way, off: Off, untouched: Off) -> None:

@@ -13,6 +13,7 @@ A sync that fails takes back what it has made, and the next one comes soon. Only
 keep ends the replica; and who deletes it has everything of it taken back.
 """
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -178,7 +179,7 @@ class Replicating(Syncing):
     async def _seed(self, prepared: Prepared, volumes: list[Volume]) -> dict[str, DiskBase] | None:
         """Return the bases from which the first sync copies only what differs; None: there is nothing yet."""
         job = self._job
-        seed = job.store.replicas.get(job.id).seed
+        seed = (await asyncio.to_thread(job.store.replicas.get, job.id)).seed
         if seed is None:
             return None
         found = await job.step("seed", find_seed, job, seed, prepared.machine)
