@@ -107,4 +107,6 @@ class Share(mfusepy.Operations):
 
 if __name__ == "__main__":
     root, mount, faults = sys.argv[1:]
-    mfusepy.FUSE(Share(root, faults), mount, foreground=True, auto_unmount=True, attr_timeout=0, entry_timeout=0)
+    # The kernel says some time later that a file was closed: one that is removed before would be hidden by a renaming
+    plain = {"attr_timeout": 0, "entry_timeout": 0, "hard_remove": True}
+    mfusepy.FUSE(Share(root, faults), mount, foreground=True, auto_unmount=True, **plain)
