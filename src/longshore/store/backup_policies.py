@@ -385,7 +385,7 @@ def _next_look(policy: BackupPolicyRecord) -> datetime | None:
     if policy.asked and not policy.runs:
         return None
     moments = [utc_now() + _LOOK] if policy.runs or policy.copies or policy.verifies or policy.proves else []
-    if policy.run is not None:
+    if policy.run is not None and not policy.paused:
         moments.append(utc_now() + _TIDY)
     if not policy.paused and not policy.runs:
         moments.append(policy.due_at)
