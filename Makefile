@@ -128,7 +128,9 @@ soak-web: install
 soak-wheel: wheel
 	.venv/bin/pytest -m soak tests/test_wheel.py -v -s
 
+# There is no network inside the lab, where a cloud of today is raised
 soak-lab: lab-up
+	lab/suites/build trixie
 	$(LAB_PYTEST) -m soak --durations=10
 
 # What docs/reference/guests.md says of each family of guests, run anew and written there

@@ -8,6 +8,11 @@ LOG=$LAB/log     #   a file per daemon
 DATA=$LAB/data   #   databases, Ceph, disks
 CODE=$LAB/code   # a copy of lab/ that the running lab uses, so that it doesn't depend on the clone that started it
 
+# Whose packages the cloud is made of: this machine's, or those of another Debian, in a root that is seen at ROOT.
+SUITE=${SUITE:-}
+ROOT=$RUN/root
+export SUITE
+
 # No pyenv shims and no virtual environments: Debian's OpenStack needs Debian's Python.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset http_proxy https_proxy ftp_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY

@@ -22,7 +22,7 @@ def main() -> None:
     identity = openstack.connect(cloud="lab-admin").identity
     project = identity.create_project(name="service", domain_id="default")
     # `service` marks a service's token as one; `admin` is what the services' work needs in this release.
-    roles = [identity.create_role(name="service"), identity.find_role("admin")]
+    roles = [identity.find_role("service") or identity.create_role(name="service"), identity.find_role("admin")]
     for name, (kind, url) in SERVICES.items():
         user = identity.create_user(name=name, domain_id="default", password=passwords[name])
         for role in roles:

@@ -10,7 +10,8 @@ start_mariadb() {
     start mariadb 127.0.0.1:3306 mariadbd --no-defaults --user=root --datadir="$DATA/mysql" --socket="$RUN/mysql.sock" \
         --pid-file="$RUN/mariadbd.pid" --bind-address=127.0.0.1 --port=3306 --max-connections=500 --skip-name-resolve \
         --character-set-server=utf8mb3 --collation-server=utf8mb3_general_ci --innodb-buffer-pool-size=128M \
-        --innodb-log-file-size=32M --innodb-flush-log-at-trx-commit=0 --innodb-use-native-aio=0
+        --innodb-log-file-size=32M --innodb-flush-log-at-trx-commit=0 --innodb-use-native-aio=0 \
+        ${SUITE:+--innodb-snapshot-isolation=OFF}
     wait_until 60 mariadb "an answer on its socket" sql -e "SELECT 1"
 }
 
@@ -64,7 +65,7 @@ make_schemas() {
 
 databases() {
     local kept
-    kept=$CACHE/databases-$(schemas_key)
+    kept=$CACHE/databases-${SUITE:-here}-$(schemas_key)
     if [ -d "$kept" ]; then
         cp -a --sparse=always "$kept" "$DATA/mysql"
         start_mariadb
@@ -79,7 +80,7 @@ databases() {
     make_schemas
     sql -e "SET GLOBAL innodb_fast_shutdown = 0; SHUTDOWN"
     while alive mariadb; do sleep 0.1; done
-    rm -rf "$CACHE"/databases-*
+    rm -rf "$CACHE/databases-${SUITE:-here}"-*
     cp -a --sparse=always "$DATA/mysql" "$kept.new"
     mv "$kept.new" "$kept"
     start_mariadb

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Write the daemons' configuration: every file below etc/ here goes to $LONGSHORE_LAB/etc, with its @names@ filled in.
+Where the cloud is of another Debian, those below etc-ovn/ take the place of those of the same name.
 
 The first directory names the service whose account a file speaks for: in nova/nova.conf, @auth@ is the settings with
 which Nova's own user signs in at Keystone, @database(nova_api)@ the connection to that database as Nova's user.
@@ -11,7 +12,8 @@ import re
 from pathlib import Path
 
 LAB = Path(os.environ["LONGSHORE_LAB"])
-TEMPLATES = Path(__file__).parent / "etc"
+HERE = Path(__file__).parent
+TEMPLATES = (HERE / "etc", HERE / "etc-ovn") if os.environ.get("SUITE") else (HERE / "etc",)
 
 AUTH = """\
 auth_type = password
@@ -64,8 +66,8 @@ def fill(text: str, service: str, passwords: dict[str, str]) -> str:
 
 def main() -> None:
     passwords = json.loads((LAB / "etc" / "passwords.json").read_text())
-    for template in sorted(path for path in TEMPLATES.rglob("*") if path.is_file()):
-        relative = template.relative_to(TEMPLATES)
+    templates = {path.relative_to(root): path for root in TEMPLATES for path in root.rglob("*") if path.is_file()}
+    for relative, template in sorted(templates.items()):
         target = LAB / "etc" / relative
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(fill(template.read_text(), relative.parts[0], passwords))

@@ -32,16 +32,26 @@ external_network() {
 
 compute_known() { [ "$(sql -N -e 'SELECT count(*) FROM nova.compute_nodes WHERE deleted = 0')" = 1 ]; }
 
-agents() {
+compute() { start nova-compute - nova-compute --config-file "$ETC/nova/nova.conf" "$@"; }
+
+neutron_agents() {
     local configuration=(--config-file "$ETC/neutron/neutron.conf" --config-file)
     external_network
-    start nova-compute - nova-compute --config-file "$ETC/nova/nova.conf"
     DAEMON_ENV=(PATH="$CODE/openstack/sbin:$PATH")
     start neutron-linuxbridge-agent - neutron-linuxbridge-agent "${configuration[@]}" \
         "$ETC/neutron/linuxbridge_agent.ini"
     DAEMON_ENV=()
     start neutron-dhcp-agent - neutron-dhcp-agent "${configuration[@]}" "$ETC/neutron/dhcp_agent.ini"
     start neutron-l3-agent - neutron-l3-agent "${configuration[@]}" "$ETC/neutron/l3_agent.ini"
+}
+
+agents() {
+    if [ "$SUITE" ]; then
+        compute --config-file "$ETC/nova/ovn.conf"
+    else
+        compute
+        neutron_agents
+    fi
     wait_until 120 nova-compute "the compute node in Nova's database" compute_known
     logged "$LOG/nova-discover.log" nova-manage "${NOVA[@]}" cell_v2 discover_hosts
 }

@@ -1,4 +1,5 @@
-"""From one cloud to another: the second is raised for this alone, and gone afterwards."""
+"""From one cloud to another: the second is raised for this alone, and gone afterwards. It is of the same release, or of
+one of today."""
 
 import subprocess
 
@@ -15,24 +16,25 @@ pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(1800)]
 FLAVOR = "tenancy-two"
 
 
-def second(*words):
-    return subprocess.run([PROJECT / "lab" / "lab", "--cloud", "two", *words], capture_output=True, text=True)
-
-
-@pytest.fixture(scope="module")
-def two(lab):
+@pytest.fixture(scope="module", params=["two", "today"])
+def two(lab, request):
     """The second cloud: the file with its logins, and its administrator."""
+
+    def second(*words):
+        command = [PROJECT / "lab" / "lab", "--cloud", request.param, *words]
+        return subprocess.run(command, capture_output=True, text=True)
+
     try:
         started = second("up")
         assert started.returncode == 0, started.stderr
-        path = lab.root / "clouds" / "two" / "etc" / "clouds-outside.yaml"
+        path = lab.root / "clouds" / request.param / "etc" / "clouds-outside.yaml"
         entry = yaml.safe_load(path.read_text())["clouds"]["lab-admin"]
         with openstack.connect(load_yaml_config=False, load_envvars=False, **entry) as admin:
             yield path, admin
     finally:
         ended = second("down")
         assert ended.returncode == 0, ended.stderr
-        assert not (lab.root / "clouds" / "two" / "data").exists()
+        assert not (lab.root / "clouds" / request.param / "data").exists()
 
 
 @pytest.fixture
