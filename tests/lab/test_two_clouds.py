@@ -60,6 +60,16 @@ def both(lab, admin_cloud, two, tmp_path):
         yield cli, full, empty
 
 
+def said(value):
+    """The same with nothing for what is empty: a cloud with names for addresses has empty ones where one without has
+    none."""
+    if isinstance(value, dict):
+        return {name: said(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [said(each) for each in value]
+    return None if value == "" else value
+
+
 @pytest.fixture
 def flavor(admin_cloud):
     made = admin_cloud.compute.create_flavor(name=FLAVOR, ram=384, vcpus=1, disk=0, is_public=False)
@@ -107,7 +117,7 @@ def test_a_tenant_moves_to_another_cloud_with_edits(both, flavor, two, tmp_path)
     # What comes out of the second cloud is what a person made of what came out of the first
     export("two", again)
     export("two-admin", again, *flavors)
-    assert params(again) == params(first)
+    assert said(params(again)) == said(params(first))
     assert [path.read_bytes() for path in (again / "image_blobs").iterdir()] == [BYTES]
 
     # And that cloud says so itself
