@@ -197,14 +197,15 @@ def nothing_left(cloud, sidedoor):
 
 @dataclass
 class Cli:
-    """The command, as a user runs it, with a state directory of its own."""
+    """The command, as a user runs it, with a state directory of its own. `inside`: what runs it elsewhere."""
 
     state: Path
     environment: dict = field(default_factory=dict)
+    inside: tuple = ()
 
     def __call__(self, *words, timeout=900, **environment):
         return subprocess.run(
-            [LONGSHORE, "--state", self.state, *words],
+            [*self.inside, LONGSHORE, "--state", self.state, *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -219,7 +220,7 @@ class Cli:
 
     def start(self, *words):
         return subprocess.Popen(
-            [LONGSHORE, "--state", self.state, *words],
+            [*self.inside, LONGSHORE, "--state", self.state, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

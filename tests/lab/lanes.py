@@ -20,6 +20,7 @@ sys.path.append(str(PROJECT / "lab" / "openstack"))
 
 # Modules that touch neither the vCenter nor the project `demo`
 OWN_PROJECTS = {
+    "test_a_cloud_of_today",
     "test_backups_of_servers",
     "test_federated_log_in",
     "test_foreign_readers",
