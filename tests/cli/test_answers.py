@@ -222,3 +222,11 @@ def test_who_has_one_go_on_that_waits_hears_by_what_it_is_cut_over(kept, monkeyp
     one = kept.migrations[1]
     assert main(["--state", str(kept.state), "migration", "resume", one.id]) == 0
     assert f"web1 is to be cut over: longshore migration cutover {one.id}." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("provider", "list"), ("provider", "show", "vc")])
+def test_a_column_that_isnt_there_is_told_beside_those_that_are(kept, words):
+    done = longshore(kept.state, *words, "-c", "colour")
+    assert done.returncode == 1
+    assert done.stderr.startswith("longshore: There is no column 'colour'. There are: ")
+    assert "bug" not in done.stderr

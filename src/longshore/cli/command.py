@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cliff.command import Command as CliffCommand
@@ -15,7 +16,7 @@ from cliff.show import ShowOne as CliffShowOne
 from longshore.border.texts import csv_cell, in_double_quotes, line, printable
 from longshore.cli.terminal import screened
 from longshore.cli.usage import Parser
-from longshore.errors import LongshoreError
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.processes.installed import missing_module
 
 if TYPE_CHECKING:
@@ -60,6 +61,16 @@ class _Asking(CliffCommand):  # type: ignore[misc]
                 return printable(cell) if several else line(cell)
             case _:
                 return cell
+
+    def _generate_columns_and_selector(self, parsed_args: Any, column_names: Sequence[str]) -> Any:
+        """Choose the columns as cliff does. Raise InvalidInput where it knows none of those that are asked for."""
+        try:
+            return super()._generate_columns_and_selector(parsed_args, column_names)
+        except ValueError:
+            raise InvalidInput(
+                f"There is no column {' or '.join(map(repr, parsed_args.columns))}.",
+                advice=f"There are: {', '.join(column_names)}.",
+            ) from None
 
     def run(self, parsed_args: Any) -> int:
         if getattr(parsed_args, "max_width", None) == 0 and sys.stdout.isatty():
