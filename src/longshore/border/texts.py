@@ -1,5 +1,6 @@
 """Single texts, as they are written into what people and programs read."""
 
+from collections.abc import Sequence
 from html import escape
 from unicodedata import category
 from urllib.parse import quote
@@ -22,6 +23,12 @@ def line(text: object) -> str:
     """The same on one line, whatever line ends are in it."""
     words = str(text)
     return words if words.isprintable() else "".join(map(_seen, words))
+
+
+def some(words: Sequence[str], most: int) -> str:
+    """Join the first `most` of these words, and say how many more there are."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return f"{', '.join(words[:most])}{more}"
 
 
 def shortened(text: str, most: int = 200) -> str:

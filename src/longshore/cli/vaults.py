@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longshore.border.texts import some
 from longshore.cli.arguments import with_mapping
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.given_files import text_of
@@ -95,7 +96,7 @@ class CheckVault(ShowOne):
         if found.passed_over:
             self.say(
                 f"{len(found.passed_over)} file(s) or object(s) in it are none of the vault's, and are passed over: "
-                f"{_some(found.passed_over)}."
+                f"{some(found.passed_over, _NAMED)}."
             )
         if found.keeps_deleted:
             self.say(
@@ -229,8 +230,3 @@ def _with_vault(parser: ArgumentParser) -> ArgumentParser:
 def _fields(vault: Vault) -> tuple[Any, Any]:
     fields = vault.model_dump(mode="json")
     return tuple(fields), tuple(fields.values())
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more}"

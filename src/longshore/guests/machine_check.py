@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from longshore.border.texts import some
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.confined import try_confinement
 from longshore.guests.converter.build import recipe_digest
@@ -70,8 +71,7 @@ def _converter(converter: Converter) -> Part:
         remarks.append(f"Whether security updates wait isn't known: {error.message}")
     else:
         if updates:
-            named = ", ".join(updates[:_NAMED]) + (f" and {len(updates) - _NAMED} more" if updates[_NAMED:] else "")
-            remarks.append(f"Security updates wait for {named}: run longshore converter build --again.")
+            remarks.append(f"Security updates wait for {some(updates, _NAMED)}: run longshore converter build --again.")
         else:
             remarks.append("No security updates wait.")
     known = windows_parts().converter_knows

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import chain, count, islice
 
+from longshore.border.texts import some
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest
@@ -140,9 +141,11 @@ def _short(text: str, longest: int, called: str, cut: list[str]) -> str:
 
 
 def _shortened(machine: Machine, cut: Sequence[str]) -> Concern:
-    return CARRIED_SHORTENED(machine.name, f"Of what {machine.name} carries along Nova takes less: {_some(cut)}.")
+    return CARRIED_SHORTENED(
+        machine.name,
+        f"Of what {machine.name} carries along Nova takes less: {_some(cut)}.",
+    )
 
 
 def _some(words: Sequence[str]) -> str:
-    more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
-    return ", ".join(word[:_SHOWN] for word in words[:_NAMED]) + more
+    return some([word[:_SHOWN] for word in words], _NAMED)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from longshore.border.texts import some
 from longshore.model.concern import Concern
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
@@ -13,6 +14,7 @@ from longshore.planning.kinds import blocker, warning
 from longshore.planning.landing import Decision
 from longshore.planning.source_quota import Mover
 
+_NAMED = 5  # in a sentence
 K = TypeVar("K")
 SNAPSHOT_SHARE = 10  # percent of a running machine's disks that its snapshot may grow to, as a rule of thumb
 SNAPSHOT_LEAST = 1 << 30  # bytes
@@ -67,15 +69,15 @@ def duplicates(decisions: Sequence[Decision]) -> Iterator[Concern]:
     moved = [decision for decision in once if decision.request.type is not MigrationType.DRY_RUN]
     called = ((d.request.server_name or d.machine.name, f"{d.machine.name} ({d.machine.ref})") for d in moved)
     for name, names in _several(called):
-        yield DUPLICATE_NAME(name, f'Several servers are to be called "{name}": {_list_names(names)}.')
+        yield DUPLICATE_NAME(name, f'Several servers are to be called "{name}": {some(names, _NAMED)}.')
     nics = [(decision.machine.name, nic) for decision in moved for nic in decision.nics]
     made = [(name, nic) for name, nic in nics if nic.port_id is None]
     for (_, mac), names in _several(((nic.network_id, nic.mac), name) for name, nic in made if nic.mac):
-        yield DUPLICATE_MAC(str(mac), f"MAC {mac} is to be on one network several times: {_list_names(names)}.")
+        yield DUPLICATE_MAC(str(mac), f"MAC {mac} is to be on one network several times: {some(names, _NAMED)}.")
     for (_, one), names in _several(((nic.network_id, a), name) for name, nic in made for a in nic.addresses):
-        yield DUPLICATE_ADDRESS(one, f"Address {one} is to be on one network several times: {_list_names(names)}.")
+        yield DUPLICATE_ADDRESS(one, f"Address {one} is to be on one network several times: {some(names, _NAMED)}.")
     for port, names in _several((nic.port_id, name) for name, nic in nics if nic.port_id is not None):
-        yield DUPLICATE_PORT(port, f"Port {port} is named several times: {_list_names(names)}.")
+        yield DUPLICATE_PORT(port, f"Port {port} is named several times: {some(names, _NAMED)}.")
 
 
 def storage_concerns(decisions: Sequence[Decision], inventory: Inventory, at_once: int | None) -> Iterator[Concern]:
@@ -113,7 +115,3 @@ def _several(pairs: Iterable[tuple[K, str]]) -> Iterator[tuple[K, list[str]]]:
     for key, value in pairs:
         found[key].append(value)
     return ((key, values) for key, values in found.items() if len(values) > 1)
-
-
-def _list_names(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
