@@ -273,7 +273,7 @@ def _copy(request: CopyRequest, report: Callable[[Progress], None]) -> CopyResul
     except ModuleNotFoundError as error:
         from longshore.processes.installed import missing_module
 
-        raise missing_module(error) or error  # noqa: B904 the sentence is all that is shown
+        raise (missing_module(error) or error) from None  # the sentence is all that is shown
     copy = Copy(request, report)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: copy.cancel())

@@ -22,6 +22,7 @@ from longshore.model.target import (
     VolumeRequest,
 )
 from longshore.planning import Landing, agent_properties, without_tpm
+from longshore.planning.floating import FloatingLanding
 from longshore.planning.hardware import firmware_properties, likely_drivers, system_properties
 from longshore.providers.contract import FloatingAddresses
 from longshore.store import ThingKind
@@ -226,31 +227,34 @@ def _lead_addresses(job: MoveContext, prepared: Prepared, ports: list[Port], tar
     is as good."""
     for nic, port in zip(prepared.landing.nics, ports, strict=False):
         for number, floating in enumerate(nic.floating):
-            fixed = floating.fixed if floating.fixed in port.addresses else None
             try:
-                if (address_id := floating.address_id) is not None:
-                    job.make(
-                        ThingKind.LED_ADDRESS,
-                        f"{LED_STEP}{address_id}",
-                        lambda _, address_id=address_id, port=port, fixed=fixed: target.attach_floating_address(  # type: ignore[misc]
-                            address_id, port.id, fixed
-                        ),
-                        provider_id=job.record.target_id,
-                        parent=port.id,
-                        ref=lambda _, address_id=address_id: address_id,  # type: ignore[misc]
-                    )
-                    continue
-                made = job.make(
-                    ThingKind.FLOATING_ADDRESS,
-                    f"floating-{nic.nic_key}-{number}",
-                    lambda owner, floating=floating, port=port, fixed=fixed: target.create_floating_address(  # type: ignore[misc]
-                        floating.network_id or "", port.id, fixed, owner
-                    ),
-                    provider_id=job.record.target_id,
-                    ref=lambda f: f.id,
-                )
-                job.say(f"{fixed or port.mac} has the floating IP {made.address}.")
+                _lead_address(job, f"floating-{nic.nic_key}-{number}", floating, port, target)
             except LongshoreError as error:
                 if error.code == "cancelled" or prepared.landing.request.floating is not FloatingMode.AUTO:
                     raise
                 job.say(f"A floating IP is missing: {error}", "warning")
+
+
+def _lead_address(
+    job: MoveContext, step: str, floating: FloatingLanding, port: Port, target: FloatingAddresses
+) -> None:
+    """Lead the address that its user has named to this port, or a new one. Raise LongshoreError."""
+    fixed = floating.fixed if floating.fixed in port.addresses else None
+    if (address_id := floating.address_id) is not None:
+        job.make(
+            ThingKind.LED_ADDRESS,
+            f"{LED_STEP}{address_id}",
+            lambda _: target.attach_floating_address(address_id, port.id, fixed),
+            provider_id=job.record.target_id,
+            parent=port.id,
+            ref=lambda _: address_id,
+        )
+        return
+    made = job.make(
+        ThingKind.FLOATING_ADDRESS,
+        step,
+        lambda owner: target.create_floating_address(floating.network_id or "", port.id, fixed, owner),
+        provider_id=job.record.target_id,
+        ref=lambda f: f.id,
+    )
+    job.say(f"{fixed or port.mac} has the floating IP {made.address}.")
