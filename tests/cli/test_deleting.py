@@ -47,6 +47,7 @@ class Typed(StringIO):
 )
 def test_who_sits_at_a_terminal_is_asked_before_what_nothing_brings_back(state, monkeypatch, words, asked, deleted):
     gone = []
+    monkeypatch.setattr(Client, "replica", lambda _client, name: name)
     monkeypatch.setattr(Client, "delete_point", lambda _client, _replica, number: gone.append(str(number)))
     monkeypatch.setattr("sys.stdin", Typed(asked))
     done = longshore(state, "replica", "point", "delete", "web", "2", "3", *words)
@@ -57,9 +58,19 @@ def test_who_sits_at_a_terminal_is_asked_before_what_nothing_brings_back(state, 
 
 def test_a_script_is_asked_nothing(state, monkeypatch):
     gone = []
+    monkeypatch.setattr(Client, "replica", lambda _client, name: name)
     monkeypatch.setattr(Client, "delete_point", lambda _client, _replica, number: gone.append(number))
     monkeypatch.setattr("sys.stdin", StringIO())
     assert longshore(state, "replica", "point", "delete", "web", "2").returncode == 0
     assert gone == [2]
     refused = longshore(state, "replica", "point", "delete", "web", "newest")
     assert (refused.returncode, "newest isn't a point's number." in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words", [("backup", "delete", "a", "--vault", "nowhere"), ("replica", "point", "delete", "web", "2")]
+)
+def test_where_it_should_be_has_to_be_there_whatever_may_be_missing(state, words):
+    done = longshore(state, *words, "--if-exists", "--yes")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("longshore: There is no ")

@@ -150,6 +150,9 @@ class DeleteBackup(Delete):
     def with_place(self, parser: ArgumentParser) -> None:
         parser.add_argument("--vault", required=True, help="the vault's name")
 
+    def find_place(self, args: Namespace) -> None:
+        self.client.provider(args.vault)
+
     def delete(self, name: str, args: Namespace) -> None:
         deleted = self.client.delete_vault_point(args.vault, name)
         for sentence in deleted.left:

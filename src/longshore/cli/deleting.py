@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from argparse import ArgumentParser, Namespace
 from typing import ClassVar
 
+from longshore.border.texts import some
 from longshore.cli.command import Command
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 
@@ -13,7 +15,7 @@ _NAMED = 10  # of those that are asked about
 
 
 class Delete(Command):
-    """Base of these commands. What one of several can't be deleted for is told, and the others are deleted."""
+    """Delete each thing that is named. Why one of several can't be is told, and the others are."""
 
     kind: ClassVar[str]  # of what is deleted, as a word
     named: ClassVar[str] = "its name"
@@ -32,14 +34,18 @@ class Delete(Command):
     def with_place(self, parser: ArgumentParser) -> None:
         """Add arguments that say where the things are, if that has to be said."""
 
+    def find_place(self, args: Namespace) -> None:
+        """Raise NotFound where what the things are in isn't there."""
+
+    @abstractmethod
     def delete(self, name: str, args: Namespace) -> None:
         """Delete one of them. Raises LongshoreError."""
-        raise NotImplementedError
 
     def take_action(self, args: Namespace) -> int:
         names: list[str] = getattr(args, self.kind)
         if self.for_good and not args.yes and sys.stdin.isatty():
             self._ask(names)
+        self.find_place(args)
         refused = 0
         for name in names:
             try:
@@ -55,8 +61,6 @@ class Delete(Command):
 
     def _ask(self, names: list[str]) -> None:
         """Have the person at the terminal confirm it. Raises InvalidInput when they don't."""
-        few, others = names[:_NAMED], len(names) - _NAMED
-        which = ", ".join(few) + (f" and {others} others" if others > 0 else "")
-        print(f"{self.for_good}: {which}. [y/N] ", end="", file=sys.stderr, flush=True)
+        print(f"{self.for_good}: {some(names, _NAMED)}. [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise InvalidInput("Nothing was deleted.")

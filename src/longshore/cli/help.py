@@ -99,12 +99,11 @@ def overview(app: Any) -> str:
         below = {word: [n.partition(" ")[2] for n in names if n.split()[0] == word and " " in n] for word in words}
         alone = dict(_described(app, [word for word, rest in below.items() if not rest]))
         lines += _section(subject, {word: ", ".join(rest) or alone[word] for word, rest in below.items()})
-    return "\n".join([*lines, "", *_where_more_is(app)]) + "\n"
-
-
-def _where_more_is(app: Any) -> Iterator[str]:
-    yield f"A line on each of them, and what may go before a command (--state, --server, …): {app.NAME} help all"
-    yield f"More on one, with examples: {app.NAME} COMMAND --help"
+    lines += [
+        "",
+        f"A line on each of them, and what may go before a command (--state, --server, …): {app.NAME} help all",
+    ]
+    return "\n".join([*lines, f"More on one, with examples: {app.NAME} COMMAND --help"]) + "\n"
 
 
 def _other_words(names: Iterable[str]) -> set[str]:

@@ -77,7 +77,7 @@ def in_our_words(said: str, names: Collection[str]) -> list[str]:
         if found := re.match(rf"{pattern}\b", singular):
             ours = [found.expand(command) for command in commands]
             return [name for name in ours if name in names or any(other.startswith(f"{name} ") for other in names)]
-    return next(_by_another_verb(" ".join(words).split(), names), [])
+    return next(_by_another_verb(words, names), [])
 
 
 def _by_another_verb(words: list[str], names: Collection[str]) -> Iterator[list[str]]:

@@ -95,6 +95,9 @@ class DeletePoint(Delete):
     def with_place(self, parser: ArgumentParser) -> None:
         with_replica(parser)
 
+    def find_place(self, args: Namespace) -> None:
+        self.client.replica(args.replica)
+
     def delete(self, name: str, args: Namespace) -> None:
         if not name.isdecimal():
             raise InvalidInput(
