@@ -1,4 +1,5 @@
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,29 +52,30 @@ def store(tmp_path, monkeypatch):
     store.close()
 
 
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory):
-    """Yield a store with something of everything, which no test changes; and the ids of what is in it."""
-    directory = tmp_path_factory.mktemp("everything")
+@contextmanager
+def store_of_a_module(directory):
+    """Yield a store with machines, which no test changes."""
     with pytest.MonkeyPatch.context() as patch:
         no_engine(patch)
         store = Store(StateDirectory(directory / "state"))
         with_machines(store, directory, patch)
-        yield store, fill(store)
+        yield store
         store.close()
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """Yield a store with something of everything, which no test changes; and the ids of what is in it."""
+    with store_of_a_module(tmp_path_factory.mktemp("everything")) as store:
+        yield store, fill(store)
 
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory):
     """Yield a browser of a store in the middle of a large move, which no test changes."""
-    directory = tmp_path_factory.mktemp("many")
-    with pytest.MonkeyPatch.context() as patch:
-        no_engine(patch)
-        store = Store(StateDirectory(directory / "state"))
-        with_machines(store, directory, patch)
+    with store_of_a_module(tmp_path_factory.mktemp("many")) as store:
         crowd(store)
         yield Browser(store).opened()
-        store.close()
 
 
 @pytest.fixture
