@@ -193,7 +193,8 @@ def _files(guest: Guest) -> dict[str, str]:
             f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\nDescription: x\n\n"
             for name in guest.packages
         )
-        return {**files, "/boot/grub/grub.cfg": menu, "/var/lib/dpkg/status": listed}
+        more = {"/boot/grub/grub.cfg": menu, "/var/lib/dpkg/status": listed, "/etc/initramfs-tools/modules": ""}
+        return {**files, **more}
     return {**files, "/boot/grub2/grub.cfg": menu, "/etc/sysconfig/kernel": "DEFAULTKERNEL=kernel-core\n"}
 
 

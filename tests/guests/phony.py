@@ -99,6 +99,7 @@ def add_debian_programs(files: guestfs.GuestFS, version: str = KERNEL) -> None:
         "Version: 1.0-1\nDescription: a kernel\n\n",
         "/usr/bin/dpkg": f"#!/bin/sh\n{listed}",
         "/usr/sbin/update-initramfs": f"#!/bin/sh\necho made anew >/boot/initrd.img-{version}\n",
+        "/etc/initramfs-tools/modules": "",
         "/usr/sbin/update-grub": "#!/bin/sh\n",
         "/usr/sbin/grub-mkconfig": "#!/bin/sh\n",
     }

@@ -1,5 +1,6 @@
 """What a conversion would fail at, found in a guest's files."""
 
+import pytest
 from tree import Tree, guest_in
 
 from longshore.guests.before_conversion import what_converting_meets
@@ -77,3 +78,18 @@ def test_a_part_of_the_system_that_fstab_calls_by_another_name(tmp_path):
 
 def test_kernels_without_their_modules_are_none(tmp_path):
     assert meets(tmp_path, {"/boot/vmlinuz-6.1": "x", "/lib/modules/6.9/modules.dep": ""}).without_kernel
+
+
+@pytest.mark.parametrize(
+    ("tools", "without"),
+    [
+        ({}, True),
+        ({"/usr/bin/dracut": ""}, False),  # Debian's dracut 106 has no update-initramfs
+        ({"/usr/sbin/update-initramfs": ""}, True),  # a wrapper, as in dracut 112: virt-v2v fails at saving its modules
+        ({"/usr/sbin/update-initramfs": "", "/etc/initramfs-tools/initramfs.conf": ""}, False),
+    ],
+)
+def test_a_kernels_initramfs_can_be_made_anew(tmp_path, tools, without):
+    kernel = {**KERNEL, "/boot/initrd.img-6.1": ""}
+    assert meets(tmp_path, {**kernel, **tools}).without_initramfs_tool == without
+    assert not meets(tmp_path / "no-initramfs", {**KERNEL, **tools}).without_initramfs_tool

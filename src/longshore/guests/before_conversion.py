@@ -1,7 +1,7 @@
 """Findings in a Linux guest that virt-v2v would fail at, seen while the machine still runs.
 
 It mounts what fstab says by the names that libguestfs knows, wants a hundred free inodes on each file system, takes no
-kernel without its modules, and replaces files.
+kernel without its modules, makes each initramfs anew by the guest's own tool, and replaces files.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,8 @@ _CHANGED = (
     *("/boot/grub/grub.cfg", "/boot/grub/grub.conf", "/boot/grub/menu.lst", "/boot/grub/device.map"),
     *("/boot/grub2/grub.cfg", "/boot/grub2/grubenv", "/boot/grub2/device.map", "/boot/loader/entries"),
 )
+# What it makes an initramfs with, as rebuild_initrd() of convert/convert_linux.ml has it
+_INITRAMFS_TOOLS = ("/sbin/dracut", "/usr/bin/dracut", "/sbin/mkinitrd")
 
 
 def what_converting_meets(guest: Guest, found: GuestFindings) -> GuestFindings:
@@ -43,6 +45,7 @@ def what_converting_meets(guest: Guest, found: GuestFindings) -> GuestFindings:
             if line.place in _OF_THE_SYSTEM and line.needed and not _is_there(guest, mounts.get(line.place))
         ),
         without_kernel=not _has_kernel(guest),
+        without_initramfs_tool=any(_images(guest)) and not _has_initramfs_tool(guest),
     )
 
 
@@ -89,3 +92,10 @@ def _has_kernel(guest: Guest) -> bool:
         guest.has_file(f"{_MODULES}/{kernel}/vmlinuz") or any(f"{image}-{kernel}" in boot for image in _IMAGES)
         for kernel in guest.names_in(_MODULES)
     )
+
+
+def _has_initramfs_tool(guest: Guest) -> bool:
+    """initramfs-tools' program isn't enough: virt-v2v also writes a file beside its configuration."""
+    if any(guest.has_file(path) for path in _INITRAMFS_TOOLS):
+        return True
+    return guest.has_file("/usr/sbin/update-initramfs") and bool(guest.names_in("/etc/initramfs-tools"))

@@ -102,6 +102,13 @@ GUEST_NO_KERNEL = blocker(
     f"Install its distribution's kernel package, or {_AS_IS}.",
     acceptable=True,
 )
+GUEST_NO_INITRAMFS_TOOL = blocker(
+    "guest-no-initramfs-tool",
+    "A Linux guest is to be converted, and has no program that virt-v2v could make its initramfs anew with: dracut, "
+    "initramfs-tools with its folder in /etc, or mkinitrd.",
+    f"Install dracut or initramfs-tools in the guest, or {_AS_IS}.",
+    acceptable=True,
+)
 GUEST_DISK_NAMES = blocker(
     "guest-disk-names",
     "The guest calls disks that it boots with by names that the target doesn't give them, and nothing changes those: "
@@ -277,6 +284,8 @@ def _of_linux(name: str, findings: GuestFindings) -> Iterator[Concern]:
         yield GUEST_PART_NOT_MOUNTED(name, text)
     if findings.without_kernel:
         yield GUEST_NO_KERNEL(name, f"{name} has no kernel whose modules are there as well.")
+    if findings.without_initramfs_tool:
+        yield GUEST_NO_INITRAMFS_TOOL(name, f"{name} has nothing that its initramfs could be made anew with.")
     yield from _disk_names(name, findings, _NAMES_RENAMED)
 
 
