@@ -13,6 +13,14 @@ SUITE=${SUITE:-}
 ROOT=$RUN/root
 export SUITE
 
+# The network outside of a cloud, where its floating addresses are: another one for each, so that a way leads to all of them
+case $LAB in
+    */clouds/two) UPLINK=172.24.5 ;;
+    */clouds/today) UPLINK=172.24.6 ;;
+    *) UPLINK=172.24.4 ;;
+esac
+export UPLINK
+
 # No pyenv shims and no virtual environments: Debian's OpenStack needs Debian's Python.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 unset http_proxy https_proxy ftp_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY FTP_PROXY ALL_PROXY NO_PROXY

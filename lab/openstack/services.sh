@@ -25,9 +25,9 @@ control_plane() {
 external_network() {
     ip link add external type veth peer name uplink
     ip link set external up
-    ip addr add 172.24.4.1/24 dev uplink
+    ip addr add "$UPLINK.1/24" dev uplink
     ip link set uplink up
-    ip route add 10.20.30.0/24 via 172.24.4.2 # the network `private`, behind its router; see seed.py
+    ip route add 10.20.30.0/24 via "$UPLINK.2" # the network `private`, behind its router; see seed.py
 }
 
 compute_known() { [ "$(sql -N -e 'SELECT count(*) FROM nova.compute_nodes WHERE deleted = 0')" = 1 ]; }
