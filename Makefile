@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-lab guest-matrix sbom bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-lab guest-matrix cloud-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -82,6 +82,7 @@ wheel: install
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install
 	.venv/bin/pytest -m "faults and not soak" -q -n 4 --durations=20 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
+	LONGSHORE_PROJECTS=2000 .venv/bin/pytest tests/tenancy/test_any_project.py -q -n 4 -o timeout=3600
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
 # one, where several tests run side by side.
@@ -110,7 +111,7 @@ soak-rounds: install
 # Projects such as clouds have, exported and imported elsewhere
 LONGSHORE_PROJECTS ?= 50000
 soak-tenancy: install
-	LONGSHORE_PROJECTS=$(LONGSHORE_PROJECTS) .venv/bin/pytest tests/tenancy/test_any_project.py -q -o timeout=0
+	LONGSHORE_PROJECTS=$(LONGSHORE_PROJECTS) .venv/bin/pytest tests/tenancy/test_any_project.py -q -n 4 -o timeout=0
 
 # Stories of backups, deletions, prunes and kills, beside a model; and real workers that are killed or put to sleep. Of
 # the 500 stories in which the storage lies some can be had by themselves: LONGSHORE_SEED=1200 LONGSHORE_STORIES=50
@@ -136,8 +137,21 @@ soak-lab: lab-up
 # What docs/reference/guests.md says of each family of guests, run anew and written there
 GUEST_RUNS := docs/reference/guest_runs.json
 guest-matrix: lab-up
-	mkdir -p build && .venv/bin/python tests/guest_runs.py >build/guest-tests
+	mkdir -p build && .venv/bin/python tests/matrix_runs.py guests >build/guest-tests
 	-LONGSHORE_GUEST_RUNS=$(CURDIR)/$(GUEST_RUNS) $(LAB) run .venv/bin/pytest @build/guest-tests -o timeout=1800 -v
+	.venv/bin/python docs/reference/generate.py
+
+# What docs/reference/clouds.md says of the lab's cloud and of one of today: the same tests in both, and from one to the
+# other, which raise and end the cloud of today by themselves
+CLOUD_RUNS := LONGSHORE_CLOUD_RUNS=$(CURDIR)/docs/reference/cloud_runs.json
+cloud-matrix: relay-image
+	lab/suites/build trixie
+	mkdir -p build && .venv/bin/python tests/matrix_runs.py clouds >build/cloud-tests
+	-$(CLOUD_RUNS) $(LAB) run .venv/bin/pytest @build/cloud-tests -m lab -o timeout=1800 -v
+	$(LAB) --cloud today up
+	-$(CLOUD_RUNS) $(LAB) --cloud today run .venv/bin/pytest $$(grep -v -e two_clouds -e cloud_of_today build/cloud-tests) \
+		-m lab -o timeout=1800 -v
+	$(LAB) --cloud today down
 	.venv/bin/python docs/reference/generate.py
 
 # What the runtime image is made of, as CycloneDX documents in dist/sbom

@@ -39,14 +39,14 @@ os.environ.setdefault("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg")
 
 
 def pytest_configure(config):
-    from guest_runs import VARIABLE, Recorder
+    from matrix_runs import recorders
 
     # What a shell starts in the background is deaf to Ctrl-C, and so would be all that tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    runs = os.environ.get(VARIABLE)
-    if runs and not hasattr(config, "workerinput"):  # of a run by several processes, in the one that hears of all
-        config.pluginmanager.register(Recorder(Path(runs)))
+    if not hasattr(config, "workerinput"):  # of a run by several processes, in the one that hears of all
+        for recorder in recorders():
+            config.pluginmanager.register(recorder)
 
 
 def pytest_terminal_summary(terminalreporter, config):

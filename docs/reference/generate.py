@@ -106,6 +106,7 @@ def pages() -> dict[str, str]:
         "phases.md": _phases_page(),
         "plan.schema.json": schema,
         "guests.md": _guests_page(),
+        "clouds.md": _clouds_page(),
         "configuration.md": _configuration_page(),
         "policy.yaml": sample() + "\n",
     }
@@ -423,6 +424,51 @@ def _run(run: dict[str, Any] | None) -> str:
         return "not run | | | |"
     words = (run["outcome"], run["date"], run["commit"], run.get("converter", "virt-v2v 2.2"))
     return f"{' | '.join(words)} | {run.get('seconds', 'noted by hand')}"
+
+
+# Clouds
+
+
+def _clouds_page() -> str:
+    matrix = json.loads((HERE / "clouds.json").read_text())
+    runs = json.loads((HERE / "cloud_runs.json").read_text())
+    clouds: dict[str, str] = matrix["clouds"]
+    table = [f"| What | {' | '.join(clouds.values())} |", "| --- |" + " --- |" * len(clouds)]
+    for row in matrix["rows"]:
+        cells = [_passed(_runs_of(row["tests"], runs.get(cloud, {}))) for cloud in clouds]
+        table.append(f"| {row['what']} | {' | '.join(cells)} |")
+    between = ["| What | |", "| --- | --- |"]
+    between += [
+        f"| {row['what']} | {_passed(_runs_of(row['tests'], runs.get('lab', {})))} |" for row in matrix["between"]
+    ]
+    times = ["| Test | In | Outcome | Date | Commit | Seconds |", "| --- | --- | --- | --- | --- | --- |"]
+    times += [
+        f"| `{test}` | {release} | {run['outcome']} | {run['date']} | {run['commit']} | {run['seconds']} |"
+        for cloud, release in clouds.items()
+        for test, run in sorted(runs.get(cloud, {}).items())
+    ]
+    pieces = {"table": table, "between": between, "runs": times}
+    return (
+        (HERE / "clouds.md.in")
+        .read_text()
+        .format(
+            notice=NOTICE,
+            clouds=" and ".join(matrix["about"].values()),
+            **{name: "\n".join(lines) for name, lines in pieces.items()},
+        )
+    )
+
+
+def _runs_of(tests: list[str], runs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """`tests` are names of tests, with or without their parameters, and of files."""
+    return [run for test, run in runs.items() if {test, test.partition("[")[0], test.partition("::")[0]} & set(tests)]
+
+
+def _passed(runs: list[dict[str, Any]]) -> str:
+    failed = sum(run["outcome"] == "failed" for run in runs)
+    if failed:
+        return f"*{failed} of {len(runs)} failed*"
+    return f"{len(runs)} passed" if runs else ""
 
 
 def main() -> None:

@@ -77,11 +77,11 @@ def service_user(identity):
 
 
 @contextmanager
-def member(identity, name, project):
-    """Yield somebody of their own with the role member in a project."""
+def member(identity, name, project, role="member"):
+    """Yield somebody of their own with that role in a project."""
     password = f"{name.title()}-{uuid.uuid4().hex}"
     user = identity.create_user(name=f"{name}-{uuid.uuid4().hex[:8]}", password=password, domain_id="default")
-    identity.assign_project_role_to_user(project, user, identity.find_role("member"))
+    identity.assign_project_role_to_user(project, user, identity.find_role(role))
     try:
         yield Person(
             {

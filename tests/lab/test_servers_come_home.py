@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:::openstack"),
 ]
 TO = ["--from", "here", "--to", "there", "--network", "front=front", "--boot-mark", READY]
+TO += ["--accept", "allowed-address-mac"]  # where OVN makes the target's networks
 
 
 @pytest.fixture(scope="module", autouse=True)
