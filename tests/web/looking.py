@@ -24,6 +24,7 @@ IN_BROWSER = [
 AXE = (Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js").read_text()
 # Pixels; the narrowest is what is left of 1,280 of them at 400 %
 SIZES = {"wide": (1440, 900), "narrow": (390, 844), "narrowest": (320, 640)}
+LAPTOPS = (1366, 1280, 1180, 1024)  # in which tables have the least room for their columns
 ALL_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # Only what is told comes out of the browser: all that axe says is far more than the page
 FINDINGS = """async ([within, rules]) => {
@@ -132,6 +133,15 @@ class Looking:
         self.page.emulate_media(color_scheme=theme)
         self.page.locator("html.pf-v6-theme-dark").wait_for(state="attached" if theme == "dark" else "detached")
         self.page.set_viewport_size({"width": across, "height": down})
+
+    def cut_off(self, widths=LAPTOPS):
+        """Return what is wrong with the page, but for axe's findings, by each of these widths in which something is."""
+        found = {}
+        for across in widths:
+            self.page.set_viewport_size({"width": across, "height": 768})
+            if wrong := self.wrong_with_page([]):
+                found[across] = wrong
+        return found
 
     def findings(self, rules, within="html"):
         """Return what axe finds in an element against these of its rules and groups of rules."""

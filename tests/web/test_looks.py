@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from every_address import DOOR, EMPTY, NO_PAGES, addresses
-from looking import ALL_RULES, AXE, IN_BROWSER, SIZES, Looking, listening_at, serving
+from looking import ALL_RULES, AXE, IN_BROWSER, SIZES, Looking, expect, listening_at, serving
 from many import Many
 
 from filled import encrypted_vault, limit, workers_and_left_overs
+from longshore.planning import planfile
+from longshore.store import NewMigration
 from longshore.web.app import SUBJECTS
 
 pytestmark = IN_BROWSER
@@ -138,6 +140,58 @@ def test_long_words_times_and_labels_fit_on_the_narrowest_screen(served, tabs):
     _address, _person, pages = served
     lists = {name: path for of in pages.values() for name, path in of.items() if name in ("replicas", "administration")}
     assert (len(lists), looked_at(tabs(turn=1), lists, (), [])) == (2, {})
+
+
+# Those with the most columns
+FULL = ("overview", "machines", "plan", "plan-report", "migrations", "replicas", "replica", "vault", "jobs", "queue")
+
+
+def cut_off(tab, pages):
+    found = {}
+    for name, path in pages.items():
+        tab.open(path)
+        if wrong := tab.cut_off():
+            found[name] = wrong
+    return found
+
+
+def test_tables_fit_on_laptops(served, chromium):
+    """In German, whose words are the longest."""
+    address, person, pages = served
+    tab = opened(chromium, address, person.link, "de-DE")
+    full = {name: path for of in pages.values() for name, path in of.items() if name in FULL}
+    found = cut_off(tab, full)
+    tab.close()
+    assert (sorted(full), found) == (sorted(FULL), {})
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+@pytest.mark.parametrize("about", ABOUT)
+def test_all_pages_fit_on_laptops(served, chromium, about, language):
+    address, person, pages = served
+    tab = opened(chromium, address, person.link, language)
+    found = cut_off(tab, pages[about])
+    tab.close()
+    assert found == {}
+
+
+def test_a_long_name_cuts_nothing_off(three_machines, chromium):
+    """Neither the reason in the last column, nor what can be done there."""
+    store, names = three_machines, ("x" * 80, "y" * 200)
+    vc, cloud = store.providers.get("vc"), store.providers.get("cloud")
+    machines = [{"machine": name, "ref": name[:3]} for name in names]
+    plan = planfile.from_plain({"name": "long", "source": "vc", "target": "cloud", "machines": machines})
+    record = store.plans.add("long", planfile.plain(plan))
+    wanted = [NewMigration(name, name[:3], vc.id, cloud.id, {"type": "cold"}, record.id) for name in names]
+    for one in store.migrations.add_together(wanted):
+        store.migrations.update(one.id, status="failed", phase="copying", error="The host doesn't answer.")
+    with serving(store) as (address, person):
+        tab = opened(chromium, address, person.link)
+        found = cut_off(tab, {"overview": "/ui/", "migrations": "/ui/migrations", "plan": "/ui/plans/long"})
+        expect(tab.page.get_by_role("link", name=names[1], exact=True)).to_be_visible()
+        tab.close()
+    assert found == {}
 
 
 def test_what_is_refused_looks_well(served, chromium):
