@@ -42,6 +42,29 @@ def test_what_was_refused_is_said_and_the_rest_is_done(filled):
     assert "No migration is chosen" in filled.get("/ui/chosen-migrations/cancel").text
 
 
+def test_what_is_still_copied_is_cut_over_only_by_a_button_of_its_own(filled):
+    """app01 waits for its cutover, app02 is still copied."""
+
+    def cut_over():
+        return {m.machine_name for m in filled.store.migrations.all() if m.cutover_requested}
+
+    at = chosen(filled, "cutover", ["app01", "app02"])
+    text = filled.page.text
+    assert "Only of these: app01." in text and "Not meant, since they are queued or still copied: app02." in text
+    filled.submit(at)
+    assert cut_over() == {"app01"}
+    at = chosen(filled, "cutover", ["app02"])
+    assert "Nothing waits for its cutover." in filled.page.text
+    filled.submit(at)
+    assert cut_over() == {"app01", "app02"}
+
+
+def test_all_of_the_chosen_are_cut_over_where_that_is_said(filled):
+    at = chosen(filled, "cutover", ["app01", "app02"])
+    filled.submit(at, button=("ahead", "yes"))
+    assert {m.machine_name for m in filled.store.migrations.all() if m.cutover_requested} == {"app01", "app02"}
+
+
 def test_chosen_ones_that_failed_are_started_again(filled):
     before = ids_of(filled)
     at = chosen(filled, "retry", ["db01", "app02"])

@@ -162,7 +162,9 @@ def test_a_plan_is_checked_started_and_cancelled(fleet):
     fleet.submit("/ui/plans/shop/cutover")
     assert all(m.cutover_requested for m in fleet.store.migrations.all())
     fleet.click("Cancel …")
-    assert "2 that are under way or wait are stopped" in fleet.page.text
+    assert "2 that are under way or wait are stopped, and what they made at the target is removed: app01, db01." in (
+        fleet.page.text
+    )
     assert not any(m.cancel_requested for m in fleet.store.migrations.all())
     fleet.submit("/ui/plans/shop/cancel")
     assert all(m.cancel_requested for m in fleet.store.migrations.all())

@@ -12,10 +12,13 @@ from longshore.errors import LongshoreError
 from longshore.web.addresses import back_to
 from longshore.web.asking import Asking
 from longshore.web.page import Handler, Page
+from longshore.web.pages.migrations import named
 from longshore.web.rendering import confirm, render
+from longshore.wording.states import may_cut_over
 from longshore.wording.texts import _, marked
 
 _BACK = "/ui/migrations"
+_LATER = "later"  # a field with those that are cut over only if that is said of them
 
 
 class _Verb(NamedTuple):
@@ -63,40 +66,72 @@ def _asks(verb: str) -> Handler:
         said, chosen = _VERBS[verb], request.query_params.getlist("migration")
         if not chosen:
             return _answered(request, [], 400)
-        found = await _named(request.state.asking, chosen)
-        return confirm(
-            request,
-            _(said.heading),
-            told=[_("Only of these: %(names)s.") % {"names": ", ".join(found)}, *map(_, said.told)],
-            does=f"/ui/chosen-migrations/{verb}",
-            said=_(said.said),
-            back=_BACK,
-            kind=said.kind,
-            some=[("migration", one) for one in chosen],
-        )
+        found = await _found(request.state.asking, chosen)
+        if verb == "cutover":
+            return _asks_to_cut_over(request, chosen, found)
+        return _confirmed(request, verb, [_only(found), *map(_, said.told)], _(said.said), _meant(chosen))
 
     return ask
 
 
-async def _named(asking: Asking, ids: list[str]) -> list[str]:
-    """Return the names of the machines of those of these migrations that are there."""
+def _asks_to_cut_over(request: Request, chosen: list[str], found: list[Migration]) -> Response:
+    """Ask about those that wait for it. A button of its own has the others cut over as soon as they are copied."""
+    said, later = _VERBS["cutover"], [one for one in found if may_cut_over(one) and not one.waits_for_cutover]
+    if not later:
+        return _confirmed(request, "cutover", [_only(found), *map(_, said.told)], _(said.said), _meant(chosen))
+    names, ids = named([one.machine_name for one in later]), {one.id for one in later}
+    apart = _("Not meant, since they are queued or still copied: %(names)s.") % {"names": names}
+    ahead = _("Cut each over as soon as it is copied, without asking again")
+    now = [one for one in chosen if one not in ids]
+    if not now:
+        told = [_("Nothing waits for its cutover."), apart]
+        return _confirmed(request, "cutover", told, ahead, _meant(chosen))
+    told = [_only([one for one in found if one.id not in ids]), *map(_, said.told), apart]
+    some = _meant(now) + [(_LATER, one.id) for one in later]
+    return _confirmed(request, "cutover", told, _(said.said), some, (ahead, "ahead"))
 
-    async def name(id_: str) -> str | None:
+
+def _confirmed(  # noqa: PLR0917
+    request: Request,
+    verb: str,
+    told: list[str],
+    button: str,
+    some: list[tuple[str, str]],
+    other: tuple[str, str] | None = None,
+) -> Response:
+    said, does = _VERBS[verb], f"/ui/chosen-migrations/{verb}"
+    heading, kind = _(said.heading), said.kind
+    return confirm(request, heading, told=told, does=does, said=button, back=_BACK, kind=kind, some=some, other=other)
+
+
+def _meant(ids: list[str]) -> list[tuple[str, str]]:
+    return [("migration", one) for one in ids]
+
+
+def _only(found: list[Migration]) -> str:
+    return _("Only of these: %(names)s.") % {"names": named([one.machine_name for one in found])}
+
+
+async def _found(asking: Asking, ids: list[str]) -> list[Migration]:
+    """Return those of these migrations that are there."""
+
+    async def one(id_: str) -> Migration | None:
         try:
-            return (await asking.get(Migration, f"/v1/migrations/{part(id_)}")).machine_name
+            return await asking.get(Migration, f"/v1/migrations/{part(id_)}")
         except LongshoreError:  # forgotten meanwhile: the answer says so
             return None
 
-    return [one for one in await asyncio.gather(*map(name, ids)) if one is not None]
+    return [found for found in await asyncio.gather(*map(one, ids)) if found is not None]
 
 
 def _does(verb: str) -> Handler:
     async def act(request: Request) -> Response:
-        body = {"ids": request.state.form.all("migration")}
+        form = request.state.form
+        body = {"ids": form.all("migration") + (form.all(_LATER) if form["ahead"] else [])}
         answers = await request.state.asking.post(list[ChosenAnswer], f"/v1/migrations/{verb}", body)
         if any(answer.error is not None for answer in answers):
             return _answered(request, answers, 200)
-        return RedirectResponse(back_to(request.state.form["back"] or _BACK), 303)
+        return RedirectResponse(back_to(form["back"] or _BACK), 303)
 
     return act
 

@@ -80,7 +80,11 @@ async def one(request: Request) -> Response:
 
 def _under_way(states: Counter[str]) -> int:
     """Count the machines whose latest migration hasn't ended."""
-    return sum(count for state, count in states.items() if state != "planned" and not Status(state).ended)
+    return sum(count for state, count in states.items() if _is_under_way(state))
+
+
+def _is_under_way(state: str) -> bool:
+    return state != "planned" and not Status(state).ended
 
 
 # Concerns of a plan, and its start
@@ -215,12 +219,12 @@ async def ask_to_cut_over(request: Request) -> Response:
 async def ask_to_cancel(request: Request) -> Response:
     chosen = _chosen(request)
     view = await request.state.asking.get(PlanView, _path(request))
-    states = Counter(m.status for m in view.machines if not chosen or m.machine in chosen)
-    count = _under_way(states)
+    meant = [m for m in view.machines if not chosen or m.machine in chosen]
+    stopped = [m.machine for m in meant if _is_under_way(m.status)]
     heading = _("Cancel plan %(name)s?") % {"name": view.plan["name"]}
     told = [
-        _("%(count)s that are under way or wait are stopped, and what they made at the target is removed.")
-        % {"count": count},
+        _("%(count)s that are under way or wait are stopped, and what they made at the target is removed: %(names)s.")
+        % {"count": len(stopped), "names": named(stopped) or _("none")},
         _("Machines that were shut down for it are powered on again. What is done stays."),
     ]
     return _confirmed(request, "cancel", heading, told, _("Cancel them"), "danger")
