@@ -30,6 +30,48 @@ def test_what_runs_moves_without_reload_and_what_is_opened_stays_open(three_mach
         looking.close()
 
 
+def test_what_a_page_waits_with_is_said_and_it_can_be_paused(three_machines, chromium):
+    """An overview, on which nothing is chosen; and a list, on which something is."""
+    ids = fill(three_machines)
+
+    def copied(gib):
+        progress = {"done": gib << 30, "total": 40 << 30, "verified": 0, "to_verify": 0, "rate": 1 << 20, "eta": 9.0}
+        three_machines.disks.update(ids["app02"], "2000", progress=progress)
+
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person.link, locale="en-GB")
+        page = looking.page
+        expect(page).to_have_title("(2) Overview · Longshore")
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_role("button", name="Pause updates").click()
+        expect(page.get_by_role("status").get_by_text("Updates are paused.")).to_be_visible()
+        page.reload()
+        expect(page.get_by_role("status").get_by_text("Updates are paused.")).to_be_visible()
+        copied(31)
+        of_this, _ = len(asked), page.wait_for_timeout(4_000)  # one is due each 3 s
+        assert asked[of_this:] == []
+        three_machines.migrations.update(ids["app01"], status="failed", phase="copying", error="It is away.")
+        page.get_by_role("button", name="Resume updates").click()
+        expect(page.get_by_text("31.0 GiB of 40.0 GiB")).to_be_visible(timeout=60_000)
+        expect(page).to_have_title("(1) Overview · Longshore")
+        expect(page.get_by_text("Updates are paused.")).to_have_count(0)
+
+        page.goto(f"{address}/ui/migrations")
+        page.get_by_label("Choose app02").check()
+        held = page.get_by_role("status").get_by_text("Updates wait while something is chosen or filled in.")
+        expect(held).to_be_visible()
+        page.get_by_label("Choose app02").uncheck()
+        page.get_by_role("heading", name="Migrations").click()
+        expect(held).to_have_count(0)
+        page.get_by_role("searchbox").focus()
+        expect(held).to_be_visible()
+        page.goto(f"{address}/ui/migrations/{ids['web01']}")
+        expect(page.get_by_role("heading", name="web01")).to_be_visible()
+        expect(page.get_by_role("button", name="Pause updates")).to_have_count(0)
+        looking.close()
+
+
 def test_a_chart_ends_in_the_viewers_zone_as_the_rest_of_the_page(three_machines, chromium):
     ids = fill(three_machines)
     with serving(three_machines) as (address, person):
@@ -47,7 +89,7 @@ def test_a_chart_ends_in_the_viewers_zone_as_the_rest_of_the_page(three_machines
 
 def test_what_was_typed_and_chosen_of_a_plan_outlives_reload_and_going_back(three_machines, chromium):
     with serving(three_machines) as (address, person):
-        looking = Looking(chromium, address, person.link)
+        looking = Looking(chromium, address, person.link, locale="en-GB")
         page = looking.page
         page.goto(f"{address}/ui/providers/vc/machines")
         page.get_by_label("Choose app01").check()
@@ -62,6 +104,8 @@ def test_what_was_typed_and_chosen_of_a_plan_outlives_reload_and_going_back(thre
         expect(page.get_by_label("What it is for")).to_have_value("The shop")
         expect(page.get_by_label("Warm")).to_be_checked()
         page.get_by_role("button", name="Propose mappings").click()
+        expect(page.locator("#concerns")).to_contain_text("warning", timeout=60_000)
+        expect(page).to_have_title("Mappings of shop · Longshore")
         with page.expect_response(lambda answer: answer.request.method == "POST"):
             page.get_by_label("Network for VM Network").select_option("other")
         page.go_back()

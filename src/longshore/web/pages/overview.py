@@ -88,6 +88,7 @@ async def show(request: Request) -> Response:
         "overview.html",
         live=True,
         waits=[one for one in waits if one.total],
+        waiting=sum(one.total for one in waits) + len(missed) + len(undecided),
         missed=missed[:_WAITING],
         undecided=undecided[:_WAITING],
         all_replicas=len(missed) + len(undecided),

@@ -61,12 +61,46 @@
   let asked = 0;
   let took = 0;
 
+  const PAUSED = "longshore-paused"; // of this tab, until it is closed
+
+  // Why a page isn't brought up to date, as it says itself; empty where it is
+  function standsStill(page) {
+    if (window.sessionStorage.getItem(PAUSED)) return "paused";
+    if (page.querySelector('input[name="machine"]:checked, input[name="migration"]:checked')) return "held"; // a choice that is being made stays
+    if (page.contains(document.activeElement) && document.activeElement.matches("select, input, textarea")) return "held";
+    return "";
+  }
+
+  function say(element, text) {
+    if (element.textContent !== text) element.textContent = text; // else it would be read aloud each time
+  }
+
+  function tellOfUpdates(page) {
+    const live = document.querySelector(".ls-live");
+    if (!live) return;
+    live.hidden = !page.dataset.refresh;
+    const why = standsStill(page);
+    const [told, button] = [live.querySelector("[role=status]"), live.querySelector("button")];
+    say(told, why ? told.dataset[why] : "");
+    say(button, why === "paused" ? button.dataset.resume : button.dataset.pause);
+  }
+
+  function pauseByButton() {
+    const button = document.querySelector(".ls-live button");
+    if (!button) return;
+    button.addEventListener("click", () => {
+      if (window.sessionStorage.getItem(PAUSED)) window.sessionStorage.removeItem(PAUSED);
+      else window.sessionStorage.setItem(PAUSED, "yes");
+      tellOfUpdates(document.getElementById("page"));
+    });
+  }
+
   function refresh() {
     const page = document.getElementById("page");
-    if (!page || !page.dataset.refresh || document.hidden || !window.htmx) return;
+    if (!page || !window.htmx) return;
+    tellOfUpdates(page);
+    if (!page.dataset.refresh || document.hidden || standsStill(page)) return;
     if (Date.now() - asked < Math.max(page.dataset.refresh * 1000, took * 3)) return;
-    if (page.querySelector('input[name="machine"]:checked, input[name="migration"]:checked')) return; // a choice that is being made stays
-    if (page.contains(document.activeElement) && document.activeElement.matches("select, input, textarea")) return;
     asked = Date.now();
     window.htmx.trigger(page, "refresh");
   }
@@ -78,6 +112,7 @@
     themeBySelect(document);
     ticksOfAll(document);
     keepHands();
+    pauseByButton();
     document.body.addEventListener("htmx:afterRequest", () => { took = Date.now() - asked; });
     // Before it is painted: else times would jump to UTC and back
     document.body.addEventListener("htmx:afterSwap", () => {
