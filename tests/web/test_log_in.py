@@ -1,7 +1,7 @@
 """Pages of a server: who gets in, for how long, and that nobody else does with what he has left."""
 
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from browser import Page
@@ -184,6 +184,21 @@ def test_a_session_ends_when_nobody_uses_it_and_when_keystones_token_does(many, 
     page = browser.get("/ui/plans")
     assert browser.path == "/ui/login"
     assert "Your session has ended" in page.text
+
+
+def test_a_form_that_comes_after_its_session_leads_back_to_its_page(many):
+    browser, at = many.browser(), "/ui/providers/new/vsphere"
+    for referer, note, to in (
+        (f"{many.url}{at}?x=1", "form", f"{at}?x=1"),
+        (f"http://elsewhere.example{at}", "", "/ui/"),
+        (f"{many.url}/ui/no-such-page", "", "/ui/"),
+        (f"{many.url}/ui/providers/vc/check", "", "/ui/"),  # where forms go, but no page is
+        ("http://[", "", "/ui/"),
+    ):
+        answer = browser.ask("POST", at, follow=False, headers={"Referer": referer})
+        asked = parse_qs(urlsplit(answer.headers["location"]).query)
+        assert (asked.get("note", [""]), asked["to"]) == ([note], [to]), referer
+    assert "what you sent has changed nothing" in browser.get("/ui/login?note=form").text
 
 
 def test_use_keeps_a_session_and_a_page_by_itself_does_not(many, monkeypatch):

@@ -1,6 +1,6 @@
 """Logging in to a server's pages with a real browser: its cookies, its policy, its idea of where forms are from."""
 
-from looking import ALL_RULES, IN_BROWSER, SIZES, Looking, listening_at
+from looking import ALL_RULES, IN_BROWSER, SIZES, Looking, expect, listening_at
 from many import Many
 
 pytestmark = IN_BROWSER
@@ -36,4 +36,42 @@ def test_somebody_logs_in_changes_project_and_language_and_leaves(many_filled, c
         page.get_by_text("Sie haben sich abgemeldet.").wait_for()
         page.goto(f"{address}/ui/plans")
         assert "/ui/login?" in page.url
+        tab.close()
+
+
+def logs_in(page, user):
+    page.get_by_label("User").fill(user)
+    page.get_by_label("Password").fill(f"{user}'s secret")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="red").click()
+
+
+def test_what_was_typed_when_a_session_ended_is_there_again_but_no_secret(many_filled, chromium):
+    def make(port):
+        return Many(many_filled.store, many_filled.keystone, f"http://127.0.0.1:{port}").app
+
+    with listening_at(make) as address:
+        tab = Looking(chromium, address, "/ui/login?to=/ui/providers/new/openstack", locale="en-GB")
+        page = tab.page
+        page.set_default_timeout(60_000)
+        logs_in(page, "ann")
+        page.get_by_label("What to call it here").fill("offsite-2")
+        page.get_by_label("Password", exact=True).fill("not to be kept")
+        page.get_by_label("Keystone").fill("https://cloud.example:5000/v3")
+        page.get_by_label("A user with a password").check()
+        tab.context.clear_cookies()
+        page.get_by_role("button", name="Log in and add").click()
+        page.get_by_text("what you sent has changed nothing").wait_for()
+        kept = page.evaluate("JSON.stringify(sessionStorage)")
+        assert ("offsite-2" in kept, "not to be kept" in kept) == (True, False)
+        assert tab.findings(ALL_RULES) == []
+        logs_in(page, "ann")
+        page.wait_for_url("**/ui/providers/new/openstack")
+        expect(page.get_by_role("status").get_by_text("What you had filled in is here again")).to_be_visible()
+        expect(page.get_by_label("What to call it here")).to_have_value("offsite-2")
+        expect(page.get_by_label("Password", exact=True)).to_have_value("")
+        assert tab.findings(ALL_RULES) == []
+        expect(page.get_by_label("A user with a password")).to_be_checked()
+        page.reload()
+        expect(page.get_by_label("What to call it here")).to_have_value("")
         tab.close()

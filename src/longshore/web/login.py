@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 
 from longshore.api.me import Me
 from longshore.configuration import Server
@@ -31,7 +32,11 @@ ALL_PROJECTS = "migration:all_projects"  # the policy's rule
 _AT_ONCE = 16  # requests that look for their sessions: nothing else that waits keeps people out
 _AT_KEYSTONE = 8  # that log in or ask for projects
 _STATUS = {"login-refused": 401, "second-factor": 401, "too-many-logins": 429, "unreachable": 503, FOREIGN: 403}
-_NOTES = {"out": marked("You have logged out."), "ended": marked("Your session has ended. Log in again.")}
+_NOTES = {
+    "out": marked("You have logged out."),
+    "ended": marked("Your session has ended. Log in again."),
+    "form": marked("Your session had ended: what you sent has changed nothing. Log in, and you are back at its form."),
+}
 _WAYS = ("password", "credential", "token")
 # What the service says of log-ins, for the catalogues
 SAID = (
@@ -247,10 +252,28 @@ class Login:
             everything=session.everything,
         )
 
+    def _page_of_form(self, request: Request) -> str:
+        """Return the address of the page whose form was sent, as browsers say it; empty where it isn't one of ours."""
+        try:
+            said = urlsplit(request.headers.get("referer", ""))
+        except ValueError:
+            return ""
+        own = (self.origin, f"{request.url.scheme}://{request.headers.get('host')}")
+        asked = {**request.scope, "method": "GET", "path": said.path}
+        known = any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+        if f"{said.scheme}://{said.netloc}" not in own or not known:
+            return ""
+        return back_to(said._replace(scheme="", netloc="", fragment="").geturl())
+
     def _to_login(self, request: Request, note: str) -> Response:
         if "hx-request" in request.headers:  # the page that is open says that it isn't up to date
             return Response(status_code=401)
-        to = _here(request) if request.method == "GET" else "/ui/"
+        if request.method == "GET":
+            to = _here(request)
+        elif to := self._page_of_form(request):
+            note = "form"
+        else:
+            to = "/ui/"
         return RedirectResponse(f"/ui/login?to={quote(to, safe='')}{f'&note={note}' if note else ''}", 303)
 
 

@@ -57,6 +57,49 @@
     callbacks.beforeNodeMorphed = (node, fresh) => !(node.tagName === "TIME" && node.dateTime === fresh.dateTime);
   }
 
+  // What is typed into a form outlives a session that has ended when it is sent: in this tab, until the page of the form
+  // is there again for the same user, and never a secret
+  const TYPED = "longshore-typed";
+  const BY_MACHINE = ["hidden", "password", "file", "submit", "button"];
+  const typed = (form) => [...form.elements].filter((one) => one.name && !BY_MACHINE.includes(one.type) && !("secret" in one.dataset));
+  const here = () => window.location.pathname + window.location.search;
+  const userOf = () => document.getElementById("page")?.dataset.user;
+
+  function keepTyped() {
+    document.addEventListener("submit", ({ target: form }) => {
+      if (form.method !== "post" || !userOf() || !form.closest("#page")) return;
+      const fields = typed(form).map(({ name, value, checked }) => ({ name, value, checked }));
+      const kept = { at: here(), user: userOf(), action: form.getAttribute("action"), fields };
+      try {
+        window.sessionStorage.setItem(TYPED, JSON.stringify(kept));
+      } catch {
+        window.sessionStorage.removeItem(TYPED); // it is larger than what browsers keep
+      }
+    });
+  }
+
+  function giveBackTyped() {
+    const kept = JSON.parse(window.sessionStorage.getItem(TYPED));
+    if (!kept) return;
+    if (!userOf()) { // the log-in came instead of an answer
+      window.sessionStorage.setItem(TYPED, JSON.stringify({ ...kept, parted: true }));
+      return;
+    }
+    window.sessionStorage.removeItem(TYPED);
+    if (!kept.parted || kept.at !== here() || kept.user !== userOf()) return;
+    const form = [...document.querySelectorAll("#page form")].find((one) => one.getAttribute("action") === kept.action);
+    const fields = form ? typed(form) : [];
+    if (fields.length !== kept.fields.length || !fields.length) return;
+    fields.forEach((one, n) => {
+      if (one.name !== kept.fields[n].name) return;
+      if (one.type === "checkbox" || one.type === "radio") one.checked = one.value === kept.fields[n].value && kept.fields[n].checked;
+      else one.value = kept.fields[n].value;
+    });
+    const said = document.querySelector(".ls-kept-said");
+    said.hidden = false;
+    said.textContent = said.dataset.said;
+  }
+
   // What runs is asked for again, while somebody looks; the slower the answers come, the rarer
   let asked = 0;
   let took = 0;
@@ -113,6 +156,8 @@
     ticksOfAll(document);
     keepHands();
     pauseByButton();
+    keepTyped();
+    giveBackTyped();
     document.body.addEventListener("htmx:afterRequest", () => { took = Date.now() - asked; });
     // Before it is painted: else times would jump to UTC and back
     document.body.addEventListener("htmx:afterSwap", () => {
