@@ -39,10 +39,14 @@ def test_somebody_logs_in_changes_project_and_language_and_leaves(many_filled, c
         tab.close()
 
 
-def logs_in(page, user):
+def fills_in(page, user):
     page.get_by_label("User").fill(user)
     page.get_by_label("Password").fill(f"{user}'s secret")
     page.get_by_role("button", name="Log in").click()
+
+
+def logs_in(page, user):
+    fills_in(page, user)
     page.get_by_role("button", name="red").click()
 
 
@@ -50,6 +54,7 @@ def test_what_was_typed_when_a_session_ended_is_there_again_but_no_secret(many_f
     def make(port):
         return Many(many_filled.store, many_filled.keystone, f"http://127.0.0.1:{port}").app
 
+    ids = {m.machine_name: m.id for m in many_filled.of("red").migrations.all()}
     with listening_at(make) as address:
         tab = Looking(chromium, address, "/ui/login?to=/ui/providers/new/openstack", locale="en-GB")
         page = tab.page
@@ -74,4 +79,16 @@ def test_what_was_typed_when_a_session_ended_is_there_again_but_no_secret(many_f
         expect(page.get_by_label("A user with a password")).to_be_checked()
         page.reload()
         expect(page.get_by_label("What to call it here")).to_have_value("")
+        page.goto(f"{address}/ui/migrations/{ids['web01']}/convert")
+        page.get_by_label("Passphrases of encrypted disks").fill("not to be kept")
+        page.get_by_label("Go on in spite of").fill("raid")
+        tab.context.clear_cookies()
+        page.get_by_role("button", name="Convert now").click()
+        page.get_by_text("what you sent has changed nothing").wait_for()
+        kept = page.evaluate("JSON.stringify(sessionStorage)")
+        assert ("raid" in kept, "not to be kept" in kept) == (True, False)
+        page.goto(f"{address}/ui/login")
+        fills_in(page, "rita")
+        page.get_by_role("link", name="red").wait_for()
+        assert "raid" not in page.evaluate("JSON.stringify(sessionStorage)"), "it is ann's"
         tab.close()

@@ -118,9 +118,10 @@
     if (element.textContent !== text) element.textContent = text; // else it would be read aloud each time
   }
 
-  function tellOfUpdates(page) {
+  function tellOfUpdates() {
+    const page = document.getElementById("page");
     const live = document.querySelector(".ls-live");
-    if (!live) return;
+    if (!page || !live || !window.htmx) return;
     live.hidden = !page.dataset.refresh;
     const why = standsStill(page);
     const [told, button] = [live.querySelector("[role=status]"), live.querySelector("button")];
@@ -134,15 +135,14 @@
     button.addEventListener("click", () => {
       if (window.sessionStorage.getItem(PAUSED)) window.sessionStorage.removeItem(PAUSED);
       else window.sessionStorage.setItem(PAUSED, "yes");
-      tellOfUpdates(document.getElementById("page"));
+      tellOfUpdates();
     });
   }
 
   function refresh() {
+    tellOfUpdates();
     const page = document.getElementById("page");
-    if (!page || !window.htmx) return;
-    tellOfUpdates(page);
-    if (!page.dataset.refresh || document.hidden || standsStill(page)) return;
+    if (!page || !window.htmx || !page.dataset.refresh || document.hidden || standsStill(page)) return;
     if (Date.now() - asked < Math.max(page.dataset.refresh * 1000, took * 3)) return;
     asked = Date.now();
     window.htmx.trigger(page, "refresh");
@@ -156,6 +156,7 @@
     ticksOfAll(document);
     keepHands();
     pauseByButton();
+    tellOfUpdates();
     keepTyped();
     giveBackTyped();
     document.body.addEventListener("htmx:afterRequest", () => { took = Date.now() - asked; });
