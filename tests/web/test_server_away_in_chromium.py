@@ -11,6 +11,7 @@ import httpx
 from looking import IN_BROWSER, Looking, expect
 
 from longshore.engine.lock import lock
+from longshore.wording.states import of_status
 from ports import port_to_serve
 
 pytestmark = IN_BROWSER
@@ -84,7 +85,7 @@ def test_a_page_says_that_its_server_is_away_and_goes_on_by_itself_when_it_is_ba
                 row = page.locator("tr", has=page.get_by_role("link", name=machine["machine"], exact=True))
                 expect(row.get_by_text(machine["report"]["phase"], exact=True)).to_be_visible()
             for state, count in report["states"].items():
-                expect(page.get_by_text(f"{count} {state}").first).to_be_visible()
+                expect(page.get_by_text(of_status(state).of(count)).first).to_be_visible()
     tab.context.close()
 
 
