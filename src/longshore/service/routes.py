@@ -51,6 +51,7 @@ MODULES = {
     "vault_imports": {"vaults/import"},
     "backup_policies": {"backup-policies"},
     "limits": {"limits"},
+    "channels": {"channels"},
     "operation": {"operation"},
     "inspections": {"inspections"},
     "stream": {"migrations", "plans/events"},
