@@ -49,6 +49,7 @@ MODULES = {
     "vault_holds": {"vaults/points"},
     "vault_keys": {"vaults/keys"},
     "vault_imports": {"vaults/import"},
+    "kept_plans": {"plans/keep-in", "vaults/plans"},
     "backup_policies": {"backup-policies"},
     "limits": {"limits"},
     "channels": {"channels"},
