@@ -98,8 +98,15 @@ class MailServer:
 
     def end(self):
         self.let_go.set()
-        self._loop.call_soon_threadsafe(self._server.close)
+        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _end(self):
+        self._server.close()
+        at_work = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
 
 
 def _who_knows(password):

@@ -52,6 +52,23 @@ def test_a_test_goes_by_mail_and_what_goes_wrong_is_said(state):
         server.end()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("m m", "--host", "h", "--to", "d@example.org"), "name"),
+        (("m", "--host", "h", "--to", "nobody"), "to"),
+        (("m", "--host", "h", "--to", "d@example.org", "--port", "0"), "port"),
+        (("m", "--to", "d@example.org"), "host"),
+    ],
+)
+def test_what_is_no_channel_is_refused_in_a_sentence(state, words, said):
+    done = longshore(state, "channel", "create", *words, "--kind", "mail", "--from", "a@example.org", "--tls", "none")
+    (line,) = done.stderr.strip().splitlines()
+    assert done.returncode == 1
+    assert line.startswith("longshore: ")
+    assert said in line.partition(":")[2]
+
+
 def test_a_command_is_no_tenants_to_choose(state):
     done = longshore(state, "channel", "create", "x", "--kind", "command")
     assert done.returncode != 0

@@ -10,6 +10,7 @@ import pytest
 from runs import Run
 from sqlalchemy import update
 
+from longshore.errors import Unreachable
 from longshore.flows.telling import sending, watching
 from longshore.flows.telling.line import LINE, OF_A_PROJECT, Telling
 from longshore.model.channel import ChannelKind, Occasion, Tls, read_quiet
@@ -479,13 +480,22 @@ def test_troubles_of_vaults_and_their_end_are_told(here):
     one = here()
     one.channel(secrets=ADDRESS, on=(Occasion.VAULT,))
     vault = one.store.providers.add("vault", "vault", {}, {})
-    from longshore.errors import Unreachable
-
     one.store.providers.note_check(vault.id, {}, Unreachable("The bucket doesn't answer."))
     one.look()
     one.store.providers.note_check(vault.id, {})
     one.look()
     assert one.waiting() == ["Vault vault: The bucket doesn't answer.", "Vault vault is in order again."]
+
+
+def test_what_a_channel_is_not_to_tell_any_more_isnt_told_to_be_over(here):
+    one = here()
+    id_ = one.channel(secrets=ADDRESS)
+    vault = one.store.providers.add("vault", "vault", {}, {})
+    one.store.providers.note_check(vault.id, {}, Unreachable("The bucket doesn't answer."))
+    one.look()
+    one.store.channels.change(id_, {"occasions": ["failed"]})
+    one.look()
+    assert one.waiting() == ["Vault vault: The bucket doesn't answer."]
 
 
 def test_what_was_before_the_channel_isnt_told(here):

@@ -74,6 +74,18 @@ def test_a_change_may_not_leave_it_without_what_it_needs(api):
     assert api("ann", "PATCH", f"{CHANNELS}/oncall", {"mail": MAIL}).status_code == 400
 
 
+def test_a_password_goes_to_no_other_server_than_it_was_given_for(api):
+    kept = MAIL | {"user": "ann"}
+    made = {"name": "mail", "kind": "mail", "mail": kept, "password": "swordfish"}
+    id_ = api.did("ann", "POST", CHANNELS, made)["id"]
+    api.did("ann", "PATCH", f"{CHANNELS}/mail", {"mail": kept | {"to": "c@example.org"}})
+    for other in ({"host": "evil.example.org"}, {"port": 25}, {"tls": "implicit"}, {"user": "bob"}):
+        answer = api("ann", "PATCH", f"{CHANNELS}/mail", {"mail": kept | other})
+        assert (answer.status_code, answer.json()["field"]) == (400, "password")
+    assert api.store.channels.secrets(id_) == {"password": "swordfish"}
+    assert api.store.channels.get(id_).mail.host == "smtp.example.org"
+
+
 def test_two_of_one_name_are_refused_but_not_in_two_projects(api):
     api.did("ann", "POST", CHANNELS, NEW)
     assert api("ann", "POST", CHANNELS, NEW).status_code == 409

@@ -1,6 +1,6 @@
 """Channels, as they go over the wire. Lengths of time are in seconds."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -10,6 +10,7 @@ from longshore.model.channel import LONGEST_DIGEST, WAITS_AFTER, ChannelKind, Oc
 from longshore.model.quantity_fields import Seconds
 
 _SECRETS = ("address", "key", "password")
+_Secret = Annotated[SecretStr, Field(max_length=4096)]
 _Line = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _Address = Annotated[str, Field(max_length=254, pattern=r"^[!-?A-~]+@[!-?A-~]+$")]  # of mail
 _Waits = Annotated[Seconds, Field(ge=0, le=30 * 86400)]
@@ -33,18 +34,14 @@ class Mail(_Strict):
 
 
 class _WithSecrets(_Strict):
-    address: SecretStr | None = None  # of a webhook or chat: https://…
-    key: SecretStr | None = None  # that a webhook's messages are signed with
-    password: SecretStr | None = None  # of a mail server's user
+    address: _Secret | None = None  # of a webhook or chat: https://…
+    key: _Secret | None = None  # that a webhook's messages are signed with
+    password: _Secret | None = None  # of a mail server's user
 
     def secrets(self) -> dict[str, str]:
         """Return those secrets that were given, in clear."""
         found = {name: getattr(self, name) for name in _SECRETS}
         return {name: text.get_secret_value() for name, text in found.items() if text is not None}
-
-    def in_clear(self) -> dict[str, Any]:
-        """Return what was given, for whoever is to be told: with its secrets in clear."""
-        return self.model_dump(mode="json", exclude_unset=True) | self.secrets()
 
 
 class NewChannel(_WithSecrets):

@@ -44,13 +44,11 @@ class CreateChannel(ShowOne):
         return _with_fields(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.api.channels import NewChannel
-
         said = {"name": args.channel, "kind": args.kind, **_fields(args)}
         server = _server(args)
         if server:
             said["mail"] = server
-        return _shown(self.client.add_channel(NewChannel.model_validate(said)))
+        return _shown(self.client.add_channel(said))
 
 
 class SetChannel(ShowOne):
@@ -62,15 +60,13 @@ class SetChannel(ShowOne):
         return _with_fields(_with_channel(super().get_parser(prog_name)))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.api.channels import ChannelChange
-
         said = _fields(args)
         if server := _server(args):
             was = self.client.channel(args.channel).mail
-            said["mail"] = (was.model_dump() if was else {}) | server
+            said["mail"] = (was.model_dump(mode="json") if was else {}) | server
         if not said:
             raise InvalidInput("Nothing was said of the channel.", advice="See: longshore help channel set.")
-        return _shown(self.client.change_channel(args.channel, ChannelChange.model_validate(said)))
+        return _shown(self.client.change_channel(args.channel, said))
 
 
 class ListChannels(Lister):

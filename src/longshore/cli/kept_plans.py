@@ -74,7 +74,8 @@ class ImportPlan(Command):
     def take_action(self, args: Namespace) -> None:
         from longshore.api.kept_plans import PlanImport
 
-        wanted = PlanImport(name=args.name, source=args.source, target=args.target, with_moved=args.with_moved)
+        said = {"name": args.name, "source": args.source, "target": args.target, "with_moved": args.with_moved}
+        wanted = PlanImport.model_construct(**said)
         made = self.client.import_plan(args.vault, args.plan, wanted)
         name = made.plan["name"]
         self.say(f"Plan {name} is made, as it was kept at {moment(made.kept_at)}.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from longshore.api.channels import Channel, ChannelChange, NewChannel
+from longshore.api.channels import Channel
 from longshore.api.features import Features
 from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
 from longshore.api.schemas import (
@@ -39,12 +39,13 @@ class Installation(Calls):
     def channel(self, channel: str, *, all_projects: bool = False) -> Channel:
         return self._ask(Channel, "GET", f"/v1/channels/{part(channel)}{asked_of_all(all_projects)}")
 
-    def add_channel(self, new: NewChannel) -> Channel:
-        return self._ask(Channel, "POST", "/v1/channels", new.in_clear())
+    def add_channel(self, new: Mapping[str, Any]) -> Channel:
+        """Make a channel. `new`: fields of NewChannel, with its secrets in clear."""
+        return self._ask(Channel, "POST", "/v1/channels", dict(new))
 
-    def change_channel(self, channel: str, change: ChannelChange) -> Channel:
-        """Change a channel. What wasn't given to `change` stays as it was."""
-        return self._ask(Channel, "PATCH", f"/v1/channels/{part(channel)}", change.in_clear())
+    def change_channel(self, channel: str, change: Mapping[str, Any]) -> Channel:
+        """Change a channel. `change`: fields of ChannelChange; what isn't among them stays as it was."""
+        return self._ask(Channel, "PATCH", f"/v1/channels/{part(channel)}", dict(change))
 
     def remove_channel(self, channel: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/channels/{part(channel)}")

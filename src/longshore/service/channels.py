@@ -55,7 +55,9 @@ def channel(channel: str, store: TheStore) -> Channel:
 
 @router.patch("/channels/{channel}")
 def change(channel: str, body: ChannelChange, store: TheStore) -> Channel:
-    """Change a channel. What waits to go by it is tried again at once."""
+    """Change a channel. What waits to go by it is tried again at once. A password is of its server and user: for others
+    it has to be given anew.
+    """
     was = store.channels.get(channel)
     fields: dict[str, Any] = {
         name: getattr(body, name) for name in ("waits_after", "digest") if getattr(body, name) is not None
@@ -68,6 +70,9 @@ def change(channel: str, body: ChannelChange, store: TheStore) -> Channel:
             read_quiet(body.quiet)
     given = body.secrets()
     mail = _server(body.mail)
+    if mail is not None and was.mail is not None and _who(mail) != _who(was.mail) and not given.get("password"):
+        # Else whoever may change it would be handed it by a server of their own
+        given["password"] = ""
     kept = {name: text for name, text in (store.channels.secrets(was.id) | given).items() if text}
     _refuse_unfit(was.kind, kept, mail or was.mail)
     record = store.channels.change(was.id, fields, mail, given)
@@ -120,6 +125,11 @@ def _refuse_unfit(kind: ChannelKind, secrets: dict[str, str], mail: MailServer |
         raise InvalidInput(f"A channel of kind {kind} has no {name}.", field=name)
     if kind.posts and mail is not None:
         raise InvalidInput(f"A channel of kind {kind} has no mail server.", field="mail")
+
+
+def _who(mail: MailServer) -> tuple[object, ...]:
+    """Return what a password is for."""
+    return mail.host, mail.port, mail.tls, mail.user
 
 
 def _server(mail: Mail | None) -> MailServer | None:

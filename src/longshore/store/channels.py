@@ -216,7 +216,8 @@ class Channels:
             if not _differs(_known(session, channel_id), standing, now):
                 return
         with self._database.alone() as session:
-            if session.get(ChannelRow, channel_id) is None:
+            channel = session.get(ChannelRow, channel_id)
+            if channel is None:
                 return
             known = _known(session, channel_id)
             for key, one in standing.items():
@@ -230,7 +231,8 @@ class Channels:
                     row.over = _message(one, one.over, "ends", now) if one.over else None
             for key, row in known.items():
                 if key not in standing:
-                    if row.over is not None:
+                    # What it is not to tell any more isn't over
+                    if row.over is not None and row.over["occasion"] in channel.occasions:
                         over = {**row.over, "at": _said_at(now)}
                         session.add(MessageRow(channel_id=channel_id, body=over))
                     session.delete(row)

@@ -70,6 +70,10 @@ def why(error: Exception) -> str:
         return f"The mail server answered with status {error.smtp_code}."
     if isinstance(error, ssl.SSLCertVerificationError):
         return "Its certificate isn't one to be trusted."
+    if isinstance(error, socket.gaierror):
+        return "Nobody knows a host of that name."
+    if isinstance(error, ConnectionRefusedError):
+        return "Nobody takes connections there."
     if isinstance(error, TimeoutError):
         return "It didn't answer in time."
     return f"It couldn't be told ({type(error).__name__})."
