@@ -1,7 +1,7 @@
 """Replicas and their groups as YAML that people read, edit and keep in git.
 
 A file says how machines are protected, and nothing of what has become of that: no points, no pause. Where a replica's
-options hold texts that may be secret there are marks in their place, as in plans; of a webhook it says nothing.
+options hold texts that may be secret there are marks in their place, as in plans.
 """
 
 import re

@@ -64,7 +64,6 @@ class ReplicaRecord:
     audited_point: int | None
     seed: Seed | None  # what its volumes have been written from first
     audits: tuple[dict[str, Any], ...]  # oldest first
-    webhook: str | None  # the mark of its address
 
     def rests(self, now: datetime) -> bool:
         """Tell whether the replica is paused; `now` is in UTC without a zone."""
