@@ -1,12 +1,12 @@
 """Migrations as users see them: what was asked, what they are told to do, and how far they are."""
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
@@ -23,6 +23,7 @@ from longshore.store.database import Database, in_portions, persistent, through_
 from longshore.store.disks import new_disk
 from longshore.store.failbacks import begin_failback, refuse_to_forget_way
 from longshore.store.groups import GroupRun, begin_run, tell_run
+from longshore.store.job_filter import EVERY_JOB, JobFilter
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, keeps_copy, new_job, unfinished_of
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.points import occupy_point, refuse_to_forget_users
@@ -31,7 +32,7 @@ from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
-from longshore.store.standing import STANDING, stands
+from longshore.store.standing import STANDING
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import GroupMemberRow, LedgerRow, MigrationRow, in_column, type_of, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
@@ -166,55 +167,26 @@ class Migrations:
             return records_of(session, session.execute(every.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def page(
-        self,
-        limit: int,
-        after: str | None = None,
-        *,
-        statuses: Collection[Status] = (),
-        machine: str | None = None,
-        plan_id: str | None = None,
-        provider_id: str | None = None,
-        types: Collection[MigrationType] | None = None,
-        only: Sequence[ColumnElement[bool]] = (),
-        newest_first: bool = False,
+        self, limit: int, after: str | None = None, *, fitting: JobFilter = EVERY_JOB, newest_first: bool = False
     ) -> list[MigrationRecord]:
         """Return the `limit` migrations next after the one with this id, of those that fit, in the order of `all`.
-
-        `statuses`: only those of which one of these is told; none: whatever it is. `machine`: a name or reference.
-        `provider_id`: on either side. `types`: only of these; None: of any. `only`: conditions of
-        longshore.store.tries. Raises NotFound.
-        """
+        Raises NotFound."""
         with self._database.session() as session:
-            query = select(MigrationRow.__table__).where(visible_migrations(self._scope))
+            query = select(MigrationRow.__table__).where(visible_migrations(self._scope), *fitting.conditions())
             if after is not None:
                 last = find_migration(session, self._scope, after)
                 key = tuple_(MigrationRow.created_at, MigrationRow.id)
                 mark = tuple_(literal(last.created_at), literal(last.id))
                 query = query.where(key < mark if newest_first else key > mark)
-            if statuses:
-                query = query.where(or_(*map(stands, statuses)))
-            query = query.where(*_about(machine, plan_id, provider_id, types), *only)
             by = (MigrationRow.created_at, MigrationRow.id)
             ordered = query.order_by(*(column.desc() for column in by) if newest_first else by)
             return records_of(session, session.execute(ordered.limit(limit)))
 
-    def counts(
-        self,
-        *,
-        statuses: Collection[Status] = (),
-        machine: str | None = None,
-        plan_id: str | None = None,
-        provider_id: str | None = None,
-        types: Collection[MigrationType] | None = None,
-        only: Sequence[ColumnElement[bool]] = (),
-    ) -> dict[Status, int]:
-        """Return how many migrations there are of which each status is told, of those that fit. The filters are those
-        of `page`."""
+    def counts(self, fitting: JobFilter = EVERY_JOB) -> dict[Status, int]:
+        """Return how many migrations there are of which each status is told, of those that fit."""
         with self._database.session() as session:
-            fitting = [visible_migrations(self._scope), *_about(machine, plan_id, provider_id, types), *only]
-            if statuses:
-                fitting.append(or_(*map(stands, statuses)))
-            found = select(STANDING.label("standing")).where(*fitting).subquery()
+            meant = visible_migrations(self._scope), *fitting.conditions()
+            found = select(STANDING.label("standing")).where(*meant).subquery()
             query = select(found.c.standing, func.count()).group_by(found.c.standing)
             return {Status(status): count for status, count in session.execute(query)}
 
@@ -580,16 +552,3 @@ def providers_of(session: Session, new: NewMigration) -> list[str | None]:
         for source_id, target_id in session.execute(sides):
             ids += [source_id, target_id] if (new.state or {}).get("wishes") else [target_id]  # it is shut down first
     return ids
-
-
-def _about(
-    machine: str | None, plan_id: str | None, provider_id: str | None, types: Collection[MigrationType] | None
-) -> Iterator[ColumnElement[bool]]:
-    if machine is not None:
-        yield (MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine)
-    if plan_id is not None:
-        yield MigrationRow.plan_id == plan_id
-    if provider_id is not None:
-        yield (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
-    if types is not None:
-        yield MigrationRow.type.in_([kind.value for kind in types])

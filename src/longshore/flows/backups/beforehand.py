@@ -21,7 +21,7 @@ def backed_up(store: Store, source_id: str, machine: Machine) -> BackedUp:
     there = store.ledger.unsettled(source_id, ThingKind.SOURCE_SNAPSHOT)
     kept = [one.migration_id for one in there if one.parent == machine.ref and one.state is EntryState.MADE]
     records = store.migrations.several(kept)
-    return BackedUp(machine, any(one.request.get("type") == MigrationType.BACKUP.value for one in records))
+    return BackedUp(machine, any(one.type is MigrationType.BACKUP for one in records))
 
 
 def backup_concerns(

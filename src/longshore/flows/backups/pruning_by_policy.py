@@ -14,11 +14,10 @@ from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
 from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
-from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
+from longshore.store import BackupPolicyRecord, JobFilter, MigrationRecord, NewMigration, Scope
 from longshore.store.tables import utc_now
 
 _EVERY = timedelta(hours=20)  # a policy that runs daily is to find it due each time
-_LOOKED_AT = 50  # records about a vault, the newest
 
 
 def prune_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
@@ -78,8 +77,8 @@ def _locks(job: MoveContext, vault_id: str) -> bool:
 
 
 def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:
-    records = job.store.migrations.page(_LOOKED_AT, machine=vault_id, newest_first=True)
-    return next((one for one in records if one.request.get("type") == MigrationType.PRUNE.value), None)
+    prunes = JobFilter(machine=vault_id, types=[MigrationType.PRUNE])
+    return next(iter(job.store.migrations.page(1, fitting=prunes, newest_first=True)), None)
 
 
 def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, id_: str) -> None:

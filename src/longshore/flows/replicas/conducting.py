@@ -277,7 +277,7 @@ class Conducting(Flow):
         if record.status in (Status.FAILED, Status.CANCELLED):
             return Seen(name, Standing.FAILED, record.error or "")
         if record.status is Status.DONE:
-            up = record.request["type"] == MigrationType.TEST or replica.stage in IN_PLACE
+            up = record.type is MigrationType.TEST or replica.stage in IN_PLACE
             return Seen(name, Standing.UP) if up else Seen(name, Standing.FAILED, "Its failover was undone.")
         if record.job is not None and record.job.kind is JobKind.CLEAN_UP:
             return Seen(name, Standing.UP)
