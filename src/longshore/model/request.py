@@ -1,9 +1,10 @@
-"""A user's request to move a machine."""
+"""Requests, each of a class that has what its kind of job can be asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from longshore.model.addresses import AdapterWishes, Addressing
 from longshore.model.agents import Agent
@@ -147,9 +148,42 @@ class VolumeWishes:
     image_properties: dict[str, str] | None = None
 
 
+class _Request:
+    """A request is what the database keeps of a caller's wishes."""
+
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the database has it."""
+        from longshore.model.forms import form  # whoever only copies needn't load what writes it
+
+        plain: dict[str, Any] = form(type(self)).dump_python(self, mode="json")
+        return plain
+
+
+MachineWork = Literal[
+    MigrationType.DRY_RUN,
+    MigrationType.COLD,
+    MigrationType.WARM,
+    MigrationType.CONVERSION,
+    MigrationType.VOLUME,
+    MigrationType.INSPECTION,
+    MigrationType.REPLICA,
+    MigrationType.TEST,
+    MigrationType.FAILOVER,
+    MigrationType.LOOK,
+    MigrationType.BACKUP,
+    MigrationType.IN_PLACE,
+    MigrationType.FAILBACK,
+]
+
+
 @dataclass(frozen=True, slots=True)
-class MigrationRequest:
-    """Times in seconds. Mappings go from the source's name to the target's name or id."""
+class MigrationRequest(_Request):
+    """A request for work on a machine, a volume, or a point of one.
+
+    Times in seconds. Mappings go from the source's name to the target's name or id.
+    """
 
     networks: dict[str, str] = field(default_factory=dict)
     storage: dict[str, str] = field(default_factory=dict)  # datastore: volume type; unmapped ones get the default type
@@ -162,7 +196,7 @@ class MigrationRequest:
     test_addresses: dict[str, Addressing | Literal["dhcp"]] = field(default_factory=dict)  # of dry runs and tests
     test_readdress: dict[str, str] = field(default_factory=dict)
     flavor: str | None = None  # None: the smallest that fits
-    type: MigrationType = MigrationType.COLD
+    type: MachineWork = MigrationType.COLD
     landing: LandingMode = LandingMode.AUTO
     landing_else: LandingMode | None = None  # tried at once where the guest doesn't get to land in the first way
     cutover: Cutover = field(default_factory=Cutover)
@@ -213,3 +247,47 @@ class MigrationRequest:
     def boot_ports(self) -> tuple[int, ...]:
         """Return `boot_port`, however it was written."""
         return (self.boot_port,) if isinstance(self.boot_port, int) else self.boot_port
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRequest(_Request):
+    """A request for work on a vault itself."""
+
+    type: Literal[MigrationType.VERIFICATION, MigrationType.PRUNE, MigrationType.VAULT_COPY]
+    of: str | None = None  # the policy of backups that wants it; None: a person
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRequest(_Request):
+    """A request for backups by a clock. Of what, and when, stands in the row of the policy."""
+
+    type: Literal[MigrationType.BACKUP_POLICY] = MigrationType.BACKUP_POLICY
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRequest(_Request):
+    """A request for a test or a failover of a group. Each of its machines has a request of its own."""
+
+    type: Literal[MigrationType.GROUP_TEST, MigrationType.GROUP_FAILOVER]
+
+
+Request = MigrationRequest | VaultRequest | PolicyRequest | GroupRequest
+
+
+def request_from_json(told: Mapping[str, Any]) -> Request:
+    """Read a request as the database has it."""
+    from longshore.model.forms import form
+
+    shape: type[Request] = _SHAPES.get(MigrationType(told.get("type", MigrationType.COLD)), MigrationRequest)
+    read: Request = form(shape).validate_python(told)
+    return read
+
+
+_SHAPES: dict[MigrationType, type[Request]] = {
+    MigrationType.VERIFICATION: VaultRequest,
+    MigrationType.PRUNE: VaultRequest,
+    MigrationType.VAULT_COPY: VaultRequest,
+    MigrationType.BACKUP_POLICY: PolicyRequest,
+    MigrationType.GROUP_TEST: GroupRequest,
+    MigrationType.GROUP_FAILOVER: GroupRequest,
+}

@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 from longshore.errors import InvalidInput
-from longshore.model.forms import form
 from longshore.model.group import MOST_TIERS, Gate
 from longshore.model.plan import NAME, OPTIONS
 from longshore.model.quantities import parse_duration, write_duration
@@ -218,5 +217,5 @@ def _without_usual(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _usual() -> dict[str, Any]:
-    plain_form: dict[str, Any] = form(MigrationRequest).dump_python(MigrationRequest(), mode="json")
+    plain_form: dict[str, Any] = MigrationRequest().to_json()
     return plain_form

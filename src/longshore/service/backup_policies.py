@@ -28,8 +28,7 @@ from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.flows.moves.hooks import unfit_playbooks
 from longshore.flows.plans.check import select
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import MigrationRequest, PolicyRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import blocked
 from longshore.planning.retention import parse_retention, write_retention
@@ -117,7 +116,7 @@ def add(
         machine_ref=f"policy:{id_}",
         source_id=source.id,
         target_id=vault.id,
-        request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.BACKUP_POLICY), mode="json"),
+        request=PolicyRequest().to_json(),
         policy=new,
         due_at=min(moment for moment in (new.due_at, new.verify_due_at, new.prove_due_at) if moment is not None),
         id=id_,

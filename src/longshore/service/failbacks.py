@@ -108,5 +108,5 @@ def _way_back(store: Store, found: ReplicaRecord, asked: MigrationRequest) -> Ne
         machine_ref=failover.server_id,
         source_id=record.target_id,
         target_id=record.source_id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
+        request=request.to_json(),
     )

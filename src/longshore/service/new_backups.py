@@ -11,7 +11,6 @@ from longshore.flows.backups.beforehand import backup_concerns
 from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.model.concern import Concern, Severity
-from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import blocked
@@ -48,7 +47,7 @@ def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCall
         machine_ref=machine.ref,
         source_id=looked.source.id,
         target_id=looked.vault.id,
-        request=form(MigrationRequest).dump_python(looked.request, mode="json"),
+        request=looked.request.to_json(),
         places=places_of(machine),
     )
     for concern in looked.concerns:

@@ -13,9 +13,7 @@ from longshore.engine import embedded
 from longshore.errors import Conflict, NotFound
 from longshore.flows.replicas.moments import next_audit
 from longshore.model.concern import Concern
-from longshore.model.forms import form
 from longshore.model.replica import Stage
-from longshore.model.request import MigrationRequest
 from longshore.planning import replicafile
 from longshore.planning.replicafile import OF_REPLICAS, Written, WrittenGroup, WrittenReplica, text_of_seconds
 from longshore.service.groups import refuse_commands
@@ -243,7 +241,7 @@ def _differing(store: Store, there: _There, entry: WrittenReplica) -> dict[str, 
     def opened(mark: str) -> str:
         return store.migrations.text(there.id, mark)
 
-    asked = in_options(_options(form(MigrationRequest).dump_python(entry.request, mode="json")), opened)
+    asked = in_options(_options(entry.request.to_json()), opened)
     has = in_options(_options(there.record.request), opened)
     if others := [name for name in asked if asked[name] != has[name]]:
         raise Conflict(

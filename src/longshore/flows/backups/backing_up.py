@@ -244,7 +244,7 @@ class Backup(Flow):
             "power": machine.power.value,
             "change_ids": {disk.key: disk.change_id for disk in snapshot.disks},
             "backup": job.id,
-            "policy": job.request.of,
+            "policy": job.record.of or None,
             "rules": _rules(job),
             "keeps_snapshot": snapshot.is_base,
             "copies": [asdict(copy) for copy in copies],
@@ -333,10 +333,10 @@ def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
 def _rules(job: MoveContext) -> dict[str, Any] | None:
     """Return the rules of the policy that wants this backup, so that another installation can go on with it; None
     without a policy."""
-    if job.request.of is None:
+    if not job.record.of:
         return None
     try:
-        policy = job.store.backup_policies.get(job.request.of)
+        policy = job.store.backup_policies.get(job.record.of)
     except NotFound:  # it has just been deleted
         return None
     return {

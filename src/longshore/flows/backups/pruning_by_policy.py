@@ -12,8 +12,7 @@ from datetime import timedelta
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotSharedAnyMore
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import MigrationType, VaultRequest
 from longshore.store import BackupPolicyRecord, JobFilter, MigrationRecord, NewMigration, Scope
 from longshore.store.tables import utc_now
 
@@ -83,13 +82,13 @@ def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:
 
 def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, id_: str) -> None:
     vault = job.store.providers.get(vault_id)
-    request = MigrationRequest(type=MigrationType.PRUNE, of=policy.id)
+    request = VaultRequest(MigrationType.PRUNE, of=policy.id)
     new = NewMigration(
         machine_name=vault.name,
         machine_ref=vault.id,
         source_id=vault.id,
         target_id=vault.id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
+        request=request.to_json(),
         id=id_,
     )
     try:

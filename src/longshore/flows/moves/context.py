@@ -17,11 +17,10 @@ from longshore.errors import (
     Unreachable,
 )
 from longshore.flows.clouds import Clouds
-from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.limit import counting, id_of, places_at_work
 from longshore.model.machine import Disk
-from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
+from longshore.model.request import MigrationRequest, MigrationType, Request, WhenStuck, request_from_json
 from longshore.model.status import Status
 from longshore.store import Entry, EntryState, ThingKind
 
@@ -49,20 +48,27 @@ def made_machine(entries: Sequence[Entry]) -> Entry | None:
 class MoveContext(JobContext):
     clouds: Clouds = field(kw_only=True)
     kind: JobKind = JobKind.COLD
-    _request: MigrationRequest | None = None
+    _asked: Request | None = None
+
+    @property
+    def asked(self) -> Request:
+        """Return what the job was asked for."""
+        if self._asked is None:
+            self._asked = request_from_json(self.record.request)
+        return self._asked
 
     @property
     def request(self) -> MigrationRequest:
-        if self._request is None:
-            self._request = form(MigrationRequest).validate_python(self.record.request)
-        return self._request
+        """Return what the job was asked for, of one that works on a machine, a volume, or a point of one."""
+        assert isinstance(self.asked, MigrationRequest)
+        return self.asked
 
     @property
     def home(self) -> Place:
         """Return where a failback writes to: the machine that it has made, if it makes one, else the replica's own."""
         made = made_machine(self.store.ledger.entries(self.id))
         ref = made.ref if made is not None else None
-        return Place(self.record.target_id, ref or self.store.migrations.get(self.request.of or "").machine_ref)
+        return Place(self.record.target_id, ref or self.store.migrations.get(self.record.of).machine_ref)
 
     @property
     def source(self) -> Place:
@@ -93,8 +99,10 @@ class MoveContext(JobContext):
         It isn't where the user would rather have it taken back. Nor is a mere look, or a sync of a replica that has a
         point: these are asked for anew.
         """
-        asked = self.request
-        wanted = asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
+        asked = self.asked
+        wanted = not isinstance(asked, MigrationRequest) or (
+            asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
+        )
         if error.code == NotSharedAnyMore.code:
             return wanted and super().parks_for(error)  # what comes again and again, too: nothing of it may be tried
         if asked.type is MigrationType.REPLICA and self.record.syncs:
@@ -132,9 +140,9 @@ class MoveContext(JobContext):
         try:
             return self.store.migrations.text(self.id, mark)
         except InvalidInput:
-            if self.request.of is None:
+            if not self.record.of:
                 raise
-            return self.store.migrations.text(self.request.of, mark)
+            return self.store.migrations.text(self.record.of, mark)
 
     def limit_groups(self, disk: Disk, vault_id: str | None = None) -> tuple[Path, ...]:
         """Return the files of the limits that this disk's copy shares with others: its plan's, and those of all its

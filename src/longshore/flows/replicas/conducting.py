@@ -178,7 +178,7 @@ class Conducting(Flow):
 
     def _end(self, state: RunState) -> None:
         job = self._job
-        tests = job.request.type is MigrationType.GROUP_TEST
+        tests = job.record.type is MigrationType.GROUP_TEST
         if tests and state.why is None and state.remove_at is None:
             state = replace(state, remove_at=datetime.now(UTC) + timedelta(seconds=state.stays))
             job.say(f"All machines are up; they are removed at {state.remove_at:%Y-%m-%d %H:%M:%S} UTC.", phase="up")
