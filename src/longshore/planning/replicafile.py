@@ -16,10 +16,10 @@ from longshore.model.plan import NAME, OPTIONS
 from longshore.model.quantities import parse_duration, write_duration
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import written
+from longshore.planning.faults import Fault, Path, describe_path
 from longshore.planning.planfile import request_of
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import parse_calendar, parse_schedule
-from longshore.planning.validation import Fault, Path, describe_path
 
 CODE = "replicas-refused"
 # What isn't about replicas: they have no end, and nobody watches what playbooks do at each of their syncs
