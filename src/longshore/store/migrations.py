@@ -30,6 +30,7 @@ from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.providers import project_for, refuse_taken_back
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
+from longshore.store.rows import new_row
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.standing import STANDING
@@ -118,26 +119,13 @@ class Migrations:
             for new in wanted:
                 if new.found is not None:
                     refuse_known(session, new.found)
-            rows = [
-                MigrationRow(
-                    id=new.id,
-                    project_id=project_id,
-                    machine_name=new.machine_name,
-                    machine_ref=new.machine_ref,
-                    source_id=new.source_id,
-                    target_id=new.target_id,
-                    plan_id=new.plan_id,
-                    wave=new.wave,
-                    places=new.places,
-                    state=new.state,
-                )
-                for new, project_id in zip(wanted, projects, strict=True)
-            ]
             lenders: dict[str, OwnTexts] = {}
-            for row, new in zip(rows, wanted, strict=True):
+            rows = []
+            for new, project_id in zip(wanted, projects, strict=True):
                 ids = [id_ for id_ in (new.plan_id, new.request.get("of")) if id_]
                 of = [lenders.setdefault(id_, self._texts.of(session, id_)) for id_ in ids]
-                row.request = in_options(new.request, self._texts.of(session, row.id, *of).kept)
+                request = in_options(new.request, self._texts.of(session, new.id, *of).kept)
+                rows.append(new_row(MigrationRow, new, project_id=project_id, request=request))
             session.add_all(rows)
             session.flush()
             for row, new in zip(rows, wanted, strict=True):

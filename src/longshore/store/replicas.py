@@ -29,7 +29,7 @@ from longshore.store.migration_records import find_migration
 from longshore.store.passing_over import readable
 from longshore.store.points import occupy_point, refuse_users
 from longshore.store.providers import refuse_taken_back
-from longshore.store.rows import filled
+from longshore.store.rows import filled, new_row
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
 
@@ -353,18 +353,8 @@ def _refuse_unkept(session: Session, migration: MigrationRow) -> JobRow:
 
 
 def new_replica(id_: str, protection: Protection) -> ReplicaRow:
-    return ReplicaRow(
-        id=id_,
-        schedule=protection.schedule,
-        retention=protection.retention,
-        rpo=protection.rpo,
-        due_at=protection.due_at,
-        prove=protection.prove,
-        prove_due_at=protection.prove_due_at,
-        audit=protection.audit,
-        audit_due_at=protection.audit_due_at,
-        seed=form(Seed).dump_python(protection.seed, mode="json") if protection.seed else None,
-    )
+    seed = form(Seed).dump_python(protection.seed, mode="json") if protection.seed else None
+    return new_row(ReplicaRow, protection, id=id_, seed=seed)
 
 
 def has_wish(session: Session, record_id: str) -> bool:
