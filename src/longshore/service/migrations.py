@@ -276,10 +276,9 @@ def _is_uncommitted(store: Store, record: MigrationRecord) -> bool:
 
     Then it is for the replica to take it back.
     """
-    of = record.request.get("of")
-    if record.type not in (MigrationType.FAILOVER, MigrationType.FAILBACK) or not of:
+    if record.type not in (MigrationType.FAILOVER, MigrationType.FAILBACK) or not record.of:
         return False
-    replica = store.replicas.get(of)
+    replica = store.replicas.get(record.of)
     return record.status is Status.DONE and (
         (record.id == replica.failback_id and replica.stage is Stage.FAILED_BACK)
         or (record.id == replica.failover_id and replica.stage is not Stage.COMMITTED)

@@ -354,10 +354,8 @@ def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
 
 def tell_policy(session: Session, ended: MigrationRow) -> None:
     """Have a policy look at once after its backup, copy, verification or trial has ended, if it has one."""
-    if ended.type in _BEGUN:
-        policy_id = ended.request.get("of")
-        if policy_id is not None:
-            hasten(session, policy_id)
+    if ended.type in _BEGUN and ended.of:
+        hasten(session, ended.of)
 
 
 def _trial(row: MigrationRow) -> Trial:

@@ -58,6 +58,10 @@ class NewMigration:
     found: FoundReplica | None = None  # of one that is adopted
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
+    @property
+    def type(self) -> MigrationType:
+        return MigrationType(type_of(self.request))
+
 
 @dataclass(frozen=True, slots=True)
 class LastMove:
@@ -210,8 +214,8 @@ class Migrations:
     def made_of(self, replica_id: str) -> list[MigrationRecord]:
         """Return the tests and failovers of a replica, oldest first."""
         with self._database.session() as session:
-            of = MigrationRow.request["of"].as_string()
-            query = select(MigrationRow.__table__).where(MigrationRow.type.in_(MADE_OF_POINTS), of == replica_id)
+            made = MigrationRow.type.in_(MADE_OF_POINTS), MigrationRow.of == replica_id
+            query = select(MigrationRow.__table__).where(*made)
             return records_of(session, session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def update(self, migration_id: str, **fields: Any) -> None:
@@ -482,7 +486,7 @@ class Migrations:
         busy = {(row.source_id, row.machine_ref): row for row in found}
         asked: set[tuple[str, str]] = set()
         for new in wanted:
-            if new.request.get("type") in OF_POINTS or new.run is not None:
+            if new.type.of_point or new.run is not None:
                 continue
             machine = (new.source_id, new.machine_ref)
             if machine in asked:
@@ -490,7 +494,7 @@ class Migrations:
             asked.add(machine)
             if (other := busy.get(machine)) is None:
                 continue
-            if new.request.get("type") == MigrationType.BACKUP.value and other.type == MigrationType.REPLICA.value:
+            if new.type is MigrationType.BACKUP and other.type == MigrationType.REPLICA.value:
                 continue  # each has snapshots of its own
             if not self._scope.everything and other.project_id != self._scope.project_id:
                 raise Conflict(f"{new.machine_name} is being migrated already, by another project.")
@@ -526,9 +530,8 @@ def _refuse_replaced(session: Session, server_id: str) -> None:
 
 def providers_of(session: Session, new: NewMigration) -> list[str | None]:
     """Return the ids of all providers that a migration's jobs will open, and those of what it begins itself."""
-    kind = MigrationType(new.request.get("type", MigrationType.COLD))
     ids: list[str | None] = [new.target_id]
-    if new.run is None and not kind.of_point and kind is not MigrationType.CONVERSION:
+    if new.run is None and not new.type.of_point and new.type is not MigrationType.CONVERSION:
         ids.append(new.source_id)
     if new.protection is not None and new.protection.seed is not None:
         ids.append(new.protection.seed.vault_id)

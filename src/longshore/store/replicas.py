@@ -294,7 +294,7 @@ def tell_replica(session: Session, ended: MigrationRow) -> None:
     """
     if ended.status != Status.DONE.value:
         return
-    replica = session.get(ReplicaRow, ended.request.get("of") or "", populate_existing=True)
+    replica = session.get(ReplicaRow, ended.of, populate_existing=True)
     if replica is None or ended.id not in (replica.failover_id, replica.failback_id):
         return
     kind = ended.type
@@ -364,8 +364,7 @@ def has_wish(session: Session, record_id: str) -> bool:
 
 def is_under_way(session: Session, replica_id: str, kind: MigrationType) -> bool:
     """Tell whether a migration of this kind, made from the replica, hasn't ended."""
-    of = MigrationRow.request["of"].as_string()
-    query = select(MigrationRow.id).where(MigrationRow.type == kind.value, of == replica_id)
+    query = select(MigrationRow.id).where(MigrationRow.type == kind.value, MigrationRow.of == replica_id)
     return session.scalar(query.where(MigrationRow.status.in_(UNFINISHED)).limit(1)) is not None
 
 
