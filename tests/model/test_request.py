@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from longshore.model.forms import form
 from longshore.model.request import (
+    BackupRequest,
     GroupRequest,
     MigrationRequest,
     MigrationType,
@@ -15,7 +16,10 @@ from longshore.model.request import (
     request_from_json,
 )
 
-OF_NO_MACHINE = [kind for kind in MigrationType if kind.of_vault or kind.of_group] + [MigrationType.BACKUP_POLICY]
+NO_MIGRATION = [kind for kind in MigrationType if kind.of_vault or kind.of_group] + [
+    MigrationType.BACKUP,
+    MigrationType.BACKUP_POLICY,
+]
 
 
 @pytest.mark.parametrize("kind", MigrationType)
@@ -23,17 +27,20 @@ def test_a_request_comes_back_as_it_was_kept(kind):
     asked = request_from_json({"type": kind.value})
     assert asked.type is kind
     assert request_from_json(asked.to_json()) == asked
-    assert isinstance(asked, MigrationRequest) == (kind not in OF_NO_MACHINE)
+    assert isinstance(asked, MigrationRequest) == (kind not in NO_MIGRATION)
 
 
-def test_what_is_about_no_machine_has_no_fields_of_one():
+def test_it_has_what_can_be_asked_and_no_more():
     assert VaultRequest(MigrationType.PRUNE).to_json() == {"type": "prune", "of": None}
     assert PolicyRequest().to_json() == {"type": "backup-policy"}
     assert [each.name for each in fields(GroupRequest)] == ["type"]
+    own = {each.name for each in fields(BackupRequest)}
+    assert {"quiesce", "verify", "accept", "before", "of"} <= own < {each.name for each in fields(MigrationRequest)}
+    assert not own & {"networks", "flavor", "cutover", "landing", "boot_proof"}
 
 
-@pytest.mark.parametrize("kind", OF_NO_MACHINE)
-def test_it_is_no_type_of_what_is_asked_of_a_machine(kind):
+@pytest.mark.parametrize("kind", NO_MIGRATION)
+def test_it_is_no_type_of_a_migration(kind):
     with pytest.raises(ValidationError, match="type"):
         form(MigrationRequest).validate_python({"type": kind.value})
 

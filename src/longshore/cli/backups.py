@@ -15,7 +15,7 @@ from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.points import hold_in_words
 from longshore.errors import InvalidInput
-from longshore.model.request import MachineWork, MigrationRequest, MigrationType, Verify
+from longshore.model.request import BackupRequest, MachineWork, MigrationType, Verify
 from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> ArgumentParser:
 def _asked(args: Namespace) -> NewBackup:
     from longshore.api.backups import NewBackup
 
-    request = MigrationRequest(
-        type=MigrationType.BACKUP,
+    request = BackupRequest(
         quiesce=args.quiesce,
         verify=Verify(args.verify),
         rate_limit=args.limit,

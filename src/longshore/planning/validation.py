@@ -27,6 +27,7 @@ from longshore.model.expression import compile_expression
 from longshore.model.request import (
     BootProof,
     Carry,
+    CopyRequest,
     Cutover,
     CutoverMode,
     LandingMode,
@@ -67,16 +68,19 @@ def check_option(name: str, value: Any) -> None:
         _CHECKS[name]((name,), value)
 
 
-def check_request(request: MigrationRequest, now: datetime | None = None) -> None:
+def check_request(request: CopyRequest, now: datetime | None = None) -> None:
     """Check every option, and what they mean together. Raises InvalidInput."""
     try:
-        for option in fields(MigrationRequest):
+        for option in fields(request):
             check_option(option.name, getattr(request, option.name))
-        check_window(request.cutover)
-        if request.type is MigrationType.WARM:
-            check_ahead(request.cutover, now)
+        if isinstance(request, MigrationRequest):
+            check_window(request.cutover)
+            if request.type is MigrationType.WARM:
+                check_ahead(request.cutover, now)
     except Fault as fault:
         raise InvalidInput(fault.text) from None
+    if not isinstance(request, MigrationRequest):
+        return
     if request.first_boot and request.landing not in (LandingMode.AUTO, LandingMode.CONVERT):
         raise InvalidInput(
             "First-boot scripts are put into a guest when it is converted.", advice="Let it land by convert."

@@ -28,7 +28,7 @@ from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.flows.moves.hooks import unfit_playbooks
 from longshore.flows.plans.check import select
-from longshore.model.request import MigrationRequest, PolicyRequest
+from longshore.model.request import BackupRequest, MigrationRequest, PolicyRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import blocked
 from longshore.planning.retention import parse_retention, write_retention
@@ -244,7 +244,7 @@ def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> 
     """Raise InvalidInput for playbooks that can't be run, or mustn't be for this caller."""
     if caller.remote:
         refuse_unsafe({"before": before, "after": after})
-    request = MigrationRequest(before=before, after=after)
+    request = BackupRequest(before=before, after=after)
     check_request(request)
     if faults := unfit_playbooks(request):
         raise blocked(faults)

@@ -61,8 +61,6 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     kind, own = body.request.type, (MigrationType.REPLICA, MigrationType.FAILBACK)
     if kind.of_point or kind in own or body.request.point is not None:
         raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
-    if kind is MigrationType.BACKUP:
-        raise InvalidInput("Vaults have commands of their own.", advice="Use: longshore backup create.")
     if kind is MigrationType.IN_PLACE:
         raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)

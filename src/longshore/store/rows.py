@@ -15,7 +15,8 @@ R = TypeVar("R", bound="Base")
 
 
 def filled(kind: type[T], row: Any, /, **others: Any) -> T:
-    """Make a record: each of its fields has what the row's column of that name has, unless `others` has that field."""
+    """Make a record: each of its fields has what the row, or whatever it is made of, has by that name, unless `others`
+    has that field."""
     names = (field.name for field in fields(kind))
     return kind(**{name: others[name] if name in others else getattr(row, name) for name in names})
 

@@ -30,7 +30,7 @@ from longshore.flows.plans.check import select
 from longshore.model.backup_policy import MachineBackup, Run, Stand, Verification
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest, MigrationType, VaultRequest
+from longshore.model.request import BackupRequest, MigrationType, VaultRequest
 from longshore.model.status import Status
 from longshore.model.target import SourceRoom
 from longshore.planning import blocked
@@ -331,9 +331,9 @@ class ByPolicy(Flow):
         job.store.backup_policies.go_on(job.id, job.job_id, error=str(error), again=_AGAIN)
 
 
-def backup_request(policy: BackupPolicyRecord) -> MigrationRequest:
+def backup_request(policy: BackupPolicyRecord) -> BackupRequest:
     """Return the request by which a policy backs up each of its machines."""
-    return MigrationRequest(type=MigrationType.BACKUP, of=policy.id, before=policy.before, after=policy.after)
+    return BackupRequest(of=policy.id, before=policy.before, after=policy.after)
 
 
 def _chosen(machine: Machine) -> MachineBackup:

@@ -20,7 +20,15 @@ from longshore.flows.clouds import Clouds
 from longshore.model.job import JobKind
 from longshore.model.limit import counting, id_of, places_at_work
 from longshore.model.machine import Disk
-from longshore.model.request import MigrationRequest, MigrationType, Request, WhenStuck, request_from_json
+from longshore.model.request import (
+    BackupRequest,
+    CopyRequest,
+    MigrationRequest,
+    MigrationType,
+    Request,
+    WhenStuck,
+    request_from_json,
+)
 from longshore.model.status import Status
 from longshore.store import Entry, EntryState, ThingKind
 
@@ -58,6 +66,12 @@ class MoveContext(JobContext):
         return self._asked
 
     @property
+    def copy_request(self) -> CopyRequest:
+        """Return what the job was asked for, of one that copies disks of machines."""
+        assert isinstance(self.asked, CopyRequest)
+        return self.asked
+
+    @property
     def request(self) -> MigrationRequest:
         """Return what the job was asked for, of one that works on a machine, a volume, or a point of one."""
         assert isinstance(self.asked, MigrationRequest)
@@ -78,7 +92,7 @@ class MoveContext(JobContext):
     def replaced(self) -> Place:
         """Return the machine whose place the new server takes: it has to be off, and runs again if that comes to
         nothing."""
-        ref = self.request.replaces
+        ref = self.asked.replaces if isinstance(self.asked, MigrationRequest) else None
         return self.source if ref is None else Place(self.record.target_id, ref)
 
     def ignore_cancel(self) -> None:
@@ -100,7 +114,7 @@ class MoveContext(JobContext):
         point: these are asked for anew.
         """
         asked = self.asked
-        wanted = not isinstance(asked, MigrationRequest) or (
+        wanted = not isinstance(asked, CopyRequest) or (
             asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
         )
         if error.code == NotSharedAnyMore.code:
@@ -113,7 +127,7 @@ class MoveContext(JobContext):
             return False  # it says what is wrong, and looks again
         if asked.type is MigrationType.LOOK and error.code != Unreachable.code:
             return False  # its replica tells that there is no room, and tomorrow there may be
-        if asked.type is MigrationType.BACKUP and asked.of and error.code == QuotaExceeded.code:
+        if isinstance(asked, BackupRequest) and asked.of and error.code == QuotaExceeded.code:
             # Nobody waits for it at night, and while one is parked its policy's next run doesn't begin
             wanted = wanted and self._others_give_room(asked.of)
         return wanted and super().parks_for(error)
