@@ -388,7 +388,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     fields: dict[str, Any] = {
         "id": m.id,
         "machine": m.machine_name,
-        "type": m.request.type.value,
+        "type": m.type.value,
         "from": m.source,
         "to": m.target,
         "plan": m.plan,

@@ -23,7 +23,6 @@ from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.failing_over import note_gone
 from longshore.flows.replicas.moments import next_audit
 from longshore.flows.replicas.points import newest, remove_points
-from longshore.model.forms import form
 from longshore.model.replica import LAST_POINT, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.service.concerns_shown import shown_concern
@@ -257,7 +256,7 @@ def failover(replica: str, body: NewFailover, store: TheStore) -> Replica:
         if not store.points.usable(found.id):
             raise Conflict("There is no point yet.", advice="Wait for the first sync.")
         request = landing_request(store, found, body, MigrationType.FAILOVER, None)
-        wished = form(MigrationRequest).dump_python(request, mode="json")
+        wished = request.to_json()
         return begun(store, store.replicas.wish(found.id, Wish.FAILOVER, wished))
     wanted = usable_point(store, found, body.point)
     _landed(store, found, landing_request(store, found, body, MigrationType.FAILOVER, wanted.number))

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, overload
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
 from longshore.model.request import MigrationType
@@ -198,6 +199,17 @@ class MigrationRow(Base):
     result: Mapped[dict[str, Any] | None]
     state: Mapped[dict[str, Any] | None]  # what the next job of a warm migration needs to know
     touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment())
+
+    @hybrid_property
+    def of(self) -> str:
+        """Return the id of the record that it works for, as its request says it; empty: for none."""
+        return self.request.get("of") or ""
+
+    @of.inplace.expression
+    @classmethod
+    def _of(cls) -> ColumnElement[str]:
+        told: ColumnElement[str] = cls.request["of"].as_string()
+        return told
 
     @validates("request")
     def _take_type(self, _column: str, request: dict[str, Any]) -> dict[str, Any]:
