@@ -43,7 +43,7 @@ class JobFilter:
         if self.types is not None:
             yield row.type.in_([kind.value for kind in self.types])
         if self.last:
-            yield _is_last_try()
+            yield is_last_try()
         if self.broken_off or self.asking is not None:
             yield (_was_broken_off() if self.broken_off else false()) | _is_of(self.asking or ())
 
@@ -51,7 +51,7 @@ class JobFilter:
 EVERY_JOB = JobFilter()
 
 
-def _is_last_try() -> ColumnElement[bool]:
+def is_last_try() -> ColumnElement[bool]:
     """Return the condition of the records after which nothing of the kind was asked for of the same machine.
 
     A move comes after everything that was done for it, a dry run or a look only after those of its own kind.

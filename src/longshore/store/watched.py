@@ -11,10 +11,10 @@ from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.disks import DiskRecord, disks_of
+from longshore.store.job_filter import is_last_try
 from longshore.store.rows import filled
 from longshore.store.standing import BY_HAND, STANDING
 from longshore.store.tables import BackupPolicyRow, JobRow, MigrationRow, PlanRow, ProviderRow
-from longshore.store.tries import is_last_try
 
 _REHEARSAL = MigrationRow.type == MigrationType.DRY_RUN.value
 
