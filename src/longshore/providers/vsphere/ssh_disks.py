@@ -34,7 +34,7 @@ from longshore.providers.vsphere.meanings import Meaning, find_meaning, with_las
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
-# An RSA key, which every ESXi takes: one in FIPS mode, as 8 is from the start, refuses Ed25519
+# An RSA key, as in VMware's own instructions: ESXi 8 may refuse Ed25519
 _MAKE_KEY = "ssh-keygen -t rsa -b 4096 -N '' -f FILE"
 _NOWHERE = "/vmfs/volumes/longshore-has-only-logged-in"  # no such file: it is opened to see how far one gets
 # libssh reads what it trusts from the system's own file, too, unless it is told of another
