@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from longshore.engine.version import FLOW_VERSION
 from longshore.model.backup_policy import MachineBackup, PointTrial, Proof, Run, SecondCopy, Stand
+from longshore.model.channel import ChannelKind, Occasion, Said
 from longshore.model.group import Gate
 from longshore.model.limit import LimitOf, Place
 from longshore.model.machine import Disk
@@ -18,6 +19,7 @@ from longshore.model.target import Owner
 from longshore.planning import planfile
 from longshore.store import NewMigration
 from longshore.store.backup_policies import NewBackupPolicy
+from longshore.store.channels import NewChannel
 from longshore.store.ledger import EntryState, ThingKind
 from longshore.store.tables import JobRow, WorkerRow, utc_now
 from longshore.store.workers import Leases, WorkerRecord
@@ -126,7 +128,19 @@ def fill(store):
     ids["replica"] = replica(store, vc, cloud, "mail01", "vm-20", minutes=(600, 420, 240, 90, 75))
     ids["fresh"] = replica(store, vc, cloud, "files01", "vm-21", minutes=(700, 460, 340, 200, 100, 12))
     store.groups.add("rack", {ids["replica"]: 1, ids["fresh"]: 2}, {1: Gate(pause=120.0)})
+    ids["channel"] = channel(store)
     return ids
+
+
+def channel(store):
+    """A channel whose receiver was away when it was to be told last. Returns its id."""
+    address = {"address": "https://hooks.example.org/secret"}
+    new = NewChannel("oncall", ChannelKind.WEBHOOK, tuple(Occasion), 1800.0, None, 0.0, None, address)
+    id_ = store.channels.add(new).id
+    said = Said(Occasion.FAILED, "cold", "1", BAD_NAME, f"The cold of {BAD_NAME} has failed.")
+    store.channels.note(id_, {"failed/1": said}, utc_now())
+    store.channels.missed(store.channels.claim(id_, "a process"), "It didn't answer in time.")
+    return id_
 
 
 def workers_and_left_overs(store):

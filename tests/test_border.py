@@ -22,6 +22,8 @@ from longshore.border.texts import attachment, csv_cell, html, line, markdown, p
 from longshore.cli import screen
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.terminal import screened
+from longshore.flows.telling.sending import mail_of
+from longshore.model.channel import MailServer, Notice
 from longshore.model.strict_reading import read_json
 from longshore.model.strict_yaml import plain, read_yaml
 from longshore.vault.directory import Directory
@@ -64,9 +66,10 @@ KNOWN = {
     },
     "header": {"border/texts.py"},
     "log": {"logs.py"},
+    "mail": {"flows/telling/sending.py"},
     # Lists of words, of which no shell makes others
     "process": {
-        *("blocks/process.py", "cli/known_names.py", "engine/embedded.py", "flows/replicas/alerting.py"),
+        *("blocks/process.py", "cli/known_names.py", "engine/embedded.py", "flows/telling/sending.py"),
         *("flows/replicas/gate_command.py", "guests/initramfs.py", "guests/start.py", "processes/launcher.py"),
         *("guests/converter/build.py", "guests/converter/updates.py", "processes/debian.py"),
         *("guests/machine_check.py", "guests/mounted.py", "guests/virt_v2v.py", "processes/child.py"),
@@ -280,6 +283,18 @@ def test_headers():
     assert attachment("../..") == attachment("_..")
     assert attachment("..")["Content-Disposition"] == "attachment; filename*=UTF-8''file"
     assert attachment("shop.yaml")["Content-Disposition"] == "attachment; filename*=UTF-8''shop.yaml"
+
+
+def test_mails():
+    message = {"text": DREADFUL}
+    server = MailServer("h", 25, "a@example.org", "b@example.org")
+    mail = mail_of(server, Notice("1", "oncall", (message, message)))
+    (written,) = (part.get_content() for part in mail.walk())
+    assert clean(written, lines=True)
+    assert len(written) < 2000
+    subject = mail_of(server, Notice("1", "oncall", (message,)))["Subject"]
+    assert clean(subject)
+    assert len(subject) < 1000
 
 
 def test_logs():

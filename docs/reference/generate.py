@@ -239,8 +239,8 @@ def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
-    if "anyOf" in schema:
-        return " or ".join(_type(one) for one in _without_repeats(schema["anyOf"]))
+    if some := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(_type(one) for one in _without_repeats(some))
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
     if "enum" in schema or "const" in schema:

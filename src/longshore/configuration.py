@@ -132,6 +132,7 @@ class Quotas(_Section):
     plans: int = Field(default=200, ge=1, description="Plans.")
     providers: int = Field(default=40, ge=1, description="Providers.")
     limits: int = Field(default=100, ge=1, description="Limits that it sets for places.")
+    channels: int = Field(default=20, ge=1, description="Channels by which people are told.")
     plan_machines: int = Field(default=5000, ge=1, description="Machines and volumes of one plan.")
     plan_bytes: int = Field(default=4 << 20, ge=1024, description="Size of one plan as JSON, in bytes.")
 
@@ -301,8 +302,8 @@ class Configuration(BaseSettings):
 
     alert_command: list[str] = Field(
         [],
-        description="A program and its arguments, run when a replica no longer keeps its RPO, has drifted or has "
-        "suspect points, and when that is over. It gets JSON on its standard input.",
+        description="A program and its arguments, run on all that channels tell, of every project. It gets JSON on its "
+        "standard input, and has to end with status 0, or else it is run again later. `longshore channel list` has it.",
     )
 
     virtio_win: Path | None = Field(

@@ -18,7 +18,7 @@ class StateDirectory:
     keystone: Keystone | None = field(default=None, repr=False)  # the server's own user, who opens secrets in Barbican
     secrets: SecretsIn = "auto"  # where new ones go, if there is such a user
     reach: Reach = field(default_factory=Reach)  # where providers of projects may be
-    alert_command: tuple[str, ...] = ()  # the operator's, told of replicas that need somebody
+    alert_command: tuple[str, ...] = ()  # the operator's, told what channels tell of all projects
     engine_kept: bool = False  # somebody else sees to it that an engine runs where there is work
 
     @classmethod

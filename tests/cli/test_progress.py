@@ -243,7 +243,7 @@ def test_a_warm_migrations_disk_has_no_digest_before_the_machine_is_off(capsys):
     """What is copied of a running machine is copied again: the digest of an earlier sync is no proof of anything."""
     stale, last = "ab" * 32, "cd" * 32
     sync = {"number": 0, "at": "2026-11-20T08:00:00", "seconds": 9.0, "bytes_changed": None, "final": False}
-    warm = {"request": MigrationRequest(type=MigrationType.WARM)}
+    warm = {"type": MigrationType.WARM}
     first = migration("running", disk("done", digest=stale)).model_copy(update=warm)
     waiting = first.model_copy(update={"syncs": [sync]})
     again = migration("running", disk("copying", digest=stale)).model_copy(update=warm | {"syncs": [sync]})

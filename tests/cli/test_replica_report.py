@@ -37,7 +37,7 @@ def report(name="web"):
         request=MigrationRequest(), status=Status.RUNNING, phase="waiting", stage=Stage.PROTECTED, schedule="every 1h",
         retention="last 2", rpo=3600, paused=False, paused_until=None, due_at=None, missed=0, failures=0, error=None,
         error_code=None, wish=None, failover=None, rpo_now=1800.0, next_takes=9.0, points=1, newest=NOW,
-        prove=None, prove_due_at=None, proved_at=None, audit=None, audit_due_at=None, audited_at=NOW, webhook=False,
+        prove=None, prove_due_at=None, proved_at=None, audit=None, audit_due_at=None, audited_at=NOW,
         audits=[{"at": "2026-11-22T10:00:00", "point": 1, "seconds": 60.0, "hidden": {name: 1 << 20}, "repaired": {}}],
         figures=[Figures(hours=24, length=86400, worst=7200, without=0, kept=0.75)],
         conditions=[Condition(code="rpo-breached", text=f"{name} is old.")], tests=None, syncs=syncs,

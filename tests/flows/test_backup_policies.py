@@ -17,7 +17,7 @@ from longshore.model.backup_policy import Stand
 from longshore.model.point import Hold
 from longshore.model.selection import MachineFilter
 from longshore.model.status import Status
-from longshore.store import NewMigration
+from longshore.store import JobFilter, NewMigration
 from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.jobs import NEVER
 from longshore.store.tables import MigrationRow, utc_now
@@ -322,7 +322,7 @@ def test_a_run_that_is_killed_goes_on_and_begins_nothing_twice(backed_up, call, 
     assert backup.engine()[0] == 0
     (one,) = policy.last
     assert (one.stand, len(backup.points)) == (Stand.DONE, 1)
-    assert len(backup.store.migrations.page(10, machine="web")) == 1
+    assert len(backup.store.migrations.page(10, fitting=JobFilter(machine="web"))) == 1
     backup.id = one.id
     backup.assert_nothing_is_left()
 

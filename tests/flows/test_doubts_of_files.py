@@ -36,11 +36,11 @@ def damaged(files):
 def test_a_digest_that_differs_stops_until_it_is_accepted(tmp_path):
     make_ova(tmp_path / "a.ova", change=damaged)
     source = FilesSource(FilesSettings(f"file://{tmp_path}"))
-    job = Job(request=MigrationRequest(), said=[], record=SimpleNamespace(machine_name="web01"))
+    job = Job(copy_request=MigrationRequest(), said=[], record=SimpleNamespace(machine_name="web01"))
     with pytest.raises(InvalidInput, match=r"its SHA256 differs.*--accept file-manifest-differs"):
         check_files(job, source, "a.ova")
     assert job.said == []
-    job.request = MigrationRequest(accept=("file-manifest-differs",))
+    job.copy_request = MigrationRequest(accept=("file-manifest-differs",))
     check_files(job, source, "a.ova")
     ((level, text),) = job.said
     assert level == "warning"

@@ -24,10 +24,10 @@ FAST = ["--option", "boot_timeout=5", "--option", "shutdown_timeout=5"]
 
 
 class User:
-    """Somebody at a terminal, with both clouds added."""
+    """Somebody at a terminal, with both clouds added; `fleet`: those of another installation."""
 
-    def __init__(self, directory, capsys):
-        self.fleet = Fleet.create(directory / "fleet")
+    def __init__(self, directory, capsys, fleet=None):
+        self.fleet = fleet or Fleet.create(directory / "fleet")
         self.directory = directory
         self.state = StateDirectory(directory / "state")
         self._capsys = capsys

@@ -17,7 +17,7 @@ import yaml
 from moves import READY, only_migration, remove_server, seen_on, state_of
 from tenants import tenants
 from test_files_moves import MAC, TO_CLOUD, add_files, exported
-from test_openstack_source import ROUTE, Project, goes_on, moved, put_back, servers
+from test_openstack_source import ROUTE, Project, goes_on, moved, put_back, servers, warm
 from test_servers_come_home import test_a_server_is_tried_fails_over_and_comes_home
 
 from conftest import LONGSHORE, PROJECT, Cli, end_engine, last_acknowledged
@@ -139,7 +139,7 @@ def test_a_server_that_writes_moves_warm_into_it(cli, sides, servers, tell):
     here, _, _ = sides
     server, port = servers["web"]
     acknowledged = last_acknowledged(here.console(server))
-    migration = cli.json("migrate", "web", *ROUTE, *WITH_ITS_OWN_MAC, "--type", "warm", "--cutover", "automatic")["id"]
+    migration = cli.json("migrate", "web", *ROUTE, *WITH_ITS_OWN_MAC, *warm())["id"]
     well(cli, "migration", "wait", migration, "--plain")
     shown = state_of(cli, migration)
     moved(sides, server, port, shown, acknowledged)

@@ -35,6 +35,7 @@ def test_the_hosts_are_asked_when_it_is_checked(cli):
     found = cli.json("provider", "check", "vc")
     assert found["ssh"] == "esx1.lab, esx2.lab, esx3.lab"
     assert "ssh_refused" not in found
+    assert found["hosts"] == "8.0.2 (3)"
 
 
 @pytest.mark.soak

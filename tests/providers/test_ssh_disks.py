@@ -265,6 +265,7 @@ def test_plain_words(printed, error, words):
         (["-t", "ed25519", "-N", ""], None),
         (["-t", "ecdsa", "-N", ""], None),
         (["-t", "rsa", "-b", "1024", "-m", "PEM", "-N", ""], None),
+        (["-t", "rsa", "-b", "2048", "-N", ""], None),
         (["-t", "ed25519", "-a", "1", "-N", "secret"], "has a passphrase"),
         (["-t", "ecdsa", "-m", "PEM", "-N", "secret"], "has a passphrase"),
     ],
@@ -278,5 +279,13 @@ def test_keys_that_can_be_used(tmp_path, arguments, words):
         assert ssh_disks.usable_key(f"{text}\n\n") == text
     with pytest.raises(InvalidInput, match="isn't the private half"):
         ssh_disks.usable_key((tmp_path / "key.pub").read_text())
-    with pytest.raises(InvalidInput, match="a key to log in to the ESXi hosts with is needed"):
+    with pytest.raises(InvalidInput, match="a key to log in to the ESXi hosts with is needed") as caught:
         ssh_disks.usable_key("\n")
+    assert "ssh-keygen -t rsa" in (caught.value.advice or ""), "ESXi 8 takes this kind"
+
+
+def test_a_key_that_is_refused_may_be_of_the_wrong_kind():
+    printed = OPEN.format("all possible authentication methods failed")
+    explained = ssh_disks._explain(ExportError(printed), VsphereSettings("vc.test", "u"), FlatFile("esx", "/f"), "A")
+    assert type(explained) is AccessDenied
+    assert "ESXi 8 may refuse Ed25519 keys; an RSA key works" in (explained.advice or "")

@@ -35,6 +35,7 @@ def test_without_a_library():
     ):
         pass
     assert caught.value.code == "no-vddk"
+    assert "--transport ssh" in (caught.value.advice or ""), "not everybody can get the library"
 
 
 def test_a_directory_without_the_library(tmp_path):
@@ -87,6 +88,22 @@ def test_plain_words(printed, error, sentence):
     assert type(explained) is error
     assert sentence in explained.message
     assert explained.advice
+
+
+def test_a_plugin_that_knows_no_vddk_9():
+    printed = (
+        "nbdkit (plugin vddk) couldn't be started (exit status 1): nbdkit: error: libvixDiskLib.so.8: "
+        "cannot open shared object file: No such file or directory"
+    )
+    explained = disks._explain(ExportError(printed), "The disk [ds] a/a.vmdk of vm-1", session("/x"))
+    assert explained.code == "no-vddk"
+    assert "beside a libvixDiskLib.so.9, make a link to it of that name" in (explained.advice or "")
+
+
+def test_a_library_of_version_9_is_found(tmp_path):
+    (tmp_path / "lib64").mkdir()
+    (tmp_path / "lib64" / "libvixDiskLib.so.9").touch()
+    assert disks.library(str(tmp_path)) == tmp_path
 
 
 def test_unknown_error_is_looked_into(monkeypatch):

@@ -39,6 +39,11 @@ POWER = (
 def server(tmp_path: Path):
     with vcenter(tmp_path) as running:
         running.answers["RetrievePropertiesEx"] = POWER
+        running.answers["CreateContainerView"] = (
+            '<CreateContainerViewResponse xmlns="urn:vim25"><returnval type="ContainerView">view-1</returnval>'
+            "</CreateContainerViewResponse>"
+        )
+        running.answers["DestroyView"] = '<DestroyViewResponse xmlns="urn:vim25"/>'
         yield running
 
 
@@ -189,6 +194,22 @@ def test_a_missing_privilege_is_named(server):
     )
     with pytest.raises(AccessDenied, match=r"power off vm-1: VirtualMachine\.Interact\.PowerOff is missing"):
         source(server).power_off("vm-1")
+
+
+def test_a_check_counts_the_versions_of_the_hosts(server):
+    host = (
+        '<objects><obj type="HostSystem">host-{}</obj><propSet><name>summary.config.product</name>'
+        '<val xsi:type="AboutInfo"><name>VMware ESXi</name><fullName>VMware ESXi</fullName><vendor>VMware</vendor>'
+        "<version>{}</version><build>1</build><osType>vmnix-x86</osType><productLineId>embeddedEsx</productLineId>"
+        "<apiType>HostAgent</apiType><apiVersion>8.0</apiVersion></val></propSet></objects>"
+    )
+    hidden = '<objects><obj type="HostSystem">host-4</obj></objects>'
+    found = host.format(1, "7.0.3") + host.format(2, "8.0.2") + host.format(3, "8.0.2") + hidden
+    answer = '<RetrievePropertiesExResponse xmlns="urn:vim25"><returnval>{}</returnval></RetrievePropertiesExResponse>'
+    server.answers["RetrievePropertiesEx"] = answer.format(found)
+    assert source(server).check()["hosts"] == "8.0.2 (2), 7.0.3 (1)"
+    server.answers["RetrievePropertiesEx"] = answer.format(hidden)
+    assert "hosts" not in source(server).check(), "its user may see none"
 
 
 def test_any_other_fault_keeps_its_words(server):

@@ -180,3 +180,17 @@ def test_several_states_and_types_are_asked_for_at_once_and_what_nobody_runs_by_
     astray = api.did("ann", "GET", "/v1/migrations?astray=true")
     assert types(astray) == MOVES
     assert all(one["interrupted"] for one in astray)
+
+
+def test_a_job_shows_what_its_kind_can_be_asked_for(api):
+    """A prune moves nothing, so it has no networks, nor has a backup; and neither can be asked for as a migration."""
+    jobs = {one["type"]: one for one in api.did("ann", "GET", "/v1/jobs?limit=100")}
+    assert jobs["prune"]["request"] == {"type": "prune", "of": None}
+    assert {"quiesce", "verify"} <= jobs["backup"]["request"].keys() < jobs["cold"]["request"].keys()
+    for kind in ("prune", "backup"):
+        body = {"machine": "web", "source": "vc", "target": "cloud", "request": {"type": kind}}
+        refused = api("ann", "POST", "/v1/migrations", body)
+        assert refused.status_code in (400, 422)
+        assert "request.type" in refused.text, refused.text
+    report = api.did("ann", "GET", f"/v1/migrations/{jobs['prune']['id']}/report")
+    assert (report["type"], report["landing"], report["verify"]) == ("prune", None, None)

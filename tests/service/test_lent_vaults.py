@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cloud_stand_in import Cloud
-from test_tenants import Api
+from test_tenants import OPENSTACK, PLAN, VSPHERE, Api
 
 from longshore.engine import embedded
 from longshore.errors import AccessDenied, NotFound
@@ -21,6 +21,7 @@ from longshore.providers.registry import connect as really
 from longshore.store import Scope, StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.holds import delete_point, hold_point, holds, release_point
+from longshore.vault.kept_plans import KeptPlan, keep_plan, kept_plans
 from longshore.vault.points import object_of, own_points, point_names, read_point
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
@@ -332,3 +333,27 @@ def test_no_route_shows_another_projects_points(api, put, lent, store):
             assert "anns-" not in text, (method, path, text)
             assert point.partition("/")[0] not in text, (method, path, text)
     assert objects(lent) == before
+
+
+def test_plans_are_kept_by_the_vaults_owner_alone(api, lent):
+    """Nobody could tell whose a plan is: another project's would be imported as one's own."""
+    api.did("ann", "POST", "/v1/providers", VSPHERE)
+    api.did("ann", "POST", "/v1/providers", OPENSTACK)
+    api.did("ann", "PUT", "/v1/plans/shop", PLAN)
+    refused = (
+        api("ann", "POST", "/v1/plans/shop/keep-in", {"vault": "offsite"}),
+        api("ann", "GET", "/v1/vaults/offsite/plans"),
+        api("ann", "POST", "/v1/vaults/offsite/plans/shop/import", {}),
+    )
+    assert [answer.status_code for answer in refused] == [403] * 3
+    assert list(kept_plans(lent)) == []
+
+
+def test_a_plan_of_a_vault_runs_nothing_on_a_server(api, lent):
+    plan = PLAN | {"defaults": {"before": "/srv/x.yaml"}}
+    keep_plan(lent, KeptPlan("1", datetime.now(UTC), plan, {}, ()))
+    for body in (VSPHERE, OPENSTACK):
+        api.did("admin", "POST", "/v1/providers", body)
+    answer = api("admin", "POST", "/v1/vaults/offsite/plans/shop/import", {})
+    assert (answer.status_code, api.did("admin", "GET", "/v1/plans")) == (400, []), answer.text
+    assert "before" in answer.json()["message"]

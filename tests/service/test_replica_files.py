@@ -137,14 +137,6 @@ def test_what_a_machine_becomes_cant_be_changed_of_one_that_is_there(api):  # no
     assert apply(api, told) == [("replica", "web", "as it was")]
 
 
-def test_a_webhook_is_in_no_file_and_stays(api):  # noqa: F811
-    api.did("ann", "POST", REPLICAS, NEW | {"webhook": "https://127.0.0.3/swordfish"})
-    told = api.did("ann", "GET", FILE)
-    assert "swordfish" not in str(told)
-    assert apply(api, told) == [("replica", "web", "as it was")]
-    assert api.did("ann", "GET", f"{REPLICAS}/web")["webhook"] is True
-
-
 def test_those_that_are_named_and_their_whole_groups(api):  # noqa: F811
     api.did("ann", "POST", "/v1/providers", VSPHERE | {"name": "vc2"})
     ids = [api.did("ann", "POST", REPLICAS, NEW | {"source": source})["id"] for source in ("vc", "vc2")]

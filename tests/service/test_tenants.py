@@ -190,6 +190,7 @@ def body_for(path):
         "/v1/vaults/{vault}/copy": {"to": "away"},
         "/v1/vaults/{vault}/keys": {"name": "recovery"},
         "/v1/plans/{name}/duplicate": {"name": "copy"},
+        "/v1/plans/{name}/keep-in": {"vault": "away"},
     }
     return bodies.get(path, {})
 

@@ -11,7 +11,7 @@ from longshore.errors import Conflict, NotFound, Unreachable
 from longshore.flows.workflows import FLOWS
 from longshore.model.status import Status
 from longshore.model.target import Owner
-from longshore.store import Leases, NewMigration, Scope, StateDirectory, Store, ThingKind
+from longshore.store import JobFilter, Leases, NewMigration, Scope, StateDirectory, Store, ThingKind
 from longshore.store.provider_ledger import Outside
 
 
@@ -95,7 +95,7 @@ def test_a_migration_is_queued_once_and_that_is_said(store, cloud, lossy):
         record = store.migrations.add(
             machine_name="db", machine_ref="vm-2", source_id=cloud, target_id=cloud, request={}
         )
-    assert [found.id for found in store.migrations.page(10, provider_id=cloud)] == [record.id]
+    assert [found.id for found in store.migrations.page(10, fitting=JobFilter(provider_id=cloud))] == [record.id]
     with pytest.raises(Conflict, match="migrated already"):
         store.migrations.add(machine_name="db", machine_ref="vm-2", source_id=cloud, target_id=cloud, request={})
 

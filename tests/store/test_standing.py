@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.store import NewMigration, Store
+from longshore.store import JobFilter, NewMigration, Store
 from longshore.store.standing import standing_of
 from longshore.store.tables import MigrationRow
 
@@ -45,7 +45,7 @@ def test_it_is_told_of_a_record_and_counted_alike(store):
     assert set(told) == set(Status)
     assert store.migrations.counts() == told
     for status in Status:
-        found = store.migrations.page(len(cases), statuses=[status])
+        found = store.migrations.page(len(cases), fitting=JobFilter(statuses=[status]))
         assert len(found) == told[status], status
         assert {standing_of(one) for one in found} == {status}
     assert told[Status.REHEARSED] == sum(

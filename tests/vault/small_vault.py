@@ -11,6 +11,7 @@ from longshore.vault.directory import Directory
 from longshore.vault.disks import NewDisk, PointDisk
 from longshore.vault.geometry import BLOCK, FANOUT, Top
 from longshore.vault.known_blocks import KnownBlocks
+from longshore.vault.locked_bucket import locked
 from longshore.vault.points import Point, has_point, new_name, points, read_point
 from longshore.vault.store import Store
 from longshore.vault.vault import Vault
@@ -72,7 +73,7 @@ class InBucket:
 
     def store(self):
         store = self.server.store(self.url)
-        return store if self.lock is None else store.locked(self.lock + GRACE)
+        return store if self.lock is None else locked(store, self.lock + GRACE)
 
     def days_pass(self, seconds=2 * GRACE):
         for name, versions in self.server.kept(self.url).items():

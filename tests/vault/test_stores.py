@@ -11,8 +11,8 @@ from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreErro
 from longshore.vault import bucket as bucket_module
 from longshore.vault.directory import Directory
 from longshore.vault.errors import VaultFull
-from longshore.vault.store import parts_of, store_at
-from longshore.vault.vault import Vault
+from longshore.vault.store import parts_of
+from longshore.vault.vault import Vault, store_at
 from s3_server import SECRET, S3Server, own_certificate
 
 

@@ -90,6 +90,10 @@ def addresses(ids):
             "change-limit": f"/ui/administration/limits?limit={ids['limit']}",
             "remove-limit": f"/ui/administration/limits/remove?limit={ids['limit']}",
         },
+        "channels": {
+            "channels": "/ui/channels",
+            "delete-channel": f"/ui/channels/remove?channel={ids['channel']}",
+        },
     }
 
 
@@ -164,6 +168,7 @@ EMPTY = {
     "empty-queue": "/ui/administration/queue",
     "empty-left-overs": "/ui/administration/left-overs",
     "empty-limits": "/ui/administration/limits",
+    "empty-channels": "/ui/channels",
 }
 DOOR = {
     "log-in": "/ui/login?to=/ui/",

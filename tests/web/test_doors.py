@@ -94,6 +94,7 @@ def test_a_form_without_the_sessions_mark_changes_nothing(fleet, content):
 NAMES_NOTHING = {
     "/administration/limits/remove": 404,
     "/backups/vaults/{vault}/keys/remove": 400,
+    "/channels/remove": 404,
     "/plans/{name}/machines/{machine:path}": 404,  # a plan calls machines by their names
     **{f"/chosen-migrations/{verb}": 400 for verb in ("cancel", "cutover", "resume", "retry")},
 }

@@ -24,7 +24,7 @@ SCREENSHOTS = Path(os.environ["LONGSHORE_SCREENSHOTS"]) if "LONGSHORE_SCREENSHOT
 # as some pages. `make soak-web` looks at each page in all of them, which takes too long for every day
 TURNS = [("en-GB", "light", "wide"), ("de-DE", "dark", "narrowest")]
 ALL_LOOKS = list(product(("light", "dark"), ("wide", "narrow")))
-ALL = ("app01", "app02", "db01", "web01", "replica", "point", "limit", "key")  # ids that addresses have
+ALL = ("app01", "app02", "db01", "web01", "replica", "point", "limit", "channel", "key")  # ids that addresses have
 ABOUT = tuple(addresses(dict.fromkeys(ALL, "x")))
 
 

@@ -19,7 +19,7 @@ pytestmark = [*IN_BROWSER, pytest.mark.skipif(not HORIZON.exists(), reason="need
 SCREENSHOTS = Path(os.environ["LONGSHORE_SCREENSHOTS"]) if "LONGSHORE_SCREENSHOTS" in os.environ else None
 THEMES = ("default", "material")
 WIDTHS = ("wide", "narrow")
-ALL = ("app01", "app02", "db01", "web01", "replica", "point", "limit", "key")  # ids that addresses have
+ALL = ("app01", "app02", "db01", "web01", "replica", "point", "limit", "channel", "key")  # ids that addresses have
 ABOUT = tuple(addresses(dict.fromkeys(ALL, "x")))
 SOON = 60_000  # milliseconds
 NEXT_LOOK = 6_000  # milliseconds: a page that goes on looks every five seconds how far that is

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from longshore.api.replicas import Hold
 from longshore.api.schemas import Moment
-from longshore.model.request import MigrationRequest
+from longshore.model.request import BackupRequest, MigrationRequest
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
 
@@ -114,7 +114,7 @@ class NewBackup(_Strict):
     machine: str  # name, inventory path or reference; volume:NAME is a volume that no machine has
     source: str
     vault: str
-    request: MigrationRequest = Field(default_factory=MigrationRequest)  # of it: quiesce, verify, rate_limit, accept, …
+    request: BackupRequest = Field(default_factory=BackupRequest)
 
 
 class NewRestore(_Strict):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from longshore.api.schemas import Moment
 from longshore.model.replica import LAST_POINT, Stage
@@ -38,7 +38,6 @@ class NewReplica(_Strict):
     rpo: Text | None = None  # as 15m: how old the newest usable point may become
     prove: Text | None = None  # as a schedule: a test of the newest point then, on networks that lead nowhere
     audit: Text | None = None  # as a schedule: the next sync from then on reads everything
-    webhook: SecretStr | None = None  # https://…, told when the RPO isn't kept, of drift and of suspect points
     seed: NewSeed | None = None  # null: the first sync copies all of it
     request: MigrationRequest = Field(default_factory=MigrationRequest)  # its type counts for nothing
 
@@ -51,7 +50,6 @@ class KeptMigration(_Strict):
     rpo: Text | None = None
     prove: Text | None = None
     audit: Text | None = None
-    webhook: SecretStr | None = None
 
 
 class ReplicaChange(_Strict):
@@ -62,7 +60,6 @@ class ReplicaChange(_Strict):
     rpo: Text | None = None
     prove: Text | None = None  # "never": no more
     audit: Text | None = None  # or "never"
-    webhook: SecretStr | None = None  # empty: none any more
 
 
 class Pause(_Strict):
@@ -170,7 +167,6 @@ class Replica(_Strict):
     audit_due_at: Moment | None  # the next sync from then on reads everything
     audited_at: Moment | None  # the moment of the last sync that did, the first one included
     audits: list[dict[str, Any]]  # what the last ones have found, oldest first
-    webhook: bool  # whether there is one
     seed: Seed | None = None  # what its volumes have been written from first
     points: int  # usable ones
     newest: Moment | None  # its moment

@@ -55,8 +55,8 @@ class Report:
     plan: str | None
     wave: int | None
     type: str
-    landing: str
-    verify: str  # how much is read back from the target and compared
+    landing: str | None  # None: it isn't about a machine
+    verify: str | None  # how much is read back from the target and compared
     status: str
     phase: str
     error: str | None

@@ -23,7 +23,7 @@ from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, 
 from longshore.model.plan import NAME, PlannedType
 from longshore.model.platform import Platform
 from longshore.model.quantity_fields import Rate, Seconds
-from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType
+from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType, Request
 from longshore.model.source_marks import SourceMarks
 from longshore.model.status import Status
 
@@ -225,7 +225,7 @@ class ListedMigration(_Strict):
 
 
 class Migration(ListedMigration):
-    request: MigrationRequest
+    request: Request = Field(discriminator="type")
     source_off_at: Moment | None
     target_up_at: Moment | None
     source_on_at: Moment | None = None  # it was taken back, and the source is powered on again

@@ -12,7 +12,7 @@ from longshore.cli.command import Lister
 from longshore.cli.counting import counting
 from longshore.cli.migrations import watched
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.model.request import MigrationRequest, MigrationType, Verify
+from longshore.model.request import BackupRequest, Verify
 from longshore.model.selection import EVERY
 from longshore.wording.figures import moment
 
@@ -68,9 +68,7 @@ class ImportBackups(Lister):
             return "there-already", ""
         from longshore.api.backups import NewBackup
 
-        request = MigrationRequest(
-            type=MigrationType.BACKUP, verify=Verify.FULL, rate_limit=args.limit, accept=tuple(args.accept)
-        )
+        request = BackupRequest(verify=Verify.FULL, rate_limit=args.limit, accept=tuple(args.accept))
         try:
             asked = NewBackup(machine=machine.ref, source=args.provider, vault=args.vault, request=request)
             begun = self.client.back_up(asked)

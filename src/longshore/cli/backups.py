@@ -15,7 +15,7 @@ from longshore.cli.migrate import asked_of, with_restore
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.points import hold_in_words
 from longshore.errors import InvalidInput
-from longshore.model.request import MigrationRequest, MigrationType, Verify
+from longshore.model.request import BackupRequest, MachineWork, MigrationType, Verify
 from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> ArgumentParser:
 def _asked(args: Namespace) -> NewBackup:
     from longshore.api.backups import NewBackup
 
-    request = MigrationRequest(
-        type=MigrationType.BACKUP,
+    request = BackupRequest(
         quiesce=args.quiesce,
         verify=Verify(args.verify),
         rate_limit=args.limit,
@@ -229,8 +228,8 @@ class CreateRestore(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         if args.dry_run and args.in_place:
             raise InvalidInput("A dry run takes nobody's place.", advice="Leave --dry-run or --in-place out.")
-        whole = MigrationType.IN_PLACE if args.in_place else MigrationType.COLD
-        kind = MigrationType.DRY_RUN if args.dry_run else whole
+        whole: MachineWork = MigrationType.IN_PLACE if args.in_place else MigrationType.COLD
+        kind: MachineWork = MigrationType.DRY_RUN if args.dry_run else whole
         request = replace(asked_of(args), type=kind, isolated=args.isolated)
         return follow(self, self.client.restore(args.vault, args.point, args.target, request), args)
 

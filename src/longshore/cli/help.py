@@ -34,6 +34,7 @@ _SUBJECTS = {
     "Machines that are protected by replicas": ("replica",),
     "Machines that are backed up: vaults and the points in them": ("vault", "backup", "restore"),
     "Many machines: plans and limits": ("plan", "limit"),
+    "People who are told what can't wait": ("channel",),
     "Volumes that no server has, and disks": ("volume", "copy"),
     "A project's resources as files": ("tenant",),
     "Pages in a browser": ("web",),

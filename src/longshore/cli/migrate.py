@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from longshore.cli.adapters import with_adapters
 from longshore.cli.arguments import rate, seconds, time_of, with_accept, with_guest_key, with_mapping
@@ -23,6 +23,7 @@ from longshore.model.request import (
     CutoverMode,
     FloatingMode,
     LandingMode,
+    MachineWork,
     MigrationRequest,
     MigrationType,
     PowerAfter,
@@ -68,7 +69,7 @@ class Migrate(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         request = replace(
             asked_of(args),
-            type=MigrationType(args.type),
+            type=cast(MachineWork, MigrationType(args.type)),
             cutover=_cutover(args),
             isolated=args.isolated,
             keep=args.keep,

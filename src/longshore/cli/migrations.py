@@ -89,11 +89,12 @@ def _with_filters(parser: ArgumentParser, types: Sequence[MigrationType]) -> Arg
     parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
     parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
     parser.add_argument("--type", choices=[kind.value for kind in types], help="only those of this type")
+    parser.add_argument("--provider", metavar="PROVIDER", help="only those from or to this provider")
     return parser
 
 
 def _wanted(args: Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "type")}
+    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "type", "provider")}
 
 
 class ShowMigration(ShowOne):
@@ -387,7 +388,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
     fields: dict[str, Any] = {
         "id": m.id,
         "machine": m.machine_name,
-        "type": m.request.type.value,
+        "type": m.type.value,
         "from": m.source,
         "to": m.target,
         "plan": m.plan,

@@ -248,7 +248,7 @@ def _follow(
         print(f"{_count(len(migrations), 'migration')} of plan {args.plan} in the background.", file=sys.stderr)
         command.say(f"Watch: longshore plan watch {args.plan}")
     return ("Machine", "Wave", "Type", "Status", "Phase", "Migration"), [
-        (m.machine_name, m.wave, m.request.type.value, m.status.value, m.phase, m.id) for m in migrations
+        (m.machine_name, m.wave, m.type.value, m.status.value, m.phase, m.id) for m in migrations
     ]
 
 
@@ -278,7 +278,7 @@ def _judge(plan: str, migrations: list[Migration], *, cancelling: bool = False) 
 
 def _called(migrations: list[Migration]) -> str:
     """Return the word for what moves: machines, or volumes that none has; with both, neither word would do."""
-    kinds = {"volume" if m.request.type is MigrationType.VOLUME else "machine" for m in migrations}
+    kinds = {"volume" if m.type is MigrationType.VOLUME else "machine" for m in migrations}
     return kinds.pop() if len(kinds) == 1 else "migration"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -129,10 +130,15 @@ class KeepPlan(Command):
 class ListPlans(Lister):
     """List the plans."""
 
-    examples = ("longshore plan list",)
+    examples = ("longshore plan list", "longshore plan list --provider vc")
 
-    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
-        return _summaries(self, None)
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--provider", metavar="PROVIDER", help="only those from or to this provider")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _summaries(self, self.client.plans(provider=args.provider))
 
 
 class FindPlan(Lister):
@@ -146,7 +152,7 @@ class FindPlan(Lister):
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _summaries(self, args.machine)
+        return _summaries(self, self.client.plans(args.machine))
 
 
 class ShowPlan(ShowOne):
@@ -384,7 +390,7 @@ def _files(word: str) -> list[str]:
     return found
 
 
-def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:
+def _summaries(command: Lister, plans: Sequence[PlanSummary]) -> tuple[Any, Any]:
     found = [
         (
             p.name,
@@ -397,7 +403,7 @@ def _summaries(command: Lister, machine: str | None) -> tuple[Any, Any]:
             moment(p.changed_at),
             p.description,
         )
-        for p in command.client.plans(machine)
+        for p in plans
     ]
     return ("Name", "From", "To", "Machines", "Volumes", "Waves", "State", "Changed", "Description"), found
 

@@ -210,7 +210,7 @@ def draws(*, plain: bool) -> bool:
 def is_last_copy(migration: Migration) -> bool:
     """Tell whether what is copied is what the target boots: a warm migration copies again what has changed
     meanwhile."""
-    if migration.request.type is not MigrationType.WARM or migration.status is Status.DONE:
+    if migration.type is not MigrationType.WARM or migration.status is Status.DONE:
         return True
     return any(sync["final"] for sync in migration.syncs)
 

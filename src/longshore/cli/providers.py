@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 class ListProviders(Lister):
     """List the providers."""
 
-    examples = ("longshore provider list",)
+    examples = ("longshore provider list", "longshore provider list --kind vault")
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_all_projects(super().get_parser(prog_name))
+        parser = with_all_projects(super().get_parser(prog_name))
+        parser.add_argument("--kind", metavar="KIND", help="only those of this kind: vsphere, openstack, files, vault")
+        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [
             (p.name, p.kind, "shared" if p.shared else _where(p), moment(p.created_at), *_checked(p))
-            for p in self.client.providers(all_projects=args.all_projects)
+            for p in self.client.providers(kind=args.kind, all_projects=args.all_projects)
         ]
         return ("Name", "Kind", "Where", "Added", "Checked", "Outcome"), rows
 

@@ -12,7 +12,7 @@ from longshore.cli.given_files import put_text, text_or_input
 class ExportReplicas(Command):
     """Write replicas and their groups as YAML, to a file or to standard output: how machines are protected.
 
-    Points aren't in it, nor a webhook's address, which may be secret.
+    Points aren't in it.
     """
 
     examples = ("longshore replica export > replicas.yaml",)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import rules_of, time_of
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.concerns import concern_table
 from longshore.cli.deleting import Delete
-from longshore.cli.given_files import text_of
 from longshore.cli.migrate import asked_of, with_request
 from longshore.cli.migrations import sync_line
 from longshore.cli.providers import with_all_projects
@@ -19,8 +17,6 @@ from longshore.model.durations import duration
 from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from longshore.api.replicas import NewReplica, Replica
 
 
@@ -91,7 +87,6 @@ class KeepAsReplica(ShowOne):
             rpo=args.rpo,
             prove=args.prove,
             audit=args.audit,
-            webhook=_webhook(args),
         )
         return shown(self, self.client.keep_as_replica(args.migration, wanted))
 
@@ -162,7 +157,6 @@ class SetReplica(ShowOne):
             rpo=args.rpo,
             prove=args.prove,
             audit=args.audit,
-            webhook=_webhook(args),
         )
         return shown(self, self.client.change_replica(args.replica, change))
 
@@ -271,19 +265,6 @@ def _with_policy(parser: Any) -> None:
         help='when the next sync reads everything and compares it: "every 7d", "weekly sunday 03:00 Europe/Berlin" '
         "(default of a new one: only when you ask for it)",
     )
-    parser.add_argument(
-        "--webhook",
-        type=Path,
-        metavar="FILE",
-        help="holds an address, https://…, that is told when the RPO isn't kept any more, of drift and of "
-        "suspect points (an empty file: none)",
-    )
-
-
-def _webhook(args: Namespace) -> SecretStr | None:
-    from pydantic import SecretStr
-
-    return SecretStr(text_of(args.webhook).strip()) if args.webhook else None
 
 
 def _with_seed(parser: ArgumentParser) -> None:
@@ -311,7 +292,6 @@ def _wanted(args: Namespace) -> NewReplica:
         rpo=args.rpo,
         prove=args.prove,
         audit=args.audit,
-        webhook=_webhook(args),
         seed=NewSeed(vault=args.vault, point=args.seed_from) if args.seed_from is not None else None,
         request=asked_of(args),
     )

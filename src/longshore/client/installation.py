@@ -1,8 +1,9 @@
-"""The whole installation: limits, who works, what a server refuses; and resources as files."""
+"""The whole installation: limits, channels, who works, what a server refuses; and resources as files."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from longshore.api.channels import Channel
 from longshore.api.features import Features
 from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
 from longshore.api.schemas import (
@@ -29,6 +30,29 @@ class Installation(Calls):
 
     def remove_limit(self, limit: str, *, all_projects: bool = False) -> None:
         self._ask(type(None), "DELETE", f"/v1/limits/{part(limit)}{asked_of_all(all_projects)}")
+
+    # Channels
+
+    def channels(self, *, all_projects: bool = False) -> list[Channel]:
+        return self._all(Channel, "/v1/channels", lambda channel: channel.id, of_all(all_projects))
+
+    def channel(self, channel: str, *, all_projects: bool = False) -> Channel:
+        return self._ask(Channel, "GET", f"/v1/channels/{part(channel)}{asked_of_all(all_projects)}")
+
+    def add_channel(self, new: Mapping[str, Any]) -> Channel:
+        """Make a channel. `new`: fields of NewChannel, with its secrets in clear."""
+        return self._ask(Channel, "POST", "/v1/channels", dict(new))
+
+    def change_channel(self, channel: str, change: Mapping[str, Any]) -> Channel:
+        """Change a channel. `change`: fields of ChannelChange; what isn't among them stays as it was."""
+        return self._ask(Channel, "PATCH", f"/v1/channels/{part(channel)}", dict(change))
+
+    def remove_channel(self, channel: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/channels/{part(channel)}")
+
+    def test_channel(self, channel: str, *, all_projects: bool = False) -> None:
+        """Have something told by a channel at once. Raises what went wrong when its receiver hasn't taken it."""
+        self._ask(type(None), "POST", f"/v1/channels/{part(channel)}/test{asked_of_all(all_projects)}")
 
     # Its state
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from pydantic import TypeAdapter
-
 from longshore.api.reports import Report
 from longshore.api.schemas import (
     ChosenAnswer,
@@ -26,7 +24,7 @@ class Migrations(Calls):
     """Calls about migrations, by their ids or the beginnings of them."""
 
     def create_migration(self, machine: str, source: str, target: str, request: MigrationRequest) -> Migration:
-        plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
+        plain = request.to_json()
         body = {"machine": machine, "source": source, "target": target, "request": plain}
         return self._ask(Migration, "POST", "/v1/migrations", body)
 
@@ -34,7 +32,7 @@ class Migrations(Calls):
         """Return migrations in short, oldest first: all of them, or those that fit; or of these the `last` ones, at
         most 1000.
 
-        `wanted`: all_projects, plan, machine (a name or reference), status, type. None: any.
+        `wanted`: all_projects, plan, machine (a name or reference), status, type, provider (on either side). None: any.
         """
         return self._listed("/v1/migrations", last, wanted)
 

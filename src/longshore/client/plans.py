@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from longshore.api.kept_plans import ImportedPlan, KeptPlan, PlanImport
 from longshore.api.plan_checks import PlanCheck
 from longshore.api.reports import PlanReport
 from longshore.api.schemas import (
@@ -39,11 +40,25 @@ class Plans(Calls):
     def duplicate_plan(self, name: str, copy: PlanCopy) -> PlanAnswer:
         return self._ask(PlanAnswer, "POST", f"/v1/plans/{part(name)}/duplicate", copy.model_dump(mode="json"))
 
-    def plans(self, machine: str | None = None) -> list[PlanSummary]:
-        return self._all(PlanSummary, "/v1/plans", lambda p: p.name, {} if machine is None else {"machine": machine})
+    def plans(self, machine: str | None = None, *, provider: str | None = None) -> list[PlanSummary]:
+        """List the plans, or those that have this machine, and those from or to this provider."""
+        asked = {"machine": machine, "provider": provider}
+        said = {name: value for name, value in asked.items() if value is not None}
+        return self._all(PlanSummary, "/v1/plans", lambda p: p.name, said)
 
     def plan(self, name: str) -> PlanView:
         return self._ask(PlanView, "GET", f"/v1/plans/{part(name)}")
+
+    def keep_plan_in(self, name: str, vault: str) -> KeptPlan:
+        return self._ask(KeptPlan, "POST", f"/v1/plans/{part(name)}/keep-in", {"vault": vault})
+
+    def kept_plans(self, vault: str) -> list[KeptPlan]:
+        return self._ask(list[KeptPlan], "GET", f"/v1/vaults/{part(vault)}/plans")
+
+    def import_plan(self, vault: str, plan: str, wanted: PlanImport) -> ImportedPlan:
+        """Make a plan of one in a vault, named by its name or id."""
+        path = f"/v1/vaults/{part(vault)}/plans/{part(plan)}/import"
+        return self._ask(ImportedPlan, "POST", path, wanted.model_dump(mode="json"))
 
     def remove_plan(self, name: str) -> None:
         self._ask(type(None), "DELETE", f"/v1/plans/{part(name)}")

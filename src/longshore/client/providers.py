@@ -36,8 +36,10 @@ class Providers(Calls):
         """Return the SHA-256 fingerprint of the certificate that the server shows to the service."""
         return self._ask(Fingerprint, "POST", "/v1/fingerprint", {"host": host, "port": port}).sha256
 
-    def providers(self, *, all_projects: bool = False) -> list[Provider]:
-        return self._all(Provider, "/v1/providers", lambda p: p.id, of_all(all_projects))
+    def providers(self, *, kind: str | None = None, all_projects: bool = False) -> list[Provider]:
+        """List the providers; `kind`: those of this one."""
+        asked = of_all(all_projects) | ({} if kind is None else {"kind": kind})
+        return self._all(Provider, "/v1/providers", lambda p: p.id, asked)
 
     def provider(self, name: str) -> Provider:
         return self._ask(Provider, "GET", f"/v1/providers/{part(name)}")

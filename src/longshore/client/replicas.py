@@ -21,14 +21,14 @@ class Replicas(Calls):
     """Calls about replicas, by their id, the beginning of that, or the name of their machine; groups by their name."""
 
     def create_replica(self, wanted: NewReplica) -> Replica:
-        return self._ask(Replica, "POST", "/v1/replicas", _in_clear(wanted))
+        return self._ask(Replica, "POST", "/v1/replicas", wanted.model_dump(mode="json"))
 
     def check_replica(self, wanted: NewReplica) -> list[PlanConcern]:
-        return self._ask(list[PlanConcern], "POST", "/v1/replicas/check", _in_clear(wanted))
+        return self._ask(list[PlanConcern], "POST", "/v1/replicas/check", wanted.model_dump(mode="json"))
 
     def keep_as_replica(self, migration: str, wanted: KeptMigration) -> Replica:
         path = f"/v1/migrations/{part(migration)}/keep-as-replica"
-        return self._ask(Replica, "POST", path, _in_clear(wanted))
+        return self._ask(Replica, "POST", path, wanted.model_dump(mode="json"))
 
     def replicas(self, *, all_projects: bool = False) -> list[Replica]:
         return self._ask(list[Replica], "GET", f"/v1/replicas{asked_of_all(all_projects)}")
@@ -37,7 +37,7 @@ class Replicas(Calls):
         return self._ask(Replica, "GET", f"/v1/replicas/{part(replica)}")
 
     def change_replica(self, replica: str, change: ReplicaChange) -> Replica:
-        return self._ask(Replica, "PATCH", f"/v1/replicas/{part(replica)}", _in_clear(change))
+        return self._ask(Replica, "PATCH", f"/v1/replicas/{part(replica)}", change.model_dump(mode="json"))
 
     def tell_replica(self, replica: str, what: str, body: BaseModel | None = None) -> Replica:
         """Tell a replica. `what`: sync, pause, resume, failover, undo, commit or migrate."""
@@ -105,9 +105,3 @@ class Replicas(Calls):
     def tell_group(self, group: str, what: str) -> Group:
         """Tell a group. `what`: undo or commit."""
         return self._ask(Group, "POST", f"/v1/replica-groups/{part(group)}/{what}")
-
-
-def _in_clear(wanted: NewReplica | KeptMigration | ReplicaChange) -> dict[str, Any]:
-    """Return what is asked for with its webhook in clear: whoever is asked has to be told."""
-    said = wanted.model_dump(mode="json")
-    return said | {"webhook": wanted.webhook.get_secret_value() if wanted.webhook is not None else None}

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
-from pydantic import TypeAdapter
-
 from longshore.api.backup_policies import (
     BackupPolicy,
     BackupPolicyChange,
@@ -158,7 +156,7 @@ class Vaults(Calls):
     def restore(
         self, vault: str, point: str, target: str, request: MigrationRequest, disk: int | None = None
     ) -> Migration:
-        plain = TypeAdapter(MigrationRequest).dump_python(request, mode="json")
+        plain = request.to_json()
         body = {"vault": vault, "point": point, "target": target, "disk": disk, "request": plain}
         return self._ask(Migration, "POST", "/v1/restores", body)
 

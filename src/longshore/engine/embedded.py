@@ -125,4 +125,4 @@ class _Started:
 
 def has_work(store: Store) -> bool:
     """Tell whether an engine of this flow version would find something to do."""
-    return bool(store.queue.unfinished(FLOW_VERSION))
+    return bool(store.queue.unfinished(FLOW_VERSION)) or store.channels.has_waiting()

@@ -166,8 +166,9 @@ class Worker:
         return time.monotonic() - began
 
     def _has_more(self) -> bool:
-        """Tell whether any unfinished job is left for this flow version, also one that waits for its moment."""
-        return bool(self._store.queue.unfinished(FLOW_VERSION))
+        """Tell whether any unfinished job is left for this flow version, also one that waits for its moment, or a
+        message that nobody has taken yet."""
+        return bool(self._store.queue.unfinished(FLOW_VERSION)) or self._store.channels.has_waiting()
 
     def _take_turns(self) -> list[str]:
         # Asked beforehand: whoever chooses holds the queue's lock, and must not wait for a connection to the database

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from copy import copy
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from longshore.engine.outages import PASSING, Outages
 from longshore.errors import InvalidInput, LongshoreError, NotFound, NotSharedAnyMore
@@ -14,7 +14,7 @@ from longshore.flows.discretion import Discretion
 from longshore.flows.relays import relays_of
 from longshore.model.platform import Side
 from longshore.processes.deadline import check as check_deadline
-from longshore.providers.contract import KeptSecrets, Provider, Source, Target
+from longshore.providers.contract import KeptSecrets, Provider, Source, Target, VaultAccess
 from longshore.providers.registry import asks_relays, connect, keeper_in, kinds_for
 from longshore.store import WHOLE, ProviderRecord, Scope, Store
 from longshore.store.secrets import SecretsError
@@ -153,7 +153,12 @@ class Clouds:
 
         Raise NotFound when there is none, NotSharedAnyMore where a job's project may not use it any more.
         """
-        record = self.refuse_taken_back(name_or_id)
+        with self._opened(self.refuse_taken_back(name_or_id), side) as cloud:
+            yield cloud
+
+    @contextmanager
+    def _opened(self, record: ProviderRecord, side: Side | None) -> Iterator[Any]:
+        """Open a provider until the block ends. It has the roles of its kind, which the record says."""
         secrets = self._secrets(record)
         relays = relays_of(self._store, record) if asks_relays(record.kind, record.settings) else None
         settings = within_reach(self._store, record.project_id, record.settings)
@@ -161,7 +166,7 @@ class Clouds:
         kept = kept_secrets(self._store, record.project_id, record.kind, record.settings, told=discretion is None)
         cloud = connect(record.kind, settings, secrets, side, relays, **kept)
         if record.kind in kinds_for("vault"):
-            cloud.open_for(self._user_of(record))  # type: ignore[attr-defined]
+            cast("VaultAccess", cloud).open_for(self._user_of(record))
         try:
             yield _Asking(cloud, record.name, self._outages, discretion)
         except LongshoreError as error:  # of what it opened or listed, when that was used
@@ -218,8 +223,8 @@ class Clouds:
         record = self.refuse_taken_back(name_or_id)
         if record.kind not in kinds_for("source"):
             raise _wrong_side(record, "taken from", "source")
-        with self.provider(record.id, "source") as cloud:
-            yield cloud  # type: ignore[misc]
+        with self._opened(record, "source") as cloud:
+            yield cloud
 
     @contextmanager
     def target(self, name_or_id: str) -> Iterator[Target]:
@@ -227,16 +232,15 @@ class Clouds:
         record = self.refuse_taken_back(name_or_id)
         if record.kind not in kinds_for("target"):
             raise _wrong_side(record, "moved to", "target")
-        with self.provider(record.id, "target") as cloud:
-            yield cloud  # type: ignore[misc]
+        with self._opened(record, "target") as cloud:
+            yield cloud
 
     @contextmanager
     def vault(self, name_or_id: str, use: "Use") -> Iterator["Vault"]:
         """Open a vault until the block ends. Raise NotFound when there is none, InvalidInput for a provider that isn't
         a vault."""
-        record = vault_record(self._store, name_or_id)
-        with self.provider(record.id, "vault") as cloud:
-            yield cloud.open_vault(use)  # type: ignore[attr-defined]
+        with self._vault(name_or_id) as cloud:
+            yield cloud.open_vault(use)
 
     @contextmanager
     def vault_store(self, name_or_id: str) -> Iterator["Place"]:
@@ -245,9 +249,12 @@ class Clouds:
         Raise NotFound when there is none, InvalidInput for a provider that isn't a vault, AccessDenied for another
         project's.
         """
+        with self._vault(name_or_id) as cloud:
+            yield cloud.open_store()
+
+    def _vault(self, name_or_id: str) -> AbstractContextManager[VaultAccess]:
         record = vault_record(self._store, name_or_id)
-        with self.provider(record.id, "vault") as cloud:
-            yield cloud.open_store()  # type: ignore[attr-defined]
+        return self._opened(self.refuse_taken_back(record.id), "vault")
 
 
 def vault_record(store: Store, name_or_id: str) -> ProviderRecord:

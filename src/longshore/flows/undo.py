@@ -14,9 +14,9 @@ from longshore.providers.contract import Source, Target
 from longshore.store import Entry, EntryState, Store, ThingKind
 
 _NEVER_THEIRS = (
-    MigrationType.DRY_RUN.value,
-    MigrationType.FAILBACK.value,
-    MigrationType.IN_PLACE.value,
+    MigrationType.DRY_RUN,
+    MigrationType.FAILBACK,
+    MigrationType.IN_PLACE,
     *OF_POINTS,
 )
 LASTING = (
@@ -55,7 +55,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     done = (EntryState.REMOVED, EntryState.HANDED_OVER)
     entries = [e for e in reversed(store.ledger.entries(migration_id)) if e.state not in done and wanted(e)]
     record = store.migrations.get(migration_id)
-    if record.target_up_at is not None and record.request.get("type") not in _NEVER_THEIRS:
+    if record.target_up_at is not None and record.type not in _NEVER_THEIRS:
         entries = [e for e in entries if e.kind not in LASTING]
     machines = [e for e in entries if e.kind is ThingKind.MACHINE]
     others = [e for e in entries if e.kind is not ThingKind.MACHINE]

@@ -1,6 +1,7 @@
 """The workflows as the durable engine knows them, by name. Importing this module registers them."""
 
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import cache
 
 import structlog
@@ -27,7 +28,6 @@ from longshore.flows.moves.marking import SourceMarking
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmBegin, WarmSync
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
-from longshore.flows.replicas.alerting import watch
 from longshore.flows.replicas.cleaning_up import CleaningUp
 from longshore.flows.replicas.conducting import Conducting
 from longshore.flows.replicas.failing_back import Failback
@@ -35,6 +35,7 @@ from longshore.flows.replicas.landing import PointLanding
 from longshore.flows.replicas.looking import PointLook
 from longshore.flows.replicas.replicating import Replicating
 from longshore.flows.replicas.returning import Returning
+from longshore.flows.telling.watching import note, watch
 from longshore.model.job import JobKind
 from longshore.providers.registry import PROVIDERS
 from longshore.state import StateDirectory
@@ -129,13 +130,19 @@ def _watch() -> None:
         watch(_store)
 
 
+def _end(store: Store) -> None:
+    """Let go of what this process keeps. What has ended last is noted before, so that another one tells it."""
+    note(store, datetime.now(UTC))
+    end_relays(store)
+
+
 FLOWS = Flows(
     get_ready=_get_ready,
     use=_use,
     of=_WORKFLOWS.__getitem__,
     end_unknown=_end_unknown,
     look_after=(end_quiet_relays, _watch),
-    end=end_relays,
+    end=_end,
 )
 
 

@@ -1,9 +1,10 @@
-"""A user's request to move a machine."""
+"""Requests, each of a class that has what its kind of job can be asked for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from longshore.model.addresses import AdapterWishes, Addressing
 from longshore.model.agents import Agent
@@ -147,9 +148,65 @@ class VolumeWishes:
     image_properties: dict[str, str] | None = None
 
 
+class _Request:
+    """A request is what the database keeps of a caller's wishes."""
+
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the database has it."""
+        from longshore.model.forms import form  # whoever only copies needn't load what writes it
+
+        plain: dict[str, Any] = form(type(self)).dump_python(self, mode="json")
+        return plain
+
+
+MachineWork = Literal[  # that a MigrationRequest asks for
+    MigrationType.DRY_RUN,
+    MigrationType.COLD,
+    MigrationType.WARM,
+    MigrationType.CONVERSION,
+    MigrationType.VOLUME,
+    MigrationType.INSPECTION,
+    MigrationType.REPLICA,
+    MigrationType.TEST,
+    MigrationType.FAILOVER,
+    MigrationType.LOOK,
+    MigrationType.IN_PLACE,
+    MigrationType.FAILBACK,
+]
+
+
 @dataclass(frozen=True, slots=True)
-class MigrationRequest:
-    """Times in seconds. Mappings go from the source's name to the target's name or id."""
+class CopyRequest(_Request):
+    """The common part of requests that have a machine's disks copied."""
+
+    type: MigrationType
+    quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail
+    verify: Verify = Verify.FULL
+    carry: Carry = field(default_factory=Carry)
+    before: str | None = None  # path of an Ansible playbook run before anything is done, or before a snapshot
+    after: str | None = None  # and one run when the target is up, before the migration counts as done; or after it
+    # conversion: the migration that brought the machine; of a point: its replica; backup: the policy
+    of: str | None = None
+    accept: tuple[str, ...] = ()  # codes of blockers that the user accepts
+    when_stuck: WhenStuck = WhenStuck.PARK
+    rate_limit: Rate | None = None  # bytes per second and disk
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest(CopyRequest):
+    """A request for the backup of a machine."""
+
+    type: Literal[MigrationType.BACKUP] = MigrationType.BACKUP
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationRequest(CopyRequest):
+    """A request for work on a machine, a volume, or a point of one.
+
+    Times in seconds. Mappings go from the source's name to the target's name or id.
+    """
 
     networks: dict[str, str] = field(default_factory=dict)
     storage: dict[str, str] = field(default_factory=dict)  # datastore: volume type; unmapped ones get the default type
@@ -162,16 +219,14 @@ class MigrationRequest:
     test_addresses: dict[str, Addressing | Literal["dhcp"]] = field(default_factory=dict)  # of dry runs and tests
     test_readdress: dict[str, str] = field(default_factory=dict)
     flavor: str | None = None  # None: the smallest that fits
-    type: MigrationType = MigrationType.COLD
+    type: MachineWork = MigrationType.COLD
     landing: LandingMode = LandingMode.AUTO
     landing_else: LandingMode | None = None  # tried at once where the guest doesn't get to land in the first way
     cutover: Cutover = field(default_factory=Cutover)
     power: PowerAfter = PowerAfter.AS_BEFORE
-    quiesce: bool = False  # freeze the guest's file systems for each snapshot of the running machine, or fail
     isolated: bool = False  # dry run: on a network made for it that leads nowhere, not on the mapped ones
     keep: bool = False  # until it is cleaned up: a dry run's server, or what a migration that failed has made
     clean_up_after: Seconds | None = None  # test of a point: how long its server stays once it is up
-    verify: Verify = Verify.FULL
     server_name: str | None = None  # None: as the machine is called
     security_groups: tuple[str, ...] | None = None  # None: the project's default
     availability_zone: str | None = None
@@ -180,17 +235,12 @@ class MigrationRequest:
     user_data: str | None = None  # text that cloud-init is given, or "base64:" and any bytes in base64
     metadata: dict[str, str] = field(default_factory=dict)  # of the server
     tags: tuple[str, ...] = ()  # of the server
-    carry: Carry = field(default_factory=Carry)
     allowed_addresses: tuple[str, ...] = ()  # further addresses that all its ports may speak for: a cluster's VIPs
     floating: FloatingMode = FloatingMode.AUTO  # what becomes of the machine's floating IPs
     first_boot: tuple[str, ...] = ()  # texts of scripts that a converted guest runs once, in this order
     agents: tuple[Agent, ...] = ()  # what a converted guest is given, from packages that the operator has laid down
     guest_keys: tuple[str, ...] = ()  # passphrases for what LUKS encrypts on the machine's disks
-    before: str | None = None  # path of an Ansible playbook run before anything is done
-    after: str | None = None  # and one run when the target is up, before the migration counts as done
     volume: VolumeWishes = field(default_factory=VolumeWishes)  # of a volume that no machine has
-    # conversion: the migration that brought the machine; of a point: its replica; backup, verification: the policy
-    of: str | None = None
     point: int | None = None  # of the replica: what a test or failover is made of
     new_machine: bool = False  # failback: the machine that it came from is gone, and another one is made
     new_server: bool = False  # failback: to a cloud, in full to a server that is made for it
@@ -198,8 +248,6 @@ class MigrationRequest:
     mark_source: SourceMarks = field(default_factory=SourceMarks)  # as soon as the migration is done
     mark_source_later: SourceMarks = field(default_factory=SourceMarks)  # once the time of grace is over, too
     grace: Seconds = 14 * 86400.0  # after it was done
-    accept: tuple[str, ...] = ()  # codes of blockers that the user accepts
-    when_stuck: WhenStuck = WhenStuck.PARK
     keep_copy: Seconds | None = None  # how long one waits for another try that nobody asks for; None: until a cancel
     shutdown_timeout: Seconds = 600.0
     force_power_off: bool = False  # when the guest doesn't shut down in time, or can't be asked
@@ -207,9 +255,45 @@ class MigrationRequest:
     boot_mark: str | None = None  # regular expression that the console must show; None: a login prompt
     boot_port: int | tuple[int, ...] = ()  # TCP ports of the guest, of which one takes connections once it is up
     boot_proof: BootProof = BootProof.AUTO
-    rate_limit: Rate | None = None  # bytes per second and disk
 
     @property
     def boot_ports(self) -> tuple[int, ...]:
         """Return `boot_port`, however it was written."""
         return (self.boot_port,) if isinstance(self.boot_port, int) else self.boot_port
+
+
+@dataclass(frozen=True, slots=True)
+class VaultRequest(_Request):
+    """A request for work on a vault itself."""
+
+    type: Literal[MigrationType.VERIFICATION, MigrationType.PRUNE, MigrationType.VAULT_COPY]
+    of: str | None = None  # the policy of backups that wants it; None: a person
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRequest(_Request):
+    """A request for backups by a clock. Of what, and when, stands in the row of the policy."""
+
+    type: Literal[MigrationType.BACKUP_POLICY] = MigrationType.BACKUP_POLICY
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRequest(_Request):
+    """A request for a test or a failover of a group. Each of its machines has a request of its own."""
+
+    type: Literal[MigrationType.GROUP_TEST, MigrationType.GROUP_FAILOVER]
+
+
+Request = MigrationRequest | BackupRequest | VaultRequest | PolicyRequest | GroupRequest
+_SHAPES: dict[MigrationType, type[Request]] = {
+    kind: shape for shape in get_args(Request) for kind in get_args(shape.__annotations__["type"])
+}
+
+
+def request_from_json(told: Mapping[str, Any]) -> Request:
+    """Read a request as the database has it."""
+    from longshore.model.forms import form
+
+    shape = _SHAPES[MigrationType(told.get("type", MigrationType.COLD))]
+    read: Request = form(shape).validate_python(told)
+    return read

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from longshore.model.machine import VOLUME, Machine
 from longshore.model.plan import PlannedMachine, PlannedVolume
-from longshore.planning.validation import LONGEST_NAME, LONGEST_PATH, Fault, check_name
+from longshore.planning.faults import LONGEST_NAME, LONGEST_PATH, Fault, check_name
 
 
 def name_machines(machines: Sequence[Machine]) -> tuple[PlannedMachine, ...]:

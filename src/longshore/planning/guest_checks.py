@@ -7,8 +7,8 @@ from longshore.model.concern import Concern
 from longshore.model.machine import FileSystem, Machine, PowerState, ToolsState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
+from longshore.planning.faults import Fault, check_server_name
 from longshore.planning.kinds import blocker, warning
-from longshore.planning.validation import Fault, check_server_name
 from longshore.planning.windows_checks import by_guest_id, windows_concerns
 
 MIB = 1 << 20

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from longshore.errors import InvalidInput
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Firmware, Machine, PowerState
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.request import LandingMode, MachineWork, MigrationRequest, MigrationType
 from longshore.model.target import Flavor
 from longshore.planning import mappings
 from longshore.planning.boot_proof import boot_concerns
@@ -63,7 +63,7 @@ NO_FLAVOR_LARGE_ENOUGH = blocker(
     "No flavor of the target has as many CPUs and as much memory as the machine.",
     "Ask for a larger flavor, or name a smaller one with --flavor.",
 )
-_AS = {
+_AS: dict[MachineWork, MachineWork] = {
     MigrationType.REPLICA: MigrationType.WARM,  # it is copied while it runs
     MigrationType.TEST: MigrationType.DRY_RUN,
     MigrationType.FAILOVER: MigrationType.COLD,

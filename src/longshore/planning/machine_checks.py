@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Disk, Machine, PowerState
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import CopyRequest, MigrationType
 from longshore.planning.file_checks import file_concerns
 from longshore.planning.kinds import blocker, information, warning
 
@@ -139,7 +139,7 @@ DISK_SHARED = blocker(
 )
 
 
-def machine_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+def machine_concerns(machine: Machine, request: CopyRequest) -> Iterator[Concern]:
     """Yield concerns about everything but the guest."""
     yield from _state(machine)
     yield from _host_features(machine)
@@ -199,7 +199,7 @@ def _devices(machine: Machine) -> Iterator[Concern]:
         yield USB_DEVICE(name, f"A USB device is plugged into {name}; it stays behind.")
 
 
-def _snapshots(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+def _snapshots(machine: Machine, request: CopyRequest) -> Iterator[Concern]:
     name = machine.name
     if machine.snapshots:
         yield MACHINE_HAS_SNAPSHOTS(

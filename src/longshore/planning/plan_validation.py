@@ -12,20 +12,16 @@ from longshore.model.addresses import AdapterWishes, Addressing
 from longshore.model.plan import Entry, Limits, Mappings, Plan
 from longshore.model.request import Carry, Cutover
 from longshore.model.source_marks import SourceMarks
+from longshore.planning.faults import LONGEST_PATH, Fault, Path, check_name, describe_path
 from longshore.planning.validation import (
     LARGEST,
-    LONGEST_PATH,
-    Fault,
-    Path,
     aware,
     check_ahead,
-    check_name,
     check_names,
     check_option,
     check_text,
     check_whole,
     check_window,
-    describe_path,
 )
 
 _LONGEST_DESCRIPTION = 10_000  # characters

@@ -29,8 +29,9 @@ from longshore.model.plan import (
 )
 from longshore.model.request import MigrationRequest
 from longshore.planning import written
+from longshore.planning.faults import Fault, Path, describe_path
 from longshore.planning.plan_validation import check_plan
-from longshore.planning.validation import Fault, Path, check_request, describe_path
+from longshore.planning.validation import check_request
 
 _OWN = tuple(f.name for f in fields(PlannedMachine) if f.name != "options")
 _OWN_OF_VOLUME = tuple(f.name for f in fields(PlannedVolume) if f.name != "options")

@@ -1,7 +1,7 @@
 """Replicas and their groups as YAML that people read, edit and keep in git.
 
 A file says how machines are protected, and nothing of what has become of that: no points, no pause. Where a replica's
-options hold texts that may be secret there are marks in their place, as in plans; of a webhook it says nothing.
+options hold texts that may be secret there are marks in their place, as in plans.
 """
 
 import re
@@ -11,16 +11,15 @@ from datetime import timedelta
 from typing import Any
 
 from longshore.errors import InvalidInput
-from longshore.model.forms import form
 from longshore.model.group import MOST_TIERS, Gate
 from longshore.model.plan import NAME, OPTIONS
 from longshore.model.quantities import parse_duration, write_duration
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import written
+from longshore.planning.faults import Fault, Path, describe_path
 from longshore.planning.planfile import request_of
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import parse_calendar, parse_schedule
-from longshore.planning.validation import Fault, Path, describe_path
 
 CODE = "replicas-refused"
 # What isn't about replicas: they have no end, and nobody watches what playbooks do at each of their syncs
@@ -218,5 +217,5 @@ def _without_usual(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _usual() -> dict[str, Any]:
-    plain_form: dict[str, Any] = form(MigrationRequest).dump_python(MigrationRequest(), mode="json")
+    plain_form: dict[str, Any] = MigrationRequest().to_json()
     return plain_form

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Disk, Machine
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import CopyRequest, MigrationRequest, MigrationType
 from longshore.model.target import QuotaRoom, SourceRoom
 from longshore.planning.kinds import ConcernKind, blocker, warning
 from longshore.planning.quota import Needs, quota_concerns, shortages, snapshot_needs, together, volume_needs
@@ -54,7 +54,7 @@ _KINDS = {
 }
 
 
-def needs_at_source(machine: Machine, request: MigrationRequest, room: SourceRoom, *, kept: bool = False) -> Needs:
+def needs_at_source(machine: Machine, request: CopyRequest, room: SourceRoom, *, kept: bool = False) -> Needs:
     """Return what reading a machine's disks needs at the source: nothing of a machine from elsewhere. `kept`: of a
     backup, whether an earlier one's snapshots are there still."""
     if not machine.platform.traits.in_quota:
@@ -81,12 +81,12 @@ class BackedUp:
     machine: Machine
     kept: bool  # an earlier backup's snapshots are there still
 
-    def needs(self, request: MigrationRequest, room: SourceRoom) -> Needs:
+    def needs(self, request: CopyRequest, room: SourceRoom) -> Needs:
         return needs_at_source(self.machine, request, room, kept=self.kept)
 
 
 def backup_quotas(
-    backups: Sequence[BackedUp], request: MigrationRequest, room: SourceRoom | None, who: str
+    backups: Sequence[BackedUp], request: CopyRequest, room: SourceRoom | None, who: str
 ) -> Iterator[Concern]:
     """Yield shortages for those that are backed up one after another, whom `who` names. None as the room: nothing is
     counted there."""

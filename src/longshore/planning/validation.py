@@ -27,6 +27,7 @@ from longshore.model.expression import compile_expression
 from longshore.model.request import (
     BootProof,
     Carry,
+    CopyRequest,
     Cutover,
     CutoverMode,
     LandingMode,
@@ -36,10 +37,17 @@ from longshore.model.request import (
 )
 from longshore.model.source_marks import SourceMarks
 from longshore.planning.carried_over import LONGEST_TAG, MOST_METADATA, MOST_TAGS
+from longshore.planning.faults import (
+    LONGEST_NAME,
+    LONGEST_PATH,
+    Fault,
+    Path,
+    check_name,
+    check_server_name,
+    quote_path,
+)
 from longshore.planning.server_settings import LARGEST_USER_DATA
 
-LONGEST_NAME = 255  # characters, of whatever has a name in OpenStack
-LONGEST_PATH = 4096
 _LONGEST_KEY = 4096
 _LONGEST_TEXT = 1 << 20  # characters of a script
 _LONGEST_WAIT = timedelta(days=7)
@@ -49,21 +57,9 @@ _MOST_SYNCS = 10_000
 _MOST_NAMES = 10_000  # in a mapping
 _MOST_BOOT_PORTS, _LAST_PORT = 10, 65535
 _MOST_AGENTS = 10
-_SHOWN = 60  # characters of a name in a sentence
 LARGEST = (1 << 63) - 1  # a whole number, as databases keep it
 _MAC = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
 _METADATA_KEY = re.compile(r"[a-zA-Z0-9_:. -]{1,255}")
-
-Path = tuple[str | int, ...]
-
-
-class Fault(Exception):
-    """The error for something in what is asked that isn't right; `path` says where in it."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path = path
-        self.text = text
-        super().__init__(text)
 
 
 def check_option(name: str, value: Any) -> None:
@@ -72,16 +68,19 @@ def check_option(name: str, value: Any) -> None:
         _CHECKS[name]((name,), value)
 
 
-def check_request(request: MigrationRequest, now: datetime | None = None) -> None:
+def check_request(request: CopyRequest, now: datetime | None = None) -> None:
     """Check every option, and what they mean together. Raises InvalidInput."""
     try:
-        for option in fields(MigrationRequest):
+        for option in fields(request):
             check_option(option.name, getattr(request, option.name))
-        check_window(request.cutover)
-        if request.type is MigrationType.WARM:
-            check_ahead(request.cutover, now)
+        if isinstance(request, MigrationRequest):
+            check_window(request.cutover)
+            if request.type is MigrationType.WARM:
+                check_ahead(request.cutover, now)
     except Fault as fault:
         raise InvalidInput(fault.text) from None
+    if not isinstance(request, MigrationRequest):
+        return
     if request.first_boot and request.landing not in (LandingMode.AUTO, LandingMode.CONVERT):
         raise InvalidInput(
             "First-boot scripts are put into a guest when it is converted.", advice="Let it land by convert."
@@ -214,30 +213,18 @@ def _format_moment(moment: datetime) -> str:
 # Words and numbers
 
 
-def check_name(path: Path, text: str, longest: int = LONGEST_NAME) -> None:
-    """Check one line that can be read, as the names of all things in OpenStack are. Raises Fault."""
-    if not text.strip():
-        raise Fault(path, f"{_quote_path(path)} is empty.")
-    if len(text) > longest:
-        raise Fault(path, f"{_quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
-    for character in text:
-        category = unicodedata.category(character)
-        if category[0] == "C" or category in ("Zl", "Zp"):
-            raise Fault(path, f"{_quote_path(path)} holds a character that can't be printed (U+{ord(character):04X}).")
-
-
 def check_text(path: Path, text: str, longest: int) -> None:
     """Check a text of any number of lines. Raises Fault."""
     if len(text) > longest:
-        raise Fault(path, f"{_quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
+        raise Fault(path, f"{quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
     if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
-        raise Fault(path, f"{_quote_path(path)} isn't text.")
+        raise Fault(path, f"{quote_path(path)} isn't text.")
 
 
 def check_whole(path: Path, number: int, least: int = 1, most: int = LARGEST) -> None:
     """Check that a number is from `least` to `most`. Raises Fault."""
     if not least <= number <= most:
-        raise Fault(path, f"{_quote_path(path)} has to be a whole number from {least} to {most}.")
+        raise Fault(path, f"{quote_path(path)} has to be a whole number from {least} to {most}.")
 
 
 def check_names(path: Path, names: Mapping[str, str]) -> None:
@@ -251,23 +238,13 @@ def check_names(path: Path, names: Mapping[str, str]) -> None:
 def _seconds(path: Path, seconds: float) -> None:
     most = _LONGEST_WAIT.total_seconds()
     if not (math.isfinite(seconds) and 0 < seconds <= most):
-        said = f"{_quote_path(path)} has to be a number of seconds, more than 0 and at most {most:.0f} (a week)."
+        said = f"{quote_path(path)} has to be a number of seconds, more than 0 and at most {most:.0f} (a week)."
         raise Fault(path, said)
-
-
-def _quote_path(path: Path) -> str:
-    return f'"{describe_path(tuple(part for part in path if isinstance(part, str)))}"'
-
-
-def describe_path(path: Path) -> str:
-    """Write a path in words, however long or odd the names in it are."""
-    words = (str(part) if str(part).isprintable() else "…" for part in path)
-    return ".".join(word if len(word) <= _SHOWN else f"{word[:_SHOWN]}…" for word in words)
 
 
 def _refuse_many(path: Path, things: "Mapping[str, Any] | tuple[Any, ...] | list[Any]", most: int) -> None:
     if len(things) > most:
-        raise Fault(path, f"{_quote_path(path)} holds at most {most} entries, and this has {len(things)}.")
+        raise Fault(path, f"{quote_path(path)} holds at most {most} entries, and this has {len(things)}.")
 
 
 # The options
@@ -286,23 +263,13 @@ def _each(check: Callable[[Path, str], None], most: int) -> Callable[[Path, Any]
     return checked
 
 
-def check_server_name(path: Path, name: str) -> None:
-    """Refuse what Nova doesn't take. Raises Fault."""
-    check_name(path, name)
-    if name != name.strip():
-        raise Fault(path, f"{_quote_path(path)} begins or ends with a space, which Nova doesn't take.")
-    if (last := max(name)) > "\uffff":  # in MySQL, Nova's names have three bytes a character at most
-        said = f"{_quote_path(path)} holds a character that Nova can't keep (U+{ord(last):04X})."
-        raise Fault(path, said)
-
-
 def _macs(path: Path, adapters: Mapping[str, Any]) -> None:
     _refuse_many(path, adapters, _MOST_NAMES)
     for mac in adapters:
         if not _MAC.fullmatch(mac):
-            raise Fault((*path, mac), f"{_quote_path(path)}: {mac!r} isn't a MAC such as 00:50:56:01:02:03.")
+            raise Fault((*path, mac), f"{quote_path(path)}: {mac!r} isn't a MAC such as 00:50:56:01:02:03.")
     if len({mac.lower() for mac in adapters}) < len(adapters):
-        raise Fault(path, f"{_quote_path(path)} names an adapter twice.")
+        raise Fault(path, f"{quote_path(path)} names an adapter twice.")
 
 
 def _ports(path: Path, ports: Mapping[str, str]) -> None:
@@ -324,18 +291,18 @@ def _new_addresses(path: Path, addresses: Mapping[str, Addressing | str]) -> Non
     for mac, wanted in addresses.items():
         if isinstance(wanted, str):
             if wanted != DHCP:
-                raise Fault((*path, mac), f"{_quote_path((*path, mac))} is dhcp, or a table with the addresses.")
+                raise Fault((*path, mac), f"{quote_path((*path, mac))} is dhcp, or a table with the addresses.")
         elif (fault := addressing_fault(wanted)) is not None:
-            raise Fault((*path, mac, fault[0]), f"{_quote_path((*path, mac, fault[0]))}: {fault[1]}")
+            raise Fault((*path, mac, fault[0]), f"{quote_path((*path, mac, fault[0]))}: {fault[1]}")
 
 
 def _readdress(path: Path, networks: Mapping[str, str]) -> None:
     _refuse_many(path, networks, 1000)
     for before, after in networks.items():
         if (fault := renumbering_fault(before, after)) is not None:
-            raise Fault((*path, before), f"{_quote_path(path)}: {fault}")
+            raise Fault((*path, before), f"{quote_path(path)}: {fault}")
     if (two := overlapping(networks)) is not None:
-        raise Fault((*path, two[1]), f"{_quote_path(path)}: {two[0]} and {two[1]} have addresses in common.")
+        raise Fault((*path, two[1]), f"{quote_path(path)}: {two[0]} and {two[1]} have addresses in common.")
 
 
 def _metadata(path: Path, metadata: Mapping[str, str]) -> None:
@@ -344,7 +311,7 @@ def _metadata(path: Path, metadata: Mapping[str, str]) -> None:
         if not _METADATA_KEY.fullmatch(key):
             raise Fault(
                 (*path, key),
-                f"{_quote_path(path)}: a key has at most 255 characters: letters, digits, spaces and - _ : . only.",
+                f"{quote_path(path)}: a key has at most 255 characters: letters, digits, spaces and - _ : . only.",
             )
         check_text((*path, key), value, LONGEST_NAME)
 
@@ -365,14 +332,14 @@ def _image_properties(path: Path, properties: Mapping[str, str]) -> None:
 def _tag(path: Path, tag: str) -> None:
     check_name(path, tag, LONGEST_TAG)
     if "/" in tag or "," in tag:
-        raise Fault(path, f"{_quote_path(path)}: {tag} can't be a tag: Nova takes no slash and no comma in one.")
+        raise Fault(path, f"{quote_path(path)}: {tag} can't be a tag: Nova takes no slash and no comma in one.")
 
 
 def _address(path: Path, address: str) -> None:
     try:
         ipaddress.ip_interface("" if "%" in address else address)  # of no network card of somebody's
     except ValueError:
-        said = f"{_quote_path(path)}: {address[:100]!r} is neither an address nor a range such as 10.0.0.0/24."
+        said = f"{quote_path(path)}: {address[:100]!r} is neither an address nor a range such as 10.0.0.0/24."
         raise Fault(path, said) from None
 
 
@@ -380,7 +347,7 @@ def _user_data(path: Path, text: str) -> None:
     try:
         size = len(user_data.decode(text))
     except (InvalidInput, UnicodeEncodeError) as error:
-        said = error.message if isinstance(error, LongshoreError) else f"{_quote_path(path)} isn't text."
+        said = error.message if isinstance(error, LongshoreError) else f"{quote_path(path)} isn't text."
         raise Fault(path, said) from None
     if size > LARGEST_USER_DATA:
         raise Fault(path, f"The user data has {size} bytes; Nova takes {LARGEST_USER_DATA}.")
@@ -388,7 +355,7 @@ def _user_data(path: Path, text: str) -> None:
 
 def _script(path: Path, text: str) -> None:
     if not text.strip():
-        raise Fault(path, f"{_quote_path(path)}: a script is empty.")
+        raise Fault(path, f"{quote_path(path)}: a script is empty.")
     check_text(path, text, _LONGEST_TEXT)
 
 
@@ -398,7 +365,7 @@ def _agents(path: Path, agents: "tuple[str, ...] | list[str]") -> None:
 
 def _guest_key(path: Path, text: str) -> None:
     if not text:
-        raise Fault(path, f"{_quote_path(path)}: a key is empty.")
+        raise Fault(path, f"{quote_path(path)}: a key is empty.")
     check_text(path, text, _LONGEST_KEY)
 
 
@@ -423,7 +390,7 @@ def _cutover(path: Path, cutover: Cutover) -> None:
 
 def _kept(path: Path, seconds: float) -> None:
     if not 0 <= seconds <= _LONGEST_KEPT:
-        raise Fault(path, f"{_quote_path(path)} has to be a number of seconds, at most {_LONGEST_KEPT} (ten years).")
+        raise Fault(path, f"{quote_path(path)} has to be a number of seconds, at most {_LONGEST_KEPT} (ten years).")
 
 
 def _marks(path: Path, marks: SourceMarks) -> None:
@@ -431,7 +398,7 @@ def _marks(path: Path, marks: SourceMarks) -> None:
         if text:
             check_name((*path, kind.value), text, LONGEST_NAME)
     if marks.tag and "," in marks.tag:
-        raise Fault((*path, "tag"), f"{_quote_path((*path, 'tag'))} is one tag: it can't have a comma.")
+        raise Fault((*path, "tag"), f"{quote_path((*path, 'tag'))} is one tag: it can't have a comma.")
 
 
 def _codes(path: Path, codes: Iterable[str]) -> None:
@@ -447,7 +414,7 @@ def _boot_mark(path: Path, mark: str) -> None:
     try:
         compile_expression(mark)
     except InvalidInput as refused:
-        raise Fault(path, f"{_quote_path(path)}: {refused}") from None
+        raise Fault(path, f"{quote_path(path)}: {refused}") from None
 
 
 def _boot_ports(path: Path, ports: int | tuple[int, ...] | list[int]) -> None:

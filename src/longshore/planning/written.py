@@ -20,7 +20,7 @@ from longshore.model.request import Carry, Cutover, MigrationRequest
 from longshore.model.source_marks import SourceMarks
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import Entries, Items, plain, read_yaml
-from longshore.planning.validation import Fault, Path
+from longshore.planning.faults import Fault, Path
 
 T = TypeVar("T")
 _FORMS = frozenset({Addressing.__name__, "str", "tuple[str, ...]"})  # alternatives, in what pydantic says of a place

@@ -11,7 +11,6 @@ from longshore.flows.clouds import Clouds
 from longshore.flows.replicas.found import find_replicas
 from longshore.flows.replicas.marks import REPLICA
 from longshore.model.adoption import FoundReplica as Found
-from longshore.model.forms import form
 from longshore.model.replica import Protection
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import check_request
@@ -63,7 +62,7 @@ def _take(store: Store, target: ProviderRecord, taken: Sequence[Found], request:
             machine_ref=one.machine_ref,
             source_id=target.id,  # nothing else of it is known
             target_id=target.id,
-            request=form(MigrationRequest).dump_python(request, mode="json"),
+            request=request.to_json(),
             disks=one.disks,
             protection=_RESTS,
             found=one,

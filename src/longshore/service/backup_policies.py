@@ -28,8 +28,7 @@ from longshore.flows.backups.retention import decide_of_policy, suspects_of
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.flows.moves.hooks import unfit_playbooks
 from longshore.flows.plans.check import select
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import BackupRequest, MigrationRequest, PolicyRequest
 from longshore.model.selection import MachineFilter
 from longshore.planning import blocked
 from longshore.planning.retention import parse_retention, write_retention
@@ -42,10 +41,11 @@ from longshore.service.new_backups import told
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.refusals import said_of
 from longshore.service.remote import refuse_unsafe
-from longshore.service.shapes import shaped
+from longshore.service.shapes import T, shaped
 from longshore.store import BackupPolicyRecord, NewMigration, Store
 from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
 from longshore.store.backup_policies import kept_filter
+from longshore.store.rows import filled
 from longshore.store.tables import with_zone, without_zone
 from longshore.vault.holds import holds
 from longshore.vault.points import points
@@ -95,11 +95,11 @@ def add(
     _refuse_unknown(clouds, source.id, body.machines)
     with clouds.vault(vault.id, "write"):
         pass  # it can be opened
-    new = NewPolicyRecord(
-        name=body.name,
+    new = filled(
+        NewPolicyRecord,
+        body,
         machines=tuple(body.machines),
         wanted=body.filter,
-        schedule=body.schedule,
         retention=retention,
         verify=verify,
         due_at=without_zone(due),
@@ -108,29 +108,26 @@ def add(
         copy_to=_second_vault(store, clouds, vault.id, body.copy_to),
         prove_due_at=prove_due_at,
         **prove,
-        prove_networks=body.prove_networks,
-        before=body.before,
-        after=body.after,
     )
     record = NewMigration(
         machine_name=body.name,
         machine_ref=f"policy:{id_}",
         source_id=source.id,
         target_id=vault.id,
-        request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.BACKUP_POLICY), mode="json"),
+        request=PolicyRequest().to_json(),
         policy=new,
         due_at=min(moment for moment in (new.due_at, new.verify_due_at, new.prove_due_at) if moment is not None),
         id=id_,
     )
     store.migrations.add_together([record])
     embedded.ensure_running(store.state)
-    return BackupPolicy(**_told(store, store.backup_policies.get(id_)))
+    return _policy(store, store.backup_policies.get(id_))
 
 
 @router.get("/backup-policies")
 def policies(store: TheStore) -> list[BackupPolicy]:
     """List the backup policies, by name."""
-    return [BackupPolicy(**_told(store, policy)) for policy in store.backup_policies.all()]
+    return [_policy(store, policy) for policy in store.backup_policies.all()]
 
 
 @router.get("/backup-policies/{policy}")
@@ -143,7 +140,7 @@ def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetai
         kept, error = _kept(store, clouds, found), None
     except LongshoreError as fault:
         kept, error = [], str(fault)
-    return BackupPolicyDetails(**_told(store, found), points=kept, points_error=error)
+    return shaped(BackupPolicyDetails, found, **_shown(store, found), points=kept, points_error=error)
 
 
 @router.patch("/backup-policies/{policy}")
@@ -195,7 +192,7 @@ def change(
         raise InvalidInput("There is nothing to change.", advice="Say what: longshore help backup policy set.")
     changed = store.backup_policies.change(found.id, **fields)
     embedded.ensure_running(store.state)
-    return BackupPolicy(**_told(store, changed))
+    return _policy(store, changed)
 
 
 @router.post("/backup-policies/{policy}/check")
@@ -222,7 +219,7 @@ def run(policy: str, store: TheStore) -> BackupPolicy:
     """
     asked = store.backup_policies.change(store.backup_policies.get(policy).id, asked=True)
     embedded.ensure_running(store.state)
-    return BackupPolicy(**_told(store, asked))
+    return _policy(store, asked)
 
 
 @router.delete("/backup-policies/{policy}", status_code=204)
@@ -247,7 +244,7 @@ def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> 
     """Raise InvalidInput for playbooks that can't be run, or mustn't be for this caller."""
     if caller.remote:
         refuse_unsafe({"before": before, "after": after})
-    request = MigrationRequest(before=before, after=after)
+    request = BackupRequest(before=before, after=after)
     check_request(request)
     if faults := unfit_playbooks(request):
         raise blocked(faults)
@@ -302,85 +299,39 @@ def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[
     return {"prove": prove, "prove_on": cloud.id}
 
 
-def _told(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
+def _policy(store: Store, found: BackupPolicyRecord) -> BackupPolicy:
+    return shaped(BackupPolicy, found, **_shown(store, found))
+
+
+def _shown(store: Store, found: BackupPolicyRecord) -> dict[str, Any]:
+    """Return the fields of a policy that its record doesn't have, or has otherwise."""
     names = {record.id: record.name for record in store.providers.all()}
     run, copy, verification, proof = found.run, found.copy, found.verification, found.proof
     return {
-        "id": found.id,
-        "project_id": found.project_id,
-        "name": found.name,
         "source": names.get(found.source_id, found.source_id),
         "vault": names.get(found.vault_id, found.vault_id),
-        "machines": list(found.machines),
         "filter": found.wanted,
-        "schedule": found.schedule,
-        "retention": found.retention,
-        "verify": found.verify,
         "copy_to": names.get(found.copy_to, found.copy_to) if found.copy_to else None,
-        "prove": found.prove,
         "prove_on": names.get(found.prove_on, found.prove_on) if found.prove_on else None,
-        "prove_networks": found.prove_networks,
-        "before": found.before,
-        "after": found.after,
-        "paused": found.paused,
         "due_at": None if found.paused else with_zone(found.due_at),
         "verify_due_at": None if found.paused else with_zone(found.verify_due_at),
         "prove_due_at": None if found.paused else with_zone(found.prove_due_at),
-        "run": PolicyRun(
-            begun_at=run.begun_at,
-            ended_at=run.ended_at,
+        "run": run
+        and shaped(
+            PolicyRun,
+            run,
             missed=found.missed,
-            error=run.error,
-            backups=[
-                shaped(
-                    PolicyBackup,
-                    one,
-                    migration=one.id,
-                    state=one.stand,
-                    deleted=list(one.deleted),
-                )
-                for one in run.backups
-            ],
-        )
-        if run
-        else None,
-        "verification": PolicyVerification(
-            migration=verification.id,
-            begun_at=verification.begun_at,
-            state=verification.stand,
-            error=verification.error,
-            suspect=list(verification.suspect),
-        )
-        if verification
-        else None,
-        "copied": PolicyCopy(
-            migration=copy.id,
-            begun_at=copy.begun_at,
-            state=copy.stand,
-            error=copy.error,
-            points=copy.points,
-            deleted=list(copy.deleted),
-        )
-        if copy
-        else None,
-        "proof": PolicyProof(
-            begun_at=proof.begun_at,
-            ended_at=proof.ended_at,
-            error=proof.error,
-            trials=[
-                shaped(
-                    PointTrial,
-                    one,
-                    migration=one.id,
-                    state=one.stand,
-                )
-                for one in proof.trials
-            ],
-        )
-        if proof
-        else None,
-        "error": found.error,
+            backups=[_begun(PolicyBackup, one) for one in run.backups],
+        ),
+        "verification": verification and _begun(PolicyVerification, verification),
+        "copied": copy and _begun(PolicyCopy, copy),
+        "proof": proof and shaped(PolicyProof, proof, trials=[_begun(PointTrial, one) for one in proof.trials]),
     }
+
+
+def _begun(kind: type[T], one: Any) -> T:
+    """Return one thing that a policy has begun as it goes over the wire."""
+    return shaped(kind, one, migration=one.id, state=one.stand)
 
 
 def _kept(store: Store, clouds: Clouds, found: BackupPolicyRecord) -> list[KeptPoint]:

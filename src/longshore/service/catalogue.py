@@ -7,6 +7,7 @@ from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.planning.catalogue import catalogue as known
 from longshore.service.parts import judged_router
+from longshore.service.shapes import shaped
 
 router = judged_router("/v1")
 
@@ -15,18 +16,7 @@ router = judged_router("/v1")
 def catalogue() -> Catalogue:
     """List all kinds of concern that there are, by what they are about, all phases and all states."""
     return Catalogue(
-        concerns=[
-            KindOfConcern(
-                code=kind.code,
-                about=area,
-                severity=kind.severity,
-                meaning=kind.meaning,
-                advice=kind.advice,
-                acceptable=kind.acceptable,
-            )
-            for area, kinds in known().items()
-            for kind in kinds
-        ],
+        concerns=[shaped(KindOfConcern, kind, about=area) for area, kinds in known().items() for kind in kinds],
         phases=[KindOfPhase(phase=one, meaning=told, lands=one in LANDING) for one, told in MEANINGS.items()],
         courses={kind.value: list(phases_of(kind)) for kind in MigrationType},
         statuses={status.value: status.ended for status in Status},

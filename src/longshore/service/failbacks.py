@@ -15,6 +15,11 @@ from longshore.store import NewMigration, ReplicaRecord, Store
 from longshore.store.adoption import was_adopted
 
 router = judged_router("/v1")
+# What holds in the other direction, too: it is about the guest, or the user's own ways
+_BOTH_WAYS = (
+    *("verify", "rate_limit", "when_stuck", "shutdown_timeout", "force_power_off"),
+    *("boot_timeout", "boot_proof", "boot_mark", "boot_port"),
+)
 
 
 @router.post("/replicas/{replica}/failback", status_code=202)
@@ -79,21 +84,8 @@ def _home_takes_servers(store: Store, found: ReplicaRecord) -> bool:
 
 
 def _other_way(asked: MigrationRequest) -> MigrationRequest:
-    """Return the options of a request that hold in the other direction, too.
-
-    They are about the guest, or the user's own ways.
-    """
-    return MigrationRequest(
-        verify=asked.verify,
-        rate_limit=asked.rate_limit,
-        shutdown_timeout=asked.shutdown_timeout,
-        force_power_off=asked.force_power_off,
-        boot_timeout=asked.boot_timeout,
-        boot_proof=asked.boot_proof,
-        boot_mark=asked.boot_mark,
-        boot_port=asked.boot_port,
-        when_stuck=asked.when_stuck,
-    )
+    """Return the options of a request that hold in the other direction, too."""
+    return MigrationRequest(**{name: getattr(asked, name) for name in _BOTH_WAYS})
 
 
 def _way_back(store: Store, found: ReplicaRecord, asked: MigrationRequest) -> NewMigration:
@@ -108,5 +100,5 @@ def _way_back(store: Store, found: ReplicaRecord, asked: MigrationRequest) -> Ne
         machine_ref=failover.server_id,
         source_id=record.target_id,
         target_id=record.source_id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
+        request=request.to_json(),
     )

@@ -5,16 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from longshore.api.groups import Group, GroupChange, GroupFailover, GroupLanding, GroupTest, NewGate, NewGroup
+from longshore.api.groups import Group, GroupChange, GroupFailover, GroupTest, NewGate, NewGroup
 from longshore.api.schemas import Migration
 from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.conducting import RunState
 from longshore.model import group as model
-from longshore.model.forms import form
 from longshore.model.quantities import parse_duration
 from longshore.model.replica import IN_PLACE, Stage, Wish
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import GroupRequest, MigrationType
 from longshore.planning.group_runs import Progress
 from longshore.service.caller import Caller
 from longshore.service.groups_shown import group_shown, groups_shown, objection_of, run_of
@@ -85,7 +84,9 @@ def test(group: str, body: GroupTest, store: TheStore) -> Migration:
         request = landing_request(store, replica, body, MigrationType.TEST, point.number)
         request = replace(request, isolated=body.isolated and not body.networks)
         landings[member.replica_id] = _waiting(new_landing(store, replica, request))
-    return _begun(store, found, MigrationType.GROUP_TEST, landings, {}, RunState(found.tiers, stays=stays))
+    return _begun(
+        store, found, GroupRequest(MigrationType.GROUP_TEST), landings, {}, RunState(found.tiers, stays=stays)
+    )
 
 
 @router.post("/replica-groups/{group}/failover", status_code=202)
@@ -108,16 +109,19 @@ def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
         if body.at is not None:
             said = "A planned failover makes its own points."
             raise InvalidInput(said, advice="Leave the time out, or --planned.", field="at")
-        wishes = {m.replica_id: _wished(store, replica, body) for m, replica in others}
+        wishes = {
+            m.replica_id: landing_request(store, replica, body, MigrationType.FAILOVER, None).to_json()
+            for m, replica in others
+        }
         progress = Progress(shuts_down=len(found.tiers))
         state = RunState(found.tiers, wishes=wishes, progress=progress)
-        return _begun(store, found, MigrationType.GROUP_FAILOVER, {}, there, state)
+        return _begun(store, found, GroupRequest(MigrationType.GROUP_FAILOVER), {}, there, state)
     landings = {}
     for member, replica in others:
         point = usable_point(store, replica, None, body.at)
         request = landing_request(store, replica, body, MigrationType.FAILOVER, point.number)
         landings[member.replica_id] = _waiting(new_landing(store, replica, request))
-    return _begun(store, found, MigrationType.GROUP_FAILOVER, landings, there, RunState(found.tiers))
+    return _begun(store, found, GroupRequest(MigrationType.GROUP_FAILOVER), landings, there, RunState(found.tiers))
 
 
 @router.post("/replica-groups/{group}/undo", status_code=202)
@@ -233,12 +237,6 @@ def _refuse_unready(replica: ReplicaRecord, *, planned: bool) -> None:
         raise objection
 
 
-def _wished(store: Store, replica: ReplicaRecord, body: GroupLanding) -> dict[str, object]:
-    request = landing_request(store, replica, body, MigrationType.FAILOVER, None)
-    wished: dict[str, object] = form(MigrationRequest).dump_python(request, mode="json")
-    return wished
-
-
 def _waiting(landing: NewMigration) -> NewMigration:
     """Return a landing that waits until its tier begins."""
     return replace(landing, due_at=NEVER)
@@ -247,7 +245,7 @@ def _waiting(landing: NewMigration) -> NewMigration:
 def _begun(  # noqa: PLR0917
     store: Store,
     found: GroupRecord,
-    kind: MigrationType,
+    request: GroupRequest,
     landings: Mapping[str, NewMigration],
     there: Mapping[str, str],
     state: RunState,
@@ -259,7 +257,7 @@ def _begun(  # noqa: PLR0917
         machine_ref=f"group:{found.id}",
         source_id=first.source_id,
         target_id=first.target_id,
-        request=form(MigrationRequest).dump_python(MigrationRequest(type=kind), mode="json"),
+        request=request.to_json(),
         run=NewRun(found.id, {**there, **{replica: landing.id for replica, landing in landings.items()}}),
         state=state.kept(),
         id=str(uuid.uuid4()),

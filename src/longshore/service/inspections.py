@@ -3,7 +3,6 @@
 from longshore.api.schemas import Migration, NewInspection
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
-from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import refuse_unreadable
 from longshore.providers.registry import refuse_missing_library
@@ -28,7 +27,7 @@ def inspect(body: NewInspection, store: TheStore, clouds: TheClouds, caller: The
         machine_ref=machine.ref,
         source_id=source.id,
         target_id=source.id,
-        request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.INSPECTION), mode="json"),
+        request=MigrationRequest(type=MigrationType.INSPECTION).to_json(),
         places=places_of(machine),
     )
     note_asked_for([record])

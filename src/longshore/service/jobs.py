@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
-from sqlalchemy import ColumnElement
 
 from longshore.api.schemas import ListedMigration, Migration, MigrationCounts
 from longshore.engine.stranded import crew_of
@@ -16,8 +15,7 @@ from longshore.service.migrations_shown import LISTED, MIGRATIONS, listed, shown
 from longshore.service.paging import Page, ThePage, unknown_marker
 from longshore.service.parts import TheStore, judged_router
 from longshore.service.shared_reads import SharedReads, TheReads, answered
-from longshore.store import MigrationRecord, Store
-from longshore.store.tries import is_last_try, is_of, was_broken_off
+from longshore.store import JobFilter, MigrationRecord, Store
 
 router = judged_router("/v1")
 
@@ -88,14 +86,19 @@ def _any(about: _About) -> Collection[MigrationType] | None:
     return about.type or None
 
 
-def _only(store: Store, about: _About) -> list[ColumnElement[bool]]:
-    """Return the conditions for the last tries, and for what nobody runs."""
-    found = [is_last_try()] if about.last else []
-    if about.astray:
-        crew = crew_of(store)
-        stranded = is_of([one for one in store.queue.asked_of_crew() if crew.stranded(one)])
-        found.append(stranded if crew.running else was_broken_off() | stranded)
-    return found
+def _filter(store: Store, about: _About, types: Collection[MigrationType] | None) -> JobFilter:
+    """Return what the store is asked for. Raises NotFound for a plan or a provider that isn't there."""
+    crew = crew_of(store) if about.astray else None
+    return JobFilter(
+        statuses=about.status,
+        machine=about.machine,
+        plan_id=store.plans.get(about.plan).id if about.plan is not None else None,
+        provider_id=store.providers.get(about.provider).id if about.provider is not None else None,
+        types=types,
+        last=about.last,
+        broken_off=crew is not None and not crew.running,
+        asking=[one for one in store.queue.asked_of_crew() if crew.stranded(one)] if crew is not None else None,
+    )
 
 
 async def _list(
@@ -125,19 +128,9 @@ def _page_of(
     store: Store, page: Page, about: _About, asked: _Asked, types: Collection[MigrationType] | None
 ) -> tuple[list[MigrationRecord], str | None]:
     """Return the records of a page, and the marker of the page after it, if there is one."""
-    plan_id, provider_id = _ids(store, about)
+    fitting = _filter(store, about, types)
     try:
-        records = store.migrations.page(
-            page.limit + 1,
-            page.marker,
-            statuses=about.status,
-            machine=about.machine,
-            plan_id=plan_id,
-            provider_id=provider_id,
-            types=types,
-            only=_only(store, about),
-            newest_first=asked.newest,
-        )
+        records = store.migrations.page(page.limit + 1, page.marker, fitting=fitting, newest_first=asked.newest)
     except NotFound:
         raise unknown_marker(page.marker or "") from None
     if len(records) <= page.limit:
@@ -147,21 +140,5 @@ def _page_of(
 
 
 def _counts(store: Store, about: _About, types: Collection[MigrationType] | None) -> MigrationCounts:
-    plan_id, provider_id = _ids(store, about)
-    found = store.migrations.counts(
-        statuses=about.status,
-        machine=about.machine,
-        plan_id=plan_id,
-        provider_id=provider_id,
-        types=types,
-        only=_only(store, about),
-    )
+    found = store.migrations.counts(_filter(store, about, types))
     return MigrationCounts(total=sum(found.values()), statuses={status.value: n for status, n in found.items()})
-
-
-def _ids(store: Store, about: _About) -> tuple[str | None, str | None]:
-    """Return the ids of the plan and the provider that are asked for. Raises NotFound."""
-    return (
-        store.plans.get(about.plan).id if about.plan is not None else None,
-        store.providers.get(about.provider).id if about.provider is not None else None,
-    )

@@ -9,7 +9,7 @@ from longshore.errors import Conflict, InvalidInput
 from longshore.flows.replicas.points import newest
 from longshore.model.forms import form
 from longshore.model.quantities import parse_duration, write_duration
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.request import LandingMode, MachineWork, MigrationRequest
 from longshore.planning.validation import check_request, refuse_pointless
 from longshore.store import NewMigration, PointRecord, ReplicaRecord, Store
 from longshore.store.tables import without_zone
@@ -34,7 +34,7 @@ def usable_point(store: Store, found: ReplicaRecord, number: int | None, at: dat
 
 
 def landing_request(
-    store: Store, found: ReplicaRecord, body: NewLanding | GroupLanding, kind: MigrationType, number: int | None
+    store: Store, found: ReplicaRecord, body: NewLanding | GroupLanding, kind: MachineWork, number: int | None
 ) -> MigrationRequest:
     """Return the request for a landing: as its replica says, but for what `body` does. Raises InvalidInput."""
     asked = form(MigrationRequest).validate_python(store.migrations.get(found.id).request)
@@ -62,6 +62,6 @@ def new_landing(store: Store, found: ReplicaRecord, request: MigrationRequest) -
         machine_ref=record.machine_ref,
         source_id=record.source_id,
         target_id=record.target_id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
+        request=request.to_json(),
         places=record.places,
     )

@@ -7,6 +7,7 @@ from longshore.model.limit import LimitOf, Place
 from longshore.providers.registry import provider_type
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheStore, judged_router
+from longshore.service.shapes import shaped
 from longshore.store import LimitRecord, Store
 from longshore.store.limits import FIGURES
 
@@ -72,14 +73,12 @@ def _meant(store: Store, body: LimitChange, all_projects: bool) -> tuple[Place, 
 
 def _shown(record: LimitRecord) -> Limit:
     limit = record.limit
-    return Limit(
-        id=limit.id,
+    return shaped(
+        Limit,
+        limit,
         of=limit.place.of,
         provider=record.provider,
         provider_id=limit.place.subject if limit.place.of.of_provider else None,
         name=limit.place.name or None,
         plan=record.plan,
-        project_id=limit.project_id,
-        at_once=limit.at_once,
-        bytes_per_second=limit.bytes_per_second,
     )

@@ -59,10 +59,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
             advice="Use: longshore migration convert ID.",
         )
     kind, own = body.request.type, (MigrationType.REPLICA, MigrationType.FAILBACK)
-    if kind.of_point or kind.of_group or kind in own or body.request.point is not None:
+    if kind.of_point or kind in own or body.request.point is not None:
         raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
-    if kind in (MigrationType.BACKUP, MigrationType.BACKUP_POLICY) or kind.of_vault:
-        raise InvalidInput("Vaults have commands of their own.", advice="Use: longshore backup create.")
     if kind is MigrationType.IN_PLACE:
         raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
@@ -71,7 +69,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         machine_ref=found.machine.ref,
         source_id=found.source_id,
         target_id=found.target_id,
-        request=form(MigrationRequest).dump_python(body.request, mode="json"),
+        request=body.request.to_json(),
         places=places_of(found.machine),
     )
     note_asked_for([record])
@@ -212,9 +210,7 @@ def convert(migration: str, store: TheStore, body: NewConversion | None = None) 
         machine_ref=earlier.machine_ref,
         source_id=earlier.source_id,
         target_id=earlier.target_id,
-        request=form(MigrationRequest).dump_python(
-            request_after(earlier, beside.accept, beside.guest_keys), mode="json"
-        ),
+        request=request_after(earlier, beside.accept, beside.guest_keys).to_json(),
         places=earlier.places,
     )
     note_asked_for([record])
@@ -278,10 +274,9 @@ def _is_uncommitted(store: Store, record: MigrationRecord) -> bool:
 
     Then it is for the replica to take it back.
     """
-    of = record.request.get("of")
-    if record.type not in (MigrationType.FAILOVER, MigrationType.FAILBACK) or not of:
+    if record.type not in (MigrationType.FAILOVER, MigrationType.FAILBACK) or not record.of:
         return False
-    replica = store.replicas.get(of)
+    replica = store.replicas.get(record.of)
     return record.status is Status.DONE and (
         (record.id == replica.failback_id and replica.stage is Stage.FAILED_BACK)
         or (record.id == replica.failover_id and replica.stage is not Stage.COMMITTED)

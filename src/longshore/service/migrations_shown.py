@@ -10,8 +10,7 @@ from longshore.api.schemas import DiskProgress, ListedMigration, Migration
 from longshore.engine.stranded import NOBODY, crew_of
 from longshore.flows.moves.downtime import downtime_of
 from longshore.model.copy_progress import MOVING
-from longshore.model.forms import form
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.request import LandingMode, MigrationType, request_from_json
 from longshore.model.status import Status
 from longshore.service.queue_reasons import queued_behind
 from longshore.service.shapes import shaped
@@ -46,7 +45,7 @@ def shown(store: Store, records: Sequence[MigrationRecord]) -> list[Migration]:
             Migration,
             record,
             **found,
-            request=form(MigrationRequest).validate_python(record.request),
+            request=request_from_json(record.request),
             downtime_note=downtime_of(record).note,
             syncs=list(record.syncs),
             disks=[shaped(DiskProgress, disk) for disk in record.disks],

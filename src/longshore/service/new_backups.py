@@ -11,9 +11,8 @@ from longshore.flows.backups.beforehand import backup_concerns
 from longshore.flows.backups.looking_up import is_volume, look_up
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.model.concern import Concern, Severity
-from longshore.model.forms import form
 from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import BackupRequest
 from longshore.planning import blocked
 from longshore.planning.validation import check_request, refuse_unreadable
 from longshore.providers.registry import kinds_for, refuse_missing_library
@@ -48,7 +47,7 @@ def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCall
         machine_ref=machine.ref,
         source_id=looked.source.id,
         target_id=looked.vault.id,
-        request=form(MigrationRequest).dump_python(looked.request, mode="json"),
+        request=looked.request.to_json(),
         places=places_of(machine),
     )
     for concern in looked.concerns:
@@ -61,7 +60,7 @@ def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCall
 @dataclass(frozen=True, slots=True)
 class _Looked:
     machine: Machine
-    request: MigrationRequest
+    request: BackupRequest
     source: ProviderRecord
     vault: ProviderRecord
     concerns: list[Concern]
@@ -69,7 +68,7 @@ class _Looked:
 
 def _look(body: NewBackup, store: Store, clouds: Clouds, caller: Caller) -> _Looked:
     """Look at a machine to back up. Raises LongshoreError for what can't be looked at, or can't be meant."""
-    request = replace(body.request, type=MigrationType.BACKUP, of=None, point=None)
+    request = replace(body.request, of=None)
     if caller.remote:
         refuse_unsafe(asdict(body.request))
     refuse_unreadable(machine=body.machine, source=body.source, vault=body.vault)

@@ -11,7 +11,6 @@ from longshore.errors import InvalidInput
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.flows.replicas.moments import next_audit, next_test
 from longshore.model.concern import Concern
-from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.model.quantities import parse_duration
 from longshore.model.replica import Protection, Seed
@@ -51,7 +50,7 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
         machine_ref=found.machine.ref,
         source_id=found.source_id,
         target_id=found.target_id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
+        request=request.to_json(),
         places=places_of(found.machine),
         disks=found.machine.disks,
         protection=protection,

@@ -64,22 +64,17 @@ def queue(store: TheStore, page: ThePage, worker: str | None = None, *, stranded
     shown = page.of(records, lambda one: one.id)
     details, names = store.operation.details([one.id for one in shown]), _names(store)
     return [
-        QueuedJob(
-            id=one.id,
+        shaped(
+            QueuedJob,
+            one,
             migration=one.record_id,
             machine_name=more.machine_name,
-            project_id=one.project_id,
-            kind=one.kind,
-            status=one.status,
             phase=more.phase,
             source=names.get(one.source_id, one.source_id),
             target=names.get(one.target_id, one.target_id),
             worker=one.worker_id,
-            flow_version=one.flow_version,
             asked_at=more.asked_at,
             taken_at=more.taken_at,
-            due_at=one.due_at,
-            cancel_requested=one.cancel_requested,
             reason=more.reason if one.status is Status.PARKED else None,
             stranded=crew.why(one),
         )

@@ -12,10 +12,9 @@ from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows.clouds import Clouds
 from longshore.flows.plans.check import Examined, Prospect, examine
 from longshore.model.concern import Concern
-from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.plan import Entry
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.planning import planfile
 from longshore.planning.plan_kinds import ALREADY_MIGRATING
@@ -153,7 +152,7 @@ def _new(prospect: Prospect, source_id: str, target_id: str, plan_id: str) -> Ne
         machine_ref=machine.ref,
         source_id=source_id,
         target_id=target_id,
-        request=form(MigrationRequest).dump_python(prospect.request, mode="json"),
+        request=prospect.request.to_json(),
         plan_id=plan_id,
         wave=prospect.entry.wave,
         places=places_of(machine),

@@ -19,9 +19,8 @@ from longshore.service.parts import TheStore, judged_router
 from longshore.service.plan_figures import plan_figures
 from longshore.service.plans_shown import summary
 from longshore.service.shared_reads import TheReads, answered
-from longshore.store import Store
+from longshore.store import JobFilter, Store
 from longshore.store.tables import without_zone
-from longshore.store.tries import was_broken_off
 
 router = judged_router("/v1")
 _STATES = TypeAdapter(PlanStates)
@@ -88,7 +87,7 @@ def _read(  # noqa: PLR0917
 
 
 def _broken_off(store: Store, plan_id: str) -> int:
-    return sum(store.migrations.counts(plan_id=plan_id, only=[was_broken_off()]).values())
+    return sum(store.migrations.counts(JobFilter(plan_id=plan_id, broken_off=True)).values())
 
 
 def _with_progress(store: Store, states: Sequence[PlannedState]) -> list[PlannedProgress]:

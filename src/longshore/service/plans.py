@@ -62,6 +62,7 @@ def plans(
     page: ThePage,
     machine: str | None = None,
     draft: str | None = None,
+    provider: Annotated[str | None, Query(description="On either side, as the plans call it.")] = None,
     *,
     figures: Annotated[bool, Query(description="With those of each, added up.")] = False,
     unmoved: Annotated[bool, Query(description="Only those that are no drafts, and not all moved.")] = False,
@@ -73,6 +74,8 @@ def plans(
     records = [record for record in store.plans.all() if draft in (None, record.draft)]
     if machine is not None:
         records = speaking_of(store, records, machine)
+    if provider is not None:
+        records = [r for r in records if provider in (r.content.get("source"), r.content.get("target"))]
     if unmoved:
         moved = store.outlines.moved([record.id for record in records if record.draft is None])
         records = [r for r in records if r.draft is None and not is_over(r, moved.get(r.id, set()))]

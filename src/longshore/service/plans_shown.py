@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from longshore.api.schemas import PlanFigures, PlannedState, PlanSummary
 from longshore.service.opened_plan import Opened, counted
+from longshore.service.shapes import shaped
 from longshore.store import PlanRecord
 
 
@@ -12,13 +13,11 @@ def summary(
 ) -> PlanSummary:
     """Return a plan in short. `states`: of all its machines."""
     plan = opened.plan
-    return PlanSummary(
+    return shaped(
+        PlanSummary,
+        plan,
         id=record.id,
-        name=plan.name,
         project_id=record.project_id,
-        description=plan.description,
-        source=plan.source,
-        target=plan.target,
         machines=len(plan.machines),
         volumes=len(plan.volumes),
         waves=len(plan.waves),

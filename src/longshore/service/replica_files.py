@@ -13,9 +13,7 @@ from longshore.engine import embedded
 from longshore.errors import Conflict, NotFound
 from longshore.flows.replicas.moments import next_audit
 from longshore.model.concern import Concern
-from longshore.model.forms import form
 from longshore.model.replica import Stage
-from longshore.model.request import MigrationRequest
 from longshore.planning import replicafile
 from longshore.planning.replicafile import OF_REPLICAS, Written, WrittenGroup, WrittenReplica, text_of_seconds
 from longshore.service.groups import refuse_commands
@@ -23,7 +21,9 @@ from longshore.service.migrations_shown import note_asked_for
 from longshore.service.new_replicas import first_time, new_replica, protection_of, tests_of
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas_shown import provider_names
+from longshore.service.shapes import shaped
 from longshore.store import GroupRecord, MigrationRecord, NewMigration, ReplicaRecord, Store
+from longshore.store.rows import filled
 from longshore.store.texts import in_options
 
 router = judged_router("/v1")
@@ -193,32 +193,19 @@ def _words(wanted: Sequence[_There], called: Mapping[str, str], names: Mapping[s
 
 
 def _written(one: _There, called: str, names: Mapping[str, str]) -> WrittenReplica:
-    was = one.replica
-    return WrittenReplica(
+    return filled(
+        WrittenReplica,
+        one.replica,
         machine=called,
         source=names.get(one.record.source_id, one.record.source_id),
         target=names.get(one.record.target_id, one.record.target_id),
-        schedule=was.schedule,
-        retention=was.retention,
-        rpo=text_of_seconds(was.rpo),
-        prove=was.prove,
-        audit=was.audit,
+        rpo=text_of_seconds(one.replica.rpo),
         options=_options(one.record.request),
     )
 
 
 def _new(entry: WrittenReplica) -> NewReplica:
-    return NewReplica(
-        machine=entry.machine,
-        source=entry.source,
-        target=entry.target,
-        schedule=entry.schedule,
-        retention=entry.retention,
-        rpo=entry.rpo,
-        prove=entry.prove,
-        audit=entry.audit,
-        request=entry.request,
-    )
+    return shaped(NewReplica, entry, webhook=None, seed=None)
 
 
 def _find(store: Store, there: Sequence[_There], entry: WrittenReplica) -> _There | None:
@@ -243,7 +230,7 @@ def _differing(store: Store, there: _There, entry: WrittenReplica) -> dict[str, 
     def opened(mark: str) -> str:
         return store.migrations.text(there.id, mark)
 
-    asked = in_options(_options(form(MigrationRequest).dump_python(entry.request, mode="json")), opened)
+    asked = in_options(_options(entry.request.to_json()), opened)
     has = in_options(_options(there.record.request), opened)
     if others := [name for name in asked if asked[name] != has[name]]:
         raise Conflict(

@@ -20,11 +20,9 @@ from longshore.api.replicas import ReplicaChange as Change
 from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput
-from longshore.flows.replicas.alerting import check_webhook
 from longshore.flows.replicas.failing_over import note_gone
 from longshore.flows.replicas.moments import next_audit
 from longshore.flows.replicas.points import newest, remove_points
-from longshore.model.forms import form
 from longshore.model.replica import LAST_POINT, Stage, Wish
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.service.concerns_shown import shown_concern
@@ -46,12 +44,9 @@ def create(body: NewReplica, store: TheStore, clouds: TheClouds, caller: TheCall
     """Copy a machine from now on, again and again, to points on the target. What can be known beforehand is checked
     now; the first sync copies all of it.
     """
-    webhook = check_webhook(body.webhook.get_secret_value()) if body.webhook else None
     new, said = new_replica(store, clouds, caller, body)
     (record,) = store.migrations.add_together([new])
     note_asked_for([record])
-    if webhook:
-        store.replicas.update(record.id, webhook=store.migrations.keep_text(record.id, webhook))
     for concern in said:
         store.events.say(record.id, None, str(concern), "warning")
     return begun(store, store.replicas.get(record.id))
@@ -73,10 +68,7 @@ def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
     protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
     audit_due_at = next_audit(protection.audit, record.id, datetime.now(UTC))
     protection = replace(protection, **tests_of(body.prove, record.id), audit_due_at=audit_due_at)
-    webhook = check_webhook(body.webhook.get_secret_value()) if body.webhook else None
     kept = store.replicas.keep(record.id, protection)
-    if webhook:
-        store.replicas.update(kept.id, webhook=store.migrations.keep_text(kept.id, webhook))
     return begun(store, kept)
 
 
@@ -114,9 +106,6 @@ def change(replica: str, body: Change, store: TheStore) -> Replica:
         fields |= tests_of(body.prove, was.id)
     if body.audit is not None:
         fields |= {"audit": new.audit, "audit_due_at": next_audit(new.audit, was.id, datetime.now(UTC))}
-    if body.webhook is not None:
-        url = body.webhook.get_secret_value()
-        fields["webhook"] = store.migrations.keep_text(was.id, check_webhook(url)) if url else None
     return begun(store, store.replicas.change(was.id, **fields))
 
 
@@ -267,7 +256,7 @@ def failover(replica: str, body: NewFailover, store: TheStore) -> Replica:
         if not store.points.usable(found.id):
             raise Conflict("There is no point yet.", advice="Wait for the first sync.")
         request = landing_request(store, found, body, MigrationType.FAILOVER, None)
-        wished = form(MigrationRequest).dump_python(request, mode="json")
+        wished = request.to_json()
         return begun(store, store.replicas.wish(found.id, Wish.FAILOVER, wished))
     wanted = usable_point(store, found, body.point)
     _landed(store, found, landing_request(store, found, body, MigrationType.FAILOVER, wanted.number))

@@ -81,7 +81,6 @@ def replica_shown(
         rpo_now=_seconds(age),
         next_takes=_seconds(takes),
         audits=list(found.audits),
-        webhook=found.webhook is not None,
         seed=Seed(vault=providers.get(found.seed.vault_id, found.seed.vault_id), point=found.seed.point)
         if found.seed
         else None,

@@ -6,8 +6,7 @@ from typing import Any
 
 from longshore.api.reports import Copying, Left, PlanReport, Report, ReportedDisk, ReportedEvent, ReportedMachine
 from longshore.flows.moves.downtime import downtime_of
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest
+from longshore.model.request import CopyRequest, MigrationRequest, request_from_json
 from longshore.model.status import Status
 from longshore.store import Entry, EntryState, EventRecord, MigrationRecord, Store
 from longshore.store.standing import standing_of
@@ -32,7 +31,8 @@ def reports_of(store: Store, records: Sequence[MigrationRecord]) -> list[Report]
 def _report(
     record: MigrationRecord, names: Mapping[str, str], events: Sequence[EventRecord], entries: Sequence[Entry]
 ) -> Report:
-    request = form(MigrationRequest).validate_python(record.request)
+    request = request_from_json(record.request)
+    of_machine = request if isinstance(request, MigrationRequest) else None
     result = record.result or {}
     away = downtime_of(record)
     return Report(
@@ -44,8 +44,8 @@ def _report(
         plan=names.get(record.plan_id or ""),
         wave=record.wave if record.plan_id else None,
         type=request.type.value,
-        landing=(result.get("conversion") or {}).get("landed", request.landing.value),
-        verify=request.verify.value,
+        landing=(result.get("conversion") or {}).get("landed", of_machine.landing.value if of_machine else None),
+        verify=request.verify.value if isinstance(request, CopyRequest) else None,
         status=standing_of(record).value,
         phase=record.phase,
         error=record.error,
@@ -69,7 +69,7 @@ def _report(
         copied=_copied(result),
         conversion=result.get("conversion") or None,
         guest=result.get("guest"),
-        accepted=list(request.accept),
+        accepted=list(request.accept) if isinstance(request, CopyRequest) else [],
         concerns=[e.text for e in events if e.phase in _BEFOREHAND and e.level == "warning"],
         left=[Left(e.kind.value, e.ref, e.note) for e in entries if e.state is EntryState.LEFT],
         events=[ReportedEvent(with_zone(e.at), e.level, e.phase, e.text) for e in events],

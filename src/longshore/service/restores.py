@@ -20,7 +20,6 @@ from longshore.flows.backups.in_place import (
 from longshore.flows.backups.looking_up import is_volume
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.model.concern import Concern
-from longshore.model.forms import form
 from longshore.model.machine import PowerState
 from longshore.model.request import MigrationRequest, MigrationType, PowerAfter
 from longshore.planning import Landing, blocked
@@ -67,7 +66,7 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
         machine_ref=looked.machine.ref,
         source_id=looked.source_id,
         target_id=looked.target_id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
+        request=request.to_json(),
         places=places_of(looked.machine),
     )
     for concern in looked.unused:
@@ -107,7 +106,7 @@ def _restore_in_place(  # noqa: PLR0917
         machine_ref=name,
         source_id=vault_record(store, body.vault).id,
         target_id=store.providers.get(body.target).id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
+        request=request.to_json(),
         places=places_of(found.point),
     )
     store.disks.keep(record.id, found.point.disks)

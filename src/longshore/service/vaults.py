@@ -17,8 +17,7 @@ from longshore.api.schemas import Migration
 from longshore.errors import InvalidInput
 from longshore.flows.clouds import vault_record
 from longshore.flows.kept_secrets import new_secret
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import MigrationType, VaultRequest
 from longshore.planning.validation import refuse_unreadable
 from longshore.providers.registry import kinds_for
 from longshore.providers.vault.declaration import BARBICAN, PASS_PHRASE, SECRET_KEY, STRETCHED, VAULT, refuse_incomplete
@@ -140,7 +139,7 @@ def verify_vault(vault: str, store: TheStore) -> Migration:
     """Verify a vault: read all that its points name (in a vault that another project shares, one's own), and compare it
     with its digests. It is watched as a migration, of type "verification"; what was found is in its result.
     """
-    return _keep(store, vault, MigrationType.VERIFICATION)
+    return _keep(store, vault, VaultRequest(MigrationType.VERIFICATION))
 
 
 @router.post("/vaults/{vault}/prune", status_code=202)
@@ -149,7 +148,7 @@ def prune(vault: str, store: TheStore, clouds: TheClouds) -> Migration:
     watched as a migration, of type "prune". Not for a vault that another project shares.
     """
     clouds.refuse_unless_owner(vault_record(store, vault), "prunes it")
-    return _keep(store, vault, MigrationType.PRUNE)
+    return _keep(store, vault, VaultRequest(MigrationType.PRUNE))
 
 
 @router.post("/vaults/{vault}/copy", status_code=202)
@@ -172,7 +171,7 @@ def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Mig
         machine_ref=target.id,
         source_id=source.id,
         target_id=target.id,
-        request=form(MigrationRequest).dump_python(MigrationRequest(type=MigrationType.VAULT_COPY), mode="json"),
+        request=VaultRequest(MigrationType.VAULT_COPY).to_json(),
     )
     return begun(store, record)
 
@@ -202,13 +201,13 @@ def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None,
     return VaultLock(days=vault.lock / _DAY, until=until, short=found.short), said
 
 
-def _keep(store: Store, name: str, kind: MigrationType) -> Migration:
+def _keep(store: Store, name: str, request: VaultRequest) -> Migration:
     vault = vault_record(store, name)
     record = store.migrations.add(
         machine_name=vault.name,
         machine_ref=vault.id,
         source_id=vault.id,
         target_id=vault.id,
-        request=form(MigrationRequest).dump_python(MigrationRequest(type=kind), mode="json"),
+        request=request.to_json(),
     )
     return begun(store, record)

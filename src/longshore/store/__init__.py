@@ -9,6 +9,7 @@ from longshore.store.backup_policies import BackupPolicyRecord
 from longshore.store.disks import DiskRecord
 from longshore.store.events import EventRecord
 from longshore.store.groups import GroupMember, GroupRecord, GroupRun
+from longshore.store.job_filter import JobFilter
 from longshore.store.jobs import JobRecord
 from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
 from longshore.store.limits import LimitRecord
@@ -39,6 +40,7 @@ __all__ = [
     "GroupRecord",
     "GroupRun",
     "Holding",
+    "JobFilter",
     "JobRecord",
     "Leases",
     "Ledger",

@@ -26,7 +26,7 @@ from longshore.store.migration_records import visible_migrations
 from longshore.store.named import find_named, unique_name
 from longshore.store.passing_over import readable
 from longshore.store.providers import refuse_taken_back
-from longshore.store.rows import filled
+from longshore.store.rows import filled, new_row
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import BackupPolicyRow, MigrationRow, ReplicaRow, utc_now
 
@@ -335,26 +335,14 @@ def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> 
             f"A backup policy named {new.name} is there already.", advice="Choose another name or delete it."
         )
     session.add(
-        BackupPolicyRow(
+        new_row(
+            BackupPolicyRow,
+            new,
             id=record.id,
             project_id=record.project_id,
-            name=new.name,
             unique_name=unique,
             machines=list(new.machines),
             wanted=kept_filter(new.wanted),
-            schedule=new.schedule,
-            retention=new.retention,
-            verify=new.verify,
-            copy_to=new.copy_to,
-            prove=new.prove,
-            prove_on=new.prove_on,
-            prove_networks=new.prove_networks,
-            due_at=new.due_at,
-            verify_due_at=new.verify_due_at,
-            paused=new.paused,
-            prove_due_at=new.prove_due_at,
-            before=new.before,
-            after=new.after,
         )
     )
 
@@ -366,10 +354,8 @@ def kept_filter(wanted: MachineFilter | None) -> dict[str, Any] | None:
 
 def tell_policy(session: Session, ended: MigrationRow) -> None:
     """Have a policy look at once after its backup, copy, verification or trial has ended, if it has one."""
-    if ended.type in _BEGUN:
-        policy_id = ended.request.get("of")
-        if policy_id is not None:
-            hasten(session, policy_id)
+    if ended.type in _BEGUN and ended.of:
+        hasten(session, ended.of)
 
 
 def _trial(row: MigrationRow) -> Trial:

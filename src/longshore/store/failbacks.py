@@ -18,7 +18,7 @@ def begin_failback(session: Session, migration: MigrationRow) -> None:
 
     Raises Conflict when the replica isn't failed over, or something else is wanted of it.
     """
-    replica = session.get(ReplicaRow, migration.request.get("of") or "")
+    replica = session.get(ReplicaRow, migration.of)
     if replica is None:
         raise Conflict("A failback is asked of a replica.", advice="Use: longshore replica failback REPLICA.")
     if replica.stage not in _FROM or replica.failover_id is None:
@@ -37,7 +37,7 @@ def _refuse_what_is_left(session: Session, replica_id: str) -> None:
     query = select(LedgerRow.migration_id).join(MigrationRow, MigrationRow.id == LedgerRow.migration_id)
     left = session.scalar(
         query.where(
-            MigrationRow.request["of"].as_string() == replica_id,
+            MigrationRow.of == replica_id,
             LedgerRow.kind.in_(_AT_HOME),
             LedgerRow.state.not_in((EntryState.REMOVED.value, EntryState.HANDED_OVER.value)),
         ).limit(1)
@@ -63,7 +63,7 @@ def refuse_to_forget_way(session: Session, migration: MigrationRow) -> None:
     """Raise Conflict for a failback that can still be undone: its record says how."""
     if migration.type != MigrationType.FAILBACK.value:
         return
-    replica = session.get(ReplicaRow, migration.request["of"])
+    replica = session.get(ReplicaRow, migration.of)
     if replica is not None and replica.failback_id == migration.id:
         raise Conflict(
             f"The replica of {migration.machine_name} is {replica.stage} by this migration.",

@@ -115,8 +115,8 @@ class Looks:
         return self._ids(replica_id, MigrationRow.status.not_in(UNFINISHED), left)
 
     def _ids(self, replica_id: str, *wanted: Any) -> list[str]:
-        of = MigrationRow.request["of"].as_string()
-        query = select(MigrationRow.id).where(MigrationRow.type == MigrationType.LOOK.value, of == replica_id, *wanted)
+        look = MigrationRow.type == MigrationType.LOOK.value, MigrationRow.of == replica_id
+        query = select(MigrationRow.id).where(*look, *wanted)
         with self._database.session() as session:
             found: Sequence[str] = session.scalars(query.order_by(MigrationRow.created_at)).all()
             return list(found)

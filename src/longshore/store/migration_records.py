@@ -58,6 +58,12 @@ class MigrationRecord:
         return self.id
 
     @property
+    def of(self) -> str:
+        """Return the id of the record that it works for: a point's replica, a backup's policy, a conversion's
+        migration. Empty: for none."""
+        return self.request.get("of") or ""
+
+    @property
     def worker_id(self) -> str | None:
         """Return the id of the worker that has the job, which may be dead; None: no worker has it."""
         return self.job.worker_id if self.job else None

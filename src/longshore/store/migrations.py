@@ -1,12 +1,12 @@
 """Migrations as users see them: what was asked, what they are told to do, and how far they are."""
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, literal, or_, select, tuple_, update
+from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
@@ -23,15 +23,17 @@ from longshore.store.database import Database, in_portions, persistent, through_
 from longshore.store.disks import new_disk
 from longshore.store.failbacks import begin_failback, refuse_to_forget_way
 from longshore.store.groups import GroupRun, begin_run, tell_run
+from longshore.store.job_filter import EVERY_JOB, JobFilter
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, keeps_copy, new_job, unfinished_of
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.providers import project_for, refuse_taken_back
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
+from longshore.store.rows import new_row
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
-from longshore.store.standing import STANDING, stands
+from longshore.store.standing import STANDING
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import GroupMemberRow, LedgerRow, MigrationRow, in_column, type_of, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
@@ -55,6 +57,10 @@ class NewMigration:
     state: dict[str, Any] | None = None  # that its first job finds
     found: FoundReplica | None = None  # of one that is adopted
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def type(self) -> MigrationType:
+        return MigrationType(type_of(self.request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,26 +123,13 @@ class Migrations:
             for new in wanted:
                 if new.found is not None:
                     refuse_known(session, new.found)
-            rows = [
-                MigrationRow(
-                    id=new.id,
-                    project_id=project_id,
-                    machine_name=new.machine_name,
-                    machine_ref=new.machine_ref,
-                    source_id=new.source_id,
-                    target_id=new.target_id,
-                    plan_id=new.plan_id,
-                    wave=new.wave,
-                    places=new.places,
-                    state=new.state,
-                )
-                for new, project_id in zip(wanted, projects, strict=True)
-            ]
             lenders: dict[str, OwnTexts] = {}
-            for row, new in zip(rows, wanted, strict=True):
+            rows = []
+            for new, project_id in zip(wanted, projects, strict=True):
                 ids = [id_ for id_ in (new.plan_id, new.request.get("of")) if id_]
                 of = [lenders.setdefault(id_, self._texts.of(session, id_)) for id_ in ids]
-                row.request = in_options(new.request, self._texts.of(session, row.id, *of).kept)
+                request = in_options(new.request, self._texts.of(session, new.id, *of).kept)
+                rows.append(new_row(MigrationRow, new, project_id=project_id, request=request))
             session.add_all(rows)
             session.flush()
             for row, new in zip(rows, wanted, strict=True):
@@ -166,55 +159,26 @@ class Migrations:
             return records_of(session, session.execute(every.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def page(
-        self,
-        limit: int,
-        after: str | None = None,
-        *,
-        statuses: Collection[Status] = (),
-        machine: str | None = None,
-        plan_id: str | None = None,
-        provider_id: str | None = None,
-        types: Collection[MigrationType] | None = None,
-        only: Sequence[ColumnElement[bool]] = (),
-        newest_first: bool = False,
+        self, limit: int, after: str | None = None, *, fitting: JobFilter = EVERY_JOB, newest_first: bool = False
     ) -> list[MigrationRecord]:
         """Return the `limit` migrations next after the one with this id, of those that fit, in the order of `all`.
-
-        `statuses`: only those of which one of these is told; none: whatever it is. `machine`: a name or reference.
-        `provider_id`: on either side. `types`: only of these; None: of any. `only`: conditions of
-        longshore.store.tries. Raises NotFound.
-        """
+        Raises NotFound."""
         with self._database.session() as session:
-            query = select(MigrationRow.__table__).where(visible_migrations(self._scope))
+            query = select(MigrationRow.__table__).where(visible_migrations(self._scope), *fitting.conditions())
             if after is not None:
                 last = find_migration(session, self._scope, after)
                 key = tuple_(MigrationRow.created_at, MigrationRow.id)
                 mark = tuple_(literal(last.created_at), literal(last.id))
                 query = query.where(key < mark if newest_first else key > mark)
-            if statuses:
-                query = query.where(or_(*map(stands, statuses)))
-            query = query.where(*_about(machine, plan_id, provider_id, types), *only)
             by = (MigrationRow.created_at, MigrationRow.id)
             ordered = query.order_by(*(column.desc() for column in by) if newest_first else by)
             return records_of(session, session.execute(ordered.limit(limit)))
 
-    def counts(
-        self,
-        *,
-        statuses: Collection[Status] = (),
-        machine: str | None = None,
-        plan_id: str | None = None,
-        provider_id: str | None = None,
-        types: Collection[MigrationType] | None = None,
-        only: Sequence[ColumnElement[bool]] = (),
-    ) -> dict[Status, int]:
-        """Return how many migrations there are of which each status is told, of those that fit. The filters are those
-        of `page`."""
+    def counts(self, fitting: JobFilter = EVERY_JOB) -> dict[Status, int]:
+        """Return how many migrations there are of which each status is told, of those that fit."""
         with self._database.session() as session:
-            fitting = [visible_migrations(self._scope), *_about(machine, plan_id, provider_id, types), *only]
-            if statuses:
-                fitting.append(or_(*map(stands, statuses)))
-            found = select(STANDING.label("standing")).where(*fitting).subquery()
+            meant = visible_migrations(self._scope), *fitting.conditions()
+            found = select(STANDING.label("standing")).where(*meant).subquery()
             query = select(found.c.standing, func.count()).group_by(found.c.standing)
             return {Status(status): count for status, count in session.execute(query)}
 
@@ -250,8 +214,8 @@ class Migrations:
     def made_of(self, replica_id: str) -> list[MigrationRecord]:
         """Return the tests and failovers of a replica, oldest first."""
         with self._database.session() as session:
-            of = MigrationRow.request["of"].as_string()
-            query = select(MigrationRow.__table__).where(MigrationRow.type.in_(MADE_OF_POINTS), of == replica_id)
+            made = MigrationRow.type.in_(MADE_OF_POINTS), MigrationRow.of == replica_id
+            query = select(MigrationRow.__table__).where(*made)
             return records_of(session, session.execute(query.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def update(self, migration_id: str, **fields: Any) -> None:
@@ -522,7 +486,7 @@ class Migrations:
         busy = {(row.source_id, row.machine_ref): row for row in found}
         asked: set[tuple[str, str]] = set()
         for new in wanted:
-            if new.request.get("type") in OF_POINTS or new.run is not None:
+            if new.type.of_point or new.run is not None:
                 continue
             machine = (new.source_id, new.machine_ref)
             if machine in asked:
@@ -530,7 +494,7 @@ class Migrations:
             asked.add(machine)
             if (other := busy.get(machine)) is None:
                 continue
-            if new.request.get("type") == MigrationType.BACKUP.value and other.type == MigrationType.REPLICA.value:
+            if new.type is MigrationType.BACKUP and other.type == MigrationType.REPLICA.value:
                 continue  # each has snapshots of its own
             if not self._scope.everything and other.project_id != self._scope.project_id:
                 raise Conflict(f"{new.machine_name} is being migrated already, by another project.")
@@ -566,9 +530,8 @@ def _refuse_replaced(session: Session, server_id: str) -> None:
 
 def providers_of(session: Session, new: NewMigration) -> list[str | None]:
     """Return the ids of all providers that a migration's jobs will open, and those of what it begins itself."""
-    kind = MigrationType(new.request.get("type", MigrationType.COLD))
     ids: list[str | None] = [new.target_id]
-    if new.run is None and not kind.of_point and kind is not MigrationType.CONVERSION:
+    if new.run is None and not new.type.of_point and new.type is not MigrationType.CONVERSION:
         ids.append(new.source_id)
     if new.protection is not None and new.protection.seed is not None:
         ids.append(new.protection.seed.vault_id)
@@ -580,16 +543,3 @@ def providers_of(session: Session, new: NewMigration) -> list[str | None]:
         for source_id, target_id in session.execute(sides):
             ids += [source_id, target_id] if (new.state or {}).get("wishes") else [target_id]  # it is shut down first
     return ids
-
-
-def _about(
-    machine: str | None, plan_id: str | None, provider_id: str | None, types: Collection[MigrationType] | None
-) -> Iterator[ColumnElement[bool]]:
-    if machine is not None:
-        yield (MigrationRow.machine_name == machine) | (MigrationRow.machine_ref == machine)
-    if plan_id is not None:
-        yield MigrationRow.plan_id == plan_id
-    if provider_id is not None:
-        yield (MigrationRow.source_id == provider_id) | (MigrationRow.target_id == provider_id)
-    if types is not None:
-        yield MigrationRow.type.in_([kind.value for kind in types])

@@ -1,4 +1,4 @@
-"""Finding what users name, among what they may see: providers, plans, groups. Names are unique in a project."""
+"""Finding what users name, among what they may see: providers, plans, channels. Names are unique in a project."""
 
 from typing import TypeVar
 
@@ -7,13 +7,14 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
 from longshore.store.scope import Scope
-from longshore.store.tables import BackupPolicyRow, GroupRow, PlanRow, ProviderRow
+from longshore.store.tables import BackupPolicyRow, ChannelRow, GroupRow, PlanRow, ProviderRow
 
-Row = TypeVar("Row", PlanRow, ProviderRow, GroupRow, BackupPolicyRow)
+Row = TypeVar("Row", PlanRow, ProviderRow, GroupRow, BackupPolicyRow, ChannelRow)
 _KINDS: dict[type, tuple[str, str]] = {  # and how they are listed
     PlanRow: ("plan", "plan list"),
     ProviderRow: ("provider", "provider list"),
     GroupRow: ("group", "replica group list"),
+    ChannelRow: ("channel", "channel list"),
     BackupPolicyRow: ("backup policy", "backup policy list"),
 }
 

@@ -274,14 +274,14 @@ def occupy_point(session: Session, migration: MigrationRow) -> None:
 
     Raises Conflict when that can't be.
     """
-    request = migration.request
-    replica = session.get_one(ReplicaRow, request["of"])
-    row = session.get(PointRow, (request["of"], request["point"]))
+    number = migration.request["point"]
+    replica = session.get_one(ReplicaRow, migration.of)
+    row = session.get(PointRow, (migration.of, number))
     if row is None or row.state != PointState.USABLE.value:
-        raise _unusable(request["point"], row.state if row else PointState.GONE.value)
+        raise _unusable(number, row.state if row else PointState.GONE.value)
     if replica.stage == Stage.MIGRATING.value:
         raise Conflict("The replica is being migrated, and its points go with it.")
-    if request["type"] == MigrationType.FAILOVER.value:
+    if migration.type == MigrationType.FAILOVER.value:
         if replica.stage not in (Stage.PROTECTED.value, Stage.ADOPTED.value):
             raise Conflict(f"The replica is {replica.stage}: it can't fail over now.")
         if replica.wish == Wish.FAILOVER.value:
@@ -301,13 +301,12 @@ def refuse_users(session: Session | None, replica_id: str) -> None:
 
 def refuse_to_forget_users(session: Session, migration: MigrationRow) -> None:
     """Raise Conflict when what a migration has made of a point is still there, and so is the point."""
-    request = migration.request
-    if request.get("type") not in OF_POINTS:
+    if migration.type not in OF_POINTS:
         return
-    number, users = request["point"], _users(session, request["of"], OF_POINTS)
+    number, users = migration.request["point"], _users(session, migration.of, OF_POINTS)
     if migration.id in users.get(number, {}):
         raise Conflict(
-            f"What migration {migration.id} has made stands on point {number} of replica {request['of']}.",
+            f"What migration {migration.id} has made stands on point {number} of replica {migration.of}.",
             advice="It is forgotten with the replica.",
         )
 
@@ -329,7 +328,7 @@ def _users(session: Session, replica_id: str, kinds: Sequence[str] = MADE_OF_POI
     )
     query = select(MigrationRow).where(
         MigrationRow.type.in_(kinds),
-        MigrationRow.request["of"].as_string() == replica_id,
+        MigrationRow.of == replica_id,
         MigrationRow.status.in_(UNFINISHED) | volumes,
     )
     found: dict[int, dict[str, str]] = {}

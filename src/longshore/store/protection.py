@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select, true, update
+from sqlalchemy import ColumnElement, and_, case, func, select, true
 
 from longshore.model.replica import PointState, Stage
 from longshore.model.request import OF_POINTS
@@ -13,8 +12,6 @@ from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.rows import filled
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
-
-TELLING = "telling"  # among what was told: the process that is about to tell it, and what it hasn't told yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +35,6 @@ class Protected:
     cannot_land: str | None  # what stands against it, as the newest look at a point tells
     look_error: str | None
     failover_error: str | None
-    webhook: str | None  # the mark of its address
-    alerted: dict[str, Any]  # what was told outside, by condition; as TELLING, what a process is still to tell
 
     @property
     def rests(self) -> bool:
@@ -51,9 +46,9 @@ class Protection:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def all(self, *, watched: bool = False) -> list[Protected]:
-        """Return all projects' replicas that haven't ended; `watched`: those that have a webhook."""
-        return self._found(ReplicaRow.webhook.is_not(None) if watched else true())
+    def all(self) -> list[Protected]:
+        """Return all projects' replicas that haven't ended."""
+        return self._found(true())
 
     def of(self, ids: Sequence[str]) -> dict[str, Protected]:
         """Return those of these replicas that haven't ended, by id."""
@@ -65,32 +60,6 @@ class Protection:
         with self._database.session() as session:
             done = select(took).where(MigrationRow.type.in_(OF_POINTS), MigrationRow.status == Status.DONE.value)
             return [seconds for seconds in session.scalars(done) if seconds is not None]
-
-    def alert(self, replica_id: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-        """Keep the alerts that are told outside from now on, and tell whether it falls to this caller alone to tell
-        them.
-
-        It doesn't when they are no longer those of `before`, unless an earlier try of this has changed them, or the
-        replica is gone.
-        """
-        with self._database.alone() as session:
-            row = session.get(ReplicaRow, replica_id)
-            if row is None or (row.alerted or {}) != before:
-                return row is not None and TELLING in now and row.alerted == now
-            session.execute(update(ReplicaRow).where(ReplicaRow.id == replica_id).values(alerted=now))
-            return True
-
-    def told(self, replica_id: str, way: str) -> None:
-        """Note that all which was to be told in this way has been. Nothing happens when the replica is gone."""
-        with self._database.alone() as session:
-            row = session.get(ReplicaRow, replica_id)
-            if row is None or TELLING not in (alerted := dict(row.alerted or {})):
-                return
-            begun = alerted.pop(TELLING)
-            untold = {other: messages for other, messages in begun["untold"].items() if other != way}
-            if untold:
-                alerted[TELLING] = {**begun, "untold": untold}
-            row.alerted = alerted
 
     def _found(self, wanted: ColumnElement[bool]) -> list[Protected]:
         now = utc_now()
@@ -150,5 +119,4 @@ def _protected(  # noqa: PLR0917
         proved=proved_at is not None,
         cannot_land=cannot_land,
         look_error=look_error,
-        alerted=row.alerted or {},
     )

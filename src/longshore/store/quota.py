@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, InvalidInput
 from longshore.store.scope import Scope
-from longshore.store.tables import LimitRow, MigrationRow, PlanRow, ProviderRow
+from longshore.store.tables import ChannelRow, LimitRow, MigrationRow, PlanRow, ProviderRow
 
 _OPERATOR = "The server's operator may allow more."
 
@@ -54,6 +54,12 @@ def refuse_more_limits(session: Session, scope: Scope) -> None:
         _refuse_more(session, scope, LimitRow, "limits", scope.quotas.limits)
 
 
+def refuse_more_channels(session: Session, scope: Scope) -> None:
+    """Raise Conflict when the project has as many channels as it may."""
+    if scope.quotas is not None:
+        _refuse_more(session, scope, ChannelRow, "channels", scope.quotas.channels)
+
+
 def refuse_large_plan(scope: Scope, content: Mapping[str, Any]) -> None:
     """Raise InvalidInput for a plan that is too large. `content`: as its file has it."""
     if scope.quotas is None:
@@ -75,7 +81,11 @@ def refuse_large_plan(scope: Scope, content: Mapping[str, Any]) -> None:
 
 
 def _refuse_more(
-    session: Session, scope: Scope, rows: type[PlanRow] | type[ProviderRow] | type[LimitRow], called: str, most: int
+    session: Session,
+    scope: Scope,
+    rows: type[PlanRow] | type[ProviderRow] | type[LimitRow] | type[ChannelRow],
+    called: str,
+    most: int,
 ) -> None:
     there = session.scalar(select(func.count()).select_from(rows).where(rows.project_id == scope.project_id)) or 0
     if there >= most:

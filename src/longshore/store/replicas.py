@@ -29,7 +29,7 @@ from longshore.store.migration_records import find_migration
 from longshore.store.passing_over import readable
 from longshore.store.points import occupy_point, refuse_users
 from longshore.store.providers import refuse_taken_back
-from longshore.store.rows import filled
+from longshore.store.rows import filled, new_row
 from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
 
@@ -64,7 +64,6 @@ class ReplicaRecord:
     audited_point: int | None
     seed: Seed | None  # what its volumes have been written from first
     audits: tuple[dict[str, Any], ...]  # oldest first
-    webhook: str | None  # the mark of its address
 
     def rests(self, now: datetime) -> bool:
         """Tell whether the replica is paused; `now` is in UTC without a zone."""
@@ -294,7 +293,7 @@ def tell_replica(session: Session, ended: MigrationRow) -> None:
     """
     if ended.status != Status.DONE.value:
         return
-    replica = session.get(ReplicaRow, ended.request.get("of") or "", populate_existing=True)
+    replica = session.get(ReplicaRow, ended.of, populate_existing=True)
     if replica is None or ended.id not in (replica.failover_id, replica.failback_id):
         return
     kind = ended.type
@@ -353,18 +352,8 @@ def _refuse_unkept(session: Session, migration: MigrationRow) -> JobRow:
 
 
 def new_replica(id_: str, protection: Protection) -> ReplicaRow:
-    return ReplicaRow(
-        id=id_,
-        schedule=protection.schedule,
-        retention=protection.retention,
-        rpo=protection.rpo,
-        due_at=protection.due_at,
-        prove=protection.prove,
-        prove_due_at=protection.prove_due_at,
-        audit=protection.audit,
-        audit_due_at=protection.audit_due_at,
-        seed=form(Seed).dump_python(protection.seed, mode="json") if protection.seed else None,
-    )
+    seed = form(Seed).dump_python(protection.seed, mode="json") if protection.seed else None
+    return new_row(ReplicaRow, protection, id=id_, seed=seed)
 
 
 def has_wish(session: Session, record_id: str) -> bool:
@@ -374,8 +363,7 @@ def has_wish(session: Session, record_id: str) -> bool:
 
 def is_under_way(session: Session, replica_id: str, kind: MigrationType) -> bool:
     """Tell whether a migration of this kind, made from the replica, hasn't ended."""
-    of = MigrationRow.request["of"].as_string()
-    query = select(MigrationRow.id).where(MigrationRow.type == kind.value, of == replica_id)
+    query = select(MigrationRow.id).where(MigrationRow.type == kind.value, MigrationRow.of == replica_id)
     return session.scalar(query.where(MigrationRow.status.in_(UNFINISHED)).limit(1)) is not None
 
 

@@ -8,6 +8,7 @@ from typing import Self
 from longshore.state import StateDirectory
 from longshore.store.backup_policies import BackupPolicies
 from longshore.store.barbican import Barbican, server_user
+from longshore.store.channels import Channels
 from longshore.store.database import Database
 from longshore.store.disks import Disks
 from longshore.store.events import Events
@@ -34,6 +35,7 @@ from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
 from longshore.store.shared import check_shared
 from longshore.store.texts import Texts
+from longshore.store.watched import Watched
 from longshore.store.web_sessions import WebSessions
 from longshore.store.workers import Workers
 
@@ -71,6 +73,8 @@ class Store:
         self.ledger = Ledger(self.database)
         self.jobs = Jobs(self.database)
         self.limits = Limits(self.database)
+        self.channels = Channels(self.database, texts)
+        self.watched = Watched(self.database)
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
         self.operation = OperationRecords(self.database)
@@ -95,6 +99,7 @@ class Store:
         view.plans = self.plans.scoped(scope)
         view.plan_checks = self.plan_checks.scoped(scope)
         view.limits = self.limits.scoped(scope)
+        view.channels = self.channels.scoped(scope)
         view.ledger = self.ledger.scoped(scope)
         return view
 

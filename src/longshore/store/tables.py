@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, overload
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import JSON, BigInteger, ColumnElement, DateTime, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 
 from longshore.model.request import MigrationType
@@ -199,6 +200,17 @@ class MigrationRow(Base):
     state: Mapped[dict[str, Any] | None]  # what the next job of a warm migration needs to know
     touched_at: Mapped[float] = mapped_column(default=TheMoment(), onupdate=TheMoment())
 
+    @hybrid_property
+    def of(self) -> str:
+        """Return the id of the record that it works for, as its request says it; empty: for none."""
+        return self.request.get("of") or ""
+
+    @of.inplace.expression
+    @classmethod
+    def _of(cls) -> ColumnElement[str]:
+        told: ColumnElement[str] = cls.request["of"].as_string()
+        return told
+
     @validates("request")
     def _take_type(self, _column: str, request: dict[str, Any]) -> dict[str, Any]:
         self.type = type_of(request)
@@ -267,8 +279,6 @@ class ReplicaRow(Base):
     audited_at: Mapped[datetime | None]  # the moment of the last sync that has
     audited_point: Mapped[int | None]  # which it has made
     audits: Mapped[list[dict[str, Any]] | None]  # the last ones, oldest first
-    webhook: Mapped[str | None]  # the mark of the address that is told
-    alerted: Mapped[dict[str, Any] | None]  # conditions that were told outside, by their codes
     seed: Mapped[dict[str, Any] | None]  # the point in a vault that its volumes are written from first
 
 
@@ -416,6 +426,56 @@ class LimitRow(Base):
     name: Mapped[str] = mapped_column(default="")  # of the host or datastore at the provider
     at_once: Mapped[int | None] = mapped_column(BigInteger)  # jobs
     bytes_per_second: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class ChannelRow(Base):
+    """A channel, by which people are told of what can't wait, and how that has gone."""
+
+    __tablename__ = "channels"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]  # of which it tells; "*": of all
+    name: Mapped[str]
+    unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
+    kind: Mapped[str]
+    occasions: Mapped[list[str]] = mapped_column(JSON)
+    waits_after: Mapped[float]  # seconds
+    quiet: Mapped[str | None]
+    digest: Mapped[float]  # seconds that what is to be told is collected
+    mail: Mapped[dict[str, Any] | None]  # its server and addresses
+    secrets: Mapped[dict[str, Any]]  # the marks of its texts: address, key, password
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    failures: Mapped[int] = mapped_column(default=0)  # tries in a row
+    error: Mapped[str | None] = mapped_column(Text)  # of the last one
+    retry_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None]  # last
+    lost: Mapped[int] = mapped_column(default=0)  # messages that were given up
+    claim: Mapped[str | None]  # of the process that is telling
+    claimed_until: Mapped[float | None]  # by the database's clock, in seconds since 1970
+
+
+class StandingRow(Base):
+    """One thing that stands and that a channel has to do with: so it is told once."""
+
+    __tablename__ = "channel_standings"
+
+    channel_id: Mapped[str] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+    told: Mapped[bool] = mapped_column(default=False)
+    over: Mapped[dict[str, Any] | None]  # what is told when it is over
+
+
+class MessageRow(Base):
+    """One message that a channel's receiver hasn't taken yet."""
+
+    __tablename__ = "channel_messages"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    channel_id: Mapped[str] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"), index=True)
+    body: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime] = mapped_column(default=utc_now)
+    delivery_id: Mapped[str | None]  # with which others it is sent; None: it wasn't tried yet
 
 
 class InstallationRow(Base):

@@ -18,6 +18,7 @@ from longshore.store.secrets import SecretBox
 from longshore.store.tables import TextRow
 
 _MARK = re.compile(r"\((?:\d+ characters|a key), kept encrypted: ([0-9a-f]{32})\)")
+_WITH_TEXTS = ("user_data", "first_boot", "guest_keys")  # options of a migration
 
 
 class Texts:
@@ -108,6 +109,22 @@ def in_options(options: dict[str, Any], change: Callable[[str], str]) -> dict[st
     if changed.get("guest_keys"):
         changed["guest_keys"] = [_without_length(change(key)) for key in changed["guest_keys"]]
     return changed
+
+
+def without_texts(content: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return a plan, as its file has it, without the options that hold texts, and where those stood."""
+    left_out: list[str] = []
+
+    def without(options: dict[str, Any], where: str) -> dict[str, Any]:
+        left_out.extend(f"{where}: {name}" for name in _WITH_TEXTS if options.get(name))
+        return {name: value for name, value in options.items() if name not in _WITH_TEXTS}
+
+    kept = dict(content)
+    if kept.get("defaults"):
+        kept["defaults"] = without(kept["defaults"], "defaults")
+    if kept.get("machines"):
+        kept["machines"] = [without(one, str(one.get("machine"))) for one in kept["machines"]]
+    return kept, tuple(left_out)
 
 
 def _without_length(key: str) -> str:

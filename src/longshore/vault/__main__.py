@@ -17,8 +17,7 @@ from longshore.vault.disks import DiskReader, NewDisk, PointDisk, damage_beside
 from longshore.vault.errors import Damaged
 from longshore.vault.geometry import Top
 from longshore.vault.nbd import serve
-from longshore.vault.store import store_at
-from longshore.vault.vault import Vault
+from longshore.vault.vault import Vault, store_at
 from longshore.vault.writers import beat, beat_every
 
 if TYPE_CHECKING:

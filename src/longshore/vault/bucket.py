@@ -20,9 +20,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, Perm
 from obstore.store import S3Store
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound, Unreachable
-from longshore.vault.errors import full_vault
+from longshore.vault.errors import full_vault, too_large
 from longshore.vault.names import most_bytes
-from longshore.vault.store import Begun, InMemory, Store, is_left, parts_of, there_already, too_large
+from longshore.vault.store import Begun, InMemory, Store, is_left, parts_of, there_already
 from longshore.vault.versions import REDIRECTED, UNTRUSTED, Account, Versions
 
 PROBE = "probe/"
@@ -118,11 +118,6 @@ class Bucket(Store):
                 if not name.startswith((PROBE, _CLOCK)) and not is_left(name, self.read(name)):
                     raise Conflict(f"There are objects in {self} already.", advice="Name a prefix that is free.")
         return there
-
-    def locked(self, lock: float) -> Store:
-        from longshore.vault.locked_bucket import LockedBucket
-
-        return LockedBucket(self, lock)
 
     @property
     def versions(self) -> Versions:

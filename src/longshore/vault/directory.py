@@ -18,8 +18,8 @@ from pathlib import Path
 from longshore.blocks.durable import sync_directory
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
 from longshore.vault import names as objects
-from longshore.vault.errors import VaultFull, WriterLost, full_vault
-from longshore.vault.store import Begun, Store, is_left, there_already, too_large
+from longshore.vault.errors import VaultFull, WriterLost, full_vault, too_large
+from longshore.vault.store import Begun, Store, is_left, there_already
 
 _BESIDE = ".new-"
 # Room that is given up when others have filled the file system: a point can be deleted then, and the vault pruned

@@ -33,3 +33,7 @@ def full_vault(store: object, why: str = "") -> VaultFull:
         f"The vault in {store} is full{f' ({why})' if why else ''}.",
         advice="Make it larger, or delete points and prune it: a prune a day later frees what they leave.",
     )
+
+
+def too_large(name: str, most: int) -> Damaged:
+    return Damaged(f"{name} isn't what was written: it has more than {most} bytes.")

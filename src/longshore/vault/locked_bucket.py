@@ -16,15 +16,20 @@ from longshore.vault.versions import History, Version, is_needed
 _TRIED = 5.0  # seconds for which an object is locked to see whether that is heeded
 
 
+def locked(store: Store, lock: float) -> Store:
+    """Return the same store, where what a restore needs is locked for so many seconds when it is stored, so that nobody
+    can delete it before. Raises InvalidInput when it has no locks."""
+    if not isinstance(store, Bucket):
+        raise InvalidInput(f"What is in {store} can't be locked.", advice="It takes a bucket with object lock.")
+    return LockedBucket(store, lock)
+
+
 class LockedBucket(Bucket):
     def __init__(self, bucket: Bucket, lock: float) -> None:
         """Open a bucket that locks. `lock`: seconds for which what is new is locked."""
         super().__init__(**bucket.told())
         self._lock = lock
         self._unlocked: list[str] | None = None  # what a vault that is being made has so far
-
-    def locked(self, lock: float) -> Store:
-        return LockedBucket(self, lock)
 
     def prepare(self) -> None:
         self.versions.refuse_unfit()

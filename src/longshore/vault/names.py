@@ -13,6 +13,7 @@ _KIB, _MIB = 1 << 10, 1 << 20
 _OTHER = 64 * _KIB  # bytes of what is none of the vault's
 
 PACKS, POINTS, HOLDS, WRITERS, LISTS, KEYS = "packs", "points", "holds", "writers", "condemned", "keys"
+PLANS = "plans"
 BEGINNING = ("README.txt", "restore.py")  # of a vault, beside its key: vault.json comes last
 
 _PACK_NAME = re.compile(rf"{PACKS}/([0-9a-f]{{2}})/(\1[0-9a-f]{{62}})\.pack")
@@ -20,6 +21,7 @@ _POINT_NAME = re.compile(rf"{POINTS}/({_POINT})\.point")
 _HOLD_NAME = re.compile(rf"{HOLDS}/({_POINT})/([1-9][0-9]{{0,8}})\.hold")
 _WRITER_NAME = re.compile(rf"{WRITERS}/({_ID})\.json")
 _LIST_NAME = re.compile(rf"{LISTS}/([1-9][0-9]{{0,17}})\.json")
+_PLAN_NAME = re.compile(rf"{PLANS}/({_ID})/\d{{8}}T\d{{9}}Z-[0-9a-f]{{8}}\.plan")
 _KEY_NAME = re.compile(rf"{KEYS}/({_ID})\.json")
 # Bytes that an object of each kind may have: whoever can write to the vault decides how many it has
 _MOST = (
@@ -29,6 +31,7 @@ _MOST = (
     (_WRITER_NAME, 4 * _MIB),
     (_LIST_NAME, 16 * _MIB),
     (_KEY_NAME, 64 * _KIB),
+    (_PLAN_NAME, 16 * _MIB),
     (re.compile(r"vault\.json|prune\.json"), 64 * _KIB),
     (re.compile(r"README\.txt|restore\.py"), _MIB),
     (re.compile(r"(?:clock|probe)/[0-9a-f]{16}"), 64 * _KIB),
@@ -76,6 +79,12 @@ def list_in(name: str) -> int | None:
 
 def key_in(name: str) -> str | None:
     found = _KEY_NAME.fullmatch(name)
+    return found[1] if found else None
+
+
+def plan_in(name: str) -> str | None:
+    """Return the id of the plan that an object of this name keeps."""
+    found = _PLAN_NAME.fullmatch(name)
     return found[1] if found else None
 
 

@@ -2,12 +2,10 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.vault.errors import Damaged
 from longshore.vault.names import BEGINNING, key_in
 
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ class Store(ABC):
 
     @abstractmethod
     def told(self) -> dict[str, str]:
-        """Describe the store to another process that is to use it (`store_at`). The description may be secret."""
+        """Describe the store to another process that is to use it (`vault.store_at`). The description may be secret."""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -76,11 +74,6 @@ class Store(ABC):
     @abstractmethod
     def probe(self) -> None:
         """Raise InvalidInput when the store doesn't keep what was written from being overwritten."""
-
-    def locked(self, lock: float) -> "Store":
-        """Return the same store, where what a restore needs is locked for so many seconds when it is stored, so that
-        nobody can delete it before. Raises InvalidInput when it has no locks."""
-        raise InvalidInput(f"What is in {self} can't be locked.", advice="It takes a bucket with object lock.")
 
     @property
     def versions(self) -> "Versions":
@@ -177,21 +170,6 @@ def there_already(store: object, how: str, another: str) -> Conflict:
         f"There is a vault in {store} already.",
         advice=f"Add it: longshore provider add vault NAME {how}. Or name a {another} that is free.",
     )
-
-
-def too_large(name: str, most: int) -> Damaged:
-    return Damaged(f"{name} isn't what was written: it has more than {most} bytes.")
-
-
-def store_at(told: Mapping[str, str]) -> Store:
-    """Open the store that `Store.told` describes."""
-    if "directory" in told:
-        from longshore.vault.directory import Directory
-
-        return Directory(Path(told["directory"]))
-    from longshore.vault.bucket import Bucket  # whoever has a directory doesn't load what S3 takes
-
-    return Bucket(**told)
 
 
 def parts_of(url: str) -> tuple[str, str]:

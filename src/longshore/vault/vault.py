@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreError, NotFound
@@ -29,6 +30,17 @@ _KNOWN: dict[Use, frozenset[str]] = {
     "write": frozenset({"aes-256-gcm", LOCKING}),
     "prune": frozenset({"aes-256-gcm", LOCKING}),
 }
+
+
+def store_at(told: Mapping[str, str]) -> Store:
+    """Open the store that `Store.told` describes."""
+    if "directory" in told:
+        from longshore.vault.directory import Directory
+
+        return Directory(Path(told["directory"]))
+    from longshore.vault.bucket import Bucket  # whoever has a directory doesn't load what S3 takes
+
+    return Bucket(**told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,7 @@ class Vault:
         if pass_phrase is not None and not (pass_phrase and pass_phrase.isprintable()):
             raise InvalidInput("The pass phrase isn't one line of text.")
         if lock is not None:
-            store = store.locked(lock + grace)
+            store = _locked(store, lock + grace)
         store.prepare()
         id_, made = id_ or str(uuid.uuid4()), list[str]()
 
@@ -185,7 +197,13 @@ def _key_name(id_: str) -> str:
 def _described(store: Store, use: Use) -> tuple[Store, dict[str, Any]]:
     """Return the store, so that it locks if this vault does, and the vault's description."""
     told = _description(store, use)
-    return (store if told.get("lock") is None else store.locked(locked_for(told))), told
+    return (store if told.get("lock") is None else _locked(store, locked_for(told))), told
+
+
+def _locked(store: Store, lock: float) -> Store:
+    from longshore.vault.locked_bucket import locked  # whoever has a directory doesn't load what S3 takes
+
+    return locked(store, lock)
 
 
 def locked_for(told: Mapping[str, Any]) -> float:

@@ -15,8 +15,8 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.vault.errors import too_large
 from longshore.vault.names import BEGINNING, most_bytes
-from longshore.vault.store import too_large
 
 TOGETHER = 16  # requests under way at once
 UNTRUSTED = "Untrusted"  # a word of our own, beside S3's: of a server's certificate

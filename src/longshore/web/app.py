@@ -27,6 +27,7 @@ from longshore.web.pages import (
     administration,
     backup_policies,
     backups,
+    channels,
     chosen_migrations,
     conversions,
     failbacks,
@@ -62,7 +63,7 @@ SUBJECTS = (
     *(groups, group_forms, new_replicas, reports, replicas),  # in this order: a group's address isn't a replica's
     *(replica_changes, replica_points, failbacks),
     *(backups, backup_policies, restores, point_files, holds, vaults, vault_keys),
-    *(administration, limits, tenants),
+    *(administration, limits, channels, tenants),
 )
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}
 _STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}

@@ -172,7 +172,7 @@ class Backup(Flow):
     async def _take_snapshot(self, machine: Machine, off: list[Off]) -> Still:
         """Take the snapshot between the user's playbooks, where something may be at work that they freeze."""
         job, take = self._job, partial(self._take_at_once, machine, off)
-        if job.request.before is not None or job.request.after is not None:
+        if job.copy_request.before is not None or job.copy_request.after is not None:
             if not (off or machine.as_of is not None or is_volume(machine)):
                 return await take_frozen(job, machine, _SNAPSHOT, take)
             text = "Nothing of it is at work: no playbook is run for its snapshot."
@@ -187,7 +187,7 @@ class Backup(Flow):
             return Still(
                 take_snapshot(job, _SNAPSHOT, machine.disks, quiesce=False, first=False), self._is_loose(machine)
             )
-        return Still(take_snapshot(job, _SNAPSHOT, machine.disks, quiesce=job.request.quiesce), off=False)
+        return Still(take_snapshot(job, _SNAPSHOT, machine.disks, quiesce=job.copy_request.quiesce), off=False)
 
     def _is_loose(self, volume: Machine) -> bool:
         """Tell whether the volume still has no machine, which might write to it."""
@@ -220,7 +220,7 @@ class Backup(Flow):
             volume=Volume(f"{job.id}/{disk.key}", disk.label, disk.size),
             name="copy",
             # What is left as it was isn't read back: verifying the vault does that
-            verify=Verify.WRITTEN if some and job.request.verify is Verify.FULL else job.request.verify,
+            verify=Verify.WRITTEN if some and job.copy_request.verify is Verify.FULL else job.copy_request.verify,
             told=told,
             before=_base_of(disk, registered.basis),
             known=tuple(Top.of(top) for top in registered.known),
@@ -244,7 +244,7 @@ class Backup(Flow):
             "power": machine.power.value,
             "change_ids": {disk.key: disk.change_id for disk in snapshot.disks},
             "backup": job.id,
-            "policy": job.request.of,
+            "policy": job.record.of or None,
             "rules": _rules(job),
             "keeps_snapshot": snapshot.is_base,
             "copies": [asdict(copy) for copy in copies],
@@ -333,10 +333,10 @@ def _newest(job: MoveContext, vault: Vault, machine: Machine) -> Basis | None:
 def _rules(job: MoveContext) -> dict[str, Any] | None:
     """Return the rules of the policy that wants this backup, so that another installation can go on with it; None
     without a policy."""
-    if job.request.of is None:
+    if not job.record.of:
         return None
     try:
-        policy = job.store.backup_policies.get(job.request.of)
+        policy = job.store.backup_policies.get(job.record.of)
     except NotFound:  # it has just been deleted
         return None
     return {

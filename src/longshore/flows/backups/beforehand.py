@@ -8,7 +8,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.hooks import hook_concerns, unfit_playbooks
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import CopyRequest, MigrationType
 from longshore.model.target import SourceRoom
 from longshore.planning.kinds import accept_blockers
 from longshore.planning.machine_checks import machine_concerns
@@ -21,14 +21,14 @@ def backed_up(store: Store, source_id: str, machine: Machine) -> BackedUp:
     there = store.ledger.unsettled(source_id, ThingKind.SOURCE_SNAPSHOT)
     kept = [one.migration_id for one in there if one.parent == machine.ref and one.state is EntryState.MADE]
     records = store.migrations.several(kept)
-    return BackedUp(machine, any(one.request.get("type") == MigrationType.BACKUP.value for one in records))
+    return BackedUp(machine, any(one.type is MigrationType.BACKUP for one in records))
 
 
 def backup_concerns(
     store: Store,
     source_id: str,
     machine: Machine,
-    request: MigrationRequest,
+    request: CopyRequest,
     room: SourceRoom | None,
     *,
     ahead: Sequence[BackedUp] = (),
@@ -44,7 +44,7 @@ def backup_concerns(
 
 
 def run_concerns(
-    store: Store, source_id: str, machines: Sequence[Machine], request: MigrationRequest, room: SourceRoom | None
+    store: Store, source_id: str, machines: Sequence[Machine], request: CopyRequest, room: SourceRoom | None
 ) -> list[Concern]:
     """Return what stands against backups of all machines of a policy: each one's own concerns, then the
     quota for all."""
@@ -57,8 +57,8 @@ def run_concerns(
 
 def refuse_shortage(job: MoveContext, machine: Machine, room: SourceRoom | None) -> None:
     """Raise QuotaExceeded when the source has no room for the backup's snapshots, unless the user accepts that."""
-    quotas = backup_quotas([backed_up(job.store, job.record.source_id, machine)], job.request, room, machine.name)
-    concerns = accept_blockers(quotas, job.request.accept)
+    quotas = backup_quotas([backed_up(job.store, job.record.source_id, machine)], job.copy_request, room, machine.name)
+    concerns = accept_blockers(quotas, job.copy_request.accept)
     short = [concern for concern in concerns if concern.severity is Severity.BLOCKER]
     if short:
         raise QuotaExceeded(

@@ -29,9 +29,8 @@ from longshore.flows.flow import Flow
 from longshore.flows.plans.check import select
 from longshore.model.backup_policy import MachineBackup, Run, Stand, Verification
 from longshore.model.concern import Severity
-from longshore.model.forms import form
 from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import BackupRequest, MigrationType, VaultRequest
 from longshore.model.status import Status
 from longshore.model.target import SourceRoom
 from longshore.planning import blocked
@@ -176,7 +175,7 @@ class ByPolicy(Flow):
                     machine_ref=machine.ref,
                     source_id=policy.source_id,
                     target_id=policy.vault_id,
-                    request=form(MigrationRequest).dump_python(request, mode="json"),
+                    request=request.to_json(),
                     places=places_of(machine),
                     disks=machine.disks,
                     id=one.id,
@@ -291,13 +290,13 @@ class ByPolicy(Flow):
 
     def _verification_of(self, policy: BackupPolicyRecord, id_: str) -> NewMigration:
         vault = self._job.store.providers.get(policy.vault_id)
-        request = MigrationRequest(type=MigrationType.VERIFICATION, of=policy.id)
+        request = VaultRequest(MigrationType.VERIFICATION, of=policy.id)
         return NewMigration(
             machine_name=vault.name,
             machine_ref=vault.id,
             source_id=vault.id,
             target_id=vault.id,
-            request=form(MigrationRequest).dump_python(request, mode="json"),
+            request=request.to_json(),
             id=id_,
         )
 
@@ -332,9 +331,9 @@ class ByPolicy(Flow):
         job.store.backup_policies.go_on(job.id, job.job_id, error=str(error), again=_AGAIN)
 
 
-def backup_request(policy: BackupPolicyRecord) -> MigrationRequest:
+def backup_request(policy: BackupPolicyRecord) -> BackupRequest:
     """Return the request by which a policy backs up each of its machines."""
-    return MigrationRequest(type=MigrationType.BACKUP, of=policy.id, before=policy.before, after=policy.after)
+    return BackupRequest(of=policy.id, before=policy.before, after=policy.after)
 
 
 def _chosen(machine: Machine) -> MachineBackup:

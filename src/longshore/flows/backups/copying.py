@@ -110,9 +110,9 @@ class CopyingVault(Flow):
                 damaged.append(str(error))
                 continue
             found.append((point, f"{folder}/{point.name.rpartition('/')[2]}"))
-        if self._job.request.of is None:
+        if not self._job.record.of:
             return found
-        policy = self._job.store.backup_policies.get(self._job.request.of)
+        policy = self._job.store.backup_policies.get(self._job.record.of)
         suspect = suspects_of(policy, self._job.record.source_id)
         good = [(point, name) for point, name in found if point.name not in suspect]
         # What it would delete there at once isn't copied: as if all were there, its rules say what is to be

@@ -31,7 +31,7 @@ async def take_frozen(job: MoveContext, machine: Machine, snapshot_step: str, ta
 
     Whatever happens, the second one runs. `snapshot_step`: by which the ledger knows the snapshot.
     """
-    before, after = job.request.before, job.request.after
+    before, after = job.copy_request.before, job.copy_request.after
     await asyncio.to_thread(_tidy, job, snapshot_step)
     entry = None
     if after is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from longshore.errors import Conflict, LongshoreError
 from longshore.flows.flow import Flow
 from longshore.model.request import MigrationType
+from longshore.store import JobFilter
 from longshore.store.tables import utc_now
 from longshore.vault.errors import Damaged
 from longshore.vault.prune import PrunedInPart, prune_at
@@ -17,7 +18,7 @@ from longshore.vault.verify import verify
 
 _TOLD = 20  # sentences that are said one by one; the result has them all
 _LONGEST = timedelta(hours=20)  # that a prune may take: policies begin one each day
-_LOOKED_AT = 50  # records about a vault, the newest
+_LOOKED_AT = 50  # prunes of a vault, the newest
 KEEPS_DELETED = (
     "The bucket keeps versions of what is deleted, and locks nothing: what was removed takes its room for ever. Give "
     "it a lifecycle rule that lets versions which aren't current expire."
@@ -94,10 +95,10 @@ class Pruning(_OfVault):
         """Return the error to raise for a prune that is refused because of another one. Where prunes were refused for
         longer than one can take, it says that the vault needs a person to look."""
         job = self._job
-        records = job.store.migrations.page(_LOOKED_AT, machine=job.record.target_id, newest_first=True)
+        prunes = JobFilter(machine=job.record.target_id, types=[MigrationType.PRUNE])
         refused = []
-        for one in records:
-            if one.request.get("type") == MigrationType.PRUNE.value and one.id != job.id and one.status.ended:
+        for one in job.store.migrations.page(_LOOKED_AT, fitting=prunes, newest_first=True):
+            if one.id != job.id and one.status.ended:
                 if one.error_code != error.code:
                     break
                 refused.append(one.created_at)

@@ -23,7 +23,7 @@ def drop_earlier(store: Store, clouds: Clouds, backup: MigrationRecord) -> list[
     earlier = [
         one.id
         for one in store.migrations.several(list(ids))
-        if one.request.get("type") == MigrationType.BACKUP.value
+        if one.type is MigrationType.BACKUP
         and one.status.ended
         and (one.project_id, one.machine_ref, one.target_id) == of_machine
     ]
@@ -43,7 +43,7 @@ def drop_of_point(store: Store, clouds: Clouds, vault_id: str, point: Point) -> 
         made = store.migrations.get(id_)
     except NotFound:
         return []
-    if made.id != id_ or made.target_id != vault_id or made.request.get("type") != MigrationType.BACKUP.value:
+    if made.id != id_ or made.target_id != vault_id or made.type is not MigrationType.BACKUP:
         return []
     return undo(store, clouds, made.id, _is_kept)
 

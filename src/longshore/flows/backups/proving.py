@@ -15,7 +15,6 @@ from longshore.flows.backups.retention import folder_in
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.replicas.landing import parts_of
 from longshore.model.backup_policy import PointTrial, Proof, Stand
-from longshore.model.forms import form
 from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
 from longshore.model.status import Status
 from longshore.providers.vault.source import machine_of
@@ -97,7 +96,7 @@ def _queued(job: MoveContext, policy: BackupPolicyRecord, one: PointTrial) -> Po
             machine_ref=one.point,
             source_id=policy.vault_id,
             target_id=store.providers.get(policy.prove_on).id,
-            request=form(MigrationRequest).dump_python(request, mode="json"),
+            request=request.to_json(),
             id=one.id,
         )
         with job.clouds.source(policy.vault_id) as vault:

@@ -12,13 +12,11 @@ from datetime import timedelta
 from longshore.errors import Cancelled, Conflict, LongshoreError, NotSharedAnyMore
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import Stand
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest, MigrationType
-from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
+from longshore.model.request import MigrationType, VaultRequest
+from longshore.store import BackupPolicyRecord, JobFilter, MigrationRecord, NewMigration, Scope
 from longshore.store.tables import utc_now
 
 _EVERY = timedelta(hours=20)  # a policy that runs daily is to find it due each time
-_LOOKED_AT = 50  # records about a vault, the newest
 
 
 def prune_if_due(job: MoveContext, policy: BackupPolicyRecord) -> None:
@@ -78,19 +76,19 @@ def _locks(job: MoveContext, vault_id: str) -> bool:
 
 
 def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:
-    records = job.store.migrations.page(_LOOKED_AT, machine=vault_id, newest_first=True)
-    return next((one for one in records if one.request.get("type") == MigrationType.PRUNE.value), None)
+    prunes = JobFilter(machine=vault_id, types=[MigrationType.PRUNE])
+    return next(iter(job.store.migrations.page(1, fitting=prunes, newest_first=True)), None)
 
 
 def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, id_: str) -> None:
     vault = job.store.providers.get(vault_id)
-    request = MigrationRequest(type=MigrationType.PRUNE, of=policy.id)
+    request = VaultRequest(MigrationType.PRUNE, of=policy.id)
     new = NewMigration(
         machine_name=vault.name,
         machine_ref=vault.id,
         source_id=vault.id,
         target_id=vault.id,
-        request=form(MigrationRequest).dump_python(request, mode="json"),
+        request=request.to_json(),
         id=id_,
     )
     try:

@@ -8,8 +8,7 @@ from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.backups.retention import thin_copies
 from longshore.flows.moves.context import MoveContext
 from longshore.model.backup_policy import SecondCopy, Stand
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import MigrationType, VaultRequest
 from longshore.model.status import Status
 from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Scope
 
@@ -40,7 +39,7 @@ def follow_copy(job: MoveContext, policy: BackupPolicyRecord) -> None:
 def _queued(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy) -> SecondCopy:
     """Return the copy as queued, or as failed. It is unchanged while another copy between the same vaults is under way:
     its turn comes after that."""
-    request = MigrationRequest(type=MigrationType.VAULT_COPY, of=policy.id)
+    request = VaultRequest(MigrationType.VAULT_COPY, of=policy.id)
     providers = job.store.providers
     try:
         if policy.copy_to is None:
@@ -51,7 +50,7 @@ def _queued(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy) -> S
             machine_ref=second.id,
             source_id=vault.id,
             target_id=second.id,
-            request=form(MigrationRequest).dump_python(request, mode="json"),
+            request=request.to_json(),
             id=copy.id,
         )
         job.store.migrations.scoped(Scope(job.record.project_id)).add_together([new])

@@ -65,7 +65,7 @@ class VaultCopy(DiskCopy):
         return await self._run_anew()
 
     async def _run_anew(self) -> Copied:
-        anew = replace(self, name=f"{self.name}-anew", told=None, verify=self.job.request.verify)
+        anew = replace(self, name=f"{self.name}-anew", told=None, verify=self.job.copy_request.verify)
         return await DiskCopy.run(anew)
 
     def _leave_base(self, error: LongshoreError) -> bool:

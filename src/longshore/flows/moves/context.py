@@ -17,11 +17,18 @@ from longshore.errors import (
     Unreachable,
 )
 from longshore.flows.clouds import Clouds
-from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.limit import counting, id_of, places_at_work
 from longshore.model.machine import Disk
-from longshore.model.request import MigrationRequest, MigrationType, WhenStuck
+from longshore.model.request import (
+    BackupRequest,
+    CopyRequest,
+    MigrationRequest,
+    MigrationType,
+    Request,
+    WhenStuck,
+    request_from_json,
+)
 from longshore.model.status import Status
 from longshore.store import Entry, EntryState, ThingKind
 
@@ -49,20 +56,33 @@ def made_machine(entries: Sequence[Entry]) -> Entry | None:
 class MoveContext(JobContext):
     clouds: Clouds = field(kw_only=True)
     kind: JobKind = JobKind.COLD
-    _request: MigrationRequest | None = None
+    _asked: Request | None = None
+
+    @property
+    def asked(self) -> Request:
+        """Return what the job was asked for."""
+        if self._asked is None:
+            self._asked = request_from_json(self.record.request)
+        return self._asked
+
+    @property
+    def copy_request(self) -> CopyRequest:
+        """Return what the job was asked for, of one that copies disks of machines."""
+        assert isinstance(self.asked, CopyRequest)
+        return self.asked
 
     @property
     def request(self) -> MigrationRequest:
-        if self._request is None:
-            self._request = form(MigrationRequest).validate_python(self.record.request)
-        return self._request
+        """Return what the job was asked for, of one that works on a machine, a volume, or a point of one."""
+        assert isinstance(self.asked, MigrationRequest)
+        return self.asked
 
     @property
     def home(self) -> Place:
         """Return where a failback writes to: the machine that it has made, if it makes one, else the replica's own."""
         made = made_machine(self.store.ledger.entries(self.id))
         ref = made.ref if made is not None else None
-        return Place(self.record.target_id, ref or self.store.migrations.get(self.request.of or "").machine_ref)
+        return Place(self.record.target_id, ref or self.store.migrations.get(self.record.of).machine_ref)
 
     @property
     def source(self) -> Place:
@@ -72,7 +92,7 @@ class MoveContext(JobContext):
     def replaced(self) -> Place:
         """Return the machine whose place the new server takes: it has to be off, and runs again if that comes to
         nothing."""
-        ref = self.request.replaces
+        ref = self.asked.replaces if isinstance(self.asked, MigrationRequest) else None
         return self.source if ref is None else Place(self.record.target_id, ref)
 
     def ignore_cancel(self) -> None:
@@ -93,8 +113,10 @@ class MoveContext(JobContext):
         It isn't where the user would rather have it taken back. Nor is a mere look, or a sync of a replica that has a
         point: these are asked for anew.
         """
-        asked = self.request
-        wanted = asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
+        asked = self.asked
+        wanted = not isinstance(asked, CopyRequest) or (
+            asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION
+        )
         if error.code == NotSharedAnyMore.code:
             return wanted and super().parks_for(error)  # what comes again and again, too: nothing of it may be tried
         if asked.type is MigrationType.REPLICA and self.record.syncs:
@@ -105,7 +127,7 @@ class MoveContext(JobContext):
             return False  # it says what is wrong, and looks again
         if asked.type is MigrationType.LOOK and error.code != Unreachable.code:
             return False  # its replica tells that there is no room, and tomorrow there may be
-        if asked.type is MigrationType.BACKUP and asked.of and error.code == QuotaExceeded.code:
+        if isinstance(asked, BackupRequest) and asked.of and error.code == QuotaExceeded.code:
             # Nobody waits for it at night, and while one is parked its policy's next run doesn't begin
             wanted = wanted and self._others_give_room(asked.of)
         return wanted and super().parks_for(error)
@@ -132,9 +154,9 @@ class MoveContext(JobContext):
         try:
             return self.store.migrations.text(self.id, mark)
         except InvalidInput:
-            if self.request.of is None:
+            if not self.record.of:
                 raise
-            return self.store.migrations.text(self.request.of, mark)
+            return self.store.migrations.text(self.record.of, mark)
 
     def limit_groups(self, disk: Disk, vault_id: str | None = None) -> tuple[Path, ...]:
         """Return the files of the limits that this disk's copy shares with others: its plan's, and those of all its

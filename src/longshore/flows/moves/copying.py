@@ -143,7 +143,7 @@ class DiskCopy:
                 disk=f"{job.record.machine_name}, {disk.label}",
                 manifest=self._path(manifest),
                 verify=Verify.NONE,
-                rate_limit=job.request.rate_limit,
+                rate_limit=job.copy_request.rate_limit,
                 limit_groups=await asyncio.to_thread(job.limit_groups, disk),
                 maximum_read=held.maximum_read,
             )
@@ -266,7 +266,7 @@ class DiskCopy:
             manifest=self._path(self._manifest) if whole else None,
             checkpoint=self._path(self._checkpoint),
             verify=self.verify,
-            rate_limit=job.request.rate_limit,
+            rate_limit=job.copy_request.rate_limit,
             limit_groups=job.limit_groups(disk, self.vault_id),
             maximum_read=source.maximum_read,
         )

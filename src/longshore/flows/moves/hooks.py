@@ -26,7 +26,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.model.concern import Concern
 from longshore.model.forms import form
 from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest
+from longshore.model.request import CopyRequest
 from longshore.model.target import Port, Server
 from longshore.planning.plan_kinds import HOOK_MISSING, HOOKS_NOT_INSTALLED
 from longshore.processes.child import TERM_GRACE, ask
@@ -50,7 +50,7 @@ def hook_facts(
         "migration": record.id,
         "plan": store.plans.get(record.plan_id).name if record.plan_id else None,
         "wave": record.wave if record.plan_id else None,
-        "type": job.request.type.value,
+        "type": job.record.type.value,
         "source": store.providers.get(record.source_id).name,
         "target": store.providers.get(record.target_id).name,
         "machine": form(Machine).dump_python(machine, mode="json"),
@@ -59,12 +59,12 @@ def hook_facts(
     }
 
 
-def hook_concerns(machine: Machine, request: MigrationRequest) -> list[Concern]:
+def hook_concerns(machine: Machine, request: CopyRequest) -> list[Concern]:
     """Return what stands against a machine's playbooks: those that can't be run here."""
     return [replace(concern, machine=machine.ref) for concern in unfit_playbooks(request)]
 
 
-def unfit_playbooks(request: MigrationRequest) -> list[Concern]:
+def unfit_playbooks(request: CopyRequest) -> list[Concern]:
     """Return a concern for each playbook of the request that can't be run here."""
     paths = [path for path in (request.before, request.after) if path is not None]
     if paths and not installed():

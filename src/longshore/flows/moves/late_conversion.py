@@ -152,7 +152,7 @@ class LateConversion(Migration):
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at {job.record.machine_name}, as it has landed.")
         ensure_confinement()  # while the server runs
-        found = landed(job.store.migrations.get(job.request.of or ""))
+        found = landed(job.store.migrations.get(job.record.of))
         with job.clouds.target(job.record.target_id) as target:
             server = target.server(found.server_id)  # raises NotFound when somebody has removed it
         power = PowerState.OFF if server.is_off else PowerState.ON
@@ -184,7 +184,7 @@ class LateConversion(Migration):
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         job = self._job
-        earlier = job.store.migrations.get(job.request.of or "")
+        earlier = job.store.migrations.get(job.record.of)
         converted = {**(earlier.result or {}), "converted_by": job.id, "server_id": result["server_id"]}
         job.store.migrations.update(earlier.id, server_id=result["server_id"], result=converted)
         super()._hand_over(result)
@@ -212,7 +212,7 @@ def make_again(job: MoveContext) -> list[str]:
 def _as_it_was(job: MoveContext) -> None:
     """Make the server again, or start it if it is still there. This may be run again at any time. Raise
     LongshoreError."""
-    then = landed(job.store.migrations.get(job.request.of or ""))
+    then = landed(job.store.migrations.get(job.record.of))
     was_off = job.store.migrations.get(job.id).source_power == PowerState.OFF.value
     entries = {entry.step: entry for entry in job.store.ledger.entries(job.id)}
     again = entries.get(_AGAIN)
@@ -232,7 +232,7 @@ def _as_it_was(job: MoveContext) -> None:
         with job.clouds.target(job.record.target_id) as target:
             target.stop_server(server.id)
     job.settle(ThingKind.SERVER, EntryState.HANDED_OVER)
-    job.store.migrations.update(job.request.of or "", server_id=server.id)
+    job.store.migrations.update(job.record.of, server_id=server.id)
 
 
 def _is_there(target: Servers, server_id: str) -> bool:

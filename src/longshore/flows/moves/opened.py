@@ -47,6 +47,6 @@ def _open_for_reading(job: MoveContext, exports: ExitStack, provider_id: str, sn
 def open_volume(job: MoveContext, exports: ExitStack, volume: Volume) -> Export:
     """Open a volume of the target for writing, on behalf of the migration that has made it and of nobody else."""
     cloud = exports.enter_context(job.clouds.target(job.record.target_id))
-    earlier = job.request.of if job.request.type is MigrationType.CONVERSION else None
+    earlier = job.record.of if job.record.type is MigrationType.CONVERSION else ""
     maker = earlier or job.id
     return exports.enter_context(cloud.open_volume(volume.id, Owner(maker, f"open-{volume.id}")))

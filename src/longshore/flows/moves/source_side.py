@@ -50,7 +50,7 @@ class Still:
 def with_tags(job: MoveContext, source: Tags, machine: Machine) -> Machine:
     """Return the machine with its tags, if they go along: reading them takes calls of its own, and a right that the
     account may lack."""
-    if job.request.carry.tags is False or not machine.platform.traits.tags_apart:
+    if job.copy_request.carry.tags is False or not machine.platform.traits.tags_apart:
         return machine
     try:
         return replace(machine, tags=source.tags([machine.ref]).get(machine.ref, ()))
@@ -93,8 +93,8 @@ class ReadingBeforehand:
 
 def check_files(job: MoveContext, source: WholeDisks, machine_ref: str) -> None:
     """Have the source read what tells whether the machine's disks are whole. Raise InvalidInput when they aren't."""
-    doubts = source.check_machine(machine_ref, ReadingBeforehand(job).see, job.request.accept)
-    for concern in accept_blockers(file_concerns(doubts), job.request.accept):
+    doubts = source.check_machine(machine_ref, ReadingBeforehand(job).see, job.copy_request.accept)
+    for concern in accept_blockers(file_concerns(doubts), job.copy_request.accept):
         job.say(str(concern), "information" if concern.severity is Severity.INFORMATION else "warning")
 
 
@@ -226,7 +226,7 @@ def refuse_other_disks(job: MoveContext, disks: tuple[Disk, ...], snapshot: Snap
 
 
 def _drifted(job: MoveContext, said: str) -> Conflict:
-    if job.request.type is MigrationType.REPLICA:
+    if job.record.type is MigrationType.REPLICA:
         advice = "Its points stay, and can be failed over to. For new ones, delete this replica and make another one."
     else:
         advice = "Start a new migration."

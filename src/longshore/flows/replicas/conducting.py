@@ -178,7 +178,7 @@ class Conducting(Flow):
 
     def _end(self, state: RunState) -> None:
         job = self._job
-        tests = job.request.type is MigrationType.GROUP_TEST
+        tests = job.record.type is MigrationType.GROUP_TEST
         if tests and state.why is None and state.remove_at is None:
             state = replace(state, remove_at=datetime.now(UTC) + timedelta(seconds=state.stays))
             job.say(f"All machines are up; they are removed at {state.remove_at:%Y-%m-%d %H:%M:%S} UTC.", phase="up")
@@ -277,7 +277,7 @@ class Conducting(Flow):
         if record.status in (Status.FAILED, Status.CANCELLED):
             return Seen(name, Standing.FAILED, record.error or "")
         if record.status is Status.DONE:
-            up = record.request["type"] == MigrationType.TEST or replica.stage in IN_PLACE
+            up = record.type is MigrationType.TEST or replica.stage in IN_PLACE
             return Seen(name, Standing.UP) if up else Seen(name, Standing.FAILED, "Its failover was undone.")
         if record.job is not None and record.job.kind is JobKind.CLEAN_UP:
             return Seen(name, Standing.UP)

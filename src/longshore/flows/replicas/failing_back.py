@@ -119,7 +119,7 @@ class Failback(Migration):
         job = self._job
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at the server of {job.record.machine_name}, and at the machine.")
-        replica = job.store.replicas.get(job.request.of or "")
+        replica = job.store.replicas.get(job.record.of)
         made = job.home.machine_ref if job.request.new_machine else None
         way = find_way(job.store, job.clouds, replica, job.request.accept, made=made)
         with job.clouds.source(job.record.source_id) as cloud:
@@ -140,7 +140,7 @@ class Failback(Migration):
         """
         job = self._job
         job.raise_if_cancelled()
-        replica = job.store.replicas.get(job.request.of or "")
+        replica = job.store.replicas.get(job.record.of)
         then = machine_to_make(job.store, job.clouds, replica, job.request.accept, begins=False)
         job.phase("preparing", f"Making a machine like {then.name} where that came from.")
         with job.clouds.source(job.record.target_id) as source:
@@ -198,7 +198,7 @@ class Failback(Migration):
 
     def _forget_change_ids(self) -> None:
         """Forget the change ids of the replica's points and bases: what is written from here on isn't the guest's."""
-        job, replica_id = self._job, self._job.request.of or ""
+        job, replica_id = self._job, self._job.record.of
         job.store.points.forget_change_ids(replica_id)
         state = job.store.migrations.get(replica_id).state or {}
         bases = {key: {**base, "change_id": None} for key, base in (state.get("bases") or {}).items()}
@@ -328,7 +328,7 @@ class Failback(Migration):
                 left.append(f"The server of {record.machine_name} stays off: the machine may run.")
             else:
                 left.extend(power_on_again(job))
-        job.store.replicas.stays_away(job.request.of or "", job.id)
+        job.store.replicas.stays_away(job.record.of, job.id)
         return left
 
 
@@ -341,7 +341,7 @@ def open_home(job: MoveContext, home: Snapshot, pair: Pair, exports: ExitStack) 
 def finish(job: MoveContext, result: dict[str, Any]) -> None:
     """Remove what was made on the way, and add the downtime to the result. The machine runs where it came
     from by now."""
-    replica_id = job.request.of or ""
+    replica_id = job.record.of
     job.phase("cleaning-up", "Removing what was made on the way.")
     gone = (ThingKind.SOURCE_SNAPSHOT, ThingKind.AGENT_PROBE)
     for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):

@@ -20,7 +20,7 @@ from longshore.planning.new_addresses import wanted_addresses
 
 def were_changed(job: MoveContext) -> bool:
     """Tell whether the failover that this failback ends has given the guest other addresses."""
-    failover = job.store.replicas.get(job.request.of or "").failover_id
+    failover = job.store.replicas.get(job.record.of).failover_id
     if failover is None:
         return False
     return bool(wanted_addresses(form(MigrationRequest).validate_python(job.store.migrations.get(failover).request)))

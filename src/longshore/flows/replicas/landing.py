@@ -73,7 +73,7 @@ class PointLanding(Migration):
         except LongshoreError as error:
             if error.code != GUEST_CHANGED:
                 raise
-        await self._job.step("look-due", self._job.store.looks.make_due, self._job.request.of or "")
+        await self._job.step("look-due", self._job.store.looks.make_due, self._job.record.of)
         choice = await self._look_into_copies(prepared, volumes, ports, again="-again")
         return await super()._make_ready(prepared, volumes, ports, choice, again="-again")
 

@@ -23,7 +23,7 @@ from longshore.model.concern import Concern, Severity
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.machine import Disk, Machine
-from longshore.model.request import LandingMode, MigrationRequest, MigrationType
+from longshore.model.request import LandingMode, MigrationType
 from longshore.model.target import Port, Volume
 from longshore.store import PointRecord
 from longshore.store.tables import utc_now, without_zone
@@ -39,7 +39,7 @@ def begin_look_if_due(job: MoveContext, prepared: Prepared) -> None:
         return
     now = datetime.now(UTC)
     request = replace(job.request, type=MigrationType.LOOK, of=job.id, before=None, after=None)
-    asked = form(MigrationRequest).dump_python(request, mode="json")
+    asked = request.to_json()
     look = job.store.looks.begin(job.id, without_zone(now), without_zone(now + EVERY), asked)
     if look is None:
         return
@@ -79,8 +79,7 @@ class PointLook(Migration):
 
     @property
     def _point(self) -> PointRecord:
-        request = self._job.request
-        return self._job.store.points.get(request.of or "", request.point or 0)
+        return self._job.store.points.get(self._job.record.of, self._job.request.point or 0)
 
     def _prepare(self) -> Prepared:
         job, point = self._job, self._point
@@ -101,7 +100,7 @@ class PointLook(Migration):
         concerns = concerns_as_asked(prepared.machine, findings, prepared.landing.request)
         against = _sentences(concerns, Severity.BLOCKER)
         new = job.store.looks.keep(
-            job.request.of or "",
+            job.record.of,
             number,
             utc_now(),
             form(Machine).dump_python(prepared.machine, mode="json"),
@@ -128,17 +127,17 @@ class PointLook(Migration):
         job = self._job
         if error.code != Cancelled.code:
             said = f"What is on the disks of point {job.request.point} couldn't be looked up: {error}"
-            if job.store.looks.failed(job.request.of or "", str(error)):
+            if job.store.looks.failed(job.record.of, str(error)):
                 self._tell_replica(said, "warning")
         super()._roll_back(error)
 
     def _tell_replica(self, text: str, level: str = "information") -> None:
         job = self._job
         try:
-            job.store.migrations.get(job.request.of or "")
+            job.store.migrations.get(job.record.of)
         except NotFound:
             return
-        job.store.events.say(job.request.of or "", None, text, level)
+        job.store.events.say(job.record.of, None, text, level)
 
 
 def _sentences(concerns: Sequence[Concern], severity: Severity) -> str:

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.replicas.moments import next_test
-from longshore.model.forms import form
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import MigrationType
 from longshore.store import ReplicaRecord
 from longshore.store.tables import without_zone
 
@@ -20,7 +19,7 @@ def begin_test_if_due(job: MoveContext, replica: ReplicaRecord) -> None:
     if replica.prove is None or replica.prove_due_at is None or without_zone(now) < replica.prove_due_at:
         return
     request = replace(job.request, type=MigrationType.TEST, of=replica.id, isolated=True)
-    asked = form(MigrationRequest).dump_python(request, mode="json")
+    asked = request.to_json()
     following = next_test(replica.prove, replica.id, now)
     assert following is not None
     test = job.store.replicas.begin_test(replica.id, without_zone(now), following, asked)

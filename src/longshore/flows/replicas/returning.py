@@ -55,7 +55,7 @@ class Returning(WarmSync):
         job = self._job
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at the server of {job.record.machine_name}, and at where it came from.")
-        replica = job.store.replicas.get(job.request.of or "")
+        replica = job.store.replicas.get(job.record.of)
         found = find_return(job.store, job.clouds, replica, job.request.accept, gone=job.request.new_machine)
         # The point's has marks for texts already
         machine = found.like if found.home is None else without_texts(job, found.like)
@@ -79,7 +79,7 @@ class Returning(WarmSync):
         """Return the server and its ports, and write down what they are before anything is done to them. Raise Conflict
         when it isn't off."""
         job = self._job
-        ref = job.store.migrations.get(job.request.of or "").machine_ref
+        ref = job.store.migrations.get(job.record.of).machine_ref
         with job.clouds.source(job.record.target_id) as source:
             home = machine_if_there(source, ref)
         if home is None:
@@ -120,7 +120,7 @@ class Returning(WarmSync):
 
     def _take_back(self) -> list[str]:
         left = super()._take_back()
-        self._job.store.replicas.stays_away(self._job.request.of or "", self._job.id)
+        self._job.store.replicas.stays_away(self._job.record.of, self._job.id)
         return left
 
 

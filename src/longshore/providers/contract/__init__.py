@@ -32,6 +32,7 @@ from longshore.providers.contract.relays import RelayHost, RelayLedger, Relays
 from longshore.providers.contract.servers import GuestAgent, Servers
 from longshore.providers.contract.snapshots import ChangeTracking, Snapshots
 from longshore.providers.contract.source_marks import MarkedMachines
+from longshore.providers.contract.vault_access import VaultAccess
 from longshore.providers.contract.way_back import WayBack
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "SourceQuota",
     "Tags",
     "Target",
+    "VaultAccess",
     "WayBack",
     "WholeDisks",
 ]

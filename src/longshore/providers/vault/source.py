@@ -25,7 +25,7 @@ from longshore.model.point import Consistency
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.model.vault_refs import disk_ref, key_of, point_of
-from longshore.providers.contract import KeptSecrets
+from longshore.providers.contract import KeptSecrets, VaultAccess
 from longshore.providers.never_runs import NeverRuns
 from longshore.providers.vault.settings import VaultSettings
 from longshore.vault.errors import Damaged
@@ -33,11 +33,11 @@ from longshore.vault.exports import serve_disk
 from longshore.vault.makers import User
 from longshore.vault.points import Point, point_names, points, read_point
 from longshore.vault.sealing import remember
-from longshore.vault.store import REGION, Store, store_at
-from longshore.vault.vault import Use, Vault
+from longshore.vault.store import REGION, Store
+from longshore.vault.vault import Use, Vault, store_at
 
 
-class VaultSource(NeverRuns):
+class VaultSource(NeverRuns, VaultAccess):
     """Holds nothing open between calls. May be used from several threads."""
 
     def __init__(
@@ -62,12 +62,9 @@ class VaultSource(NeverRuns):
         return f"VaultSource({self._settings.directory or self._settings.url})"
 
     def open_for(self, user: User) -> None:
-        """Show that project what is there for it from now on."""
         self._user = user
 
     def open_vault(self, use: Use) -> Vault:
-        """Open the vault. Raises NotFound, InvalidInput, WrongKey, Damaged, AccessDenied for a use that is the owner's
-        alone."""
         if use == "prune" and self._user is not None:
             self._user.refuse_unless_owner("prunes it")
         return replace(Vault.open(self._store, use, self._pass_phrase, self._open_secret), user=self._user)
@@ -80,7 +77,6 @@ class VaultSource(NeverRuns):
         return self.open_vault("read").stretched(self._pass_phrase) if self._pass_phrase else None
 
     def open_store(self) -> Store:
-        """Open the store of its objects, whosever: nothing of it has to be readable. Raises AccessDenied."""
         if self._user is not None:
             self._user.refuse_unless_owner("touches what is stored")
         return self._store

@@ -108,7 +108,10 @@ def _refuse_other_size(export: Export, wanted: int, what: str) -> None:
 
 def library(libdir: str | None) -> Path:
     """Return where VDDK is. Raises InvalidInput."""
-    advice = "Unpack VMware's VDDK and give Longshore the directory that its lib64 is in."
+    advice = (
+        "Unpack VMware's VDDK and give Longshore the directory that its lib64 is in; who can't get it reads disks over "
+        "SSH (--transport ssh)."
+    )
     if libdir is None:
         raise InvalidInput("No VMware disk library (VDDK) is configured.", advice=advice, code="no-vddk")
     path = Path(libdir)
@@ -129,7 +132,8 @@ _MEANINGS = (
         r"cannot open shared object file",
         InvalidInput,
         "VMware's disk library (VDDK) can't be loaded: {said}.",
-        "Check that the directory is complete and for this kind of processor.",
+        "Check that the directory is complete and for this kind of processor. Plugins older than VDDK 9 look for "
+        "libvixDiskLib.so.8 alone: beside a libvixDiskLib.so.9, make a link to it of that name.",
         "no-vddk",
     ),
     Meaning(

@@ -1,7 +1,7 @@
 """The inventory of a vCenter: what machines are in, on and attached to, as `longshore.model.inventory` has it. Asked
 for seldom, so read whole."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -27,6 +27,7 @@ _PATHS: dict[Any, tuple[str, ...]] = {
     vim.Network: ("name", "summary"),
 }
 _GROUP_PATHS = ("config",)
+_PRODUCT = "summary.config.product"
 
 _Found = tuple[Any, Properties]
 _Vlans = dict[tuple[str, str], str]
@@ -55,6 +56,16 @@ def inventory(session: Session) -> Inventory:
         datastores=tuple(_datastore(*one, places) for one in found if isinstance(one[0], vim.Datastore)),
         networks=tuple(_networks(found, groups, switches, _vlans(hosts, places), places)),
     )
+
+
+def versions_of_hosts(session: Session) -> str:
+    """Return which versions of ESXi the hosts have, and how many have each: "8.0.2 (3), 7.0.3 (1)"; empty when the
+    user may see none. Raises AccessDenied, Unreachable, ProviderError."""
+    with session.doing("read its hosts' versions"):
+        found = list(sweep(session, {vim.HostSystem: (_PRODUCT,)}, page=NAMES_PAGE))
+    products = (properties.get(_PRODUCT) for _, properties in found)
+    counted = Counter(str(product.version) for product in products if product is not None)
+    return ", ".join(f"{version} ({count})" for version, count in counted.most_common())
 
 
 def _clusters(places: Places) -> Iterator[Cluster]:

@@ -64,6 +64,8 @@ class VsphereSource(Source):
             "fingerprint": self._session.certificate.sha256,
             "instance": about.instanceUuid or "",
         }
+        if versions := inventory.versions_of_hosts(self._session):
+            found["hosts"] = versions
         return found | (ssh_login.everywhere(self._session, self._ssh_key) if self._reads_over_ssh else {})
 
     @property

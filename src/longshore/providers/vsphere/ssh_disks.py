@@ -34,6 +34,8 @@ from longshore.providers.vsphere.meanings import Meaning, find_meaning, with_las
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
+# An RSA key, as in VMware's own instructions: ESXi 8 may refuse Ed25519
+_MAKE_KEY = "ssh-keygen -t rsa -b 4096 -N '' -f FILE"
 _NOWHERE = "/vmfs/volumes/longshore-has-only-logged-in"  # no such file: it is opened to see how far one gets
 # libssh reads what it trusts from the system's own file, too, unless it is told of another
 _CONFIGURATION = "Host *\n  GlobalKnownHostsFile /dev/null\n"
@@ -75,8 +77,8 @@ def usable_key(text: str) -> str:
     if not text.strip():
         raise InvalidInput(
             "To read disks over SSH, a key to log in to the ESXi hosts with is needed.",
-            advice="Make one (ssh-keygen -t ed25519 -N '' -f FILE), add FILE.pub to /etc/ssh/keys-root/authorized_keys "
-            "of each host, and give it with --ssh-key-file FILE.",
+            advice=f"Make one ({_MAKE_KEY}), add FILE.pub to /etc/ssh/keys-root/authorized_keys of each host, and give "
+            "it with --ssh-key-file FILE.",
         )
     raw = text.strip().encode() + b"\n"
     load = load_ssh_private_key if b"BEGIN OPENSSH" in raw else load_pem_private_key
@@ -86,7 +88,7 @@ def usable_key(text: str) -> str:
         if "password" in str(error).lower() or "passphrase" in str(error).lower():
             raise InvalidInput(
                 "The SSH key has a passphrase, which nobody is there to type.",
-                advice="Make one without, for this alone: ssh-keygen -t ed25519 -N '' -f FILE.",
+                advice=f"Make one without, for this alone: {_MAKE_KEY}.",
             ) from None
         raise InvalidInput(
             "That isn't the private half of an SSH key.", advice="Give the file without .pub that ssh-keygen has made."
@@ -170,7 +172,8 @@ _MEANINGS = (
         r"authentication methods failed",
         AccessDenied,
         "{host} refuses the SSH key of {user}.",
-        "Add its public half to /etc/ssh/keys-{user}/authorized_keys on that host.",
+        "Add its public half to /etc/ssh/keys-{user}/authorized_keys on that host. If it is there already: ESXi 8 may "
+        "refuse Ed25519 keys; an RSA key works.",
     ),
     Meaning(
         r"sftp session",

@@ -63,6 +63,7 @@ RULES = (
         "List, show and check plans, and see what a target has to choose from.",
         (
             "GET /v1/plans",
+            "GET /v1/vaults/{vault}/plans",
             "GET /v1/plans/{name}",
             "GET /v1/plans/{name}/machines",
             "GET /v1/plans/{name}/states",
@@ -79,7 +80,7 @@ RULES = (
     Rule(
         "migration:plan:create",
         MEMBER,
-        "Make, change and duplicate plans.",
+        "Make, change and duplicate plans, keep them in a vault and import them from there.",
         (
             "POST /v1/plans",
             "PUT /v1/plans/{name}",
@@ -87,6 +88,8 @@ RULES = (
             "PATCH /v1/plans/{name}/machines/{machine:path}",
             "POST /v1/plans/{name}/duplicate",
             "POST /v1/plans/{name}/keep",
+            "POST /v1/plans/{name}/keep-in",
+            "POST /v1/vaults/{vault}/plans/{plan}/import",
         ),
     ),
     Rule("migration:plan:delete", MEMBER, "Delete a plan.", ("DELETE /v1/plans/{name}",)),

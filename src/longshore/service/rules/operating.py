@@ -1,4 +1,4 @@
-"""Rules about the whole installation, and about projects as files."""
+"""Rules about the whole installation, about telling people, and about projects as files."""
 
 from longshore.service.rules.rule import ADMIN, ALL_PROJECTS, MEMBER, READER, Rule
 
@@ -14,6 +14,23 @@ RULES = (
         MEMBER,
         "Set and delete limits that count the project's own jobs.",
         ("PUT /v1/limits", "DELETE /v1/limits/{limit}"),
+    ),
+    Rule(
+        "migration:channel:get",
+        READER,
+        "List and show the channels by which people are told what can't wait, and how that has gone.",
+        ("GET /v1/channels", "GET /v1/channels/{channel}"),
+    ),
+    Rule(
+        "migration:channel:set",
+        MEMBER,
+        "Create, change, test and delete channels.",
+        (
+            "POST /v1/channels",
+            "PATCH /v1/channels/{channel}",
+            "DELETE /v1/channels/{channel}",
+            "POST /v1/channels/{channel}/test",
+        ),
     ),
     Rule(
         "migration:operation:get",

@@ -17,7 +17,7 @@ from longshore.web.rendering import render
 def weighed(migration: Migration) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the concerns of an inspection by the landing that they are about, in the shape of its result."""
     found = (migration.result or {}).get("concerns")
-    inspected = migration.request.type is MigrationType.INSPECTION and isinstance(found, dict)
+    inspected = migration.type is MigrationType.INSPECTION and isinstance(found, dict)
     return list(found.items()) if inspected and found else []
 
 
@@ -25,7 +25,7 @@ def may_convert(migration: Migration) -> bool:
     """Tell whether a migration landed as it was, and nobody has converted it since."""
     result = migration.result or {}
     landed = (result.get("conversion") or {}).get("landed")
-    done = migration.status is Status.DONE and migration.request.type in (MigrationType.COLD, MigrationType.WARM)
+    done = migration.status is Status.DONE and migration.type in (MigrationType.COLD, MigrationType.WARM)
     return done and landed == LandingMode.AS_IS.value and not result.get("converted_by")
 
 

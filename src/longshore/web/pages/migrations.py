@@ -11,7 +11,7 @@ from longshore.api.schemas import Cleanup, LedgerEntry, ListedMigration, Migrati
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.model.request import MOVES, BootProof, MigrationType
+from longshore.model.request import MOVES, BootProof, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.downtimes import expected_downtime
@@ -153,7 +153,7 @@ async def console(request: Request) -> Response:
 def _awaited(migration: Migration) -> str:
     """Return a sentence about what is to show that the guest is up, while that is waited for; empty otherwise."""
     asked = migration.request
-    if migration.phase != "checking" or migration.status.ended:
+    if migration.phase != "checking" or migration.status.ended or not isinstance(asked, MigrationRequest):
         return ""
     if asked.boot_proof is BootProof.NONE:
         return _("It is taken for up once it has run for a minute.")

@@ -11,6 +11,53 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "channels",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("project_id", sa.String(length=255), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("unique_name", sa.String(length=255), nullable=False),
+        sa.Column("kind", sa.String(length=255), nullable=False),
+        sa.Column("occasions", sa.JSON(), nullable=False),
+        sa.Column("waits_after", sa.Double(), nullable=False),
+        sa.Column("quiet", sa.String(length=255), nullable=True),
+        sa.Column("digest", sa.Double(), nullable=False),
+        sa.Column("mail", sa.JSON(), nullable=True),
+        sa.Column("secrets", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("retry_at", sa.DateTime(), nullable=True),
+        sa.Column("told_at", sa.DateTime(), nullable=True),
+        sa.Column("lost", sa.Integer(), nullable=False),
+        sa.Column("claim", sa.String(length=255), nullable=True),
+        sa.Column("claimed_until", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("unique_name"),
+    )
+    op.create_table(
+        "channel_standings",
+        sa.Column("channel_id", sa.String(length=255), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("since", sa.DateTime(), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
+        sa.Column("over", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(["channel_id"], ["channels.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("channel_id", "key"),
+    )
+    op.create_table(
+        "channel_messages",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("channel_id", sa.String(length=255), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("made_at", sa.DateTime(), nullable=False),
+        sa.Column("delivery_id", sa.String(length=255), nullable=True),
+        sa.ForeignKeyConstraint(["channel_id"], ["channels.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("channel_messages", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_channel_messages_channel_id"), ["channel_id"], unique=False)
+
+    op.create_table(
         "installation", sa.Column("id", sa.String(length=255), nullable=False), sa.PrimaryKeyConstraint("id")
     )
     op.create_table(
@@ -367,8 +414,6 @@ def upgrade() -> None:
         sa.Column("audited_at", sa.DateTime(), nullable=True),
         sa.Column("audited_point", sa.Integer(), nullable=True),
         sa.Column("audits", sa.JSON(), nullable=True),
-        sa.Column("webhook", sa.String(length=255), nullable=True),
-        sa.Column("alerted", sa.JSON(), nullable=True),
         sa.Column("seed", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["id"], ["migrations.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),

@@ -1,6 +1,7 @@
-"""Conditions of records: that one is the last try of its machine, or that nobody runs it."""
+"""The filter of lists and counts of jobs. It is told here in the words of users, and asked of the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import aliased
@@ -16,6 +17,40 @@ _MOVED = [kind.value for kind in MOVES if kind is not MigrationType.DRY_RUN]
 _BEFORE_A_MOVE = [*(kind.value for kind in MOVES), MigrationType.INSPECTION.value]
 
 
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """A choice of jobs: those that fit in every field. Made without any, it takes all."""
+
+    statuses: Collection[Status] = ()  # one of these is told of it; none: whatever it is
+    machine: str | None = None  # its name or reference
+    plan_id: str | None = None
+    provider_id: str | None = None  # on either side
+    types: Collection[MigrationType] | None = None  # None: of any
+    last: bool = False  # nothing of the kind was asked for of the same machine afterwards
+    broken_off: bool = False  # it hasn't ended, and an engine would go on with it if one ran
+    asking: Collection[AskedOfCrew] | None = None  # or it hasn't ended, and asks one of these of a worker
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        row = MigrationRow
+        if self.statuses:
+            yield or_(*map(stands, self.statuses))
+        if self.machine is not None:
+            yield (row.machine_name == self.machine) | (row.machine_ref == self.machine)
+        if self.plan_id is not None:
+            yield row.plan_id == self.plan_id
+        if self.provider_id is not None:
+            yield (row.source_id == self.provider_id) | (row.target_id == self.provider_id)
+        if self.types is not None:
+            yield row.type.in_([kind.value for kind in self.types])
+        if self.last:
+            yield is_last_try()
+        if self.broken_off or self.asking is not None:
+            yield (_was_broken_off() if self.broken_off else false()) | _is_of(self.asking or ())
+
+
+EVERY_JOB = JobFilter()
+
+
 def is_last_try() -> ColumnElement[bool]:
     """Return the condition of the records after which nothing of the kind was asked for of the same machine.
 
@@ -28,7 +63,7 @@ def is_last_try() -> ColumnElement[bool]:
     return ~select(later.id).where(*same, alike, younger).exists()
 
 
-def was_broken_off() -> ColumnElement[bool]:
+def _was_broken_off() -> ColumnElement[bool]:
     """Return the condition of the records that haven't ended, and that an engine would go on with if one ran."""
     rests = stands(Status.WAITS_WITH_COPY) & (MigrationRow.type == MigrationType.COLD.value)
     awaited = JobRow.due_at.is_(None) | (JobRow.due_at < NEVER) | JobRow.cancel_requested
@@ -36,7 +71,7 @@ def was_broken_off() -> ColumnElement[bool]:
     return MigrationRow.status.in_(UNFINISHED) & MigrationRow.id.in_(own) & ~rests
 
 
-def is_of(asked: Sequence[AskedOfCrew]) -> ColumnElement[bool]:
+def _is_of(asked: Collection[AskedOfCrew]) -> ColumnElement[bool]:
     """Return the condition of the records that haven't ended, whose jobs ask this of a worker."""
     if not asked:
         return false()

@@ -1,0 +1,154 @@
+"""Channels: by which people are told what can't wait, and how that has gone."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.channels import Channel
+from longshore.client.calls import part
+from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.model.channel import ChannelKind, Occasion, Tls
+from longshore.web.forms import Form, told_of
+from longshore.web.page import Page
+from longshore.web.rendering import confirm, render
+from longshore.web.visit import Visit
+from longshore.wording.texts import _, marked
+
+AT = "/ui/channels"
+_SETS = "migration:channel:set"
+_EVERYBODYS = "migration:all_projects"
+_KINDS = {
+    ChannelKind.WEBHOOK: marked("Webhook"),
+    ChannelKind.MAIL: marked("Mail"),
+    ChannelKind.SLACK: marked("Slack, Mattermost"),
+    ChannelKind.TEAMS: marked("Microsoft Teams"),
+    ChannelKind.COMMAND: marked("The operator's command"),
+}
+_OCCASIONS = {
+    Occasion.WAVE_ENDED: marked("A plan's wave has ended"),
+    Occasion.FAILED: marked("Something has failed"),
+    Occasion.WAITS: marked("Something waits for you"),
+    Occasion.PARKED: marked("Something is parked"),
+    Occasion.WINDOW: marked("A cutover's window is in danger"),
+    Occasion.RPO: marked("An RPO isn't kept"),
+    Occasion.REPLICA: marked("A replica needs somebody"),
+    Occasion.VAULT: marked("A vault needs somebody"),
+}
+_TLS = {
+    Tls.STARTTLS: marked("STARTTLS"),
+    Tls.IMPLICIT: marked("From the first byte"),
+    Tls.NONE: marked("None, and no password"),
+}
+_SECRETS = ("address", "key", "password")
+_TEXTS = ("name", "kind", "waits_after", "quiet", "digest")
+_SERVER = ("host", "port", "sender", "to", "tls", "user")
+_FIELDS = (*_TEXTS, *_SECRETS, *_SERVER, "occasions")
+
+
+async def listed(request: Request) -> Response:
+    """Show the channels, how telling has gone, and a form for another one."""
+    on = [one.value for one in Occasion]
+    new: dict[str, list[str]] = {"kind": ["webhook"], "waits_after": ["30m"], "occasions": on, "tls": ["starttls"]}
+    return await _shown(request, Form(new), None)
+
+
+async def create(request: Request) -> Response:
+    said: Form = request.state.form
+    try:
+        await request.state.asking.ask(Channel, "POST", "/v1/channels", _body(said))
+    except LongshoreError as error:
+        return await _shown(request, said, error)
+    return RedirectResponse(AT, 303)
+
+
+async def test(request: Request) -> Response:
+    """Have a test told, and say how that went."""
+    channel = await _one(request, request.state.form["channel"])
+    path = f"/v1/channels/{part(channel.id)}/test"
+    try:
+        await request.state.asking.ask(type(None), "POST", path, None, **_more(request))
+    except LongshoreError as error:
+        return await _shown(request, Form({}), error)
+    return RedirectResponse(f"{AT}?tested=yes", 303)
+
+
+async def ask_to_remove(request: Request) -> Response:
+    channel = await _one(request, request.query_params.get("channel", ""))
+    told = [_("What waits to go by it isn't told any more: %(count)s messages.") % {"count": channel.waiting}]
+    return confirm(
+        request,
+        _("Delete the channel %(name)s?") % {"name": channel.name},
+        told=told,
+        does=f"{AT}/remove",
+        said=_("Delete it"),
+        back=AT,
+        kind="danger",
+        hidden={"channel": channel.id},
+    )
+
+
+async def remove(request: Request) -> Response:
+    channel = await _one(request, request.state.form["channel"])
+    await request.state.asking.ask(type(None), "DELETE", f"/v1/channels/{part(channel.id)}", **_more(request))
+    return RedirectResponse(AT, 303)
+
+
+async def _one(request: Request, id_: str) -> Channel:
+    for channel in await _all(request):
+        if channel.id == id_:
+            return channel
+    raise NotFound(_("There is no such channel any more."))
+
+
+async def _all(request: Request) -> list[Channel]:
+    found: list[Channel] = await request.state.asking.get(list[Channel], "/v1/channels", **_more(request))
+    return found
+
+
+def _more(request: Request) -> dict[str, Any]:
+    visit: Visit = request.state.visit
+    return {"all_projects": True} if visit.everything and visit.may(_EVERYBODYS) else {}
+
+
+async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+    return render(
+        request,
+        "channels/listed.html",
+        200 if trouble is None else 400,
+        channels=await _all(request),
+        said=said,
+        chosen=said.all("occasions"),
+        kind_of={kind: _(text) for kind, text in _KINDS.items()},
+        occasion_of={one: _(text) for one, text in _OCCASIONS.items()},
+        kinds=[(kind.value, _(text)) for kind, text in _KINDS.items() if kind is not ChannelKind.COMMAND],
+        ways=[(tls.value, _(text)) for tls, text in _TLS.items()],
+        tested=request.query_params.get("tested") == "yes",
+        **told_of(trouble, _FIELDS),
+    )
+
+
+def _body(said: Form) -> dict[str, Any]:
+    """Return the request that a form makes. Raises InvalidInput."""
+    body: dict[str, Any] = {name: said[name] for name in _TEXTS if said[name]}
+    body |= {name: said.exact(name) for name in _SECRETS if said.exact(name)}
+    if not said.all("occasions"):
+        raise InvalidInput(_("Choose what is told."), field="occasions")
+    body["occasions"] = said.all("occasions")
+    if said["kind"] == ChannelKind.MAIL.value:
+        server: dict[str, Any] = {name: said[name] for name in _SERVER if said[name]}
+        if "port" in server:
+            if not (said["port"].isascii() and said["port"].isdecimal()) or len(said["port"]) > 5:
+                raise InvalidInput(_("That isn't a port."), field="port")
+            server["port"] = int(said["port"])
+        body["mail"] = server
+    return body
+
+
+ROUTES = [
+    Page("/channels", listed, "GET"),
+    Page("/channels", create, "POST", _SETS),
+    Page("/channels/test", test, "POST", _SETS),
+    Page("/channels/remove", ask_to_remove, "GET", _SETS),
+    Page("/channels/remove", remove, "POST", _SETS),
+]
