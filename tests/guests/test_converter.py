@@ -220,7 +220,7 @@ def test_the_command_says_which_one_is_there(directory, monkeypatch, capsys, whi
         assert found["converter"]["version"] == "virt-v2v 2.6.0"
         assert "Debian's packages of 2025-11-26." in found["converter"]["remark"]
         assert said in found["converter"]["remark"]
-        assert "It takes the drivers of other versions of Windows for 2k25." in found["converter"]["remark"]
+        assert "It has no drivers for Windows of 2k25." in found["converter"]["remark"]
         assert found["appliance"]["remark"] == "Started in 3 s, by KVM."
 
 

@@ -48,7 +48,6 @@ def appliance(*disks: Path) -> Iterator[guestfs.GuestFS]:
         ("Windows Server 2022 Made Up", "20348", "Server", "2k22"),
         ("Windows Server 2019 Made Up", "17763", "Server", "2k19"),
         ("Windows 10 Made Up", "19045", "Client", "w10"),
-        ("Windows Server 2025 Made Up", "26100", "Server", "2k16"),  # virt-v2v 2.6 knows nothing later than 2022
     ],
 )
 def test_its_drivers_and_its_address_are_there(tmp_path, monkeypatch, product, build, variant, drivers):

@@ -18,11 +18,11 @@ from moves import READY, only_migration, remove_server, seen_on, state_of
 from tenants import tenants
 from test_files_moves import MAC, TO_CLOUD, add_files, exported
 from test_openstack_source import ROUTE, Project, goes_on, moved, put_back, servers, warm
-from test_servers_come_home import test_a_server_is_tried_fails_over_and_comes_home
+from test_servers_come_home import test_a_server_is_tried_fails_over_and_comes_home as comes_home
 
 from conftest import LONGSHORE, PROJECT, Cli, end_engine, last_acknowledged
 
-__all__ = ["servers", "test_a_server_is_tried_fails_over_and_comes_home"]  # a fixture, and a test with these clouds
+__all__ = ["servers"]  # a fixture
 
 # A whole cloud is raised on the way
 pytestmark = [
@@ -210,3 +210,7 @@ def test_what_is_moved_there_and_backed_up_is_made_again_in_the_other_one(today,
     server = json.loads(done.stdout)["server_id"]
     request.addfinalizer(lambda: remove_server(cloud, server))
     assert whole(cloud, server).verified.last >= moved.verified.last
+
+
+# Last: another server is at home then
+test_a_server_is_tried_fails_over_and_comes_home = comes_home

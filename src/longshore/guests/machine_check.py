@@ -76,7 +76,7 @@ def _converter(converter: Converter) -> Part:
             remarks.append("No security updates wait.")
     known = windows_parts().converter_knows
     if unknown := [version for version in TOLD_APART if version not in known]:
-        remarks.append(f"It takes the drivers of other versions of Windows for {', '.join(unknown)}.")
+        remarks.append(f"It has no drivers for Windows of {', '.join(unknown)}.")
     return Part("converter", ALL_GUESTS, True, f"virt-v2v {converter.version('virt-v2v')}", " ".join(remarks))
 
 

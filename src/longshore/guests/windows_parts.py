@@ -19,7 +19,7 @@ _FIRST_BOOT_INSIDE = "usr/share/virt-tools"
 _FIRST_BOOT_PROGRAMS = ("rhsrvany.exe", "pvvxsvc.exe")
 _DISK_DRIVER = "viostor.inf"
 _MOST_FILES = 20_000
-# Versions that share a number, so that a converter which doesn't know one takes another's drivers
+# Versions that share a number. virt-v2v takes no drivers for one that libguestfs tells it and that it doesn't know
 TOLD_APART = ("w11", "2k19", "2k22", "2k25")
 
 

@@ -19,15 +19,10 @@ WINDOWS_PARTS_MISSING = blocker(
 )
 WINDOWS_DRIVERS_MISSING = blocker(
     "windows-drivers-missing",
-    "virtio-win has no drivers for the guest's version of Windows.",
+    "virtio-win has no drivers for the guest's version of Windows, or virt-v2v doesn't know that version. It takes no "
+    "other version's.",
     "Install a virtio-win that has them, or let it land as it is: --landing as-is.",
     acceptable=True,
-)
-WINDOWS_DRIVERS_OTHER = warning(
-    "windows-drivers-other",
-    "A Windows guest is given the drivers of another version of Windows, as there are none of exactly its own, or "
-    "virt-v2v doesn't know it.",
-    "A dry run tells whether it boots with them.",
 )
 GUEST_DOMAIN_CONTROLLER = warning(
     "guest-domain-controller",
@@ -64,20 +59,20 @@ _NARROW = ("i386", "i686", "x86")
 class WindowsVersion:
     name: str  # for people
     drivers: str  # directory of virtio-win, in lower case
-    instead: str = ""  # whose drivers virt-v2v takes where it doesn't know this one
+    told_apart: bool = False  # by its build alone, so that not every virt-v2v knows it
     bits: str = "amd64"  # or x86
 
 
 # vSphere's guest ids begin so, the more particular first. It knows a version under the name of the one before
 _BY_GUEST_ID = (
-    ("windows2022srvnext", WindowsVersion("Windows Server 2025", "2k25", "2k16")),
-    ("windows2025", WindowsVersion("Windows Server 2025", "2k25", "2k16")),
-    ("windows2019srvnext", WindowsVersion("Windows Server 2022", "2k22", "2k16")),
-    ("windows2022", WindowsVersion("Windows Server 2022", "2k22", "2k16")),
-    ("windows2019", WindowsVersion("Windows Server 2019", "2k19", "2k16")),
+    ("windows2022srvnext", WindowsVersion("Windows Server 2025", "2k25", True)),
+    ("windows2025", WindowsVersion("Windows Server 2025", "2k25", True)),
+    ("windows2019srvnext", WindowsVersion("Windows Server 2022", "2k22", True)),
+    ("windows2022", WindowsVersion("Windows Server 2022", "2k22", True)),
+    ("windows2019", WindowsVersion("Windows Server 2019", "2k19", True)),
     ("windows9server", WindowsVersion("Windows Server 2016", "2k16")),
-    ("windows11", WindowsVersion("Windows 11", "w11", "w10")),
-    ("windows12", WindowsVersion("Windows 11", "w11", "w10")),
+    ("windows11", WindowsVersion("Windows 11", "w11", True)),
+    ("windows12", WindowsVersion("Windows 11", "w11", True)),
     ("windows9", WindowsVersion("Windows 10", "w10")),
     ("windows8server", WindowsVersion("Windows Server 2012", "2k12")),
     ("windows8", WindowsVersion("Windows 8", "w8")),
@@ -121,7 +116,7 @@ def by_guest_id(guest_id: str) -> WindowsVersion | None:
     for beginning, version in _BY_GUEST_ID:
         if guest.startswith(beginning):
             wide = "64" in guest or version.drivers.startswith(("2k1", "2k2"))
-            return version if wide else WindowsVersion(version.name, version.drivers, version.instead, "x86")
+            return version if wide else WindowsVersion(version.name, version.drivers, version.told_apart, "x86")
     return None
 
 
@@ -134,8 +129,7 @@ def by_system(system: FoundSystem) -> WindowsVersion | None:
     if system.version == "10.0":
         build = int(system.build) if re.fullmatch(r"\d{1,9}", system.build) else 0
         _, name, drivers = next(known for known in (_CLIENTS if client else _SERVERS) if build >= known[0])
-        instead = "w10" if client else "2k16"
-        return WindowsVersion(name, drivers, "" if instead == drivers else instead, bits)
+        return WindowsVersion(name, drivers, drivers not in ("w10", "2k16"), bits)
     known = _BY_NUMBER.get((system.version, client))
     return WindowsVersion(*known, bits=bits) if known else None
 
@@ -151,20 +145,13 @@ def windows_concerns(name: str, version: WindowsVersion | None, parts: WindowsPa
     if not parts.virtio_win or version is None:
         return
     exact = f"{version.drivers}/{version.bits}"
-    known = not version.instead or version.drivers in parts.converter_knows
+    known = not version.told_apart or version.drivers in parts.converter_knows
     if exact in parts.drivers and known:
         return
-    taken = f"{version.instead}/{version.bits}"
-    if version.instead and not known and taken in parts.drivers:
-        why = f"virtio-win has none for {version.name}" if exact not in parts.drivers else "virt-v2v doesn't know it"
-        text = f"{name} runs {version.name} and is given the drivers in {taken} of virtio-win: {why}."
-        yield WINDOWS_DRIVERS_OTHER(name, text)
-        return
-    has = ", ".join(parts.drivers) or "none at all"
     if exact in parts.drivers:
-        text = f"virt-v2v doesn't know {version.name}, which {name} runs. It would take the drivers in {taken} of "
-        text += f"virtio-win, which aren't there. It has: {has}."
+        text = f"virt-v2v knows no drivers for {version.name}, which {name} runs, and takes no other version's."
     else:
+        has = ", ".join(parts.drivers) or "none at all"
         text = f"virtio-win has no drivers for {version.name} ({exact}), which {name} runs. It has: {has}."
     yield WINDOWS_DRIVERS_MISSING(name, text)
 
