@@ -23,6 +23,7 @@ import statistics
 import sys
 import threading
 import time
+import uuid
 from collections import Counter, defaultdict
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -214,8 +215,9 @@ BEHAVIOURS = {
 def make_ready(here, name):
     """What a neighbour can't do by itself."""
     if name == "webhook":
+        add_webhook(here, "noisy", "/evil")
         for number in range(12):
-            breached_replica(here, "noisy", number, "/evil")
+            breached_replica(here, "noisy", number)
     if name == "vault":
         where = {"url": "s3://vaults/noisy", "endpoint": here.where.bucket, "region": "us-east-1"}
         keys = {
@@ -228,8 +230,27 @@ def make_ready(here, name):
         here.turn_hostile()
 
 
-def breached_replica(here, project, number, path):
-    """One whose RPO is breached, and whose webhook is to be told."""
+def add_webhook(here, project, path):
+    """Make a channel to a webhook that is told of missed RPOs."""
+    from longshore.model.channel import ChannelKind, Occasion
+    from longshore.store import Scope
+    from longshore.store.channels import NewChannel
+
+    new = NewChannel(
+        name=f"webhook-{uuid.uuid4().hex[:8]}",
+        kind=ChannelKind.WEBHOOK,
+        occasions=(Occasion.RPO,),
+        waits_after=0.0,
+        quiet=None,
+        digest=0.0,
+        mail=None,
+        secrets={"address": f"{here.where.webhooks}{path}"},
+    )
+    here.store.scoped(Scope(project)).channels.add(new)
+
+
+def breached_replica(here, project, number):
+    """One whose RPO is breached, which its project's webhook is to be told."""
     from longshore.model.point import Consistency
     from longshore.model.replica import Protection
     from longshore.store import NewMigration, Scope
@@ -246,13 +267,12 @@ def breached_replica(here, project, number, path):
     sync = {"number": 1, "bytes_changed": 1, "bytes_written": 1}
     what = {"consistency": Consistency.CRASH, "disks": [], "machine": {}, "sync": sync, "state": {}}
     store.points.complete(record.id, 1, usable_at=moment, **what)
-    store.replicas.update(record.id, webhook=store.migrations.keep_text(record.id, f"{here.where.webhooks}{path}"))
 
 
 def told_after(here, number):
     """Seconds until the quiet project's webhook is told of a breach; those that it had had when it wasn't."""
     here.told.value, began = 0.0, time.time()
-    breached_replica(here, "quiet", number, "/good")
+    breached_replica(here, "quiet", number)
     while not here.told.value and time.time() < began + TOLD_PATIENCE:
         time.sleep(0.1)
     return round((here.told.value or time.time()) - began, 1)
@@ -375,6 +395,8 @@ def measure(name, cluster, seconds, rounds, next_door):
         paper_clouds(here, "noisy", "paper-hostile" if name == "marks" else "paper")
         Quiet(here, 100).work(3)  # until everything has been imported
         alone, beside = Quiet(here, 200), Quiet(here, 1000)
+        if name == "webhook":
+            add_webhook(here, "quiet", "/good")
         heard, noise_took, more = Counter(), [], 0
         for _ in range(rounds):
             alone.work(seconds / rounds)
@@ -416,6 +438,7 @@ def try_out(cluster):
         paper_clouds(here, "quiet")
         paper_clouds(here, "noisy")
         quiet = Quiet(here, 100)
+        add_webhook(here, "quiet", "/good")
         make_ready(here, "webhook")
         noise = Noise("webhook", here.noisy)
         quiet.work(1.0)

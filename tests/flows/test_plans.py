@@ -39,7 +39,9 @@ class User:
 
     def __call__(self, *words):
         """Exit code, standard output, standard error."""
-        handlers = logging.root.handlers[:]  # cliff adds one with each command
+        # cliff adds one with each command. Tests that ran in this process before have left some, on closed streams
+        handlers = [one for one in logging.root.handlers if not getattr(getattr(one, "stream", None), "closed", False)]
+        logging.root.handlers[:] = handlers
         try:
             code = main(["--state", str(self.state.root), *words])
         except SystemExit as left:
