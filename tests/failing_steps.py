@@ -34,7 +34,7 @@ _asked: ContextVar[list[str]] = ContextVar("asked")  # the providers that the st
 def main(state, record, *only):
     store = Store(StateDirectory(state))
     failed = set()  # machine and step
-    run_step, provider = DBOS.run_step_async, Clouds.provider
+    run_step, opened = DBOS.run_step_async, Clouds._opened
 
     def fails(job, name):
         if name in ENDS or not _asked.get():
@@ -60,12 +60,12 @@ def main(state, record, *only):
         return await run_step(options, worked)
 
     @contextmanager
-    def noted(clouds, name_or_id, side=None):
-        _asked.get([]).append(name_or_id)
-        with provider(clouds, name_or_id, side) as cloud:
+    def noted(clouds, record, side):
+        _asked.get([]).append(record.id)
+        with opened(clouds, record, side) as cloud:
             yield cloud
 
-    DBOS.run_step_async, Clouds.provider = run, noted
+    DBOS.run_step_async, Clouds._opened = run, noted
     worker_process.serve(read_configuration(state=str(state)), FLOWS)
 
 
