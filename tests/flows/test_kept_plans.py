@@ -31,11 +31,11 @@ def first(user, monkeypatch):  # noqa: F811
 
 
 @pytest.fixture
-def second(first, capsys):
+def second(first):
     """Another one, with the same clouds."""
     directory = first.directory / "second"
     directory.mkdir()
-    return User(directory, capsys, first.fleet)
+    return User(directory, first.fleet)
 
 
 def with_vault(installation, first):

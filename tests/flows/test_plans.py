@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 import tempfile
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from lives import FleetLife
 from small_clouds import LOOSE, LOOSE_SIZE
 from small_fleet import NAMES, Fleet, fleet_connect
 
-from longshore.cli.app import main
+from in_process import longshore
 from longshore.engine import embedded
 from longshore.flows import clouds
 from longshore.store import StateDirectory, Store
@@ -26,11 +25,10 @@ FAST = ["--option", "boot_timeout=5", "--option", "shutdown_timeout=5"]
 class User:
     """Somebody at a terminal, with both clouds added; `fleet`: those of another installation."""
 
-    def __init__(self, directory, capsys, fleet=None):
+    def __init__(self, directory, fleet=None):
         self.fleet = fleet or Fleet.create(directory / "fleet")
         self.directory = directory
         self.state = StateDirectory(directory / "state")
-        self._capsys = capsys
         store = Store(self.state)
         settings = {"root": str(self.fleet.root)}
         store.providers.add("vc", "vsphere", settings, {"password": "x"})
@@ -39,18 +37,9 @@ class User:
 
     def __call__(self, *words):
         """Exit code, standard output, standard error."""
-        # cliff adds one with each command. Tests that ran in this process before have left some, on closed streams
-        handlers = [one for one in logging.root.handlers if not getattr(getattr(one, "stream", None), "closed", False)]
-        logging.root.handlers[:] = handlers
-        try:
-            code = main(["--state", str(self.state.root), *words])
-        except SystemExit as left:
-            code = left.code
-        finally:
-            logging.root.handlers[:] = handlers
-        said = self._capsys.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
+        done = longshore(self.state.root, *words)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout, done.stderr
 
     def well(self, *words):
         code, out, err = self(*words)
@@ -89,9 +78,9 @@ def until(condition, seconds=60.0):
 
 
 @pytest.fixture
-def user(monkeypatch, capsys):
+def user(monkeypatch):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        user = User(Path(directory), capsys)
+        user = User(Path(directory))
         engines = []
 
         def ensure_running(state):

@@ -1,19 +1,18 @@
 """The table of `longshore volume migrate`, with a service that moves nothing."""
 
 import json
-import logging
 
 import pytest
 import yaml
 from cloud_stand_in import Cloud
 
-from longshore.cli.app import main
+from in_process import longshore
 from longshore.engine import embedded
 from longshore.store import StateDirectory, Store
 
 
 @pytest.fixture
-def migrate(tmp_path, monkeypatch, capsys):
+def migrate(tmp_path, monkeypatch):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
         monkeypatch.setattr(f"{module}.connect", Cloud)
     monkeypatch.setattr(embedded, "ensure_running", lambda _state: None)
@@ -23,12 +22,8 @@ def migrate(tmp_path, monkeypatch, capsys):
     store.close()
 
     def run(*words):
-        words = ["--state", str(tmp_path / "state"), "volume", "migrate", "--from", "old", "--to", "new", *words]
-        handlers = logging.root.handlers[:]  # the command adds one that writes to what is captured now
-        code = main([*words, "-f", "json"])
-        logging.root.handlers[:] = handlers
-        said = capsys.readouterr()
-        return code, json.loads(said.out) if said.out else said.err
+        done = longshore(tmp_path / "state", "volume", "migrate", "--from", "old", "--to", "new", *words, "-f", "json")
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
     run.state = tmp_path / "state"
     yield run
