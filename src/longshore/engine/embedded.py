@@ -124,5 +124,6 @@ class _Started:
 
 
 def has_work(store: Store) -> bool:
-    """Tell whether an engine of this flow version would find something to do."""
+    """Tell whether an engine of this flow version would find something to do: a job that hasn't ended, also one that
+    waits for its moment, or a message that nobody has taken yet."""
     return bool(store.queue.unfinished(FLOW_VERSION)) or store.channels.has_waiting()

@@ -18,6 +18,7 @@ from typing import Any
 
 from longshore.engine import parking
 from longshore.engine.clocks import Clocks
+from longshore.engine.embedded import has_work
 from longshore.engine.queue import ENDING, places_left, take_turns
 from longshore.engine.stranded import Crew, Herald, labels_that_count
 from longshore.engine.version import FLOW_VERSION
@@ -124,7 +125,7 @@ class Worker:
                 since = utc_now()
                 took = await self._take()
                 longest = min(_LOOK, await asyncio.to_thread(self._store.queue.quiet_for, since))
-                if self._running or linger is None or await asyncio.to_thread(self._has_more):
+                if self._running or linger is None or await asyncio.to_thread(has_work, self._store):
                     idle_since = None
                 else:
                     idle_since = idle_since or time.monotonic()
@@ -164,11 +165,6 @@ class Worker:
             if job_id not in self._running:
                 self._running[job_id] = asyncio.create_task(self._follow(job_id))
         return time.monotonic() - began
-
-    def _has_more(self) -> bool:
-        """Tell whether any unfinished job is left for this flow version, also one that waits for its moment, or a
-        message that nobody has taken yet."""
-        return bool(self._store.queue.unfinished(FLOW_VERSION)) or self._store.channels.has_waiting()
 
     def _take_turns(self) -> list[str]:
         # Asked beforehand: whoever chooses holds the queue's lock, and must not wait for a connection to the database

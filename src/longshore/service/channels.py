@@ -10,8 +10,10 @@ from longshore.flows.telling.sending import TROUBLES, check_address, send, why
 from longshore.model.channel import ChannelKind, MailServer, Notice, Tls, read_quiet
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheStore, Turn, judged_router
+from longshore.service.shapes import shaped
 from longshore.store.channels import ChannelRecord
 from longshore.store.channels import NewChannel as Added
+from longshore.store.rows import filled
 from longshore.store.tables import utc_now, with_zone
 
 router = judged_router("/v1")
@@ -34,16 +36,8 @@ def create(body: NewChannel, store: TheStore) -> Channel:
     _refuse_unfit(body.kind, secrets, mail)
     if body.quiet is not None:
         read_quiet(body.quiet)
-    new = Added(
-        name=body.name,
-        kind=body.kind,
-        occasions=tuple(dict.fromkeys(body.occasions)),
-        waits_after=body.waits_after,
-        quiet=body.quiet,
-        digest=body.digest,
-        mail=mail,
-        secrets=secrets,
-    )
+    occasions = tuple(dict.fromkeys(body.occasions))
+    new = filled(Added, body, occasions=occasions, mail=mail, secrets=secrets)
     return _shown(store.channels.add(new))
 
 
@@ -137,25 +131,5 @@ def _server(mail: Mail | None) -> MailServer | None:
 
 
 def _shown(record: ChannelRecord) -> Channel:
-    mail = record.mail
-    return Channel(
-        id=record.id,
-        project_id=record.project_id,
-        name=record.name,
-        kind=record.kind,
-        occasions=list(record.occasions),
-        waits_after=record.waits_after,
-        quiet=record.quiet,
-        digest=record.digest,
-        mail=Mail(host=mail.host, port=mail.port, sender=mail.sender, to=mail.to, tls=mail.tls, user=mail.user)
-        if mail
-        else None,
-        signed=record.signed,
-        created_at=record.created_at,
-        waiting=record.waiting,
-        failures=record.failures,
-        error=record.error,
-        retry_at=record.retry_at,
-        told_at=record.told_at,
-        lost=record.lost,
-    )
+    mail = shaped(Mail, record.mail) if record.mail is not None else None
+    return shaped(Channel, record, occasions=list(record.occasions), mail=mail)

@@ -55,10 +55,11 @@ def plans(vault: str, store: TheStore, clouds: TheClouds) -> list[KeptPlan]:
 
 
 @router.post("/vaults/{vault}/plans/{plan}/import", status_code=201)
-def import_plan(  # noqa: PLR0917
+def import_plan(
     vault: str,
     plan: str,
     body: PlanImport,
+    *,
     store: TheStore,
     clouds: TheClouds,
     caller: TheCaller,

@@ -80,7 +80,8 @@ def _of_move(move: WatchedMove, channel: ChannelRecord, now: datetime) -> Iterat
     if move.status is Status.FAILED and move.type not in _BY_THEMSELVES:
         if move.finished_at is not None and move.finished_at >= channel.created_at:
             occasion = Occasion.VAULT if move.type.of_vault else Occasion.FAILED
-            yield said(occasion, f"The {name} has failed: {move.error or 'it doesn’t say why.'}")
+            why = move.error or "it doesn't say why."
+            yield said(occasion, f"The {name} has failed: {why}")
     elif not move.status.ended:
         if move.parked is not None:
             why = f": {move.parked}" if move.parked else "."

@@ -69,7 +69,7 @@ def _asks(verb: str) -> Handler:
         found = await _found(request.state.asking, chosen)
         if verb == "cutover":
             return _asks_to_cut_over(request, chosen, found)
-        return _confirmed(request, verb, [_only(found), *map(_, said.told)], _(said.said), _meant(chosen))
+        return _confirmed(request, verb, [_only(found), *map(_, said.told)], button=_(said.said), some=_meant(chosen))
 
     return ask
 
@@ -78,23 +78,26 @@ def _asks_to_cut_over(request: Request, chosen: list[str], found: list[Migration
     """Ask about those that wait for it. A button of its own has the others cut over as soon as they are copied."""
     said, later = _VERBS["cutover"], [one for one in found if may_cut_over(one) and not one.waits_for_cutover]
     if not later:
-        return _confirmed(request, "cutover", [_only(found), *map(_, said.told)], _(said.said), _meant(chosen))
+        return _confirmed(
+            request, "cutover", [_only(found), *map(_, said.told)], button=_(said.said), some=_meant(chosen)
+        )
     names, ids = named([one.machine_name for one in later]), {one.id for one in later}
     apart = _("Not meant, since they are queued or still copied: %(names)s.") % {"names": names}
     ahead = _("Cut each over as soon as it is copied, without asking again")
     now = [one for one in chosen if one not in ids]
     if not now:
         told = [_("Nothing waits for its cutover."), apart]
-        return _confirmed(request, "cutover", told, ahead, _meant(chosen))
+        return _confirmed(request, "cutover", told, button=ahead, some=_meant(chosen))
     told = [_only([one for one in found if one.id not in ids]), *map(_, said.told), apart]
     some = _meant(now) + [(_LATER, one.id) for one in later]
-    return _confirmed(request, "cutover", told, _(said.said), some, (ahead, "ahead"))
+    return _confirmed(request, "cutover", told, button=_(said.said), some=some, other=(ahead, "ahead"))
 
 
-def _confirmed(  # noqa: PLR0917
+def _confirmed(
     request: Request,
     verb: str,
     told: list[str],
+    *,
     button: str,
     some: list[tuple[str, str]],
     other: tuple[str, str] | None = None,
