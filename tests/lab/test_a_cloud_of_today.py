@@ -71,7 +71,7 @@ def admin_of_today(logins):
 
 @pytest.fixture(scope="module")
 def sides(lab, admin_cloud, logins, admin_of_today, tmp_path_factory):
-    """A project in each cloud with room for points and what is read of them, and the files with their log-ins."""
+    """Yield a project in each cloud with room for points and what is read of them, and the files with log-ins."""
     clouds = (lab.root / "etc" / "clouds.yaml", admin_cloud), (logins, admin_of_today)
     directories = tmp_path_factory.mktemp("older"), tmp_path_factory.mktemp("today")
     with (
@@ -90,7 +90,7 @@ def sides(lab, admin_cloud, logins, admin_of_today, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def flavors(admin_cloud, sides):
-    """Without a disk of its own, and with one."""
+    """Yield two flavors, one without a disk of its own and one with."""
     name = f"source-{uuid.uuid4().hex[:6]}"
     compute = admin_cloud.compute
     made = [compute.create_flavor(name=f"{name}-{disk}", disk=disk, vcpus=1, ram=256) for disk in (0, 1)]
@@ -101,7 +101,7 @@ def flavors(admin_cloud, sides):
 
 @pytest.fixture(scope="module")
 def relay_image(lab, logins):
-    """In the cloud of today, as an administrator offers it to all projects."""
+    """Upload the relay's image to the cloud of today, where an administrator offers it to all projects."""
     file = lab.root / "cache" / "relay.qcow2"
     assert file.exists(), f"build it first: longshore relay-image build --output {file}"
     upload = [LONGSHORE, "relay-image", "upload", "--os-cloud", "lab-admin", "--image", file]
@@ -114,7 +114,7 @@ def relay_image(lab, logins):
 
 @pytest.fixture
 def cli(tmp_path, sides, relay_image):
-    """A command that reaches the storage of the older cloud, and a relay in that of today."""
+    """Yield a command that reaches the storage of the older cloud, and a relay in that of today."""
     here, there, (clouds_here, clouds_there) = sides
     cli = Cli(tmp_path / "state")
     relay = ("--transport", "relay", "--relay-network", "front", "--relay-floating-network", "public")

@@ -60,7 +60,7 @@ def furnish(tenant):
 
 @pytest.fixture
 def three(lab, admin_cloud, tmp_path):
-    """A furnished project, two empty ones, and a command that knows them."""
+    """Yield a command, a furnished project and two empty ones that it knows, and their log-ins."""
     with tenants(lab.root / "etc" / "clouds.yaml", admin_cloud, tmp_path, 3) as (made, clouds):
         furnish(made[0])
         cli = Cli(tmp_path / "state", {"OS_CLIENT_CONFIG_FILE": str(clouds)})

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory, lab, admin_cloud):
-    """A server in the catalogue."""
+    """Yield a server that is in the catalogue."""
     with serving(tmp_path_factory.mktemp("served"), lab, admin_cloud.identity) as served:
         try:
             done = register(served.config)
