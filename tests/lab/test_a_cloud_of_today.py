@@ -160,14 +160,16 @@ def test_a_backup_made_in_the_older_one_is_restored_in_it(cli, sides, servers, t
     phrase.chmod(0o600)
     (tmp_path / "vault").mkdir()
     well(cli, "vault", "create", "offsite", str(tmp_path / "vault"), "--pass-phrase-file", str(phrase))
-    well(cli, "backup", "create", "web", "--source", "here", "--vault", "offsite", "--wait", "--plain")
+    backup = ("backup", "create", "web", "--source", "here", "--vault", "offsite", "--wait", "--plain", "-f", "json")
+    made = json.loads(well(cli, *backup).stdout)
     words = ("--target", "there", "--network", "front=front", "--boot-mark", READY, *WITH_ITS_OWN_MAC, "--wait")
-    server_id = json.loads(well(cli, "restore", "create", "web", "--vault", "offsite", *words, "-f", "json").stdout)[
-        "server_id"
-    ]
+    restored = json.loads(well(cli, "restore", "create", "web", "--vault", "offsite", *words, "-f", "json").stdout)
+    server_id = restored["server_id"]
     seen = seen_on(there.cloud, server_id)
     assert (seen.verified.bad, seen.verified.last >= acknowledged) == (0, True)
     remove_server(there.cloud, server_id)
+    well(cli, "migration", "cleanup", made["id"])  # the snapshots that the next backup would begin from
+    assert not list(here.cloud.block_storage.snapshots())
 
 
 def whole(cloud, server_id):
