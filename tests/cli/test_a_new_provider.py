@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from in_process import longshore
 from made_up.declaration import MADE_UP
 
+from in_process import longshore
 from longshore.cli.completion import candidates, split
 from longshore.cli.provider_add import AddProvider
 from longshore.model.platform import Platform

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from fastapi.testclient import TestClient
-from in_process import longshore
 from terminal import Terminal
 
+from in_process import longshore
 from longshore.cli.app import main
 from longshore.cli.concerns import concern_table
 from longshore.cli.machines import ShowMachine

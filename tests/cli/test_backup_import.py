@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from in_process import longshore
 
 sys.path.append(str(Path(__file__).parents[1] / "providers"))

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from in_process import longshore as command
 
+from in_process import longshore as command
 from longshore.cli.arguments import rate
 from longshore.cli.given_files import key_in
 from longshore.model.durations import duration

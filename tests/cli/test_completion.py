@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.cli import known_names as names
 from longshore.cli.completion import candidates, split
 from longshore.store import NewMigration, StateDirectory, Store

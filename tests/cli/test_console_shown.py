@@ -1,8 +1,8 @@
 """longshore migration console: what a server prints alone on standard output, what is to be known of it beside that."""
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.api.schemas import ServerConsole
 from longshore.client.migrations import Migrations
 

@@ -3,8 +3,8 @@
 from io import StringIO
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.client import Client
 from longshore.store import StateDirectory, Store
 

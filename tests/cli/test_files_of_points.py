@@ -5,8 +5,8 @@ import subprocess
 from random import Random
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault

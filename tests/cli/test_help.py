@@ -9,8 +9,8 @@ from importlib.metadata import entry_points
 from types import SimpleNamespace
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.cli.backup_policies import CreateBackupPolicy, SetBackupPolicy
 from longshore.cli.backups import CheckBackup, CreateBackup
 from longshore.cli.commands import all_commands

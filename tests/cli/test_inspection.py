@@ -6,8 +6,8 @@ from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.engine import embedded
 from longshore.model.forms import form
 from longshore.model.guest import FoundSystem, GuestFindings

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.store import StateDirectory, Store
 
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from in_process import longshore as command
 
+from in_process import longshore as command
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 
 

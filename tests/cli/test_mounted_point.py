@@ -12,8 +12,8 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from in_process import longshore
 
+from in_process import longshore
 from longshore.guests.mounted import bent
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.engine import embedded
 from longshore.model.machine import Disk
 from longshore.store import NewMigration, StateDirectory, Store

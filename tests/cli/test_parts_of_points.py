@@ -3,8 +3,8 @@
 import subprocess
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, PowerState, ServerSettings
 from longshore.model.platform import Platform

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.model.status import Status
 from longshore.store import NewMigration, StateDirectory, Store
 from longshore.store.backup_policies import NewBackupPolicy

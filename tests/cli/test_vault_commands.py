@@ -4,8 +4,8 @@ import json
 import secrets
 
 import pytest
-from in_process import longshore
 
+from in_process import longshore
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.versions import is_needed

@@ -4,7 +4,6 @@ import json
 import stat
 
 from in_process import longshore
-
 from longshore.store import StateDirectory, Store
 from longshore.vault.directory import Directory
 from longshore.vault.errors import WrongKey

@@ -14,7 +14,6 @@ from test_tenants import OPENSTACK, VSPHERE, Api
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 
 from in_process import longshore
-
 from longshore.store import Scope, StateDirectory, Store
 
 MOVES = ["cold", "dry-run", "warm", "volume"]

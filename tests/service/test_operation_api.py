@@ -12,7 +12,6 @@ from test_tenants import OPENSTACK, VSPHERE, Api
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 
 from in_process import longshore
-
 from longshore.model.target import Owner
 from longshore.store import NewMigration, Scope, StateDirectory, Store
 from longshore.store.ledger import EntryState, ThingKind
