@@ -6,13 +6,11 @@ with the exit code and all that was said of each.
 
 import json
 import sys
-from pathlib import Path
 
 import longshore
 
 longshore.DEBIANS_MODULES = "/nowhere"
 sys.modules.update(dict.fromkeys(json.loads(sys.argv[1])))  # None: it isn't there
-sys.path.insert(0, str(Path(__file__).parent / "cli"))
 
 
 def main():

@@ -2,21 +2,17 @@
 
 import asyncio
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
 from test_tenants import VSPHERE, Api
 from tokens import GROUNDS, access
 
+from in_process import longshore
 from longshore.configuration import Keystone, Quotas
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-from in_process import longshore
 
 PLAYBOOK = {"defaults": {"before": "/x.yml"}, "name": "shop", "source": "vc", "target": "cloud", "machines": ["web"]}
 

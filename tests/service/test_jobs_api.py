@@ -3,15 +3,11 @@
 import json
 import os
 import signal
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from cloud_stand_in import Cloud
 from test_tenants import OPENSTACK, VSPHERE, Api
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 
 from in_process import longshore
 from longshore.store import Scope, StateDirectory, Store

@@ -1,15 +1,11 @@
 """What those see who operate an installation, over REST and by commands."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from cloud_stand_in import Cloud
 from sqlalchemy import update
 from test_tenants import OPENSTACK, VSPHERE, Api
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 
 from in_process import longshore
 from longshore.model.target import Owner

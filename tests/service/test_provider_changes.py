@@ -2,23 +2,19 @@
 
 import asyncio
 import json
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
 from cloud_stand_in import MACHINE, Cloud
 from tokens import access
 
+from in_process import longshore
 from longshore.engine import embedded
 from longshore.flows.clouds import Clouds
 from longshore.model.status import Status
 from longshore.model.target import Taken
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-from in_process import longshore
 
 VC = {"name": "vc", "kind": "vsphere", "settings": {"host": "h", "username": "u"}, "secrets": {"password": "right"}}
 CLOUD = {

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from cli.in_process import longshore
 from cloud_stand_in import Cloud
 from test_replicas_api import NEW, REPLICAS, api, with_point  # noqa: F401 api is a fixture
 from test_tenants import VSPHERE
 
+from in_process import longshore
 from longshore.engine import embedded
 from longshore.errors import NotFound
 from longshore.planning import replicafile

@@ -2,15 +2,14 @@
 
 import asyncio
 import json
-import sys
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
+from in_process import longshore
 from longshore.engine import embedded
 from longshore.errors import InvalidInput
 from longshore.model.plan import OF_ONE_MACHINE, OPTIONS
@@ -18,9 +17,6 @@ from longshore.model.request import MigrationRequest
 from longshore.planning import planfile
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-from in_process import longshore
 
 LONG = "x" * 256
 NAMES = [{"": "a"}, {"a": ""}, {"a": LONG}, {LONG: "a"}, {"a\nb": "c"}, {"a": "b\x1b[2J"}, {"a": 7}, ["a"]]
