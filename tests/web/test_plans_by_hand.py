@@ -10,6 +10,8 @@ import pytest
 from small_fleet import Fleet, FleetSource
 
 from filled import SEEN_UP, fill
+from longshore.api.plan_checks import PlanCheck
+from longshore.api.schemas import PlanConcern
 from longshore.model.machine import Disk
 from longshore.planning import planfile
 
@@ -582,3 +584,26 @@ def test_a_check_that_nobody_goes_on_with_is_begun_anew(fleet, slow):
     fleet.get(begun)
     look_until(fleet, "db01")
     assert "changed meanwhile" not in fleet.page.text
+
+
+def test_a_concern_of_a_thousand_machines_is_one_row_with_all_of_them_behind_it(crowded, monkeypatch):
+    names = [f"srv-{n:04d}" for n in range(1, 1001)]
+    found = [
+        PlanConcern(
+            machine=name, code="guest-address-unknown", severity="warning", subject="Network adapter 1",
+            text=f"{name} doesn't tell which addresses Network adapter 1 has.", advice="", acceptable=False,
+        )
+        for name in names
+    ]  # fmt: skip
+
+    async def all_found(*_asked):
+        body = {"id": "c", "plan": "p", "version": "1", "done": 1000, "total": 1000, "until": 1000, "error": None}
+        moments = {"created_at": "2026-11-25T08:00:00Z", "ended_at": "2026-11-25T08:00:09Z"}
+        return PlanCheck(**body, **moments, state="done", concerns=found)
+
+    monkeypatch.setattr("longshore.web.pages.plans.follow", all_found)
+    page = crowded.get("/ui/plans/datacentre/concerns")
+    assert "warning 1000 machines For example: srv-0001 doesn't tell which addresses" in page.text
+    assert page.text.count("doesn't tell") == 1
+    assert [name for name in names if name not in page.text] == []
+    assert len(page.source) < 60_000

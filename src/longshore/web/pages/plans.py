@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.plan_checks import PlanCheck
-from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlanStates, PlanSummary, PlanView
+from longshore.api.schemas import Migration, PlanChanged, PlanStates, PlanSummary, PlanView
 from longshore.client.calls import part
 from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.model.concern import Severity
@@ -21,6 +21,7 @@ from longshore.web.pages.checks import follow, trouble_of
 from longshore.web.pages.migrations import named, told_of_cutover
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
+from longshore.wording.concerns import by_kind
 from longshore.wording.states import may_cut_over, of_severity, of_status
 from longshore.wording.texts import _, marked
 
@@ -122,10 +123,6 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         if whole and begun != check.id:
             return RedirectResponse(again, 303)
     found = check.concerns if check is not None else []
-    grouped: dict[str, list[PlanConcern]] = {}
-    order = list(Severity)
-    for concern in sorted(found, key=lambda c: (order.index(c.severity), c.code)):
-        grouped.setdefault(concern.code, []).append(concern)
     counted = Counter(c.severity.value for c in found)
     return render(
         request,
@@ -134,6 +131,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         version=view.version,
         draft=view.draft,
         chosen=chosen,
+        only=named(chosen),
         type_=wanted,
         types=types(),
         checked=check is not None and check.state == "done",
@@ -141,13 +139,12 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         running=running,
         again=again,
         live=running and whole,
-        grouped=list(grouped.items()),
+        kinds=by_kind(found),
         counted=counted,
         blocked=[c for c in found if c.severity is Severity.BLOCKER and not c.acceptable],
         acceptable=list(dict.fromkeys(c.code for c in found if c.severity is Severity.BLOCKER and c.acceptable)),
         trouble=trouble,
         of_severity=of_severity,
-        many=5,
         land_unchanged=LAND_UNCHANGED,
         unchanged=[(value, _(said)) for value, said in LANDINGS[::-1] if value in ("unchanged", "as-is")],
     )
