@@ -1,6 +1,7 @@
 """Commands about many machines: how far they are, how many stand how, all told the same; drafts and copies of plans."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -123,3 +124,21 @@ def test_a_draft_becomes_a_plan_that_stays(state):
     assert well(state, "plan", "keep", "new").stderr == "Plan new is kept.\n"
     assert well(state, "plan", "keep", "new").stderr == "Plan new is kept already.\n"
     assert longshore(state, "plan", "keep", "nobody").returncode == 1
+
+
+def test_a_cutover_has_a_time_and_is_taken_back(state):
+    saturday = (datetime.now(UTC) + timedelta(days=3)).strftime("%Y-%m-%dT22:00")
+    id_ = ids(state)["app01"]
+
+    def cut_over_at():
+        return rows(state, "migration", "show", id_)["cutover_at"]
+
+    for asked, one in ((("plan", "cutover", "shop"), "--ahead"), (("migration", "cutover", id_), "--plain")):
+        well(state, *asked, one, "--at", saturday)
+        assert cut_over_at() == f"{saturday}:00Z"
+        well(state, *asked, "--take-back")
+        assert cut_over_at() is None
+        refused = longshore(state, *asked, "--take-back")
+        assert (refused.returncode, "utover of" in refused.stderr) == (1, True)
+    refused = longshore(state, "migration", "cutover", id_, "--until", saturday)
+    assert (refused.returncode, "--until needs an --at" in refused.stderr) == (1, True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from longshore.api.schemas import ChosenAnswer, ChosenMigrations, ErrorBody, Migration
+from longshore.api.schemas import ChosenAnswer, ChosenCutover, ChosenMigrations, ErrorBody, Migration
 from longshore.errors import Conflict, LongshoreError
 from longshore.flows.clouds import Clouds
 from longshore.model.status import Status
@@ -24,9 +24,9 @@ def cancel(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
 
 
 @router.post("/migrations/cutover", status_code=202)
-def cutover(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
-    """Stop the machine of each of these warm migrations now, and end it."""
-    return _each(body.ids, lambda id_: migrations.cutover(id_, store))
+def cutover(body: ChosenCutover, store: TheStore) -> list[ChosenAnswer]:
+    """Stop the machine of each of these warm migrations, now or at a time, and end it."""
+    return _each(body.ids, lambda id_: migrations.cutover(id_, store, body.time))
 
 
 @router.post("/migrations/resume", status_code=202)

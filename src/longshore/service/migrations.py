@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import UTC
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -10,6 +11,7 @@ from fastapi import Query
 from longshore.api.reports import Report
 from longshore.api.schemas import (
     Cleanup,
+    CutoverTime,
     Event,
     LastMove,
     LedgerEntry,
@@ -29,9 +31,10 @@ from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.replica import Stage
-from longshore.model.request import Cutover, MigrationRequest, MigrationType
+from longshore.model.request import Cutover, CutoverMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.planning.validation import check_request, refuse_unfit
+from longshore.planning.faults import Fault
+from longshore.planning.validation import aware, check_ahead, check_request, check_window, refuse_unfit
 from longshore.service.beforehand import look_beforehand
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.paging import LIMIT
@@ -142,11 +145,34 @@ def resume(migration: str, store: TheStore) -> Migration:
 
 
 @router.post("/migrations/{migration}/cutover", status_code=202)
-def cutover(migration: str, store: TheStore) -> Migration:
+def cutover(migration: str, store: TheStore, body: CutoverTime | None = None) -> Migration:
     """Cut a warm migration over: its machine is stopped, and the migration ends; when a sync is under way, right after
-    it.
+    it. With a time it is cut over then, by itself.
     """
-    record = store.migrations.request_cutover(migration)
+    record = request_cutover(store, migration, body)
+    embedded.ensure_running(store.state)
+    return _migration(store, record)
+
+
+def request_cutover(store: Store, migration: str, time: CutoverTime | None) -> MigrationRecord:
+    """Have a migration cut over, now or at a time. Raises InvalidInput for one that is past, and as the store does."""
+    if time is None:
+        return store.migrations.request_cutover(migration)
+    at, until = (aware(one).astimezone(UTC) if one is not None else None for one in (time.at, time.until))
+    assert at is not None
+    try:
+        scheduled = Cutover(mode=CutoverMode.SCHEDULED, at=at, until=until)
+        check_window(scheduled)
+        check_ahead(scheduled)
+    except Fault as fault:
+        raise InvalidInput(fault.text.replace('"cutover.', '"'), field=str(fault.path[-1])) from None
+    return store.migrations.schedule_cutover(migration, at, until)
+
+
+@router.delete("/migrations/{migration}/cutover", status_code=202)
+def take_cutover_back(migration: str, store: TheStore) -> Migration:
+    """Take back that a migration is to be cut over, now or at a time, as long as that hasn't begun."""
+    record = store.migrations.take_cutover_back(migration)
     embedded.ensure_running(store.state)
     return _migration(store, record)
 
