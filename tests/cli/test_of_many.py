@@ -4,11 +4,13 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from in_process import longshore
 from longshore.engine import embedded
 from longshore.model.machine import Disk
 from longshore.store import NewMigration, StateDirectory, Store
+from longshore.store.tables import MigrationRow
 
 GIB = 1 << 30
 PLAN = {
@@ -142,3 +144,14 @@ def test_a_cutover_has_a_time_and_is_taken_back(state):
         assert (refused.returncode, "utover of" in refused.stderr) == (1, True)
     refused = longshore(state, "migration", "cutover", id_, "--until", saturday)
     assert (refused.returncode, "--until needs an --at" in refused.stderr) == (1, True)
+
+
+def test_a_record_of_a_type_that_isnt_known_stops_no_list(state):
+    store = Store(StateDirectory(state))
+    with store.database.session() as session:
+        odd = update(MigrationRow.__table__).where(MigrationRow.machine_name == "db01")
+        session.execute(odd.values(type="teleport", request={"type": "teleport"}))
+    store.close()
+    for words in (("migration", "list"), ("job", "list"), ("plan", "progress", "shop"), ("plan", "list")):
+        assert rows(state, *words)
+    assert "db01" not in ids(state)

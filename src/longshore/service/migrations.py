@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -24,6 +24,7 @@ from longshore.api.schemas import (
 from longshore.engine import embedded
 from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.late_conversion import landed, make_again, request_after
 from longshore.flows.relays import held_by_another
@@ -36,11 +37,13 @@ from longshore.model.status import Status
 from longshore.planning.faults import Fault
 from longshore.planning.validation import aware, check_ahead, check_request, check_window, refuse_unfit
 from longshore.service.beforehand import look_beforehand
+from longshore.service.caller import Caller
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.reports import reports_of
 from longshore.store import MigrationRecord, Store
+from longshore.store import NewMigration as NewMove
 
 router = judged_router("/v1")
 _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
@@ -66,15 +69,47 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
     if kind is MigrationType.IN_PLACE:
         raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
-    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
-    record = store.migrations.add(
+    return _begin(store, clouds, caller, body.machine, body.source, body.target, body.request)
+
+
+def begin_again(failed: MigrationRecord, store: Store, clouds: Clouds, caller: Caller) -> Migration:
+    """Begin a migration without a plan once more, as it was asked for. A cutover whose time has passed waits.
+
+    Raises Conflict for one that hasn't failed, or isn't a move, and as `create`.
+    """
+    if failed.status is not Status.FAILED or not failed.type.moves:
+        raise Conflict(f"{failed.machine_name} is no migration that has failed: it is {failed.status}.")
+    if any(one.id != failed.id for one in store.migrations.last_moves(failed.source_id, [failed.machine_ref])):
+        raise Conflict(f"{failed.machine_name} was started again already.")
+    request = form(MigrationRequest).validate_python(failed.request)
+    at = request.cutover.at
+    if at is not None and aware(at) <= datetime.now(UTC):
+        request = replace(request, cutover=replace(request.cutover, mode=CutoverMode.MANUAL, at=None, until=None))
+    return _begin(store, clouds, caller, failed.machine_ref, failed.source_id, failed.target_id, request, failed.id)
+
+
+def _begin(  # noqa: PLR0917
+    store: Store,
+    clouds: Clouds,
+    caller: Caller,
+    machine: str,
+    source: str,
+    target: str,
+    request: MigrationRequest,
+    again: str | None = None,
+) -> Migration:
+    """Look at a machine, and queue its migration. `again`: the id of the try before."""
+    found = look_beforehand(store, clouds, caller, machine, source, target, request)
+    new = NewMove(
         machine_name=found.machine.name,
         machine_ref=found.machine.ref,
         source_id=found.source_id,
         target_id=found.target_id,
-        request=body.request.to_json(),
+        request=request.to_json(),
         places=places_of(found.machine),
+        again=again,
     )
+    (record,) = store.migrations.add_together([new])
     note_asked_for([record])
     for concern in found.unused:
         store.events.say(record.id, None, str(concern), "warning")

@@ -64,6 +64,7 @@ class NewMigration:
     policy: NewBackupPolicy | None = None  # of backups
     state: dict[str, Any] | None = None  # that its first job finds
     found: FoundReplica | None = None  # of one that is adopted
+    again: str | None = None  # the id of the try before, whose texts it may name
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -134,7 +135,7 @@ class Migrations:
             lenders: dict[str, OwnTexts] = {}
             rows = []
             for new, project_id in zip(wanted, projects, strict=True):
-                ids = [id_ for id_ in (new.plan_id, new.request.get("of")) if id_]
+                ids = [id_ for id_ in (new.plan_id, new.request.get("of"), new.again) if id_]
                 of = [lenders.setdefault(id_, self._texts.of(session, id_)) for id_ in ids]
                 request = in_options(new.request, self._texts.of(session, new.id, *of).kept)
                 rows.append(new_row(MigrationRow, new, project_id=project_id, request=request))
