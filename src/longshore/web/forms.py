@@ -43,6 +43,14 @@ class Form:
         """Return the field's text as it was typed: a password may begin with a space."""
         return (self.fields.get(name) or [""])[-1]
 
+    def moment(self, name: str) -> str | None:
+        """Return the moment that a field holds, in UTC as the API takes it; None where it is empty.
+
+        Browsers with scripts send what was typed in the viewer's zone so; others send what was typed, in UTC.
+        """
+        said = self[name]
+        return f"{said.removesuffix('Z')}Z" if said else None
+
     def all(self, name: str) -> list[str]:
         return self.fields.get(name, [])
 

@@ -57,6 +57,25 @@
     callbacks.beforeNodeMorphed = (node, fresh) => !(node.tagName === "TIME" && node.dateTime === fresh.dateTime);
   }
 
+  // Moments are asked for in UTC, and in the viewer's zone where the browser can tell it
+  function momentsHere(within) {
+    for (const one of within.querySelectorAll('input[type="datetime-local"]')) {
+      const label = one.labels[0]?.querySelector("span");
+      if (label) label.textContent = label.textContent.replace(" (UTC)", "");
+      const said = one.getAttribute("value");
+      const moment = said && new Date(said.endsWith("Z") ? said : `${said}Z`);
+      if (moment && !Number.isNaN(moment.getTime())) one.value = new Date(moment - moment.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    }
+  }
+
+  function momentsInUtc() {
+    document.addEventListener("formdata", (sent) => {
+      for (const one of sent.target.querySelectorAll('input[type="datetime-local"]')) {
+        if (one.name && one.value) sent.formData.set(one.name, new Date(one.value).toISOString());
+      }
+    });
+  }
+
   // What is typed into a form outlives a session that has ended when it is sent: in this tab, until the page of the form
   // is there again for the same user, and never a secret
   const TYPED = "longshore-typed";
@@ -152,6 +171,8 @@
   dark.addEventListener("change", paint);
   document.addEventListener("DOMContentLoaded", () => {
     localTimes(document);
+    momentsHere(document);
+    momentsInUtc();
     themeBySelect(document);
     ticksOfAll(document);
     keepHands();
