@@ -81,7 +81,7 @@ def until(condition, seconds=60.0):
 def user(monkeypatch):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         user = User(Path(directory))
-        engines = []
+        user.engines = engines = []
 
         def ensure_running(state):
             if not embedded.is_locked(state):

@@ -39,6 +39,7 @@ MEANINGS = {
     "stopped": "Not all of its machines were seen up.",
     "choosing": "It is seen which points the other vault hasn't got.",
     "verifying": "All that the points of a vault name is read.",
+    "examining": "What stands against a plan is looked for, in both clouds.",
     "pruning": "What no point of a vault names is removed.",
     "done": "All was done that was asked for.",
     "rolling-back": "It has failed or was cancelled, and all that it made is taken back.",
@@ -83,6 +84,7 @@ _ORDERS: dict[MigrationType, tuple[str, ...]] = {
     MigrationType.BACKUP_POLICY: ("queued", "waiting", "cancelled"),
     MigrationType.VERIFICATION: ("queued", "verifying", "done"),
     MigrationType.PRUNE: ("queued", "pruning", "done"),
+    MigrationType.PLAN_CHECK: ("queued", "examining", "cancelled", "done"),
     MigrationType.VAULT_COPY: ("queued", "choosing", "copying", "done"),
     MigrationType.IN_PLACE: (
         *("queued", "preparing", "hook-before", "making-volumes", "copying", "shutting-down", *_LANDED),

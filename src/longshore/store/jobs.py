@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from longshore.model.job import JobKind
-from longshore.model.request import MigrationType
+from longshore.model.request import AWAITED, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.changes import tell_workers
 from longshore.store.clock import clock
@@ -222,6 +222,14 @@ def unfinished_of(session: Session, record_ids: Sequence[str]) -> dict[str, JobR
 
 def forget_jobs(session: Session, record_id: str) -> None:
     session.execute(delete(JobRow).where(JobRow.record_id == record_id))
+
+
+def forget_answers(session: Session, *of: ColumnElement[bool]) -> None:
+    """Forget those ended records for whose answers somebody has waited, and that fulfil these conditions."""
+    ended = MigrationRow.type.in_(AWAITED), MigrationRow.status.not_in(UNFINISHED)
+    ids = list(session.scalars(select(MigrationRow.id).where(*ended, *of)))
+    session.execute(delete(JobRow).where(JobRow.record_id.in_(ids)))
+    session.execute(delete(MigrationRow).where(MigrationRow.id.in_(ids)))
 
 
 def _record(row: Any) -> JobRecord:

@@ -66,7 +66,7 @@ TYPES = (
         marked("backup-policy"),
         marked("verification"),
     ),
-    *(marked("prune"), marked("vault-copy"), marked("in-place"), marked("failback")),
+    *(marked("prune"), marked("vault-copy"), marked("in-place"), marked("failback"), marked("plan-check")),
 )
 
 
