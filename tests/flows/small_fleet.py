@@ -56,7 +56,7 @@ class Fleet:
 
     @property
     def was_asked(self):
-        """Whether somebody waits, or has waited."""
+        """Tell whether somebody waits, or has waited."""
         return (self.root / "asked").exists()
 
     def worlds(self):
