@@ -16,7 +16,8 @@ from longshore.model.request import (
     request_from_json,
 )
 
-NEEDED = {MigrationType.PLAN_CHECK: {"of": "a-plan", "revision": 1, "total": 3}}  # of those that say nothing without
+NEEDED = {kind: {"directory": "/files"} for kind in MigrationType if kind.of_tenant}
+NEEDED |= {MigrationType.PLAN_CHECK: {"of": "a-plan", "revision": 1, "total": 3}}
 NO_MIGRATION = [kind for kind in MigrationType if kind.of_vault or kind.of_group or kind.awaited] + [
     MigrationType.BACKUP,
     MigrationType.BACKUP_POLICY,

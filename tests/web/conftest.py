@@ -122,11 +122,11 @@ def keystone(keystone_):
 @pytest.fixture
 def many(keystone, tmp_path, monkeypatch):
     """Yield a server, with clouds of project red, and a vCenter of project blue."""
-    no_engine(monkeypatch)
     monkeypatch.setattr("longshore.flows.clouds.connect", connect)
     monkeypatch.setattr("longshore.service.providers.connect", Cloud)
     state = StateDirectory(tmp_path / "state", keystone=settings_for(keystone).keystone, secrets="database")
     store = Store(state)
+    no_engine(monkeypatch, store)
     many = Many(store, keystone)
     settings = {"root": str(tmp_path / "fleet")}
     for name, kind in (("vc", "vsphere"), ("cloud", "openstack")):

@@ -37,6 +37,7 @@ from longshore.flows.replicas.looking import PointLook
 from longshore.flows.replicas.replicating import Replicating
 from longshore.flows.replicas.returning import Returning
 from longshore.flows.telling.watching import note, watch
+from longshore.flows.tenant_resources import CarryingResources
 from longshore.model.job import JobKind
 from longshore.providers.registry import PROVIDERS
 from longshore.state import StateDirectory
@@ -90,6 +91,7 @@ KINDS: dict[JobKind, type[Flow]] = {
     JobKind.IN_PLACE: InPlaceRestore,
     JobKind.DECISION: Deciding,
     JobKind.PLAN_CHECK: CheckingPlan,
+    JobKind.TENANT: CarryingResources,
 }
 
 

@@ -34,6 +34,9 @@ class MigrationType(StrEnum):
     IN_PLACE = "in-place"  # a machine made of a point in a vault takes the place of the server that was backed up
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
     PLAN_CHECK = "plan-check"  # what stands against a plan is looked for; nothing is moved
+    TENANT_EXPORT = "tenant-export"  # a project's resources are written to files
+    TENANT_DIFF = "tenant-diff"  # an import is foreseen
+    TENANT_IMPORT = "tenant-import"  # a cloud is given what files say
 
     @property
     def moves(self) -> bool:
@@ -57,7 +60,12 @@ class MigrationType(StrEnum):
     @property
     def awaited(self) -> bool:
         """Tell whether somebody waits for its answer, as of a question: it is in nobody's way."""
-        return self is MigrationType.PLAN_CHECK
+        return self is MigrationType.PLAN_CHECK or self.of_tenant
+
+    @property
+    def of_tenant(self) -> bool:
+        """Tell whether it is about a tenant's resources other than machines."""
+        return self in (MigrationType.TENANT_EXPORT, MigrationType.TENANT_DIFF, MigrationType.TENANT_IMPORT)
 
     @property
     def rehearses(self) -> bool:
@@ -305,7 +313,19 @@ class CheckRequest(_Request):
     type: Literal[MigrationType.PLAN_CHECK] = MigrationType.PLAN_CHECK
 
 
-Request = MigrationRequest | BackupRequest | VaultRequest | PolicyRequest | GroupRequest | CheckRequest
+@dataclass(frozen=True, slots=True)
+class TenantRequest(_Request):
+    """A request to carry a tenant's resources between a cloud and files of the user's machine. Paths are absolute."""
+
+    type: Literal[MigrationType.TENANT_EXPORT, MigrationType.TENANT_DIFF, MigrationType.TENANT_IMPORT]
+    directory: str
+    only: tuple[str, ...] = ()  # kinds, as their files are called
+    filters: tuple[str, ...] = ()
+    overwrite: bool = False  # export: files that are there
+    passwords: str | None = None  # import: the file for those of users who are made
+
+
+Request = MigrationRequest | BackupRequest | VaultRequest | PolicyRequest | GroupRequest | CheckRequest | TenantRequest
 _SHAPES: dict[MigrationType, type[Request]] = {
     kind: shape for shape in get_args(Request) for kind in get_args(shape.__annotations__["type"])
 }

@@ -169,7 +169,7 @@ def first_job(migration: MigrationRow, due_at: datetime | None = None, begin_by:
         MigrationType.GROUP_TEST: JobKind.GROUP,
         MigrationType.GROUP_FAILOVER: JobKind.GROUP,
     }
-    kind = kinds.get(asked) or JobKind(asked.value)
+    kind = JobKind.TENANT if asked.of_tenant else kinds.get(asked) or JobKind(asked.value)
     if kind is JobKind.FAILBACK and migration.request.get("new_server"):
         kind = JobKind.RETURN
     return new_job(migration, kind, id_=str(uuid.uuid4()), due_at=due_at, begin_by=begin_by)
