@@ -72,17 +72,15 @@ def test_each_part_is_asked_for_once_and_a_server_that_is_away_is_asked_again(ca
     assert "doesn't answer" in capsys.readouterr().err
 
 
-def test_one_whose_server_has_gone_is_begun_anew_and_what_it_found_isnt_told_twice():
-    gone = {"code": "interrupted", "message": "The process has ended."}
-    client = Asked(
-        answer(until=1, concerns=[concern("a")]), answer("failed", 1, error=gone), answer("done", 1, [concern("a")])
-    )
-    assert (check(client), client.begun) == (["a"], 2)
+def test_why_nobody_checks_it_is_said_once(capsys):
+    nobody = answer().model_copy(update={"stranded": "No worker is alive."})
+    assert check(Asked(nobody, nobody, answer("done", 1))) == []
+    assert capsys.readouterr().err.count("No worker is alive.") == 1
 
 
 def test_why_it_came_to_no_end_is_said():
-    why = {"code": "changed-meanwhile", "message": "The plan shop was changed meanwhile. Again.", "advice": "Again."}
-    with pytest.raises(LongshoreError, match=r"^The plan shop was changed meanwhile\. Again\.$") as told:
+    why = {"code": "changed-meanwhile", "message": "The plan shop was changed meanwhile."}
+    with pytest.raises(LongshoreError, match=r"^The plan shop was changed meanwhile\.$") as told:
         check(Asked(answer("cancelled", error=why)))
     assert told.value.code == "changed-meanwhile"
 

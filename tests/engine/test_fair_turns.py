@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longshore.engine.queue import ENDING, SPARE, may_begin, places_left, take_turns
+from longshore.engine.queue import ASIDE, ENDING, SPARE, may_begin, places_left, take_turns
+from longshore.model.job import JobKind
+from longshore.model.limit import Limit, LimitOf, Place
 from longshore.model.plan import Limits
 from longshore.model.status import Status
 from longshore.store import NewMigration, QueueRecord, Scope, Store, WorkerRecord
@@ -181,6 +183,24 @@ def test_nobody_is_passed_over_no_limit_is_broken_and_no_place_stays_idle(here, 
             fewest = len(here.at_work(project))
             assert all(len(here.at_work(other)) <= fewest + 1 for other in began), "more than its share"
         here.end(*chance.sample(here.at_work(), chance.randint(1, len(here.at_work()))))
+
+
+def test_what_somebody_waits_for_the_answer_of_waits_for_no_machine_and_takes_no_place_of_one():
+    limits = [Limit(Place(LimitOf.SOURCE, "vc-a"), "a", at_once=1)]
+    moving = [replace(r, worker_id="w") for r in asked("a", 8)]
+    checks = [replace(r, id=f"check-{r.id}", kind=JobKind.PLAN_CHECK) for r in (*asked("a", 3), *asked("b", 1))]
+    taken = take_turns(worker("w"), [*moving, *checks], [worker("w")], {}, of_places=limits)
+    assert taken == ["check-a0", "check-b0", "check-a1", "check-a2"]
+    checks = [replace(r, worker_id="w") for r in checks]
+    assert take_turns(worker("w"), [*checks, *asked("c", 1)], [worker("w")], {}) == ["c0"]
+
+
+def test_of_many_questions_of_a_project_those_of_others_needn_t_wait():
+    checks = [replace(r, kind=JobKind.PLAN_CHECK) for r in (*asked("a", 40), *asked("b", 1))]
+    here = Installation(checks, [worker("w"), worker("v")], {})
+    assert set(here.look()) == {"a", "b"}
+    assert len(here.at_work()) <= ASIDE * 2
+    assert places_left(here.queue, here.workers) > 2 * SPARE, "machines have all their places"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,23 @@ class Fleet:
     def ref(self, name):
         return f"vm-{self.names.index(name) + 1}"
 
+    def hold(self):
+        """Have what is asked of the vCenter about several machines wait, until `go_on`."""
+        (self.root / "held").touch()
+
+    def go_on(self):
+        (self.root / "held").unlink()
+
+    def wait_while_held(self):
+        while (self.root / "held").exists():
+            (self.root / "asked").touch()
+            time.sleep(0.02)
+
+    @property
+    def was_asked(self):
+        """Tell whether somebody waits, or has waited."""
+        return (self.root / "asked").exists()
+
     def worlds(self):
         return [self.world(name) for name in self.names]
 
@@ -72,6 +90,7 @@ class FleetSource:
         return iter([m for m in found if wanted.has_name(m.name) and wanted.has_folder(m.folder)])
 
     def describe(self, refs):
+        self._fleet.wait_while_held()
         return iter([m for m in self.machines() if m.ref in refs])
 
     def tags(self, refs):

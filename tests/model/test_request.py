@@ -16,7 +16,9 @@ from longshore.model.request import (
     request_from_json,
 )
 
-NO_MIGRATION = [kind for kind in MigrationType if kind.of_vault or kind.of_group] + [
+NEEDED = {kind: {"directory": "/files"} for kind in MigrationType if kind.of_tenant}
+NEEDED |= {MigrationType.PLAN_CHECK: {"of": "a-plan", "revision": 1, "total": 3}}
+NO_MIGRATION = [kind for kind in MigrationType if kind.of_vault or kind.of_group or kind.awaited] + [
     MigrationType.BACKUP,
     MigrationType.BACKUP_POLICY,
 ]
@@ -24,7 +26,7 @@ NO_MIGRATION = [kind for kind in MigrationType if kind.of_vault or kind.of_group
 
 @pytest.mark.parametrize("kind", MigrationType)
 def test_a_request_comes_back_as_it_was_kept(kind):
-    asked = request_from_json({"type": kind.value})
+    asked = request_from_json({"type": kind.value, **NEEDED.get(kind, {})})
     assert asked.type is kind
     assert request_from_json(asked.to_json()) == asked
     assert isinstance(asked, MigrationRequest) == (kind not in NO_MIGRATION)

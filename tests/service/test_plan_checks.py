@@ -2,17 +2,19 @@
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 from threading import Event
 
 import pytest
 from anns_api import anns_api
 from cloud_stand_in import MACHINE, Cloud
-from sqlalchemy import update
 
+from answered import answer
+from longshore.engine.stranded import NOBODY
 from longshore.errors import NotFound, Unreachable
 from longshore.flows.plans.check import AT_ONCE
-from longshore.store import StateDirectory, Store
-from longshore.store.tables import PlanCheckRow
+from longshore.store import Scope
+from longshore.store.tables import utc_now
 
 COUNT = 2 * AT_ONCE + 20
 AT = "/v1/plans/shop/checks"
@@ -51,6 +53,7 @@ def api(tmp_path, monkeypatch):
     monkeypatch.setattr(Many, "fails", False)
     monkeypatch.setattr(Many, "portions", 0)
     with anns_api(tmp_path, monkeypatch, Many) as api:
+        answer(monkeypatch, api.store)
         machines = [{"machine": f"web{n}", "ref": ref} for ref, n in MACHINES.items()]
         machines[3]["ref"] = "gone"  # in the first portion
         machines[-1]["ref"] = "gone-too"  # in the last one
@@ -133,16 +136,45 @@ def test_why_it_fails_is_said_and_what_was_found_before_stays(api):
     assert names(found) == ["web3"]
 
 
-def test_one_whose_server_has_gone_says_so_at_any_other(api):
+def test_it_is_a_job_among_the_others_and_in_the_way_of_nothing(api):
     begun = api.did("ann", "POST", AT, {})
-    assert Many.asked.wait(60)
-    with api.store.database.session() as session:
-        session.execute(update(PlanCheckRow).values(signed_at=PlanCheckRow.signed_at - 3600))
-    other = Store(StateDirectory(api.store.state.root))
-    plan = other.plans.get("shop")
-    found = other.plan_checks.get(plan.id, begun["id"])
-    other.close()
-    assert (found.state, found.error["code"]) == ("failed", "interrupted")
+    [listed] = api.did("ann-reader", "GET", "/v1/jobs")
+    assert (listed["id"], listed["type"], listed["machine_name"]) == (begun["id"], "plan-check", "shop")
+    assert api.did("ann", "GET", "/v1/migrations") == []
+    assert api("ann", "DELETE", "/v1/providers/vc").status_code == 409, "it asks there"
+    Many.may_go_on.set()
+    ended(api, begun)
+    shown = api.did("ann", "GET", f"/v1/jobs/{begun['id']}")
+    assert (shown["status"], shown["phase"], shown["result"]) == ("done", "done", {"done": COUNT, "total": COUNT})
+    api.did("ann", "DELETE", "/v1/plans/shop")
+    api.did("ann", "DELETE", "/v1/providers/vc")
+    assert api.did("ann", "GET", "/v1/jobs") == []
+
+
+def test_it_goes_after_a_day(api):
+    Many.may_go_on.set()
+    begun = api.did("ann", "POST", AT, {})
+    ended(api, begun)
+    api.store.migrations.update(begun["id"], finished_at=utc_now() - timedelta(hours=25))
+    other = api.did("ann", "POST", AT, {})
+    assert [job["id"] for job in api.did("ann", "GET", "/v1/jobs")] == [other["id"]]
+    assert api("ann", "GET", f"{AT}/{begun['id']}").status_code == 404
+
+
+def test_why_nobody_takes_it_is_said(api, monkeypatch):
+    monkeypatch.setattr("longshore.service.plan_checks.crew_of", lambda _store: NOBODY)
+    assert "No worker is alive" in api.did("ann", "POST", AT, {})["stranded"]
+
+
+def test_a_machine_that_is_under_way_otherwise_is_told_of_by_its_migration(api):
+    Many.may_go_on.set()
+    own = api.store.scoped(Scope("project-a"))
+    vc, cloud = (own.providers.get(name).id for name in ("vc", "cloud"))
+    under_way = own.migrations.add(
+        machine_name="web1", machine_ref="vm-1", source_id=vc, target_id=cloud, request={"type": "cold"}
+    )
+    found = [one for one in ended(api, api.did("ann", "POST", AT, {}))["concerns"] if one["machine"] == "web1"]
+    assert [(one["code"], one["subject"]) for one in found] == [("already-migrating", under_way.id)]
 
 
 def test_others_find_none_and_what_makes_no_sense_is_refused(api):

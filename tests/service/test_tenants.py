@@ -202,11 +202,11 @@ def body_for(path):
 
 
 def snapshot(api):
-    """What there is of Ann's, and of all; but for when a provider was asked last, which readers may do."""
+    """What there is of Ann's, and of all; but for when a provider was asked last, and what is asked: readers may."""
 
     def of(store):
         providers = [replace(record, last_check=None) for record in store.providers.all()]
-        return providers, store.plans.all(), store.migrations.all()
+        return providers, store.plans.all(), [one for one in store.migrations.all() if not one.type.awaited]
 
     return of(api.store.scoped(Scope("project-a"))), of(api.store)
 

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -97,6 +98,27 @@ def test_one_of_the_version_before_is_upgraded_when_it_is_opened_and_keeps_what_
     database.Database(url).close()
     assert kept(url, "SELECT name, owner FROM plans") == (number, [("shop", "nobody")])
     database.Database(url).close()  # and the next one has nothing to do
+
+
+def test_the_version_in_which_checks_are_jobs_keeps_plans_and_forgets_the_former_checks(urls):
+    url = urls("checks")
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(database._SCHEMA))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        plan = "'1', '', 'shop', '/shop', '{}', 1, '2026-11-27 00:00:00', '2026-11-27 00:00:00'"
+        columns = "id, project_id, name, unique_name, content, revision, created_at, changed_at"
+        connection.execute(text(f"INSERT INTO plans ({columns}) VALUES ({plan})"))
+        check = "'c', '1', '', 1, '{}', 'done', 3, 3, '2026-11-27 00:00:00', 1.0"
+        columns = "id, plan_id, project_id, revision, asked, state, done, total, created_at, signed_at"
+        connection.execute(text(f"INSERT INTO plan_checks ({columns}) VALUES ({check})"))
+        connection.execute(text("INSERT INTO plan_check_parts VALUES ('c', 1, '[]')"))
+    engine.dispose()
+    database.Database(url).close()
+    assert kept(url, "SELECT name FROM plans") == (database.newest_revision(), [("shop",)])
+    assert kept(url, "SELECT * FROM plan_check_parts")[1] == []
 
 
 def test_an_upgrade_that_makes_a_table_anew_keeps_what_refers_to_it(urls, next_version):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -60,4 +61,18 @@ def test_a_service_for_others_touches_no_files(tmp_path, what):
     answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()["code"]) == (403, "access-denied")
     assert "doesn't read or write files" in answer.json()["message"]
+    store.close()
+
+
+def test_workers_of_a_shared_database_arent_asked_for_files_that_they_dont_have(tmp_path):
+    store = Store(StateDirectory(tmp_path / "state"))
+    app = create_app(store, local_files=True)
+    store.state = replace(store.state, shared_database="postgresql://somewhere")
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+            return await client.post("/v1/tenancy/exports", json={"provider": "cloud", "directory": "/etc"})
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, "without database_url" in answer.json()["message"]) == (403, True)
     store.close()

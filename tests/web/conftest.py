@@ -14,8 +14,8 @@ from many import Many, settings_for
 from small_fleet import Fleet, fleet_connect
 from small_keystone import small_keystone
 
+from answered import answer
 from filled import fill
-from longshore.engine import embedded
 from longshore.providers.registry import connect as really_connect
 from longshore.store import StateDirectory, Store
 
@@ -29,9 +29,9 @@ def connect(kind, settings, secrets, side=None, servers=None, **kept):
     return fleet_connect("vsphere" if side == "source" else kind, settings, secrets, side, servers)
 
 
-def no_engine(patch):
-    """Nothing here needs a migration to run: it is as if an engine were at work."""
-    patch.setattr(embedded, "ensure_running", lambda _state: None)
+def no_engine(patch, store):
+    """Nothing here needs a migration to run, and checks are run at once: it is as if an engine were at work."""
+    answer(patch, store)
     patch.setattr("longshore.engine.stranded.is_locked", lambda _state: True)
 
 
@@ -46,8 +46,8 @@ def with_machines(store, directory, patch):
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    no_engine(monkeypatch)
     store = Store(StateDirectory(tmp_path / "state"))
+    no_engine(monkeypatch, store)
     yield store
     store.close()
 
@@ -56,8 +56,8 @@ def store(tmp_path, monkeypatch):
 def store_of_a_module(directory):
     """Yield a store with machines, which no test changes."""
     with pytest.MonkeyPatch.context() as patch:
-        no_engine(patch)
         store = Store(StateDirectory(directory / "state"))
+        no_engine(patch, store)
         with_machines(store, directory, patch)
         yield store
         store.close()
@@ -122,11 +122,11 @@ def keystone(keystone_):
 @pytest.fixture
 def many(keystone, tmp_path, monkeypatch):
     """Yield a server, with clouds of project red, and a vCenter of project blue."""
-    no_engine(monkeypatch)
     monkeypatch.setattr("longshore.flows.clouds.connect", connect)
     monkeypatch.setattr("longshore.service.providers.connect", Cloud)
     state = StateDirectory(tmp_path / "state", keystone=settings_for(keystone).keystone, secrets="database")
     store = Store(state)
+    no_engine(monkeypatch, store)
     many = Many(store, keystone)
     settings = {"root": str(tmp_path / "fleet")}
     for name, kind in (("vc", "vsphere"), ("cloud", "openstack")):

@@ -19,6 +19,11 @@ from longshore.planning import planfile
 NEW, MAPPINGS = "/ui/new-plan", "/ui/plans/shop/mappings"
 
 
+def moves_of(browser):
+    """Return the migrations that there are, and no checks of plans."""
+    return [one for one in browser.store.migrations.all() if one.type.moves]
+
+
 def name_it(fleet, **said):
     fleet.get("/ui/providers/vc/machines")
     fleet.submit("/ui/new-plan", also=[("machine", "vm-1"), ("machine", "vm-3")], button=("which", "chosen"))
@@ -149,28 +154,28 @@ def test_a_plan_is_checked_started_and_cancelled(fleet):
     fleet.submit("/ui/plans/shop/start")
     assert fleet.path == "/ui/plans/shop"
     assert "2 queued" in fleet.page.text
-    assert {m.request["type"] for m in fleet.store.migrations.all()} == {"warm"}
+    assert {m.request["type"] for m in moves_of(fleet)} == {"warm"}
     fleet.click("Cut over …")
     assert "Nothing waits for its cutover." in fleet.page.text
     assert "Not meant, since they are queued or still copied: app01, db01." in fleet.page.text
-    waiting = next(m for m in fleet.store.migrations.all() if m.machine_name == "db01")
+    waiting = next(m for m in moves_of(fleet) if m.machine_name == "db01")
     fleet.store.migrations.update(waiting.id, status="running", phase="waiting")
     fleet.get("/ui/plans/shop")
     fleet.click("Cut over …")
     assert "started at the target: db01." in fleet.page.text
     assert "Not meant, since they are queued or still copied: app01." in fleet.page.text
     fleet.submit("/ui/plans/shop/cutover")
-    assert [m.machine_name for m in fleet.store.migrations.all() if m.cutover_requested] == ["db01"]
+    assert [m.machine_name for m in moves_of(fleet) if m.cutover_requested] == ["db01"]
     fleet.click("Cut over …")
     fleet.submit("/ui/plans/shop/cutover")
-    assert all(m.cutover_requested for m in fleet.store.migrations.all())
+    assert all(m.cutover_requested for m in moves_of(fleet))
     fleet.click("Cancel …")
     assert "2 that are under way or wait are stopped, and what they made at the target is removed: app01, db01." in (
         fleet.page.text
     )
-    assert not any(m.cancel_requested for m in fleet.store.migrations.all())
+    assert not any(m.cancel_requested for m in moves_of(fleet))
     fleet.submit("/ui/plans/shop/cancel")
-    assert all(m.cancel_requested for m in fleet.store.migrations.all())
+    assert all(m.cancel_requested for m in moves_of(fleet))
     page = fleet.get("/ui/plans/shop/delete")
     page = fleet.submit("/ui/plans/shop/delete")
     assert page.status == 409
@@ -201,7 +206,7 @@ def test_a_guest_that_may_be_none_to_convert_is_said_beforehand_and_let_land_unc
     entries = fleet.store.plans.get("shop").content["machines"]
     assert [(one["machine"], one.get("landing")) for one in entries] == [("app01", None), ("db01", "unchanged")]
     fleet.submit("/ui/plans/shop/start")
-    landings = {m.machine_name: m.request.get("landing", "auto") for m in fleet.store.migrations.all()}
+    landings = {m.machine_name: m.request.get("landing", "auto") for m in moves_of(fleet)}
     assert landings == {"app01": "auto", "db01": "unchanged"}
 
 
@@ -352,7 +357,7 @@ def test_some_machines_of_a_plan_are_started_cut_over_and_cancelled(fleet):
     fleet.submit(f"{at}/concerns", also=[("machine", "db01")])
     assert "Only of these: db01." in fleet.page.text
     fleet.submit(f"{at}/start")
-    (started,) = fleet.store.migrations.all()
+    (started,) = moves_of(fleet)
     assert started.machine_name == "db01"
     assert "1 planned" in fleet.page.text
     fleet.click("Check and start …")
@@ -361,7 +366,7 @@ def test_some_machines_of_a_plan_are_started_cut_over_and_cancelled(fleet):
         page = fleet.get(f"{at}/{verb}?machine=app01")
         assert "Only of these: app01." in page.text
         fleet.submit(f"{at}/{verb}")
-        assert {m.machine_name: getattr(m, asked) for m in fleet.store.migrations.all()} == {
+        assert {m.machine_name: getattr(m, asked) for m in moves_of(fleet)} == {
             "app01": True,
             "db01": False,
         }
@@ -649,3 +654,23 @@ def test_a_cutover_that_was_asked_for_is_taken_back_on_its_page(filled):
     filled.get(f"{at}/cutover")
     submit_timed(filled, f"{at}/cutover", at="2020-01-01T22:00Z")
     assert "that is past" in filled.page.text
+
+
+def test_a_check_is_seen_among_the_jobs(fleet, slow):
+    fleet.get("/ui/plans/shop/concerns")
+    (check,) = fleet.store.migrations.all()
+    fleet.get("/ui/jobs")
+    assert "plan-check" in fleet.page.text
+    fleet.get(f"/ui/migrations/{check.id}")
+    assert "shop" in fleet.page.text
+    fleet.get(f"/ui/migrations/{check.id}/cancel")
+    fleet.submit(f"/ui/migrations/{check.id}/cancel")
+    slow.set()
+    until_status(fleet, check.id, "cancelled")
+
+
+def until_status(browser, id_, wanted):
+    end = time.monotonic() + 60
+    while (found := browser.store.migrations.get(id_).status.value) != wanted:
+        assert time.monotonic() < end, found
+        time.sleep(0.02)

@@ -18,6 +18,7 @@ class PlanCheck(BaseModel):
     total: int
     concerns: list[PlanConcern]  # that have become known since `after`
     until: int  # `after` of the next question
+    stranded: str | None = None  # why no worker that is there can take it
     error: ErrorBody | None  # why it came to no end, where anybody has to know
     created_at: Moment
     ended_at: Moment | None

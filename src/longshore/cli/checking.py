@@ -17,30 +17,24 @@ if TYPE_CHECKING:
 
 _POLL_AT_FIRST, _POLL = 0.05, 1.0  # seconds: what is done at once isn't waited for
 _SLOWER = 5  # the share of the time until now that is waited
-_INTERRUPTED = "interrupted"  # code: whoever did it is gone, and another does it anew
 
 
 def checked(client: Client, plan: str, asked: PlanStart) -> list[PlanConcern]:
     """Return all that stands against it. Ctrl-C ends the check. Raises LongshoreError when it comes to no end."""
-    while True:
-        found: list[PlanConcern] = []
-        check = client.begin_check(plan, asked)
-        try:
-            check = _followed(client, check, found)
-        except KeyboardInterrupt:
-            client.end_check(check)
-            raise
-        error = check.error
-        if error is None:
-            return found
-        if error.code != _INTERRUPTED:
-            raise LongshoreError(
-                error.message.removesuffix(error.advice).rstrip(), advice=error.advice, code=error.code
-            )
+    found: list[PlanConcern] = []
+    check = client.begin_check(plan, asked)
+    try:
+        check = _followed(client, check, found)
+    except KeyboardInterrupt:
+        client.end_check(check)
+        raise
+    if (error := check.error) is not None:
+        raise LongshoreError(error.message, code=error.code)
+    return found
 
 
 def _followed(client: Client, check: PlanCheck, found: list[PlanConcern]) -> PlanCheck:
-    began, told = time.monotonic(), _Told()
+    began, told, stranded = time.monotonic(), _Told(), None
     with counting("Checking") as show:
         while True:
             found += check.concerns
@@ -48,6 +42,9 @@ def _followed(client: Client, check: PlanCheck, found: list[PlanConcern]) -> Pla
             if check.state != "running":
                 return check
             took = time.monotonic() - began
+            if check.stranded and check.stranded != stranded:
+                stranded = check.stranded
+                _say(f"No worker can take it yet: {stranded}")
             if took > PATIENCE:
                 told.say_new(found)
             time.sleep(min(max(_POLL_AT_FIRST, took / _SLOWER), _POLL))

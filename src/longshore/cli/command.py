@@ -28,6 +28,7 @@ class _Asking(CliffCommand):  # type: ignore[misc]
 
     app: Any
     examples: ClassVar[tuple[str, ...]] = ()  # of how it is used, as they are typed
+    awaits: ClassVar[bool] = False  # an answer that an engine finds
 
     @property
     def client(self) -> Client:
@@ -80,7 +81,9 @@ class _Asking(CliffCommand):  # type: ignore[misc]
 
     def _run(self, parsed_args: Any) -> int:
         try:
-            if hasattr(parsed_args, "wait") and not self.is_plugin:  # what one can wait for is done by an engine
+            if (
+                self.awaits or hasattr(parsed_args, "wait")
+            ) and not self.is_plugin:  # an engine does what is waited for
                 self.app.expect_work()
             return int(super().run(parsed_args))
         except ModuleNotFoundError as error:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class CheckPlan(Lister):
     """List everything that stands against a plan, or might. Exit code 1 when something prevents its start."""
 
+    awaits = True
     examples = ("longshore plan check weekend", "longshore plan check weekend --wave 1 --type warm")
 
     def get_parser(self, prog_name: str) -> ArgumentParser:

@@ -22,6 +22,8 @@ _POLL = 0.2  # seconds
 class _WithSelection(Lister):
     """Takes a directory, a provider and what of it is meant."""
 
+    awaits = True
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser: ArgumentParser = super().get_parser(prog_name)
         parser.add_argument("directory", metavar="DIR", help="where the files are")
@@ -48,8 +50,8 @@ class _WithSelection(Lister):
         directory = str(Path(args.directory).absolute())
         return {"provider": args.cloud, "directory": directory, "only": args.only, "filters": args.filters}
 
-    def _report(self, started: TenancyJob, *, changes: bool = False) -> TenancyReport:
-        """Wait for a job, showing how far it is. Ctrl-C ends what `changes` a cloud after the requests under way."""
+    def _report(self, started: TenancyJob) -> TenancyReport:
+        """Wait for a job, showing how far it is. Ctrl-C ends it, after the requests to a cloud that are under way."""
         job = started
         with following() as show:
             try:
@@ -58,10 +60,9 @@ class _WithSelection(Lister):
                     job = self.client.tenancy_job(job.id)
                     show(job.done, job.total, job.doing)
             except KeyboardInterrupt:
-                if changes:
-                    self.client.stop_tenancy_job(job.id)
-                    while self.client.tenancy_job(job.id).state == "running":
-                        time.sleep(_POLL)
+                self.client.stop_tenancy_job(job.id)
+                while self.client.tenancy_job(job.id).state == "running":
+                    time.sleep(_POLL)
                 raise
         if job.report is None:
             raise LongshoreError(job.error or "It failed without a word.", code=job.error_code)
@@ -158,7 +159,7 @@ class ImportTenant(_WithSelection):
         body = self._body(args)
         if args.passwords:
             body["passwords"] = str(Path(args.passwords).absolute())
-        report = self._report(self.client.start_tenancy("imports", body), changes=True)
+        report = self._report(self.client.start_tenancy("imports", body))
         self._failed = sum(row.action == "failed" for row in report.rows)
         if report.rows and all(row.action in ("left", "skipped") for row in report.rows):
             print("Nothing had to be changed.", file=sys.stderr)

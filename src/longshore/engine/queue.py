@@ -23,7 +23,9 @@ from longshore.store import QueueRecord, WorkerRecord
 
 ENDING = 16  # queued ones of a project that are cancelled: so many at a time end without waiting for room
 SPARE = 1  # places of each worker, beyond its capacity, for projects that have nothing at work
+ASIDE = 5  # places of each worker, SPARE ones included, for jobs whose answer somebody waits for: these and no others
 
+_APART = (False, True)  # first what moves something, then, apart from that, what somebody waits for the answer of
 _NO_PLAN = Limits()
 _NO_LABELS: Mapping[str, frozenset[str]] = {}
 _NO_TURNS: Mapping[str, int] = {}
@@ -145,25 +147,27 @@ def why_waits(
     The rules are those of `may_begin`, seen from one job. `begun`: all that is at work; `limits`: those of each plan;
     `first_waves`: those of plans; `of_places`: limits that are set for places; `crew`: the living workers that fit.
     """
-    set_rooms = _set_rooms(of_places)
-    at_work = Counter(place for one in begun if one.at_work for place in _occupied(one, set_rooms))
-    held = Counter(one.project_id for one in begun if one.at_work)
     found = {}
-    for record in records:
-        if record.begun or record.cancel_requested:
-            continue
-        first = first_waves.get(record.plan_id or "", record.wave)
-        if record.plan_id is not None and record.wave > first:
-            found[record.id] = Behind(What.WAVE, wave=first)
-            continue
-        places = _places(record, limits.get(record.plan_id or "", _NO_PLAN), set_rooms)
-        full = next(((one[0], room) for one, room in places if room is not None and at_work[one] >= room), None)
-        if full is not None:
-            found[record.id] = Behind(What.LIMIT, place=full[0], at_once=full[1])
-            continue
-        room = _room(begun, crew(record)).values()
-        if room and max(room) < (1 if held[record.project_id] else 1 - SPARE):
-            found[record.id] = Behind(What.WORKERS)
+    for apart in _APART:
+        set_rooms = {} if apart else _set_rooms(of_places)
+        working = [one for one in begun if one.at_work and one.kind.awaited is apart]
+        at_work = Counter(place for one in working for place in _occupied(one, set_rooms))
+        held = Counter(one.project_id for one in working)
+        for record in records:
+            if record.begun or record.cancel_requested or record.kind.awaited is not apart:
+                continue
+            first = first_waves.get(record.plan_id or "", record.wave)
+            if record.plan_id is not None and record.wave > first:
+                found[record.id] = Behind(What.WAVE, wave=first)
+                continue
+            places = _places(record, limits.get(record.plan_id or "", _NO_PLAN), set_rooms)
+            full = next(((one[0], room) for one, room in places if room is not None and at_work[one] >= room), None)
+            if full is not None:
+                found[record.id] = Behind(What.LIMIT, place=full[0], at_once=full[1])
+                continue
+            room = _room(begun, crew(record), apart=apart).values()
+            if room and max(room) < (1 if held[record.project_id] else 1 - SPARE):
+                found[record.id] = Behind(What.WORKERS)
     return found
 
 
@@ -201,10 +205,13 @@ def fit(
     return knowing or (reaching if record.cancel_requested else [])
 
 
-def places_left(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> int:
+def places_left(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord], *, apart: bool = False) -> int:
     """Return how many more records there is room for at these workers, SPARE places included: no project can begin more
-    of them at this moment."""
-    return sum(max(0, room + SPARE) for room in _room(queue, workers).values())
+    of them at this moment.
+
+    `apart`: of those whose answer somebody waits for, which have places of their own.
+    """
+    return sum(max(0, room + SPARE) for room in _room(queue, workers, apart=apart).values())
 
 
 def take_turns(
@@ -228,12 +235,14 @@ def take_turns(
     - Each goes to the worker that has the most room then; all workers deal alike, and each takes what falls to itself.
       One that is about to end says that it has no capacity, and takes nothing.
     - A worker reaches a provider if it carries all of the labels that the provider asks for: `labels`, by its id.
+    - What somebody waits for the answer of has places of its own, and limits are no concern of it: it moves nothing.
     """
     alive = {worker.id for worker in workers}
-    room = _room(queue, workers)
+    rooms = {apart: _room(queue, workers, apart=apart) for apart in _APART}
     mine = []
 
     def deal(record: QueueRecord, least: float) -> bool:
+        room = rooms[record.kind.awaited]
         able = [w for w in fit(record, workers, labels) if w.id in room and room[w.id] >= least]
         if not able:
             return False
@@ -245,14 +254,15 @@ def take_turns(
 
     for record in [*(r for r in queue if r.begun and r.worker_id not in alive), *may_end(queue)]:
         deal(record, -math.inf)
-    may_begin(
-        queue,
-        limits,
-        last_turns,
-        lambda record, first: deal(record, 1 - SPARE if first else 1),
-        first_waves=first_waves,
-        of_places=of_places,
-    )
+    for apart in _APART:
+        may_begin(
+            [record for record in queue if record.kind.awaited is apart],
+            limits,
+            last_turns,
+            lambda record, first: deal(record, 1 - SPARE if first else 1),
+            first_waves=first_waves,
+            of_places=() if apart else of_places,
+        )
     return mine
 
 
@@ -265,10 +275,17 @@ def _occupied(record: QueueRecord, set_rooms: Mapping[_Counted, int]) -> list[_C
     return [place for place, _ in _places(record, _NO_PLAN, set_rooms)]
 
 
-def _room(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord]) -> dict[str, int]:
-    """Return how many more jobs each worker may take, by its id. One without capacity takes nothing and is left out."""
-    at_work = Counter(record.worker_id for record in queue if record.at_work)
-    return {worker.id: worker.capacity - at_work[worker.id] for worker in workers if worker.capacity}
+def _room(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord], *, apart: bool = False) -> dict[str, int]:
+    """Return how many more jobs each worker may take, by its id. One without capacity takes nothing and is left out.
+
+    `apart`: of those whose answer somebody waits for.
+    """
+    at_work = Counter(record.worker_id for record in queue if record.at_work and record.kind.awaited is apart)
+    return {
+        worker.id: (ASIDE - SPARE if apart else worker.capacity) - at_work[worker.id]
+        for worker in workers
+        if worker.capacity
+    }
 
 
 def _places(

@@ -176,9 +176,10 @@ class Worker:
 
         def choose(lineup: Lineup) -> list[str]:
             living[:] = lineup.workers
-            room = places_left(lineup.begun, lineup.workers)
-            waiting = lineup.waiting(room) if room else []
-            queue = [*lineup.begun, *lineup.cancelled(ENDING), *waiting]
+            queue = [*lineup.begun, *lineup.cancelled(ENDING)]
+            for apart in (False, True):
+                if room := places_left(lineup.begun, lineup.workers, apart=apart):
+                    queue += lineup.waiting(room, apart=apart)
             return take_turns(
                 self._me,
                 queue,

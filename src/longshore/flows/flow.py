@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from longshore.errors import Cancelled, LongshoreError
+from longshore.errors import Cancelled, ChangedMeanwhile, LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.undo import undo
 from longshore.model.job import JobKind
@@ -116,3 +116,20 @@ class Flow(ABC):
         for error in sorted(errors, key=lambda e: isinstance(e, LongshoreError) and e.code == "cancelled"):
             raise error
         return [o for o in outcomes if not isinstance(o, BaseException)]
+
+
+class AnsweringFlow(Flow):
+    """The course of a job for whose answer somebody waits. Whatever ends it, what it has done stays."""
+
+    def _fail(self, error: LongshoreError) -> None:
+        job = self._job
+        given_up = error.code in (Cancelled.code, ChangedMeanwhile.code)
+        job.say(str(error), "information" if given_up else "error", phase="cancelled")
+        job.store.migrations.end_job(
+            job.id,
+            job.job_id,
+            status=Status.CANCELLED if given_up else Status.FAILED,
+            phase="cancelled",
+            error=str(error),
+            error_code=error.code,
+        )

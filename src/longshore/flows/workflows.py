@@ -27,6 +27,7 @@ from longshore.flows.moves.late_conversion import LateConversion
 from longshore.flows.moves.marking import SourceMarking
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmBegin, WarmSync
+from longshore.flows.plans.checking import CheckingPlan
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
 from longshore.flows.replicas.cleaning_up import CleaningUp
 from longshore.flows.replicas.conducting import Conducting
@@ -36,6 +37,7 @@ from longshore.flows.replicas.looking import PointLook
 from longshore.flows.replicas.replicating import Replicating
 from longshore.flows.replicas.returning import Returning
 from longshore.flows.telling.watching import note, watch
+from longshore.flows.tenant_resources import CarryingResources
 from longshore.model.job import JobKind
 from longshore.providers.registry import PROVIDERS
 from longshore.state import StateDirectory
@@ -88,6 +90,8 @@ KINDS: dict[JobKind, type[Flow]] = {
     JobKind.VAULT_COPY: CopyingVault,
     JobKind.IN_PLACE: InPlaceRestore,
     JobKind.DECISION: Deciding,
+    JobKind.PLAN_CHECK: CheckingPlan,
+    JobKind.TENANT: CarryingResources,
 }
 
 
@@ -154,6 +158,7 @@ def _context(job_id: str) -> MoveContext:
     project_id = _store.migrations.get(record.record_id).project_id
     clouds = Clouds(_store, project_id=project_id)
     job = MoveContext(_store, record.record_id, job_id, _cancels, clouds=clouds, kind=record.kind)
-    outages = Outages(job.say, job.raise_if_cancelled, tried_before=bool(record.times_parked))
-    job.clouds = Clouds(_store, outages, project_id=project_id)
+    if not record.kind.awaited:  # whoever waits for an answer hears at once which cloud doesn't
+        outages = Outages(job.say, job.raise_if_cancelled, tried_before=bool(record.times_parked))
+        job.clouds = Clouds(_store, outages, project_id=project_id)
     return job

@@ -23,6 +23,8 @@ class JobKind(StrEnum):
     VERIFICATION = "verification"  # of a vault
     PRUNE = "prune"
     VAULT_COPY = "vault-copy"  # of a vault's points, into another one
+    PLAN_CHECK = "plan-check"  # of what stands against a plan
+    TENANT = "tenant"  # of a tenant's resources, between a cloud and files
     MARK = "mark"  # of the source of a migration that is done
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
     SYNC = "sync"  # one copy of a machine that runs; where its moment has come, the cutover follows in the same job
@@ -38,8 +40,15 @@ class JobKind(StrEnum):
         """Say whether it reads or writes disks, or begins others that do."""
         return self not in _LEAVE_DISKS_ALONE
 
+    @property
+    def awaited(self) -> bool:
+        """Say whether somebody waits for its answer: it isn't queued behind what moves machines, which takes hours."""
+        return self.value in AWAITED
 
+
+AWAITED = (JobKind.PLAN_CHECK.value, JobKind.TENANT.value)  # as the database has them
 _LEAVE_DISKS_ALONE = (
+    *AWAITED,
     JobKind.CLEAN_UP,
     JobKind.DECISION,
     JobKind.VERIFICATION,
@@ -57,5 +66,7 @@ BEGIN_ANEW = tuple(  # as the database has them
         JobKind.MARK,
         JobKind.GROUP,
         JobKind.BACKUP_POLICY,
+        JobKind.PLAN_CHECK,
+        JobKind.TENANT,
     )
 )

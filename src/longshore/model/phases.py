@@ -39,6 +39,8 @@ MEANINGS = {
     "stopped": "Not all of its machines were seen up.",
     "choosing": "It is seen which points the other vault hasn't got.",
     "verifying": "All that the points of a vault name is read.",
+    "resources": "A tenant's resources are read, and written to files, compared or made.",
+    "examining": "What stands against a plan is looked for, in both clouds.",
     "pruning": "What no point of a vault names is removed.",
     "done": "All was done that was asked for.",
     "rolling-back": "It has failed or was cancelled, and all that it made is taken back.",
@@ -53,6 +55,7 @@ _READY = ("queued", "preparing", "hook-before", "making-volumes")
 _LANDED = (*LANDING, "hook-after")
 _OF_POINT = ("queued", "preparing", "hook-before", "making-volumes", "snapshot", "copying", "inspecting", *_LANDED)
 _OF_GROUP = ("queued", "preparing", "shutting-down", "landing", "gate", "up", "stopping", "stopped", "done")
+_OF_TENANT = ("queued", "resources", "cancelled", "done")
 _ORDERS: dict[MigrationType, tuple[str, ...]] = {
     MigrationType.DRY_RUN: (*_OF_POINT, "cleaning-up", "done"),
     MigrationType.COLD: (
@@ -83,6 +86,10 @@ _ORDERS: dict[MigrationType, tuple[str, ...]] = {
     MigrationType.BACKUP_POLICY: ("queued", "waiting", "cancelled"),
     MigrationType.VERIFICATION: ("queued", "verifying", "done"),
     MigrationType.PRUNE: ("queued", "pruning", "done"),
+    MigrationType.PLAN_CHECK: ("queued", "examining", "cancelled", "done"),
+    MigrationType.TENANT_EXPORT: _OF_TENANT,
+    MigrationType.TENANT_DIFF: _OF_TENANT,
+    MigrationType.TENANT_IMPORT: _OF_TENANT,
     MigrationType.VAULT_COPY: ("queued", "choosing", "copying", "done"),
     MigrationType.IN_PLACE: (
         *("queued", "preparing", "hook-before", "making-volumes", "copying", "shutting-down", *_LANDED),

@@ -33,6 +33,10 @@ class MigrationType(StrEnum):
     VAULT_COPY = "vault-copy"  # a vault's points, into another vault
     IN_PLACE = "in-place"  # a machine made of a point in a vault takes the place of the server that was backed up
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
+    PLAN_CHECK = "plan-check"  # what stands against a plan is looked for; nothing is moved
+    TENANT_EXPORT = "tenant-export"  # a project's resources are written to files
+    TENANT_DIFF = "tenant-diff"  # an import is foreseen
+    TENANT_IMPORT = "tenant-import"  # a cloud is given what files say
 
     @property
     def moves(self) -> bool:
@@ -54,6 +58,16 @@ class MigrationType(StrEnum):
         return self in (MigrationType.VERIFICATION, MigrationType.PRUNE, MigrationType.VAULT_COPY)
 
     @property
+    def awaited(self) -> bool:
+        """Tell whether somebody waits for its answer, as of a question: it is in nobody's way."""
+        return self is MigrationType.PLAN_CHECK or self.of_tenant
+
+    @property
+    def of_tenant(self) -> bool:
+        """Tell whether it is about a tenant's resources other than machines."""
+        return self in (MigrationType.TENANT_EXPORT, MigrationType.TENANT_DIFF, MigrationType.TENANT_IMPORT)
+
+    @property
     def rehearses(self) -> bool:
         """Tell whether the server that boots is a further copy, while the machine itself goes on."""
         return self in (MigrationType.DRY_RUN, MigrationType.TEST)
@@ -62,6 +76,7 @@ class MigrationType(StrEnum):
 MOVES = tuple(kind for kind in MigrationType if kind.moves)
 # As the database has them
 OF_POINTS = tuple(kind.value for kind in MigrationType if kind.of_point)
+AWAITED = tuple(kind.value for kind in MigrationType if kind.awaited)
 MADE_OF_POINTS = tuple(kind for kind in OF_POINTS if kind != MigrationType.LOOK.value)
 
 
@@ -284,7 +299,33 @@ class GroupRequest(_Request):
     type: Literal[MigrationType.GROUP_TEST, MigrationType.GROUP_FAILOVER]
 
 
-Request = MigrationRequest | BackupRequest | VaultRequest | PolicyRequest | GroupRequest
+@dataclass(frozen=True, slots=True)
+class CheckRequest(_Request):
+    """A request for the check of a plan as it was when that was asked for."""
+
+    of: str  # the plan's id
+    revision: int  # of the plan
+    total: int  # machines and volumes that are looked at
+    wave: int | None = None
+    machines: tuple[str, ...] = ()  # as the plan names them, or their references; none: all of them
+    accept: tuple[str, ...] = ()  # codes of blockers that the user accepts
+    started_as: MigrationType | None = None  # None: as the plan says
+    type: Literal[MigrationType.PLAN_CHECK] = MigrationType.PLAN_CHECK
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRequest(_Request):
+    """A request to carry a tenant's resources between a cloud and files of the user's machine. Paths are absolute."""
+
+    type: Literal[MigrationType.TENANT_EXPORT, MigrationType.TENANT_DIFF, MigrationType.TENANT_IMPORT]
+    directory: str
+    only: tuple[str, ...] = ()  # kinds, as their files are called
+    filters: tuple[str, ...] = ()
+    overwrite: bool = False  # export: files that are there
+    passwords: str | None = None  # import: the file for those of users who are made
+
+
+Request = MigrationRequest | BackupRequest | VaultRequest | PolicyRequest | GroupRequest | CheckRequest | TenantRequest
 _SHAPES: dict[MigrationType, type[Request]] = {
     kind: shape for shape in get_args(Request) for kind in get_args(shape.__annotations__["type"])
 }

@@ -34,8 +34,7 @@ from longshore.service.refusals import body_of
 from longshore.service.routes import OnDemand, add, include
 from longshore.service.shared_reads import SharedReads
 from longshore.service.streams import Streams
-from longshore.service.tenancy_jobs import Jobs
-from longshore.service.turns import COME_AGAIN, room_for_checks, turns_at_clouds, turns_of_files
+from longshore.service.turns import COME_AGAIN, turns_at_clouds, turns_of_files
 from longshore.store import StateDirectory, Store
 from longshore.vault.kept_blocks import KeptBlocks
 
@@ -126,8 +125,6 @@ def _without_routes(
     app.state.fetching = turns_of_files()
     app.state.kept_blocks = KeptBlocks(_KEPT, _KEPT_FOR) if lasting else None
     app.state.streams = Streams()
-    app.state.tenancy_jobs = Jobs()
-    app.state.room_for_checks = room_for_checks()
     if access is not None:
         from longshore.service.gate import Gate  # commands have none
 

@@ -8,6 +8,7 @@ from typing import Any
 from longshore.api.schemas import PlannedState
 from longshore.engine.stranded import Crew
 from longshore.errors import Conflict, InvalidInput
+from longshore.flows.plans.check import entries_of
 from longshore.model.machine import VOLUME
 from longshore.model.plan import Entry, Plan, PlannedVolume
 from longshore.model.request import MigrationType
@@ -89,39 +90,6 @@ def readable(record: PlanRecord) -> Plan | None:
         return planfile.from_store(record.content)
     except InvalidInput:
         return None
-
-
-def entries_of(plan: Plan, wave: int | None, machines: Sequence[str] = ()) -> list[Entry]:
-    """Return the entries of a wave, or of all waves; only those of `machines`, if any are named.
-
-    Machines are named as the plan calls them, or by their references. Raises InvalidInput when there are none, or one
-    that is named isn't among them.
-    """
-    if not plan.entries:
-        raise InvalidInput(f"Plan {plan.name} has no machines.")
-    entries = [e for e in plan.entries if wave is None or e.wave == wave]
-    if not entries:
-        waves = ", ".join(str(w) for w in plan.waves)
-        raise InvalidInput(f"Plan {plan.name} has no wave {wave}.", advice=f"It has: {waves}.")
-    if not machines:
-        return entries
-    known = {name for entry in entries for name in (entry.machine, entry.ref) if name}
-    if missing := [name for name in machines if name not in known]:
-        where = f"Plan {plan.name}" if wave is None else f"Wave {wave} of plan {plan.name}"
-        raise InvalidInput(f"{where} has no machine {missing[0]}.", field="machines")
-    return [entry for entry in entries if entry.machine in machines or entry.ref in machines]
-
-
-def started_with(entries: Sequence[Entry], type_: str | None) -> list[Entry]:
-    """Return those of these entries that a start with this type is about. Raises InvalidInput when there are none."""
-    if type_ != MigrationType.DRY_RUN.value:
-        return list(entries)
-    machines: list[Entry] = [entry for entry in entries if not isinstance(entry, PlannedVolume)]
-    if not machines:
-        raise InvalidInput(
-            "A dry run moves no volumes, and there is nothing else.", advice="Start it with another type."
-        )
-    return machines
 
 
 def is_moved_or_moving(migration: Outline | None) -> bool:

@@ -1,84 +1,21 @@
 """Starting migrations of a plan: all that was asked for, or none."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
 
-from longshore.api.schemas import Migration, PlanStart
+from longshore.api.schemas import Migration
 from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.engine.queue import places_of
-from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.errors import Conflict, InvalidInput
 from longshore.flows.clouds import Clouds
-from longshore.flows.plans.check import Examined, Prospect, examine
-from longshore.model.concern import Concern
+from longshore.flows.plans.check import Examined, Prospect, entries_of, examine_plan
 from longshore.model.job import JobKind
-from longshore.model.plan import Entry
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.planning import planfile
-from longshore.planning.plan_kinds import ALREADY_MIGRATING
 from longshore.service.migrations_shown import note_asked_for, shown
-from longshore.service.opened_plan import Opened, entries_of, latest_of
+from longshore.service.opened_plan import Opened, latest_of
 from longshore.store import NewMigration, Store
 from longshore.store.standing import waits_after_failure
-
-
-def examine_plan(store: Store, clouds: Clouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart) -> Examined:
-    """Return the machines of these entries as they are now, and what stands against moving them as asked."""
-    parts = list(examine_by_parts(store, clouds, opened, entries, asked))
-    return Examined(
-        [prospect for part in parts for prospect in part.prospects],
-        [concern for part in parts for concern in part.concerns],
-        sum(part.looked_at for part in parts),
-    )
-
-
-def examine_by_parts(
-    store: Store, clouds: Clouds, opened: Opened, entries: Sequence[Entry], asked: PlanStart
-) -> Iterator[Examined]:
-    """Yield the same as `examine_plan`, of some entries at a time, as it becomes known.
-
-    The last part is about all of them.
-    """
-    plan = planfile.from_store(store.plans.with_texts(opened.id))  # whether a text can be taken is looked at, too
-    clear = {entry.machine: entry for entry in plan.entries}
-    entries = [clear.get(entry.machine, entry) for entry in entries]
-    last: dict[str, Any] = {"accept": asked.accept} | ({"type": asked.type} if asked.type else {})
-    source_id = store.providers.get(plan.source).id
-    with clouds.source(plan.source) as source, clouds.target(plan.target) as target:
-        here = not store.state.shared_database  # else a worker on another machine converts
-        for part in examine(source, target, plan, entries, last, converts_here=here):
-            yield replace(part, concerns=_with_those_under_way(store, opened, source_id, part))
-
-
-def _with_those_under_way(store: Store, opened: Opened, source_id: str, examined: Examined) -> list[Concern]:
-    """Return the concerns as they are with machines that are being migrated: of each of those, only that it is."""
-    busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id} if examined.prospects else {}
-    concerns = examined.concerns
-    for prospect in examined.prospects:
-        other = busy.get(prospect.machine.ref)
-        if other is None:
-            continue
-        # Its addresses on the target are in use by itself
-        concerns = [c for c in concerns if c.machine != prospect.machine.ref]
-        if other.plan_id != opened.id:
-            subject, whose = _seen(store, other.id)
-            text = f"{prospect.machine.name} is being migrated already{whose}."
-            concerns.insert(0, replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
-    return concerns
-
-
-def _seen(store: Store, migration_id: str) -> tuple[str, str]:
-    """Return the subject of a concern about a migration, and words for whose it is.
-
-    Of another project's migration, as of a machine of a shared source, only that is told.
-    """
-    try:
-        store.migrations.get(migration_id)
-    except NotFound:
-        return "", ", by another project"
-    return migration_id, f" ({migration_id})"
 
 
 def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Migration]:
@@ -125,8 +62,10 @@ def start_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence
     for kind in dict.fromkeys(m.request["type"] for _, m in failed):
         same = [(e, m) for e, m in failed if m.request["type"] == kind]
         accepted = list(dict.fromkeys(code for _, m in same for code in m.request.get("accept", ())))
-        asked = PlanStart(type=None if kind == MigrationType.VOLUME else kind, accept=accepted)
-        examined.append(examine_plan(store, clouds, opened, [e for e, _ in same], asked))
+        as_type = None if kind == MigrationType.VOLUME else kind
+        examined.append(
+            examine_plan(store, clouds, opened.id, [e for e, _ in same], accept=accepted, started_as=as_type)
+        )
     return begin(store, opened, examined)
 
 

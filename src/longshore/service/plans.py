@@ -20,7 +20,7 @@ from longshore.api.schemas import (
 from longshore.engine import embedded
 from longshore.engine.stranded import crew_of
 from longshore.errors import Conflict
-from longshore.flows.plans.check import look_up, look_up_volumes
+from longshore.flows.plans.check import entries_asked, entries_of, examine_plan, look_up, look_up_volumes
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
 from longshore.planning.catalogue import refuse_unknown
@@ -30,14 +30,12 @@ from longshore.service.migrations_shown import MIGRATIONS, shown
 from longshore.service.opened_plan import (
     Opened,
     counted,
-    entries_of,
     is_moved_or_moving,
     is_over,
     latest_of,
     open_plan,
     open_plans,
     speaking_of,
-    started_with,
     states_of,
     under_way,
 )
@@ -45,7 +43,7 @@ from longshore.service.paging import ThePage
 from longshore.service.parts import ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_changes import etag_of
 from longshore.service.plan_figures import plan_figures
-from longshore.service.plan_start import begin, examine_plan, try_again
+from longshore.service.plan_start import begin, try_again
 from longshore.service.plans_shown import summary
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
@@ -149,10 +147,8 @@ def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
     """Check what stands against starting a plan so, or might: nothing is made."""
     opened = open_plan(store, store.plans.get(name))
     refuse_unknown(body.accept)
-    entries = started_with(
-        entries_of(opened.plan, body.wave, body.machines), body.type or opened.plan.defaults.get("type")
-    )
-    examined = examine_plan(store, clouds, opened, entries, body)
+    entries = entries_asked(opened.plan, body.wave, body.machines, body.type)
+    examined = examine_plan(store, clouds, opened.id, entries, accept=body.accept, started_as=body.type)
     names = {p.machine.ref: p.entry.machine for p in examined.prospects}
     return [shown_concern(c, names.get(c.machine)) for c in examined.concerns]
 
@@ -162,9 +158,7 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
     """Start migrations for all of a plan's machines, or a wave of them, that aren't moved or on their way yet."""
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
-    entries = started_with(
-        entries_of(opened.plan, body.wave, body.machines), body.type or opened.plan.defaults.get("type")
-    )
+    entries = entries_asked(opened.plan, body.wave, body.machines, body.type)
     todo = [e for e in entries if not is_moved_or_moving(latest[e.machine])]
     if not todo:
         raise Conflict(
@@ -172,7 +166,9 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
             advice=f"See: longshore plan show {name}.",
         )
     refuse_unknown(body.accept)
-    return begin(store, opened, [examine_plan(store, clouds, opened, todo, body)])
+    return begin(
+        store, opened, [examine_plan(store, clouds, opened.id, todo, accept=body.accept, started_as=body.type)]
+    )
 
 
 @router.post("/plans/{name}/retry", status_code=202)

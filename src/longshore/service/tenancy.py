@@ -1,114 +1,118 @@
 """Resources of an OpenStack as files: exported, compared, imported.
 
-Each is a job in a thread of the service: it takes minutes, and who asked wants to see how far it is.
+Each is a job: it takes minutes, and who asked wants to see how far it is.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Literal
 
 from fastapi import Depends, Request
-from pydantic import TypeAdapter
 
-from longshore.api.tenancy import ExportRequest, ImportRequest, TenancyJob, TenancyReport, TenancyRequest, TenancyRow
-from longshore.errors import AccessDenied, InvalidInput
-from longshore.flows.clouds import within_reach
+from longshore.api.tenancy import ExportRequest, ImportRequest, TenancyJob, TenancyReport, TenancyRequest
+from longshore.engine import embedded
+from longshore.errors import AccessDenied, Cancelled, InvalidInput, NotFound
+from longshore.model.request import MigrationType, TenantRequest
 from longshore.providers.registry import provider_type
+from longshore.service.migrations_shown import note_asked_for
 from longshore.service.parts import TheStore, judged_router
-from longshore.service.tenancy_jobs import Job, Jobs
-from longshore.store import Store
+from longshore.store import MigrationRecord, NewMigration, Store
 
 router = judged_router("/v1")
+_Act = Literal[MigrationType.TENANT_EXPORT, MigrationType.TENANT_DIFF, MigrationType.TENANT_IMPORT]
 
 
-def _jobs(request: Request) -> Jobs:
-    jobs: Jobs = request.app.state.tenancy_jobs
-    return jobs
+def _local(request: Request, store: TheStore) -> None:
+    """Raise AccessDenied where files of this machine aren't the user's, or whoever does the work hasn't got them.
 
-
-def _local(request: Request) -> None:
-    """Raise AccessDenied where the service's files aren't the user's.
-
-    They are only where the service runs inside the user's own command.
+    They are only where the service runs inside the user's own command, and an engine beside it.
     """
     if not request.app.state.local_files:
         raise AccessDenied(
             "This service doesn't read or write files.", advice="Run `longshore tenant` without a server."
         )
-
-
-TheJobs = Annotated[Jobs, Depends(_jobs)]
+    if store.state.shared_database:
+        raise AccessDenied(
+            "The work of a shared database is done by workers, which don't have your files.",
+            advice="Run `longshore tenant` on a state directory: without database_url.",
+        )
 
 
 @router.post("/tenancy/exports", status_code=202, dependencies=[Depends(_local)])
-def start_export(body: ExportRequest, store: TheStore, jobs: TheJobs) -> TenancyJob:
+def start_export(body: ExportRequest, store: TheStore) -> TenancyJob:
     """Write the project's resources, and for an administrator the cloud's, to a directory."""
-    from longshore.tenancy import export, parse
-
-    selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
-
-    def work(job: Job) -> TenancyReport:
-        done = export(open_cloud(), Path(body.directory), selection, overwrite=body.overwrite, progress=job.progress)
-        failed = [TenancyRow(action="failed", kind="image", name=name, said="") for name in done.failed]
-        return TenancyReport(rows=failed, files=done.files, notes=done.notes)
-
-    return jobs.start(store.scope.project_id, work)
+    return _begin(store, MigrationType.TENANT_EXPORT, body, overwrite=body.overwrite)
 
 
 @router.post("/tenancy/diffs", status_code=202, dependencies=[Depends(_local)])
-def start_diff(body: TenancyRequest, store: TheStore, jobs: TheJobs) -> TenancyJob:
+def start_diff(body: TenancyRequest, store: TheStore) -> TenancyJob:
     """Say what an import would make, change and leave, and what it can't."""
-    from longshore.tenancy import diff, parse
-
-    selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
-    return jobs.start(
-        store.scope.project_id,
-        lambda job: _report(diff(open_cloud(), Path(body.directory), selection, job.progress)),
-    )
+    return _begin(store, MigrationType.TENANT_DIFF, body)
 
 
 @router.post("/tenancy/imports", status_code=202, dependencies=[Depends(_local)])
-def start_import(body: ImportRequest, store: TheStore, jobs: TheJobs) -> TenancyJob:
+def start_import(body: ImportRequest, store: TheStore) -> TenancyJob:
     """Make the cloud have what the files say."""
-    from longshore.tenancy import import_, parse
-
-    selection, open_cloud = parse(body.only, body.filters), _opener(store, body.provider)
-    passwords = Path(body.passwords) if body.passwords else None
-    return jobs.start(
-        store.scope.project_id,
-        lambda job: _report(
-            import_(open_cloud(), Path(body.directory), selection, job.progress, job.stop, passwords=passwords)
-        ),
-    )
+    return _begin(store, MigrationType.TENANT_IMPORT, body, passwords=body.passwords)
 
 
 @router.get("/tenancy/jobs/{job}")
-def job(job: str, jobs: TheJobs, store: TheStore) -> TenancyJob:
+def job(job: str, store: TheStore) -> TenancyJob:
     """Tell how far a job is, and what came of it."""
-    return jobs.get(store.scope.project_id, job).shown()
+    return _shown(store, _find(store, job))
 
 
 @router.post("/tenancy/jobs/{job}/stop", status_code=202)
-def stop(job: str, jobs: TheJobs, store: TheStore) -> TenancyJob:
-    """End an import after the requests that are under way. What is made stays; another import goes on from there."""
-    found = jobs.get(store.scope.project_id, job)
-    found.stop.set()
-    return found.shown()
+def stop(job: str, store: TheStore) -> TenancyJob:
+    """End a job, an import after the requests that are under way. What is made stays; another import goes on from
+    there."""
+    found = _find(store, job)
+    return _shown(store, found if found.status.ended else store.migrations.request_cancel(found.id))
 
 
-def _opener(store: Store, provider: str) -> Callable[[], Any]:
-    """Look a provider up, and return the function by which the job logs in to it."""
-    from longshore.providers.openstack.connection import OpenstackSettings, connect
-    from longshore.tenancy import Cloud
+def _begin(
+    store: Store, act: _Act, body: TenancyRequest, *, overwrite: bool = False, passwords: str | None = None
+) -> TenancyJob:
+    from longshore.tenancy import parse
 
-    record = store.providers.get(provider)
+    parse(body.only, body.filters)  # refuses what can't be meant
+    record = store.providers.get(body.provider)
     if not provider_type(record.kind).keystone:
         raise InvalidInput(f"Provider {record.name} is {record.kind}.", advice="Name an openstack provider.")
-    settings = TypeAdapter(OpenstackSettings).validate_python(within_reach(store, record.project_id, record.settings))
-    secrets = store.providers.secrets(record.id)
-    return lambda: Cloud(connect(settings, secrets))
+    asked = TenantRequest(
+        act,
+        directory=str(Path(body.directory).absolute()),  # the engine is in another one
+        only=tuple(body.only),
+        filters=tuple(body.filters),
+        overwrite=overwrite,
+        passwords=str(Path(passwords).absolute()) if passwords else None,
+    )
+    new = NewMigration(record.name, record.id, source_id=record.id, target_id=record.id, request=asked.to_json())
+    begun = store.migrations.add_together([new])
+    note_asked_for(begun)
+    return _shown(store, begun[0])
 
 
-def _report(report: Any) -> TenancyReport:
-    return TenancyReport(rows=[TenancyRow(**asdict(row)) for row in report.rows], notes=report.notes)
+def _find(store: Store, job: str) -> MigrationRecord:
+    found = next(iter(store.migrations.several([job])), None)
+    if found is None or not found.type.of_tenant:
+        raise NotFound(f"There is no job {job} that carries resources.", advice="See: longshore job list.")
+    return found
+
+
+def _shown(store: Store, record: MigrationRecord) -> TenancyJob:
+    """Return a job as it goes over the wire. Of an import that was stopped there is a report, too."""
+    if not record.status.ended:
+        embedded.ensure_running(store.state)
+    result = record.result or {}
+    report = TenancyReport.model_validate(result["report"]) if "report" in result and record.status.ended else None
+    stopped = report is not None and record.error_code == Cancelled.code
+    return TenancyJob(
+        id=record.id,
+        state="running" if not record.status.ended else "failed" if report is None else "done",
+        done=result.get("done", 0),
+        total=result.get("total", 0),
+        doing=result.get("doing", "logging in"),
+        report=report,
+        error=None if stopped else record.error,
+        error_code=None if stopped else record.error_code,
+    )

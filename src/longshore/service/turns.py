@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 
 from longshore.errors import Busy
 
@@ -20,8 +19,7 @@ OF_ALL_CLOUDS = 24  # of the 40 threads in which requests are answered
 QUEUE = 50  # requests of one project that wait for their turn at clouds
 OF_FILES = 2  # files that are sent to one project: each takes a confined process while it is
 OF_ALL_FILES = 8
-OF_CHECKS = 6  # checks of plans of one project: each has a thread of its own
-OF_ALL_CHECKS = 12  # that ask clouds; further ones wait
+OF_CHECKS = 6  # checks of plans of one project that haven't ended
 OF_READS = 3  # costly reads of one project
 OF_PAGES = 2  # of one project that are put together
 OF_ALL_PAGES = 8
@@ -85,10 +83,6 @@ def turns_of_pages() -> Turns:
 
 def turns_of_reading() -> Turns:
     return Turns(OF_READING, LINE, OF_ALL_READING)
-
-
-def room_for_checks() -> BoundedSemaphore:
-    return BoundedSemaphore(OF_ALL_CHECKS)
 
 
 def turns_of_all() -> Turns:

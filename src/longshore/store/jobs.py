@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from longshore.model.job import JobKind
-from longshore.model.request import MigrationType
+from longshore.model.request import AWAITED, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.changes import tell_workers
 from longshore.store.clock import clock
@@ -164,7 +164,7 @@ def first_job(migration: MigrationRow, due_at: datetime | None = None, begin_by:
         MigrationType.GROUP_TEST: JobKind.GROUP,
         MigrationType.GROUP_FAILOVER: JobKind.GROUP,
     }
-    kind = kinds.get(asked) or JobKind(asked.value)
+    kind = JobKind.TENANT if asked.of_tenant else kinds.get(asked) or JobKind(asked.value)
     if kind is JobKind.FAILBACK and migration.request.get("new_server"):
         kind = JobKind.RETURN
     return new_job(migration, kind, id_=str(uuid.uuid4()), due_at=due_at, begin_by=begin_by)
@@ -217,6 +217,14 @@ def unfinished_of(session: Session, record_ids: Sequence[str]) -> dict[str, JobR
 
 def forget_jobs(session: Session, record_id: str) -> None:
     session.execute(delete(JobRow).where(JobRow.record_id == record_id))
+
+
+def forget_answers(session: Session, *of: ColumnElement[bool]) -> None:
+    """Forget those ended records for whose answers somebody has waited, and that fulfil these conditions."""
+    ended = MigrationRow.type.in_(AWAITED), MigrationRow.status.not_in(UNFINISHED)
+    ids = list(session.scalars(select(MigrationRow.id).where(*ended, *of)))
+    session.execute(delete(JobRow).where(JobRow.record_id.in_(ids)))
+    session.execute(delete(MigrationRow).where(MigrationRow.id.in_(ids)))
 
 
 def _record(row: Any) -> JobRecord:

@@ -16,6 +16,7 @@ from longshore.model.job import JobKind
 from longshore.model.machine import Disk
 from longshore.model.replica import Protection
 from longshore.model.request import (
+    AWAITED,
     MADE_OF_POINTS,
     MOVES,
     OF_POINTS,
@@ -126,7 +127,8 @@ class Migrations:
         with self._database.alone() as session:
             if self._database.may_be_done and (there := self._of_ids(session, [new.id for new in wanted])):
                 return there
-            refuse_more_migrations(session, self._scope, len(wanted), MigrationRow.status.in_(UNFINISHED))
+            counted = MigrationRow.status.in_(UNFINISHED) & MigrationRow.type.not_in(AWAITED)
+            refuse_more_migrations(session, self._scope, sum(not new.type.awaited for new in wanted), counted)
             projects = [project_for(session, self._scope, providers_of(session, new)) for new in wanted]
             self._refuse_second(session, wanted)
             for new in wanted:
@@ -545,12 +547,12 @@ class Migrations:
         for new in wanted:
             if new.request.get("replaces"):
                 _refuse_replaced(session, new.request["replaces"])
-        # What is made of a point leaves the machine alone
-        found = [row for row in session.execute(unfinished) if row.type not in OF_POINTS]
+        # What is made of a point leaves the machine alone, and so does what is only asked
+        found = [row for row in session.execute(unfinished) if row.type not in (*OF_POINTS, *AWAITED)]
         busy = {(row.source_id, row.machine_ref): row for row in found}
         asked: set[tuple[str, str]] = set()
         for new in wanted:
-            if new.type.of_point or new.run is not None:
+            if new.type.of_point or new.type.awaited or new.run is not None:
                 continue
             machine = (new.source_id, new.machine_ref)
             if machine in asked:

@@ -14,6 +14,7 @@ from longshore.errors import AccessDenied, Conflict, LongshoreError, NotFound, N
 from longshore.model.status import Status
 from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
+from longshore.store.jobs import forget_answers
 from longshore.store.key_manager import KeyManager
 from longshore.store.named import find_named, unique_name
 from longshore.store.quota import refuse_more_providers
@@ -310,7 +311,9 @@ class Providers:
 
     def _refuse_used(self, session: Session, row: ProviderRow) -> None:
         self._refuse_keeper(session, row)
-        used = select(MigrationRow).where((MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id))
+        of_it = (MigrationRow.source_id == row.id) | (MigrationRow.target_id == row.id)
+        forget_answers(session, of_it)
+        used = select(MigrationRow).where(of_it)
         if migration := session.scalar(used.limit(1)):
             foreign = not self._scope.everything and migration.project_id != self._scope.project_id
             raise Conflict(

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, and_, case, cast, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from longshore.model.job import BEGIN_ANEW, JobKind
+from longshore.model.job import AWAITED, BEGIN_ANEW, JobKind
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.jobs import NEVER, bound_to
@@ -102,11 +102,15 @@ class Lineup:
         only = and_(_NOT_BEGUN, JobRow.cancel_requested)
         return self._first(of_each_project, only, (JobRow.project_id,))
 
-    def waiting(self, of_a_kind: int) -> list[QueueRecord]:
-        """Return the other queued jobs whose moment has come: of those that only their age tells apart, the oldest."""
+    def waiting(self, of_a_kind: int, *, apart: bool = False) -> list[QueueRecord]:
+        """Return the other queued jobs whose moment has come: of those that only their age tells apart, the oldest.
+
+        `apart`: those whose answer somebody waits for, and no others.
+        """
         kind = (JobRow.project_id, JobRow.plan_id, JobRow.wave, JobRow.source_id, JobRow.target_id, JobRow.host)
         due = or_(JobRow.due_at.is_(None), JobRow.due_at <= utc_now())
-        only = and_(_NOT_BEGUN, ~JobRow.cancel_requested, due)
+        meant = JobRow.kind.in_(AWAITED) if apart else JobRow.kind.not_in(AWAITED)
+        only = and_(_NOT_BEGUN, ~JobRow.cancel_requested, due, meant)
         # PostgreSQL can't compare JSON, only what it is written as
         return self._first(of_a_kind, only, (*kind, cast(JobRow.datastores, Text)))
 

@@ -23,7 +23,7 @@ def refuse_more_migrations(session: Session, scope: Scope, more: int, unfinished
 
     `unfinished`: the condition for those counted.
     """
-    if scope.quotas is None:
+    if scope.quotas is None or not more:
         return
     most = scope.quotas.migrations
     own = MigrationRow.project_id == scope.project_id

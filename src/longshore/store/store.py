@@ -97,7 +97,6 @@ class Store:
         view.groups = self.groups.scoped(scope)
         view.backup_policies = self.backup_policies.scoped(scope)
         view.plans = self.plans.scoped(scope)
-        view.plan_checks = self.plan_checks.scoped(scope)
         view.limits = self.limits.scoped(scope)
         view.channels = self.channels.scoped(scope)
         view.ledger = self.ledger.scoped(scope)

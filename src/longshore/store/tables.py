@@ -115,31 +115,12 @@ class PlanRow(Base):
     changed_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class PlanCheckRow(Base):
-    """A check of a plan that is under way, or was lately: what stands against it is told in parts."""
-
-    __tablename__ = "plan_checks"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    plan_id: Mapped[str] = mapped_column(ForeignKey("plans.id", ondelete="CASCADE"), index=True)
-    project_id: Mapped[str]  # the plan's
-    revision: Mapped[int]  # of the plan, that it is about
-    asked: Mapped[dict[str, Any]]
-    state: Mapped[str]
-    done: Mapped[int] = mapped_column(default=0)  # machines and volumes
-    total: Mapped[int]
-    error: Mapped[dict[str, Any] | None]  # why it came to no end
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
-    ended_at: Mapped[datetime | None]
-    signed_at: Mapped[float]  # when its process was last seen alive, by the database's clock
-
-
 class PlanCheckPartRow(Base):
     """Findings of a plan's check on some machines, or on all of them together."""
 
     __tablename__ = "plan_check_parts"
 
-    check_id: Mapped[str] = mapped_column(ForeignKey("plan_checks.id", ondelete="CASCADE"), primary_key=True)
+    check_id: Mapped[str] = mapped_column(ForeignKey("migrations.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)  # from 1 on
     concerns: Mapped[list[dict[str, Any]]]  # as they go over the wire
 

@@ -66,7 +66,8 @@ TYPES = (
         marked("backup-policy"),
         marked("verification"),
     ),
-    *(marked("prune"), marked("vault-copy"), marked("in-place"), marked("failback")),
+    *(marked("prune"), marked("vault-copy"), marked("in-place"), marked("failback"), marked("plan-check")),
+    *(marked("tenant-export"), marked("tenant-diff"), marked("tenant-import")),
 )
 
 

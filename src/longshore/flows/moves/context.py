@@ -111,8 +111,10 @@ class MoveContext(JobContext):
         """Tell whether the job is to wait, keeping all it has, until the cause of this error has gone.
 
         It isn't where the user would rather have it taken back. Nor is a mere look, or a sync of a replica that has a
-        point: these are asked for anew.
+        point: these are asked for anew. Whoever waits for an answer hears of the error.
         """
+        if self.kind.awaited:
+            return False
         asked = self.asked
         wanted = not isinstance(asked, CopyRequest) or (
             asked.when_stuck is WhenStuck.PARK and asked.type is not MigrationType.INSPECTION

@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from longshore.errors import LongshoreError
+from longshore.errors import InvalidInput, LongshoreError, NotFound
+from longshore.flows.clouds import Clouds
 from longshore.flows.facts import gather_for_plan, gather_for_volume
 from longshore.flows.moves.hooks import hook_concerns
 from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Machine
 from longshore.model.plan import Entry, Plan, PlannedMachine, PlannedVolume
-from longshore.model.request import MigrationRequest
+from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.selection import MachineFilter
-from longshore.planning import Preflight, TargetFacts
+from longshore.planning import Preflight, TargetFacts, planfile
 from longshore.planning.mappings import shared_names, unused_of_entry, unused_of_plan
 from longshore.planning.plan_kinds import (
+    ALREADY_MIGRATING,
     MACHINE_NOT_FOUND,
     MACHINE_RENAMED,
     OPTION_REFUSED,
@@ -23,6 +25,7 @@ from longshore.planning.plan_kinds import (
 )
 from longshore.planning.planfile import request_of
 from longshore.providers.contract import Machines, Source, Target
+from longshore.store import Store
 
 AT_ONCE = 50  # machines that are looked at together: few enough that what is known comes soon
 FEW = 5  # machines that are looked up one by one; more of them cost less in one sweep over all
@@ -150,6 +153,114 @@ def examine(
     if len(entries) == len(plan.entries) == len(found):
         concerns += unused_of_plan(plan, found)
     yield Examined([], concerns, 0)
+
+
+def entries_of(plan: Plan, wave: int | None, machines: Sequence[str] = ()) -> list[Entry]:
+    """Return the entries of a wave, or of all waves; only those of `machines`, if any are named.
+
+    Machines are named as the plan calls them, or by their references. Raises InvalidInput when there are none, or one
+    that is named isn't among them.
+    """
+    if not plan.entries:
+        raise InvalidInput(f"Plan {plan.name} has no machines.")
+    entries = [e for e in plan.entries if wave is None or e.wave == wave]
+    if not entries:
+        waves = ", ".join(str(w) for w in plan.waves)
+        raise InvalidInput(f"Plan {plan.name} has no wave {wave}.", advice=f"It has: {waves}.")
+    if not machines:
+        return entries
+    known = {name for entry in entries for name in (entry.machine, entry.ref) if name}
+    if missing := [name for name in machines if name not in known]:
+        where = f"Plan {plan.name}" if wave is None else f"Wave {wave} of plan {plan.name}"
+        raise InvalidInput(f"{where} has no machine {missing[0]}.", field="machines")
+    return [entry for entry in entries if entry.machine in machines or entry.ref in machines]
+
+
+def entries_asked(plan: Plan, wave: int | None, machines: Sequence[str], started_as: str | None) -> list[Entry]:
+    """Return the entries that a start is about. `started_as`: its type; None for the plan's own.
+
+    Raises InvalidInput as `entries_of`, or when a dry run would have nothing but volumes.
+    """
+    entries = entries_of(plan, wave, machines)
+    if (started_as or plan.defaults.get("type")) != MigrationType.DRY_RUN.value:
+        return entries
+    rehearsed: list[Entry] = [entry for entry in entries if not isinstance(entry, PlannedVolume)]
+    if not rehearsed:
+        raise InvalidInput(
+            "A dry run moves no volumes, and there is nothing else.", advice="Start it with another type."
+        )
+    return rehearsed
+
+
+def examine_plan(
+    store: Store,
+    clouds: Clouds,
+    plan_id: str,
+    entries: Sequence[Entry],
+    *,
+    accept: Sequence[str],
+    started_as: str | None,
+) -> Examined:
+    """Return the machines of these entries as they are now, and what stands against moving them as asked."""
+    parts = list(examine_by_parts(store, clouds, plan_id, entries, accept=accept, started_as=started_as))
+    return Examined(
+        [prospect for part in parts for prospect in part.prospects],
+        [concern for part in parts for concern in part.concerns],
+        sum(part.looked_at for part in parts),
+    )
+
+
+def examine_by_parts(
+    store: Store,
+    clouds: Clouds,
+    plan_id: str,
+    entries: Sequence[Entry],
+    *,
+    accept: Sequence[str],
+    started_as: str | None,
+) -> Iterator[Examined]:
+    """Yield the same as `examine_plan`, of some entries at a time, as it becomes known.
+
+    The last part is about all of them.
+    """
+    plan = planfile.from_store(store.plans.with_texts(plan_id))  # whether a text can be taken is looked at, too
+    clear = {entry.machine: entry for entry in plan.entries}
+    entries = [clear.get(entry.machine, entry) for entry in entries]
+    last: dict[str, Any] = {"accept": list(accept)} | ({"type": started_as} if started_as else {})
+    source_id, target_id = store.providers.get(plan.source).id, store.providers.get(plan.target).id
+    with clouds.source(source_id) as source, clouds.target(target_id) as target:
+        here = not store.state.shared_database  # else a worker on another machine converts
+        for part in examine(source, target, plan, entries, last, converts_here=here):
+            yield replace(part, concerns=_with_those_under_way(store, plan_id, source_id, part))
+
+
+def _with_those_under_way(store: Store, plan_id: str, source_id: str, examined: Examined) -> list[Concern]:
+    """Return the concerns as they are with machines that are being migrated: of each of those, only that it is."""
+    busy = {m.machine_ref: m for m in store.queue.records() if m.source_id == source_id} if examined.prospects else {}
+    concerns = examined.concerns
+    for prospect in examined.prospects:
+        other = busy.get(prospect.machine.ref)
+        if other is None:
+            continue
+        # Its addresses on the target are in use by itself
+        concerns = [c for c in concerns if c.machine != prospect.machine.ref]
+        if other.plan_id != plan_id:
+            subject, whose = _seen(store, other.record_id)
+            text = f"{prospect.machine.name} is being migrated already{whose}."
+            concerns.insert(0, replace(ALREADY_MIGRATING(subject, text), machine=prospect.machine.ref))
+    return concerns
+
+
+def _seen(store: Store, migration_id: str) -> tuple[str, str]:
+    """Return the subject of a concern about a migration, and words for whose it is.
+
+    Of another project's migration, as of a machine of a shared source, only that is told.
+    """
+    try:
+        store.migrations.get(migration_id)
+    except NotFound:
+        return "", ", by another project"
+    return migration_id, f" ({migration_id})"
 
 
 def _machines(

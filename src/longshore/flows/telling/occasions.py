@@ -77,7 +77,7 @@ def _of_move(move: WatchedMove, channel: ChannelRecord, now: datetime) -> Iterat
         return f"{occasion.value}/{move.id}", told
 
     name = f"{move.type.value} of {move.machine_name}"
-    if move.status is Status.FAILED and move.type not in _BY_THEMSELVES:
+    if move.status is Status.FAILED and move.type not in _BY_THEMSELVES and not move.type.awaited:
         if move.finished_at is not None and move.finished_at >= channel.created_at:
             occasion = Occasion.VAULT if move.type.of_vault else Occasion.FAILED
             why = move.error or "it doesn't say why."

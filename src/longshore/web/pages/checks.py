@@ -11,7 +11,6 @@ from longshore.web.asking import Asking
 
 _WAITED_FOR = 2.0  # seconds: what takes no longer is shown whole
 _POLL_AT_FIRST, _POLL = 0.05, 0.5  # seconds
-_ASKED_ANEW = ("interrupted", ChangedMeanwhile.code)  # codes of a check that nobody goes on with
 
 
 async def follow(asking: Asking, plan: str, asked: Mapping[str, Any], begun: str) -> PlanCheck:
@@ -38,13 +37,11 @@ async def _earlier(asking: Asking, plan: str, begun: str) -> PlanCheck | None:
         if error.code != NotFound.code:
             raise
         return None
-    return None if found.error is not None and found.error.code in _ASKED_ANEW else found
+    return None if found.error is not None and found.error.code == ChangedMeanwhile.code else found
 
 
 def trouble_of(check: PlanCheck) -> LongshoreError | None:
-    """Return the error that has ended a check before its time, if one has."""
-    error = check.error
-    if error is None:
-        return None
-    said = error.message.removesuffix(error.advice).rstrip()
-    return LongshoreError(said, advice=error.advice, code=error.code, field=error.field)
+    """Return the error that has ended a check before its time, or keeps it waiting, if there is one."""
+    if check.error is not None:
+        return LongshoreError(check.error.message, code=check.error.code)
+    return LongshoreError(check.stranded, code="stranded") if check.stranded else None
