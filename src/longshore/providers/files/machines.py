@@ -20,7 +20,7 @@ from longshore.providers.files.headers import BY_SUFFIX, Format, found_in
 from longshore.providers.files.images import is_image, split_name
 from longshore.providers.files.ovf import read_ovf
 from longshore.providers.files.ovf_disks import OvfDisk
-from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path
+from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path, spellings
 
 DESCRIBED = (".ova", ".ovf")
 BACKUPS = (DESCRIPTION, trilio.MACHINES)  # names of documents that describe machines in backups
@@ -171,7 +171,7 @@ def _spellings(href: str) -> tuple[str, ...]:
     plain = href.removeprefix("file:") if not href.startswith("file:/") else href
     while plain.startswith("./"):
         plain = plain[2:]
-    return tuple(dict.fromkeys((plain, unquote(plain, errors="surrogateescape"))))
+    return tuple(dict.fromkeys((*spellings(plain), *spellings(unquote(plain, errors="surrogateescape")))))
 
 
 def _name_of(href: str, ovf: str, directory: PurePosixPath, bundle: Bundle) -> str:
