@@ -155,3 +155,8 @@ def test_a_record_of_a_type_that_isnt_known_stops_no_list(state):
     for words in (("migration", "list"), ("job", "list"), ("plan", "progress", "shop"), ("plan", "list")):
         assert rows(state, *words)
     assert "db01" not in ids(state)
+
+
+def test_migrations_are_listed_and_counted_by_a_part_of_a_name(state):
+    assert [row["Machine"] for row in rows(state, "migration", "list", "--name", "B0")] == ["db01"]
+    assert rows(state, "job", "count", "--name", "b0")[-1] == {"Status": "all", "Jobs": 1}

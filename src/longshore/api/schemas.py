@@ -70,7 +70,7 @@ class ErrorBody(_Strict):
 
 
 class NewProvider(_Strict):
-    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=NAME)
     kind: Platform
     settings: dict[str, Any]
     secrets: dict[str, SecretStr]

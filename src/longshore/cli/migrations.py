@@ -88,13 +88,14 @@ def _with_filters(parser: ArgumentParser, types: Sequence[MigrationType]) -> Arg
     with_all_projects(parser)
     parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
     parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
+    parser.add_argument("--name", metavar="PART", help="only those whose machine's name has this in it")
     parser.add_argument("--type", choices=[kind.value for kind in types], help="only those of this type")
     parser.add_argument("--provider", metavar="PROVIDER", help="only those from or to this provider")
     return parser
 
 
 def _wanted(args: Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "type", "provider")}
+    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "name", "type", "provider")}
 
 
 class ShowMigration(ShowOne):

@@ -33,7 +33,8 @@ class Migrations(Calls):
         """Return migrations in short, oldest first: all of them, or those that fit; or of these the `last` ones, at
         most 1000.
 
-        `wanted`: all_projects, plan, machine (a name or reference), status, type, provider (on either side). None: any.
+        `wanted`: all_projects, plan, machine (a name or reference), name (a part of one), status, type, provider (on
+        either side). None: any.
         """
         return self._listed("/v1/migrations", last, wanted)
 

@@ -64,7 +64,7 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
     asking: Asking = request.state.asking
     asked = request.query_params
     status, marker, kind = asked.get("status", ""), asked.get("marker", ""), asked.get("type", "")
-    about = {"machine": asked.get("q", "").strip(), "type": kind}
+    about = {"name": asked.get("q", "").strip(), "type": kind}
     meant = STATES[status].asked if status in STATES else {"status": status}
     page = {"short": True, "newest": True, "limit": PAGE, "marker": marker, **meant}
     found, counts = await asyncio.gather(
@@ -85,7 +85,7 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
         statuses=[(value, _(said)) for value, (said, _asked) in STATES.items()],
         kind=kind,
         types=[(one.value, _(one.value)) for one in types],
-        q=about["machine"],
+        q=about["name"],
         later=bool(marker),
         older=found[-1].id if len(found) == PAGE else None,
         of_migration=of_migration,

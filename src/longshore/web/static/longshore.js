@@ -36,6 +36,37 @@
     }
   }
 
+  // While a form's answer is waited for its button says so, and a second click sends nothing
+  function sayBusy() {
+    document.addEventListener("submit", (sent) => {
+      const form = sent.target;
+      if (form.dataset.busy) {
+        sent.preventDefault();
+        return;
+      }
+      if (sent.defaultPrevented || !sent.submitter) return;
+      form.dataset.busy = "yes";
+      sent.submitter.classList.add("ls-busy");
+      const said = document.querySelector(".ls-busy-said");
+      if (said) said.textContent = said.dataset.said;
+    });
+    // Also where the browser shows the page as it left it
+    window.addEventListener("pageshow", () => {
+      for (const form of document.querySelectorAll("[data-busy]")) delete form.dataset.busy;
+      for (const button of document.querySelectorAll(".ls-busy")) button.classList.remove("ls-busy");
+      const said = document.querySelector(".ls-busy-said");
+      if (said) said.textContent = "";
+    });
+  }
+
+  // What is done with what is ticked is offered once something is
+  function offerForTicks() {
+    for (const offered of document.querySelectorAll("[data-for-ticks]")) {
+      const ticks = document.querySelectorAll(`input[name="${offered.dataset.forTicks}"]:checked`);
+      offered.hidden = ticks.length === 0;
+    }
+  }
+
   function ticksOfAll(within) {
     const all = within.querySelector("[data-ticks]");
     if (!all || all.dataset.known) return;
@@ -45,6 +76,7 @@
       const ticks = [...document.querySelectorAll(`input[name="${all.dataset.ticks}"]`)];
       const some = ticks.some((tick) => !tick.checked);
       for (const tick of ticks) tick.checked = some;
+      offerForTicks();
     });
   }
 
@@ -175,6 +207,9 @@
     momentsInUtc();
     themeBySelect(document);
     ticksOfAll(document);
+    sayBusy();
+    offerForTicks();
+    document.addEventListener("change", offerForTicks);
     keepHands();
     pauseByButton();
     tellOfUpdates();
@@ -185,6 +220,7 @@
     document.body.addEventListener("htmx:afterSwap", () => {
       localTimes(document);
       ticksOfAll(document);
+      offerForTicks();
     });
     // Where the server is away, or the session has ended, the page stays as it was and says so
     for (const trouble of ["htmx:sendError", "htmx:responseError"]) {
