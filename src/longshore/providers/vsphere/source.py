@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
-from longshore.errors import InvalidInput
-from longshore.model.changes import Changes, Unknown
+from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
 from longshore.model.selection import EVERY, MachineFilter
@@ -16,22 +15,19 @@ from longshore.model.source_marks import MarkKind
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
 from longshore.providers.vsphere import (
-    changes,
-    disks,
     inventory,
     machine_list,
     making,
     power,
     snapshots,
     source_marks,
-    ssh_disks,
-    ssh_login,
     tags,
     tracking,
     writing,
 )
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
+from longshore.providers.vsphere.transports import transport_of
 
 
 class VsphereSource(Source):
@@ -44,7 +40,7 @@ class VsphereSource(Source):
         over SSH.
         """
         self._session = Session(settings, password if callable(password) else lambda: password)
-        self._ssh_key = ssh_key
+        self._transport = transport_of(self._session, ssh_key)
 
     def __repr__(self) -> str:
         return f"VsphereSource({self._session.settings.username} at {self._session.label})"
@@ -66,11 +62,7 @@ class VsphereSource(Source):
         }
         if versions := inventory.versions_of_hosts(self._session):
             found["hosts"] = versions
-        return found | (ssh_login.everywhere(self._session, self._ssh_key) if self._reads_over_ssh else {})
-
-    @property
-    def _reads_over_ssh(self) -> bool:
-        return self._session.settings.transport == "ssh"
+        return found | self._transport.check()
 
     def close(self) -> None:
         self._session.close()
@@ -139,9 +131,7 @@ class VsphereSource(Source):
         snapshots.remove(self._session, machine_ref, snapshot_ref)
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
-        if self._reads_over_ssh:
-            return Unknown("Disks are read over SSH, which can't tell what has changed.")
-        return changes.between(self._session, since, snapshot, disk_key)
+        return self._transport.changed(snapshot, disk_key, since)
 
     def make_ready(self, owner: Owner, machine_ref: str) -> None:
         """Check that disks can be read: nothing has to be begun, but without VDDK, or a host that lets Longshore in,
@@ -149,17 +139,10 @@ class VsphereSource(Source):
 
         Raises InvalidInput, AccessDenied, FingerprintMismatch, Unreachable.
         """
-        if self._reads_over_ssh:
-            ssh_login.to_host_of(self._session, self._ssh_key, machine_ref)
-        else:
-            disks.library(self._session.settings.vddk_libdir)
+        self._transport.make_ready(machine_ref)
 
     def check_way_back(self, machine_ref: str) -> None:
-        if self._reads_over_ssh:
-            raise InvalidInput(
-                "Disks are read over SSH here, which can't write them.",
-                advice="Set up VMware's disk library (VDDK) for this provider.",
-            )
+        self._transport.refuse_writing()
         writing.check(self._session, machine_ref)
 
     def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
@@ -170,12 +153,7 @@ class VsphereSource(Source):
         power.power_off(self._session, machine_ref)
 
     def check_new_machine(self, like: Machine) -> None:
-        if self._reads_over_ssh:
-            raise InvalidInput(
-                "Disks are read over SSH here, which can't write them.",
-                advice="Set up VMware's disk library (VDDK) for this provider.",
-            )
-        disks.library(self._session.settings.vddk_libdir)
+        self._transport.refuse_writing()
         making.check(self._session, like)
 
     def create_machine(self, like: Machine, owner: Owner) -> str:
@@ -188,6 +166,4 @@ class VsphereSource(Source):
         making.delete(self._session, machine_ref, owner)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        if self._reads_over_ssh:
-            return ssh_disks.serve(self._session, self._ssh_key, snapshot, disk_key)
-        return disks.serve(self._session, snapshot, disk_key)
+        return self._transport.open_disk(snapshot, disk_key)
