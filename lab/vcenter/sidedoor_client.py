@@ -107,6 +107,20 @@ class SideDoor:
         """ShutdownGuest is answered, but nothing happens."""
         self.call("ignore_shutdown", machine=machine, ignore=ignore)
 
+    # -- machines that others' disks are attached to
+    def start_proxy(self, machine: str, delay: float = 0.0) -> None:
+        """Run the relay's program in this machine of paper, which says that it is on. `delay`: seconds until a disk
+        that is attached shows there; below zero, none ever does."""
+        self.call("start_proxy", machine=machine, delay=delay)
+
+    def stop_proxy(self, machine: str) -> None:
+        """Its guest dies; what is attached stays so."""
+        self.call("stop_proxy", machine=machine)
+
+    def slow_down(self, machine: str, seconds: float) -> None:
+        """Each change of its configuration takes this much longer."""
+        self.call("slow_down", machine=machine, seconds=seconds)
+
     def reset_change_tracking(self, machine: str) -> None:
         """As after a crash of the host: tracking stays on, but all change ids known so far mean nothing."""
         self.call("reset_change_tracking", machine=machine)
@@ -128,15 +142,17 @@ class SideDoor:
         machine: str | None = None,
         arguments: dict[str, Any] | None = None,
         in_task: bool = False,
+        carried_out: bool = False,
         message: str = "A fault that the test ordered.",
         properties: dict[str, Any] | None = None,
     ) -> None:
         """The next `times` calls (0: all) of a SOAP method, named as on the wire, fail with a fault such as
         vim.fault.TooManySnapshotLevels, or "hang-up": the connection is closed. `in_task`: the call is answered, its
-        task fails. `machine`, `arguments` ({"quiesce": True}) say which calls; `properties` are the fault's own."""
+        task fails. `carried_out`: what was asked for is done all the same. `machine`, `arguments` ({"quiesce": True})
+        say which calls; `properties` are the fault's own."""
         self.call(
             "plan_fault", method=method, fault=fault, times=times, machine=machine, arguments=arguments or {},
-            in_task=in_task, message=message, properties=properties or {},
+            in_task=in_task, carried_out=carried_out, message=message, properties=properties or {},
         )  # fmt: skip
 
     def planned_faults(self) -> list[dict[str, Any]]:
