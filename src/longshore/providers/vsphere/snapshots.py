@@ -10,9 +10,9 @@ from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.target import Owner
 from longshore.providers.vsphere.machines import capacity, snapshot_tree
 from longshore.providers.vsphere.places import inventory_name
-from longshore.providers.vsphere.properties import read, read_all
+from longshore.providers.vsphere.properties import read
 from longshore.providers.vsphere.session import Session
-from longshore.providers.vsphere.tasks import result
+from longshore.providers.vsphere.tasks import await_earlier, result
 
 CREATE_TIMEOUT = 15 * 60.0  # seconds; quiescing a busy Windows guest alone may take ten minutes
 MERGE_TIMEOUT = 24 * 3600.0  # seconds; merging a snapshot that grew to terabytes takes hours
@@ -30,7 +30,7 @@ def create(session: Session, machine_ref: str, name: str, owner: Owner, *, quies
     """
     with session.doing(f"take a snapshot of {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
-        _await_creation(session, machine)
+        await_earlier(session, machine, "createsnapshot", CREATE_TIMEOUT)
         found = _find(session, machine, owner)
         if found is not None:
             return found
@@ -54,7 +54,7 @@ def find(session: Session, machine_ref: str, owner: Owner) -> Snapshot | None:
     """
     with session.doing(f"look for a snapshot of {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
-        _await_creation(session, machine)
+        await_earlier(session, machine, "createsnapshot", CREATE_TIMEOUT)
         return _find(session, machine, owner)
 
 
@@ -108,25 +108,6 @@ def _consolidate(session: Session, machine: Any) -> None:
         except (vim.fault.FileLocked, vim.fault.GenericVmConfigFault):
             if attempt == CONSOLIDATIONS - 1:
                 raise
-
-
-def _await_creation(session: Session, machine: Any) -> None:
-    """A run that died may have left its request with vCenter: what it makes must be seen before more is asked for."""
-    tasks = read(session, machine, ["recentTask"])["recentTask"]
-    if not tasks:
-        return
-    paths = ["info.state", "info.descriptionId"]
-    for task in tasks:
-        try:
-            info = read_all(session, [task], paths).get(task._moId)
-            if (
-                info is not None
-                and "createsnapshot" in (info["info.descriptionId"] or "").lower()
-                and info["info.state"] in (vim.TaskInfo.State.queued, vim.TaskInfo.State.running)
-            ):
-                result(session, task, CREATE_TIMEOUT)
-        except vmodl.MethodFault:
-            continue  # it failed, or vCenter has forgotten it: what counts is which snapshots there are now
 
 
 def _find(session: Session, machine: Any, owner: Owner) -> Snapshot | None:

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from longshore.errors import ProviderError
-from longshore.providers.vsphere.properties import wait
+from longshore.providers.vsphere.properties import read, read_all, wait
 from longshore.providers.vsphere.session import Session
 
+_UNDER_WAY = (vim.TaskInfo.State.queued, vim.TaskInfo.State.running)
 _ENDED = (vim.TaskInfo.State.success, vim.TaskInfo.State.error)
 
 
@@ -27,3 +28,20 @@ def result(session: Session, task: Any, timeout: float) -> Any:
     if info["info.state"] == vim.TaskInfo.State.error:
         raise info["info.error"]
     return info["info.result"]
+
+
+def await_earlier(session: Session, machine: Any, what: str, timeout: float) -> None:
+    """Wait for tasks of a machine whose description holds these small letters ("createsnapshot"). A run that died may
+    have left its request with vCenter: what comes of it must be seen before more is asked for.
+
+    Raises ProviderError (code "task-timeout").
+    """
+    tasks = read(session, machine, ["recentTask"])["recentTask"]
+    for task in tasks or []:
+        try:
+            info = read_all(session, [task], ["info.state", "info.descriptionId"]).get(task._moId)
+            described = info is not None and what in (info["info.descriptionId"] or "").lower()
+            if info is not None and described and info["info.state"] in _UNDER_WAY:
+                result(session, task, timeout)
+        except vmodl.MethodFault:
+            continue  # it failed, or vCenter has forgotten it: what counts is what there is now
