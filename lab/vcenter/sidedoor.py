@@ -162,6 +162,15 @@ class SideDoor:
     def say(self, machine: str, words: str, timeout: float) -> str | None:
         return self._real(machine)[1].channel.ask(words, timeout=timeout)
 
+    def guest_writes(self, machine: str, disk: int, offset: int, pattern: int, length: int) -> None:
+        real = self._real(machine)[1]
+        if real.qmp is None:
+            raise Refused(f"{machine} is off: no guest writes.")
+        line = f'qemu-io -d d{disk} "write -P {pattern} {offset} {length}"'
+        said = real.qmp.command("human-monitor-command", {"command-line": line})
+        if "wrote" not in str(said) and said:
+            raise Refused(f"{machine}: {said}")
+
     def ignore_shutdown(self, machine: str, ignore: bool) -> None:
         self._machine(machine).ignores_shutdown = ignore
 

@@ -103,6 +103,10 @@ class SideDoor:
         answer = self.call("say", machine=machine, words=words, timeout=timeout)
         return None if answer is None else str(answer)
 
+    def guest_writes(self, machine: str, disk: int, offset: int, pattern: int, length: int) -> None:
+        """Write a byte over and over, as a running guest does, whatever it is: the disk is written and tracked."""
+        self.call("guest_writes", machine=machine, disk=disk, offset=offset, pattern=pattern, length=length)
+
     def ignore_shutdown(self, machine: str, ignore: bool = True) -> None:
         """ShutdownGuest is answered, but nothing happens."""
         self.call("ignore_shutdown", machine=machine, ignore=ignore)

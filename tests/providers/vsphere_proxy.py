@@ -31,22 +31,22 @@ class Place:
         return VsphereSettings(self.served.host, self.served.user, self.served.port, fingerprint, **said)
 
     @contextmanager
-    def source(self, **said):
-        with closing(VsphereSource(self.settings(**said), self.served.password)) as source:
+    def source(self, proxy_key="", **said):
+        with closing(VsphereSource(self.settings(**said), self.served.password, proxy_key=proxy_key)) as source:
             yield source
 
     def add_machine(self, name=GOODS, disks=2):
-        """Off, with these disks of 4 MiB, whose first and last MiB hold something."""
+        """Add one that is off, with as many disks of 4 MiB, whose first and last MiB hold something."""
         disk = {"datastore": "datastore1", "image": "small.raw"}
         return self.door.add_machine(LIKE, name, disks=[disk] * disks, nics=[])
 
     def add_proxy(self, name=PROXY, *, controllers=2, **changes):
-        """On, with one disk of its own."""
+        """Add a machine with one disk of its own."""
         disk = {"datastore": "datastore1", "capacity": 1 << 30}
         return self.door.add_machine(LIKE, name, disks=[disk], controllers=controllers, **changes)
 
     def digests(self, machine=GOODS):
-        """What its disks hold now, from whichever files, by their keys. It is off, or nothing writes."""
+        """Return digests of what its disks hold now, from whichever files, by their keys. Nothing writes."""
         found = {}
         for key, layers in self.door.machine(machine)["chains"].items():
             form = "raw" if len(layers) == 1 else "qcow2"

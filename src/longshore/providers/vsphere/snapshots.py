@@ -97,6 +97,16 @@ def revert(session: Session, machine_ref: str, snapshot_ref: str) -> None:
         result(session, node.snapshot.RevertToSnapshot_Task(suppressPowerOn=True), MERGE_TIMEOUT)
 
 
+def workflow_of(session: Session, snapshot: Snapshot) -> str:
+    """Return the workflow that a snapshot of ours was taken for. Raises NotFound when it is gone, or isn't ours."""
+    with session.doing(f"look for the snapshot {snapshot.ref} of {snapshot.machine_ref}"):
+        machine = session.object(vim.VirtualMachine, snapshot.machine_ref)
+        for node in _nodes(session, machine):
+            if node.snapshot._moId == snapshot.ref and (tag := _owner(node)) is not None:
+                return tag.partition("/")[0]
+    raise NotFound(f"The snapshot {snapshot.name} of {snapshot.machine_ref} is gone.", advice="Start again.")
+
+
 def _consolidate(session: Session, machine: Any) -> None:
     for attempt in range(CONSOLIDATIONS):
         if not read(session, machine, ["runtime.consolidationNeeded"])["runtime.consolidationNeeded"]:
@@ -135,7 +145,7 @@ def _describe(session: Session, machine: Any, node: Any) -> Snapshot:
         ref=node.snapshot._moId,
         machine_ref=machine._moId,
         name=inventory_name(node.name),
-        disks=tuple(_disk(device) for device in devices if _is_held(device)),
+        disks=tuple(_disk(device) for device in devices if is_held(device)),
         quiesced=bool(node.quiesced),
     )
 
@@ -149,6 +159,6 @@ def _disk(device: Any) -> SnapshotDisk:
     )
 
 
-def _is_held(device: Any) -> bool:
+def is_held(device: Any) -> bool:
     """Independent disks are listed in a snapshot, but it doesn't keep what they held."""
     return isinstance(device, vim.vm.device.VirtualDisk) and getattr(device.backing, "diskMode", "") not in _INDEPENDENT

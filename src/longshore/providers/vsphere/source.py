@@ -25,6 +25,7 @@ from longshore.providers.vsphere import (
     tracking,
     writing,
 )
+from longshore.providers.vsphere.proxy_pool import ProxyPool, let_go
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 from longshore.providers.vsphere.transports import transport_of
@@ -33,20 +34,28 @@ from longshore.providers.vsphere.transports import transport_of
 class VsphereSource(Source):
     """Logs in at first use. May be used from several threads at once."""
 
-    def __init__(self, settings: VsphereSettings, password: str | Callable[[], str], ssh_key: str = "") -> None:
+    def __init__(
+        self,
+        settings: VsphereSettings,
+        password: str | Callable[[], str],
+        ssh_key: str = "",
+        proxy_key: str = "",
+        proxies: ProxyPool | None = None,
+    ) -> None:
         """`password` may be a function, asked at each login, so that the secret need not be kept in memory.
 
         `ssh_key` is the private key by which ESXi hosts are logged in to, where the settings say that disks are read
-        over SSH.
+        over SSH; `proxy_key` is the key pair that a proxy knows us by, and `proxies` are the disks that are attached to
+        it.
         """
         self._session = Session(settings, password if callable(password) else lambda: password)
-        self._transport = transport_of(self._session, ssh_key)
+        self._transport = transport_of(self._session, ssh_key, proxy_key, proxies)
 
     def __repr__(self) -> str:
         return f"VsphereSource({self._session.settings.username} at {self._session.label})"
 
     def check(self) -> dict[str, str]:
-        """Log in, to the ESXi hosts as well if disks are read there, and say what was found.
+        """Log in, to the ESXi hosts or the proxy as well if disks are read there, and say what was found.
 
         Raises AccessDenied, FingerprintMismatch, Unreachable; what a host says when none of them lets Longshore in.
         """
@@ -128,14 +137,15 @@ class VsphereSource(Source):
         return snapshots.find(self._session, machine_ref, owner)
 
     def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
+        self._transport.before_removal(machine_ref, snapshot_ref)
         snapshots.remove(self._session, machine_ref, snapshot_ref)
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         return self._transport.changed(snapshot, disk_key, since)
 
     def make_ready(self, owner: Owner, machine_ref: str) -> None:
-        """Check that disks can be read: nothing has to be begun, but without VDDK, or a host that lets Longshore in,
-        nothing can be read.
+        """Check that disks can be read: nothing has to be begun, but without VDDK, or a host or proxy that lets
+        Longshore in, nothing can be read.
 
         Raises InvalidInput, AccessDenied, FingerprintMismatch, Unreachable.
         """
@@ -149,6 +159,7 @@ class VsphereSource(Source):
         return writing.serve(self._session, snapshot, disk_key, size)
 
     def revert(self, machine_ref: str, snapshot_ref: str) -> None:
+        self._transport.before_removal(machine_ref, snapshot_ref)
         snapshots.revert(self._session, machine_ref, snapshot_ref)
         power.power_off(self._session, machine_ref)
 
@@ -167,3 +178,6 @@ class VsphereSource(Source):
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         return self._transport.open_disk(snapshot, disk_key)
+
+    def let_go(self, note: str) -> None:
+        let_go(self._session, note)
