@@ -35,10 +35,10 @@ class Place:
         with closing(VsphereSource(self.settings(**said), self.served.password, proxy_key=proxy_key)) as source:
             yield source
 
-    def add_machine(self, name=GOODS, disks=2):
+    def add_machine(self, name=GOODS, disks=2, nics=()):
         """Add one that is off, with as many disks of 4 MiB, whose first and last MiB hold something."""
         disk = {"datastore": "datastore1", "image": "small.raw"}
-        return self.door.add_machine(LIKE, name, disks=[disk] * disks, nics=[])
+        return self.door.add_machine(LIKE, name, disks=[disk] * disks, nics=list(nics))
 
     def add_proxy(self, name=PROXY, *, controllers=2, **changes):
         """Add a machine with one disk of its own."""
