@@ -1,5 +1,6 @@
 """Waiting for vSphere's tasks."""
 
+from contextlib import suppress
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -9,6 +10,7 @@ from longshore.providers.vsphere.properties import read, read_all, wait
 from longshore.providers.vsphere.session import Session
 
 _UNDER_WAY = (vim.TaskInfo.State.queued, vim.TaskInfo.State.running)
+_TOLD = ("info.state", "info.descriptionId")
 _ENDED = (vim.TaskInfo.State.success, vim.TaskInfo.State.error)
 
 
@@ -36,12 +38,16 @@ def await_earlier(session: Session, machine: Any, what: str, timeout: float) -> 
 
     Raises ProviderError (code "task-timeout").
     """
-    tasks = read(session, machine, ["recentTask"])["recentTask"]
-    for task in tasks or []:
-        try:
-            info = read_all(session, [task], ["info.state", "info.descriptionId"]).get(task._moId)
-            described = info is not None and what in (info["info.descriptionId"] or "").lower()
-            if info is not None and described and info["info.state"] in _UNDER_WAY:
+    tasks = read(session, machine, ["recentTask"])["recentTask"] or []
+    try:
+        told = read_all(session, tasks, _TOLD) if tasks else {}
+    except vmodl.MethodFault:  # vCenter has forgotten one of them meanwhile
+        told = {}
+        for task in tasks:
+            with suppress(vmodl.MethodFault):
+                told |= read_all(session, [task], _TOLD)
+    for task in tasks:
+        info = told.get(task._moId, {"info.state": None, "info.descriptionId": None})
+        if info["info.state"] in _UNDER_WAY and what in (info["info.descriptionId"] or "").lower():
+            with suppress(vmodl.MethodFault):  # it failed, or is forgotten: what counts is what there is then
                 result(session, task, timeout)
-        except vmodl.MethodFault:
-            continue  # it failed, or vCenter has forgotten it: what counts is what there is now
