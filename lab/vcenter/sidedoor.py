@@ -187,6 +187,9 @@ class SideDoor:
         if (guest := self._guests.pop(machine, None)) is not None:
             guest.stop()
 
+    def leave_out(self, machine: str, disk: int, offset: int, length: int) -> None:
+        self._machine(machine).untold.append((disk, offset, length))
+
     def slow_down(self, machine: str, seconds: float) -> None:
         self._machine(machine).reconfigured_after = seconds
 

@@ -121,6 +121,10 @@ class SideDoor:
         """Its guest dies; what is attached stays so."""
         self.call("stop_proxy", machine=machine)
 
+    def leave_out(self, machine: str, disk: int, offset: int, length: int) -> None:
+        """From now on its account of changes says nothing of these bytes, as vCenter's has been seen to."""
+        self.call("leave_out", machine=machine, disk=disk, offset=offset, length=length)
+
     def slow_down(self, machine: str, seconds: float) -> None:
         """Each change of its configuration takes this much longer."""
         self.call("slow_down", machine=machine, seconds=seconds)

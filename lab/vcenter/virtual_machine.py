@@ -10,7 +10,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from . import foreign_disks
-from .changed_areas import allocated_areas, changed_since, page, unknown_change
+from .changed_areas import allocated_areas, changed_since, page, unknown_change, without
 from .context import Context
 from .hardware import DiskView, MachineSpec
 from .machine import Machine
@@ -35,6 +35,8 @@ class VirtualMachine(SnapshotControl):
         super().__init__(context, moid, spec, disks, nics, places, machine)
         self.reconfigured_after = 0.0
         """Seconds that a change of its configuration takes."""
+        self.untold: list[tuple[int, int, int]] = []
+        """Device key, offset and length of what its account of changes leaves out."""
         if machine:
             machine.on_stop = self._stopped
             self._restore(machine)
@@ -177,6 +179,7 @@ class VirtualMachine(SnapshotControl):
             else:
                 upto = snapshot.seqs[disk.key] if snapshot else None
                 areas = changed_since(chain, disk.name, call["changeId"] or "", upto)
+                areas = without(areas, [(start, length) for key, start, length in self.untold if key == disk.key])
         return page(areas, call["startOffset"], disk.capacity)
 
     # -- what only a test may do
@@ -191,6 +194,7 @@ class VirtualMachine(SnapshotControl):
             self._drop_snapshots([], [snapshot.moid for snapshot in self.snapshots()])
             machine.erase()
             self.ignores_shutdown = False
+            self.untold = []
             for disk in self.disks:
                 disk.current = disk.name
             self.set(

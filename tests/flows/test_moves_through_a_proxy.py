@@ -83,3 +83,20 @@ def test_a_warm_one(moved, place):
     assert all(sync["bytes_read"] < SIZE for sync in syncs[1:]), "vCenter says what has changed"
     written = CONTENT[: 2 * MIB] + b"\x5a" * 65536 + CONTENT[2 * MIB + 65536 :]
     assert_arrived(run, place, CONTENT, written)
+
+
+def test_a_source_that_leaves_out_changes_is_found_out_and_not_believed_again(moved, place):
+    run = moved(type="warm", cutover={"mode": "manual", "interval": 1.0})
+    life = run.start_engine()
+    wait_for(lambda: run.record.syncs, life)
+    place.door.leave_out(GOODS, int(DATA), 0, SIZE)
+    place.door.guest_writes(GOODS, int(DATA), 2 * MIB, 0x5A, 65536)
+    wait_for(lambda: any("isn't believed" in text for text in run.told), life)
+    known = len(run.record.syncs)
+    wait_for(lambda: len(run.record.syncs) > known + 1, life)
+    run.store.migrations.request_cutover(run.id)
+    assert life.wait(120) == 0, life.said
+    assert run.record.status is Status.DONE, run.record.error
+    assert sum("isn't believed" in text for text in run.told) == 1
+    assert run.record.syncs[-1]["bytes_read"] >= SIZE, "that disk is compared from then on"
+    assert_arrived(run, place, CONTENT, CONTENT[: 2 * MIB] + b"\x5a" * 65536 + CONTENT[2 * MIB + 65536 :])

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from longshore.blocks.exports import Export
 from longshore.errors import InvalidInput, ProviderError
-from longshore.model.changes import Changes, Unknown
+from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.machine import Snapshot
 from longshore.providers.vsphere import changes, disks, ssh_disks, ssh_login
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials, tls_files
@@ -115,7 +116,8 @@ class ProxyTransport:
         self._attachments().make_ready()
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
-        return changes.between(self._session, since, snapshot, disk_key)
+        told = changes.between(self._session, since, snapshot, disk_key)
+        return replace(told, tried=True) if isinstance(told, Changed) else told
 
     @contextmanager
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
