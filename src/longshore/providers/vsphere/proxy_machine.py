@@ -253,7 +253,8 @@ class ProxyMachine:
                 f"({now['runtime.powerState']}, {now['runtime.connectionState']}).",
                 advice="Power it on.",
             )
-        if not now["config.flags.diskUuidEnabled"]:
+        option = {str(one.key).lower(): str(one.value).lower() for one in now["config.extraConfig"] or []}
+        if not now["config.flags.diskUuidEnabled"] and option.get("disk.enableuuid") != "true":
             raise InvalidInput(
                 f"The proxy {name} can't tell disks apart: disk.EnableUUID isn't set.",
                 advice="Set it to TRUE while the machine is off.",

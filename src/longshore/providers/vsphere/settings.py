@@ -54,7 +54,7 @@ class VsphereSettings:
 def no_proxy() -> InvalidInput:
     return InvalidInput(
         "To read disks through a proxy, a machine is needed that they are attached to.",
-        advice="Make one of the relay's image (docs/howto/vcenter.md), and name it: --proxy MACHINE.",
+        advice="Make one of the relay's image (docs/howto/vsphere-proxy.md), and name it: --proxy MACHINE.",
     )
 
 
