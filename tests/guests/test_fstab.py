@@ -68,7 +68,7 @@ def test_units_of_systemd_are_read_as_well(tmp_path):
         },
     )
     drivers = linux_drivers(guest)
-    assert set(drivers.device_names) == {"/dev/sdb1", "/dev/sdc1"}
+    assert set(drivers.device_names) == set(drivers.lasting_names) == {"/dev/sdb1", "/dev/sdc1"}
     assert drivers.needed_names == ()
 
 

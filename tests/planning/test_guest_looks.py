@@ -94,6 +94,10 @@ def test_what_has_landed_is_advised_no_other_landing(findings):
         (replace(WINDOWS, pending_reboot=("updates were installed",)), "guest-pending-reboot"),
         (replace(LINUX, doubts=("/dev/data/cluster couldn't be read.",)), "guest-doubt"),
         (replace(LINUX, drivers=BootDrivers(True, device_names=("/dev/disk/by-path/a",))), "guest-data-disk-names"),
+        (
+            replace(LINUX, drivers=BootDrivers(True, device_names=("/dev/sdb1",), lasting_names=("/dev/sdb1",))),
+            "guest-data-disk-names",
+        ),
     ],
 )
 def test_what_may_go_wrong_is_a_warning(findings, code):

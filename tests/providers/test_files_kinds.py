@@ -514,6 +514,20 @@ def test_a_vmdk_by_another_hand_is_read(tmp_path, head, path):
     assert disks_of(source, "disk.vmdk") == [data]
 
 
+@pytest.mark.parametrize(
+    ("encoding", "name"), [("GBK", "服务器"), ("Shift_JIS", "サーバ"), ("windows-1252", "Müller"), ("", "Müller")]
+)
+def test_a_vmdk_names_its_files_in_its_own_encoding(tmp_path, encoding, name):
+    """As Workstation on Windows writes it; its files are copied to where names are UTF-8."""
+    data = make_image(tmp_path / f"{name}-flat.raw", "raw")
+    text = (
+        f'# Disk DescriptorFile\nversion=1\nencoding="{encoding}"\nCID=1\nparentCID=ffffffff\n'
+        f'createType="monolithicFlat"\nRW {SIZE // 512} FLAT "{name}-flat.raw" 0\n'
+    )
+    (tmp_path / "disk.vmdk").write_bytes(text.encode(encoding or "windows-1252"))
+    assert disks_of(source_of(tmp_path), "disk.vmdk") == [data]
+
+
 def test_a_newline_of_many_is_no_burden():
     """What a stranger's file begins with is matched in no more time than it has letters."""
     assert not is_like_descriptor(b"\n \t#\r" * 100)

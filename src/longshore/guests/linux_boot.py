@@ -56,6 +56,7 @@ def linux_drivers(guest: Guest) -> BootDrivers:
         network=_usable(NETWORK, there | modules),
         device_names=tuple(named),
         needed_names=tuple(name for name, needed in named.items() if needed),
+        lasting_names=tuple(line.device for line in mount_units(guest) if is_by_hardware(line.device)),
         doubts=tuple(doubts),
     )
 

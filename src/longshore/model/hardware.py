@@ -18,9 +18,10 @@ class BootDrivers:
     later: tuple[str, ...] = ()  # of disk adapters: there once the system runs, those of `boot` among them
     network: tuple[str, ...] = ()
     root_disks: tuple[int, ...] = (0,)  # positions of the disks without which the root file system can't be mounted
-    # Devices that fstab or the kernel's command line call by names that depend on the hardware: /dev/sda1
+    # Devices that fstab, crypttab, units or the kernel's command line call by names of the hardware, such as /dev/sda1
     device_names: tuple[str, ...] = ()
     needed_names: tuple[str, ...] = ()  # those of them without whose device it doesn't boot
+    lasting_names: tuple[str, ...] = ()  # those of them in units of systemd, where virt-v2v renames none
     interface_names: tuple[str, ...] = ()  # of the names asked about, those that the network configuration relies on
     fallback_loader: bool | None = None  # whether \EFI\BOOT\BOOTX64.EFI is there; None: there is no EFI partition
     mounts: dict[str, str] = field(default_factory=dict)  # mount point to device, as the appliance calls it

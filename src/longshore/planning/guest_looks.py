@@ -291,7 +291,12 @@ def _of_linux(name: str, findings: GuestFindings) -> Iterator[Concern]:
 
 def _disk_names(name: str, findings: GuestFindings, known: tuple[str, ...]) -> Iterator[Concern]:
     """`known` are the beginnings of names that disks will have, or that are changed to those."""
-    lost = tuple(device for device in findings.drivers.device_names if not device.startswith(known))
+    lasting = findings.drivers.lasting_names
+    lost = tuple(
+        device
+        for device in findings.drivers.device_names
+        if not device.startswith(_NAMES_OF_VIRTIO if device in lasting else known)
+    )
     needed = tuple(device for device in lost if device in findings.drivers.needed_names)
     if needed:
         text = f"{name} boots with disks that it calls {_listed(needed)}: they have other names on the target."

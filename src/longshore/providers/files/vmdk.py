@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from longshore.errors import InvalidInput, NotFound
@@ -160,14 +161,11 @@ def _last_parts(path: str) -> tuple[str, str]:
 def _readings(told: str, encoding: str) -> tuple[str, ...]:
     """Return a name as it may be spelled: makers write it in the encoding that they say, files are copied to UTF-8 or
     not."""
-    raw = told.encode("utf-8", errors="surrogateescape")
+    raw, encoding = told.encode("utf-8", errors="surrogateescape"), encoding.lower()
     read = [told]
-    for one in (encoding.lower(), "windows-1252"):
-        if not raw.isascii() and _ENCODING.fullmatch(one):
-            try:
-                read.insert(0 if one == encoding.lower() else len(read), raw.decode(one))
-            except (LookupError, UnicodeError):
-                continue
+    if not raw.isascii() and _ENCODING.fullmatch(encoding):
+        with suppress(LookupError, UnicodeError):
+            read.insert(0, raw.decode(encoding))
     return tuple(dict.fromkeys(spelled for name in read for spelled in spellings(name)))
 
 
