@@ -7,7 +7,10 @@ from longshore.model.machine import Machine, Unreadable
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.kinds import blocker
 
-_VDDK = "read its disks by VDDK (longshore provider set PROVIDER --transport vddk --vddk-libdir DIR)"
+_VDDK = (
+    "read its disks by VDDK (longshore provider set PROVIDER --transport vddk --vddk-libdir DIR) or through a proxy "
+    "(--transport proxy --proxy MACHINE)"
+)
 
 SSH_COPIES_WHOLE_DISKS = blocker(
     "ssh-copies-whole-disks",
