@@ -50,14 +50,19 @@ def moved(begin, place):
     place.door.remove_machines(PROXY, GOODS)
 
 
+def assert_left_alone(place):
+    machine = place.door.machine(GOODS)
+    assert (machine["snapshots"], machine["consolidation_needed"], machine["tracking"]) == ([], False, False)
+    assert place.door.machine(PROXY)["foreign"] == []
+
+
 def assert_arrived(run, place, root, data):
     (server,) = run.world.read()["servers"].values()
     volumes = [run.world.volume_file(volume).read_bytes() for volume in server["volume_ids"]]
     assert volumes[0] == root[:MIB] + MARK + root[MIB + len(MARK) :]  # what was converted
     assert volumes[1] == data
-    machine = place.door.machine(GOODS)
-    assert (machine["power"], machine["snapshots"], machine["consolidation_needed"]) == ("poweredOff", [], False)
-    assert place.door.machine(PROXY)["foreign"] == []
+    assert place.door.machine(GOODS)["power"] == "poweredOff"
+    assert_left_alone(place)
     states = {entry.kind.value: entry.state.value for entry in run.store.ledger.entries(run.id)}
     assert states["proxy-disks"] == "removed"
 
@@ -67,6 +72,39 @@ def test_a_cold_one(moved, place):
     record = run.to_the_end(lives=1)
     assert record.status is Status.DONE, record.error
     assert_arrived(run, place, CONTENT, CONTENT)
+
+
+def test_a_dry_run_of_it_changes_nothing(moved, place):
+    run = moved(type="dry-run", keep=True)
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    (server,) = run.world.read()["servers"].values()
+    assert run.world.volume_file(server["volume_ids"][1]).read_bytes() == CONTENT
+    assert place.door.machine(GOODS)["power"] == "poweredOn"
+    assert_left_alone(place)
+
+
+def test_an_engine_that_is_killed_while_disks_are_attached_costs_nothing(moved, place):
+    run = moved()
+    life = run.start_engine()
+    wait_for(lambda: place.door.machine(PROXY)["foreign"], life)
+    life.kill()
+    assert place.door.machine(PROXY)["foreign"], "nobody was there to detach them"
+    record = run.to_the_end()
+    assert record.status is Status.DONE, record.error
+    assert_arrived(run, place, CONTENT, CONTENT)
+
+
+def test_one_that_is_cancelled_leaves_nothing(moved, place):
+    run = moved()
+    life = run.start_engine()
+    wait_for(lambda: place.door.machine(PROXY)["foreign"], life)
+    run.store.migrations.request_cancel(run.id)
+    assert life.wait(120) == 0, life.said
+    assert run.record.status is not Status.DONE
+    assert place.door.machine(GOODS)["power"] == "poweredOn"
+    assert_left_alone(place)
+    assert {entry.state.value for entry in run.store.ledger.entries(run.id)} == {"removed"}
 
 
 def test_a_warm_one(moved, place):
