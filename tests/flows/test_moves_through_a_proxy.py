@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from protected import Protected
 from small_clouds import MARK
 from waiting import wait_for
 
@@ -28,8 +29,8 @@ def place():
 
 
 @pytest.fixture
-def moved(begin, place):
-    """Begin to move a machine that runs, through a proxy."""
+def machine(place):
+    """A machine that runs, beside a proxy. Its reference, and what a provider is told of its vCenter."""
     ref = place.add_machine(nics=[NIC])
     place.add_proxy()
     place.door.start_proxy(PROXY)
@@ -37,17 +38,23 @@ def moved(begin, place):
         source.power_on(ref)
     said = asdict(place.settings(transport="proxy", proxy=PROXY))
     settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxy")}
-    secrets = {"password": place.served.password, "proxy_key": make_credentials().secret}
-
-    def begin_to_move(**request):
-        run = begin(machine=(GOODS, ref), vcenter=(settings, secrets), force_power_off=True, **request)
-        (run.world.root / "one-moment").touch()  # the small cloud boots what it is given: this test looks at it itself
-        return run
-
-    yield begin_to_move
+    yield ref, settings, {"password": place.served.password, "proxy_key": make_credentials().secret}
     place.door.clear_trouble()
     place.door.stop_proxy(PROXY)
     place.door.remove_machines(PROXY, GOODS)
+
+
+@pytest.fixture
+def moved(begin, machine):
+    """Begin to move the machine."""
+    ref, *vcenter = machine
+
+    def begin_to_move(**request):
+        run = begin(machine=(GOODS, ref), vcenter=vcenter, force_power_off=True, **request)
+        (run.world.root / "one-moment").touch()  # the small cloud boots what it is given: this test looks at it itself
+        return run
+
+    return begin_to_move
 
 
 def assert_left_alone(place):
@@ -138,3 +145,30 @@ def test_a_source_that_leaves_out_changes_is_found_out_and_not_believed_again(mo
     assert sum("isn't believed" in text for text in run.told) == 1
     assert run.record.syncs[-1]["bytes_read"] >= SIZE, "that disk is compared from then on"
     assert_arrived(run, place, CONTENT, CONTENT[: 2 * MIB] + b"\x5a" * 65536 + CONTENT[2 * MIB + 65536 :])
+
+
+def test_a_replica_of_it_has_points_of_what_the_guest_has_written(machine, place):
+    ref, settings, secrets = machine
+
+    class AtVcenter(Protected):
+        def add_source(self, _directory):
+            return self.store.providers.add("small-source", "vsphere", settings, secrets), ref
+
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        replica = AtVcenter(Path(directory))
+        wanted = [CONTENT]
+        replica.sync()
+        for number in range(1, 4):
+            written = bytearray(wanted[-1])
+            written[2 * MIB : 2 * MIB + 65536] = bytes([number]) * 65536
+            wanted.append(bytes(written))
+            place.door.guest_writes(GOODS, int(DATA), 2 * MIB, number, 65536)
+            replica.sync()
+        points = replica.points
+        held = [{disk.key: disk.snapshot_id for disk in point.disks}[DATA] for point in points]
+        assert [(replica.world.root / f"vsnap-{snapshot}").read_bytes() for snapshot in held] == wanted
+        assert all(sync["bytes_read"] < SIZE for sync in replica.record.syncs[1:]), "vCenter says what has changed"
+        machine = place.door.machine(GOODS)
+        assert (machine["snapshots"], machine["consolidation_needed"]) == ([], False)
+        assert place.door.machine(PROXY)["foreign"] == []
+        replica.store.close()
