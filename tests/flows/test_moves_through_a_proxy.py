@@ -15,7 +15,7 @@ from longshore.model.status import Status
 from longshore.providers.vsphere.proxy_credentials import make_credentials
 
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
-from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, SIZE, vcenter_at
+from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE, vcenter_at
 
 pytestmark = pytest.mark.faults
 
@@ -172,3 +172,19 @@ def test_a_replica_of_it_has_points_of_what_the_guest_has_written(machine, place
         assert (machine["snapshots"], machine["consolidation_needed"]) == ([], False)
         assert place.door.machine(PROXY)["foreign"] == []
         replica.store.close()
+
+
+def test_backups_of_it_read_what_has_changed(backed_up, machine, place):
+    ref, settings, secrets = machine
+    backup = backed_up()
+    backup.source = backup.store.providers.add("vcenter", "vsphere", settings, secrets)
+    assert backup.begin(backup.source, ref, backup.place, type="backup") == 0
+    assert backup.record.status is Status.DONE, backup.record.error
+    place.door.guest_writes(GOODS, int(DATA), 2 * MIB, 0x5A, 65536)
+    assert backup.begin(backup.source, ref, backup.place, type="backup") == 0
+    assert backup.record.status is Status.DONE, backup.record.error
+    assert 0 < backup.record.result["bytes_read"] < SIZE, "vCenter says what has changed"
+    first, second = (backup.held(point) for point in backup.points)
+    assert first == {ROOT: CONTENT, DATA: CONTENT}
+    assert second == {ROOT: CONTENT, DATA: CONTENT[: 2 * MIB] + b"\x5a" * 65536 + CONTENT[2 * MIB + 65536 :]}
+    assert place.door.machine(PROXY)["foreign"] == []

@@ -15,6 +15,7 @@ import pytest
 from pyVmomi import vim
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE, vcenter_at
 
+from longshore.blocks.exports import serve_nbdkit
 from longshore.blocks.remote import list_exports
 from longshore.errors import (
     AccessDenied,
@@ -37,6 +38,8 @@ from longshore.providers.vsphere.proxy_pool import ProxyPool
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.source import VsphereSource
 from longshore.providers.vsphere.tasks import result
+
+pytestmark = pytest.mark.faults  # many of them, each with a proxy that starts
 
 SOURCE = Path(__file__).parents[2] / "src" / "longshore" / "providers" / "vsphere"
 KEY = make_credentials()
@@ -211,6 +214,17 @@ def test_a_second_sync_reads_what_has_changed(world):
     world.source.power_off(world.goods)
     machine = world.door.machine(GOODS)
     assert (world.attached, machine["snapshots"], machine["consolidation_needed"]) == ([], [], False)
+
+
+def test_who_speaks_no_tls_reads_through_a_server_of_our_own(world):
+    """As programs that look into guests do."""
+    snapshot = world.snapshot()
+    with world.source.open_disk(snapshot, ROOT) as export, serve_nbdkit("nbd", {"uri": export.uri}, threads=8) as plain:
+        handle = nbd.NBD()
+        handle.connect_uri(plain.uri)
+        assert not handle.get_tls_negotiated()
+        assert bytes(handle.pread(MIB, 0)) == CONTENT[:MIB]
+        handle.shutdown()
 
 
 # Who may read
