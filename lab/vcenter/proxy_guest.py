@@ -51,11 +51,13 @@ while :; do take_client "$pki"; sleep 0.2; done
 class ProxyGuest:
     """A guest that runs from `start` on until `stop`."""
 
-    def __init__(self, machine: VirtualMachine, directory: Path, delay: float) -> None:
-        """`delay`: seconds until a disk shows; below zero: none ever does."""
+    def __init__(self, machine: VirtualMachine, directory: Path, delay: float, forgets: bool) -> None:
+        """`delay`: seconds until a disk shows; below zero: none ever does. Not `forgets`: what was detached is shown
+        still, as by a kernel that wasn't told."""
         self._machine = machine
         self._directory = directory
         self._delay = delay
+        self._forgets = forgets
         self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -96,7 +98,8 @@ class ProxyGuest:
         while not self._ended.wait(LOOK_EVERY):
             self._carry_words()
             attached = {udev_name(disk.uuid): disk for disk in list(self._machine.foreign)}
-            for name in [name for name, disk in shown.items() if attached.get(name) is not disk]:
+            gone = [name for name, disk in shown.items() if attached.get(name) is not disk]
+            for name in gone if self._forgets else ():
                 (self._directory / "disks" / name).unlink(missing_ok=True)
                 seen.pop(name, None)
                 shown.pop(name)

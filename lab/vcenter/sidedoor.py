@@ -175,11 +175,11 @@ class SideDoor:
         self._machine(machine).ignores_shutdown = ignore
 
     # -- machines that others' disks are attached to
-    def start_proxy(self, machine: str, delay: float) -> None:
+    def start_proxy(self, machine: str, delay: float, forgets: bool) -> None:
         self.stop_proxy(machine)
         found = self._machine(machine)
         found.pretend_to_run(None)
-        guest = ProxyGuest(found, self._context.settings.lab / "run" / "proxies" / machine, delay)
+        guest = ProxyGuest(found, self._context.settings.lab / "run" / "proxies" / machine, delay, forgets)
         guest.start()
         self._guests[machine] = guest
 

@@ -112,10 +112,10 @@ class SideDoor:
         self.call("ignore_shutdown", machine=machine, ignore=ignore)
 
     # -- machines that others' disks are attached to
-    def start_proxy(self, machine: str, delay: float = 0.0) -> None:
+    def start_proxy(self, machine: str, delay: float = 0.0, forgets: bool = True) -> None:
         """Run the relay's program in this machine of paper, which says that it is on. `delay`: seconds until a disk
-        that is attached shows there; below zero, none ever does."""
-        self.call("start_proxy", machine=machine, delay=delay)
+        that is attached shows there; below zero, none ever does. Without `forgets` it shows what was detached still."""
+        self.call("start_proxy", machine=machine, delay=delay, forgets=forgets)
 
     def stop_proxy(self, machine: str) -> None:
         """Its guest dies; what is attached stays so."""

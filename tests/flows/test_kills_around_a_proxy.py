@@ -102,7 +102,6 @@ def place():
 def job(place, monkeypatch):
     monkeypatch.setattr(proxy_machine, "PAUSE", 0.05)
     monkeypatch.setattr(proxy_pool, "SHOWN_WITHIN", 2.0)
-    monkeypatch.setattr(proxy_pool, "ROOM_WITHIN", 5.0)
     monkeypatch.setattr(undoing, "_APPEARS_WITHIN", 0.01)
     monkeypatch.setattr(undoing, "_PAUSE", 0.1)
     monkeypatch.setattr(relays, "_pools", {})

@@ -15,6 +15,7 @@ import pytest
 from pyVmomi import vim
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE, vcenter_at
 
+from longshore.blocks.exports import serve_nbdkit
 from longshore.blocks.remote import list_exports
 from longshore.errors import (
     AccessDenied,
@@ -37,6 +38,8 @@ from longshore.providers.vsphere.proxy_pool import ProxyPool
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.source import VsphereSource
 from longshore.providers.vsphere.tasks import result
+
+pytestmark = pytest.mark.faults  # many of them, each with a proxy that starts
 
 SOURCE = Path(__file__).parents[2] / "src" / "longshore" / "providers" / "vsphere"
 KEY = make_credentials()
@@ -169,12 +172,13 @@ def test_what_a_snapshot_holds_is_read_and_nothing_is_left(world):
 
 
 def test_all_disks_are_attached_by_one_call_and_read_side_by_side(world, monkeypatch):
-    calls, invoke = [], vim.VirtualMachine.ReconfigVM_Task
-    changed = proxy_machine.ProxyMachine._reconfigure
+    calls, changed = [], proxy_machine.ProxyMachine._reconfigure
     monkeypatch.setattr(
         ProxyMachine,
         "_reconfigure",
-        lambda self, doing, *rest: calls.append((doing, len(rest[1]))) or changed(self, doing, *rest),
+        lambda self, doing, now, **said: (
+            calls.append((doing, *map(len, said.values()))) or changed(self, doing, now, **said)
+        ),
     )
     snapshot, both, read = world.snapshot(), threading.Barrier(2), {}
 
@@ -189,8 +193,7 @@ def test_all_disks_are_attached_by_one_call_and_read_side_by_side(world, monkeyp
     for reader in readers:
         reader.join()
     assert read == {ROOT: CONTENT, DATA: CONTENT}
-    assert calls == [("attach disks to", 2), ("detach disks from", 2)]
-    assert invoke is vim.VirtualMachine.ReconfigVM_Task
+    assert calls == [("set up", 1), ("attach disks to", 2), ("detach disks from", 2)]
 
 
 def test_a_second_sync_reads_what_has_changed(world):
@@ -211,6 +214,17 @@ def test_a_second_sync_reads_what_has_changed(world):
     world.source.power_off(world.goods)
     machine = world.door.machine(GOODS)
     assert (world.attached, machine["snapshots"], machine["consolidation_needed"]) == ([], [], False)
+
+
+def test_who_speaks_no_tls_reads_through_a_server_of_our_own(world):
+    """As programs that look into guests do."""
+    snapshot = world.snapshot()
+    with world.source.open_disk(snapshot, ROOT) as export, serve_nbdkit("nbd", {"uri": export.uri}, threads=8) as plain:
+        handle = nbd.NBD()
+        handle.connect_uri(plain.uri)
+        assert not handle.get_tls_negotiated()
+        assert bytes(handle.pread(MIB, 0)) == CONTENT[:MIB]
+        handle.shutdown()
 
 
 # Who may read
@@ -309,6 +323,20 @@ def test_a_disk_that_never_shows_is_detached(world, monkeypatch):
     with pytest.raises(ExportError, match="didn't show there"), world.source.open_disk(snapshot, ROOT):
         pass
     world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
+def test_a_disk_that_shows_after_it_was_detached_is_not_read_for_the_next_one(world, monkeypatch):
+    monkeypatch.setattr(proxy_pool, "SHOWN_WITHIN", 1.0)
+    world.door.start_proxy(PROXY, forgets=False)
+    first = world.snapshot("snapshot-1")
+    with world.source.open_disk(first, ROOT) as export:
+        assert content_of(export) == CONTENT
+    world.source.remove_snapshot(world.goods, first.ref)
+    second = world.snapshot("snapshot-2")
+    with pytest.raises(ExportError, match="still shows a disk that was detached"), world.source.open_disk(second, ROOT):
+        pass
+    world.source.remove_snapshot(world.goods, second.ref)
     world.assert_clean()
 
 
@@ -423,7 +451,7 @@ def test_a_missing_privilege_is_named(world):
         pass
 
 
-def test_a_full_proxy_is_waited_for(world, monkeypatch):
+def test_a_full_proxy_is_told_and_is_asked_again(world):
     unfit(world, controllers=1)
     world.door.start_proxy(PROXY)
     for number in range(7):
@@ -434,7 +462,6 @@ def test_a_full_proxy_is_waited_for(world, monkeypatch):
     with ExitStack() as readers:
         for one in snapshots:  # 14 of 15 slots
             readers.enter_context(world.source.open_disk(one, ROOT))
-        monkeypatch.setattr(proxy_pool, "ROOM_WITHIN", 0.5)
         with pytest.raises(Occupied, match="has room for 0 disks more, and is to get 2"):
             readers.enter_context(world.source.open_disk(mine, ROOT))
         assert len(world.attached) == 14
@@ -444,9 +471,8 @@ def test_a_full_proxy_is_waited_for(world, monkeypatch):
         world.source.remove_snapshot(ref, one.ref)
 
 
-def test_the_same_disk_at_two_moments_is_read_one_after_the_other(world, monkeypatch):
+def test_the_same_disk_at_two_moments_is_read_one_after_the_other(world):
     first, second = world.snapshot("snapshot-1"), world.snapshot("snapshot-2")
-    monkeypatch.setattr(proxy_pool, "ROOM_WITHIN", 0.5)
     with (
         world.source.open_disk(first, ROOT),
         pytest.raises(Occupied, match="of the same UUID"),

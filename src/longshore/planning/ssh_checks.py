@@ -8,11 +8,12 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.kinds import blocker
 
 _VDDK = "read its disks by VDDK (longshore provider set PROVIDER --transport vddk --vddk-libdir DIR)"
+_ELSE = f"{_VDDK} or through a proxy (--transport proxy --proxy MACHINE)"
 
 SSH_COPIES_WHOLE_DISKS = blocker(
     "ssh-copies-whole-disks",
     "Warm: the provider reads disks over SSH, which can't tell what has changed since the last copy.",
-    f"Move it cold, or {_VDDK}.",
+    f"Move it cold, or {_ELSE}.",
 )
 SSH_HOST_UNKNOWN = blocker(
     "ssh-host-unknown",
@@ -25,13 +26,13 @@ SSH_DISK_UNREADABLE = blocker(
     "ssh-disk-unreadable",
     "The provider reads disks over SSH, and a disk isn't one flat file: it is on storage without files (vSAN, vVols), "
     "a raw device mapping, encrypted, or in another format.",
-    f"Move it to a VMFS or NFS datastore as a thick or thin disk in clear, or {_VDDK}.",
+    f"Move it to a VMFS or NFS datastore as a thick or thin disk in clear, or {_ELSE}.",
 )
 SSH_DISK_HAS_LAYERS = blocker(
     "ssh-disk-has-layers",
     "The provider reads disks over SSH, and a disk is spread over several files: the machine has snapshots already, "
     "has layers left over from removed ones, or is a linked clone.",
-    f"Delete the machine's snapshots and consolidate its disks (clone a linked clone in full), or {_VDDK}.",
+    f"Delete the machine's snapshots and consolidate its disks (clone a linked clone in full), or {_ELSE}.",
 )
 SSH_MACHINE_ENCRYPTED = blocker(
     "ssh-machine-encrypted",

@@ -94,10 +94,6 @@ class _DiskChange:
         return cls("remove", _DISK(key=device.key))
 
 
-class NoRoom(Occupied):
-    """There is no slot for these disks at the moment, or another disk that says the same of itself is attached."""
-
-
 class ProxyMachine:
     """A proxy as vCenter knows it. Whoever uses one makes one change of it at a time."""
 
@@ -109,14 +105,13 @@ class ProxyMachine:
         self.ref = ref
 
     def attach(self, disks: Sequence[HeldDisk]) -> None:
-        """Attach disks of one machine, all or none. One that is there already is somebody's who died: it is attached
-        anew.
+        """Attach disks of one machine that aren't attached, all or none.
 
-        Raises NoRoom, Conflict, InvalidInput, NotFound, Occupied (code file-locked), ProviderError, Unreachable.
+        Raises Conflict, InvalidInput, NotFound, ProviderError, Unreachable; Occupied when there is no room for them
+        now, or (code file-locked) somebody has a file.
         """
         files = [disk.file for disk in disks]
         last: LongshoreError | None = None
-        self.detach(files)
         for _ in range(TRIES):
             if last is not None:
                 time.sleep(PAUSE)
@@ -127,15 +122,14 @@ class ProxyMachine:
             self._refuse_unfit(now, disks)
             slots = list(_free_slots(now))
             if len(slots) < len(disks):
-                raise NoRoom(
+                raise Occupied(
                     f"The proxy {_name(now)} has room for {len(slots)} disks more, and is to get {len(disks)}.",
                     advice="Give it another SCSI controller, while it is off.",
                 )
             places = zip(disks, slots, strict=False)
-            changes = [_DiskChange.attach(disk, *slot, number) for number, (disk, slot) in enumerate(places)]
-            settings = {} if self._is_ours(now) else {"client": self._told_certificate}
+            changes = [_DiskChange.attach(disk, *slot, number).spec for number, (disk, slot) in enumerate(places)]
             try:
-                self._reconfigure("attach disks to", now, changes, settings)
+                self._reconfigure("attach disks to", now, deviceChange=changes)
                 last = None
             except LongshoreError as error:
                 last = error
@@ -163,7 +157,8 @@ class ProxyMachine:
             if not ours:
                 return
             try:
-                self._reconfigure("detach disks from", now, [_DiskChange.detach(device) for device in ours], {})
+                changes = [_DiskChange.detach(device).spec for device in ours]
+                self._reconfigure("detach disks from", now, deviceChange=changes)
                 last = None
             except LongshoreError as error:
                 last = error
@@ -174,22 +169,25 @@ class ProxyMachine:
             advice="Look at the machine's tasks in vCenter.",
         )
 
-    def attached(self) -> dict[str, str]:
-        """Return the files that are attached to it in the way Longshore does it, each with the disk's UUID."""
-        return {file: device.backing.uuid or "" for file, device in _foreign(self._read()).items()}
+    def attached(self) -> list[str]:
+        """Return the files that are attached to it in the way Longshore does it."""
+        return sorted(_foreign(self._read()))
 
-    def prepare(self) -> Served:
-        """Say whom it serves, if it doesn't know, and return where it does once it has said so.
+    def prepare(self, disks: Sequence[HeldDisk] = ()) -> Served:
+        """Say whom it serves, if it doesn't know, and return where it does once it has said so. `disks`: what is to be
+        attached to it.
 
-        Raises Conflict when another Longshore has disks attached to it, InvalidInput for one that isn't fit.
+        Raises Conflict when another Longshore has disks attached to it, InvalidInput for one that isn't fit, Occupied
+        while it has the same disk at another moment.
         """
         for _ in range(TRIES):
             now = self._read()
-            self._refuse_unfit(now, ())
+            self._refuse_unfit(now, disks)
             if self._is_ours(now):
                 break
             try:
-                self._reconfigure("set up", now, [], {"client": self._told_certificate})
+                option = vim.option.OptionValue(key=f"{_SETTING}client", value=self._told_certificate)
+                self._reconfigure("set up", now, extraConfig=[option])
             except LongshoreError as error:
                 if not _may_go_better(error):
                     raise
@@ -233,15 +231,8 @@ class ProxyMachine:
             await_earlier(self._session, self._machine, "reconfig", TIMEOUT)
             return read(self._session, self._machine, _PATHS)
 
-    def _reconfigure(
-        self, doing: str, now: Properties, changes: Sequence[_DiskChange], settings: dict[str, str]
-    ) -> None:
-        options = [vim.option.OptionValue(key=f"{_SETTING}{name}", value=value) for name, value in settings.items()]
-        spec = vim.vm.ConfigSpec(
-            changeVersion=now["config.changeVersion"],
-            deviceChange=[change.spec for change in changes],
-            extraConfig=options,
-        )
+    def _reconfigure(self, doing: str, now: Properties, **changes: Any) -> None:
+        spec = vim.vm.ConfigSpec(changeVersion=now["config.changeVersion"], **changes)
         with self._session.doing(f"{doing} the proxy {_name(now)}"):
             result(self._session, self._machine.ReconfigVM_Task(spec), TIMEOUT)
 
@@ -287,7 +278,7 @@ class ProxyMachine:
             raise InvalidInput("Two disks of the machine have the same UUID: in the proxy they can't be told apart.")
         for file, device in foreign.items():
             if file not in files and device.backing.uuid in uuids:
-                raise NoRoom(f"The proxy {_name(now)} has a disk of the same UUID at another moment ({file}).")
+                raise Occupied(f"The proxy {_name(now)} has a disk of the same UUID at another moment ({file}).")
             wanted = next((disk for disk in disks if disk.file == file), None)
             if wanted is not None and (device.backing.uuid, capacity(device)) != (wanted.uuid, wanted.size):
                 raise Conflict(f"{file} isn't the same disk in the proxy {_name(now)} as in the snapshot.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,11 @@ from longshore.model.target import Owner
 from longshore.providers.contract import RelayLedger
 from longshore.providers.vsphere import snapshots
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials, tls_files
-from longshore.providers.vsphere.proxy_machine import HeldDisk, NoRoom, ProxyMachine, Served, find_proxy, held_disks
+from longshore.providers.vsphere.proxy_machine import HeldDisk, ProxyMachine, Served, find_proxy, held_disks
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
-SHOWN_WITHIN = 60.0  # seconds until a disk that was attached shows in the proxy
-ROOM_WITHIN = 1800.0  # seconds until others' disks leave room: they are copied as fast as this one
+SHOWN_WITHIN = 60.0  # seconds until a disk that was attached shows in the proxy, or one that was detached doesn't
 _LOOK_EVERY = 0.2  # seconds
 _STEP = "proxy-disks-"  # and the snapshot: what the ledger calls them
 
@@ -49,7 +48,7 @@ class ProxyPool:
         self._session = session
         self._credentials = credentials
         self._ledger = ledger
-        self._lock = threading.Condition()  # held while the proxy is changed
+        self._lock = threading.Lock()  # held while the proxy is changed
         self._attached: dict[str, _Attached] = {}  # by the snapshot
         self._proxy: ProxyMachine | None = None
 
@@ -116,15 +115,9 @@ class ProxyPool:
 
     def _take(self, snapshot: Snapshot) -> _Attached:
         """Return the attached disks of a snapshot, with one user more."""
-        end = time.monotonic() + ROOM_WITHIN
         with self._lock:
-            while snapshot.ref not in self._attached:
-                try:
-                    self._attached[snapshot.ref] = self._attach(snapshot)
-                except NoRoom:
-                    if time.monotonic() > end:
-                        raise
-                    self._lock.wait(_LOOK_EVERY if self._attached else _LOOK_EVERY * 10)
+            if snapshot.ref not in self._attached:
+                self._attached[snapshot.ref] = self._attach(snapshot)
             found = self._attached[snapshot.ref]
             found.users += 1
             return found
@@ -137,6 +130,8 @@ class ProxyPool:
         note = json.dumps([self._session.content.about.instanceUuid or "", proxy.ref, files])
         self._ledger.intend(owner, note)
         try:
+            proxy.detach(files)  # whoever attached them has died
+            self._wait_until_forgotten(disks)
             proxy.attach(disks)
         except BaseException:
             with suppress(LongshoreError):
@@ -144,6 +139,20 @@ class ProxyPool:
             raise
         self._ledger.made(owner, note)
         return _Attached(owner, {disk.key: disk for disk in disks})
+
+    def _wait_until_forgotten(self, disks: Sequence[HeldDisk]) -> None:
+        """Wait until the proxy shows none of these disks: what it showed would be of an earlier moment. Raises
+        ExportError."""
+        names = {name for disk in disks for name in disk.names}
+        end = time.monotonic() + SHOWN_WITHIN
+        served = self._machine().prepare(disks)
+        with tls_files(self._credentials, served.certificate) as tls:
+            while names.intersection(wait_until_served(served, tls)):
+                if time.monotonic() > end:
+                    raise ExportError(
+                        "The proxy still shows a disk that was detached from it.", advice="Power it off and on again."
+                    )
+                time.sleep(_LOOK_EVERY)
 
     def _give_back(self, snapshot: Snapshot) -> None:
         """Detach the disks of a snapshot when nobody else reads them. Raises LongshoreError."""
@@ -159,7 +168,6 @@ class ProxyPool:
                 self._ledger.left(attached.owner, str(error))
                 raise
             self._ledger.gone(attached.owner)
-            self._lock.notify_all()
 
     def _end_forgotten(self, wanted: Owner | None = None) -> None:
         """Detach what is in the ledger and nobody's who lives. What can't be is noted; raised if it is what is

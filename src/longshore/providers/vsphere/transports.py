@@ -109,7 +109,7 @@ class ProxyTransport:
         return {
             "proxy": f"{self._session.settings.proxy} ({ref}) answers at {served.address}",
             "proxy room": f"{proxy.room()} disks",
-            **({"attached to the proxy": ", ".join(sorted(attached))} if attached else {}),
+            **({"attached to the proxy": ", ".join(attached)} if attached else {}),
         }
 
     def make_ready(self, _machine_ref: str) -> None:
