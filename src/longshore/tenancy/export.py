@@ -213,7 +213,7 @@ def _download(cloud: Cloud, directory: Path, images: _Found, progress: Progress)
         return lost
     for resource, raw in images:
 
-        def moved(count: int, name: str = raw.name) -> None:
+        def moved(count: int, name: str = resource.name) -> None:
             nonlocal done
             done += count
             progress(min(done, total), total, f"bytes of image {name}")
