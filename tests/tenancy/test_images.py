@@ -35,7 +35,7 @@ def test_an_image_whose_bytes_are_gone_does_not_end_the_export(small, filled, fi
     """MirantisWorkloadMobility/CloudFerry#980, #230"""
     small.lost_bytes.add(filled["b-odd"])
     done = exported(small.connect("one"), files.path, ONLY)
-    assert done.failed == ["b-odd"]
+    assert done.failed == [("image", "b-odd")]
     assert done.notes == [
         "images: b-odd is left out: The cloud couldn't download image b-odd, something needed for it isn't there: Not "
         "Found."

@@ -348,7 +348,7 @@ def test_bytes_that_changed_on_the_way_are_not_kept(small, files):
     identity = next(iter(small.image_bytes))
     small.image_bytes[identity] = b"!" + BYTES[1:]
     done = exported(there, files.path, "images")
-    assert done.failed == ["tool"]
+    assert done.failed == [("image", "tool")]
     assert done.notes == [
         "images: tool is left out: The cloud's store has other bytes for image tool than the cloud says."
     ]

@@ -50,7 +50,7 @@ def start_export(body: ExportRequest, store: TheStore, jobs: TheJobs) -> Tenancy
 
     def work(job: Job) -> TenancyReport:
         done = export(open_cloud(), Path(body.directory), selection, overwrite=body.overwrite, progress=job.progress)
-        failed = [TenancyRow(action="failed", kind="image", name=name, said="") for name in done.failed]
+        failed = [TenancyRow(action="failed", kind=kind, name=name, said="") for kind, name in done.failed]
         return TenancyReport(rows=failed, files=done.files, notes=done.notes)
 
     return jobs.start(store.scope.project_id, work)
