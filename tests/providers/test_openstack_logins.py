@@ -173,6 +173,22 @@ def test_a_clients_certificate_is_shown_to_the_clouds_servers(entry, tmp_path):
     target.close()
 
 
+@pytest.mark.parametrize("name", ["cacert", "cert", "key"])
+def test_a_file_that_is_not_there_is_named(entry, tmp_path, name):
+    pem = tmp_path / "there.pem"
+    pem.touch()
+    files = {"cacert": str(pem), "cert": str(pem), "key": str(pem)} | {name: str(tmp_path / "gone.pem")}
+    with pytest.raises(InvalidInput, match=rf"There is no file .*gone\.pem on this machine, .*\({name}\)"):
+        checked(*entry(**files))
+
+
+@pytest.mark.parametrize("more", [{"profile": "https://127.0.0.1:1"}, {"region_name": None}, {"auth": None}])
+def test_an_entry_that_openstacksdk_cannot_read_is_one_sentence(entry, more):
+    """A profile that can't be had where it is kept, and names without a value."""
+    with pytest.raises(InvalidInput, match=r"Entry shop of clouds\.yaml doesn't describe a cloud: "):
+        entry(**more)
+
+
 def test_the_end_of_a_token_is_said_beforehand(entry, cloud):
     auth = {"auth_url": f"{cloud.url}/v3", "token": "abc", "project_name": "shop", "project_domain_name": "Default"}
     found = checked(*entry(by=auth, auth_type="v3token", region_name="north"))

@@ -140,6 +140,16 @@ def test_a_word_that_is_ones_name_and_anothers_id_is_never_the_first_that_fits()
     assert Machines(project).get("id-web").name == "web"
 
 
+@pytest.mark.parametrize("ask", [lambda machines: machines.get("s"), lambda machines: machines.describe(["s"])[0]])
+def test_a_volume_that_is_another_projects_or_gone_by_now_is_one_that_isnt_seen(ask):
+    project = project_of("web")
+    project.compute.get_server.side_effect = [server()]
+    project.block_storage.get_volume.side_effect = [VOLUMES["d"], NotFoundException(), VOLUMES["z"]]
+    found = ask(Machines(project))
+    assert [disk.key for disk in found.disks] == ["d", "z"]
+    assert found.server.unseen_volumes == 1
+
+
 def test_a_server_is_looked_for_in_few_where_its_name_allows_that():
     project = project_of("web", "db")
     for name, asked in (("web", {"name": "web"}), ("db.1", {})):

@@ -70,12 +70,13 @@ def test_a_rule_for_all_addresses_is_there_where_one_without_a_prefix_is(files, 
     assert {row.action for row in imported(here, files.path, RULES).rows} == {"left"}
 
 
-def test_rules_that_differ_in_words_only_are_one(files, small):
+@pytest.mark.parametrize(("one", "other"), [("6", "tcp"), ("47", "GRE"), ("sctp", "132"), ("112", "vrrp")])
+def test_rules_that_differ_in_words_only_are_one(files, small, one, other):
     files.write("security_groups.yml", group("web"))
-    files.write("security_group_rules.yml", rule("web", protocol="6"))
+    files.write("security_group_rules.yml", rule("web", protocol=one))
     here = small.connect()
     imported(here, files.path, RULES)
-    files.write("security_group_rules.yml", rule("web", protocol="tcp"))
+    files.write("security_group_rules.yml", rule("web", protocol=other))
     assert {row.action for row in imported(here, files.path, RULES).rows} == {"left"}
 
 

@@ -29,6 +29,27 @@ def test_a_flavor_is_named_and_the_others_are_exported(small, flavors, files):
     assert [each["name"] for each in files.params()["flavors.yml"]] == ["kept"]
 
 
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_flavor_of_which_the_cloud_does_not_tell_does_not_end_the_export(small, flavors, files, status):
+    small.fail("GET", flavors, status)
+    done = exported(small.connect("admin"), files.path, "flavors")
+    assert [each["name"] for each in files.params()["flavors.yml"]] == ["kept"]
+    assert done.failed == [("flavor", "deleted")]
+    assert "as the test asked" in done.notes[0]
+
+
+def test_a_question_that_is_refused_is_told_and_the_floating_ip_exported(small, files):
+    public = small.add("networks", {"name": "public", "router:external": True}, "operator")
+    small.add("floatingips", {"floating_network_id": public["id"]}, "one")
+    small.fail("GET", "port_forwardings", 403)
+    done = exported(small.connect("one"), files.path, "floating_ips")
+    assert len(files.params()["longshore/floating_ips.yml"]) == 1
+    assert done.notes == [
+        "floating_ips: 203.0.113.1 may have what isn't carried: The project's user may not read what floating ip "
+        "203.0.113.1 has: as the test asked."
+    ]
+
+
 def test_a_comparison_tells_it_of_the_one_flavor(small, flavors, files):
     exported(small.connect("admin"), files.path, "flavors")
     small.fail("GET", flavors, 404)

@@ -35,7 +35,7 @@ def test_an_image_whose_bytes_are_gone_does_not_end_the_export(small, filled, fi
     """MirantisWorkloadMobility/CloudFerry#980, #230"""
     small.lost_bytes.add(filled["b-odd"])
     done = exported(small.connect("one"), files.path, ONLY)
-    assert done.failed == ["b-odd"]
+    assert done.failed == [("image", "b-odd")]
     assert done.notes == [
         "images: b-odd is left out: The cloud couldn't download image b-odd, something needed for it isn't there: Not "
         "Found."
@@ -123,3 +123,17 @@ def test_one_that_takes_no_bytes_any_more_is_made_anew(small, files):
     assert of(imported(small.connect(), files.path, "images"), "changed") == {("image", "tool")}
     assert [(i["status"], i["disk_format"]) for i in small.images.values()] == [("active", "raw")]
     assert {row.action for row in imported(small.connect(), files.path, "images").rows} == {"left"}
+
+
+def test_images_without_a_name_get_one(small, files):
+    """Glance gives an image no name where none was asked for."""
+    for number, status in enumerate(("active", "active", "queued")):
+        bare = {"name": None, "disk_format": "raw", "container_format": "bare", "tags": [], "visibility": "shared"}
+        small.images[f"0000000{number}-id"] = {"id": f"0000000{number}-id", "owner": "one", "size": None} | bare
+        small.images[f"0000000{number}-id"]["status"] = status
+        if status == "active":
+            small.keep(f"0000000{number}-id", f"bytes {number}".encode())
+    assert there_and_back(small, files) == [
+        "images: unnamed-00000002 is queued, so it has no bytes to take along."
+    ]
+    assert names(files) == ["unnamed-00000000", "unnamed-00000001"]

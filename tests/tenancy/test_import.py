@@ -254,7 +254,8 @@ def test_what_a_member_cannot_see_is_not_guessed(shop, small, tmp_path):
 
 def test_policies_of_an_administrator(files, small):
     limit = {"type": "bandwidth_limit", "max_kbps": 1000, "max_burst_kbps": 100, "direction": "egress"}
-    slow = {"name": "slow", "rules": [limit, {"type": "dscp_marking", "dscp_mark": 26}]}
+    packets = {"type": "packet_rate_limit", "max_kpps": 10, "max_burst_kpps": 1, "direction": "ingress"}
+    slow = {"name": "slow", "rules": [limit, {"type": "dscp_marking", "dscp_mark": 26}, packets]}
     shared = {"object_type": "qos_policy", "object_ref": ref("slow"), "action": "access_as_shared"}
     files.write("longshore/qos_policies.yml", {"type": "openstack.network.QosPolicy", "params": slow})
     files.write(
@@ -347,7 +348,7 @@ def test_bytes_that_changed_on_the_way_are_not_kept(small, files):
     identity = next(iter(small.image_bytes))
     small.image_bytes[identity] = b"!" + BYTES[1:]
     done = exported(there, files.path, "images")
-    assert done.failed == ["tool"]
+    assert done.failed == [("image", "tool")]
     assert done.notes == [
         "images: tool is left out: The cloud's store has other bytes for image tool than the cloud says."
     ]

@@ -95,7 +95,7 @@ class ExportTenant(_WithSelection):
         super().run(parsed_args)
         if self._failed:
             raise LongshoreError(
-                f"{_count(self._failed, 'image')} could not be exported.",
+                f"{_count(self._failed, 'resource')} could not be exported.",
                 advice="The rest is written. Run it again with --overwrite when the reasons are gone.",
             )
         return 0

@@ -42,7 +42,7 @@ class CarryingResources(AnsweringFlow):
         told, cloud = _Told(job, by_itself=asked.type is not MigrationType.TENANT_IMPORT), self._cloud()
         if asked.type is MigrationType.TENANT_EXPORT:
             done = export(cloud, directory, selection, overwrite=asked.overwrite, progress=told)
-            failed = [{"action": "failed", "kind": "image", "name": name, "said": ""} for name in done.failed]
+            failed = [{"action": "failed", "kind": kind, "name": name, "said": ""} for kind, name in done.failed]
             return {"report": {"rows": failed, "files": done.files, "notes": done.notes}}
         if asked.type is MigrationType.TENANT_DIFF:
             return _report(diff(cloud, directory, selection, told))

@@ -13,7 +13,7 @@ from longshore.tenancy.faults import Fault
 Params = Mapping[str, Any]
 Wrong = Iterator[tuple[str, str]]  # a field, and a sentence about it
 
-_WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite", "132", "33", "136")
+_WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
 _ICMP = ("icmp", "ipv6-icmp")
 _OF_IPV6 = (
     "ipv6-icmp",
@@ -22,11 +22,6 @@ _OF_IPV6 = (
     "ipv6-nonxt",
     "ipv6-opts",
     "ipv6-route",
-    "41",
-    "44",
-    "59",
-    "60",
-    "43",
 )
 _AUTOMATIC = ("slaac", "dhcpv6-stateless")
 
@@ -176,6 +171,7 @@ _QOS_RULES = {
     "dscp_marking": "dscp_mark",
     "minimum_bandwidth": "min_kbps",
     "minimum_packet_rate": "min_kpps",
+    "packet_rate_limit": "max_kpps",
 }
 _DSCP = (0, *range(8, 41, 2), 44, 46, 48, 56)
 

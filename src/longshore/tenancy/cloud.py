@@ -179,7 +179,7 @@ class Cloud(Login):
     def called(self, kind: ResourceKind, raw: Any) -> str:
         """Return what files call a resource: by its name, or where it has none, or others of its owner have the same,
         by that and the beginning of its id."""
-        return self._told_apart(kind).get(self.operations(kind).identity(raw), str(raw.name))
+        return self._told_apart(kind).get(self.operations(kind).identity(raw), raw.name or "")
 
     def _told_apart(self, kind: ResourceKind) -> dict[str, str]:
         """Return other names by id, where files have another name for something than the cloud."""
@@ -296,7 +296,7 @@ class Cloud(Login):
             if kind.name not in self._named:
                 named: dict[str, list[Any]] = {}
                 for raw in listed:
-                    for name in {str(raw.name), names.get(self.operations(kind).identity(raw), str(raw.name))}:
+                    for name in {raw.name or "", names.get(self.operations(kind).identity(raw), raw.name or "")}:
                         named.setdefault(name, []).append(raw)
                 self._named[kind.name] = named
             return self._named[kind.name]

@@ -27,21 +27,23 @@ from longshore.tenancy.services.image import Images
 from longshore.tenancy.validate import faults_among, references
 
 _Found = list[tuple[Resource, Any]]  # each with what the cloud has
+# What goes wrong with one resource, and needn't with the next
+_OF_ONE = (AccessDenied, Conflict, NotFound, ProviderError, VerificationError)
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     files: dict[str, int]  # resources in each file
     notes: list[str]  # what was left out, and why
-    failed: list[str]  # images whose bytes couldn't be had
+    failed: list[tuple[str, str]]  # kind and name of what the cloud couldn't tell, or whose bytes couldn't be had
 
 
 def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bool, progress: Progress) -> Exported:
     """Export everything of the project (and, for an administrator, of the cloud) that is selected.
 
     The bytes of images come first and the files at the end, so that an export that was broken off can be run again and
-    goes on. An image whose bytes can't be had is left out. Raises Conflict when a file is there already and may not be
-    overwritten.
+    goes on. What the cloud can't tell, and an image whose bytes can't be had, is left out. Raises Conflict when a file
+    is there already and may not be overwritten.
     """
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)  # now, and not after all images have come
@@ -56,15 +58,16 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
     kinds = [kind for kind in selection.kinds if not cloud.missing(kind)]
     cloud.look(kinds, progress)
     found: _Found = []
+    failed: list[tuple[str, str]] = []
     for done, kind in enumerate(kinds, 1):
-        found += _resources(cloud, kind, notes)
+        found += _resources(cloud, kind, notes, failed)
         progress(done, len(kinds), f"reading {kind.plural}")
     chosen = set(map(id, selection.of([resource for resource, _ in found])))
     found = _importable([(resource, raw) for resource, raw in found if id(resource) in chosen], notes)
     notes += _renamed(cloud, found)
     images = [each for each in found if each[0].kind.name == "image"]
     lost = _download(cloud, directory, images, progress)
-    failed = [resource.name for resource, _ in images if id(resource.place) in lost]
+    failed += [("image", resource.name) for resource, _ in images if id(resource.place) in lost]
     found = _without(found, lost, notes)
     by_file: dict[str, list[Resource]] = defaultdict(list)
     for resource, _ in found:
@@ -157,7 +160,7 @@ def _meant(kind: str, params: Mapping[str, Any]) -> tuple[Any, ...]:
     return kind, params.get("name"), network and network["name"]
 
 
-def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
+def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str], failed: list[tuple[str, str]]) -> _Found:
     operations = cloud.operations(kind)
     mine = []
     for raw in cloud.all(kind):
@@ -174,9 +177,14 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
         try:
             with explained(f"read {kind.name} {cloud.called(kind, raw)}"):
                 params = cloud.params(kind, raw, lost)
-        except NotFound:
-            notes.append(f"{kind.plural}: {cloud.called(kind, raw)} is left out: it was deleted during the export.")
+        except LoginRefused:
+            raise
+        except _OF_ONE as error:
+            why = "it was deleted during the export." if isinstance(error, NotFound) else error.message
+            notes.append(f"{kind.plural}: {cloud.called(kind, raw)} is left out: {why}")
             cloud.left_out.add((kind.name, operations.identity(raw)))
+            if not isinstance(error, NotFound):
+                failed.append((kind.name, cloud.called(kind, raw)))
             continue
         resource = Resource(kind, params, operations.info(raw), Place(kind.file, 0))
         what = f"{kind.plural}: {resource.name}"
@@ -193,8 +201,15 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
             lacking = "without some of" if resource.params.get(name) else "without"
             notes.append(f"{what} is {lacking} its {name}: what it names {reason}.")
         found.append((resource, raw))
-    with explained(f"read {kind.plural.replace('_', ' ')}"):
-        lost_of_all = Counter(name for _, raw in found for name in operations.not_carried(raw))
+    lost_of_all: Counter[str] = Counter()
+    for resource, raw in found:
+        try:
+            with explained(f"read what {kind.name} {resource.name} has"):
+                lost_of_all.update(operations.not_carried(raw))
+        except LoginRefused:
+            raise
+        except _OF_ONE as error:
+            notes.append(f"{kind.plural}: {resource.name} may have what isn't carried: {error.message}")
     notes += [f"{kind.plural}: {name} of {count} isn't carried." for name, count in sorted(lost_of_all.items())]
     for name in (f.name for f in kind.fields if f.of_key_manager):
         if count := sum(bool(resource.params.get(name)) for resource, _ in found):
@@ -213,7 +228,7 @@ def _download(cloud: Cloud, directory: Path, images: _Found, progress: Progress)
         return lost
     for resource, raw in images:
 
-        def moved(count: int, name: str = raw.name) -> None:
+        def moved(count: int, name: str = resource.name) -> None:
             nonlocal done
             done += count
             progress(min(done, total), total, f"bytes of image {name}")
@@ -224,6 +239,6 @@ def _download(cloud: Cloud, directory: Path, images: _Found, progress: Progress)
                 operations.download(raw, directory / BLOBS)
         except LoginRefused:
             raise
-        except (AccessDenied, Conflict, NotFound, ProviderError, VerificationError) as error:
+        except _OF_ONE as error:
             lost[id(resource.place)] = error.message
     return lost

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import openstack
@@ -104,7 +105,8 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
     name = name or os.environ.get("OS_CLOUD") or None
     try:
         region = OpenStackConfig().get_one(cloud=name)
-    except (sdk.ConfigException, auth.ClientException, TypeError) as error:  # the last: an option it doesn't know
+    # The last three: a profile that can't be had, an option that it doesn't know, one without a value
+    except (sdk.ConfigException, auth.ClientException, OSError, TypeError, AttributeError) as error:
         if name is not None and "was not found" in str(error):
             raise NotFound(
                 f"There is no cloud {name} in clouds.yaml.",
@@ -147,13 +149,19 @@ def connect(settings: OpenstackSettings, secrets: Mapping[str, str]) -> Any:
     """Make an openstacksdk Connection. Nothing is sent before it is first used.
 
     Only what is given counts: neither clouds.yaml nor the environment is read, so that a stored provider means the same
-    cloud everywhere. Raises InvalidInput without a password where one is needed.
+    cloud everywhere. Raises InvalidInput without a password where one is needed, or without a file that is named.
     """
     if settings.auth_type in ("password", "v3password") and "password" not in secrets:
         raise InvalidInput(
             f"There is no password for user {settings.auth.get('username', '(unnamed)')}.",
             advice="Put it in clouds.yaml or OS_PASSWORD when adding the provider.",
         )
+    for name, path in (("cacert", settings.cacert), ("cert", settings.cert), ("key", settings.key)):
+        if path and not Path(path).expanduser().exists():
+            raise InvalidInput(
+                f"There is no file {path} on this machine, which the cloud's settings name ({name}).",
+                advice="Put it there, or name another one.",
+            )
     connection = openstack.connect(
         load_yaml_config=False,
         load_envvars=False,

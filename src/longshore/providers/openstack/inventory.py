@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from openstack import exceptions as sdk
@@ -104,11 +105,15 @@ class Machines:
             )
 
     def _volumes(self, one: Any | None) -> dict[str, Any]:
-        """Return the volumes by their ids."""
+        """Return the volumes by their ids; those that are gone by now, or another project's, are left out."""
         storage = self._connection.block_storage
-        if one is not None:
-            return {v.id: storage.get_volume(v.id) for v in one.attached_volumes or ()}
-        return {volume.id: volume for volume in storage.volumes(details=True)}
+        if one is None:
+            return {volume.id: volume for volume in storage.volumes(details=True)}
+        found = {}
+        for attached in one.attached_volumes or ():
+            with suppress(sdk.NotFoundException):
+                found[attached.id] = storage.get_volume(attached.id)
+        return found
 
     def _ports(self, one: Any | None, project: str) -> dict[str, list[Any]]:
         """Return the ports by the servers that have them."""

@@ -39,7 +39,8 @@ def of(session: Session, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
             for found in answer:
                 attached.setdefault(found["object_id"]["id"], []).extend(found["tag_ids"])
         names = _names(rest, {tag for ids in attached.values() for tag in ids})
-    return {ref: tuple(sorted(names[tag] for tag in ids)) for ref, ids in attached.items() if ids}
+    told = {ref: tuple(sorted(names[tag] for tag in ids if tag in names)) for ref, ids in attached.items()}
+    return {ref: tags for ref, tags in told.items() if tags}
 
 
 def find_tagged(session: Session, wanted: str) -> set[str]:
@@ -128,6 +129,8 @@ class _Rest:
             raise AccessDenied(
                 f"The account may not {what} on {self._label}.", advice="Give it a role with the right to read tags."
             )
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            raise NotFound(f"{self._label} couldn't {what}: one of them isn't there any more.")
         if answer.status >= http.HTTPStatus.BAD_REQUEST:
             raise ProviderError(f"{self._label} couldn't {what}: HTTP status {answer.status}.")
         try:
@@ -175,13 +178,14 @@ def _rest_with_tags(session: Session) -> Iterator[_Rest]:
 
 
 def _names(rest: _Rest, ids: Iterable[str]) -> dict[str, str]:
-    """Return CATEGORY/NAME of each tag by its id."""
+    """Return CATEGORY/NAME of each tag by its id. Those that somebody has deleted meanwhile are left out."""
     categories: dict[str, str] = {}
     names = {}
     for tag in sorted(ids):
-        told = rest.ask("GET", f"{_TAGS}/{quote(tag, safe='')}")
-        category = told["category_id"]
-        if category not in categories:
-            categories[category] = rest.ask("GET", f"{_CATEGORIES}/{quote(category, safe='')}")["name"]
-        names[tag] = f"{categories[category]}/{told['name']}"
+        with suppress(NotFound):
+            told = rest.ask("GET", f"{_TAGS}/{quote(tag, safe='')}")
+            category = told["category_id"]
+            if category not in categories:
+                categories[category] = rest.ask("GET", f"{_CATEGORIES}/{quote(category, safe='')}")["name"]
+            names[tag] = f"{categories[category]}/{told['name']}"
     return names

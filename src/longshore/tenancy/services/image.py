@@ -51,14 +51,15 @@ class Images(Operations):
         return value
 
     def hidden(self, raw: Any) -> str | None:
+        called = self.cloud.called(self.kind, raw)
         if raw.status != "active":
-            return f"images: {raw.name} is {raw.status}, so it has no bytes to take along."
+            return f"images: {called} is {raw.status}, so it has no bytes to take along."
         try:
-            blob_name(raw.id, raw.name)
+            blob_name(raw.id, called)
         except InvalidInput:
-            return f"images: {raw.name} is left out: its id can't be part of a file's name."
+            return f"images: {called} is left out: its id can't be part of a file's name."
         why = _elsewhere(plain(raw.properties) or {}, raw.size)
-        return f"images: {self.cloud.called(self.kind, raw)} is left out: {why}." if why else None
+        return f"images: {called} is left out: {why}." if why else None
 
     def barred(self, wanted: Resource) -> str | None:
         return _elsewhere(wanted.params.get("properties") or {}, wanted.info.get("size"))
@@ -163,10 +164,11 @@ class Images(Operations):
     def download(self, raw: Any, directory: Path) -> None:
         """Download an image's bytes, checked against the digest that the cloud keeps of them. Goes on where an earlier
         try stopped, if the store behind the image service can read from the middle."""
-        path = directory / blob_name(raw.id, self.cloud.called(self.kind, raw))
+        called = self.cloud.called(self.kind, raw)
+        path = directory / blob_name(raw.id, called)
         algorithm = raw.hash_algo or "md5"
         if algorithm not in hashlib.algorithms_available:
-            raise VerificationError(f"The digest of image {raw.name} is made with {algorithm}, which isn't known here.")
+            raise VerificationError(f"The digest of image {called} is made with {algorithm}, which isn't known here.")
         expected = raw.hash_value or raw.checksum
         if path.is_file() and path.stat().st_size == raw.size and file_digest(path, algorithm) == expected:
             return
@@ -174,21 +176,21 @@ class Images(Operations):
         part = path.with_name(f".{path.name}.part")
         arrived: list[str] = []  # digests
         while len(arrived) < _TRIES:
-            with explained(f"download image {raw.name}"):
-                self._fetch(raw, part)
+            with explained(f"download image {called}"):
+                self._fetch(raw, called, part)
             arrived.append(file_digest(part, algorithm))
             if not expected or arrived[-1] == expected:
                 part.replace(path)
                 return
             part.unlink()
         if len(set(arrived)) == 1:
-            raise VerificationError(f"The cloud's store has other bytes for image {raw.name} than the cloud says.")
+            raise VerificationError(f"The cloud's store has other bytes for image {called} than the cloud says.")
         raise VerificationError(
-            f"The bytes of image {raw.name} that arrived have another {algorithm} digest than the cloud says.",
+            f"The bytes of image {called} that arrived have another {algorithm} digest than the cloud says.",
             advice="Export once more.",
         )
 
-    def _fetch(self, raw: Any, part: Path) -> None:
+    def _fetch(self, raw: Any, called: str, part: Path) -> None:
         there = part.stat().st_size if part.exists() else 0
         answer = None
         if 0 < there < (raw.size or 0):
@@ -200,10 +202,10 @@ class Images(Operations):
             there = 0
             answer = self.proxy.get(f"/images/{raw.id}/file", stream=True, raise_exc=True)
         with answer, part.open("ab" if there else "wb") as file:
-            for chunk in _arriving(answer, raw.name):
+            for chunk in _arriving(answer, called):
                 there += len(chunk)
                 if raw.size is not None and there > raw.size:  # it would fill the disk
-                    raise VerificationError(f"The cloud sends more bytes of image {raw.name} than it has.")
+                    raise VerificationError(f"The cloud sends more bytes of image {called} than it has.")
                 file.write(chunk)
                 self.cloud.moved(len(chunk))
 

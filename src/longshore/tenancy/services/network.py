@@ -371,6 +371,7 @@ class QosPolicies(NetworkOperations):
         "dscp_marking": ("qos_dscp_marking_rule", ("dscp_mark",)),
         "minimum_bandwidth": ("qos_minimum_bandwidth_rule", ("min_kbps", "direction")),
         "minimum_packet_rate": ("qos_minimum_packet_rate_rule", ("min_kpps", "direction")),
+        "packet_rate_limit": ("qos_packet_rate_limit_rule", ("max_kpps", "max_burst_kpps", "direction")),
     }
 
     def value(self, raw: Any, field: Field) -> Any:
