@@ -20,7 +20,6 @@ from longshore.api.schemas import (
     NewTry,
 )
 from longshore.engine import embedded
-from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.late_conversion import landed, make_again, request_after
@@ -36,6 +35,7 @@ from longshore.service.beforehand import look_beforehand
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.queued import begun_as_looked_at
 from longshore.service.reports import reports_of
 from longshore.store import MigrationRecord, Store
 
@@ -64,20 +64,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     if kind is MigrationType.IN_PLACE:
         raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
-    record = store.migrations.add(
-        machine_name=found.machine.name,
-        machine_ref=found.machine.ref,
-        source_id=found.source_id,
-        target_id=found.target_id,
-        request=body.request.to_json(),
-        places=places_of(found.machine),
-    )
-    note_asked_for([record])
-    for concern in found.unused:
-        store.events.say(record.id, None, str(concern), "warning")
-    store.disks.keep(record.id, found.machine.disks)
-    embedded.ensure_running(store.state)
-    return _migration(store, store.migrations.get(record.id))
+    return begun_as_looked_at(store, found)
 
 
 @router.get("/last-moves")

@@ -26,12 +26,12 @@ from longshore.planning import Landing, blocked
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
 from longshore.providers.registry import kinds_for
 from longshore.providers.vault.source import find_point, machine_of, recorded_machine
-from longshore.service.beforehand import concerns_beforehand, look_beforehand
+from longshore.service.beforehand import look_beforehand
 from longshore.service.caller import Caller
 from longshore.service.concerns_shown import shown_concern
 from longshore.service.migrations_shown import shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
-from longshore.service.queued import begun
+from longshore.service.queued import begun, begun_as_looked_at
 from longshore.service.remote import refuse_unsafe
 from longshore.store import Store
 from longshore.vault.points import Point
@@ -46,7 +46,7 @@ def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: 
     if request.type is MigrationType.IN_PLACE:
         concerns = _look_in_place(body, name, request, store, clouds, caller)[2]
     else:
-        concerns = concerns_beforehand(store, clouds, caller, name, body.vault, body.target, request)
+        concerns = look_beforehand(store, clouds, caller, name, body.vault, body.target, request).all_concerns
     return [shown_concern(concern, machine_of(found).name) for concern in concerns]
 
 
@@ -61,18 +61,7 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
     if request.type is MigrationType.IN_PLACE:
         return _restore_in_place(body, name, request, store, clouds, caller)
     looked = look_beforehand(store, clouds, caller, name, body.vault, body.target, request)
-    record = store.migrations.add(
-        machine_name=looked.machine.name,
-        machine_ref=looked.machine.ref,
-        source_id=looked.source_id,
-        target_id=looked.target_id,
-        request=request.to_json(),
-        places=places_of(looked.machine),
-    )
-    for concern in looked.unused:
-        store.events.say(record.id, None, str(concern), "warning")
-    store.disks.keep(record.id, looked.machine.disks)
-    return begun(store, record)
+    return begun_as_looked_at(store, looked)
 
 
 @router.post("/restores/{migration}/commit", status_code=202)
