@@ -7,9 +7,9 @@ from threading import Event
 
 import pytest
 from anns_api import anns_api
-from answered import answer
 from cloud_stand_in import MACHINE, Cloud
 
+from answered import answer
 from longshore.engine.stranded import NOBODY
 from longshore.errors import NotFound, Unreachable
 from longshore.flows.plans.check import AT_ONCE

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from longshore.engine.queue import places_of
 from longshore.flows.clouds import Clouds
 from longshore.flows.facts import gather, gather_for_volume
 from longshore.model.concern import Concern, Severity
@@ -40,23 +39,12 @@ class Beforehand:
         """Return the concerns that its own job wouldn't tell once more."""
         return [*self.unused, *self.of_replica]
 
-    def refuse_blocked(self) -> None:
-        """Raise LongshoreError when something stands against it."""
+    def new(self, **more: Any) -> NewMigration:
+        """Return what is to be added for it. `more`: further fields. Raise LongshoreError when something stands against
+        it."""
         if not self.lands:
             raise blocked([*(self.of_replica or self.concerns), *self.unused])
-
-    def new(self, **more: Any) -> NewMigration:
-        """Return what is to be added for it. `more`: further fields."""
-        return NewMigration(
-            self.machine.name,
-            self.machine.ref,
-            source_id=self.source_id,
-            target_id=self.target_id,
-            request=self.request.to_json(),
-            places=places_of(self.machine),
-            disks=self.machine.disks,
-            **more,
-        )
+        return NewMigration.of_machine(self.machine, self.source_id, self.target_id, self.request, **more)
 
 
 def look_beforehand(  # noqa: PLR0917
@@ -72,8 +60,7 @@ def look_beforehand(  # noqa: PLR0917
     """Look at a machine and its target before anything is made, and return what was found.
 
     `name`: of the machine, or of a volume that no machine has, as the request's type says. `protection`: of a replica.
-    Raises LongshoreError for what can't be looked at, or meant; what else stands against it is told by
-    `refuse_blocked`.
+    Raises LongshoreError for what can't be looked at, or meant; what else stands against it is told by `new`.
     """
     if caller.remote:
         refuse_unsafe(asdict(request))

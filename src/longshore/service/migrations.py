@@ -35,7 +35,7 @@ from longshore.service.beforehand import look_beforehand
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
-from longshore.service.queued import begun_as_looked_at
+from longshore.service.queued import begun
 from longshore.service.reports import reports_of
 from longshore.store import MigrationRecord, Store
 
@@ -64,7 +64,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     if kind is MigrationType.IN_PLACE:
         raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
-    return begun_as_looked_at(store, found)
+    return begun(store, found.new(), found.said)
 
 
 @router.get("/last-moves")

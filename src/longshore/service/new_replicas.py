@@ -37,8 +37,7 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
     protection, request, wanted = _asked(body)
     protection = replace(protection, **tests_of(body.prove, replica_id))
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
-    found.refuse_blocked()
-    said = found.said
+    new, said = found.new(id=replica_id), found.said
     if body.seed is not None:
         seed, of_seed = _seed(store, clouds, body.seed, found.machine)
         said += of_seed
@@ -46,7 +45,7 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
         protection = replace(
             protection, seed=seed, audit_due_at=next_audit(protection.audit, replica_id, datetime.now(UTC))
         )
-    return found.new(protection=protection, id=replica_id), said
+    return replace(new, protection=protection), said
 
 
 def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) -> list[Concern]:

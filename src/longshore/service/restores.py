@@ -8,7 +8,6 @@ from longshore.api.backups import (
 )
 from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine import embedded
-from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.backups.in_place import (
     Found,
@@ -31,9 +30,9 @@ from longshore.service.caller import Caller
 from longshore.service.concerns_shown import shown_concern
 from longshore.service.migrations_shown import shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
-from longshore.service.queued import begun, begun_as_looked_at
+from longshore.service.queued import begun
 from longshore.service.remote import refuse_unsafe
-from longshore.store import Store
+from longshore.store import NewMigration, Store
 from longshore.vault.points import Point
 
 router = judged_router("/v1")
@@ -61,7 +60,7 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
     if request.type is MigrationType.IN_PLACE:
         return _restore_in_place(body, name, request, store, clouds, caller)
     looked = look_beforehand(store, clouds, caller, name, body.vault, body.target, request)
-    return begun_as_looked_at(store, looked)
+    return begun(store, looked.new(), looked.said)
 
 
 @router.post("/restores/{migration}/commit", status_code=202)
@@ -90,16 +89,9 @@ def _restore_in_place(  # noqa: PLR0917
     found, landing, concerns = _look_in_place(body, name, request, store, clouds, caller)
     if landing is None:
         raise blocked(concerns)
-    record = store.migrations.add(
-        machine_name=found.home.name,
-        machine_ref=name,
-        source_id=vault_record(store, body.vault).id,
-        target_id=store.providers.get(body.target).id,
-        request=request.to_json(),
-        places=places_of(found.point),
-    )
-    store.disks.keep(record.id, found.point.disks)
-    return begun(store, record)
+    vault, target = vault_record(store, body.vault), store.providers.get(body.target)
+    new = NewMigration.of_machine(found.point, vault.id, target.id, request)
+    return begun(store, replace(new, machine_name=found.home.name, machine_ref=name))
 
 
 def _look_in_place(  # noqa: PLR0917
