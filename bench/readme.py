@@ -161,6 +161,20 @@ def confinement(found: dict[str, Any]) -> Iterator[str]:
     yield from table("operation | confined, s | unconfined, s | on", rows)
 
 
+def converting(found: dict[str, Any]) -> Iterator[str]:
+    yield measured(found)
+    this, other = (found["versions"][side] for side in ("this", "other"))
+    rows: list[list[object]] = []
+    for work in ("start", "conversion"):
+        seconds = {side: [run["seconds"] for run in found[work][side]] for side in ("this", "other")}
+        ratio = round(median(seconds["this"]) / median(seconds["other"]), 2)
+        rows.append([_WORK[work], spread(seconds["this"]), spread(seconds["other"]), ratio])
+    yield from table(f"work | virt-v2v {this}, s | virt-v2v {other}, s | ratio", rows)
+
+
+_WORK = {"start": "start of the appliance, under emulation", "conversion": "the lab's Debian 12, two disks"}
+
+
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], Iterator[str]]]] = {
     "copying": ("Copies, beside nbdcopy and qemu-img", copying),
     "backing_up": ("Backups, beside restic and borg", backing_up),
@@ -172,6 +186,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], Iterator[str]]]] = {
     "inventory": ("A vCenter of 10,000 machines", inventory),
     "tenancy": ("A tenant's resources", tenancy),
     "confinement": ("Confined work on a guest", confinement),
+    "converting": ("A guest's conversion, with another converter beside it", converting),
 }
 
 

@@ -25,6 +25,7 @@ REFUSED = {  # what each says that is called without what it needs
     ("backing_up",): "This bench needs nbdkit and restic and borg: apt-get install borgbackup nbdkit restic",
     ("backing_up_steps",): "This is a step of backing_up.py: back-up DIRECTORY IMAGE [CHANGES], restore, or prune.",
     ("confinement",): "This bench needs the lab: lab/lab run .venv/bin/python bench/confinement.py",
+    ("converting",): "This bench needs the lab: lab/lab run .venv/bin/python bench/converting.py",
     (
         "copying",
     ): "This bench needs nbdkit and nbdcopy and qemu-img and qemu-nbd: apt-get install libnbd-bin nbdkit qemu-utils",

@@ -39,6 +39,15 @@ def allocated_areas(layers: list[str]) -> list[Extent]:
     return union(allocated(layer) for layer in layers)
 
 
+def without(areas: list[Extent], left_out: list[Extent]) -> list[Extent]:
+    """The areas less what is left out of them."""
+    for start, length in left_out:
+        end = start + length
+        before = [(s, min(n, start - s)) for s, n in areas if s < start]
+        areas = before + [(max(s, end), s + n - max(s, end)) for s, n in areas if s + n > end]
+    return sorted(areas)
+
+
 def page(areas: list[Extent], offset: int, size: int) -> Any:
     """The part of the areas from `offset` on that fits in one answer, for a disk of `size` bytes."""
     wanted = [(max(s, offset), min(s + n, size) - max(s, offset)) for s, n in areas if s + n > offset and s < size]

@@ -29,6 +29,8 @@ class PlannedFault:
     """Only calls with these argument values, e.g. {"quiesce": true}."""
     in_task: bool = False
     """The call itself is answered; its task ends in the fault."""
+    carried_out: bool = False
+    """What was asked for is done all the same: its answer is lost, or its task says that it failed."""
     message: str = "A fault that the test ordered."
     properties: dict[str, Any] = field(default_factory=dict)
     """Properties of the fault object."""
@@ -59,6 +61,8 @@ class FaultPlan:
         planned.error()  # an order that can't be carried out is refused at once
         if planned.in_task and planned.fault == HANG_UP:
             raise ValueError("a task can't hang up")
+        if planned.carried_out and not planned.in_task and planned.fault != HANG_UP:
+            raise ValueError("what is carried out is answered, or its answer is lost")
         with self._lock:
             self._planned.append(planned)
 
@@ -80,6 +84,10 @@ class FaultPlan:
                 planned.times -= 1
                 if not planned.times:
                     self._planned.remove(planned)
-        if not planned.in_task:
+        call.carried_out = planned.carried_out
+        if planned.in_task:
+            call.task_error = planned.error()
+        elif planned.carried_out:
+            call.hang_up = True
+        else:
             raise planned.error()
-        call.task_error = planned.error()

@@ -63,6 +63,8 @@ class MachineSpec:
     """The firmware's variables that an efi machine with an image begins with: a file below the lab's cache/guests."""
     controller: str = "pvscsi"
     """Of all its disks: pvscsi or sata."""
+    controllers: int = 1
+    """How many of that kind: the first one has its disks, and others may be attached to all."""
     annotation: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
@@ -127,7 +129,7 @@ def nic_device(index: int, mac: str, network_name: str, backing: Any) -> Any:
     )
 
 
-def _disk_controller(kind: str, disk_keys: list[int]) -> Any:
+def _disk_controller(kind: str, disk_keys: list[int], number: int = 0) -> Any:
     if kind == "sata":
         return Device.VirtualAHCIController(
             key=SATA_CONTROLLER, busNumber=0, deviceInfo=vim.Description(label="SATA controller 0", summary="AHCI"),
@@ -135,21 +137,22 @@ def _disk_controller(kind: str, disk_keys: list[int]) -> Any:
             slotInfo=Device.VirtualDevice.PciBusSlotInfo(pciSlotNumber=SATA_SLOT),
         )  # fmt: skip
     return Device.ParaVirtualSCSIController(
-        key=SCSI_CONTROLLER, busNumber=0,
-        deviceInfo=vim.Description(label="SCSI controller 0", summary="VMware paravirtual SCSI"),
-        controllerKey=PCI_CONTROLLER, unitNumber=3, device=disk_keys, sharedBus="noSharing", scsiCtlrUnitNumber=7,
-        hotAddRemove=True, slotInfo=Device.VirtualDevice.PciBusSlotInfo(pciSlotNumber=SCSI_SLOT),
+        key=SCSI_CONTROLLER + number, busNumber=number,
+        deviceInfo=vim.Description(label=f"SCSI controller {number}", summary="VMware paravirtual SCSI"),
+        controllerKey=PCI_CONTROLLER, unitNumber=3 + number, device=disk_keys, sharedBus="noSharing",
+        scsiCtlrUnitNumber=7, hotAddRemove=True,
+        slotInfo=Device.VirtualDevice.PciBusSlotInfo(pciSlotNumber=SCSI_SLOT + 32 * number),
     )  # fmt: skip
 
 
-def _fixed_devices(controller: Any, nic_keys: list[int]) -> list[Any]:
+def _fixed_devices(controllers: list[Any], nic_keys: list[int]) -> list[Any]:
     def info(label: str) -> Any:
         return vim.Description(label=label, summary=label)
 
     return [
         Device.VirtualPCIController(
             key=PCI_CONTROLLER, busNumber=0, deviceInfo=info("PCI controller 0"),
-            device=[500, controller.key, *nic_keys],
+            device=[500, *(controller.key for controller in controllers), *nic_keys],
         ),
         Device.VirtualPS2Controller(key=300, busNumber=0, deviceInfo=info("PS2 controller 0"), device=[600, 700]),
         Device.VirtualKeyboard(key=600, deviceInfo=info("Keyboard"), controllerKey=300, unitNumber=0),
@@ -162,13 +165,17 @@ def _fixed_devices(controller: Any, nic_keys: list[int]) -> list[Any]:
             key=500, deviceInfo=info("Video card"), controllerKey=PCI_CONTROLLER, unitNumber=0, videoRamSizeInKB=16384,
             numDisplays=1, useAutoDetect=False, enable3DSupport=False,
         ),
-        controller,
+        *controllers,
     ]  # fmt: skip
 
 
-def devices(controller: str, disks: list[Any], nics: list[Any]) -> list[Any]:
-    """All of a machine; its disks are on a controller of this kind."""
-    made = _disk_controller(controller, [d.key for d in disks])
+def devices(controller: str, disks: list[Any], nics: list[Any], controllers: int = 1) -> list[Any]:
+    """All of a machine; its disks are on controllers of this kind."""
+    first = SATA_CONTROLLER if controller == "sata" else SCSI_CONTROLLER
+    made = [
+        _disk_controller(controller, [d.key for d in disks if d.controllerKey == first + number], number)
+        for number in range(controllers)
+    ]
     return [*_fixed_devices(made, [n.key for n in nics]), *disks, *nics]
 
 
@@ -200,6 +207,7 @@ def configuration(spec: MachineSpec, device_list: list[Any]) -> Any:
                 suspendDirectory=f"[{home}] {spec.name}/",
                 logDirectory=f"[{home}] {spec.name}/",
             ),
+            flags=vim.vm.FlagInfo(diskUuidEnabled=spec.extra.get("disk.EnableUUID", "TRUE") == "TRUE"),
             bootOptions=vim.vm.BootOptions(efiSecureBootEnabled=spec.secure_boot, bootDelay=0, enterBIOSSetup=False),
             extraConfig=[
                 vim.option.OptionValue(key=key, value=value)

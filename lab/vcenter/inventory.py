@@ -13,6 +13,7 @@ from pyVmomi import vim
 
 from . import vmfs
 from .context import Context
+from .foreign_disks import forget
 from .hardware import FIRST_DISK, DiskSpec, DiskView, MachineSpec, NicSpec, identity, nic_device
 from .machine import DiskFiles, Machine
 from .machine.qemu import Hardware
@@ -230,6 +231,7 @@ class Inventory:
     def remove(self, machine: VirtualMachine) -> None:
         """Take a machine, switched off, and its files out of the inventory."""
         name = machine.spec.name
+        forget(machine.foreign)
         if machine.machine:
             machine.back_to_pristine()
             machine.open_to_library = []

@@ -10,6 +10,7 @@ from pyVmomi import vim
 
 from . import vmfs
 from .context import Context
+from .foreign_disks import ForeignDisk
 from .guest_info import GuestReport, guest_info
 from .hardware import DiskView, MachineSpec, configuration, devices, disk_device
 from .machine import Machine
@@ -67,6 +68,8 @@ class MachineView(ManagedObject):
         self.disks = disks
         self.nics = nics
         self.machine = machine
+        self.foreign: list[ForeignDisk] = []
+        """Disks of other machines that are attached to this one."""
         self.ignores_shutdown = False
         self.ballooned_mib = 0
         self._report: GuestReport | None = None
@@ -148,6 +151,13 @@ class MachineView(ManagedObject):
 
     def _devices(self, names: dict[int, str] | None = None, seqs: dict[int, int] | None = None) -> list[Any]:
         """The devices with each disk as it is now, or (names, seqs) as it was at a snapshot."""
+        shown = self.own_disks(names, seqs)
+        if names is None:
+            shown += [disk.device() for disk in self.foreign]
+        return devices(self.spec.controller, shown, self.nics, self.spec.controllers)
+
+    def own_disks(self, names: dict[int, str] | None = None, seqs: dict[int, int] | None = None) -> list[Any]:
+        """The same without disks of other machines."""
         shown = []
         for index, disk in enumerate(self.disks):
             change_id = None
@@ -157,7 +167,7 @@ class MachineView(ManagedObject):
                 change_id = f"{chain.epoch}/{seq}" if seq else None
             name = names[disk.key] if names else disk.current
             shown.append(disk_device(disk, self.spec.controller, name, change_id))
-        return devices(self.spec.controller, shown, self.nics)
+        return shown
 
     def _refresh_devices(self) -> None:
         self.set(config__hardware__device=self._devices())
@@ -241,8 +251,8 @@ class MachineView(ManagedObject):
         self._report = report
         self.set(guest=guest_info(self.spec, report, self.powered_on))
 
-    def pretend_to_run(self, report: GuestReport) -> None:
-        """For a machine that only the inventory knows: it says that it is on, and what its guest would tell."""
+    def pretend_to_run(self, report: GuestReport | None) -> None:
+        """For a machine that only the inventory knows: it says that it is on, and what its guest would tell, if any."""
         self.set(runtime__powerState="poweredOn")
         self._show_guest(report)
 

@@ -40,6 +40,10 @@ class Call:
     """Set by Login: the cookie that the answer carries."""
     task_error: Exception | None = None
     """Set by a test's order: what the task that this call starts ends in."""
+    carried_out: bool = False
+    """Set by a test's order: what was asked for is done all the same, before the trouble."""
+    hang_up: bool = False
+    """Set by a test's order: the connection is closed when the call has been carried out."""
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments.get(name)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from .foreign_disks import refuse_if_attached
 from .guest_info import GuestReport
 from .machine import Machine, MachineError
 from .machine_view import MachineView
@@ -37,6 +38,7 @@ class PowerControl(MachineView):
                 raise ApiFault(
                     vim.fault.FileLocked(file=os.path.basename(written)), "Unable to access file since it is locked"
                 )
+            refuse_if_attached(self.context.inventory.machines(), [chain.top for chain in machine.chains])
             self._publish(powered_on=True)
             try:
                 machine.start()

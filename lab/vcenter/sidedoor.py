@@ -23,6 +23,7 @@ from .faults import PlannedFault
 from .guest_info import GuestReport
 from .machine import Machine
 from .oddities import ODDITIES
+from .proxy_guest import ProxyGuest
 from .virtual_machine import VirtualMachine
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class SideDoor:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._guests: dict[str, ProxyGuest] = {}
 
     def _machine(self, name: str) -> VirtualMachine:
         machine = self._context.inventory.machine(name)
@@ -65,6 +67,7 @@ class SideDoor:
             "power": str(machine.get("runtime.powerState")),
             "tools": machine.tools_running,
             "tracking": machine.tracking,
+            "foreign": [disk.name for disk in machine.foreign],
             "consolidation_needed": bool(machine.get("runtime.consolidationNeeded")),
             "snapshots": [
                 {"moref": snapshot.moid, "names": snapshot.names, "points": snapshot.seqs}
@@ -86,6 +89,7 @@ class SideDoor:
                 machine.spec.name: {
                     "power": str(machine.get("runtime.powerState")),
                     "tracking": machine.tracking,
+                    "foreign": [disk.name for disk in machine.foreign],
                     "consolidation_needed": bool(machine.get("runtime.consolidationNeeded")),
                     "snapshots": [snapshot.moid for snapshot in machine.snapshots()],
                     "open_layers": machine.machine.open_layers() if machine.machine else [],
@@ -158,8 +162,36 @@ class SideDoor:
     def say(self, machine: str, words: str, timeout: float) -> str | None:
         return self._real(machine)[1].channel.ask(words, timeout=timeout)
 
+    def guest_writes(self, machine: str, disk: int, offset: int, pattern: int, length: int) -> None:
+        real = self._real(machine)[1]
+        if real.qmp is None:
+            raise Refused(f"{machine} is off: no guest writes.")
+        line = f'qemu-io -d d{disk} "write -P {pattern} {offset} {length}"'
+        said = real.qmp.command("human-monitor-command", {"command-line": line})
+        if "wrote" not in str(said) and said:
+            raise Refused(f"{machine}: {said}")
+
     def ignore_shutdown(self, machine: str, ignore: bool) -> None:
         self._machine(machine).ignores_shutdown = ignore
+
+    # -- machines that others' disks are attached to
+    def start_proxy(self, machine: str, delay: float) -> None:
+        self.stop_proxy(machine)
+        found = self._machine(machine)
+        found.pretend_to_run(None)
+        guest = ProxyGuest(found, self._context.settings.lab / "run" / "proxies" / machine, delay)
+        guest.start()
+        self._guests[machine] = guest
+
+    def stop_proxy(self, machine: str) -> None:
+        if (guest := self._guests.pop(machine, None)) is not None:
+            guest.stop()
+
+    def leave_out(self, machine: str, disk: int, offset: int, length: int) -> None:
+        self._machine(machine).untold.append((disk, offset, length))
+
+    def slow_down(self, machine: str, seconds: float) -> None:
+        self._machine(machine).reconfigured_after = seconds
 
     def reset_change_tracking(self, machine: str) -> None:
         self._real(machine)[0].forget_changes()

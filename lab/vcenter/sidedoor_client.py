@@ -103,9 +103,31 @@ class SideDoor:
         answer = self.call("say", machine=machine, words=words, timeout=timeout)
         return None if answer is None else str(answer)
 
+    def guest_writes(self, machine: str, disk: int, offset: int, pattern: int, length: int) -> None:
+        """Write a byte over and over, as a running guest does, whatever it is: the disk is written and tracked."""
+        self.call("guest_writes", machine=machine, disk=disk, offset=offset, pattern=pattern, length=length)
+
     def ignore_shutdown(self, machine: str, ignore: bool = True) -> None:
         """ShutdownGuest is answered, but nothing happens."""
         self.call("ignore_shutdown", machine=machine, ignore=ignore)
+
+    # -- machines that others' disks are attached to
+    def start_proxy(self, machine: str, delay: float = 0.0) -> None:
+        """Run the relay's program in this machine of paper, which says that it is on. `delay`: seconds until a disk
+        that is attached shows there; below zero, none ever does."""
+        self.call("start_proxy", machine=machine, delay=delay)
+
+    def stop_proxy(self, machine: str) -> None:
+        """Its guest dies; what is attached stays so."""
+        self.call("stop_proxy", machine=machine)
+
+    def leave_out(self, machine: str, disk: int, offset: int, length: int) -> None:
+        """From now on its account of changes says nothing of these bytes, as vCenter's has been seen to."""
+        self.call("leave_out", machine=machine, disk=disk, offset=offset, length=length)
+
+    def slow_down(self, machine: str, seconds: float) -> None:
+        """Each change of its configuration takes this much longer."""
+        self.call("slow_down", machine=machine, seconds=seconds)
 
     def reset_change_tracking(self, machine: str) -> None:
         """As after a crash of the host: tracking stays on, but all change ids known so far mean nothing."""
@@ -128,15 +150,17 @@ class SideDoor:
         machine: str | None = None,
         arguments: dict[str, Any] | None = None,
         in_task: bool = False,
+        carried_out: bool = False,
         message: str = "A fault that the test ordered.",
         properties: dict[str, Any] | None = None,
     ) -> None:
         """The next `times` calls (0: all) of a SOAP method, named as on the wire, fail with a fault such as
         vim.fault.TooManySnapshotLevels, or "hang-up": the connection is closed. `in_task`: the call is answered, its
-        task fails. `machine`, `arguments` ({"quiesce": True}) say which calls; `properties` are the fault's own."""
+        task fails. `carried_out`: what was asked for is done all the same. `machine`, `arguments` ({"quiesce": True})
+        say which calls; `properties` are the fault's own."""
         self.call(
             "plan_fault", method=method, fault=fault, times=times, machine=machine, arguments=arguments or {},
-            in_task=in_task, message=message, properties=properties or {},
+            in_task=in_task, carried_out=carried_out, message=message, properties=properties or {},
         )  # fmt: skip
 
     def planned_faults(self) -> list[dict[str, Any]]:

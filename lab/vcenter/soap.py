@@ -12,7 +12,7 @@ from pyVmomi.SoapAdapter import Deserialize, SoapSerializer
 from pyVmomi.VmomiSupport import F_OPTIONAL, GetWsdlName, GuessWsdlMethod, GuessWsdlType, Object, versionIdMap
 
 from .context import Context
-from .managed import ApiFault, Call, fill
+from .managed import ApiFault, Call, HangUp, fill
 
 VERSION = "vim.version.v8_0_2_0"
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -119,6 +119,8 @@ class Dispatcher:
         call = Call(method, _arguments(method, elements), cookie)
         self.context.faults.meet(target, call)
         result = function(target, call)
+        if call.hang_up:
+            raise HangUp()
         return self._response(method, result, GuessWsdlMethod(method).info.result), call.new_cookie
 
     def _fetch(self, target: Any, name: str, cookie: str) -> str:

@@ -42,6 +42,15 @@ class TaskManager(ManagedObject):
         """The recent tasks on one object, by its reference."""
         return [task.ref for task in list(self._kept)[-RECENT_TASKS:] if task.get("info.entity") == entity]
 
+    def busy_with(self, entity: Any, method: str) -> Any | None:
+        """The task of a call of this method on the object that hasn't ended, if there is one."""
+        description = f"{type(entity).__name__.rpartition('.')[2]}.{method.removesuffix('_Task')}"
+        for task in list(self._kept):
+            info = task.properties["info"]
+            if info.entity == entity and info.descriptionId == description and info.state == "running":
+                return task.ref
+        return None
+
     def start(self, entity: ManagedObject, call: Call, work: Callable[[], Any]) -> Any:
         """Start work() in a thread, as the task of this call on this entity; answers the task's reference.
 
@@ -74,9 +83,11 @@ class TaskManager(ManagedObject):
 
     def _run(self, task: Task, call: Call, work: Callable[[], Any]) -> None:
         try:
-            if call.task_error:
+            if call.task_error and not call.carried_out:
                 raise call.task_error
             result = work()
+            if call.task_error:
+                raise call.task_error
         except ApiFault as error:
             error.fault.msg = error.message
             task.set(info__error=fill(error.fault), info__completeTime=now(), info__state="error")

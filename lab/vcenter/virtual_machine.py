@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import time
+from contextlib import nullcontext
 from typing import Any
 
-from pyVmomi import vmodl
+from pyVmomi import vim, vmodl
 
-from .changed_areas import allocated_areas, changed_since, page, unknown_change
+from . import foreign_disks
+from .changed_areas import allocated_areas, changed_since, page, unknown_change, without
 from .context import Context
 from .hardware import DiskView, MachineSpec
 from .machine import Machine
@@ -30,6 +33,10 @@ class VirtualMachine(SnapshotControl):
         machine: Machine | None,
     ) -> None:
         super().__init__(context, moid, spec, disks, nics, places, machine)
+        self.reconfigured_after = 0.0
+        """Seconds that a change of its configuration takes."""
+        self.untold: list[tuple[int, int, int]] = []
+        """Device key, offset and length of what its account of changes leaves out."""
         if machine:
             machine.on_stop = self._stopped
             self._restore(machine)
@@ -73,30 +80,59 @@ class VirtualMachine(SnapshotControl):
     @soap_method("ReconfigVM_Task")
     def reconfigure(self, call: Call) -> Any:
         spec = call["spec"]
-        served = {"changeTrackingEnabled", "annotation", "changeVersion", "deviceChange"}
+        served = {"changeTrackingEnabled", "annotation", "changeVersion", "deviceChange", "extraConfig"}
         for prop in spec._GetPropertyList():
             value = getattr(spec, prop.name)
             if prop.name not in served and value is not None and value != []:
                 raise ApiFault(vmodl.fault.NotSupported(), f"This vCenter does not change {prop.name}.")
         cards = {card.key: card for card in self.nics}
-        for change in spec.deviceChange or []:
+        of_disks = [change for change in spec.deviceChange or [] if foreign_disks.is_of_disk(change)]
+        of_cards = [change for change in spec.deviceChange or [] if change not in of_disks]
+        for change in of_cards:
             if change.operation != "edit" or change.device.key not in cards:
-                raise ApiFault(vmodl.fault.NotSupported(), "This vCenter only edits network adapters.")
+                raise ApiFault(
+                    vmodl.fault.NotSupported(), "This vCenter edits network adapters, and attaches and detaches disks."
+                )
 
         def work() -> None:
-            machine = self._really()
-            with machine.lock:
-                for change in spec.deviceChange or []:
+            time.sleep(self.reconfigured_after)
+            with self.machine.lock if self.machine else nullcontext():
+                self._refuse_stale(spec.changeVersion)
+                if of_disks:
+                    self.foreign = foreign_disks.changed(self, of_disks)
+                for change in of_cards:
                     cards[change.device.key].connectable = change.device.connectable
-                    self._refresh_devices()
+                self._refresh_devices()
                 if spec.annotation is not None:
                     self.set(config__annotation=spec.annotation)
+                if spec.extraConfig:
+                    self.put_extra({option.key: option.value for option in spec.extraConfig})
                 if spec.changeTrackingEnabled is not None and spec.changeTrackingEnabled != self.tracking:
+                    self._really()
                     self.set(config__changeTrackingEnabled=spec.changeTrackingEnabled)
                     self.forget_changes()
-                self._keep()
+                self.set(config__changeVersion=str(int(self.properties["config"].changeVersion) + 1))
+                if self.machine:
+                    self._keep()
 
-        return self.context.tasks.start(self, call, work)
+        with self.context.changed:  # so that no second one begins between the look and the start
+            if (busy := self.context.tasks.busy_with(self.ref, call.method)) is not None:
+                raise ApiFault(vim.fault.TaskInProgress(task=busy), "Another task is already in progress.")
+            return self.context.tasks.start(self, call, work)
+
+    def _refuse_stale(self, version: str | None) -> None:
+        if version and version != self.properties["config"].changeVersion:
+            raise ApiFault(
+                vim.fault.ConcurrentAccess(),
+                "The operation is not allowed: the configuration has been changed meanwhile.",
+            )
+
+    def put_extra(self, values: dict[str, str]) -> None:
+        """Set lines of the configuration file, or take those away whose value is empty."""
+        with self.context.changed:
+            now = {option.key: option.value for option in self.properties["config"].extraConfig}
+            now = {key: value for key, value in {**now, **values}.items() if value}
+            self.set(config__extraConfig=[vim.option.OptionValue(key=key, value=now[key]) for key in now])
 
     @soap_method("Rename_Task")
     def rename(self, call: Call) -> Any:
@@ -110,6 +146,8 @@ class VirtualMachine(SnapshotControl):
         def work() -> None:
             if self.powered_on:
                 raise self._wrong_state("poweredOff")
+            for disk in self.foreign:  # a machine goes with all the disks that it has
+                disk.destroy()
             self.context.inventory.remove(self)
 
         return self.context.tasks.start(self, call, work)
@@ -141,6 +179,7 @@ class VirtualMachine(SnapshotControl):
             else:
                 upto = snapshot.seqs[disk.key] if snapshot else None
                 areas = changed_since(chain, disk.name, call["changeId"] or "", upto)
+                areas = without(areas, [(start, length) for key, start, length in self.untold if key == disk.key])
         return page(areas, call["startOffset"], disk.capacity)
 
     # -- what only a test may do
@@ -155,6 +194,7 @@ class VirtualMachine(SnapshotControl):
             self._drop_snapshots([], [snapshot.moid for snapshot in self.snapshots()])
             machine.erase()
             self.ignores_shutdown = False
+            self.untold = []
             for disk in self.disks:
                 disk.current = disk.name
             self.set(

@@ -274,3 +274,9 @@ def test_commands_of_migrations_begin_without_the_forms_of_the_api_and_without_p
     look = "import sys, longshore.cli.migrations; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "starlette", "longshore.api.schemas"} & set(loaded)
+
+
+@pytest.mark.parametrize("said", ["plan del weekend", "prov del vc", "plan sh weekend", "migration canc 1f6e"])
+def test_the_beginning_of_a_command_is_none(said, tmp_path):
+    told = longshore(tmp_path, *said.split())
+    assert (told.returncode, f'"{said}" is not a longshore command' in told.stderr) == (2, True)

@@ -1,13 +1,16 @@
 """Commands about many machines: how far they are, how many stand how, all told the same; drafts and copies of plans."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from in_process import longshore
 from longshore.engine import embedded
 from longshore.model.machine import Disk
 from longshore.store import NewMigration, StateDirectory, Store
+from longshore.store.tables import MigrationRow
 
 GIB = 1 << 30
 PLAN = {
@@ -123,3 +126,37 @@ def test_a_draft_becomes_a_plan_that_stays(state):
     assert well(state, "plan", "keep", "new").stderr == "Plan new is kept.\n"
     assert well(state, "plan", "keep", "new").stderr == "Plan new is kept already.\n"
     assert longshore(state, "plan", "keep", "nobody").returncode == 1
+
+
+def test_a_cutover_has_a_time_and_is_taken_back(state):
+    saturday = (datetime.now(UTC) + timedelta(days=3)).strftime("%Y-%m-%dT22:00")
+    id_ = ids(state)["app01"]
+
+    def cut_over_at():
+        return rows(state, "migration", "show", id_)["cutover_at"]
+
+    for asked, one in ((("plan", "cutover", "shop"), "--ahead"), (("migration", "cutover", id_), "--plain")):
+        well(state, *asked, one, "--at", saturday)
+        assert cut_over_at() == f"{saturday}:00Z"
+        well(state, *asked, "--take-back")
+        assert cut_over_at() is None
+        refused = longshore(state, *asked, "--take-back")
+        assert (refused.returncode, "utover of" in refused.stderr) == (1, True)
+    refused = longshore(state, "migration", "cutover", id_, "--until", saturday)
+    assert (refused.returncode, "--until needs an --at" in refused.stderr) == (1, True)
+
+
+def test_a_record_of_a_type_that_isnt_known_stops_no_list(state):
+    store = Store(StateDirectory(state))
+    with store.database.session() as session:
+        odd = update(MigrationRow.__table__).where(MigrationRow.machine_name == "db01")
+        session.execute(odd.values(type="teleport", request={"type": "teleport"}))
+    store.close()
+    for words in (("migration", "list"), ("job", "list"), ("plan", "progress", "shop"), ("plan", "list")):
+        assert rows(state, *words)
+    assert "db01" not in ids(state)
+
+
+def test_migrations_are_listed_and_counted_by_a_part_of_a_name(state):
+    assert [row["Machine"] for row in rows(state, "migration", "list", "--name", "B0")] == ["db01"]
+    assert rows(state, "job", "count", "--name", "b0")[-1] == {"Status": "all", "Jobs": 1}

@@ -1,11 +1,15 @@
 """What a person sees who checks a plan of many machines."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from longshore.api.plan_checks import PlanCheck
 from longshore.api.schemas import PlanConcern, PlanStart
 from longshore.cli import checking
+from longshore.cli.concerns import concern_table
 from longshore.errors import LongshoreError, Unreachable
+from longshore.model.concern import Severity
 
 
 def concern(code, machine="web"):
@@ -95,3 +99,35 @@ def test_on_a_terminal_the_first_of_each_kind_is_said_when_it_takes_long(monkeyp
     check(Asked(answer(until=1, concerns=found), answer("done", 1)))
     said = [line.strip() for line in capsys.readouterr().err.splitlines() if "!" in line]
     assert said == ["blocker: a! (a)", "blocker: b! (b)"]
+
+
+def told(code, machine, text, severity="warning"):
+    return concern(code, machine).model_copy(update={"severity": Severity(severity), "text": text})
+
+
+def table(concerns, *, people=True):
+    return concern_table(SimpleNamespace(for_people=people), SimpleNamespace(columns=[]), concerns)[1]
+
+
+def test_what_means_the_same_of_a_thousand_machines_is_one_row():
+    names = [f"srv-{n:04d}" for n in range(1000)]
+    found = [told("no-address", name, f"{name} doesn't tell which addresses Network adapter 1 has.") for name in names]
+    found += [told("too-large", name, f"Disk 1 of {name} has {n} GiB.", "blocker") for n, name in enumerate(names)]
+    found += [told("usb", f"rack 7/{name}", f"A USB device is plugged into {name}.") for name in names[:2]]
+    found += [told("quota", "", "Too many cores.", "blocker")]
+    assert table(found) == [
+        ("srv-0000, srv-0001 and 998 more", "blocker", "For example: Disk 1 of srv-0000 has 0 GiB. (too-large)"),
+        ("", "blocker", "Too many cores. (quota)"),
+        (
+            "srv-0000, srv-0001 and 998 more",
+            "warning",
+            "For example: srv-0000 doesn't tell which addresses Network adapter 1 has. (no-address)",
+        ),
+        ("rack 7/srv-0000, rack 7/srv-0001", "warning", "For example: A USB device is plugged into srv-0000. (usb)"),
+    ]
+    assert len(table(found, people=False)) == len(found), "programs get each"
+
+
+def test_of_few_machines_what_differs_stands_apart():
+    found = [told("too-large", name, f"Disk 1 of {name} has {n} GiB.") for n, name in enumerate(("a", "b"))]
+    assert [row[0] for row in table(found)] == ["a", "b"]

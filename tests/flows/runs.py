@@ -15,12 +15,14 @@ from longshore.store import StateDirectory, Store
 class Run:
     """One migration between the small clouds, with a state directory of its own."""
 
-    def __init__(self, directory, machine=("web", "vm-1"), files=None, **request):
+    def __init__(self, directory, machine=("web", "vm-1"), files=None, vcenter=None, **request):
+        """`files`: where the machine is instead; `vcenter`: settings and secrets of the one that it is at."""
         self.world = World.create(directory / "world")
         self.store = Store(StateDirectory(directory / "state"))
         settings = {"root": str(self.world.root)}
         kind, own = ("vsphere", settings) if files is None else ("files", {"url": f"file://{files}"})
-        source = self.store.providers.add("small-source", kind, own, {"password": "x"})
+        own, secrets = vcenter or (own, {"password": "x"})
+        source = self.store.providers.add("small-source", kind, own, secrets)
         target = self.store.providers.add("small-target", "openstack", settings, {"password": "x"})
         self.id = self.store.migrations.add(
             machine_name=machine[0],

@@ -1,5 +1,7 @@
 """A vault's points in another vault, too: equal, whatever keys each has, whole or not there, and only what is new."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from small_clouds import MIB
 
@@ -9,6 +11,7 @@ from longshore.store import NewMigration
 from longshore.vault.directory import Directory
 from longshore.vault.disks import PointDisk
 from longshore.vault.holds import delete_point
+from longshore.vault.kept_plans import KeptPlan, keep_plan, kept_plans
 from longshore.vault.points import point_names, points, read_point
 from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
@@ -83,6 +86,19 @@ def test_points_are_equal_in_both_and_only_what_is_new_is_copied(copied, phrase,
     assert 0 < shop.packs() - size < MIB
     shop.assert_equal()
     assert (shop.copy()["points"], shop.copy()["bytes_read"]) == (0, 0)
+
+
+def test_plans_that_are_kept_there_are_copied_too_as_they_were_kept_last(copied):
+    shop = copied()
+    early = datetime(2026, 11, 1, 8, tzinfo=UTC)
+    for hours in (0, 1):
+        plan = {"name": "weekend", "description": f"of {hours}"}
+        keep_plan(shop.backup.vault, KeptPlan("plan-1", early + timedelta(hours=hours), plan, {"web": "done"}, ()))
+    assert shop.copy()["plans"] == 1
+    (kept,) = kept_plans(shop.vault)
+    assert (kept.id, kept.plan["description"], kept.machines) == ("plan-1", "of 1", {"web": "done"})
+    assert shop.copy()["plans"] == 0
+    shop.assert_equal()
 
 
 def test_no_copy_begins_as_a_point_that_it_didnt_say_it_is_based_on(copied, monkeypatch):

@@ -6,6 +6,7 @@ into nothing but a cancel brings it there: whatever fails, it runs on, and the m
 """
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from small_clouds import MIB, SIZES
@@ -547,3 +548,18 @@ def test_a_cancel_while_it_waits_leaves_the_machine_running(begin):
     assert run.record.status is Status.CANCELLED
     run.assert_as_before()
     assert "shut_down" not in run.world.calls()
+
+
+def test_a_cutover_at_a_time_comes_by_itself_and_one_that_was_taken_back_doesnt(begin):
+    run = begin(**MANUAL)
+    engine = run.start_engine()
+    wait_for(lambda: run.record.phase == "waiting", engine)
+    now = datetime.now(UTC)
+    run.store.migrations.schedule_cutover(run.id, now + timedelta(seconds=4), None)
+    run.store.migrations.take_cutover_back(run.id)
+    known = len(run.record.syncs)
+    wait_for(lambda: datetime.now(UTC) > now + timedelta(seconds=6) and len(run.record.syncs) > known + 1, engine)
+    assert run.record.source_off_at is None
+    run.store.migrations.schedule_cutover(run.id, datetime.now(UTC) + timedelta(seconds=2), None)
+    assert engine.wait(timeout=60) == 0
+    arrived(run)

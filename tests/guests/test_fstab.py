@@ -23,6 +23,8 @@ LVM = "dm-uuid-LVM-KeLXYt8iDO5rQCnBYhCrHK15XjJRC4aM1ugt3J3Z3BsnFKcOAuj4LtpgWw6hW
         "UUID=6d3f1c52",
         'LABEL="sda"',
         "/dev/mapper/sda3_crypt",
+        "/dev/mapper/mpath-root",
+        *("/dev/rd/root", "/dev/block/root", "/dev/cciss/home"),  # of volume groups
         "/dev/sdata/root",  # of a volume group
         "/dev/sdap/root",
         "/dev/md0",
@@ -39,6 +41,10 @@ def test_names_that_are_good_on_any_hardware(tmp_path, name):
         *("/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0-part3", "/dev/disk/by-diskseq/1-part1"),
         *(f"/dev/disk/by-id/{kind}-36000c29f-part2" for kind in ("ata", "scsi", "nvme", "wwn", "virtio", "usb")),
         "/dev/disk/by-id/dm-uuid-part1-mpath-36000c29f",
+        *("/dev/mapper/mpatha2", "/dev/mapper/mpathb-part1", "/dev/mapper/36000c29f5c2137678321ce187f1f9eca-part2"),
+        # As clouds and older systems have them
+        *("/dev/disk/azure/scsi1/lun0-part1", "/dev/oracleoci/oraclevdb1", "/dev/disk/by-id/google-data-part1"),
+        *("/dev/disk/by-id/edd-int13_dev80-part1", "/dev/cciss/c0d0p1", "/dev/dasda1", "/dev/block/8:1"),
     ],
 )
 def test_names_that_come_from_the_hardware(tmp_path, name):
@@ -48,6 +54,22 @@ def test_names_that_come_from_the_hardware(tmp_path, name):
 def test_a_tag_for_a_name_of_the_hardware(tmp_path):
     guest = guest_in(tmp_path, {"/etc/crypttab": 'data ID="scsi-36000c29f" none luks\n'})
     assert names_by_hardware(guest) == ("/dev/disk/by-id/scsi-36000c29f",)
+
+
+def test_units_of_systemd_are_read_as_well(tmp_path):
+    guest = guest_in(
+        tmp_path,
+        {
+            "/etc/systemd/system/srv-data.mount": "[Mount]\nWhat = /dev/sdb1\nWhere=/srv/data\nType=xfs\n",
+            "/etc/systemd/system/dev-sdc1.swap": "[Swap]\nWhat=/dev/sdc1\n",
+            "/etc/systemd/system/home.mount": "[Mount]\nWhat=UUID=1\nWhere=/home\n",
+            "/etc/systemd/system/odd.mount": "[Mount]\nWhat=\n",
+            "/etc/systemd/system/web.service": "[Service]\nWhat=/dev/sdd1\n",
+        },
+    )
+    drivers = linux_drivers(guest)
+    assert set(drivers.device_names) == {"/dev/sdb1", "/dev/sdc1"}
+    assert drivers.needed_names == ()
 
 
 def test_what_the_boot_waits_for_is_told_apart(tmp_path):

@@ -114,6 +114,14 @@ def test_a_guest_that_calls_its_interfaces_otherwise_is_left_alone(tmp_path, tre
     assert keep_nic_names(guest, [NIC]) == []
 
 
+@pytest.mark.parametrize("match", ["Driver=vmxnet3", "Path=pci-0000:0b:00.0", "OriginalName=ens192"])
+def test_a_name_that_the_guest_gives_by_its_old_hardware_is_kept(tmp_path, match):
+    guest = guest_in(tmp_path, {f"{LINK_DIRECTORY}/05-own.link": f"[Match]\n{match}\n\n[Link]\nName=lan0\n"})
+    assert names_to_keep(guest, [NIC]) == {"lan0"}
+    keep_nic_names(guest, [NIC])
+    assert links(guest) == ["05-own.link", "10-longshore-lan0.link"]
+
+
 def test_files_with_names_in_another_encoding_are_no_hindrance(tmp_path):
     guest = guest_in(tmp_path, {"/etc/network/interfaces": "iface enp11s0 inet dhcp\n"})
     with open(os.fsencode(tmp_path) + b"/etc/network/M\xfcller", "w") as file:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.lab
 
 MAC = "00:50:56:3f:77:01"
 TO_CLOUD = ["--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--power=on", "--plain", "--wait"]
-MIB_OF = {"tiny": 256, "debian": 768}  # as in vCenter
+MIB_OF = {"tiny": 256, "debian": 768, "debian-ubuntu": 768}  # as in vCenter
 VMDK = ("vmdk", "-o", "subformat=streamOptimized")
 QCOW2 = ("qcow2", "-c")
 
@@ -118,3 +118,21 @@ def test_debian_is_converted_from_its_ova_and_boots(cli, lab, cloud, tmp_path, t
     add_files(cli, f"file://{tmp_path}")
     shown = moved(cli, cloud, name)
     assert shown["result"]["conversion"]["system"]["distribution"] == "debian"
+
+
+@pytest.mark.soak
+def test_ubuntu_is_converted_from_its_ova_and_boots(cli, lab, cloud, tmp_path, tidy):
+    """A real Ubuntu, of Ubuntu's own packages: its netplan and its fstab are as its installer writes them."""
+    if not (lab.root / "cache" / "guests" / "debian-ubuntu").exists():
+        pytest.skip("there is no such guest: make ubuntu-guest, where the mirror of Debian has Ubuntu beside it")
+    files, name = exported(lab, "debian-ubuntu", tmp_path)
+    pack(tmp_path / "ubuntu.ova", files)
+    add_files(cli, f"file://{tmp_path}")
+    shown = moved(cli, cloud, name)
+    system = shown["result"]["conversion"]["system"]
+    assert (system["distribution"], system["version"]) == ("ubuntu", "24.04")
+    seen = seen_on(cloud, shown["server_id"])
+    assert {name: nic.addresses for name, nic in seen.nics.items()} == {"ens192": ("10.20.30.44/24",)}
+    assert {"/", "/data"} <= set(seen.mounts)
+    assert {nic.driver for nic in seen.nics.values()} == {"virtio_net"}
+    assert {disk.driver for disk in seen.disks} == {"virtio_blk"}

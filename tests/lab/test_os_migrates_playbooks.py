@@ -1,8 +1,8 @@
 """OS-Migrate's own playbooks, as they are, beside `longshore tenant`: each takes in what the other has written.
 
-They come from the collections os_migrate.os_migrate and openstack.cloud, which the package indexes of this project's
-environment don't have: `ansible-galaxy collection install -p DIRECTORY os_migrate.os_migrate openstack.cloud`, and
-LONGSHORE_OS_MIGRATE=DIRECTORY. Without that variable, these tests are skipped.
+They run in an environment of their own: a virtual environment with ansible-core and what OS-Migrate's requirements.txt
+has, in which `ansible_collections` has the built collection os_migrate.os_migrate. The variable LONGSHORE_OS_MIGRATE is
+its directory. Without it, these tests are skipped.
 """
 
 import os
@@ -14,14 +14,14 @@ import pytest
 import yaml
 from tenants import SSH_KEY, rows, tenants
 
-from conftest import LONGSHORE, Cli
+from conftest import Cli
 
-COLLECTIONS = os.environ.get("LONGSHORE_OS_MIGRATE")
+THEIRS = os.environ.get("LONGSHORE_OS_MIGRATE")
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.soak,
     pytest.mark.timeout(3600),
-    pytest.mark.skipif(COLLECTIONS is None, reason="LONGSHORE_OS_MIGRATE doesn't say where OS-Migrate is"),
+    pytest.mark.skipif(THEIRS is None, reason="LONGSHORE_OS_MIGRATE doesn't say where OS-Migrate is"),
 ]
 # In the order in which they build on each other, as its walkthrough has them
 KINDS = (
@@ -72,20 +72,27 @@ def three(lab, admin_cloud, tmp_path):
 
 def playbook(name, directory, clouds):
     """Run one, and return how many of its tasks have changed something."""
-    (directory / "clouds.yaml").write_text(yaml.safe_dump({"clouds": clouds}))
     told = {"os_migrate_data_dir": str(directory)}
-    inventory = directory / "inventory.yml"
-    here = {"ansible_connection": "local", "ansible_python_interpreter": str(LONGSHORE.with_name("python"))}
+    for side, cloud in clouds.items():
+        told[f"os_migrate_{side}_auth"] = cloud["auth"]
+        told[f"os_migrate_{side}_region_name"] = cloud["region_name"]
+    inventory = directory.with_name("inventory.yml")
+    here = {"ansible_connection": "local", "ansible_python_interpreter": f"{THEIRS}/bin/python"}
     inventory.write_text(yaml.safe_dump({"migrator": {"hosts": {"localhost": here}}}))
-    variables = directory / "variables.yml"
+    variables = directory.with_name("variables.yml")
     variables.write_text(yaml.safe_dump(told))
-    path = Path(COLLECTIONS, "ansible_collections/os_migrate/os_migrate/playbooks", f"{name}.yml")
+    path = Path(THEIRS, "ansible_collections/os_migrate/os_migrate/playbooks", f"{name}.yml")
     done = subprocess.run(
-        [LONGSHORE.with_name("ansible-playbook"), "-i", inventory, "-e", f"@{variables}", path],
+        [Path(THEIRS, "bin/ansible-playbook"), "-i", inventory, "-e", f"@{variables}", path],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "LC_ALL": "C.UTF-8"},
+        env={
+            **os.environ,
+            "PATH": f"{THEIRS}/bin:{os.environ['PATH']}",
+            "ANSIBLE_COLLECTIONS_PATH": THEIRS,
+            "LC_ALL": "C.UTF-8",
+        },
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     return sum(int(count) for count in re.findall(r"changed=(\d+)", done.stdout))

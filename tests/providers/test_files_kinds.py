@@ -2,6 +2,7 @@
 without a word."""
 
 import gzip
+import hashlib
 import io
 import os
 import re
@@ -20,6 +21,7 @@ from longshore.model.machine import Doubt, Firmware
 from longshore.model.request import MigrationRequest
 from longshore.planning.kinds import accept_blockers
 from longshore.planning.machine_checks import machine_concerns
+from longshore.providers.files.vmdk import is_like_descriptor
 
 
 def doubts_of(source, ref):
@@ -260,7 +262,8 @@ def test_an_archive_of_any_age_and_kind_is_read(tmp_path, form):
     assert disks_of(source, "a.ova") == [data]
 
 
-def test_a_disk_that_is_cut_into_chunks_is_put_together(tmp_path):
+@pytest.mark.parametrize("said", [True, False])
+def test_a_disk_that_is_cut_into_chunks_is_put_together(tmp_path, said):
     """DSP0243, 7.1: the pieces of a file are called after it, with nine digits."""
     image = tmp_path / "disk.vmdk"
     data = make_image(image, "vmdk", "subformat=streamOptimized")
@@ -268,7 +271,9 @@ def test_a_disk_that_is_cut_into_chunks_is_put_together(tmp_path):
     image.unlink()
     cut = 100_000
     chunks = {f"disk.vmdk.{n:09}": whole[n * cut : (n + 1) * cut] for n in range(-(-len(whole) // cut))}
-    text = ovf(("disk.vmdk", len(whole), SIZE, 0)).replace(b"ovf:size=", b'ovf:chunkSize="100000" ovf:size=')
+    text = ovf(("disk.vmdk", len(whole), SIZE, 0))
+    if said:
+        text = text.replace(b"ovf:size=", b'ovf:chunkSize="100000" ovf:size=')
     files = {"a.ovf": text, **chunks}
     pack(tmp_path / "a.ova", {**files, "a.mf": manifest(files)})
     source = source_of(tmp_path)
@@ -450,3 +455,77 @@ def test_what_is_not_said_of_firmware_the_partitions_say(tmp_path, data, firmwar
 
     make_ova(tmp_path / "a.ova", algorithm="", change=silent)
     assert source_of(tmp_path).machine("a.ova").firmware is firmware
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda files: manifest(files).decode().replace("\n", "\r\n").encode("utf-16"),
+        lambda files: "".join(f"{hashlib.md5(data).hexdigest()} *{name}\n" for name, data in files.items()).encode(),
+    ],
+    ids=["PowerShell", "md5sum"],
+)
+def test_a_manifest_by_a_common_tool_is_understood(tmp_path, write):
+    make_ova(tmp_path / "a.ova", algorithm=None, change=lambda files: files.update({"a.mf": write(files)}))
+    assert check(source_of(tmp_path), "a.ova") == ()
+
+
+@pytest.mark.parametrize(("said", "there"), [("\u00e9", "e\u0301"), ("e\u0301", "\u00e9"), ("\u00e9", "\udce9")])
+def test_a_name_may_be_spelled_otherwise_than_it_is_said(tmp_path, said, there):
+    """Composed, as most write it; in parts, as macOS keeps it; in the one byte that an old Windows has for it."""
+    image = tmp_path / "disk.vmdk"
+    data = make_image(image, "vmdk", "subformat=streamOptimized")
+    text = ovf((f"{said}.vmdk", image.stat().st_size, SIZE, 0))
+    files = {"a.ovf": text, f"{there}.vmdk": image.read_bytes()}
+    pack(tmp_path / "a.ova", {**files, "a.mf": manifest({"a.ovf": text, f"{said}.vmdk": image.read_bytes()})})
+    below = tmp_path / "below"
+    below.mkdir()
+    for name, content in files.items():
+        (below / name).write_bytes(content)
+    (below / "flat.vmdk").write_text(
+        "# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\n"
+        f'createType="vmfs"\nRW {SIZE // 512} VMFS "{said}-flat.vmdk"\n'
+    )
+    (below / f"{there}-flat.vmdk").write_bytes(data)
+    image.unlink()
+    source = source_of(tmp_path)
+    for ref in ("a.ova", "below/a.ovf", "below/flat.vmdk"):
+        assert check(source, ref) == ()
+        assert disks_of(source, ref) == [data]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "\ufeff# Disk DescriptorFile\nversion=1\n",
+        "# Disk Descriptor File\nversion=1\n",
+        "\r\n# disk descriptorfile\r\nversion = 1\r\n",
+        "# by hand\n\nversion=1\n",
+    ],
+)
+@pytest.mark.parametrize("path", ["", "./", "/vmfs/volumes/datastore1/vm/", r"C:\vms" + "\\"])
+def test_a_vmdk_by_another_hand_is_read(tmp_path, head, path):
+    data = make_image(tmp_path / "flat.raw", "raw")
+    (tmp_path / "disk.vmdk").write_text(
+        f'{head}CID=1\nparentCID=ffffffff\ncreateType="vmfs"\nRW {SIZE // 512} VMFS "{path}flat.raw"\n'
+    )
+    source = source_of(tmp_path)
+    assert [machine.ref for machine in source.machines()] == ["disk.vmdk"]
+    assert disks_of(source, "disk.vmdk") == [data]
+
+
+def test_a_newline_of_many_is_no_burden():
+    """What a stranger's file begins with is matched in no more time than it has letters."""
+    assert not is_like_descriptor(b"\n \t#\r" * 100)
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "gb18030", "big5", "shift_jis", "euc-kr"])
+def test_an_ovf_in_an_encoding_of_the_east(tmp_path, encoding):
+    name = {"big5": "伺服器", "shift_jis": "サーバ", "euc-kr": "서버"}.get(encoding, "服务器")
+
+    def change(files):
+        text = files["web01.ovf"].decode().replace("UTF-8", encoding).replace("<Name>web01<", f"<Name>{name}<")
+        files["web01.ovf"] = text.encode(encoding)
+
+    make_ova(tmp_path / "a.ova", algorithm=None, change=change)
+    assert [machine.name for machine in source_of(tmp_path).machines()] == [name]

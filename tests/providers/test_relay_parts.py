@@ -16,6 +16,7 @@ import nbd
 import pytest
 from openstack import exceptions as sdk
 
+from longshore.blocks import remote
 from longshore.blocks.endpoints import STATE_ZERO, connect
 from longshore.errors import Conflict, ExportError, InvalidInput, NotFound, ProviderError, Unreachable
 from longshore.model.target import Flavor, Network, Owner, Subnet
@@ -336,7 +337,7 @@ def test_a_relay_that_dies_is_noticed_with_its_last_words_and_replaced(machine, 
 
 @pytest.mark.parametrize("greeting", [b"", b"NBDMAGICIHAVEOPT\0\3"])
 def test_one_that_takes_connections_and_says_no_more_does_not_answer(monkeypatch, greeting):
-    monkeypatch.setattr(relay_module, "_ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(remote, "_ANSWER_WITHIN", 0.3)
     key = os.memfd_create("key")
     os.write(key, f"longshore:{KEY_HEX}\n".encode())
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -349,7 +350,7 @@ def test_one_that_takes_connections_and_says_no_more_does_not_answer(monkeypatch
 
 
 def test_one_that_hangs_keeps_nobody_from_letting_go_and_is_replaced(machine, pool, small, ledger, monkeypatch):
-    monkeypatch.setattr(relay_module, "_ANSWER_WITHIN", 10.0)
+    monkeypatch.setattr(remote, "_ANSWER_WITHIN", 10.0)
     with pool.relay(OWNER):
         machine.process.send_signal(signal.SIGSTOP)
         asks, answers = threading.Event(), Relay.answers

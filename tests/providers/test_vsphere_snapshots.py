@@ -8,7 +8,7 @@ from pyVmomi import vim
 
 from longshore.errors import ProviderError
 from longshore.model.target import Owner
-from longshore.providers.vsphere import power, snapshots
+from longshore.providers.vsphere import power, snapshots, tasks
 
 OWNER = Owner("m", "snapshot")
 
@@ -46,9 +46,9 @@ def creating(monkeypatch):
         there.append("snapshot")
 
     running = {"info.state": "running", "info.descriptionId": "VirtualMachine.createSnapshot"}
-    monkeypatch.setattr(snapshots, "read", lambda *_: {"recentTask": [task]})
-    monkeypatch.setattr(snapshots, "read_all", lambda *_: {"task-1": running})
-    monkeypatch.setattr(snapshots, "result", ended)
+    monkeypatch.setattr(tasks, "read", lambda *_: {"recentTask": [task]})
+    monkeypatch.setattr(tasks, "read_all", lambda *_: {"task-1": running})
+    monkeypatch.setattr(tasks, "result", ended)
     monkeypatch.setattr(snapshots, "_find", lambda *_: there[0] if there else None)
 
 
@@ -60,7 +60,7 @@ def test_nobody_says_that_there_is_none_while_it_is_still_being_made(creating, m
     def never(*_):
         raise ProviderError("vc has been busy with a task", code="task-timeout")
 
-    monkeypatch.setattr(snapshots, "result", never)
+    monkeypatch.setattr(tasks, "result", never)
     with pytest.raises(ProviderError, match="busy with a task"):
         snapshots.find(Session(), "vm-1", OWNER)
 

@@ -101,8 +101,11 @@ def test_nobody_answers():
 def test_a_server_needs_credentials(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "none.yaml"))
-    monkeypatch.setenv("OS_CLOUD", "nowhere")
+    monkeypatch.delenv("OS_CLOUD", raising=False)
     with pytest.raises(InvalidInput, match="needs your credentials"):
+        to_server("https://longshore:9797")
+    monkeypatch.setenv("OS_CLOUD", "nowhere")
+    with pytest.raises(InvalidInput, match=r"OS_CLOUD is nowhere, and no clouds\.yaml has an entry of that name"):
         to_server("https://longshore:9797")
 
 

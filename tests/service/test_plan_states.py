@@ -85,7 +85,7 @@ def test_only_what_waits_is_cut_over_and_the_rest_when_it_is_asked_for_ahead(sto
             answer = ask("POST", f"{cutover}{question}")
             return [one["machine_name"] for one in answer.json()] if answer.is_success else answer.json()["message"]
 
-        assert "2 are queued, still copied, or cut over already" in cut_over()
+        assert "2 are queued, still copied, cut over already, or" in cut_over()
         store.migrations.update(ids["db01"], status="running", phase="waiting")
         assert "waits for its cutover" in cut_over("?machine=app01")
         assert cut_over() == ["db01"]

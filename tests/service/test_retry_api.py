@@ -124,3 +124,29 @@ def test_a_plan_tries_those_again_that_wait_and_goes_on_meanwhile(anns):
     assert not any(job.plan_id for job in anns.store.queue.records())  # no wave waits for it
     (again,) = anns.did("ann", "POST", "/v1/plans/shop/retry", {})
     assert (again["id"], again["cutover_requested"]) == (started["id"], True)
+
+
+def failed(api, id_):  # noqa: F811
+    api.store.migrations.end_job(id_, api.store.migrations.get(id_).job.id, status=Status.FAILED, error=ERROR)
+    return id_
+
+
+def test_what_has_failed_without_a_plan_is_started_again_as_it_was_asked_for(anns):
+    asked = {**MIGRATION["request"], "guest_keys": ["open sesame"], "boot_mark": "up$"}
+    id_ = failed(anns, begun(anns, request=asked))
+    (told,) = anns.did("ann", "POST", "/v1/migrations/retry", {"ids": [id_]})
+    again = anns.store.migrations.get(told["migration"]["id"])
+    assert (again.id != id_, again.status, again.machine_ref) == (True, Status.QUEUED, "vm-1")
+    assert (again.request["boot_mark"], again.request["networks"]) == ("up$", asked["networks"])
+    assert anns.store.migrations.text(again.id, again.request["guest_keys"][0]) == "open sesame"
+    (refused,) = anns.did("ann", "POST", "/v1/migrations/retry", {"ids": [id_]})
+    assert "started again already" in refused["error"]["message"]
+
+
+def test_a_time_that_has_passed_isnt_asked_for_again(anns):
+    asked = {**MIGRATION["request"], "type": "warm"}
+    id_ = failed(anns, begun(anns, request=asked))
+    past = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}
+    anns.store.migrations.update(id_, request={**anns.store.migrations.get(id_).request, "cutover": past})
+    (told,) = anns.did("ann", "POST", "/v1/migrations/retry", {"ids": [id_]})
+    assert told["migration"]["request"]["cutover"]["mode"] == "manual"

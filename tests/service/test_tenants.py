@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -38,6 +39,9 @@ OPENSTACK = {
 }
 MIGRATION = {"machine": "web", "source": "vc", "target": "cloud", "request": {"networks": {"VM Network": "private"}}}
 PLAN = {"name": "shop", "source": "vc", "target": "cloud", "machines": [{"machine": "web"}]}
+
+
+TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 
 
 class Api:
@@ -191,6 +195,8 @@ def body_for(path):
         "/v1/vaults/{vault}/keys": {"name": "recovery"},
         "/v1/plans/{name}/duplicate": {"name": "copy"},
         "/v1/plans/{name}/keep-in": {"vault": "away"},
+        "/v1/plans/{name}/cutover": {"at": TOMORROW},
+        "/v1/migrations/{migration}/cutover": {"at": TOMORROW},
     }
     return bodies.get(path, {})
 

@@ -18,8 +18,8 @@ def new(name="oncall"):
     return NewChannel(name, ChannelKind.WEBHOOK, tuple(Occasion), 1800.0, None, 0.0, None, secrets)
 
 
-def said(name, after=0.0):
-    return Said(Occasion.RPO, "replica", "1", name, f"{name} is late.", after, f"{name} is in time.")
+def said(name, after=0.0, kind="migration"):
+    return Said(Occasion.RPO, kind, "1", name, f"{name} is late.", after, f"{name} is in time.")
 
 
 def test_one_process_has_a_channel_and_a_delivery_stays_as_it_is_until_it_is_told(store):
@@ -93,3 +93,13 @@ def test_what_may_have_to_be_told_is_found(store):
     )
     assert store.watched.waves(utc_now() + timedelta(hours=1), [plan]) == []
     assert store.watched.vaults(None) == []
+
+
+@pytest.mark.parametrize("kind", ["replica", "vault", "backup policy"])
+def test_what_was_deleted_while_something_was_wrong_with_it_is_gone_and_not_over(store, kind):
+    id_ = store.channels.add(new()).id
+    store.channels.note(id_, {"a": said("web", kind=kind)}, utc_now())
+    store.channels.note(id_, {}, utc_now())
+    begins, ends = store.channels.claim(id_, "one").notice.messages
+    assert begins["text"] == "web is late."
+    assert (ends["state"], ends["text"]) == ("ends", f"The {kind} of web is gone: no more is told of it.")

@@ -16,6 +16,7 @@ class SmallCompute:
         self.keypairs = {}  # by user's id, by name
         self.server_groups = {}  # by project
         self.flavors = {}  # by id
+        self.access = {}  # projects that may use a flavor, by its id
 
     def version(self, url):
         links = [{"rel": "self", "href": f"{url}/compute/v2.1/"}]
@@ -70,4 +71,6 @@ class SmallCompute:
         if rest[1:] == ["os-extra_specs"]:  # kept as text, as Nova does
             flavor["extra_specs"] |= {name: str(value) for name, value in body["extra_specs"].items()}
             return 200, {"extra_specs": flavor["extra_specs"]}
+        if rest[1:] == ["os-flavor-access"]:
+            return 200, {"flavor_access": [{"flavor_id": rest[0], "tenant_id": each} for each in self.access[rest[0]]]}
         return 200, {"flavor": flavor}

@@ -112,3 +112,14 @@ def test_how_many_there_are_is_told_by_how_they_stand(filled, monkeypatch):
         assert ask("GET", "/v1/migration-counts?plan=shop").json()["total"] == len(of_plan)
         assert ask("GET", "/v1/migration-counts?machine=db01&plan=shop").json()["total"] == 1
         assert ask("GET", "/v1/migration-counts?plan=nobody").status_code == 404
+
+
+def test_a_machine_is_found_by_a_part_of_its_name_and_by_its_reference(filled):
+    def found(q):
+        page = filled.get(f"/ui/migrations?q={q}")
+        return {name for name in ids_of(filled) if name in page.links}
+
+    assert found("APP0") >= {"app01", "app02"}
+    assert "db01" not in found("APP0")
+    assert found("vm-2") == {"app02"}
+    assert found("100%") == set()

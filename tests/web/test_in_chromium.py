@@ -1,5 +1,7 @@
 """What one does in a real browser, and what moves there by itself."""
 
+from datetime import UTC, datetime, timedelta
+
 from looking import IN_BROWSER, Looking, expect, serving
 
 from filled import backups, fill
@@ -143,4 +145,56 @@ def test_a_machine_is_backed_up_and_a_point_restored_in_the_browser(three_machin
         expect(page.locator("#concerns")).to_contain_text("boot-proof-unsure", timeout=60_000)
         page.get_by_role("button", name="Restore now").click()
         expect(page.get_by_role("heading", name="app01")).to_be_visible()
+        looking.close()
+
+
+# Clicks twice, and says what of that was sent and what the page says; nothing leaves it
+CLICKED = """button => {
+  const sent = [];
+  document.addEventListener("submit", one => { sent.push(!one.defaultPrevented); one.preventDefault(); });
+  button.click();
+  button.click();
+  return [sent, document.querySelector(".ls-busy-said").textContent];
+}"""
+
+
+def test_a_form_says_that_its_answer_is_waited_for_and_is_sent_once(three_machines, chromium):
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person.link, locale="en-GB")
+        page = looking.page
+        page.goto(f"{address}/ui/providers/new/files")
+        page.get_by_label("What to call it here").fill("a b")
+        page.get_by_label("Where they are").fill("https://files.example.org/")
+        told = page.locator("main form button[type=submit]").first.evaluate(CLICKED)
+        assert told == [[True, False], "Sent: the answer is waited for."]
+        looking.close()
+
+
+def test_what_is_done_with_what_is_ticked_is_offered_once_something_is(three_machines, chromium):
+    fill(three_machines)
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person.link, locale="en-GB")
+        page = looking.page
+        page.goto(f"{address}/ui/plans/shop")
+        cancel = page.get_by_role("button", name="Cancel the chosen ones …")
+        expect(cancel).to_be_hidden()
+        page.get_by_role("checkbox", name="Choose app01").check()
+        expect(cancel).to_be_visible()
+        looking.close()
+
+
+def test_a_time_is_typed_and_shown_where_one_is_and_sent_in_utc(three_machines, chromium):
+    ids = fill(three_machines)
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person.link, locale="de-DE", timezone_id="Asia/Tokyo")
+        page = looking.page
+        page.goto(f"{address}/ui/migrations/{ids['app01']}/cutover")
+        day = (datetime.now(UTC) + timedelta(days=3)).strftime("%Y-%m-%d")
+        expect(page.locator("label[for=f-at]")).not_to_contain_text("UTC")
+        page.locator("input[name=at]").fill(f"{day}T07:00")
+        page.locator("form:has(input[name=at]) button[type=submit]").click()
+        page.wait_for_url(f"{address}/ui/migrations/{ids['app01']}")
+        (kept,) = [m.request["cutover"]["at"] for m in three_machines.migrations.all() if m.id == ids["app01"]]
+        before = datetime.fromisoformat(f"{day}T07:00+09:00").astimezone(UTC)
+        assert datetime.fromisoformat(kept) == before
         looking.close()

@@ -14,7 +14,7 @@ from longshore.service import failed_logins, token_cache
 from longshore.store import web_sessions
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-REFUSED = "Keystone doesn't let you in with that."
+REFUSED = "Keystone knows no such user, credential or token, or not with this secret."
 
 
 def cookies_of(answer):
@@ -80,7 +80,7 @@ def test_whatever_is_wrong_is_refused_with_the_same_words_and_no_secret_comes_ba
         browser.get(f"/ui/login?by={by}")
         page = browser.submit("/ui/login", **fields)
         assert page.status == 401, fields
-        assert f"{REFUSED} Check it, and try again." in page.text
+        assert f"{REFUSED} Check what you have typed, and try again." in page.text
         for name, value in fields.items():
             if name in ("password", "credential_secret", "token"):
                 assert value not in page.source.replace("&#39;", "'")

@@ -7,7 +7,7 @@ from asking import asking
 from browser import Browser
 from sqlalchemy import event, update
 
-from longshore.store.tables import JobRow
+from longshore.store.tables import JobRow, MigrationRow
 
 
 @contextmanager
@@ -140,6 +140,17 @@ def test_what_failed_is_started_again_from_there(filled):
     assert filled.path == "/ui/"
     assert "1 queued" in filled.page.text
     assert "failed warm db01" not in filled.page.text
+
+
+def test_what_failed_without_a_plan_is_started_again_too(fleet):
+    id_ = add(fleet.store, "app01", status="failed", phase="rolled-back", error="The host doesn't answer.")
+    with fleet.store.database.session() as session:
+        session.execute(update(MigrationRow).where(MigrationRow.id == id_).values(machine_ref="vm-1"))
+    fleet.get(f"/ui/migrations/{id_}")
+    fleet.submit("/ui/chosen-migrations/retry")
+    text = fleet.get("/ui/").text
+    assert "1 queued" in text
+    assert "failed at the last try" not in text
 
 
 def test_each_plan_has_a_row_with_what_is_copied_and_until_when(crowded):

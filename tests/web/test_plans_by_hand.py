@@ -3,6 +3,7 @@
 import html
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from urllib.parse import urlencode, urlsplit
 
@@ -10,6 +11,8 @@ import pytest
 from small_fleet import Fleet, FleetSource
 
 from filled import SEEN_UP, fill
+from longshore.api.plan_checks import PlanCheck
+from longshore.api.schemas import PlanConcern
 from longshore.model.machine import Disk
 from longshore.planning import planfile
 
@@ -587,6 +590,70 @@ def test_a_check_that_nobody_goes_on_with_is_begun_anew(fleet, slow):
     fleet.get(begun)
     look_until(fleet, "db01")
     assert "changed meanwhile" not in fleet.page.text
+
+
+def test_a_concern_of_a_thousand_machines_is_one_row_with_all_of_them_behind_it(crowded, monkeypatch):
+    names = [f"srv-{n:04d}" for n in range(1, 1001)]
+    found = [
+        PlanConcern(
+            machine=name, code="guest-address-unknown", severity="warning", subject="Network adapter 1",
+            text=f"{name} doesn't tell which addresses Network adapter 1 has.", advice="", acceptable=False,
+        )
+        for name in names
+    ]  # fmt: skip
+
+    async def all_found(*_asked):
+        body = {"id": "c", "plan": "p", "version": "1", "done": 1000, "total": 1000, "until": 1000, "error": None}
+        moments = {"created_at": "2026-11-25T08:00:00Z", "ended_at": "2026-11-25T08:00:09Z"}
+        return PlanCheck(**body, **moments, state="done", concerns=found)
+
+    monkeypatch.setattr("longshore.web.pages.plans.follow", all_found)
+    page = crowded.get("/ui/plans/datacentre/concerns")
+    assert "warning 1000 machines For example: srv-0001 doesn't tell which addresses" in page.text
+    assert page.text.count("doesn't tell") == 1
+    assert [name for name in names if name not in page.text] == []
+    assert len(page.source) < 60_000
+
+
+def in_three_days():
+    return (datetime.now(UTC) + timedelta(days=3)).strftime("%Y-%m-%dT22:00")
+
+
+def submit_timed(browser, action, at):
+    browser.page.forms = [form for form in browser.page.forms if "at" in form.names]
+    return browser.submit(action, at=at)
+
+
+def cutovers(browser):
+    return {m.machine_name: m.request.get("cutover", {}).get("mode") for m in browser.store.migrations.all()}
+
+
+def test_what_waits_is_cut_over_at_a_time_and_that_is_taken_back(filled):
+    shop = "/ui/plans/shop"
+    filled.get(f"{shop}/cutover")
+    submit_timed(filled, f"{shop}/cutover", at=in_three_days())
+    assert (cutovers(filled)["app01"], cutovers(filled)["app02"]) == ("scheduled", None)
+    assert filled.page.links["Take the cutover back …"] == f"{shop}/take-back"
+    app01 = next(m.id for m in filled.store.migrations.all() if m.machine_name == "app01" and not m.status.ended)
+    assert "It is cut over by itself at a time." in filled.get(f"/ui/migrations/{app01}").text
+    filled.get(f"{shop}/take-back")
+    assert "until somebody asks for it again: app01." in filled.page.text
+    filled.submit(f"{shop}/take-back")
+    assert cutovers(filled)["app01"] == "manual"
+    assert "Take the cutover back …" not in filled.page.links
+
+
+def test_a_cutover_that_was_asked_for_is_taken_back_on_its_page(filled):
+    app01 = next(m.id for m in filled.store.migrations.all() if m.machine_name == "app01" and not m.status.ended)
+    at = f"/ui/migrations/{app01}"
+    filled.get(f"{at}/cutover")
+    filled.submit(f"{at}/cutover")
+    assert "Its cutover was asked for. Take that back" in filled.page.text
+    filled.submit(f"{at}/take-back")
+    assert "waits for cutover" in filled.page.text
+    filled.get(f"{at}/cutover")
+    submit_timed(filled, f"{at}/cutover", at="2020-01-01T22:00Z")
+    assert "that is past" in filled.page.text
 
 
 def test_a_check_is_seen_among_the_jobs(fleet, slow):

@@ -6,9 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from longshore.api.replicas import Hold
 from longshore.api.schemas import Moment
+from longshore.model.plan import NAME
 from longshore.model.request import BackupRequest, MigrationRequest
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Name = Annotated[str, Field(pattern=NAME)]
 
 Place = Annotated[str | None, Field(min_length=1, max_length=1000)]
 

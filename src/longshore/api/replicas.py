@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from longshore.api.schemas import Moment
+from longshore.model.plan import NAME
 from longshore.model.replica import LAST_POINT, Stage
 from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
 
 Text = Annotated[str, Field(min_length=1, max_length=255)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Name = Annotated[str, Field(pattern=NAME)]
 
 
 class _Strict(BaseModel):

@@ -70,7 +70,7 @@ class ErrorBody(_Strict):
 
 
 class NewProvider(_Strict):
-    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=NAME)
     kind: Platform
     settings: dict[str, Any]
     secrets: dict[str, SecretStr]
@@ -157,6 +157,13 @@ class NewTry(_Strict):
     force_power_off: bool = False
 
 
+class CutoverTime(_Strict):
+    """The time at which warm migrations are cut over by themselves. Moments in UTC where they don't say otherwise."""
+
+    at: datetime
+    until: datetime | None = None  # not begun any later: it then waits for a person
+
+
 class NewMarks(_Strict):
     """Marks for the source machine of a migration that is done, in place of the earlier ones."""
 
@@ -209,6 +216,7 @@ class ListedMigration(_Strict):
     stranded: str | None = None  # why nobody that lives can take it, and what to do
     waits_for_cutover: bool = False  # it is for a person to say when its machine is stopped
     cutover_failed: bool = False  # it waits for another one, with what was copied and the machine running again
+    may_be_taken_back: bool = False  # its cutover was asked for, now or at a time, and hasn't begun
     parked: str | None = None  # why it can't go on for now; it keeps what it has
     queued_behind: QueuedBehind | None = None
     due_at: Moment | None = None  # when it goes on by itself, if it is parked or waits for its cutover
@@ -252,6 +260,10 @@ class LastMove(_Strict):
 
 class ChosenMigrations(_Strict):
     ids: list[str] = Field(min_length=1, max_length=1000)  # or the beginnings of them
+
+
+class ChosenCutover(ChosenMigrations):
+    time: CutoverTime | None = None  # at which they are cut over; None: now
 
 
 class ChosenAnswer(_Strict):
@@ -394,6 +406,7 @@ class PlanStates(_Strict):
     total: int  # machines and volumes that fit
     startable: int  # of all of them, those that aren't moved or on their way
     may_cut_over: int  # of all of them, those whose warm migration is under way
+    may_take_back: int = 0  # of all of them, those whose cutover was asked for, now or at a time, and hasn't begun
     broken_off: int = 0  # of all of them, those that an engine would go on with if one ran
     figures: PlanFigures  # of all of the plan
     waves: list[PlanFigures]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from longshore.blocks.endpoints import connect
 from longshore.blocks.exports import Export
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 # Seconds. A machine that is gone says nothing: one that doesn't answer for this long in all is taken for gone.
 _SILENCE, _BETWEEN_QUESTIONS, _QUESTIONS = 5, 2, 3
+_ANSWER_WITHIN = 10.0  # seconds until a server that lives has said what it serves
 
 
 class RemoteExport(Export):
@@ -48,6 +52,45 @@ class RemoteExport(Export):
 
     def last_words(self) -> str:
         return self._last_words()
+
+
+def list_exports(uri: str, *, name: str) -> list[str]:
+    """Return the names of all that the server at a URI exports. `name` begins the sentences about it. Raises
+    ExportError when it doesn't answer in time."""
+    import nbd
+
+    handle = nbd.NBD()
+    handle.set_uri_allow_local_file(True)
+    handle.set_opt_mode(True)
+    found: list[str] = []
+    told: list[int] = []  # errors, or 0, once the list is complete
+
+    def complete(error: Any) -> int:
+        told.append(error.value)
+        return 1
+
+    # Whatever takes a connection may never say a word, as the kernel of a machine does whose disk hangs
+    end = time.monotonic() + _ANSWER_WITHIN
+    try:
+        handle.aio_connect_uri(uri)
+        _wait(handle, handle.aio_is_negotiating, end, name)
+        handle.aio_opt_list(lambda export, _description: found.append(export), complete)
+        _wait(handle, lambda: bool(told), end, name)
+    except nbd.Error as error:
+        raise ExportError(f"{name} didn't answer: {error.string}.") from None
+    if told[0]:
+        raise ExportError(f"{name} didn't answer: {os.strerror(told[0])}.")
+    with suppress(nbd.Error):  # a goodbye, and no more
+        handle.aio_opt_abort()
+    return found
+
+
+def _wait(handle: nbd.NBD, done: Callable[[], bool], end: float, name: str) -> None:
+    while not done():
+        left = end - time.monotonic()
+        if left <= 0:
+            raise ExportError(f"{name} didn't answer within {_ANSWER_WITHIN:.0f} s.")
+        handle.poll(math.ceil(left * 1000))
 
 
 @contextmanager

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from argparse import _ArgumentGroup as ArgumentGroup
     from collections.abc import Callable
 
+    from longshore.api.schemas import CutoverTime
+
 T = TypeVar("T")
 
 
@@ -92,6 +94,30 @@ def with_hold_name(parser: ArgumentParser) -> ArgumentParser:
 
 def with_until(parser: ArgumentParser) -> None:
     parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
+
+
+def with_cutover_time(parser: ArgumentParser) -> ArgumentParser:
+    parser.add_argument(
+        "--at", type=time_of, metavar="TIME", help="then, by itself: 2026-11-21T22:00 (UTC unless it says so)"
+    )
+    parser.add_argument(
+        "--until", type=time_of, metavar="TIME", help="and not begun later than that: it then waits for you"
+    )
+    parser.add_argument(
+        "--take-back", action="store_true", help="don't, though it was asked for, now or at a time, if it hasn't begun"
+    )
+    return parser
+
+
+def cutover_time(args: Namespace) -> CutoverTime | None:
+    """Return the time that was given, if any. Raises InvalidInput for what doesn't go together."""
+    if args.until and not args.at:
+        raise InvalidInput("--until needs an --at.", advice="Say when the window opens, too.")
+    if args.at and args.take_back:
+        raise InvalidInput("--at and --take-back exclude each other.", advice="Choose one.")
+    from longshore.api.schemas import CutoverTime
+
+    return CutoverTime(at=args.at, until=args.until) if args.at else None
 
 
 def with_snapshot_playbooks(parser: ArgumentParser, *, allowed: bool, end: str = "") -> None:

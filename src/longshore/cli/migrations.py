@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from longshore.cli.arguments import with_accept, with_guest_key
+from longshore.cli.arguments import cutover_time, with_accept, with_cutover_time, with_guest_key
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.deleting import Delete
 from longshore.cli.given_files import key_in
@@ -17,7 +17,7 @@ from longshore.cli.source_marks import marks_of, with_source_marks
 from longshore.cli.try_options import changes, with_changes
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.model.request import MOVES, MigrationType
+from longshore.model.request import MOVES, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
@@ -88,13 +88,14 @@ def _with_filters(parser: ArgumentParser, types: Sequence[MigrationType]) -> Arg
     with_all_projects(parser)
     parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
     parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
+    parser.add_argument("--name", metavar="PART", help="only those whose machine's name has this in it")
     parser.add_argument("--type", choices=[kind.value for kind in types], help="only those of this type")
     parser.add_argument("--provider", metavar="PROVIDER", help="only those from or to this provider")
     return parser
 
 
 def _wanted(args: Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "type", "provider")}
+    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "name", "type", "provider")}
 
 
 class ShowMigration(ShowOne):
@@ -198,17 +199,24 @@ class ResumeMigration(ShowOne):
 
 
 class CutOver(ShowOne):
-    """Stop the machine of a warm migration, copy its last changes and boot it on the target."""
+    """Stop the machine of a warm migration, copy its last changes and boot it on the target: now, or at a time."""
 
-    examples = ("longshore migration cutover 1f6e0c52 --wait",)
+    examples = (
+        "longshore migration cutover 1f6e0c52 --wait",
+        "longshore migration cutover 1f6e0c52 --at 2026-12-05T22:00 --until 2026-12-06T02:00",
+        "longshore migration cutover 1f6e0c52 --take-back",
+    )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name))
+        parser = with_cutover_time(_with_id(super().get_parser(prog_name)))
         with_wait(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return follow(self, self.client.cut_over(args.migration), args)
+        time = cutover_time(args)
+        if args.take_back:
+            return _fields(self, self.client.take_cutover_back(args.migration))
+        return follow(self, self.client.cut_over(args.migration, time), args)
 
 
 class RetryMigration(ShowOne):
@@ -399,6 +407,7 @@ def _fields(command: ShowOne, m: Migration) -> tuple[Any, Any]:
         "parked": m.parked,
         "queued_behind": m.queued_behind.model_dump(exclude_none=True) if m.queued_behind else None,
         "due_at": moment(m.due_at),
+        "cutover_at": moment(m.request.cutover.at) if isinstance(m.request, MigrationRequest) else None,
         "created_at": moment(m.created_at),
         "finished_at": moment(m.finished_at),
         "downtime_seconds": off,

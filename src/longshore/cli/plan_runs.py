@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
+from longshore.cli.arguments import cutover_time, with_cutover_time
 from longshore.cli.checking import checked
 from longshore.cli.command import Command, Lister
 from longshore.cli.concerns import concern_table
@@ -74,10 +75,14 @@ class RetryPlan(Lister):
 
 
 class CutPlanOver(Lister):
-    """Let the warm migrations of a plan that wait for their cutover stop their machines now, copy the last changes and
-    boot on the target."""
+    """Let the warm migrations of a plan that wait for their cutover stop their machines, now or at a time, copy the
+    last changes and boot on the target."""
 
-    examples = ("longshore plan cutover weekend --wave 1",)
+    examples = (
+        "longshore plan cutover weekend --wave 1",
+        "longshore plan cutover weekend --at 2026-12-05T22:00 --ahead",
+        "longshore plan cutover weekend --take-back",
+    )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = with_plan(super().get_parser(prog_name))
@@ -87,10 +92,13 @@ class CutPlanOver(Lister):
             action="store_true",
             help="also what is queued or still copied, as soon as it can be, without asking you again",
         )
-        return _with_wait(_with_machines(parser))
+        return _with_wait(_with_machines(with_cutover_time(parser)))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        asked = self.client.cut_plan_over(args.plan, args.wave, args.machine, ahead=args.ahead)
+        time = cutover_time(args)
+        if args.take_back:
+            return _rows(self.client.take_plan_cutover_back(args.plan, args.wave, args.machine))
+        asked = self.client.cut_plan_over(args.plan, args.wave, args.machine, time, ahead=args.ahead)
         return _follow(self, args, asked)
 
 
@@ -248,6 +256,10 @@ def _follow(
     else:
         print(f"{_count(len(migrations), 'migration')} of plan {args.plan} in the background.", file=sys.stderr)
         command.say(f"Watch: longshore plan watch {args.plan}")
+    return _rows(migrations)
+
+
+def _rows(migrations: list[Migration]) -> tuple[Any, Any]:
     return ("Machine", "Wave", "Type", "Status", "Phase", "Migration"), [
         (m.machine_name, m.wave, m.type.value, m.status.value, m.phase, m.id) for m in migrations
     ]

@@ -30,6 +30,16 @@ class Commands(CommandManager):  # type: ignore[misc]
         self.group_list.append(namespace)
         self.commands.update(all_commands())
 
+    def find_command(self, argv: list[str]) -> tuple[Any, str, list[str]]:
+        """Find a command by its whole words: the beginning of one might be meant for another, which deletes.
+
+        Raises ValueError where there is none.
+        """
+        found: tuple[Any, str, list[str]] = super().find_command(argv)
+        if " ".join(argv[: len(argv) - len(found[2])]) not in self.commands:
+            raise ValueError(f"Unknown command {argv!r}")
+        return found
+
 
 class LongshoreApp(App):  # type: ignore[misc]
     CONSOLE_MESSAGE_FORMAT = "longshore: %(message)s"

@@ -8,6 +8,7 @@ from longshore.api.reports import Report
 from longshore.api.schemas import (
     ChosenAnswer,
     Cleanup,
+    CutoverTime,
     Event,
     LedgerEntry,
     ListedMigration,
@@ -32,7 +33,8 @@ class Migrations(Calls):
         """Return migrations in short, oldest first: all of them, or those that fit; or of these the `last` ones, at
         most 1000.
 
-        `wanted`: all_projects, plan, machine (a name or reference), status, type, provider (on either side). None: any.
+        `wanted`: all_projects, plan, machine (a name or reference), name (a part of one), status, type, provider (on
+        either side). None: any.
         """
         return self._listed("/v1/migrations", last, wanted)
 
@@ -78,8 +80,13 @@ class Migrations(Calls):
     def resume(self, migration: str) -> Migration:
         return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/resume")
 
-    def cut_over(self, migration: str) -> Migration:
-        return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/cutover")
+    def cut_over(self, migration: str, time: CutoverTime | None = None) -> Migration:
+        """Cut a migration over, now or at a time."""
+        body = time.model_dump(mode="json") if time is not None else None
+        return self._ask(Migration, "POST", f"/v1/migrations/{part(migration)}/cutover", body)
+
+    def take_cutover_back(self, migration: str) -> Migration:
+        return self._ask(Migration, "DELETE", f"/v1/migrations/{part(migration)}/cutover")
 
     def try_again(self, migration: str, options: Mapping[str, Any]) -> Migration:
         """Try a migration again. `options`: of its request, those that change."""

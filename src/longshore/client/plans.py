@@ -8,6 +8,7 @@ from longshore.api.kept_plans import ImportedPlan, KeptPlan, PlanImport
 from longshore.api.plan_checks import PlanCheck
 from longshore.api.reports import PlanReport
 from longshore.api.schemas import (
+    CutoverTime,
     FoundMachine,
     Migration,
     NewPlan,
@@ -111,18 +112,35 @@ class Plans(Calls):
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/retry{_of_some(machines)}")
 
     def cut_plan_over(
-        self, name: str, wave: int | None = None, machines: Sequence[str] = (), *, ahead: bool = False
+        self,
+        name: str,
+        wave: int | None = None,
+        machines: Sequence[str] = (),
+        time: CutoverTime | None = None,
+        *,
+        ahead: bool = False,
     ) -> list[Migration]:
-        """Cut over what waits for that; `ahead`: what is queued or still copied, too, as soon as it can be."""
-        asked = {"wave": str(wave)} if wave is not None else {}
-        question = _of_some(machines, asked | ({"ahead": "true"} if ahead else {}))
-        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cutover{question}")
+        """Cut over what waits for that, now or at a time; `ahead`: what is queued or still copied, too, as soon as it
+        can be."""
+        question = _of_some(machines, _of_wave(wave) | ({"ahead": "true"} if ahead else {}))
+        body = time.model_dump(mode="json") if time is not None else None
+        return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cutover{question}", body)
+
+    def take_plan_cutover_back(
+        self, name: str, wave: int | None = None, machines: Sequence[str] = ()
+    ) -> list[Migration]:
+        question = _of_some(machines, _of_wave(wave))
+        return self._ask(list[Migration], "DELETE", f"/v1/plans/{part(name)}/cutover{question}")
 
     def resume_plan(self, name: str) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/resume")
 
     def cancel_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/cancel{_of_some(machines)}")
+
+
+def _of_wave(wave: int | None) -> dict[str, str]:
+    return {"wave": str(wave)} if wave is not None else {}
 
 
 def _of_some(machines: Sequence[str], asked: Mapping[str, str] | None = None) -> str:

@@ -1,6 +1,7 @@
 """The two ways to the service: in this process, or over the network with a Keystone token."""
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from longshore.client.in_process import BAD, Begin, ask
@@ -153,10 +154,17 @@ def to_server(url: str) -> Remote:
     from openstack import exceptions as sdk
     from openstack.config import OpenStackConfig
 
+    name = os.environ.get("OS_CLOUD")
     try:
-        region = OpenStackConfig().get_one()
+        region = OpenStackConfig().get_one(cloud=name or None)
         session = region.get_session()
     except (sdk.ConfigException, auth.ClientException) as error:
+        if name and "was not found" in str(error):
+            raise InvalidInput(
+                f"OS_CLOUD is {name}, and no clouds.yaml has an entry of that name.",
+                advice="Looked in the current directory, ~/.config/openstack and /etc/openstack; "
+                "OS_CLIENT_CONFIG_FILE may name another file.",
+            ) from None
         raise InvalidInput(
             f"A server needs your credentials, and they can't be read: {_short(error)}.",
             advice="Set OS_CLOUD or the OS_* variables, or leave LONGSHORE_URL out.",

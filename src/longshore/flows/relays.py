@@ -4,6 +4,8 @@ They outlive the sessions of single transfers and are shared between migrations.
 that it was booted for, with the process that has it as its parent, and is removed after a quiet time, or when that
 process ends. Of those whose process is dead nobody has the key: they are removed by whoever comes next. Those of a
 provider that is changed meanwhile are used and removed by the settings that they were booted with.
+
+Where a provider attaches disks to a server that is there, all of that is so of what is attached.
 """
 
 import threading
@@ -13,7 +15,7 @@ from typing import Any
 from longshore.engine.lock import is_locked
 from longshore.model.target import Owner
 from longshore.providers.contract import Relays
-from longshore.providers.registry import asks_relays, open_relays
+from longshore.providers.registry import asks_relays, open_relays, provider_type
 from longshore.store import Entry, EntryState, ProviderRecord, Store, ThingKind
 
 
@@ -40,7 +42,7 @@ def relays_of(store: Store, record: ProviderRecord) -> Relays:
             _supersede(record.id)
         if record.id not in _pools:
             reach = store.state.reach.limits(record.project_id, record.settings)
-            settings, ledger = {**said[0], "reach": reach}, _Written(store, record.id)
+            settings, ledger = {**said[0], "reach": reach}, _Written(store, record.id, _kind_of(record))
             pool = open_relays(record.kind, settings, said[1], ledger)
             _pools[record.id] = _Opened(pool, said, ledger)
         return _pools[record.id].relays
@@ -61,7 +63,7 @@ def hold_relays_as(process_id: str) -> None:
 
 def held_by_another(store: Store, entry: Entry) -> bool:
     """Tell whether the entry is a relay of another living process, which removes it in its own time."""
-    return entry.kind is ThingKind.RELAY and lives_elsewhere(store, entry.parent)
+    return entry.kind in (ThingKind.RELAY, ThingKind.PROXY_DISKS) and lives_elsewhere(store, entry.parent)
 
 
 def holder() -> str:
@@ -90,7 +92,7 @@ def end_relays(store: Store) -> None:
     with _lock:
         for provider_id in _pools.keys() - asking.keys():
             _supersede(provider_id)
-    pools = [relays_of(store, one) for one in asking.values() if store.ledger.unsettled(one.id, ThingKind.RELAY)]
+    pools = [relays_of(store, one) for one in asking.values() if store.ledger.unsettled(one.id, _kind_of(one))]
     with _lock:
         pools += [one.relays for one in _earlier]
     for pool in pools:
@@ -100,15 +102,18 @@ def end_relays(store: Store) -> None:
 class _Written:
     """The ledger, as the pool of one provider writes to it."""
 
-    def __init__(self, store: Store, provider_id: str) -> None:
+    def __init__(self, store: Store, provider_id: str, kind: ThingKind) -> None:
         self._store = store
         self._provider_id = provider_id
+        self._kind = kind
         self._own = set[Owner]()  # of relays that this pool has booted
         self.superseded = False  # by a pool of the provider's new settings
 
-    def intend(self, owner: Owner) -> None:
+    def intend(self, owner: Owner, note: str = "") -> None:
         self._own.add(owner)
-        self._store.ledger.intend(owner, self._provider_id, ThingKind.RELAY, parent=_holder)
+        entry = self._store.ledger.intend(owner, self._provider_id, self._kind, parent=_holder)
+        if note:
+            self._store.ledger.settle(entry.id, EntryState.INTENDED, ref=note)
 
     def made(self, owner: Owner, server_id: str) -> None:
         self._settle(owner, EntryState.MADE, ref=server_id)
@@ -120,7 +125,7 @@ class _Written:
         self._settle(owner, EntryState.LEFT, note=why)
 
     def unsettled(self) -> list[Owner]:
-        entries = self._store.ledger.unsettled(self._provider_id, ThingKind.RELAY)
+        entries = self._store.ledger.unsettled(self._provider_id, self._kind)
         return [entry.owner for entry in entries if not held_by_another(self._store, entry) and self._sees(entry.owner)]
 
     def _sees(self, owner: Owner) -> bool:
@@ -129,10 +134,19 @@ class _Written:
             return owner in self._own
         return not any(owner in earlier.ledger._own for earlier in _earlier)
 
+    def note_of(self, owner: Owner) -> str:
+        return self._entry(owner).ref or ""
+
     def say(self, owner: Owner, text: str, level: str) -> None:
         phase = self._store.migrations.get(owner.workflow).phase
         self._store.events.say(owner.workflow, phase, text, level)
 
     def _settle(self, owner: Owner, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
-        entry = self._store.ledger.intend(owner, self._provider_id, ThingKind.RELAY)  # answers the one that is there
-        self._store.ledger.settle(entry.id, state, ref=ref, note=note)
+        self._store.ledger.settle(self._entry(owner).id, state, ref=ref, note=note)
+
+    def _entry(self, owner: Owner) -> Entry:
+        return self._store.ledger.intend(owner, self._provider_id, self._kind)  # answers the one that is there
+
+
+def _kind_of(record: ProviderRecord) -> ThingKind:
+    return ThingKind.PROXY_DISKS if provider_type(record.kind).attaches else ThingKind.RELAY

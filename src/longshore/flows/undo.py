@@ -77,6 +77,7 @@ def _may_appear(entry: Entry) -> bool:
         ThingKind.CHANGE_TRACKING,
         ThingKind.FROZEN,
         ThingKind.HOME_PORT,
+        ThingKind.PROXY_DISKS,
         ThingKind.RELAY,
         ThingKind.SOURCE_MARK,
         ThingKind.VAULT_WRITER,
@@ -95,6 +96,10 @@ def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
     Everything that carries the owner's mark goes, so also one that was made a second time because the cloud's first
     answer was lost.
     """
+    if entry.kind is ThingKind.PROXY_DISKS:
+        with clouds.source(entry.provider_id) as source:
+            source.let_go(entry.ref or "")
+        return True
     if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)

@@ -1,5 +1,5 @@
-"""The lines of a Linux guest's fstab and crypttab about its disks, and which names for disks are only good on its
-hardware."""
+"""The lines of a Linux guest's fstab, crypttab and units about its disks, and which names for disks are only good on
+its hardware."""
 
 import re
 from collections.abc import Iterator
@@ -10,18 +10,23 @@ from longshore.guests.appliance import Guest
 FSTAB, CRYPTTAB = "/etc/fstab", "/etc/crypttab"
 # Of the kernel, of the adapter's place, of the disk's serial number. Names that LVM, md and file systems have from
 # UUIDs of their own mean the same disk on any hardware, also where they are in by-id (dm-uuid-LVM-…, md-uuid-…,
-# lvm-pv-uuid-…); those of multipath have the disk's WWID
+# lvm-pv-uuid-…); those of multipath have the disk's WWID, and clouds give names by places and serial numbers
 _BY_HARDWARE = re.compile(
-    r"/dev/(?:(?:[shv]d[a-z]+|xvd[a-z]+|(?:nvme\d+n|mmcblk)\d+p?)\d*|disk/by-(?:path|diskseq)/.*|"
-    r"disk/by-id/(?:ata|scsi|nvme|wwn|virtio|usb|mmc|ieee1394|dm-uuid-(?:part\d+-)?mpath)-.*)"
+    r"/dev/(?:(?:[shv]d[a-z]+|xvd[a-z]+|dasd[a-z]+|(?:nvme\d+n|mmcblk)\d+p?)\d*|(?:cciss|ida|rd)/c\d+d\d+(?:p\d+)?|"
+    r"i2o/hd[a-z]+\d*|oracleoci/oraclevd[a-z]+\d*|block/\d+:\d+|"
+    r"mapper/(?:mpath[a-z]+|3[0-9a-f]{16,32})(?:-?p(?:art)?)?\d*|disk/(?:by-path|by-diskseq|azure|cloud)/.*|"
+    r"disk/by-id/(?:ata|scsi|nvme|wwn|virtio|usb|mmc|memstick|ieee1394|ccw|cciss|edd|google)-.*|"
+    r"disk/by-id/(?:dm-uuid-(?:part\d+-)?mpath-|dm-name-mpath).*)"
 )
+_UNITS = "/etc/systemd/system"
+_UNIT = re.compile(r"(?m)^[ \t]*(What|Where)[ \t]*=[ \t]*(\S+)")
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # a blank is \040
 _TAG = re.compile(r"""([A-Z]+)=(["']?)(.*)\2""")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A file system that fstab has the guest mount, or a device that crypttab has it open."""
+    """A file system that the guest mounts by fstab or a unit, or a device that crypttab has it open."""
 
     device: str  # a path, or a tag as UUID=…
     place: str  # where it is mounted, or what it is opened as
@@ -54,6 +59,18 @@ def crypttab(guest: Guest) -> list[Line]:
         for fields in _table(guest, CRYPTTAB)
         if len(fields) > 1
     ]
+
+
+def mount_units(guest: Guest) -> list[Line]:
+    """Read the file systems and swap of which units of systemd say what fstab could. None is taken for needed: whether
+    the boot waits for it others say."""
+    found = []
+    for name in guest.names_in(_UNITS):
+        path = f"{_UNITS}/{name}"
+        if name.endswith((".mount", ".swap")) and guest.has_file(path):
+            said = dict(_UNIT.findall(guest.text(path)))
+            found.append(Line(_device(said.get("What", "")), said.get("Where", ""), options=("nofail",)))
+    return found
 
 
 def _options(fields: list[str]) -> tuple[str, ...]:

@@ -69,6 +69,8 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
     alone: it can't be given a name that the kernel gives out.
     """
     configuration, by_slot = network_configuration(guest), _has_links(guest)
+    if by_slot and len(nics) == 1 and (own := _by_own_links(configuration)):
+        return {nics[0]: own}
     words = _words(configuration)
     found = dict.fromkeys(nics, "")
     for nic in nics:
@@ -83,6 +85,14 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
         named = (name for name in (nic.name, *nic.others) if name in elsewhere)
         found[nic] = next(named, nic.name) if by_slot else nic.kernel_name
     return found
+
+
+def _by_own_links(configuration: Mapping[str, str]) -> str:
+    """Return the name that a guest's one link file gives by what its adapter no longer has: driver, slot or old name;
+    "" when there is none such, or there are several."""
+    texts = [text for path, text in configuration.items() if path.endswith(".link") and "MACAddress" not in text]
+    names = {name for text in texts for name in re.findall(r"(?m)^[ \t]*Name[ \t]*=[ \t]*([\w.-]{1,15})[ \t]*$", text)}
+    return names.pop() if len(names) == 1 else ""
 
 
 def _are_counted(guest: Guest) -> bool:

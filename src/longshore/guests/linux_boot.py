@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from longshore.guests.appliance import Guest
 from longshore.guests.boot_entries import INITRAMFS, default_entry
-from longshore.guests.fstab import crypttab, fstab, is_by_hardware, of_command_line
+from longshore.guests.fstab import crypttab, fstab, is_by_hardware, mount_units, of_command_line
 from longshore.guests.initramfs import LARGEST_PACKED, Unreadable, file_names
 from longshore.model.hardware import BootDrivers
 
@@ -97,8 +97,8 @@ def _module(name: str) -> str:
 
 
 def names_by_hardware(guest: Guest) -> tuple[str, ...]:
-    """Return the devices that fstab, crypttab or the default kernel's command line call by names that depend on the
-    hardware."""
+    """Return the devices that fstab, crypttab, units or the default kernel's command line call by names that depend on
+    the hardware."""
     entry = default_entry(guest)
     return tuple(dict.fromkeys(name for name, _ in _names_by_hardware(guest, entry.options if entry else "")))
 
@@ -106,5 +106,6 @@ def names_by_hardware(guest: Guest) -> tuple[str, ...]:
 def _names_by_hardware(guest: Guest, options: str) -> Iterator[tuple[str, bool]]:
     """Yield (name, whether the guest doesn't boot without that device)."""
     named = [(device, key == "root") for key, device in of_command_line(options)]
-    named += [(line.device, line.needed) for line in (*fstab(guest), *crypttab(guest)) if line.at_boot]
+    lines = (*fstab(guest), *crypttab(guest), *mount_units(guest))
+    named += [(line.device, line.needed) for line in lines if line.at_boot]
     yield from ((device, needed) for device, needed in named if is_by_hardware(device))

@@ -10,6 +10,7 @@ class Changed:
     """Every byte that may differ lies in these extents: sorted, not overlapping."""
 
     extents: tuple[Extent, ...]
+    tried: bool = False  # the source is known to leave out something at times: whoever copies by it tries its word
 
 
 @dataclass(frozen=True, slots=True)

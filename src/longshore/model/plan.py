@@ -22,7 +22,7 @@ _NOT_SAID = {"of", "point", "volume", "clean_up_after", "new_machine", "new_serv
 OPTIONS = frozenset(option.name for option in fields(MigrationRequest)) - _NOT_SAID
 # Of these what is about volumes, too; and of that again what the defaults of all machines mean for them
 OF_VOLUMES = frozenset({"storage", "availability_zone", "accept", "verify", "rate_limit", "keep"})
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"  # of a plan
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"  # of a plan, and of all else that is given a name here
 PlannedType = Literal["dry-run", "cold", "warm"]  # what a whole machine's way can be
 _OF_BOTH = OF_VOLUMES - {"storage", "availability_zone"}
 

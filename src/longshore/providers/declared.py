@@ -97,8 +97,11 @@ class ProviderType:
     refuse_missing_library: Callable[[Mapping[str, Any]], None] | None = None
     asks_relays: Callable[[Mapping[str, Any]], bool] | None = None  # whether volumes are reached through relays
     open_relays: Callable[[Any, Mapping[str, str], RelayLedger], Relays] | None = None
+    attaches: bool = False  # relays aren't servers that are made, but disks attached to one that is there
     # Secrets that open nothing by these settings, and aren't kept with them
     unneeded: Callable[[Mapping[str, Any]], frozenset[str]] | None = None
     # What is kept with the secrets of one that let us in, so that nobody has to work it out again
     derived: Callable[[Any], dict[str, str]] | None = None
+    # Secrets that nobody is asked for, by the settings and secrets that there are: made when it is added
+    made: Callable[[Mapping[str, Any], Mapping[str, str]], dict[str, str]] | None = None
     kept_by: str = ""  # the setting that names the provider whose key manager is asked for secrets; empty: none does

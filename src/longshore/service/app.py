@@ -23,6 +23,7 @@ from longshore.errors import (
     Unreachable,
 )
 from longshore.model.job import JobKind
+from longshore.model.plan import NAME
 from longshore.processes.apart import Apart
 from longshore.processes.installed import MOVING, missing_module, refuse_without
 from longshore.service.apart import prepare
@@ -55,6 +56,7 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 ]
 
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
+_NAMES = "A name begins with a letter from a to z or a digit; dots, dashes and underscores may follow: 100 in all."
 _KEPT, _KEPT_FOR = 512, 60.0  # blocks of points that somebody looks into (64 MiB), and seconds
 
 
@@ -157,6 +159,8 @@ def _without_routes(
             why = f"{str(fault['ctx']['error']).rstrip('.')}, at character {fault['loc'][-1]}"
             return JSONResponse({"code": "invalid-input", "message": f"The body isn't JSON ({why})."}, 400)
         where = ".".join(str(part) for part in fault["loc"][1:])
+        if fault["type"] == "string_pattern_mismatch" and fault["ctx"]["pattern"] == NAME:
+            return JSONResponse({"code": "invalid-input", "message": _NAMES, "field": where}, 400)
         body = {"code": "invalid-input", "message": f"{where or 'body'}: {fault['msg']}."}
         return JSONResponse(body | {"field": where} if where else body, 400)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from longshore.api.schemas import ChosenAnswer, ChosenMigrations, ErrorBody, Migration
+from longshore.api.schemas import ChosenAnswer, ChosenCutover, ChosenMigrations, ErrorBody, Migration
 from longshore.errors import Conflict, LongshoreError
 from longshore.flows.clouds import Clouds
 from longshore.model.status import Status
 from longshore.service import migrations
 from longshore.service.opened_plan import Opened, open_plan
-from longshore.service.parts import TheStore, Turn, judged_router, store_of_plan
+from longshore.service.parts import TheCaller, TheClouds, TheStore, Turn, judged_router, store_of_plan
 from longshore.service.plan_start import start_again
 from longshore.service.refusals import body_of
 from longshore.store import MigrationRecord, Store
@@ -24,9 +24,9 @@ def cancel(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
 
 
 @router.post("/migrations/cutover", status_code=202)
-def cutover(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
-    """Stop the machine of each of these warm migrations now, and end it."""
-    return _each(body.ids, lambda id_: migrations.cutover(id_, store))
+def cutover(body: ChosenCutover, store: TheStore) -> list[ChosenAnswer]:
+    """Stop the machine of each of these warm migrations, now or at a time, and end it."""
+    return _each(body.ids, lambda id_: migrations.cutover(id_, store, body.time))
 
 
 @router.post("/migrations/resume", status_code=202)
@@ -36,9 +36,9 @@ def resume(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
 
 
 @router.post("/migrations/retry", status_code=202, dependencies=[Turn])
-def retry(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
+def retry(body: ChosenMigrations, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[ChosenAnswer]:
     """Start each of these that has failed again, as its plan says now; those of one plan start together, or none. One
-    that kept its copy tries again with that."""
+    that kept its copy tries again with that, and one without a plan is asked for as it was."""
     answers: dict[str, ChosenAnswer] = {}
     of_plans: dict[str, dict[str, MigrationRecord]] = {}
     for id_ in dict.fromkeys(body.ids):
@@ -48,9 +48,8 @@ def retry(body: ChosenMigrations, store: TheStore) -> list[ChosenAnswer]:
                 answers[id_] = ChosenAnswer(id=id_, migration=migrations.retry(id_, store))
                 continue
             if record.plan_id is None:
-                raise Conflict(
-                    f"{record.machine_name} was started by itself, not from a plan.", advice="Start it anew."
-                )
+                answers[id_] = ChosenAnswer(id=id_, migration=migrations.begin_again(record, store, clouds, caller))
+                continue
             of_plans.setdefault(record.plan_id, {})[id_] = record
         except LongshoreError as error:
             answers[id_] = _refused(id_, error)

@@ -26,6 +26,7 @@ class _About:
 
     status: Annotated[tuple[Status, ...], Query(description="How they stand; as often as there are some.")] = ()
     machine: Annotated[str | None, Query(description="A name or reference.")] = None
+    name: Annotated[str | None, Query(description="A part of the machine's name, or its reference.")] = None
     plan: str | None = None
     provider: Annotated[str | None, Query(description="On either side.")] = None
     type: Annotated[tuple[MigrationType, ...], Query(description="What kinds of job; as often as there are some.")] = ()
@@ -92,6 +93,7 @@ def _filter(store: Store, about: _About, types: Collection[MigrationType] | None
     return JobFilter(
         statuses=about.status,
         machine=about.machine,
+        named=about.name,
         plan_id=store.plans.get(about.plan).id if about.plan is not None else None,
         provider_id=store.providers.get(about.provider).id if about.provider is not None else None,
         types=types,

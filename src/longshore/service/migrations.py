@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -10,6 +11,7 @@ from fastapi import Query
 from longshore.api.reports import Report
 from longshore.api.schemas import (
     Cleanup,
+    CutoverTime,
     Event,
     LastMove,
     LedgerEntry,
@@ -21,6 +23,7 @@ from longshore.api.schemas import (
 )
 from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput, NotFound
+from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.late_conversion import landed, make_again, request_after
 from longshore.flows.relays import held_by_another
@@ -28,10 +31,12 @@ from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.replica import Stage
-from longshore.model.request import Cutover, MigrationRequest, MigrationType
+from longshore.model.request import Cutover, CutoverMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.planning.validation import check_request, refuse_unfit
+from longshore.planning.faults import Fault
+from longshore.planning.validation import aware, check_ahead, check_request, check_window, refuse_unfit
 from longshore.service.beforehand import look_beforehand
+from longshore.service.caller import Caller
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
@@ -65,6 +70,24 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
     return begun(store, found.new(), found.said)
+
+
+def begin_again(failed: MigrationRecord, store: Store, clouds: Clouds, caller: Caller) -> Migration:
+    """Begin a migration without a plan once more, as it was asked for. A cutover whose time has passed waits.
+
+    Raises Conflict for one that hasn't failed, or isn't a move, and as `create`.
+    """
+    if failed.status is not Status.FAILED or not failed.type.moves:
+        raise Conflict(f"{failed.machine_name} is no migration that has failed: it is {failed.status}.")
+    if any(one.id != failed.id for one in store.migrations.last_moves(failed.source_id, [failed.machine_ref])):
+        raise Conflict(f"{failed.machine_name} was started again already.")
+    request = form(MigrationRequest).validate_python(failed.request)
+    at = request.cutover.at
+    if at is not None and aware(at) <= datetime.now(UTC):
+        request = replace(request, cutover=replace(request.cutover, mode=CutoverMode.MANUAL, at=None, until=None))
+    machine, source, target = failed.machine_ref, failed.source_id, failed.target_id
+    found = look_beforehand(store, clouds, caller, machine, source, target, request)
+    return begun(store, found.new(again=failed.id), found.said)
 
 
 @router.get("/last-moves")
@@ -129,11 +152,34 @@ def resume(migration: str, store: TheStore) -> Migration:
 
 
 @router.post("/migrations/{migration}/cutover", status_code=202)
-def cutover(migration: str, store: TheStore) -> Migration:
+def cutover(migration: str, store: TheStore, body: CutoverTime | None = None) -> Migration:
     """Cut a warm migration over: its machine is stopped, and the migration ends; when a sync is under way, right after
-    it.
+    it. With a time it is cut over then, by itself.
     """
-    record = store.migrations.request_cutover(migration)
+    record = request_cutover(store, migration, body)
+    embedded.ensure_running(store.state)
+    return _migration(store, record)
+
+
+def request_cutover(store: Store, migration: str, time: CutoverTime | None) -> MigrationRecord:
+    """Have a migration cut over, now or at a time. Raises InvalidInput for one that is past, and as the store does."""
+    if time is None:
+        return store.migrations.request_cutover(migration)
+    at, until = (aware(one).astimezone(UTC) if one is not None else None for one in (time.at, time.until))
+    assert at is not None
+    try:
+        scheduled = Cutover(mode=CutoverMode.SCHEDULED, at=at, until=until)
+        check_window(scheduled)
+        check_ahead(scheduled)
+    except Fault as fault:
+        raise InvalidInput(fault.text.replace('"cutover.', '"'), field=str(fault.path[-1])) from None
+    return store.migrations.schedule_cutover(migration, at, until)
+
+
+@router.delete("/migrations/{migration}/cutover", status_code=202)
+def take_cutover_back(migration: str, store: TheStore) -> Migration:
+    """Take back that a migration is to be cut over, now or at a time, as long as that hasn't begun."""
+    record = store.migrations.take_cutover_back(migration)
     embedded.ensure_running(store.state)
     return _migration(store, record)
 

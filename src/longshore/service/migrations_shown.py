@@ -16,7 +16,7 @@ from longshore.service.queue_reasons import queued_behind
 from longshore.service.shapes import shaped
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER
-from longshore.store.standing import standing_of, waits_after_failure, waits_for_cutover
+from longshore.store.standing import cutover_may_be_taken_back, standing_of, waits_after_failure, waits_for_cutover
 
 _log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
@@ -89,6 +89,7 @@ def _found(store: Store, records: Sequence[MigrationRecord]) -> Iterator[tuple[M
                 "stranded": crew.why(record),
                 "waits_for_cutover": not interrupted and waits_for_cutover(record),
                 "cutover_failed": not interrupted and waits_after_failure(record),
+                "may_be_taken_back": cutover_may_be_taken_back(record, record.job),
                 "parked": record.job.reason if record.job and record.status is Status.PARKED else None,
                 "queued_behind": behind.get(record.id),
                 "due_at": record.job.due_at if record.job else None,

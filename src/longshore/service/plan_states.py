@@ -74,6 +74,7 @@ def _read(  # noqa: PLR0917
     whole, *waves = plan_figures(opened, all_of_them, store.outlines.disks_of_plans([record.id]), crew)
     return PlanStates(
         plan=summary(record, opened, all_of_them, whole),
+        may_take_back=sum(m.may_be_taken_back for m in latest),
         broken_off=0 if crew.running else _broken_off(store, record.id),
         figures=whole,
         waves=waves,

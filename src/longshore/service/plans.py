@@ -1,5 +1,6 @@
 """Plans: listed, checked, started, watched over."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from pydantic import TypeAdapter
 
 from longshore.api.reports import Attempt, PlanReport, ReportedMachine
 from longshore.api.schemas import (
+    CutoverTime,
     FoundMachine,
     Migration,
     PlanConcern,
@@ -23,8 +25,10 @@ from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
 from longshore.planning.catalogue import refuse_unknown
 from longshore.service.concerns_shown import shown_concern
+from longshore.service.migrations import request_cutover
 from longshore.service.migrations_shown import MIGRATIONS, shown
 from longshore.service.opened_plan import (
+    Opened,
     counted,
     is_moved_or_moving,
     is_over,
@@ -44,6 +48,7 @@ from longshore.service.plans_shown import summary
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
 from longshore.store import PlanRecord, Store
+from longshore.store.outlines import Outline
 from longshore.store.standing import waits_for_cutover
 
 router = judged_router("/v1")
@@ -176,14 +181,18 @@ def retry(name: str, store: ThePlansStore, clouds: ThePlansClouds, machine: Some
 
 @router.post("/plans/{name}/cutover", status_code=202)
 def cutover(
-    name: str, store: TheStore, wave: int | None = None, machine: Some = (), *, ahead: Ahead = False
+    name: str,
+    store: TheStore,
+    wave: int | None = None,
+    machine: Some = (),
+    body: CutoverTime | None = None,
+    *,
+    ahead: Ahead = False,
 ) -> list[Migration]:
-    """Cut over a plan's warm migrations that wait for it, or those of a wave: their machines are stopped now."""
-    opened = open_plan(store, store.plans.get(name))
-    waves = {e.wave for e in entries_of(opened.plan, wave)}
-    meant = latest_of(opened, machine)
-    warm = [m for m in opened.own if not m.status.ended and m.type == MigrationType.WARM.value and m.wave in waves]
-    warm = [m for m in warm if not machine or m.id in meant]
+    """Cut over a plan's warm migrations that wait for it, or those of a wave: their machines are stopped now, or at the
+    time that is said.
+    """
+    warm = _warm(open_plan(store, store.plans.get(name)), wave, machine)
     if not warm:
         raise Conflict(f"No warm migration of plan {name} is under way.", advice=f"See: longshore plan show {name}.")
     if not ahead:
@@ -191,15 +200,37 @@ def cutover(
         if not waiting:
             what, are = "of these machines " if machine else "", "is" if len(warm) == 1 else "are"
             raise Conflict(
-                f"Nothing {what}of plan {name} waits for its cutover: {len(warm)} {are} queued, still copied, or "
-                "cut over already.",
+                f"Nothing {what}of plan {name} waits for its cutover: {len(warm)} {are} queued, still copied, "
+                "cut over already, or to be cut over at a time.",
                 advice="Wait until it does, or have each cut over as soon as it is copied: "
                 f"longshore plan cutover {name} --ahead.",
             )
         warm = [m for m in warm if m.id in waiting]
-    asked = [store.migrations.request_cutover(m.id) for m in warm]
+    asked = [request_cutover(store, m.id, body) for m in warm]
     embedded.ensure_running(store.state)
     return shown(store, asked)
+
+
+@router.delete("/plans/{name}/cutover", status_code=202)
+def take_cutover_back(name: str, store: TheStore, wave: int | None = None, machine: Some = ()) -> list[Migration]:
+    """Take back that a plan's migrations are to be cut over, now or at a time, of those that haven't begun that."""
+    warm = _warm(open_plan(store, store.plans.get(name)), wave, machine)
+    asked = [one for one in warm if one.may_be_taken_back]
+    if not asked:
+        raise Conflict(
+            f"No cutover of plan {name} was asked for that hasn't begun.", advice=f"See: longshore plan show {name}."
+        )
+    taken_back = [store.migrations.take_cutover_back(one.id) for one in asked]
+    embedded.ensure_running(store.state)
+    return shown(store, taken_back)
+
+
+def _warm(opened: Opened, wave: int | None, machines: Sequence[str]) -> list[Outline]:
+    """Return the warm migrations of a plan, of a wave or of these machines that haven't ended."""
+    waves = {e.wave for e in entries_of(opened.plan, wave)}
+    meant = latest_of(opened, machines)
+    warm = [m for m in opened.own if not m.status.ended and m.type == MigrationType.WARM.value and m.wave in waves]
+    return [m for m in warm if not machines or m.id in meant]
 
 
 @router.post("/plans/{name}/resume", status_code=202)

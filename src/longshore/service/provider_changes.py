@@ -53,12 +53,13 @@ def change(
         )
     if changed & known.tells_which or moved - _WHO:
         store.providers.refuse_at_work(record.id)
-    secrets = given if elsewhere else {**store.providers.secrets(record.id), **given}
+    known_secrets = store.providers.secrets(record.id)
+    secrets = given if elsewhere else {**known_secrets, **given}
     unneeded = unneeded_secrets(record.kind, settings) & secrets.keys()
     secrets = {name: value for name, value in secrets.items() if name not in unneeded}
     local = _is_local(store.state.shared_database, caller)
     found, secrets = log_in(store, record.name, record.kind, settings, secrets, local=local)
-    kept: ProviderRecord = store.providers.change(record.id, settings, secrets if given or unneeded else None)
+    kept: ProviderRecord = store.providers.change(record.id, settings, secrets if secrets != known_secrets else None)
     return checked(store, kept.id, found)
 
 

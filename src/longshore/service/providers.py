@@ -106,11 +106,13 @@ def _add(
 def log_in(
     store: Store, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Log in to a cloud, and return what is found there, and the secrets with those that are derived and kept with
-    them.
+    """Log in to a cloud, and return what is found there, and the secrets with those that are made for it, or derived,
+    and kept with them.
 
     `local`: its disks are read on this machine. Raises InvalidInput, or what the cloud says.
     """
+    known = provider_type(kind)
+    secrets = {**secrets, **(known.made(settings, secrets) if known.made else {})}
     try:
         project_id = store.scope.project_id
         kept = kept_secrets(store, project_id, kind, settings)
@@ -124,8 +126,8 @@ def log_in(
     try:
         if local:
             refuse_missing_library(kind, settings)
-        found, derived = cloud.check(), provider_type(kind).derived
-        return found, {**secrets, **(derived(cloud) if derived else {})}
+        found = cloud.check()
+        return found, {**secrets, **(known.derived(cloud) if known.derived else {})}
     finally:
         cloud.close()
 

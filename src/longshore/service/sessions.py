@@ -278,5 +278,7 @@ def _refuse_unwieldy(*said: str) -> None:
 
 def _refused() -> AccessDenied:
     return AccessDenied(
-        "Keystone doesn't let you in with that.", advice="Check it, and try again.", code="login-refused"
+        "Keystone knows no such user, credential or token, or not with this secret.",
+        advice="Check what you have typed, and try again.",
+        code="login-refused",
     )

@@ -26,13 +26,24 @@ from longshore.model.channel import (
     read_quiet,
 )
 from longshore.model.forms import form
+from longshore.model.status import Status
 from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
 from longshore.store.named import find_named, unique_name
 from longshore.store.quota import refuse_more_channels
 from longshore.store.rows import filled
 from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
-from longshore.store.tables import ChannelRow, MessageRow, StandingRow, utc_now, with_zone, without_zone
+from longshore.store.tables import (
+    BackupPolicyRow,
+    ChannelRow,
+    MessageRow,
+    MigrationRow,
+    ProviderRow,
+    StandingRow,
+    utc_now,
+    with_zone,
+    without_zone,
+)
 from longshore.store.texts import Texts
 
 CLAIMED_FOR = 300.0  # seconds, more than a delivery takes at most
@@ -234,6 +245,8 @@ class Channels:
                     # What it is not to tell any more isn't over
                     if row.over is not None and row.over["occasion"] in channel.occasions:
                         over = {**row.over, "at": _said_at(now)}
+                        if not _is_there(session, over["kind"], over["id"]):
+                            over["text"] = f"The {over['kind']} of {over['name']} is gone: no more is told of it."
                         session.add(MessageRow(channel_id=channel_id, body=over))
                     session.delete(row)
 
@@ -346,6 +359,16 @@ def _differs(known: Mapping[str, StandingRow], standing: Mapping[str, Said], now
 def _message(one: Said, text: str, state: str, now: datetime) -> dict[str, str]:
     said = {"occasion": one.occasion.value, "state": state, "text": text, "at": _said_at(now)}
     return {**said, "kind": one.kind, "id": one.id, "name": one.name}
+
+
+def _is_there(session: Session, kind: str, id_: str) -> bool:
+    """Tell whether what a message is about is there still, of the kinds of which it is told that something is over."""
+    if kind == "replica":
+        row = session.get(MigrationRow, id_)
+        return row is not None and not Status(row.status).ended
+    if kind == "vault":
+        return session.get(ProviderRow, id_) is not None
+    return kind != "backup policy" or session.get(BackupPolicyRow, id_) is not None
 
 
 def _said_at(now: datetime) -> str:

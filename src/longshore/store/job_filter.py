@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import aliased
 
 from longshore.model.request import MOVES, MigrationType
@@ -23,6 +23,7 @@ class JobFilter:
 
     statuses: Collection[Status] = ()  # one of these is told of it; none: whatever it is
     machine: str | None = None  # its name or reference
+    named: str | None = None  # a part of the machine's name, or its reference
     plan_id: str | None = None
     provider_id: str | None = None  # on either side
     types: Collection[MigrationType] | None = None  # None: of any
@@ -36,6 +37,9 @@ class JobFilter:
             yield or_(*map(stands, self.statuses))
         if self.machine is not None:
             yield (row.machine_name == self.machine) | (row.machine_ref == self.machine)
+        if self.named is not None:
+            part = func.lower(row.machine_name).contains(self.named.lower(), autoescape=True)
+            yield part | (row.machine_ref == self.named)
         if self.plan_id is not None:
             yield row.plan_id == self.plan_id
         if self.provider_id is not None:

@@ -58,11 +58,6 @@ class Jobs:
             row = session.get(JobRow, job_id)
             return _record(row) if row is not None else None
 
-    def set_kind(self, job_id: str, kind: JobKind) -> None:
-        """Set the kind that a job has turned out to be."""
-        with self._database.session() as session:
-            session.execute(update(JobRow).where(JobRow.id == job_id).values(kind=kind.value))
-
     def park(self, job_id: str, reason: str, pauses: Sequence[timedelta]) -> JobRecord:
         """Park a job: it goes on where it is when somebody takes it again, once that is due or `hasten` is called.
 

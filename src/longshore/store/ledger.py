@@ -35,6 +35,7 @@ class ThingKind(StrEnum):
     FROZEN = "frozen-application"  # by a playbook, for a backup's snapshot: to take that back is to run another one
     VAULT_WRITER = "vault-writer"  # that a backup is under way, in the vault, so that what it adds isn't pruned
     RELAY = "relay-server"  # with all that belongs to it; several migrations may use it
+    PROXY_DISKS = "proxy-disks"  # of a snapshot at the source, attached to a proxy; what `ref` says detaches them
 
 
 class EntryState(StrEnum):

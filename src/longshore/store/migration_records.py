@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
@@ -74,8 +74,13 @@ class MigrationRecord:
         return self.job.flow_version if self.job else None
 
 
+# Of a type that this version knows: what a later one has added stops none of its lists. By an expression, so that lists
+# are read by the index of what they are sorted by
+KNOWN: ColumnElement[bool] = func.coalesce(MigrationRow.type, "").in_([one.value for one in MigrationType])
+
+
 def visible_migrations(scope: Scope) -> ColumnElement[bool]:
-    return true() if scope.everything else MigrationRow.project_id == scope.project_id
+    return KNOWN if scope.everything else and_(MigrationRow.project_id == scope.project_id, KNOWN)
 
 
 def find_migration(session: Session, scope: Scope, migration_id: str) -> MigrationRow:

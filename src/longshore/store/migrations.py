@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -15,7 +15,17 @@ from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.machine import Disk, Machine
 from longshore.model.replica import Protection
-from longshore.model.request import AWAITED, MADE_OF_POINTS, MOVES, OF_POINTS, MigrationRequest, MigrationType, Request
+from longshore.model.request import (
+    AWAITED,
+    MADE_OF_POINTS,
+    MOVES,
+    OF_POINTS,
+    Cutover,
+    CutoverMode,
+    MigrationRequest,
+    MigrationType,
+    Request,
+)
 from longshore.model.status import UNFINISHED, WAITING, Status
 from longshore.store.adoption import refuse_known, take_over
 from longshore.store.backup_policies import NewBackupPolicy, add_policy, tell_policy
@@ -35,7 +45,7 @@ from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.standing import STANDING
 from longshore.store.syncs import keep_sync
-from longshore.store.tables import GroupMemberRow, LedgerRow, MigrationRow, in_column, type_of, utc_now
+from longshore.store.tables import GroupMemberRow, JobRow, LedgerRow, MigrationRow, in_column, type_of, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
 
 
@@ -56,6 +66,7 @@ class NewMigration:
     policy: NewBackupPolicy | None = None  # of backups
     state: dict[str, Any] | None = None  # that its first job finds
     found: FoundReplica | None = None  # of one that is adopted
+    again: str | None = None  # the id of the try before, whose texts it may name
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     @property
@@ -148,7 +159,7 @@ class Migrations:
             lenders: dict[str, OwnTexts] = {}
             rows = []
             for new, project_id in zip(wanted, projects, strict=True):
-                ids = [id_ for id_ in (new.plan_id, new.request.get("of")) if id_]
+                ids = [id_ for id_ in (new.plan_id, new.request.get("of"), new.again) if id_]
                 of = [lenders.setdefault(id_, self._texts.of(session, id_)) for id_ in ids]
                 request = in_options(new.request, self._texts.of(session, new.id, *of).kept)
                 rows.append(new_row(MigrationRow, new, project_id=project_id, request=request))
@@ -275,12 +286,67 @@ class Migrations:
             refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
             if Status(row.status).ended and not (row.cutover_requested and self._database.may_be_done):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
-            if row.type != MigrationType.WARM.value and not keeps_copy(row.state):
-                raise Conflict(f"Migration {row.id} isn't a warm one: it doesn't wait for a cutover.")
+            _refuse_never_cut_over(row)
             row.cutover_requested = True
             hasten(session, row.id)
             session.flush()
             return record_of(session, row)
+
+    def schedule_cutover(self, migration_id: str, at: datetime, until: datetime | None) -> MigrationRecord:
+        """Have a warm migration cut over at a time by itself, whatever it waited for. Moments in UTC.
+
+        `until`: not begun any later than that. Raises NotFound, NotSharedAnyMore, or Conflict when it has ended, is cut
+        over already, isn't a warm one, or waits after a cutover that failed.
+        """
+        with self._database.alone() as session:
+            row = find_migration(session, self._scope, migration_id)
+            refuse_taken_back(session, self._scope, row.project_id, (row.source_id, row.target_id))
+            _refuse_never_cut_over(row)
+            _refuse_begun(session, row)
+            if row.type != MigrationType.WARM.value or keeps_copy(row.state):
+                raise Conflict(
+                    f"Migration {row.id} waits for another try with its copy, which has no time.",
+                    advice=f"Use: longshore migration retry {row.id}.",
+                )
+            _set_cutover(row, replace(_cutover_of(row), mode=CutoverMode.SCHEDULED, at=at, until=until))
+            row.cutover_requested = False
+            hasten(session, row.id)  # the moment that it waits for may be a later one
+            session.flush()
+            return record_of(session, row)
+
+    def take_cutover_back(self, migration_id: str) -> MigrationRecord:
+        """Take back that a migration is to be cut over, now or at a time: it waits until somebody says so again.
+
+        Raises NotFound, or Conflict when it has begun to be cut over, has ended, or nothing was asked for.
+        """
+        with self._database.alone() as session:
+            row = find_migration(session, self._scope, migration_id)
+            _refuse_never_cut_over(row)
+            _refuse_begun(session, row)
+            asked = _cutover_of(row)
+            scheduled = asked.mode is CutoverMode.SCHEDULED
+            if not row.cutover_requested and not scheduled and not self._database.may_be_done:
+                raise Conflict(f"Nobody has asked for the cutover of migration {row.id}: nothing is to be taken back.")
+            if scheduled:
+                _set_cutover(row, replace(asked, mode=CutoverMode.MANUAL, at=None, until=None))
+            row.cutover_requested = False
+            hasten(session, row.id)  # it says then what it waits for
+            session.flush()
+            return record_of(session, row)
+
+    def begin_cutover(self, migration_id: str, job_id: str, cutover: Cutover, *, asked: bool) -> bool:
+        """Make the sync of a migration its cutover; return False where what it goes by was changed meanwhile.
+
+        `cutover` and `asked`: as its request had them, and whether somebody had asked for it. From here on neither can
+        be taken back.
+        """
+        with self._database.alone() as session:
+            row = session.get_one(MigrationRow, migration_id)
+            if row.cutover_requested != asked or _cutover_of(row) != cutover:
+                return False
+            session.execute(update(JobRow).where(JobRow.id == job_id).values(kind=JobKind.CUTOVER.value))
+            row.error = row.error_code = None
+            return True
 
     def request_retry(self, migration_id: str, options: Mapping[str, Any]) -> MigrationRecord:
         """Cut over once more, with these options of its request changed.
@@ -565,3 +631,28 @@ def providers_of(session: Session, new: NewMigration) -> list[str | None]:
         for source_id, target_id in session.execute(sides):
             ids += [source_id, target_id] if (new.state or {}).get("wishes") else [target_id]  # it is shut down first
     return ids
+
+
+def _refuse_never_cut_over(row: MigrationRow) -> None:
+    """Raise Conflict for what is no warm migration, nor a cold one that kept its copy when its cutover failed."""
+    kept = row.type == MigrationType.COLD.value and keeps_copy(row.state)
+    if row.type != MigrationType.WARM.value and not kept:
+        raise Conflict(f"{row.id} ({row.type}) isn't a warm migration: it doesn't wait for a cutover.")
+
+
+def _refuse_begun(session: Session, row: MigrationRow) -> None:
+    """Raise Conflict for a migration that has ended, is cancelled, or has begun to be cut over."""
+    if Status(row.status).ended:
+        raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
+    job = unfinished_of(session, [row.id]).get(row.id)
+    if row.cancel_requested or (job is not None and job.kind is JobKind.CUTOVER):
+        what = "cancelled" if row.cancel_requested else "cut over"
+        raise Conflict(f"Migration {row.id} is being {what}: that can't be changed any more.")
+
+
+def _cutover_of(row: MigrationRow) -> Cutover:
+    return form(Cutover).validate_python(row.request.get("cutover") or {})
+
+
+def _set_cutover(row: MigrationRow, cutover: Cutover) -> None:
+    row.request = {**row.request, "cutover": form(Cutover).dump_python(cutover, mode="json")}

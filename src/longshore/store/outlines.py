@@ -15,7 +15,7 @@ from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
 from longshore.store.migration_records import visible_migrations
 from longshore.store.scope import WHOLE, Scope
-from longshore.store.standing import BY_HAND, STANDING
+from longshore.store.standing import BY_HAND, MAY_BE_TAKEN_BACK, STANDING
 from longshore.store.tables import DiskRow, JobRow, MigrationRow
 
 
@@ -39,6 +39,7 @@ class Outline:
     cancel_requested: bool
     started_at: datetime | None  # in UTC without a zone
     by_hand: bool  # a warm one that is cut over once a person says so, and hasn't said so yet
+    may_be_taken_back: bool  # its cutover was asked for, now or at a time, and hasn't begun
     synced: bool  # a copy of all of it was made while its machine ran
     worker_id: str | None
     flow_version: str | None
@@ -89,6 +90,7 @@ class Outlines:
                     MigrationRow.cancel_requested,
                     MigrationRow.started_at,
                     BY_HAND.label("by_hand"),
+                    MAY_BE_TAKEN_BACK.label("may_be_taken_back"),
                     case((MigrationRow.status.in_(UNFINISHED), MigrationRow.syncs)).label("synced"),
                     JobRow.worker_id,
                     case((JobRow.kind.not_in(BEGIN_ANEW), JobRow.flow_version)).label("flow_version"),

@@ -5,12 +5,13 @@ It is said twice, for a record that is there and for the database to choose and 
 
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, and_, case, func
+from sqlalchemy import ColumnElement, and_, case, func, or_
 
+from longshore.model.job import JobKind
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, WAITING, Status
-from longshore.store.jobs import keeps_copy
-from longshore.store.tables import MigrationRow
+from longshore.store.jobs import JobRecord, keeps_copy
+from longshore.store.tables import JobRow, MigrationRow
 
 _SYNCED = (MigrationType.COLD, MigrationType.WARM)  # a cold one waits only once its cutover has failed
 _UP = "up"  # the phase of a restore in place that was seen up
@@ -39,6 +40,14 @@ def waits_for_cutover(record: _Kept) -> bool:
     """Say whether its copy is up to date, and a person is to say when its machine is stopped."""
     by_hand = (record.request.get("cutover") or {}).get("mode", "manual") == "manual"
     return _waits(record) and (by_hand or waits_after_failure(record))
+
+
+def cutover_may_be_taken_back(record: _Kept, job: JobRecord | None) -> bool:
+    """Say whether somebody has asked for its cutover, now or at a time, and its job hasn't begun with that."""
+    scheduled = (record.request.get("cutover") or {}).get("mode") == "scheduled"
+    asked = record.type in _SYNCED and not record.status.ended and (record.cutover_requested or scheduled)
+    begun = job is not None and job.kind is JobKind.CUTOVER
+    return asked and not begun and not record.cancel_requested
 
 
 def waits_after_failure(record: _Kept) -> bool:
@@ -88,6 +97,15 @@ STANDING: ColumnElement[str] = case(
 
 # That a warm migration's machine is stopped once a person says so, who hasn't said so yet
 BY_HAND: ColumnElement[bool] = and_(_row.type == MigrationType.WARM.value, ~_row.cutover_requested, _by_hand)
+
+# The same as cutover_may_be_taken_back, for rows beside that of their job
+MAY_BE_TAKEN_BACK: ColumnElement[bool] = and_(
+    _row.type.in_([kind.value for kind in _SYNCED]),
+    _row.status.in_(UNFINISHED),
+    ~_row.cancel_requested,
+    or_(_row.cutover_requested, func.coalesce(_row.request[("cutover", "mode")].as_string(), "") == "scheduled"),
+    func.coalesce(JobRow.kind, "") != JobKind.CUTOVER.value,
+)
 
 
 def stands(status: Status) -> ColumnElement[bool]:

@@ -24,5 +24,6 @@ def keep_sync(session: Session, migration_id: str, sync: dict[str, Any], state: 
     ordered = sorted([*others, sync], key=lambda kept: kept["number"])
     row.syncs = [*ordered[:1], *ordered[1:][-_KEPT:]]
     row.state = state
-    forget_removed(session, migration_id, ThingKind.SOURCE_SNAPSHOT, _KEPT)
+    for kind in (ThingKind.SOURCE_SNAPSHOT, ThingKind.PROXY_DISKS):
+        forget_removed(session, migration_id, kind, _KEPT)
     forget_said(session, migration_id, _OF_SYNCS, _EVENTS_KEPT)

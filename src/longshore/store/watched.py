@@ -12,6 +12,7 @@ from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, in_portions, through_outages
 from longshore.store.disks import DiskRecord, disks_of
 from longshore.store.job_filter import is_last_try
+from longshore.store.migration_records import KNOWN
 from longshore.store.rows import filled
 from longshore.store.standing import BY_HAND, STANDING
 from longshore.store.tables import BackupPolicyRow, JobRow, MigrationRow, PlanRow, ProviderRow
@@ -83,7 +84,8 @@ class Watched:
         )
         recent = or_(row.status.in_(UNFINISHED), row.finished_at >= since)
         with self._database.session() as session:
-            rows = session.execute(select(*columns).where(recent, is_last_try(), *_of(row.project_id, projects))).all()
+            wanted = recent, KNOWN, is_last_try(), *_of(row.project_id, projects)
+            rows = session.execute(select(*columns).where(*wanted)).all()
             copying = [one.id for one in rows if not one.syncs and (one.request.get("cutover") or {}).get("until")]
             disks = disks_of(session, copying)
             return [_move(one, disks.get(one.id, ())) for one in rows]

@@ -171,7 +171,14 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str]) -> _Found:
     found = []
     for raw in mine:  # when all that is left out is known, as they may name each other
         lost: dict[str, str] = {}
-        resource = Resource(kind, cloud.params(kind, raw, lost), operations.info(raw), Place(kind.file, 0))
+        try:
+            with explained(f"read {kind.name} {cloud.called(kind, raw)}"):
+                params = cloud.params(kind, raw, lost)
+        except NotFound:
+            notes.append(f"{kind.plural}: {cloud.called(kind, raw)} is left out: it was deleted during the export.")
+            cloud.left_out.add((kind.name, operations.identity(raw)))
+            continue
+        resource = Resource(kind, params, operations.info(raw), Place(kind.file, 0))
         what = f"{kind.plural}: {resource.name}"
         needed = [name for name in lost if kind.by_name[name].required or kind.limits(kind.by_name[name])]
         if needed:

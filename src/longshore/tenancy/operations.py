@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from openstack import exceptions as sdk
 
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.forms import anything
@@ -185,6 +188,20 @@ class Operations:
 
     def set_tags(self, raw: Any, tags: Iterable[str]) -> None:
         self.proxy.set_tags(raw, sorted(tags))
+
+
+def asked_of_each(ask: Callable[[Any], Iterable[Any]], parents: Iterable[Any]) -> list[tuple[Any, list[Any]]]:
+    """Ask for what belongs to each parent, side by side, and return it with its parent. What somebody has deleted since
+    it was listed is left out."""
+
+    def asked(parent: Any) -> tuple[Any, list[Any]] | None:
+        try:
+            return parent, list(ask(parent))
+        except sdk.NotFoundException:
+            return None
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return [each for each in pool.map(asked, parents) if each is not None]
 
 
 def _hashable(value: Any) -> Any:

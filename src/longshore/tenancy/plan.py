@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from longshore.errors import NotFound
+from longshore.providers.openstack.faults import explained
 from longshore.tenancy.cloud import Cloud
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope, Whose, whose
@@ -136,7 +138,11 @@ class _Planner:
         if len(there) > 1 and kind.named:  # others are the same whichever is meant
             raise _Unresolved(f"{len(there)} {kind.plural.replace('_', ' ')} there are called {action.resource.name}")
         if there:
-            self._compare(action, there[0], values)
+            try:
+                with explained(f"read {kind.name} {action.resource.name}"):
+                    self._compare(action, there[0], values)
+            except NotFound:
+                raise _Unresolved("it was deleted there while it was compared: import again to make it") from None
             return
         if key is not None and (obstacle := operations.obstacle(values, action.resource)):
             raise _Unresolved(obstacle)

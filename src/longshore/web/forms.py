@@ -14,7 +14,7 @@ from starlette.requests import Request
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.processes.apart import Work
 from longshore.web.page import USUAL
-from longshore.wording.texts import marked
+from longshore.wording.texts import _, marked
 
 TOKEN = "form_token"  # noqa: S105 the field's name
 _MOST = 20_000  # fields
@@ -23,6 +23,10 @@ _WITHIN = 60.0  # seconds for a whole form, however steadily it trickles
 
 
 FOREIGN = "foreign-form"
+# What the service says of a field, for the catalogues
+SAID = (
+    marked("A name begins with a letter from a to z or a digit; dots, dashes and underscores may follow: 100 in all."),
+)
 
 
 class Foreign(LongshoreError):
@@ -42,6 +46,14 @@ class Form:
     def exact(self, name: str) -> str:
         """Return the field's text as it was typed: a password may begin with a space."""
         return (self.fields.get(name) or [""])[-1]
+
+    def moment(self, name: str) -> str | None:
+        """Return the moment that a field holds, in UTC as the API takes it; None where it is empty.
+
+        Browsers with scripts send what was typed in the viewer's zone so; others send what was typed, in UTC.
+        """
+        said = self[name]
+        return f"{said.removesuffix('Z')}Z" if said else None
 
     def all(self, name: str) -> list[str]:
         return self.fields.get(name, [])
@@ -151,7 +163,7 @@ def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str]) ->
 
     `plain`: by field what is said where the service speaks of a value's form, as programs want it.
     """
-    return plain.get(field, trouble.message) if trouble.message.startswith(f"{field}: ") else trouble.message
+    return plain.get(field, trouble.message) if trouble.message.startswith(f"{field}: ") else _(trouble.message)
 
 
 def _refuse_foreign(request: Request) -> None:

@@ -25,7 +25,7 @@ class Held:
 
     async def hold(self, request: Request) -> Response:
         said = request.state.form
-        body = {"name": said["name"], "until": f"{said['until']}Z" if said["until"] else None}
+        body = {"name": said["name"], "until": said.moment("until")}
         try:
             await request.state.asking.post(self.kind, f"{self.path(request)}/hold", body)
         except LongshoreError as error:

@@ -40,8 +40,8 @@ _NOTES = {
 _WAYS = ("password", "credential", "token")
 # What the service says of log-ins, for the catalogues
 SAID = (
-    marked("Keystone doesn't let you in with that."),
-    marked("Check it, and try again."),
+    marked("Keystone knows no such user, credential or token, or not with this secret."),
+    marked("Check what you have typed, and try again."),
     marked("Keystone doesn't answer."),
     marked("Try again in a moment."),
     marked("Keystone doesn't let you into that project."),

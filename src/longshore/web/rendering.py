@@ -111,12 +111,13 @@ def confirm(
     some: Sequence[tuple[str, str]] = (),
     other: tuple[str, str] | None = None,
     instead: Sequence[tuple[str, str]] = (),
+    timed: bool = False,
 ) -> Response:
     """Ask before something is done.
 
     `does`: where the form goes; `said`: on its button; `back`: the page before. `some`: what the form says besides, a
     name more than once. `other`: another button, and the name that it says. `instead`: addresses of questions that mean
-    less, and what they are called.
+    less, and what they are called. `timed`: it may be done at a time, too, which the form says then (`at`, `until`).
     """
     return render(
         request,
@@ -130,6 +131,7 @@ def confirm(
         hidden=[*(hidden or {}).items(), *some],
         other=other,
         instead=instead,
+        timed=timed,
     )
 
 

@@ -1,7 +1,7 @@
 """A vault's points, copied into another vault: all of them, or those of a policy that its rules keep there.
 
     which points aren't there yet → say in both vaults that somebody is at work
-      → each point, oldest first: its disks, its document → leave both
+      → each point, oldest first: its disks, its document → of a whole vault, the plans kept in it → leave both
 
 Each point's document is written when all of it is there, and by the same name behind the slash: so a copy that is done
 again copies what is missing. What a disk has in common with the point of the machine that was copied before is neither
@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from longshore.errors import NotFound
+from longshore.errors import AccessDenied, NotFound
 from longshore.flows.backups.backing_up import identity_of
 from longshore.flows.backups.retention import decide_of_policy, folder_in, suspects_of
 from longshore.flows.flow import Flow
@@ -26,6 +26,7 @@ from longshore.store import EntryState, ThingKind
 from longshore.vault.copies import Before, CopiedDisk, copy_disk
 from longshore.vault.errors import Damaged
 from longshore.vault.holds import holds
+from longshore.vault.kept_plans import keep_plan, kept_plans
 from longshore.vault.points import Point, folder_of, has_point, point_names, points, read_point
 from longshore.vault.vault import Vault
 from longshore.vault.writers import bases_of, beat, finish, register
@@ -65,7 +66,8 @@ class CopyingVault(Flow):
             damaged = damaged + [each.damaged for each in done if each.damaged is not None]
             copied += sum(each.damaged is None for each in done)
             read, stored = read + sum(each.read for each in done), stored + sum(each.stored for each in done)
-        result = {"points": copied, "bytes_read": read, "bytes_stored": stored, "damaged": damaged}
+        plans = 0 if self._job.record.of else await self._job.step("plans", self._copy_plans)
+        result = {"points": copied, "plans": plans, "bytes_read": read, "bytes_stored": stored, "damaged": damaged}
         if damaged:
             await self._job.step("tell-damaged", self._tell, result)
         return result
@@ -122,6 +124,25 @@ class CopyingVault(Flow):
         decisions = decide_of_policy(policy, would_be.values(), in_use, holds(target), datetime.now(UTC))
         kept = {one.point.id for decision in decisions.values() for one in decision.kept}
         return [(point, name) for point, name in good if name in kept]
+
+    def _copy_plans(self) -> int:
+        """Copy the plans that are kept in the one vault and not in the other, or older there; return how many.
+
+        Of a vault that another project shares none are: nobody but its owner reads them.
+        """
+        job, copied = self._job, 0
+        job.raise_if_cancelled()
+        with self._both() as (source, target), suppress(AccessDenied):
+            there = {one.id: one.kept_at for one in kept_plans(target) if not isinstance(one, Damaged)}
+            for one in kept_plans(source):
+                if isinstance(one, Damaged):
+                    job.say(f"A plan isn't copied: {one}", "warning")
+                elif one.id not in there or there[one.id] < one.kept_at:
+                    keep_plan(target, one)
+                    copied += 1
+        if copied:
+            job.say(f"{copied} kept plan(s) are copied, too.")
+        return copied
 
     def _register(self, wanted: list[Copy]) -> None:
         """Register as a writer in both vaults: what is read stays until it is copied, and what is written isn't pruned

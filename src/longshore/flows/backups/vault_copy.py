@@ -93,7 +93,7 @@ class VaultCopy(DiskCopy):
         if isinstance(changes, Changed):
             with self._vault() as vault:
                 if vault.store.far:
-                    return Changed(tuple(align(changes.extents, BLOCK, self.disk.size)))
+                    return replace(changes, extents=tuple(align(changes.extents, BLOCK, self.disk.size)))
         return changes
 
     def _open_target(self, exports: ExitStack) -> Export:

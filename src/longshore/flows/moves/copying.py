@@ -11,12 +11,13 @@ from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.checkpoint import discard, is_locked, locked
 from longshore.blocks.dirty import is_dirty
 from longshore.blocks.exports import Export, serve_nbdkit
+from longshore.blocks.spot_check import find_untold
 from longshore.engine.retry import retry
 from longshore.errors import CheckpointMisfit, CopyError, LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.opened import open_disk, open_volume, opened
 from longshore.flows.moves.told_changes import Told, read_changes
-from longshore.model.changes import Changed, Changes
+from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import total
 from longshore.model.machine import Disk, Snapshot
 from longshore.model.request import Verify
@@ -43,6 +44,7 @@ class Copied:
     root_digest: str
     manifest: str  # name of the file in the migration's directory
     changed: int | None = None  # what the source says was written since the last copy; None: it was all compared
+    doubted: bool = False  # what it says was tried, and wasn't so
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class DiskCopy:
         try:
             changes = await asyncio.to_thread(self._changes)
             unchanged = isinstance(changes, Changed) and not changes.extents
-            if unchanged and not await asyncio.to_thread(self._lacks_blocks):
+            if unchanged and not await asyncio.to_thread(self._lacks_blocks) and await self._is_unchanged(changes):
                 root, manifest = (self.base.root_digest, self.base.manifest) if self.base else ("", "")
                 return Copied(self.disk.key, 0, 0, 0, 0, 0, 0, 0.0, root, manifest, changed=0)
             return await retry(lambda: self._copy(changes), before_again=self._say_again)
@@ -171,12 +173,12 @@ class DiskCopy:
         job, checkpoint = self.job, self._path(self._checkpoint)
         await self._until_free(checkpoint)
         try:
-            result = await self._move(changes)
+            result, believed = await self._move(changes)
         except CheckpointMisfit as misfit:
             said = f"{self.disk.label}: {misfit.message} It is discarded, and the copy begins anew."
             await asyncio.to_thread(job.say, said, "warning")
             await asyncio.to_thread(discard, checkpoint)
-            result = await self._move(changes)
+            result, believed = await self._move(changes)
         return Copied(
             disk_key=self.disk.key,
             read=result.bytes_read,
@@ -188,19 +190,47 @@ class DiskCopy:
             seconds=result.seconds,
             root_digest=result.root_digest or "",
             manifest=self._manifest,
-            changed=total(changes.extents) if isinstance(changes, Changed) else None,
+            changed=total(believed.extents) if isinstance(believed, Changed) else None,
+            doubted=believed is not changes,
         )
 
-    async def _move(self, changes: Changes | None) -> CopyResult:
-        """Open both sides, and have what is to be copied moved from one to the other."""
+    async def _move(self, changes: Changes | None) -> tuple[CopyResult, Changes | None]:
+        """Open both sides, and have what is to be copied moved from one to the other. Return the changes, too, that
+        were believed."""
         await asyncio.to_thread(self.job.raise_if_cancelled)
         async with opened() as exports:
             source = await asyncio.to_thread(
                 open_disk, self.job, exports, self.snapshot, self.disk, provider_id=self.vault_id
             )
+            believed = await asyncio.to_thread(self._believed, source, changes)
+            if isinstance(believed, Unknown) and believed is not changes:
+                said = f"{self.disk.label}: all of it is read and compared, from now on. {believed.reason}"
+                await asyncio.to_thread(self.job.say, said, "warning")
             target = await asyncio.to_thread(self._open_target, exports)
-            request = await asyncio.to_thread(self._request, source, target, changes)
-            return await self._run(request, [source, target])
+            request = await asyncio.to_thread(self._request, source, target, believed)
+            return await self._run(request, [source, target]), believed
+
+    async def _is_unchanged(self, changes: Changes | None) -> bool:
+        """Tell whether nothing has changed indeed, as the source says."""
+        if not isinstance(changes, Changed) or not changes.tried:
+            return True
+        async with opened() as exports:
+            source = await asyncio.to_thread(
+                open_disk, self.job, exports, self.snapshot, self.disk, provider_id=self.vault_id
+            )
+            return await asyncio.to_thread(self._believed, source, changes) is changes
+
+    def _believed(self, source: Export, changes: Changes | None) -> Changes | None:
+        """Return what has changed as far as the source is believed: where its word is tried and isn't so, nobody knows.
+        A second try comes to the same, with the same checkpoint."""
+        base = self.base
+        if not isinstance(changes, Changed) or not changes.tried or base is None or base.partly:
+            return changes
+        seed = f"{self.snapshot.ref}/{self.disk.key}"
+        untold = find_untold(source.uri, self._path(base.manifest), changes.extents, seed=seed)
+        if untold is None:
+            return changes
+        return Unknown(f"The source has left out what was written near byte {untold.offset}: it isn't believed.")
 
     def _say_again(self, error: LongshoreError) -> None:
         self.job.raise_if_cancelled()

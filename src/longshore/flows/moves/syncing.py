@@ -51,6 +51,7 @@ class State:
     held_since: datetime | None = None  # in UTC
     # A replica's disks whose machine is another one by now, by the keys that its volumes and points call them
     called: dict[str, str] = field(default_factory=dict)
+    doubted: tuple[str, ...] = ()  # disks of which the source has left out changes: it isn't asked about them any more
     written_to: bool = False  # the machine's disks were, by a failback: the base doesn't tell of that
 
     @property
@@ -109,7 +110,7 @@ class Syncing(Migration):
             for disk in known
         ]
         told = dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
-        changed = {key: Told(None, "All of it is compared.") for key in told} if all_of_it else told
+        changed = {key: Told(None, "All of it is compared.") for key in told if all_of_it or key in state.doubted}
         job.begin_together()
         copies = [
             DiskCopy(
@@ -120,7 +121,7 @@ class Syncing(Migration):
                 name=name,
                 verify=self._verify(base := bases.get(disk.key), all_of_it=all_of_it),
                 base=base,
-                told=changed.get(disk.key),
+                told=changed.get(disk.key, told.get(disk.key)),
             )
             for disk, volume in zip(machine.disks, state.volumes, strict=True)
         ]
@@ -175,6 +176,7 @@ def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
         base=snapshot if snapshot.is_base and not sync.final else None,
         history=state.history.plus(sync),
         totals=state.totals.plus(sync.copies),
+        doubted=tuple(sorted({*state.doubted, *(copy.disk_key for copy in sync.copies if copy.doubted)})),
         written_to=False,
     )
 

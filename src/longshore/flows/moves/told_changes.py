@@ -25,6 +25,7 @@ UNTRACKED = "The source doesn't track this disk's changes."  # was said when the
 class Told:
     file: str | None  # in the migration's directory; None: the source can't tell, so all of the disk is compared
     reason: str = ""  # why it can't
+    tried: bool = False  # as in `Changed`
 
 
 async def ask_source(
@@ -57,7 +58,7 @@ def read_changes(job: MoveContext, disk: Disk, told: Told) -> Changes:
         return Unknown(told.reason)
     extents = read_extents(job.store.state.migration(job.id) / told.file)
     if extents is not None:
-        return Changed(extents)
+        return Changed(extents, told.tried)
     unknown = Unknown("The list of what has changed can't be read any more.")
     _say(job, disk, unknown)
     return unknown
@@ -87,7 +88,7 @@ def _keep(job: MoveContext, disk: Disk, changes: Changes, file: str) -> Told:
     directory = job.store.state.migration(job.id)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     replace_file(directory / file, [json.dumps(changes.extents).encode()])
-    return Told(file)
+    return Told(file, tried=changes.tried)
 
 
 def _say(job: MoveContext, disk: Disk, unknown: Unknown) -> None:

@@ -53,6 +53,7 @@ from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.job import JobKind
+from longshore.model.request import Cutover
 from longshore.planning import land
 from longshore.store.tables import without_zone
 
@@ -133,18 +134,23 @@ class WarmSync(Syncing):
     def _choose(self, state: State) -> Turn:
         job = self._job
         job.raise_if_cancelled()
-        asked, now = job.store.migrations.cutover_requested(job.id), datetime.now(UTC)
+        cutover, asked = self._wished()
+        now = datetime.now(UTC)
         if not asked:
             raise_if_expired(job, state, now)
         if not is_synchronised(job) and state.number == 1:  # what has changed since isn't tracked: that takes a while
             return Turn.SYNC if asked else Turn.WAIT
         if not is_synchronised(job) and not asked:
             return Turn.WAIT
-        turn = next_turn(job.request.cutover, state.history, now, asked=asked, held=bool(state.held))
-        if turn is Turn.CUT_OVER:
-            job.store.jobs.set_kind(job.job_id, JobKind.CUTOVER)
-            job.store.migrations.update(job.id, error=None, error_code=None)
+        turn = next_turn(cutover, state.history, now, asked=asked, held=bool(state.held))
+        if turn is Turn.CUT_OVER and not job.store.migrations.begin_cutover(job.id, job.job_id, cutover, asked=asked):
+            return self._choose(state)
         return turn
+
+    def _wished(self) -> tuple[Cutover, bool]:
+        """Return when it is to be cut over, and whether somebody has asked for that: both may change while it runs."""
+        record = self._job.store.migrations.get(self._job.id)
+        return form(Cutover).validate_python(record.request.get("cutover") or {}), record.cutover_requested
 
     def _go_on(self, state: State, turn: Turn) -> None:
         """End this job, and queue the one that does what comes next, at once or when its moment has come."""
@@ -153,7 +159,7 @@ class WarmSync(Syncing):
         if turn is Turn.WAIT:
             now = datetime.now(UTC)
             due = without_zone(self._next_moment(state, now))
-            why = why_kept(job, state) if state.held else why_waiting(job.request.cutover, state.history, now)
+            why = why_kept(job, state) if state.held else why_waiting(self._wished()[0], state.history, now)
             if not same_reason(why, state.why) or not is_synchronised(job):  # then it is a reminder
                 job.say(why, phase="waiting")
             state, told = replace(state, why=why), {"phase": "waiting"}
@@ -163,7 +169,7 @@ class WarmSync(Syncing):
     def _next_moment(self, state: State, now: datetime) -> datetime:
         due = now + timedelta(seconds=waits_for(self._job))
         if is_synchronised(self._job):
-            due = next_moment(self._job.request.cutover, state.history, now)
+            due = next_moment(self._wished()[0], state.history, now)
         return min(filter(None, (due, kept_until(self._job, state))))
 
     async def _cut_over(self, state: State) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from longshore.providers.contract.networks import FloatingAddresses, IsolatedNet
 from longshore.providers.contract.offers import Flavors, Offers
 from longshore.providers.contract.power import Power
 from longshore.providers.contract.provider import Provider
-from longshore.providers.contract.relays import RelayHost, RelayLedger, Relays
+from longshore.providers.contract.relays import AttachedDisks, RelayHost, RelayLedger, Relays
 from longshore.providers.contract.servers import GuestAgent, Servers
 from longshore.providers.contract.snapshots import ChangeTracking, Snapshots
 from longshore.providers.contract.source_marks import MarkedMachines
@@ -36,6 +36,7 @@ from longshore.providers.contract.vault_access import VaultAccess
 from longshore.providers.contract.way_back import WayBack
 
 __all__ = [
+    "AttachedDisks",
     "ChangeTracking",
     "Disks",
     "Flavors",
@@ -78,6 +79,7 @@ class Source(
     WholeDisks,
     SourceQuota,
     MarkedMachines,
+    AttachedDisks,
     WayBack,
     Provider,
     Protocol,

@@ -1,4 +1,8 @@
-"""Relays: servers in a tenant's project through which its volumes are opened, where a provider asks for that."""
+"""Relays: servers in a tenant's project through which its volumes are opened, where a provider asks for that.
+
+A source may have a server of its operator's instead, which disks are attached to as long as they are read. Then what is
+written down, shared and taken away in their place are these attachments.
+"""
 
 from typing import Protocol
 
@@ -9,8 +13,9 @@ class RelayLedger(Protocol):
     """The ledger of relays: a relay is written down there before it exists, and until it is gone. A second note of the
     same adds nothing."""
 
-    def intend(self, owner: Owner) -> None:
-        """Note that a relay may exist from now on."""
+    def intend(self, owner: Owner, note: str = "") -> None:
+        """Note that a relay may exist from now on, with what is needed to take it away where its owner isn't
+        enough."""
 
     def made(self, owner: Owner, server_id: str) -> None:
         """Note that a relay is there."""
@@ -23,6 +28,9 @@ class RelayLedger(Protocol):
 
     def unsettled(self) -> list[Owner]:
         """Return the owners of relays that may exist, as far as is known; of earlier processes too."""
+
+    def note_of(self, owner: Owner) -> str:
+        """Return what was noted with a relay, or its id; empty: nothing was."""
 
     def say(self, owner: Owner, text: str, level: str) -> None:
         """Say something worth knowing to whom the relay was booted for."""
@@ -44,4 +52,13 @@ class RelayHost(Protocol):
     def remove_relay(self, owner: Owner) -> None:
         """Remove the server with this owner through which volumes were opened, and all that belongs to it. Nothing to
         do when it isn't there. Raises Conflict when something else holds a part of it."""
+        return
+
+
+class AttachedDisks(Protocol):
+    """Optional: a source whose disks are attached to another machine of it as long as they are read."""
+
+    def let_go(self, note: str) -> None:
+        """Detach what the ledger's note says was attached; what isn't any more is left alone. Raises Conflict when it
+        can't be detached."""
         return

@@ -35,7 +35,7 @@ class DiskFile:
     packing: str
     expected: Format | None  # None: what it is by its content
     said: OvfDisk | None  # None: a loose image, of which nothing is said
-    doubt: FileDoubt | None = None  # what was found odd about its format
+    doubts: tuple[FileDoubt, ...] = ()  # what was found odd about its name and format
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Description:
                 continue
             names = [disk.name]
             if disk.said is not None and disk.said.chunk_size:
-                names = [name for name, _ in self._chunks(disk.name)]
+                names = [name for name, _ in chunks_of(self.bundle, disk.name)]
             elif not disk.packing:
                 names += pieces_of(self.bundle, disk.name, disk.expected)
             found |= {name: self.bundle.open(name) for name in names}
@@ -98,23 +98,10 @@ class Description:
         if disk.said is None or not disk.said.chunk_size:
             return self.bundle.open(disk.name)
         pieces, at = [], 0
-        for _, chunk in self._chunks(disk.name):
+        for _, chunk in chunks_of(self.bundle, disk.name):
             pieces.append((at, chunk))
             at += chunk.size
         return Scattered(disk.name, at, pieces)
-
-    def _chunks(self, name: str) -> list[tuple[str, Stored]]:
-        """Return the files that one is cut into, in their order (DSP0243, 7.1). Raises NotFound, InvalidInput."""
-        found: list[tuple[str, Stored]] = []
-        while len(found) < _MOST_CHUNKS:
-            chunk = f"{name}.{len(found):09}"
-            try:
-                found.append((chunk, self.bundle.open(chunk)))
-            except NotFound:
-                if not found:
-                    raise
-                break
-        return found
 
     def _below(self, disk: DiskFile) -> list[Layer]:
         """Return the images that a disk's is based on. Raises InvalidInput."""
@@ -216,7 +203,7 @@ class Description:
                 _remembered.clear()
             _remembered[key] = facts
         claims = () if disk.said is None else tuple(_claims(self.ovf, disk, disk.said, stored, facts))
-        return replace(facts, doubts=(*facts.doubts, *((disk.doubt,) if disk.doubt else ()), *claims))
+        return replace(facts, doubts=(*facts.doubts, *disk.doubts, *claims))
 
     def check(self, on_progress: Callable[[int, int], None]) -> list[FileDoubt]:
         """Return what tells against all being as it was exported: files are read whole where there is a manifest.
@@ -278,6 +265,20 @@ def _claims(ovf: str, disk: DiskFile, said: OvfDisk, stored: Stored, facts: _Fac
         cut = facts.flat and said.capacity is None and stored.size < (said.file_size or 0)
         text = f"{name} has {stored.size} bytes, and {ovf} says {said.file_size}."
         yield FileDoubt(Doubt.MISSING if cut else Doubt.CLAIM, name, text)
+
+
+def chunks_of(bundle: Bundle, name: str) -> list[tuple[str, Stored]]:
+    """Return the files that one is cut into, in their order (DSP0243, 7.1). Raises NotFound, InvalidInput."""
+    found: list[tuple[str, Stored]] = []
+    while len(found) < _MOST_CHUNKS:
+        chunk = f"{name}.{len(found):09}"
+        try:
+            found.append((chunk, bundle.open(chunk)))
+        except NotFound:
+            if not found:
+                raise
+            break
+    return found
 
 
 def key_of(number: int) -> str:

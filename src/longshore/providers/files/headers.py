@@ -11,7 +11,14 @@ from enum import StrEnum
 from longshore.errors import InvalidInput
 from longshore.providers.files.microsoft import as_posix, footer_of, vhd_of, vhdx_of
 from longshore.providers.files.stored import SECTOR, Stored, encrypted, needs_another, printable
-from longshore.providers.files.vmdk import SPARSE_MAGICS, capacity_of, descriptor_of, parent_of, refuse_encrypted
+from longshore.providers.files.vmdk import (
+    SPARSE_MAGICS,
+    capacity_of,
+    descriptor_of,
+    is_like_descriptor,
+    parent_of,
+    refuse_encrypted,
+)
 
 _QCOW2 = struct.Struct(">4sIQIIQI")  # magic, version, backing file's offset and size, cluster bits, size, encryption
 _BACKING_FORMAT = 0xE2792ACA
@@ -79,7 +86,7 @@ def found_in(image: Stored) -> Format:
     head = image.read(0, SECTOR)
     if head[:4] == b"QFI\xfb":
         return Format.QCOW2
-    if head[:4] in SPARSE_MAGICS or head.lstrip(b"#").lstrip().startswith(b"Disk DescriptorFile"):
+    if head[:4] in SPARSE_MAGICS or is_like_descriptor(head):
         return Format.VMDK
     if head[:8] == b"vhdxfile":
         return Format.VHDX

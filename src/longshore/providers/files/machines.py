@@ -14,13 +14,13 @@ from longshore.model.machine import Doubt, FileDoubt
 from longshore.providers.files import trilio, xml
 from longshore.providers.files.archive import Archive, opened
 from longshore.providers.files.chains import Layers, NoLayers
-from longshore.providers.files.description import SYSTEM, Description, DiskFile
+from longshore.providers.files.description import SYSTEM, Description, DiskFile, chunks_of
 from longshore.providers.files.exported import recorded_at
 from longshore.providers.files.headers import BY_SUFFIX, Format, found_in
 from longshore.providers.files.images import is_image, split_name
 from longshore.providers.files.ovf import read_ovf
 from longshore.providers.files.ovf_disks import OvfDisk
-from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path
+from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path, spellings
 
 DESCRIBED = (".ova", ".ovf")
 BACKUPS = (DESCRIPTION, trilio.MACHINES)  # names of documents that describe machines in backups
@@ -171,7 +171,7 @@ def _spellings(href: str) -> tuple[str, ...]:
     plain = href.removeprefix("file:") if not href.startswith("file:/") else href
     while plain.startswith("./"):
         plain = plain[2:]
-    return tuple(dict.fromkeys((plain, unquote(plain, errors="surrogateescape"))))
+    return tuple(dict.fromkeys((*spellings(plain), *spellings(unquote(plain, errors="surrogateescape")))))
 
 
 def _name_of(href: str, ovf: str, directory: PurePosixPath, bundle: Bundle) -> str:
@@ -180,15 +180,17 @@ def _name_of(href: str, ovf: str, directory: PurePosixPath, bundle: Bundle) -> s
     for said in _spellings(href):
         refuse_path(said, ovf, below=True)
         names.append(str(directory / said))
-    for name in names:
-        try:
-            bundle.open(name)
-        except NotFound:
-            continue
-        except LongshoreError:
-            pass  # which is told when it is looked at
-        return name
-    return names[0]
+    return next((name for name in names if _is_there(bundle, name)), names[0])
+
+
+def _is_there(bundle: Bundle, name: str) -> bool:
+    try:
+        bundle.open(name)
+    except NotFound:
+        return False
+    except LongshoreError:
+        pass  # which is told when it is looked at
+    return True
 
 
 def _file(disk: OvfDisk, ovf: str, directory: PurePosixPath, bundle: Bundle) -> DiskFile:
@@ -201,19 +203,36 @@ def _file(disk: OvfDisk, ovf: str, directory: PurePosixPath, bundle: Bundle) -> 
         raise InvalidInput(
             f"{printable(name)} is packed in a way that isn't known ({printable(disk.compression, 40)})."
         )
+    doubts: tuple[FileDoubt, ...] = ()
+    if not disk.chunk_size and not _is_there(bundle, name):
+        name, disk, doubts = _by_numbers(name, disk, ovf, bundle)
     by_name = BY_SUFFIX.get(suffix)
     if packing or disk.chunk_size or by_name is Format.RAW:
-        return DiskFile(name, packing, by_name, disk)
+        return DiskFile(name, packing, by_name, disk, doubts)
     try:
         found = found_in(bundle.open(name))
     except LongshoreError:
-        return DiskFile(name, packing, by_name, disk)
+        return DiskFile(name, packing, by_name, disk, doubts)
     by_url = next((kind for word, kind in _URLS.items() if word in disk.kind.lower()), None)
     # What is like no image may be a raw disk, where neither its name nor anything else says that it is an image
     if (found is Format.RAW and by_name is not None) or found is by_name or found is by_url or not disk.kind:
-        return DiskFile(name, packing, by_name if found is Format.RAW else found, disk)
+        return DiskFile(name, packing, by_name if found is Format.RAW else found, disk, doubts)
     text = f"{printable(name)} is {found.words}, and {ovf} calls it otherwise ({printable(disk.kind, 100)})."
-    return DiskFile(name, packing, found, disk, FileDoubt(Doubt.CLAIM, printable(name), text))
+    return DiskFile(name, packing, found, disk, (*doubts, FileDoubt(Doubt.CLAIM, printable(name), text)))
+
+
+def _by_numbers(name: str, disk: OvfDisk, ovf: str, bundle: Bundle) -> tuple[str, OvfDisk, tuple[FileDoubt, ...]]:
+    """Return the file, with what is said of it, where files are there that are called so but for a number behind: it
+    is cut into those, or, where each is an image, they are its states, of which the last one counts."""
+    try:
+        found = chunks_of(bundle, name)
+    except NotFound:
+        return name, disk, ()
+    if not all(found_in(stored) is not Format.RAW for _, stored in found):
+        return name, replace(disk, chunk_size=found[0][1].size), ()
+    last = found[-1][0]
+    text = f"{ovf} names {printable(name)}, which isn't there: {printable(last)} is taken for it."
+    return last, disk, (FileDoubt(Doubt.CLAIM, printable(last), text),)
 
 
 # What is in the URL that an OVF has for a format, in lower case. oVirt calls raw disks sparse VMDKs

@@ -1,5 +1,6 @@
 """The manifest of an OVF (.mf): a digest of each of its files, checked before anything is made of them."""
 
+import codecs
 import hashlib
 import hmac
 import re
@@ -8,14 +9,14 @@ from pathlib import PurePosixPath
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import Doubt, FileDoubt
-from longshore.providers.files.stored import Stored, printable
+from longshore.providers.files.stored import Stored, printable, spellings
 
 LARGEST = 1 << 20  # bytes
 # As the standard has it, as openssl 3 writes it (SHA2-256), and as sha256sum does
 _LINE = re.compile(
     r"(MD5|SHA(?:1|-1|(?:2-|-)?(?:224|256|384|512)|3-(?:256|384|512)))\s*\((.+)\)\s*=\s*([0-9a-fA-F]{32,128})", re.I
 )
-_SUM = re.compile(r"([0-9a-fA-F]{40,128}) [ *](.+)")
+_SUM = re.compile(r"([0-9a-fA-F]{32,128}) [ *](.+)")
 _PIECE = 4 << 20  # bytes that are read at once
 DIGITS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128}
 DIGITS |= {"sha3_256": 64, "sha3_384": 96, "sha3_512": 128}
@@ -29,7 +30,7 @@ def read_manifest(file: Stored, doubts: list[FileDoubt]) -> dict[str, tuple[str,
     if file.size > LARGEST:
         raise InvalidInput(f"{file.name} is too large for a manifest.", code="manifest-refused")
     entries: dict[str, tuple[str, str]] = {}
-    for line in file.read(0, LARGEST).decode("utf-8-sig", errors="surrogateescape").splitlines():
+    for line in _text(file.read(0, LARGEST)).splitlines():
         if not line.strip():
             continue
         name, algorithm, digest = _parsed(line.strip())
@@ -41,6 +42,13 @@ def read_manifest(file: Stored, doubts: list[FileDoubt]) -> dict[str, tuple[str,
             continue
         entries[name] = (algorithm, digest)
     return entries
+
+
+def _text(data: bytes) -> str:
+    """Read it as UTF-8, or, where it says so itself, as Windows' PowerShell writes."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
+    return data.decode("utf-8-sig", errors="surrogateescape")
 
 
 def _parsed(line: str) -> tuple[str, str, str]:
@@ -92,4 +100,5 @@ def check_manifest(
 
 def _entry(entries: Mapping[str, tuple[str, str]], name: str) -> tuple[str, str] | None:
     """Look a file up by its path, else by its name alone: in an archive of a directory the two differ."""
-    return entries.get(name) or entries.get(PurePosixPath(name).name)
+    said = (entries.get(one) for one in (*spellings(name), *spellings(PurePosixPath(name).name)))
+    return next(filter(None, said), None)

@@ -23,7 +23,7 @@ _SECTIONS = frozenset(
     for name in (
         *("VirtualHardware", "Disk", "SharedDisk", "Network", "OperatingSystem", "Annotation", "DeploymentOption"),
         *("Product", "Eula", "Install", "Startup", "ResourceAllocation", "Environment", "EnvironmentFiles"),
-        *("BootDevice", "Placement", "PlacementGroup", "ScaleOut", ""),
+        *("BootDevice", "BootOrder", "Placement", "PlacementGroup", "ScaleOut", ""),
     )
 )
 _ADAPTERS = {"vmxnet3": "vmxnet3", "e1000e": "e1000e", "e1000": "e1000", "pcnet32": "pcnet32", "virtio": "virtio"}
@@ -62,20 +62,22 @@ def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
     envelope = xml.parse(text, name)
     if xml.local(envelope.tag) != "Envelope":
         raise refused(name, "it has no Envelope")
+    _call_by_their_types(envelope)
     if any(xml.local(str(e.tag)) in ("EncryptedData", "EncryptedKey", "EncryptionSection") for e in envelope.iter()):
         raise InvalidInput(f"{name} is encrypted.", advice="Export the machine without encryption.", code="encrypted")
+    chosen = _usual_configuration(envelope)
     catalogue = Catalogue(
         name,
         {xml.attribute(e, "id"): e for e in _of_sections(envelope, "References", "File")},
         {xml.attribute(e, "diskId"): e for e in _of_sections(envelope, "DiskSection", "Disk")}
         | {xml.attribute(e, "diskId"): e for e in _of_sections(envelope, "SharedDiskSection", "SharedDisk")},
+        _settings(envelope, chosen),
     )
     systems = [e for e in envelope.iter() if xml.local(str(e.tag)) == "VirtualSystem"]
     if not systems:
         raise refused(name, "it describes no machine")
     if len({xml.attribute(system, "id") for system in systems}) != len(systems):
         raise refused(name, "two of its machines have the same id")
-    chosen = _usual_configuration(envelope)
     unknown = tuple(_not_understood(envelope, name))
     found = [_system(system, catalogue, chosen) for system in systems]
     # After all of them: what no machine uses
@@ -106,10 +108,29 @@ def _left_behind(catalogue: Catalogue) -> Iterator[FileDoubt]:
 
 
 def _of_sections(envelope: Element, section: str, wanted: str) -> Iterator[Element]:
-    """OVF 0.9 has all sections by the name of Section."""
-    for found in envelope:
-        if xml.local(str(found.tag)) in (section, "Section"):
-            yield from xml.children(found, wanted)
+    for found in xml.children(envelope, section):
+        yield from xml.children(found, wanted)
+
+
+def _call_by_their_types(envelope: Element) -> None:
+    """Give the elements of OVF 0.9, all of which are called Section or Content, the names that 1.0 has for them."""
+    for element in envelope.iter():
+        if xml.local(str(element.tag)) in ("Section", "Content"):
+            element.tag = xml.attribute(element, "type").rpartition(":")[2].removesuffix("_Type") or element.tag
+
+
+def _settings(envelope: Element, chosen: str) -> dict[str, str]:
+    """Return the values that settings for the first start have where nobody gives another: by their keys, and with
+    class and instance around those (DSP0243, 9.5.1)."""
+    found: dict[str, str] = {}
+    for product in (e for e in envelope.iter() if xml.local(str(e.tag)) == "ProductSection"):
+        before, behind = xml.attribute(product, "class"), xml.attribute(product, "instance")
+        for element in xml.children(product, "Property"):
+            key = xml.attribute(element, "key")
+            by_size = {xml.attribute(e, "configuration"): e for e in xml.children(element, "Value")}
+            value = xml.attribute(by_size.get(chosen, element), "value")
+            found |= dict.fromkeys((key, ".".join(part for part in (before, key, behind) if part)), value)
+    return found
 
 
 def _usual_configuration(envelope: Element) -> str:
@@ -136,7 +157,6 @@ def _items(hardware: Element, chosen: str) -> list[Element]:
 def _system(system: Element, catalogue: Catalogue, chosen: str) -> OvfSystem:
     name = catalogue.name
     sections = list(xml.children(system, "VirtualHardwareSection"))
-    sections += [s for s in xml.children(system, "Section") if xml.child(s, "Item") is not None]
     if not sections:
         raise refused(name, "a machine in it has no hardware")
     hardware = next((one for one in sections if xml.child(one, "Item") is not None), sections[0])
@@ -151,7 +171,9 @@ def _system(system: Element, catalogue: Catalogue, chosen: str) -> OvfSystem:
     if asked := sum(1 for section in xml.children(system, "ProductSection") for _ in xml.children(section, "Property")):
         text = f"{name} has {asked} setting(s) for the guest's first start, which the guest isn't told."
         doubts.append(FileDoubt(Doubt.LEFT, name, text))
-    disks = disks_of(items, catalogue, doubts)
+    order = xml.child(system, "BootOrderSection")  # VMware's
+    first = "" if order is None or xml.attribute(order, "type") != "disk" else xml.attribute(order, "instanceId")
+    disks = disks_of(items, catalogue, first, doubts)
     if len(disks) > MOST_DEVICES or len(by_kind.get(_ADAPTER, ())) > MOST_DEVICES:
         raise refused(name, f"a machine in it has more than {MOST_DEVICES} disks or adapters")
     cpus, cores = _cpus(next(iter(by_kind.get(_CPU, ())), None), name)

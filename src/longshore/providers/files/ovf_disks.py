@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 from longshore.errors import InvalidInput
 from longshore.model.machine import Doubt, FileDoubt
 from longshore.providers.files import xml
+from longshore.providers.files.images import is_image
 
 # Of CIM's ResourceType
 _IDE, _SCSI, _OTHER_STORAGE = "5", "6", "20"
@@ -29,6 +30,7 @@ _CONTROLLERS = (
     ("ide", "ide"),
 )
 _NO_PARENT = re.compile("[0-]*")  # oVirt has a UUID of zeroes
+_SETTING = re.compile(r"\$\{(.+)\}")
 _FACTOR = re.compile(r"(\d{1,19})(?:\s*\^\s*(\d{1,2}))?")
 _NAMED_UNITS = {"": 0, "b": 0, "byte": 0, "bytes": 0}
 _NAMED_UNITS |= {
@@ -63,6 +65,7 @@ class Catalogue:
     name: str  # of the OVF
     files: dict[str, Element]
     disks: dict[str, Element]
+    settings: dict[str, str]  # values by keys, which a capacity may be: ${key}
     used: set[str] = field(default_factory=set)
 
 
@@ -70,9 +73,12 @@ def refused(name: str, why: str) -> InvalidInput:
     return InvalidInput(f"{name} is no OVF that can be read: {why}.", code="ovf-refused")
 
 
-def disks_of(items: Sequence[Element], catalogue: Catalogue, doubts: list[FileDoubt]) -> list[OvfDisk]:
+def disks_of(items: Sequence[Element], catalogue: Catalogue, first: str, doubts: list[FileDoubt]) -> list[OvfDisk]:
     """Return the disks of the machine with these items: the one that it boots from first, then as they are listed,
-    those of one controller by their places on it. What is left out is added to the doubts. Raises InvalidInput."""
+    those of one controller by their places on it. What is left out is added to the doubts. Raises InvalidInput.
+
+    `first`: the instance of the item that it boots from; empty: what is said of the disk itself counts.
+    """
     controllers = {
         _instance(item): item for item in items if xml.text(item, "ResourceType") in (_IDE, _SCSI, _OTHER_STORAGE)
     }
@@ -82,7 +88,8 @@ def disks_of(items: Sequence[Element], catalogue: Catalogue, doubts: list[FileDo
         parent = xml.text(item, "Parent")
         place = order.setdefault(parent, len(order))
         one = _disk((item, disk, file), controllers.get(parent), catalogue, doubts)
-        found.append((not one.boots, place, one.address, len(found), one))
+        boots = one.boots if not first else _instance(item) == first
+        found.append((not boots, place, one.address, len(found), one))
     return [disk for *_, disk in sorted(found, key=lambda entry: entry[:4])]
 
 
@@ -96,7 +103,7 @@ def _disk_items(items: Sequence[Element], catalogue: Catalogue, doubts: list[Fil
     for item in items:
         kind, told = xml.text(item, "ResourceType"), xml.text(item, "HostResource")
         disk, file = _meant(told, catalogue)
-        if kind in _DRIVES:
+        if kind in _DRIVES or (file is not None and kind not in _DISKS and not is_image(xml.reference(file, "href"))):
             continue
         if disk is not None or file is not None:
             found.append((item, disk, file))
@@ -109,12 +116,23 @@ def _disk_items(items: Sequence[Element], catalogue: Catalogue, doubts: list[Fil
     if silent and len(silent) == len(rest):  # which leaves no doubt about which is meant
         for place, disk in zip(silent, rest, strict=True):
             found[place] = (found[place][0], disk, None)
-    for item, disk, file in found:
-        if disk is None and file is None:
-            label = _label(item)
-            text = f"{catalogue.name} doesn't say which disk {label} is: it would be left out."
-            doubts.append(FileDoubt(Doubt.MISSING, label, text))
-    return [entry for entry in found if entry[1] is not None or entry[2] is not None]
+    nowhere = [entry for entry in found if entry[1] is None and entry[2] is None and not _is_empty(entry[0])]
+    for item, *_ in nowhere:
+        label = _label(item)
+        text = f"{catalogue.name} doesn't say which disk {label} is: it would be left out."
+        doubts.append(FileDoubt(Doubt.MISSING, label, text))
+    return [entry for entry in found if entry not in nowhere]
+
+
+def _is_empty(item: Element) -> bool:
+    """Tell whether a disk is one that only its item describes, as items of storage may: by its size."""
+    return not xml.text(item, "HostResource") and _size_of_item(item) is not None
+
+
+def _size_of_item(item: Element) -> int | None:
+    told = xml.text(item, "AllocationUnits")
+    unit, quantity = unit_of(told), amount(xml.text(item, "VirtualQuantity"))
+    return int(quantity * unit) if told and unit and quantity else None
 
 
 def _meant(told: str, catalogue: Catalogue) -> tuple[Element | None, Element | None]:
@@ -143,8 +161,10 @@ def _disk(found: _Found, controller: Element | None, catalogue: Catalogue, doubt
     if disk is not None:
         file = catalogue.files.get(key)
     unit = unit_of(xml.attribute(about, "capacityAllocationUnits"))
-    capacity = amount(xml.attribute(about, "capacity"))
+    capacity = amount(_value(xml.attribute(about, "capacity"), catalogue.settings))
     size = None if unit is None or capacity is None else int(capacity * unit)
+    if disk is None and file is None:
+        size = _size_of_item(item)
     if file is not None and not xml.reference(file, "href"):
         file = None
     if file is None:
@@ -176,6 +196,12 @@ def _disk(found: _Found, controller: Element | None, catalogue: Catalogue, doubt
         boots=xml.attribute(about, "boot").lower() == "true",
         shared=xml.local(str(about.tag)) == "SharedDisk",
     )
+
+
+def _value(told: str, settings: dict[str, str]) -> str:
+    """Return what is told, or of ${key} the value of that setting."""
+    match = _SETTING.fullmatch(told)
+    return settings.get(match[1], "") if match else told
 
 
 def _label(item: Element) -> str:

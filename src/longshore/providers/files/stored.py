@@ -5,10 +5,11 @@ Nothing here understands what the bytes mean.
 
 import os
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
 from longshore.blocks.exports import Export, serve_qemu_nbd
@@ -151,6 +152,16 @@ def is_plain(name: str) -> bool:
 def is_below(path: str) -> bool:
     """Tell whether it leads to a file here, or in a directory below."""
     return all(map(is_plain, path.split("/")))
+
+
+def spellings(name: str) -> tuple[str, ...]:
+    """Return how a file's name may be written elsewhere, itself first: with letters composed or not, as macOS has them,
+    and as an old Windows does."""
+    found = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
+    for there, here in (("windows-1252", "utf-8"), ("utf-8", "windows-1252")):
+        with suppress(UnicodeError):
+            found.append(name.encode(there, "surrogateescape").decode(here, "surrogateescape"))
+    return tuple(dict.fromkeys(found))
 
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from longshore.errors import InvalidInput, NotFound
-from longshore.providers.files.stored import SECTOR, Bundle, Stored, encrypted, is_plain, needs_another, printable
+from longshore.providers.files.stored import (
+    SECTOR,
+    Bundle,
+    Stored,
+    encrypted,
+    is_plain,
+    needs_another,
+    printable,
+    spellings,
+)
 
 LARGEST_DESCRIPTOR = 1 << 20  # bytes; QEMU reads no more either
 SPARSE_MAGICS = (b"KDMV", b"COWD")  # of a VMDK whose descriptor, if it has one, is inside
@@ -18,6 +27,13 @@ _MOST_EXTENTS = 4096
 ZERO = "ZERO"
 FLAT = ("FLAT", "VMFS")
 _SPARSE_KINDS = ("SPARSE", "VMFSSPARSE", "SESPARSE")
+# As QEMU and VirtualBox know one: by its first lines, of which some makers' are comments, or none
+_DESCRIPTOR = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\r\n]*)?[\r\n])*[ \t]*"
+    rb"(?:#[ \t]*Disk Descriptor ?File|version[ \t]*=[ \t]*[1-4]\b)",
+    re.IGNORECASE,
+)
+_DEVICE = re.compile(r"/dev/|\\\\[.?]\\")
 # Which of Python's encodings a descriptor may name: those of file names, of which none is slow or runs anything
 _ENCODING = re.compile(
     r"(utf-8|windows-\d{3,4}|cp\d{3,5}|ibm\d{3,5}|iso-8859-\d{1,2}|gbk|gb2312|gb18030|big5|shift_jis|euc-(jp|kr))"
@@ -30,6 +46,11 @@ class Extent:
     kind: str
     names: tuple[str, ...]  # how its file may be called, the likeliest first; empty: zeroes
     offset: int  # sectors
+
+
+def is_like_descriptor(head: bytes) -> bool:
+    """Tell whether a file that begins so is a VMDK's descriptor."""
+    return _DESCRIPTOR.match(head) is not None
 
 
 def is_descriptor(image: Stored) -> bool:
@@ -62,7 +83,7 @@ def descriptor_of(image: Stored) -> str:
 
 
 def _text(data: bytes) -> str:
-    return data.partition(b"\0")[0].decode("utf-8", errors="surrogateescape")
+    return data.partition(b"\0")[0].decode("utf-8-sig", errors="surrogateescape")
 
 
 def refuse_encrypted(name: str, descriptor: str) -> None:
@@ -108,7 +129,8 @@ def _settings(descriptor: str) -> Iterator[tuple[str, str]]:
 
 
 def extents_of(name: str, descriptor: str) -> list[Extent]:
-    """Return the files that a descriptor of its own names. Raises InvalidInput, also for names that lead elsewhere."""
+    """Return the files that a descriptor of its own names. Of a path the last part counts: whatever it names has to lie
+    beside the descriptor. Raises InvalidInput."""
     found = []
     encoding = dict(_settings(descriptor)).get("encoding", "")
     for line in descriptor.splitlines():
@@ -119,34 +141,34 @@ def extents_of(name: str, descriptor: str) -> list[Extent]:
             continue
         _, sectors, kind, file, offset = match.groups()
         kind = kind.upper()
-        names = _readings(file, encoding) if file else ()
-        if kind not in (*FLAT, *_SPARSE_KINDS, ZERO) or (kind != ZERO and not names) or not int(sectors):
+        names = tuple(dict.fromkeys(last for one in _readings(file or "", encoding) for last in _last_parts(one)))
+        known = kind == ZERO or (kind in (*FLAT, *_SPARSE_KINDS) and all(map(is_plain, names)))
+        if not known or not int(sectors) or _DEVICE.match(file or ""):
             raise _odd(name, line)
-        for one in names:
-            if not is_plain(one):
-                raise InvalidInput(
-                    f'{name} names a file outside its own directory ("{printable(one)}").',
-                    advice="Such files aren't opened: put all files of the machine side by side.",
-                    code="outside-reference",
-                )
         found.append(Extent(int(sectors), kind, () if kind == ZERO else names, int(offset or 0)))
     if not 0 < len(found) <= _MOST_EXTENTS:
         raise InvalidInput(f"{name} names no files that its disk consists of.", code="image-refused")
     return found
 
 
+def _last_parts(path: str) -> tuple[str, str]:
+    """Return a path's last part, as Linux and as Windows has it."""
+    last = path.rpartition("/")[2]
+    return last, last.rpartition("\\")[2]
+
+
 def _readings(told: str, encoding: str) -> tuple[str, ...]:
     """Return a name as it may be spelled: makers write it in the encoding that they say, files are copied to UTF-8 or
     not."""
     raw = told.encode("utf-8", errors="surrogateescape")
-    spelled = [told]
+    read = [told]
     for one in (encoding.lower(), "windows-1252"):
         if not raw.isascii() and _ENCODING.fullmatch(one):
             try:
-                spelled.insert(0 if one == encoding.lower() else len(spelled), raw.decode(one))
+                read.insert(0 if one == encoding.lower() else len(read), raw.decode(one))
             except (LookupError, UnicodeError):
                 continue
-    return tuple(dict.fromkeys(spelled))
+    return tuple(dict.fromkeys(spelled for name in read for spelled in spellings(name)))
 
 
 def open_extent(bundle: Bundle, extent: Extent) -> Stored:

@@ -1,5 +1,6 @@
 """XML of strangers: without document types, and so without entities of its own, external or endless."""
 
+import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
@@ -8,6 +9,10 @@ from longshore.errors import InvalidInput
 LARGEST = 4 << 20  # bytes; OVFs of hundreds of disks have a tenth of that
 _LONGEST = 4096  # characters of anything that is said
 _FED = 16 << 10  # bytes that the parser gets at once
+# Encodings that expat doesn't know, as a document's first line has them
+_EASTERN = re.compile(
+    rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["'](gbk|gb2312|gb18030|big5|shift_jis|euc-jp|euc-kr)["']""", re.IGNORECASE
+)
 
 
 class _Plain(TreeBuilder):
@@ -21,8 +26,10 @@ def parse(text: bytes, name: str) -> Element:
     try:
         parser = XMLParser(target=_Plain())  # noqa: S314
         text = text.lstrip(b"\t\n\r ")  # which no document begins with, though some makers' do
-        for at in range(0, len(text), _FED):
-            parser.feed(text[at : at + _FED])
+        eastern = _EASTERN.match(text)
+        read = text.decode(eastern[1].decode()) if eastern else text
+        for at in range(0, len(read), _FED):
+            parser.feed(read[at : at + _FED])
         return parser.close()
     except (ParseError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise InvalidInput(f"{name} is no OVF that can be read: {error}.", code="ovf-refused") from None

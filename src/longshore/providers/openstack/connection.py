@@ -6,6 +6,7 @@ Settings come from clouds.yaml or OS_* variables, read by openstacksdk itself: e
 
 import logging
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,6 +101,7 @@ def settings_from_cloud(name: str | None) -> tuple[OpenstackSettings, dict[str, 
 
     Raises NotFound when there is no such entry, InvalidInput when it can't be used.
     """
+    name = name or os.environ.get("OS_CLOUD") or None
     try:
         region = OpenStackConfig().get_one(cloud=name)
     except (sdk.ConfigException, auth.ClientException, TypeError) as error:  # the last: an option it doesn't know

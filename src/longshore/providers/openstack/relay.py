@@ -8,30 +8,25 @@ is found and removed again.
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
+from longshore.blocks.remote import list_exports
 from longshore.errors import ExportError, InvalidInput, NotFound
 from longshore.model.target import Flavor, Network, Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.named import of_word, only
 
-if TYPE_CHECKING:
-    import nbd
-
 NAME = "longshore-relay"
 USER = "longshore"  # whom its key is for
 WRITING, READING = 10809, 10810  # ports: the second serves the same disks read-only
 MEMORY_MIB = 512  # the least it runs with
-_ANSWER_WITHIN = 10.0  # seconds until a relay that lives has said what it serves
 _LAST_WORDS = 5  # lines of its console
 # What nbdkit says of a client that went away, as all of them do
 _GOODBYE = re.compile(r"nbdkit: .*(reading initial client flags|non-properly terminated|read request: Input/output)")
@@ -57,39 +52,7 @@ class Relay:
 
     def exports(self, *, read_only: bool) -> list[str]:
         """Return the names of all that it serves. Raises ExportError when it doesn't answer in time."""
-        import nbd
-
-        handle = nbd.NBD()
-        handle.set_uri_allow_local_file(True)
-        handle.set_opt_mode(True)
-        found: list[str] = []
-        told: list[int] = []  # errors, or 0, once the list is complete
-
-        def complete(error: Any) -> int:
-            told.append(error.value)
-            return 1
-
-        # Whatever takes a connection may never say a word, as the kernel of a machine does whose disk hangs
-        end = time.monotonic() + _ANSWER_WITHIN
-        try:
-            handle.aio_connect_uri(self.uri("", read_only=read_only))
-            self._wait(handle, handle.aio_is_negotiating, end)
-            handle.aio_opt_list(lambda name, _description: found.append(name), complete)
-            self._wait(handle, lambda: bool(told), end)
-        except nbd.Error as error:
-            raise ExportError(f"The relay at {self.address} didn't answer: {error.string}.") from None
-        if told[0]:
-            raise ExportError(f"The relay at {self.address} didn't answer: {os.strerror(told[0])}.")
-        with suppress(nbd.Error):  # a goodbye, and no more
-            handle.aio_opt_abort()
-        return found
-
-    def _wait(self, handle: nbd.NBD, done: Callable[[], bool], end: float) -> None:
-        while not done():
-            left = end - time.monotonic()
-            if left <= 0:
-                raise ExportError(f"The relay at {self.address} didn't answer within {_ANSWER_WITHIN:.0f} s.")
-            handle.poll(math.ceil(left * 1000))
+        return list_exports(self.uri("", read_only=read_only), name=f"The relay at {self.address}")
 
     def answers(self) -> bool:
         """Tell whether it serves what it has to whoever has the key."""

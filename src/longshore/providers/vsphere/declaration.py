@@ -11,11 +11,12 @@ from longshore.providers.declared import Option, OptionKind, ProviderType
 from longshore.providers.vsphere.platform import PLATFORM
 
 if TYPE_CHECKING:
-    from longshore.providers.contract import KeptSecrets, Provider, Relays
+    from longshore.providers.contract import KeptSecrets, Provider, RelayLedger, Relays
     from longshore.providers.grounds import Grounds
 
 _TRANSPORTS = {"nbdssl", "nbd"}  # "san" and "hotadd" open devices of the server itself
 _OVER_SSH = "with --transport ssh"
+_PROXY_KEY = "proxy_key"  # by which a proxy knows us: made when the provider is added
 _OPTIONS = (
     Option(
         "host",
@@ -44,9 +45,9 @@ _OPTIONS = (
     ),
     Option(
         "transport",
-        "how disks are read: through VDDK, or as files of the ESXi hosts, over SSH (default: vddk)",
-        to_change="how disks are read (of a vCenter: vddk or ssh)",
-        choices=("vddk", "ssh"),
+        "how disks are read: through VDDK, as files of the ESXi hosts over SSH, or through a proxy (default: vddk)",
+        to_change="how disks are read (of a vCenter: vddk, ssh or proxy)",
+        choices=("vddk", "ssh", "proxy"),
         only_if_said=True,
     ),
     Option(
@@ -72,10 +73,22 @@ _OPTIONS = (
     ),
     Option("ssh_user", "whom to log in as (default: root)", metavar="NAME", group=_OVER_SSH, only_if_said=True),
     Option("ssh_port", "default: 22", OptionKind.NUMBER, metavar="PORT", group=_OVER_SSH, only_if_said=True),
+    Option(
+        "proxy",
+        "the machine, of the relay's image, that disks are attached to: its name, path or reference. No other provider "
+        "uses it",
+        metavar="MACHINE",
+        group="with --transport proxy",
+        only_if_said=True,
+    ),
 )
 
 
 def _refuse_incomplete(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+    if settings.get("transport") == "proxy" and not settings.get("proxy"):
+        from longshore.providers.vsphere.settings import no_proxy
+
+        raise no_proxy()
     if settings.get("transport") != "ssh":
         return
     from longshore.providers.vsphere.host_keys import none_given
@@ -103,11 +116,31 @@ def _settings() -> type[Any]:
 
 
 def _open(
-    settings: Any, secrets: Mapping[str, str], _side: Side | None, _relays: Relays | None, _kept: KeptSecrets | None
+    settings: Any, secrets: Mapping[str, str], _side: Side | None, relays: Relays | None, _kept: KeptSecrets | None
 ) -> Provider:
+    from longshore.providers.vsphere.proxy_pool import ProxyPool
     from longshore.providers.vsphere.source import VsphereSource
 
-    return VsphereSource(settings, secrets["password"], secrets.get("ssh_key", ""))
+    assert relays is None or isinstance(relays, ProxyPool)  # as `open_relays` gives them
+    return VsphereSource(settings, secrets["password"], secrets.get("ssh_key", ""), secrets.get(_PROXY_KEY, ""), relays)
+
+
+def _asks_relays(settings: Mapping[str, Any]) -> bool:
+    return settings.get("transport") == "proxy"
+
+
+def _open_relays(settings: Any, secrets: Mapping[str, str], ledger: RelayLedger) -> Relays:
+    from longshore.providers.vsphere.proxy_pool import open_pool
+
+    return open_pool(settings, secrets, ledger)
+
+
+def _made(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, str]:
+    if not _asks_relays(settings) or _PROXY_KEY in secrets:
+        return {}
+    from longshore.providers.vsphere.proxy_credentials import make_credentials
+
+    return {_PROXY_KEY: make_credentials().secret}
 
 
 def _refuse_missing_vddk(settings: Mapping[str, Any]) -> None:
@@ -127,7 +160,7 @@ VSPHERE = ProviderType(
     safe=frozenset(
         {
             *("host", "port", "username", "fingerprint", "transports", "transport"),
-            *("ssh_host_keys", "ssh_user", "ssh_port"),
+            *("ssh_host_keys", "ssh_user", "ssh_port", "proxy"),
         }
     ),
     on_server=_on_server,
@@ -138,4 +171,9 @@ VSPHERE = ProviderType(
     tells_which=frozenset({"host", "port"}),
     refuse_incomplete=_refuse_incomplete,
     refuse_missing_library=_refuse_missing_vddk,
+    asks_relays=_asks_relays,
+    open_relays=_open_relays,
+    attaches=True,
+    unneeded=lambda settings: frozenset(() if _asks_relays(settings) else {_PROXY_KEY}),
+    made=_made,
 )

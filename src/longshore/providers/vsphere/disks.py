@@ -109,8 +109,8 @@ def _refuse_other_size(export: Export, wanted: int, what: str) -> None:
 def library(libdir: str | None) -> Path:
     """Return where VDDK is. Raises InvalidInput."""
     advice = (
-        "Unpack VMware's VDDK and give Longshore the directory that its lib64 is in; who can't get it reads disks over "
-        "SSH (--transport ssh)."
+        "Unpack VMware's VDDK and give Longshore the directory that its lib64 is in; who can't get it reads disks "
+        "through a proxy (--transport proxy) or over SSH (--transport ssh)."
     )
     if libdir is None:
         raise InvalidInput("No VMware disk library (VDDK) is configured.", advice=advice, code="no-vddk")

@@ -24,11 +24,12 @@ class VsphereSettings:
     ca_file: str | None = None  # PEM file with the authorities to trust instead of the system's
     vddk_libdir: str | None = None  # the directory that holds VMware's lib64/libvixDiskLib.so.*
     transports: str = "nbdssl:nbd"  # VDDK transport modes in order of preference, separated by colons
-    # How disks are read: through VMware's library, or as files of the ESXi hosts
-    transport: Literal["vddk", "ssh"] = "vddk"
+    # How disks are read: through VMware's library, as files of the ESXi hosts, or attached to a machine beside them
+    transport: Literal["vddk", "ssh", "proxy"] = "vddk"
     ssh_host_keys: tuple[str, ...] = ()  # the hosts' keys that are trusted, as lines of a known_hosts file
     ssh_user: str = "root"
     ssh_port: int = 22
+    proxy: str = ""  # the machine that disks are attached to: its name, path or reference
     labels: tuple[str, ...] | None = None  # only workers that carry all of them take its machines
     reach: Reach | None = None  # never kept: whoever connects says where it may be connected to; None: anywhere
 
@@ -42,10 +43,19 @@ class VsphereSettings:
             raise InvalidInput(f"{self.ssh_user!r} isn't the name of a user.", advice="ESXi's own is root.")
         if not self.trusted_hosts and self.transport == "ssh":
             raise host_keys.none_given()
+        if not self.proxy and self.transport == "proxy":
+            raise no_proxy()
 
     @property
     def trusted_hosts(self) -> tuple[host_keys.HostKey, ...]:
         return host_keys.parsed(self.ssh_host_keys)
+
+
+def no_proxy() -> InvalidInput:
+    return InvalidInput(
+        "To read disks through a proxy, a machine is needed that they are attached to.",
+        advice="Make one of the relay's image (docs/howto/vsphere-proxy.md), and name it: --proxy MACHINE.",
+    )
 
 
 def _refuse_no_port(port: int, advice: str) -> None:

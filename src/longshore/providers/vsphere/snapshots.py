@@ -10,9 +10,9 @@ from longshore.model.machine import Snapshot, SnapshotDisk
 from longshore.model.target import Owner
 from longshore.providers.vsphere.machines import capacity, snapshot_tree
 from longshore.providers.vsphere.places import inventory_name
-from longshore.providers.vsphere.properties import read, read_all
+from longshore.providers.vsphere.properties import read
 from longshore.providers.vsphere.session import Session
-from longshore.providers.vsphere.tasks import result
+from longshore.providers.vsphere.tasks import await_earlier, result
 
 CREATE_TIMEOUT = 15 * 60.0  # seconds; quiescing a busy Windows guest alone may take ten minutes
 MERGE_TIMEOUT = 24 * 3600.0  # seconds; merging a snapshot that grew to terabytes takes hours
@@ -30,7 +30,7 @@ def create(session: Session, machine_ref: str, name: str, owner: Owner, *, quies
     """
     with session.doing(f"take a snapshot of {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
-        _await_creation(session, machine)
+        await_earlier(session, machine, "createsnapshot", CREATE_TIMEOUT)
         found = _find(session, machine, owner)
         if found is not None:
             return found
@@ -54,7 +54,7 @@ def find(session: Session, machine_ref: str, owner: Owner) -> Snapshot | None:
     """
     with session.doing(f"look for a snapshot of {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
-        _await_creation(session, machine)
+        await_earlier(session, machine, "createsnapshot", CREATE_TIMEOUT)
         return _find(session, machine, owner)
 
 
@@ -97,6 +97,16 @@ def revert(session: Session, machine_ref: str, snapshot_ref: str) -> None:
         result(session, node.snapshot.RevertToSnapshot_Task(suppressPowerOn=True), MERGE_TIMEOUT)
 
 
+def workflow_of(session: Session, snapshot: Snapshot) -> str:
+    """Return the workflow that a snapshot of ours was taken for. Raises NotFound when it is gone, or isn't ours."""
+    with session.doing(f"look for the snapshot {snapshot.ref} of {snapshot.machine_ref}"):
+        machine = session.object(vim.VirtualMachine, snapshot.machine_ref)
+        for node in _nodes(session, machine):
+            if node.snapshot._moId == snapshot.ref and (tag := _owner(node)) is not None:
+                return tag.partition("/")[0]
+    raise NotFound(f"The snapshot {snapshot.name} of {snapshot.machine_ref} is gone.", advice="Start again.")
+
+
 def _consolidate(session: Session, machine: Any) -> None:
     for attempt in range(CONSOLIDATIONS):
         if not read(session, machine, ["runtime.consolidationNeeded"])["runtime.consolidationNeeded"]:
@@ -108,25 +118,6 @@ def _consolidate(session: Session, machine: Any) -> None:
         except (vim.fault.FileLocked, vim.fault.GenericVmConfigFault):
             if attempt == CONSOLIDATIONS - 1:
                 raise
-
-
-def _await_creation(session: Session, machine: Any) -> None:
-    """A run that died may have left its request with vCenter: what it makes must be seen before more is asked for."""
-    tasks = read(session, machine, ["recentTask"])["recentTask"]
-    if not tasks:
-        return
-    paths = ["info.state", "info.descriptionId"]
-    for task in tasks:
-        try:
-            info = read_all(session, [task], paths).get(task._moId)
-            if (
-                info is not None
-                and "createsnapshot" in (info["info.descriptionId"] or "").lower()
-                and info["info.state"] in (vim.TaskInfo.State.queued, vim.TaskInfo.State.running)
-            ):
-                result(session, task, CREATE_TIMEOUT)
-        except vmodl.MethodFault:
-            continue  # it failed, or vCenter has forgotten it: what counts is which snapshots there are now
 
 
 def _find(session: Session, machine: Any, owner: Owner) -> Snapshot | None:
@@ -154,7 +145,7 @@ def _describe(session: Session, machine: Any, node: Any) -> Snapshot:
         ref=node.snapshot._moId,
         machine_ref=machine._moId,
         name=inventory_name(node.name),
-        disks=tuple(_disk(device) for device in devices if _is_held(device)),
+        disks=tuple(_disk(device) for device in devices if is_held(device)),
         quiesced=bool(node.quiesced),
     )
 
@@ -168,6 +159,6 @@ def _disk(device: Any) -> SnapshotDisk:
     )
 
 
-def _is_held(device: Any) -> bool:
+def is_held(device: Any) -> bool:
     """Independent disks are listed in a snapshot, but it doesn't keep what they held."""
     return isinstance(device, vim.vm.device.VirtualDisk) and getattr(device.backing, "diskMode", "") not in _INDEPENDENT

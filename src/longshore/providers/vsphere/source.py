@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
-from longshore.errors import InvalidInput
-from longshore.model.changes import Changes, Unknown
+from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
 from longshore.model.selection import EVERY, MachineFilter
@@ -16,41 +15,47 @@ from longshore.model.source_marks import MarkKind
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
 from longshore.providers.vsphere import (
-    changes,
-    disks,
     inventory,
     machine_list,
     making,
     power,
     snapshots,
     source_marks,
-    ssh_disks,
-    ssh_login,
     tags,
     tracking,
     writing,
 )
+from longshore.providers.vsphere.proxy_pool import ProxyPool, let_go
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
+from longshore.providers.vsphere.transports import transport_of
 
 
 class VsphereSource(Source):
     """Logs in at first use. May be used from several threads at once."""
 
-    def __init__(self, settings: VsphereSettings, password: str | Callable[[], str], ssh_key: str = "") -> None:
+    def __init__(
+        self,
+        settings: VsphereSettings,
+        password: str | Callable[[], str],
+        ssh_key: str = "",
+        proxy_key: str = "",
+        proxies: ProxyPool | None = None,
+    ) -> None:
         """`password` may be a function, asked at each login, so that the secret need not be kept in memory.
 
         `ssh_key` is the private key by which ESXi hosts are logged in to, where the settings say that disks are read
-        over SSH.
+        over SSH; `proxy_key` is the key pair that a proxy knows us by, and `proxies` are the disks that are attached to
+        it.
         """
         self._session = Session(settings, password if callable(password) else lambda: password)
-        self._ssh_key = ssh_key
+        self._transport = transport_of(self._session, ssh_key, proxy_key, proxies)
 
     def __repr__(self) -> str:
         return f"VsphereSource({self._session.settings.username} at {self._session.label})"
 
     def check(self) -> dict[str, str]:
-        """Log in, to the ESXi hosts as well if disks are read there, and say what was found.
+        """Log in, to the ESXi hosts or the proxy as well if disks are read there, and say what was found.
 
         Raises AccessDenied, FingerprintMismatch, Unreachable; what a host says when none of them lets Longshore in.
         """
@@ -66,11 +71,7 @@ class VsphereSource(Source):
         }
         if versions := inventory.versions_of_hosts(self._session):
             found["hosts"] = versions
-        return found | (ssh_login.everywhere(self._session, self._ssh_key) if self._reads_over_ssh else {})
-
-    @property
-    def _reads_over_ssh(self) -> bool:
-        return self._session.settings.transport == "ssh"
+        return found | self._transport.check()
 
     def close(self) -> None:
         self._session.close()
@@ -136,46 +137,34 @@ class VsphereSource(Source):
         return snapshots.find(self._session, machine_ref, owner)
 
     def remove_snapshot(self, machine_ref: str, snapshot_ref: str) -> None:
+        self._transport.before_removal(machine_ref, snapshot_ref)
         snapshots.remove(self._session, machine_ref, snapshot_ref)
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
-        if self._reads_over_ssh:
-            return Unknown("Disks are read over SSH, which can't tell what has changed.")
-        return changes.between(self._session, since, snapshot, disk_key)
+        return self._transport.changed(snapshot, disk_key, since)
 
     def make_ready(self, owner: Owner, machine_ref: str) -> None:
-        """Check that disks can be read: nothing has to be begun, but without VDDK, or a host that lets Longshore in,
-        nothing can be read.
+        """Check that disks can be read: nothing has to be begun, but without VDDK, or a host or proxy that lets
+        Longshore in, nothing can be read.
 
         Raises InvalidInput, AccessDenied, FingerprintMismatch, Unreachable.
         """
-        if self._reads_over_ssh:
-            ssh_login.to_host_of(self._session, self._ssh_key, machine_ref)
-        else:
-            disks.library(self._session.settings.vddk_libdir)
+        self._transport.make_ready(machine_ref)
 
     def check_way_back(self, machine_ref: str) -> None:
-        if self._reads_over_ssh:
-            raise InvalidInput(
-                "Disks are read over SSH here, which can't write them.",
-                advice="Set up VMware's disk library (VDDK) for this provider.",
-            )
+        self._transport.refuse_writing()
         writing.check(self._session, machine_ref)
 
     def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
         return writing.serve(self._session, snapshot, disk_key, size)
 
     def revert(self, machine_ref: str, snapshot_ref: str) -> None:
+        self._transport.before_removal(machine_ref, snapshot_ref)
         snapshots.revert(self._session, machine_ref, snapshot_ref)
         power.power_off(self._session, machine_ref)
 
     def check_new_machine(self, like: Machine) -> None:
-        if self._reads_over_ssh:
-            raise InvalidInput(
-                "Disks are read over SSH here, which can't write them.",
-                advice="Set up VMware's disk library (VDDK) for this provider.",
-            )
-        disks.library(self._session.settings.vddk_libdir)
+        self._transport.refuse_writing()
         making.check(self._session, like)
 
     def create_machine(self, like: Machine, owner: Owner) -> str:
@@ -188,6 +177,7 @@ class VsphereSource(Source):
         making.delete(self._session, machine_ref, owner)
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
-        if self._reads_over_ssh:
-            return ssh_disks.serve(self._session, self._ssh_key, snapshot, disk_key)
-        return disks.serve(self._session, snapshot, disk_key)
+        return self._transport.open_disk(snapshot, disk_key)
+
+    def let_go(self, note: str) -> None:
+        let_go(self._session, note)

@@ -1,13 +1,16 @@
 """Waiting for vSphere's tasks."""
 
+from contextlib import suppress
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
 from longshore.errors import ProviderError
-from longshore.providers.vsphere.properties import wait
+from longshore.providers.vsphere.properties import read, read_all, wait
 from longshore.providers.vsphere.session import Session
 
+_UNDER_WAY = (vim.TaskInfo.State.queued, vim.TaskInfo.State.running)
+_TOLD = ("info.state", "info.descriptionId")
 _ENDED = (vim.TaskInfo.State.success, vim.TaskInfo.State.error)
 
 
@@ -27,3 +30,24 @@ def result(session: Session, task: Any, timeout: float) -> Any:
     if info["info.state"] == vim.TaskInfo.State.error:
         raise info["info.error"]
     return info["info.result"]
+
+
+def await_earlier(session: Session, machine: Any, what: str, timeout: float) -> None:
+    """Wait for tasks of a machine whose description holds these small letters ("createsnapshot"). A run that died may
+    have left its request with vCenter: what comes of it must be seen before more is asked for.
+
+    Raises ProviderError (code "task-timeout").
+    """
+    tasks = read(session, machine, ["recentTask"])["recentTask"] or []
+    try:
+        told = read_all(session, tasks, _TOLD) if tasks else {}
+    except vmodl.MethodFault:  # vCenter has forgotten one of them meanwhile
+        told = {}
+        for task in tasks:
+            with suppress(vmodl.MethodFault):
+                told |= read_all(session, [task], _TOLD)
+    for task in tasks:
+        info = told.get(task._moId, {"info.state": None, "info.descriptionId": None})
+        if info["info.state"] in _UNDER_WAY and what in (info["info.descriptionId"] or "").lower():
+            with suppress(vmodl.MethodFault):  # it failed, or is forgotten: what counts is what there is then
+                result(session, task, timeout)

@@ -21,9 +21,8 @@ _PATHS = ("runtime.powerState", "runtime.connectionState", "snapshot", "config.h
 
 
 def check(session: Session, machine_ref: str) -> None:
-    """Check that the machine's disks can be written. Raises NotFound, InvalidInput without VDDK or for a disk that
-    snapshots leave out, Conflict while disks wait to be consolidated."""
-    disks.library(session.settings.vddk_libdir)
+    """Check that the machine's disks can be written. Raises NotFound, InvalidInput for a disk that snapshots leave out,
+    Conflict while disks wait to be consolidated."""
     with session.doing(f"look whether the disks of {machine_ref} can be written"):
         machine = session.object(vim.VirtualMachine, machine_ref)
         now = read(session, machine, ("config.hardware.device", "runtime.consolidationNeeded"))

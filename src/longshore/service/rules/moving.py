@@ -104,7 +104,12 @@ RULES = (
             "POST /v1/migrations/retry",
         ),
     ),
-    Rule("migration:plan:cutover", MEMBER, "Stop a plan's machines.", ("POST /v1/plans/{name}/cutover",)),
+    Rule(
+        "migration:plan:cutover",
+        MEMBER,
+        "Stop a plan's machines, or take that back.",
+        ("POST /v1/plans/{name}/cutover", "DELETE /v1/plans/{name}/cutover"),
+    ),
     Rule("migration:plan:cancel", MEMBER, "Cancel a plan's migrations.", ("POST /v1/plans/{name}/cancel",)),
     Rule(
         "migration:migration:get",
@@ -145,6 +150,7 @@ RULES = (
         "Stop the machine of a warm migration, or of one whose copy waits for another try.",
         (
             "POST /v1/migrations/{migration}/cutover",
+            "DELETE /v1/migrations/{migration}/cutover",
             "POST /v1/migrations/{migration}/retry",
             "POST /v1/migrations/cutover",
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ from openstack import exceptions as sdk
 
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kinds.identity import COMPUTE_LIMITS, NETWORK_LIMITS, STORAGE_LIMITS
-from longshore.tenancy.operations import WORKERS, Operations
+from longshore.tenancy.operations import Operations, asked_of_each
 
 
 class IdentityOperations(Operations):
@@ -55,8 +54,16 @@ class Quotas(Operations):
     def listing(self) -> Iterable[Any]:
         connection = self.cloud.connection
         _ = connection.compute, connection.block_storage, connection.network  # made at first use, in one thread
-        with ThreadPoolExecutor(WORKERS) as pool:
-            return list(pool.map(self._of, self.cloud.all(self.cloud.kind("project"))))
+        found = asked_of_each(self._of_project, self.cloud.all(self.cloud.kind("project")))
+        return [quota for _, quotas in found for quota in quotas]
+
+    def _of_project(self, project: Any) -> Iterable[Any]:
+        """Yield its quotas. Nova answers 400 for a project that has been deleted, the others what they like."""
+        try:
+            yield self._of(project)
+        except sdk.BadRequestException:
+            self.cloud.connection.identity.get_project(project.id)  # raises NotFoundException
+            raise
 
     def _of(self, project: Any) -> Any:
         connection = self.cloud.connection

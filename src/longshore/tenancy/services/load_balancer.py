@@ -16,7 +16,7 @@ from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.waiting import wait_for
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
-from longshore.tenancy.operations import Operations
+from longshore.tenancy.operations import Operations, asked_of_each
 
 READY_TIMEOUT = 1800.0  # seconds: a load balancer may be a server that has to boot first
 _BUSY_PAUSE = 1.0  # seconds between tries while somebody else has it changed
@@ -184,7 +184,8 @@ class Pools(_Balancing):
 class Members(_Balancing):
     def listing(self) -> Iterable[Any]:
         pools = self.cloud.own(self.cloud.kind("load balancer pool"))
-        return [member for pool in pools for member in self.proxy.members(pool.id)]
+        found = asked_of_each(lambda pool: self.proxy.members(pool.id), pools)
+        return [member for _, members in found for member in members]
 
     def value(self, raw: Any, field: Field) -> Any:
         if field.name == "network_ref":
@@ -217,12 +218,12 @@ class L7Policies(_Balancing):
 
 class L7Rules(_Balancing):
     def listing(self) -> Iterable[Any]:
-        found = []
-        for policy in self.cloud.own(self.cloud.kind("l7 policy")):
-            for rule in self.proxy.l7_rules(policy.id):
+        policies = self.cloud.own(self.cloud.kind("l7 policy"))
+        found = asked_of_each(lambda policy: self.proxy.l7_rules(policy.id), policies)
+        for policy, rules in found:
+            for rule in rules:
                 rule.l7_policy_id = policy.id  # openstacksdk knows it by another name when it lists them
-                found.append(rule)
-        return found
+        return [rule for _, rules in found for rule in rules]
 
     def balancer_of(self, values: Any) -> str:
         return self._parents("l7 policy", values["l7_policy_id"])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
-from longshore.tenancy.operations import WORKERS, Operations
+from longshore.tenancy.operations import Operations, asked_of_each
 
 _INHERITED = "OS-INHERIT:inherited_to"
 
@@ -18,11 +17,9 @@ class Groups(Operations):
 
     def listing(self) -> Iterable[Any]:
         _ = self.proxy  # made at first use, in one thread
-        groups = list(self.proxy.groups())
-        with ThreadPoolExecutor(WORKERS) as pool:
-            members = list(pool.map(lambda group: [user.id for user in self.proxy.group_users(group)], groups))
-        self._members = {group.id: ids for group, ids in zip(groups, members, strict=True)}
-        return groups
+        found = asked_of_each(self.proxy.group_users, self.proxy.groups())
+        self._members = {group.id: [user.id for user in users] for group, users in found}
+        return [group for group, _ in found]
 
     def value(self, raw: Any, field: Field) -> Any:
         return sorted(self._members[raw.id]) if field.name == "user_refs" else super().value(raw, field)

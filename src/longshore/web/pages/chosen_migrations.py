@@ -1,7 +1,7 @@
 """Verbs for several migrations at once: asked first, and each answers for itself."""
 
 import asyncio
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,7 +12,7 @@ from longshore.errors import LongshoreError
 from longshore.web.addresses import back_to
 from longshore.web.asking import Asking
 from longshore.web.page import Handler, Page
-from longshore.web.pages.migrations import named
+from longshore.web.pages.migrations import cutover_time, named
 from longshore.web.rendering import confirm, render
 from longshore.wording.states import may_cut_over
 from longshore.wording.texts import _, marked
@@ -103,8 +103,18 @@ def _confirmed(
     other: tuple[str, str] | None = None,
 ) -> Response:
     said, does = _VERBS[verb], f"/ui/chosen-migrations/{verb}"
-    heading, kind = _(said.heading), said.kind
-    return confirm(request, heading, told=told, does=does, said=button, back=_BACK, kind=kind, some=some, other=other)
+    return confirm(
+        request,
+        _(said.heading),
+        told=told,
+        does=does,
+        said=button,
+        back=_BACK,
+        kind=said.kind,
+        some=some,
+        other=other,
+        timed=verb == "cutover",
+    )
 
 
 def _meant(ids: list[str]) -> list[tuple[str, str]]:
@@ -130,7 +140,9 @@ async def _found(asking: Asking, ids: list[str]) -> list[Migration]:
 def _does(verb: str) -> Handler:
     async def act(request: Request) -> Response:
         form = request.state.form
-        body = {"ids": form.all("migration") + (form.all(_LATER) if form["ahead"] else [])}
+        body: dict[str, Any] = {"ids": form.all("migration") + (form.all(_LATER) if form["ahead"] else [])}
+        if time := cutover_time(form):
+            body["time"] = time
         answers = await request.state.asking.post(list[ChosenAnswer], f"/v1/migrations/{verb}", body)
         if any(answer.error is not None for answer in answers):
             return _answered(request, answers, 200)

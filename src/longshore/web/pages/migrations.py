@@ -11,10 +11,11 @@ from longshore.api.schemas import Cleanup, LedgerEntry, ListedMigration, Migrati
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.model.request import MOVES, BootProof, MigrationRequest, MigrationType
+from longshore.model.request import MOVES, BootProof, Cutover, MigrationRequest, MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.downtimes import expected_downtime
+from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, phases_of
@@ -63,7 +64,7 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
     asking: Asking = request.state.asking
     asked = request.query_params
     status, marker, kind = asked.get("status", ""), asked.get("marker", ""), asked.get("type", "")
-    about = {"machine": asked.get("q", "").strip(), "type": kind}
+    about = {"name": asked.get("q", "").strip(), "type": kind}
     meant = STATES[status].asked if status in STATES else {"status": status}
     page = {"short": True, "newest": True, "limit": PAGE, "marker": marker, **meant}
     found, counts = await asyncio.gather(
@@ -84,7 +85,7 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
         statuses=[(value, _(said)) for value, (said, _asked) in STATES.items()],
         kind=kind,
         types=[(one.value, _(one.value)) for one in types],
-        q=about["machine"],
+        q=about["name"],
         later=bool(marker),
         older=found[-1].id if len(found) == PAGE else None,
         of_migration=of_migration,
@@ -121,6 +122,7 @@ async def one(request: Request) -> Response:
         landings=weighed(migration),
         may_convert=may_convert(migration),
         awaited=_awaited(migration),
+        cut_over_at=_scheduled(migration),
         has_console=migration.server_id is not None and migration.status not in (Status.FAILED, Status.CANCELLED),
     )
 
@@ -150,6 +152,14 @@ async def console(request: Request) -> Response:
     )
 
 
+def _scheduled(migration: Migration) -> Cutover | None:
+    """Return when it is to be cut over by itself, if that is at a time and is still to come."""
+    asked = migration.request
+    if not isinstance(asked, MigrationRequest) or migration.cutover_requested or not migration.may_be_taken_back:
+        return None
+    return asked.cutover
+
+
 def _awaited(migration: Migration) -> str:
     """Return a sentence about what is to show that the guest is up, while that is waited for; empty otherwise."""
     asked = migration.request
@@ -175,7 +185,24 @@ async def ask_to_cut_over(request: Request) -> Response:
     back = f"/ui/migrations/{part(migration.id)}"
     heading = _("Cut %(name)s over?") % {"name": migration.machine_name}
     told = await told_of_cutover(request.state.asking, [migration])
-    return confirm(request, heading, told=told, does=f"{back}/cutover", said=_("Cut over now"), back=back)
+    timed = not migration.cutover_failed
+    return confirm(request, heading, told=told, does=f"{back}/cutover", said=_("Cut over now"), back=back, timed=timed)
+
+
+def cutover_time(form: Form) -> dict[str, str | None] | None:
+    """Return the time at which something is to be cut over, as the API takes it; None: now."""
+    return {"at": form.moment("at"), "until": form.moment("until")} if form["at"] else None
+
+
+async def cut_over(request: Request) -> Response:
+    body = cutover_time(request.state.form)
+    await request.state.asking.post(Migration, f"{_path(request)}/cutover", body)
+    return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
+
+
+async def take_cutover_back(request: Request) -> Response:
+    await request.state.asking.ask(Migration, "DELETE", f"{_path(request)}/cutover")
+    return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
 
 
 def named(machines: Sequence[str]) -> str:
@@ -293,7 +320,8 @@ ROUTES = [
     Page("/migrations/{migration}", one, "GET"),
     Page("/migrations/{migration}/console", console, "GET", "migration:migration:console"),
     Page("/migrations/{migration}/cutover", ask_to_cut_over, "GET", "migration:migration:cutover"),
-    Page("/migrations/{migration}/cutover", _does("cutover"), "POST", "migration:migration:cutover"),
+    Page("/migrations/{migration}/cutover", cut_over, "POST", "migration:migration:cutover"),
+    Page("/migrations/{migration}/take-back", take_cutover_back, "POST", "migration:migration:cutover"),
     Page("/migrations/{migration}/cancel", ask_to_cancel, "GET", "migration:migration:cancel"),
     Page("/migrations/{migration}/cancel", _does("cancel"), "POST", "migration:migration:cancel"),
     Page("/migrations/{migration}/commit", ask_to_commit, "GET", "migration:restore:create"),

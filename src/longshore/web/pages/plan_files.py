@@ -125,7 +125,8 @@ async def duplicate(request: Request) -> Response:
 
 def _duplicated(request: Request, view: PlanView, said: Form, trouble: LongshoreError | None) -> Response:
     status = 200 if trouble is None else 400
-    return render(request, "plans/duplicate.html", status, name=view.plan["name"], said=said, trouble=trouble)
+    name, wrong = view.plan["name"], told_of(trouble, ("name",))
+    return render(request, "plans/duplicate.html", status, name=name, said=said, **wrong)
 
 
 # One machine

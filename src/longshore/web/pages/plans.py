@@ -1,5 +1,6 @@
 """Plans: listed, looked at, checked, started and the rest of what can be told them."""
 
+import asyncio
 from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
@@ -8,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.plan_checks import PlanCheck
-from longshore.api.schemas import Migration, PlanChanged, PlanConcern, PlanStates, PlanSummary, PlanView
+from longshore.api.schemas import Migration, PlanChanged, PlanStates, PlanSummary, PlanView
 from longshore.client.calls import part
 from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.model.concern import Severity
@@ -18,9 +19,10 @@ from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.checks import follow, trouble_of
-from longshore.web.pages.migrations import named, told_of_cutover
+from longshore.web.pages.migrations import cutover_time, named, told_of_cutover
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
+from longshore.wording.concerns import by_kind
 from longshore.wording.states import may_cut_over, of_severity, of_status
 from longshore.wording.texts import _, marked
 
@@ -69,6 +71,7 @@ async def one(request: Request) -> Response:
         wanted=status,
         at_work=at_work,
         warm=bool(found.may_cut_over),
+        may_take_back=bool(found.may_take_back),
         waits=any(state != "planned" and Status(state).waits_for_person for state in plan.states),
         interrupted=bool(found.broken_off),
         of_status=of_status,
@@ -122,10 +125,6 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         if whole and begun != check.id:
             return RedirectResponse(again, 303)
     found = check.concerns if check is not None else []
-    grouped: dict[str, list[PlanConcern]] = {}
-    order = list(Severity)
-    for concern in sorted(found, key=lambda c: (order.index(c.severity), c.code)):
-        grouped.setdefault(concern.code, []).append(concern)
     counted = Counter(c.severity.value for c in found)
     return render(
         request,
@@ -134,6 +133,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         version=view.version,
         draft=view.draft,
         chosen=chosen,
+        only=named(chosen),
         type_=wanted,
         types=types(),
         checked=check is not None and check.state == "done",
@@ -141,13 +141,12 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         running=running,
         again=again,
         live=running and whole,
-        grouped=list(grouped.items()),
+        kinds=by_kind(found),
         counted=counted,
         blocked=[c for c in found if c.severity is Severity.BLOCKER and not c.acceptable],
         acceptable=list(dict.fromkeys(c.code for c in found if c.severity is Severity.BLOCKER and c.acceptable)),
         trouble=trouble,
         of_severity=of_severity,
-        many=5,
         land_unchanged=LAND_UNCHANGED,
         unchanged=[(value, _(said)) for value, said in LANDINGS[::-1] if value in ("unchanged", "as-is")],
     )
@@ -210,10 +209,26 @@ async def ask_to_cut_over(request: Request) -> Response:
     ]
     said, then = _("Cut over what waits (%(count)s)") % {"count": len(waiting)}, {"wave": wave} if wave else {}
     if not waiting:
-        return _confirmed(request, "cutover", heading, told, ahead[0], hidden={**then, "ahead": "yes"})
-    return _confirmed(
-        request, "cutover", heading, told, said, hidden=then, other=ahead if others else None, instead=instead
+        return _confirmed(request, "cutover", heading, told, ahead[0], hidden={**then, "ahead": "yes"}, timed=True)
+    more: dict[str, Any] = {"hidden": then, "other": ahead if others else None, "instead": instead, "timed": True}
+    return _confirmed(request, "cutover", heading, told, said, **more)
+
+
+async def ask_to_take_back(request: Request) -> Response:
+    chosen = _chosen(request)
+    view, found = await asyncio.gather(
+        request.state.asking.get(PlanView, _path(request)),
+        request.state.asking.get(list[Migration], f"{_path(request)}/migrations"),
     )
+    asked = {one.id for one in found if one.may_be_taken_back}
+    meant = [m.machine for m in view.machines if m.migration in asked and (not chosen or m.machine in chosen)]
+    heading = _("Take the cutover of plan %(name)s back?") % {"name": view.plan["name"]}
+    told = [
+        _("They wait for their cutover until somebody asks for it again: %(names)s.")
+        % {"names": named(meant) or _("none")},
+        _("What has begun to be cut over goes on."),
+    ]
+    return _confirmed(request, "take-back", heading, told, _("Take it back"))
 
 
 async def ask_to_cancel(request: Request) -> Response:
@@ -289,12 +304,20 @@ def _does(verb: str) -> Any:
     async def act(request: Request) -> Response:
         said = request.state.form
         asked: dict[str, Any] = {"machine": said.all("machine")}
+        body = None
         if verb == "cutover":
             asked |= {"wave": said["wave"] or None, "ahead": bool(said["ahead"]) or None}
-        await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}", **asked)
+            body = cutover_time(said)
+        await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}", body, **asked)
         return _back(request)
 
     return act
+
+
+async def take_cutover_back(request: Request) -> Response:
+    asked = {"machine": request.state.form.all("machine")}
+    await request.state.asking.ask(list[Migration], "DELETE", f"{_path(request)}/cutover", **asked)
+    return _back(request)
 
 
 def _back(request: Request) -> RedirectResponse:
@@ -317,6 +340,8 @@ ROUTES = [
     Page("/plans/{name}/start", start, "POST", "migration:plan:start"),
     Page("/plans/{name}/cutover", ask_to_cut_over, "GET", "migration:plan:cutover"),
     Page("/plans/{name}/cutover", _does("cutover"), "POST", "migration:plan:cutover"),
+    Page("/plans/{name}/take-back", ask_to_take_back, "GET", "migration:plan:cutover"),
+    Page("/plans/{name}/take-back", take_cutover_back, "POST", "migration:plan:cutover"),
     Page("/plans/{name}/cancel", ask_to_cancel, "GET", "migration:plan:cancel"),
     Page("/plans/{name}/cancel", _does("cancel"), "POST", "migration:plan:cancel"),
     Page("/plans/{name}/retry", ask_to_retry, "GET", "migration:plan:start"),

@@ -14,7 +14,7 @@ from longshore.errors import LongshoreError
 from longshore.model.machine import Machine
 from longshore.model.search import FIELDS
 from longshore.web.asking import Asking
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.wording.states import of_status
@@ -22,6 +22,7 @@ from longshore.wording.texts import _
 
 PAGE = 50  # rows
 _VCENTER = 443
+_NAMED = ("name",)  # fields of forms that say themselves what is wrong with them
 _BY_PASSWORD = ("username", "project_name", "user_domain_name", "project_domain_name")
 
 
@@ -86,7 +87,7 @@ async def remove(request: Request) -> Response:
 
 
 async def new_vsphere(request: Request) -> Response:
-    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, trouble=None)
+    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, **told_of(None, _NAMED))
 
 
 async def add_vsphere(request: Request) -> Response:
@@ -107,14 +108,15 @@ async def add_vsphere(request: Request) -> Response:
     except LongshoreError as error:
         trouble = error
     status = 200 if trouble is None else 400
-    return render(request, "providers/new_vsphere.html", status, said=said, fingerprint=fingerprint, trouble=trouble)
+    shown = {"said": said, "fingerprint": fingerprint, **told_of(trouble, _NAMED)}
+    return render(request, "providers/new_vsphere.html", status, **shown)
 
 
 # Adding an OpenStack: by password or application credential
 
 
 async def new_openstack(request: Request) -> Response:
-    return render(request, "providers/new_openstack.html", said=Form({}), trouble=None)
+    return render(request, "providers/new_openstack.html", said=Form({}), **told_of(None, _NAMED))
 
 
 async def add_openstack(request: Request) -> Response:
@@ -125,7 +127,7 @@ async def add_openstack(request: Request) -> Response:
         try:
             return await _added(asking, said["name"], "openstack", settings, {})
         except LongshoreError as error:
-            return render(request, "providers/new_openstack.html", 400, said=said, trouble=error)
+            return render(request, "providers/new_openstack.html", 400, said=said, **told_of(error, _NAMED))
     if said["by"] == "entry":  # which only a user's own service reads
         settings = {name: said[name] for name in ("region", "ceph_conf", "ceph_user") if said[name]}
         settings["transport"] = said["transport"] or "brick"
@@ -133,7 +135,7 @@ async def add_openstack(request: Request) -> Response:
         try:
             added = await asking.post(ProviderCheck, "/v1/providers", body)
         except LongshoreError as error:
-            return render(request, "providers/new_openstack.html", 400, said=said, trouble=error)
+            return render(request, "providers/new_openstack.html", 400, said=said, **told_of(error, _NAMED))
         return RedirectResponse(f"/ui/providers/{part(added.provider.name)}", 303)
     by_credential = said["by"] == "credential"
     if by_credential:
@@ -149,11 +151,11 @@ async def add_openstack(request: Request) -> Response:
     try:
         return await _added(asking, said["name"], "openstack", settings, secrets)
     except LongshoreError as error:
-        return render(request, "providers/new_openstack.html", 400, said=said, trouble=error)
+        return render(request, "providers/new_openstack.html", 400, said=said, **told_of(error, _NAMED))
 
 
 async def new_files(request: Request) -> Response:
-    return render(request, "providers/new_files.html", said=Form({}), trouble=None)
+    return render(request, "providers/new_files.html", said=Form({}), **told_of(None, _NAMED))
 
 
 async def add_files(request: Request) -> Response:
@@ -163,7 +165,7 @@ async def add_files(request: Request) -> Response:
     try:
         return await _added(request.state.asking, said["name"], "files", settings, {})
     except LongshoreError as error:
-        return render(request, "providers/new_files.html", 400, said=said, trouble=error)
+        return render(request, "providers/new_files.html", 400, said=said, **told_of(error, _NAMED))
 
 
 async def _added(

@@ -26,7 +26,7 @@ from longshore.model.request import BootProof, MigrationRequest
 from longshore.model.source_names import Place
 from longshore.web.asking import Asking
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
@@ -94,7 +94,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
         names=names,
         targets=[(p.name, p.name) for p in providers if p.kind == "openstack"],
         types=types(),
-        trouble=trouble,
+        **told_of(trouble, ("name",)),
     )
 
 

@@ -36,6 +36,37 @@
     }
   }
 
+  // While a form's answer is waited for its button says so, and a second click sends nothing
+  function sayBusy() {
+    document.addEventListener("submit", (sent) => {
+      const form = sent.target;
+      if (form.dataset.busy) {
+        sent.preventDefault();
+        return;
+      }
+      if (sent.defaultPrevented || !sent.submitter) return;
+      form.dataset.busy = "yes";
+      sent.submitter.classList.add("ls-busy");
+      const said = document.querySelector(".ls-busy-said");
+      if (said) said.textContent = said.dataset.said;
+    });
+    // Also where the browser shows the page as it left it
+    window.addEventListener("pageshow", () => {
+      for (const form of document.querySelectorAll("[data-busy]")) delete form.dataset.busy;
+      for (const button of document.querySelectorAll(".ls-busy")) button.classList.remove("ls-busy");
+      const said = document.querySelector(".ls-busy-said");
+      if (said) said.textContent = "";
+    });
+  }
+
+  // What is done with what is ticked is offered once something is
+  function offerForTicks() {
+    for (const offered of document.querySelectorAll("[data-for-ticks]")) {
+      const ticks = document.querySelectorAll(`input[name="${offered.dataset.forTicks}"]:checked`);
+      offered.hidden = ticks.length === 0;
+    }
+  }
+
   function ticksOfAll(within) {
     const all = within.querySelector("[data-ticks]");
     if (!all || all.dataset.known) return;
@@ -45,6 +76,7 @@
       const ticks = [...document.querySelectorAll(`input[name="${all.dataset.ticks}"]`)];
       const some = ticks.some((tick) => !tick.checked);
       for (const tick of ticks) tick.checked = some;
+      offerForTicks();
     });
   }
 
@@ -55,6 +87,25 @@
     const callbacks = window.Idiomorph.defaults.callbacks;
     callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.tagName === "DETAILS");
     callbacks.beforeNodeMorphed = (node, fresh) => !(node.tagName === "TIME" && node.dateTime === fresh.dateTime);
+  }
+
+  // Moments are asked for in UTC, and in the viewer's zone where the browser can tell it
+  function momentsHere(within) {
+    for (const one of within.querySelectorAll('input[type="datetime-local"]')) {
+      const label = one.labels[0]?.querySelector("span");
+      if (label) label.textContent = label.textContent.replace(" (UTC)", "");
+      const said = one.getAttribute("value");
+      const moment = said && new Date(said.endsWith("Z") ? said : `${said}Z`);
+      if (moment && !Number.isNaN(moment.getTime())) one.value = new Date(moment - moment.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+    }
+  }
+
+  function momentsInUtc() {
+    document.addEventListener("formdata", (sent) => {
+      for (const one of sent.target.querySelectorAll('input[type="datetime-local"]')) {
+        if (one.name && one.value) sent.formData.set(one.name, new Date(one.value).toISOString());
+      }
+    });
   }
 
   // What is typed into a form outlives a session that has ended when it is sent: in this tab, until the page of the form
@@ -152,8 +203,13 @@
   dark.addEventListener("change", paint);
   document.addEventListener("DOMContentLoaded", () => {
     localTimes(document);
+    momentsHere(document);
+    momentsInUtc();
     themeBySelect(document);
     ticksOfAll(document);
+    sayBusy();
+    offerForTicks();
+    document.addEventListener("change", offerForTicks);
     keepHands();
     pauseByButton();
     tellOfUpdates();
@@ -164,6 +220,7 @@
     document.body.addEventListener("htmx:afterSwap", () => {
       localTimes(document);
       ticksOfAll(document);
+      offerForTicks();
     });
     // Where the server is away, or the session has ended, the page stays as it was and says so
     for (const trouble of ["htmx:sendError", "htmx:responseError"]) {

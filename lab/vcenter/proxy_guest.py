@@ -1,0 +1,134 @@
+"""The guest of a machine that others' disks are attached to: the relay's own program serves them (NBD over TLS).
+
+What is the image's own is run as it is (relay_image/recipe/agent), in a process of this machine; what the guest knows
+of VMware is answered by a script in the place of VMware's. A disk shows under udev's name some time after it was
+attached, as it is then: what is attached for reading doesn't change. Without disk.EnableUUID it shows under no name.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .foreign_disks import ForeignDisk
+
+if TYPE_CHECKING:
+    from .virtual_machine import VirtualMachine
+
+AGENT = Path(__file__).parents[2] / "src/longshore/providers/openstack/relay_image/recipe/agent"
+ADDRESS = "127.0.0.1"
+LOOK_EVERY = 0.03  # seconds
+_TOLD = "guestinfo.longshore."
+# VMware's program: info-get NAME, info-set NAME VALUE
+_RPC = """#!/bin/sh
+set -- $1
+case $1 in
+  info-get) cat "$GUESTINFO/${2#guestinfo.longshore.}" ;;
+  info-set) printf '%s' "$3" > "$GUESTINFO/.new" && mv "$GUESTINFO/.new" "$GUESTINFO/${2#guestinfo.longshore.}" ;;
+esac
+"""
+# As init does, with the parts that ask for a machine of its own left out
+_INIT = """
+(while kill -0 "$parent" 2> /dev/null; do sleep 1; done; kill -KILL -- "-$$") &
+say() { echo "LONGSHORE-RELAY $*"; }
+. "$agent"
+make_credentials "$pki" "$address" || exit 1
+serve "$port" default --readonly &
+tell endpoint "$address:$port"
+while :; do take_client "$pki"; sleep 0.2; done
+"""
+
+
+class ProxyGuest:
+    """A guest that runs from `start` on until `stop`."""
+
+    def __init__(self, machine: VirtualMachine, directory: Path, delay: float) -> None:
+        """`delay`: seconds until a disk shows; below zero: none ever does."""
+        self._machine = machine
+        self._directory = directory
+        self._delay = delay
+        self._ended = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+        for name in ("disks", "guestinfo", "bin"):
+            (self._directory / name).mkdir(parents=True)
+        rpc = self._directory / "bin" / "vmware-rpctool"
+        rpc.write_text(_RPC)
+        rpc.chmod(0o755)
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::", 0))
+            port = probe.getsockname()[1]
+        told = {
+            "PATH": f"{rpc.parent}:{os.environ['PATH']}", "GUESTINFO": self._directory / "guestinfo", "agent": AGENT,
+            "parent": os.getpid(), "address": ADDRESS, "port": port, "disks": self._directory / "disks",
+            "zeroes": "noextents", "pki": self._directory / "pki",
+        }  # fmt: skip
+        with (self._directory / "console").open("wb") as console:
+            self._process = subprocess.Popen(
+                ["sh", "-c", _INIT], env={**os.environ, **{name: str(value) for name, value in told.items()}},
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+            )  # fmt: skip
+        atexit.register(self.stop)
+        threading.Thread(target=self._live, name=f"{self._machine.spec.name} guest", daemon=True).start()
+
+    def stop(self) -> None:
+        """End it, as when its kernel panics: what is attached stays so."""
+        self._ended.set()
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _live(self) -> None:
+        seen: dict[str, float] = {}  # by the file's name, when it was first seen attached
+        shown: dict[str, ForeignDisk] = {}
+        while not self._ended.wait(LOOK_EVERY):
+            self._carry_words()
+            attached = {udev_name(disk.uuid): disk for disk in list(self._machine.foreign)}
+            for name in [name for name, disk in shown.items() if attached.get(name) is not disk]:
+                (self._directory / "disks" / name).unlink(missing_ok=True)
+                seen.pop(name, None)
+                shown.pop(name)
+            if self._delay < 0 or not self._machine.get("config.flags").diskUuidEnabled:
+                continue
+            for name, disk in attached.items():
+                since = seen.setdefault(name, time.monotonic())
+                if name not in shown and time.monotonic() - since >= self._delay and self._show(name, disk):
+                    shown[name] = disk
+
+    def _show(self, name: str, disk: ForeignDisk) -> bool:
+        new, top = self._directory / f"{name}.new", disk.layers[-1]
+        form = "raw" if len(disk.layers) == 1 else "qcow2"
+        command = ["qemu-img", "convert", "-U", "-f", form, "-O", "raw", top, str(new)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return False  # it was detached, or deleted, meanwhile
+        new.rename(self._directory / "disks" / name)
+        return True
+
+    def _carry_words(self) -> None:
+        """Between the machine's settings and what the guest's program says and hears."""
+        here = self._directory / "guestinfo"
+        options = {option.key: option.value for option in self._machine.properties["config"].extraConfig}
+        client = here / "client"
+        if (wanted := options.get(f"{_TOLD}client", "")) != (client.read_text() if client.exists() else ""):
+            (here / ".client").write_text(wanted)
+            (here / ".client").rename(client)
+        said = {name: here / name for name in ("server", "endpoint")}
+        news = {f"{_TOLD}{name}": path.read_text() for name, path in said.items() if path.exists()}
+        if any(options.get(key) != value for key, value in news.items()):
+            self._machine.put_extra(news)
+
+
+def udev_name(uuid: str) -> str:
+    return f"wwn-0x{uuid.replace('-', '').lower()}"

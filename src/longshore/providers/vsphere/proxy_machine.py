@@ -1,0 +1,363 @@
+"""A proxy: a machine of the same vSphere that disks of snapshots are attached to, and that serves them.
+
+What is attached is always read from vCenter, and never counted here: whoever attached it may be dead. Changes are made
+one at a time, each against the configuration that was read before, so that no two choose the same slot. A disk is found
+by its file's name: keys are vCenter's choice, and change.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pyVmomi import vim, vmodl
+
+from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Occupied, ProviderError, Unreachable
+from longshore.providers.reaching import refused
+from longshore.providers.vsphere import machine_list
+from longshore.providers.vsphere.machines import capacity
+from longshore.providers.vsphere.places import inventory_name
+from longshore.providers.vsphere.properties import Properties, read
+from longshore.providers.vsphere.proxy_credentials import Credentials
+from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.snapshots import is_held
+from longshore.providers.vsphere.tasks import await_earlier, result
+
+TIMEOUT = 300.0  # seconds a change of its disks may take: in large sites a minute or two
+SERVES_WITHIN = 60.0  # seconds until it has heard whom it serves, and said where
+TRIES = 5  # changes that somebody else's changes came before
+PAUSE = 1.0  # seconds between them
+MODE = "independent_nonpersistent"  # nothing is ever written to the file, nor kept of what a guest writes
+_UNITS = 16  # of a SCSI controller, its own among them; newer ones have more, which nobody needs to know of
+_SETTING = "guestinfo.longshore."
+_PATHS = (
+    *("name", "config.hardware.device", "config.changeVersion", "config.extraConfig", "config.flags.diskUuidEnabled"),
+    *("config.changeTrackingEnabled", "runtime.powerState", "runtime.connectionState", "runtime.host", "snapshot"),
+)
+_DISK = vim.vm.device.VirtualDisk
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDisk:
+    """A disk as a snapshot holds it: the head of its files at that moment."""
+
+    key: str
+    file: str
+    uuid: str
+    size: int  # bytes
+    backing: Any  # the type of its backing
+    datastore: Any
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Return the names that udev may give it in the proxy."""
+        digits = self.uuid.replace("-", "").lower()
+        return f"wwn-0x{digits}", f"scsi-3{digits}"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The place where a proxy serves what is attached to it, and the certificate that it shows there."""
+
+    address: str
+    port: int
+    certificate: str
+
+    def uri(self, export: str, tls: Path) -> str:
+        """`tls`: the directory of `tls_files`."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"nbds://{host}:{self.port}/{quote(export)}?tls-certificates={quote(str(tls))}"
+
+
+class _DiskChange:
+    """A disk that a proxy gets or gives back. There is no word in it on the disk's file: that is never made, and never
+    deleted."""
+
+    def __init__(self, operation: str, device: Any) -> None:
+        self.spec = vim.vm.device.VirtualDeviceSpec(operation=operation, device=device)
+
+    @classmethod
+    def attach(cls, disk: HeldDisk, controller: int, unit: int, number: int) -> _DiskChange:
+        backing = disk.backing(fileName=disk.file, diskMode=MODE)
+        return cls("add", _DISK(key=-1 - number, controllerKey=controller, unitNumber=unit, backing=backing))
+
+    @classmethod
+    def detach(cls, device: Any) -> _DiskChange:
+        return cls("remove", _DISK(key=device.key))
+
+
+class NoRoom(Occupied):
+    """There is no slot for these disks at the moment, or another disk that says the same of itself is attached."""
+
+
+class ProxyMachine:
+    """A proxy as vCenter knows it. Whoever uses one makes one change of it at a time."""
+
+    def __init__(self, session: Session, ref: str, credentials: Credentials | None = None) -> None:
+        """Take a proxy by its reference; without credentials, to detach disks from it and no more."""
+        self._session = session
+        self._machine = session.object(vim.VirtualMachine, ref)
+        self._credentials = credentials
+        self.ref = ref
+
+    def attach(self, disks: Sequence[HeldDisk]) -> None:
+        """Attach disks of one machine, all or none. One that is there already is somebody's who died: it is attached
+        anew.
+
+        Raises NoRoom, Conflict, InvalidInput, NotFound, Occupied (code file-locked), ProviderError, Unreachable.
+        """
+        files = [disk.file for disk in disks]
+        last: LongshoreError | None = None
+        self.detach(files)
+        for _ in range(TRIES):
+            if last is not None:
+                time.sleep(PAUSE)
+            now = self._read()
+            if set(files) <= _foreign(now).keys():  # by the call whose answer was lost
+                self._refuse_others(now, disks)
+                return
+            self._refuse_unfit(now, disks)
+            slots = list(_free_slots(now))
+            if len(slots) < len(disks):
+                raise NoRoom(
+                    f"The proxy {_name(now)} has room for {len(slots)} disks more, and is to get {len(disks)}.",
+                    advice="Give it another SCSI controller, while it is off.",
+                )
+            places = zip(disks, slots, strict=False)
+            changes = [_DiskChange.attach(disk, *slot, number) for number, (disk, slot) in enumerate(places)]
+            settings = {} if self._is_ours(now) else {"client": self._told_certificate}
+            try:
+                self._reconfigure("attach disks to", now, changes, settings)
+                last = None
+            except LongshoreError as error:
+                last = error
+                if not _may_go_better(error):
+                    with suppress(LongshoreError):  # what failed may have attached some of them all the same
+                        self.detach(files)
+                    raise
+        self.detach(files)
+        raise last or ProviderError(f"The proxy {self.ref} didn't get the disks that vCenter says it has.")
+
+    def detach(self, files: Collection[str]) -> None:
+        """Returns when none of these files is attached any more. What isn't is left alone, as is a proxy that is gone.
+
+        Raises Occupied, ProviderError, Unreachable.
+        """
+        last: LongshoreError | None = None
+        for attempt in range(TRIES):
+            if attempt > 1 or last is not None:
+                time.sleep(PAUSE)
+            try:
+                now = self._read()
+            except NotFound:
+                return
+            ours = [device for file, device in _foreign(now).items() if file in files]
+            if not ours:
+                return
+            try:
+                self._reconfigure("detach disks from", now, [_DiskChange.detach(device) for device in ours], {})
+                last = None
+            except LongshoreError as error:
+                last = error
+                if not _may_go_better(error):
+                    raise
+        raise last or ProviderError(
+            f"The proxy {self.ref} still has disks that were detached from it.",
+            advice="Look at the machine's tasks in vCenter.",
+        )
+
+    def attached(self) -> dict[str, str]:
+        """Return the files that are attached to it in the way Longshore does it, each with the disk's UUID."""
+        return {file: device.backing.uuid or "" for file, device in _foreign(self._read()).items()}
+
+    def prepare(self) -> Served:
+        """Say whom it serves, if it doesn't know, and return where it does once it has said so.
+
+        Raises Conflict when another Longshore has disks attached to it, InvalidInput for one that isn't fit.
+        """
+        for _ in range(TRIES):
+            now = self._read()
+            self._refuse_unfit(now, ())
+            if self._is_ours(now):
+                break
+            try:
+                self._reconfigure("set up", now, [], {"client": self._told_certificate})
+            except LongshoreError as error:
+                if not _may_go_better(error):
+                    raise
+                time.sleep(PAUSE)
+        return self.served()
+
+    def served(self) -> Served:
+        """Return where it serves what is attached to it. Raises Unreachable when it doesn't say."""
+        end = time.monotonic() + SERVES_WITHIN
+        while (found := _told(now := self._read())) is None:
+            if time.monotonic() > end:
+                raise Unreachable(
+                    f"The proxy {_name(now)} doesn't say where it serves its disks.",
+                    advice=f"See that it runs the relay's image, and has {_SETTING}address; its console says more.",
+                )
+            time.sleep(PAUSE)
+        reach = self._session.settings.reach
+        if reach is not None and not reach.permits(found.address):
+            raise refused(f"The proxy {_name(now)}")
+        return found
+
+    def room(self) -> int:
+        """Return how many disks more can be attached to it now."""
+        return len(list(_free_slots(self._read())))
+
+    def power(self) -> str:
+        """Return its power state, in vCenter's word."""
+        return str(self._read()["runtime.powerState"])
+
+    @property
+    def _told_certificate(self) -> str:
+        assert self._credentials is not None
+        return base64.b64encode(self._credentials.certificate.encode()).decode()
+
+    def _is_ours(self, now: Properties) -> bool:
+        return _settings(now).get("client") == self._told_certificate
+
+    def _read(self) -> Properties:
+        """Read its configuration as it is when changes that are under way have ended."""
+        with self._session.doing("look at the proxy"):
+            await_earlier(self._session, self._machine, "reconfig", TIMEOUT)
+            return read(self._session, self._machine, _PATHS)
+
+    def _reconfigure(
+        self, doing: str, now: Properties, changes: Sequence[_DiskChange], settings: dict[str, str]
+    ) -> None:
+        options = [vim.option.OptionValue(key=f"{_SETTING}{name}", value=value) for name, value in settings.items()]
+        spec = vim.vm.ConfigSpec(
+            changeVersion=now["config.changeVersion"],
+            deviceChange=[change.spec for change in changes],
+            extraConfig=options,
+        )
+        with self._session.doing(f"{doing} the proxy {_name(now)}"):
+            result(self._session, self._machine.ReconfigVM_Task(spec), TIMEOUT)
+
+    def _refuse_unfit(self, now: Properties, disks: Sequence[HeldDisk]) -> None:
+        name = _name(now)
+        if now["runtime.connectionState"] != "connected" or now["runtime.powerState"] != "poweredOn":
+            raise Unreachable(
+                f"The proxy {name} isn't on, or its host can't be reached "
+                f"({now['runtime.powerState']}, {now['runtime.connectionState']}).",
+                advice="Power it on.",
+            )
+        option = {str(one.key).lower(): str(one.value).lower() for one in now["config.extraConfig"] or []}
+        if not now["config.flags.diskUuidEnabled"] and option.get("disk.enableuuid") != "true":
+            raise InvalidInput(
+                f"The proxy {name} can't tell disks apart: disk.EnableUUID isn't set.",
+                advice="Set it to TRUE while the machine is off.",
+            )
+        if now["config.changeTrackingEnabled"] or now["snapshot"]:
+            raise InvalidInput(
+                f"The proxy {name} has snapshots or tracks changes, which would leave files beside others' disks.",
+                advice="Remove its snapshots, switch tracking off (ctkEnabled), and take it out of all backups.",
+            )
+        self._refuse_others(now, disks)
+        if disks:
+            with self._session.doing(f"look at the host of the proxy {name}"):
+                host = read(self._session, now["runtime.host"], ["name", "datastore"])
+            for disk in disks:
+                if disk.datastore is not None and disk.datastore not in (host["datastore"] or []):
+                    raise InvalidInput(
+                        f"The proxy {name} is on {host['name']}, which doesn't have the datastore of {disk.file}.",
+                        advice="Move it to a host that has all datastores of the machines.",
+                    )
+
+    def _refuse_others(self, now: Properties, disks: Sequence[HeldDisk]) -> None:
+        foreign = _foreign(now)
+        if foreign and not self._is_ours(now):
+            raise Conflict(
+                f"Another Longshore, or another provider, has disks attached to the proxy {_name(now)}.",
+                advice="Use a proxy for each.",
+            )
+        files, uuids = {disk.file for disk in disks}, [disk.uuid for disk in disks]
+        if len(set(uuids)) < len(uuids):
+            raise InvalidInput("Two disks of the machine have the same UUID: in the proxy they can't be told apart.")
+        for file, device in foreign.items():
+            if file not in files and device.backing.uuid in uuids:
+                raise NoRoom(f"The proxy {_name(now)} has a disk of the same UUID at another moment ({file}).")
+            wanted = next((disk for disk in disks if disk.file == file), None)
+            if wanted is not None and (device.backing.uuid, capacity(device)) != (wanted.uuid, wanted.size):
+                raise Conflict(f"{file} isn't the same disk in the proxy {_name(now)} as in the snapshot.")
+
+
+def find_proxy(session: Session, word: str) -> str:
+    """Return the reference of the proxy that the settings name. Raises NotFound, Conflict."""
+    return machine_list.find(session, word).ref
+
+
+def held_disks(session: Session, machine_ref: str, snapshot_ref: str) -> list[HeldDisk]:
+    """Return a snapshot's disks as vCenter tells them now: files may be moved. Raises NotFound when it is gone."""
+    with session.doing(f"tell where the disks of {machine_ref} are"):
+        try:
+            held = read(session, session.object(vim.vm.Snapshot, snapshot_ref), ["config.hardware.device"])
+        except vmodl.fault.ManagedObjectNotFound:
+            raise NotFound(f"The snapshot {snapshot_ref} of {machine_ref} is gone.", advice="Start again.") from None
+    return [
+        HeldDisk(
+            key=str(device.key),
+            file=str(getattr(device.backing, "fileName", "")),
+            uuid=getattr(device.backing, "uuid", None) or "",
+            size=capacity(device),
+            backing=type(device.backing),
+            datastore=getattr(device.backing, "datastore", None),
+        )
+        for device in held["config.hardware.device"] or []
+        if is_held(device)
+    ]
+
+
+def _name(now: Properties) -> str:
+    return inventory_name(now["name"] or "")
+
+
+def _may_go_better(error: LongshoreError) -> bool:
+    """Tell whether a change may be asked for again, once what is there now has been read: somebody else's came before,
+    or the answer was lost."""
+    return isinstance(error, Unreachable) or error.code == Occupied.code
+
+
+def _foreign(now: Properties) -> dict[str, Any]:
+    """Return the disks that are attached as Longshore does it, by their files; a machine's own aren't."""
+    disks = [device for device in now["config.hardware.device"] or [] if isinstance(device, _DISK)]
+    named = {str(getattr(disk.backing, "fileName", "")): disk for disk in disks}
+    return {file: disk for file, disk in named.items() if getattr(disk.backing, "diskMode", "") == MODE}
+
+
+def _free_slots(now: Properties) -> Iterator[tuple[int, int]]:
+    """Yield controllers and their units that nothing is at."""
+    devices = now["config.hardware.device"] or []
+    taken = {(device.controllerKey, device.unitNumber) for device in devices}
+    controllers = [device for device in devices if isinstance(device, vim.vm.device.VirtualSCSIController)]
+    for controller in sorted(controllers, key=lambda one: one.busNumber):
+        for unit in range(_UNITS):
+            if unit != controller.scsiCtlrUnitNumber and (controller.key, unit) not in taken:
+                yield controller.key, unit
+
+
+def _settings(now: Properties) -> dict[str, str]:
+    options = {str(option.key): str(option.value) for option in now["config.extraConfig"] or []}
+    return {key.removeprefix(_SETTING): value for key, value in options.items() if key.startswith(_SETTING)}
+
+
+def _told(now: Properties) -> Served | None:
+    """Return where the proxy's program says that it serves; None while it has said nothing that can be meant."""
+    settings = _settings(now)
+    address, _, port = settings.get("endpoint", "").rpartition(":")
+    with suppress(ValueError, binascii.Error):
+        certificate = base64.b64decode(settings.get("server", ""), validate=True).decode()
+        if certificate and 0 < int(port) < 1 << 16:
+            return Served(str(ipaddress.ip_address(address)), int(port), certificate)
+    return None

@@ -1,0 +1,151 @@
+"""The transport of disks' bytes, as a provider's settings say: what differs by it, in one place."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from longshore.blocks.exports import Export
+from longshore.errors import InvalidInput, ProviderError
+from longshore.model.changes import Changed, Changes, Unknown
+from longshore.model.machine import Snapshot
+from longshore.providers.vsphere import changes, disks, ssh_disks, ssh_login
+from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials, tls_files
+from longshore.providers.vsphere.proxy_machine import ProxyMachine, find_proxy
+from longshore.providers.vsphere.proxy_pool import ProxyPool, wait_until_served
+from longshore.providers.vsphere.session import Session
+
+
+class Transport(Protocol):
+    """A way to read machines' disks, and to write them where that is possible. Errors are those of the contract."""
+
+    def check(self) -> dict[str, str]:
+        """Return what else there is to be said of it when the vCenter has let us in."""
+
+    def make_ready(self, machine_ref: str) -> None:
+        """Raise what stands against reading this machine's disks."""
+
+    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
+        """Return what was written between a change id and the snapshot."""
+
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        """Serve a disk as the snapshot holds it, read-only."""
+
+    def before_removal(self, machine_ref: str, snapshot_ref: str) -> None:
+        """Let go of what keeps a snapshot from being merged."""
+
+    def refuse_writing(self) -> None:
+        """Raise InvalidInput where disks can't be written."""
+
+
+class VddkTransport:
+    """VMware's disk library reads the disks."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def check(self) -> dict[str, str]:
+        return {}
+
+    def make_ready(self, _machine_ref: str) -> None:
+        disks.library(self._session.settings.vddk_libdir)
+
+    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
+        return changes.between(self._session, since, snapshot, disk_key)
+
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        return disks.serve(self._session, snapshot, disk_key)
+
+    def before_removal(self, _machine_ref: str, _snapshot_ref: str) -> None:
+        """Do nothing: what reads for us ends with its process."""
+
+    def refuse_writing(self) -> None:
+        disks.library(self._session.settings.vddk_libdir)
+
+
+class SshTransport:
+    """The disks are read as files of their ESXi hosts."""
+
+    def __init__(self, session: Session, key: str) -> None:
+        self._session = session
+        self._key = key
+
+    def check(self) -> dict[str, str]:
+        return ssh_login.everywhere(self._session, self._key)
+
+    def make_ready(self, machine_ref: str) -> None:
+        ssh_login.to_host_of(self._session, self._key, machine_ref)
+
+    def changed(self, _snapshot: Snapshot, _disk_key: str, _since: str) -> Changes:
+        return Unknown("Disks are read over SSH, which can't tell what has changed.")
+
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
+        return ssh_disks.serve(self._session, self._key, snapshot, disk_key)
+
+    def before_removal(self, _machine_ref: str, _snapshot_ref: str) -> None:
+        """Do nothing: what reads for us ends with its process."""
+
+    def refuse_writing(self) -> None:
+        raise _cannot_write("over SSH")
+
+
+class ProxyTransport:
+    """The disks are attached to a machine of the same vSphere, which serves them."""
+
+    def __init__(self, session: Session, credentials: Credentials, pool: ProxyPool | None) -> None:
+        """`pool`: None where no disk is opened."""
+        self._session = session
+        self._credentials = credentials
+        self._pool = pool
+
+    def check(self) -> dict[str, str]:
+        """Set the proxy up, see that it answers, and say what it has."""
+        ref = find_proxy(self._session, self._session.settings.proxy)
+        proxy = ProxyMachine(self._session, ref, self._credentials)
+        served = proxy.prepare()
+        with tls_files(self._credentials, served.certificate) as tls:
+            wait_until_served(served, tls)
+        attached = proxy.attached()
+        return {
+            "proxy": f"{self._session.settings.proxy} ({ref}) answers at {served.address}",
+            "proxy room": f"{proxy.room()} disks",
+            **({"attached to the proxy": ", ".join(sorted(attached))} if attached else {}),
+        }
+
+    def make_ready(self, _machine_ref: str) -> None:
+        self._attachments().make_ready()
+
+    def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
+        told = changes.between(self._session, since, snapshot, disk_key)
+        return replace(told, tried=True) if isinstance(told, Changed) else told
+
+    @contextmanager
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+        with self._attachments().open(snapshot, disk_key) as export:
+            yield export
+
+    def before_removal(self, machine_ref: str, snapshot_ref: str) -> None:
+        self._attachments().release(machine_ref, snapshot_ref)
+
+    def refuse_writing(self) -> None:
+        raise _cannot_write("through a proxy")
+
+    def _attachments(self) -> ProxyPool:
+        if self._pool is None:
+            raise ProviderError("Disks are opened through a proxy by the engine alone.")
+        return self._pool
+
+
+def _cannot_write(how: str) -> InvalidInput:
+    return InvalidInput(
+        f"Disks are read {how} here, which can't write them.",
+        advice="Set up VMware's disk library (VDDK) for this provider.",
+    )
+
+
+def transport_of(session: Session, ssh_key: str, proxy_key: str, pool: ProxyPool | None) -> Transport:
+    """Return the transport of the settings, with the secret that it needs. Raises InvalidInput for a proxy's that is
+    none."""
+    if session.settings.transport == "proxy":
+        return ProxyTransport(session, read_credentials(proxy_key), pool)
+    return SshTransport(session, ssh_key) if session.settings.transport == "ssh" else VddkTransport(session)
