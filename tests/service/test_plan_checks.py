@@ -134,6 +134,7 @@ def test_why_it_fails_is_said_and_what_was_found_before_stays(api):
     assert (found["state"], found["error"]["code"]) == ("failed", "unreachable")
     assert found["error"]["message"] == "The vCenter doesn't answer. Is it on?"
     assert names(found) == ["web3"]
+    assert api.store.figures.migrations() == {}, "nobody watches for what somebody has heard of"
 
 
 def test_it_is_a_job_among_the_others_and_in_the_way_of_nothing(api):

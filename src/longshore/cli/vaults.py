@@ -196,16 +196,18 @@ class VerifyVault(ShowOne):
 
     examples = ("longshore vault verify offsite --wait",)
 
+    verb = "verify"
+
     def get_parser(self, prog_name: str) -> ArgumentParser:
         parser = _with_vault(super().get_parser(prog_name))
         with_wait(parser)
         return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return follow(self, self.client.keep_vault(args.vault, "verify"), args)
+        return follow(self, self.client.keep_vault(args.vault, self.verb), args)
 
 
-class PruneVault(ShowOne):
+class PruneVault(VerifyVault):
     """Free what no point of a vault names: it is condemned, and removed by a prune a day later.
 
     Backups may go on meanwhile.
@@ -213,13 +215,7 @@ class PruneVault(ShowOne):
 
     examples = ("longshore vault prune offsite --wait",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_vault(super().get_parser(prog_name))
-        with_wait(parser)
-        return parser
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return follow(self, self.client.keep_vault(args.vault, "prune"), args)
+    verb = "prune"
 
 
 def _with_vault(parser: ArgumentParser) -> ArgumentParser:

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
-from typing import Any, Protocol
+from typing import Protocol
 
 from longshore.model.limit import Limit, LimitOf, Place, counting, places_at_work
-from longshore.model.machine import Machine
 from longshore.model.plan import Limits
 from longshore.store import QueueRecord, WorkerRecord
 
@@ -65,12 +64,6 @@ class Asking(Protocol):
     def flow_version(self) -> str | None: ...
     @property
     def cancel_requested(self) -> bool: ...
-
-
-def places_of(machine: Machine) -> dict[str, Any]:
-    """Return where a machine was: `path`, by which it is known again, `host` and `datastores`, for its turn."""
-    path = f"{machine.folder}/{machine.name}" if machine.folder else machine.name
-    return {"path": path, "host": machine.host, "datastores": sorted({disk.storage for disk in machine.disks})}
 
 
 def may_begin(

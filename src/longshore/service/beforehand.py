@@ -1,6 +1,7 @@
 """Facts about a machine before anything is queued for it: what doesn't fit is refused here."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from longshore.flows.clouds import Clouds
 from longshore.flows.facts import gather, gather_for_volume
@@ -15,7 +16,7 @@ from longshore.planning.validation import check_request, refuse_pointless, refus
 from longshore.providers.registry import refuse_missing_library
 from longshore.service.caller import Caller
 from longshore.service.remote import refuse_unsafe
-from longshore.store import Store
+from longshore.store import NewMigration, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,27 @@ class Beforehand:
     machine: Machine
     source_id: str
     target_id: str
-    unused: list[Concern]  # mappings that nothing of it needs; of a replica, what is to be said of that besides
+    request: MigrationRequest
+    lands: bool  # as the request wants it, and can be protected so
+    concerns: list[Concern]  # about how it lands
+    of_replica: list[Concern]  # where it is to be protected: about that
+    unused: list[Concern]  # mappings that nothing of it needs
+
+    @property
+    def all_concerns(self) -> list[Concern]:
+        return [*self.concerns, *self.of_replica, *self.unused]
+
+    @property
+    def said(self) -> list[Concern]:
+        """Return the concerns that its own job wouldn't tell once more."""
+        return [*self.unused, *self.of_replica]
+
+    def new(self, **more: Any) -> NewMigration:
+        """Return what is to be added for it. `more`: further fields. Raise LongshoreError when something stands against
+        it."""
+        if not self.lands:
+            raise blocked([*(self.of_replica or self.concerns), *self.unused])
+        return NewMigration.of_machine(self.machine, self.source_id, self.target_id, self.request, **more)
 
 
 def look_beforehand(  # noqa: PLR0917
@@ -36,49 +57,10 @@ def look_beforehand(  # noqa: PLR0917
     request: MigrationRequest,
     protection: Wanted | None = None,
 ) -> Beforehand:
-    """Look at a machine and its target, and return what was found.
+    """Look at a machine and its target before anything is made, and return what was found.
 
     `name`: of the machine, or of a volume that no machine has, as the request's type says. `protection`: of a replica.
-    Raises LongshoreError for all that stands against it.
-    """
-    looked, landing, concerns, of_replica = _look(store, clouds, caller, name, source, target, request, protection)
-    if landing is None:
-        raise blocked([*(of_replica or concerns), *looked.unused])
-    return replace(looked, unused=[*looked.unused, *of_replica])
-
-
-def concerns_beforehand(  # noqa: PLR0917
-    store: Store,
-    clouds: Clouds,
-    caller: Caller,
-    name: str,
-    source: str,
-    target: str,
-    request: MigrationRequest,
-    protection: Wanted | None = None,
-) -> list[Concern]:
-    """Return all concerns that `look_beforehand` would weigh; nothing is refused for them.
-
-    Raises LongshoreError for what can't be looked at.
-    """
-    looked, _landing, concerns, of_replica = _look(store, clouds, caller, name, source, target, request, protection)
-    return [*concerns, *of_replica, *looked.unused]
-
-
-def _look(  # noqa: PLR0917
-    store: Store,
-    clouds: Clouds,
-    caller: Caller,
-    name: str,
-    source: str,
-    target: str,
-    request: MigrationRequest,
-    protection: Wanted | None,
-) -> tuple[Beforehand, Landing | VolumeLanding | None, list[Concern], list[Concern]]:
-    """Look at a machine and its target before anything is made.
-
-    Returns what was found, how the machine lands (None: it can't), the concerns about that, and, where the machine is
-    to be protected, the concerns about that.
+    Raises LongshoreError for what can't be looked at, or meant; what else stands against it is told by `new`.
     """
     if caller.remote:
         refuse_unsafe(asdict(request))
@@ -108,5 +90,13 @@ def _look(  # noqa: PLR0917
                 further = list(replica_concerns(machine, landing, protection, facts.room))
                 of_replica = accept_blockers(further, request.accept)
                 landing = None if any(c.severity is Severity.BLOCKER for c in of_replica) else landing
-    unused = list(unused_of_machine(machine, request))
-    return Beforehand(machine, provider.id, target_id, unused), landing, list(concerns), of_replica
+    return Beforehand(
+        machine,
+        provider.id,
+        target_id,
+        request,
+        landing is not None,
+        list(concerns),
+        of_replica,
+        list(unused_of_machine(machine, request)),
+    )

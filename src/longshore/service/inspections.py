@@ -1,13 +1,14 @@
 """Machines that are looked into, and not moved."""
 
+from dataclasses import replace
+
 from longshore.api.schemas import Migration, NewInspection
-from longshore.engine import embedded
-from longshore.engine.queue import places_of
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning.validation import refuse_unreadable
 from longshore.providers.registry import refuse_missing_library
-from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.queued import begun
+from longshore.store import NewMigration
 
 router = judged_router("/v1")
 
@@ -22,14 +23,6 @@ def inspect(body: NewInspection, store: TheStore, clouds: TheClouds, caller: The
         refuse_missing_library(source.kind, source.settings)
     with clouds.source(source.id) as cloud:
         machine = cloud.machine(body.machine)
-    record = store.migrations.add(
-        machine_name=machine.name,
-        machine_ref=machine.ref,
-        source_id=source.id,
-        target_id=source.id,
-        request=MigrationRequest(type=MigrationType.INSPECTION).to_json(),
-        places=places_of(machine),
-    )
-    note_asked_for([record])
-    embedded.ensure_running(store.state)
-    return shown(store, [store.migrations.get(record.id)])[0]
+    request = MigrationRequest(type=MigrationType.INSPECTION)
+    new = NewMigration.of_machine(machine, source.id, source.id, request)
+    return begun(store, replace(new, disks=()))  # none of them is copied

@@ -22,7 +22,6 @@ from longshore.api.schemas import (
     NewTry,
 )
 from longshore.engine import embedded
-from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
@@ -41,9 +40,9 @@ from longshore.service.caller import Caller
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.queued import begun
 from longshore.service.reports import reports_of
 from longshore.store import MigrationRecord, Store
-from longshore.store import NewMigration as NewMove
 
 router = judged_router("/v1")
 _LARGEST = (1 << 63) - 1  # a number of an event, as databases keep it
@@ -69,7 +68,8 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
     if kind is MigrationType.IN_PLACE:
         raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
-    return _begin(store, clouds, caller, body.machine, body.source, body.target, body.request)
+    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
+    return begun(store, found.new(), found.said)
 
 
 def begin_again(failed: MigrationRecord, store: Store, clouds: Clouds, caller: Caller) -> Migration:
@@ -85,37 +85,9 @@ def begin_again(failed: MigrationRecord, store: Store, clouds: Clouds, caller: C
     at = request.cutover.at
     if at is not None and aware(at) <= datetime.now(UTC):
         request = replace(request, cutover=replace(request.cutover, mode=CutoverMode.MANUAL, at=None, until=None))
-    return _begin(store, clouds, caller, failed.machine_ref, failed.source_id, failed.target_id, request, failed.id)
-
-
-def _begin(  # noqa: PLR0917
-    store: Store,
-    clouds: Clouds,
-    caller: Caller,
-    machine: str,
-    source: str,
-    target: str,
-    request: MigrationRequest,
-    again: str | None = None,
-) -> Migration:
-    """Look at a machine, and queue its migration. `again`: the id of the try before."""
+    machine, source, target = failed.machine_ref, failed.source_id, failed.target_id
     found = look_beforehand(store, clouds, caller, machine, source, target, request)
-    new = NewMove(
-        machine_name=found.machine.name,
-        machine_ref=found.machine.ref,
-        source_id=found.source_id,
-        target_id=found.target_id,
-        request=request.to_json(),
-        places=places_of(found.machine),
-        again=again,
-    )
-    (record,) = store.migrations.add_together([new])
-    note_asked_for([record])
-    for concern in found.unused:
-        store.events.say(record.id, None, str(concern), "warning")
-    store.disks.keep(record.id, found.machine.disks)
-    embedded.ensure_running(store.state)
-    return _migration(store, store.migrations.get(record.id))
+    return begun(store, found.new(again=failed.id), found.said)
 
 
 @router.get("/last-moves")

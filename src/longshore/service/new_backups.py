@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 
 from longshore.api.backups import NewBackup
 from longshore.api.schemas import Migration, PlanConcern
-from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput
 from longshore.flows.backups.beforehand import backup_concerns
 from longshore.flows.backups.looking_up import is_volume, look_up
@@ -21,7 +20,7 @@ from longshore.service.concerns_shown import shown_concern
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import refuse_unsafe
-from longshore.store import ProviderRecord, Store
+from longshore.store import NewMigration, ProviderRecord, Store
 
 router = judged_router("/v1")
 
@@ -39,22 +38,10 @@ def back_up(body: NewBackup, store: TheStore, clouds: TheClouds, caller: TheCall
     "backup"; the point's name is in its result.
     """
     looked = _look(body, store, clouds, caller)
-    machine = looked.machine
     if any(concern.severity is Severity.BLOCKER for concern in looked.concerns):
         raise blocked(looked.concerns)
-    record = store.migrations.add(
-        machine_name=machine.name,
-        machine_ref=machine.ref,
-        source_id=looked.source.id,
-        target_id=looked.vault.id,
-        request=looked.request.to_json(),
-        places=places_of(machine),
-    )
-    for concern in looked.concerns:
-        if concern.severity is Severity.WARNING:
-            store.events.say(record.id, None, str(concern), "warning")
-    store.disks.keep(record.id, machine.disks)
-    return begun(store, record)
+    new = NewMigration.of_machine(looked.machine, looked.source.id, looked.vault.id, looked.request)
+    return begun(store, new, [one for one in looked.concerns if one.severity is Severity.WARNING])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from longshore.api.replicas import NewReplica, NewSeed
-from longshore.engine.queue import places_of
 from longshore.errors import InvalidInput
 from longshore.flows.clouds import Clouds, vault_record
 from longshore.flows.replicas.moments import next_audit, next_test
@@ -20,7 +19,7 @@ from longshore.planning.replica_checks import Wanted, seed_concerns
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar, parse_schedule
 from longshore.planning.validation import refuse_unreadable
-from longshore.service.beforehand import concerns_beforehand, look_beforehand
+from longshore.service.beforehand import look_beforehand
 from longshore.service.caller import Caller
 from longshore.service.refusals import said_of
 from longshore.store import NewMigration, Store
@@ -38,25 +37,15 @@ def new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) 
     protection, request, wanted = _asked(body)
     protection = replace(protection, **tests_of(body.prove, replica_id))
     found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
+    new, said = found.new(id=replica_id), found.said
     if body.seed is not None:
-        seed, said = _seed(store, clouds, body.seed, found.machine)
-        found.unused.extend(said)
+        seed, of_seed = _seed(store, clouds, body.seed, found.machine)
+        said += of_seed
         # The first sync may be no audit: it needn't read everything
         protection = replace(
             protection, seed=seed, audit_due_at=next_audit(protection.audit, replica_id, datetime.now(UTC))
         )
-    new = NewMigration(
-        machine_name=found.machine.name,
-        machine_ref=found.machine.ref,
-        source_id=found.source_id,
-        target_id=found.target_id,
-        request=request.to_json(),
-        places=places_of(found.machine),
-        disks=found.machine.disks,
-        protection=protection,
-        id=replica_id,
-    )
-    return new, found.unused
+    return replace(new, protection=protection), said
 
 
 def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewReplica) -> list[Concern]:
@@ -66,12 +55,9 @@ def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewRep
     """
     _protection, request, wanted = _asked(body)
     tests_of(body.prove, "")
-    found = concerns_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
-    if body.seed is not None:
-        with clouds.source(body.source) as source:
-            machine = source.machine(body.machine)
-        found.extend(_seed(store, clouds, body.seed, machine)[1])
-    return found
+    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, request, wanted)
+    of_seed = _seed(store, clouds, body.seed, found.machine)[1] if body.seed is not None else []
+    return [*found.all_concerns, *of_seed]
 
 
 def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:

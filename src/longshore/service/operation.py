@@ -40,17 +40,7 @@ def operation(store: TheStore) -> Operation:
 @router.get("/operation/workers")
 def workers(store: TheStore) -> list[Worker]:
     """List the workers, oldest first; with those that are taken for dead, as long as nobody has taken what they had."""
-    return [
-        shaped(
-            Worker,
-            lease.worker,
-            started_at=lease.started_at,
-            alive=lease.alive,
-            lease_ends_in=lease.ends_in,
-            jobs=lease.jobs,
-        )
-        for lease in store.operation.workers()
-    ]
+    return [shaped(Worker, lease.worker, lease, lease_ends_in=lease.ends_in) for lease in store.operation.workers()]
 
 
 @router.get("/operation/queue")
@@ -67,14 +57,11 @@ def queue(store: TheStore, page: ThePage, worker: str | None = None, *, stranded
         shaped(
             QueuedJob,
             one,
+            more,
             migration=one.record_id,
-            machine_name=more.machine_name,
-            phase=more.phase,
             source=names.get(one.source_id, one.source_id),
             target=names.get(one.target_id, one.target_id),
             worker=one.worker_id,
-            asked_at=more.asked_at,
-            taken_at=more.taken_at,
             reason=more.reason if one.status is Status.PARKED else None,
             stranded=crew.why(one),
         )

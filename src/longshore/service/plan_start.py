@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from longshore.api.schemas import Migration
 from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
-from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.clouds import Clouds
-from longshore.flows.plans.check import Examined, Prospect, entries_of, examine_plan
+from longshore.flows.plans.check import Examined, entries_of, examine_plan
 from longshore.model.job import JobKind
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
@@ -34,7 +33,11 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
             code=blockers[0].code if len({c.code for c in blockers}) == 1 else "preflight-failed",
         )
     source_id, target_id = store.providers.get(plan.source).id, store.providers.get(plan.target).id
-    wanted = [_new(prospect, source_id, target_id, opened.id) for part in examined for prospect in part.prospects]
+    wanted = [
+        NewMigration.of_machine(one.machine, source_id, target_id, one.request, plan_id=opened.id, wave=one.entry.wave)
+        for part in examined
+        for one in part.prospects
+    ]
     store.database.refuse_undoable({JobKind.COLD})  # or any other that a plan begins
     store.plans.keep(opened.id)  # what was a draft has become serious
     keep_limits(store, opened.id, plan.limits)
@@ -82,18 +85,3 @@ def try_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence[s
     tried = [store.migrations.request_retry(record.id, {}) for record in waiting]
     embedded.ensure_running(store.state)
     return [*started, *shown(store, tried)]
-
-
-def _new(prospect: Prospect, source_id: str, target_id: str, plan_id: str) -> NewMigration:
-    machine = prospect.machine
-    return NewMigration(
-        machine_name=machine.name,
-        machine_ref=machine.ref,
-        source_id=source_id,
-        target_id=target_id,
-        request=prospect.request.to_json(),
-        plan_id=plan_id,
-        wave=prospect.entry.wave,
-        places=places_of(machine),
-        disks=machine.disks,
-    )

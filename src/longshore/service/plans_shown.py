@@ -16,14 +16,11 @@ def summary(
     return shaped(
         PlanSummary,
         plan,
-        id=record.id,
-        project_id=record.project_id,
+        record,
+        opened,
         machines=len(plan.machines),
         volumes=len(plan.volumes),
         waves=len(plan.waves),
-        draft=record.draft,
         states=counted(states),
-        changed_at=record.changed_at,
-        unreadable=opened.unreadable,
         figures=figures,
     )

@@ -64,14 +64,10 @@ def replica_shown(
     return shaped(
         Replica,
         found,
-        project_id=record.project_id,
-        machine_name=record.machine_name,
-        machine_ref=record.machine_ref,
+        record,
         source="unknown" if was_adopted(found.stage, record) else providers.get(record.source_id, record.source_id),
         target=providers.get(record.target_id, record.target_id),
         request=form(MigrationRequest).validate_python(record.request),
-        status=record.status,
-        phase=record.phase,
         paused=standing.paused,
         due_at=found.due_at if found.stage in SYNCED else None,
         error=found.error or record.error,
@@ -93,8 +89,6 @@ def replica_shown(
         tests=_last_parts(made),
         proved_at=max((point.proved_at for point in usable if point.proved_at), default=None),
         syncs=list(record.syncs),
-        created_at=record.created_at,
-        finished_at=record.finished_at,
     )
 
 

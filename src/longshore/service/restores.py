@@ -8,7 +8,6 @@ from longshore.api.backups import (
 )
 from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine import embedded
-from longshore.engine.queue import places_of
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.backups.in_place import (
     Found,
@@ -26,14 +25,14 @@ from longshore.planning import Landing, blocked
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
 from longshore.providers.registry import kinds_for
 from longshore.providers.vault.source import find_point, machine_of, recorded_machine
-from longshore.service.beforehand import concerns_beforehand, look_beforehand
+from longshore.service.beforehand import look_beforehand
 from longshore.service.caller import Caller
 from longshore.service.concerns_shown import shown_concern
 from longshore.service.migrations_shown import shown
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import refuse_unsafe
-from longshore.store import Store
+from longshore.store import NewMigration, Store
 from longshore.vault.points import Point
 
 router = judged_router("/v1")
@@ -46,7 +45,7 @@ def check_restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: 
     if request.type is MigrationType.IN_PLACE:
         concerns = _look_in_place(body, name, request, store, clouds, caller)[2]
     else:
-        concerns = concerns_beforehand(store, clouds, caller, name, body.vault, body.target, request)
+        concerns = look_beforehand(store, clouds, caller, name, body.vault, body.target, request).all_concerns
     return [shown_concern(concern, machine_of(found).name) for concern in concerns]
 
 
@@ -61,18 +60,7 @@ def restore(body: NewRestore, store: TheStore, clouds: TheClouds, caller: TheCal
     if request.type is MigrationType.IN_PLACE:
         return _restore_in_place(body, name, request, store, clouds, caller)
     looked = look_beforehand(store, clouds, caller, name, body.vault, body.target, request)
-    record = store.migrations.add(
-        machine_name=looked.machine.name,
-        machine_ref=looked.machine.ref,
-        source_id=looked.source_id,
-        target_id=looked.target_id,
-        request=request.to_json(),
-        places=places_of(looked.machine),
-    )
-    for concern in looked.unused:
-        store.events.say(record.id, None, str(concern), "warning")
-    store.disks.keep(record.id, looked.machine.disks)
-    return begun(store, record)
+    return begun(store, looked.new(), looked.said)
 
 
 @router.post("/restores/{migration}/commit", status_code=202)
@@ -101,16 +89,9 @@ def _restore_in_place(  # noqa: PLR0917
     found, landing, concerns = _look_in_place(body, name, request, store, clouds, caller)
     if landing is None:
         raise blocked(concerns)
-    record = store.migrations.add(
-        machine_name=found.home.name,
-        machine_ref=name,
-        source_id=vault_record(store, body.vault).id,
-        target_id=store.providers.get(body.target).id,
-        request=request.to_json(),
-        places=places_of(found.point),
-    )
-    store.disks.keep(record.id, found.point.disks)
-    return begun(store, record)
+    vault, target = vault_record(store, body.vault), store.providers.get(body.target)
+    new = NewMigration.of_machine(found.point, vault.id, target.id, request)
+    return begun(store, replace(new, machine_name=found.home.name, machine_ref=name))
 
 
 def _look_in_place(  # noqa: PLR0917

@@ -7,6 +7,11 @@ from pydantic import BaseModel
 T = TypeVar("T", bound=BaseModel)
 
 
-def shaped(kind: type[T], record: Any, /, **others: Any) -> T:
-    """Make one: each of its fields has what the record has by that name, unless `others` has that field."""
-    return kind(**{name: others[name] if name in others else getattr(record, name) for name in kind.model_fields})
+def shaped(kind: type[T], *records: Any, **others: Any) -> T:
+    """Make one: each of its fields has what `others` has by that name, else what the first of the records has that has
+    it."""
+
+    def found(name: str) -> Any:
+        return others[name] if name in others else getattr(next(one for one in records if hasattr(one, name)), name)
+
+    return kind(**{name: found(name) for name in kind.model_fields})

@@ -86,8 +86,7 @@ def _begin(
         overwrite=overwrite,
         passwords=str(Path(passwords).absolute()) if passwords else None,
     )
-    new = NewMigration(record.name, record.id, source_id=record.id, target_id=record.id, request=asked.to_json())
-    begun = store.migrations.add_together([new])
+    begun = store.migrations.add_together([NewMigration.of_provider(record, asked)])
     note_asked_for(begun)
     return _shown(store, begun[0])
 

@@ -27,7 +27,7 @@ from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import provider_settings
-from longshore.store import ProviderRecord, Store
+from longshore.store import NewMigration, ProviderRecord, Store
 from longshore.vault import locks
 from longshore.vault.inspection import passed_over, unusable
 from longshore.vault.points import point_names
@@ -166,14 +166,7 @@ def copy(vault: str, body: VaultCopy, store: TheStore, clouds: TheClouds) -> Mig
                 advice="If all may be read there: longshore vault copy --in-clear.",
                 field="in_clear",
             )
-    record = store.migrations.add(
-        machine_name=source.name,
-        machine_ref=target.id,
-        source_id=source.id,
-        target_id=target.id,
-        request=VaultRequest(MigrationType.VAULT_COPY).to_json(),
-    )
-    return begun(store, record)
+    return begun(store, NewMigration.of_provider(source, VaultRequest(MigrationType.VAULT_COPY), target))
 
 
 def _vault(store: Store, record: ProviderRecord) -> Vault:
@@ -202,12 +195,4 @@ def _lock(vault: OpenVault, packs: Collection[bytes]) -> tuple[VaultLock | None,
 
 
 def _keep(store: Store, name: str, request: VaultRequest) -> Migration:
-    vault = vault_record(store, name)
-    record = store.migrations.add(
-        machine_name=vault.name,
-        machine_ref=vault.id,
-        source_id=vault.id,
-        target_id=vault.id,
-        request=request.to_json(),
-    )
-    return begun(store, record)
+    return begun(store, NewMigration.of_provider(vault_record(store, name), request))

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from longshore.model.request import AWAITED
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import Database, through_outages
 from longshore.store.tables import DiskRow, MigrationRow
@@ -16,10 +17,11 @@ class Figures:
         self._database = database
 
     def migrations(self) -> dict[tuple[str, str | None], int]:
-        """Return how many migrations there are, by status and code of the error."""
+        """Return how many migrations and other jobs there are, by status and code of the error. What was only asked
+        isn't counted: who asked has heard of it."""
         with self._database.session() as session:
             kind = (MigrationRow.status, MigrationRow.error_code)
-            query = select(*kind, func.count()).group_by(*kind)
+            query = select(*kind, func.count()).where(MigrationRow.type.not_in(AWAITED)).group_by(*kind)
             return {(status, code): count for status, code, count in session.execute(query)}
 
     def copies(self) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import delete, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from longshore.errors import Conflict
 from longshore.model.adoption import FoundReplica
 from longshore.model.forms import form
 from longshore.model.job import JobKind
-from longshore.model.machine import Disk
+from longshore.model.machine import Disk, Machine
 from longshore.model.replica import Protection
 from longshore.model.request import (
     AWAITED,
@@ -24,6 +24,7 @@ from longshore.model.request import (
     CutoverMode,
     MigrationRequest,
     MigrationType,
+    Request,
 )
 from longshore.model.status import UNFINISHED, WAITING, Status
 from longshore.store.adoption import refuse_known, take_over
@@ -36,7 +37,7 @@ from longshore.store.job_filter import EVERY_JOB, JobFilter
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, keeps_copy, new_job, unfinished_of
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
 from longshore.store.points import occupy_point, refuse_to_forget_users
-from longshore.store.providers import project_for, refuse_taken_back
+from longshore.store.providers import ProviderRecord, project_for, refuse_taken_back
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
 from longshore.store.rows import new_row
@@ -71,6 +72,27 @@ class NewMigration:
     @property
     def type(self) -> MigrationType:
         return MigrationType(type_of(self.request))
+
+    @classmethod
+    def of_machine(cls, machine: Machine, source_id: str, target_id: str, request: Request, **more: Any) -> Self:
+        """Return one for a machine as it was looked at, with its disks. `more`: further fields."""
+        places = places_of(machine)
+        told = machine.name, machine.ref, source_id, target_id, request.to_json()
+        return cls(*told, places=places, disks=machine.disks, **more)
+
+    @classmethod
+    def of_provider(
+        cls, provider: ProviderRecord, request: Request, other: ProviderRecord | None = None, **more: Any
+    ) -> Self:
+        """Return one for all of a provider, in which `other` has a part, if there is one."""
+        ref = (other or provider).id
+        return cls(provider.name, ref, provider.id, ref, request.to_json(), **more)
+
+
+def places_of(machine: Machine) -> dict[str, Any]:
+    """Return where a machine was: `path`, by which it is known again, `host` and `datastores`, for its turn."""
+    path = f"{machine.folder}/{machine.name}" if machine.folder else machine.name
+    return {"path": path, "host": machine.host, "datastores": sorted({disk.storage for disk in machine.disks})}
 
 
 @dataclass(frozen=True, slots=True)

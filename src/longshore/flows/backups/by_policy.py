@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from longshore.engine.queue import places_of
 from longshore.errors import Cancelled, LongshoreError, NotFound
 from longshore.flows.backups.beforehand import backed_up, backup_concerns
 from longshore.flows.backups.clocks import mistimed, next_verification
@@ -169,18 +168,7 @@ class ByPolicy(Flow):
             concerns = backup_concerns(job.store, policy.source_id, machine, request, room, ahead=ahead)
             if any(concern.severity is Severity.BLOCKER for concern in concerns):
                 raise blocked(concerns)
-            self._add(
-                NewMigration(
-                    machine_name=machine.name,
-                    machine_ref=machine.ref,
-                    source_id=policy.source_id,
-                    target_id=policy.vault_id,
-                    request=request.to_json(),
-                    places=places_of(machine),
-                    disks=machine.disks,
-                    id=one.id,
-                )
-            )
+            self._add(NewMigration.of_machine(machine, policy.source_id, policy.vault_id, request, id=one.id))
         except LongshoreError as error:
             if error.code == Cancelled.code:
                 raise
@@ -291,14 +279,7 @@ class ByPolicy(Flow):
     def _verification_of(self, policy: BackupPolicyRecord, id_: str) -> NewMigration:
         vault = self._job.store.providers.get(policy.vault_id)
         request = VaultRequest(MigrationType.VERIFICATION, of=policy.id)
-        return NewMigration(
-            machine_name=vault.name,
-            machine_ref=vault.id,
-            source_id=vault.id,
-            target_id=vault.id,
-            request=request.to_json(),
-            id=id_,
-        )
+        return NewMigration.of_provider(vault, request, id=id_)
 
     # Proof of its points
 

@@ -83,14 +83,7 @@ def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:
 def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, id_: str) -> None:
     vault = job.store.providers.get(vault_id)
     request = VaultRequest(MigrationType.PRUNE, of=policy.id)
-    new = NewMigration(
-        machine_name=vault.name,
-        machine_ref=vault.id,
-        source_id=vault.id,
-        target_id=vault.id,
-        request=request.to_json(),
-        id=id_,
-    )
+    new = NewMigration.of_provider(vault, request, id=id_)
     try:
         # The vault's owner's: who only shares it sees not all that is in it, and nothing of what is done with that
         job.store.migrations.scoped(Scope(vault.project_id)).add_together([new])

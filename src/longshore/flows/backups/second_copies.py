@@ -45,14 +45,7 @@ def _queued(job: MoveContext, policy: BackupPolicyRecord, copy: SecondCopy) -> S
         if policy.copy_to is None:
             return _failed(job, copy, "The policy has no second vault any more.")
         vault, second = providers.get(policy.vault_id), providers.get(policy.copy_to)
-        new = NewMigration(
-            machine_name=vault.name,
-            machine_ref=second.id,
-            source_id=vault.id,
-            target_id=second.id,
-            request=request.to_json(),
-            id=copy.id,
-        )
+        new = NewMigration.of_provider(vault, request, second, id=copy.id)
         job.store.migrations.scoped(Scope(job.record.project_id)).add_together([new])
     except LongshoreError as error:
         return copy if error.code == Conflict.code else _failed(job, copy, str(error))

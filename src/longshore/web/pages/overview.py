@@ -27,7 +27,7 @@ _WAITING = 12  # of each kind
 _AT_WORK = 20
 _DONE = 5
 _OWN_PAGES = (MigrationType.REPLICA, MigrationType.BACKUP_POLICY)  # have such a record, and are shown as something else
-_ENDING = [kind.value for kind in MigrationType if kind not in _OWN_PAGES]
+_ENDING = [kind.value for kind in MigrationType if kind not in _OWN_PAGES and not kind.awaited]
 _WAITS = (Status.WAITS_FOR_DECISION, Status.WAITS_WITH_COPY, Status.PARKED, Status.WAITS_FOR_CUTOVER)
 _KINDS = {"astray": "bad", "failed-last": "bad", "under-way": "working"}
 
