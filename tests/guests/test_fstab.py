@@ -3,6 +3,7 @@
 import pytest
 from tree import guest_in
 
+from longshore.guests import drivers as drivers_of_guests
 from longshore.guests.fstab import Line, fstab
 from longshore.guests.linux_boot import linux_drivers, names_by_hardware
 
@@ -56,7 +57,9 @@ def test_a_tag_for_a_name_of_the_hardware(tmp_path):
     assert names_by_hardware(guest) == ("/dev/disk/by-id/scsi-36000c29f",)
 
 
-def test_units_of_systemd_are_read_as_well(tmp_path):
+def test_units_of_systemd_are_read_as_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(drivers_of_guests, "_root_disks", lambda _guest: (0,))
+    monkeypatch.setattr(drivers_of_guests, "has_fallback_loader", lambda _guest: None)
     guest = guest_in(
         tmp_path,
         {
@@ -67,7 +70,7 @@ def test_units_of_systemd_are_read_as_well(tmp_path):
             "/etc/systemd/system/web.service": "[Service]\nWhat=/dev/sdd1\n",
         },
     )
-    drivers = linux_drivers(guest)
+    drivers = drivers_of_guests.find_drivers(guest, [])
     assert set(drivers.device_names) == set(drivers.lasting_names) == {"/dev/sdb1", "/dev/sdc1"}
     assert drivers.needed_names == ()
 

@@ -122,6 +122,12 @@ def test_a_name_that_the_guest_gives_by_its_old_hardware_is_kept(tmp_path, match
     assert links(guest) == ["05-own.link", "10-longshore-lan0.link"]
 
 
+@pytest.mark.parametrize("match", ["Driver=wireguard", "OriginalName=wlan*", "Type=wlan", f"MACAddress={OTHER}"])
+def test_a_name_that_the_guest_gives_another_device_is_not_taken(tmp_path, match):
+    guest = guest_in(tmp_path, {f"{LINK_DIRECTORY}/05-own.link": f"[Match]\n{match}\n\n[Link]\nName=lan0\n"})
+    assert "lan0" not in names_to_keep(guest, [NIC])
+
+
 def test_files_with_names_in_another_encoding_are_no_hindrance(tmp_path):
     guest = guest_in(tmp_path, {"/etc/network/interfaces": "iface enp11s0 inet dhcp\n"})
     with open(os.fsencode(tmp_path) + b"/etc/network/M\xfcller", "w") as file:

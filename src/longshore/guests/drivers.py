@@ -5,6 +5,7 @@ Looked up on its disks, read-only, before it is decided how it lands.
 
 from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
+from dataclasses import replace
 
 from longshore.guests.appliance import Guest
 from longshore.guests.efi import has_fallback_loader
@@ -26,21 +27,15 @@ def find_drivers(guest: Guest, nics: Sequence[NicName]) -> BootDrivers:
         found = windows_drivers(guest)
     else:
         found = BootDrivers(True, doubts=(f"What {system.product} can boot from isn't known to Longshore.",))
-    return BootDrivers(
-        inspected=True,
+    return replace(
+        found,
         family=system.family,
         system=system.product,
-        boot=found.boot,
-        later=found.later,
-        network=found.network,
         root_disks=_root_disks(guest),
-        device_names=found.device_names,
-        needed_names=found.needed_names,
         interface_names=tuple(sorted(names_to_keep(guest, nics))) if linux else (),
         mounts=system.mounts,
         uuids=system.uuids,
         fallback_loader=has_fallback_loader(guest),
-        doubts=found.doubts,
     )
 
 

@@ -9,10 +9,12 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from longshore.guests.appliance import Guest
 from longshore.guests.boot_entries import default_entry
+from longshore.guests.linux_boot import NETWORK
 from longshore.guests.report import NicName
 from longshore.guests.selinux import label
 
@@ -69,7 +71,7 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
     alone: it can't be given a name that the kernel gives out.
     """
     configuration, by_slot = network_configuration(guest), _has_links(guest)
-    if by_slot and len(nics) == 1 and (own := _by_own_links(configuration)):
+    if by_slot and len(nics) == 1 and (own := _by_own_links(configuration, nics[0])):
         return {nics[0]: own}
     words = _words(configuration)
     found = dict.fromkeys(nics, "")
@@ -87,12 +89,26 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
     return found
 
 
-def _by_own_links(configuration: Mapping[str, str]) -> str:
-    """Return the name that a guest's one link file gives by what its adapter no longer has: driver, slot or old name;
-    "" when there is none such, or there are several."""
+def _by_own_links(configuration: Mapping[str, str], nic: NicName) -> str:
+    """Return the name that a guest's one link file gives this interface by what it no longer has: driver, slot or old
+    name; "" when there is none such, or there are several."""
     texts = [text for path, text in configuration.items() if path.endswith(".link") and "MACAddress" not in text]
-    names = {name for text in texts for name in re.findall(r"(?m)^[ \t]*Name[ \t]*=[ \t]*([\w.-]{1,15})[ \t]*$", text)}
-    return names.pop() if len(names) == 1 else ""
+    found = {said["Name"] for said in map(_settings, texts) if "Name" in said and _meant(said, nic)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _settings(link: str) -> dict[str, str]:
+    return dict(re.findall(r"(?m)^[ \t]*(Name|Driver|Path|OriginalName)[ \t]*=[ \t]*([^\s#;]+)", link))
+
+
+def _meant(said: Mapping[str, str], nic: NicName) -> bool:
+    """Tell whether what a link file says of an interface was so of this one, as far as it is known."""
+    old_names = (nic.name, *nic.others, nic.kernel_name)
+    return (
+        said.get("Driver") in NETWORK
+        or said.get("Path", "").startswith("pci-")
+        or any(fnmatchcase(name, said.get("OriginalName", "")) for name in old_names)
+    )
 
 
 def _are_counted(guest: Guest) -> bool:

@@ -20,7 +20,7 @@ from longshore.providers.files.headers import BY_SUFFIX, Format, found_in
 from longshore.providers.files.images import is_image, split_name
 from longshore.providers.files.ovf import read_ovf
 from longshore.providers.files.ovf_disks import OvfDisk
-from longshore.providers.files.stored import Bundle, Stored, printable, refuse_path, spellings
+from longshore.providers.files.stored import Bundle, Stored, is_below, printable, refuse_path, spellings
 
 DESCRIBED = (".ova", ".ovf")
 BACKUPS = (DESCRIPTION, trilio.MACHINES)  # names of documents that describe machines in backups
@@ -167,19 +167,23 @@ def _not_named(archive: Archive, known: set[str]) -> Iterator[FileDoubt]:
 
 
 def _spellings(href: str) -> tuple[str, ...]:
-    """Return how a file may be called that is referred to so: by a URL, which some makers escape and others don't."""
+    """Return how a file may be called that is referred to so."""
+    return tuple(dict.fromkeys(one for said in _plain(href) for one in spellings(said)))
+
+
+def _plain(href: str) -> tuple[str, str]:
+    """Return what a URL names, which some makers escape and others don't."""
     plain = href.removeprefix("file:") if not href.startswith("file:/") else href
     while plain.startswith("./"):
         plain = plain[2:]
-    return tuple(dict.fromkeys((*spellings(plain), *spellings(unquote(plain, errors="surrogateescape")))))
+    return plain, unquote(plain, errors="surrogateescape")
 
 
 def _name_of(href: str, ovf: str, directory: PurePosixPath, bundle: Bundle) -> str:
     """Return the file's name that is there, if one is. Raises InvalidInput for what leads elsewhere."""
-    names = []
-    for said in _spellings(href):
+    for said in _plain(href):
         refuse_path(said, ovf, below=True)
-        names.append(str(directory / said))
+    names = [str(directory / one) for one in _spellings(href) if is_below(one)]
     return next((name for name in names if _is_there(bundle, name)), names[0])
 
 

@@ -142,8 +142,9 @@ def extents_of(name: str, descriptor: str) -> list[Extent]:
             continue
         _, sectors, kind, file, offset = match.groups()
         kind = kind.upper()
-        names = tuple(dict.fromkeys(last for one in _readings(file or "", encoding) for last in _last_parts(one)))
-        known = kind == ZERO or (kind in (*FLAT, *_SPARSE_KINDS) and all(map(is_plain, names)))
+        parts = (last for one in _readings(file or "", encoding) for last in _last_parts(one))
+        names = tuple(dict.fromkeys(filter(is_plain, parts)))
+        known = kind == ZERO or (kind in (*FLAT, *_SPARSE_KINDS) and names)
         if not known or not int(sectors) or _DEVICE.match(file or ""):
             raise _odd(name, line)
         found.append(Extent(int(sectors), kind, () if kind == ZERO else names, int(offset or 0)))
