@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-lab guest-matrix cloud-matrix sbom bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-lab guest-matrix cloud-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -82,10 +82,6 @@ wheel: install
 # For Debian 12 and 13, one set for both: docs/howto/install.md
 packages: install
 	deploy/packages dist
-
-# On a bare Debian that boots in namespaces of this machine
-package-test: install
-	.venv/bin/pytest tests/test_packages.py -m "not soak" -q
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install

@@ -1,7 +1,7 @@
-"""A Debian with systemd as its first process, in namespaces of its own: for what only an init does with packages and units.
+"""A Debian with systemd as its first process, in namespaces of its own: for what only an init does with packages.
 
-Needs root and a cgroup2 that is mounted somewhere. It has no network but loopback, and of this machine's devices those that
-do no harm.
+Needs root and a cgroup2 that is mounted somewhere. It has no network but loopback, and of this machine's devices those
+that do no harm.
 """
 
 import os
@@ -43,7 +43,7 @@ _ENVIRONMENT = {
 
 
 def cgroups():
-    """Where a cgroup2 is mounted, or None."""
+    """Return where a cgroup2 is mounted, or None."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     return next((Path(at) for _, at, kind, *_ in mounts if kind == "cgroup2"), None)
 
@@ -95,7 +95,7 @@ class Booted:
         subprocess.run(["umount", self.root], check=True)
 
     def on(self, script):
-        """What a shell script there says, on both of its streams together."""
+        """Return what a shell script there says, on both of its streams together."""
         done = subprocess.run(
             ["nsenter", "-t", self._init, "-m", "-p", "-i", "-u", "-C", "-n", "--", "sh", "-c", script],
             env=_ENVIRONMENT,

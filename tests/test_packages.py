@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def made(into, compression):
     return {package.name.partition("_")[0]: package for package in into.glob("*.deb")}
 
 
+def root(kind):
+    made = subprocess.run([ROOT / "deploy/debian-root", kind], check=True, stdout=subprocess.PIPE, text=True)
+    return Path(made.stdout.strip())
+
+
 def later(package, into):
     """The same package with a later version."""
     tree = into / "tree"
@@ -45,13 +51,12 @@ def machine(tmp_path):
     """A bare Debian with what the packages depend on, their files, and later ones in /later."""
     packages = made(tmp_path / "packages", "none")
     assert set(packages) == set(NAMES)
-    base = subprocess.run([ROOT / "deploy/debian-root", "bare"], check=True, stdout=subprocess.PIPE, text=True)
-    with Booted(base.stdout.strip(), tmp_path) as machine:
+    with Booted(root("bare"), tmp_path) as machine:
         (machine.root / "now").mkdir()
         (machine.root / "later").mkdir()
         for package in packages.values():
             later(package, machine.root / "later")
-            package.rename(machine.root / "now" / package.name)
+            shutil.copy(package, machine.root / "now")
         yield machine
 
 
@@ -84,10 +89,10 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     on("touch /srv/longshore/kept && echo 'secret = 1' >/etc/longshore/environment")
     said = on("apt-get install -y --no-install-recommends /later/*.deb && echo done")
     assert said.endswith("done"), said
-    unpacked = first(on("cat /var/log/dpkg.log"), r"^(\S+ \S+) status half-installed longshore")
+    changed = float(on("find /usr/lib/longshore/lib -type f -printf '%C@\\n' | sort -n | head -n 1"))
     for unit in ("longshore-server", "longshore-worker"):
-        ended = on(f"systemctl show -P InactiveEnterTimestamp {unit}")
-        assert on(f"date -d '{ended}' '+%F %T'") <= unpacked, on(f"journalctl -u {unit}")
+        ended = on(f'date -d "$(systemctl show -P InactiveEnterTimestamp {unit})" +%s')
+        assert int(ended) <= changed, on(f"journalctl -u {unit}")
     assert active() == ["active", "active"]
     until(lambda: on(ready) == "200", 300)
 
@@ -98,8 +103,6 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     assert on("command -v longshore; ls /usr/lib/longshore 2>/dev/null") == ""
     assert on(data) == there
     # Whoever isn't asked keeps all
-    assert on("apt-get install -y --no-install-recommends /later/*.deb && echo done").endswith("done")
-    assert active() == ["active", "active"]
     on("apt-get purge -y 'longshore*'")
     assert on(data) == there
     assert on("apt-get install -y --no-install-recommends /later/*.deb && echo done").endswith("done")
@@ -109,17 +112,7 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     assert on("ls /srv/longshore/kept") == "/srv/longshore/kept"
 
 
-def first(text, pattern):
-    return re.search(pattern, text, re.MULTILINE)[1]
-
-
 @pytest.mark.soak
-def test_two_builds_are_equal_and_lintian_has_nothing_to_say_that_isnt_named(tmp_path):
+def test_two_builds_are_equal(tmp_path):
     one, other = made(tmp_path / "one", "xz"), made(tmp_path / "other", "xz")
     assert {name: path.read_bytes() for name, path in one.items()} == {n: p.read_bytes() for n, p in other.items()}
-    base = subprocess.run([ROOT / "deploy/debian-root", "build"], check=True, stdout=subprocess.PIPE, text=True)
-    with Booted(base.stdout.strip(), tmp_path) as machine:
-        (machine.root / "now").mkdir()
-        for package in one.values():
-            package.rename(machine.root / "now" / package.name)
-        assert machine.on("lintian --allow-root --fail-on error,warning /now/*.deb") == ""

@@ -1,7 +1,7 @@
 """Lay Longshore's Python environment out as two packages: environment.py TREES DEBIAN.
 
-TREES has a directory of Python packages for each version of Python. Compiled modules carry their ABI in their names, so all
-lie side by side in one tree, which lib/python3.X leads to. What the client needs, by its own metadata, goes into
+TREES has a directory of Python packages for each version of Python. Compiled modules carry their ABI in their names, so
+all lie side by side in one tree, which lib/python3.X leads to. What the client needs, by its own metadata, goes into
 DEBIAN/longshore, the rest into DEBIAN/longshore-engine.
 """
 
@@ -31,7 +31,7 @@ def normalised(name: str) -> str:
 
 
 def needs(metadata: email.message.Message) -> Iterator[str]:
-    """Yield the names that a package needs by itself, whatever the Python; extras are asked for by nobody in the client."""
+    """Yield the names that a package needs by itself, on any Python. Nobody in the client asks for extras."""
     for line in metadata.get_all("Requires-Dist", []):
         requirement, _, marker = line.partition(";")
         if "extra" not in marker:
