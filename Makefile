@@ -133,7 +133,7 @@ soak-web: install
 soak-wheel: wheel
 	.venv/bin/pytest -m soak tests/test_wheel.py -v -s
 
-# Two builds of the packages, compared, and what lintian says of them
+# Two builds of the packages, compared
 soak-packages: install
 	.venv/bin/pytest -m soak tests/test_packages.py -v
 
