@@ -49,11 +49,12 @@ def cgroups():
 
 
 def until(condition, seconds=120):
-    """Wait for something that other processes do."""
+    """Wait for something that other processes do, and return what the condition is then."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < end, "it didn't happen"
         time.sleep(0.2)
+    return found
 
 
 class Booted:

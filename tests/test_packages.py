@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from booted import Booted, cgroups, until
+from longshore.engine.version import FLOW_VERSION
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("longshore", "longshore-engine", "longshore-server", "longshore-worker")
@@ -16,7 +17,8 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it"),
     pytest.mark.timeout(1800),
 ]
-CONFIGURATION = """state = "/srv/longshore"
+CONFIGURATION = """state = "/var/lib/longshore"
+drain_for = 1
 [server.keystone]
 auth_url = "http://127.0.0.1:5000/v3"
 password = "service"
@@ -31,31 +33,39 @@ def made(into, compression):
 
 
 def root(kind):
-    made = subprocess.run([ROOT / "deploy/debian-root", kind], check=True, stdout=subprocess.PIPE, text=True)
-    return Path(made.stdout.strip())
+    there = subprocess.run([ROOT / "deploy/debian-root", kind], check=True, stdout=subprocess.PIPE, text=True)
+    return Path(there.stdout.strip())
 
 
 def later(package, into):
-    """The same package with a later version."""
-    tree = into / "tree"
-    subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
-    control = tree / "DEBIAN/control"
-    version = re.search(r"^Version: (.*)$", control.read_text(), re.MULTILINE)[1]
-    control.write_text(control.read_text().replace(version, f"{version}.1"))
-    subprocess.run(["dpkg-deb", "-Znone", "-b", tree, into / f"{package.stem}.1.deb"], check=True, capture_output=True)
-    subprocess.run(["rm", "-r", tree], check=True)
+    """Write the same package with a later version, and one that has only its scripts, of the next flow version."""
+    for kind in ("later", "next"):
+        tree = into / "tree"
+        scripts = tree / "DEBIAN"
+        tree.mkdir()
+        subprocess.run(["dpkg-deb", "-e", package, scripts], check=True)
+        if kind == "later":
+            subprocess.run(["dpkg-deb", "-x", package, tree], check=True)
+        control = scripts / "control"
+        version = re.search(r"^Version: (.*)$", control.read_text(), re.MULTILINE)[1]
+        control.write_text(control.read_text().replace(version, f"{version}.{kind}"))
+        if kind == "next":
+            preinst = scripts / "preinst"
+            preinst.write_text(preinst.read_text().replace(f"'{FLOW_VERSION}'", f"'{int(FLOW_VERSION) + 1}'"))
+        subprocess.run(["dpkg-deb", "-Znone", "-b", tree, into / kind / package.name], check=True, capture_output=True)
+        shutil.rmtree(tree)
 
 
 @pytest.fixture
 def machine(tmp_path):
-    """A bare Debian with what the packages depend on, their files, and later ones in /later."""
+    """A bare Debian with what the packages depend on, their files in /now, and others in /later and /next."""
     packages = made(tmp_path / "packages", "none")
     assert set(packages) == set(NAMES)
-    with Booted(root("bare"), tmp_path) as machine:
-        (machine.root / "now").mkdir()
-        (machine.root / "later").mkdir()
+    with Booted(root("bookworm"), tmp_path) as machine:
+        for kind in ("now", "later", "next"):
+            (machine.root / kind).mkdir()
         for package in packages.values():
-            later(package, machine.root / "later")
+            later(package, machine.root)
             shutil.copy(package, machine.root / "now")
         yield machine
 
@@ -65,6 +75,9 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
 
     def active():
         return on("systemctl is-active longshore-server longshore-worker").split()
+
+    def longshore(words):
+        return on(f"runuser -u longshore -- longshore --config /etc/longshore/longshore.toml {words}")
 
     said = on("apt-get install -y --no-install-recommends /now/*.deb && echo done")
     assert said.endswith("done"), said
@@ -78,14 +91,30 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
         "longshore:longshore 700",
     ]
 
+    # Without a PostgreSQL each is alone on its directory, and the server has an engine when there is work
     on(f"printf '%s' '{CONFIGURATION}' >/etc/longshore/longshore.toml && chgrp longshore /etc/longshore/longshore.toml")
+    on("mkdir /etc/systemd/system/longshore-worker.service.d")
+    on(
+        "printf '[Service]\nEnvironment=LONGSHORE_STATE=/srv/longshore\n' "
+        ">/etc/systemd/system/longshore-worker.service.d/alone.conf && systemctl daemon-reload"
+    )
     assert on("systemctl start longshore-server longshore-worker") == ""
     ready = "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
     until(lambda: on(ready) == "200", 300)
     assert active() == ["active", "active"]
     assert on("ps -o user= -C longshore | sort -u") == "longshore"
 
-    # Both end before a file of the new version is there, and are back afterwards
+    on("head -c 64M /dev/urandom >/disk.img")
+    longshore("provider add files disks --url file:///disk.img")
+    longshore("vault create safe /var/lib/longshore/safe")
+    longshore("limit set --source disks --bytes-per-second 1M")
+    longshore("backup create disk --source disks --vault safe")
+    at = "job list -f value -c Status -c Phase"
+    until(lambda: longshore(at) == "running copying")
+    engine = on("cat /var/lib/longshore/engine.pid")
+    on(f"systemd-run sh -c 'while kill -0 {engine}; do sleep 0.05; done; touch /run/ended'")
+
+    # All of them end before a file of the new version is there, and are back afterwards
     on("touch /srv/longshore/kept && echo 'secret = 1' >/etc/longshore/environment")
     said = on("apt-get install -y --no-install-recommends /later/*.deb && echo done")
     assert said.endswith("done"), said
@@ -93,8 +122,28 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     for unit in ("longshore-server", "longshore-worker"):
         ended = on(f'date -d "$(systemctl show -P InactiveEnterTimestamp {unit})" +%s')
         assert int(ended) <= changed, on(f"journalctl -u {unit}")
+    assert float(on("stat -c %.3Y /run/ended")) <= changed
     assert active() == ["active", "active"]
     until(lambda: on(ready) == "200", 300)
+    # The server takes up what its engine had
+    longshore("limit delete --source disks")
+    until(lambda: longshore(at) == "done done", 300)
+
+    # A release with other steps doesn't take the place of one whose jobs nobody would go on with
+    longshore("limit set --source disks --bytes-per-second 1M")
+    longshore("backup create disk --source disks --vault safe")
+    (job,) = until(lambda: longshore("job list -f value -c ID --status running").split())
+    processes = on("systemctl show -P MainPID longshore-server longshore-worker")
+    refused = on("dpkg -i /next/*.deb; echo $?")
+    assert refused.endswith("\n1")
+    assert refused.count(f"1 job began under flow version {FLOW_VERSION}, and") == len(NAMES), refused
+    assert refused.count(job) == len(NAMES)
+    assert on("systemctl show -P MainPID longshore-server longshore-worker") == processes
+    shown = on("dpkg-query -W -f '${db:Status-Abbrev} ${Version}\\n' 'longshore*'")
+    assert {line.rpartition(".")[2] for line in shown.splitlines()} == {"later"}
+    assert {line[:2] for line in shown.splitlines()} == {"ii"}
+    longshore(f"job cancel {job}")
+    until(lambda: longshore("job list -f value -c Status").split() == ["done", "cancelled"])
 
     data = "ls /srv/longshore/kept /etc/longshore/longshore.toml"
     there = on(data)

@@ -8,7 +8,6 @@ DEBIAN/longshore, the rest into DEBIAN/longshore-engine.
 import csv
 import email
 import email.message
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 PREFIX = Path("usr/lib/longshore")
 PACKAGES = Path("lib/python3/site-packages")
 # What an installer says of itself, and differs from build to build
-LEFT_OUT = {"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
+LEFT_OUT = {"INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_cache.json"}
 COMMAND = """#!/usr/lib/longshore/bin/python3
 import sys
 
@@ -63,12 +62,12 @@ def main() -> None:
                 files = [Path(row[0]) for row in csv.reader(record)]
             for file in files:
                 # Commands of libraries, above the packages or in bin, are nobody's here; a record names them all
-                if file.parts[0] in ("..", "bin") or file.name in LEFT_OUT or file.name == "RECORD":
+                if file.parts[0] in ("..", "bin") or file.name in LEFT_OUT:
                     continue
                 target = place / file
                 if not target.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(tree / file, target)
+                    (tree / file).rename(target)
     for tree in trees:
         (commands / "lib" / f"python{tree.name}").symlink_to("python3")
     (commands / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
