@@ -12,6 +12,7 @@ from booted import Booted, cgroups, until
 from longshore.engine.version import FLOW_VERSION
 
 ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/howto/install.md"
 NAMES = ("longshore", "longshore-engine", "longshore-server", "longshore-worker")
 pytestmark = [
     pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it"),
@@ -23,6 +24,33 @@ drain_for = 1
 auth_url = "http://127.0.0.1:5000/v3"
 password = "service"
 """
+READY = (
+    "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
+)
+
+
+def typed():
+    """The commands by which the page has packages installed."""
+    section = PAGE.read_text().partition("\n## Debian packages\n")[2].partition("\n## ")[0]
+    return re.findall(r"^# (apt install .*)$", section, re.MULTILINE)
+
+
+def active(on):
+    return on("systemctl is-active longshore-server longshore-worker").split()
+
+
+def configure(on):
+    """Write a configuration, and start both. Without a PostgreSQL each is alone on its directory, and the server has an
+    engine when there is work."""
+    on(f"printf '%s' '{CONFIGURATION}' >/etc/longshore/longshore.toml && chgrp longshore /etc/longshore/longshore.toml")
+    on("mkdir /etc/systemd/system/longshore-worker.service.d")
+    on(
+        "printf '[Service]\\nEnvironment=LONGSHORE_STATE=/srv/longshore\\n' "
+        ">/etc/systemd/system/longshore-worker.service.d/alone.conf && systemctl daemon-reload"
+    )
+    assert on("systemctl start longshore-server longshore-worker") == ""
+    until(lambda: on(READY) == "200", 300)
+    assert active(on) == ["active", "active"]
 
 
 def made(into, compression):
@@ -67,22 +95,21 @@ def machine(tmp_path):
         for package in packages.values():
             later(package, machine.root)
             shutil.copy(package, machine.root / "now")
+        machine.on("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")
         yield machine
 
 
 def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purge_that_is_told_to_remove_it(machine):
     on = machine.on
 
-    def active():
-        return on("systemctl is-active longshore-server longshore-worker").split()
-
     def longshore(words):
         return on(f"runuser -u longshore -- longshore --config /etc/longshore/longshore.toml {words}")
 
-    said = on("apt-get install -y --no-install-recommends /now/*.deb && echo done")
-    assert said.endswith("done"), said
+    for command in (*typed(), "apt install ./longshore-worker_*.deb"):
+        said = on(f"cd /now && {command} && echo done")
+        assert said.endswith("done"), said
     # Without a question, and with nothing that runs or has failed
-    assert active() == ["inactive", "inactive"]
+    assert active(on) == ["inactive", "inactive"]
     assert on("systemctl is-enabled longshore-server longshore-worker").split() == ["enabled", "enabled"]
     assert on("systemctl list-units --failed --no-legend 'longshore*'") == ""
     assert on("longshore --version") == "longshore 0.1.0"
@@ -91,17 +118,7 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
         "longshore:longshore 700",
     ]
 
-    # Without a PostgreSQL each is alone on its directory, and the server has an engine when there is work
-    on(f"printf '%s' '{CONFIGURATION}' >/etc/longshore/longshore.toml && chgrp longshore /etc/longshore/longshore.toml")
-    on("mkdir /etc/systemd/system/longshore-worker.service.d")
-    on(
-        "printf '[Service]\nEnvironment=LONGSHORE_STATE=/srv/longshore\n' "
-        ">/etc/systemd/system/longshore-worker.service.d/alone.conf && systemctl daemon-reload"
-    )
-    assert on("systemctl start longshore-server longshore-worker") == ""
-    ready = "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
-    until(lambda: on(ready) == "200", 300)
-    assert active() == ["active", "active"]
+    configure(on)
     assert on("ps -o user= -C longshore | sort -u") == "longshore"
 
     on("head -c 64M /dev/urandom >/disk.img")
@@ -123,8 +140,8 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
         ended = on(f'date -d "$(systemctl show -P InactiveEnterTimestamp {unit})" +%s')
         assert int(ended) <= changed, on(f"journalctl -u {unit}")
     assert float(on("stat -c %.3Y /run/ended")) <= changed
-    assert active() == ["active", "active"]
-    until(lambda: on(ready) == "200", 300)
+    assert active(on) == ["active", "active"]
+    until(lambda: on(READY) == "200", 300)
     # The server takes up what its engine had
     longshore("limit delete --source disks")
     until(lambda: longshore(at) == "done done", 300)
@@ -148,7 +165,7 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     data = "ls /srv/longshore/kept /etc/longshore/longshore.toml"
     there = on(data)
     on("apt-get remove -y 'longshore*'")
-    assert active() == ["inactive", "inactive"]
+    assert active(on) == ["inactive", "inactive"]
     assert on("command -v longshore; ls /usr/lib/longshore 2>/dev/null") == ""
     assert on(data) == there
     # Whoever isn't asked keeps all
@@ -161,7 +178,15 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     assert on("ls /srv/longshore/kept") == "/srv/longshore/kept"
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The packages as they are given away."""
+    return made(tmp_path_factory.mktemp("packages"), "xz")
+
+
 @pytest.mark.soak
-def test_two_builds_are_equal(tmp_path):
-    one, other = made(tmp_path / "one", "xz"), made(tmp_path / "other", "xz")
-    assert {name: path.read_bytes() for name, path in one.items()} == {n: p.read_bytes() for n, p in other.items()}
+def test_two_builds_are_equal(published, tmp_path):
+    again = made(tmp_path, "xz")
+    assert {name: path.read_bytes() for name, path in again.items()} == {
+        n: p.read_bytes() for n, p in published.items()
+    }

@@ -61,13 +61,14 @@ def main() -> None:
             with (info / "RECORD").open(newline="") as record:
                 files = [Path(row[0]) for row in csv.reader(record)]
             for file in files:
-                # Commands of libraries, above the packages or in bin, are nobody's here; a record names them all
-                if file.parts[0] in ("..", "bin") or file.name in LEFT_OUT:
+                # Libraries' commands, above the packages or in bin, and tests are nobody's here; a record names all
+                if file.parts[0] in ("..", "bin") or "tests" in file.parts or file.name in LEFT_OUT:
                     continue
                 target = place / file
                 if not target.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
                     (tree / file).rename(target)
+                    target.chmod(0o644)
     for tree in trees:
         (commands / "lib" / f"python{tree.name}").symlink_to("python3")
     (commands / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
