@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -38,7 +38,7 @@ tests-as-lab-starts: install
 	  tests/beside build/check $(MAKE) check -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
-	tests/beside build/lab-alone $(MAKE) lab-alone -- $(MAKE) fault-test
+	tests/beside build/lab-alone $(MAKE) lab-alone package-test -- $(MAKE) fault-test
 
 check: install
 	.venv/bin/ruff check
@@ -47,7 +47,8 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: converter
-	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" -q -n 3 --dist worksteal --durations=40
+	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" --ignore tests/test_packages.py \
+		-q -n 3 --dist worksteal --durations=40
 
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
 # for tests that aren't run
@@ -79,6 +80,15 @@ dashboard: install
 wheel: install
 	.tools/bin/uv build --wheel --out-dir dist .
 
+# For Debian 12 and 13, one set for both: docs/howto/install.md
+packages: install
+	deploy/packages dist
+
+# Built, installed, upgraded and removed on a Debian that boots in namespaces of this machine, in two to three minutes;
+# its root is made the first time
+package-test: install
+	.venv/bin/pytest -m "not soak" tests/test_packages.py -q
+
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install
 	.venv/bin/pytest -m "faults and not soak" -q -n 4 --durations=20 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
@@ -102,7 +112,7 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-lab
+soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
@@ -129,6 +139,10 @@ soak-web: install
 # The wheel in environments of their own, by the commands of docs/howto/install.md: from the package index
 soak-wheel: wheel
 	.venv/bin/pytest -m soak tests/test_wheel.py -v -s
+
+# Two builds of the packages, compared
+soak-packages: install
+	.venv/bin/pytest -m soak tests/test_packages.py -v
 
 # There is no network inside the lab, where a cloud of today is raised
 soak-lab: lab-up ubuntu-guest

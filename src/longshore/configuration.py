@@ -297,7 +297,9 @@ class Configuration(BaseSettings):
     )
     lease_beat: float = Field(4.0, gt=0, description="Between two signs of life; at most a third of lease_ttl.")
     drain_for: float = Field(
-        60.0, ge=0, description="What a worker that is asked to end gives its migrations to end by themselves."
+        60.0,
+        ge=0,
+        description="What a worker or an engine that is asked to end gives its migrations to end by themselves.",
     )
 
     alert_command: list[str] = Field(

@@ -19,6 +19,7 @@ class StateDirectory:
     secrets: SecretsIn = "auto"  # where new ones go, if there is such a user
     reach: Reach = field(default_factory=Reach)  # where providers of projects may be
     alert_command: tuple[str, ...] = ()  # the operator's, told what channels tell of all projects
+    drain_for: float = 60.0  # seconds that what is at work has when an engine is asked to end
     engine_kept: bool = False  # somebody else sees to it that an engine runs where there is work
 
     @classmethod
@@ -28,14 +29,14 @@ class StateDirectory:
         root = configuration.state.absolute() if configuration.state else user_state_path("longshore")
         url, server = configuration.database_url, configuration.server
         database = url.get_secret_value() if url else None
-        command = tuple(configuration.alert_command)
+        command, drain_for = tuple(configuration.alert_command), configuration.drain_for
         if server is None:
-            return cls(root, database, alert_command=command)
+            return cls(root, database, alert_command=command, drain_for=drain_for)
         vouched = [server.keystone.auth_url, *(cloud.auth_url for cloud in server.clouds)]
         if server.keystone.public_url:
             vouched.append(server.keystone.public_url)
         reach = Reach(tuple(server.reach_allowed), tuple(server.reach_refused), tuple(vouched))
-        return cls(root, database, server.keystone, server.secrets, reach, command)
+        return cls(root, database, server.keystone, server.secrets, reach, command, drain_for)
 
     def create(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)

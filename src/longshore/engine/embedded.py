@@ -107,7 +107,12 @@ class _Started:
         """Tell the waiting process that there is work, and return whether it was still there to be told."""
         state = self._state
         keystone = state.keystone.handed() if state.keystone else None
-        said = {"keystone": keystone, "reach": asdict(state.reach), "alert_command": state.alert_command}
+        said = {
+            "keystone": keystone,
+            "reach": asdict(state.reach),
+            "alert_command": state.alert_command,
+            "drain_for": state.drain_for,
+        }
         return self._say(json.dumps(said))
 
     def dismiss(self) -> None:

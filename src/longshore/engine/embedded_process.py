@@ -4,8 +4,9 @@
 
 N is the descriptor of the directory's lock, for whoever starts it to take: from that moment on everybody sees that an
 engine is there. With "-", standard input says in a line of JSON as whom secrets in Barbican are opened, where clouds
-may be, and whom to tell of replicas that need somebody; when it says nothing, there is no work. It takes up what an
-earlier one left unfinished, runs what is queued, and ends when nothing is left to do.
+may be, whom to tell of replicas that need somebody, and the time that is given at the end; when it says nothing, there
+is no work. It takes up what an earlier one left unfinished, runs what is queued, and ends when nothing is left to do.
+Told to end (SIGTERM), as by an upgrade, it does so as a worker does, and the next one goes on.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from longshore.configuration import Keystone
 from longshore.engine.embedded import LOCK, TOLD, has_work
 from longshore.engine.lock import AlreadyRunning, lock
 from longshore.engine.worker import THREADS, Flows, Worker, identity
+from longshore.engine.worker_process import work
 from longshore.logs import write_lines
 from longshore.model.forms import form
 from longshore.model.reach import Reach
@@ -33,11 +35,12 @@ _LINGER = 2.0  # seconds without work before the engine ends
 
 
 def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
-    """Run what is queued until nothing is left. `handed`: the descriptor of the directory's lock, if it was taken for
-    this process."""
+    """Run what is queued until nothing is left, or until SIGTERM. `handed`: the descriptor of the directory's lock, if
+    it was taken for this process."""
     store = Store(state)
+    told = False
     try:
-        while has_work(store):
+        while not told and has_work(store):
             try:
                 with lock(state, _PATIENCE, handed):
                     handed = None
@@ -46,7 +49,7 @@ def run(state: StateDirectory, flows: Flows, handed: int | None = None) -> None:
                     me = identity(capacity=THREADS)
                     store.workers.begin_alone(me)
                     live_long()
-                    asyncio.run(Worker(store, me, flows).run(asyncio.Event(), linger=_LINGER))
+                    told = asyncio.run(work(Worker(store, me, flows), drain_for=state.drain_for, linger=_LINGER))
                     store.workers.end(me.id)
             except AlreadyRunning:
                 return
@@ -75,4 +78,5 @@ def main(flows: Flows) -> None:
 def _directory(root: Path, told: dict[str, Any]) -> StateDirectory:
     reach = form(Reach).validate_python(told["reach"])
     keystone = Keystone(**told["keystone"]) if told["keystone"] else None
-    return StateDirectory(root, keystone=keystone, reach=reach, alert_command=tuple(told["alert_command"]))
+    command, drain_for = tuple(told["alert_command"]), told["drain_for"]
+    return StateDirectory(root, keystone=keystone, reach=reach, alert_command=command, drain_for=drain_for)

@@ -49,7 +49,7 @@ def serve(configuration: Configuration, flows: Flows) -> None:
             lease.take()
         _log.info("worker %s takes %d migrations at once", me.id, me.capacity)
         live_long()
-        asyncio.run(_work(Worker(store, me, flows), configuration.drain_for, lease))
+        asyncio.run(work(Worker(store, me, flows), drain_for=configuration.drain_for, lease=lease))
         if lease is not None:
             lease.end()
         else:
@@ -58,9 +58,13 @@ def serve(configuration: Configuration, flows: Flows) -> None:
     _log.info("worker %s has ended", me.id)
 
 
-async def _work(worker: Worker, drain_for: float, lease: Lease | None) -> None:
-    """Work until nothing is left, and return. If something is left, this process ends in here, and others go on with
-    it."""
+async def work(worker: Worker, *, drain_for: float, lease: Lease | None = None, linger: float | None = None) -> bool:
+    """Work until SIGTERM or SIGINT, or until there was nothing to do for `linger` seconds; return whether it was told
+    to end.
+
+    Return once nothing is left at work. What hasn't ended after `drain_for` seconds, or at a second signal, is left to
+    others or to the next process: this one ends in here.
+    """
     stop, now = asyncio.Event(), asyncio.Event()
 
     def asked() -> None:
@@ -71,13 +75,14 @@ async def _work(worker: Worker, drain_for: float, lease: Lease | None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked)
-    work = asyncio.create_task(worker.run(stop, linger=None, drain_for=drain_for))
+    working = asyncio.create_task(worker.run(stop, linger=linger, drain_for=drain_for))
     hurry = asyncio.create_task(now.wait())
-    await asyncio.wait([work, hurry], return_when=asyncio.FIRST_COMPLETED)
-    if not work.done() or not work.result():
+    await asyncio.wait([working, hurry], return_when=asyncio.FIRST_COMPLETED)
+    if not working.done() or not working.result():
         # Not in order: what is cancelled here would count as failed, and what breaks off goes on elsewhere
         _log.info("others go on with what has not ended")
         if lease is not None:
             lease.leave()
         os._exit(0)
     hurry.cancel()
+    return stop.is_set()

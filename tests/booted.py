@@ -1,0 +1,108 @@
+"""A Debian with systemd as its first process, in namespaces of its own: for what only an init does with packages.
+
+Needs root and a cgroup2 that is mounted somewhere. It has no network but loopback, and of this machine's devices those
+that do no harm.
+"""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+_BOOT = """
+root=$1
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount -t sysfs -o ro sysfs "$root/sys"
+mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+for node in null zero full random urandom tty fuse; do [ ! -e "/dev/$node" ] || cp -a "/dev/$node" "$root/dev/"; done
+mkdir "$root/dev/pts" "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts "$root/dev/pts"
+ln -s pts/ptmx "$root/dev/ptmx"
+mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
+ln -s /proc/self/fd "$root/dev/fd"
+touch "$root/dev/console"
+mount -t tmpfs -o mode=755 tmpfs "$root/run"
+ip link set lo up
+hostname booted
+cd "$root"
+mkdir -p mnt
+pivot_root . mnt
+exec chroot . sh -c 'umount -l /mnt; exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+  /lib/systemd/systemd --system --log-target=console --show-status=0'
+"""
+_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "TERM": "dumb",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "SYSTEMD_PAGER": "cat",
+}
+
+
+def cgroups():
+    """Return where a cgroup2 is mounted, or None."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    return next((Path(at) for _, at, kind, *_ in mounts if kind == "cgroup2"), None)
+
+
+def until(condition, seconds=120):
+    """Wait for something that other processes do, and return what the condition is then."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it didn't happen"
+        time.sleep(0.2)
+    return found
+
+
+class Booted:
+    """A machine over `base`, which stays as it is: what changes is kept in `directory`. A context manager."""
+
+    def __init__(self, base, directory):
+        self._at = directory
+        self.root = directory / "root"
+        for name in ("root", "upper", "work"):
+            (directory / name).mkdir()
+        layers = f"lowerdir={base},upperdir={directory / 'upper'},workdir={directory / 'work'}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, self.root], check=True)
+        self._group = cgroups() / f"booted-{os.getpid()}-{time.monotonic_ns()}"
+        self._group.mkdir()
+
+    def __enter__(self):
+        namespaces = "--mount --pid --ipc --uts --cgroup --net --fork --kill-child"
+        command = f'echo $$ >"$1/cgroup.procs" && exec unshare {namespaces} -- sh -ec "$2" sh "$3"'
+        with (self._at / "console").open("w") as console:
+            self._process = subprocess.Popen(
+                ["sh", "-c", command, "sh", self._group, _BOOT, self.root],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            )
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        until(lambda: children.read_text().strip())
+        self._init = children.read_text().strip()
+        until(lambda: self.on("systemctl is-system-running") in ("running", "degraded"))
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()  # and with it all that it has begun
+        self._process.wait()
+        until(lambda: "populated 0" in (self._group / "cgroup.events").read_text())
+        for group in sorted((path for path in self._group.rglob("*") if path.is_dir()), reverse=True):
+            group.rmdir()
+        self._group.rmdir()
+        subprocess.run(["umount", self.root], check=True)
+
+    def on(self, script):
+        """Return what a shell script there says, on both of its streams together."""
+        done = subprocess.run(
+            ["nsenter", "-t", self._init, "-m", "-p", "-i", "-u", "-C", "-n", "--", "sh", "-c", script],
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return done.stdout.strip()

@@ -1,0 +1,192 @@
+"""Debian's packages of Longshore on a bare Debian 12 with systemd: installed, upgraded, removed, purged."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from booted import Booted, cgroups, until
+from longshore.engine.version import FLOW_VERSION
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/howto/install.md"
+NAMES = ("longshore", "longshore-engine", "longshore-server", "longshore-worker")
+pytestmark = [
+    pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it"),
+    pytest.mark.timeout(1800),
+]
+CONFIGURATION = """state = "/var/lib/longshore"
+drain_for = 1
+[server.keystone]
+auth_url = "http://127.0.0.1:5000/v3"
+password = "service"
+"""
+READY = (
+    "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
+)
+
+
+def typed():
+    """The commands by which the page has packages installed."""
+    section = PAGE.read_text().partition("\n## Debian packages\n")[2].partition("\n## ")[0]
+    return re.findall(r"^# (apt install .*)$", section, re.MULTILINE)
+
+
+def active(on):
+    return on("systemctl is-active longshore-server longshore-worker").split()
+
+
+def configure(on):
+    """Write a configuration, and start both. Without a PostgreSQL each is alone on its directory, and the server has an
+    engine when there is work."""
+    on(f"printf '%s' '{CONFIGURATION}' >/etc/longshore/longshore.toml && chgrp longshore /etc/longshore/longshore.toml")
+    on("mkdir /etc/systemd/system/longshore-worker.service.d")
+    on(
+        "printf '[Service]\\nEnvironment=LONGSHORE_STATE=/srv/longshore\\n' "
+        ">/etc/systemd/system/longshore-worker.service.d/alone.conf && systemctl daemon-reload"
+    )
+    assert on("systemctl start longshore-server longshore-worker") == ""
+    until(lambda: on(READY) == "200", 300)
+    assert active(on) == ["active", "active"]
+
+
+def made(into, compression):
+    subprocess.run(
+        [ROOT / "deploy/packages", into], check=True, env=os.environ | {"LONGSHORE_COMPRESSION": compression}
+    )
+    return {package.name.partition("_")[0]: package for package in into.glob("*.deb")}
+
+
+def root(kind):
+    there = subprocess.run([ROOT / "deploy/debian-root", kind], check=True, stdout=subprocess.PIPE, text=True)
+    return Path(there.stdout.strip())
+
+
+def later(package, into):
+    """Write the same package with a later version, and one that has only its scripts, of the next flow version."""
+    for kind in ("later", "next"):
+        tree = into / "tree"
+        scripts = tree / "DEBIAN"
+        tree.mkdir()
+        subprocess.run(["dpkg-deb", "-e", package, scripts], check=True)
+        if kind == "later":
+            subprocess.run(["dpkg-deb", "-x", package, tree], check=True)
+        control = scripts / "control"
+        version = re.search(r"^Version: (.*)$", control.read_text(), re.MULTILINE)[1]
+        control.write_text(control.read_text().replace(version, f"{version}.{kind}"))
+        if kind == "next":
+            preinst = scripts / "preinst"
+            preinst.write_text(preinst.read_text().replace(f"'{FLOW_VERSION}'", f"'{int(FLOW_VERSION) + 1}'"))
+        subprocess.run(["dpkg-deb", "-Znone", "-b", tree, into / kind / package.name], check=True, capture_output=True)
+        shutil.rmtree(tree)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A bare Debian with what the packages depend on, their files in /now, and others in /later and /next."""
+    packages = made(tmp_path / "packages", "none")
+    assert set(packages) == set(NAMES)
+    with Booted(root("bookworm"), tmp_path) as machine:
+        for kind in ("now", "later", "next"):
+            (machine.root / kind).mkdir()
+        for package in packages.values():
+            later(package, machine.root)
+            shutil.copy(package, machine.root / "now")
+        machine.on("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")
+        yield machine
+
+
+def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purge_that_is_told_to_remove_it(machine):
+    on = machine.on
+
+    def longshore(words):
+        return on(f"runuser -u longshore -- longshore --config /etc/longshore/longshore.toml {words}")
+
+    for command in (*typed(), "apt install ./longshore-worker_*.deb"):
+        said = on(f"cd /now && {command} && echo done")
+        assert said.endswith("done"), said
+    # Without a question, and with nothing that runs or has failed
+    assert active(on) == ["inactive", "inactive"]
+    assert on("systemctl is-enabled longshore-server longshore-worker").split() == ["enabled", "enabled"]
+    assert on("systemctl list-units --failed --no-legend 'longshore*'") == ""
+    assert on("longshore --version") == "longshore 0.1.0"
+    assert on("stat -c '%U:%G %a' /etc/longshore /srv/longshore").split("\n") == [
+        "root:longshore 750",
+        "longshore:longshore 700",
+    ]
+
+    configure(on)
+    assert on("ps -o user= -C longshore | sort -u") == "longshore"
+
+    on("head -c 64M /dev/urandom >/disk.img")
+    longshore("provider add files disks --url file:///disk.img")
+    longshore("vault create safe /var/lib/longshore/safe")
+    longshore("limit set --source disks --bytes-per-second 1M")
+    longshore("backup create disk --source disks --vault safe")
+    at = "job list -f value -c Status -c Phase"
+    until(lambda: longshore(at) == "running copying")
+    engine = on("cat /var/lib/longshore/engine.pid")
+    on(f"systemd-run sh -c 'while kill -0 {engine}; do sleep 0.05; done; touch /run/ended'")
+
+    # All of them end before a file of the new version is there, and are back afterwards
+    on("touch /srv/longshore/kept && echo 'secret = 1' >/etc/longshore/environment")
+    said = on("apt-get install -y --no-install-recommends /later/*.deb && echo done")
+    assert said.endswith("done"), said
+    changed = float(on("find /usr/lib/longshore/lib -type f -printf '%C@\\n' | sort -n | head -n 1"))
+    for unit in ("longshore-server", "longshore-worker"):
+        ended = on(f'date -d "$(systemctl show -P InactiveEnterTimestamp {unit})" +%s')
+        assert int(ended) <= changed, on(f"journalctl -u {unit}")
+    assert float(on("stat -c %.3Y /run/ended")) <= changed
+    assert active(on) == ["active", "active"]
+    until(lambda: on(READY) == "200", 300)
+    # The server takes up what its engine had
+    longshore("limit delete --source disks")
+    until(lambda: longshore(at) == "done done", 300)
+
+    # A release with other steps doesn't take the place of one whose jobs nobody would go on with
+    longshore("limit set --source disks --bytes-per-second 1M")
+    longshore("backup create disk --source disks --vault safe")
+    (job,) = until(lambda: longshore("job list -f value -c ID --status running").split())
+    processes = on("systemctl show -P MainPID longshore-server longshore-worker")
+    refused = on("dpkg -i /next/*.deb; echo $?")
+    assert refused.endswith("\n1")
+    assert refused.count(f"1 job began under flow version {FLOW_VERSION}, and") == len(NAMES), refused
+    assert refused.count(job) == len(NAMES)
+    assert on("systemctl show -P MainPID longshore-server longshore-worker") == processes
+    shown = on("dpkg-query -W -f '${db:Status-Abbrev} ${Version}\\n' 'longshore*'")
+    assert {line.rpartition(".")[2] for line in shown.splitlines()} == {"later"}
+    assert {line[:2] for line in shown.splitlines()} == {"ii"}
+    longshore(f"job cancel {job}")
+    until(lambda: longshore("job list -f value -c Status").split() == ["done", "cancelled"])
+
+    data = "ls /srv/longshore/kept /etc/longshore/longshore.toml"
+    there = on(data)
+    on("apt-get remove -y 'longshore*'")
+    assert active(on) == ["inactive", "inactive"]
+    assert on("command -v longshore; ls /usr/lib/longshore 2>/dev/null") == ""
+    assert on(data) == there
+    # Whoever isn't asked keeps all
+    on("apt-get purge -y 'longshore*'")
+    assert on(data) == there
+    assert on("apt-get install -y --no-install-recommends /later/*.deb && echo done").endswith("done")
+    on("echo longshore-engine longshore-engine/remove-data boolean true | debconf-set-selections")
+    on("apt-get purge -y 'longshore*'")
+    assert on("ls -d /etc/longshore /var/lib/longshore 2>/dev/null") == ""
+    assert on("ls /srv/longshore/kept") == "/srv/longshore/kept"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The packages as they are given away."""
+    return made(tmp_path_factory.mktemp("packages"), "xz")
+
+
+@pytest.mark.soak
+def test_two_builds_are_equal(published, tmp_path):
+    again = made(tmp_path, "xz")
+    assert {name: path.read_bytes() for name, path in again.items()} == {
+        n: p.read_bytes() for n, p in published.items()
+    }
