@@ -18,6 +18,7 @@ from openstack import exceptions as sdk
 
 from longshore.blocks import remote
 from longshore.blocks.endpoints import STATE_ZERO, connect
+from longshore.blocks.exports import reaching, serve_nbdkit
 from longshore.errors import Conflict, ExportError, InvalidInput, NotFound, ProviderError, Unreachable
 from longshore.model.target import Flavor, Network, Owner, Subnet
 from longshore.providers.openstack import relay as relay_module
@@ -305,6 +306,19 @@ def test_a_volume_is_written_and_read_back_over_tls(machine, pool):
     with (machine.disks / f"virtio-{VOLUME[:20]}").open("rb") as file:
         file.seek(1 << 20)
         assert file.read(8) == b"harbour!"
+
+
+def test_a_volume_is_reached_by_what_speaks_no_tls(machine, pool):
+    """As programs that work on guests reach it: through a server of our own."""
+    with (
+        attachments(cloud(machine), pool).open(VOLUME, OWNER) as export,
+        serve_nbdkit("nbd", reaching(export.uri), read_only=False, threads=8) as plain,
+    ):
+        handle = nbd.NBD()
+        handle.connect_uri(plain.uri)
+        assert not handle.get_tls_negotiated()
+        assert handle.get_size() == 1 << 30
+        handle.shutdown()
 
 
 def test_two_transfers_share_one_relay_which_is_removed_when_it_is_quiet(pool, small, ledger, monkeypatch):

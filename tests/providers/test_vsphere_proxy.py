@@ -15,7 +15,7 @@ import pytest
 from pyVmomi import vim
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE, vcenter_at
 
-from longshore.blocks.exports import serve_nbdkit
+from longshore.blocks.exports import reaching, serve_nbdkit
 from longshore.blocks.remote import list_exports
 from longshore.errors import (
     AccessDenied,
@@ -219,7 +219,10 @@ def test_a_second_sync_reads_what_has_changed(world):
 def test_who_speaks_no_tls_reads_through_a_server_of_our_own(world):
     """As programs that look into guests do."""
     snapshot = world.snapshot()
-    with world.source.open_disk(snapshot, ROOT) as export, serve_nbdkit("nbd", {"uri": export.uri}, threads=8) as plain:
+    with (
+        world.source.open_disk(snapshot, ROOT) as export,
+        serve_nbdkit("nbd", reaching(export.uri), threads=8) as plain,
+    ):
         handle = nbd.NBD()
         handle.connect_uri(plain.uri)
         assert not handle.get_tls_negotiated()

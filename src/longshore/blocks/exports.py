@@ -28,7 +28,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from longshore.blocks.endpoints import Endpoint, probe
 from longshore.blocks.request_size import TAKES_WHOLE
@@ -48,6 +48,9 @@ Confine = Callable[[Path], Sandbox]
 # glibc gives each thread a heap of its own, of which little is given back: with a thread for each connection that were
 # 200 MB more, and a fifth of the time for the pages
 _ONE_ARENA = {"MALLOC_ARENA_MAX": "1"}
+
+# What names files in a URI of libnbd's, and the same as parameters of nbdkit's nbd plugin
+_TLS_FILES = {"tls-psk-file": "tls-psk", "tls-certificates": "tls-certificates"}
 
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="longshore-exports")
 
@@ -201,6 +204,16 @@ def serve_nbdkit(
                 sandbox=None if confined is None else confined(directory),
             )
         )
+
+
+def reaching(uri: str) -> dict[str, str]:
+    """Return the parameters by which nbdkit's nbd plugin reaches what is at an export's URI, also over TLS: it opens no
+    file that a URI names, but those that it is given beside."""
+    parts = urlsplit(uri)
+    said = dict(parse_qsl(parts.query))
+    files = {plugins: said.pop(name) for name, plugins in _TLS_FILES.items() if name in said}
+    query = urlencode(said, quote_via=quote)
+    return {"uri": urlunsplit(parts._replace(query=query)), **files} if files else {"uri": uri}
 
 
 @contextmanager

@@ -4,8 +4,6 @@ were."""
 import random
 from collections.abc import Sequence
 
-import nbd
-
 from longshore.blocks.endpoints import connect
 from longshore.blocks.manifest import digest_of, read_manifest
 from longshore.blocks.request import FilePath
@@ -21,6 +19,8 @@ def find_untold(uri: str, manifest: FilePath, told: Sequence[Extent], *, seed: s
 
     Raises CopyError, and CheckpointError for a manifest that can't be read.
     """
+    import nbd  # here: who copies nothing does without
+
     base, _ = read_manifest(manifest)
     several = range(base.blocks)
     picked = random.Random(seed).sample(several, min(len(several), 4 * SPOTS))  # noqa: S311 nothing is kept secret by it

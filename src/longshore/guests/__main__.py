@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 import longshore
-from longshore.blocks.exports import serve_nbdkit
+from longshore.blocks.exports import reaching, serve_nbdkit
 from longshore.errors import LongshoreError
 from longshore.guests.agent_packages import PACKAGES, agent_packages
 from longshore.guests.confined import run_confined
@@ -59,7 +59,7 @@ def _work(request: dict[str, Any]) -> dict[str, Any]:
         converter = stack.enter_context(in_use(None if named is None else Path(named)))
         sockets = {}
         for position, uri in enumerate(request["disks"]):
-            export = stack.enter_context(serve_nbdkit("nbd", {"uri": uri}, read_only=read_only, threads=8))
+            export = stack.enter_context(serve_nbdkit("nbd", reaching(uri), read_only=read_only, threads=8))
             sockets[f"/disks/{position}"] = Path(parse_qs(urlsplit(export.uri).query)["socket"][0])
         given = dict([*_given_for_windows(), *_given_packages(request)])
         sandbox = Sandbox(
