@@ -133,9 +133,7 @@ def test_images_without_a_name_get_one(small, files):
         small.images[f"0000000{number}-id"]["status"] = status
         if status == "active":
             small.keep(f"0000000{number}-id", f"bytes {number}".encode())
-    assert there_and_back(small, files) == [
-        "images: unnamed-00000002 is queued, so it has no bytes to take along."
-    ]
+    assert there_and_back(small, files) == ["images: unnamed-00000002 is queued, so it has no bytes to take along."]
     assert names(files) == ["unnamed-00000000", "unnamed-00000001"]
 
 
