@@ -21,9 +21,7 @@ class Connection:
 
     def request(self, _method, path, body, _headers):
         if path.endswith("action=list-attached-tags-on-objects"):
-            self.answer = [
-                {"object_id": one, "tag_ids": ATTACHED[one["id"]]} for one in json.loads(body)["object_ids"]
-            ]
+            self.answer = [{"object_id": one, "tag_ids": ATTACHED[one["id"]]} for one in json.loads(body)["object_ids"]]
         elif path == "/api/cis/tagging/tag":
             self.answer = ["kept", "deleted"]
         elif "list-attached-objects-on-tags" in path:

@@ -18,6 +18,7 @@ class SmallImages:
     def __init__(self):
         self.images = {}  # what is told of each, by id
         self.image_bytes = {}  # by id
+        self.members = {}  # projects that an image is shared with, by its id
         self.lost_bytes = set()  # ids of images that the store has lost
         self.in_pieces = set()  # ids of images of which a refused upload has left something
         self.breaks_after = None  # bytes of an image, and the connection is gone
@@ -33,6 +34,10 @@ class SmallImages:
             self.images[made["id"]] = made
             return 201, made
         identity = path.removeprefix("/image/v2/images").strip("/")
+        if identity.endswith("/members"):
+            of = identity.partition("/")[0]
+            listed = [{"member_id": one, "image_id": of, "status": "pending"} for one in self.members.get(of, ())]
+            return 200, {"members": listed}
         if identity and identity not in self.images:
             return 404, {}
         if identity and method == "DELETE":

@@ -136,3 +136,11 @@ def test_a_subnet_with_a_delegated_prefix_stays(small, files):
         "subnets: pd is left out: its prefix is delegated from outside, which isn't carried."
     ]
     assert len(files.read("longshore/ports.yml")) == 1
+
+
+def test_an_export_of_nothing_is_one_too(small, files):
+    done = exported(small.connect("one"), files.path, "images,keypairs")
+    assert (sum(done.files.values()), done.notes) == (0, [])
+    assert [str(fault) for fault in validate(files.path)[1]] == []
+    assert compared(small.connect("one"), files.path, "images,keypairs").rows == []
+    assert imported(small.connect("two"), files.path, "images,keypairs").rows == []

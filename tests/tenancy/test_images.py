@@ -133,7 +133,15 @@ def test_images_without_a_name_get_one(small, files):
         small.images[f"0000000{number}-id"]["status"] = status
         if status == "active":
             small.keep(f"0000000{number}-id", f"bytes {number}".encode())
-    assert there_and_back(small, files) == [
-        "images: unnamed-00000002 is queued, so it has no bytes to take along."
-    ]
+    assert there_and_back(small, files) == ["images: unnamed-00000002 is queued, so it has no bytes to take along."]
     assert names(files) == ["unnamed-00000000", "unnamed-00000001"]
+
+
+def test_an_image_of_a_server_names_no_image_and_no_user_of_its_cloud(small, filled, files):
+    """Nova rescues a server with the image that the one it was made of says it was made of."""
+    small.images[filled["b-odd"]] |= {"base_image_ref": "a-uuid", "user_id": "ann", "image_type": "snapshot"}
+    assert there_and_back(small, files) == [
+        "images: b-odd is without base_image_ref, user_id, which only this cloud understands."
+    ]
+    (made,) = (i for i in small.images.values() if i["owner"] == "two" and "image_type" in i)
+    assert {"base_image_ref", "user_id"}.isdisjoint(made)

@@ -53,3 +53,25 @@ def test_a_share_that_an_administrator_made_of_a_tenants_network(small, files):
     assert (
         exported(small.connect("one"), files.path, "networks,rbac_policies").files["longshore/rbac_policies.yml"] == 1
     )
+
+
+def test_a_trunk_that_an_administrator_made_of_a_tenants_port(small, files):
+    only = "networks,ports,trunks"
+    front = small.add("networks", {"name": "front"}, "one")
+    parent, sub = (small.add("ports", {"name": name, "network_id": front["id"]}, "one") for name in ("eth0", "vlan7"))
+    sub["device_owner"] = "trunk:subport"
+    subs = [{"port_id": sub["id"], "segmentation_id": 7, "segmentation_type": "vlan"}]
+    small.add("trunks", {"name": "vm", "port_id": parent["id"], "sub_ports": subs}, "admin")
+    assert exported(small.connect("one"), files.path, only).files["longshore/trunks.yml"] == 1
+    assert {row.action for row in compared(small.connect("one"), files.path, only).rows} == {"leave"}
+    assert {row.action for row in imported(small.connect("two"), files.path, only).rows} == {"made"}
+    assert {row.action for row in imported(small.connect("two"), files.path, only).rows} == {"left"}
+
+
+def test_a_floating_ip_that_leads_to_a_port_of_somebody_else_is_named(small, files):
+    public = small.add("networks", {"name": "public", "router:external": True}, "operator")
+    theirs = small.add("ports", {"name": "p", "network_id": public["id"]}, "admin")
+    small.add("floatingips", {"floating_network_id": public["id"], "port_id": theirs["id"]}, "one")
+    assert exported(small.connect("one"), files.path, "floating_ips").notes == [
+        "floating_ips: 203.0.113.1 leads to a port that isn't exported; a server's goes with the server."
+    ]

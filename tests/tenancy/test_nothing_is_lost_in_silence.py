@@ -78,6 +78,15 @@ def test_port_forwardings_are_named(files):
         ]
 
 
+def test_with_whom_an_image_is_shared_is_named(small, files):
+    for name in ("alone", "shared"):
+        small.connect("one").image.create_image(name, data=b"x", disk_format="raw", container_format="bare")
+    for identity, image in small.images.items():
+        image["visibility"] = "shared"
+        small.members[identity] = ["three"] if image["name"] == "shared" else []
+    assert exported(small.connect("one"), files.path, "images").notes == ["images: members of 1 isn't carried."]
+
+
 def test_what_is_not_carried_is_named(small, files):
     front = small.add("networks", {"name": "front", "pvlan": True}, "one")
     small.add("ports", {"name": "p", "network_id": front["id"], "trusted": True}, "one")

@@ -76,6 +76,8 @@ def export(cloud: Cloud, directory: Path, selection: Selection, *, overwrite: bo
     has_groups = any(resource.kind.name == "security group" for resource, _ in found)
     for file in (*there, *(files_of_rules if has_groups else ())):  # no rules are something else than none said
         by_file.setdefault(file, [])
+    if not by_file and kinds:  # an export of nothing is one, too: to be validated, compared and imported
+        by_file[kinds[0].file] = []
     for file, resources in by_file.items():
         with writing(directory / file):
             in_order = sorted(resources, key=lambda r: (r.name, repr(sorted(r.params.items()))))

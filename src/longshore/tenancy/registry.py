@@ -32,7 +32,7 @@ OPERATIONS: Mapping[str, type[Operations]] = {
     "router": network.Routers,
     "router interface": network.RouterInterfaces,
     "port": network.Ports,
-    "trunk": network.NetworkOperations,
+    "trunk": network.Trunks,
     "floating ip": network.FloatingIps,
     "rbac policy": network.RbacPolicies,
     "load balancer flavor": load_balancer.Flavors,

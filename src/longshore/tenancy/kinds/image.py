@@ -44,10 +44,11 @@ _PROPERTIES = (
 )
 
 
-# Ids of snapshots, keys and certificates
+# Ids of snapshots, images, users, keys and certificates
 _OF_CLOUD = tuple(
     Field(name, anything, of_cloud=True)
     for name in (
+        "base_image_ref",  # which Nova would rescue servers with
         "bdm_v2",
         "block_device_mapping",
         "cinder_encryption_key_deletion_policy",
@@ -57,6 +58,7 @@ _OF_CLOUD = tuple(
         "img_signature_hash_method",
         "img_signature_key_type",
         "os_encrypt_key_id",
+        "user_id",
     )
 )
 

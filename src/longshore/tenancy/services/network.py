@@ -29,7 +29,7 @@ TOO_LARGE = f"{OUR_TAGS}mtu-too-large="
 
 
 class NetworkOperations(Operations):
-    """Subnets, address scopes, subnet pools, trunks: as the API has them."""
+    """Address scopes, subnet pools and others: as the API has them."""
 
     def value(self, raw: Any, field: Field) -> Any:
         value = super().value(raw, field)
@@ -290,6 +290,13 @@ class Ports(_Guarded, _OfProject):
         return {"ip_address": ip["ip_address"], "subnet_id": ip["subnet_id"]}
 
 
+class Trunks(NetworkOperations):
+    def project_of(self, raw: Any) -> str:
+        """Return its port's project, whoever made the trunk: an administrator's is part of what the tenant's port is."""
+        port = self.cloud.by_id(self.cloud.kind("port")).get(raw.port_id)
+        return super().project_of(port or raw)
+
+
 class FloatingIps(NetworkOperations):
     """Another cloud gives another address: which one it stands for is kept as a tag."""
 
@@ -359,7 +366,7 @@ class FloatingIps(NetworkOperations):
 
     def hidden(self, raw: Any) -> str | None:
         if raw.port_id and raw.port_id not in self._ports() and raw.port_id not in self._balancers():
-            return f"floating_ips: {raw.floating_ip_address} belongs to a server's port and goes with the server."
+            return f"floating_ips: {raw.floating_ip_address} leads to a port that isn't exported; a server's goes with the server."
         return None
 
 
