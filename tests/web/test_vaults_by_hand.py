@@ -221,3 +221,21 @@ def test_how_full_a_vault_is_is_shown_with_its_points_by_machine(filled):
     assert re.search(r"UTC ?app01 3 20", text)
     filled.click("What would a prune remove? …")
     assert re.search(r"Now it would remove 0 of \d+ packs, 0 B", filled.page.text)
+
+
+def test_a_plan_is_kept_in_a_vault_and_another_is_made_of_it(filled):
+    filled.get("/ui/plans/shop")
+    filled.click("Keep it in a vault …")
+    filled.submit("/ui/plans/shop/keep-in")
+    assert filled.path.endswith("/plans"), filled.page.text
+    assert "shop" in filled.page.text
+    at = filled.path
+    page = filled.submit(at, name="a b")
+    assert (page.status, "A name has a to z" in page.text) == (400, True)
+    page = filled.submit(at, name="weekend", with_moved="yes")
+    assert "Plan weekend is made. Nothing is started." in page.text
+    assert "These were on their way then" in page.text
+    filled.click("To the plan")
+    assert filled.path == "/ui/plans/weekend"
+    made, before = (filled.store.plans.get(name).content["machines"] for name in ("weekend", "shop"))
+    assert [one["machine"] for one in made] == [one["machine"] for one in before]
