@@ -100,3 +100,15 @@ def test_little_to_draw_is_no_reason_to_fail(arrivals):
 def test_a_month_of_minutes_is_a_small_chart():
     many = [(NOW - timedelta(minutes=n), NOW - timedelta(minutes=n)) for n in range(43_000)]
     assert len(charts.ages(many, NOW - timedelta(days=30), NOW, 60, duration)) < 30_000
+
+
+def test_a_chart_has_times_between_its_ends_values_under_the_pointer_and_what_happened():
+    hours = [(NOW - timedelta(hours=n), NOW - timedelta(hours=n, minutes=-1)) for n in (3, 2, 1)]
+    marks = [charts.Mark(NOW - timedelta(minutes=90), "test <failed>", False)]
+    drawn = ElementTree.fromstring(charts.ages(hours, NOW - timedelta(hours=3), NOW, 3600, duration, marks))
+    moments = [text.get("data-moment") for text in drawn.findall("text") if text.get("data-moment")]
+    assert len(moments) == 5
+    assert moments == sorted(moments)
+    told = [circle.find("title").text for circle in drawn.findall("circle")]
+    assert any(said.startswith("1 h 1 min, ") for said in told), told
+    assert any(said.startswith("test <failed>, ") for said in told), told

@@ -41,6 +41,9 @@ def test_a_vault_in_a_bucket_is_made_added_elsewhere_and_checked(run, where, s3,
     said.append(run("vault", "check", "same", "-f", "json"))
     assert [each.returncode for each in said] == [0, 0, 0], [each.stderr for each in said]
     assert json.loads(said[-1].stdout) == {"name": "same", "encrypted": True, "points": 0}
+    usage = json.loads(run("vault", "usage", "same", "-f", "json").stdout)
+    assert (usage["stored"] > 0, usage["free"], usage["machines"]) == (True, None, [])
+    assert json.loads(run("vault", "prune", "same", "--dry-run", "-f", "json").stdout)["deleted"] == 0
     listed = json.loads(run("vault", "list", "-f", "json").stdout)
     assert [(each["Name"], each["Place"]) for each in listed] == [("away", where), ("same", where)]
     said.append(run("provider", "show", "same"))

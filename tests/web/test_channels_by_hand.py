@@ -48,3 +48,29 @@ def test_what_is_no_channel_is_said_where_it_stands(fleet, fields, said):
     page = fleet.submit(AT, name="mine", **fields)
     assert (page.status, said in page.text) == (400, True), page.text
     assert fleet.store.channels.all() == []
+
+
+def test_one_is_changed_and_what_isnt_said_of_it_stays(fleet):
+    fleet.get(AT)
+    fleet.submit(
+        AT, name="mine", kind="webhook", address="https://hooks.example.org/x", key="a key", quiet="22:00-07:00 UTC"
+    )
+    fleet.click("Change …")
+    assert dict(fleet.page.form(f"{AT}/change").fields)["waits_after"] == "1800s"
+    page = fleet.submit(f"{AT}/change", waits_after="soon")
+    assert (page.status, "soon" in page.text) == (400, True)
+    fleet.submit(f"{AT}/change", waits_after="2h", quiet="", digest="15m")
+    (mine,) = fleet.store.channels.all()
+    assert (mine.name, mine.waits_after, mine.quiet, mine.digest) == ("mine", 7200.0, None, 900.0)
+    assert (mine.signed, fleet.store.channels.secrets(mine.id)["address"]) == (True, "https://hooks.example.org/x")
+
+
+def test_of_a_mail_channel_its_server_is_changed(fleet):
+    fleet.get(AT)
+    server = {"host": "mail.example.org", "sender": "longshore@example.org", "to": "team@example.org"}
+    fleet.submit(AT, name="mine", kind="mail", **server)
+    fleet.click("Change …")
+    page = fleet.submit(f"{AT}/change", to="others@example.org", port="2525")
+    assert page.status == 200, page.text
+    (mine,) = fleet.store.channels.all()
+    assert (mine.mail.host, mine.mail.port, mine.mail.to) == ("mail.example.org", 2525, "others@example.org")

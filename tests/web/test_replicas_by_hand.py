@@ -87,7 +87,7 @@ def test_a_point_is_held_released_and_deleted(filled):
     filled.click("3")
     assert filled.path == at
     page = filled.submit(f"{at}/hold", name="not a name")
-    assert (page.status, "A name has letters" in page.text) == (400, True)
+    assert (page.status, "A name has a to z" in page.text) == (400, True)
     filled.submit(f"{at}/hold", name="audit-2027", until="2027-01-01T00:00")
     assert "audit-2027" in filled.page.text
     (hold,) = filled.store.points.get(id_, 3).holds

@@ -45,7 +45,7 @@ def test_what_is_refused_is_said_where_it_stands_and_no_phrase_comes_back(fleet,
     for said, words in (
         ({"again": "another"}, "That isn't the same pass phrase again."),
         ({"pass_phrase": "", "again": ""}, "Give a pass phrase"),
-        ({"name": "no name"}, "A name has letters"),
+        ({"name": "no name"}, "A name has a to z"),
         ({"where": "bucket", "url": "ftp://x"}, "s3://"),
     ):
         page = make(fleet, tmp_path, **said)
@@ -207,3 +207,35 @@ def test_a_vault_that_locks_is_made_checked_and_brought_back(fleet, tmp_path, s3
     assert fleet.path == "/ui/backups/vaults/safe"
     assert store.has("restore.py")
     s3.remove_bucket(bucket)
+
+
+def test_how_full_a_vault_is_is_shown_with_its_points_by_machine(filled):
+    filled.get("/ui/backups")
+    vault = next(name for name, at in filled.page.links.items() if at == f"/ui/backups/vaults/{name}")
+    filled.click(vault)
+    filled.click("Usage")
+    text = filled.page.text
+    assert re.search(r"Stored [\d.]+ [KM]iB Room left [\d.]+ [GTP]iB Growth not known in the first day", text)
+    assert "Last verified never" in text
+    assert "Points by machine" in text
+    assert re.search(r"UTC ?app01 3 20", text)
+    filled.click("What would a prune remove? …")
+    assert re.search(r"Now it would remove 0 of \d+ packs, 0 B", filled.page.text)
+
+
+def test_a_plan_is_kept_in_a_vault_and_another_is_made_of_it(filled):
+    filled.get("/ui/plans/shop")
+    filled.click("Keep it in a vault …")
+    filled.submit("/ui/plans/shop/keep-in")
+    assert filled.path.endswith("/plans"), filled.page.text
+    assert "shop" in filled.page.text
+    at = filled.path
+    page = filled.submit(at, name="a b")
+    assert (page.status, "A name has a to z" in page.text) == (400, True)
+    page = filled.submit(at, name="weekend", with_moved="yes")
+    assert "Plan weekend is made. Nothing is started." in page.text
+    assert "These were on their way then" in page.text
+    filled.click("To the plan")
+    assert filled.path == "/ui/plans/weekend"
+    made, before = (filled.store.plans.get(name).content["machines"] for name in ("weekend", "shop"))
+    assert [one["machine"] for one in made] == [one["machine"] for one in before]

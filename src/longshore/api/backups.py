@@ -162,6 +162,37 @@ class PointInVault(VaultPoint):
     kept: list[str] | None  # why it stays; none: it goes after the machine's next successful backup; null: as above
 
 
+class MachineInVault(_Strict):
+    machine: str  # its name as the newest point has it; empty: that can't be read
+    points: int
+    oldest: Moment | None  # null: it can't be read
+    newest: Moment | None
+
+
+class VaultUsage(_Strict):
+    """Quantities of a vault. Of one that another project shares, those about the whole of it are null."""
+
+    objects: int | None
+    stored: int | None  # bytes
+    free: int | None  # bytes that there is room for; null: a bucket doesn't say
+    per_day: float | None  # bytes that were stored in the last 30 days and are there still; null: it is too young
+    full_at: Moment | None  # when its room ends at that pace; null: nobody can say, or it isn't in sight
+    verified_at: Moment | None  # the end of the last verification that was asked for here; null: none has ended
+    verified_well: bool | None  # that all was as it had been written
+    pruned_at: Moment | None  # the end of the last prune that was asked for here
+    machines: list[MachineInVault]  # by name
+
+
+class Prunable(_Strict):
+    """Result of a prune, if there were one now."""
+
+    points: int
+    packs: int  # that are there
+    deleted: int  # packs that would be removed
+    freed: int  # bytes of these
+    condemned: int  # packs that a later prune may remove
+
+
 class VaultContents(_Strict):
     """A page of a vault's points, newest first."""
 

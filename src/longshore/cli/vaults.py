@@ -12,9 +12,10 @@ from longshore.cli.command import Lister, ShowOne
 from longshore.cli.given_files import text_of
 from longshore.cli.migrations import follow, with_wait
 from longshore.errors import LongshoreError
+from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
-    from longshore.api.backups import Vault
+    from longshore.api.backups import MachineInVault, Vault
 
 _NAMED = 3  # objects in a sentence
 
@@ -78,6 +79,35 @@ class ListVaults(Lister):
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         return ("ID", "Name", "Place"), [(v.id, v.name, v.directory or v.url) for v in self.client.vaults()]
+
+
+class ShowUsage(ShowOne):
+    """Show how much a vault holds, how fast it grows and when it is full, when it was verified and pruned last, and how
+    many points each machine has in it.
+
+    Growth is what was stored in the last 30 days and is there still. What a prune would free is said by: longshore
+    vault prune --dry-run.
+    """
+
+    examples = ("longshore vault usage offsite",)
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        return _with_vault(super().get_parser(prog_name))
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        found = self.client.vault_usage(args.vault)
+        fields = found.model_dump(mode="json")
+        if self.for_people:
+            for name in ("stored", "free", "per_day"):
+                fields[name] = size(fields[name]) if fields[name] is not None else None
+            fields["machines"] = "\n".join(_machine(one) for one in found.machines)
+            fields = {name: value for name, value in fields.items() if value is not None}
+        return tuple(fields), tuple(fields.values())
+
+
+def _machine(one: MachineInVault) -> str:
+    points = "1 point" if one.points == 1 else f"{one.points} points"
+    return f"{one.machine or '(unreadable)'}: {points}, the newest of {moment(one.newest) or '(unreadable)'}"
 
 
 class CheckVault(ShowOne):
@@ -213,9 +243,22 @@ class PruneVault(VerifyVault):
     Backups may go on meanwhile.
     """
 
-    examples = ("longshore vault prune offsite --wait",)
+    examples = ("longshore vault prune offsite --wait", "longshore vault prune offsite --dry-run")
 
     verb = "prune"
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--dry-run", action="store_true", help="say what it would remove, and remove nothing")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        if args.dry_run:
+            fields = self.client.prunable(args.vault).model_dump()
+            if self.for_people:
+                fields["freed"] = size(fields["freed"])
+            return tuple(fields), tuple(fields.values())
+        return super().take_action(args)
 
 
 def _with_vault(parser: ArgumentParser) -> ArgumentParser:

@@ -14,12 +14,14 @@ from longshore.api.backups import (
     DeletedPoint,
     MadeVaultKey,
     NewBackup,
+    Prunable,
     Vault,
     VaultCheck,
     VaultKey,
     VaultPoint,
     VaultPointDetails,
     VaultRecovery,
+    VaultUsage,
 )
 from longshore.api.files import TAR, PointFiles
 from longshore.api.replicas import NewHold
@@ -57,6 +59,13 @@ class Vaults(Calls):
 
     def check_vault(self, vault: str) -> VaultCheck:
         return self._ask(VaultCheck, "POST", f"/v1/vaults/{part(vault)}/check")
+
+    def vault_usage(self, vault: str) -> VaultUsage:
+        return self._ask(VaultUsage, "GET", f"/v1/vaults/{part(vault)}/usage")
+
+    def prunable(self, vault: str) -> Prunable:
+        """Ask what a prune would remove now."""
+        return self._ask(Prunable, "GET", f"/v1/vaults/{part(vault)}/prunable")
 
     def recover_vault(self, vault: str) -> VaultRecovery:
         return self._ask(VaultRecovery, "POST", f"/v1/vaults/{part(vault)}/recover")

@@ -56,7 +56,7 @@ _STATUS: list[tuple[type[LongshoreError], int]] = [
 ]
 
 BODY_LIMIT = 6 << 20  # bytes: a plan of ten thousand machines has some five million
-_NAMES = "A name begins with a letter from a to z or a digit; dots, dashes and underscores may follow: 100 in all."
+_NAMES = "A name has a to z, 0 to 9, dots, dashes and underscores, 100 at most, and begins with a letter or digit."
 _KEPT, _KEPT_FOR = 512, 60.0  # blocks of points that somebody looks into (64 MiB), and seconds
 
 

@@ -40,7 +40,10 @@ MODULES = {
     "replica_files": {"replica-file"},
     "replica_reports": {"replicas"},
     "failbacks": {"replicas"},
-    "vaults": {"vaults/", *(f"vaults/{word}" for word in ("check", "recover", "verify", "prune", "copy"))},
+    "vaults": {
+        "vaults/",
+        *(f"vaults/{word}" for word in ("check", "recover", "verify", "prune", "prunable", "copy", "usage")),
+    },
     "vault_points": {"vaults/points"},
     "restores": {"restores"},
     "new_backups": {"backups"},

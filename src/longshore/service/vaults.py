@@ -6,18 +6,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from longshore.api.backups import (
+    MachineInVault,
     NewVault,
+    Prunable,
     Vault,
     VaultCheck,
     VaultCopy,
     VaultLock,
     VaultRecovery,
+    VaultUsage,
 )
 from longshore.api.schemas import Migration
 from longshore.errors import InvalidInput
 from longshore.flows.clouds import vault_record
 from longshore.flows.kept_secrets import new_secret
 from longshore.model.request import MigrationType, VaultRequest
+from longshore.model.status import Status
 from longshore.planning.validation import refuse_unreadable
 from longshore.providers.registry import kinds_for
 from longshore.providers.vault.declaration import BARBICAN, PASS_PHRASE, SECRET_KEY, STRETCHED, VAULT, refuse_incomplete
@@ -27,11 +31,14 @@ from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, judged_router
 from longshore.service.queued import begun
 from longshore.service.remote import provider_settings
-from longshore.store import NewMigration, ProviderRecord, Store
+from longshore.service.shapes import shaped
+from longshore.store import JobFilter, MigrationRecord, NewMigration, ProviderRecord, Store
 from longshore.vault import locks
 from longshore.vault.inspection import passed_over, unusable
 from longshore.vault.points import point_names
+from longshore.vault.prune import prune as look_to_prune
 from longshore.vault.recovery import recover, settle
+from longshore.vault.usage import of_machines, usage
 from longshore.vault.vault import Vault as OpenVault
 from longshore.vault.verify import verify
 
@@ -149,6 +156,47 @@ def prune(vault: str, store: TheStore, clouds: TheClouds) -> Migration:
     """
     clouds.refuse_unless_owner(vault_record(store, vault), "prunes it")
     return _keep(store, vault, VaultRequest(MigrationType.PRUNE))
+
+
+@router.get("/vaults/{vault}/prunable")
+def prunable(vault: str, store: TheStore, clouds: TheClouds) -> Prunable:
+    """Say what a prune would remove now, and remove nothing. It reads the maps of all points. Not for a vault that
+    another project shares.
+    """
+    record = vault_record(store, vault)
+    clouds.refuse_unless_owner(record, "prunes it")
+    with clouds.vault(record.id, "read") as opened:
+        found = look_to_prune(opened, dry_run=True)
+    return shaped(Prunable, found)
+
+
+@router.get("/vaults/{vault}/usage")
+def vault_usage(vault: str, store: TheStore, clouds: TheClouds) -> VaultUsage:
+    """Say how much a vault holds, how fast it grows and when it is full, when it was verified and pruned last, and how
+    many points each machine has in it. It lists all of its objects.
+    """
+    record = vault_record(store, vault)
+    with clouds.vault(record.id, "read") as opened:
+        found = usage(opened) if clouds.sees_all_of(record) else None
+        machines = of_machines(opened)
+    verified, pruned = (_last(store, record, kind) for kind in (MigrationType.VERIFICATION, MigrationType.PRUNE))
+    return VaultUsage(
+        objects=found.objects if found else None,
+        stored=found.stored if found else None,
+        free=found.free if found else None,
+        per_day=found.per_day if found else None,
+        full_at=found.full_at if found else None,
+        verified_at=verified.finished_at if verified else None,
+        verified_well=verified.status is Status.DONE if verified else None,
+        pruned_at=pruned.finished_at if pruned else None,
+        machines=[shaped(MachineInVault, one) for one in machines],
+    )
+
+
+def _last(store: Store, vault: ProviderRecord, kind: MigrationType) -> MigrationRecord | None:
+    """Return the last job of a kind on a vault that has ended as it should, or has failed."""
+    wanted = JobFilter(machine=vault.id, types=[kind], statuses=[Status.DONE, Status.FAILED])
+    return next(iter(store.migrations.page(1, fitting=wanted, newest_first=True)), None)
 
 
 @router.post("/vaults/{vault}/copy", status_code=202)

@@ -229,6 +229,15 @@ class Bucket(Store):
             for found in page:
                 yield found["path"]
 
+    def sizes(self) -> Iterator[tuple[int, float]]:
+        pages = self._ask("", lambda: iter(self._store.list(None)))
+        while (page := self._ask("", lambda: next(pages, None))) is not None:
+            for found in page:
+                yield found["size"], found["last_modified"].timestamp()
+
+    def free(self) -> int | None:
+        return None
+
     def changed_at(self, name: str) -> float:
         return self._missing(name, lambda: self._store.head(name)["last_modified"]).timestamp()
 

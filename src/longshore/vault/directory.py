@@ -197,6 +197,18 @@ class Directory(Store):
                 elif not Path(path).name.startswith(_BESIDE) and name != _RESERVE:
                     yield name
 
+    def sizes(self) -> Iterator[tuple[int, float]]:
+        for name in self.names(""):
+            with suppress(NotFound), self.explained(name):
+                if not name.endswith("/"):  # the file system's own
+                    found = (self.root / name).stat()
+                    yield found.st_size, found.st_mtime
+
+    def free(self) -> int | None:
+        with self.explained(""):
+            there = os.statvfs(self.root)
+        return there.f_bavail * there.f_frsize if there.f_blocks else None
+
     def changed_at(self, name: str) -> float:
         with self.explained(name):
             return (self.root / name).stat().st_mtime

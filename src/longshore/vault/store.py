@@ -135,6 +135,14 @@ class Store(ABC):
         there."""
 
     @abstractmethod
+    def sizes(self) -> Iterator[tuple[int, float]]:
+        """Yield of each object its bytes, and when it was written, in seconds by the store's own clock."""
+
+    @abstractmethod
+    def free(self) -> int | None:
+        """Return the bytes that there is room for; None where the store doesn't say."""
+
+    @abstractmethod
     def changed_at(self, name: str) -> float:
         """Return when the object was written, in seconds by the store's own clock, never this machine's. Raises
         NotFound."""

@@ -34,6 +34,7 @@ from longshore.web.pages import (
     group_forms,
     groups,
     holds,
+    kept_plans,
     limits,
     migrations,
     new_replicas,
@@ -62,7 +63,7 @@ SUBJECTS = (
     *(overview, providers, provider_changes, plans, plan_files, wizard, migrations, chosen_migrations, conversions),
     *(groups, group_forms, new_replicas, reports, replicas),  # in this order: a group's address isn't a replica's
     *(replica_changes, replica_points, failbacks),
-    *(backups, backup_policies, restores, point_files, holds, vaults, vault_keys),
+    *(backups, backup_policies, restores, point_files, holds, vaults, vault_keys, kept_plans),
     *(administration, limits, channels, tenants),
 )
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}

@@ -25,7 +25,7 @@ _WITHIN = 60.0  # seconds for a whole form, however steadily it trickles
 FOREIGN = "foreign-form"
 # What the service says of a field, for the catalogues
 SAID = (
-    marked("A name begins with a letter from a to z or a digit; dots, dashes and underscores may follow: 100 in all."),
+    marked("A name has a to z, 0 to 9, dots, dashes and underscores, 100 at most, and begins with a letter or digit."),
 )
 
 
@@ -153,17 +153,18 @@ def told_of(
     """
     at = trouble.field if trouble and trouble.field in fields else ""
     return {
-        "wrong": {at: refused_at(at, trouble, plain or {})} if trouble and at else {},
+        "wrong": {at: refused_at(at, trouble, plain)} if trouble and at else {},
         "trouble": None if at else trouble,
     }
 
 
-def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str]) -> str:
+def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str] | None = None) -> str:
     """Return what is said by the field of a refusal.
 
     `plain`: by field what is said where the service speaks of a value's form, as programs want it.
     """
-    return plain.get(field, trouble.message) if trouble.message.startswith(f"{field}: ") else _(trouble.message)
+    by_program = trouble.message.startswith(f"{field}: ")
+    return (plain or {}).get(field, trouble.message) if by_program else _(trouble.message)
 
 
 def _refuse_foreign(request: Request) -> None:

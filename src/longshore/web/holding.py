@@ -43,7 +43,6 @@ class Held:
 def told_of_hold(trouble: LongshoreError | None) -> dict[str, Any]:
     """Return what the form's template is told of a refusal."""
     plain = {
-        "name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit."),
         "until": _("That isn't a moment: write it as 2026-12-01T02:00."),
     }
-    return told_of(trouble, plain, plain)
+    return told_of(trouble, ("name", "until"), plain)

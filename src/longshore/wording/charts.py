@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
 
 from longshore.border.texts import html as escape
 from longshore.wording.texts import _
@@ -10,21 +12,33 @@ Write = Callable[[float], str]  # how a value is called
 WIDTH, HEIGHT = 860, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 92, 10, 10, 24
 _DOWN = HEIGHT - _TOP - _BOTTOM
+_TICKS = 4  # spans that time is divided into
+_TOLD = 200  # points that have a mark with their value: of more there is no room for a pointer between two
 COLORS = ("#2b6cb0", "#38a169", "#d69e2e", "#805ad5", "#c53030")
 
 
-def ages(
+class Mark(NamedTuple):
+    """Something that happened at a moment, such as a test."""
+
+    at: datetime
+    said: str
+    good: bool
+
+
+def ages(  # noqa: PLR0917
     arrivals: Sequence[tuple[datetime, datetime]],
     since: datetime,
     until: datetime,
     objective: float | None,
     write: Write,
+    marks: Sequence[Mark] = (),
     *,
     width: int = WIDTH,
 ) -> str:
     """Draw how old the newest point was at each moment: the line grows until the next point comes. `arrivals`: moments,
-    and when each was usable. `objective`: seconds. `width`: in the chart's own units, of which texts have the same
-    share however wide it is shown."""
+    and when each was usable. `objective`: seconds. `marks` stand where they happened. A pointer at any of them, or at
+    the end of an age, shows what it is. `width`: in the chart's own units, of which texts have the same share however
+    wide it is shown."""
     edges = _edges(arrivals, since, until)
     if not edges:
         return f"<p>{escape(_('There was no point.'))}</p>"
@@ -41,18 +55,45 @@ def ages(
         drawn.append(
             f'<line x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="{COLORS[4]}" stroke-dasharray="6 4"/>'
         )
-        # Below, between the ends of time: wherever it stood along its line, that of the ages could run through it
+        # Below time: wherever it stood along its line, that of the ages could run through it
         drawn.append(
-            f'<text x="{(_LEFT + right) / 2:.1f}" y="{HEIGHT - 6}" text-anchor="middle">– – {escape(said)}</text>'
+            f'<text x="{(_LEFT + right) / 2:.1f}" y="{HEIGHT + 12}" text-anchor="middle">– – {escape(said)}</text>'
         )
     drawn.append(f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"/>')
-    ends = [(since, "start"), (until, "end")]
+    peaks = [(at, age) for (at, age), (next_at, _age) in pairwise(edges) if at == next_at]  # as each point came
+    if len(peaks) <= _TOLD:
+        drawn += [_dot(place(at, age), f"{write(age)}, {_in_utc(at)}", COLORS[0]) for at, age in peaks]
     drawn += [
-        f'<text x="{_LEFT if anchor == "start" else right}" y="{HEIGHT - 6}" text-anchor="{anchor}" '
-        f'data-moment="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M} UTC</text>'
-        for at, anchor in ends
+        _dot(place(one.at, 0.0), f"{one.said}, {_in_utc(one.at)}", COLORS[1 if one.good else 4])
+        for one in marks
+        if since <= one.at <= until
     ]
-    return _svg(_("Age of the newest point"), [*_scale(top, write, right), *drawn], width=width)
+    scales = [*_scale(top, write, right), *_times(since, until, right)]
+    return _svg(_("Age of the newest point"), [*scales, *drawn], HEIGHT + 18, width)
+
+
+def _times(since: datetime, until: datetime, right: int) -> list[str]:
+    """Draw when it was: at both ends, and between them where there is room for that."""
+    drawn = []
+    for number in range(_TICKS + 1):
+        at, x = since + (until - since) * (number / _TICKS), _LEFT + (right - _LEFT) * number / _TICKS
+        anchor = {0: "start", _TICKS: "end"}.get(number, "middle")
+        between = ' class="ls-between"' if anchor == "middle" else ""
+        drawn.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}" stroke="#ddd"/>'
+            f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}"{between} '
+            f'data-moment="{at:%Y-%m-%dT%H:%M:%SZ}">{_in_utc(at)}</text>'
+        )
+    return drawn
+
+
+def _in_utc(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _dot(place: str, said: str, color: str) -> str:
+    x, y = place.split(",")
+    return f'<circle cx="{x}" cy="{y}" r="3.5" fill="{color}"><title>{escape(said)}</title></circle>'
 
 
 def bars(title: str, values: Sequence[tuple[str, float]], write: Write) -> str:

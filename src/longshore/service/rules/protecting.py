@@ -13,6 +13,7 @@ RULES = (
             "POST /v1/vaults/{vault}/check",
             "GET /v1/vaults/{vault}/points",
             "GET /v1/vaults/{vault}/contents",
+            "GET /v1/vaults/{vault}/usage",
             "GET /v1/vaults/{vault}/keys",
             "GET /v1/vaults/{vault}/points/{point:path}",
         ),
@@ -38,6 +39,7 @@ RULES = (
         (
             "POST /v1/vaults/{vault}/verify",
             "POST /v1/vaults/{vault}/prune",
+            "GET /v1/vaults/{vault}/prunable",
             "POST /v1/vaults/{vault}/copy",
             "POST /v1/vaults/{vault}/recover",
             "DELETE /v1/vaults/{vault}/points/{point:path}",

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import BackupPolicy
-from longshore.api.backups import DeletedPoint, Vault, VaultContents, VaultPointDetails
+from longshore.api.backups import DeletedPoint, Prunable, Vault, VaultContents, VaultPointDetails, VaultUsage
 from longshore.api.schemas import Migration, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
@@ -16,6 +16,7 @@ from longshore.web.choices import chosen_machines
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
+from longshore.wording.figures import size
 from longshore.wording.states import of_policy
 from longshore.wording.texts import _
 
@@ -80,12 +81,30 @@ def _does(verb: str) -> Any:
     return act
 
 
+async def usage(request: Request) -> Response:
+    """Show what a vault holds, and how fast it grows. The vault's own page fetches this when it is there: it lists all
+    of the vault's objects."""
+    asking: Asking = request.state.asking
+    vault, found = await asyncio.gather(
+        asking.get(Vault, _path(request)), asking.get(VaultUsage, f"{_path(request)}/usage")
+    )
+    return render(request, "backups/usage.html", vault=vault, usage=found)
+
+
 async def ask_to_prune(request: Request) -> Response:
     vault = await request.state.asking.get(Vault, _path(request))
     told = [
         _("What no point names any more is condemned now, and removed by a prune a day later."),
         _("No point is touched, and backups go on meanwhile."),
     ]
+    if request.query_params.get("look"):
+        found = await request.state.asking.get(Prunable, f"{_path(request)}/prunable")
+        figures = {"deleted": found.deleted, "packs": found.packs, "size": size(found.freed), "later": found.condemned}
+        told.insert(
+            0,
+            _("Now it would remove %(deleted)s of %(packs)s packs, %(size)s; %(later)s more may go by a later one.")
+            % figures,
+        )
     heading = _("Prune %(name)s?") % {"name": vault.name}
     back = _page(request)
     return confirm(request, heading, told=told, does=f"{back}/prune", said=_("Prune it"), back=back)
@@ -212,6 +231,7 @@ ROUTES = [
     Page("/backups/new", create, "POST", "migration:backup:create"),
     Page("/backups/vaults/{vault}", one, "GET"),
     Page("/backups/vaults/{vault}/verify", _does("verify"), "POST", "migration:vault:keep"),
+    Page("/backups/vaults/{vault}/usage", usage, "GET", "migration:vault:get"),
     Page("/backups/vaults/{vault}/prune", ask_to_prune, "GET", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/prune", _does("prune"), "POST", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/points/{point:path}", point, "GET"),

@@ -62,6 +62,34 @@ async def create(request: Request) -> Response:
     return RedirectResponse(AT, 303)
 
 
+async def ask_to_change(request: Request) -> Response:
+    channel = await _one(request, request.query_params.get("channel", ""))
+    texts = {"name": channel.name, "kind": channel.kind.value, "quiet": channel.quiet or ""}
+    texts |= {
+        "waits_after": f"{channel.waits_after:.0f}s",
+        "digest": f"{channel.digest:.0f}s" if channel.digest else "",
+    }
+    if channel.mail is not None:
+        texts |= {name: str(value) for name, value in channel.mail.model_dump(mode="json").items() if value is not None}
+    was = {name: [text] for name, text in texts.items()}
+    return await _shown(request, Form({**was, "occasions": [one.value for one in channel.occasions]}), None, channel)
+
+
+async def change(request: Request) -> Response:
+    """Change a channel as its form says. Of its secrets those that are given; the others stay."""
+    said: Form = request.state.form
+    channel = await _one(request, said["channel"])
+    try:
+        body = _body(Form({**said.fields, "kind": [channel.kind.value]}))
+        body |= {"quiet": said["quiet"], "digest": said["digest"] or 0}
+        fixed = ("name", "kind")
+        changed = {name: value for name, value in body.items() if name not in fixed}
+        await request.state.asking.ask(Channel, "PATCH", f"/v1/channels/{part(channel.id)}", changed, **_more(request))
+    except LongshoreError as error:
+        return await _shown(request, said, error, channel)
+    return RedirectResponse(AT, 303)
+
+
 async def test(request: Request) -> Response:
     """Have a test told, and say how that went."""
     channel = await _one(request, request.state.form["channel"])
@@ -111,13 +139,17 @@ def _more(request: Request) -> dict[str, Any]:
     return {"all_projects": True} if visit.everything and visit.may(_EVERYBODYS) else {}
 
 
-async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
+async def _shown(
+    request: Request, said: Form, trouble: LongshoreError | None, changed: Channel | None = None
+) -> Response:
+    """Show the channels and a form: of a new one, or of the one that is changed."""
     return render(
         request,
         "channels/listed.html",
         200 if trouble is None else 400,
         channels=await _all(request),
         said=said,
+        changed=changed,
         chosen=said.all("occasions"),
         kind_of={kind: _(text) for kind, text in _KINDS.items()},
         occasion_of={one: _(text) for one, text in _OCCASIONS.items()},
@@ -148,6 +180,8 @@ def _body(said: Form) -> dict[str, Any]:
 ROUTES = [
     Page("/channels", listed, "GET"),
     Page("/channels", create, "POST", _SETS),
+    Page("/channels/change", ask_to_change, "GET", _SETS),
+    Page("/channels/change", change, "POST", _SETS),
     Page("/channels/test", test, "POST", _SETS),
     Page("/channels/remove", ask_to_remove, "GET", _SETS),
     Page("/channels/remove", remove, "POST", _SETS),

@@ -122,7 +122,6 @@ async def _asked(request: Request, said: Form, changed: Group | None, trouble: L
     own = changed.id if changed else ""
     taken = {member.replica: group for group in groups if group.id != own for member in group.members}
     at = _field(trouble.field) if trouble else ""
-    plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
     replicas.sort(key=lambda one: one.machine_name)
     return render(
         request,
@@ -133,7 +132,7 @@ async def _asked(request: Request, said: Form, changed: Group | None, trouble: L
         replicas=[one for one in replicas if one.id not in taken],
         taken=[(one, taken[one.id]) for one in replicas if one.id in taken],
         of_replica=of_replica,
-        wrong={at: refused_at(at, trouble, plain)} if trouble and at else {},
+        wrong={at: refused_at(at, trouble)} if trouble and at else {},
         trouble=None if at else trouble,
     )
 

@@ -17,7 +17,7 @@ from longshore.model.replica import SYNCED, Stage
 from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.wording.charts import ages
+from longshore.wording.charts import Mark, ages
 from longshore.wording.states import of_condition, of_replica, of_status
 from longshore.wording.texts import _, marked
 
@@ -70,7 +70,18 @@ def _chart(report: ReplicaReport, days: int) -> Markup:
     until, began = _utc(report.made_at), _utc(report.replica.created_at)
     since = max(until - timedelta(days=days), min(began, until - timedelta(minutes=1)))
     arrivals = [(_utc(one.moment), _utc(one.usable_at)) for one in report.arrivals]
-    return Markup(ages(arrivals, since, until, report.replica.rpo, duration, width=_CHART))  # noqa: S704
+    rpo = report.replica.rpo
+    return Markup(ages(arrivals, since, until, rpo, duration, _marks(report), width=_CHART))  # noqa: S704
+
+
+def _marks(report: ReplicaReport) -> list[Mark]:
+    """Return what was made of points, for the chart: tests and failovers that have ended."""
+    good, bad = _("%(what)s, as it should"), _("%(what)s failed")
+    return [
+        Mark(_utc(one.asked_at), (good if one.status == "done" else bad) % {"what": _(one.type)}, one.status == "done")
+        for one in report.landings
+        if one.status in ("done", "failed")
+    ]
 
 
 def _arrivals(report: ReplicaReport, days: int) -> list[tuple[datetime, datetime, float]]:

@@ -50,7 +50,6 @@ async def _shown(request: Request, said: Form, made: MadeVaultKey | None, troubl
         keys = await asking.get(list[VaultKey], f"{_path(request)}/keys")
     except LongshoreError as error:  # it isn't encrypted, or can't be opened
         unreadable = error
-    plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
     return render(
         request,
         "backups/keys.html",
@@ -61,7 +60,7 @@ async def _shown(request: Request, said: Form, made: MadeVaultKey | None, troubl
         keepers=await keepers(asking),
         made=made,
         said=said,
-        **told_of(trouble, _FIELDS, plain),
+        **told_of(trouble, _FIELDS),
     )
 
 

@@ -75,7 +75,6 @@ async def keepers(asking: Asking) -> list[tuple[str, str]]:
 
 
 async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    plain = {"name": _("A name has letters, digits, dots, dashes, underscores, and begins with a letter or digit.")}
     asking = request.state.asking
     features, kept_by = await asyncio.gather(asking.get(Features, "/v1/features"), keepers(asking))
     return render(
@@ -85,7 +84,7 @@ async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -
         said=said,
         keepers=kept_by,
         endpoints=None if features.vault_endpoints is None else [(url, url) for url in features.vault_endpoints],
-        **told_of(trouble, _FIELDS, plain),
+        **told_of(trouble, _FIELDS),
     )
 
 
