@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from longshore.border.texts import some
 from longshore.cli.arguments import with_mapping
@@ -224,7 +224,7 @@ class ImportVault(Lister):
 class VerifyVault(ShowOne):
     """Read all that a vault's points name, and compare it with its digests. It fails when anything differs."""
 
-    examples = ("longshore vault verify offsite --wait",)
+    examples: ClassVar[tuple[str, ...]] = ("longshore vault verify offsite --wait",)
 
     verb = "verify"
 
