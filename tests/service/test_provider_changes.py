@@ -13,6 +13,7 @@ from longshore.engine import embedded
 from longshore.flows.clouds import Clouds
 from longshore.model.status import Status
 from longshore.model.target import Taken
+from longshore.providers.vsphere.proxy_credentials import read_credentials
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
@@ -200,6 +201,23 @@ def test_files_of_ssh_keys_that_hold_none(api, tmp_path, words, said):
     api("POST", "/v1/providers", VC)
     done = longshore(tmp_path / "state", "provider", "set", "vc", *words)
     assert (done.returncode, said in done.stderr) == (1, True), done.stderr
+
+
+def test_the_key_that_a_proxy_knows_us_by_is_made_once_and_goes_when_nothing_needs_it(api):
+    def kept():
+        return api.store.providers.secrets(api.store.providers.get("vc").id)
+
+    api("POST", "/v1/providers", VC)
+    changed(api, {"settings": {"transport": "proxy", "proxy": "longshore-proxy"}})
+    key = kept()["proxy_key"]
+    assert read_credentials(key).secret == key
+    assert Noted.opened[2] == {"password": "right", "proxy_key": key}, "it is what the proxy was asked with"
+    changed(api, {"settings": {"username": "v"}})
+    changed(api, {"secrets": {"password": "newer"}})
+    assert kept() == {"password": "newer", "proxy_key": key}
+    assert "PRIVATE" not in api("GET", "/v1/providers/vc").text
+    changed(api, {"settings": {"transport": None, "proxy": None}})
+    assert kept() == {"password": "newer"}
 
 
 def test_a_library_that_is_not_there_is_found_when_it_is_named(api, tmp_path):
