@@ -190,3 +190,19 @@ def test_two_builds_are_equal(published, tmp_path):
     assert {name: path.read_bytes() for name, path in again.items()} == {
         n: p.read_bytes() for n, p in published.items()
     }
+
+
+@pytest.mark.soak
+def test_the_same_packages_work_on_debian_13(published, tmp_path):
+    with Booted(root("trixie"), tmp_path) as machine:
+        on = machine.on
+        for package in published.values():
+            shutil.copy(package, machine.root / "mnt")
+        said = on("apt-get install -y --no-install-recommends /mnt/*.deb && echo done")
+        assert said.endswith("done"), said
+        assert on("longshore --version") == "longshore 0.1.0"
+        assert on("longshore provider list") == ""
+        configure(on)
+        # Of the Python there, none of whose bytecode is missing
+        installed = "/var/lib/dpkg/info/longshore-engine.list"
+        assert on(f"find /usr/lib/longshore/lib/ -newer {installed} -name '*.pyc'") == ""
