@@ -198,14 +198,20 @@ def test_what_stands_against_moving_it_is_noted():
         network_id="n",
         port_security_enabled=False,
     )
-    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:relay": "true"})
+    odd = server(status="SHELVED_OFFLOADED", metadata={"longshore:relay": "true"}, locked=True, config_drive="True")
     found = machine_of(odd, around(volumes=volumes, ports={"s": [open_port]}))
     assert found.power is PowerState.UNKNOWN
     assert found.disks[0].shared
     assert found.nics[0].security_groups is None
     assert [disk.name for disk in found.disks if disk.encrypted] == ["d name"]
     assert found.server == ServerDetails(
-        flavor="m1", status="SHELVED_OFFLOADED", unseen_volumes=1, port_security_off=True, relay=True
+        flavor="m1",
+        status="SHELVED_OFFLOADED",
+        locked=True,
+        config_drive=True,
+        unseen_volumes=1,
+        port_security_off=True,
+        relay=True,
     )
 
 

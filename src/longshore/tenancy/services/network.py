@@ -292,7 +292,7 @@ class Ports(_Guarded, _OfProject):
 
 class Trunks(NetworkOperations):
     def project_of(self, raw: Any) -> str:
-        """Return its port's project, whoever made the trunk: an administrator's is a part of the tenant's port."""
+        """Return the port's project, whoever made the trunk: an administrator's is part of the tenant's port."""
         port = self.cloud.by_id(self.cloud.kind("port")).get(raw.port_id)
         return super().project_of(port or raw)
 
@@ -366,8 +366,8 @@ class FloatingIps(NetworkOperations):
 
     def hidden(self, raw: Any) -> str | None:
         if raw.port_id and raw.port_id not in self._ports() and raw.port_id not in self._balancers():
-            left = f"{raw.floating_ip_address} leads to a port that isn't exported"
-            return f"floating_ips: {left}; a server's goes with the server."
+            called = raw.floating_ip_address
+            return f"floating_ips: {called} leads to a port that isn't exported; a server's goes with the server."
         return None
 
 
