@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from longshore.errors import Cancelled, ChangedMeanwhile, LongshoreError
@@ -10,6 +10,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.flows.undo import undo
 from longshore.model.job import JobKind
 from longshore.model.status import Status
+from longshore.store import ThingKind
 
 T = TypeVar("T")
 
@@ -55,9 +56,15 @@ class Flow(ABC):
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """Remove what was made on the way, and end the job."""
-        for sentence in undo(self._job.store, self._job.clouds, self._job.id):
-            self._job.say(sentence, "warning")
+        self._remove_made()
         self._done(result)
+
+    def _remove_made(self, kinds: Collection[ThingKind] | None = None) -> None:
+        """Remove what was made and isn't handed over, or of that these kinds alone. Say what couldn't be removed."""
+        job = self._job
+        wanted = None if kinds is None else lambda entry: entry.kind in kinds
+        for sentence in undo(job.store, job.clouds, job.id, wanted):
+            job.say(sentence, "warning")
 
     def _done(self, result: dict[str, Any]) -> None:
         job = self._job

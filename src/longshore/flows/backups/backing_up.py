@@ -40,7 +40,6 @@ from longshore.flows.moves.source_side import (
     without_texts,
 )
 from longshore.flows.moves.told_changes import Told, ask_source
-from longshore.flows.undo import undo
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.point import Consistency
@@ -284,8 +283,7 @@ class Backup(Flow):
                 f"A snapshot stays at the source: the next backup asks what has changed since. To remove it: {again}."
             )
         job.settle(ThingKind.CHANGE_TRACKING, EntryState.HANDED_OVER)
-        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
-            job.say(sentence, "warning")
+        self._remove_made(gone)
         self._remove_files()
         self._done(result)
 

@@ -64,8 +64,7 @@ class Deciding(Flow):
         job.phase("committing", f"Keeping {job.record.machine_name} as it is now.")
         for kind in (ThingKind.HOME_PORT, *LASTING):
             job.settle(kind, EntryState.HANDED_OVER)
-        for sentence in undo(job.store, job.clouds, job.id):
-            job.say(sentence, "warning")
+        self._remove_made()
         job.say(
             f"The server that it was before ({job.replaced.machine_ref}) is yours: off, and without its ports. Delete "
             "it when nothing of it is needed any more."

@@ -15,7 +15,6 @@ from typing import Any
 from longshore.errors import InvalidInput, NotFound
 from longshore.flows.clouds import Clouds
 from longshore.flows.facts import gather
-from longshore.flows.moves.downtime import downtime_of
 from longshore.flows.moves.look import Choice
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, without_those_of
@@ -29,11 +28,10 @@ from longshore.flows.moves.source_side import (
     without_texts,
 )
 from longshore.flows.moves.target_side import Prepared
-from longshore.flows.undo import undo
 from longshore.model.concern import Concern, Severity
 from longshore.model.job import JobKind
-from longshore.model.machine import Machine, PowerState
-from longshore.model.request import LandingMode, MigrationRequest, PowerAfter
+from longshore.model.machine import Machine
+from longshore.model.request import LandingMode, MigrationRequest
 from longshore.model.target import Owner, Port
 from longshore.planning import Landing, land
 from longshore.planning.in_place_checks import in_place_concerns
@@ -188,15 +186,9 @@ class InPlaceRestore(Migration):
         job = self._job
         job.phase("cleaning-up", "Removing what was made on the way.")
         gone = (ThingKind.SOURCE_SNAPSHOT, ThingKind.VOLUME_SNAPSHOT, ThingKind.AGENT_PROBE)
-        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
-            job.say(sentence, "warning")
-        record = job.store.migrations.get(job.id)
-        before = job.request.power is PowerAfter.AS_BEFORE and record.source_power == PowerState.OFF.value
-        if (before or job.request.power is PowerAfter.OFF) and record.server_id:
-            self._stop_again(record.server_id)
-        if record.source_off_at and record.target_up_at:
-            result["downtime_seconds"] = downtime_of(record).seconds
-        found = record.result or {}  # in the guest, and what its ports were
+        self._remove_made(gone)
+        self._leave_as_asked(result)
+        found = job.store.migrations.get(job.id).result or {}  # in the guest, and what its ports were
         job.say(
             f"It is in the place of the server that it was. For good: longshore restore commit {job.id}; back: "
             f"longshore restore undo {job.id}.",

@@ -11,7 +11,6 @@ from typing import Any
 
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of, result_of
 from longshore.flows.moves.source_side import drop_if_possible, take_snapshot
-from longshore.flows.undo import undo
 from longshore.store import ThingKind
 
 
@@ -38,6 +37,5 @@ class DryRun(Migration):
         else:
             gone = set(ThingKind) - {ThingKind.RELAY}  # others may use those: the pool that counts its users ends them
         job.phase("cleaning-up", "Removing what the dry run made.")
-        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
-            job.say(sentence, "warning")
+        self._remove_made(gone)
         self._done(result)

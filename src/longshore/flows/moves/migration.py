@@ -259,15 +259,19 @@ class Migration(Flow):
         for kind in LASTING:
             job.settle(kind, EntryState.HANDED_OVER)
         job.phase("handing-over", "Removing the rollback points.")
-        for sentence in undo(job.store, job.clouds, job.id):
-            job.say(sentence, "warning")
+        self._remove_made()
+        self._leave_as_asked(result)
+        self._done(result)
+
+    def _leave_as_asked(self, result: dict[str, Any]) -> None:
+        """Stop the server again where it is to be off, and add the downtime to the result."""
+        job = self._job
         record = job.store.migrations.get(job.id)
         before = job.request.power is PowerAfter.AS_BEFORE and record.source_power == PowerState.OFF.value
         if (before or job.request.power is PowerAfter.OFF) and record.server_id:
             self._stop_again(record.server_id)
         if record.source_off_at and record.target_up_at:
             result["downtime_seconds"] = downtime_of(record).seconds
-        self._done(result)
 
     def _stop_again(self, server_id: str) -> None:
         try:

@@ -82,7 +82,11 @@ def make_volume(job: MoveContext, prepared: Prepared, disk: Disk, snapshot_id: s
     """Make the volume of one disk. `snapshot_id`: of the snapshot whose content it holds; None: it holds zeroes."""
     if disk.position == 0:
         job.phase("making-volumes", f"Making {len(prepared.machine.disks)} volume(s) on the target.")
-    request = replace(volume_request(job, prepared, disk), snapshot_id=snapshot_id)
+    return make_requested_volume(job, disk, replace(volume_request(job, prepared, disk), snapshot_id=snapshot_id))
+
+
+def make_requested_volume(job: MoveContext, disk: Disk, request: VolumeRequest) -> Volume:
+    """Make a volume for this disk, ready to be opened."""
     with job.clouds.target(job.record.target_id) as target:
         volume = job.make(
             ThingKind.VOLUME,

@@ -13,7 +13,7 @@ from typing import Any
 from longshore.flows.facts import gather_for_volume
 from longshore.flows.moves.migration import CopyTotals, Migration, figures_of
 from longshore.flows.moves.source_side import drop_if_possible, take_snapshot
-from longshore.flows.undo import undo
+from longshore.flows.moves.target_side import make_requested_volume
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.model.target import SOURCE, Owner, Volume, VolumeRequest
@@ -64,17 +64,7 @@ class VolumeMove(Migration):
         job = self._job
         (disk,) = prepared.volume.disks
         job.phase("making-volumes", "Making the volume on the target.")
-        with job.clouds.target(job.record.target_id) as target:
-            volume = job.make(
-                ThingKind.VOLUME,
-                f"volume-{disk.key}",
-                lambda owner: target.create_volume(self._wanted(prepared), owner),
-                provider_id=job.record.target_id,
-                ref=lambda v: v.id,
-            )
-            target.make_ready(Owner(job.id, f"open-{volume.id}"))
-        job.store.disks.update(job.id, disk.key, volume_id=volume.id)
-        return volume
+        return make_requested_volume(job, disk, self._wanted(prepared))
 
     def _wanted(self, prepared: PreparedVolume) -> VolumeRequest:
         volume = prepared.volume
@@ -107,6 +97,5 @@ class VolumeMove(Migration):
         """Hand the volume over to the user, and end the job."""
         job = self._job
         job.settle(ThingKind.VOLUME, EntryState.HANDED_OVER)
-        for sentence in undo(job.store, job.clouds, job.id):
-            job.say(sentence, "warning")
+        self._remove_made()
         self._done(result)

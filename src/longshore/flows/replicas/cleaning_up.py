@@ -2,7 +2,6 @@
 
 from longshore.errors import LongshoreError
 from longshore.flows.flow import Flow
-from longshore.flows.undo import undo
 
 
 class CleaningUp(Flow):
@@ -20,6 +19,5 @@ class CleaningUp(Flow):
         job = self._job
         job.ignore_cancel()
         job.phase("cleaning-up", "Removing what was made for the test.")
-        for sentence in undo(job.store, job.clouds, job.id):
-            job.say(sentence, "warning")
+        self._remove_made()
         self._done({})

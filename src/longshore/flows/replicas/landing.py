@@ -162,8 +162,7 @@ class PointLanding(Migration):
         job, after = self._job, self._job.request.clean_up_after
         up_at = job.store.migrations.get(job.id).target_up_at
         due = up_at + timedelta(seconds=after) if up_at is not None and after is not None else NEVER
-        for sentence in undo(job.store, job.clouds, job.id, lambda entry: entry.kind in gone):
-            job.say(sentence, "warning")
+        self._remove_made(gone)
         until = f"until {due:%Y-%m-%d %H:%M:%S} UTC" if due < NEVER else "until the test of its group has ended"
         job.say(f"The server stays {until}. To remove it sooner: longshore migration cleanup {job.id}.", phase="up")
         found = job.store.migrations.get(job.id).result or {}  # in the guest

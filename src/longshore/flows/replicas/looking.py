@@ -118,8 +118,7 @@ class PointLook(Migration):
 
     def _hand_over(self, result: dict[str, Any]) -> None:
         """Remove what was made on the way, and end the look: nothing of it is handed over."""
-        for sentence in undo(self._job.store, self._job.clouds, self._job.id):
-            self._job.say(sentence, "warning")
+        self._remove_made()
         self._done(result)
 
     def _roll_back(self, error: LongshoreError) -> None:
