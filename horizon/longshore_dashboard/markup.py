@@ -12,13 +12,13 @@ from typing import NamedTuple
 _KNOWN_ELEMENTS = """
 a b br button caption code dd details div dl dt em fieldset form h1 h2 h3 h4 h5 input label legend li nav ol option p
 pre progress section select span strong summary table tbody td textarea th thead time tr ul
-svg g path rect line polyline text tspan title desc
+svg g path rect line circle polyline text tspan title desc
 """
 _KNOWN_ATTRIBUTES = """
 id class role tabindex title for name value type method placeholder autocomplete spellcheck required checked selected
-disabled hidden open max min step rows cols colspan rowspan scope datetime lang multiple
-data-label data-moment data-refresh aria-label aria-hidden aria-current aria-describedby aria-live
-viewbox width height focusable fill stroke stroke-width stroke-dasharray points d x y x1 x2 y1 y2 text-anchor
+autofocus disabled hidden open max min step rows cols colspan rowspan scope datetime lang multiple
+data-label data-moment data-refresh aria-label aria-hidden aria-current aria-describedby aria-live aria-invalid
+viewbox width height focusable fill stroke stroke-width stroke-dasharray points d x y x1 x2 y1 y2 cx cy r text-anchor
 """
 _ELEMENTS = frozenset(_KNOWN_ELEMENTS.split())
 _ATTRIBUTES = frozenset(_KNOWN_ATTRIBUTES.split())

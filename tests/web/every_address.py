@@ -94,6 +94,7 @@ def addresses(ids):
         },
         "channels": {
             "channels": "/ui/channels",
+            "change-channel": f"/ui/channels/change?channel={ids['channel']}",
             "delete-channel": f"/ui/channels/remove?channel={ids['channel']}",
         },
     }

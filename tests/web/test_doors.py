@@ -92,6 +92,7 @@ def test_a_form_without_the_sessions_mark_changes_nothing(fleet, content):
 
 # What is meant stands behind the address, and isn't said here
 NAMES_NOTHING = {
+    "/channels/change": 404,
     "/administration/limits/remove": 404,
     "/backups/vaults/{vault}/keys/remove": 400,
     "/channels/remove": 404,

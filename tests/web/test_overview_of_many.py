@@ -224,3 +224,9 @@ def test_a_plan_goes_on_though_nothing_that_is_shown_of_it_was_broken_off(crowde
     assert f"{at}/resume" not in [form.action for form in crowded.get(f"{at}?q=srv-09").forms]
     monkeypatch.setattr("longshore.engine.stranded.is_locked", lambda _state: False)
     assert f"{at}/resume" in [form.action for form in crowded.get(f"{at}?q=srv-09").forms]
+
+
+def test_an_empty_overview_says_what_this_is_and_offers_every_kind_of_source(store):
+    page = Browser(store).opened().get("/ui/")
+    assert "Longshore moves virtual machines from vSphere, another OpenStack or files" in page.text
+    assert page.links["Add machines in files"] == "/ui/providers/new/files"

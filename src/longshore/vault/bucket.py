@@ -224,16 +224,17 @@ class Bucket(Store):
         return self._missing(name, lambda: self._store.head(name)["size"])
 
     def names(self, below: str) -> Iterator[str]:
-        pages = self._ask(below, lambda: iter(self._store.list(below or None)))
-        while (page := self._ask(below, lambda: next(pages, None))) is not None:
-            for found in page:
-                yield found["path"]
+        for found in self._listed(below):
+            yield found["path"]
 
     def sizes(self) -> Iterator[tuple[int, float]]:
-        pages = self._ask("", lambda: iter(self._store.list(None)))
-        while (page := self._ask("", lambda: next(pages, None))) is not None:
-            for found in page:
-                yield found["size"], found["last_modified"].timestamp()
+        for found in self._listed(""):
+            yield found["size"], found["last_modified"].timestamp()
+
+    def _listed(self, below: str) -> Iterator[Any]:
+        pages = self._ask(below, lambda: iter(self._store.list(below or None)))
+        while (page := self._ask(below, lambda: next(pages, None))) is not None:
+            yield from page
 
     def free(self) -> int | None:
         return None

@@ -42,7 +42,7 @@ def environment(inside: bool = False) -> Environment:
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
     )
     made.install_gettext_callables(_, _of_many, newstyle=True)  # type: ignore[attr-defined]
-    made.filters |= {"size": size, "duration": duration, "at": _at, "percent": _percent, "said": _}
+    made.filters |= {"size": size, "duration": duration, "at": shown_moment, "percent": _percent, "said": _}
     made.filters |= {"about": _about, "roughly": roughly}
     made.filters |= {"on_page": on_page, "advice_about": advice_about, "said_on_page": said_on_page}
     made.filters["urlencode"] = part
@@ -135,7 +135,7 @@ def confirm(
     )
 
 
-def _at(moment: datetime | str | None) -> Markup:
+def shown_moment(moment: datetime | str | None) -> Markup:
     """Return the element that shows a moment: in UTC, until the browser puts it into the viewer's own zone.
 
     A moment without a zone is in UTC. None is shown as nothing.
@@ -151,7 +151,7 @@ def _at(moment: datetime | str | None) -> Markup:
 
 
 def _about(moment: datetime) -> Markup:
-    """Return the element that shows a moment of a forecast, as `_at` shows others: to the minute."""
+    """Return the element that shows a moment of a forecast, as `shown_moment` shows others: to the minute."""
     return Markup('<time class="ls-about" datetime="{}">{}</time>').format(
         f"{moment:%Y-%m-%dT%H:%M}:00Z", about(moment)
     )

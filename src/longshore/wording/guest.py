@@ -7,6 +7,7 @@ from typing import Any
 
 from longshore.wording.figures import size
 
+LOOKED_AT = "looked at"  # the label of the moment
 # What is worth a word where it was found, and the word
 _FOUND = {
     "hibernated": "hibernated",
@@ -37,7 +38,7 @@ def guest_rows(guest: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
 
 def _rows(guest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     drivers = guest["drivers"]
-    yield "looked at", str(guest["looked_at"])
+    yield LOOKED_AT, str(guest["looked_at"])
     yield "systems", "\n".join(_system(system) for system in guest["systems"])
     yield "not looked into", guest["why_not"]
     yield "boots from", ", ".join(drivers["boot"])

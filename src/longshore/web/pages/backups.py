@@ -231,7 +231,7 @@ ROUTES = [
     Page("/backups/new", create, "POST", "migration:backup:create"),
     Page("/backups/vaults/{vault}", one, "GET"),
     Page("/backups/vaults/{vault}/verify", _does("verify"), "POST", "migration:vault:keep"),
-    Page("/backups/vaults/{vault}/usage", usage, "GET", "migration:vault:get"),
+    Page("/backups/vaults/{vault}/usage", usage, "GET"),
     Page("/backups/vaults/{vault}/prune", ask_to_prune, "GET", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/prune", _does("prune"), "POST", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/points/{point:path}", point, "GET"),

@@ -19,9 +19,9 @@ from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, phases_of
-from longshore.web.rendering import confirm, render
+from longshore.web.rendering import confirm, render, shown_moment
 from longshore.wording.consoles import emptiness_of, power_of
-from longshore.wording.guest import guest_rows
+from longshore.wording.guest import LOOKED_AT, guest_rows
 from longshore.wording.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
 from longshore.wording.texts import _, marked
 
@@ -118,7 +118,10 @@ async def one(request: Request) -> Response:
         waits_for_word=decides,
         may_resume=may_resume(migration),
         proof=(migration.result or {}).get("proof"),
-        guest=list(guest_rows((migration.result or {}).get("guest"))),
+        guest=[
+            (label.capitalize(), shown_moment(value) if label == LOOKED_AT else value)
+            for label, value in guest_rows((migration.result or {}).get("guest"))
+        ],
         landings=weighed(migration),
         may_convert=may_convert(migration),
         awaited=_awaited(migration),

@@ -61,9 +61,8 @@
 
   // What is done with what is ticked is offered once something is
   function offerForTicks() {
-    for (const offered of document.querySelectorAll("[data-for-ticks]")) {
-      const ticks = document.querySelectorAll(`input[name="${offered.dataset.forTicks}"]:checked`);
-      offered.hidden = ticks.length === 0;
+    for (const offered of document.querySelectorAll(".ls-for-ticks")) {
+      offered.hidden = offered.closest("form").querySelector(".ls-tick:checked") === null;
     }
   }
 
