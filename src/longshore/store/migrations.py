@@ -315,7 +315,8 @@ class Migrations:
             return record_of(session, row)
 
     def take_cutover_back(self, migration_id: str) -> MigrationRecord:
-        """Take back that a migration is to be cut over, now or at a time: it waits until somebody says so again.
+        """Take back that a migration is to be cut over, now or at a time: it waits until somebody says so again, or, if
+        its cutover is automatic, until that would be short enough.
 
         Raises NotFound, or Conflict when it has begun to be cut over, has ended, or nothing was asked for.
         """

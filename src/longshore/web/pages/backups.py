@@ -82,8 +82,8 @@ def _does(verb: str) -> Any:
 
 
 async def usage(request: Request) -> Response:
-    """Show what a vault holds, and how fast it grows. The vault's own page fetches this when it is there: it lists all
-    of the vault's objects."""
+    """Show what a vault holds, and how fast it grows, on a page of its own: all of the vault's objects are listed for
+    it."""
     asking: Asking = request.state.asking
     vault, found = await asyncio.gather(
         asking.get(Vault, _path(request)), asking.get(VaultUsage, f"{_path(request)}/usage")
