@@ -27,6 +27,12 @@ password = "service"
 READY = (
     "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
 )
+LOOKED_AT = """
+mount --bind "$2" "$1/mnt"
+mount -t proc proc "$1/proc"
+looks="lintian --allow-root --tag-display-limit 0 --fail-on error,warning"
+exec chroot "$1" env LC_ALL=C.UTF-8 sh -c "exec $looks /mnt/*.deb"
+"""
 
 
 def typed():
@@ -208,3 +214,14 @@ def test_the_same_packages_work_on_debian_13(published, tmp_path):
         # Of the Python there, none of whose bytecode is missing
         installed = "/var/lib/dpkg/info/longshore-engine.list"
         assert on(f"find /usr/lib/longshore/lib/ -newer {installed} -name '*.pyc'") == ""
+
+
+@pytest.mark.soak
+def test_lintian_has_nothing_to_say_but_what_is_overridden(published):
+    done = subprocess.run(
+        ["unshare", "--mount", "--", "sh", "-ec", LOOKED_AT, "sh", root("lintian"), published["longshore"].parent],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert (done.returncode, [line for line in done.stdout.splitlines() if line[:2] in ("E:", "W:")]) == (0, [])
