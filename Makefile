@@ -140,7 +140,7 @@ soak-web: install
 soak-wheel: wheel
 	.venv/bin/pytest -m soak tests/test_wheel.py -v -s
 
-# Two builds of the packages, compared; and Debian 13
+# Two builds of the packages, compared; what lintian says of them; and Debian 13
 soak-packages: install
 	.venv/bin/pytest -m soak tests/test_packages.py -v
 

@@ -27,6 +27,12 @@ password = "service"
 READY = (
     "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
 )
+LOOKED_AT = """
+mount --bind "$2" "$1/mnt"
+mount -t proc proc "$1/proc"
+looks="lintian --allow-root --tag-display-limit 0 --fail-on error,warning"
+exec chroot "$1" env LC_ALL=C.UTF-8 sh -c "exec $looks /mnt/*.deb"
+"""
 
 
 def typed():
@@ -113,6 +119,8 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     assert on("systemctl is-enabled longshore-server longshore-worker").split() == ["enabled", "enabled"]
     assert on("systemctl list-units --failed --no-legend 'longshore*'") == ""
     assert on("longshore --version") == "longshore 0.1.0"
+    # By which the converter and the image of a relay are built
+    assert on("find /usr/lib/longshore/lib/ -path '*/recipe/build' -perm -755 | wc -l") == "2"
     assert on("stat -c '%U:%G %a' /etc/longshore /srv/longshore").split("\n") == [
         "root:longshore 750",
         "longshore:longshore 700",
@@ -206,3 +214,14 @@ def test_the_same_packages_work_on_debian_13(published, tmp_path):
         # Of the Python there, none of whose bytecode is missing
         installed = "/var/lib/dpkg/info/longshore-engine.list"
         assert on(f"find /usr/lib/longshore/lib/ -newer {installed} -name '*.pyc'") == ""
+
+
+@pytest.mark.soak
+def test_lintian_has_nothing_to_say_but_what_is_overridden(published):
+    done = subprocess.run(
+        ["unshare", "--mount", "--", "sh", "-ec", LOOKED_AT, "sh", root("lintian"), published["longshore"].parent],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert (done.returncode, [line for line in done.stdout.splitlines() if line[:2] in ("E:", "W:")]) == (0, [])

@@ -68,7 +68,9 @@ def main() -> None:
                 if not target.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
                     (tree / file).rename(target)
-                    target.chmod(0o644)
+                    # Some wheels have all of their files be executable
+                    runs = target.stat().st_mode & 0o111 and target.open("rb").read(2) == b"#!"
+                    target.chmod(0o755 if runs else 0o644)
     for tree in trees:
         (commands / "lib" / f"python{tree.name}").symlink_to("python3")
     (commands / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
