@@ -129,8 +129,7 @@ def test_ubuntu_is_converted_from_its_ova_and_boots(cli, lab, cloud, tmp_path, t
     pack(tmp_path / "ubuntu.ova", files)
     add_files(cli, f"file://{tmp_path}")
     shown = moved(cli, cloud, name)
-    system = shown["result"]["conversion"]["system"]
-    assert (system["distribution"], system["version"]) == ("ubuntu", "24.04")
+    assert shown["result"]["conversion"]["system"]["product"].startswith("Ubuntu 24.04")
     seen = seen_on(cloud, shown["server_id"])
     assert {name: nic.addresses for name, nic in seen.nics.items()} == {"ens192": ("10.20.30.44/24",)}
     assert {"/", "/data"} <= set(seen.mounts)
