@@ -30,6 +30,8 @@ NAMES = {
     JobKind.VAULT_COPY: "vault-copy",
     JobKind.IN_PLACE: "in-place",
     JobKind.DECISION: "decision",
+    JobKind.PLAN_CHECK: "plan-check",
+    JobKind.TENANT: "tenant",
 }
 
 
