@@ -478,7 +478,8 @@ def test_both_servers_are_moved_through_relays_on_both_sides(cli, sides, servers
     migrations = []
 
     def run(name):
-        migrations.append(cli.json("migrate", name, "--from", "here-apart", "--to", "there-apart", *ROUTE[4:])["id"])
+        route = ["--from", "here-apart", "--to", "there-apart", *ROUTE[4:], "--when-stuck", "take-back"]
+        migrations.append(cli.json("migrate", name, *route)["id"])
         wait_for(lambda: store.migrations.get(migrations[-1]).status.ended, 900, "it to end")
         return store.migrations.get(migrations[-1])
 
