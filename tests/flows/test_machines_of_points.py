@@ -155,7 +155,7 @@ def test_a_bug_in_the_clean_up_after_a_test_does_not_make_the_test_a_failure(rep
         raise ZeroDivisionError
 
     with monkeypatch.context() as broken, pytest.raises(LongshoreError, match="ZeroDivisionError"):
-        broken.setattr("longshore.flows.replicas.cleaning_up.undo", fail)
+        broken.setattr("longshore.flows.flow.undo", fail)
         replica.engine()  # a real one ends the job by that error
     assert replica.points[0].proof, "what it has proved stays proved"
     assert replica.landing.target_up_at == landed.target_up_at
