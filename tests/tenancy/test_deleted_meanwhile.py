@@ -1,8 +1,12 @@
 """What somebody deletes while it is being read is left out with a word, and ends nothing."""
 
+from types import SimpleNamespace
+
 import pytest
 from resource_files import compared, exported
 from small_cloud import EXTENSIONS, SmallCloud
+
+from longshore.tenancy.services.identity import Quotas
 
 
 @pytest.fixture
@@ -74,3 +78,10 @@ def test_the_pool_of_members(small, files):
         small.balancing.things.setdefault("pools", {})[pool["id"]] = pool
     small.fail("GET", "pools/pool-0/members", 404)
     assert exported(small.connect("one"), files.path, "load_balancer_members").notes == []
+
+
+def test_limits_have_no_name_to_be_left_out_by(small, files, monkeypatch):
+    limits = SimpleNamespace(id="admin", project_id="admin", compute={}, storage={}, network={})
+    monkeypatch.setattr(Quotas, "listing", lambda _self: [limits])
+    assert exported(small.connect("admin"), files.path, "quotas").notes == []
+    assert len(next(iter(files.params().values()))) == 1

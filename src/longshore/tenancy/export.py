@@ -176,17 +176,18 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str], failed: list[
     found = []
     for raw in mine:  # when all that is left out is known, as they may name each other
         lost: dict[str, str] = {}
+        called = cloud.called(kind, raw) if kind.named else getattr(raw, "name", None) or operations.identity(raw)
         try:
-            with explained(f"read {kind.name} {cloud.called(kind, raw)}"):
+            with explained(f"read {kind.name} {called}"):
                 params = cloud.params(kind, raw, lost)
         except LoginRefused:
             raise
         except _OF_ONE as error:
             why = "it was deleted during the export." if isinstance(error, NotFound) else error.message
-            notes.append(f"{kind.plural}: {cloud.called(kind, raw)} is left out: {why}")
+            notes.append(f"{kind.plural}: {called} is left out: {why}")
             cloud.left_out.add((kind.name, operations.identity(raw)))
             if not isinstance(error, NotFound):
-                failed.append((kind.name, cloud.called(kind, raw)))
+                failed.append((kind.name, called))
             continue
         resource = Resource(kind, params, operations.info(raw), Place(kind.file, 0))
         what = f"{kind.plural}: {resource.name}"
