@@ -55,6 +55,7 @@ class Slow(SmallCloud):
     def __init__(self):
         super().__init__()
         self.asked_again, self.goes_on = Event(), Event()
+        self._others = set(threading.enumerate())  # of other tests' servers, whose connections are kept open
 
     def handle(self, method, path, query, body, project):
         if method == "POST" and path.endswith("/networks") and names(self):
@@ -64,7 +65,8 @@ class Slow(SmallCloud):
 
     def is_idle(self):
         """Tell whether nobody's request is under way any more, of whom it may have been."""
-        return not any("process_request_thread" in thread.name for thread in threading.enumerate())
+        own = set(threading.enumerate()) - self._others
+        return not any("process_request_thread" in thread.name for thread in own)
 
 
 def names(cloud):
