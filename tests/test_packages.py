@@ -92,7 +92,7 @@ def later(package, into):
 
 @pytest.fixture
 def machine(tmp_path):
-    """A bare Debian with what the packages depend on, their files in /now, and others in /later and /next."""
+    """Yield a bare Debian with what the packages depend on, their files in /now, and others in /later and /next."""
     packages = made(tmp_path / "packages", "none")
     assert set(packages) == set(NAMES)
     with Booted(root("bookworm"), tmp_path) as machine:
@@ -188,7 +188,7 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """The packages as they are given away."""
+    """Return the packages as they are given away."""
     return made(tmp_path_factory.mktemp("packages"), "xz")
 
 

@@ -40,7 +40,7 @@ def allocated_areas(layers: list[str]) -> list[Extent]:
 
 
 def without(areas: list[Extent], left_out: list[Extent]) -> list[Extent]:
-    """The areas less what is left out of them."""
+    """Return the areas less what is left out of them."""
     for start, length in left_out:
         end = start + length
         before = [(s, min(n, start - s)) for s, n in areas if s < start]

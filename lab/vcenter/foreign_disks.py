@@ -93,7 +93,7 @@ def is_of_disk(change: Any) -> bool:
 
 
 def changed(machine: VirtualMachine, changes: Sequence[Any]) -> list[ForeignDisk]:
-    """The disks that a machine has after these changes: all of them, or an ApiFault and none."""
+    """Return the disks that a machine has after all of these changes. Raises ApiFault, and then none was made."""
     have, made = list(machine.foreign), []
     removed: list[tuple[ForeignDisk, bool]] = []
     try:
@@ -146,7 +146,7 @@ def _added(machine: VirtualMachine, have: Sequence[ForeignDisk], change: Any, in
 
 
 def _file(context: Context, name: str) -> ForeignDisk:
-    """The disk in this file, not yet attached: of a snapshot, or as a machine has it that is off."""
+    """Return the disk in this file, not yet attached: a snapshot's, or that of a machine that is off."""
     if context.inventory.datastore_named(name.partition("]")[0].lstrip("[")) is None:
         raise ApiFault(vim.fault.InvalidDatastorePath(datastorePath=name), f"Invalid datastore path '{name}'.")
     for machine in context.inventory.machines():

@@ -170,7 +170,7 @@ def _fixed_devices(controllers: list[Any], nic_keys: list[int]) -> list[Any]:
 
 
 def devices(controller: str, disks: list[Any], nics: list[Any], controllers: int = 1) -> list[Any]:
-    """All of a machine; its disks are on controllers of this kind."""
+    """Return all devices of a machine, whose disks are on controllers of this kind."""
     first = SATA_CONTROLLER if controller == "sata" else SCSI_CONTROLLER
     made = [
         _disk_controller(controller, [d.key for d in disks if d.controllerKey == first + number], number)

@@ -157,7 +157,7 @@ class MachineView(ManagedObject):
         return devices(self.spec.controller, shown, self.nics, self.spec.controllers)
 
     def own_disks(self, names: dict[int, str] | None = None, seqs: dict[int, int] | None = None) -> list[Any]:
-        """The same without disks of other machines."""
+        """Return the same without disks of other machines."""
         shown = []
         for index, disk in enumerate(self.disks):
             change_id = None
@@ -252,7 +252,7 @@ class MachineView(ManagedObject):
         self.set(guest=guest_info(self.spec, report, self.powered_on))
 
     def pretend_to_run(self, report: GuestReport | None) -> None:
-        """For a machine that only the inventory knows: it says that it is on, and what its guest would tell, if any."""
+        """Have a machine that only the inventory knows say that it is on, and what its guest would tell, if any."""
         self.set(runtime__powerState="poweredOn")
         self._show_guest(report)
 

@@ -120,7 +120,7 @@ class ProxyGuest:
         return True
 
     def _carry_words(self) -> None:
-        """Between the machine's settings and what the guest's program says and hears."""
+        """Carry words between the machine's settings and the guest's program."""
         here = self._directory / "guestinfo"
         options = {option.key: option.value for option in self._machine.properties["config"].extraConfig}
         client = here / "client"

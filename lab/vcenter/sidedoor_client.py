@@ -122,11 +122,11 @@ class SideDoor:
         self.call("stop_proxy", machine=machine)
 
     def leave_out(self, machine: str, disk: int, offset: int, length: int) -> None:
-        """From now on its account of changes says nothing of these bytes, as vCenter's has been seen to."""
+        """Have its account of changes say nothing of these bytes from now on, as vCenter's has been seen to."""
         self.call("leave_out", machine=machine, disk=disk, offset=offset, length=length)
 
     def slow_down(self, machine: str, seconds: float) -> None:
-        """Each change of its configuration takes this much longer."""
+        """Have each change of its configuration take this much longer."""
         self.call("slow_down", machine=machine, seconds=seconds)
 
     def reset_change_tracking(self, machine: str) -> None:

@@ -43,7 +43,7 @@ class TaskManager(ManagedObject):
         return [task.ref for task in list(self._kept)[-RECENT_TASKS:] if task.get("info.entity") == entity]
 
     def busy_with(self, entity: Any, method: str) -> Any | None:
-        """The task of a call of this method on the object that hasn't ended, if there is one."""
+        """Return the task of a call of this method on the object that hasn't ended, if there is one."""
         description = f"{type(entity).__name__.rpartition('.')[2]}.{method.removesuffix('_Task')}"
         for task in list(self._kept):
             info = task.properties["info"]

@@ -24,7 +24,7 @@ def store(tmp_path):
 
 
 def job(store, name, type_, **values):
-    """A migration of this type; its job has these values. Returns the migration's id."""
+    """Add a migration of this type, whose job has these values, and return its id."""
     names = {record.name for record in store.providers.all()}
     for kind in {"vsphere", "openstack"} - names:
         store.providers.add(kind, kind, {}, {})

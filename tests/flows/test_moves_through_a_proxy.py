@@ -30,7 +30,7 @@ def place():
 
 @pytest.fixture
 def machine(place):
-    """A machine that runs, beside a proxy. Its reference, and what a provider is told of its vCenter."""
+    """Yield the reference of a machine that runs beside a proxy, and what a provider is told of its vCenter."""
     ref = place.add_machine(nics=[NIC])
     place.add_proxy()
     place.door.start_proxy(PROXY)

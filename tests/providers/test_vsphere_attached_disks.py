@@ -28,7 +28,7 @@ def place():
 
 @pytest.fixture
 def world(place):
-    """A machine with a snapshot, and a proxy that runs."""
+    """Yield a machine with a snapshot, and a proxy that runs."""
     place.add_machine()
     place.add_proxy()
     with place.source() as source:

@@ -42,7 +42,7 @@ def refused(api, user, method, path, status, body=None):  # noqa: F811
 
 
 def begin(api, id_):  # noqa: F811
-    """As it is once a worker has stopped its machine."""
+    """Have it be as it is once a worker has stopped its machine."""
     with api.store.database.session() as session:
         session.execute(update(JobRow).where(JobRow.record_id == id_).values(kind=JobKind.CUTOVER.value))
 

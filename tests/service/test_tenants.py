@@ -203,7 +203,7 @@ def body_for(path):
 
 
 def snapshot(api):
-    """What there is of Ann's, and of all; but for when a provider was asked last, and what is asked: readers may."""
+    """Return what there is of Ann's and of all, without what readers may change: that a provider was asked."""
 
     def of(store):
         providers = [replace(record, last_check=None) for record in store.providers.all()]

@@ -170,7 +170,7 @@ class MachineInVault(_Strict):
 
 
 class VaultUsage(_Strict):
-    """Quantities of a vault. Of one that another project shares, those about the whole of it are null."""
+    """Quantities of a vault. Those about the whole of it are null for a vault that another project shares."""
 
     objects: int | None
     stored: int | None  # bytes
