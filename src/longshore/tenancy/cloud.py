@@ -178,8 +178,8 @@ class Cloud(Login):
 
     def called(self, kind: ResourceKind, raw: Any) -> str:
         """Return what files call a resource: by its name, or where it has none, or others of its owner have the same,
-        by that and the beginning of its id."""
-        return self._told_apart(kind).get(self.operations(kind).identity(raw), raw.name or "")
+        by that and the beginning of its id. "" for one of a kind without names."""
+        return self._told_apart(kind).get(self.operations(kind).identity(raw), getattr(raw, "name", None) or "")
 
     def _told_apart(self, kind: ResourceKind) -> dict[str, str]:
         """Return other names by id, where files have another name for something than the cloud."""

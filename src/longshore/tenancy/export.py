@@ -176,7 +176,7 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str], failed: list[
     found = []
     for raw in mine:  # when all that is left out is known, as they may name each other
         lost: dict[str, str] = {}
-        called = cloud.called(kind, raw) if kind.named else getattr(raw, "name", None) or operations.identity(raw)
+        called = cloud.called(kind, raw) or operations.identity(raw)
         try:
             with explained(f"read {kind.name} {called}"):
                 params = cloud.params(kind, raw, lost)
@@ -211,6 +211,8 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str], failed: list[
                 lost_of_all.update(operations.not_carried(raw))
         except LoginRefused:
             raise
+        except NotFound:  # it was deleted meanwhile, and has nothing any more
+            continue
         except _OF_ONE as error:
             notes.append(f"{kind.plural}: {resource.name} may have what isn't carried: {error.message}")
     notes += [f"{kind.plural}: {name} of {count} isn't carried." for name, count in sorted(lost_of_all.items())]

@@ -16,7 +16,7 @@ from longshore.tenancy.blobs import blob_name, file_digest, find_blob, missing
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
 from longshore.tenancy.normal import own_properties, said, text
-from longshore.tenancy.operations import Operations, asked_of_each, plain
+from longshore.tenancy.operations import Operations, plain
 
 CHUNK = 1 << 20  # bytes
 _TRIES = 2  # at bytes that have another digest: damaged on the way, or in the cloud's store
@@ -62,8 +62,8 @@ class Images(Operations):
         return f"images: {called} is left out: {why}." if why else None
 
     def not_carried(self, raw: Any) -> list[str]:
-        shared = asked_of_each(lambda raw: self.proxy.members(raw.id), [raw] if raw.visibility == "shared" else [])
-        return super().not_carried(raw) + ["members"] * any(members for _, members in shared)
+        shared = raw.visibility == "shared" and any(self.proxy.members(raw.id))
+        return super().not_carried(raw) + ["members"] * shared
 
     def barred(self, wanted: Resource) -> str | None:
         return _elsewhere(wanted.params.get("properties") or {}, wanted.info.get("size"))

@@ -12,7 +12,7 @@ from longshore.providers.openstack.faults import explained
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.kind import Field
 from longshore.tenancy.kinds.network import SHAREABLE
-from longshore.tenancy.operations import Operations, asked_of_each, plain
+from longshore.tenancy.operations import Operations, plain
 from longshore.tenancy.services.fixed_ips import askable, is_in_automatic, same_addresses, told_subnets
 
 INTERFACE_OWNERS = (
@@ -316,8 +316,8 @@ class FloatingIps(NetworkOperations):
 
     def not_carried(self, raw: Any) -> list[str]:
         forwards = "floating-ip-port-forwarding" in self.cloud.extensions and not raw.port_id
-        found = asked_of_each(lambda raw: self.proxy.port_forwardings(raw.id), [raw] if forwards else [])
-        return super().not_carried(raw) + ["port_forwardings"] * any(there for _, there in found)
+        more = ["port_forwardings"] if forwards and any(self.proxy.port_forwardings(raw.id)) else []
+        return super().not_carried(raw) + more
 
     def _balancers(self) -> dict[str, Any]:
         """Load balancers by the ports that the service has made for them."""
