@@ -84,7 +84,10 @@ LARGER: Mapping[str, Room] = {
 }
 
 # They have no body, and compute for seconds over what somebody has put into a vault
-READING_VAULTS = {"POST /v1/vaults/{vault}/check", "POST /v1/vaults/{vault}/recover"}
+READING_VAULTS = {
+    *("POST /v1/vaults/{vault}/check", "POST /v1/vaults/{vault}/recover"),
+    *("GET /v1/vaults/{vault}/prunable", "GET /v1/vaults/{vault}/usage"),
+}
 
 
 class Bodies:
