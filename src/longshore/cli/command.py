@@ -81,9 +81,8 @@ class _Asking(CliffCommand):  # type: ignore[misc]
 
     def _run(self, parsed_args: Any) -> int:
         try:
-            if (
-                self.awaits or hasattr(parsed_args, "wait")
-            ) and not self.is_plugin:  # an engine does what is waited for
+            awaits = self.awaits or hasattr(parsed_args, "wait")
+            if awaits and not self.is_plugin:  # an engine does what is waited for
                 self.app.expect_work()
             return int(super().run(parsed_args))
         except ModuleNotFoundError as error:

@@ -95,9 +95,7 @@ class ProxyPool:
 
     def make_ready(self) -> None:
         """Raise what stands against reading through the proxy: LongshoreError."""
-        served = self._machine().prepare()
-        with tls_files(self._credentials, served.certificate) as tls:
-            wait_until_served(served, tls)
+        set_up(self._machine(), self._credentials)
 
     def end_quiet(self) -> None:
         """Do nothing: disks are detached as soon as nobody reads them."""
@@ -147,7 +145,7 @@ class ProxyPool:
         end = time.monotonic() + SHOWN_WITHIN
         served = self._machine().prepare(disks)
         with tls_files(self._credentials, served.certificate) as tls:
-            while names.intersection(wait_until_served(served, tls)):
+            while names.intersection(_wait_until_served(served, tls)):
                 if time.monotonic() > end:
                     raise ExportError(
                         "The proxy still shows a disk that was detached from it.", advice="Power it off and on again."
@@ -214,7 +212,15 @@ def open_pool(settings: VsphereSettings, secrets: Mapping[str, str], ledger: Rel
     return ProxyPool(Session(settings, lambda: password), read_credentials(secrets["proxy_key"]), ledger)
 
 
-def wait_until_served(served: Served, tls: Path) -> list[str]:
+def set_up(proxy: ProxyMachine, credentials: Credentials) -> Served:
+    """Set a proxy up, and return where it serves its disks once it lets us in. Raises LongshoreError."""
+    served = proxy.prepare()
+    with tls_files(credentials, served.certificate) as tls:
+        _wait_until_served(served, tls)
+    return served
+
+
+def _wait_until_served(served: Served, tls: Path) -> list[str]:
     """Return what a proxy serves, once it lets us in: it takes up a new certificate within seconds. Raises
     ExportError."""
     end = time.monotonic() + SHOWN_WITHIN
@@ -231,7 +237,7 @@ def _wait_until_shown(served: Served, disk: HeldDisk, tls: Path) -> str:
     """Return the name that a disk is served under, once it is. Raises ExportError."""
     end = time.monotonic() + SHOWN_WITHIN
     while True:
-        names = wait_until_served(served, tls)
+        names = _wait_until_served(served, tls)
         if (found := next((name for name in disk.names if name in names), None)) is not None:
             return found
         if time.monotonic() > end:

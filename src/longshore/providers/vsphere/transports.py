@@ -10,9 +10,9 @@ from longshore.errors import InvalidInput, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.machine import Snapshot
 from longshore.providers.vsphere import changes, disks, ssh_disks, ssh_login
-from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials, tls_files
+from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials
 from longshore.providers.vsphere.proxy_machine import ProxyMachine, find_proxy
-from longshore.providers.vsphere.proxy_pool import ProxyPool, wait_until_served
+from longshore.providers.vsphere.proxy_pool import ProxyPool, set_up
 from longshore.providers.vsphere.session import Session
 
 
@@ -102,9 +102,7 @@ class ProxyTransport:
         """Set the proxy up, see that it answers, and say what it has."""
         ref = find_proxy(self._session, self._session.settings.proxy)
         proxy = ProxyMachine(self._session, ref, self._credentials)
-        served = proxy.prepare()
-        with tls_files(self._credentials, served.certificate) as tls:
-            wait_until_served(served, tls)
+        served = set_up(proxy, self._credentials)
         attached = proxy.attached()
         return {
             "proxy": f"{self._session.settings.proxy} ({ref}) answers at {served.address}",
