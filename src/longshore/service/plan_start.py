@@ -7,7 +7,7 @@ from longshore.engine import embedded
 from longshore.engine.limits import keep_limits
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.clouds import Clouds
-from longshore.flows.plans.check import Examined, entries_of, examine_plan
+from longshore.flows.plans.check import Examined, entries_of, examine_plan, together
 from longshore.model.job import JobKind
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
@@ -67,7 +67,7 @@ def start_again(store: Store, clouds: Clouds, opened: Opened, machines: Sequence
         accepted = list(dict.fromkeys(code for _, m in same for code in m.request.get("accept", ())))
         as_type = None if kind == MigrationType.VOLUME else kind
         examined.append(
-            examine_plan(store, clouds, opened.id, [e for e, _ in same], accept=accepted, started_as=as_type)
+            together(examine_plan(store, clouds, opened.id, [e for e, _ in same], accept=accepted, started_as=as_type))
         )
     return begin(store, opened, examined)
 

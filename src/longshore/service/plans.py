@@ -20,7 +20,7 @@ from longshore.api.schemas import (
 from longshore.engine import embedded
 from longshore.engine.stranded import crew_of
 from longshore.errors import Conflict
-from longshore.flows.plans.check import entries_asked, entries_of, examine_plan, look_up, look_up_volumes
+from longshore.flows.plans.check import entries_asked, entries_of, examine_plan, look_up, look_up_volumes, together
 from longshore.model.machine import Machine
 from longshore.model.request import MigrationType
 from longshore.planning.catalogue import refuse_unknown
@@ -148,7 +148,7 @@ def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
     opened = open_plan(store, store.plans.get(name))
     refuse_unknown(body.accept)
     entries = entries_asked(opened.plan, body.wave, body.machines, body.type)
-    examined = examine_plan(store, clouds, opened.id, entries, accept=body.accept, started_as=body.type)
+    examined = together(examine_plan(store, clouds, opened.id, entries, accept=body.accept, started_as=body.type))
     names = {p.machine.ref: p.entry.machine for p in examined.prospects}
     return [shown_concern(c, names.get(c.machine)) for c in examined.concerns]
 
@@ -167,7 +167,9 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
         )
     refuse_unknown(body.accept)
     return begin(
-        store, opened, [examine_plan(store, clouds, opened.id, todo, accept=body.accept, started_as=body.type)]
+        store,
+        opened,
+        [together(examine_plan(store, clouds, opened.id, todo, accept=body.accept, started_as=body.type))],
     )
 
 

@@ -1,7 +1,7 @@
 """The machines of a plan as they are now, what is asked for each of them, and what stands against it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -192,6 +192,16 @@ def entries_asked(plan: Plan, wave: int | None, machines: Sequence[str], started
     return rehearsed
 
 
+def together(examined: Iterable[Examined]) -> Examined:
+    """Return all parts as one."""
+    parts = list(examined)
+    return Examined(
+        [prospect for part in parts for prospect in part.prospects],
+        [concern for part in parts for concern in part.concerns],
+        sum(part.looked_at for part in parts),
+    )
+
+
 def examine_plan(
     store: Store,
     clouds: Clouds,
@@ -200,29 +210,9 @@ def examine_plan(
     *,
     accept: Sequence[str],
     started_as: str | None,
-) -> Examined:
-    """Return the machines of these entries as they are now, and what stands against moving them as asked."""
-    parts = list(examine_by_parts(store, clouds, plan_id, entries, accept=accept, started_as=started_as))
-    return Examined(
-        [prospect for part in parts for prospect in part.prospects],
-        [concern for part in parts for concern in part.concerns],
-        sum(part.looked_at for part in parts),
-    )
-
-
-def examine_by_parts(
-    store: Store,
-    clouds: Clouds,
-    plan_id: str,
-    entries: Sequence[Entry],
-    *,
-    accept: Sequence[str],
-    started_as: str | None,
 ) -> Iterator[Examined]:
-    """Yield the same as `examine_plan`, of some entries at a time, as it becomes known.
-
-    The last part is about all of them.
-    """
+    """Yield the machines of these entries as they are now, and what stands against moving them as asked: of some
+    entries at a time, as it becomes known. The last part is about all of them."""
     plan = planfile.from_store(store.plans.with_texts(plan_id))  # whether a text can be taken is looked at, too
     clear = {entry.machine: entry for entry in plan.entries}
     entries = [clear.get(entry.machine, entry) for entry in entries]

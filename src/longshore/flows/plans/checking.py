@@ -5,7 +5,7 @@ from typing import Any
 
 from longshore.errors import ChangedMeanwhile
 from longshore.flows.flow import AnsweringFlow
-from longshore.flows.plans.check import entries_asked, examine_by_parts
+from longshore.flows.plans.check import entries_asked, examine_plan
 from longshore.model.concern import Concern
 from longshore.model.forms import form
 from longshore.model.plan import Plan
@@ -29,7 +29,7 @@ class CheckingPlan(AnsweringFlow):
         entries = entries_asked(plan, asked.wave, asked.machines, asked.started_as)
         figures = {"done": 0, "total": asked.total}
         names: dict[str, str] = {}
-        parts = examine_by_parts(store, job.clouds, asked.of, entries, accept=asked.accept, started_as=asked.started_as)
+        parts = examine_plan(store, job.clouds, asked.of, entries, accept=asked.accept, started_as=asked.started_as)
         for number, part in enumerate(parts, start=1):
             job.raise_if_cancelled()
             self._plan(store, asked)
