@@ -21,7 +21,7 @@ from longshore.api.shown_machine import ShownMachine
 from longshore.model.concern import Severity
 from longshore.model.limit import FASTEST, LONGEST_NAME, MOST_AT_ONCE, SLOWEST, LimitOf
 from longshore.model.plan import NAME, PlannedType
-from longshore.model.platform import Platform
+from longshore.model.platform import Platform, Side
 from longshore.model.quantity_fields import Rate, Seconds
 from longshore.model.request import BootProof, LandingMode, MigrationRequest, MigrationType, Request
 from longshore.model.source_marks import SourceMarks
@@ -97,6 +97,7 @@ class Provider(_Strict):
     project_id: str  # empty without a server: nothing belongs to a project then
     name: str
     kind: str
+    sides: list[Side]  # where it can stand: machines are taken from a source, moved to a target, backed up to a vault
     settings: dict[str, Any]  # empty when it is another project's, which shares it
     shared: bool = False  # by another project
     created_at: Moment

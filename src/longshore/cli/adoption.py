@@ -27,8 +27,7 @@ class AdoptReplicas(Lister):
         'longshore replica adopt web01 --target cloud --network "VM Network=private"',
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "machine",
             nargs="*",
@@ -61,7 +60,6 @@ class AdoptReplicas(Lister):
         )
         with_guest_key(group)
         with_accept(group)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.found_replicas(args.target) if args.list else self._adopt(args)

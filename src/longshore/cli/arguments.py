@@ -87,16 +87,15 @@ def rules_of(args: Namespace) -> str | None:
     return args.keep.replace("=", " ") if args.keep else None
 
 
-def with_hold_name(parser: ArgumentParser) -> ArgumentParser:
+def with_hold_name(parser: ArgumentParser) -> None:
     parser.add_argument("--name", default="held", help="of the wish that a point stays (default: %(default)s)")
-    return parser
 
 
 def with_until(parser: ArgumentParser) -> None:
     parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
 
 
-def with_cutover_time(parser: ArgumentParser) -> ArgumentParser:
+def with_cutover_time(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--at", type=time_of, metavar="TIME", help="then, by itself: 2026-11-21T22:00 (UTC unless it says so)"
     )
@@ -106,7 +105,6 @@ def with_cutover_time(parser: ArgumentParser) -> ArgumentParser:
     parser.add_argument(
         "--take-back", action="store_true", help="don't, though it was asked for, now or at a time, if it hasn't begun"
     )
-    return parser
 
 
 def cutover_time(args: Namespace) -> CutoverTime | None:

@@ -32,15 +32,13 @@ class ImportBackups(Lister):
 
     examples = ("longshore backup import trilio --vault offsite",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the files")
         parser.add_argument("--vault", required=True, help="where it goes")
         parser.add_argument("--machine", metavar="PATTERN", help="only machines that are called so: 'web-*'")
         parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
         with_accept(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         with counting(f"Reading the machines of {args.provider}") as told:

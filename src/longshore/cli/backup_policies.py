@@ -35,14 +35,13 @@ class CreateBackupPolicy(ShowOne):
         'longshore backup policy create nightly --source vc --vault offsite --schedule "daily 01:00" --keep daily=14',
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_policy(super().get_parser(prog_name), "what you call it")
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_policy(parser, "what you call it")
         parser.add_argument("--source", required=True, metavar="PROVIDER", help="where the machines are")
         parser.add_argument("--vault", required=True, help="where their points go")
         _with_machines(parser)
         _with_rules(parser, required=True)
         with_snapshot_playbooks(parser, allowed=not self.is_plugin)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.backup_policies import NewBackupPolicy
@@ -90,13 +89,27 @@ class ListBackupPolicies(Lister):
         return ("ID", "Name", "Source", "Vault", "Schedule", "Next run", "Last run"), rows
 
 
+def _with_policy(parser: ArgumentParser, what: str = "its name or id") -> None:
+    parser.add_argument("policy", help=what)
+
+
+def _with_machines(parser: ArgumentParser) -> None:
+    which = parser.add_argument_group("which machines: named, or found by a filter at each run")
+    which.add_argument(
+        "--machine", action="append", default=[], metavar="NAME", help="name, path or reference (may be repeated)"
+    )
+    which.add_argument("--folder", metavar="PATH", help="machines in this folder and below")
+    which.add_argument("--cluster", metavar="NAME", help="machines of this cluster")
+    which.add_argument("--tag", metavar="TAG", help="machines with this tag: NAME or CATEGORY/NAME")
+    which.add_argument("--power", choices=[state.value for state in PowerState], help="machines that are so")
+    which.add_argument("--name", metavar="PATTERN", help="machines that are called so: 'web-*'")
+
+
 class ShowBackupPolicy(ShowOne):
     """Show a policy: what its last run, verification and proof came to, and why each of its points stays."""
 
     examples = ("longshore backup policy show nightly",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_policy(super().get_parser(prog_name))
+    options = (_with_policy,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self.client.backup_policy(args.policy), for_people=self.for_people)
@@ -109,13 +122,11 @@ class SetBackupPolicy(ShowOne):
         'longshore backup policy set nightly --keep "daily=30,weekly=8"',
         "longshore backup policy set nightly --copy-to away",
     )
+    options = (_with_policy, _with_machines)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_policy(super().get_parser(prog_name))
-        _with_machines(parser)
+    def add_options(self, parser: ArgumentParser) -> None:
         _with_rules(parser, required=False)
         with_snapshot_playbooks(parser, allowed=not self.is_plugin, end="; never: none any more")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.backup_policies import BackupPolicyChange
@@ -155,9 +166,7 @@ class CheckBackupPolicy(Lister):
     """
 
     examples = ("longshore backup policy check nightly",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_policy(super().get_parser(prog_name))
+    options = (_with_policy,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return concern_table(self, args, self.client.check_backup_policy(args.policy))
@@ -170,9 +179,7 @@ class RunBackupPolicy(ShowOne):
     """
 
     examples = ("longshore backup policy run nightly",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_policy(super().get_parser(prog_name))
+    options = (_with_policy,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self.client.run_backup_policy(args.policy), for_people=self.for_people)
@@ -182,11 +189,9 @@ class PauseBackupPolicy(ShowOne):
     """Have a policy run, verify and prove nothing by its clocks until it is resumed. A run under way goes on."""
 
     examples = ("longshore backup policy pause nightly",)
+    options = (_with_policy,)
 
     paused = True
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_policy(super().get_parser(prog_name))
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.backup_policies import BackupPolicyChange
@@ -201,23 +206,6 @@ class ResumeBackupPolicy(PauseBackupPolicy):
     examples = ("longshore backup policy resume nightly",)
 
     paused = False
-
-
-def _with_policy(parser: ArgumentParser, what: str = "its name or id") -> ArgumentParser:
-    parser.add_argument("policy", help=what)
-    return parser
-
-
-def _with_machines(parser: ArgumentParser) -> None:
-    which = parser.add_argument_group("which machines: named, or found by a filter at each run")
-    which.add_argument(
-        "--machine", action="append", default=[], metavar="NAME", help="name, path or reference (may be repeated)"
-    )
-    which.add_argument("--folder", metavar="PATH", help="machines in this folder and below")
-    which.add_argument("--cluster", metavar="NAME", help="machines of this cluster")
-    which.add_argument("--tag", metavar="TAG", help="machines with this tag: NAME or CATEGORY/NAME")
-    which.add_argument("--power", choices=[state.value for state in PowerState], help="machines that are so")
-    which.add_argument("--name", metavar="PATTERN", help="machines that are called so: 'web-*'")
 
 
 def _with_rules(parser: ArgumentParser, *, required: bool) -> None:

@@ -34,10 +34,9 @@ class CreateBackup(ShowOne):
         "longshore backup create db01 --source vc --vault offsite --limit 100M",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_backup(super().get_parser(prog_name), playbooks=not self.is_plugin)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_backup(parser, playbooks=not self.is_plugin)
         with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.back_up(_asked(args)), args)
@@ -52,14 +51,14 @@ class CheckBackup(Lister):
 
     examples = ("longshore backup check web01 --source vc --vault offsite",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_backup(super().get_parser(prog_name), playbooks=not self.is_plugin)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_backup(parser, playbooks=not self.is_plugin)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return concern_table(self, args, self.client.check_backup(_asked(args)))
 
 
-def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> ArgumentParser:
+def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> None:
     parser.add_argument(
         "machine", help="name, inventory path or reference of the machine; volume:NAME for a volume that none has"
     )
@@ -75,7 +74,6 @@ def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> ArgumentParser:
     parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
     with_snapshot_playbooks(parser, allowed=playbooks)
     with_accept(parser)
-    return parser
 
 
 def _asked(args: Namespace) -> NewBackup:
@@ -97,11 +95,9 @@ class ListBackups(Lister):
 
     examples = ("longshore backup list --vault offsite", "longshore backup list --vault offsite --machine web01")
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--vault", required=True, help="the vault's name")
         parser.add_argument("--machine", metavar="NAME", help="only its points")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.vault_points(args.vault)
@@ -123,13 +119,23 @@ class ListBackups(Lister):
         )
 
 
+def _with_restore_id(parser: ArgumentParser) -> None:
+    parser.add_argument("restore", help="its id")
+    with_wait(parser)
+
+
+def with_point(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "point", help="its name, the part of that behind the slash, or its machine's name for the newest one"
+    )
+    parser.add_argument("--vault", required=True, help="the vault's name")
+
+
 class ShowBackup(ShowOne):
     """Show a point, with its machine as it was then."""
 
     examples = ("longshore backup show web01 --vault offsite",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_point(super().get_parser(prog_name))
+    options = (with_point,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _details(self.client.vault_point(args.vault, args.point), for_people=self.for_people)
@@ -171,11 +177,7 @@ class HoldBackup(ShowOne):
     """
 
     examples = ("longshore backup hold web01 --vault offsite --name before-upgrade --until 2026-12-31T22:00",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_hold_name(with_point(super().get_parser(prog_name)))
-        with_until(parser)
-        return parser
+    options = (with_point, with_hold_name, with_until)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewHold
@@ -188,9 +190,7 @@ class ReleaseBackup(ShowOne):
     """Leave a point in a vault to the retention again."""
 
     examples = ("longshore backup release web01 --vault offsite --name before-upgrade",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_hold_name(with_point(super().get_parser(prog_name)))
+    options = (with_point, with_hold_name)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewHold
@@ -210,9 +210,9 @@ class CreateRestore(ShowOne):
         'longshore restore create web01 --vault offsite --target cloud --network "VM Network=private" --wait',
         "longshore restore create web01 --vault offsite --target cloud --dry-run --isolated --wait",
     )
+    options = (with_point,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_point(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only try it, beside whatever runs")
         parser.add_argument("--isolated", action="store_true", help="dry run: on networks of its own that lead nowhere")
         parser.add_argument(
@@ -223,7 +223,6 @@ class CreateRestore(ShowOne):
         )
         with_restore(parser)
         with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         if args.dry_run and args.in_place:
@@ -238,9 +237,7 @@ class CommitRestore(ShowOne):
     """Keep what was restored in place. It can't be undone any more; the server that it was before stays, off."""
 
     examples = ("longshore restore commit 5f0c1a77",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_restore_id(super().get_parser(prog_name))
+    options = (_with_restore_id,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.tell_restore(args.restore, "commit"), args)
@@ -253,18 +250,10 @@ class UndoRestore(ShowOne):
     """
 
     examples = ("longshore restore undo 5f0c1a77",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_restore_id(super().get_parser(prog_name))
+    options = (_with_restore_id,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.tell_restore(args.restore, "undo"), args)
-
-
-def _with_restore_id(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("restore", help="its id")
-    with_wait(parser)
-    return parser
 
 
 def _trial_in_words(point: VaultPoint, *, whole: bool = False) -> str:
@@ -274,14 +263,6 @@ def _trial_in_words(point: VaultPoint, *, whole: bool = False) -> str:
     if trial.error is None:
         return f"{moment(trial.at)}" + (f", shown by {trial.shown_by}" if whole else "")
     return f"failed {moment(trial.at)}" + (f": {trial.error}" if whole else "")
-
-
-def with_point(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument(
-        "point", help="its name, the part of that behind the slash, or its machine's name for the newest one"
-    )
-    parser.add_argument("--vault", required=True, help="the vault's name")
-    return parser
 
 
 def _details(point: VaultPointDetails, *, for_people: bool) -> tuple[Any, Any]:

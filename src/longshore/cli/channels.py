@@ -37,11 +37,10 @@ class CreateChannel(ShowOne):
         '--to team@example.org --digest 15m --quiet "22:00-07:00 Europe/Berlin"',
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("channel", help="its name")
         parser.add_argument("--kind", choices=_KINDS, required=True, help="how people are told; slack: Mattermost, too")
-        return _with_fields(parser)
+        _with_fields(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         said = {"name": args.channel, "kind": args.kind, **_fields(args)}
@@ -51,82 +50,11 @@ class CreateChannel(ShowOne):
         return _shown(self.client.add_channel(said))
 
 
-class SetChannel(ShowOne):
-    """Change a channel. What isn't named stays, and what waits to be told is tried again at once."""
-
-    examples = ("longshore channel set team --on failed --waits-after 1h",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_fields(_with_channel(super().get_parser(prog_name)))
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        said = _fields(args)
-        if server := _server(args):
-            was = self.client.channel(args.channel).mail
-            said["mail"] = (was.model_dump(mode="json") if was else {}) | server
-        if not said:
-            raise InvalidInput("Nothing was said of the channel.", advice="See: longshore help channel set.")
-        return _shown(self.client.change_channel(args.channel, said))
-
-
-class ListChannels(Lister):
-    """List the channels, and how telling has gone."""
-
-    examples = ("longshore channel list",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_all_projects(super().get_parser(prog_name))
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        columns = ("Name", "Kind", "Occasions", "Last told", "Waiting", "Lost", "Error")
-        found = self.client.channels(all_projects=args.all_projects)
-        return columns, [
-            (one.name, one.kind.value, ", ".join(one.occasions), moment(one.told_at), one.waiting, one.lost, one.error)
-            for one in found
-        ]
-
-
-class ShowChannel(ShowOne):
-    """Show a channel, and how telling has gone. Its secrets are never shown."""
-
-    examples = ("longshore channel show team",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_all_projects(_with_channel(super().get_parser(prog_name)))
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _shown(self.client.channel(args.channel, all_projects=args.all_projects))
-
-
-class TestChannel(Command):
-    """Have a test told by a channel now. Its hours and what waits don't matter; what goes wrong is said."""
-
-    examples = ("longshore channel test team",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_all_projects(_with_channel(super().get_parser(prog_name)))
-
-    def take_action(self, args: Namespace) -> None:
-        self.client.test_channel(args.channel, all_projects=args.all_projects)
-        self.say(f"The receiver of {args.channel} has taken the test.")
-
-
-class DeleteChannel(Delete):
-    """Delete channels. What waits to go by them isn't told any more."""
-
-    examples = ("longshore channel delete team",)
-    kind = "channel"
-
-    def delete(self, name: str, args: Namespace) -> None:
-        self.client.remove_channel(name)
-
-
-def _with_channel(parser: ArgumentParser) -> ArgumentParser:
+def _with_channel(parser: ArgumentParser) -> None:
     parser.add_argument("channel", help="its name")
-    return parser
 
 
-def _with_fields(parser: ArgumentParser) -> ArgumentParser:
+def _with_fields(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--on",
         action="append",
@@ -161,7 +89,68 @@ def _with_fields(parser: ArgumentParser) -> ArgumentParser:
     )
     mail.add_argument("--user", help="of the mail server")
     mail.add_argument("--password", type=Path, metavar="FILE", help="a file with the user's password")
-    return parser
+
+
+class SetChannel(ShowOne):
+    """Change a channel. What isn't named stays, and what waits to be told is tried again at once."""
+
+    examples = ("longshore channel set team --on failed --waits-after 1h",)
+    options = (_with_channel, _with_fields)
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        said = _fields(args)
+        if server := _server(args):
+            was = self.client.channel(args.channel).mail
+            said["mail"] = (was.model_dump(mode="json") if was else {}) | server
+        if not said:
+            raise InvalidInput("Nothing was said of the channel.", advice="See: longshore help channel set.")
+        return _shown(self.client.change_channel(args.channel, said))
+
+
+class ListChannels(Lister):
+    """List the channels, and how telling has gone."""
+
+    examples = ("longshore channel list",)
+    options = (with_all_projects,)
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        columns = ("Name", "Kind", "Occasions", "Last told", "Waiting", "Lost", "Error")
+        found = self.client.channels(all_projects=args.all_projects)
+        return columns, [
+            (one.name, one.kind.value, ", ".join(one.occasions), moment(one.told_at), one.waiting, one.lost, one.error)
+            for one in found
+        ]
+
+
+class ShowChannel(ShowOne):
+    """Show a channel, and how telling has gone. Its secrets are never shown."""
+
+    examples = ("longshore channel show team",)
+    options = (_with_channel, with_all_projects)
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return _shown(self.client.channel(args.channel, all_projects=args.all_projects))
+
+
+class TestChannel(Command):
+    """Have a test told by a channel now. Its hours and what waits don't matter; what goes wrong is said."""
+
+    examples = ("longshore channel test team",)
+    options = (_with_channel, with_all_projects)
+
+    def take_action(self, args: Namespace) -> None:
+        self.client.test_channel(args.channel, all_projects=args.all_projects)
+        self.say(f"The receiver of {args.channel} has taken the test.")
+
+
+class DeleteChannel(Delete):
+    """Delete channels. What waits to go by them isn't told any more."""
+
+    examples = ("longshore channel delete team",)
+    kind = "channel"
+
+    def delete(self, name: str, args: Namespace) -> None:
+        self.client.remove_channel(name)
 
 
 def _fields(args: Namespace) -> dict[str, Any]:

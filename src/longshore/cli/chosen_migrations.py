@@ -18,11 +18,9 @@ class TellEach(Lister):
 
     examples = ("longshore migration each cancel 1f6e0c52 7a90b3de",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("verb", choices=("cancel", "cutover", "resume", "retry"), help="what they are to do")
         parser.add_argument("migration", nargs="+", help="ids, or the beginnings of them")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         answers = self.client.tell_chosen(args.verb, args.migration)

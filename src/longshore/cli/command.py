@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cliff.command import Command as CliffCommand
@@ -28,7 +28,18 @@ class _Asking(CliffCommand):  # type: ignore[misc]
 
     app: Any
     examples: ClassVar[tuple[str, ...]] = ()  # of how it is used, as they are typed
+    options: ClassVar[tuple[Callable[[ArgumentParser], object], ...]] = ()  # each adds what other commands have too
     awaits: ClassVar[bool] = False  # an answer that an engine finds
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        for add in self.options:
+            add(parser)
+        self.add_options(parser)
+        return parser
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        """Add arguments that no other command has; they come behind those of `options`."""
 
     @property
     def client(self) -> Client:

@@ -78,11 +78,9 @@ class Complete(Command):
 
     examples = ("longshore complete --shell bash > /etc/bash_completion.d/longshore",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--shell", choices=sorted(_SCRIPTS), help="for this one (default: as $SHELL says)")
         parser.add_argument("--refresh", choices=KINDS, help=SUPPRESS)  # known_names.py runs this by itself
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         if args.refresh:

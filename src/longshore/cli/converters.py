@@ -20,10 +20,8 @@ class BuildConverter(ShowOne):
 
     examples = ("longshore converter build",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--again", action="store_true", help="build it anew all the same, for newer packages")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.guests.converter.build import build
@@ -38,10 +36,8 @@ class ExportConverter(ShowOne):
 
     examples = ("longshore converter export converter.tar.zst",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", help="where to: a tar archive, compressed by zstd")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.guests.converter.build import export
@@ -57,10 +53,8 @@ class UnpackConverter(ShowOne):
 
     examples = ("longshore converter unpack converter.tar.zst",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", help="what `longshore converter export` has written")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.guests.converter.build import unpack

@@ -22,14 +22,12 @@ class Delete(Command):
     # What becomes of it, where nothing brings that back: somebody at a terminal is asked whether it is meant
     for_good: ClassVar[str] = ""
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         self.with_place(parser)
         parser.add_argument(self.kind, nargs="+", help=f"{self.named}; several may be given")
         parser.add_argument("--if-exists", action="store_true", help="leave out what isn't there, without an error")
         if self.for_good:
             parser.add_argument("--yes", action="store_true", help="don't ask at a terminal whether that is meant")
-        return parser
 
     def with_place(self, parser: ArgumentParser) -> None:
         """Add arguments that say where the things are, if that has to be said."""

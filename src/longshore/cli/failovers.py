@@ -11,6 +11,13 @@ from longshore.cli.migrations import follow, with_wait
 from longshore.cli.replicas import shown, with_replica
 
 
+def _with_point(parser: ArgumentParser) -> None:
+    parser.add_argument("--point", type=int, metavar="NUMBER", help="which one (default: the newest usable one)")
+    with_mapping(
+        parser, "--network", "SOURCE=TARGET", "another target network than the replica's mapping has (may be repeated)"
+    )
+
+
 class TestReplica(ShowOne):
     """Make a machine of a point, boot and check it beside whatever goes on, and remove it again.
 
@@ -19,16 +26,15 @@ class TestReplica(ShowOne):
     """
 
     examples = ("longshore replica test web01 --wait", "longshore replica test web01 --point 17 --clean-up-after 2h")
+    options = (with_replica, _with_point)
 
     __test__ = False  # pytest's collectors take it for one of theirs
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_point(with_replica(super().get_parser(prog_name)))
+    def add_options(self, parser: ArgumentParser) -> None:
         stays = parser.add_mutually_exclusive_group()
         stays.add_argument("--keep", action="store_true", help="until you clean it up: longshore migration cleanup ID")
         stays.add_argument("--clean-up-after", metavar="TIME", help="let it stay for so long once it is up: 30m, 2h")
         with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewTest
@@ -52,11 +58,10 @@ class FailOver(ShowOne):
     """
 
     examples = ("longshore replica failover web01 --planned", "longshore replica failover web01 --point 17")
+    options = (with_replica, _with_point)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_point(with_replica(super().get_parser(prog_name)))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--planned", action="store_true", help="shut the machine down, and copy its last changes")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewFailover
@@ -81,9 +86,9 @@ class FailBack(ShowOne):
     """
 
     examples = ("longshore replica failback web01",)
+    options = (with_replica,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = with_replica(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--new-machine",
             action="store_true",
@@ -96,7 +101,6 @@ class FailBack(ShowOne):
             metavar="CODE",
             help="go on although this stands against it: guest-converted (may be repeated)",
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewFailback
@@ -116,9 +120,9 @@ class Reprotect(ShowOne):
     """
 
     examples = ("longshore replica reprotect web01 --network private=lan",)
+    options = (with_replica,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = with_replica(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--to", metavar="PROVIDER", help="another cloud than the one that the machine came from")
         with_mapping(
             parser,
@@ -126,7 +130,6 @@ class Reprotect(ShowOne):
             "SOURCE=TARGET",
             "the server's network, and the one that takes its place there (may be repeated)",
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewDirection
@@ -143,9 +146,7 @@ class UndoFailover(ShowOne):
     """
 
     examples = ("longshore replica undo web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
+    options = (with_replica,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return shown(self, self.client.tell_replica(args.replica, "undo"))
@@ -155,9 +156,7 @@ class CommitFailover(ShowOne):
     """Take a failover's server for good, or after a failback the machine. It can't be undone any more."""
 
     examples = ("longshore replica commit web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
+    options = (with_replica,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return shown(self, self.client.tell_replica(args.replica, "commit"))
@@ -171,19 +170,9 @@ class MigrateReplica(ShowOne):
     """
 
     examples = ("longshore replica migrate web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
+    options = (with_replica,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         replica = self.client.tell_replica(args.replica, "migrate")
         self.say(f"Watch it: longshore migration events {replica.id}")
         return shown(self, replica)
-
-
-def _with_point(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("--point", type=int, metavar="NUMBER", help="which one (default: the newest usable one)")
-    with_mapping(
-        parser, "--network", "SOURCE=TARGET", "another target network than the replica's mapping has (may be repeated)"
-    )
-    return parser

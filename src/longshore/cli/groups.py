@@ -18,6 +18,26 @@ if TYPE_CHECKING:
     from longshore.api.groups import Group, NewGate
 
 
+def _with_group(parser: ArgumentParser) -> None:
+    parser.add_argument("group", help="its name")
+
+
+def _with_landing(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--at",
+        type=time_of,
+        metavar="TIME",
+        help="of each machine the newest point that isn't later: 2026-11-21T22:00 (UTC unless it says so; default: the "
+        "newest)",
+    )
+    with_mapping(
+        parser,
+        "--network",
+        "SOURCE=TARGET",
+        "another target network than the replicas' mappings have (may be repeated)",
+    )
+
+
 class CreateGroup(ShowOne):
     """Put replicas into a group: they are tried, and fail over, together, one tier after another.
 
@@ -26,12 +46,11 @@ class CreateGroup(ShowOne):
     """
 
     examples = ("longshore replica group create shop --member db01 --member app01=2 --member web01=3",)
+    options = (_with_group,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_group(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         _with_members(parser, required=True)
         _with_gates(parser, commands=not self.is_plugin)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.groups import NewGroup
@@ -45,9 +64,7 @@ class ListGroups(Lister):
     """List groups of replicas."""
 
     examples = ("longshore replica group list",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_all_projects(super().get_parser(prog_name))
+    options = (with_all_projects,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [
@@ -67,9 +84,7 @@ class ShowGroup(ShowOne):
     """Show a group: its machines in their order, its gates, and where its last run stands."""
 
     examples = ("longshore replica group show shop",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_group(super().get_parser(prog_name))
+    options = (_with_group,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _shown(self, self.client.group(args.group))
@@ -79,9 +94,9 @@ class SetGroup(ShowOne):
     """Put replicas into a group or into another tier of it, take them out, or change its gates."""
 
     examples = ("longshore replica group set shop --member web02=3 --remove app02",)
+    options = (_with_group,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_group(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         _with_members(parser, required=False)
         parser.add_argument(
             "--remove", action="append", default=[], metavar="REPLICA", help="take it out (may be repeated)"
@@ -95,7 +110,6 @@ class SetGroup(ShowOne):
             metavar="TIER",
             help="nothing but its machines being up is waited for after this tier (may be repeated)",
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.groups import GroupChange
@@ -126,16 +140,15 @@ class TestGroup(ShowOne):
     """
 
     examples = ('longshore replica group test shop --network "VM Network=rehearsal" --wait',)
+    options = (_with_group, _with_landing)
 
     __test__ = False  # pytest's collectors take it for one of theirs
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_landing(_with_group(super().get_parser(prog_name)))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--clean-up-after", metavar="TIME", help="let all stay for so long once all are up: 30m, 2h"
         )
         with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.groups import GroupTest
@@ -153,16 +166,15 @@ class FailGroupOver(ShowOne):
     """
 
     examples = ("longshore replica group failover shop --at 2026-12-01T02:00",)
+    options = (_with_group, _with_landing)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_landing(_with_group(super().get_parser(prog_name)))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--planned",
             action="store_true",
             help="shut the machines down, the last tier's first, and copy their last changes",
         )
         with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.groups import GroupFailover
@@ -178,9 +190,7 @@ class UndoGroup(ShowOne):
     """
 
     examples = ("longshore replica group undo shop",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_group(super().get_parser(prog_name))
+    options = (_with_group,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _shown(self, self.client.tell_group(args.group, "undo"))
@@ -190,17 +200,10 @@ class CommitGroup(ShowOne):
     """Take all servers of a group's failover for good. It can't be undone any more."""
 
     examples = ("longshore replica group commit shop",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_group(super().get_parser(prog_name))
+    options = (_with_group,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _shown(self, self.client.tell_group(args.group, "commit"))
-
-
-def _with_group(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("group", help="its name")
-    return parser
 
 
 def _with_members(parser: ArgumentParser, *, required: bool) -> None:
@@ -236,23 +239,6 @@ def _with_gates(parser: ArgumentParser, *, commands: bool) -> None:
             help="a program on this machine that has to succeed; it is told of the tier's machines in JSON on its "
             "standard input (may be repeated)",
         )
-
-
-def _with_landing(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument(
-        "--at",
-        type=time_of,
-        metavar="TIME",
-        help="of each machine the newest point that isn't later: 2026-11-21T22:00 (UTC unless it says so; default: the "
-        "newest)",
-    )
-    with_mapping(
-        parser,
-        "--network",
-        "SOURCE=TARGET",
-        "another target network than the replicas' mappings have (may be repeated)",
-    )
-    return parser
 
 
 def _member(text: str) -> tuple[str, int | None]:

@@ -63,10 +63,8 @@ class Help(Command):
 
     examples = ("longshore help migrate", "longshore help replica", "longshore help all")
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("command", nargs="*", help="the command, or the first word of several")
-        return parser
 
     def take_action(self, args: Namespace) -> int:
         app = self.app

@@ -16,12 +16,10 @@ class InspectMachine(ShowOne):
 
     examples = ("longshore machine inspect vc web01",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the provider's name")
         parser.add_argument("machine", help="name, inventory path or reference")
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         begun = self.client.inspect(args.provider, args.machine)

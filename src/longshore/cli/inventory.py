@@ -17,11 +17,9 @@ class ListInventory(Lister):
 
     examples = ("longshore inventory list vc", "longshore inventory list vc --kind network")
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the provider's name")
         parser.add_argument("--kind", choices=KINDS, help="only these")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = _rows(self.client.inventory(args.provider))

@@ -20,11 +20,10 @@ class KeepPlanIn(Command):
     """
 
     examples = ("longshore plan keep-in weekend offsite",)
+    options = (with_plan,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("vault", help="the vault's name")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         kept = self.client.keep_plan_in(args.plan, args.vault)
@@ -38,10 +37,8 @@ class ListKeptPlans(Lister):
 
     examples = ("longshore plan import list offsite",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("vault", help="the vault's name")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         columns = ("Name", "ID", "Kept", "From", "To", "Machines", "Started", "Problem")
@@ -61,15 +58,13 @@ class ImportPlan(Command):
         "longshore plan import create offsite weekend --from vc2 --to cloud2 --name weekend-again",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("vault", help="the vault's name")
         parser.add_argument("plan", help="the plan's name or id, as the vault has it")
         parser.add_argument("--name", help="what to call it (default: as it was)")
         parser.add_argument("--from", dest="source", metavar="PROVIDER", help="its source (default: of the same name)")
         parser.add_argument("--to", dest="target", metavar="PROVIDER", help="its target (default: of the same name)")
         parser.add_argument("--with-moved", action="store_true", help="with the machines that had moved by then")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.api.kept_plans import PlanImport

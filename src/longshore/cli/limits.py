@@ -19,6 +19,23 @@ _COLUMNS = ("ID", "Of", "Name", "Counts", "At once", "Bytes per second")
 _NONE = "none"
 
 
+def _with_place(parser: ArgumentParser) -> None:
+    of = parser.add_argument_group("what it is of")
+    one = of.add_mutually_exclusive_group(required=True)
+    one.add_argument("--source", metavar="PROVIDER", help="what moves from there")
+    one.add_argument("--target", metavar="PROVIDER", help="what moves to there")
+    one.add_argument("--plan", metavar="PLAN", help="what is a plan's")
+    one.add_argument("--project", action="store_true", help="all that is your project's")
+    inside = of.add_mutually_exclusive_group()
+    inside.add_argument("--host", metavar="HOST", help="of the source: what moves from this host")
+    inside.add_argument("--datastore", metavar="DATASTORE", help="of the source: what has disks there")
+    parser.add_argument(
+        "--all-projects",
+        action="store_true",
+        help="the limit that counts the jobs of all projects of a server, for administrators",
+    )
+
+
 class SetLimit(ShowOne):
     """Set a limit: how many jobs may be at work at a place at once, how many bytes a second their copies may read.
 
@@ -30,9 +47,9 @@ class SetLimit(ShowOne):
         "longshore limit set --source vc --at-once 8 --bytes-per-second 200M",
         "longshore limit set --source vc --host esx1.example --at-once 2",
     )
+    options = (_with_place,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_place(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--at-once", type=_count, metavar="N", help='jobs at work there at once, or "none"')
         parser.add_argument(
             "--bytes-per-second",
@@ -40,7 +57,6 @@ class SetLimit(ShowOne):
             metavar="RATE",
             help='that all copies there may read together: 800K, 50M, 1G, or "none"',
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.schemas import LimitChange
@@ -58,9 +74,7 @@ class ListLimits(Lister):
     """List the limits that are set for places. Those in plans are in the plans."""
 
     examples = ("longshore limit list",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_all_projects(super().get_parser(prog_name))
+    options = (with_all_projects,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.limits(all_projects=args.all_projects)
@@ -71,9 +85,7 @@ class DeleteLimit(Command):
     """Take a limit away."""
 
     examples = ("longshore limit delete --source vc --host esx1.example",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_place(super().get_parser(prog_name))
+    options = (_with_place,)
 
     def take_action(self, args: Namespace) -> None:
         wanted = _place(args)
@@ -87,24 +99,6 @@ class DeleteLimit(Command):
         if len(found) > 1:
             raise Conflict("Several limits are of that name.", advice="Name the provider by its id.")
         self.client.remove_limit(found[0].id, all_projects=args.all_projects)
-
-
-def _with_place(parser: ArgumentParser) -> ArgumentParser:
-    of = parser.add_argument_group("what it is of")
-    one = of.add_mutually_exclusive_group(required=True)
-    one.add_argument("--source", metavar="PROVIDER", help="what moves from there")
-    one.add_argument("--target", metavar="PROVIDER", help="what moves to there")
-    one.add_argument("--plan", metavar="PLAN", help="what is a plan's")
-    one.add_argument("--project", action="store_true", help="all that is your project's")
-    inside = of.add_mutually_exclusive_group()
-    inside.add_argument("--host", metavar="HOST", help="of the source: what moves from this host")
-    inside.add_argument("--datastore", metavar="DATASTORE", help="of the source: what has disks there")
-    parser.add_argument(
-        "--all-projects",
-        action="store_true",
-        help="the limit that counts the jobs of all projects of a server, for administrators",
-    )
-    return parser
 
 
 def _place(args: Namespace) -> dict[str, str]:

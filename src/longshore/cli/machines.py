@@ -17,8 +17,7 @@ class ListMachines(Lister):
 
     examples = ("longshore machine list vc", "longshore machine list vc --folder Shop --power on -f json")
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the provider's name")
         parser.add_argument("--folder", metavar="PATH", help="only machines in this folder and below")
         parser.add_argument("--cluster", metavar="NAME", help="only machines of this cluster")
@@ -28,7 +27,6 @@ class ListMachines(Lister):
         parser.add_argument(
             "--search", metavar="WORDS", help="only machines that have all of it, instead: 'web folder:Prod power:on'"
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         power = PowerState(args.power) if args.power else None
@@ -65,11 +63,9 @@ class ShowMachine(ShowOne):
 
     examples = ("longshore machine show vc web01",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the provider's name")
         parser.add_argument("machine", help="name, inventory path or reference")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         machine = self.client.machine(args.provider, args.machine)

@@ -50,8 +50,7 @@ class Migrate(ShowOne):
         "longshore migrate db01 --from vc --to cloud --network LAN=private --type warm --cutover-at 2026-12-05T22:00",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         assert isinstance(parser, Parser)
         parser.if_incomplete = "To move a plan's machines: longshore plan start PLAN"
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
@@ -64,7 +63,6 @@ class Migrate(ShowOne):
         _with_guest(parser, playbooks=not self.is_plugin)
         _with_outcome(parser)
         with_source_marks(parser.add_argument_group("the machine at its source, once it has moved"))
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         request = replace(

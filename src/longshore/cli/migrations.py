@@ -37,11 +37,10 @@ class ListMigrations(Lister):
 
     types: Sequence[MigrationType] = MOVES
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_filters(super().get_parser(prog_name), self.types)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_filters(parser, self.types)
         parser.add_argument("--status", choices=[status.value for status in Status], help="only those that stand so")
         parser.add_argument("--last", type=int, metavar="N", help="only the last ones of these, at most 1000")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         columns = ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created")
@@ -73,8 +72,8 @@ class CountMigrations(Lister):
     called = "Migrations"
     types: Sequence[MigrationType] = ListMigrations.types
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_filters(super().get_parser(prog_name), self.types)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_filters(parser, self.types)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.counts(**_wanted(args))
@@ -84,14 +83,13 @@ class CountMigrations(Lister):
         return self.client.migration_counts(**wanted)
 
 
-def _with_filters(parser: ArgumentParser, types: Sequence[MigrationType]) -> ArgumentParser:
+def _with_filters(parser: ArgumentParser, types: Sequence[MigrationType]) -> None:
     with_all_projects(parser)
     parser.add_argument("--plan", metavar="PLAN", help="only those of this plan")
     parser.add_argument("--machine", metavar="MACHINE", help="only those of this machine: its name or reference")
     parser.add_argument("--name", metavar="PART", help="only those whose machine's name has this in it")
     parser.add_argument("--type", choices=[kind.value for kind in types], help="only those of this type")
     parser.add_argument("--provider", metavar="PROVIDER", help="only those from or to this provider")
-    return parser
 
 
 def _wanted(args: Namespace) -> dict[str, Any]:
@@ -105,8 +103,8 @@ class ShowMigration(ShowOne):
 
     called = "migration"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_id(super().get_parser(prog_name), self.called)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_id(parser, self.called)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.migration(args.migration))
@@ -119,8 +117,8 @@ class MigrationEvents(Lister):
 
     called = "migration"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_id(super().get_parser(prog_name), self.called)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_id(parser, self.called)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         events = [reworded(event, self.as_typed) for event in self.client.events(args.migration)]
@@ -129,13 +127,20 @@ class MigrationEvents(Lister):
         return ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in events]
 
 
+def _with_id(parser: ArgumentParser, called: str = "migration") -> None:
+    parser.add_argument("migration", metavar=called, help="its id, or the beginning of it")
+
+
+def with_wait(parser: ArgumentParser | ArgumentGroup) -> None:
+    parser.add_argument("--wait", action="store_true", help="watch until it has ended; the exit code tells how")
+    parser.add_argument("--plain", action="store_true", help="lines instead of bars")
+
+
 class MigrationLedger(Lister):
     """List everything a migration made on either side, and what became of it."""
 
     examples = ("longshore migration ledger 1f6e0c52",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_id(super().get_parser(prog_name))
+    options = (_with_id,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         entries = self.client.ledger(args.migration)
@@ -146,11 +151,10 @@ class ShowConsole(Command):
     """Show what the server that a migration has made prints on its console, as the target has it now."""
 
     examples = ("longshore migration console 1f6e0c52 --lines 50",)
+    options = (_with_id,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = _with_id(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--lines", type=int, default=200, metavar="N", help="the last ones, at most 1000")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.wording.consoles import emptiness_of, power_of  # which other commands of migrations needn't load
@@ -169,10 +173,9 @@ class WaitForMigration(ShowOne):
 
     called = "migration"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name), self.called)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_id(parser, self.called)
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         args.wait = True
@@ -186,10 +189,9 @@ class ResumeMigration(ShowOne):
 
     called = "migration"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name), self.called)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_id(parser, self.called)
         with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         resumed = self.client.resume(args.migration)
@@ -206,11 +208,7 @@ class CutOver(ShowOne):
         "longshore migration cutover 1f6e0c52 --at 2026-12-05T22:00 --until 2026-12-06T02:00",
         "longshore migration cutover 1f6e0c52 --take-back",
     )
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_cutover_time(_with_id(super().get_parser(prog_name)))
-        with_wait(parser)
-        return parser
+    options = (_with_id, with_cutover_time, with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         time = cutover_time(args)
@@ -229,12 +227,7 @@ class RetryMigration(ShowOne):
         "longshore migration retry 1f6e0c52",
         'longshore migration retry 1f6e0c52 --flavor m1.large --boot-mark "login:"',
     )
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name))
-        with_changes(parser)
-        with_wait(parser)
-        return parser
+    options = (_with_id, with_changes, with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.try_again(args.migration, changes(args)), args)
@@ -247,11 +240,7 @@ class MarkSource(ShowOne):
     """
 
     examples = ("longshore migration mark-source 1f6e0c52 --mark-source note --mark-source suffix=-moved",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name))
-        with_source_marks(parser)
-        return parser
+    options = (_with_id, with_source_marks)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.mark_source(args.migration, marks_of(args)))
@@ -261,9 +250,7 @@ class UnmarkSource(ShowOne):
     """Take away all marks that Longshore has made on the machine of a migration at its source, or was still to make."""
 
     examples = ("longshore migration unmark-source 1f6e0c52",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_id(super().get_parser(prog_name))
+    options = (_with_id,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.unmark_source(args.migration))
@@ -276,13 +263,7 @@ class ConvertMigration(ShowOne):
     """
 
     examples = ("longshore migration convert 1f6e0c52 --wait",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name))
-        with_accept(parser)
-        with_guest_key(parser)
-        with_wait(parser)
-        return parser
+    options = (_with_id, with_accept, with_guest_key, with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         keys = [key_in(path) for path in args.guest_key]
@@ -296,10 +277,9 @@ class CancelMigration(ShowOne):
 
     called = "migration"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_id(super().get_parser(prog_name), self.called)
+    def add_options(self, parser: ArgumentParser) -> None:
+        _with_id(parser, self.called)
         with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.cancel(args.migration), args, cancelling=True)
@@ -309,9 +289,7 @@ class CleanUpMigration(Command):
     """Try once more to remove what an ended migration left behind."""
 
     examples = ("longshore migration cleanup 1f6e0c52",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_id(super().get_parser(prog_name))
+    options = (_with_id,)
 
     def take_action(self, args: Namespace) -> int:
         left = self.client.clean_up(args.migration).left
@@ -332,16 +310,6 @@ class DeleteMigration(Delete):
 
     def delete(self, name: str, args: Namespace) -> None:
         self.client.remove_migration(name)
-
-
-def _with_id(parser: ArgumentParser, called: str = "migration") -> ArgumentParser:
-    parser.add_argument("migration", metavar=called, help="its id, or the beginning of it")
-    return parser
-
-
-def with_wait(parser: ArgumentParser | ArgumentGroup) -> None:
-    parser.add_argument("--wait", action="store_true", help="watch until it has ended; the exit code tells how")
-    parser.add_argument("--plain", action="store_true", help="lines instead of bars")
 
 
 def follow(command: ShowOne, migration: Migration, args: Namespace, *, cancelling: bool = False) -> tuple[Any, Any]:

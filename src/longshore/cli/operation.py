@@ -53,11 +53,9 @@ class ListQueue(Lister):
 
     examples = ("longshore operation queue list --stranded",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--worker", metavar="ID", help="only what this worker has")
         parser.add_argument("--stranded", action="store_true", help="only what no living worker can take")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         columns = ("Migration", "Machine", "Project", "Kind", "Status", "Phase", "Worker", "Requested", "Why not")

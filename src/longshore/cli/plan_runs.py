@@ -26,14 +26,36 @@ if TYPE_CHECKING:
     from longshore.api.schemas import Migration, PlanFigures, PlanStart
 
 
+def _with_start(parser: ArgumentParser) -> None:
+    parser.add_argument("--type", choices=get_args(PlannedType), help="whatever the plan says")
+    parser.add_argument(
+        "--accept", action="append", default=[], metavar="CODE", help="a blocker to take upon yourself; may be repeated"
+    )
+    parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
+    _with_machines(parser)
+
+
+def _with_machines(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--machine",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this one, as the plan calls it; may be repeated",
+    )
+
+
+def _with_wait(parser: ArgumentParser) -> None:
+    parser.add_argument("--wait", action="store_true", help="watch until they have ended; the exit code tells how")
+    parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
+
+
 class CheckPlan(Lister):
     """List everything that stands against a plan, or might. Exit code 1 when something prevents its start."""
 
     awaits = True
     examples = ("longshore plan check weekend", "longshore plan check weekend --wave 1 --type warm")
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_start(with_plan(super().get_parser(prog_name)))
+    options = (with_plan, _with_start)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         concerns = checked(self.client, args.plan, _asked(args))
@@ -54,9 +76,7 @@ class StartPlan(Lister):
     """Start the machines of a plan that aren't moved or on their way yet, wave by wave."""
 
     examples = ("longshore plan start weekend --type dry-run --wait", "longshore plan start weekend --wave 1")
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_wait(_with_start(with_plan(super().get_parser(prog_name))))
+    options = (with_plan, _with_start, _with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _follow(self, args, self.client.start_plan(args.plan, _asked(args)))
@@ -66,9 +86,7 @@ class RetryPlan(Lister):
     """Start again those machines of a plan that have failed, and no others."""
 
     examples = ("longshore plan retry weekend --machine web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_wait(_with_machines(with_plan(super().get_parser(prog_name))))
+    options = (with_plan, _with_machines, _with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _follow(self, args, self.client.retry_plan(args.plan, args.machine))
@@ -83,16 +101,18 @@ class CutPlanOver(Lister):
         "longshore plan cutover weekend --at 2026-12-05T22:00 --ahead",
         "longshore plan cutover weekend --take-back",
     )
+    options = (with_plan,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
         parser.add_argument(
             "--ahead",
             action="store_true",
             help="also what is queued or still copied, as soon as it can be, without asking you again",
         )
-        return _with_wait(_with_machines(with_cutover_time(parser)))
+        with_cutover_time(parser)
+        _with_machines(parser)
+        _with_wait(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         time = cutover_time(args)
@@ -106,9 +126,7 @@ class ResumePlan(Lister):
     """Go on with a plan that was broken off, each copy from its last checkpoint."""
 
     examples = ("longshore plan resume weekend",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_wait(with_plan(super().get_parser(prog_name)))
+    options = (with_plan, _with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _follow(self, args, self.client.resume_plan(args.plan))
@@ -118,9 +136,7 @@ class CancelPlan(Lister):
     """Stop everything of a plan that waits or is under way, and take back what it made. What is done stays."""
 
     examples = ("longshore plan cancel weekend --machine web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_wait(_with_machines(with_plan(super().get_parser(prog_name))))
+    options = (with_plan, _with_machines, _with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _follow(self, args, self.client.cancel_plan(args.plan, args.machine), cancelling=True)
@@ -130,11 +146,10 @@ class WatchPlan(Command):
     """Watch all machines of a plan until none is under way."""
 
     examples = ("longshore plan watch weekend",)
+    options = (with_plan,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         if all(one.migration is None for one in self.client.plan_states(args.plan).machines):
@@ -151,15 +166,14 @@ class PlanProgress(Lister):
     """
 
     examples = ("longshore plan progress weekend", "longshore plan progress weekend --waves")
+    options = (with_plan,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--name", default="", metavar="PART", help="only machines with this in their names")
         parser.add_argument("--status", default="", metavar="STATUS", help="only machines in this state")
         parser.add_argument(
             "--waves", action="store_true", help="its waves instead of machines, and all of them together"
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.plan_states(args.plan, args.name, args.status)
@@ -205,32 +219,6 @@ _WORDS = (size, size, _rate, duration, duration)
 
 def _said(figure: float | None, how: Callable[[Any], str]) -> str | None:
     return None if figure is None else how(figure)
-
-
-def _with_start(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("--type", choices=get_args(PlannedType), help="whatever the plan says")
-    parser.add_argument(
-        "--accept", action="append", default=[], metavar="CODE", help="a blocker to take upon yourself; may be repeated"
-    )
-    parser.add_argument("--wave", type=int, metavar="NUMBER", help="only this wave")
-    return _with_machines(parser)
-
-
-def _with_machines(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument(
-        "--machine",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="only this one, as the plan calls it; may be repeated",
-    )
-    return parser
-
-
-def _with_wait(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("--wait", action="store_true", help="watch until they have ended; the exit code tells how")
-    parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
-    return parser
 
 
 def _asked(args: Namespace) -> PlanStart:

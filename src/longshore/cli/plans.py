@@ -36,8 +36,7 @@ class CreatePlan(Lister):
         'longshore plan create shop --from vc --to cloud --folder Shop --network "VM Network=private"',
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("plan", metavar="NAME", help="what to call the plan")
         parser.add_argument("machine", nargs="*", help="name, inventory path or reference of a machine")
         parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
@@ -73,7 +72,6 @@ class CreatePlan(Lister):
         _with_settings(parser)
         # Machines may come after options: argparse by itself takes all positional words from one place
         parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.schemas import NewPlan
@@ -114,13 +112,15 @@ class CreatePlan(Lister):
         return next((plan.draft for plan in self.client.plans() if plan.name == name and plan.draft), str(uuid4()))
 
 
+def with_plan(parser: ArgumentParser) -> None:
+    parser.add_argument("plan", help="the plan's name")
+
+
 class KeepPlan(Command):
     """Make a draft a plan that stays. Starting it does that, too."""
 
     examples = ("longshore plan keep weekend",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_plan(super().get_parser(prog_name))
+    options = (with_plan,)
 
     def take_action(self, args: Namespace) -> None:
         answer = self.client.keep_plan(args.plan)
@@ -132,10 +132,8 @@ class ListPlans(Lister):
 
     examples = ("longshore plan list", "longshore plan list --provider vc")
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--provider", metavar="PROVIDER", help="only those from or to this provider")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _summaries(self, self.client.plans(provider=args.provider))
@@ -146,10 +144,8 @@ class FindPlan(Lister):
 
     examples = ("longshore plan find --machine web01",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--machine", required=True, metavar="MACHINE", help="its name, inventory path or reference")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _summaries(self, self.client.plans(args.machine))
@@ -159,9 +155,7 @@ class ShowPlan(ShowOne):
     """Show a plan: what it says, and how far each machine is."""
 
     examples = ("longshore plan show weekend",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_plan(super().get_parser(prog_name))
+    options = (with_plan,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.plan(args.plan))
@@ -184,9 +178,7 @@ class DiscoverMachines(Lister):
     """List the machines of a plan as the source has them now."""
 
     examples = ("longshore plan discover weekend",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_plan(super().get_parser(prog_name))
+    options = (with_plan,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found: list[tuple[Any, ...]] = []
@@ -209,15 +201,14 @@ class SetPlan(ShowOne):
         "longshore plan set weekend --add web02 --wave db01=2",
         "longshore plan set weekend --option type=warm",
     )
+    options = (with_plan,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--description", metavar="TEXT", help="what it is for")
         parser.add_argument("--add", action="append", default=[], metavar="MACHINE", help="name, path or reference")
         parser.add_argument("--remove", action="append", default=[], metavar="MACHINE", help="as the plan calls it")
         with_mapping(parser, "--wave", "MACHINE=NUMBER", "put a machine into another wave")
         _with_settings(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         view = self.client.plan(args.plan)
@@ -246,12 +237,11 @@ class DuplicatePlan(Command):
     """Make a new plan that says the same as another, with nothing started yet."""
 
     examples = ("longshore plan duplicate weekend next-weekend",)
+    options = (with_plan,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", metavar="NEW-NAME", help="what to call the new one")
         parser.add_argument("--description", metavar="TEXT", help="default: the same")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.api.schemas import PlanCopy
@@ -265,11 +255,10 @@ class ExportPlan(Command):
     """Write a plan as YAML, to a file or to standard output."""
 
     examples = ("longshore plan export weekend weekend.yaml",)
+    options = (with_plan,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", nargs="?", help="default: standard output")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.planning import planfile, written
@@ -291,12 +280,10 @@ class ApplyPlan(Command):
 
     examples = ("longshore plan apply weekend.yaml",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "file", nargs="+", help="YAML, a plan in each; of a directory all *.yaml and *.yml; - is standard input"
         )
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.planning import planfile
@@ -322,11 +309,6 @@ class ApplyPlan(Command):
 
 
 # Shared with the commands that run plans
-
-
-def with_plan(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("plan", help="the plan's name")
-    return parser
 
 
 # Parts

@@ -64,10 +64,10 @@ class ListFiles(_Files):
 
     examples = ("longshore backup files list web01 /etc/nginx --vault offsite",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_point(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
+        super().add_options(parser)
+        with_point(parser)
         parser.add_argument("path", nargs="?", default="/", help="of a directory or a file (default: %(default)s)")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.point_files(args.vault, args.point, args.path)
@@ -86,12 +86,12 @@ class FindFiles(_Files):
         "longshore backup files find web01 '/home/*/*.odt' --every --vault offsite",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_point(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
+        super().add_options(parser)
+        with_point(parser)
         parser.add_argument("pattern", help="a name with * and ?; with a slash in it a whole path")
         parser.add_argument("--below", metavar="PATH", default="/", help="only what is below this directory")
         parser.add_argument("--every", action="store_true", help="in every point of the machine")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         columns = ("Path", "Kind", "Size", "Modified")
@@ -126,12 +126,11 @@ class GetFiles(Command):
         "longshore backup files get web01 /etc/nginx/nginx.conf --vault offsite",
         "longshore backup files get web01 /home/ann --to - --vault offsite | tar x -C /mnt/ann",
     )
+    options = (with_point,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_point(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", help="of the file or directory in the point")
         parser.add_argument("--to", metavar="FILE", help='"-": standard output (default: its name, here)')
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         name = args.path.rstrip("/").rpartition("/")[2] or "files"

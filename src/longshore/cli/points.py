@@ -20,9 +20,7 @@ class ListPoints(Lister):
     """List a replica's points, oldest first, and why each of them stays."""
 
     examples = ("longshore replica point list web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
+    options = (with_replica,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         columns = ("Number", "Moment", "State", "Consistency", "Changed", "Proved", "Kept by")
@@ -41,13 +39,16 @@ class ListPoints(Lister):
         )
 
 
+def _with_point(parser: ArgumentParser) -> None:
+    with_replica(parser)
+    parser.add_argument("point", type=int, help="its number")
+
+
 class ShowPoint(ShowOne):
     """Show a point, with its machine as it was then."""
 
     examples = ("longshore replica point show web01 17",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_point(super().get_parser(prog_name))
+    options = (_with_point,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.point(args.replica, args.point))
@@ -57,11 +58,7 @@ class HoldPoint(ShowOne):
     """Keep a point, whatever the retention says."""
 
     examples = ("longshore replica point hold web01 17 --name before-upgrade",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_hold_name(_with_point(super().get_parser(prog_name)))
-        with_until(parser)
-        return parser
+    options = (_with_point, with_hold_name, with_until)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewHold
@@ -74,9 +71,7 @@ class ReleasePoint(ShowOne):
     """Leave a point to the retention again."""
 
     examples = ("longshore replica point release web01 17 --name before-upgrade",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_hold_name(_with_point(super().get_parser(prog_name)))
+    options = (_with_point, with_hold_name)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import NewHold
@@ -104,12 +99,6 @@ class DeletePoint(Delete):
                 f"{name} isn't a point's number.", advice=f"See: longshore replica point list {args.replica}."
             )
         self.client.delete_point(args.replica, int(name))
-
-
-def _with_point(parser: ArgumentParser) -> ArgumentParser:
-    with_replica(parser)
-    parser.add_argument("point", type=int, help="its number")
-    return parser
 
 
 def hold_in_words(hold: Hold | None) -> str:

@@ -29,11 +29,9 @@ from longshore.providers.registry import provider_type
 class AddOfKind(ShowOne):
     known: ClassVar[ProviderType]
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help=f"what to call {'them' if self.known.several else 'it'}")
         with_options(parser, self.known)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         login, secrets = self._login(args)
@@ -92,15 +90,13 @@ class AddProvider(ShowOne):
     # For `openstack`, whose commands are those that are written down when it is installed: the kind is a word apart
     _own: AddOfKind
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "kind", choices=[str(known.kind) for known in registry.PROVIDERS], help="which; it comes first"
         )
         parser.add_argument("name", help="what to call it")
         with_those_of_all(parser, registry.PROVIDERS)
         parser.parse_args = partial(self._parse, parser)  # type: ignore[method-assign, assignment]
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return self._own.take_action(args)

@@ -30,15 +30,13 @@ class SetProvider(ShowOne):
 
     examples = ("longshore provider set vc --username migration@vsphere.local --password-file password.txt",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the provider's name")
         parser.add_argument(
             "--label", action="append", metavar="LABEL", help="in the place of all that it has (may be repeated)"
         )
         parser.add_argument("--no-label", action="store_true", help="every worker can reach it")
         with_those_of_all(parser, registry.PROVIDERS, changing=True)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         known = provider_type(self.client.provider(args.name).kind)

@@ -13,15 +13,28 @@ if TYPE_CHECKING:
     from longshore.api.schemas import Provider, ProviderCheck
 
 
+def with_all_projects(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--all-projects", action="store_true", help="those of all projects of a server, for administrators"
+    )
+
+
+def _with_project(parser: ArgumentParser) -> None:
+    parser.add_argument("project", help="id of the project, or * for every project")
+
+
+def _with_name(parser: ArgumentParser) -> None:
+    parser.add_argument("name", metavar="PROVIDER", help="the provider's name")
+
+
 class ListProviders(Lister):
     """List the providers."""
 
     examples = ("longshore provider list", "longshore provider list --kind vault")
+    options = (with_all_projects,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_all_projects(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--kind", metavar="KIND", help="only those of this kind: vsphere, openstack, files, vault")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [
@@ -35,9 +48,7 @@ class ShowProvider(ShowOne):
     """Show a provider. Secrets are never shown."""
 
     examples = ("longshore provider show vc",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_name(super().get_parser(prog_name))
+    options = (_with_name,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         provider = self.client.provider(args.name)
@@ -52,9 +63,7 @@ class CheckProvider(ShowOne):
     """Log in to a provider and say what is found there."""
 
     examples = ("longshore provider check vc",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_name(super().get_parser(prog_name))
+    options = (_with_name,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return shown(self.client.check_provider(args.name))
@@ -74,9 +83,7 @@ class ShareProvider(Command):
     """Let another project of a server use a provider, without seeing where it is and by which account. For admins."""
 
     examples = ("longshore provider share vc shop",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_project(_with_name(super().get_parser(prog_name)))
+    options = (_with_name, _with_project)
 
     def take_action(self, args: Namespace) -> None:
         self.client.share_provider(args.name, args.project)
@@ -90,29 +97,10 @@ class UnshareProvider(Command):
     """
 
     examples = ("longshore provider unshare vc shop",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_project(_with_name(super().get_parser(prog_name)))
+    options = (_with_name, _with_project)
 
     def take_action(self, args: Namespace) -> None:
         self.client.unshare_provider(args.name, args.project)
-
-
-def with_all_projects(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument(
-        "--all-projects", action="store_true", help="those of all projects of a server, for administrators"
-    )
-    return parser
-
-
-def _with_project(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("project", help="id of the project, or * for every project")
-    return parser
-
-
-def _with_name(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("name", metavar="PROVIDER", help="the provider's name")
-    return parser
 
 
 def shown(check: ProviderCheck) -> tuple[Any, Any]:

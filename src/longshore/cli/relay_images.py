@@ -15,10 +15,8 @@ class BuildRelayImage(ShowOne):
 
     examples = ("longshore relay-image build --output relay.qcow2",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--output", metavar="FILE", help="where to (default: relay.qcow2 in the user's cache)")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.providers.openstack.relay_image.build import build
@@ -41,14 +39,12 @@ class UploadRelayImage(ShowOne):
 
     examples = ("longshore relay-image upload --os-cloud admin --image relay.qcow2",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml (default: $OS_CLOUD or OS_* variables)"
         )
         parser.add_argument("--image", metavar="FILE", help="what was built (default: relay.qcow2 in the user's cache)")
         parser.add_argument("--name", default="longshore-relay", help="what to call it there (default: %(default)s)")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.providers.openstack.connection import connect, settings_from_cloud

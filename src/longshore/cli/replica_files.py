@@ -17,13 +17,11 @@ class ExportReplicas(Command):
 
     examples = ("longshore replica export > replicas.yaml",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "replica", nargs="*", help="its id, the beginning of it, or the name of its machine (default: all)"
         )
         parser.add_argument("--output", metavar="FILE", help="default: standard output")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.planning import replicafile
@@ -40,10 +38,8 @@ class ApplyReplicas(Command):
 
     examples = ("longshore replica apply replicas.yaml",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", help="YAML, as longshore replica export writes it; - is standard input")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.planning import replicafile

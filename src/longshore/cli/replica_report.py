@@ -21,8 +21,7 @@ class ReportReplicas(Command):
 
     examples = ("longshore replica report web01", "longshore replica report -f html > replicas.html")
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("replica", nargs="*", help="id, the beginning of it, or name of its machine (default: all)")
         parser.add_argument(
             "-f",
@@ -31,7 +30,6 @@ class ReportReplicas(Command):
             default="md",
             help="default: %(default)s (Markdown); html: one file with charts, which needs nothing else",
         )
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.api.replica_reports import ReplicaReport

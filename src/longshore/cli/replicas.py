@@ -31,13 +31,11 @@ class CreateReplica(ShowOne):
         "longshore replica create web01 --from vc --to cloud --network LAN=private --every 15m --keep last=24,daily=7",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
         _with_seed(parser)
         _with_protection(parser)
         with_request(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         wanted = _wanted(args)
@@ -52,13 +50,11 @@ class CheckReplica(Lister):
 
     examples = ('longshore replica check web01 --from vc --to cloud --network "VM Network=private"',)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("machine", help="name, inventory path or reference of the machine")
         _with_seed(parser)
         _with_protection(parser)
         with_request(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return concern_table(self, args, self.client.check_replica(_wanted(args)))
@@ -72,11 +68,9 @@ class KeepAsReplica(ShowOne):
 
     examples = ("longshore migration keep-as-replica 1f6e0c52 --every 15m --keep last=24",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("migration", help="its id, or the beginning of it")
         _with_protection(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import KeptMigration
@@ -95,9 +89,7 @@ class ListReplicas(Lister):
     """List replicas, oldest first."""
 
     examples = ("longshore replica list",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_all_projects(super().get_parser(prog_name))
+    options = (with_all_projects,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         columns = ("ID", "Machine", "From", "To", "Stage", "Points", "RPO now", "RPO", "Next sync", "Conditions")
@@ -120,13 +112,15 @@ class ListReplicas(Lister):
         )
 
 
+def with_replica(parser: ArgumentParser) -> None:
+    parser.add_argument("replica", help="its id, the beginning of it, or the name of its machine")
+
+
 class ShowReplica(ShowOne):
     """Show a replica: how old its newest point is, and was, and what is to be said of it."""
 
     examples = ("longshore replica show web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
+    options = (with_replica,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return shown(self, self.client.replica(args.replica))
@@ -139,14 +133,13 @@ class SetReplica(ShowOne):
         "longshore replica set web01 --every 1h --keep last=48",
         'longshore replica set web01 --prove "weekly sunday 02:00 Europe/Berlin"',
     )
+    options = (with_replica,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_replica(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         when = parser.add_mutually_exclusive_group()
         when.add_argument("--every", metavar="TIME", help="a sync after each of these times")
         when.add_argument("--schedule", metavar="SCHEDULE", help="as for longshore replica create")
         _with_policy(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import ReplicaChange
@@ -178,9 +171,7 @@ class SyncReplica(ShowOne):
     """Make another point now, also while the replica is paused."""
 
     examples = ("longshore replica sync web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
+    options = (with_replica,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return shown(self, self.client.tell_replica(args.replica, "sync"))
@@ -194,9 +185,7 @@ class AuditReplica(ShowOne):
     """
 
     examples = ("longshore replica audit web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
+    options = (with_replica,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return shown(self, self.client.tell_replica(args.replica, "audit"))
@@ -206,11 +195,10 @@ class PauseReplica(ShowOne):
     """Begin no more syncs, until the replica is resumed or a time has come. Its points stay, and get older."""
 
     examples = ("longshore replica pause web01 --until 2026-12-01T06:00",)
+    options = (with_replica,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_replica(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--until", type=time_of, metavar="TIME", help="2026-11-21T22:00 (UTC unless it says so)")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.replicas import Pause
@@ -222,17 +210,10 @@ class ResumeReplica(ShowOne):
     """Go on with a paused replica's syncs: with one at once, if any was missed."""
 
     examples = ("longshore replica resume web01",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return with_replica(super().get_parser(prog_name))
+    options = (with_replica,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return shown(self, self.client.tell_replica(args.replica, "resume"))
-
-
-def with_replica(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("replica", help="its id, the beginning of it, or the name of its machine")
-    return parser
 
 
 def _with_protection(parser: ArgumentParser) -> None:

@@ -27,10 +27,9 @@ class ReportMigration(Command):
 
     examples = ("longshore migration report 1f6e0c52 -f md > web01.md",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("migration", help="its id, or the beginning of it")
-        return _with_format(parser)
+        _with_format(parser)
 
     def take_action(self, args: Namespace) -> None:
         report = self.client.migration_report(args.migration)
@@ -44,11 +43,9 @@ class BundleMigration(Command):
 
     examples = ("longshore migration bundle 1f6e0c52 web01.json",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("migration", help="its id, or the beginning of it")
         parser.add_argument("file", nargs="?", help="default: standard output")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         put_text(args.file, as_json(self.client.bundle(args.migration)))
@@ -59,10 +56,9 @@ class ReportPlan(Command):
 
     examples = ("longshore plan report weekend -f md > weekend.md",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("plan", help="the plan's name")
-        return _with_format(parser)
+        _with_format(parser)
 
     def take_action(self, args: Namespace) -> None:
         report = self.client.plan_report(args.plan)
@@ -222,9 +218,8 @@ def _away(report: Report) -> str | None:
     return ". ".join(word for word in words if word) or None
 
 
-def _with_format(parser: ArgumentParser) -> ArgumentParser:
+def _with_format(parser: ArgumentParser) -> None:
     parser.add_argument("-f", "--format", choices=("md", "json"), default="md", help="default: %(default)s (Markdown)")
-    return parser
 
 
 def _write(args: Namespace, report: Report | PlanReport, text: str) -> None:

@@ -35,8 +35,7 @@ class ServerRegister(Command):
 
     examples = ("longshore server register --os-cloud admin --url https://longshore.example:9797",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--os-cloud", metavar="CLOUD", help="entry of clouds.yaml (default: $OS_CLOUD or OS_* variables)"
         )
@@ -44,7 +43,6 @@ class ServerRegister(Command):
         parser.add_argument("--internal-url", metavar="URL", help="by other services (default: the same)")
         parser.add_argument("--admin-url", metavar="URL", help="by administrators (default: the same)")
         parser.add_argument("--region", help="default: that of the entry of clouds.yaml")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.client.wires import SERVICE_TYPE

@@ -24,8 +24,7 @@ class _WithSelection(Lister):
 
     awaits = True
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", metavar="DIR", help="where the files are")
         parser.add_argument("--cloud", metavar="PROVIDER", required=True, help="the OpenStack provider's name")
         parser.add_argument(
@@ -44,7 +43,6 @@ class _WithSelection(Lister):
             help="only what fits: name=WORD, name~REGEX, tag=WORD, tag~REGEX; with ! before = or ~ what doesn't. "
             "What belongs to it comes along. May be given several times, and all must fit",
         )
-        return parser
 
     def _body(self, args: Namespace) -> dict[str, Any]:
         directory = str(Path(args.directory).absolute())
@@ -81,10 +79,9 @@ class ExportTenant(_WithSelection):
 
     _failed = 0
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
+        super().add_options(parser)
         parser.add_argument("--overwrite", action="store_true", help="replace files that are there already")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         report = self._report(self.client.start_tenancy("exports", self._body(args) | {"overwrite": args.overwrite}))
@@ -108,10 +105,8 @@ class ValidateTenant(Lister):
 
     _serious = 0
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", metavar="DIR", help="where the files are")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.tenancy import validate
@@ -145,15 +140,14 @@ class ImportTenant(_WithSelection):
 
     _failed = 0
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
+        super().add_options(parser)
         parser.add_argument(
             "--passwords",
             metavar="FILE",
             help="give users who are made new passwords and write them to this file, for its owner's eyes only; "
             "without it nobody can log in as one of them until an administrator sets a password",
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         body = self._body(args)

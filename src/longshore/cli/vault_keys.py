@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from longshore.api.backups import VaultKey
 
 
+def _with_vault(parser: ArgumentParser) -> None:
+    parser.add_argument("vault", help="its name")
+
+
 class ListVaultKeys(Lister):
     """List the keys of an encrypted vault: each is a pass phrase, or a recovery key, that opens it.
 
@@ -25,9 +29,7 @@ class ListVaultKeys(Lister):
     """
 
     examples = ("longshore vault key list offsite",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_vault(super().get_parser(prog_name))
+    options = (_with_vault,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [_values(key) for key in self.client.vault_keys(args.vault)]
@@ -44,9 +46,9 @@ class AddVaultKey(ShowOne):
     """
 
     examples = ("longshore vault key add offsite 2027 --pass-phrase-file new.txt",)
+    options = (_with_vault,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_vault(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="what it is for: recovery, 2027 …")
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("--pass-phrase-file", type=Path, metavar="FILE", help="that has the pass phrase")
@@ -54,7 +56,6 @@ class AddVaultKey(ShowOne):
         which.add_argument(
             "--barbican", metavar="PROVIDER", help="the OpenStack in whose key manager it is made and kept"
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         if args.barbican:
@@ -76,24 +77,18 @@ class DeleteVaultKey(Command):
     """
 
     examples = ("longshore vault key delete offsite 2026",)
+    options = (_with_vault,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_vault(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("key", help="its id, or what it is for")
         secret = parser.add_mutually_exclusive_group()
         secret.add_argument(
             "--barbican", metavar="PROVIDER", help="by which its secret is removed, if another has made it"
         )
         secret.add_argument("--keep-secret", action="store_true", help="leave its secret in Barbican")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         self.client.remove_vault_key(args.vault, args.key, barbican=args.barbican, keep_secret=args.keep_secret)
-
-
-def _with_vault(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("vault", help="its name")
-    return parser
 
 
 def _values(key: VaultKey) -> tuple[Any, ...]:

@@ -33,9 +33,9 @@ class ServePoint(Command):
     """
 
     examples = ("longshore backup serve web01 --vault offsite --disk 1",)
+    options = (with_point,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_point(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--disk",
             type=int,
@@ -45,7 +45,6 @@ class ServePoint(Command):
         parser.add_argument(
             "--port", type=_port, metavar="PORT", help="of the loopback address, instead of a socket; 0: any free one"
         )
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         with (
@@ -68,11 +67,10 @@ class MountPoint(Command):
     """
 
     examples = ("longshore backup mount web01 /mnt/web01 --vault offsite",)
+    options = (with_point,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_point(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", type=Path, help="empty, and yours")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.guests.mounted import mount_files
@@ -100,14 +98,13 @@ class ExportPoint(Lister):
     """
 
     examples = ("longshore backup export web01 --vault offsite /mnt/exports/web01",)
+    options = (with_point,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_point(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", type=Path, help="empty, or not there yet")
         parser.add_argument(
             "--chain", action="store_true", help="with the machine's earlier points, as a chain of images"
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.blocks.progress import bar

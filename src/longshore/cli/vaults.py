@@ -34,8 +34,7 @@ class CreateVault(ShowOne):
         "longshore vault create away s3://bucket/one --endpoint https://s3.example --pass-phrase-file phrase.txt",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="what you call it")
         parser.add_argument("place", help="a directory that is empty or not there yet, or s3://BUCKET/PREFIX")
         key = parser.add_mutually_exclusive_group()
@@ -58,7 +57,6 @@ class CreateVault(ShowOne):
             help="object lock's retention in days: until then nobody can delete what is in the vault, whatever "
             "credentials they have. It can't be changed later, and only a bucket with object lock has it",
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         phrase = text_of(args.pass_phrase_file) if args.pass_phrase_file else None
@@ -81,6 +79,10 @@ class ListVaults(Lister):
         return ("ID", "Name", "Place"), [(v.id, v.name, v.directory or v.url) for v in self.client.vaults()]
 
 
+def _with_vault(parser: ArgumentParser) -> None:
+    parser.add_argument("vault", help="its name")
+
+
 class ShowUsage(ShowOne):
     """Show how much a vault holds, how fast it grows and when it is full, when it was verified and pruned last, and how
     many points each machine has in it.
@@ -90,9 +92,7 @@ class ShowUsage(ShowOne):
     """
 
     examples = ("longshore vault usage offsite",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_vault(super().get_parser(prog_name))
+    options = (_with_vault,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.vault_usage(args.vault)
@@ -117,9 +117,7 @@ class CheckVault(ShowOne):
     """
 
     examples = ("longshore vault check offsite",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_vault(super().get_parser(prog_name))
+    options = (_with_vault,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.check_vault(args.vault)
@@ -154,9 +152,7 @@ class RecoverVault(ShowOne):
     """
 
     examples = ("longshore vault recover safe",)
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        return _with_vault(super().get_parser(prog_name))
+    options = (_with_vault,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.recover_vault(args.vault)
@@ -171,13 +167,12 @@ class CopyVault(ShowOne):
     """
 
     examples = ("longshore vault copy offsite away --wait",)
+    options = (_with_vault,)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_vault(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("to", help="the other vault's name")
         parser.add_argument("--in-clear", action="store_true", help="from an encrypted vault into one that isn't")
         with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.copy_vault(args.vault, args.to, in_clear=args.in_clear), args)
@@ -191,11 +186,11 @@ class ImportVault(Lister):
     """
 
     examples = ("longshore vault import offsite --source vcenter=vc",)
+    options = (_with_vault,)
 
     _refused = False
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_vault(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
         with_mapping(
             parser,
             "--source",
@@ -203,7 +198,6 @@ class ImportVault(Lister):
             "a provider of the policies, and what it is called here, if that is new",
         )
         parser.add_argument("--resume", action="store_true", help="don't pause them")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         imported = self.client.import_vault(args.vault, dict(args.source), paused=not args.resume)
@@ -225,13 +219,9 @@ class VerifyVault(ShowOne):
     """Read all that a vault's points name, and compare it with its digests. It fails when anything differs."""
 
     examples: ClassVar[tuple[str, ...]] = ("longshore vault verify offsite --wait",)
+    options = (_with_vault, with_wait)
 
     verb = "verify"
-
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = _with_vault(super().get_parser(prog_name))
-        with_wait(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.keep_vault(args.vault, self.verb), args)
@@ -247,10 +237,9 @@ class PruneVault(VerifyVault):
 
     verb = "prune"
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
+        super().add_options(parser)
         parser.add_argument("--dry-run", action="store_true", help="say what it would remove, and remove nothing")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         if args.dry_run:
@@ -259,11 +248,6 @@ class PruneVault(VerifyVault):
                 fields["freed"] = size(fields["freed"])
             return tuple(fields), tuple(fields.values())
         return super().take_action(args)
-
-
-def _with_vault(parser: ArgumentParser) -> ArgumentParser:
-    parser.add_argument("vault", help="its name")
-    return parser
 
 
 def _fields(vault: Vault) -> tuple[Any, Any]:

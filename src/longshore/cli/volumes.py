@@ -37,10 +37,8 @@ class ListVolumes(Lister):
 
     examples = ("longshore volume list cloud",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the provider's name")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = []
@@ -116,8 +114,8 @@ class MigrateVolumes(_Moves):
         "longshore volume migrate --from images --to cloud --file disks/data.qcow2",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
+        super().add_options(parser)
         parser.add_argument("volumes", nargs="*", metavar="VOLUME", help="name or id")
         parser.add_argument("--all", action="store_true", help="all that no server has")
         parser.add_argument("--match", metavar="PATTERN", help="those of them that are called so: 'db-*'")
@@ -127,7 +125,6 @@ class MigrateVolumes(_Moves):
         parser.add_argument("--from", dest="source", required=True, metavar="PROVIDER", help="where they are")
         parser.add_argument("--to", dest="target", required=True, metavar="PROVIDER", help="where they go")
         _with_landing(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         meant = [
@@ -181,8 +178,9 @@ class RestoreVolumes(_Moves):
 
     examples = ("longshore restore volumes web01 --vault offsite --target cloud --disk 2",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_point(super().get_parser(prog_name))
+    def add_options(self, parser: ArgumentParser) -> None:
+        super().add_options(parser)
+        with_point(parser)
         parser.add_argument(
             "--disk",
             action="append",
@@ -193,7 +191,6 @@ class RestoreVolumes(_Moves):
         )
         parser.add_argument("--target", required=True, metavar="PROVIDER", help="where they go")
         _with_landing(parser)
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         point = self.client.vault_point(args.vault, args.point)

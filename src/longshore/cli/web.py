@@ -17,10 +17,8 @@ class Web(Command):
 
     examples = ("longshore web --port 8765",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=int, default=0, metavar="PORT", help="default: any that is free")
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.web.alone import serve_alone

@@ -18,8 +18,7 @@ class RunWorker(Command):
 
     examples = ("longshore worker --at-once 4",)
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--at-once", type=int, metavar="N", help="migrations at work at once (default: 8)")
         parser.add_argument(
             "--label",
@@ -27,7 +26,6 @@ class RunWorker(Command):
             metavar="LABEL",
             help="what this worker can reach, for providers that ask for it (may be given more than once)",
         )
-        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         from longshore.engine.worker_process import serve

@@ -37,6 +37,11 @@ def kinds_for(side: Side) -> tuple[str, ...]:
     return tuple(known.kind for known in PROVIDERS if side in known.sides)
 
 
+def sides_of(kind: str) -> list[Side]:
+    """Return what a kind can be of a migration, sorted; nothing, where it is none that there is."""
+    return sorted(side for known in PROVIDERS if known.kind == kind for side in known.sides)
+
+
 def connect(
     kind: str,
     settings: Mapping[str, Any],

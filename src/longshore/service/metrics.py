@@ -6,7 +6,7 @@ asked for.
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from statistics import median
 
@@ -18,17 +18,21 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longshore.engine.stranded import Lack, crew_of
+from longshore.flows.replicas.standing import conditions_of
+from longshore.model.backup_policy import Stand
+from longshore.model.replica import Stage
 from longshore.model.status import Status
-from longshore.service.backup_metrics import metrics_of_backups
+from longshore.planning.conditions import CODES
 from longshore.service.operation import DOING, doing_of
 from longshore.service.parts import judged_router
-from longshore.service.replica_metrics import metrics_of
-from longshore.store import Store
+from longshore.store import BackupPolicyRecord, Store
 
 PATH = "/metrics"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 router = judged_router()
+_LEFT_OUT = ("machine-off", "rpo-warning")  # which takes more than one look at all of them
+_OUTCOMES = ("good", "failed", "none")
 
 
 class _OfTheStore(Collector):
@@ -51,8 +55,8 @@ class _OfTheStore(Collector):
         yield from self._of_the_queue()
         yield from self._of_the_bytes()
         yield from self._of_the_points()
-        yield from metrics_of(self._store)
-        yield from metrics_of_backups(self._store)
+        yield from _of_replicas(self._store)
+        yield from _of_backups(self._store)
 
     def _of_the_bytes(self) -> Iterator[Metric]:
         moved = GaugeMetricFamily(
@@ -148,3 +152,77 @@ def metrics(request: Request) -> Response:
     """Return the metrics in Prometheus' format."""
     of_this: Metrics = request.app.state.metrics
     return Response(generate_latest(of_this.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _of_replicas(store: Store) -> Iterator[Metric]:
+    now, found = datetime.now(UTC), store.protection.all()
+    stages = Counter(one.stage for one in found)
+    replicas = GaugeMetricFamily("longshore_replicas", "Replicas, by where they are in their life.", labels=["stage"])
+    for stage in Stage:
+        replicas.add_metric([stage.value], stages[stage])
+    yield replicas
+    codes = Counter(condition.code for one in found for condition in conditions_of(one, now))
+    conditions = GaugeMetricFamily(
+        "longshore_replica_conditions", "Replicas of which this is to be said.", labels=["condition"]
+    )
+    for code in CODES:
+        if code not in _LEFT_OUT:
+            conditions.add_metric([code], codes[code])
+    yield conditions
+    shares = [(now - one.newest).total_seconds() / one.rpo for one in found if one.newest and one.rpo]
+    yield _of("longshore_replica_rpo_ratio", "How old newest points are, as a share of the RPO asked for.", shares)
+    took = [(one.usable_at - one.newest).total_seconds() for one in found if one.newest and one.usable_at]
+    yield _of("longshore_replica_sync_seconds", "What the syncs took that made the newest points.", took)
+    rto = store.protection.recoveries()
+    yield _of("longshore_replica_rto_seconds", "What machines made of points took until they were seen up.", rto)
+
+
+def _of(name: str, meaning: str, values: Sequence[float]) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=["of"])
+    if values:
+        family.add_metric(["worst"], max(values))
+        family.add_metric(["median"], median(values))
+    return family
+
+
+def _of_backups(store: Store) -> Iterator[Metric]:
+    found = store.backup_policies.all()
+    stands = Counter(_stand(policy) for policy in found if policy.copy_to is not None)
+    copies = GaugeMetricFamily(
+        "longshore_backup_copies",
+        "Policies with a second vault, by how the last copy to it ended or stands.",
+        labels=["outcome"],
+    )
+    for outcome in _OUTCOMES:
+        copies.add_metric([outcome], stands[outcome])
+    yield copies
+    outcomes = Counter(_outcome(policy) for policy in found if policy.prove is not None)
+    proofs = GaugeMetricFamily(
+        "longshore_backup_proofs",
+        "Policies whose points are proved by a clock, by how the last proof ended or stands.",
+        labels=["outcome"],
+    )
+    for outcome in _OUTCOMES:
+        proofs.add_metric([outcome], outcomes[outcome])
+    yield proofs
+    took = [trial.seconds["all"] for policy in found if policy.proof for trial in policy.proof.trials if trial.shown_by]
+    rto = GaugeMetricFamily(
+        "longshore_backup_rto_seconds", "What restores took that last proved points, until they were up.", labels=["of"]
+    )
+    if took:
+        rto.add_metric(["worst"], max(took))
+    yield rto
+
+
+def _stand(policy: BackupPolicyRecord) -> str:
+    """Return how a policy's last second copy ended. It is good, too, when only old points there couldn't be deleted."""
+    if policy.copy is None or not policy.copy.stand.ended:
+        return "none"
+    return "failed" if policy.copy.stand is Stand.FAILED else "good"
+
+
+def _outcome(policy: BackupPolicyRecord) -> str:
+    """Return the outcome of a policy's proof. One under way counts as failed as soon as a machine of it has."""
+    if policy.proof is None or (policy.proves and not policy.proof.failed):
+        return "none"
+    return "failed" if policy.proof.failed else "good"

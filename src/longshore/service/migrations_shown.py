@@ -1,18 +1,20 @@
 """Migrations as they go over the wire."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from longshore.api.schemas import DiskProgress, ListedMigration, Migration
-from longshore.engine.stranded import NOBODY, crew_of
+from longshore.api.schemas import DiskProgress, ListedMigration, Migration, QueuedBehind
+from longshore.engine.queue import Behind, fit, why_waits
+from longshore.engine.stranded import NOBODY, Crew, crew_of
 from longshore.flows.moves.downtime import downtime_of
 from longshore.model.copy_progress import MOVING
+from longshore.model.limit import LimitOf
+from longshore.model.plan import Limits
 from longshore.model.request import LandingMode, MigrationType, request_from_json
 from longshore.model.status import Status
-from longshore.service.queue_reasons import queued_behind
 from longshore.service.shapes import shaped
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER
@@ -109,3 +111,40 @@ def _rests(record: MigrationRecord) -> bool:
         return False
     cold = record.type is MigrationType.COLD
     return record.job.due_at == NEVER or (cold and waits_after_failure(record))
+
+
+def queued_behind(
+    store: Store, records: Sequence[MigrationRecord], crew: Crew, providers: Mapping[str, str]
+) -> dict[str, QueuedBehind]:
+    """Return what those of these records that are queued are behind, by their ids.
+
+    One that is only in line isn't among them, nor is any while nobody is at work. `providers`: names by id.
+    """
+    queued = [one.id for one in records if one.status is Status.QUEUED and not one.cancel_requested]
+    if not queued or not crew.running:
+        return {}
+    lineup, jobs = store.queue.look(queued)
+    waiting = [one for one in jobs if one.due_at is None and one.status is Status.QUEUED]
+    found = why_waits(
+        waiting,
+        lineup.begun,
+        {plan: Limits(**given) for plan, given in store.queue.limits().items()},
+        first_waves=lineup.first_waves,
+        of_places=store.limits.at_once(),
+        crew=lambda record: fit(record, crew.workers, crew.labels),
+    )
+    return {one.record_id: _told(found[one.id], providers) for one in waiting if one.id in found}
+
+
+def _told(behind: Behind, providers: Mapping[str, str]) -> QueuedBehind:
+    place = behind.place
+    name = None
+    if place is not None and place.of.of_provider:
+        name = place.name or providers.get(place.subject)
+    return QueuedBehind(
+        what=behind.what.value,
+        wave=behind.wave,
+        of=LimitOf(place.of) if place is not None else None,
+        name=name,
+        at_once=behind.at_once,
+    )

@@ -14,7 +14,7 @@ from longshore.errors import LongshoreError
 from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import OF_MANY, Page
-from longshore.web.pages.backups import PLAYBOOKS, VAULT
+from longshore.web.pages.backups import PLAYBOOKS
 from longshore.web.rendering import confirm, render
 from longshore.wording.states import of_policy, of_stand
 from longshore.wording.texts import _
@@ -133,9 +133,9 @@ async def _asked(
         200 if trouble is None else 400,
         said=said,
         p=changed,
-        sources=[(one.name, one.name) for one in providers if one.kind != VAULT],
+        sources=[(one.name, one.name) for one in providers if "vault" not in one.sides],
         vaults=[(one.name, one.name) for one in vaults],
-        clouds=[(one.name, one.name) for one in providers if one.kind == "openstack"],
+        clouds=[(one.name, one.name) for one in providers if "target" in one.sides],
         networks=[*said.pairs("n-name", "n-to").items(), *[("", "")] * _SPARE],
         wrong={at: trouble.message} if trouble and at else {},
         trouble=None if at else trouble,

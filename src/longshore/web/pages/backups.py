@@ -20,7 +20,6 @@ from longshore.wording.figures import size
 from longshore.wording.states import of_policy
 from longshore.wording.texts import _
 
-VAULT = "vault"  # the kind of provider
 PLAYBOOKS = ("before", "after")  # a snapshot
 PAGE = 50  # rows
 _LOOKED_INTO = 20  # vaults, for one page
@@ -200,7 +199,7 @@ async def _asked(
         begun=begun,
         refused=[(names.get(ref, ref), error) for ref, error in refused.items()],
         trouble=trouble,
-        sources=[one for one in providers if one.kind != VAULT],
+        sources=[one for one in providers if "vault" not in one.sides],
         vaults=[(one.name, one.name) for one in vaults],
     )
 

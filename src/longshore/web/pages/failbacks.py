@@ -34,13 +34,13 @@ async def fail_back(request: Request) -> Response:
 
 async def _way_back(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     replica, providers = await _both(request)
-    kinds = {one.name: one.kind for one in providers}
+    targets = {one.name for one in providers if "target" in one.sides}
     return render(
         request,
         "replicas/failback.html",
         200 if trouble is None else 400,
         r=replica,
-        to_openstack=kinds.get(replica.source) == "openstack",
+        to_openstack=replica.source in targets,
         said=said,
         acceptable=[*said.all("accept"), *([trouble.code] if trouble and trouble.code in _ACCEPTED else [])],
         accepted=said.all("accept"),
@@ -73,7 +73,7 @@ async def _reprotected(request: Request, said: Form, trouble: LongshoreError | N
         200 if trouble is None else 400,
         r=replica,
         said=said,
-        targets=[(one.name, one.name) for one in providers if one.kind == "openstack" and one.name != replica.target],
+        targets=[(one.name, one.name) for one in providers if "target" in one.sides and one.name != replica.target],
         networks=[*said.pairs("n-name", "n-to").items(), *[("", "")] * _SPARE],
         trouble=trouble,
     )

@@ -128,7 +128,7 @@ async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -
         which=_called,
         said=said,
         kinds=[(of.value, _(text)) for of, text in _OF.items()],
-        providers=[("", _("Not decided")), *((one.id, one.name) for one in providers if one.kind != "vault")],
+        providers=[("", _("Not decided")), *((one.id, one.name) for one in providers if "vault" not in one.sides)],
         plans=[("", _("Not decided")), *((one.id, one.name) for one in plans)],
         may_for_all=not request.app.state.door.alone and visit.may(_EVERYBODYS),
         **told_of(trouble, _FIELDS, plain),

@@ -99,7 +99,7 @@ async def _asked(
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
     )
-    targets = [one.name for one in providers if one.kind == "openstack" and one.name != said["source"]]
+    targets = [one.name for one in providers if "target" in one.sides and one.name != said["source"]]
     target = said["target"] or (targets[0] if len(targets) == 1 else "")
     chosen = list(refused) if begun else said.all("machine")
     trouble: LongshoreError | None = None
@@ -124,7 +124,7 @@ async def _asked(
         400 if refused or trouble else 200,
         said=said,
         chosen=[(ref, names.get(ref, ref)) for ref in chosen],
-        sources=[one for one in providers if one.kind != "vault"],
+        sources=[one for one in providers if "vault" not in one.sides],
         vaults=[(one.name, one.name) for one in vaults],
         targets=targets,
         target=target,

@@ -102,8 +102,8 @@ async def show(request: Request) -> Response:
         all_plans=len(plans),
         begun=bool(counts or replicas or plans),
         of_status=of_status,
-        sources=[one for one in providers if one.kind not in ("openstack", "vault")],
-        targets=[one for one in providers if one.kind == "openstack"],
+        sources=[one for one in providers if one.sides == ["source"]],
+        targets=[one for one in providers if "target" in one.sides],
         of_migration=of_migration,
         bad=lambda replica: [c for c in replica.conditions if of_condition(c.code) == "bad"],
     )

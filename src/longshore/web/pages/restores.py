@@ -85,7 +85,7 @@ async def _shown(
         asking.get(VaultPointDetails, f"{path}/points/{part(named['point'])}"),
         asking.get(list[Provider], "/v1/providers"),
     )
-    targets = [one.name for one in providers if one.kind == "openstack"]
+    targets = [one.name for one in providers if "target" in one.sides]
     target = said["target"] or (targets[0] if len(targets) == 1 else "")
     offer = None
     if target:

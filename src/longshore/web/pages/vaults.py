@@ -166,7 +166,7 @@ async def _imported(
         vault=vault,
         found=found,
         refused=[one for one in found or [] if one.outcome.value == "refused"],
-        providers=[("", _("Not decided")), *((one.name, one.name) for one in providers if one.kind != "vault")],
+        providers=[("", _("Not decided")), *((one.name, one.name) for one in providers if "vault" not in one.sides)],
         sources=[*said.pairs("s-name", "s-to").items(), ("", ""), ("", "")],
         said=said,
         trouble=trouble,

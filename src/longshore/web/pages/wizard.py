@@ -92,7 +92,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
         volumes=said.all("volume"),
         count=count,
         names=names,
-        targets=[(p.name, p.name) for p in providers if p.kind == "openstack"],
+        targets=[(p.name, p.name) for p in providers if "target" in p.sides],
         types=types(),
         **told_of(trouble, ("name",)),
     )
