@@ -92,6 +92,7 @@ def addresses(ids):
             "change-limit": f"/ui/administration/limits?limit={ids['limit']}",
             "remove-limit": f"/ui/administration/limits/remove?limit={ids['limit']}",
         },
+        "walls": {"wall": "/ui/wall", "wall-links": "/ui/wall-links"},
         "channels": {
             "channels": "/ui/channels",
             "change-channel": f"/ui/channels/change?channel={ids['channel']}",

@@ -56,6 +56,7 @@ MODULES = {
     "backup_policies": {"backup-policies"},
     "limits": {"limits"},
     "channels": {"channels"},
+    "wall_links": {"wall-links"},
     "operation": {"operation"},
     "inspections": {"inspections"},
     "stream": {"migrations", "plans/events"},
