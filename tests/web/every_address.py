@@ -18,6 +18,7 @@ def addresses(ids):
             "change-provider": "/ui/providers/vc/edit",
             "change-openstack": "/ui/providers/cloud/edit",
             "machines": "/ui/providers/vc/machines",
+            "unprotected": "/ui/providers/vc/unprotected",
             "no-machine-fits": "/ui/providers/vc/machines?q=nobody",
             "machine": "/ui/providers/vc/machines/vm-1",
             "volumes": "/ui/providers/cloud/volumes",

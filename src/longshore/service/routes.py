@@ -24,6 +24,7 @@ MODULES = {
     "providers": {"providers", "fingerprint"},
     "provider_changes": {"providers"},
     "inventories": {"providers"},
+    "unprotected": {"providers/unprotected"},
     "plans": {"plans"},
     "plan_changes": {"plans"},
     "new_plans": {"plans"},
