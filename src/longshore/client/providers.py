@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
-from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.api.inventories import MachinePage, TargetOffer, UnprotectedMachine, UnprotectedPage
 from longshore.api.schemas import (
     Fingerprint,
     Migration,
@@ -91,6 +91,17 @@ class Providers(Calls):
             asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
             path = f"/v1/providers/{part(provider)}/inventory/machines?{asked}"
             page = self._ask(MachinePage, "GET", path)
+            found.extend(page.machines)
+            if len(page.machines) < PAGE:
+                return found
+
+    def unprotected(self, provider: str, words: str = "") -> list[UnprotectedMachine]:
+        """Return the machines without replica or good backup that fit `words`; as the source had them five minutes ago
+        at most."""
+        found: list[UnprotectedMachine] = []
+        while True:
+            asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
+            page = self._ask(UnprotectedPage, "GET", f"/v1/providers/{part(provider)}/unprotected?{asked}")
             found.extend(page.machines)
             if len(page.machines) < PAGE:
                 return found

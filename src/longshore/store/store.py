@@ -35,6 +35,7 @@ from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
 from longshore.store.shared import check_shared
 from longshore.store.texts import Texts
+from longshore.store.wall_links import WallLinks
 from longshore.store.watched import Watched
 from longshore.store.web_sessions import WebSessions
 from longshore.store.workers import Workers
@@ -78,6 +79,7 @@ class Store:
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
         self.operation = OperationRecords(self.database)
+        self.wall_links = WallLinks(self.database)
         self.web_sessions = WebSessions(self.database, box)
         self.figures = Figures(self.database)
 
@@ -99,6 +101,7 @@ class Store:
         view.plans = self.plans.scoped(scope)
         view.limits = self.limits.scoped(scope)
         view.channels = self.channels.scoped(scope)
+        view.wall_links = self.wall_links.scoped(scope)
         view.ledger = self.ledger.scoped(scope)
         return view
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.inventories import MachinePage
+from longshore.api.inventories import MachinePage, UnprotectedPage
 from longshore.api.schemas import Fingerprint, LastMove, Migration, PlanSummary, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
@@ -212,6 +212,31 @@ async def machines(request: Request) -> Response:
     )
 
 
+async def unprotected(request: Request) -> Response:
+    """Show the machines that have neither a replica nor a good backup by a policy that runs."""
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, _path(request))
+    q, offset = request.query_params.get("q", ""), _offset(request)
+    anew = request.query_params.get("anew") == "yes"
+    page, trouble = None, None
+    try:
+        path = f"{_path(request)}/unprotected"
+        page = await asking.get(UnprotectedPage, path, q=q, limit=PAGE, offset=offset, anew=anew)
+    except LongshoreError as error:
+        trouble = error
+    return render(
+        request,
+        "providers/unprotected.html",
+        200 if trouble is None else 400,
+        provider=provider,
+        page=page,
+        q=q,
+        offset=offset,
+        rows=PAGE,
+        trouble=trouble,
+    )
+
+
 async def _last_moves(request: Request, provider: Provider, refs: list[str]) -> dict[str, LastMove]:
     """Return the last migration of each of these machines, by reference; none where the visit may see no migrations."""
     if not request.state.visit.may("migration:migration:get"):
@@ -307,5 +332,6 @@ ROUTES = [
     Page("/providers/{provider}/inspect", inspect, "POST", "migration:machine:inspect"),
     Page("/providers/{provider}/volumes", volumes, "GET"),
     Page("/providers/{provider}/machines", machines, "GET"),
+    Page("/providers/{provider}/unprotected", unprotected, "GET"),
     Page("/providers/{provider}/machines/{machine:path}", machine, "GET"),
 ]
