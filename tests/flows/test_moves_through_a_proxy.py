@@ -36,8 +36,8 @@ def machine(place):
     place.door.start_proxy(PROXY)
     with place.source() as source:
         source.power_on(ref)
-    said = asdict(place.settings(transport="proxy", proxy=PROXY))
-    settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxy")}
+    said = asdict(place.settings(transport="proxy", proxies=(PROXY,)))
+    settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
     yield ref, settings, {"password": place.served.password, "proxy_key": make_credentials().secret}
     place.door.clear_trouble()
     place.door.stop_proxy(PROXY)
