@@ -30,7 +30,9 @@ from longshore.errors import (
 )
 from longshore.model.changes import Changed
 from longshore.model.reach import Reach
+from longshore.model.request import MigrationRequest
 from longshore.model.target import Owner
+from longshore.planning.machine_checks import machine_concerns
 from longshore.providers.vsphere import proxy_machine, proxy_pool
 from longshore.providers.vsphere.proxy_credentials import make_credentials, read_credentials, tls_files
 from longshore.providers.vsphere.proxy_machine import ProxyMachine
@@ -116,7 +118,7 @@ class World:
 
     def process(self, key=KEY, ledger=None, **said):
         """Return a process's source, and what it has attached."""
-        settings = replace(self.place.settings(transport="proxy", proxy=PROXY), **said)
+        settings = replace(self.place.settings(transport="proxy", proxies=(PROXY,)), **said)
         password = self.place.served.password
         session = Session(settings, lambda: password)
         pool = ProxyPool(session, key, self.ledger if ledger is None else ledger)
@@ -486,6 +488,122 @@ def test_the_same_disk_at_two_moments_is_read_one_after_the_other(world):
         assert content_of(export) == CONTENT
 
 
+# Several of them
+
+SECOND = "second"
+
+
+@pytest.fixture
+def two(world):
+    """A second proxy beside the first, with more room."""
+    world.place.add_proxy(SECOND, controllers=3)
+    world.door.start_proxy(SECOND)
+    world.source, world.pool = world.process(proxies=(PROXY, SECOND))
+    yield world
+    world.door.stop_proxy(SECOND)
+
+
+def attached_to(world, name):
+    return len(world.door.machine(name)["foreign"])
+
+
+def test_the_proxy_with_most_room_is_taken_and_another_moment_goes_to_the_other(two):
+    first, second = two.snapshot("snapshot-1"), two.snapshot("snapshot-2")
+    with two.source.open_disk(first, ROOT) as export:
+        assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (0, 2)
+        assert content_of(export) == CONTENT
+        with two.source.open_disk(second, DATA) as other:  # which has the same UUID
+            assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (2, 2)
+            assert content_of(other) == CONTENT
+    assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (0, 0)
+    for snapshot in (second, first):
+        two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
+
+
+@pytest.mark.parametrize("trouble", ["off", "elsewhere", "taken"])
+def test_one_that_does_not_take_them_is_passed_over(two, trouble):
+    if trouble == "elsewhere":
+        two.door.stop_proxy(SECOND)
+        two.door.remove_machines(SECOND)
+        two.place.add_proxy(SECOND, controllers=3, cluster="cluster2", host="esx3.lab")
+        two.door.start_proxy(SECOND)
+        two.door.unmount("datastore1", "esx3.lab")
+    elif trouble == "off":
+        two.door.stop_proxy(SECOND)
+        two.door.remove_machines(SECOND)
+        two.place.add_proxy(SECOND, controllers=3)
+    else:
+        other, _ = two.process(make_credentials(), Written(), proxies=(SECOND,))
+        snapshot = other.snapshot(two.goods, "s", Owner("other", "read"), quiesce=False)
+        with other.open_disk(snapshot, ROOT):
+            _reads_by_the_first(two)
+        other.remove_snapshot(two.goods, snapshot.ref)
+        two.assert_clean()
+        return
+    _reads_by_the_first(two)
+    two.assert_clean()
+
+
+def _reads_by_the_first(world):
+    snapshot = world.snapshot()
+    with world.source.open_disk(snapshot, ROOT) as export:
+        assert attached_to(world, PROXY) == 2
+        assert content_of(export) == CONTENT
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+
+
+def test_when_none_takes_them_it_is_said_why(two):
+    for name in (PROXY, SECOND):
+        two.door.stop_proxy(name)
+        two.door.remove_machines(name)
+        two.place.add_proxy(name)
+    snapshot = two.snapshot()
+    with pytest.raises(Unreachable, match="isn't on"), two.source.open_disk(snapshot, ROOT):
+        pass
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
+
+
+def test_a_check_tells_of_each_and_fails_when_none_works(two):
+    two.door.stop_proxy(SECOND)
+    two.door.remove_machines(SECOND)
+    found = two.source.check()
+    assert "answers at" in found[f"proxy {PROXY}"]
+    assert "no machine 'second'" in found[f"proxy {SECOND}"]
+    two.place.add_proxy(SECOND)
+    two.door.stop_proxy(PROXY)
+    two.door.remove_machines(PROXY)
+    with pytest.raises(NotFound, match="no machine 'proxy'"):
+        two.source.check()
+
+
+def test_what_a_dead_process_has_left_on_either_is_detached(two):
+    snapshot = two.snapshot()
+    two.pool._take(snapshot)
+    two.source, two.pool = two.process(proxies=(PROXY, SECOND))
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    assert attached_to(two, SECOND) == 0
+    two.assert_clean()
+
+
+# As a machine among others
+
+
+def test_a_proxy_is_nobodys_machine(two):
+    assert {PROXY, SECOND} <= set(two.door.machines())
+    listed = [machine.name for machine in two.source.machines()]
+    assert (GOODS in listed, PROXY in listed, SECOND in listed) == (True, False, False)
+    assert len(two.source.references()) == len(listed)
+    proxy = two.source.machine(SECOND)  # whoever names it is told what it is
+    (concern,) = [one for one in machine_concerns(proxy, MigrationRequest()) if one.code == "machine-is-proxy"]
+    assert concern.text == "second is a proxy: other machines' disks are attached to it, and read there."
+    assert two.source.by_reference(proxy.ref).proxy
+    by_path, _ = two.process(proxies=(f"{proxy.datacenter}/{proxy.folder}/{SECOND}",))
+    names = [machine.name for machine in by_path.machines()]
+    assert (PROXY in names, SECOND in names) == (True, False)
+
+
 # Whoever dies
 
 
@@ -548,7 +666,7 @@ def test_disks_are_not_written_through_a_proxy(world):
         world.source.check_way_back(world.goods)
     snapshot = world.snapshot()
     with (
-        world.place.source(KEY.secret, transport="proxy", proxy=PROXY) as alone,
+        world.place.source(KEY.secret, transport="proxy", proxies=(PROXY,)) as alone,
         pytest.raises(ProviderError, match="by the engine"),
         alone.open_disk(snapshot, ROOT),
     ):
@@ -556,11 +674,10 @@ def test_disks_are_not_written_through_a_proxy(world):
 
 
 def test_a_check_sets_the_proxy_up_and_tells_what_it_has(world):
-    found = world.source.check()
-    assert re.fullmatch(r"proxy \(vm-\d+\) answers at 127\.0\.0\.1", found["proxy"])
-    assert found["proxy room"] == "29 disks"
+    found = world.source.check()[f"proxy {PROXY}"]
+    assert re.fullmatch(r"vm-\d+ answers at 127\.0\.0\.1, and has room for 29 disks", found)
     snapshot = die(world)
-    assert snapshot.disks[0].location in world.source.check()["attached to the proxy"]
+    assert snapshot.disks[0].location in world.source.check()[f"proxy {PROXY}"]
 
 
 @pytest.mark.parametrize("secret", ["", "nonsense", KEY.key, KEY.certificate])

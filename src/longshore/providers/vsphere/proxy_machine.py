@@ -25,7 +25,7 @@ from longshore.providers.reaching import refused
 from longshore.providers.vsphere import machine_list
 from longshore.providers.vsphere.machines import capacity
 from longshore.providers.vsphere.places import inventory_name
-from longshore.providers.vsphere.properties import Properties, read
+from longshore.providers.vsphere.properties import Properties, read, read_all
 from longshore.providers.vsphere.proxy_credentials import Credentials
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.snapshots import is_held
@@ -257,13 +257,17 @@ class ProxyMachine:
             )
         self._refuse_others(now, disks)
         if disks:
+            host = now["runtime.host"]
             with self._session.doing(f"look at the host of the proxy {name}"):
-                host = read(self._session, now["runtime.host"], ["name", "datastore"])
+                host_name = read(self._session, host, ["name"])["name"]
+                stores = {disk.datastore._moId: disk.datastore for disk in disks if disk.datastore is not None}
+                mounts = read_all(self._session, list(stores.values()), ["host"]) if stores else {}
             for disk in disks:
-                if disk.datastore is not None and disk.datastore not in (host["datastore"] or []):
+                if disk.datastore is not None and not _is_written_by(host, mounts[disk.datastore._moId]["host"]):
                     raise InvalidInput(
-                        f"The proxy {name} is on {host['name']}, which doesn't have the datastore of {disk.file}.",
-                        advice="Move it to a host that has all datastores of the machines.",
+                        f"The proxy {name} is on {host_name}, which doesn't have the datastore of {disk.file}, or not "
+                        "for writing.",
+                        advice="Move it to a host that has all datastores of the machines, or add another proxy there.",
                     )
 
     def _refuse_others(self, now: Properties, disks: Sequence[HeldDisk]) -> None:
@@ -336,6 +340,13 @@ def _free_slots(now: Properties) -> Iterator[tuple[int, int]]:
         for unit in range(_UNITS):
             if unit != controller.scsiCtlrUnitNumber and (controller.key, unit) not in taken:
                 yield controller.key, unit
+
+
+def _is_written_by(host: Any, mounts: Any) -> bool:
+    """Tell whether a host may write to the datastore with these mounts, as a disk's redo log needs it. One of another
+    datacenter never does: what both have are two datastores."""
+    found = [mount.mountInfo for mount in mounts or [] if mount.key == host]
+    return any(one.accessMode == "readWrite" and one.mounted and one.accessible is not False for one in found)
 
 
 def _settings(now: Properties) -> dict[str, str]:

@@ -11,8 +11,8 @@ from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.machine import Snapshot
 from longshore.providers.vsphere import changes, disks, ssh_disks, ssh_login
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials
-from longshore.providers.vsphere.proxy_machine import ProxyMachine, find_proxy
-from longshore.providers.vsphere.proxy_pool import ProxyPool, set_up
+from longshore.providers.vsphere.proxy_pool import ProxyPool
+from longshore.providers.vsphere.proxy_states import look_at
 from longshore.providers.vsphere.session import Session
 
 
@@ -99,16 +99,13 @@ class ProxyTransport:
         self._pool = pool
 
     def check(self) -> dict[str, str]:
-        """Set the proxy up, see that it answers, and say what it has."""
-        ref = find_proxy(self._session, self._session.settings.proxy)
-        proxy = ProxyMachine(self._session, ref, self._credentials)
-        served = set_up(proxy, self._credentials)
-        attached = proxy.attached()
-        return {
-            "proxy": f"{self._session.settings.proxy} ({ref}) answers at {served.address}",
-            "proxy room": f"{proxy.room()} disks",
-            **({"attached to the proxy": ", ".join(attached)} if attached else {}),
-        }
+        """Set the proxies up, see that they answer, and say what they have. Raises what stands against one, if no other
+        works."""
+        found = {word: look_at(self._session, self._credentials, word) for word in self._session.settings.proxies}
+        failed = [proxy.error for proxy in found.values() if proxy.error is not None]
+        if len(failed) == len(found):
+            raise failed[0]
+        return {f"proxy {word}": proxy.words for word, proxy in found.items()}
 
     def make_ready(self, _machine_ref: str) -> None:
         self._attachments().make_ready()
