@@ -105,7 +105,8 @@ class Provider(_Strict):
 
 
 class ProviderCheck(_Strict):
-    provider: Provider
+    provider: Provider  # without an id where a dry run would have made it
+    changed: bool = False  # its settings or secrets were, or would be by a dry run
     found: dict[str, str]
 
 
@@ -326,6 +327,7 @@ class PlanChanged(_Strict):
     changed: bool
     version: str  # what If-Match compares, in quotes
     changed_at: Moment
+    plan: dict[str, Any] | None = None  # as it would be, of a dry run
 
 
 class PlanCopy(_Strict):

@@ -47,7 +47,7 @@ _SUBJECTS = {
         "converter",
         "secrets",
     ),
-    "This machine, and this command itself": ("check", "help", "complete"),
+    "This machine, and this command itself": ("check", "help", "complete", "api"),
 }
 _OTHERS = "More"
 _DAILY = ("machine list", "migrate", "migration list", "plan start", "plan watch")

@@ -33,6 +33,7 @@ MODULES = {
     "jobs": {"jobs", "job-counts", "migrations", "migration-counts"},
     "migrations": {"migrations", "last-moves"},
     "chosen_migrations": {"migrations"},
+    "landed": {"landed"},
     "bundles": {"migrations"},
     "consoles": {"migrations"},
     "adoption": {"providers", "replicas"},

@@ -138,8 +138,8 @@ class Migrations:
         with self._database.session() as session:
             self._refuse_second(session, [NewMigration(machine_name, machine_ref, source_id, "", {})])
 
-    def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
-        """Add all of these migrations or none.
+    def add_together(self, wanted: Sequence[NewMigration], *, dry_run: bool = False) -> list[MigrationRecord]:
+        """Add all of these migrations or none; in a dry run they are only answered.
 
         Raises Conflict when one of the machines is being migrated already, the point that one is to be made of isn't
         usable any more, or the project would have more than it may; InvalidInput for the mark of a text that is neither
@@ -184,7 +184,10 @@ class Migrations:
             for row, new in zip(rows, wanted, strict=True):
                 session.add_all(new_disk(row.id, disk) for disk in new.disks)
             session.flush()
-            return records_of(session, rows)
+            records = records_of(session, rows)
+            if dry_run:
+                session.rollback()
+            return records
 
     def all(self) -> list[MigrationRecord]:
         with self._database.session() as session:

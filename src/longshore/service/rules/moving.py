@@ -118,6 +118,7 @@ RULES = (
         "List and show migrations and all other jobs, what happened in them and what they made.",
         (
             "GET /v1/migrations",
+            "GET /v1/landed",
             "GET /v1/migration-counts",
             "GET /v1/jobs",
             "GET /v1/job-counts",
@@ -138,7 +139,12 @@ RULES = (
         "Read what the server that a migration has made prints on its console.",
         ("GET /v1/migrations/{migration}/console",),
     ),
-    Rule("migration:migration:create", MEMBER, "Start a migration.", ("POST /v1/migrations",)),
+    Rule(
+        "migration:migration:create",
+        MEMBER,
+        "Start a migration, or check whether one could be.",
+        ("POST /v1/migrations", "POST /v1/migrations/check"),
+    ),
     Rule(
         "migration:migration:resume",
         MEMBER,
