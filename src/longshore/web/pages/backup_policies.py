@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails
 from longshore.api.backups import Vault
+from longshore.api.schedules import SchedulePreview
 from longshore.api.schemas import Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
@@ -34,7 +35,11 @@ _PROPOSED = {
 
 
 async def one(request: Request) -> Response:
-    found = await request.state.asking.get(BackupPolicyDetails, _path(request))
+    asking: Asking = request.state.asking
+    found = await asking.get(BackupPolicyDetails, _path(request))
+    ahead = await asking.post(
+        SchedulePreview, "/v1/schedules/preview", {"schedule": found.schedule, "policy": found.id}
+    )
     run, proof = found.run, found.proof
     at_work = any(one and not one.state.ended for one in (found.verification, found.copied))
     at_work = at_work or any(one and not one.ended_at for one in (run, proof))
@@ -43,6 +48,7 @@ async def one(request: Request) -> Response:
         "backups/policy.html",
         live=at_work,
         p=found,
+        ahead=ahead.next[:5],
         points=found.points[:_POINTS],
         more=len(found.points) - _POINTS,
         of_policy=of_policy,
@@ -66,6 +72,29 @@ async def create(request: Request) -> Response:
     except LongshoreError as error:
         return await _asked(request, said, None, error)
     return RedirectResponse(f"/ui/backups/policies/{part(made.name)}", 303)
+
+
+async def preview_new(request: Request) -> Response:
+    said = request.state.form
+    seen, trouble = await previewed(request.state.asking, said)
+    return await _asked(request, said, None, trouble, seen)
+
+
+async def preview_change(request: Request) -> Response:
+    asking, said = request.state.asking, request.state.form
+    found = await asking.get(BackupPolicyDetails, _path(request))
+    seen, trouble = await previewed(asking, said, policy=found.id)
+    return await _asked(request, said, found, trouble, seen)
+
+
+async def previewed(asking: Asking, said: Form, **of: str) -> tuple[SchedulePreview | None, LongshoreError | None]:
+    """Return what the schedule and the rules in a form come to, or why they can't be meant. `of`: whose points are
+    judged."""
+    body = {name: said[name] or None for name in ("schedule", "retention", "rpo")}
+    try:
+        return await asking.post(SchedulePreview, "/v1/schedules/preview", body | of), None
+    except LongshoreError as error:
+        return None, error
 
 
 async def edit(request: Request) -> Response:
@@ -117,7 +146,11 @@ def _wanted(said: Form) -> dict[str, Any]:
 
 
 async def _asked(
-    request: Request, said: Form, changed: BackupPolicyDetails | None, trouble: LongshoreError | None
+    request: Request,
+    said: Form,
+    changed: BackupPolicyDetails | None,
+    trouble: LongshoreError | None,
+    seen: SchedulePreview | None = None,
 ) -> Response:
     """Return the form. `changed`: the policy, if it is there already."""
     asking: Asking = request.state.asking
@@ -133,6 +166,7 @@ async def _asked(
         200 if trouble is None else 400,
         said=said,
         p=changed,
+        seen=seen,
         sources=[(one.name, one.name) for one in providers if one.kind != VAULT],
         vaults=[(one.name, one.name) for one in vaults],
         clouds=[(one.name, one.name) for one in providers if one.kind == "openstack"],
@@ -193,6 +227,8 @@ _CHANGES = "migration:backup-policy:change"
 ROUTES = [
     Page("/backups/new-policy", new, "GET", _CHANGES),
     Page("/backups/new-policy", create, "POST", _CHANGES, OF_MANY),
+    Page("/backups/new-policy/preview", preview_new, "POST", _CHANGES, OF_MANY),
+    Page("/backups/policies/{policy}/edit/preview", preview_change, "POST", _CHANGES, OF_MANY),
     Page("/backups/policies/{policy}", one, "GET"),
     Page("/backups/policies/{policy}/edit", edit, "GET", _CHANGES),
     Page("/backups/policies/{policy}/edit", change, "POST", _CHANGES, OF_MANY),
