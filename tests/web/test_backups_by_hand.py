@@ -361,3 +361,25 @@ def test_a_replicas_rules_are_previewed_on_its_points(filled):
     page = filled.submit(at, sent_to=f"{at}/preview", retention="last 2")
     assert page.status == 200, page.text
     assert "2 would stay, and 3 would go." in page.text
+
+
+def test_all_that_was_done_for_a_policy_is_on_record_with_what_failed(filled):
+    filled.get(f"{AT}/policies/nightly")
+    page = filled.click("All runs")
+    assert page.status == 200, page.text
+    assert "1 done" in page.text
+    assert "1 failed" in page.text
+    assert "app09" in page.text
+    assert "The host doesn't answer." in page.text
+    assert "web01" not in page.text, "it was moved, and not for the policy"
+    page = filled.get(f"{AT}/policies/nightly/runs?status=failed&type=backup")
+    assert "app09" in page.text
+    assert "app01" not in page.text
+    assert "None fits" in filled.get(f"{AT}/policies/nightly/runs?type=verification").text
+
+
+def test_a_replicas_syncs_are_shown_the_last_ones_first(filled):
+    at = next(one.id for one in filled.store.migrations.all() if one.machine_name == "mail01")
+    text = filled.get(f"/ui/replicas/{at}").text
+    assert "5 syncs are on record, the last ones first." in text
+    assert text.index("10.0 MiB") < text.rindex("everything")

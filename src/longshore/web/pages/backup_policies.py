@@ -9,15 +9,17 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails
 from longshore.api.backups import Vault
 from longshore.api.schedules import SchedulePreview
-from longshore.api.schemas import Provider
+from longshore.api.schemas import ListedMigration, MigrationCounts, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import OF_MANY, Page
-from longshore.web.pages.backups import PLAYBOOKS, VAULT
+from longshore.web.pages.backups import PAGE, PLAYBOOKS, VAULT
 from longshore.web.rendering import confirm, render
-from longshore.wording.states import of_policy, of_stand
+from longshore.wording.states import of_migration, of_policy, of_stand, of_status
 from longshore.wording.texts import _
 
 _POINTS = 200  # rows, of one page
@@ -25,6 +27,7 @@ _FILTER = ("folder", "cluster", "tag", "power", "name")
 _ELSEWHERE = ("copy_to", "prove", "prove_on", "prove_networks")  # what becomes of points beyond the vault
 _FIELDS = ("name", "source", "vault", "machines", "schedule", "retention", "verify", *_ELSEWHERE)
 _ENDED = ("verify", "copy_to", "prove", *PLAYBOOKS)  # which "never" ends
+_RUNS = (MigrationType.BACKUP, MigrationType.VERIFICATION, MigrationType.VAULT_COPY, MigrationType.DRY_RUN)
 _SPARE = 3  # lines for further networks
 # A proposal: nights, and a tail that grows thin
 _PROPOSED = {
@@ -53,6 +56,34 @@ async def one(request: Request) -> Response:
         more=len(found.points) - _POINTS,
         of_policy=of_policy,
         of_stand=of_stand,
+    )
+
+
+async def runs(request: Request) -> Response:
+    """Show what was done for a policy, newest first: backups, verifications, copies, trials."""
+    asking: Asking = request.state.asking
+    marker, kind, status = (request.query_params.get(name, "") for name in ("marker", "type", "status"))
+    found = await asking.get(BackupPolicyDetails, _path(request))
+    about: dict[str, Any] = {"of": found.id, "type": kind}
+    page: dict[str, Any] = {"newest": True, "short": True, "limit": PAGE, "marker": marker, "status": status}
+    done, counts = await asyncio.gather(
+        asking.get(list[ListedMigration], "/v1/jobs", **page, **about),
+        asking.get(MigrationCounts, "/v1/job-counts", **about),
+    )
+    return render(
+        request,
+        "backups/runs.html",
+        p=found,
+        jobs=done,
+        counts=counts.statuses,
+        kinds=[(one.value, _(one.value)) for one in _RUNS],
+        kind=kind,
+        wanted=status,
+        statuses=[(one.value, _(of_status(one.value).said)) for one in (Status.DONE, Status.FAILED, Status.CANCELLED)],
+        later=bool(marker),
+        older=done[-1].id if len(done) == PAGE else None,
+        of_migration=of_migration,
+        of_status=of_status,
     )
 
 
@@ -230,6 +261,7 @@ ROUTES = [
     Page("/backups/new-policy/preview", preview_new, "POST", _CHANGES, OF_MANY),
     Page("/backups/policies/{policy}/edit/preview", preview_change, "POST", _CHANGES, OF_MANY),
     Page("/backups/policies/{policy}", one, "GET"),
+    Page("/backups/policies/{policy}/runs", runs, "GET"),
     Page("/backups/policies/{policy}/edit", edit, "GET", _CHANGES),
     Page("/backups/policies/{policy}/edit", change, "POST", _CHANGES, OF_MANY),
     Page("/backups/policies/{policy}/run", run, "POST", _CHANGES),
