@@ -123,6 +123,7 @@ def _backups(ids):
         "back-up": "/ui/backups/new?source=vc&machine=vm-1&machine=vm-2",
         "policy": "/ui/backups/policies/nightly",
         "new-policy": "/ui/backups/new-policy",
+        "runs-of-policy": "/ui/backups/policies/nightly/runs",
         "change-policy": "/ui/backups/policies/nightly/edit",
         "delete-policy": "/ui/backups/policies/nightly/delete",
         "point": f"{vault}/points/{point}",

@@ -32,7 +32,7 @@ _SUBJECTS = {
     "Machines, one at a time": ("machine", "migrate", "migration"),
     "What is done, of all kinds": ("job",),
     "Machines that are protected by replicas": ("replica",),
-    "Machines that are backed up: vaults and the points in them": ("vault", "backup", "restore"),
+    "Machines that are backed up: vaults and the points in them": ("vault", "backup", "restore", "schedule"),
     "Many machines: plans and limits": ("plan", "limit"),
     "People who are told what can't wait": ("channel",),
     "Volumes that no server has, and disks": ("volume", "copy"),

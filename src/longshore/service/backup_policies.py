@@ -1,6 +1,7 @@
 """Policies of backups: made, shown, changed, run, deleted."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -160,7 +161,7 @@ def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetai
     """
     found = store.backup_policies.get(policy)
     try:
-        kept, error = _kept(store, clouds, found), None
+        kept, error = judged_points(store, clouds, found), None
     except LongshoreError as fault:
         kept, error = [], str(fault)
     return shaped(BackupPolicyDetails, found, **_shown(store, found), points=kept, points_error=error)
@@ -381,7 +382,13 @@ def _begun(kind: type[T], one: Any) -> T:
     return shaped(kind, one, migration=one.id, state=one.stand)
 
 
-def _kept(store: Store, clouds: Clouds, found: BackupPolicyRecord) -> list[KeptPoint]:
+def judged_points(
+    store: Store, clouds: Clouds, found: BackupPolicyRecord, retention: str | None = None
+) -> list[KeptPoint]:
+    """Return the points that a policy has made, by machine, newest first, each with why its rules keep it. `retention`:
+    other rules."""
+    if retention is not None:
+        found = replace(found, retention=retention)
     with clouds.vault(found.vault_id, "read") as vault:
         there = [point for point in points(vault) if point.content.get("policy") == found.id]
         held = holds(vault)

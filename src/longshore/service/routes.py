@@ -56,6 +56,7 @@ MODULES = {
     "vault_imports": {"vaults/import"},
     "kept_plans": {"plans/keep-in", "vaults/plans"},
     "backup_policies": {"backup-policies"},
+    "schedules": {"schedules"},
     "limits": {"limits"},
     "channels": {"channels"},
     "wall_links": {"wall-links"},

@@ -43,7 +43,7 @@ def environment(inside: bool = False) -> Environment:
     )
     made.install_gettext_callables(_, _of_many, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {"size": size, "duration": duration, "at": shown_moment, "percent": _percent, "said": _}
-    made.filters |= {"about": _about, "roughly": roughly}
+    made.filters |= {"about": _about, "on_day": _on_day, "roughly": roughly}
     made.filters |= {"on_page": on_page, "advice_about": advice_about, "said_on_page": said_on_page}
     made.filters["urlencode"] = part
     made.globals |= {
@@ -154,6 +154,14 @@ def _about(moment: datetime) -> Markup:
     """Return the element that shows a moment of a forecast, as `shown_moment` shows others: to the minute."""
     return Markup('<time class="ls-about" datetime="{}">{}</time>').format(
         f"{moment:%Y-%m-%dT%H:%M}:00Z", about(moment)
+    )
+
+
+def _on_day(moment: datetime) -> Markup:
+    """Return the element that shows a moment of days ahead, as `shown_moment` shows others: in the browser with its
+    weekday."""
+    return Markup('<time class="ls-day" datetime="{}">{}</time>').format(
+        f"{moment:%Y-%m-%dT%H:%M}:00Z", f"{moment:%Y-%m-%d %H:%M} UTC"
     )
 
 
