@@ -3,6 +3,7 @@ meanwhile."""
 
 import ast
 import hashlib
+import json
 import re
 import tempfile
 import threading
@@ -15,6 +16,7 @@ import pytest
 from pyVmomi import vim
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE, vcenter_at
 
+from in_process import longshore
 from longshore.blocks.exports import reaching, serve_nbdkit
 from longshore.blocks.remote import list_exports
 from longshore.errors import (
@@ -576,6 +578,38 @@ def test_a_check_tells_of_each_and_fails_when_none_works(two):
     two.door.remove_machines(PROXY)
     with pytest.raises(NotFound, match="no machine 'proxy'"):
         two.source.check()
+
+
+def test_whoever_looks_after_proxies_sees_them_all(two, tmp_path):
+    """As a user does, by commands."""
+    place, state = two.place, tmp_path / "state"
+    (tmp_path / "password").write_text(place.served.password)
+    vcenter = ["--host", place.served.host, "--port", place.served.port, "--username", place.served.user]
+    vcenter += ["--fingerprint", place.settings().fingerprint, "--password-file", tmp_path / "password"]
+    named = ["--proxy", PROXY, "--proxy", SECOND, "--proxy", "third"]
+    added = longshore(state, "provider", "add", "vsphere", "vc", *vcenter, "--transport", "proxy", *named)
+    assert added.returncode == 0, added.stderr
+    two.door.start_proxy(SECOND)  # which has forgotten all
+
+    def listed():
+        done = longshore(state, "proxy", "list", "vc", "-f", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    first, second, third = listed()
+    assert (first["Proxy"], first["Power"], first["Address"], first["Room"]) == (PROXY, "poweredOn", "127.0.0.1", 29)
+    assert (second["Room"], second["Host"], second["Trouble"]) == (44, "esx1.lab", "")
+    assert "no machine 'third'" in third["Trouble"]
+    snapshot = two.snapshot()
+    other, _ = two.process(proxies=(SECOND,))
+    with other.open_disk(snapshot, ROOT):
+        _, second, _ = listed()
+        assert second["Attached"].splitlines() == sorted(disk.location for disk in snapshot.disks)
+        assert second["Room"] == 42
+        assert "Another Longshore, or another provider, has disks attached" in second["Trouble"]
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    checked = longshore(state, "provider", "check", "vc", "-f", "json")
+    assert "answers at 127.0.0.1" in json.loads(checked.stdout)[f"proxy {SECOND}"]
 
 
 def test_what_a_dead_process_has_left_on_either_is_detached(two):

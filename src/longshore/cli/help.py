@@ -28,7 +28,7 @@ The last one serves pages for a browser. All commands: longshore --help; one of 
 """
 USAGE = "[GLOBAL OPTIONS] COMMAND [OPTIONS]"
 _SUBJECTS = {
-    "Providers: the clouds that machines come from and go to": ("provider", "inventory"),
+    "Providers: the clouds that machines come from and go to": ("provider", "proxy", "inventory"),
     "Machines, one at a time": ("machine", "migrate", "migration"),
     "What is done, of all kinds": ("job",),
     "Machines that are protected by replicas": ("replica",),

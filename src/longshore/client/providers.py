@@ -15,6 +15,7 @@ from longshore.api.schemas import (
 from longshore.client.calls import PAGE, Calls, of_all, part
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
+from longshore.model.proxy import Proxy
 from longshore.model.selection import EVERY, MachineFilter
 
 _MACHINES_AT_ONCE = 1000
@@ -46,6 +47,10 @@ class Providers(Calls):
 
     def check_provider(self, name: str) -> ProviderCheck:
         return self._ask(ProviderCheck, "POST", f"/v1/providers/{part(name)}/check")
+
+    def proxies(self, name: str) -> list[Proxy]:
+        """Return the machines that a provider attaches disks to, to read them there."""
+        return self._ask(list[Proxy], "GET", f"/v1/providers/{part(name)}/proxies")
 
     def change_provider(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> ProviderCheck:
         """Change a provider: what isn't named stays as it is; null is as if it had never been said."""

@@ -21,6 +21,7 @@ from urllib.parse import quote
 from pyVmomi import vim, vmodl
 
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Occupied, ProviderError, Unreachable
+from longshore.model.proxy import Proxy
 from longshore.providers.reaching import refused
 from longshore.providers.vsphere import machine_list
 from longshore.providers.vsphere.machines import capacity
@@ -169,9 +170,26 @@ class ProxyMachine:
             advice="Look at the machine's tasks in vCenter.",
         )
 
-    def attached(self) -> list[str]:
-        """Return the files that are attached to it in the way Longshore does it."""
-        return sorted(_foreign(self._read()))
+    def seen(self, name: str) -> Proxy:
+        """Return it as it is now. `name`: what the settings call it. Raises LongshoreError when it can't be read."""
+        now = self._read()
+        with self._session.doing(f"look at the host of the proxy {_name(now)}"):
+            host = read(self._session, now["runtime.host"], ["name"])["name"]
+        trouble, told = "", _told(now)
+        try:
+            self._refuse_unfit(now, ())
+        except LongshoreError as error:
+            trouble = str(error)
+        return Proxy(
+            name=name,
+            ref=self.ref,
+            power=str(now["runtime.powerState"]),
+            host=host or "",
+            address=told.address if told is not None else "",
+            room=len(list(_free_slots(now))),
+            attached=tuple(sorted(_foreign(now))),
+            trouble=trouble,
+        )
 
     def prepare(self, disks: Sequence[HeldDisk] = ()) -> Served:
         """Say whom it serves, if it doesn't know, and return where it does once it has said so. `disks`: what is to be

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from longshore.errors import LongshoreError
+from longshore.model.proxy import Proxy
 from longshore.providers.vsphere.proxy_credentials import Credentials
 from longshore.providers.vsphere.proxy_machine import ProxyMachine, find_proxy
 from longshore.providers.vsphere.proxy_pool import set_up
 from longshore.providers.vsphere.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyState:
-    """A proxy that answers, or the error that stands against reading through it."""
-
-    ref: str = ""
-    address: str = ""
-    room: int = 0  # disks that can be attached to it beside those that are
-    attached: tuple[str, ...] = ()  # files
-    error: LongshoreError | None = None
-
-    @property
-    def words(self) -> str:
-        if self.error is not None:
-            return str(self.error)
-        attached = f"; attached to it: {', '.join(self.attached)}" if self.attached else ""
-        return f"{self.ref} answers at {self.address}, and has room for {self.room} disks{attached}"
+def proxies(session: Session, credentials: Credentials) -> list[Proxy]:
+    """Return the proxies that the settings name, as vCenter knows them. Nothing is changed, and none is connected
+    to."""
+    return [_seen(session, credentials, word) for word in session.settings.proxies]
 
 
-def look_at(session: Session, credentials: Credentials, word: str) -> ProxyState:
-    """Set a proxy up, and say what it has. `word`: what the settings call it."""
+def _seen(session: Session, credentials: Credentials, word: str) -> Proxy:
     try:
-        proxy = ProxyMachine(session, find_proxy(session, word), credentials)
-        served = set_up(proxy, credentials)
-        return ProxyState(proxy.ref, served.address, proxy.room(), tuple(proxy.attached()))
+        return ProxyMachine(session, find_proxy(session, word), credentials).seen(word)
     except LongshoreError as error:
-        return ProxyState(error=error)
+        return Proxy(word, trouble=str(error))
+
+
+def check(session: Session, credentials: Credentials) -> dict[str, str]:
+    """Set the proxies up, see that they answer, and say what they have. Raises what stands against the first one, if no
+    other works."""
+    found: dict[str, str] = {}
+    failed: list[LongshoreError] = []
+    for word in session.settings.proxies:
+        try:
+            proxy = ProxyMachine(session, find_proxy(session, word), credentials)
+            served = set_up(proxy, credentials)
+            seen = proxy.seen(word)
+            attached = f"; attached to it: {', '.join(seen.attached)}" if seen.attached else ""
+            said = f"{seen.ref} answers at {served.address}, and has room for {seen.room} disks{attached}"
+        except LongshoreError as error:
+            failed.append(error)
+            said = str(error)
+        found[f"proxy {word}"] = said
+    if len(failed) == len(found):
+        raise failed[0]
+    return found

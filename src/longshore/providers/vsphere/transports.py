@@ -9,10 +9,10 @@ from longshore.blocks.exports import Export
 from longshore.errors import InvalidInput, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.machine import Snapshot
-from longshore.providers.vsphere import changes, disks, ssh_disks, ssh_login
+from longshore.model.proxy import Proxy
+from longshore.providers.vsphere import changes, disks, proxy_states, ssh_disks, ssh_login
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials
 from longshore.providers.vsphere.proxy_pool import ProxyPool
-from longshore.providers.vsphere.proxy_states import look_at
 from longshore.providers.vsphere.session import Session
 
 
@@ -21,6 +21,9 @@ class Transport(Protocol):
 
     def check(self) -> dict[str, str]:
         """Return what else there is to be said of it when the vCenter has let us in."""
+
+    def proxies(self) -> list[Proxy]:
+        """Return the machines that disks are attached to."""
 
     def make_ready(self, machine_ref: str) -> None:
         """Raise what stands against reading this machine's disks."""
@@ -46,6 +49,9 @@ class VddkTransport:
 
     def check(self) -> dict[str, str]:
         return {}
+
+    def proxies(self) -> list[Proxy]:
+        return []
 
     def make_ready(self, _machine_ref: str) -> None:
         disks.library(self._session.settings.vddk_libdir)
@@ -73,6 +79,9 @@ class SshTransport:
     def check(self) -> dict[str, str]:
         return ssh_login.everywhere(self._session, self._key)
 
+    def proxies(self) -> list[Proxy]:
+        return []
+
     def make_ready(self, machine_ref: str) -> None:
         ssh_login.to_host_of(self._session, self._key, machine_ref)
 
@@ -99,13 +108,10 @@ class ProxyTransport:
         self._pool = pool
 
     def check(self) -> dict[str, str]:
-        """Set the proxies up, see that they answer, and say what they have. Raises what stands against one, if no other
-        works."""
-        found = {word: look_at(self._session, self._credentials, word) for word in self._session.settings.proxies}
-        failed = [proxy.error for proxy in found.values() if proxy.error is not None]
-        if len(failed) == len(found):
-            raise failed[0]
-        return {f"proxy {word}": proxy.words for word, proxy in found.items()}
+        return proxy_states.check(self._session, self._credentials)
+
+    def proxies(self) -> list[Proxy]:
+        return proxy_states.proxies(self._session, self._credentials)
 
     def make_ready(self, _machine_ref: str) -> None:
         self._attachments().make_ready()

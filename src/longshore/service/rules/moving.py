@@ -25,7 +25,12 @@ RULES = (
         "Change a provider. The server connects to the host that is named then.",
         ("PATCH /v1/providers/{provider}",),
     ),
-    Rule("migration:provider:check", READER, "Log in to a provider.", ("POST /v1/providers/{provider}/check",)),
+    Rule(
+        "migration:provider:check",
+        READER,
+        "Log in to a provider, and see its proxies.",
+        ("POST /v1/providers/{provider}/check", "GET /v1/providers/{provider}/proxies"),
+    ),
     Rule("migration:provider:delete", MEMBER, "Remove a provider.", ("DELETE /v1/providers/{provider}",)),
     Rule(
         "migration:provider:share",
