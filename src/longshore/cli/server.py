@@ -1,4 +1,4 @@
-"""longshore server …: the service for many users, on the network."""
+"""longshore server …: the rules of the service for many users, and its place in the cloud's catalogue."""
 
 from __future__ import annotations
 
@@ -6,17 +6,6 @@ from argparse import ArgumentParser, Namespace
 
 from longshore.cli.command import Command
 from longshore.errors import InvalidInput
-
-
-class Server(Command):
-    """Serve the REST API and its pages, for users whom Keystone knows. It ends with Ctrl-C; migrations go on."""
-
-    examples = ("longshore server",)
-
-    def take_action(self, _args: Namespace) -> None:
-        from longshore.web.many import serve_many
-
-        serve_many(self.app.configured())
 
 
 class ServerPolicy(Command):

@@ -1,8 +1,7 @@
-"""longshore web: the pages, for whoever has started it."""
+"""longshore web and longshore server: the commands that serve pages, for one person and for many."""
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 
 from longshore.cli.command import Command
@@ -34,7 +33,18 @@ class Web(Command):
         def told(address: str) -> None:
             nonlocal first
             begin = "Open in a browser, on this machine:" if first else "It is open. For another browser:"
-            print(f"{begin}\n  {address}", file=sys.stderr, flush=True)
+            self.say(f"{begin}\n  {address}")
             first = False
 
         serve_alone(configuration, args.port, told)
+
+
+class Server(Command):
+    """Serve the REST API and its pages, for users whom Keystone knows. It ends with Ctrl-C; migrations go on."""
+
+    examples = ("longshore server",)
+
+    def take_action(self, _args: Namespace) -> None:
+        from longshore.web.many import serve_many
+
+        serve_many(self.app.configured())
