@@ -49,6 +49,7 @@ RULES = (
             "GET /v1/providers/{provider}/volumes",
             "GET /v1/providers/{provider}/inventory",
             "GET /v1/providers/{provider}/inventory/machines",
+            "GET /v1/providers/{provider}/inventory/folders",
             "GET /v1/providers/{provider}/unprotected",
         ),
     ),
