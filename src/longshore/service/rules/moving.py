@@ -101,6 +101,7 @@ RULES = (
         "Start a plan, or what of it has failed or was broken off.",
         (
             "POST /v1/plans/{name}/start",
+            "DELETE /v1/plans/{name}/start",
             "POST /v1/plans/{name}/retry",
             "POST /v1/plans/{name}/resume",
             "POST /v1/migrations/retry",
