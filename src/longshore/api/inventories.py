@@ -20,6 +20,13 @@ class MachinePage(_Strict):
     machines: list[ShownMachine]
 
 
+class Folder(_Strict):
+    """A folder of a source's inventory that has machines."""
+
+    path: str  # empty: those in no folder
+    machines: int  # in it, without what is below
+
+
 class CoveringPolicy(_Strict):
     """A backup policy that is to back a machine up."""
 

@@ -291,7 +291,7 @@ class Migrations:
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             _refuse_never_cut_over(row)
             row.cutover_requested = True
-            hasten(session, row.id)
+            _hasten_begun(session, row)
             session.flush()
             return record_of(session, row)
 
@@ -313,7 +313,7 @@ class Migrations:
                 )
             _set_cutover(row, replace(_cutover_of(row), mode=CutoverMode.SCHEDULED, at=at, until=until))
             row.cutover_requested = False
-            hasten(session, row.id)  # the moment that it waits for may be a later one
+            _hasten_begun(session, row)  # the moment that it waits for may be a later one
             session.flush()
             return record_of(session, row)
 
@@ -334,7 +334,7 @@ class Migrations:
             if scheduled:
                 _set_cutover(row, replace(asked, mode=CutoverMode.MANUAL, at=None, until=None))
             row.cutover_requested = False
-            hasten(session, row.id)  # it says then what it waits for
+            _hasten_begun(session, row)  # it says then what it waits for
             session.flush()
             return record_of(session, row)
 
@@ -496,6 +496,24 @@ class Migrations:
         has made stands on a replica's point."""
         self._remove(self.get(migration_id).id)
 
+    def withdraw(self, ids: Sequence[str]) -> list[str]:
+        """Forget those of these migrations that are to begin at a time which hasn't come, and return their ids."""
+        own = MigrationRow.id.in_(ids), MigrationRow.status == Status.QUEUED.value, visible_migrations(self._scope)
+        waits = JobRow.status == Status.QUEUED.value, JobRow.worker_id.is_(None), JobRow.due_at > utc_now()
+        with self._database.alone() as session:
+            query = select(MigrationRow).join(JobRow, JobRow.record_id == MigrationRow.id).where(*own, *waits)
+            rows = session.scalars(query.where(~MigrationRow.cancel_requested)).all()
+            gone = [row.id for row in rows]
+            for row in rows:
+                self._forget(session, row)
+            return gone
+
+    def _forget(self, session: Session, row: MigrationRow) -> None:
+        session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
+        forget_jobs(session, row.id)
+        self._texts.of(session, row.id).forget()
+        session.delete(row)
+
     @persistent
     def _remove(self, id_: str) -> None:
         with self._database.session() as session:
@@ -526,10 +544,7 @@ class Migrations:
                     advice=f"Clean it up first: longshore migration cleanup {row.id}.",
                 )
             refuse_to_forget_users(session, row)
-            session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
-            forget_jobs(session, row.id)
-            self._texts.of(session, row.id).forget()
-            session.delete(row)
+            self._forget(session, row)
 
     # Texts
 
@@ -652,6 +667,12 @@ def _refuse_begun(session: Session, row: MigrationRow) -> None:
     if row.cancel_requested or (job is not None and job.kind is JobKind.CUTOVER):
         what = "cancelled" if row.cancel_requested else "cut over"
         raise Conflict(f"Migration {row.id} is being {what}: that can't be changed any more.")
+
+
+def _hasten_begun(session: Session, row: MigrationRow) -> None:
+    """Have its job be due now; but what is to begin at a time does so then."""
+    if row.status != Status.QUEUED.value:
+        hasten(session, row.id)
 
 
 def _cutover_of(row: MigrationRow) -> Cutover:

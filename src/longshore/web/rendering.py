@@ -75,6 +75,7 @@ def render(request: Request, template: str, status: int = 200, **said: Any) -> R
         # How the address calls what the page is about: by its name, or its id where all projects are shown
         "called": next((request.path_params[one] for one in _CALLED if one in request.path_params), ""),
         "alone": door.alone,
+        "keeps": not door.inside,  # files: another program's frame takes nothing but pages
         "language": language(),
         "theme": theme if theme in THEMES else "auto",
     }

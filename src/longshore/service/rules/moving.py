@@ -54,6 +54,7 @@ RULES = (
             "GET /v1/providers/{provider}/volumes",
             "GET /v1/providers/{provider}/inventory",
             "GET /v1/providers/{provider}/inventory/machines",
+            "GET /v1/providers/{provider}/inventory/folders",
             "GET /v1/providers/{provider}/unprotected",
         ),
     ),
@@ -105,6 +106,7 @@ RULES = (
         "Start a plan, or what of it has failed or was broken off.",
         (
             "POST /v1/plans/{name}/start",
+            "DELETE /v1/plans/{name}/start",
             "POST /v1/plans/{name}/retry",
             "POST /v1/plans/{name}/resume",
             "POST /v1/migrations/retry",
