@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Device = vim.vm.device
 NOT_WRITING = ("independent_nonpersistent", "nonpersistent")
+IDE_CONTROLLERS = (200, 201)
 UNITS = 16  # of a SCSI controller, with its own
 
 
@@ -128,6 +129,8 @@ def _added(machine: VirtualMachine, have: Sequence[ForeignDisk], change: Any, in
         raise ApiFault(
             vim.fault.DeviceUnsupportedForVmPlatform(deviceIndex=index), f"Device '{index}' isn't supported."
         )
+    if asked.controllerKey in IDE_CONTROLLERS and machine.powered_on:
+        raise ApiFault(vim.fault.DeviceHotPlugNotSupported(deviceIndex=index), "Hot-plug is not supported.")
     if machine.spec.controller != "pvscsi" or not 0 <= asked.controllerKey - SCSI_CONTROLLER < machine.spec.controllers:
         fault = vim.fault.InvalidController(deviceIndex=index, controllerKey=asked.controllerKey)
         raise ApiFault(fault, f"The device '{index}' is referring to a nonexisting controller '{asked.controllerKey}'.")

@@ -51,14 +51,18 @@ while :; do take_client "$pki"; sleep 0.2; done
 class ProxyGuest:
     """A guest that runs from `start` on until `stop`."""
 
-    def __init__(self, machine: VirtualMachine, directory: Path, agent: Path, delay: float, forgets: bool) -> None:
+    def __init__(
+        self, machine: VirtualMachine, directory: Path, agent: Path, delay: float, forgets: bool, more: int
+    ) -> None:
         """`agent`: the relay's program. `delay`: seconds until a disk shows; below zero: none ever does. Not `forgets`:
-        what was detached is shown still, as by a kernel that wasn't told."""
+        what was detached is shown still, as by a kernel that wasn't told. `more`: bytes that it shows of each disk
+        beside its own."""
         self._machine = machine
         self._directory = directory
         self._agent = agent
         self._delay = delay
         self._forgets = forgets
+        self._more = more
         self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -117,6 +121,7 @@ class ProxyGuest:
         command = ["qemu-img", "convert", "-U", "-f", form, "-O", "raw", top, str(new)]
         if subprocess.run(command, capture_output=True, check=False).returncode:
             return False  # it was detached, or deleted, meanwhile
+        os.truncate(new, new.stat().st_size + self._more)
         new.rename(self._directory / "disks" / name)
         return True
 

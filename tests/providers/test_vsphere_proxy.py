@@ -78,7 +78,7 @@ class Written:
     """A ledger, which outlives the processes that write to it."""
 
     def __init__(self):
-        self.states, self.notes = {}, {}
+        self.states, self.notes, self.said = {}, {}, []
 
     def intend(self, owner, note=""):
         self.states[owner], self.notes[owner] = "intended", note
@@ -98,8 +98,8 @@ class Written:
     def note_of(self, owner):
         return self.notes[owner]
 
-    def say(self, *_):
-        pass
+    def say(self, _owner, text, _level):
+        self.said.append(text)
 
 
 class World:
@@ -354,6 +354,31 @@ def test_a_disk_that_shows_late_is_waited_for(world):
         assert content_of(export) == CONTENT
 
 
+def test_a_disk_that_shows_in_another_size_is_not_read(world):
+    world.door.start_proxy(PROXY, more=512)
+    snapshot = world.snapshot()
+    with (
+        pytest.raises(ExportError, match=f"has {SIZE + 512} bytes, but {SIZE}"),
+        world.source.open_disk(snapshot, ROOT),
+    ):
+        pass
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
+def test_disks_that_are_moved_to_another_datastore_make_the_copy_worth_nothing(world):
+    snapshot = world.snapshot()
+    with pytest.raises(NotFound, match="was moved elsewhere"), world.source.open_disk(snapshot, ROOT) as export:
+        assert content_of(export) == CONTENT
+        world.door.move_storage(GOODS, "datastore2")
+    assert world.attached == []
+    with world.source.open_disk(snapshot, ROOT) as export:  # from where they are now
+        assert world.attached[0].startswith("[datastore2] ")
+        assert content_of(export) == CONTENT
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
 def test_a_proxy_that_dies_is_noticed(world):
     snapshot = world.snapshot()
     with (
@@ -523,13 +548,72 @@ def test_the_proxy_with_most_room_is_taken_and_another_moment_goes_to_the_other(
     two.assert_clean()
 
 
+REFUSALS = {
+    "EightHostLimitViolated": {},
+    "TooManyDevices": {},
+    "InvalidDeviceSpec": {"deviceIndex": 0},
+    "InvalidDatastorePath": {"datastorePath": "[datastore1] goods"},
+    "GenericVmConfigFault": {"reason": "ordered"},
+    "InvalidPowerState": {"requestedState": "poweredOn", "existingState": "suspended"},
+    "NoPermission": {"privilegeId": "VirtualMachine.Config.AddExistingDisk"},
+}
+
+
+def test_what_one_proxy_refuses_another_may_take(two):
+    snapshot = two.snapshot()
+    two.source.check()  # which sets both up
+    for fault, said in REFUSALS.items():
+        two.door.plan_fault("ReconfigVM_Task", f"vim.fault.{fault}", machine=SECOND, properties=said, in_task=True)
+        with two.source.open_disk(snapshot, ROOT) as export:
+            assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (2, 0), fault
+            assert content_of(export) == CONTENT
+        assert two.door.planned_faults() == []
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
+
+
+@pytest.fixture
+def kind(two):
+    """Have the datastore of the machine be of another kind."""
+    yield lambda kind: two.door.set_kind("datastore1", kind)
+    two.door.set_kind("datastore1", "VMFS")
+
+
+def another(world, **changes):
+    world.door.stop_proxy(SECOND)
+    world.door.remove_machines(SECOND)
+    world.place.add_proxy(SECOND, controllers=3, **changes)
+    world.door.start_proxy(SECOND)
+
+
+def test_disks_on_a_vsan_are_read_by_a_proxy_that_is_on_it(two, kind):
+    another(two, datastore="datastore2")
+    kind("vsan")
+    _reads_by_the_first(two)  # which has less room
+    two.assert_clean()
+
+
+def test_disks_on_nfs_3_are_read_by_a_proxy_on_the_machines_host_or_it_is_said(two, kind):
+    another(two, host="esx2.lab")
+    kind("NFS")
+    _reads_by_the_first(two)
+    assert two.ledger.said == []
+    two.door.stop_proxy(PROXY)
+    two.door.remove_machines(PROXY)
+    for step in ("snapshot-2", "snapshot-3"):
+        snapshot = two.snapshot(step)
+        with two.source.open_disk(snapshot, ROOT) as export:
+            assert attached_to(two, SECOND) == 2
+            assert content_of(export) == CONTENT
+        two.source.remove_snapshot(two.goods, snapshot.ref)
+    (said,) = two.ledger.said  # once for a job
+    assert "NFS 3" in said
+
+
 @pytest.mark.parametrize("trouble", ["off", "elsewhere", "taken"])
 def test_one_that_does_not_take_them_is_passed_over(two, trouble):
     if trouble == "elsewhere":
-        two.door.stop_proxy(SECOND)
-        two.door.remove_machines(SECOND)
-        two.place.add_proxy(SECOND, controllers=3, cluster="cluster2", host="esx3.lab")
-        two.door.start_proxy(SECOND)
+        another(two, cluster="cluster2", host="esx3.lab")
         two.door.unmount("datastore1", "esx3.lab")
     elif trouble == "off":
         two.door.stop_proxy(SECOND)
@@ -651,6 +735,17 @@ def die(world):
 
 def test_the_next_process_reads_what_a_dead_one_had_attached(world):
     snapshot = die(world)
+    assert len(world.attached) == 2
+    with world.source.open_disk(snapshot, ROOT) as export:
+        assert content_of(export) == CONTENT
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
+def test_a_proxy_that_is_restarted_with_what_a_dead_process_had_attached_is_used_on(world):
+    """As VMware's HA does: what is attached stays so."""
+    snapshot = die(world)
+    world.door.start_proxy(PROXY)
     assert len(world.attached) == 2
     with world.source.open_disk(snapshot, ROOT) as export:
         assert content_of(export) == CONTENT

@@ -40,9 +40,9 @@ class Place:
         disk = {"datastore": "datastore1", "image": "small.raw"}
         return self.door.add_machine(LIKE, name, disks=[disk] * disks, nics=list(nics))
 
-    def add_proxy(self, name=PROXY, *, controllers=2, **changes):
+    def add_proxy(self, name=PROXY, *, controllers=2, datastore="datastore1", **changes):
         """Add a machine with one disk of its own."""
-        disk = {"datastore": "datastore1", "capacity": 1 << 30}
+        disk = {"datastore": datastore, "capacity": 1 << 30}
         return self.door.add_machine(LIKE, name, disks=[disk], controllers=controllers, **changes)
 
     def digests(self, machine=GOODS):

@@ -78,6 +78,15 @@ class Served:
         return f"nbds://{host}:{self.port}/{quote(export)}?tls-certificates={quote(str(tls))}"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Rank:
+    """The order in which proxies are tried: the least first."""
+
+    off_vsan: bool  # a disk is on a vSAN on which the proxy has none of its own: nothing that VMware supports
+    off_host: bool  # a disk is on NFS 3, and the proxy on another host: the machine may stand still for a while
+    taken: int  # less than zero by each slot that is free
+
+
 class _DiskChange:
     """A disk that a proxy gets or gives back. There is no word in it on the disk's file: that is never made, and never
     deleted."""
@@ -227,9 +236,22 @@ class ProxyMachine:
             raise refused(f"The proxy {_name(now)}")
         return found
 
-    def room(self) -> int:
-        """Return how many disks more can be attached to it now."""
-        return len(list(_free_slots(self._read())))
+    def rank(self, disks: Sequence[HeldDisk], host: Any) -> Rank:
+        """Return how well it suits disks of a machine that runs on a host. Raises LongshoreError when it can't be
+        read."""
+        now = self._read()
+        stores = _stores(disks)
+        with self._session.doing("look at its datastores"):
+            told = read_all(self._session, stores, ["summary.type"]) if stores else {}
+        kinds = {store._moId: told[store._moId]["summary.type"] for store in stores}
+        foreign = _foreign(now).values()
+        own = [one for one in now["config.hardware.device"] or [] if isinstance(one, _DISK) and one not in foreign]
+        home = [getattr(one.backing, "datastore", None) for one in own]
+        return Rank(
+            off_vsan=any(kinds[store._moId] == "vsan" and store not in home for store in stores),
+            off_host="NFS" in kinds.values() and now["runtime.host"] != host,
+            taken=-len(list(_free_slots(now))),
+        )
 
     def power(self) -> str:
         """Return its power state, in vCenter's word."""
@@ -278,8 +300,8 @@ class ProxyMachine:
             host = now["runtime.host"]
             with self._session.doing(f"look at the host of the proxy {name}"):
                 host_name = read(self._session, host, ["name"])["name"]
-                stores = {disk.datastore._moId: disk.datastore for disk in disks if disk.datastore is not None}
-                mounts = read_all(self._session, list(stores.values()), ["host"]) if stores else {}
+                stores = _stores(disks)
+                mounts = read_all(self._session, stores, ["host"]) if stores else {}
             for disk in disks:
                 if disk.datastore is not None and not _is_written_by(host, mounts[disk.datastore._moId]["host"]):
                     raise InvalidInput(
@@ -358,6 +380,11 @@ def _free_slots(now: Properties) -> Iterator[tuple[int, int]]:
         for unit in range(_UNITS):
             if unit != controller.scsiCtlrUnitNumber and (controller.key, unit) not in taken:
                 yield controller.key, unit
+
+
+def _stores(disks: Sequence[HeldDisk]) -> list[Any]:
+    """Return the datastores that disks are on, each once."""
+    return list({disk.datastore._moId: disk.datastore for disk in disks if disk.datastore is not None}.values())
 
 
 def _is_written_by(host: Any, mounts: Any) -> bool:

@@ -1,7 +1,7 @@
 """The disks that this process has attached to a provider's proxies, shared by all that read them.
 
-All disks of a snapshot are attached at once, when the first of them is opened, to the proxy with most room of those
-that reach them, and detached when nobody reads any more. They are in the ledger before, with all that is needed to
+All disks of a snapshot are attached at once, when the first of them is opened, to the proxy that suits them best of
+those that take them, and detached when nobody reads any more. They are in the ledger before, with all that is needed to
 detach them: so is what a dead process leaves, until whoever comes next detaches it. A proxy is changed by one thread at
 a time.
 """
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from pyVmomi import vim
+
 from longshore.blocks.exports import Export
 from longshore.blocks.remote import list_exports, reach
 from longshore.errors import Conflict, ExportError, LongshoreError, NotFound, Occupied
@@ -25,8 +27,9 @@ from longshore.model.strict_reading import read_json
 from longshore.model.target import Owner
 from longshore.providers.contract import RelayLedger
 from longshore.providers.vsphere import snapshots
+from longshore.providers.vsphere.properties import read
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials, tls_files
-from longshore.providers.vsphere.proxy_machine import HeldDisk, ProxyMachine, Served, find_proxy, held_disks
+from longshore.providers.vsphere.proxy_machine import HeldDisk, ProxyMachine, Rank, Served, find_proxy, held_disks
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
@@ -34,6 +37,7 @@ SHOWN_WITHIN = 60.0  # seconds until a disk that was attached shows in the proxy
 _LOOK_EVERY = 0.2  # seconds
 _STEP = "proxy-disks-"  # and the snapshot and the proxy: what the ledger calls them
 
+_LAST = Rank(off_vsan=True, off_host=False, taken=0)
 _Done = TypeVar("_Done")
 
 
@@ -66,6 +70,7 @@ class ProxyPool:
         self._changing: dict[str, threading.Lock] = {}  # by the proxy: held while it is changed
         self._ours: set[Owner] = set()  # of what is attached, or about to be, by this process
         self._found: dict[str, ProxyMachine] = {}  # by the settings' word for it
+        self._warned: set[str] = set()  # jobs that were told of what may happen to their machine
 
     @contextmanager
     def open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
@@ -208,17 +213,34 @@ class ProxyPool:
             return self._changing.setdefault(proxy_ref, threading.Lock())
 
     def _attach(self, snapshot: Snapshot) -> _Attached:
-        """Attach the disks of a snapshot to the proxy with most room of those that take them."""
+        """Attach the disks of a snapshot to the proxy that suits them best of those that take them."""
         disks = held_disks(self._session, snapshot.machine_ref, snapshot.ref)
         job = snapshots.workflow_of(self._session, snapshot)
         self._end_forgotten()
-        proxies = self._proxies()
-        if len(proxies) > 1:
-            rooms = {proxy.ref: proxy.room() for proxy in proxies}
-            proxies.sort(key=lambda proxy: -rooms[proxy.ref])
-        return self._with_first(
-            proxies, lambda proxy: self._attach_to(proxy, disks, Owner(job, f"{_STEP}{snapshot.ref}-{proxy.ref}"))
+        ranks = self._ranked(disks, snapshot.machine_ref)
+        attached = self._with_first(
+            [proxy for proxy, _ in ranks],
+            lambda proxy: self._attach_to(proxy, disks, Owner(job, f"{_STEP}{snapshot.ref}-{proxy.ref}")),
         )
+        if dict(ranks)[attached.proxy].off_host and job not in self._warned:
+            self._warned.add(job)
+            text = "Disks are on NFS 3 and attached to a proxy on another host: by VMware's KB 2010953 the machine may "
+            text += "stand still for half a minute when its snapshot is removed. A proxy on its own host avoids that."
+            self._ledger.say(attached.owner, text, "warning")
+        return attached
+
+    def _ranked(self, disks: Sequence[HeldDisk], machine_ref: str) -> list[tuple[ProxyMachine, Rank]]:
+        """Return the proxies and how well they suit these disks, the best first."""
+        with self._session.doing(f"look where {machine_ref} runs"):
+            machine = self._session.object(vim.VirtualMachine, machine_ref)
+            host = read(self._session, machine, ["runtime.host"])["runtime.host"]
+        found: list[tuple[ProxyMachine, Rank]] = []
+        for proxy in self._proxies():
+            try:
+                found.append((proxy, proxy.rank(disks, host)))
+            except LongshoreError:  # which is said by whoever tries to attach something
+                found.append((proxy, _LAST))
+        return sorted(found, key=lambda one: one[1])
 
     def _attach_to(self, proxy: ProxyMachine, disks: Sequence[HeldDisk], owner: Owner) -> _Attached:
         files = [disk.file for disk in disks]
