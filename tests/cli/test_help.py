@@ -83,7 +83,7 @@ def test_alone_it_says_in_ten_lines_how_one_begins():
 
 def typed(example):
     """An example's command reads it without a complaint. What a shell would do with the rest is the shell's."""
-    words = shlex.split(re.split(r" [|>] ", example)[0])
+    words = shlex.split(re.split(r" [|<>] ", example)[0])
     assert words.pop(0) == "longshore"
     name = next(name for count in (4, 3, 2, 1) if (name := " ".join(words[:count])) in ALL)
     ALL[name](SimpleNamespace(), None).get_parser(f"longshore {name}").parse_args(words[len(name.split()) :])
