@@ -36,12 +36,12 @@ from longshore.store.groups import GroupRun, begin_run, tell_run
 from longshore.store.job_filter import EVERY_JOB, JobFilter
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, keeps_copy, new_job, unfinished_of
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
+from longshore.store.part import ScopedPart
 from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.providers import ProviderRecord, project_for, refuse_taken_back
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
 from longshore.store.rows import new_row
-from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.standing import STANDING
 from longshore.store.syncs import keep_sync
@@ -107,14 +107,10 @@ class LastMove:
 
 
 @through_outages
-class Migrations:
-    def __init__(self, database: Database, texts: Texts, scope: Scope = WHOLE) -> None:
-        self._database = database
+class Migrations(ScopedPart):
+    def __init__(self, database: Database, texts: Texts) -> None:
+        super().__init__(database)
         self._texts = texts
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Migrations":
-        return Migrations(self._database, self._texts, scope)
 
     def add(
         self,
@@ -288,9 +284,7 @@ class Migrations:
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             _refuse_never_cut_over(row)
             row.cutover_requested = True
-            hasten(session, row.id)
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)
 
     def schedule_cutover(self, migration_id: str, at: datetime, until: datetime | None) -> MigrationRecord:
         """Have a warm migration cut over at a time by itself, whatever it waited for. Moments in UTC.
@@ -310,9 +304,7 @@ class Migrations:
                 )
             _set_cutover(row, replace(_cutover_of(row), mode=CutoverMode.SCHEDULED, at=at, until=until))
             row.cutover_requested = False
-            hasten(session, row.id)  # the moment that it waits for may be a later one
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)  # the moment that it waits for may be a later one
 
     def take_cutover_back(self, migration_id: str) -> MigrationRecord:
         """Take back that a migration is to be cut over, now or at a time: it waits until somebody says so again, or, if
@@ -331,9 +323,7 @@ class Migrations:
             if scheduled:
                 _set_cutover(row, replace(asked, mode=CutoverMode.MANUAL, at=None, until=None))
             row.cutover_requested = False
-            hasten(session, row.id)  # it says then what it waits for
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)  # it says then what it waits for
 
     def begin_cutover(self, migration_id: str, job_id: str, cutover: Cutover, *, asked: bool) -> bool:
         """Make the sync of a migration its cutover; return False where what it goes by was changed meanwhile.
@@ -366,9 +356,7 @@ class Migrations:
             kept = in_options(dict(options), self._texts.of(session, row.id).kept)
             row.request = {**row.request, **kept}
             row.cutover_requested = True
-            hasten(session, row.id)
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)
 
     def request_marks(self, migration_id: str, options: Mapping[str, Any]) -> MigrationRecord:
         """Have the source of a migration that is done marked as these options of its request say.
@@ -393,9 +381,7 @@ class Migrations:
                 enqueue(session, [new_job(row, JobKind.MARK, id_=str(uuid.uuid4()))])
             elif waiting.worker_id is not None:
                 raise Conflict(f"The source of migration {row.id} is being marked.", advice="Try again in a moment.")
-            hasten(session, row.id)
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)
 
     def request_commit(self, migration_id: str) -> MigrationRecord:
         """Ask for a restore in place to be committed, so that its server stays.
@@ -415,9 +401,7 @@ class Migrations:
                 if row.cancel_requested:
                     raise Conflict(f"Restore {row.id} is being undone.")
             row.cutover_requested = True
-            hasten(session, row.id)
-            session.flush()
-            return record_of(session, row)
+            return _hastened(session, row)
 
     def follow_machine(self, migration_id: str, before: str, now: str) -> None:
         """Write down that its source machine has another reference by now, and so has what hangs on it."""
@@ -604,6 +588,13 @@ _DONE_TO = {
     MigrationType.PRUNE.value: "pruned",
     MigrationType.VAULT_COPY.value: "copied",
 }
+
+
+def _hastened(session: Session, row: MigrationRow) -> MigrationRecord:
+    """Have a migration's job look at once what was asked for, and return the migration as it is now."""
+    hasten(session, row.id)
+    session.flush()
+    return record_of(session, row)
 
 
 def _refuse_replaced(session: Session, server_id: str) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, and_, case, func, select, true
 from longshore.model.replica import PointState, Stage
 from longshore.model.request import OF_POINTS
 from longshore.model.status import UNFINISHED, Status
-from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.database import in_portions, through_outages
+from longshore.store.part import Part
 from longshore.store.rows import filled
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
 
@@ -42,10 +43,7 @@ class Protected:
 
 
 @through_outages
-class Protection:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Protection(Part):
     def all(self) -> list[Protected]:
         """Return all projects' replicas that haven't ended."""
         return self._found(true())
