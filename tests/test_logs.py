@@ -7,8 +7,9 @@ import time
 
 import pytest
 import structlog
+from dbos._logger import init_logger
 
-from longshore.logs import write_json
+from longshore.logs import seldom, write_json
 
 
 @pytest.fixture
@@ -52,3 +53,29 @@ def test_threads_write_one_line_after_the_other_whichever_library_they_log_by():
         thread.join()
     assert stream.at_once == 1
     assert sorted(json.loads(line)["event"] for line in stream.lines) == ["a pool is full"] * 20 + ["request"] * 20
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_library_that_warns_with_each_try_is_told_once_in_a_while(monkeypatch):
+    monkeypatch.setitem(logging.root.manager.loggerDict, "dbos", logging.Logger("dbos"))
+    stream = Slow()
+    write_json(stream)
+    seldom("dbos")
+    theirs = logging.getLogger("dbos")
+    theirs.parent = logging.root
+    for attempt in range(100):
+        theirs.warning("Database connection failed: refused\n(Background on this error: …). attempt %d", attempt)
+    theirs.warning("A queue is gone")
+    theirs.error("It ends")
+    theirs.error("It ends")
+    said = [json.loads(line)["event"] for line in stream.lines]
+    assert said == ["Database connection failed: refused", "A queue is gone", "It ends", "It ends"]
+
+
+def test_dbos_has_no_handler_of_its_own_beside_ours(monkeypatch):
+    theirs = logging.Logger("dbos")
+    monkeypatch.setitem(logging.root.manager.loggerDict, "dbos", theirs)
+    monkeypatch.setattr("dbos._logger.dbos_logger", theirs)
+    seldom("dbos")
+    init_logger()
+    assert theirs.propagate

@@ -1,74 +1,23 @@
 """Debian's packages of Longshore on a bare Debian 12 with systemd: installed, upgraded, removed, purged."""
 
-import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from booted import Booted, cgroups, until
+from booted import Booted, until
 from longshore.engine.version import FLOW_VERSION
+from packaged import AS_ROOT, READY, active, configure, made, root, typed
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/howto/install.md"
 NAMES = ("longshore", "longshore-engine", "longshore-server", "longshore-worker")
-pytestmark = [
-    pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it"),
-    pytest.mark.timeout(1800),
-]
-CONFIGURATION = """state = "/var/lib/longshore"
-drain_for = 1
-[server.keystone]
-auth_url = "http://127.0.0.1:5000/v3"
-password = "service"
-"""
-READY = (
-    "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
-)
+pytestmark = AS_ROOT
 LOOKED_AT = """
 mount --bind "$2" "$1/mnt"
 mount -t proc proc "$1/proc"
 looks="lintian --allow-root --tag-display-limit 0 --fail-on error,warning"
 exec chroot "$1" env LC_ALL=C.UTF-8 sh -c "exec $looks /mnt/*.deb"
 """
-
-
-def typed():
-    """The commands by which the page has packages installed."""
-    section = PAGE.read_text().partition("\n## Debian packages\n")[2].partition("\n## ")[0]
-    return re.findall(r"^# (apt install .*)$", section, re.MULTILINE)
-
-
-def active(on):
-    return on("systemctl is-active longshore-server longshore-worker").split()
-
-
-def configure(on):
-    """Write a configuration, and start both. Without a PostgreSQL each is alone on its directory, and the server has an
-    engine when there is work."""
-    on(f"printf '%s' '{CONFIGURATION}' >/etc/longshore/longshore.toml && chgrp longshore /etc/longshore/longshore.toml")
-    on("mkdir /etc/systemd/system/longshore-worker.service.d")
-    on(
-        "printf '[Service]\\nEnvironment=LONGSHORE_STATE=/srv/longshore\\n' "
-        ">/etc/systemd/system/longshore-worker.service.d/alone.conf && systemctl daemon-reload"
-    )
-    assert on("systemctl start longshore-server longshore-worker") == ""
-    until(lambda: on(READY) == "200", 300)
-    assert active(on) == ["active", "active"]
-
-
-def made(into, compression):
-    subprocess.run(
-        [ROOT / "deploy/packages", into], check=True, env=os.environ | {"LONGSHORE_COMPRESSION": compression}
-    )
-    return {package.name.partition("_")[0]: package for package in into.glob("*.deb")}
-
-
-def root(kind):
-    there = subprocess.run([ROOT / "deploy/debian-root", kind], check=True, stdout=subprocess.PIPE, text=True)
-    return Path(there.stdout.strip())
 
 
 def later(package, into):
@@ -111,7 +60,8 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     def longshore(words):
         return on(f"runuser -u longshore -- longshore --config /etc/longshore/longshore.toml {words}")
 
-    for command in (*typed(), "apt install ./longshore-worker_*.deb"):
+    (_, install) = typed("Debian packages")
+    for command in (*install, "apt install ./longshore-worker_*.deb"):
         said = on(f"cd /now && {command} && echo done")
         assert said.endswith("done"), said
     # Without a question, and with nothing that runs or has failed
@@ -139,16 +89,25 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     engine = on("cat /var/lib/longshore/engine.pid")
     on(f"systemd-run sh -c 'while kill -0 {engine}; do sleep 0.05; done; touch /run/ended'")
 
-    # All of them end before a file of the new version is there, and are back afterwards
+    # A command's engine ends before a file of the new version is there; server and worker run from those of the old
+    # one until all are, and are back at once
     on("touch /srv/longshore/kept && echo 'secret = 1' >/etc/longshore/environment")
     said = on("apt-get install -y --no-install-recommends /later/*.deb && echo done")
     assert said.endswith("done"), said
-    changed = float(on("find /usr/lib/longshore/lib -type f -printf '%C@\\n' | sort -n | head -n 1"))
+
+    def last(status, package):
+        at = f"grep ' status {status} {package}:' /var/log/dpkg.log | tail -n 1 | cut -d' ' -f1,2"
+        return int(on(f'date -d "$({at})" +%s'))
+
+    packages = ("longshore", "longshore-engine")
+    changing = min(last("half-installed", package) for package in packages)
+    changed = max(last("unpacked", package) for package in packages)
+    assert float(on("stat -c %.3Y /run/ended")) <= changing + 1
     for unit in ("longshore-server", "longshore-worker"):
         ended = on(f'date -d "$(systemctl show -P InactiveEnterTimestamp {unit})" +%s')
-        assert int(ended) <= changed, on(f"journalctl -u {unit}")
-    assert float(on("stat -c %.3Y /run/ended")) <= changed
+        assert int(ended) >= changed, on(f"journalctl -u {unit}")
     assert active(on) == ["active", "active"]
+    assert on("ls /usr/lib/longshore-kept | wc -l") == "2", "what nobody runs from any more has gone"
     until(lambda: on(READY) == "200", 300)
     # The server takes up what its engine had
     longshore("limit delete --source disks")
@@ -174,7 +133,7 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     there = on(data)
     on("apt-get remove -y 'longshore*'")
     assert active(on) == ["inactive", "inactive"]
-    assert on("command -v longshore; ls /usr/lib/longshore 2>/dev/null") == ""
+    assert on("command -v longshore; ls -d /usr/lib/longshore* 2>/dev/null") == ""
     assert on(data) == there
     # Whoever isn't asked keeps all
     on("apt-get purge -y 'longshore*'")

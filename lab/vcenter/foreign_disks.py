@@ -21,11 +21,11 @@ from .hardware import FIRST_DISK, SCSI_CONTROLLER
 from .managed import ApiFault
 
 if TYPE_CHECKING:
-    from .context import Context
     from .virtual_machine import VirtualMachine
 
 Device = vim.vm.device
 NOT_WRITING = ("independent_nonpersistent", "nonpersistent")
+IDE_CONTROLLERS = (200, 201)
 UNITS = 16  # of a SCSI controller, with its own
 
 
@@ -129,6 +129,8 @@ def _added(machine: VirtualMachine, have: Sequence[ForeignDisk], change: Any, in
         raise ApiFault(
             vim.fault.DeviceUnsupportedForVmPlatform(deviceIndex=index), f"Device '{index}' isn't supported."
         )
+    if asked.controllerKey in IDE_CONTROLLERS and machine.powered_on:
+        raise ApiFault(vim.fault.DeviceHotPlugNotSupported(deviceIndex=index), "Hot-plug is not supported.")
     if machine.spec.controller != "pvscsi" or not 0 <= asked.controllerKey - SCSI_CONTROLLER < machine.spec.controllers:
         fault = vim.fault.InvalidController(deviceIndex=index, controllerKey=asked.controllerKey)
         raise ApiFault(fault, f"The device '{index}' is referring to a nonexisting controller '{asked.controllerKey}'.")
@@ -139,15 +141,17 @@ def _added(machine: VirtualMachine, have: Sequence[ForeignDisk], change: Any, in
         raise ApiFault(vim.fault.TooManyDevices(), "The number of devices exceeds the maximum.")
     if asked.unitNumber is None or asked.unitNumber in (7, *units) or not 0 <= asked.unitNumber < UNITS:
         raise _invalid(index)
-    found = _file(machine.context, asked.backing.fileName or "")
+    found = _file(machine, asked.backing.fileName or "")
     found.controller, found.unit, found.mode = asked.controllerKey, asked.unitNumber, asked.backing.diskMode
     found.lock()
     return found
 
 
-def _file(context: Context, name: str) -> ForeignDisk:
+def _file(proxy: VirtualMachine, name: str) -> ForeignDisk:
     """Return the disk in this file, not yet attached: a snapshot's, or that of a machine that is off."""
-    if context.inventory.datastore_named(name.partition("]")[0].lstrip("[")) is None:
+    context, host = proxy.context, proxy.get("runtime.host")
+    datastore = context.inventory.datastore_named(name.partition("]")[0].lstrip("["))
+    if datastore is None or host not in [mount.key for mount in datastore.get("host")]:
         raise ApiFault(vim.fault.InvalidDatastorePath(datastorePath=name), f"Invalid datastore path '{name}'.")
     for machine in context.inventory.machines():
         real = machine.machine

@@ -1,8 +1,9 @@
 """The guest of a machine that others' disks are attached to: the relay's own program serves them (NBD over TLS).
 
-What is the image's own is run as it is (relay_image/recipe/agent), in a process of this machine; what the guest knows
-of VMware is answered by a script in the place of VMware's. A disk shows under udev's name some time after it was
-attached, as it is then: what is attached for reading doesn't change. Without disk.EnableUUID it shows under no name.
+What is the image's own is run as it is (relay_image/recipe/agent, of whoever asks for it), in a process of this
+machine; what the guest knows of VMware is answered by a script in the place of VMware's. A disk shows under udev's name
+some time after it was attached, as it is then: what is attached for reading doesn't change. Without disk.EnableUUID it
+shows under no name.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from .foreign_disks import ForeignDisk
 if TYPE_CHECKING:
     from .virtual_machine import VirtualMachine
 
-AGENT = Path(__file__).parents[2] / "src/longshore/providers/openstack/relay_image/recipe/agent"
 ADDRESS = "127.0.0.1"
 LOOK_EVERY = 0.03  # seconds
 _TOLD = "guestinfo.longshore."
@@ -51,13 +51,18 @@ while :; do take_client "$pki"; sleep 0.2; done
 class ProxyGuest:
     """A guest that runs from `start` on until `stop`."""
 
-    def __init__(self, machine: VirtualMachine, directory: Path, delay: float, forgets: bool) -> None:
-        """`delay`: seconds until a disk shows; below zero: none ever does. Not `forgets`: what was detached is shown
-        still, as by a kernel that wasn't told."""
+    def __init__(
+        self, machine: VirtualMachine, directory: Path, agent: Path, delay: float, forgets: bool, more: int
+    ) -> None:
+        """`agent`: the relay's program. `delay`: seconds until a disk shows; below zero: none ever does. Not `forgets`:
+        what was detached is shown still, as by a kernel that wasn't told. `more`: bytes that it shows of each disk
+        beside its own."""
         self._machine = machine
         self._directory = directory
+        self._agent = agent
         self._delay = delay
         self._forgets = forgets
+        self._more = more
         self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -72,9 +77,9 @@ class ProxyGuest:
             probe.bind(("::", 0))
             port = probe.getsockname()[1]
         told = {
-            "PATH": f"{rpc.parent}:{os.environ['PATH']}", "GUESTINFO": self._directory / "guestinfo", "agent": AGENT,
-            "parent": os.getpid(), "address": ADDRESS, "port": port, "disks": self._directory / "disks",
-            "zeroes": "noextents", "pki": self._directory / "pki",
+            "PATH": f"{rpc.parent}:{os.environ['PATH']}", "GUESTINFO": self._directory / "guestinfo",
+            "agent": self._agent, "parent": os.getpid(), "address": ADDRESS, "port": port,
+            "disks": self._directory / "disks", "zeroes": "noextents", "pki": self._directory / "pki",
         }  # fmt: skip
         with (self._directory / "console").open("wb") as console:
             self._process = subprocess.Popen(
@@ -116,6 +121,7 @@ class ProxyGuest:
         command = ["qemu-img", "convert", "-U", "-f", form, "-O", "raw", top, str(new)]
         if subprocess.run(command, capture_output=True, check=False).returncode:
             return False  # it was detached, or deleted, meanwhile
+        os.truncate(new, new.stat().st_size + self._more)
         new.rename(self._directory / "disks" / name)
         return True
 

@@ -141,6 +141,25 @@ class SideDoor:
             raise Refused(f"There is no datastore {datastore}.")
         found.set(summary__freeSpace=free)
 
+    def set_kind(self, datastore: str, kind: str) -> None:
+        found = self._context.inventory.datastore_named(datastore)
+        if found is None:
+            raise Refused(f"There is no datastore {datastore}.")
+        found.set(summary__type=kind)
+
+    def move_storage(self, machine: str, datastore: str) -> None:
+        found = self._context.inventory.datastore_named(datastore)
+        if found is None:
+            raise Refused(f"There is no datastore {datastore}.")
+        self._real(machine)[0].move_storage(datastore, found.ref)
+
+    def unmount(self, datastore: str, host: str) -> None:
+        found = self._context.inventory.datastore_named(datastore)
+        if found is None:
+            raise Refused(f"There is no datastore {datastore}.")
+        left = [mount for mount in found.get("host") if self._context.objects[mount.key._moId].get("name") != host]
+        found.set(host=left)
+
     def _attach(self, machine: VirtualMachine) -> str:
         for fields in self._context.of_type(CustomFieldsManager):
             fields.attach(machine)
@@ -175,11 +194,12 @@ class SideDoor:
         self._machine(machine).ignores_shutdown = ignore
 
     # -- machines that others' disks are attached to
-    def start_proxy(self, machine: str, delay: float, forgets: bool) -> None:
+    def start_proxy(self, machine: str, agent: str, delay: float, forgets: bool, more: int) -> None:
         self.stop_proxy(machine)
         found = self._machine(machine)
         found.pretend_to_run(None)
-        guest = ProxyGuest(found, self._context.settings.lab / "run" / "proxies" / machine, delay, forgets)
+        home = self._context.settings.lab / "run" / "proxies" / machine
+        guest = ProxyGuest(found, home, Path(agent), delay, forgets, more)
         guest.start()
         self._guests[machine] = guest
 

@@ -9,6 +9,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+AGENT = Path(__file__).parents[2] / "src/longshore/providers/openstack/relay_image/recipe/agent"
+
 
 class SideDoorError(Exception):
     """The vCenter refused a side door command; the text says why."""
@@ -112,14 +114,27 @@ class SideDoor:
         self.call("ignore_shutdown", machine=machine, ignore=ignore)
 
     # -- machines that others' disks are attached to
-    def start_proxy(self, machine: str, delay: float = 0.0, forgets: bool = True) -> None:
-        """Run the relay's program in this machine of paper, which says that it is on. `delay`: seconds until a disk
-        that is attached shows there; below zero, none ever does. Without `forgets` it shows what was detached still."""
-        self.call("start_proxy", machine=machine, delay=delay, forgets=forgets)
+    def start_proxy(self, machine: str, delay: float = 0.0, forgets: bool = True, more: int = 0) -> None:
+        """Run the relay's program, this tree's, in this machine of paper, which says that it is on. `delay`: seconds
+        until a disk that is attached shows there; below zero, none ever does. Without `forgets` it shows what was
+        detached still. It shows disks of `more` bytes than they have."""
+        self.call("start_proxy", machine=machine, agent=str(AGENT), delay=delay, forgets=forgets, more=more)
 
     def stop_proxy(self, machine: str) -> None:
         """Its guest dies; what is attached stays so."""
         self.call("stop_proxy", machine=machine)
+
+    def set_kind(self, datastore: str, kind: str) -> None:
+        """Have a datastore say that it is of this kind (VMFS, NFS, NFS41, vsan), until the vCenter is started again."""
+        self.call("set_kind", datastore=datastore, kind=kind)
+
+    def move_storage(self, machine: str, datastore: str) -> None:
+        """Move a machine's disks, and what its snapshots hold of them, to another datastore, as far as names tell."""
+        self.call("move_storage", machine=machine, datastore=datastore)
+
+    def unmount(self, datastore: str, host: str) -> None:
+        """Take a datastore away from a host, until the vCenter is started again."""
+        self.call("unmount", datastore=datastore, host=host)
 
     def leave_out(self, machine: str, disk: int, offset: int, length: int) -> None:
         """Have its account of changes say nothing of these bytes from now on, as vCenter's has been seen to."""

@@ -19,6 +19,11 @@ from .snapshot_control import SnapshotControl
 from .snapshots import Snapshot
 
 
+def moved(name: str, datastore: str) -> str:
+    """The name of a file in another datastore."""
+    return f"[{datastore}] {name.partition('] ')[2]}"
+
+
 class VirtualMachine(SnapshotControl):
     """A machine of the inventory, taken up as an earlier life of the vCenter left it."""
 
@@ -183,6 +188,20 @@ class VirtualMachine(SnapshotControl):
         return page(areas, call["startOffset"], disk.capacity)
 
     # -- what only a test may do
+    def move_storage(self, datastore: str, ref: Any) -> None:
+        """The names of its disks, and of what its snapshots hold, lead to another datastore from now on."""
+        machine = self._really()
+        with machine.lock:
+            for disk in self.disks:
+                disk.name, disk.current = moved(disk.name, datastore), moved(disk.current, datastore)
+                disk.datastore = ref
+            for snapshot in self.snapshots():
+                snapshot.names = {key: moved(name, datastore) for key, name in snapshot.names.items()}
+                snapshot.set(config__hardware__device=self._devices(snapshot.names, snapshot.seqs))
+            self._refresh_devices()
+            self._keep()
+            self._publish()
+
     def back_to_pristine(self) -> None:
         """Switched off, without snapshots, without tracking, on fresh disks."""
         machine = self._really()

@@ -5,12 +5,15 @@ whoever begins either binds it to the context, and all that runs in it has it, i
 """
 
 import logging
+import math
 import threading
 from typing import Any, TextIO, cast
 
 import structlog
 
 from longshore.border.texts import printable
+
+_SELDOM = 10.0  # seconds
 
 
 class _Printable(logging.Formatter):
@@ -37,6 +40,33 @@ class _InTurn:
     def flush(self) -> None:
         with self._turn:
             self._stream.flush()
+
+
+class _Seldom(logging.Filter):
+    """Lets a warning through only if its place in the code hasn't warned for a while, and of that its first line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno > logging.WARNING:
+            return True
+        place = record.pathname, record.lineno
+        if record.created - self._last.get(place, -math.inf) < _SELDOM:
+            return False
+        self._last[place] = record.created
+        record.msg, record.args = record.getMessage().partition("\n")[0], ()
+        return True
+
+
+def seldom(name: str) -> None:
+    """Log the warnings of a library's logger from now on by our own handlers, and each at most every ten seconds: one
+    that tries again and again, in many threads, warns dozens of times a second while the database is away."""
+    logger = logging.getLogger(name)
+    if not any(isinstance(one, _Seldom) for one in logger.filters):
+        logger.addFilter(_Seldom())
+        logger.addHandler(logging.NullHandler())  # DBOS gives itself one for lines, unless there is any
 
 
 def write_lines() -> None:

@@ -2,7 +2,8 @@
 ours stays, nothing is left to consolidate, and not a byte of it has changed.
 
 Processes take a snapshot, attach and read its disks, detach them and remove the snapshot, over and over, each from
-where the one before was killed. Between the kills answers of the vCenter are lost, and the proxy's guest dies.
+where the one before was killed. There are two proxies. Between the kills answers of the vCenter are lost, and a proxy's
+guest dies.
 LONGSHORE_KILLS says how many kills there are, LONGSHORE_SEED which they are.
 """
 
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("LONGSHORE_KILLS", "40"))
 SEED = int(os.environ.get("LONGSHORE_SEED", "1000"))
+PROXIES = (PROXY, "second")
 LONGEST_LIFE = 6.0  # seconds: a round takes about half of it when nothing happens
 _TRIED_AGAIN_AFTER = 0.05
 
@@ -47,8 +49,8 @@ class Job:
     def __init__(self, directory, place, machine_ref):
         self.state, self.machine_ref = directory / "state", machine_ref
         self.log = directory / "log"
-        said = asdict(place.settings(transport="proxy", proxy=PROXY))
-        settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxy")}
+        said = asdict(place.settings(transport="proxy", proxies=PROXIES))
+        settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
         secrets = {"password": place.served.password, "proxy_key": make_credentials().secret}
         store = Store(StateDirectory(self.state))
         self.provider = store.providers.add("vc", "vsphere", settings, secrets).id
@@ -108,33 +110,45 @@ def job(place, monkeypatch):
     ref = place.add_machine()
     with place.source() as source:
         source.set_change_tracking(ref, True)
-    place.add_proxy()
-    place.door.start_proxy(PROXY)
+    for name in PROXIES:
+        place.add_proxy(name)
+        place.door.start_proxy(name)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
         yield Job(Path(directory), place, ref)
     place.door.clear_trouble()
-    place.door.stop_proxy(PROXY)
-    place.door.remove_machines(PROXY, GOODS)
+    for name in PROXIES:
+        place.door.stop_proxy(name)
+    place.door.remove_machines(*PROXIES, GOODS)
 
 
 def trouble(place, drawn):
     """Order something that goes wrong besides, sometimes."""
+    proxy = drawn.choice(PROXIES)
     match drawn.randrange(8):
         case 0:
-            place.door.plan_fault("ReconfigVM_Task", "hang-up", machine=PROXY, carried_out=True)
+            place.door.plan_fault("ReconfigVM_Task", "hang-up", machine=proxy, carried_out=True)
         case 1:
             place.door.plan_fault("RemoveSnapshot_Task", "hang-up", machine=GOODS, carried_out=True)
         case 2:
             fault = "vim.fault.GenericVmConfigFault"
-            place.door.plan_fault("ReconfigVM_Task", fault, machine=PROXY, carried_out=True, in_task=True)
+            place.door.plan_fault("ReconfigVM_Task", fault, machine=proxy, carried_out=True, in_task=True)
         case 3:
-            place.door.slow_down(PROXY, 0.3)
+            place.door.slow_down(proxy, 0.3)
         case 4:
-            place.door.stop_proxy(PROXY)
+            place.door.stop_proxy(proxy)
         case _:
-            place.door.clear_trouble()
-            place.door.slow_down(PROXY, 0.0)
-            place.door.start_proxy(PROXY)
+            back_to_health(place)
+
+
+def back_to_health(place):
+    place.door.clear_trouble()
+    for name in PROXIES:
+        place.door.slow_down(name, 0.0)
+        place.door.start_proxy(name)
+
+
+def attached(place):
+    return [file for name in PROXIES for file in place.door.machine(name)["foreign"]]
 
 
 @pytest.mark.timeout(120 + KILLS * 10)
@@ -149,10 +163,9 @@ def test_nothing_is_left_of_whoever_died(place, job, capsys):
         assert process.exitcode is None, "a process has ended by a fault: see what it printed"
         process.kill()
         process.join()
-        found["attached"] += bool(place.door.machine(PROXY)["foreign"])
+        found["attached"] += bool(attached(place))
         found["a snapshot"] += bool(place.door.machine(GOODS)["snapshots"])
-    place.door.clear_trouble()
-    place.door.slow_down(PROXY, 0.0)
+    back_to_health(place)
     store = Store(StateDirectory(job.state))
     try:
         left = undo(store, Clouds(store), job.id)
@@ -162,7 +175,7 @@ def test_nothing_is_left_of_whoever_died(place, job, capsys):
     finally:
         store.close()
     machine = place.door.machine(GOODS)
-    assert place.door.machine(PROXY)["foreign"] == []
+    assert attached(place) == []
     assert (machine["snapshots"], machine["consolidation_needed"]) == ([], False)
     assert set(place.digests().values()) == {hashlib.sha256(CONTENT).hexdigest()}
     said = Counter(job.log.read_text().splitlines())

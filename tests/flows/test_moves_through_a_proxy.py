@@ -36,8 +36,8 @@ def machine(place):
     place.door.start_proxy(PROXY)
     with place.source() as source:
         source.power_on(ref)
-    said = asdict(place.settings(transport="proxy", proxy=PROXY))
-    settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxy")}
+    said = asdict(place.settings(transport="proxy", proxies=(PROXY,)))
+    settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
     yield ref, settings, {"password": place.served.password, "proxy_key": make_credentials().secret}
     place.door.clear_trouble()
     place.door.stop_proxy(PROXY)
@@ -91,6 +91,16 @@ def test_a_dry_run_of_it_changes_nothing(moved, place):
     assert_left_alone(place)
 
 
+def test_a_look_into_it_changes_nothing(moved, place):
+    run = moved(type="inspection")
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert record.result["guest"]
+    assert {entry.state.value for entry in run.store.ledger.entries(run.id)} == {"removed"}
+    assert place.door.machine(GOODS)["power"] == "poweredOn"
+    assert_left_alone(place)
+
+
 def test_an_engine_that_is_killed_while_disks_are_attached_costs_nothing(moved, place):
     run = moved()
     life = run.start_engine()
@@ -130,6 +140,14 @@ def test_a_warm_one(moved, place):
     assert_arrived(run, place, CONTENT, written)
 
 
+def test_a_warm_one_that_cuts_over_by_itself(moved, place):
+    run = moved(type="warm", cutover={"mode": "automatic", "downtime": 3600.0})
+    record = run.to_the_end(lives=1)
+    assert record.status is Status.DONE, record.error
+    assert record.syncs[-1]["final"]
+    assert_arrived(run, place, CONTENT, CONTENT)
+
+
 def test_a_source_that_leaves_out_changes_is_found_out_and_not_believed_again(moved, place):
     run = moved(type="warm", cutover={"mode": "manual", "interval": 1.0})
     life = run.start_engine()
@@ -147,7 +165,7 @@ def test_a_source_that_leaves_out_changes_is_found_out_and_not_believed_again(mo
     assert_arrived(run, place, CONTENT, CONTENT[: 2 * MIB] + b"\x5a" * 65536 + CONTENT[2 * MIB + 65536 :])
 
 
-def test_a_replica_of_it_has_points_of_what_the_guest_has_written(machine, place):
+def test_a_replica_of_it_has_points_of_what_the_guest_has_written_and_can_be_tried(machine, place):
     ref, settings, secrets = machine
 
     class AtVcenter(Protected):
@@ -155,10 +173,11 @@ def test_a_replica_of_it_has_points_of_what_the_guest_has_written(machine, place
             return self.store.providers.add("small-source", "vsphere", settings, secrets), ref
 
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        replica = AtVcenter(Path(directory))
+        replica = AtVcenter(Path(directory), keep="last 20")
+        (replica.world.root / "one-moment").touch()
         wanted = [CONTENT]
         replica.sync()
-        for number in range(1, 4):
+        for number in range(1, 11):
             written = bytearray(wanted[-1])
             written[2 * MIB : 2 * MIB + 65536] = bytes([number]) * 65536
             wanted.append(bytes(written))
@@ -168,8 +187,13 @@ def test_a_replica_of_it_has_points_of_what_the_guest_has_written(machine, place
         held = [{disk.key: disk.snapshot_id for disk in point.disks}[DATA] for point in points]
         assert [(replica.world.root / f"vsnap-{snapshot}").read_bytes() for snapshot in held] == wanted
         assert all(sync["bytes_read"] < SIZE for sync in replica.record.syncs[1:]), "vCenter says what has changed"
+        tried = replica.land("test-failover", keep=True)
+        assert tried.status is Status.DONE, tried.error
+        data = replica.world.read()["servers"][tried.server_id]["volume_ids"][1]
+        assert replica.world.volume_file(data).read_bytes() == wanted[-1]
         machine = place.door.machine(GOODS)
         assert (machine["snapshots"], machine["consolidation_needed"]) == ([], False)
+        assert machine["power"] == "poweredOn"
         assert place.door.machine(PROXY)["foreign"] == []
         replica.store.close()
 

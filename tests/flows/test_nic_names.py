@@ -19,4 +19,5 @@ def test_every_name_that_a_slot_may_have_given_is_asked_about():
     assert nic_names(SimpleNamespace(nics=nics), ports) == [
         NicName(macs[0], "ens192", ("eno16780032", "enp11s0"), macs[0], "eth1"),
         NicName("fa:16:3e:00:00:02", "ens160", ("eno33555200", "enp3s0"), macs[1], "eth0"),
+        NicName(macs[2], "", (), macs[2], "eth2"),
     ]

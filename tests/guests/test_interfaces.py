@@ -10,7 +10,7 @@ import pytest
 from tree import guest_in
 
 from longshore.guests import NicName
-from longshore.guests.interfaces import LINK_DIRECTORY, RULES, keep_nic_names, names_to_keep
+from longshore.guests.interfaces import LINK_DIRECTORY, RULES, keep_nic_names, names_to_keep, unsure_names
 
 MAC, OTHER = "00:50:56:00:00:01", "fa:16:3e:00:00:01"
 NIC = NicName(MAC, "ens192", ("eno33557248", "enp11s0"), MAC, "eth0")
@@ -94,6 +94,60 @@ def test_the_name_is_kept_whoever_goes_by_it(tmp_path, tree, name):
     assert names_to_keep(guest, [NIC]) == {name}
     keep_nic_names(guest, [NIC])
     assert links(guest) == [f"10-longshore-{name}.link"]
+
+
+UNKNOWN, SECOND = NicName(MAC, "", (), MAC, "eth0"), NicName(OTHER, "", (), OTHER, "eth1")
+TWO = "network: {ethernets: {ens160: {dhcp4: true}, ens192: {dhcp4: true}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name"),
+    [
+        ("/etc/netplan/01.yaml", "network: {ethernets: {ens192: {addresses: [192.0.2.4/24]}}}\n", "ens192"),
+        (
+            "/etc/netplan/01.yaml",
+            "network: {ethernets: {ens192: {}}, vlans: {ens192.7: {id: 7, link: ens192}}, bridges: {br0: {}}}\n",
+            "ens192",
+        ),
+        ("/etc/network/interfaces", "auto lo ens33\niface lo inet loopback\niface ens33 inet dhcp\n", "ens33"),
+        (f"{SCRIPTS}/ifcfg-eno33557248", "DEVICE=eno33557248\nONBOOT=yes\n", "eno33557248"),
+        (KEY_FILE, "[connection]\ntype=ethernet\ninterface-name=enp11s0\n", "enp11s0"),
+        ("/etc/sysconfig/network/ifcfg-lan0", "BOOTPROTO='dhcp'\n", "lan0"),
+        ("/etc/systemd/network/lan.network", "[Match]\nName=enp11s0\n[Network]\nDHCP=yes\n", "enp11s0"),
+        ("/etc/firewalld/zones/internal.xml", ZONE.format("ens192"), "ens192"),
+    ],
+)
+def test_without_a_slot_the_one_name_in_the_configuration_is_kept(tmp_path, path, text, name):
+    guest = guest_in(tmp_path, {path: text})
+    assert names_to_keep(guest, [UNKNOWN]) == {name}
+    assert f"{MAC} keeps its name {name}" in keep_nic_names(guest, [UNKNOWN])[0]
+    assert not unsure_names(guest, [UNKNOWN])
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"/etc/netplan/01.yaml": TWO},
+        {"/etc/netplan/01.yaml": "network: {ethernets: {all: {match: {name: 'en*'}, dhcp4: true}}}\n"},
+        {"/etc/netplan/01.yaml": "network: [\n"},
+        {"/etc/sysconfig/network/ifcfg-eth1": "BOOTPROTO='dhcp'\n"},
+        {f"{SCRIPTS}/ifcfg-lan": f"HWADDR={MAC.upper()}\nBOOTPROTO=dhcp\n"},
+        {"/etc/firewalld/a.xml": ZONE.format("ens192"), "/etc/firewalld/b.xml": ZONE.format("ens160")},
+    ],
+)
+def test_without_a_slot_no_name_is_guessed(tmp_path, tree):
+    guest = guest_in(tmp_path, tree)
+    assert names_to_keep(guest, [UNKNOWN]) == set()
+    assert keep_nic_names(guest, [UNKNOWN]) == []
+
+
+def test_of_two_without_a_slot_it_is_told_that_their_names_are_unsure(tmp_path):
+    guest = guest_in(tmp_path, {"/etc/netplan/01.yaml": TWO})
+    assert keep_nic_names(guest, [UNKNOWN, SECOND]) == []
+    assert "goes by ens160 and ens192, and nothing says which of 2 adapters" in unsure_names(guest, [UNKNOWN, SECOND])
+    # Where the slot of one is known, the other has the name that is left
+    names = [replace(NIC, mac=OTHER, old_mac=OTHER), UNKNOWN]
+    assert names_to_keep(guest, names) == {"ens160", "ens192"}
 
 
 @pytest.mark.parametrize(

@@ -132,5 +132,6 @@ def test_ubuntu_is_converted_from_its_ova_and_boots(cli, lab, cloud, tmp_path, t
     assert shown["result"]["conversion"]["system"]["product"].startswith("Ubuntu 24.04")
     seen = seen_on(cloud, shown["server_id"])
     assert {"/", "/data"} <= set(seen.mounts)
+    assert {name: nic.addresses for name, nic in seen.nics.items()} == {"ens192": ("10.20.30.44/24",)}
     assert {nic.driver for nic in seen.nics.values()} == {"virtio_net"}
     assert {disk.driver for disk in seen.disks} == {"virtio_blk"}

@@ -86,7 +86,7 @@ class World:
 
 def add(file, unit=1, controller=SCSI, mode=READS, backing=Device.VirtualDisk.FlatVer2BackingInfo):
     backing = backing(fileName=file, diskMode=mode)
-    device = Device.VirtualDisk(key=-1 - unit, controllerKey=controller, unitNumber=unit, backing=backing)
+    device = Device.VirtualDisk(key=-1 - (unit or 0), controllerKey=controller, unitNumber=unit, backing=backing)
     return Device.VirtualDeviceSpec(operation="add", device=device)
 
 
@@ -115,6 +115,7 @@ def test_what_is_attached_has_what_the_server_knows_of_it(world):
         ({"unit": 0}, Fault.InvalidDeviceSpec),  # the proxy's own
         ({"unit": 7}, Fault.InvalidDeviceSpec),  # the controller's own
         ({"unit": 16}, Fault.InvalidDeviceSpec),
+        ({"unit": None}, Fault.InvalidDeviceSpec),
         ({"controller": 0}, Fault.InvalidController),
         ({"controller": 1002}, Fault.InvalidController),
         ({"backing": Device.VirtualDisk.SparseVer2BackingInfo}, Fault.DeviceUnsupportedForVmPlatform),
@@ -126,6 +127,34 @@ def test_none_is_attached_where_one_is_refused(world, disk, fault):
     assert world.foreign() == []
     world.source.remove_snapshot(world.goods, world.snapshot.ref)  # nothing holds its files
     assert not world.needs_consolidation()
+
+
+def test_no_disk_is_plugged_into_ide_while_a_machine_runs(world):
+    world.door.start_proxy(PROXY)
+    with pytest.raises(Fault.DeviceHotPlugNotSupported):
+        world.attach({"file": world.location(), "controller": 200})
+    world.door.stop_proxy(PROXY)
+
+
+def test_a_datastore_that_its_host_does_not_have(world):
+    other = world.place.add_proxy("second", cluster="cluster2", host="esx3.lab")
+    world.attach({"file": world.location()}, proxy=other)
+    world.door.unmount("datastore1", "esx3.lab")
+    with pytest.raises(Fault.InvalidDatastorePath):
+        world.attach({"file": world.location(DATA), "unit": 2}, proxy=other)
+
+
+def test_what_is_attached_keeps_its_name_when_its_machine_is_moved_to_another_datastore(world):
+    world.attach({"file": world.location()})
+    world.door.move_storage(GOODS, "datastore2")
+    (held,) = world.foreign()
+    assert held.backing.fileName == world.location()
+    assert world.location().startswith("[datastore1] ")
+    now = read(world.session, vim.vm.Snapshot(world.snapshot.ref, None), ["config.hardware.device"])
+    disks = [one for one in now["config.hardware.device"] if isinstance(one, Device.VirtualDisk)]
+    assert all(one.backing.fileName.startswith("[datastore2] ") for one in disks)
+    with pytest.raises(Fault.FileNotFound):
+        world.attach({"file": world.location(DATA), "unit": 2})
 
 
 def test_a_controller_has_fifteen_disks(world):

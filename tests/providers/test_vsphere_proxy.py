@@ -3,6 +3,7 @@ meanwhile."""
 
 import ast
 import hashlib
+import json
 import re
 import tempfile
 import threading
@@ -15,6 +16,7 @@ import pytest
 from pyVmomi import vim
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE, vcenter_at
 
+from in_process import longshore
 from longshore.blocks.exports import reaching, serve_nbdkit
 from longshore.blocks.remote import list_exports
 from longshore.errors import (
@@ -30,7 +32,9 @@ from longshore.errors import (
 )
 from longshore.model.changes import Changed
 from longshore.model.reach import Reach
+from longshore.model.request import MigrationRequest
 from longshore.model.target import Owner
+from longshore.planning.machine_checks import machine_concerns
 from longshore.providers.vsphere import proxy_machine, proxy_pool
 from longshore.providers.vsphere.proxy_credentials import make_credentials, read_credentials, tls_files
 from longshore.providers.vsphere.proxy_machine import ProxyMachine
@@ -74,7 +78,7 @@ class Written:
     """A ledger, which outlives the processes that write to it."""
 
     def __init__(self):
-        self.states, self.notes = {}, {}
+        self.states, self.notes, self.said = {}, {}, []
 
     def intend(self, owner, note=""):
         self.states[owner], self.notes[owner] = "intended", note
@@ -94,8 +98,8 @@ class Written:
     def note_of(self, owner):
         return self.notes[owner]
 
-    def say(self, *_):
-        pass
+    def say(self, _owner, text, _level):
+        self.said.append(text)
 
 
 class World:
@@ -116,7 +120,7 @@ class World:
 
     def process(self, key=KEY, ledger=None, **said):
         """Return a process's source, and what it has attached."""
-        settings = replace(self.place.settings(transport="proxy", proxy=PROXY), **said)
+        settings = replace(self.place.settings(transport="proxy", proxies=(PROXY,)), **said)
         password = self.place.served.password
         session = Session(settings, lambda: password)
         pool = ProxyPool(session, key, self.ledger if ledger is None else ledger)
@@ -350,6 +354,31 @@ def test_a_disk_that_shows_late_is_waited_for(world):
         assert content_of(export) == CONTENT
 
 
+def test_a_disk_that_shows_in_another_size_is_not_read(world):
+    world.door.start_proxy(PROXY, more=512)
+    snapshot = world.snapshot()
+    with (
+        pytest.raises(ExportError, match=f"has {SIZE + 512} bytes, but {SIZE}"),
+        world.source.open_disk(snapshot, ROOT),
+    ):
+        pass
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
+def test_disks_that_are_moved_to_another_datastore_make_the_copy_worth_nothing(world):
+    snapshot = world.snapshot()
+    with pytest.raises(NotFound, match="was moved elsewhere"), world.source.open_disk(snapshot, ROOT) as export:
+        assert content_of(export) == CONTENT
+        world.door.move_storage(GOODS, "datastore2")
+    assert world.attached == []
+    with world.source.open_disk(snapshot, ROOT) as export:  # from where they are now
+        assert world.attached[0].startswith("[datastore2] ")
+        assert content_of(export) == CONTENT
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
 def test_a_proxy_that_dies_is_noticed(world):
     snapshot = world.snapshot()
     with (
@@ -486,6 +515,213 @@ def test_the_same_disk_at_two_moments_is_read_one_after_the_other(world):
         assert content_of(export) == CONTENT
 
 
+# Several of them
+
+SECOND = "second"
+
+
+@pytest.fixture
+def two(world):
+    """A second proxy beside the first, with more room."""
+    world.place.add_proxy(SECOND, controllers=3)
+    world.door.start_proxy(SECOND)
+    world.source, world.pool = world.process(proxies=(PROXY, SECOND))
+    yield world
+    world.door.stop_proxy(SECOND)
+
+
+def attached_to(world, name):
+    return len(world.door.machine(name)["foreign"])
+
+
+def test_the_proxy_with_most_room_is_taken_and_another_moment_goes_to_the_other(two):
+    first, second = two.snapshot("snapshot-1"), two.snapshot("snapshot-2")
+    with two.source.open_disk(first, ROOT) as export:
+        assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (0, 2)
+        assert content_of(export) == CONTENT
+        with two.source.open_disk(second, DATA) as other:  # which has the same UUID
+            assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (2, 2)
+            assert content_of(other) == CONTENT
+    assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (0, 0)
+    for snapshot in (second, first):
+        two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
+
+
+REFUSALS = {
+    "EightHostLimitViolated": {},
+    "TooManyDevices": {},
+    "InvalidDeviceSpec": {"deviceIndex": 0},
+    "InvalidDatastorePath": {"datastorePath": "[datastore1] goods"},
+    "GenericVmConfigFault": {"reason": "ordered"},
+    "InvalidPowerState": {"requestedState": "poweredOn", "existingState": "suspended"},
+    "NoPermission": {"privilegeId": "VirtualMachine.Config.AddExistingDisk"},
+}
+
+
+def test_what_one_proxy_refuses_another_may_take(two):
+    snapshot = two.snapshot()
+    two.source.check()  # which sets both up
+    for fault, said in REFUSALS.items():
+        two.door.plan_fault("ReconfigVM_Task", f"vim.fault.{fault}", machine=SECOND, properties=said, in_task=True)
+        with two.source.open_disk(snapshot, ROOT) as export:
+            assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (2, 0), fault
+            assert content_of(export) == CONTENT
+        assert two.door.planned_faults() == []
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
+
+
+@pytest.fixture
+def kind(two):
+    """Have the datastore of the machine be of another kind."""
+    yield lambda kind: two.door.set_kind("datastore1", kind)
+    two.door.set_kind("datastore1", "VMFS")
+
+
+def another(world, **changes):
+    world.door.stop_proxy(SECOND)
+    world.door.remove_machines(SECOND)
+    world.place.add_proxy(SECOND, controllers=3, **changes)
+    world.door.start_proxy(SECOND)
+
+
+def test_disks_on_a_vsan_are_read_by_a_proxy_that_is_on_it(two, kind):
+    another(two, datastore="datastore2")
+    kind("vsan")
+    _reads_by_the_first(two)  # which has less room
+    two.assert_clean()
+
+
+def test_disks_on_nfs_3_are_read_by_a_proxy_on_the_machines_host_or_it_is_said(two, kind):
+    another(two, host="esx2.lab")
+    kind("NFS")
+    _reads_by_the_first(two)
+    assert two.ledger.said == []
+    two.door.stop_proxy(PROXY)
+    two.door.remove_machines(PROXY)
+    for step in ("snapshot-2", "snapshot-3"):
+        snapshot = two.snapshot(step)
+        with two.source.open_disk(snapshot, ROOT) as export:
+            assert attached_to(two, SECOND) == 2
+            assert content_of(export) == CONTENT
+        two.source.remove_snapshot(two.goods, snapshot.ref)
+    (said,) = two.ledger.said  # once for a job
+    assert "NFS 3" in said
+
+
+@pytest.mark.parametrize("trouble", ["off", "elsewhere", "taken"])
+def test_one_that_does_not_take_them_is_passed_over(two, trouble):
+    if trouble == "elsewhere":
+        another(two, cluster="cluster2", host="esx3.lab")
+        two.door.unmount("datastore1", "esx3.lab")
+    elif trouble == "off":
+        two.door.stop_proxy(SECOND)
+        two.door.remove_machines(SECOND)
+        two.place.add_proxy(SECOND, controllers=3)
+    else:
+        other, _ = two.process(make_credentials(), Written(), proxies=(SECOND,))
+        snapshot = other.snapshot(two.goods, "s", Owner("other", "read"), quiesce=False)
+        with other.open_disk(snapshot, ROOT):
+            _reads_by_the_first(two)
+        other.remove_snapshot(two.goods, snapshot.ref)
+        two.assert_clean()
+        return
+    _reads_by_the_first(two)
+    two.assert_clean()
+
+
+def _reads_by_the_first(world):
+    snapshot = world.snapshot()
+    with world.source.open_disk(snapshot, ROOT) as export:
+        assert attached_to(world, PROXY) == 2
+        assert content_of(export) == CONTENT
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+
+
+def test_when_none_takes_them_it_is_said_why(two):
+    for name in (PROXY, SECOND):
+        two.door.stop_proxy(name)
+        two.door.remove_machines(name)
+        two.place.add_proxy(name)
+    snapshot = two.snapshot()
+    with pytest.raises(Unreachable, match="isn't on"), two.source.open_disk(snapshot, ROOT):
+        pass
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
+
+
+def test_a_check_tells_of_each_and_fails_when_none_works(two):
+    two.door.stop_proxy(SECOND)
+    two.door.remove_machines(SECOND)
+    found = two.source.check()
+    assert "answers at" in found[f"proxy {PROXY}"]
+    assert "no machine 'second'" in found[f"proxy {SECOND}"]
+    two.place.add_proxy(SECOND)
+    two.door.stop_proxy(PROXY)
+    two.door.remove_machines(PROXY)
+    with pytest.raises(NotFound, match="no machine 'proxy'"):
+        two.source.check()
+
+
+def test_whoever_looks_after_proxies_sees_them_all(two, tmp_path):
+    """As a user does, by commands."""
+    place, state = two.place, tmp_path / "state"
+    (tmp_path / "password").write_text(place.served.password)
+    vcenter = ["--host", place.served.host, "--port", place.served.port, "--username", place.served.user]
+    vcenter += ["--fingerprint", place.settings().fingerprint, "--password-file", tmp_path / "password"]
+    named = ["--proxy", PROXY, "--proxy", SECOND, "--proxy", "third"]
+    added = longshore(state, "provider", "add", "vsphere", "vc", *vcenter, "--transport", "proxy", *named)
+    assert added.returncode == 0, added.stderr
+    two.door.start_proxy(SECOND)  # which has forgotten all
+
+    def listed():
+        done = longshore(state, "proxy", "list", "vc", "-f", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    first, second, third = listed()
+    assert (first["Proxy"], first["Power"], first["Address"], first["Room"]) == (PROXY, "poweredOn", "127.0.0.1", 29)
+    assert (second["Room"], second["Host"], second["Trouble"]) == (44, "esx1.lab", "")
+    assert "no machine 'third'" in third["Trouble"]
+    snapshot = two.snapshot()
+    other, _ = two.process(proxies=(SECOND,))
+    with other.open_disk(snapshot, ROOT):
+        _, second, _ = listed()
+        assert second["Attached"].splitlines() == sorted(disk.location for disk in snapshot.disks)
+        assert second["Room"] == 42
+        assert "Another Longshore, or another provider, has disks attached" in second["Trouble"]
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    checked = longshore(state, "provider", "check", "vc", "-f", "json")
+    assert "answers at 127.0.0.1" in json.loads(checked.stdout)[f"proxy {SECOND}"]
+
+
+def test_what_a_dead_process_has_left_on_either_is_detached(two):
+    snapshot = two.snapshot()
+    two.pool._take(snapshot)
+    two.source, two.pool = two.process(proxies=(PROXY, SECOND))
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    assert attached_to(two, SECOND) == 0
+    two.assert_clean()
+
+
+# As a machine among others
+
+
+def test_a_proxy_is_nobodys_machine(two):
+    assert {PROXY, SECOND} <= set(two.door.machines())
+    listed = [machine.name for machine in two.source.machines()]
+    assert (GOODS in listed, PROXY in listed, SECOND in listed) == (True, False, False)
+    assert len(two.source.references()) == len(listed)
+    proxy = two.source.machine(SECOND)  # whoever names it is told what it is
+    (concern,) = [one for one in machine_concerns(proxy, MigrationRequest()) if one.code == "machine-is-proxy"]
+    assert concern.text == "second is a proxy: other machines' disks are attached to it, and read there."
+    assert two.source.by_reference(proxy.ref).proxy
+    by_path, _ = two.process(proxies=(f"{proxy.datacenter}/{proxy.folder}/{SECOND}",))
+    names = [machine.name for machine in by_path.machines()]
+    assert (PROXY in names, SECOND in names) == (True, False)
+
+
 # Whoever dies
 
 
@@ -499,6 +735,17 @@ def die(world):
 
 def test_the_next_process_reads_what_a_dead_one_had_attached(world):
     snapshot = die(world)
+    assert len(world.attached) == 2
+    with world.source.open_disk(snapshot, ROOT) as export:
+        assert content_of(export) == CONTENT
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
+def test_a_proxy_that_is_restarted_with_what_a_dead_process_had_attached_is_used_on(world):
+    """As VMware's HA does: what is attached stays so."""
+    snapshot = die(world)
+    world.door.start_proxy(PROXY)
     assert len(world.attached) == 2
     with world.source.open_disk(snapshot, ROOT) as export:
         assert content_of(export) == CONTENT
@@ -548,7 +795,7 @@ def test_disks_are_not_written_through_a_proxy(world):
         world.source.check_way_back(world.goods)
     snapshot = world.snapshot()
     with (
-        world.place.source(KEY.secret, transport="proxy", proxy=PROXY) as alone,
+        world.place.source(KEY.secret, transport="proxy", proxies=(PROXY,)) as alone,
         pytest.raises(ProviderError, match="by the engine"),
         alone.open_disk(snapshot, ROOT),
     ):
@@ -556,11 +803,10 @@ def test_disks_are_not_written_through_a_proxy(world):
 
 
 def test_a_check_sets_the_proxy_up_and_tells_what_it_has(world):
-    found = world.source.check()
-    assert re.fullmatch(r"proxy \(vm-\d+\) answers at 127\.0\.0\.1", found["proxy"])
-    assert found["proxy room"] == "29 disks"
+    found = world.source.check()[f"proxy {PROXY}"]
+    assert re.fullmatch(r"vm-\d+ answers at 127\.0\.0\.1, and has room for 29 disks", found)
     snapshot = die(world)
-    assert snapshot.disks[0].location in world.source.check()["attached to the proxy"]
+    assert snapshot.disks[0].location in world.source.check()[f"proxy {PROXY}"]
 
 
 @pytest.mark.parametrize("secret", ["", "nonsense", KEY.key, KEY.certificate])

@@ -40,21 +40,28 @@ class Place:
         disk = {"datastore": "datastore1", "image": "small.raw"}
         return self.door.add_machine(LIKE, name, disks=[disk] * disks, nics=list(nics))
 
-    def add_proxy(self, name=PROXY, *, controllers=2, **changes):
+    def add_proxy(self, name=PROXY, *, controllers=2, datastore="datastore1", **changes):
         """Add a machine with one disk of its own."""
-        disk = {"datastore": "datastore1", "capacity": 1 << 30}
+        disk = {"datastore": datastore, "capacity": 1 << 30}
         return self.door.add_machine(LIKE, name, disks=[disk], controllers=controllers, **changes)
 
     def digests(self, machine=GOODS):
-        """Return digests of what its disks hold now, from whichever files, by their keys. Nothing writes."""
-        found = {}
-        for key, layers in self.door.machine(machine)["chains"].items():
-            form = "raw" if len(layers) == 1 else "qcow2"
-            whole = self.root / f"{machine}-{key}.whole"
-            command = ["qemu-img", "convert", "-U", "-f", form, "-O", "raw", layers[-1], whole]
-            subprocess.run(command, check=True, capture_output=True)
-            found[key] = hashlib.sha256(whole.read_bytes()).hexdigest()
-        return found
+        return digests_of(self.door, machine, self.root)
+
+
+def digests_of(door, machine, directory):
+    """Return digests of what a machine's disks hold now, from whichever files, by their keys. Nothing writes.
+    `directory` is for copies of them."""
+    found = {}
+    for key, layers in door.machine(machine)["chains"].items():
+        form = "raw" if len(layers) == 1 else "qcow2"
+        whole = directory / f"{machine}-{key}.whole"
+        command = ["qemu-img", "convert", "-U", "-f", form, "-O", "raw", layers[-1], whole]
+        subprocess.run(command, check=True, capture_output=True)
+        with whole.open("rb") as opened:
+            found[key] = hashlib.file_digest(opened, "sha256").hexdigest()
+        whole.unlink()
+    return found
 
 
 @contextmanager

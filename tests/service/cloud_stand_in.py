@@ -28,6 +28,9 @@ class Cloud:
             self.check = self._refuse
         self.kind = kind
 
+    def proxies(self):
+        return []
+
     def _refuse(self):
         raise AccessDenied("The vCenter refuses this password.", advice="Check it.")
 

@@ -103,6 +103,16 @@ def test_requests_go_on_when_a_server_is_killed(tmp_path, postgresql):
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
         assert refused.headers["X-Openstack-Request-Id"].startswith("req-")
         assert ask("/").json()["versions"][0]["links"][0]["href"].startswith("https://")
+        postgresql.stop()
+        try:
+            end = time.monotonic() + 6  # HAProxy looks each two seconds, and believes the second answer
+            while time.monotonic() < end:
+                assert requests.get("http://127.0.0.1:9796/haproxy-lives", timeout=20).status_code == 200
+                assert ask("/healthz").status_code == 200, "a server that waits for its database isn't down"
+                assert (ask("/readyz").status_code, ask("/readyz").json()["status"]) == (503, "unavailable")
+                time.sleep(0.5)
+        finally:
+            postgresql.start()
     finally:
         for process in (haproxy, *(server.process for server in servers)):
             process.kill()

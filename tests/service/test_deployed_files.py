@@ -73,6 +73,23 @@ def test_the_password_of_the_repository_is_refused(compose, tmp_path):
     assert "password of your own" in done.stderr
 
 
+def test_the_virtual_address_goes_by_haproxy_alone_and_stays_where_it_is():
+    """A check that asks for the database fails on all machines at once, and takes the address from all of them."""
+    said = (NODES / "keepalived.conf").read_text()
+    (asked,) = re.findall(r"http://127.0.0.1:9796(/\S+)\"", said)
+    haproxy = (NODES / "haproxy.cfg").read_text()
+    assert f"monitor-uri {asked}\n" in haproxy
+    assert set(re.findall(r"^@node(\d) priority", said, re.M)) == {"1", "2", "3"}
+    assert "  nopreempt\n" in said, "going back ends what is under way"
+    assert "vrrp_garp_master_refresh 1\n" in said, "an old ARP entry is believed for five seconds"
+
+
+def test_nothing_that_could_be_asked_again_is_ended_without_an_answer():
+    said = (NODES / "haproxy.cfg").read_text()
+    assert "retry-on" in said
+    assert not re.search(r"^[^#]*on-marked-down", said, re.M)
+
+
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 # Each of them keeps guests from being confined, or converted at all: docs/howto/confinement.md
 HARMFUL = ("ProtectKernelTunables", "ProtectKernelLogs", "ProtectKernelModules", "ProtectProc", "ProcSubset")
@@ -118,3 +135,13 @@ def test_containers_run_as_a_user_without_rights(compose):
     # A worker makes namespaces for guests, and a /proc in them; a server makes none
     for name in ("server", "worker"):  # each makes namespaces for programs that look at strangers' bytes
         assert {"seccomp=unconfined", "systempaths=unconfined"} <= set(services[name]["security_opt"])
+
+
+def test_what_is_known_of_an_ended_worker_outlasts_it(compose):
+    said = settings(ROOT / "deploy" / "systemd" / "longshore-worker.service")
+    assert (said["RuntimeDirectory"], said["RuntimeDirectoryPreserve"]) == ("longshore", "yes")
+    assert said["RuntimeDirectoryMode"] == "0700"
+    loaded = yaml.safe_load(compose)
+    assert "ended:/run/longshore" in loaded["services"]["worker"]["volumes"]
+    assert "ended" in loaded["volumes"]
+    assert "/run/longshore" in (NODES / "Containerfile").read_text()

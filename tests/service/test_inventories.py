@@ -61,7 +61,7 @@ def test_a_search_names_its_fields_when_there_is_no_such(api):
     refused = api("ann", "GET", f"{PAGE}?q=colour:red")
     body = refused.json()
     assert (refused.status_code, body["code"]) == (400, "invalid-input")
-    assert body["advice"] == "There are: name, folder, cluster, host, power, os, network, storage, ip."
+    assert body["advice"] == "There are: name, folder, cluster, host, power, os, network, storage, ip, in."
     assert body["message"] == f'Machines have no field "colour" to look for. {body["advice"]}'
 
 

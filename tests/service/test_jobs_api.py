@@ -52,6 +52,20 @@ def test_migrations_are_what_moves_and_jobs_are_everything(api, more):
     assert types(api.did("admin", "GET", f"/v1/jobs?all_projects=true{more}")) == [*MOVES, *OTHERS]
 
 
+def test_what_was_done_for_one_is_found_by_it_and_another_projects_is_nobodys(api, tmp_path):
+    ids = ids_of(api.store)
+    asked = {"type": "inspection", "of": ids["replica"]}
+    one = api.store.migrations.get(ids["volume"])
+    names = {"machine_name": "later", "machine_ref": "r-later", "source_id": one.source_id, "target_id": one.target_id}
+    api.store.scoped(Scope("project-a")).migrations.add(**names, request=asked)
+    found = api.did("ann", "GET", f"/v1/jobs?of={ids['replica']}")
+    assert [job["machine_name"] for job in found] == ["later"]
+    assert api.did("ann", "GET", f"/v1/job-counts?of={ids['replica']}")["total"] == 1
+    assert api("bob", "GET", f"/v1/jobs?of={ids['replica']}").status_code == 404
+    done = longshore(tmp_path / "state", "job", "list", "--for", ids["replica"], "-f", "json")
+    assert [row["Machine"] for row in json.loads(done.stdout)] == ["later"], done.stderr
+
+
 def test_they_are_chosen_by_type_state_and_machine(api):
     assert types(api.did("ann", "GET", "/v1/jobs?type=prune")) == ["prune"]
     assert types(api.did("ann", "GET", "/v1/jobs?status=failed")) == ["prune"]

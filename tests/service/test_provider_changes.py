@@ -208,7 +208,7 @@ def test_the_key_that_a_proxy_knows_us_by_is_made_once_and_goes_when_nothing_nee
         return api.store.providers.secrets(api.store.providers.get("vc").id)
 
     api("POST", "/v1/providers", VC)
-    changed(api, {"settings": {"transport": "proxy", "proxy": "longshore-proxy"}})
+    changed(api, {"settings": {"transport": "proxy", "proxies": ["longshore-proxy"]}})
     key = kept()["proxy_key"]
     assert read_credentials(key).secret == key
     assert Noted.opened[2] == {"password": "right", "proxy_key": key}, "it is what the proxy was asked with"
@@ -216,7 +216,7 @@ def test_the_key_that_a_proxy_knows_us_by_is_made_once_and_goes_when_nothing_nee
     changed(api, {"secrets": {"password": "newer"}})
     assert kept() == {"password": "newer", "proxy_key": key}
     assert "PRIVATE" not in api("GET", "/v1/providers/vc").text
-    changed(api, {"settings": {"transport": None, "proxy": None}})
+    changed(api, {"settings": {"transport": None, "proxies": None}})
     assert kept() == {"password": "newer"}
 
 

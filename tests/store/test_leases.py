@@ -1,10 +1,22 @@
-"""Who counts as dead, and by which clock."""
+"""Who counts as dead, by which clock, and how hard a worker tries not to."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
+from sqlalchemy import make_url, update
+from sqlalchemy.exc import OperationalError
 
+from longshore.engine.lease import Lease
 from longshore.engine.worker import Worker, identity
 from longshore.flows.workflows import FLOWS
 from longshore.store import Leases, StateDirectory, Store, clock, workers
+from longshore.store.database import Database
+from longshore.store.tables import WorkerRow
 
 TTL = 20.0
 
@@ -90,3 +102,109 @@ def test_who_gives_its_lease_up_is_followed_soon(store, begun, clocks):
     assert look(store, other) == []
     clocks.now += 1.5
     assert len(look(store, other)) == 1
+
+
+# Has a lease of two seconds, and renews it for as long as it lives
+WITH_LEASE = """
+import pathlib, sys, time
+from longshore.engine.lease import Lease
+from longshore.engine.worker import identity
+from longshore.store import StateDirectory, Store
+store, me = Store(StateDirectory(pathlib.Path(sys.argv[1]))), identity(1)
+Lease(store, me, ttl=2.0, beat=0.2).take()
+print(me.id, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def start_worker(store, tmp_path):
+    runtime, started = tmp_path / "run", []
+    runtime.mkdir()
+
+    def start(mode=0o700):
+        (runtime / "workers").mkdir(exist_ok=True)
+        (runtime / "workers").chmod(mode)
+        command = [sys.executable, "-c", WITH_LEASE, store.state.root]
+        environment = {**os.environ, "RUNTIME_DIRECTORY": str(runtime)}
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment))
+        return started[-1], started[-1].stdout.readline().strip()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def known(store):
+    return {worker.id for worker in store.workers.all()}
+
+
+def lasts_for_long(store, worker_id):
+    """As a lease of ten minutes does that somebody new has to see run out."""
+    with store.database.session() as session:
+        lease = {"lease_until": time.time() + 600, "lease_seconds": 600.0}
+        session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(**lease))
+
+
+def test_who_is_started_in_the_place_of_an_ended_worker_lets_nobody_wait_for_its_lease(store, start_worker):
+    dead, its_id = start_worker()
+    living, living_id = start_worker()
+    dead.kill()
+    lasts_for_long(store, its_id)
+    _, new_id = start_worker()
+    end = time.monotonic() + 120
+    while its_id in known(store):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert known(store) == {living_id, new_id}
+    assert living.poll() is None
+
+
+def test_a_file_that_others_may_have_written_says_nothing_of_a_worker(store, start_worker, tmp_path):
+    dead, its_id = start_worker(0o777)
+    dead.kill()
+    lasts_for_long(store, its_id)
+    (tmp_path / "run" / "workers" / its_id).write_bytes(b"x" * 4096)  # of another boot, it says
+    _, new_id = start_worker(0o777)
+    time.sleep(3)
+    assert known(store) == {its_id, new_id}
+
+
+def test_a_sign_of_life_that_could_not_be_given_is_tried_again_before_the_next_beat(store):
+    lease = Lease(store, identity(1), ttl=1000.0, beat=300.0)
+    tries = []
+
+    class Away:
+        def renew(self):
+            tries.append(time.monotonic())
+            if len(tries) == 3:
+                lease._stop.set()
+                return True
+            raise OperationalError("UPDATE", {}, Exception("the cable is cut"))
+
+    lease._leases = Away()
+    renewing = threading.Thread(target=lease._renew, daemon=True)
+    renewing.start()
+    renewing.join(60)
+    assert len(tries) == 3
+
+
+def test_hosts_that_say_nothing_keep_a_sign_of_life_for_less_than_they_keep_all_else(postgresql):
+    """Two of three nodes are cut off: a worker of the third has to find the new primary within its lease."""
+    url = make_url(postgresql.database())
+    silent = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    hosts = [f"127.0.0.1:{port}" for port in (*(one.getsockname()[1] for one in silent), postgresql.port)]
+    several = url.set(host=None, port=None, query={"host": hosts}).render_as_string(hide_password=False)
+
+    def seconds(engine):
+        began = time.monotonic()
+        with engine.connect():
+            return time.monotonic() - began
+
+    database = Database(url.render_as_string(hide_password=False))
+    database._url = make_url(several)
+    assert seconds(Leases(database, identity(1), 60.0)._engine) < 8 < seconds(database.of_its_own())
+    database.close()
+    for one in silent:
+        one.close()

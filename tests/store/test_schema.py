@@ -121,6 +121,23 @@ def test_the_version_in_which_checks_are_jobs_keeps_plans_and_forgets_the_former
     assert kept(url, "SELECT * FROM plan_check_parts")[1] == []
 
 
+def test_the_version_with_links_for_walls_keeps_what_is_there_and_has_none(urls):
+    url = urls("walls")
+    engine = create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(database._SCHEMA))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        plan = "'1', '', 'shop', '/shop', '{}', 1, '2026-11-27 00:00:00', '2026-11-27 00:00:00'"
+        columns = "id, project_id, name, unique_name, content, revision, created_at, changed_at"
+        connection.execute(text(f"INSERT INTO plans ({columns}) VALUES ({plan})"))
+    engine.dispose()
+    database.Database(url).close()
+    assert kept(url, "SELECT name FROM plans") == (database.newest_revision(), [("shop",)])
+    assert kept(url, "SELECT * FROM wall_links")[1] == []
+
+
 def test_an_upgrade_that_makes_a_table_anew_keeps_what_refers_to_it(urls, next_version):
     url = urls("anew")
     opened = database.Database(url)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from longshore.errors import Conflict, InvalidInput, Unreachable
 from longshore.store import StateDirectory, Store
-from longshore.store.database import Database
+from longshore.store.database import PATIENCE, Database
 from postgresql import PASSWORD
 
 
@@ -166,3 +166,40 @@ def test_that_it_can_only_be_read_is_said_of_a_database(replaced, monkeypatch):
     monkeypatch.setattr(store.database, "patience", 0.3)
     with pytest.raises(Unreachable, match="read-only"):
         store.providers.share("cloud", "somebody")
+
+
+def test_a_command_waits_for_longer_than_a_standby_needs_to_become_the_primary():
+    assert PATIENCE > 30  # Patroni's least time to live, and an election: three-nodes.md
+
+
+def warned(url, caplog):
+    caplog.clear()
+    database = Database(url)
+    database.warn_of_losses()
+    database.close()
+    return "acknowledges before a standby has it" in caplog.text
+
+
+def test_a_database_that_would_lose_what_it_acknowledged_is_told_of_at_the_start(postgresql, caplog):
+    url = postgresql.database()
+    name, host = url.rpartition("/")[2], f"127.0.0.1:{postgresql.port}"
+    several = url.replace(f"@{host}/{name}", f"@/{name}?host={host}&host={host}")
+    assert not warned(url, caplog), "one that has no standby doesn't fail over"
+    assert warned(several, caplog)
+
+    def waits_for(names):
+        postgresql.execute("postgres", f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        postgresql.execute("postgres", "SELECT pg_reload_conf()")
+        end = time.monotonic() + 30
+        while postgresql.query(url, "SHOW synchronous_standby_names") != [(names,)]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    for commit, loses in (("local", True), ("on", False)):
+        # Beforehand: each commit would wait for a standby that there isn't
+        postgresql.execute("postgres", f"ALTER ROLE longshore IN DATABASE {name} SET synchronous_commit = {commit}")
+        waits_for("ANY 1 (node2, node3)")
+        try:
+            assert warned(several, caplog) == loses
+        finally:
+            waits_for("")

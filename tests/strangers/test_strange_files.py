@@ -143,7 +143,11 @@ def test_what_a_stranger_made_is_read_as_it_is(tmp_path, case):
         assert doubts == set(said.get("doubts", ()))
         for key in ("name", "cpus", "memory_mib", "firmware"):
             assert key not in said or str(getattr(machine, key)) == str(said[key])
-        hardware = {"controllers": [d.controller for d in machine.disks], "macs": [n.mac for n in machine.nics]}
+        hardware = {
+            "controllers": [d.controller for d in machine.disks],
+            "macs": [n.mac for n in machine.nics],
+            "slots": [str(n.pci_slot) for n in machine.nics],
+        }
         assert all(said.get(key, found) == found for key, found in hardware.items())
         stopping = [doubt for doubt in machine.file_doubts if doubt.kind.stops]
         if stopping:

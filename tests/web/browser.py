@@ -135,9 +135,13 @@ class Browser:
         assert text in self.page.links, f"no link {text!r}; there are {list(self.page.links)}"
         return self.get(self.page.links[text])
 
-    def submit(self, action, *, button=None, also=(), **fields):
-        """The form that goes there, with what stands in it and what is filled in. `also`: ticks of that name."""
+    def submit(self, action, *, button=None, sent_to="", also=(), **fields):
+        """The form that goes there, with what stands in it and what is filled in. `also`: ticks of that name.
+        `sent_to`: the address that one of its buttons sends it to instead."""
         form = self.page.form(action)
+        if sent_to:
+            places = {of.get("formaction", "") for tag, of in self.page.elements if tag == "button"}
+            assert sent_to in {place.partition("#")[0] for place in places}
         assert set(fields) <= form.names, f"{set(fields) - form.names} can't be filled in"
         sent = [(name, value) for name, value in form.fields if name not in fields]
         sent += [(name, value) for name, value in fields.items() if value is not None]
@@ -147,7 +151,7 @@ class Browser:
         self.page = Page(
             self.ask(
                 "POST",
-                action,
+                sent_to or action,
                 content=urlencode(sent),
                 headers={
                     "Content-Type": "application/x-www-form-urlencoded",

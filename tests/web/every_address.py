@@ -18,6 +18,7 @@ def addresses(ids):
             "change-provider": "/ui/providers/vc/edit",
             "change-openstack": "/ui/providers/cloud/edit",
             "machines": "/ui/providers/vc/machines",
+            "unprotected": "/ui/providers/vc/unprotected",
             "no-machine-fits": "/ui/providers/vc/machines?q=nobody",
             "machine": "/ui/providers/vc/machines/vm-1",
             "volumes": "/ui/providers/cloud/volumes",
@@ -92,6 +93,7 @@ def addresses(ids):
             "change-limit": f"/ui/administration/limits?limit={ids['limit']}",
             "remove-limit": f"/ui/administration/limits/remove?limit={ids['limit']}",
         },
+        "walls": {"wall": "/ui/wall", "wall-links": "/ui/wall-links"},
         "channels": {
             "channels": "/ui/channels",
             "change-channel": f"/ui/channels/change?channel={ids['channel']}",
@@ -121,6 +123,7 @@ def _backups(ids):
         "back-up": "/ui/backups/new?source=vc&machine=vm-1&machine=vm-2",
         "policy": "/ui/backups/policies/nightly",
         "new-policy": "/ui/backups/new-policy",
+        "runs-of-policy": "/ui/backups/policies/nightly/runs",
         "change-policy": "/ui/backups/policies/nightly/edit",
         "delete-policy": "/ui/backups/policies/nightly/delete",
         "point": f"{vault}/points/{point}",

@@ -332,3 +332,54 @@ def test_a_reader_is_offered_nothing_that_acts(many_filled):
     for action in ("New policy", "Back up", "Restore …", "Delete …", "Run now", "Prune", "Change …"):
         assert not [text for text in said if action in text], action
     assert reader.get(f"{AT}/new-policy").status == 403
+
+
+def test_a_schedule_and_rules_are_previewed_and_nothing_that_was_typed_is_lost(filled):
+    at = f"{AT}/policies/nightly/edit"
+    filled.get(at)
+    said = {"retention": "last 1", "schedule": "weekly sunday 02:00 Europe/Berlin", "verify": "every 9d"}
+    page = filled.submit(at, sent_to=f"{at}/preview", **said)
+    assert page.status == 200, page.text
+    assert "1 would stay, and 2 would go." in page.text
+    assert "Next runs" in page.text
+    assert dict(page.form(at).fields).items() >= said.items()
+    assert filled.store.backup_policies.get("nightly").retention == "last 2, zone UTC", "nothing was changed"
+    page = filled.submit(at, sent_to=f"{at}/preview", schedule="whenever")
+    assert page.status == 400
+    assert "is no schedule" in page.text
+    filled.get(f"{AT}/new-policy")
+    page = filled.submit(f"{AT}/new-policy", sent_to=f"{AT}/new-policy/preview", name="weekly", schedule="every 6h")
+    assert "(an example: each record has its own times, in the same intervals)" in page.text
+    assert "points would stay" in page.text
+    assert "Next runs" in filled.get(f"{AT}/policies/nightly").text
+
+
+def test_a_replicas_rules_are_previewed_on_its_points(filled):
+    records = filled.store.migrations.all()
+    at = f"/ui/replicas/{next(one.id for one in records if one.machine_name == 'mail01')}/edit"
+    filled.get(at)
+    page = filled.submit(at, sent_to=f"{at}/preview", retention="last 2")
+    assert page.status == 200, page.text
+    assert "2 would stay, and 3 would go." in page.text
+
+
+def test_all_that_was_done_for_a_policy_is_on_record_with_what_failed(filled):
+    filled.get(f"{AT}/policies/nightly")
+    page = filled.click("All runs")
+    assert page.status == 200, page.text
+    assert "1 done" in page.text
+    assert "1 failed" in page.text
+    assert "app09" in page.text
+    assert "The host doesn't answer." in page.text
+    assert "web01" not in page.text, "it was moved, and not for the policy"
+    page = filled.get(f"{AT}/policies/nightly/runs?status=failed&type=backup")
+    assert "app09" in page.text
+    assert "app01" not in page.text
+    assert "None fits" in filled.get(f"{AT}/policies/nightly/runs?type=verification").text
+
+
+def test_a_replicas_syncs_are_shown_the_last_ones_first(filled):
+    at = next(one.id for one in filled.store.migrations.all() if one.machine_name == "mail01")
+    text = filled.get(f"/ui/replicas/{at}").text
+    assert "5 syncs are on record, the last ones first." in text
+    assert text.index("10.0 MiB") < text.rindex("everything")

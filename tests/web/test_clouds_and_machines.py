@@ -94,3 +94,17 @@ def test_a_name_that_is_taken_or_none_is_refused_in_a_sentence(browser):
         assert field["aria-invalid"] == "true" and "autofocus" in field
         assert page.source.split("<title>")[1].startswith("Not accepted: Add an OpenStack")
     assert browser.store.providers.all() == []
+
+
+def test_machines_without_protection_are_found_from_backups_and_from_the_machines(filled):
+    page = filled.get("/ui/backups")
+    assert page.links["vc"].endswith("/providers/vc/unprotected")
+    page = filled.get("/ui/providers/vc/machines")
+    page = filled.click("Machines without protection")
+    assert page.status == 200, page.text
+    assert "2 of 3" in page.text
+    assert "app02 on 2, 5.0 MiB nevernightly hasn't backed it up yet" in page.text
+    assert "db01" in page.text
+    assert "app01" not in page.text, "the policy has backed it up"
+    form = page.form("/ui/replicas/new")
+    assert ("source", "vc") in form.fields

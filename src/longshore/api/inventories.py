@@ -20,6 +20,37 @@ class MachinePage(_Strict):
     machines: list[ShownMachine]
 
 
+class Folder(_Strict):
+    """A folder of a source's inventory that has machines."""
+
+    path: str  # empty: those in no folder
+    machines: int  # in it, without what is below
+
+
+class CoveringPolicy(_Strict):
+    """A backup policy that is to back a machine up."""
+
+    name: str
+    paused: bool
+
+
+class UnprotectedMachine(_Strict):
+    """A machine that has no replica, and of which no policy that runs has a good backup."""
+
+    machine: ShownMachine
+    policies: list[CoveringPolicy]  # that are to back it up
+    backed_up_at: Moment | None  # when a backup of it last ended well, as far as that is on record; null: never
+
+
+class UnprotectedPage(_Strict):
+    """Some of the machines of a source without protection, by folder and name."""
+
+    read_at: Moment  # when the source was asked
+    total: int  # that are without, and fit
+    of: int  # machines that there are, templates left out
+    machines: list[UnprotectedMachine]
+
+
 class TargetOffer(_Strict):
     """Networks, volume types, flavors and quota of a target, in the account and project of its provider."""
 

@@ -105,7 +105,8 @@ class Provider(_Strict):
 
 
 class ProviderCheck(_Strict):
-    provider: Provider
+    provider: Provider  # without an id where a dry run would have made it
+    changed: bool = False  # its settings or secrets were, or would be by a dry run
     found: dict[str, str]
 
 
@@ -192,11 +193,13 @@ class DiskProgress(_Strict):
 class QueuedBehind(_Strict):
     """The reason why something is queued and not begun; without one it is only in line."""
 
-    what: Literal["wave", "limit", "workers"]  # a wave goes first; a limit is reached; all places of workers are taken
+    # A wave goes first; a limit is reached; all places of workers are taken; it is to begin at a time
+    what: Literal["wave", "limit", "workers", "time"]
     wave: int | None = None  # that goes first
     of: LimitOf | None = None  # of a limit
     name: str | None = None  # of the provider that the limit is of, or of the host or datastore
     at_once: int | None = None  # so many may be at work there
+    at: Moment | None = None  # when it is to begin
 
 
 class ListedMigration(_Strict):
@@ -326,6 +329,7 @@ class PlanChanged(_Strict):
     changed: bool
     version: str  # what If-Match compares, in quotes
     changed_at: Moment
+    plan: dict[str, Any] | None = None  # as it would be, of a dry run
 
 
 class PlanCopy(_Strict):
@@ -342,11 +346,12 @@ class PlanFigures(_Strict):
     bytes_done: int  # of the disks of those that were started, as large as they are
     bytes_total: int
     bytes_per_second: float  # that are copied or read back now
+    begins_at: Moment | None = None  # the earliest moment at which something of it is to begin by itself
     done_at: Moment | None = None  # about then all that was started is done
     give_or_take: float | None = None  # seconds
     until_cutover: bool = False  # what is told is when all of it is copied: then it waits for its cutover
     # Why that isn't known though something is under way: not-measured (yet), cutover-first (what waits for its cutover,
-    # or will, is in a wave before)
+    # or will, is in a wave before), begins-later
     no_forecast: str | None = None
 
 
@@ -438,6 +443,7 @@ class PlanStart(_Strict):
     accept: Names = []  # codes of blockers, besides those that the plan accepts
     wave: int | None = None  # None: all
     machines: Names = []  # of that only these, as the plan calls them, or by their references; empty: all
+    at: Moment | None = None  # then, by itself; None: now. A check doesn't go by it
 
 
 class LimitChange(_Strict):

@@ -28,11 +28,11 @@ The last one serves pages for a browser. All commands: longshore --help; one of 
 """
 USAGE = "[GLOBAL OPTIONS] COMMAND [OPTIONS]"
 _SUBJECTS = {
-    "Providers: the clouds that machines come from and go to": ("provider", "inventory"),
+    "Providers: the clouds that machines come from and go to": ("provider", "proxy", "inventory"),
     "Machines, one at a time": ("machine", "migrate", "migration"),
     "What is done, of all kinds": ("job",),
     "Machines that are protected by replicas": ("replica",),
-    "Machines that are backed up: vaults and the points in them": ("vault", "backup", "restore"),
+    "Machines that are backed up: vaults and the points in them": ("vault", "backup", "restore", "schedule"),
     "Many machines: plans and limits": ("plan", "limit"),
     "People who are told what can't wait": ("channel",),
     "Volumes that no server has, and disks": ("volume", "copy"),
@@ -47,7 +47,7 @@ _SUBJECTS = {
         "converter",
         "secrets",
     ),
-    "This machine, and this command itself": ("check", "help", "complete"),
+    "This machine, and this command itself": ("check", "help", "complete", "api"),
 }
 _OTHERS = "More"
 _DAILY = ("machine list", "migrate", "migration list", "plan start", "plan watch")

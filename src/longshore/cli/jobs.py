@@ -25,7 +25,11 @@ class ListJobs(ListMigrations):
     A replica and a policy of backups stand there once, with what is done for them now.
     """
 
-    examples = ("longshore job list --status failed", "longshore job list --machine web01 --last 10")
+    examples = (
+        "longshore job list --status failed",
+        "longshore job list --machine web01 --last 10",
+        "longshore job list --for nightly -f csv",
+    )
 
     types = tuple(MigrationType)
 

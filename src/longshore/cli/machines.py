@@ -58,6 +58,43 @@ class ListMachines(Lister):
         return ("Name", "Ref", "Power", "CPUs", "Memory MiB", "Disks", "Size", "Networks", "Guest", "Folder"), rows
 
 
+class ListUnprotected(Lister):
+    """List the machines of a provider without protection: no replica, and no good backup by a policy that runs.
+
+    One that was backed up by hand alone is among them, with when; one that a policy hasn't backed up yet, with that.
+    """
+
+    examples = (
+        "longshore machine unprotected vc",
+        'longshore machine unprotected vc --search "folder:Prod power:on" -f csv',
+    )
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("provider", help="the provider's name")
+        parser.add_argument("--search", metavar="WORDS", default="", help="only machines that have all of it")
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        rows = []
+        for one in self.client.unprotected(args.provider, args.search):
+            machine, total = one.machine, sum(disk.size for disk in one.machine.disks)
+            policies = ", ".join(f"{p.name} (paused)" if p.paused else p.name for p in one.policies)
+            shown = size(total) if self.for_people else total
+            rows.append(
+                (
+                    machine.name,
+                    machine.ref,
+                    machine.power.value,
+                    shown,
+                    moment(one.backed_up_at),
+                    policies,
+                    machine.folder,
+                )
+            )
+        return ("Name", "Ref", "Power", "Size", "Backed up", "Policies", "Folder"), rows
+
+
 class ShowMachine(ShowOne):
     """Show one machine with its disks and network adapters."""
 

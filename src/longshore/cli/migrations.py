@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from longshore.cli.arguments import cutover_time, with_accept, with_cutover_time, with_guest_key
 from longshore.cli.command import Command, Lister, ShowOne
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 class ListMigrations(Lister):
     """List migrations, oldest first: machines and volumes that move. What else is done is in `job list`."""
 
-    examples = ("longshore migration list", "longshore migration list --plan weekend --status failed")
+    examples: ClassVar[tuple[str, ...]] = (
+        "longshore migration list",
+        "longshore migration list --plan weekend --status failed",
+    )
 
     types: Sequence[MigrationType] = MOVES
 
@@ -90,10 +93,16 @@ def _with_filters(parser: ArgumentParser, types: Sequence[MigrationType]) -> Non
     parser.add_argument("--name", metavar="PART", help="only those whose machine's name has this in it")
     parser.add_argument("--type", choices=[kind.value for kind in types], help="only those of this type")
     parser.add_argument("--provider", metavar="PROVIDER", help="only those from or to this provider")
+    parser.add_argument(
+        "--for",
+        dest="of",
+        metavar="POLICY",
+        help="only what was done for this policy of backups or, by its id, replica",
+    )
 
 
 def _wanted(args: Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "name", "type", "provider")}
+    return {name: getattr(args, name) for name in ("all_projects", "plan", "machine", "name", "type", "provider", "of")}
 
 
 class ShowMigration(ShowOne):

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from longshore.cli.arguments import cutover_time, with_cutover_time
+from longshore.cli.arguments import cutover_time, time_of, with_cutover_time
 from longshore.cli.checking import checked
 from longshore.cli.command import Command, Lister
 from longshore.cli.concerns import concern_table
@@ -18,11 +18,13 @@ from longshore.model.durations import duration
 from longshore.model.plan import PlannedType
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.wording.figures import size
+from longshore.wording.figures import moment, size
 from longshore.wording.forecasts import sentence_of, until_of
 from longshore.wording.queue import why_queued
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from longshore.api.schemas import Migration, PlanFigures, PlanStart
 
 
@@ -75,11 +77,31 @@ class CheckPlan(Lister):
 class StartPlan(Lister):
     """Start the machines of a plan that aren't moved or on their way yet, wave by wave."""
 
-    examples = ("longshore plan start weekend --type dry-run --wait", "longshore plan start weekend --wave 1")
-    options = (with_plan, _with_start, _with_wait)
+    examples = (
+        "longshore plan start weekend --type dry-run --wait",
+        "longshore plan start weekend --wave 1 --at 2026-12-05T22:00+01:00",
+        "longshore plan start weekend --take-back",
+    )
+    options = (with_plan, _with_start)
+
+    def add_options(self, parser: ArgumentParser) -> None:
+        when = parser.add_mutually_exclusive_group()
+        when.add_argument(
+            "--at", type=time_of, metavar="TIME", help="then, by itself: 2026-11-21T22:00 (UTC unless it says so)"
+        )
+        when.add_argument(
+            "--take-back", action="store_true", help="don't, though a time was said, where that hasn't come yet"
+        )
+        _with_wait(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return _follow(self, args, self.client.start_plan(args.plan, _asked(args)))
+        if args.take_back:
+            gone = self.client.take_plan_start_back(args.plan, args.wave, args.machine)
+            return ("Machine", "Status"), [(name, "planned") for name in gone]
+        started = self.client.start_plan(args.plan, _asked(args, args.at))
+        if args.at is not None and not args.wait:
+            self.say(f"They begin by themselves at {moment(started[0].due_at)}. Take that back: --take-back.")
+        return _follow(self, args, started)
 
 
 class RetryPlan(Lister):
@@ -221,10 +243,10 @@ def _said(figure: float | None, how: Callable[[Any], str]) -> str | None:
     return None if figure is None else how(figure)
 
 
-def _asked(args: Namespace) -> PlanStart:
+def _asked(args: Namespace, at: datetime | None = None) -> PlanStart:
     from longshore.api.schemas import PlanStart
 
-    return PlanStart(type=args.type, accept=args.accept, wave=args.wave, machines=args.machine)
+    return PlanStart(type=args.type, accept=args.accept, wave=args.wave, machines=args.machine, at=at)
 
 
 def _follow(

@@ -67,6 +67,41 @@ class UploadRelayImage(ShowOne):
         return tuple(fields), tuple(fields.values())
 
 
+class PackRelayImage(ShowOne):
+    """Pack the image as a machine of vSphere (OVA), with all that a proxy there needs. One file makes one proxy.
+
+    Deploy it, power it on, and name it to the provider: longshore provider set vc --transport proxy --proxy NAME.
+    """
+
+    examples = ("longshore relay-image pack --address 192.0.2.10/24 --output longshore-proxy.ova",)
+
+    def get_parser(self, prog_name: str) -> ArgumentParser:
+        parser: ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument("--image", metavar="FILE", help="what was built (default: relay.qcow2 in the user's cache)")
+        parser.add_argument("--output", metavar="FILE", required=True, help="where to: longshore-proxy.ova")
+        parser.add_argument(
+            "--address", metavar="ADDRESS/PREFIX", required=True, help="the address that the proxy is to have"
+        )
+        parser.add_argument(
+            "--gateway", metavar="ADDRESS", help="its router; not needed where Longshore is in the same network"
+        )
+        return parser
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        from longshore.providers.openstack.relay_image.build import built_image
+        from longshore.providers.vsphere.proxy_ova import pack
+
+        image, output = built_image(_file(args.image)), Path(args.output).absolute()
+        pack(image.file, output, args.address, args.gateway)
+        fields = {
+            "file": str(output),
+            "size": f"{output.stat().st_size / (1 << 20):.0f} MiB",
+            "recipe": image.recipe,
+            "address": args.address,
+        }
+        return tuple(fields), tuple(fields.values())
+
+
 def _file(named: str | None) -> Path:
     from platformdirs import user_cache_path
 

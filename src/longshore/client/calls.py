@@ -32,6 +32,10 @@ class Calls:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def asked(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
+        """Ask in a caller's own words, and return status and body as they come. Raises LongshoreError for no answer."""
+        return self._wire.ask(method, path, body, if_match=if_match)
+
     def _all(self, kind: type[T], path: str, marker_of: Callable[[T], str], asked: Mapping[str, str]) -> list[T]:
         """Return a list whose pages are asked for one after the other."""
         found: list[T] = []

@@ -34,7 +34,7 @@ class Migrations(Calls):
         most 1000.
 
         `wanted`: all_projects, plan, machine (a name or reference), name (a part of one), status, type, provider (on
-        either side). None: any.
+        either side), of (what they are for: a policy or, by its id, a replica). None: any.
         """
         return self._listed("/v1/migrations", last, wanted)
 

@@ -108,6 +108,11 @@ class Plans(Calls):
     def start_plan(self, name: str, asked: PlanStart) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/start", asked.model_dump(mode="json"))
 
+    def take_plan_start_back(self, name: str, wave: int | None = None, machines: Sequence[str] = ()) -> list[str]:
+        """Take back that machines are to begin at a time that hasn't come, and return what they are called."""
+        question = _of_some(machines, _of_wave(wave))
+        return self._ask(list[str], "DELETE", f"/v1/plans/{part(name)}/start{question}")
+
     def retry_plan(self, name: str, machines: Sequence[str] = ()) -> list[Migration]:
         return self._ask(list[Migration], "POST", f"/v1/plans/{part(name)}/retry{_of_some(machines)}")
 

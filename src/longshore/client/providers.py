@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
-from longshore.api.inventories import MachinePage, TargetOffer
+from longshore.api.inventories import MachinePage, TargetOffer, UnprotectedMachine, UnprotectedPage
 from longshore.api.schemas import (
     Fingerprint,
     Migration,
@@ -15,6 +15,7 @@ from longshore.api.schemas import (
 from longshore.client.calls import PAGE, Calls, of_all, part
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine
+from longshore.model.proxy import Proxy
 from longshore.model.selection import EVERY, MachineFilter
 
 _MACHINES_AT_ONCE = 1000
@@ -46,6 +47,10 @@ class Providers(Calls):
 
     def check_provider(self, name: str) -> ProviderCheck:
         return self._ask(ProviderCheck, "POST", f"/v1/providers/{part(name)}/check")
+
+    def proxies(self, name: str) -> list[Proxy]:
+        """Return the machines that a provider attaches disks to, to read them there."""
+        return self._ask(list[Proxy], "GET", f"/v1/providers/{part(name)}/proxies")
 
     def change_provider(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> ProviderCheck:
         """Change a provider: what isn't named stays as it is; null is as if it had never been said."""
@@ -91,6 +96,17 @@ class Providers(Calls):
             asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
             path = f"/v1/providers/{part(provider)}/inventory/machines?{asked}"
             page = self._ask(MachinePage, "GET", path)
+            found.extend(page.machines)
+            if len(page.machines) < PAGE:
+                return found
+
+    def unprotected(self, provider: str, words: str = "") -> list[UnprotectedMachine]:
+        """Return the machines without replica or good backup that fit `words`; as the source had them five minutes ago
+        at most."""
+        found: list[UnprotectedMachine] = []
+        while True:
+            asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
+            page = self._ask(UnprotectedPage, "GET", f"/v1/providers/{part(provider)}/unprotected?{asked}")
             found.extend(page.machines)
             if len(page.machines) < PAGE:
                 return found

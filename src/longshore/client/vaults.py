@@ -25,6 +25,7 @@ from longshore.api.backups import (
 )
 from longshore.api.files import TAR, PointFiles
 from longshore.api.replicas import NewHold
+from longshore.api.schedules import PreviewWanted, SchedulePreview
 from longshore.api.schemas import (
     Migration,
     PlanConcern,
@@ -139,6 +140,10 @@ class Vaults(Calls):
 
     def check_backup(self, wanted: NewBackup) -> list[PlanConcern]:
         return self._ask(list[PlanConcern], "POST", "/v1/backups/check", wanted.model_dump(mode="json"))
+
+    def preview(self, wanted: PreviewWanted) -> SchedulePreview:
+        """Look ahead: when a schedule comes, and what rules would keep."""
+        return self._ask(SchedulePreview, "POST", "/v1/schedules/preview", wanted.model_dump(mode="json"))
 
     def create_backup_policy(self, wanted: NewBackupPolicy) -> BackupPolicy:
         return self._ask(BackupPolicy, "POST", "/v1/backup-policies", wanted.model_dump(mode="json"))

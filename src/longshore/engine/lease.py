@@ -5,12 +5,17 @@ and others take what it had; so it ends itself before that moment, by a clock th
 Everything that it started has the same deadline (longshore.processes.deadline), and that is checked right before each
 call of a cloud and each transaction. A call that was sent before the deadline may still take effect after it; the owner
 marks on everything made are there for that case.
+
+The deadline lies in a file of this machine (`WORDS`). So the worker that is started in the place of one that has ended
+knows that, and removes its lease: after a fail-over of the database, which may end all workers at once, nobody who is
+new waits for a whole lease to see that the old ones are gone.
 """
 
 import logging
 import math
 import os
 import threading
+from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +24,10 @@ from longshore.store import Leases, Store, WorkerRecord
 
 # Of the time to live, between our own end and the moment at which others may take over
 _MARGIN = 0.1
+_AGAIN = 0.5  # seconds after a sign of life that couldn't be given: the try itself may have taken many
+_TELL_EVERY = 10.0  # seconds
+_RUNTIME = "RUNTIME_DIRECTORY"  # systemd's own variable
+WORDS = "workers"  # below the runtime directory, a file for each worker
 
 _log = logging.getLogger("longshore.engine")
 
@@ -29,15 +38,17 @@ class Lease:
         self._store = store
         self._id = worker.id
         self._leases = Leases(store.database, worker, ttl)
+        self._ttl = ttl
         self._lasts = ttl * (1 - _MARGIN)
         self._beat = beat
+        self._words = _words()
         self._stop = threading.Event()
 
     def take(self) -> None:
         """Make this process a worker, which ends itself as soon as its lease can't be renewed in time."""
         began = deadline.now()
         self._store.database.persist(self._leases.take)
-        deadline.set_deadline(began + self._lasts)
+        self._begin(began + self._lasts)
         self._store.database.guard = deadline.check
         deadline.watch(lambda: _log.error("the lease has run out: this worker ends, others go on with what it had"))
         threading.Thread(target=self._renew, name="longshore-lease", daemon=True).start()
@@ -48,6 +59,8 @@ class Lease:
         deadline.set_deadline(math.inf)
         self._store.workers.end(self._id)
         self._leases.close()
+        if self._words is not None:
+            (self._words / self._id).unlink(missing_ok=True)
 
     def leave(self) -> None:
         """Let others have at once what this worker still has, and end this process, with all that it has started."""
@@ -60,13 +73,27 @@ class Lease:
             _log.warning("the lease couldn't be given up")
         os._exit(0)
 
+    def _begin(self, moment: float) -> None:
+        if self._words is not None:
+            try:
+                deadline.set_deadline_seen(moment, self._words / self._id, self._ttl * _MARGIN)
+            except OSError as error:  # then who comes after this worker waits for its lease
+                _log.warning("the deadline can't be kept in %s: %s", self._words, error.strerror)
+            else:
+                return
+        deadline.set_deadline(moment)
+
     def _renew(self) -> None:
-        while not self._stop.wait(self._beat):
+        pause, told = 0.0, -math.inf  # at once: there may be leases to remove
+        while not self._stop.wait(pause):
             began = deadline.now()
             try:
                 renewed = self._leases.renew()
             except SQLAlchemyError as error:
-                _log.warning("no sign of life could be given (%s)", type(error).__name__)
+                pause = min(_AGAIN, self._beat)
+                if began - told > _TELL_EVERY:
+                    told = began
+                    _log.warning("no sign of life could be given, trying again (%s)", type(error).__name__)
                 continue
             if self._stop.is_set():
                 return
@@ -74,3 +101,34 @@ class Lease:
                 _log.error("the lease was taken from this worker: it ends")
                 os._exit(deadline.ENDED_BY_DEADLINE)
             deadline.set_deadline(began + self._lasts)
+            pause = self._beat
+            self._remove_ended()
+
+    def _remove_ended(self) -> None:
+        """Remove the leases of workers of this machine that have ended without a farewell."""
+        for path in self._words.iterdir() if self._words is not None else ():
+            try:
+                ended = path.name != self._id and deadline.over(path)
+            except OSError:  # another one removes it
+                continue
+            if ended:
+                try:
+                    self._leases.end_of(path.name)
+                except SQLAlchemyError:  # after the next sign of life
+                    return
+                path.unlink(missing_ok=True)
+                _log.info("worker %s of this machine has ended: nobody waits for its lease", path.name)
+
+
+def _words() -> Path | None:
+    """Return the directory in which workers of this machine keep their deadlines; None where there can be none.
+
+    Only their user may write there: whoever could, could have a living worker taken for an ended one.
+    """
+    directory = Path(os.environ.get(_RUNTIME, "/run/longshore")) / WORDS
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        found = directory.stat()
+    except OSError:
+        return None
+    return directory if found.st_uid == os.geteuid() and not found.st_mode & 0o022 else None

@@ -23,6 +23,7 @@ from longshore.engine.queue import ENDING, places_left, take_turns
 from longshore.engine.stranded import Crew, Herald, labels_that_count
 from longshore.engine.version import FLOW_VERSION
 from longshore.errors import LongshoreError
+from longshore.logs import seldom
 from longshore.model.job import JobKind
 from longshore.model.machine import PowerState
 from longshore.model.plan import Limits
@@ -139,6 +140,7 @@ class Worker:
         from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
 
         self._flows.use(self._store, self._me.id)
+        seldom("dbos")
         state = self._store.state
         if not state.shared_database:
             _use_wal(str(state.engine_database))

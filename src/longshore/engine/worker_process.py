@@ -47,6 +47,7 @@ def serve(configuration: Configuration, flows: Flows) -> None:
         else:
             lease = Lease(store, me, ttl=configuration.lease_ttl, beat=configuration.lease_beat)
             lease.take()
+            store.database.warn_of_losses()
         _log.info("worker %s takes %d migrations at once", me.id, me.capacity)
         live_long()
         asyncio.run(work(Worker(store, me, flows), drain_for=configuration.drain_for, lease=lease))

@@ -39,9 +39,7 @@ async def finish_as_is(
     request = {
         "operation": "finish-as-is",
         "disks": list(disks),
-        "nics": []
-        if addresses_only
-        else [asdict(nic) for nic in nics if known is None or set(nic.names) & set(known.interface_names)],
+        "nics": [] if addresses_only else [asdict(nic) for nic in nics if known is None or _relies_on(known, nic)],
         "loader": not addresses_only and (known is None or known.fallback_loader is False or bool(signature)),
         "system": None if known is None else asdict(_system(known)),
         "keys": list(keys),
@@ -50,6 +48,11 @@ async def finish_as_is(
         "keep_former": keep_former,
     }
     return list((await work_on(Finished, request, report_dir / "finish.log", on_message, CHANGING)).changes)
+
+
+def _relies_on(known: BootDrivers, nic: NicName) -> bool:
+    """Tell whether the network configuration relies on this interface's name, which may be one that it alone says."""
+    return bool(known.interface_names) and (not nic.name or not set(nic.names).isdisjoint(known.interface_names))
 
 
 async def put_back(

@@ -16,6 +16,7 @@ from longshore.guests.before_conversion import what_converting_meets
 from longshore.guests.drivers import find_drivers
 from longshore.guests.encrypted import LUKS, all_devices, is_bound_to_network, is_open
 from longshore.guests.inspection import find_systems, the_one
+from longshore.guests.interfaces import unsure_names
 from longshore.guests.linux_findings import linux_findings
 from longshore.guests.misread import reason
 from longshore.guests.report import NicName, OperatingSystem
@@ -64,6 +65,8 @@ def find(handle: guestfs.GuestFS, nics: Sequence[NicName], adapters: Sequence[Ad
         unwritable, why = _tried(partial(unwritable_in, guest, adapters))
         unwritable = {adapter.old_mac: why for adapter in adapters} if unwritable is None else unwritable
         found = replace(found, unaddressable=unwritable)
+    if guest.system.family == "linux" and (unsure := _tried(partial(unsure_names, guest, nics))[0]):
+        found = replace(found, doubts=(*found.doubts, unsure))
     return replace(found, signature=sign(guest), drivers=_drivers(guest, nics))
 
 

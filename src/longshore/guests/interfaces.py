@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from longshore.guests.addressing.choosing import names_of_adapters
 from longshore.guests.appliance import Guest
 from longshore.guests.boot_entries import default_entry
 from longshore.guests.linux_boot import NETWORK
@@ -34,6 +35,8 @@ _LARGEST = 1 << 20  # bytes; what is larger configures nothing
 _LARGEST_ETC = 64 << 10  # KiB
 # Of a guest whose interfaces aren't called by their slots: links to nothing, or other rules, in the place of systemd's
 _OTHER_NAMING = {"99-default.link", "80-net-setup-link.rules", "80-net-name-slot.rules"}
+_BY_HARDWARE = re.compile(r"en(?:o\d|s\d|p\d+s\d|x[0-9a-f]{12})\w*")
+_COUNTED = re.compile(r"eth\d+")
 _NAMES_OFF = re.compile(r"(?:^|\s)net\.ifnames=0(?:\s|$)")
 # A path is what only an adapter has. What is made on it mostly has its address, and would be given the same name:
 # VLANs, bridges and bonds, and also teams and ports of Open vSwitch, which are of no type of their own as udev sees it
@@ -48,7 +51,20 @@ def names_to_keep(guest: Guest, nics: Sequence[NicName]) -> set[str]:
     """Return the name of each interface that is to be kept, or under which a file mentions its old address."""
     moved = [nic for nic in nics if _has_moved(nic)]
     texts = _texts(guest, network_configuration(guest)) if moved else ""
-    return {name for name in _names(guest, nics).values() if name} | {nic.name for nic in moved if nic.old_mac in texts}
+    kept = {name for name in _names(guest, nics).values() if name}
+    return kept | {nic.name or nic.kernel_name for nic in moved if nic.old_mac in texts}
+
+
+def unsure_names(guest: Guest, nics: Sequence[NicName]) -> str:
+    """Return a sentence where several adapters may have the names that the network configuration has; "" if none do."""
+    unknown = [nic for nic in nics if not nic.name]
+    names = sorted(_unclaimed(network_configuration(guest), nics))
+    if len(unknown) < 2 or not names or not _has_links(guest):
+        return ""
+    return (
+        f"Its network configuration goes by {' and '.join(names)}, and nothing says which of {len(unknown)} adapters "
+        "have these names: where they are called otherwise on the target, their addresses aren't there."
+    )
 
 
 def keep_nic_names(guest: Guest, nics: Sequence[NicName]) -> list[str]:
@@ -84,9 +100,22 @@ def _names(guest: Guest, nics: Sequence[NicName]) -> dict[NicName, str]:
     missing = [nic for nic in nics if not found[nic] and not {nic.mac, nic.old_mac or nic.mac} & bound]
     elsewhere = _words_of_etc(guest) if missing and by_slot else set()
     for nic in missing:
-        named = (name for name in (nic.name, *nic.others) if name in elsewhere)
+        named = (name for name in (nic.name, *nic.others) if name and name in elsewhere)
         found[nic] = next(named, nic.name) if by_slot else nic.kernel_name
+    unknown = [nic for nic in missing if not nic.name]
+    if by_slot and len(unknown) == 1:
+        names = _unclaimed(configuration, nics) or set(filter(_BY_HARDWARE.fullmatch, elsewhere - _all_names(nics)))
+        found[unknown[0]] = names.pop() if len(names) == 1 else ""
     return found
+
+
+def _unclaimed(configuration: Mapping[str, str], nics: Sequence[NicName]) -> set[str]:
+    """Return the names that it has for adapters, but for those whose adapter is known by its slot, and the kernel's."""
+    return {name for name in names_of_adapters(configuration) - _all_names(nics) if not _COUNTED.fullmatch(name)}
+
+
+def _all_names(nics: Sequence[NicName]) -> set[str]:
+    return {name for nic in nics for name in nic.names}
 
 
 def _by_own_links(configuration: Mapping[str, str], nic: NicName) -> str:

@@ -30,7 +30,7 @@ class NicName:
     """The name by which a guest knew the interface with this MAC address, and shall go on knowing it."""
 
     mac: str
-    name: str
+    name: str  # "" where nothing says in which slot the adapter sat
     others: tuple[str, ...] = ()  # names that it may have had instead, by the guest's age and settings
     old_mac: str = ""  # the address that it had until now, where that was another
     kernel_name: str = ""  # eth0 …, as the kernel has counted it, for guests that go by that
@@ -42,7 +42,7 @@ class NicName:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (self.name, *self.others, *((self.kernel_name,) if self.kernel_name else ()))
+        return tuple(name for name in (self.name, *self.others, self.kernel_name) if name)
 
 
 @dataclass(frozen=True, slots=True)

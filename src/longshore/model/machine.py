@@ -271,6 +271,7 @@ class Machine:
     devices: Devices = field(default_factory=Devices)
     host_features: HostFeatures = field(default_factory=HostFeatures)
     over_ssh: OverSsh | None = None  # None: they aren't read that way
+    proxy: bool = False  # others' disks are attached to it, and read there
     as_of: AsOf | None = None  # None: as it is now
     file_doubts: tuple[FileDoubt, ...] = ()
 

@@ -19,7 +19,8 @@ _FIELDS: dict[str, Callable[[Machine], Sequence[str]]] = {
     "storage": lambda m: [disk.storage for disk in m.disks],
     "ip": lambda m: [address for nic in m.nics for address in nic.addresses],
 }
-FIELDS = tuple(_FIELDS)
+_WITHIN = "in"  # a folder, and what is below it
+FIELDS = (*_FIELDS, _WITHIN)
 _WHOLE = ("power",)  # "on" isn't part of anything else's name
 _LONGEST = 500  # characters
 
@@ -46,6 +47,9 @@ def _part(word: str) -> Fits:
     value = value.casefold()
     if not colon:
         return lambda m: _has((f"{m.folder}/{m.name}", m.guest_name, m.ref, m.host_name), word.casefold())
+    if field.casefold() == _WITHIN:
+        below = f"{value.strip('/')}/"
+        return lambda m: f"{m.folder.strip('/')}/".casefold().startswith(below)
     read = _FIELDS.get(field.casefold())
     if read is None:
         raise InvalidInput(f'Machines have no field "{field}" to look for.', advice=f"There are: {', '.join(FIELDS)}.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from longshore.model.machine import PowerState
+from longshore.model.machine import Machine, PowerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,16 @@ class MachineFilter:
 
     def has_folder(self, path: str) -> bool:
         return self.folder is None or f"{path}/".startswith(f"{self.folder.strip('/')}/")
+
+    def fits(self, machine: Machine) -> bool:
+        """Tell whether a machine is meant. Its tags have to be known, where one is asked for."""
+        return (
+            self.has_name(machine.name)
+            and self.has_folder(machine.folder)
+            and self.cluster in (None, machine.cluster)
+            and self.power in (None, machine.power)
+            and self.tag in (None, *machine.tags)
+        )
 
 
 EVERY = MachineFilter()

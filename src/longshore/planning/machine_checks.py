@@ -27,6 +27,11 @@ MACHINE_SUSPENDED = blocker(
 MACHINE_IS_TEMPLATE = blocker(
     "machine-is-template", "The machine is a template.", "Deploy a machine from it and move that."
 )
+MACHINE_IS_PROXY = blocker(
+    "machine-is-proxy",
+    "The machine is a proxy: the provider attaches other machines' disks to it, to read them there.",
+    "Leave it where it is.",
+)
 FAULT_TOLERANCE = blocker(
     "fault-tolerance",
     "The machine is protected by Fault Tolerance: vSphere takes no snapshot of it that could be copied.",
@@ -163,6 +168,8 @@ def _state(machine: Machine) -> Iterator[Concern]:
         yield MACHINE_SUSPENDED(name, f"{name} is suspended.")
     if machine.template:
         yield MACHINE_IS_TEMPLATE(name, f"{name} is a template.")
+    if machine.proxy:
+        yield MACHINE_IS_PROXY(name, f"{name} is a proxy: other machines' disks are attached to it, and read there.")
     if machine.encrypted:
         yield MACHINE_ENCRYPTED(name, f"{name} is encrypted.")
     if machine.boots_first_from:

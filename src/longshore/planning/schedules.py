@@ -13,6 +13,7 @@ each other, whoever computes them.
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -97,6 +98,21 @@ def next_time(schedule: Calendar, after: datetime, record_id: str) -> datetime:
         if due > after:
             return due
     raise _refuse(f"cron {schedule.fields} never comes.")
+
+
+def upcoming(schedule: Calendar, after: datetime, record_id: str) -> Iterator[datetime]:
+    """Yield its times that are later than `after`, without an end unless a calendar has one."""
+    try:
+        while True:
+            after = next_time(schedule, after, record_id)
+            yield after
+    except InvalidInput:  # it never comes again
+        return
+
+
+def is_same_for_all(schedule: Schedule) -> bool:
+    """Tell whether its times are the same for each record: neither its own place in an interval, nor a delay."""
+    return isinstance(schedule, Cron) and not schedule.spread
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from longshore.errors import InvalidInput
 
@@ -24,6 +25,10 @@ ENDED_BY_DEADLINE = 70  # exit status
 _VARIABLE = "LONGSHORE_DEADLINE"
 _LOOK_EVERY = 0.05  # seconds
 _MOMENT = struct.Struct("=d")
+_REST = struct.Struct(
+    "=d36s"
+)  # behind it in a file: seconds to wait after it, and the boot of the machine that is meant
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _memory: mmap.mmap | None = None
 _descriptor = -1
@@ -37,12 +42,44 @@ def now() -> float:
 def set_deadline(moment: float) -> None:
     """Set the deadline of this process and of all that it starts from now on. It may be moved ahead as often as is
     wished."""
-    global _memory, _descriptor  # noqa: PLW0603 a process has one, as it has one pid
     if _memory is None:
-        _descriptor = os.memfd_create("longshore-deadline")
-        os.ftruncate(_descriptor, mmap.PAGESIZE)
-        _memory = mmap.mmap(_descriptor, mmap.PAGESIZE)
+        _use(os.memfd_create("longshore-deadline"))
+    assert _memory is not None
     _MOMENT.pack_into(_memory, 0, moment)
+
+
+def set_deadline_seen(moment: float, path: Path, spare: float) -> None:
+    """Set the first deadline of this process, and keep it in this file, a new one: whoever comes after it on the same
+    machine sees by that whether it is `over`, even where this process was killed.
+
+    Nobody has to believe that before `spare` seconds after the deadline. Raises OSError.
+    """
+    _use(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    set_deadline(moment)
+    assert _memory is not None
+    _REST.pack_into(_memory, _MOMENT.size, spare, _boot())
+
+
+def over(path: Path) -> bool:
+    """Tell whether the process that keeps its deadline in this file has ended, and all that obeyed it: the deadline has
+    passed, or the machine was started anew since. Raises OSError."""
+    kept = path.read_bytes()[: _MOMENT.size + _REST.size]
+    if not any(kept[_MOMENT.size :]):
+        return False  # it is about to begin
+    (moment,), (spare, boot) = _MOMENT.unpack_from(kept), _REST.unpack_from(kept, _MOMENT.size)
+    return bool(boot != _boot() or now() > moment + spare)
+
+
+def _boot() -> bytes:
+    return _BOOT.read_text().strip().encode()
+
+
+def _use(descriptor: int) -> None:
+    """Keep the deadline in this file, which is empty yet."""
+    global _memory, _descriptor  # noqa: PLW0603 a process has one, as it has one pid
+    _descriptor = descriptor
+    os.posix_fallocate(descriptor, 0, mmap.PAGESIZE)  # so that a full disk is found out now
+    _memory = mmap.mmap(descriptor, mmap.PAGESIZE)
 
 
 def passed() -> bool:

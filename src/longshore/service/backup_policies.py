@@ -1,8 +1,11 @@
 """Policies of backups: made, shown, changed, run, deleted."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from fastapi import Response
 
 from longshore.api.backup_policies import (
     BackupPolicy,
@@ -38,11 +41,11 @@ from longshore.providers.registry import kinds_for, refuse_missing_library
 from longshore.providers.vault.source import machine_of
 from longshore.service.caller import Caller
 from longshore.service.new_backups import told
-from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.parts import DryRun, TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.refusals import said_of
 from longshore.service.remote import refuse_unsafe
 from longshore.service.shapes import T, shaped
-from longshore.store import BackupPolicyRecord, NewMigration, Store
+from longshore.store import BackupPolicyRecord, MigrationRecord, NewMigration, Store
 from longshore.store.backup_policies import NewBackupPolicy as NewPolicyRecord
 from longshore.store.backup_policies import kept_filter
 from longshore.store.rows import filled
@@ -55,17 +58,36 @@ _NEVER = "never"
 
 
 @router.post("/backup-policies", status_code=201)
-def create(body: NewBackupPolicy, store: TheStore, clouds: TheClouds, caller: TheCaller) -> BackupPolicy:
+def create(
+    body: NewBackupPolicy,
+    store: TheStore,
+    clouds: TheClouds,
+    caller: TheCaller,
+    response: Response,
+    *,
+    dry_run: DryRun = False,
+) -> BackupPolicy:
     """Make a policy: machines of a source are backed up to a vault on a schedule, and their points kept by rules. The
-    first run is at the schedule's next time, or when somebody asks for it.
+    first run is at the schedule's next time, or when somebody asks for it. What a dry run would make has no id.
     """
-    return add(body, store, clouds, caller, id_=str(uuid.uuid4()))
+    if dry_run:
+        response.status_code = 200
+    return add(body, store, clouds, caller, id_=str(uuid.uuid4()), dry_run=dry_run)
 
 
 def add(
-    body: NewBackupPolicy, store: Store, clouds: Clouds, caller: Caller, id_: str, *, paused: bool = False
+    body: NewBackupPolicy,
+    store: Store,
+    clouds: Clouds,
+    caller: Caller,
+    id_: str,
+    *,
+    paused: bool = False,
+    dry_run: bool = False,
 ) -> BackupPolicy:
-    """Make a policy of this id. Raises InvalidInput, NotFound, Conflict, and whatever the source and the vault say."""
+    """Make a policy of this id, or in a dry run only answer it. Raises InvalidInput, NotFound, Conflict, and whatever
+    the source and the vault say.
+    """
     refuse_unreadable(name=body.name, source=body.source, vault=body.vault)
     _refuse_unclear(body.machines, body.filter)
     _refuse_playbooks(caller, body.before, body.after)
@@ -119,7 +141,9 @@ def add(
         due_at=min(moment for moment in (new.due_at, new.verify_due_at, new.prove_due_at) if moment is not None),
         id=id_,
     )
-    store.migrations.add_together([record])
+    (added,) = store.migrations.add_together([record], dry_run=dry_run)
+    if dry_run:
+        return _policy(store, _unmade(added, new))
     embedded.ensure_running(store.state)
     return _policy(store, store.backup_policies.get(id_))
 
@@ -137,7 +161,7 @@ def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetai
     """
     found = store.backup_policies.get(policy)
     try:
-        kept, error = _kept(store, clouds, found), None
+        kept, error = judged_points(store, clouds, found), None
     except LongshoreError as fault:
         kept, error = [], str(fault)
     return shaped(BackupPolicyDetails, found, **_shown(store, found), points=kept, points_error=error)
@@ -145,7 +169,13 @@ def policy(policy: str, store: TheStore, clouds: TheClouds) -> BackupPolicyDetai
 
 @router.patch("/backup-policies/{policy}")
 def change(
-    policy: str, body: BackupPolicyChange, store: TheStore, clouds: TheClouds, caller: TheCaller
+    policy: str,
+    body: BackupPolicyChange,
+    store: TheStore,
+    clouds: TheClouds,
+    caller: TheCaller,
+    *,
+    dry_run: DryRun = False,
 ) -> BackupPolicy:
     """Change what a policy backs up, when, and how long it keeps that; pause it, or end the pause. A run under way goes
     on as it was begun.
@@ -190,8 +220,9 @@ def change(
         fields["paused"] = body.paused
     if not body.model_dump(exclude_none=True):
         raise InvalidInput("There is nothing to change.", advice="Say what: longshore help backup policy set.")
-    changed = store.backup_policies.change(found.id, **fields)
-    embedded.ensure_running(store.state)
+    changed = store.backup_policies.change(found.id, dry_run=dry_run, **fields)
+    if not dry_run:
+        embedded.ensure_running(store.state)
     return _policy(store, changed)
 
 
@@ -299,6 +330,23 @@ def _proof_asked(store: Store, prove: str | None, prove_on: str | None) -> dict[
     return {"prove": prove, "prove_on": cloud.id}
 
 
+def _unmade(record: MigrationRecord, new: NewPolicyRecord) -> BackupPolicyRecord:
+    """Return a policy as it would be right after it was made."""
+    return filled(
+        BackupPolicyRecord,
+        new,
+        id="",
+        project_id=record.project_id,
+        source_id=record.source_id,
+        vault_id=record.target_id,
+        prove_networks=new.prove_networks or {},
+        missed=0,
+        asked=False,
+        **dict.fromkeys(("run", "verification", "copy", "proof", "error")),
+        created_at=record.created_at,
+    )
+
+
 def _policy(store: Store, found: BackupPolicyRecord) -> BackupPolicy:
     return shaped(BackupPolicy, found, **_shown(store, found))
 
@@ -334,7 +382,13 @@ def _begun(kind: type[T], one: Any) -> T:
     return shaped(kind, one, migration=one.id, state=one.stand)
 
 
-def _kept(store: Store, clouds: Clouds, found: BackupPolicyRecord) -> list[KeptPoint]:
+def judged_points(
+    store: Store, clouds: Clouds, found: BackupPolicyRecord, retention: str | None = None
+) -> list[KeptPoint]:
+    """Return the points that a policy has made, by machine, newest first, each with why its rules keep it. `retention`:
+    other rules."""
+    if retention is not None:
+        found = replace(found, retention=retention)
     with clouds.vault(found.vault_id, "read") as vault:
         there = [point for point in points(vault) if point.content.get("policy") == found.id]
         held = holds(vault)

@@ -1,9 +1,10 @@
 """Connections to a server: how long each may be silent or slow, and whose is ended when there are too many.
 
-uvicorn gives a connection five seconds between two requests, and all the time of the world within one. Here a head has
-to be whole in ten seconds, what nobody wants to read any more has five to go by, and whoever takes nothing of an answer
-for a minute doesn't get the rest. So a stranger can't keep connections, and what they keep meanwhile are their own:
-where too many wait for a head, the oldest of the address that has most of them goes.
+uvicorn gives a connection all the time of the world within a request. Here a head has to be whole in ten seconds, what
+nobody wants to read any more has five to go by, and whoever takes nothing of an answer for a minute doesn't get the
+rest. Between two requests it has longer than clients and proxies keep it: who ends it is never the one that the next
+request is on its way to, which would be lost. So a stranger can't keep connections, and what they keep meanwhile are
+their own: where too many wait for a head, the oldest of the address that has most of them goes.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_WITHIN = 10.0  # seconds for a whole head, and for the handshake of TLS before it
+_IDLE = 75  # seconds between two requests
 _REST_WITHIN = 5.0  # seconds for the rest of a body that was answered without being read
 _REST = 1 << 20  # bytes of it: who waits for the answer has it by then
 _TAKEN_WITHIN = 60.0  # seconds in which the other side has to take something of an answer
@@ -147,4 +149,4 @@ def bounded(app: ASGIApp, **options: Any) -> Config:
         files = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     protocol: Any = partial(BoundedProtocol, waiting=_Waiting(min(WAITING, files // 2)))
-    return Config(app, http=protocol, loop=f"{__name__}:Loop", ws="none", **options)
+    return Config(app, http=protocol, loop=f"{__name__}:Loop", ws="none", timeout_keep_alive=_IDLE, **options)

@@ -52,7 +52,7 @@ class Gate:
         caller: Caller | None = None
         try:
             if scope["path"] not in OPEN:
-                caller = await self._judging.caller(scope)
+                caller = _let_in_by_pages(scope) or await self._judging.caller(scope)
             async with AsyncExitStack() as work:
                 if caller:
                     turn = await work.enter_async_context(AsyncExitStack())
@@ -102,6 +102,15 @@ class Gate:
             roles=list(caller.roles) if caller else [],
             address=(scope.get("client") or [None])[0],
         )
+
+
+def _let_in_by_pages(scope: Scope) -> Caller | None:
+    """Return the reader of the project whose wall link the pages have been shown, if so.
+
+    They say it in the scope's state, in which nothing is that comes over the network.
+    """
+    project_id = scope.get("state", {}).get("reader_of")
+    return None if project_id is None else Caller(project_id, roles=("reader",))
 
 
 def _refusal(status: int, error: LongshoreError, headers: Mapping[str, str]) -> JSONResponse:

@@ -29,6 +29,7 @@ class _About:
     name: Annotated[str | None, Query(description="A part of the machine's name, or its reference.")] = None
     plan: str | None = None
     provider: Annotated[str | None, Query(description="On either side.")] = None
+    of: Annotated[str | None, Query(description="What they are for: a policy, or a replica's id.")] = None
     type: Annotated[tuple[MigrationType, ...], Query(description="What kinds of job; as often as there are some.")] = ()
     last: Annotated[bool, Query(description="Only the last try of each machine.")] = False
     astray: Annotated[bool, Query(description="Only what was broken off, or what no living worker can take.")] = False
@@ -88,7 +89,7 @@ def _any(about: _About) -> Collection[MigrationType] | None:
 
 
 def _filter(store: Store, about: _About, types: Collection[MigrationType] | None) -> JobFilter:
-    """Return what the store is asked for. Raises NotFound for a plan or a provider that isn't there."""
+    """Return what the store is asked for. Raises NotFound for a plan, provider or policy that isn't there."""
     crew = crew_of(store) if about.astray else None
     return JobFilter(
         statuses=about.status,
@@ -96,11 +97,20 @@ def _filter(store: Store, about: _About, types: Collection[MigrationType] | None
         named=about.name,
         plan_id=store.plans.get(about.plan).id if about.plan is not None else None,
         provider_id=store.providers.get(about.provider).id if about.provider is not None else None,
+        of=_worked_for(store, about.of) if about.of is not None else None,
         types=types,
         last=about.last,
         broken_off=crew is not None and not crew.running,
         asking=[one for one in store.queue.asked_of_crew() if crew.stranded(one)] if crew is not None else None,
     )
+
+
+def _worked_for(store: Store, name_or_id: str) -> str:
+    """Return the id of a policy of this name or id, or of a record of this id. Raises NotFound."""
+    try:
+        return store.backup_policies.id_of(name_or_id)
+    except NotFound:
+        return store.migrations.get(name_or_id).id
 
 
 async def _list(

@@ -20,6 +20,7 @@ from longshore.api.schemas import (
     NewMarks,
     NewMigration,
     NewTry,
+    PlanConcern,
 )
 from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput, NotFound
@@ -35,8 +36,9 @@ from longshore.model.request import Cutover, CutoverMode, MigrationRequest, Migr
 from longshore.model.status import Status
 from longshore.planning.faults import Fault
 from longshore.planning.validation import aware, check_ahead, check_request, check_window, refuse_unfit
-from longshore.service.beforehand import look_beforehand
+from longshore.service.beforehand import Beforehand, look_beforehand
 from longshore.service.caller import Caller
+from longshore.service.concerns_shown import shown_concern
 from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.paging import LIMIT
 from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
@@ -56,6 +58,20 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
     With type "volume" `machine` is the name or id of a volume that no machine has; of the request that counts which is
     about volumes: storage, availability_zone, volume, accept, verify, rate_limit, keep.
     """
+    found = _looked_at(body, store, clouds, caller)
+    return begun(store, found.new(), found.said)
+
+
+@router.post("/migrations/check")
+def check(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[PlanConcern]:
+    """Check what stands against a migration, or might: nothing is made."""
+    return [shown_concern(one, body.machine) for one in _looked_at(body, store, clouds, caller).all_concerns]
+
+
+def _looked_at(body: NewMigration, store: Store, clouds: Clouds, caller: Caller) -> Beforehand:
+    """Look at what a migration is asked for of. Raises InvalidInput for a type that isn't begun here, and as
+    `look_beforehand`.
+    """
     if body.request.type is MigrationType.INSPECTION:
         raise InvalidInput("An inspection has no target.", advice="Use: longshore machine inspect PROVIDER MACHINE.")
     if body.request.type is MigrationType.CONVERSION or body.request.of is not None:
@@ -68,8 +84,7 @@ def create(body: NewMigration, store: TheStore, clouds: TheClouds, caller: TheCa
         raise InvalidInput("Replicas have commands of their own.", advice="Use: longshore replica create.")
     if kind is MigrationType.IN_PLACE:
         raise InvalidInput("Only a point in a vault takes a server's place.", advice="Use: longshore restore create.")
-    found = look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
-    return begun(store, found.new(), found.said)
+    return look_beforehand(store, clouds, caller, body.machine, body.source, body.target, body.request)
 
 
 def begin_again(failed: MigrationRecord, store: Store, clouds: Clouds, caller: Caller) -> Migration:

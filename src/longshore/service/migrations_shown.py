@@ -19,6 +19,7 @@ from longshore.service.shapes import shaped
 from longshore.store import DiskRecord, MigrationRecord, Store
 from longshore.store.jobs import NEVER
 from longshore.store.standing import cutover_may_be_taken_back, standing_of, waits_after_failure, waits_for_cutover
+from longshore.store.tables import utc_now
 
 _log = logging.getLogger("longshore.service")
 MIGRATIONS = TypeAdapter(list[Migration])
@@ -124,7 +125,8 @@ def queued_behind(
     if not queued or not crew.running:
         return {}
     lineup, jobs = store.queue.look(queued)
-    waiting = [one for one in jobs if one.due_at is None and one.status is Status.QUEUED]
+    now = utc_now()
+    waiting = [one for one in jobs if (one.due_at is None or one.due_at <= now) and one.status is Status.QUEUED]
     found = why_waits(
         waiting,
         lineup.begun,
@@ -133,7 +135,12 @@ def queued_behind(
         of_places=store.limits.at_once(),
         crew=lambda record: fit(record, crew.workers, crew.labels),
     )
-    return {one.record_id: _told(found[one.id], providers) for one in waiting if one.id in found}
+    behind = {one.record_id: _told(found[one.id], providers) for one in waiting if one.id in found}
+    return behind | {
+        one.record_id: QueuedBehind(what="time", at=one.due_at)
+        for one in jobs
+        if one.due_at is not None and now < one.due_at < NEVER and one.status is Status.QUEUED
+    }
 
 
 def _told(behind: Behind, providers: Mapping[str, str]) -> QueuedBehind:

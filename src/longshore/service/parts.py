@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from longshore.flows.clouds import Clouds
 from longshore.providers.grounds import Grounds
@@ -88,6 +88,8 @@ async def _clouds_of_plan(store: Annotated[Store, Depends(store_of_plan)], _: An
     return Clouds(store)
 
 
+# Nothing is kept: what is looked at before anything would be kept is looked at, and refused as it would be
+DryRun = Annotated[bool, Query(description="Only answer what it would be afterwards.")]
 TheCaller = Annotated[Caller, Depends(_caller)]
 TheGrounds = Annotated[Grounds, Depends(_grounds)]
 TheStore = Annotated[Store, Depends(_store)]

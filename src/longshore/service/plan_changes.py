@@ -13,7 +13,7 @@ from longshore.model.merging import merged
 from longshore.planning import planfile
 from longshore.planning.plan_validation import refuse_past
 from longshore.service.opened_plan import readable
-from longshore.service.parts import TheCaller, TheStore, judged_router
+from longshore.service.parts import DryRun, TheCaller, TheStore, judged_router
 from longshore.service.remote import refuse_unsafe_plan
 from longshore.store import PlanRecord, Store
 
@@ -31,6 +31,8 @@ def apply(  # noqa: PLR0917
     response: Response,
     caller: TheCaller,
     if_match: IfMatch = None,
+    *,
+    dry_run: DryRun = False,
 ) -> PlanAnswer:
     """Keep this plan under its name: a new one (201), or in the place of what was there.
 
@@ -49,13 +51,16 @@ def apply(  # noqa: PLR0917
         if if_match is not None:
             raise ChangedMeanwhile(f"There is no plan {name} any more.", advice="It was deleted meanwhile.") from None
         refuse_past(plan)
-        record = store.plans.add(name, content)
-        response.status_code, response.headers["ETag"] = 201, etag_of(record)
+        record = store.plans.add(name, content, dry_run=dry_run)
+        if not dry_run:
+            response.status_code, response.headers["ETag"] = 201, etag_of(record)
         return PlanAnswer(plan=record.content, changed=True)
     refuse_past(plan, readable(before))
-    record = store.plans.keep(store.plans.replace(name, content, _version(if_match)).id)
-    keep_limits(store, record.id, plan.limits)
-    response.headers["ETag"] = etag_of(record)
+    record = store.plans.replace(name, content, _version(if_match), dry_run=dry_run)
+    if not dry_run:
+        record = store.plans.keep(record.id)
+        keep_limits(store, record.id, plan.limits)
+        response.headers["ETag"] = etag_of(record)
     return PlanAnswer(plan=record.content, changed=before.draft is not None or record.content != before.content)
 
 
@@ -67,12 +72,14 @@ def change(  # noqa: PLR0917
     response: Response,
     caller: TheCaller,
     if_match: IfMatch = None,
+    *,
+    dry_run: DryRun = False,
 ) -> PlanChanged:
     """Change parts of a plan, as JSON Merge Patch (RFC 7396) does it.
 
     What isn't named stays, what is null goes, lists are replaced as a whole. With `If-Match` as when all of it is kept.
     """
-    return _changed(store, response, caller, name, if_match, lambda plan: merged(plan, body))
+    return _changed(store, response, caller, name, if_match, lambda plan: merged(plan, body), dry_run=dry_run)
 
 
 @router.patch("/plans/{name}/machines/{machine:path}")
@@ -84,6 +91,8 @@ def change_machine(  # noqa: PLR0917
     response: Response,
     caller: TheCaller,
     if_match: IfMatch = None,
+    *,
+    dry_run: DryRun = False,
 ) -> PlanChanged:
     """Change one machine of a plan likewise, named as the plan calls it, or by its reference; a volume as
     `volume:NAME`.
@@ -99,7 +108,7 @@ def change_machine(  # noqa: PLR0917
                 return {**plan, kind: entries}
         raise NotFound(f"Plan {name} has no machine {machine}.", advice=f"See: longshore plan show {name}.")
 
-    return _changed(store, response, caller, name, if_match, with_machine)
+    return _changed(store, response, caller, name, if_match, with_machine, dry_run=dry_run)
 
 
 @router.post("/plans/{name}/duplicate", status_code=201)
@@ -124,6 +133,8 @@ def _changed(  # noqa: PLR0917
     name: str,
     if_match: str | None,
     change: Callable[[dict[str, Any]], dict[str, Any]],
+    *,
+    dry_run: bool,
 ) -> PlanChanged:
     wanted = _version(if_match)
     for turn in range(_TRIES):
@@ -137,16 +148,19 @@ def _changed(  # noqa: PLR0917
             refuse_unsafe_plan(content)
         refuse_past(plan, old)
         try:
-            record = store.plans.replace(before.id, content, before.version if wanted is None else wanted)
+            version = before.version if wanted is None else wanted
+            record = store.plans.replace(before.id, content, version, dry_run=dry_run)
         except ChangedMeanwhile:
             if wanted is not None or turn == _TRIES - 1:
                 raise
             continue
+        changed = record.revision != before.revision
+        if dry_run:
+            version, moment = before.version, before.changed_at
+            return PlanChanged(changed=changed, version=version, changed_at=moment, plan=record.content)
         keep_limits(store, record.id, plan.limits)
         response.headers["ETag"] = etag_of(record)
-        return PlanChanged(
-            changed=record.revision != before.revision, version=record.version, changed_at=record.changed_at
-        )
+        return PlanChanged(changed=changed, version=record.version, changed_at=record.changed_at)
     raise AssertionError("the last try returns or raises")
 
 

@@ -36,6 +36,7 @@ class _Begun:
 
     def __init__(self, migration: Outline, disks: Sequence[DiskOutline]) -> None:
         self.wave = migration.wave
+        self.begins_at = migration.begins_at
         self.course = _course(migration, disks)
         self.rate = _rate(migration, disks)
         self.is_for_person = migration.by_hand and not migration.status.ended
@@ -54,6 +55,10 @@ def _figures(wave: int | None, states: Sequence[PlannedState], begun: Mapping[st
         bytes_total=round(sum(one.course.size for one in own)),
         bytes_per_second=sum(one.rate for one in own),
     )
+    now = utc_now()
+    begins = [one.begins_at for one in own if one.begins_at is not None and one.begins_at > now]
+    if begins:
+        return found.model_copy(update={"begins_at": min(begins), "no_forecast": "begins-later"})
     ahead = [one.wave for one in own if one.course.ahead]
     if not ahead:
         return found
@@ -61,7 +66,7 @@ def _figures(wave: int | None, states: Sequence[PlannedState], begun: Mapping[st
     meant = [one for one in begun.values() if one.wave <= max(ahead)]
     if any(one.holds_up and one.wave < max(ahead) for one in meant):
         return found.model_copy(update={"no_forecast": "cutover-first"})
-    told = forecast([one.course for one in meant], utc_now()) if crew.running else None
+    told = forecast([one.course for one in meant], now) if crew.running else None
     if told is None:
         return found.model_copy(update={"no_forecast": "not-measured"})
     for_person = any(one.is_for_person for one in own)

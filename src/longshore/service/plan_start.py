@@ -1,6 +1,7 @@
 """Starting migrations of a plan: all that was asked for, or none."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from longshore.api.schemas import Migration
 from longshore.engine import embedded
@@ -15,14 +16,21 @@ from longshore.service.migrations_shown import note_asked_for, shown
 from longshore.service.opened_plan import Opened, latest_of
 from longshore.store import NewMigration, Store
 from longshore.store.standing import waits_after_failure
+from longshore.store.tables import utc_now
+
+LONGEST = timedelta(days=366)  # that a start may be ahead
 
 
-def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Migration]:
-    """Start migrations for all that was examined, or for none of it.
+def begin(store: Store, opened: Opened, examined: Sequence[Examined], at: datetime | None = None) -> list[Migration]:
+    """Start migrations for all that was examined, or for none of it. `at`: in UTC without a zone, when they begin by
+    themselves; None: now.
 
-    Raises InvalidInput while a blocker stands against one, NotInstalled where this machine would do it and lacks what
-    that takes.
+    Raises InvalidInput while a blocker stands against one, or for a moment that is past or far off; NotInstalled where
+    this machine would do it and lacks what that takes.
     """
+    now = utc_now()
+    if at is not None and not now < at <= now + LONGEST:
+        raise InvalidInput(f"A start is in the future, in at most {LONGEST.days} days.", field="at")
     plan = opened.plan
     blockers = [c for part in examined for c in part.blockers]
     if blockers:
@@ -33,8 +41,9 @@ def begin(store: Store, opened: Opened, examined: Sequence[Examined]) -> list[Mi
             code=blockers[0].code if len({c.code for c in blockers}) == 1 else "preflight-failed",
         )
     source_id, target_id = store.providers.get(plan.source).id, store.providers.get(plan.target).id
+    of_plan = {"plan_id": opened.id, "due_at": at}
     wanted = [
-        NewMigration.of_machine(one.machine, source_id, target_id, one.request, plan_id=opened.id, wave=one.entry.wave)
+        NewMigration.of_machine(one.machine, source_id, target_id, one.request, wave=one.entry.wave, **of_plan)
         for part in examined
         for one in part.prospects
     ]

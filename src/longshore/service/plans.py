@@ -155,7 +155,9 @@ def check(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
 
 @router.post("/plans/{name}/start", status_code=202)
 def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClouds) -> list[Migration]:
-    """Start migrations for all of a plan's machines, or a wave of them, that aren't moved or on their way yet."""
+    """Start migrations for all of a plan's machines, or a wave of them, that aren't moved or on their way yet; now or
+    at a time.
+    """
     opened = open_plan(store, store.plans.get(name))
     latest = opened.latest
     entries = entries_asked(opened.plan, body.wave, body.machines, body.type)
@@ -170,7 +172,22 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
         store,
         opened,
         [together(examine_plan(store, clouds, opened.id, todo, accept=body.accept, started_as=body.type))],
+        body.at,
     )
+
+
+@router.delete("/plans/{name}/start", status_code=202)
+def take_start_back(name: str, store: TheStore, wave: int | None = None, machine: Some = ()) -> list[str]:
+    """Take back that machines of a plan, or of a wave, are to begin at a time, of those whose time hasn't come; return
+    what they are called. They are planned again, as if they had never been started.
+    """
+    opened = open_plan(store, store.plans.get(name))
+    waves, meant = {e.wave for e in entries_of(opened.plan, wave)}, latest_of(opened, machine)
+    asked = [m for m in opened.own if m.begins_at and m.wave in waves and (not machine or m.id in meant)]
+    taken_back = set(store.migrations.withdraw([m.id for m in asked]))
+    if not taken_back:
+        raise Conflict(f"Nothing of plan {name} is to begin at a time.", advice=f"See: longshore plan show {name}.")
+    return [m.machine_name for m in asked if m.id in taken_back]
 
 
 @router.post("/plans/{name}/retry", status_code=202)

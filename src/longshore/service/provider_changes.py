@@ -1,14 +1,15 @@
 """Changing a provider: its password, certificate, library and the like, without losing what was done with it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from longshore.api.schemas import ProviderChange, ProviderCheck
 from longshore.errors import InvalidInput
 from longshore.providers.registry import provider_type, unneeded_secrets
 from longshore.service.keepers import refuse_unneeded, with_keeper
-from longshore.service.parts import TheCaller, TheGrounds, TheStore, Turn, judged_router
-from longshore.service.providers import checked, log_in
+from longshore.service.parts import DryRun, TheCaller, TheGrounds, TheStore, Turn, judged_router
+from longshore.service.providers import checked, log_in, shown_provider
 from longshore.service.remote import asked_of, provider_settings
 from longshore.store import ProviderRecord
 
@@ -22,10 +23,16 @@ _WHO |= {"application_credential_id", "application_credential_name"}
 
 @router.patch("/providers/{provider}", dependencies=[Turn])
 def change(
-    provider: str, body: ProviderChange, store: TheStore, caller: TheCaller, grounds: TheGrounds
+    provider: str,
+    body: ProviderChange,
+    store: TheStore,
+    caller: TheCaller,
+    grounds: TheGrounds,
+    *,
+    dry_run: DryRun = False,
 ) -> ProviderCheck:
-    """Change a provider. It is logged in to with what is new and the rest as it was, and only if that works the change
-    is kept. Null: as if it hadn't been said.
+    """Change a provider. It is logged in to with what is new and the rest as it was, in a dry run, too, and only if
+    that works the change is kept. Null: as if it hadn't been said.
 
     Migrations that are under way go on with it at their next connection. Where it is can't be changed while there are
     any, or while something of them is left there.
@@ -59,8 +66,13 @@ def change(
     secrets = {name: value for name, value in secrets.items() if name not in unneeded}
     local = _is_local(store.state.shared_database, caller)
     found, secrets = log_in(store, record.name, record.kind, settings, secrets, local=local)
+    # What a login derives is new each time
+    other = settings != record.settings or any(known_secrets.get(name) != value for name, value in given.items())
+    if dry_run:
+        would_be = shown_provider(store, replace(record, settings=settings))
+        return ProviderCheck(provider=would_be, found=found, changed=other)
     kept: ProviderRecord = store.providers.change(record.id, settings, secrets if secrets != known_secrets else None)
-    return checked(store, kept.id, found)
+    return checked(store, kept.id, found, changed=other)
 
 
 def _is_local(shared_database: str | None, caller: Any) -> bool:

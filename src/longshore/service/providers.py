@@ -3,9 +3,10 @@
 import uuid
 from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Response
 from pydantic import ValidationError
 
 from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
@@ -15,6 +16,7 @@ from longshore.flows.clouds import kept_secrets, within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.platform import Platform
+from longshore.model.proxy import Proxy
 from longshore.model.selection import MachineFilter
 from longshore.providers.registry import connect, provider_type, refuse_missing_library, sides_of
 from longshore.service.caller import Caller
@@ -28,10 +30,11 @@ from longshore.service.delegation import (
 )
 from longshore.service.keepers import refuse_unneeded, with_keeper
 from longshore.service.paging import ThePage
-from longshore.service.parts import TheCaller, TheClouds, TheGrounds, TheStore, Turn, judged_router
+from longshore.service.parts import DryRun, TheCaller, TheClouds, TheGrounds, TheStore, Turn, judged_router
 from longshore.service.refusals import said_of
 from longshore.service.remote import provider_settings
 from longshore.store import ProviderRecord, Store, ThingKind
+from longshore.store.tables import without_zone
 
 router = judged_router("/v1")
 
@@ -50,11 +53,20 @@ Wanted = Annotated[MachineFilter, Depends(_wanted)]
 
 
 @router.post("/providers", status_code=201, dependencies=[Turn])
-def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGrounds) -> ProviderCheck:
-    """Add a provider. It is logged in to first; only a cloud that lets us in is kept.
+def add(
+    body: NewProvider,
+    store: TheStore,
+    caller: TheCaller,
+    grounds: TheGrounds,
+    response: Response,
+    *,
+    dry_run: DryRun = False,
+) -> ProviderCheck:
+    """Add a provider. It is logged in to first, in a dry run, too; only a cloud that lets us in is kept.
 
     An OpenStack without `auth` and secrets is the cloud that the caller's token is from, in the token's project and
-    with its roles: by an application credential that the server makes from the token.
+    with its roles: by an application credential that the server makes from the token. A dry run doesn't make that, so
+    it doesn't log in there.
     """
     provider_type(body.kind)  # which says so if it is none
     secrets = {name: value.get_secret_value() for name, value in body.secrets.items()}
@@ -68,6 +80,13 @@ def add(body: NewProvider, store: TheStore, caller: TheCaller, grounds: TheGroun
     settings = with_keeper(store, body.kind, settings)
     refuse_unneeded(body.kind, settings, secrets)
     store.providers.refuse_taken(body.name)
+    if dry_run:
+        response.status_code = 200
+        local = not caller.remote and not store.state.shared_database
+        found = {} if delegated else log_in(store, body.name, body.kind, settings, secrets, local=local)[0]
+        kept = _kept(settings)
+        record = ProviderRecord("", store.scope.project_id, body.name, body.kind, kept, without_zone(datetime.now(UTC)))
+        return ProviderCheck(provider=shown_provider(store, record), found=found, changed=True)
     give_back_abandoned(store, caller)
     id_ = str(uuid.uuid4())
     if not delegated:
@@ -98,9 +117,12 @@ def _add(
     store: Store, id_: str, body: NewProvider, settings: dict[str, Any], secrets: dict[str, str], *, local: bool
 ) -> ProviderCheck:
     found, secrets = log_in(store, body.name, body.kind, settings, secrets, local=local)
-    kept = {name: value for name, value in settings.items() if name != "reach"}  # which is never kept
-    record = store.providers.add(body.name, body.kind, kept, secrets, provider_id=id_)
-    return checked(store, record.id, found)
+    record = store.providers.add(body.name, body.kind, _kept(settings), secrets, provider_id=id_)
+    return checked(store, record.id, found, changed=True)
+
+
+def _kept(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "reach"}  # which is never kept
 
 
 def log_in(
@@ -177,6 +199,15 @@ def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
         raise
 
 
+@router.get("/providers/{provider}/proxies")
+def proxies(provider: str, store: TheStore, clouds: TheClouds) -> list[Proxy]:
+    """List the machines that a provider attaches disks to, to read them there. Not for a provider that another project
+    shares.
+    """
+    with clouds.source(store.providers.own(provider).id) as source:
+        return source.proxies()
+
+
 @router.get("/providers/{provider}/machines")
 def machines(provider: str, wanted: Wanted, clouds: TheClouds) -> list[ShownMachine]:
     """List the machines that a provider's credentials may see, or those of them that fit. With tags only when a tag is
@@ -249,10 +280,11 @@ def unshare(provider: str, project: str, store: TheStore, caller: TheCaller) -> 
     store.providers.unshare(provider, project)
 
 
-def checked(store: Store, provider_id: str, found: dict[str, str]) -> ProviderCheck:
+def checked(store: Store, provider_id: str, found: dict[str, str], *, changed: bool = False) -> ProviderCheck:
     """Note that a provider let us in just now, and return it with what was found."""
     store.providers.note_check(provider_id, found)
-    return ProviderCheck(provider=shown_provider(store, store.providers.get(provider_id)), found=found)
+    shown = shown_provider(store, store.providers.get(provider_id))
+    return ProviderCheck(provider=shown, found=found, changed=changed)
 
 
 def shown_provider(store: Store, record: ProviderRecord) -> Provider:

@@ -19,7 +19,7 @@ from longshore.planning.replicafile import OF_REPLICAS, Written, WrittenGroup, W
 from longshore.service.groups import refuse_commands
 from longshore.service.migrations_shown import note_asked_for
 from longshore.service.new_replicas import first_time, new_replica, protection_of, tests_of
-from longshore.service.parts import TheCaller, TheClouds, TheStore, judged_router
+from longshore.service.parts import DryRun, TheCaller, TheClouds, TheStore, judged_router
 from longshore.service.replicas_shown import provider_names
 from longshore.service.shapes import shaped
 from longshore.store import GroupRecord, MigrationRecord, NewMigration, ReplicaRecord, Store
@@ -94,11 +94,14 @@ def export(store: TheStore, replica: Annotated[list[str] | None, Query()] = None
 
 
 @router.put("/replica-file")
-def apply(body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheCaller) -> list[Applied]:
+def apply(
+    body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheCaller, *, dry_run: DryRun = False
+) -> list[Applied]:
     """Make replicas and groups as the body says, which is what a file has: those that aren't there are made, others are
     changed. What isn't named stays as it is; a group that is named has the replicas that it says, and no others.
 
-    All of it is looked at first: where one can't be, nothing is changed. The same again changes nothing.
+    All of it is looked at first: where one can't be, nothing is changed. The same again changes nothing. What a dry run
+    would make has no id.
     """
     wanted = replicafile.from_plain(body)
     refuse_commands(caller, [gate for group in wanted.groups for gate in group.gates.values()])
@@ -131,8 +134,15 @@ def apply(body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheC
         for other in groups[:number]:
             if group.members.keys() & other.members.keys():
                 raise Conflict(f"Groups {other.group.name} and {group.group.name} have a replica in common.")
-
-    records = store.migrations.add_together([one for one, _ in new.values()]) if new else []
+    applied = [
+        Applied(
+            kind="replica", name=entry.machine, id="" if dry_run and id_ in new else id_, what=_what(id_, new, changes)
+        )
+        for entry, id_ in zip(wanted.replicas, ids, strict=True)
+    ]
+    records = store.migrations.add_together([one for one, _ in new.values()], dry_run=dry_run) if new else []
+    if dry_run:
+        return applied + [_foreseen(group) for group in groups]
     note_asked_for(records)
     for id_, (_, said) in new.items():
         for concern in said:
@@ -143,10 +153,7 @@ def apply(body: dict[str, Any], store: TheStore, clouds: TheClouds, caller: TheC
     made = [_put(store, group) for group in groups]
     if new or any(changes.values()):
         embedded.ensure_running(store.state)
-    return [
-        Applied(kind="replica", name=entry.machine, id=id_, what=_what(id_, new, changes))
-        for entry, id_ in zip(wanted.replicas, ids, strict=True)
-    ] + made
+    return applied + made
 
 
 # Parts
@@ -295,15 +302,21 @@ def _refuse(store: Store, wanted: _Wanted, groups: Sequence[GroupRecord]) -> Non
                 )
 
 
+def _foreseen(wanted: _Wanted) -> Applied:
+    before = wanted.before
+    what: Any = "made" if before is None else "changed" if wanted.differs else "as it was"
+    return Applied(kind="group", name=wanted.group.name, id=before.id if before else "", what=what)
+
+
 def _put(store: Store, wanted: _Wanted) -> Applied:
     group, before = wanted.group, wanted.before
     if before is None:
         made = store.groups.add(group.name, wanted.members, group.gates)
-        return Applied(kind="group", name=group.name, id=made.id, what="made")
+        return _foreseen(wanted).model_copy(update={"id": made.id})
     if wanted.differs:
         gone = dict.fromkeys(one.replica_id for one in before.members)
         store.groups.change(before.id, {**gone, **wanted.members}, {**dict.fromkeys(before.gates), **group.gates})
-    return Applied(kind="group", name=group.name, id=before.id, what="changed" if wanted.differs else "as it was")
+    return _foreseen(wanted)
 
 
 def _what(id_: str, new: Mapping[str, object], changes: Mapping[str, Mapping[str, Any]]) -> Any:

@@ -53,6 +53,7 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
     write_json(sys.stdout)
     store = Store(StateDirectory.configured(configuration))
     forget_secrets()
+    store.database.warn_of_losses()
     try:
         apart = Apart()
         app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics, apart=apart)

@@ -16,6 +16,7 @@ import structlog
 from longshore.configuration import Server
 from longshore.errors import FAULT, AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.session import PasscodeWanted, Session, SessionKind
+from longshore.model.wall_link import WallLink
 from longshore.providers.openstack.logins import SECOND_FACTOR, Issued, Logins, PasscodeAsked
 from longshore.service.failed_logins import FailedLogins
 from longshore.store import Store
@@ -36,6 +37,7 @@ class Sessions:
     def __init__(self, store: Store, settings: Server) -> None:
         keystone = settings.keystone
         self._kept = store.web_sessions
+        self._walls = store.wall_links
         self._logins = Logins(keystone.auth_url, str(keystone.cacert) if keystone.cacert else None)
         self._idle = timedelta(seconds=settings.web.idle)
         self._longest = timedelta(seconds=settings.web.longest)
@@ -121,6 +123,10 @@ class Sessions:
         `used`: somebody does something with it, and not a page by itself.
         """
         return self._kept.find(SessionKind.OPEN, key, self._idle, used=used)
+
+    def wall(self, key: str) -> WallLink | None:
+        """Return the wall link with this key; None when it has ended or was taken back."""
+        return self._walls.of_key(key)
 
     def projects(self, session: Session) -> list[tuple[str, str]]:
         """Return the ids and names of the projects that a session can be in."""

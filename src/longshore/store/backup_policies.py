@@ -139,8 +139,8 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
         with self._database.session() as session:
             return _record(session, self._find(session, name_or_id))
 
-    def change(self, policy_id: str, **fields: Any) -> BackupPolicyRecord:
-        """Set columns of a policy, which looks at once what that means.
+    def change(self, policy_id: str, *, dry_run: bool = False, **fields: Any) -> BackupPolicyRecord:
+        """Set columns of a policy, which looks at once what that means; in a dry run it is only answered.
 
         Raises NotSharedAnyMore while one of its providers isn't its project's to use: then it can only be paused, and
         run where that is none of those that a run needs.
@@ -156,7 +156,10 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
                 refuse_taken_back(session, self._scope, row.project_id, used)
             hasten(session, row.id)
             session.flush()
-            return _record(session, row)
+            record = _record(session, row)
+            if dry_run:
+                session.rollback()
+            return record
 
     def remove(self, policy_id: str) -> None:
         """Remove a policy, if it is there.

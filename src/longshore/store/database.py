@@ -13,9 +13,11 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -46,7 +48,9 @@ from longshore.model.job import JobKind
 from longshore.store.tables import Base
 
 T = TypeVar("T")
-PATIENCE = 20.0  # seconds that a command waits for a database that is away
+# Seconds that a command waits for a database that is away: more than the half minute in which a standby takes the place
+# of a primary that is gone without a word
+PATIENCE = 40.0
 _TELL_EVERY = 10.0  # seconds: many wait at once
 _PAUSES = (0.1, 2.0)  # seconds: the first between two tries, doubled each time, and the longest
 # A cable that was pulled is noticed within seconds, not after the minutes that TCP takes by itself
@@ -76,7 +80,22 @@ _SCHEMA_LOCK = 0x10_06_50_01  # any two numbers do, as long as nobody else in th
 _QUEUE_LOCK = 0x10_06_50_02
 _TURNS_LOCK = 0x10_06_50_03
 
+_REDUNDANCY = text(
+    "SELECT host(inet_server_addr()), (SELECT count(*) FROM pg_stat_replication), "
+    "current_setting('synchronous_standby_names'), current_setting('synchronous_commit')"
+)
+
 _log = logging.getLogger("longshore.store")
+
+
+@dataclass(frozen=True, slots=True)
+class Redundancy:
+    """Says where the database's primary is, and who else has what it acknowledges."""
+
+    primary: str | None  # its address, as it sees itself; None: it is in a file, or reached by a socket
+    standbys: int  # that are connected to it
+    waits: bool  # for a standby, before it acknowledges
+    several: bool  # servers are named in its address
 
 
 class _Work(threading.local):
@@ -170,9 +189,35 @@ class Database:
             time.sleep(pause)
             pause = min(pause * 2, _PAUSES[1])
 
-    def of_its_own(self) -> Engine:
-        """Return a second engine for the same database, which doesn't wait behind the first one's connections."""
-        return _connect(self._url, pool_size=1, max_overflow=0)
+    def of_its_own(self, **connecting: int) -> Engine:
+        """Return a second engine for the same database, which doesn't wait behind the first one's connections.
+
+        `connecting`: what differs for it from CONNECTING, where the database is a PostgreSQL.
+        """
+        return _connect(self._url, connecting, pool_size=1, max_overflow=0)
+
+    def redundancy(self) -> Redundancy:
+        """Ask where the primary is, and who has what it acknowledges. Raises Unreachable when it stays away."""
+        return self.persist(self._redundancy)
+
+    def _redundancy(self) -> Redundancy:
+        if self.engine.dialect.name == "sqlite":
+            return Redundancy(None, 0, waits=False, several=False)
+        with self.session() as session:
+            where, standbys, names, commit = session.execute(_REDUNDANCY).one()
+        hosts = self._url.normalized_query.get("host", ())
+        several = len([host for each in hosts for host in each.split(",")]) > 1
+        waits = bool(names) and commit not in ("off", "local")
+        return Redundancy(where, standbys, waits=waits, several=several)
+
+    def warn_of_losses(self) -> None:
+        """Log a warning if a fail-over of this database would lose what it has acknowledged."""
+        found = self.redundancy()
+        if (found.standbys or found.several) and not found.waits:
+            _log.warning(
+                "the database acknowledges before a standby has it: what it has acknowledged last is lost when it "
+                "fails over (PostgreSQL: synchronous_standby_names, synchronous_commit; Patroni: synchronous_mode)"
+            )
 
     def close(self) -> None:
         self.engine.dispose()
@@ -256,10 +301,10 @@ def _parsed(url: str) -> URL:
         raise InvalidInput("The database's address isn't one: see database_url in the configuration.") from None
 
 
-def _connect(url: URL, **pool: Any) -> Engine:
+def _connect(url: URL, connecting: Mapping[str, int] = MappingProxyType({}), **pool: Any) -> Engine:
     if url.get_backend_name() == "postgresql":
         pool = {"pool_size": 10, "max_overflow": 20, **pool}
-        return create_engine(url, connect_args=CONNECTING, hide_parameters=True, **pool)
+        return create_engine(url, connect_args={**CONNECTING, **connecting}, hide_parameters=True, **pool)
     engine = create_engine(url)
 
     @event.listens_for(engine, "connect")

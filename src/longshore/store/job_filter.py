@@ -26,6 +26,7 @@ class JobFilter:
     named: str | None = None  # a part of the machine's name, or its reference
     plan_id: str | None = None
     provider_id: str | None = None  # on either side
+    of: str | None = None  # the id of the record that it works for
     types: Collection[MigrationType] | None = None  # None: of any
     last: bool = False  # nothing of the kind was asked for of the same machine afterwards
     broken_off: bool = False  # it hasn't ended, and an engine would go on with it if one ran
@@ -44,6 +45,8 @@ class JobFilter:
             yield row.plan_id == self.plan_id
         if self.provider_id is not None:
             yield (row.source_id == self.provider_id) | (row.target_id == self.provider_id)
+        if self.of is not None:
+            yield row.of == self.of
         if self.types is not None:
             yield row.type.in_([kind.value for kind in self.types])
         if self.last:

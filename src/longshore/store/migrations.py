@@ -134,8 +134,8 @@ class Migrations(ScopedPart):
         with self._database.session() as session:
             self._refuse_second(session, [NewMigration(machine_name, machine_ref, source_id, "", {})])
 
-    def add_together(self, wanted: Sequence[NewMigration]) -> list[MigrationRecord]:
-        """Add all of these migrations or none.
+    def add_together(self, wanted: Sequence[NewMigration], *, dry_run: bool = False) -> list[MigrationRecord]:
+        """Add all of these migrations or none; in a dry run they are only answered.
 
         Raises Conflict when one of the machines is being migrated already, the point that one is to be made of isn't
         usable any more, or the project would have more than it may; InvalidInput for the mark of a text that is neither
@@ -180,7 +180,10 @@ class Migrations(ScopedPart):
             for row, new in zip(rows, wanted, strict=True):
                 session.add_all(new_disk(row.id, disk) for disk in new.disks)
             session.flush()
-            return records_of(session, rows)
+            records = records_of(session, rows)
+            if dry_run:
+                session.rollback()
+            return records
 
     def all(self) -> list[MigrationRecord]:
         with self._database.session() as session:
@@ -284,7 +287,9 @@ class Migrations(ScopedPart):
                 raise Conflict(f"Migration {row.id} has ended already ({row.status}).")
             _refuse_never_cut_over(row)
             row.cutover_requested = True
-            return _hastened(session, row)
+            _hasten_begun(session, row)
+            session.flush()
+            return record_of(session, row)
 
     def schedule_cutover(self, migration_id: str, at: datetime, until: datetime | None) -> MigrationRecord:
         """Have a warm migration cut over at a time by itself, whatever it waited for. Moments in UTC.
@@ -304,7 +309,9 @@ class Migrations(ScopedPart):
                 )
             _set_cutover(row, replace(_cutover_of(row), mode=CutoverMode.SCHEDULED, at=at, until=until))
             row.cutover_requested = False
-            return _hastened(session, row)  # the moment that it waits for may be a later one
+            _hasten_begun(session, row)  # the moment that it waits for may be a later one
+            session.flush()
+            return record_of(session, row)
 
     def take_cutover_back(self, migration_id: str) -> MigrationRecord:
         """Take back that a migration is to be cut over, now or at a time: it waits until somebody says so again, or, if
@@ -323,7 +330,9 @@ class Migrations(ScopedPart):
             if scheduled:
                 _set_cutover(row, replace(asked, mode=CutoverMode.MANUAL, at=None, until=None))
             row.cutover_requested = False
-            return _hastened(session, row)  # it says then what it waits for
+            _hasten_begun(session, row)  # it says then what it waits for
+            session.flush()
+            return record_of(session, row)
 
     def begin_cutover(self, migration_id: str, job_id: str, cutover: Cutover, *, asked: bool) -> bool:
         """Make the sync of a migration its cutover; return False where what it goes by was changed meanwhile.
@@ -356,7 +365,9 @@ class Migrations(ScopedPart):
             kept = in_options(dict(options), self._texts.of(session, row.id).kept)
             row.request = {**row.request, **kept}
             row.cutover_requested = True
-            return _hastened(session, row)
+            hasten(session, row.id)
+            session.flush()
+            return record_of(session, row)
 
     def request_marks(self, migration_id: str, options: Mapping[str, Any]) -> MigrationRecord:
         """Have the source of a migration that is done marked as these options of its request say.
@@ -381,7 +392,9 @@ class Migrations(ScopedPart):
                 enqueue(session, [new_job(row, JobKind.MARK, id_=str(uuid.uuid4()))])
             elif waiting.worker_id is not None:
                 raise Conflict(f"The source of migration {row.id} is being marked.", advice="Try again in a moment.")
-            return _hastened(session, row)
+            hasten(session, row.id)
+            session.flush()
+            return record_of(session, row)
 
     def request_commit(self, migration_id: str) -> MigrationRecord:
         """Ask for a restore in place to be committed, so that its server stays.
@@ -401,7 +414,9 @@ class Migrations(ScopedPart):
                 if row.cancel_requested:
                     raise Conflict(f"Restore {row.id} is being undone.")
             row.cutover_requested = True
-            return _hastened(session, row)
+            hasten(session, row.id)
+            session.flush()
+            return record_of(session, row)
 
     def follow_machine(self, migration_id: str, before: str, now: str) -> None:
         """Write down that its source machine has another reference by now, and so has what hangs on it."""
@@ -477,6 +492,24 @@ class Migrations(ScopedPart):
         has made stands on a replica's point."""
         self._remove(self.get(migration_id).id)
 
+    def withdraw(self, ids: Sequence[str]) -> list[str]:
+        """Forget those of these migrations that are to begin at a time which hasn't come, and return their ids."""
+        own = MigrationRow.id.in_(ids), MigrationRow.status == Status.QUEUED.value, visible_migrations(self._scope)
+        waits = JobRow.status == Status.QUEUED.value, JobRow.worker_id.is_(None), JobRow.due_at > utc_now()
+        with self._database.alone() as session:
+            query = select(MigrationRow).join(JobRow, JobRow.record_id == MigrationRow.id).where(*own, *waits)
+            rows = session.scalars(query.where(~MigrationRow.cancel_requested)).all()
+            gone = [row.id for row in rows]
+            for row in rows:
+                self._forget(session, row)
+            return gone
+
+    def _forget(self, session: Session, row: MigrationRow) -> None:
+        session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
+        forget_jobs(session, row.id)
+        self._texts.of(session, row.id).forget()
+        session.delete(row)
+
     @persistent
     def _remove(self, id_: str) -> None:
         with self._database.session() as session:
@@ -507,10 +540,7 @@ class Migrations(ScopedPart):
                     advice=f"Clean it up first: longshore migration cleanup {row.id}.",
                 )
             refuse_to_forget_users(session, row)
-            session.execute(delete(LedgerRow).where(LedgerRow.migration_id == row.id))
-            forget_jobs(session, row.id)
-            self._texts.of(session, row.id).forget()
-            session.delete(row)
+            self._forget(session, row)
 
     # Texts
 
@@ -590,13 +620,6 @@ _DONE_TO = {
 }
 
 
-def _hastened(session: Session, row: MigrationRow) -> MigrationRecord:
-    """Have a migration's job look at once what was asked for, and return the migration as it is now."""
-    hasten(session, row.id)
-    session.flush()
-    return record_of(session, row)
-
-
 def _refuse_replaced(session: Session, server_id: str) -> None:
     """Raise Conflict while another restore takes the place of this server, or may yet give it back."""
     name = MigrationRow.request["replaces"].as_string()
@@ -640,6 +663,12 @@ def _refuse_begun(session: Session, row: MigrationRow) -> None:
     if row.cancel_requested or (job is not None and job.kind is JobKind.CUTOVER):
         what = "cancelled" if row.cancel_requested else "cut over"
         raise Conflict(f"Migration {row.id} is being {what}: that can't be changed any more.")
+
+
+def _hasten_begun(session: Session, row: MigrationRow) -> None:
+    """Have its job be due now; but what is to begin at a time does so then."""
+    if row.status != Status.QUEUED.value:
+        hasten(session, row.id)
 
 
 def _cutover_of(row: MigrationRow) -> Cutover:

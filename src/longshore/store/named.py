@@ -7,14 +7,15 @@ from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
 from longshore.store.scope import Scope
-from longshore.store.tables import BackupPolicyRow, ChannelRow, GroupRow, PlanRow, ProviderRow
+from longshore.store.tables import BackupPolicyRow, ChannelRow, GroupRow, PlanRow, ProviderRow, WallLinkRow
 
-Row = TypeVar("Row", PlanRow, ProviderRow, GroupRow, BackupPolicyRow, ChannelRow)
+Row = TypeVar("Row", PlanRow, ProviderRow, GroupRow, BackupPolicyRow, ChannelRow, WallLinkRow)
 _KINDS: dict[type, tuple[str, str]] = {  # and how they are listed
     PlanRow: ("plan", "plan list"),
     ProviderRow: ("provider", "provider list"),
     GroupRow: ("group", "replica group list"),
     ChannelRow: ("channel", "channel list"),
+    WallLinkRow: ("wall link", "wall link list"),
     BackupPolicyRow: ("backup policy", "backup policy list"),
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import and_, case, func, select
 
 from longshore.model.copy_progress import MOVING
 from longshore.model.job import BEGIN_ANEW
@@ -17,6 +17,11 @@ from longshore.store.migration_records import visible_migrations
 from longshore.store.part import ScopedPart
 from longshore.store.standing import BY_HAND, MAY_BE_TAKEN_BACK, STANDING
 from longshore.store.tables import DiskRow, JobRow, MigrationRow
+
+# Beside its job: what was started for a time begins for the first time then
+_AT_A_TIME = and_(
+    MigrationRow.status == Status.QUEUED.value, JobRow.worker_id.is_(None), ~MigrationRow.cancel_requested
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Outline:
     cancel_requested: bool
     started_at: datetime | None  # in UTC without a zone
     by_hand: bool  # a warm one that is cut over once a person says so, and hasn't said so yet
+    begins_at: datetime | None  # in UTC without a zone; None: it has begun, or no time was said
     may_be_taken_back: bool  # its cutover was asked for, now or at a time, and hasn't begun
     synced: bool  # a copy of all of it was made while its machine ran
     worker_id: str | None
@@ -83,6 +89,7 @@ class Outlines(ScopedPart):
                     MigrationRow.cancel_requested,
                     MigrationRow.started_at,
                     BY_HAND.label("by_hand"),
+                    case((_AT_A_TIME, JobRow.due_at)).label("begins_at"),
                     MAY_BE_TAKEN_BACK.label("may_be_taken_back"),
                     case((MigrationRow.status.in_(UNFINISHED), MigrationRow.syncs)).label("synced"),
                     JobRow.worker_id,

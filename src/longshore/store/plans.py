@@ -46,18 +46,24 @@ class Plans(NamedPart[PlanRow]):
         self._texts = texts
 
     def add(
-        self, name: str, content: dict[str, Any], *, plan_id: str | None = None, draft: str | None = None
+        self,
+        name: str,
+        content: dict[str, Any],
+        *,
+        plan_id: str | None = None,
+        draft: str | None = None,
+        dry_run: bool = False,
     ) -> PlanRecord:
-        """Add a plan, under an id that was chosen before, if one was.
+        """Add a plan, under an id that was chosen before, if one was; in a dry run it is only answered.
 
         Raises Conflict when the name is taken or the project has as many as it may, InvalidInput for the mark of a text
         that isn't the plan's or a plan that is too large.
         """
         refuse_large_plan(self._scope, content)
-        return self._add(plan_id or str(uuid.uuid4()), name, content, draft)
+        return self._add(plan_id or str(uuid.uuid4()), name, content, draft, dry_run=dry_run)
 
     @persistent
-    def _add(self, id_: str, name: str, content: dict[str, Any], draft: str | None) -> PlanRecord:
+    def _add(self, id_: str, name: str, content: dict[str, Any], draft: str | None, *, dry_run: bool) -> PlanRecord:
         with self._database.alone() as session:
             if (there := session.get(PlanRow, id_)) is not None:
                 return _record(there)
@@ -73,12 +79,19 @@ class Plans(NamedPart[PlanRow]):
             row.content = self._kept(session, row.id, content)
             session.add(row)
             session.flush()
-            return _record(row)
+            return _ended(session, _record(row), dry_run=dry_run)
 
     def replace(
-        self, name: str, content: dict[str, Any], version: str | None = None, *, called: str | None = None
+        self,
+        name: str,
+        content: dict[str, Any],
+        version: str | None = None,
+        *,
+        called: str | None = None,
+        dry_run: bool = False,
     ) -> PlanRecord:
-        """Replace the content of a plan; its migrations stay its own. Nothing happens when it says the same already.
+        """Replace the content of a plan; its migrations stay its own. Nothing happens when it says the same already, or
+        in a dry run.
 
         `version`: the version that the plan must still have; `called`: its name from now on. Raises NotFound,
         InvalidInput, ChangedMeanwhile, Conflict.
@@ -107,7 +120,7 @@ class Plans(NamedPart[PlanRow]):
             session.refresh(row)
             self._texts.of(session, row.id).forget(but=content)
             tell_workers(session)  # of its limits
-            return _record(row)
+            return _ended(session, _record(row), dry_run=dry_run)
 
     def keep(self, name: str) -> PlanRecord:
         """Make a plan of a draft. Raises NotFound."""
@@ -184,6 +197,13 @@ class Plans(NamedPart[PlanRow]):
         if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
             raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
         return unique
+
+
+def _ended(session: Session, record: PlanRecord, *, dry_run: bool) -> PlanRecord:
+    """Return a record that was written, having taken all of it back in a dry run."""
+    if dry_run:
+        session.rollback()
+    return record
 
 
 def _revision(row: PlanRow, version: str) -> int:

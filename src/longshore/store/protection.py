@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, and_, case, func, select, true
 
 from longshore.model.replica import PointState, Stage
-from longshore.model.request import OF_POINTS
+from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import in_portions, through_outages
+from longshore.store.migration_records import visible_migrations
 from longshore.store.part import Part
 from longshore.store.rows import filled
+from longshore.store.scope import Scope
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
 
 
@@ -51,6 +53,20 @@ class Protection(Part):
     def of(self, ids: Sequence[str]) -> dict[str, Protected]:
         """Return those of these replicas that haven't ended, by id."""
         return {one.id: one for some in in_portions(ids) for one in self._found(ReplicaRow.id.in_(some))}
+
+    def at_source(self, source_id: str, scope: Scope) -> tuple[frozenset[str], dict[str, datetime]]:
+        """Return which machines of a source have a replica, and when a backup of each last ended well, by reference.
+
+        Only what `scope` sees counts. Moments are in UTC without a zone.
+        """
+        own = MigrationRow.source_id == source_id, visible_migrations(scope)
+        backed_up = MigrationRow.type == MigrationType.BACKUP.value, MigrationRow.status == Status.DONE.value
+        last = select(MigrationRow.machine_ref, func.max(MigrationRow.finished_at)).where(*own, *backed_up)
+        there = MigrationRow.type == MigrationType.REPLICA.value, MigrationRow.status.in_(UNFINISHED)
+        with self._database.session() as session:
+            replicas = session.scalars(select(MigrationRow.machine_ref).where(*own, *there))
+            rows = session.execute(last.group_by(MigrationRow.machine_ref))
+            return frozenset(replicas), {ref: at for ref, at in rows if at is not None}
 
     def recoveries(self) -> list[float]:
         """Return how many seconds each machine made of a point took, as far as that is on record."""

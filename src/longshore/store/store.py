@@ -36,6 +36,7 @@ from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretBox
 from longshore.store.shared import check_shared
 from longshore.store.texts import Texts
+from longshore.store.wall_links import WallLinks
 from longshore.store.watched import Watched
 from longshore.store.web_sessions import WebSessions
 from longshore.store.workers import Workers
@@ -79,6 +80,7 @@ class Store:
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
         self.operation = OperationRecords(self.database)
+        self.wall_links = WallLinks(self.database)
         self.web_sessions = WebSessions(self.database, box)
         self.figures = Figures(self.database)
 

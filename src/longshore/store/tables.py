@@ -447,6 +447,21 @@ class StandingRow(Base):
     over: Mapped[dict[str, Any] | None]  # what is told when it is over
 
 
+class WallLinkRow(Base):
+    """A link that shows a project's overview to whoever has it, until it ends."""
+
+    __tablename__ = "wall_links"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    name: Mapped[str]
+    unique_name: Mapped[str] = mapped_column(unique=True)  # PROJECT/NAME
+    digest: Mapped[str] = mapped_column(unique=True)  # of what is secret in the link
+    user_id: Mapped[str]  # who made it
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    ends_at: Mapped[datetime]
+
+
 class MessageRow(Base):
     """One message that a channel's receiver hasn't taken yet."""
 

@@ -22,6 +22,8 @@ from longshore.store.database import Database, through_outages
 from longshore.store.part import Part
 from longshore.store.tables import WorkerRow, utc_now
 
+# What gives the sign of life asks the next server soon: each host that is cut off costs so much of the lease
+_HASTY = {"connect_timeout": 2, "tcp_user_timeout": 4000}
 _LATE = 0.25  # of a lease: the most by which its end is noticed later than it comes
 OLDEST_FIRST = (WorkerRow.started_at, WorkerRow.id)
 
@@ -101,7 +103,7 @@ class Leases:
     """The lease of one worker, over a connection of its own: nothing that is busy keeps it from being renewed."""
 
     def __init__(self, database: Database, worker: WorkerRecord, ttl: float) -> None:
-        self._engine = database.of_its_own()
+        self._engine = database.of_its_own(**_HASTY)
         self._worker = worker
         self._ttl = ttl
 
@@ -120,6 +122,12 @@ class Leases:
     def give_up(self, within: float) -> None:
         """Have the lease end in so many seconds, in which this process has to be gone."""
         self._set(within)
+
+    def end_of(self, worker_id: str) -> None:
+        """Remove another worker, which is known to have ended with all that it had started."""
+        with self._begin() as connection:
+            connection.execute(delete(WorkerRow).where(WorkerRow.id == worker_id))
+            tell_workers(connection)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -36,6 +36,7 @@ from longshore.web.pages import (
     holds,
     kept_plans,
     limits,
+    machines,
     migrations,
     new_replicas,
     overview,
@@ -52,6 +53,7 @@ from longshore.web.pages import (
     tenants,
     vault_keys,
     vaults,
+    wall_links,
     wizard,
 )
 from longshore.web.rendering import STATIC, THEMES, render
@@ -60,11 +62,22 @@ from longshore.wording.texts import LANGUAGES, _
 
 _log = logging.getLogger("longshore.web")
 SUBJECTS = (
-    *(overview, providers, provider_changes, plans, plan_files, wizard, migrations, chosen_migrations, conversions),
+    *(
+        overview,
+        machines,
+        providers,
+        provider_changes,
+        plans,
+        plan_files,
+        wizard,
+        migrations,
+        chosen_migrations,
+        conversions,
+    ),
     *(groups, group_forms, new_replicas, reports, replicas),  # in this order: a group's address isn't a replica's
     *(replica_changes, replica_points, failbacks),
     *(backups, backup_policies, restores, point_files, holds, vaults, vault_keys, kept_plans),
-    *(administration, limits, channels, tenants),
+    *(administration, limits, channels, tenants, wall_links),
 )
 _STATUS = {"not-found": 404, "conflict": 409, "invalid-input": 400, FOREIGN: 403, "forbidden": 403, "unreachable": 502}
 _STATUS |= {"identity-unavailable": 503, "too-many-requests": 429}

@@ -20,8 +20,10 @@ class Inside:
 
     inside = True
     alone = False
-    origin: str | None = None
     routes: Sequence[tuple[str, Any, str]] = ()
+
+    def __init__(self, origin: str | None = None) -> None:
+        self.origin = origin
 
     async def enter(self, request: Request, *, anywhere: bool = False) -> Visit | Response:
         return Visit(

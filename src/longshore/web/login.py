@@ -25,6 +25,7 @@ from longshore.web.passcode import Passcodes, PasscodeStep
 from longshore.web.rendering import render
 from longshore.web.sso import Received, SingleSignOn
 from longshore.web.visit import Visit, not_allowed
+from longshore.web.walls import SharedWall, Walls
 from longshore.wording.texts import _, marked
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ SAID = (
 )
 
 
-class Sessions(Received, Passcodes, Protocol):
+class Sessions(Received, Passcodes, Walls, Protocol):
     """Sessions of the service. All methods wait for others, and raise LongshoreError."""
 
     def with_password(self, domain: str, user: str, password: str, *, address: str, had: str | None) -> str: ...
@@ -76,6 +77,7 @@ class Login:
         self._at_keystone = CapacityLimiter(_AT_KEYSTONE)
         self._sso = SingleSignOn(settings, sessions, self._cookies, self._refused, self._in_thread)
         self._passcode = PasscodeStep(sessions, self._cookies, self._in_thread, _status_of)
+        self._wall = SharedWall(sessions, self._cookies, self._found)
 
     @property
     def routes(self) -> Sequence[tuple[str, Any, str]]:
@@ -86,6 +88,7 @@ class Login:
             ("/project", self._choose, "POST"),
             *self._passcode.routes,
             *self._sso.routes,
+            *self._wall.routes,
         ]
 
     async def enter(self, request: Request, *, anywhere: bool = False) -> Visit | Response:
@@ -236,6 +239,9 @@ class Login:
             return None
         by_itself = request.method == "GET" and "hx-request" in request.headers
         find = partial(self._sessions.find, key, used=not by_itself)
+        return await self._found(find)
+
+    async def _found(self, find: Callable[[], T]) -> T:
         return await to_thread.run_sync(find, limiter=self._finding)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ from starlette.types import ASGIApp
 from longshore.configuration import Configuration, Server
 from longshore.processes.apart import Apart
 from longshore.service.server import serve
+from longshore.web.addresses import origin_of
 from longshore.web.app import create_pages
 from longshore.web.front import FrontOfMany
 from longshore.web.inside import Inside
@@ -19,4 +20,9 @@ def serve_many(configuration: Configuration) -> None:
 def with_pages(api: ASGIApp, sessions: Sessions, settings: Server, apart: Apart) -> ASGIApp:
     """Return the API with its pages below /ui/."""
     pages = create_pages(api, Login(sessions, settings), apart)
-    return FrontOfMany(pages, create_pages(api, Inside(), apart), api, secure=settings.url.startswith("https://"))
+    return FrontOfMany(
+        pages,
+        create_pages(api, Inside(origin_of(settings.url)), apart),
+        api,
+        secure=settings.url.startswith("https://"),
+    )

@@ -43,7 +43,7 @@ def environment(inside: bool = False) -> Environment:
     )
     made.install_gettext_callables(_, _of_many, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {"size": size, "duration": duration, "at": shown_moment, "percent": _percent, "said": _}
-    made.filters |= {"about": _about, "roughly": roughly}
+    made.filters |= {"about": _about, "on_day": _on_day, "roughly": roughly}
     made.filters |= {"on_page": on_page, "advice_about": advice_about, "said_on_page": said_on_page}
     made.filters["urlencode"] = part
     made.globals |= {
@@ -75,6 +75,7 @@ def render(request: Request, template: str, status: int = 200, **said: Any) -> R
         # How the address calls what the page is about: by its name, or its id where all projects are shown
         "called": next((request.path_params[one] for one in _CALLED if one in request.path_params), ""),
         "alone": door.alone,
+        "keeps": not door.inside,  # files: another program's frame takes nothing but pages
         "language": language(),
         "theme": theme if theme in THEMES else "auto",
     }
@@ -154,6 +155,14 @@ def _about(moment: datetime) -> Markup:
     """Return the element that shows a moment of a forecast, as `shown_moment` shows others: to the minute."""
     return Markup('<time class="ls-about" datetime="{}">{}</time>').format(
         f"{moment:%Y-%m-%dT%H:%M}:00Z", about(moment)
+    )
+
+
+def _on_day(moment: datetime) -> Markup:
+    """Return the element that shows a moment of days ahead, as `shown_moment` shows others: in the browser with its
+    weekday."""
+    return Markup('<time class="ls-day" datetime="{}">{}</time>').format(
+        f"{moment:%Y-%m-%dT%H:%M}:00Z", f"{moment:%Y-%m-%d %H:%M} UTC"
     )
 
 

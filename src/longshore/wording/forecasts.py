@@ -16,6 +16,7 @@ _MINUTE, _HOUR = 60, 3600
 # Why nothing can be told
 UNKNOWN = {
     "not-measured": marked("end not known yet"),
+    "begins-later": marked("end not known: not all of it has begun"),
     "cutover-first": marked("end not known: an earlier wave is to be cut over first"),
 }
 
@@ -52,4 +53,5 @@ def until_of(figures: PlanFigures) -> str:
     if figures.done_at is not None and figures.give_or_take is not None:
         what = "copied" if figures.until_cutover else "done"
         return f"{what} about {about(figures.done_at)}, give or take {roughly(figures.give_or_take)}"
-    return UNKNOWN[figures.no_forecast] if figures.no_forecast else ""
+    begins = f"begins {about(figures.begins_at)}; " if figures.begins_at else ""
+    return f"{begins}{UNKNOWN[figures.no_forecast]}" if figures.no_forecast else ""

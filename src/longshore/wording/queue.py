@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from longshore.wording.figures import moment
 from longshore.wording.texts import _
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ def why_queued(behind: QueuedBehind | None) -> str:
         return _("Wave %(wave)s goes first: this one begins when all of it has ended.") % {"wave": behind.wave}
     if behind.what == "workers":
         return _("All places of the workers are taken.")
+    if behind.what == "time" and behind.at is not None:
+        return _("It begins at %(time)s.") % {"time": moment(behind.at)}
     said = {"count": behind.at_once, "name": behind.name}
     return {
         "source": _("No more than %(count)s at once from %(name)s."),

@@ -158,7 +158,7 @@ def guest_keys(job: MoveContext) -> list[str]:
 
 def adapters_in_guest(machine: Machine, ports: list[Port]) -> tuple[AdapterInGuest, ...]:
     """Return for each adapter how the guest may know it."""
-    names = {nic.mac: nic.names for nic in nic_names(machine, ports)}
+    names = {nic.mac: nic.names for nic in nic_names(machine, ports) if nic.name}
     return tuple(
         AdapterInGuest(port.mac, nic.mac, names.get(port.mac, ()), nic.addresses)
         for nic, port in zip(machine.nics, ports, strict=True)
@@ -174,12 +174,12 @@ def addresses_to_write(job: MoveContext, prepared: Prepared, ports: list[Port]) 
 def nic_names(machine: Machine, ports: list[Port]) -> list[NicName]:
     """Return the names that a Linux guest may give its interfaces by now, after the slots of its adapters on VMware.
 
-    The MAC is that of the port, which isn't always the machine's own. Adapters without a slot are left out.
+    The MAC is that of the port, which isn't always the machine's own. An adapter without a slot has the kernel's name
+    alone.
     """
     counted = kernel_names([nic.pci_slot for nic in machine.nics])
     names = []
     for position, (nic, port) in enumerate(zip(machine.nics, ports, strict=True)):
-        if nic.pci_slot is not None:
-            first, *others = slot_names(nic.pci_slot, nic.key, position)
-            names.append(NicName(port.mac, first, tuple(others), nic.mac, counted[position]))
+        first, *others = ("",) if nic.pci_slot is None else slot_names(nic.pci_slot, nic.key, position)
+        names.append(NicName(port.mac, first, tuple(others), nic.mac, counted[position]))
     return names

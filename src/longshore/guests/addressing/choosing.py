@@ -3,6 +3,7 @@ texts."""
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -73,6 +74,16 @@ def unwritable(files: Files, adapters: Sequence[AdapterInGuest]) -> dict[str, st
         except NotUnderstood as why:
             found[adapter.old_mac] = str(why)
     return found
+
+
+def names_of_adapters(files: Files) -> set[str]:
+    """Return the names by which the files configure adapters, where they go by neither address nor pattern."""
+    names: set[str] = set()
+    for form in FORMS:
+        with suppress(NotUnderstood):
+            found = form.interfaces(_of(form, files))
+            names.update(name for one in found if one.adapter and not one.macs for name in one.names)
+    return {name for name in names if not set("*?[!") & set(name)} - {"lo"}
 
 
 def _apply(texts: dict[str, str], changed: Changed) -> None:

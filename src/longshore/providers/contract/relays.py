@@ -6,6 +6,7 @@ written down, shared and taken away in their place are these attachments.
 
 from typing import Protocol
 
+from longshore.model.proxy import Proxy
 from longshore.model.target import Owner
 
 
@@ -57,6 +58,11 @@ class RelayHost(Protocol):
 
 class AttachedDisks(Protocol):
     """Optional: a source whose disks are attached to another machine of it as long as they are read."""
+
+    def proxies(self) -> list[Proxy]:
+        """Return the machines that its disks are attached to, as they are now. What stands against one is said in its
+        place."""
+        return []
 
     def let_go(self, note: str) -> None:
         """Detach what the ledger's note says was attached; what isn't any more is left alone. Raises Conflict when it

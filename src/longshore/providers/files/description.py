@@ -303,7 +303,7 @@ def _disk(number: int, disk: DiskFile, size: int) -> Disk:
 
 
 def _nic(number: int, nic: OvfNic) -> Nic:
-    return Nic(f"nic{number}", nic.label, nic.mac, nic.network, nic.model, nic.connected)
+    return Nic(f"nic{number}", nic.label, nic.mac, nic.network, nic.model, nic.connected, pci_slot=nic.pci_slot)
 
 
 def _adapter(ref: str, network: str | None) -> tuple[Nic, ...]:

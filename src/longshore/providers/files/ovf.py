@@ -37,6 +37,7 @@ class OvfNic:
     mac: str
     model: str
     connected: bool
+    pci_slot: int | None = None  # VMware's number of it, where it is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,7 @@ def _cpus(item: Element | None, name: str) -> tuple[int | None, int]:
 
 # oVirt numbers what a machine boots by. Releases disagree on 2; 0 is what its cluster does
 _OVIRT_FIRMWARE = {"1": Firmware.BIOS, "3": Firmware.UEFI, "4": Firmware.UEFI}
+_SLOT = "slotInfo.pciSlotNumber"
 _OVIRT_SECURE_BOOT = "4"
 
 
@@ -254,7 +256,15 @@ def _nic(item: Element) -> OvfNic:
         mac=_mac(xml.text(item, "Address")) or _mac(xml.text(item, "MACAddress")),
         model=_OVIRT_ADAPTERS.get(told) or next((model for word, model in _ADAPTERS.items() if word in told), ""),
         connected=xml.text(item, "AutomaticAllocation").lower() != "false",
+        pci_slot=_slot(item),
     )
+
+
+def _slot(item: Element) -> int | None:
+    told = next(
+        (xml.attribute(e, "value") for e in xml.children(item, "Config") if xml.attribute(e, "key") == _SLOT), ""
+    )
+    return int(told) if re.fullmatch(r"[1-9][0-9]{0,4}", told or "") else None
 
 
 def _mac(told: str) -> str:

@@ -32,7 +32,7 @@ class Machines:
         with explained("list servers"):
             servers = list(self._connection.compute.servers(details=True))
         found = self._describe(servers)
-        return (machine for machine in found if not machine.server.relay and _fits(machine, wanted))
+        return (machine for machine in found if not machine.server.relay and wanted.fits(machine))
 
     def describe(self, refs: Sequence[str]) -> list[Machine]:
         if len(refs) == 1:  # as a migration asks, again and again
@@ -143,13 +143,3 @@ class Machines:
             if answer.ok:
                 found[str(image_id)] = answer.json()
         return found
-
-
-def _fits(machine: Machine, wanted: MachineFilter) -> bool:
-    return (
-        wanted.has_name(machine.name)
-        and wanted.has_folder(machine.folder)
-        and wanted.cluster in (None, machine.cluster)
-        and wanted.power in (None, machine.power)
-        and (wanted.tag is None or wanted.tag in machine.tags)
-    )

@@ -74,9 +74,11 @@ _OPTIONS = (
     Option("ssh_user", "whom to log in as (default: root)", metavar="NAME", group=_OVER_SSH, only_if_said=True),
     Option("ssh_port", "default: 22", OptionKind.NUMBER, metavar="PORT", group=_OVER_SSH, only_if_said=True),
     Option(
-        "proxy",
-        "the machine, of the relay's image, that disks are attached to: its name, path or reference. No other provider "
-        "uses it",
+        "proxies",
+        "a machine of the relay's image, which disks are attached to: its name, path or reference. No other provider "
+        "uses it (may be repeated)",
+        OptionKind.REPEATED,
+        flag="--proxy",
         metavar="MACHINE",
         group="with --transport proxy",
         only_if_said=True,
@@ -85,7 +87,7 @@ _OPTIONS = (
 
 
 def _refuse_incomplete(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
-    if settings.get("transport") == "proxy" and not settings.get("proxy"):
+    if settings.get("transport") == "proxy" and not settings.get("proxies"):
         from longshore.providers.vsphere.settings import no_proxy
 
         raise no_proxy()
@@ -160,7 +162,7 @@ VSPHERE = ProviderType(
     safe=frozenset(
         {
             *("host", "port", "username", "fingerprint", "transports", "transport"),
-            *("ssh_host_keys", "ssh_user", "ssh_port", "proxy"),
+            *("ssh_host_keys", "ssh_user", "ssh_port", "proxies"),
         }
     ),
     on_server=_on_server,

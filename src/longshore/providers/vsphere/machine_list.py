@@ -39,15 +39,19 @@ def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
 
 def references(session: Session, wanted: MachineFilter) -> list[str]:
     """Return the references of the machines that fit, by what little has to be read of each to tell; in the order they
-    were made."""
+    were made. A proxy is nobody's machine, and left out."""
     tagged = None if wanted.tag is None else tags.find_tagged(session, wanted.tag)
+    proxies = session.settings.proxies
     with session.doing("list its machines"):
-        places = read_places(session) if wanted.folder is not None or wanted.cluster is not None else Places()
-        paths = _FILTER_PATHS if wanted else ("name",)
+        in_places = wanted.folder is not None or wanted.cluster is not None or "/" in "".join(proxies)
+        places = read_places(session) if in_places else Places()
+        paths = _FILTER_PATHS if wanted else _NAME_PATHS if proxies else ("name",)
         found = [
             ref._moId
             for ref, properties in sweep(session, {vim.VirtualMachine: paths}, page=NAMES_PAGE)
-            if (tagged is None or ref._moId in tagged) and _fits(properties, places, wanted)
+            if (tagged is None or ref._moId in tagged)
+            and _fits(properties, places, wanted)
+            and not (proxies and _is_proxy(session, ref._moId, _named(properties, places)))
         ]
     return sorted(found, key=lambda ref: (len(ref), ref))
 
@@ -85,8 +89,10 @@ def by_reference(session: Session, ref: str) -> Machine:
 
 def _machine(session: Session, ref: Any, properties: Properties, places: Places) -> Machine:
     """Describe a machine, with what there is to be said of reading its disks over SSH, where that is how they are
-    read."""
+    read, and whether it is a proxy."""
     found, settings = machine(ref, properties, places), session.settings
+    if _is_proxy(session, found.ref, (found.datacenter, found.folder, found.name)):
+        return replace(found, proxy=True)
     if settings.transport != "ssh":
         return found
     host = host_of(session, found.host)
@@ -121,18 +127,15 @@ def _page(session: Session, refs: Sequence[str], places: Places) -> list[Machine
 
 def _meant(session: Session, wanted: str, places: Places) -> Any:
     """Return the reference of the one machine of that reference, name or path."""
-    path = wanted.strip("/")
     found: list[tuple[str, Any]] = []
     names: dict[str, str] = {}
     for ref, properties in sweep(session, {vim.VirtualMachine: _NAME_PATHS}, page=NAMES_PAGE):
         name = inventory_name(properties["name"] or "")
         names[name.lower()] = name
-        if wanted not in (name, ref._moId) and not path.endswith(name):
+        if wanted not in (name, ref._moId) and not wanted.strip("/").endswith(name):
             continue
-        datacenter, folder = places.folder(properties["parent"] or properties["parentVApp"])
-        below = f"{folder}/{name}" if folder else name
-        if wanted in (name, ref._moId) or path in (below, f"{datacenter}/{below}", f"{datacenter}/vm/{below}"):
-            found.append((f"{datacenter}/{below}", ref))
+        if path := _path_if_meant(wanted, ref._moId, _named(properties, places)):
+            found.append((path, ref))
     if not found:
         close = difflib.get_close_matches(wanted.lower(), names, n=1)
         raise NotFound(
@@ -146,6 +149,23 @@ def _meant(session: Session, wanted: str, places: Places) -> Any:
             advice="Name one by its path, or by a reference that is no other one's name.",
         )
     return found[0][1]
+
+
+def _named(properties: Properties, places: Places) -> tuple[str, str, str]:
+    """Return a machine's datacenter, folder and name."""
+    return *places.folder(properties["parent"] or properties["parentVApp"]), inventory_name(properties["name"] or "")
+
+
+def _is_proxy(session: Session, ref: str, named: tuple[str, str, str]) -> bool:
+    return any(_path_if_meant(word, ref, named) for word in session.settings.proxies)
+
+
+def _path_if_meant(wanted: str, ref: str, named: tuple[str, str, str]) -> str:
+    """Return the path of a machine that may be called so; empty for another."""
+    datacenter, folder, name = named
+    path, below = wanted.strip("/"), f"{folder}/{name}" if folder else name
+    meant = wanted in (name, ref) or path in (below, f"{datacenter}/{below}", f"{datacenter}/vm/{below}")
+    return f"{datacenter}/{below}" if meant else ""
 
 
 def registered_as(session: Session, instance_uuid: str) -> str | None:

@@ -21,11 +21,12 @@ from urllib.parse import quote
 from pyVmomi import vim, vmodl
 
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Occupied, ProviderError, Unreachable
+from longshore.model.proxy import Proxy
 from longshore.providers.reaching import refused
 from longshore.providers.vsphere import machine_list
 from longshore.providers.vsphere.machines import capacity
 from longshore.providers.vsphere.places import inventory_name
-from longshore.providers.vsphere.properties import Properties, read
+from longshore.providers.vsphere.properties import Properties, read, read_all
 from longshore.providers.vsphere.proxy_credentials import Credentials
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.snapshots import is_held
@@ -75,6 +76,15 @@ class Served:
         """`tls`: the directory of `tls_files`."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"nbds://{host}:{self.port}/{quote(export)}?tls-certificates={quote(str(tls))}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rank:
+    """The order in which proxies are tried: the least first."""
+
+    off_vsan: bool  # a disk is on a vSAN on which the proxy has none of its own: nothing that VMware supports
+    off_host: bool  # a disk is on NFS 3, and the proxy on another host: the machine may stand still for a while
+    taken: int  # less than zero by each slot that is free
 
 
 class _DiskChange:
@@ -169,9 +179,26 @@ class ProxyMachine:
             advice="Look at the machine's tasks in vCenter.",
         )
 
-    def attached(self) -> list[str]:
-        """Return the files that are attached to it in the way Longshore does it."""
-        return sorted(_foreign(self._read()))
+    def seen(self, name: str) -> Proxy:
+        """Return it as it is now. `name`: what the settings call it. Raises LongshoreError when it can't be read."""
+        now = self._read()
+        with self._session.doing(f"look at the host of the proxy {_name(now)}"):
+            host = read(self._session, now["runtime.host"], ["name"])["name"]
+        trouble, told = "", _told(now)
+        try:
+            self._refuse_unfit(now, ())
+        except LongshoreError as error:
+            trouble = str(error)
+        return Proxy(
+            name=name,
+            ref=self.ref,
+            power=str(now["runtime.powerState"]),
+            host=host or "",
+            address=told.address if told is not None else "",
+            room=len(list(_free_slots(now))),
+            attached=tuple(sorted(_foreign(now))),
+            trouble=trouble,
+        )
 
     def prepare(self, disks: Sequence[HeldDisk] = ()) -> Served:
         """Say whom it serves, if it doesn't know, and return where it does once it has said so. `disks`: what is to be
@@ -209,9 +236,22 @@ class ProxyMachine:
             raise refused(f"The proxy {_name(now)}")
         return found
 
-    def room(self) -> int:
-        """Return how many disks more can be attached to it now."""
-        return len(list(_free_slots(self._read())))
+    def rank(self, disks: Sequence[HeldDisk], host: Any) -> Rank:
+        """Return how well it suits disks of a machine that runs on a host. Raises LongshoreError when it can't be
+        read."""
+        now = self._read()
+        stores = _stores(disks)
+        with self._session.doing("look at its datastores"):
+            told = read_all(self._session, stores, ["summary.type"]) if stores else {}
+        kinds = {store._moId: told[store._moId]["summary.type"] for store in stores}
+        foreign = _foreign(now).values()
+        own = [one for one in now["config.hardware.device"] or [] if isinstance(one, _DISK) and one not in foreign]
+        home = [getattr(one.backing, "datastore", None) for one in own]
+        return Rank(
+            off_vsan=any(kinds[store._moId] == "vsan" and store not in home for store in stores),
+            off_host="NFS" in kinds.values() and now["runtime.host"] != host,
+            taken=-len(list(_free_slots(now))),
+        )
 
     def power(self) -> str:
         """Return its power state, in vCenter's word."""
@@ -257,13 +297,17 @@ class ProxyMachine:
             )
         self._refuse_others(now, disks)
         if disks:
+            host = now["runtime.host"]
             with self._session.doing(f"look at the host of the proxy {name}"):
-                host = read(self._session, now["runtime.host"], ["name", "datastore"])
+                host_name = read(self._session, host, ["name"])["name"]
+                stores = _stores(disks)
+                mounts = read_all(self._session, stores, ["host"]) if stores else {}
             for disk in disks:
-                if disk.datastore is not None and disk.datastore not in (host["datastore"] or []):
+                if disk.datastore is not None and not _is_written_by(host, mounts[disk.datastore._moId]["host"]):
                     raise InvalidInput(
-                        f"The proxy {name} is on {host['name']}, which doesn't have the datastore of {disk.file}.",
-                        advice="Move it to a host that has all datastores of the machines.",
+                        f"The proxy {name} is on {host_name}, which doesn't have the datastore of {disk.file}, or not "
+                        "for writing.",
+                        advice="Move it to a host that has all datastores of the machines, or add another proxy there.",
                     )
 
     def _refuse_others(self, now: Properties, disks: Sequence[HeldDisk]) -> None:
@@ -336,6 +380,18 @@ def _free_slots(now: Properties) -> Iterator[tuple[int, int]]:
         for unit in range(_UNITS):
             if unit != controller.scsiCtlrUnitNumber and (controller.key, unit) not in taken:
                 yield controller.key, unit
+
+
+def _stores(disks: Sequence[HeldDisk]) -> list[Any]:
+    """Return the datastores that disks are on, each once."""
+    return list({disk.datastore._moId: disk.datastore for disk in disks if disk.datastore is not None}.values())
+
+
+def _is_written_by(host: Any, mounts: Any) -> bool:
+    """Tell whether a host may write to the datastore with these mounts, as a disk's redo log needs it. One of another
+    datacenter never does: what both have are two datastores."""
+    found = [mount.mountInfo for mount in mounts or [] if mount.key == host]
+    return any(one.accessMode == "readWrite" and one.mounted and one.accessible is not False for one in found)
 
 
 def _settings(now: Properties) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""The disks that this process has attached to a provider's proxy, shared by all that read them.
+"""The disks that this process has attached to a provider's proxies, shared by all that read them.
 
-All disks of a snapshot are attached at once, when the first of them is opened, and detached when nobody reads any more.
-They are in the ledger before, with all that is needed to detach them: so is what a dead process leaves, until whoever
-comes next detaches it.
+All disks of a snapshot are attached at once, when the first of them is opened, to the proxy that suits them best of
+those that take them, and detached when nobody reads any more. They are in the ledger before, with all that is needed to
+detach them: so is what a dead process leaves, until whoever comes next detaches it. A proxy is changed by one thread at
+a time.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+from pyVmomi import vim
 
 from longshore.blocks.exports import Export
 from longshore.blocks.remote import list_exports, reach
@@ -23,34 +27,50 @@ from longshore.model.strict_reading import read_json
 from longshore.model.target import Owner
 from longshore.providers.contract import RelayLedger
 from longshore.providers.vsphere import snapshots
+from longshore.providers.vsphere.properties import read
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials, tls_files
-from longshore.providers.vsphere.proxy_machine import HeldDisk, ProxyMachine, Served, find_proxy, held_disks
+from longshore.providers.vsphere.proxy_machine import HeldDisk, ProxyMachine, Rank, Served, find_proxy, held_disks
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
 
 SHOWN_WITHIN = 60.0  # seconds until a disk that was attached shows in the proxy, or one that was detached doesn't
 _LOOK_EVERY = 0.2  # seconds
-_STEP = "proxy-disks-"  # and the snapshot: what the ledger calls them
+_STEP = "proxy-disks-"  # and the snapshot and the proxy: what the ledger calls them
+
+_LAST = Rank(off_vsan=True, off_host=False, taken=0)
+_Done = TypeVar("_Done")
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    proxy: ProxyMachine
+    owner: Owner
+    disks: dict[str, HeldDisk]  # by their keys
 
 
 @dataclass(slots=True)
-class _Attached:
-    owner: Owner
-    disks: dict[str, HeldDisk]  # by their keys
-    users: int = 0
+class _Moment:
+    """A snapshot that somebody reads, or wants to."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)  # held while its disks are attached or detached
+    users: int = 0  # with those that wait for the lock
+    attached: _Attached | None = None
 
 
 class ProxyPool:
-    """The attachments of one provider, for several threads. Each provider of each installation has a proxy of its
-    own."""
+    """The attachments of one provider to its proxies, for several threads. Each provider of each installation has
+    proxies of its own."""
 
     def __init__(self, session: Session, credentials: Credentials, ledger: RelayLedger) -> None:
         self._session = session
         self._credentials = credentials
         self._ledger = ledger
-        self._lock = threading.Lock()  # held while the proxy is changed
-        self._attached: dict[str, _Attached] = {}  # by the snapshot
-        self._proxy: ProxyMachine | None = None
+        self._lock = threading.Lock()  # of what is known here; nothing is asked while it is held
+        self._moments: dict[str, _Moment] = {}  # by the snapshot
+        self._changing: dict[str, threading.Lock] = {}  # by the proxy: held while it is changed
+        self._ours: set[Owner] = set()  # of what is attached, or about to be, by this process
+        self._found: dict[str, ProxyMachine] = {}  # by the settings' word for it
+        self._warned: set[str] = set()  # jobs that were told of what may happen to their machine
 
     @contextmanager
     def open(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
@@ -72,10 +92,10 @@ class ProxyPool:
         if disk is None:
             raise NotFound(f"The snapshot {snapshot.name} doesn't hold the disk {disk_key} any more.")
         what = f"The disk {disk.file} in the proxy"
-        served = self._machine().served()
+        served = attached.proxy.served()
         with tls_files(self._credentials, served.certificate) as tls:
             uri = served.uri(_wait_until_shown(served, disk, tls), tls)
-            with reach(uri, name=what, last_words=self._last_words) as remote:
+            with reach(uri, name=what, last_words=lambda: _last_words(attached.proxy)) as remote:
                 if remote.size != disk.size:
                     raise ExportError(f"{what} has {remote.size} bytes, but {disk.size} in the snapshot.")
                 yield remote
@@ -86,64 +106,166 @@ class ProxyPool:
         """Detach what somebody who died has left of a snapshot that is to be removed: while it is attached, nothing is
         merged. Raises Occupied (code file-locked) while it is read."""
         with self._lock:
-            if snapshot_ref in self._attached:
-                raise Occupied(f"The disks of {machine_ref} are being read through the proxy.", code="file-locked")
-            self._end_forgotten()
-            with suppress(NotFound):
-                left = held_disks(self._session, machine_ref, snapshot_ref)
-                self._machine().detach([disk.file for disk in left])
+            moment = self._moments.get(snapshot_ref)
+        if moment is not None:
+            with moment.lock:
+                if moment.attached is not None:
+                    raise Occupied(f"The disks of {machine_ref} are being read through a proxy.", code="file-locked")
+        self._end_forgotten()
+        with suppress(NotFound):
+            files = [disk.file for disk in held_disks(self._session, machine_ref, snapshot_ref)]
+            for proxy in self._proxies():
+                with self._alone_with(proxy.ref):
+                    proxy.detach(files)
 
     def make_ready(self) -> None:
-        """Raise what stands against reading through the proxy: LongshoreError."""
-        set_up(self._machine(), self._credentials)
+        """Raise what stands against reading through any of the proxies: LongshoreError."""
+        self._with_first(self._proxies(), lambda proxy: set_up(proxy, self._credentials))
 
     def end_quiet(self) -> None:
         """Do nothing: disks are detached as soon as nobody reads them."""
 
     def end_all(self) -> None:
-        """Detach all that this process, or one that died, has left attached."""
-        with self._lock:
-            self._end_forgotten()
+        """Detach all that processes that died have left attached, and this one couldn't detach."""
+        self._end_forgotten()
 
-    def _machine(self) -> ProxyMachine:
-        if self._proxy is None:
-            found = find_proxy(self._session, self._session.settings.proxy)
-            self._proxy = ProxyMachine(self._session, found, self._credentials)
-        return self._proxy
+    def _proxies(self) -> list[ProxyMachine]:
+        """Return the proxies that the settings name and vCenter has. Raises NotFound, Conflict when it has none."""
+
+        def find(word: str) -> ProxyMachine:
+            if word not in self._found:
+                ref = find_proxy(self._session, word)
+                self._found[word] = ProxyMachine(self._session, ref, self._credentials)
+            return self._found[word]
+
+        found: list[ProxyMachine] = []
+        failed: list[LongshoreError] = []
+        for word in self._session.settings.proxies:
+            try:
+                found.append(find(word))
+            except (NotFound, Conflict) as error:
+                failed.append(error)
+        if not found:
+            raise failed[0]
+        return found
+
+    def _with_first(self, proxies: Iterable[ProxyMachine], act: Callable[[ProxyMachine], _Done]) -> _Done:
+        """Return what comes of the first proxy with which it doesn't fail. Raises LongshoreError when none is left; an
+        Occupied before all others, for it passes."""
+        failed: list[LongshoreError] = []
+        for proxy in proxies:
+            try:
+                return act(proxy)
+            except LongshoreError as error:
+                failed.append(error)
+        raise next((error for error in failed if isinstance(error, Occupied)), failed[0])
 
     def _take(self, snapshot: Snapshot) -> _Attached:
         """Return the attached disks of a snapshot, with one user more."""
         with self._lock:
-            if snapshot.ref not in self._attached:
-                self._attached[snapshot.ref] = self._attach(snapshot)
-            found = self._attached[snapshot.ref]
-            found.users += 1
-            return found
+            moment = self._moments.setdefault(snapshot.ref, _Moment())
+            moment.users += 1
+        with moment.lock:
+            if moment.attached is None:
+                try:
+                    moment.attached = self._attach(snapshot)
+                except BaseException:
+                    self._leave(moment)
+                    self._forget(snapshot.ref, moment)
+                    raise
+            return moment.attached
+
+    def _give_back(self, snapshot: Snapshot) -> None:
+        """Detach the disks of a snapshot when nobody else reads them. Raises LongshoreError."""
+        moment = self._moments[snapshot.ref]
+        with moment.lock:
+            attached = moment.attached
+            if self._leave(moment) or attached is None:
+                return
+            moment.attached = None
+            try:
+                with self._alone_with(attached.proxy.ref):
+                    attached.proxy.detach([disk.file for disk in attached.disks.values()])
+            except LongshoreError as error:
+                self._ledger.left(attached.owner, str(error))
+                raise
+            else:
+                self._ledger.gone(attached.owner)
+            finally:
+                self._ours.discard(attached.owner)
+                self._forget(snapshot.ref, moment)
+
+    def _leave(self, moment: _Moment) -> int:
+        """Return how many users are left without this one."""
+        with self._lock:
+            moment.users -= 1
+            return moment.users
+
+    def _forget(self, snapshot_ref: str, moment: _Moment) -> None:
+        """Forget a moment that nobody reads or waits for any more."""
+        with self._lock:
+            if not moment.users:
+                del self._moments[snapshot_ref]
+
+    def _alone_with(self, proxy_ref: str) -> threading.Lock:
+        """Return the lock that is held while this proxy is changed."""
+        with self._lock:
+            return self._changing.setdefault(proxy_ref, threading.Lock())
 
     def _attach(self, snapshot: Snapshot) -> _Attached:
+        """Attach the disks of a snapshot to the proxy that suits them best of those that take them."""
         disks = held_disks(self._session, snapshot.machine_ref, snapshot.ref)
-        proxy, files = self._machine(), [disk.file for disk in disks]
-        owner = Owner(snapshots.workflow_of(self._session, snapshot), f"{_STEP}{snapshot.ref}")
-        self._end_forgotten(owner)
+        job = snapshots.workflow_of(self._session, snapshot)
+        self._end_forgotten()
+        ranks = self._ranked(disks, snapshot.machine_ref)
+        attached = self._with_first(
+            [proxy for proxy, _ in ranks],
+            lambda proxy: self._attach_to(proxy, disks, Owner(job, f"{_STEP}{snapshot.ref}-{proxy.ref}")),
+        )
+        if dict(ranks)[attached.proxy].off_host and job not in self._warned:
+            self._warned.add(job)
+            text = "Disks are on NFS 3 and attached to a proxy on another host: by VMware's KB 2010953 the machine may "
+            text += "stand still for half a minute when its snapshot is removed. A proxy on its own host avoids that."
+            self._ledger.say(attached.owner, text, "warning")
+        return attached
+
+    def _ranked(self, disks: Sequence[HeldDisk], machine_ref: str) -> list[tuple[ProxyMachine, Rank]]:
+        """Return the proxies and how well they suit these disks, the best first."""
+        with self._session.doing(f"look where {machine_ref} runs"):
+            machine = self._session.object(vim.VirtualMachine, machine_ref)
+            host = read(self._session, machine, ["runtime.host"])["runtime.host"]
+        found: list[tuple[ProxyMachine, Rank]] = []
+        for proxy in self._proxies():
+            try:
+                found.append((proxy, proxy.rank(disks, host)))
+            except LongshoreError:  # which is said by whoever tries to attach something
+                found.append((proxy, _LAST))
+        return sorted(found, key=lambda one: one[1])
+
+    def _attach_to(self, proxy: ProxyMachine, disks: Sequence[HeldDisk], owner: Owner) -> _Attached:
+        files = [disk.file for disk in disks]
         note = json.dumps([self._session.content.about.instanceUuid or "", proxy.ref, files])
-        self._ledger.intend(owner, note)
+        self._ours.add(owner)
         try:
-            proxy.detach(files)  # whoever attached them has died
-            self._wait_until_forgotten(disks)
-            proxy.attach(disks)
+            self._ledger.intend(owner, note)
+            with self._alone_with(proxy.ref):
+                proxy.detach(files)  # whoever attached them has died
+                self._wait_until_forgotten(proxy, disks)
+                proxy.attach(disks)
         except BaseException:
+            self._ours.discard(owner)
             with suppress(LongshoreError):
                 self._end(owner)
             raise
         self._ledger.made(owner, note)
-        return _Attached(owner, {disk.key: disk for disk in disks})
+        return _Attached(proxy, owner, {disk.key: disk for disk in disks})
 
-    def _wait_until_forgotten(self, disks: Sequence[HeldDisk]) -> None:
+    def _wait_until_forgotten(self, proxy: ProxyMachine, disks: Sequence[HeldDisk]) -> None:
         """Wait until the proxy shows none of these disks: what it showed would be of an earlier moment. Raises
         ExportError."""
         names = {name for disk in disks for name in disk.names}
         end = time.monotonic() + SHOWN_WITHIN
-        served = self._machine().prepare(disks)
+        served = proxy.prepare(disks)
         with tls_files(self._credentials, served.certificate) as tls:
             while names.intersection(_wait_until_served(served, tls)):
                 if time.monotonic() > end:
@@ -152,46 +274,29 @@ class ProxyPool:
                     )
                 time.sleep(_LOOK_EVERY)
 
-    def _give_back(self, snapshot: Snapshot) -> None:
-        """Detach the disks of a snapshot when nobody else reads them. Raises LongshoreError."""
-        with self._lock:
-            attached = self._attached[snapshot.ref]
-            attached.users -= 1
-            if attached.users:
-                return
-            del self._attached[snapshot.ref]
-            try:
-                self._machine().detach([disk.file for disk in attached.disks.values()])
-            except LongshoreError as error:
-                self._ledger.left(attached.owner, str(error))
-                raise
-            self._ledger.gone(attached.owner)
-
-    def _end_forgotten(self, wanted: Owner | None = None) -> None:
-        """Detach what is in the ledger and nobody's who lives. What can't be is noted; raised if it is what is
-        wanted."""
-        known = {attached.owner for attached in self._attached.values()}
+    def _end_forgotten(self) -> None:
+        """Detach what is in the ledger and nobody's who lives. What can't be is noted."""
         for owner in self._ledger.unsettled():
-            if owner not in known:
-                try:
+            if owner not in self._ours:
+                with suppress(LongshoreError):
                     self._end(owner)
-                except LongshoreError:
-                    if owner == wanted:
-                        raise
 
     def _end(self, owner: Owner) -> None:
+        note = self._ledger.note_of(owner)
         try:
-            let_go(self._session, self._ledger.note_of(owner))
+            with self._alone_with(_proxy_in(note)):
+                let_go(self._session, note)
         except LongshoreError as error:
             self._ledger.left(owner, str(error))
             raise
         self._ledger.gone(owner)
 
-    def _last_words(self) -> str:
-        try:
-            return f"the proxy is {self._machine().power()}"
-        except LongshoreError as error:
-            return f"nor can the proxy be asked for: {error}"
+
+def _last_words(proxy: ProxyMachine) -> str:
+    try:
+        return f"the proxy is {proxy.power()}"
+    except LongshoreError as error:
+        return f"nor can the proxy be asked for: {error}"
 
 
 def let_go(session: Session, note: str) -> None:
@@ -203,6 +308,10 @@ def let_go(session: Session, note: str) -> None:
     if vcenter != (session.content.about.instanceUuid or ""):
         raise Conflict(f"{session.label} isn't the vCenter where {', '.join(files)} were attached to the proxy.")
     ProxyMachine(session, proxy).detach(files)
+
+
+def _proxy_in(note: str) -> str:
+    return str(read_json(note)[1]) if note else ""
 
 
 def open_pool(settings: VsphereSettings, secrets: Mapping[str, str], ledger: RelayLedger) -> ProxyPool:

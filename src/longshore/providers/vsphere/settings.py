@@ -29,7 +29,7 @@ class VsphereSettings:
     ssh_host_keys: tuple[str, ...] = ()  # the hosts' keys that are trusted, as lines of a known_hosts file
     ssh_user: str = "root"
     ssh_port: int = 22
-    proxy: str = ""  # the machine that disks are attached to: its name, path or reference
+    proxies: tuple[str, ...] = ()  # the machines that disks are attached to: their names, paths or references
     labels: tuple[str, ...] | None = None  # only workers that carry all of them take its machines
     reach: Reach | None = None  # never kept: whoever connects says where it may be connected to; None: anywhere
 
@@ -43,7 +43,7 @@ class VsphereSettings:
             raise InvalidInput(f"{self.ssh_user!r} isn't the name of a user.", advice="ESXi's own is root.")
         if not self.trusted_hosts and self.transport == "ssh":
             raise host_keys.none_given()
-        if not self.proxy and self.transport == "proxy":
+        if not self.proxies and self.transport == "proxy":
             raise no_proxy()
 
     @property

@@ -10,6 +10,7 @@ from longshore.blocks.exports import Export
 from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
+from longshore.model.proxy import Proxy
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.source_marks import MarkKind
 from longshore.model.target import Owner
@@ -178,6 +179,9 @@ class VsphereSource(Source):
 
     def open_disk(self, snapshot: Snapshot, disk_key: str) -> AbstractContextManager[Export]:
         return self._transport.open_disk(snapshot, disk_key)
+
+    def proxies(self) -> list[Proxy]:
+        return self._transport.proxies()
 
     def let_go(self, note: str) -> None:
         let_go(self._session, note)

@@ -9,10 +9,10 @@ from longshore.blocks.exports import Export
 from longshore.errors import InvalidInput, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.machine import Snapshot
-from longshore.providers.vsphere import changes, disks, ssh_disks, ssh_login
+from longshore.model.proxy import Proxy
+from longshore.providers.vsphere import changes, disks, proxy_states, ssh_disks, ssh_login
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials
-from longshore.providers.vsphere.proxy_machine import ProxyMachine, find_proxy
-from longshore.providers.vsphere.proxy_pool import ProxyPool, set_up
+from longshore.providers.vsphere.proxy_pool import ProxyPool
 from longshore.providers.vsphere.session import Session
 
 
@@ -21,6 +21,9 @@ class Transport(Protocol):
 
     def check(self) -> dict[str, str]:
         """Return what else there is to be said of it when the vCenter has let us in."""
+
+    def proxies(self) -> list[Proxy]:
+        """Return the machines that disks are attached to."""
 
     def make_ready(self, machine_ref: str) -> None:
         """Raise what stands against reading this machine's disks."""
@@ -46,6 +49,9 @@ class VddkTransport:
 
     def check(self) -> dict[str, str]:
         return {}
+
+    def proxies(self) -> list[Proxy]:
+        return []
 
     def make_ready(self, _machine_ref: str) -> None:
         disks.library(self._session.settings.vddk_libdir)
@@ -73,6 +79,9 @@ class SshTransport:
     def check(self) -> dict[str, str]:
         return ssh_login.everywhere(self._session, self._key)
 
+    def proxies(self) -> list[Proxy]:
+        return []
+
     def make_ready(self, machine_ref: str) -> None:
         ssh_login.to_host_of(self._session, self._key, machine_ref)
 
@@ -99,16 +108,10 @@ class ProxyTransport:
         self._pool = pool
 
     def check(self) -> dict[str, str]:
-        """Set the proxy up, see that it answers, and say what it has."""
-        ref = find_proxy(self._session, self._session.settings.proxy)
-        proxy = ProxyMachine(self._session, ref, self._credentials)
-        served = set_up(proxy, self._credentials)
-        attached = proxy.attached()
-        return {
-            "proxy": f"{self._session.settings.proxy} ({ref}) answers at {served.address}",
-            "proxy room": f"{proxy.room()} disks",
-            **({"attached to the proxy": ", ".join(attached)} if attached else {}),
-        }
+        return proxy_states.check(self._session, self._credentials)
+
+    def proxies(self) -> list[Proxy]:
+        return proxy_states.proxies(self._session, self._credentials)
 
     def make_ready(self, _machine_ref: str) -> None:
         self._attachments().make_ready()

@@ -25,7 +25,12 @@ RULES = (
         "Change a provider. The server connects to the host that is named then.",
         ("PATCH /v1/providers/{provider}",),
     ),
-    Rule("migration:provider:check", READER, "Log in to a provider.", ("POST /v1/providers/{provider}/check",)),
+    Rule(
+        "migration:provider:check",
+        READER,
+        "Log in to a provider, and see its proxies.",
+        ("POST /v1/providers/{provider}/check", "GET /v1/providers/{provider}/proxies"),
+    ),
     Rule("migration:provider:delete", MEMBER, "Remove a provider.", ("DELETE /v1/providers/{provider}",)),
     Rule(
         "migration:provider:share",
@@ -49,6 +54,8 @@ RULES = (
             "GET /v1/providers/{provider}/volumes",
             "GET /v1/providers/{provider}/inventory",
             "GET /v1/providers/{provider}/inventory/machines",
+            "GET /v1/providers/{provider}/inventory/folders",
+            "GET /v1/providers/{provider}/unprotected",
         ),
     ),
     Rule(
@@ -99,6 +106,7 @@ RULES = (
         "Start a plan, or what of it has failed or was broken off.",
         (
             "POST /v1/plans/{name}/start",
+            "DELETE /v1/plans/{name}/start",
             "POST /v1/plans/{name}/retry",
             "POST /v1/plans/{name}/resume",
             "POST /v1/migrations/retry",
@@ -117,6 +125,7 @@ RULES = (
         "List and show migrations and all other jobs, what happened in them and what they made.",
         (
             "GET /v1/migrations",
+            "GET /v1/landed",
             "GET /v1/migration-counts",
             "GET /v1/jobs",
             "GET /v1/job-counts",
@@ -137,7 +146,12 @@ RULES = (
         "Read what the server that a migration has made prints on its console.",
         ("GET /v1/migrations/{migration}/console",),
     ),
-    Rule("migration:migration:create", MEMBER, "Start a migration.", ("POST /v1/migrations",)),
+    Rule(
+        "migration:migration:create",
+        MEMBER,
+        "Start a migration, or check whether one could be.",
+        ("POST /v1/migrations", "POST /v1/migrations/check"),
+    ),
     Rule(
         "migration:migration:resume",
         MEMBER,

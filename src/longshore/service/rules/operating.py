@@ -33,6 +33,18 @@ RULES = (
         ),
     ),
     Rule(
+        "migration:wall-link:get",
+        READER,
+        "List the links that show the project's overview on walls.",
+        ("GET /v1/wall-links",),
+    ),
+    Rule(
+        "migration:wall-link:set",
+        MEMBER,
+        "Make links that show the project's overview to whoever has them, and take them back.",
+        ("POST /v1/wall-links", "DELETE /v1/wall-links/{wall_link}"),
+    ),
+    Rule(
         "migration:operation:get",
         ADMIN,
         "See how the whole installation stands: workers, the queue of all projects, and what is left outside.",

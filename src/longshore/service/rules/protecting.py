@@ -55,6 +55,12 @@ RULES = (
         ("GET /v1/backup-policies", "GET /v1/backup-policies/{policy}"),
     ),
     Rule(
+        "migration:schedule:preview",
+        READER,
+        "Look ahead: when a schedule comes, and which points rules would keep.",
+        ("POST /v1/schedules/preview",),
+    ),
+    Rule(
         "migration:backup-policy:change",
         MEMBER,
         "Make, change, run, pause and delete policies of backups, and bring them back from a vault.",

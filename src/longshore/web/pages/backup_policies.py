@@ -8,15 +8,18 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails
 from longshore.api.backups import Vault
-from longshore.api.schemas import Provider
+from longshore.api.schedules import SchedulePreview
+from longshore.api.schemas import ListedMigration, MigrationCounts, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
+from longshore.model.request import MigrationType
+from longshore.model.status import Status
 from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import OF_MANY, Page
-from longshore.web.pages.backups import PLAYBOOKS
+from longshore.web.pages.backups import PAGE, PLAYBOOKS
 from longshore.web.rendering import confirm, render
-from longshore.wording.states import of_policy, of_stand
+from longshore.wording.states import of_migration, of_policy, of_stand, of_status
 from longshore.wording.texts import _
 
 _POINTS = 200  # rows, of one page
@@ -24,6 +27,7 @@ _FILTER = ("folder", "cluster", "tag", "power", "name")
 _ELSEWHERE = ("copy_to", "prove", "prove_on", "prove_networks")  # what becomes of points beyond the vault
 _FIELDS = ("name", "source", "vault", "machines", "schedule", "retention", "verify", *_ELSEWHERE)
 _ENDED = ("verify", "copy_to", "prove", *PLAYBOOKS)  # which "never" ends
+_RUNS = (MigrationType.BACKUP, MigrationType.VERIFICATION, MigrationType.VAULT_COPY, MigrationType.DRY_RUN)
 _SPARE = 3  # lines for further networks
 # A proposal: nights, and a tail that grows thin
 _PROPOSED = {
@@ -34,7 +38,11 @@ _PROPOSED = {
 
 
 async def one(request: Request) -> Response:
-    found = await request.state.asking.get(BackupPolicyDetails, _path(request))
+    asking: Asking = request.state.asking
+    found = await asking.get(BackupPolicyDetails, _path(request))
+    ahead = await asking.post(
+        SchedulePreview, "/v1/schedules/preview", {"schedule": found.schedule, "policy": found.id}
+    )
     run, proof = found.run, found.proof
     at_work = any(one and not one.state.ended for one in (found.verification, found.copied))
     at_work = at_work or any(one and not one.ended_at for one in (run, proof))
@@ -43,10 +51,39 @@ async def one(request: Request) -> Response:
         "backups/policy.html",
         live=at_work,
         p=found,
+        ahead=ahead.next[:5],
         points=found.points[:_POINTS],
         more=len(found.points) - _POINTS,
         of_policy=of_policy,
         of_stand=of_stand,
+    )
+
+
+async def runs(request: Request) -> Response:
+    """Show what was done for a policy, newest first: backups, verifications, copies, trials."""
+    asking: Asking = request.state.asking
+    marker, kind, status = (request.query_params.get(name, "") for name in ("marker", "type", "status"))
+    found = await asking.get(BackupPolicyDetails, _path(request))
+    about: dict[str, Any] = {"of": found.id, "type": kind}
+    page: dict[str, Any] = {"newest": True, "short": True, "limit": PAGE, "marker": marker, "status": status}
+    done, counts = await asyncio.gather(
+        asking.get(list[ListedMigration], "/v1/jobs", **page, **about),
+        asking.get(MigrationCounts, "/v1/job-counts", **about),
+    )
+    return render(
+        request,
+        "backups/runs.html",
+        p=found,
+        jobs=done,
+        counts=counts.statuses,
+        kinds=[(one.value, _(one.value)) for one in _RUNS],
+        kind=kind,
+        wanted=status,
+        statuses=[(one.value, _(of_status(one.value).said)) for one in (Status.DONE, Status.FAILED, Status.CANCELLED)],
+        later=bool(marker),
+        older=done[-1].id if len(done) == PAGE else None,
+        of_migration=of_migration,
+        of_status=of_status,
     )
 
 
@@ -66,6 +103,29 @@ async def create(request: Request) -> Response:
     except LongshoreError as error:
         return await _asked(request, said, None, error)
     return RedirectResponse(f"/ui/backups/policies/{part(made.name)}", 303)
+
+
+async def preview_new(request: Request) -> Response:
+    said = request.state.form
+    seen, trouble = await previewed(request.state.asking, said)
+    return await _asked(request, said, None, trouble, seen)
+
+
+async def preview_change(request: Request) -> Response:
+    asking, said = request.state.asking, request.state.form
+    found = await asking.get(BackupPolicyDetails, _path(request))
+    seen, trouble = await previewed(asking, said, policy=found.id)
+    return await _asked(request, said, found, trouble, seen)
+
+
+async def previewed(asking: Asking, said: Form, **of: str) -> tuple[SchedulePreview | None, LongshoreError | None]:
+    """Return what the schedule and the rules in a form come to, or why they can't be meant. `of`: whose points are
+    judged."""
+    body = {name: said[name] or None for name in ("schedule", "retention", "rpo")}
+    try:
+        return await asking.post(SchedulePreview, "/v1/schedules/preview", body | of), None
+    except LongshoreError as error:
+        return None, error
 
 
 async def edit(request: Request) -> Response:
@@ -117,7 +177,11 @@ def _wanted(said: Form) -> dict[str, Any]:
 
 
 async def _asked(
-    request: Request, said: Form, changed: BackupPolicyDetails | None, trouble: LongshoreError | None
+    request: Request,
+    said: Form,
+    changed: BackupPolicyDetails | None,
+    trouble: LongshoreError | None,
+    seen: SchedulePreview | None = None,
 ) -> Response:
     """Return the form. `changed`: the policy, if it is there already."""
     asking: Asking = request.state.asking
@@ -133,6 +197,7 @@ async def _asked(
         200 if trouble is None else 400,
         said=said,
         p=changed,
+        seen=seen,
         sources=[(one.name, one.name) for one in providers if "vault" not in one.sides],
         vaults=[(one.name, one.name) for one in vaults],
         clouds=[(one.name, one.name) for one in providers if "target" in one.sides],
@@ -193,7 +258,10 @@ _CHANGES = "migration:backup-policy:change"
 ROUTES = [
     Page("/backups/new-policy", new, "GET", _CHANGES),
     Page("/backups/new-policy", create, "POST", _CHANGES, OF_MANY),
+    Page("/backups/new-policy/preview", preview_new, "POST", _CHANGES, OF_MANY),
+    Page("/backups/policies/{policy}/edit/preview", preview_change, "POST", _CHANGES, OF_MANY),
     Page("/backups/policies/{policy}", one, "GET"),
+    Page("/backups/policies/{policy}/runs", runs, "GET"),
     Page("/backups/policies/{policy}/edit", edit, "GET", _CHANGES),
     Page("/backups/policies/{policy}/edit", change, "POST", _CHANGES, OF_MANY),
     Page("/backups/policies/{policy}/run", run, "POST", _CHANGES),

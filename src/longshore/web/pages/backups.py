@@ -27,8 +27,10 @@ _LOOKED_INTO = 20  # vaults, for one page
 
 async def listed(request: Request) -> Response:
     asking: Asking = request.state.asking
-    vaults, policies = await asyncio.gather(
-        asking.get(list[Vault], "/v1/vaults"), asking.get(list[BackupPolicy], "/v1/backup-policies")
+    vaults, policies, providers = await asyncio.gather(
+        asking.get(list[Vault], "/v1/vaults"),
+        asking.get(list[BackupPolicy], "/v1/backup-policies"),
+        asking.get(list[Provider], "/v1/providers"),
     )
     held = await asyncio.gather(*(_held(asking, one) for one in vaults[:_LOOKED_INTO]))
     return render(
@@ -37,6 +39,7 @@ async def listed(request: Request) -> Response:
         live=any(one.run and not one.run.ended_at for one in policies),
         vaults=[(one, *held[n]) if n < len(held) else (one, None, None) for n, one in enumerate(vaults)],
         policies=policies,
+        sources=[one for one in providers if "vault" not in one.sides],
         of_policy=of_policy,
     )
 

@@ -20,6 +20,7 @@ from longshore.web.page import Page
 from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, phases_of
 from longshore.web.rendering import confirm, render, shown_moment
+from longshore.web.sheets import as_csv
 from longshore.wording.consoles import emptiness_of, power_of
 from longshore.wording.guest import LOOKED_AT, guest_rows
 from longshore.wording.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
@@ -29,6 +30,11 @@ PAGE = 50  # rows
 _NAMED = 20  # machines in a sentence
 _LASTING = ("replica", "backup-policy")  # they have pages of their own
 _SHOWN = 200  # events, the last ones
+_AT_ONCE = 1000  # rows that are asked for
+_SHEET = (
+    *("Machine", "Type", "From", "To", "Plan", "Wave", "Requested (UTC)", "Begun (UTC)", "Ended (UTC)"),
+    *("State", "Phase", "Downtime seconds", "Problem", "Id"),
+)
 
 
 class State(NamedTuple):
@@ -92,6 +98,42 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
     )
 
 
+async def migrations_as_csv(request: Request) -> Response:
+    return await _as_csv(request, "migration")
+
+
+async def jobs_as_csv(request: Request) -> Response:
+    return await _as_csv(request, "job")
+
+
+async def _as_csv(request: Request, called: str) -> Response:
+    """Keep all of a list that fit as a file, newest first."""
+    asking: Asking = request.state.asking
+    asked = request.query_params
+    status = asked.get("status", "")
+    meant = STATES[status].asked if status in STATES else {"status": status}
+    page = {"short": True, "newest": True, "limit": _AT_ONCE, "name": asked.get("q", "").strip(), **meant}
+    found: list[ListedMigration] = []
+    while True:
+        more = await asking.get(
+            list[ListedMigration],
+            f"/v1/{called}s",
+            **page,
+            type=asked.get("type", ""),
+            marker=found[-1].id if found else "",
+        )
+        found += more
+        if len(more) < _AT_ONCE:
+            break
+    return as_csv(f"{called}s", _SHEET, map(_in_sheet, found))
+
+
+def _in_sheet(m: ListedMigration) -> tuple[Any, ...]:
+    moments = (at.isoformat(timespec="seconds") if at else "" for at in (m.created_at, m.started_at, m.finished_at))
+    stands = of_migration(m).said, m.phase, m.downtime_seconds, m.error
+    return (m.machine_name, m.type.value, m.source, m.target, m.plan, m.wave, *moments, *stands, m.id)
+
+
 async def one(request: Request) -> Response:
     asking: Asking = request.state.asking
     path = _path(request)
@@ -101,6 +143,7 @@ async def one(request: Request) -> Response:
         asking.get(list[LedgerEntry], f"{path}/ledger"),
     )
     decides = migration.status is Status.WAITS_FOR_DECISION
+    ports = (migration.result or {}).get("ports", ())
     return render(
         request,
         "migrations/one.html",
@@ -118,6 +161,7 @@ async def one(request: Request) -> Response:
         waits_for_word=decides,
         may_resume=may_resume(migration),
         proof=(migration.result or {}).get("proof"),
+        addresses=", ".join(address for port in ports for address in port["addresses"]),
         guest=[
             (label.capitalize(), shown_moment(value) if label == LOOKED_AT else value)
             for label, value in guest_rows((migration.result or {}).get("guest"))
@@ -319,6 +363,8 @@ def _path(request: Request) -> str:
 
 ROUTES = [
     Page("/migrations", listed, "GET"),
+    Page("/migrations.csv", migrations_as_csv, "GET"),
+    Page("/jobs.csv", jobs_as_csv, "GET"),
     Page("/jobs", jobs, "GET"),
     Page("/migrations/{migration}", one, "GET"),
     Page("/migrations/{migration}/console", console, "GET", "migration:migration:console"),

@@ -6,6 +6,7 @@ Of each only the first are shown, beside how many there are and where the others
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -43,6 +44,17 @@ class _Some(NamedTuple):
 
 async def show(request: Request) -> Response:
     asking: Asking = request.state.asking
+    return render(request, "overview.html", live=True, **await standing(asking))
+
+
+async def wall(request: Request) -> Response:
+    """Show the overview as it is for a large screen: nothing can be done there."""
+    asking: Asking = request.state.asking
+    return render(request, "wall.html", live=True, link=None, now=datetime.now(UTC), **await standing(asking))
+
+
+async def standing(asking: Asking) -> dict[str, Any]:
+    """Return what an overview's template is told of how everything stands that `asking` sees."""
 
     async def counted(**asked: Any) -> Counter[str]:
         found = await asking.get(MigrationCounts, "/v1/job-counts", type=_ENDING, **asked)
@@ -83,34 +95,31 @@ async def show(request: Request) -> Response:
     ended = sorted((m for kind in over for m in kind.first), key=lambda m: m.finished_at or m.created_at, reverse=True)
     missed = [one for one in replicas if any(of_condition(c.code) == "bad" for c in one.conditions)]
     undecided = [one for one in replicas if one.stage in (Stage.FAILED_OVER, Stage.FAILED_BACK)]
-    return render(
-        request,
-        "overview.html",
-        live=True,
-        waits=[one for one in waits if one.total],
-        waiting=sum(one.total for one in waits) + len(missed) + len(undecided),
-        missed=missed[:_WAITING],
-        undecided=undecided[:_WAITING],
-        all_replicas=len(missed) + len(undecided),
-        running=running._replace(first=run),
-        queued=queued,
-        failed=failed,
-        over=[one for one in over if one.total],
-        ended=ended[:_DONE],
-        replicas=replicas,
-        plans=sorted(plans, key=_has_begun, reverse=True)[:_PLANS],
-        all_plans=len(plans),
-        begun=bool(counts or replicas or plans),
-        of_status=of_status,
-        sources=[one for one in providers if one.sides == ["source"]],
-        targets=[one for one in providers if "target" in one.sides],
-        of_migration=of_migration,
-        bad=lambda replica: [c for c in replica.conditions if of_condition(c.code) == "bad"],
-    )
+    return {
+        "waits": [one for one in waits if one.total],
+        "waiting": sum(one.total for one in waits) + len(missed) + len(undecided),
+        "missed": missed[:_WAITING],
+        "undecided": undecided[:_WAITING],
+        "all_replicas": len(missed) + len(undecided),
+        "running": running._replace(first=run),
+        "queued": queued,
+        "failed": failed,
+        "over": [one for one in over if one.total],
+        "ended": ended[:_DONE],
+        "replicas": replicas,
+        "plans": sorted(plans, key=_has_begun, reverse=True)[:_PLANS],
+        "all_plans": len(plans),
+        "begun": bool(counts or replicas or plans),
+        "of_status": of_status,
+        "sources": [one for one in providers if one.sides == ["source"]],
+        "targets": [one for one in providers if "target" in one.sides],
+        "of_migration": of_migration,
+        "bad": lambda replica: [c for c in replica.conditions if of_condition(c.code) == "bad"],
+    }
 
 
 def _has_begun(plan: PlanSummary) -> bool:
     return any(state != "planned" for state in plan.states)
 
 
-ROUTES = [Page("/", show, "GET")]
+ROUTES = [Page("/", show, "GET"), Page("/wall", wall, "GET")]

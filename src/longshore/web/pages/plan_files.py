@@ -69,7 +69,6 @@ def _shown(request: Request, view: PlanView, text: str, trouble: LongshoreError 
         name=view.plan["name"],
         text=text,
         version=version or view.version,
-        keeps=not request.app.state.door.inside,  # another program's frame takes nothing but pages
         trouble=trouble,
     )
 

@@ -146,6 +146,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
         blocked=[c for c in found if c.severity is Severity.BLOCKER and not c.acceptable],
         acceptable=list(dict.fromkeys(c.code for c in found if c.severity is Severity.BLOCKER and c.acceptable)),
         trouble=trouble,
+        said_at=request.state.form["at"] if request.method == "POST" else "",
         of_severity=of_severity,
         land_unchanged=LAND_UNCHANGED,
         unchanged=[(value, _(said)) for value, said in LANDINGS[::-1] if value in ("unchanged", "as-is")],
@@ -168,10 +169,17 @@ async def land_unchanged(request: Request) -> Response:
 async def start(request: Request) -> Response:
     said = request.state.form
     body = {"type": said["type"] or None, "accept": said.all("accept"), "machines": said.all("machine")}
+    body["at"] = said.moment("at")
     try:
         await request.state.asking.post(list[Migration], f"{_path(request)}/start", body)
     except LongshoreError as error:
         return await shown_concerns(request, error, said["type"])
+    return _back(request)
+
+
+async def take_start_back(request: Request) -> Response:
+    """Have nothing of it begin at a time any more."""
+    await request.state.asking.ask(list[str], "DELETE", f"{_path(request)}/start")
     return _back(request)
 
 
@@ -338,6 +346,7 @@ ROUTES = [
     Page("/plans/{name}/concerns", concerns, "GET"),
     Page("/plans/{name}/land-unchanged", land_unchanged, "POST", "migration:plan:create"),
     Page("/plans/{name}/start", start, "POST", "migration:plan:start"),
+    Page("/plans/{name}/take-start-back", take_start_back, "POST", "migration:plan:start"),
     Page("/plans/{name}/cutover", ask_to_cut_over, "GET", "migration:plan:cutover"),
     Page("/plans/{name}/cutover", _does("cutover"), "POST", "migration:plan:cutover"),
     Page("/plans/{name}/take-back", ask_to_take_back, "GET", "migration:plan:cutover"),

@@ -1,26 +1,20 @@
-"""Clouds: listed, added, checked, removed; and the machines in them."""
+"""Clouds: listed, added, checked, removed."""
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.inventories import MachinePage
-from longshore.api.schemas import Fingerprint, LastMove, Migration, PlanSummary, Provider, ProviderCheck
+from longshore.api.schemas import Fingerprint, PlanSummary, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.model.machine import Machine
-from longshore.model.search import FIELDS
 from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.wording.states import of_status
 from longshore.wording.texts import _
 
-PAGE = 50  # rows
 _VCENTER = 443
 _NAMED = ("name",)  # fields of forms that say themselves what is wrong with them
 _BY_PASSWORD = ("username", "project_name", "user_domain_name", "project_domain_name")
@@ -37,7 +31,7 @@ async def one(request: Request) -> Response:
 
 async def check(request: Request) -> Response:
     """Log in now, and show what was found or why not."""
-    path = _path(request)
+    path = path_of(request)
     try:
         found = await request.state.asking.post(ProviderCheck, f"{path}/check")
     except LongshoreError as error:
@@ -47,7 +41,7 @@ async def check(request: Request) -> Response:
 
 async def _shown(request: Request, found: dict[str, str] | None, trouble: LongshoreError | None) -> Response:
     asking: Asking = request.state.asking
-    provider = await asking.get(Provider, _path(request))
+    provider = await asking.get(Provider, path_of(request))
     plans = await asking.get(list[PlanSummary], "/v1/plans")
     using = [plan.name for plan in plans if provider.name in (plan.source, plan.target)]
     return render(
@@ -68,7 +62,7 @@ def _age(moment: datetime) -> float:
 
 
 async def ask_to_remove(request: Request) -> Response:
-    provider = await request.state.asking.get(Provider, _path(request))
+    provider = await request.state.asking.get(Provider, path_of(request))
     page = f"/ui/providers/{part(request.path_params['provider'])}"
     told = [
         _("Its settings and its password are forgotten. Nothing in the cloud itself is touched."),
@@ -79,7 +73,7 @@ async def ask_to_remove(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    await request.state.asking.ask(type(None), "DELETE", _path(request))
+    await request.state.asking.ask(type(None), "DELETE", path_of(request))
     return RedirectResponse("/ui/providers", 303)
 
 
@@ -176,100 +170,12 @@ async def _added(
     return RedirectResponse(f"/ui/providers/{part(added.provider.name)}", 303)
 
 
-# Machines
-
-
-async def machines(request: Request) -> Response:
-    asking: Asking = request.state.asking
-    provider = await asking.get(Provider, _path(request))
-    q, offset = request.query_params.get("q", ""), _offset(request)
-    anew = request.query_params.get("anew") == "yes"
-    page, trouble = None, None
-    try:
-        path = f"{_path(request)}/inventory/machines"
-        page = await asking.get(MachinePage, path, q=q, limit=PAGE, offset=offset, anew=anew)
-    except LongshoreError as error:
-        trouble = error
-    last: dict[str, LastMove] = {}
-    if page is not None and page.machines:
-        last = await _last_moves(request, provider, [machine.ref for machine in page.machines])
-    if anew and trouble is None:
-        found = f"?{urlencode({'q': q})}" if q else ""
-        return RedirectResponse(f"/ui/providers/{part(request.path_params['provider'])}/machines{found}", 303)
-    return render(
-        request,
-        "providers/machines.html",
-        200 if trouble is None else 400,
-        provider=provider,
-        page=page,
-        q=q,
-        offset=offset,
-        rows=PAGE,
-        trouble=trouble,
-        fields=FIELDS,
-        last=last,
-        of_status=of_status,
-    )
-
-
-async def _last_moves(request: Request, provider: Provider, refs: list[str]) -> dict[str, LastMove]:
-    """Return the last migration of each of these machines, by reference; none where the visit may see no migrations."""
-    if not request.state.visit.may("migration:migration:get"):
-        return {}
-    found = await request.state.asking.get(list[LastMove], "/v1/last-moves", source=provider.id, machine=refs)
-    return {one.machine_ref: one for one in found}
-
-
-async def volumes(request: Request) -> Response:
-    asking: Asking = request.state.asking
-    provider = await asking.get(Provider, _path(request))
-    found, trouble = [], None
-    try:
-        found = await asking.get(list[Machine], f"{_path(request)}/volumes")
-    except LongshoreError as error:
-        trouble = error
-    status = 200 if trouble is None else 400
-    return render(request, "providers/volumes.html", status, provider=provider, volumes=found, trouble=trouble)
-
-
-async def machine(request: Request) -> Response:
-    asking: Asking = request.state.asking
-    provider = await asking.get(Provider, _path(request))
-    found = await asking.get(Machine, f"{_path(request)}/machines/{part(request.path_params['machine'])}")
-    plans = await asking.get(list[PlanSummary], "/v1/plans", machine=found.ref)
-    last = (await _last_moves(request, provider, [found.ref])).get(found.ref)
-    return render(
-        request,
-        "providers/machine.html",
-        provider=provider,
-        machine=found,
-        plans=plans,
-        last=last,
-        of_status=of_status,
-    )
-
-
-async def inspect(request: Request) -> Response:
-    """Begin to look into a snapshot of a machine's disks.
-
-    The findings are on the page of the migration by which that is watched.
-    """
-    provider = await request.state.asking.get(Provider, _path(request))  # one that isn't there is said first
-    body = {"source": provider.id, "machine": request.state.form["machine"]}
-    begun = await request.state.asking.post(Migration, "/v1/inspections", body)
-    return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
-
-
 # Parts
 
 
-def _path(request: Request) -> str:
+def path_of(request: Request) -> str:
+    """Return the API's address of the provider that a page is about."""
     return f"/v1/providers/{part(request.path_params['provider'])}"
-
-
-def _offset(request: Request) -> int:
-    said = request.query_params.get("offset", "0")
-    return min(int(said), 1 << 31) if said.isascii() and said.isdigit() and len(said) < 10 else 0
 
 
 def _number(text: str) -> int | str:
@@ -304,8 +210,4 @@ ROUTES = [
     Page("/providers/{provider}/check", check, "POST", "migration:provider:check"),
     Page("/providers/{provider}/remove", ask_to_remove, "GET", "migration:provider:delete"),
     Page("/providers/{provider}/remove", remove, "POST", "migration:provider:delete"),
-    Page("/providers/{provider}/inspect", inspect, "POST", "migration:machine:inspect"),
-    Page("/providers/{provider}/volumes", volumes, "GET"),
-    Page("/providers/{provider}/machines", machines, "GET"),
-    Page("/providers/{provider}/machines/{machine:path}", machine, "GET"),
 ]

@@ -7,12 +7,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.replicas import Replica
+from longshore.api.schedules import SchedulePreview
 from longshore.api.schemas import Migration
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.quantities import write_duration
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
+from longshore.web.pages.backup_policies import previewed
 from longshore.web.pages.new_replicas import PROTECTION
 from longshore.web.rendering import confirm, render
 from longshore.wording.texts import _
@@ -39,6 +41,20 @@ async def change(request: Request) -> Response:
     return RedirectResponse(_page(request), 303)
 
 
+async def preview(request: Request) -> Response:
+    said = request.state.form
+    found = await request.state.asking.get(Replica, _path(request))
+    seen, trouble = await previewed(request.state.asking, said, replica=found.id)
+    return _shown(request, found.machine_name, said, trouble, change=found, seen=seen)
+
+
+async def preview_kept(request: Request) -> Response:
+    said = request.state.form
+    found = await request.state.asking.get(Migration, f"/v1/migrations/{part(request.path_params['migration'])}")
+    seen, trouble = await previewed(request.state.asking, said)
+    return _shown(request, found.machine_name, said, trouble, seen=seen)
+
+
 async def ask_to_keep(request: Request) -> Response:
     found = await request.state.asking.get(Migration, f"/v1/migrations/{part(request.path_params['migration'])}")
     said = {"schedule": ["every 15m"], "retention": ["last 24, daily 14"], "rpo": ["30m"]}
@@ -57,8 +73,13 @@ async def keep(request: Request) -> Response:
     return RedirectResponse(f"/ui/replicas/{part(kept.id)}", 303)
 
 
-def _shown(
-    request: Request, name: str, said: Form, trouble: LongshoreError | None, change: Replica | None = None
+def _shown(  # noqa: PLR0917
+    request: Request,
+    name: str,
+    said: Form,
+    trouble: LongshoreError | None,
+    change: Replica | None = None,
+    seen: SchedulePreview | None = None,
 ) -> Response:
     return render(
         request,
@@ -67,7 +88,8 @@ def _shown(
         name=name,
         r=change,
         said=said,
-        does=request.url.path,
+        does=request.url.path.removesuffix("/preview"),
+        seen=seen,
         **told_of(trouble, PROTECTION),
     )
 
@@ -120,6 +142,7 @@ _CHANGES, _FAILS_OVER = "migration:replica:update", "migration:replica:failover"
 ROUTES = [
     Page("/replicas/{replica}/edit", edit, "GET", _CHANGES),
     Page("/replicas/{replica}/edit", change, "POST", _CHANGES),
+    Page("/replicas/{replica}/edit/preview", preview, "POST", _CHANGES),
     Page("/replicas/{replica}/audit", _does("audit"), "POST", _CHANGES),
     Page("/replicas/{replica}/migrate", ask_to_migrate, "GET", _FAILS_OVER),
     Page("/replicas/{replica}/migrate", _does("migrate"), "POST", _FAILS_OVER),
@@ -127,4 +150,5 @@ ROUTES = [
     Page("/replicas/{replica}/delete", delete, "POST", "migration:replica:delete"),
     Page("/migrations/{migration}/keep", ask_to_keep, "GET", "migration:replica:create"),
     Page("/migrations/{migration}/keep", keep, "POST", "migration:replica:create"),
+    Page("/migrations/{migration}/keep/preview", preview_kept, "POST", "migration:replica:create"),
 ]

@@ -37,7 +37,6 @@ async def of_plan(request: Request) -> Response:
         proven=[one for one in shown if one.report and one.report.proof],
         left=left,
         digests=_digests,
-        keeps=_keeps(request),
         of_status=of_status,
     )
 
@@ -71,7 +70,7 @@ def _digests(report: Report) -> list[str]:
 
 async def of_migration(request: Request) -> Response:
     report = await request.state.asking.get(Report, _of_migration(request))
-    return render(request, "reports/migration.html", report=report, keeps=_keeps(request), of_status=of_status)
+    return render(request, "reports/migration.html", report=report, of_status=of_status)
 
 
 async def migration_as_json(request: Request) -> Response:
@@ -95,7 +94,6 @@ async def of_replicas(request: Request) -> Response:
         replicas=found,
         spans=[(hours, said) for hours, said in spans if any(_of_span(one, hours) for one in found)],
         of_span=_of_span,
-        keeps=_keeps(request),
         of_replica=of_replica,
     )
 
@@ -126,11 +124,6 @@ def _protected(one: Replica) -> tuple[Any, ...]:
 
 def _of_span(replica: Replica, hours: int) -> Figures | None:
     return next((figures for figures in replica.figures if figures.hours == hours), None)
-
-
-def _keeps(request: Request) -> bool:
-    """Tell whether files can be downloaded: another program's frame takes nothing but pages."""
-    return not request.app.state.door.inside
 
 
 def _of_plan(request: Request) -> str:

@@ -16,6 +16,8 @@
   const ofToday = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
   const ofCharts = new Intl.DateTimeFormat(locale, { dateStyle: "short", timeStyle: "short" }); // there is little room
 
+  const ofDays = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
+
   const isToday = (moment) => moment.toDateString() === new Date().toDateString();
   const roughly = (moment) => isToday(moment) ? ofToday : ofCharts; // of a forecast
 
@@ -24,7 +26,8 @@
       const moment = new Date(time.dateTime);
       if (Number.isNaN(moment.getTime())) continue;
       time.title = time.dateTime;
-      time.textContent = (time.classList.contains("ls-about") ? roughly(moment) : clock).format(moment);
+      const as = time.classList.contains("ls-about") ? roughly(moment) : time.classList.contains("ls-day") ? ofDays : clock;
+      time.textContent = as.format(moment);
     }
     for (const end of within.querySelectorAll("svg [data-moment]")) end.textContent = ofCharts.format(new Date(end.dataset.moment));
   }

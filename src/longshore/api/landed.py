@@ -1,0 +1,40 @@
+"""Machines that have landed, as they go over the wire."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from longshore.api.schemas import Moment
+from longshore.model.request import MigrationType
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LandedPort(_Strict):
+    id: str
+    mac: str
+    addresses: list[str]  # fixed ones
+    floating: list[str] | None  # null: the target wasn't asked
+
+
+class Landed(_Strict):
+    """A machine that has landed, as its migration has left it."""
+
+    migration: str
+    project_id: str = ""  # empty without a server: nothing belongs to a project then
+    machine_name: str
+    machine_ref: str
+    source: str
+    target: str
+    plan: str | None
+    wave: int | None
+    type: MigrationType
+    server_id: str
+    server_name: str
+    flavor: str | None
+    ports: list[LandedPort]
+    volumes: list[str]  # ids, in the order of the machine's disks
+    guest: dict[str, Any] | None  # what runs on it: kind, product, version, …; null: nobody has looked into its disks
+    landed_at: Moment | None

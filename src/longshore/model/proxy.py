@@ -1,0 +1,17 @@
+"""Proxies: machines of a source that other machines' disks are attached to, and read there."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy of a provider, as it is now."""
+
+    name: str  # as the provider's settings name it
+    ref: str = ""
+    power: str = ""  # in the source's word
+    host: str = ""  # whose datastores it reaches
+    address: str = ""  # at which it says that it serves disks; empty: it has said nothing yet
+    room: int = 0  # disks that can be attached to it beside those that are
+    attached: tuple[str, ...] = ()  # the disks' files
+    trouble: str = ""  # why nothing is attached to it, in a sentence; empty: nothing stands against it

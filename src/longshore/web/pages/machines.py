@@ -1,0 +1,195 @@
+"""The machines of a source: listed, searched, sorted, looked at and looked into; those that nothing protects; its
+volumes."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from longshore.api.inventories import Folder, MachinePage, UnprotectedPage
+from longshore.api.schemas import LastMove, Migration, PlanSummary, Provider
+from longshore.client.calls import part
+from longshore.errors import LongshoreError
+from longshore.model.machine import Machine
+from longshore.model.search import FIELDS
+from longshore.web.asking import Asking
+from longshore.web.folders import tree_of
+from longshore.web.page import Page
+from longshore.web.pages.providers import path_of
+from longshore.web.rendering import render
+from longshore.web.sheets import as_csv
+from longshore.wording.states import of_status
+from longshore.wording.texts import _, marked
+
+PAGE = 50  # rows
+_AT_ONCE = 1000  # machines that are asked for, for a file
+_SORTED = {
+    "name": marked("Name"),
+    "power": marked("Power"),
+    "guest": marked("Guest"),
+    "cpus": marked("CPUs"),
+    "memory": marked("Memory"),
+    "disks": marked("Disks"),
+    "folder": marked("Folder"),
+}
+_SHEET = (
+    *("Name", "Ref", "Power", "CPUs", "Memory MiB", "Disks", "Size bytes", "Networks", "Guest", "Folder", "Cluster"),
+    "Host",
+)
+
+
+async def machines(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, path_of(request))
+    q, offset = request.query_params.get("q", ""), _offset(request)
+    anew = request.query_params.get("anew") == "yes"
+    sort = request.query_params.get("sort", "")
+    page, trouble = None, None
+    folders: list[Folder] = []
+    try:
+        path = f"{path_of(request)}/inventory/machines"
+        page = await asking.get(MachinePage, path, q=q, limit=PAGE, offset=offset, anew=anew, sort=sort)
+        folders = await asking.get(list[Folder], f"{path_of(request)}/inventory/folders")
+    except LongshoreError as error:
+        trouble = error
+    last: dict[str, LastMove] = {}
+    if page is not None and page.machines:
+        last = await _last_moves(request, provider, [machine.ref for machine in page.machines])
+    if anew and trouble is None:
+        found = f"?{urlencode({'q': q})}" if q else ""
+        return RedirectResponse(f"/ui/providers/{part(request.path_params['provider'])}/machines{found}", 303)
+    return render(
+        request,
+        "providers/machines.html",
+        200 if trouble is None else 400,
+        provider=provider,
+        page=page,
+        q=q,
+        offset=offset,
+        rows=PAGE,
+        trouble=trouble,
+        fields=FIELDS,
+        sort=sort,
+        sorts=_sorts(f"/ui/providers/{part(request.path_params['provider'])}/machines", q, sort),
+        folders=tree_of([(one.path, one.machines) for one in folders]),
+        last=last,
+        of_status=of_status,
+    )
+
+
+def _sorts(at: str, q: str, sort: str) -> dict[str, tuple[str, str]]:
+    """Return, by column, the address that sorts by it, the other way round where it does so now; and how it does."""
+    found = {}
+    for name, said in _SORTED.items():
+        how = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
+        found[_(said)] = f"{at}?{urlencode({'q': q, 'sort': f'-{name}' if sort == name else name})}", how
+    return found
+
+
+async def machines_as_csv(request: Request) -> Response:
+    """Keep all that fit as a file."""
+    asking: Asking = request.state.asking
+    found: list[Machine] = []
+    asked = {"q": request.query_params.get("q", ""), "sort": request.query_params.get("sort", ""), "limit": _AT_ONCE}
+    while True:
+        path = f"{path_of(request)}/inventory/machines"
+        page = await asking.get(MachinePage, path, offset=len(found), **asked)
+        found += page.machines
+        if len(found) >= page.total or not page.machines:
+            break
+    return as_csv(f"machines-{request.path_params['provider']}", _SHEET, map(_in_sheet, found))
+
+
+def _in_sheet(m: Machine) -> tuple[Any, ...]:
+    size, networks = sum(disk.size for disk in m.disks), dict.fromkeys(nic.network for nic in m.nics)
+    sizes = m.cpus, m.memory_mib, len(m.disks), size
+    return (m.name, m.ref, m.power.value, *sizes, ", ".join(networks), m.guest_name, m.folder, m.cluster, m.host)
+
+
+async def unprotected(request: Request) -> Response:
+    """Show the machines that have neither a replica nor a good backup by a policy that runs."""
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, path_of(request))
+    q, offset = request.query_params.get("q", ""), _offset(request)
+    anew = request.query_params.get("anew") == "yes"
+    page, trouble = None, None
+    try:
+        path = f"{path_of(request)}/unprotected"
+        page = await asking.get(UnprotectedPage, path, q=q, limit=PAGE, offset=offset, anew=anew)
+    except LongshoreError as error:
+        trouble = error
+    return render(
+        request,
+        "providers/unprotected.html",
+        200 if trouble is None else 400,
+        provider=provider,
+        page=page,
+        q=q,
+        offset=offset,
+        rows=PAGE,
+        trouble=trouble,
+    )
+
+
+async def _last_moves(request: Request, provider: Provider, refs: list[str]) -> dict[str, LastMove]:
+    """Return the last migration of each of these machines, by reference; none where the visit may see no migrations."""
+    if not request.state.visit.may("migration:migration:get"):
+        return {}
+    found = await request.state.asking.get(list[LastMove], "/v1/last-moves", source=provider.id, machine=refs)
+    return {one.machine_ref: one for one in found}
+
+
+async def volumes(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, path_of(request))
+    found, trouble = [], None
+    try:
+        found = await asking.get(list[Machine], f"{path_of(request)}/volumes")
+    except LongshoreError as error:
+        trouble = error
+    status = 200 if trouble is None else 400
+    return render(request, "providers/volumes.html", status, provider=provider, volumes=found, trouble=trouble)
+
+
+async def machine(request: Request) -> Response:
+    asking: Asking = request.state.asking
+    provider = await asking.get(Provider, path_of(request))
+    found = await asking.get(Machine, f"{path_of(request)}/machines/{part(request.path_params['machine'])}")
+    plans = await asking.get(list[PlanSummary], "/v1/plans", machine=found.ref)
+    last = (await _last_moves(request, provider, [found.ref])).get(found.ref)
+    return render(
+        request,
+        "providers/machine.html",
+        provider=provider,
+        machine=found,
+        plans=plans,
+        last=last,
+        of_status=of_status,
+    )
+
+
+async def inspect(request: Request) -> Response:
+    """Begin to look into a snapshot of a machine's disks.
+
+    The findings are on the page of the migration by which that is watched.
+    """
+    provider = await request.state.asking.get(Provider, path_of(request))  # one that isn't there is said first
+    body = {"source": provider.id, "machine": request.state.form["machine"]}
+    begun = await request.state.asking.post(Migration, "/v1/inspections", body)
+    return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
+
+
+def _offset(request: Request) -> int:
+    said = request.query_params.get("offset", "0")
+    return min(int(said), 1 << 31) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+
+
+ROUTES = [
+    Page("/providers/{provider}/inspect", inspect, "POST", "migration:machine:inspect"),
+    Page("/providers/{provider}/volumes", volumes, "GET"),
+    Page("/providers/{provider}/machines", machines, "GET"),
+    Page("/providers/{provider}/machines.csv", machines_as_csv, "GET"),
+    Page("/providers/{provider}/unprotected", unprotected, "GET"),
+    Page("/providers/{provider}/machines/{machine:path}", machine, "GET"),
+]

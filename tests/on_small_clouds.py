@@ -1,0 +1,62 @@
+"""usage: on_small_clouds.py begin NAME|write NAME|COMMAND…
+
+Longshore's commands where its clouds are a small fleet: on a machine with packages, by their Python, beside tests/flows
+of the same commit. `begin` queues a migration of a machine, and makes the fleet first; with `write` its guest writes.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+STATE = Path("/srv/longshore")
+FLEET = STATE / "fleet"
+NAMES = ("app01", "app02")
+WRITTEN = b"written meanwhile"
+sys.path.insert(0, str(Path(__file__).parent / "flows"))
+
+
+def begin(name):
+    """Queue a warm migration of it, and print its id."""
+    from small_fleet import Fleet
+
+    from longshore.store import StateDirectory, Store
+
+    store = Store(StateDirectory(STATE))
+    if not FLEET.exists():
+        fleet = Fleet.create(FLEET, NAMES)
+        (FLEET / "conversions").mkdir()
+        store.providers.add("vc", "vsphere", {"root": str(fleet.root)}, {"password": "x"})
+        store.providers.add("cloud", "openstack", {"root": str(fleet.root)}, {"password": "x"})
+    request = {"networks": {"VM Network": "private"}, "boot_timeout": 20.0, "shutdown_timeout": 5.0, "type": "warm"}
+    new = store.migrations.add(
+        machine_name=name,
+        machine_ref=Fleet(FLEET).ref(name),
+        source_id=store.providers.get("vc").id,
+        target_id=store.providers.get("cloud").id,
+        request={**request, "cutover": {"mode": "manual", "interval": 3600.0}},
+    )
+    print(new.id)
+    store.close()
+
+
+def write(name):
+    from small_fleet import Fleet
+
+    Fleet(FLEET).world(name).guest_writes("2000", 4096, WRITTEN)
+
+
+def main(arguments):
+    if arguments[0] in ("begin", "write"):
+        return {"begin": begin, "write": write}[arguments[0]](arguments[1])
+    # Where what stands in for a conversion finds its place
+    os.environ["SMALL_WORLD"] = str(FLEET / "conversions")
+    import small_fleet
+
+    from longshore.cli.app import main as longshore
+
+    small_fleet.install()
+    return longshore(["--config", "/etc/longshore/longshore.toml", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""Debian's packages of Longshore, built, the roots in which they are tried, and what a page has root type there."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from booted import cgroups, until
+
+ROOT = Path(__file__).parents[1]
+AS_ROOT = [
+    pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it"),
+    pytest.mark.timeout(1800),
+]
+CONFIGURATION = """state = "/var/lib/longshore"
+drain_for = 1
+[server.keystone]
+auth_url = "http://127.0.0.1:5000/v3"
+password = "service"
+"""
+READY = (
+    "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
+)
+
+
+def typed(section):
+    """Return the commands that docs/howto/install.md has root type in this section, block by block."""
+    part = (ROOT / "docs/howto/install.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```console\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
+    return [re.findall(r"^# (.*)$", block, re.MULTILINE) for block in blocks]
+
+
+def made(into, compression, source=ROOT):
+    """Build the packages of a clone, and return them by their names."""
+    subprocess.run(
+        [source / "deploy/packages", into], check=True, env=os.environ | {"LONGSHORE_COMPRESSION": compression}
+    )
+    return {package.name.partition("_")[0]: package for package in into.glob("*.deb")}
+
+
+def root(kind):
+    there = subprocess.run([ROOT / "deploy/debian-root", kind], check=True, stdout=subprocess.PIPE, text=True)
+    return Path(there.stdout.strip())
+
+
+def active(on):
+    return on("systemctl is-active longshore-server longshore-worker").split()
+
+
+def configure(on):
+    """Write a configuration, and start both. Without a PostgreSQL each is alone on its directory, and the server has an
+    engine when there is work."""
+    on(f"printf '%s' '{CONFIGURATION}' >/etc/longshore/longshore.toml && chgrp longshore /etc/longshore/longshore.toml")
+    on("mkdir -p /etc/systemd/system/longshore-worker.service.d")
+    on(
+        "printf '[Service]\\nEnvironment=LONGSHORE_STATE=/srv/longshore\\n' "
+        ">/etc/systemd/system/longshore-worker.service.d/alone.conf && systemctl daemon-reload"
+    )
+    assert on("systemctl start longshore-server longshore-worker") == ""
+    until(lambda: on(READY) == "200", 300)
+    assert active(on) == ["active", "active"]
