@@ -17,6 +17,8 @@ from longshore.model.selection import MachineFilter
 from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from longshore.api.backup_policies import BackupPolicy, BackupPolicyDetails, KeptPoint, PointTrial, PolicyBackup
 
 
@@ -46,25 +48,10 @@ class CreateBackupPolicy(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.backup_policies import NewBackupPolicy
 
-        wanted = _filter(args)
-        if not args.machine and wanted is None:
+        asked = _asked(args, playbook_of)
+        if not asked.keys() & {"machines", "filter"}:
             raise InvalidInput("Say which machines: --machine NAME, or a filter; --name '*' means all of the source.")
-        policy = NewBackupPolicy(
-            name=args.policy,
-            source=args.source,
-            vault=args.vault,
-            machines=args.machine,
-            filter=wanted,
-            schedule=args.schedule,
-            retention=rules_of(args) or "",
-            verify=args.verify,
-            copy_to=args.copy_to,
-            prove=args.prove,
-            prove_on=args.prove_on,
-            prove_networks=dict(args.network),
-            before=playbook_of(args.before),
-            after=playbook_of(args.after),
-        )
+        policy = NewBackupPolicy(name=args.policy, source=args.source, vault=args.vault, **asked)
         return _fields(self.client.create_backup_policy(policy), for_people=self.for_people)
 
 
@@ -131,21 +118,7 @@ class SetBackupPolicy(ShowOne):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.backup_policies import BackupPolicyChange
 
-        wanted = _filter(args)
-        asked = {
-            "machines": args.machine or None,
-            "filter": wanted,
-            "schedule": args.schedule,
-            "retention": rules_of(args),
-            "verify": args.verify,
-            "copy_to": args.copy_to,
-            "prove": args.prove,
-            "prove_on": args.prove_on,
-            "prove_networks": dict(args.network) or None,
-            "before": _playbook_or_none(args.before),
-            "after": _playbook_or_none(args.after),
-        }
-        change = BackupPolicyChange.model_validate({name: value for name, value in asked.items() if value is not None})
+        change = BackupPolicyChange(**_asked(args, _playbook_or_none))
         return _fields(self.client.change_backup_policy(args.policy, change), for_people=self.for_people)
 
 
@@ -245,10 +218,23 @@ def _with_rules(parser: ArgumentParser, *, required: bool) -> None:
     )
 
 
-def _filter(args: Namespace) -> MachineFilter | None:
+def _asked(args: Namespace, playbook: Callable[[Path | None], str | None]) -> dict[str, Any]:
+    """Return what is said of a policy, as its fields are called."""
     power = PowerState(args.power) if args.power else None
-    wanted = MachineFilter(args.folder, args.cluster, args.tag, power, args.name)
-    return wanted or None
+    asked = {
+        "machines": args.machine or None,
+        "filter": MachineFilter(args.folder, args.cluster, args.tag, power, args.name) or None,
+        "schedule": args.schedule,
+        "retention": rules_of(args),
+        "verify": args.verify,
+        "copy_to": args.copy_to,
+        "prove": args.prove,
+        "prove_on": args.prove_on,
+        "prove_networks": dict(args.network) or None,
+        "before": playbook(args.before),
+        "after": playbook(args.after),
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _playbook_or_none(path: Path | None) -> str | None:

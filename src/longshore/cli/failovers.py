@@ -8,7 +8,7 @@ from typing import Any
 from longshore.cli.arguments import with_mapping
 from longshore.cli.command import ShowOne
 from longshore.cli.migrations import follow, with_wait
-from longshore.cli.replicas import shown, with_replica
+from longshore.cli.replicas import TellReplica, shown, with_replica
 
 
 def _with_point(parser: ArgumentParser) -> None:
@@ -138,7 +138,7 @@ class Reprotect(ShowOne):
         return shown(self, self.client.tell_replica(args.replica, "reprotect", wanted))
 
 
-class UndoFailover(ShowOne):
+class UndoFailover(TellReplica):
     """Undo a failover or failback, and go on as before.
 
     A failover's server goes, and a machine that was shut down for it runs again. After a failback the machine is as it
@@ -146,20 +146,14 @@ class UndoFailover(ShowOne):
     """
 
     examples = ("longshore replica undo web01",)
-    options = (with_replica,)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return shown(self, self.client.tell_replica(args.replica, "undo"))
+    verb = "undo"
 
 
-class CommitFailover(ShowOne):
+class CommitFailover(TellReplica):
     """Take a failover's server for good, or after a failback the machine. It can't be undone any more."""
 
     examples = ("longshore replica commit web01",)
-    options = (with_replica,)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return shown(self, self.client.tell_replica(args.replica, "commit"))
+    verb = "commit"
 
 
 class MigrateReplica(ShowOne):

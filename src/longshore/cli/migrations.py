@@ -113,7 +113,7 @@ class ShowMigration(ShowOne):
     called = "migration"
 
     def add_options(self, parser: ArgumentParser) -> None:
-        _with_id(parser, self.called)
+        with_id(parser, self.called)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.migration(args.migration))
@@ -127,7 +127,7 @@ class MigrationEvents(Lister):
     called = "migration"
 
     def add_options(self, parser: ArgumentParser) -> None:
-        _with_id(parser, self.called)
+        with_id(parser, self.called)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         events = [reworded(event, self.as_typed) for event in self.client.events(args.migration)]
@@ -136,7 +136,7 @@ class MigrationEvents(Lister):
         return ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in events]
 
 
-def _with_id(parser: ArgumentParser, called: str = "migration") -> None:
+def with_id(parser: ArgumentParser, called: str = "migration") -> None:
     parser.add_argument("migration", metavar=called, help="its id, or the beginning of it")
 
 
@@ -149,7 +149,7 @@ class MigrationLedger(Lister):
     """List everything a migration made on either side, and what became of it."""
 
     examples = ("longshore migration ledger 1f6e0c52",)
-    options = (_with_id,)
+    options = (with_id,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         entries = self.client.ledger(args.migration)
@@ -160,7 +160,7 @@ class ShowConsole(Command):
     """Show what the server that a migration has made prints on its console, as the target has it now."""
 
     examples = ("longshore migration console 1f6e0c52 --lines 50",)
-    options = (_with_id,)
+    options = (with_id,)
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--lines", type=int, default=200, metavar="N", help="the last ones, at most 1000")
@@ -183,7 +183,7 @@ class WaitForMigration(ShowOne):
     called = "migration"
 
     def add_options(self, parser: ArgumentParser) -> None:
-        _with_id(parser, self.called)
+        with_id(parser, self.called)
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -199,7 +199,7 @@ class ResumeMigration(ShowOne):
     called = "migration"
 
     def add_options(self, parser: ArgumentParser) -> None:
-        _with_id(parser, self.called)
+        with_id(parser, self.called)
         with_wait(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -217,7 +217,7 @@ class CutOver(ShowOne):
         "longshore migration cutover 1f6e0c52 --at 2026-12-05T22:00 --until 2026-12-06T02:00",
         "longshore migration cutover 1f6e0c52 --take-back",
     )
-    options = (_with_id, with_cutover_time, with_wait)
+    options = (with_id, with_cutover_time, with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         time = cutover_time(args)
@@ -236,7 +236,7 @@ class RetryMigration(ShowOne):
         "longshore migration retry 1f6e0c52",
         'longshore migration retry 1f6e0c52 --flavor m1.large --boot-mark "login:"',
     )
-    options = (_with_id, with_changes, with_wait)
+    options = (with_id, with_changes, with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return follow(self, self.client.try_again(args.migration, changes(args)), args)
@@ -249,7 +249,7 @@ class MarkSource(ShowOne):
     """
 
     examples = ("longshore migration mark-source 1f6e0c52 --mark-source note --mark-source suffix=-moved",)
-    options = (_with_id, with_source_marks)
+    options = (with_id, with_source_marks)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.mark_source(args.migration, marks_of(args)))
@@ -259,7 +259,7 @@ class UnmarkSource(ShowOne):
     """Take away all marks that Longshore has made on the machine of a migration at its source, or was still to make."""
 
     examples = ("longshore migration unmark-source 1f6e0c52",)
-    options = (_with_id,)
+    options = (with_id,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         return _fields(self, self.client.unmark_source(args.migration))
@@ -272,7 +272,7 @@ class ConvertMigration(ShowOne):
     """
 
     examples = ("longshore migration convert 1f6e0c52 --wait",)
-    options = (_with_id, with_accept, with_guest_key, with_wait)
+    options = (with_id, with_accept, with_guest_key, with_wait)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         keys = [key_in(path) for path in args.guest_key]
@@ -287,7 +287,7 @@ class CancelMigration(ShowOne):
     called = "migration"
 
     def add_options(self, parser: ArgumentParser) -> None:
-        _with_id(parser, self.called)
+        with_id(parser, self.called)
         with_wait(parser)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
@@ -298,7 +298,7 @@ class CleanUpMigration(Command):
     """Try once more to remove what an ended migration left behind."""
 
     examples = ("longshore migration cleanup 1f6e0c52",)
-    options = (_with_id,)
+    options = (with_id,)
 
     def take_action(self, args: Namespace) -> int:
         left = self.client.clean_up(args.migration).left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from longshore.cli.arguments import rules_of, time_of
 from longshore.cli.command import Lister, ShowOne
@@ -167,17 +167,24 @@ class DeleteReplica(Delete):
         self.say(f"The replica of {replica.machine_name} goes, with all its points: longshore replica show {name}")
 
 
-class SyncReplica(ShowOne):
+class TellReplica(ShowOne):
+    """The base of what tells a replica one thing."""
+
+    options = (with_replica,)
+    verb: ClassVar[str]
+
+    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+        return shown(self, self.client.tell_replica(args.replica, self.verb))
+
+
+class SyncReplica(TellReplica):
     """Make another point now, also while the replica is paused."""
 
     examples = ("longshore replica sync web01",)
-    options = (with_replica,)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return shown(self, self.client.tell_replica(args.replica, "sync"))
+    verb = "sync"
 
 
-class AuditReplica(ShowOne):
+class AuditReplica(TellReplica):
     """Make another point now, for which everything is read on both sides and compared.
 
     It takes as long as the first sync. What had changed without the source telling is found and copied; the points that
@@ -185,10 +192,7 @@ class AuditReplica(ShowOne):
     """
 
     examples = ("longshore replica audit web01",)
-    options = (with_replica,)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return shown(self, self.client.tell_replica(args.replica, "audit"))
+    verb = "audit"
 
 
 class PauseReplica(ShowOne):
@@ -206,14 +210,11 @@ class PauseReplica(ShowOne):
         return shown(self, self.client.tell_replica(args.replica, "pause", Pause(until=args.until)))
 
 
-class ResumeReplica(ShowOne):
+class ResumeReplica(TellReplica):
     """Go on with a paused replica's syncs: with one at once, if any was missed."""
 
     examples = ("longshore replica resume web01",)
-    options = (with_replica,)
-
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return shown(self, self.client.tell_replica(args.replica, "resume"))
+    verb = "resume"
 
 
 def _with_protection(parser: ArgumentParser) -> None:

@@ -14,6 +14,8 @@ from longshore.border.documents import as_json
 from longshore.border.texts import markdown
 from longshore.cli.command import Command
 from longshore.cli.given_files import put_text
+from longshore.cli.migrations import with_id
+from longshore.cli.plans import with_plan
 from longshore.model.durations import duration
 from longshore.wording.figures import moment, size
 from longshore.wording.guest import guest_rows
@@ -22,14 +24,15 @@ if TYPE_CHECKING:
     from longshore.api.reports import PlanReport, Report, ReportedMachine
 
 
+def _with_format(parser: ArgumentParser) -> None:
+    parser.add_argument("-f", "--format", choices=("md", "json"), default="md", help="default: %(default)s (Markdown)")
+
+
 class ReportMigration(Command):
     """Report what was copied, verified, changed and said in a migration, ended or running."""
 
     examples = ("longshore migration report 1f6e0c52 -f md > web01.md",)
-
-    def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("migration", help="its id, or the beginning of it")
-        _with_format(parser)
+    options = (with_id, _with_format)
 
     def take_action(self, args: Namespace) -> None:
         report = self.client.migration_report(args.migration)
@@ -43,8 +46,9 @@ class BundleMigration(Command):
 
     examples = ("longshore migration bundle 1f6e0c52 web01.json",)
 
+    options = (with_id,)
+
     def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("migration", help="its id, or the beginning of it")
         parser.add_argument("file", nargs="?", help="default: standard output")
 
     def take_action(self, args: Namespace) -> None:
@@ -55,10 +59,7 @@ class ReportPlan(Command):
     """Report what became of all machines of a plan."""
 
     examples = ("longshore plan report weekend -f md > weekend.md",)
-
-    def add_options(self, parser: ArgumentParser) -> None:
-        parser.add_argument("plan", help="the plan's name")
-        _with_format(parser)
+    options = (with_plan, _with_format)
 
     def take_action(self, args: Namespace) -> None:
         report = self.client.plan_report(args.plan)
@@ -216,10 +217,6 @@ def _duration(seconds: float | None) -> str | None:
 def _away(report: Report) -> str | None:
     words = (_duration(report.downtime_seconds), report.downtime_note)
     return ". ".join(word for word in words if word) or None
-
-
-def _with_format(parser: ArgumentParser) -> None:
-    parser.add_argument("-f", "--format", choices=("md", "json"), default="md", help="default: %(default)s (Markdown)")
 
 
 def _write(args: Namespace, report: Report | PlanReport, text: str) -> None:

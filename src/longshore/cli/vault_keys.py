@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from longshore.cli.command import Command, Lister, ShowOne
 from longshore.cli.given_files import key_in
+from longshore.cli.vaults import with_vault
 from longshore.errors import InvalidInput
 from longshore.wording.figures import moment
 
 if TYPE_CHECKING:
     from longshore.api.backups import VaultKey
-
-
-def _with_vault(parser: ArgumentParser) -> None:
-    parser.add_argument("vault", help="its name")
 
 
 class ListVaultKeys(Lister):
@@ -29,7 +26,7 @@ class ListVaultKeys(Lister):
     """
 
     examples = ("longshore vault key list offsite",)
-    options = (_with_vault,)
+    options = (with_vault,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [_values(key) for key in self.client.vault_keys(args.vault)]
@@ -46,7 +43,7 @@ class AddVaultKey(ShowOne):
     """
 
     examples = ("longshore vault key add offsite 2027 --pass-phrase-file new.txt",)
-    options = (_with_vault,)
+    options = (with_vault,)
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="what it is for: recovery, 2027 …")
@@ -77,7 +74,7 @@ class DeleteVaultKey(Command):
     """
 
     examples = ("longshore vault key delete offsite 2026",)
-    options = (_with_vault,)
+    options = (with_vault,)
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("key", help="its id, or what it is for")

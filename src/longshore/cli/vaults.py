@@ -79,7 +79,7 @@ class ListVaults(Lister):
         return ("ID", "Name", "Place"), [(v.id, v.name, v.directory or v.url) for v in self.client.vaults()]
 
 
-def _with_vault(parser: ArgumentParser) -> None:
+def with_vault(parser: ArgumentParser) -> None:
     parser.add_argument("vault", help="its name")
 
 
@@ -92,7 +92,7 @@ class ShowUsage(ShowOne):
     """
 
     examples = ("longshore vault usage offsite",)
-    options = (_with_vault,)
+    options = (with_vault,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.vault_usage(args.vault)
@@ -117,7 +117,7 @@ class CheckVault(ShowOne):
     """
 
     examples = ("longshore vault check offsite",)
-    options = (_with_vault,)
+    options = (with_vault,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.check_vault(args.vault)
@@ -152,7 +152,7 @@ class RecoverVault(ShowOne):
     """
 
     examples = ("longshore vault recover safe",)
-    options = (_with_vault,)
+    options = (with_vault,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         found = self.client.recover_vault(args.vault)
@@ -167,7 +167,7 @@ class CopyVault(ShowOne):
     """
 
     examples = ("longshore vault copy offsite away --wait",)
-    options = (_with_vault,)
+    options = (with_vault,)
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("to", help="the other vault's name")
@@ -186,7 +186,7 @@ class ImportVault(Lister):
     """
 
     examples = ("longshore vault import offsite --source vcenter=vc",)
-    options = (_with_vault,)
+    options = (with_vault,)
 
     _refused = False
 
@@ -219,7 +219,7 @@ class VerifyVault(ShowOne):
     """Read all that a vault's points name, and compare it with its digests. It fails when anything differs."""
 
     examples: ClassVar[tuple[str, ...]] = ("longshore vault verify offsite --wait",)
-    options = (_with_vault, with_wait)
+    options = (with_vault, with_wait)
 
     verb = "verify"
 

@@ -35,7 +35,6 @@ async def finish_as_is(
     code is GUEST_CHANGED. `new_addresses` and `keep_former` are as in `convert`; with `addresses_only` nothing else is
     changed.
     """
-    report_dir.mkdir(parents=True, exist_ok=True)
     known = drivers if drivers is not None and drivers.inspected else None
     request = {
         "operation": "finish-as-is",
@@ -61,7 +60,6 @@ async def put_back(
 ) -> list[str]:
     """Put back the network configuration that a guest had before it was given other addresses. Returns a sentence, if
     there was one. Raises ConversionError; after that the disks are in doubt."""
-    report_dir.mkdir(parents=True, exist_ok=True)
     request = {"operation": "put-back", "disks": list(disks), "keys": list(keys)}
     return list((await work_on(Finished, request, report_dir / "put-back.log", on_message, CHANGING)).changes)
 
@@ -77,7 +75,6 @@ async def check_as_found(
 ) -> None:
     """These disks boot by the same as when a look has found `drivers` and left `signature`, at an earlier moment of
     their machine; nothing is written. Raises ConversionError, with the code GUEST_CHANGED where they don't."""
-    report_dir.mkdir(parents=True, exist_ok=True)
     request = {
         "operation": "check",
         "disks": list(disks),

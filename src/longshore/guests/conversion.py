@@ -37,7 +37,6 @@ async def convert(
     adapters have; with `keep_former` it keeps what they had, for `put_back`. Raises ConversionError; after that, and
     after cancellation, the disks are in doubt and have to be reverted.
     """
-    report_dir.mkdir(parents=True, exist_ok=True)
     request = {
         "operation": "convert",
         "disks": list(disks),
@@ -56,6 +55,5 @@ async def convert(
 
 async def inspect_guest(disks: Sequence[str], report_dir: Path) -> OperatingSystem:
     """Find out what operating system is on these NBD URIs; nothing is written to them. Raises ConversionError."""
-    report_dir.mkdir(parents=True, exist_ok=True)
     request = {"operation": "inspect", "disks": list(disks)}
     return await work_on(OperatingSystem, request, report_dir / "inspection.log", lambda _: None, INSPECTING)

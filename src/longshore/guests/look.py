@@ -29,7 +29,6 @@ async def look_into(
     `on_message` gets a line for each thing done, on the caller's event loop. Disks that don't hold one system we know,
     as locked ones, are an answer too: not inspected, and why. Raises ConversionError when it can't be tried.
     """
-    report_dir.mkdir(parents=True, exist_ok=True)
     request = {
         "operation": "look",
         "disks": list(disks),

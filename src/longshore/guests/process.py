@@ -25,8 +25,10 @@ async def work_on(
 ) -> T:
     """Have `python -m longshore.guests` do it; the last thing it says is `result`, which has this shape, or `error`.
 
-    `on_message` gets a line for each thing done, on the caller's event loop. Raises ConversionError.
+    The directory of the log is made. `on_message` gets a line for each thing done, on the caller's event loop. Raises
+    ConversionError.
     """
+    log_path.parent.mkdir(parents=True, exist_ok=True)
     environment = await asyncio.to_thread(acceleration)
     answer, status = await ask(
         "longshore.guests", {**request, "limits": asdict(limits)}, log_path, on_message, environment

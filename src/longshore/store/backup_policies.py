@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, select, true, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
@@ -20,14 +20,15 @@ from longshore.model.request import BootProof, MigrationType
 from longshore.model.selection import MachineFilter
 from longshore.model.status import UNFINISHED, Status
 from longshore.model.vault_refs import point_of
-from longshore.store.database import Database, through_outages
+from longshore.store.database import through_outages
 from longshore.store.jobs import NEVER, end_job, enqueue, hasten, new_job
 from longshore.store.migration_records import visible_migrations
-from longshore.store.named import find_named, unique_name
+from longshore.store.named import unique_name
+from longshore.store.part import NamedPart
 from longshore.store.passing_over import readable
 from longshore.store.providers import refuse_taken_back
 from longshore.store.rows import filled, new_row
-from longshore.store.scope import WHOLE, Scope
+from longshore.store.scope import Scope
 from longshore.store.tables import BackupPolicyRow, MigrationRow, ReplicaRow, utc_now
 
 _LOOK = timedelta(seconds=15)  # between two looks at most while something is under way
@@ -124,27 +125,14 @@ class Trial:
 
 
 @through_outages
-class BackupPolicies:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "BackupPolicies":
-        return BackupPolicies(self._database, scope)
+class BackupPolicies(NamedPart[BackupPolicyRow]):
+    _rows = BackupPolicyRow
 
     def all(self) -> list[BackupPolicyRecord]:
         """Return the policies that the scope sees, by name. One that can't be read is logged and left out."""
         with self._database.session() as session:
             query = select(BackupPolicyRow).where(self._visible()).order_by(BackupPolicyRow.name, BackupPolicyRow.id)
             return readable(session.scalars(query), lambda row: _record(session, row), "backup policy")
-
-    def id_of(self, name_or_id: str) -> str:
-        """Return the id of a policy, which needn't be readable.
-
-        Raises NotFound, or Conflict when several others are called so.
-        """
-        with self._database.session() as session:
-            return self._find(session, name_or_id).id
 
     def get(self, name_or_id: str) -> BackupPolicyRecord:
         """Return a policy. Raises NotFound, or Conflict when several others are called so."""
@@ -322,12 +310,6 @@ class BackupPolicies:
             )
             found = [(row.machine_ref, _trial(row)) for row in session.scalars(query)]
         return {point: trial for point, trial in found if trial.error is not None or trial.shown_by}
-
-    def _visible(self) -> ColumnElement[bool]:
-        return true() if self._scope.everything else BackupPolicyRow.project_id == self._scope.project_id
-
-    def _find(self, session: Session, name_or_id: str) -> BackupPolicyRow:
-        return find_named(session, BackupPolicyRow, self._visible(), self._scope, name_or_id)
 
 
 def add_policy(session: Session, record: MigrationRow, new: NewBackupPolicy) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, true, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
@@ -29,10 +29,11 @@ from longshore.model.forms import form
 from longshore.model.status import Status
 from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
-from longshore.store.named import find_named, unique_name
+from longshore.store.named import unique_name
+from longshore.store.part import NamedPart
 from longshore.store.quota import refuse_more_channels
 from longshore.store.rows import filled
-from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
+from longshore.store.scope import EVERY_PROJECT, Scope
 from longshore.store.tables import (
     BackupPolicyRow,
     ChannelRow,
@@ -99,14 +100,12 @@ class Delivery:
 
 
 @through_outages
-class Channels:
-    def __init__(self, database: Database, texts: Texts, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._texts = texts
-        self._scope = scope
+class Channels(NamedPart[ChannelRow]):
+    _rows = ChannelRow
 
-    def scoped(self, scope: Scope) -> "Channels":
-        return Channels(self._database, self._texts, scope)
+    def __init__(self, database: Database, texts: Texts) -> None:
+        super().__init__(database)
+        self._texts = texts
 
     def all(self) -> list[ChannelRecord]:
         """Return the channels that the scope sees, by name."""
@@ -328,12 +327,6 @@ class Channels:
     def _sealed(self, session: Session, channel_id: str, secrets: Mapping[str, str]) -> dict[str, str]:
         texts = self._texts.of(session, channel_id)
         return {name: texts.kept(text) for name, text in secrets.items()}
-
-    def _visible(self) -> ColumnElement[bool]:
-        return true() if self._scope.everything else ChannelRow.project_id == self._scope.project_id
-
-    def _find(self, session: Session, name_or_id: str) -> ChannelRow:
-        return find_named(session, ChannelRow, self._visible(), self._scope, name_or_id)
 
     def _own(self, session: Session, name_or_id: str) -> ChannelRow:
         row = self._find(session, name_or_id)

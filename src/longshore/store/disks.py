@@ -8,7 +8,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from longshore.model.machine import Disk
-from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.database import in_portions, through_outages
+from longshore.store.part import Part
 from longshore.store.tables import DiskRow
 
 
@@ -25,10 +26,7 @@ class DiskRecord:
 
 
 @through_outages
-class Disks:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Disks(Part):
     def keep(self, migration_id: str, disks: tuple[Disk, ...]) -> None:
         """Add the disks of a migration; one that is there already stays as it is."""
         with self._database.session() as session:

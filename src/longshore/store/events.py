@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from longshore.store.database import Database, in_portions, persistent, through_outages
+from longshore.store.database import in_portions, persistent, through_outages
 from longshore.store.migration_records import find_migration
-from longshore.store.scope import WHOLE, Scope
+from longshore.store.part import ScopedPart
 from longshore.store.tables import EventRow, MigrationRow, in_column, utc_now
 
 
@@ -30,14 +30,7 @@ class ToldOfPlan:
 
 
 @through_outages
-class Events:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Events":
-        return Events(self._database, scope)
-
+class Events(ScopedPart):
     def say(self, migration_id: str, phase: str | None, text: str, level: str = "information") -> None:
         """Add an event. `phase`: None for the one that the migration is in."""
         self._tell(migration_id, phase, text, level, utc_now())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, true, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict, NotFound
@@ -18,11 +18,11 @@ from longshore.model.forms import form
 from longshore.model.group import Gate, Tier
 from longshore.model.job import JobKind
 from longshore.model.status import UNFINISHED, Status
-from longshore.store.database import Database, through_outages
+from longshore.store.database import through_outages
 from longshore.store.jobs import end_job, enqueue, hasten, new_job
-from longshore.store.named import find_named, unique_name
+from longshore.store.named import unique_name
+from longshore.store.part import NamedPart
 from longshore.store.passing_over import readable
-from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import GroupMemberRow, GroupRow, MigrationRow, ReplicaRow
 
 
@@ -67,27 +67,14 @@ class GroupRun:
 
 
 @through_outages
-class Groups:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Groups":
-        return Groups(self._database, scope)
+class Groups(NamedPart[GroupRow]):
+    _rows = GroupRow
 
     def all(self) -> list[GroupRecord]:
         """Return the groups that the scope sees, by name. One that can't be read is logged and left out."""
         with self._database.session() as session:
             query = select(GroupRow).where(self._visible()).order_by(GroupRow.name, GroupRow.id)
             return readable(session.scalars(query), lambda row: _record(session, row), "group of replicas")
-
-    def id_of(self, name_or_id: str) -> str:
-        """Return the id of a group, which needn't be readable.
-
-        Raises NotFound, or Conflict when several others are called so.
-        """
-        with self._database.session() as session:
-            return self._find(session, name_or_id).id
 
     def get(self, name_or_id: str) -> GroupRecord:
         """Return a group. Raises NotFound, or Conflict when several others are called so."""
@@ -180,12 +167,6 @@ class Groups:
             row.state, row.status, row.phase = state, Status.RUNNING.value, phase or row.phase
             at_once = row.cancel_requested and not stops
             enqueue(session, [new_job(row, JobKind.GROUP, id_=next_id, due_at=None if at_once else due_at)])
-
-    def _visible(self) -> ColumnElement[bool]:
-        return true() if self._scope.everything else GroupRow.project_id == self._scope.project_id
-
-    def _find(self, session: Session, name_or_id: str) -> GroupRow:
-        return find_named(session, GroupRow, self._visible(), self._scope, name_or_id)
 
 
 def begin_run(session: Session, migration: MigrationRow, run: GroupRun) -> None:

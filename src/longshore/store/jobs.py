@@ -19,7 +19,8 @@ from longshore.model.request import AWAITED, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.changes import tell_workers
 from longshore.store.clock import clock
-from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.database import in_portions, through_outages
+from longshore.store.part import Part
 from longshore.store.rows import filled
 from longshore.store.tables import JobRow, MigrationRow, utc_now, with_zone
 
@@ -44,10 +45,7 @@ class JobRecord:
 
 
 @through_outages
-class Jobs:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Jobs(Part):
     def get(self, job_id: str) -> JobRecord:
         with self._database.session() as session:
             return _record(session.get_one(JobRow, job_id))

@@ -12,8 +12,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from longshore.model.target import Owner
-from longshore.store.database import Database, in_portions, through_outages
-from longshore.store.scope import WHOLE, Scope
+from longshore.store.database import in_portions, through_outages
+from longshore.store.part import ScopedPart
 from longshore.store.tables import LedgerRow, MigrationRow
 
 
@@ -64,14 +64,7 @@ class Entry:
 
 
 @through_outages
-class Ledger:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Ledger":
-        return Ledger(self._database, scope)
-
+class Ledger(ScopedPart):
     def intend(self, owner: Owner, provider_id: str, kind: ThingKind, parent: str | None = None) -> Entry:
         """Write down that a thing is about to be made. The same owner again answers the entry that is there; where the
         thing is gone, it is about to be made once more."""

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 from longshore.errors import AccessDenied, InvalidInput, NotFound
 from longshore.model.limit import Limit, LimitOf, Place, id_of
 from longshore.store.changes import tell_workers
-from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.database import in_portions, through_outages
+from longshore.store.part import ScopedPart
 from longshore.store.providers import visible_providers
 from longshore.store.quota import refuse_more_limits
-from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
+from longshore.store.scope import EVERY_PROJECT
 from longshore.store.tables import LimitRow, PlanRow, ProviderRow
 
 FIGURES = ("at_once", "bytes_per_second")
@@ -26,15 +27,8 @@ class LimitRecord:
 
 
 @through_outages
-class Limits:
+class Limits(ScopedPart):
     """Limits of a project, and those for all projects at providers that it sees."""
-
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Limits":
-        return Limits(self._database, scope)
 
     def all(self) -> list[LimitRecord]:
         """Return the limits that the scope sees, in the order of what they limit."""

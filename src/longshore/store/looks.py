@@ -10,8 +10,9 @@ from sqlalchemy import exists, select
 
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED
-from longshore.store.database import Database, through_outages
+from longshore.store.database import through_outages
 from longshore.store.ledger import EntryState
+from longshore.store.part import Part
 from longshore.store.replicas import is_under_way, point_to_use, use_point
 from longshore.store.rows import filled
 from longshore.store.tables import LedgerRow, LookRow, MigrationRow, ReplicaRow
@@ -34,11 +35,8 @@ class LookRecord:
 
 
 @through_outages
-class Looks:
+class Looks(Part):
     """Looks at replicas' points. Whoever asks has found the replica among those that they may see."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def get(self, replica_id: str) -> LookRecord | None:
         """Return the look at a replica's points; None: none was begun yet."""

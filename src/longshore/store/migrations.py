@@ -36,12 +36,12 @@ from longshore.store.groups import GroupRun, begin_run, tell_run
 from longshore.store.job_filter import EVERY_JOB, JobFilter
 from longshore.store.jobs import end_job, enqueue, first_job, forget_jobs, hasten, keeps_copy, new_job, unfinished_of
 from longshore.store.migration_records import MigrationRecord, find_migration, record_of, records_of, visible_migrations
+from longshore.store.part import ScopedPart
 from longshore.store.points import occupy_point, refuse_to_forget_users
 from longshore.store.providers import ProviderRecord, project_for, refuse_taken_back
 from longshore.store.quota import refuse_more_migrations
 from longshore.store.replicas import has_wish, new_replica, tell_replica
 from longshore.store.rows import new_row
-from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.standing import STANDING
 from longshore.store.syncs import keep_sync
@@ -107,14 +107,10 @@ class LastMove:
 
 
 @through_outages
-class Migrations:
-    def __init__(self, database: Database, texts: Texts, scope: Scope = WHOLE) -> None:
-        self._database = database
+class Migrations(ScopedPart):
+    def __init__(self, database: Database, texts: Texts) -> None:
+        super().__init__(database)
         self._texts = texts
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Migrations":
-        return Migrations(self._database, self._texts, scope)
 
     def add(
         self,

@@ -12,9 +12,9 @@ from longshore.model.job import BEGIN_ANEW
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.clock import clock
-from longshore.store.database import Database, through_outages
+from longshore.store.database import through_outages
 from longshore.store.migration_records import visible_migrations
-from longshore.store.scope import WHOLE, Scope
+from longshore.store.part import ScopedPart
 from longshore.store.standing import BY_HAND, MAY_BE_TAKEN_BACK, STANDING
 from longshore.store.tables import DiskRow, JobRow, MigrationRow
 
@@ -65,14 +65,7 @@ class DiskOutline:
 
 
 @through_outages
-class Outlines:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Outlines":
-        return Outlines(self._database, scope)
-
+class Outlines(ScopedPart):
     def of_plans(self, plan_ids: Collection[str]) -> dict[str, list[Outline]]:
         """Return all migrations that were started from these plans, by the plan's id; oldest first."""
         found: dict[str, list[Outline]] = {plan_id: [] for plan_id in plan_ids}

@@ -7,18 +7,16 @@ from typing import Any
 from sqlalchemy import select
 
 from longshore.model.request import MigrationType
-from longshore.store.database import Database, through_outages
+from longshore.store.database import through_outages
 from longshore.store.jobs import forget_answers
+from longshore.store.part import Part
 from longshore.store.tables import MigrationRow, PlanCheckPartRow, utc_now
 
 _KEPT = timedelta(days=1)
 
 
 @through_outages
-class PlanChecks:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class PlanChecks(Part):
     def parts(self, check_id: str, after: int) -> list[tuple[int, list[dict[str, Any]]]]:
         """Return the number and the concerns of each part after this one, in order."""
         with self._database.session() as session:

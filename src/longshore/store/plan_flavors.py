@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select
 
-from longshore.store.database import Database, persistent, through_outages
+from longshore.store.database import persistent, through_outages
+from longshore.store.part import Part
 from longshore.store.tables import PlanFlavorRow, PlanRow, utc_now
 
 _ABANDONED = timedelta(minutes=15)  # so long after it was written whoever was making the plan is done, or dead
@@ -25,10 +26,7 @@ class PlanFlavor:
 
 
 @through_outages
-class PlanFlavors:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class PlanFlavors(Part):
     def intend(self, plan_id: str, provider_id: str, name: str) -> PlanFlavor:
         """Write down that it is about to be made."""
         flavor = PlanFlavor(str(uuid.uuid4()), plan_id, provider_id, name)

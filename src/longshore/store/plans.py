@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, true, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import ChangedMeanwhile, Conflict
 from longshore.model.status import Status
 from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
-from longshore.store.named import find_named, unique_name
+from longshore.store.named import unique_name
+from longshore.store.part import NamedPart
 from longshore.store.quota import refuse_large_plan, refuse_more_plans
-from longshore.store.scope import WHOLE, Scope
 from longshore.store.secrets import SecretsError
 from longshore.store.tables import MigrationRow, PlanFlavorRow, PlanRow, utc_now
 from longshore.store.texts import Texts, in_plan
@@ -38,14 +38,12 @@ class PlanRecord:
 
 
 @through_outages
-class Plans:
-    def __init__(self, database: Database, texts: Texts, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._texts = texts
-        self._scope = scope
+class Plans(NamedPart[PlanRow]):
+    _rows = PlanRow
 
-    def scoped(self, scope: Scope) -> "Plans":
-        return Plans(self._database, self._texts, scope)
+    def __init__(self, database: Database, texts: Texts) -> None:
+        super().__init__(database)
+        self._texts = texts
 
     def add(
         self,
@@ -199,12 +197,6 @@ class Plans:
         if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
             raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
         return unique
-
-    def _visible(self) -> ColumnElement[bool]:
-        return true() if self._scope.everything else PlanRow.project_id == self._scope.project_id
-
-    def _find(self, session: Session, name_or_id: str) -> PlanRow:
-        return find_named(session, PlanRow, self._visible(), self._scope, name_or_id)
 
 
 def _ended(session: Session, record: PlanRecord, *, dry_run: bool) -> PlanRecord:

@@ -20,8 +20,9 @@ from longshore.model.replica import PointDisk, PointState, Stage, Wish
 from longshore.model.request import MADE_OF_POINTS, OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.audits import Audited, keep_audit
-from longshore.store.database import Database, through_outages
+from longshore.store.database import through_outages
 from longshore.store.ledger import EntryState, ThingKind, forget_removed
+from longshore.store.part import Part
 from longshore.store.rows import filled
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow, with_zone, without_zone
@@ -66,11 +67,8 @@ class PointRecord:
 
 
 @through_outages
-class Points:
+class Points(Part):
     """Points of replicas. Whoever asks has found the replica among those that they may see."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def all(self, replica_id: str) -> list[PointRecord]:
         """Return the points of a replica that are there, or were begun; newest last."""

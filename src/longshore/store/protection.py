@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, and_, case, func, select, true
 from longshore.model.replica import PointState, Stage
 from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
-from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.database import in_portions, through_outages
 from longshore.store.migration_records import visible_migrations
+from longshore.store.part import Part
 from longshore.store.rows import filled
 from longshore.store.scope import Scope
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
@@ -44,10 +45,7 @@ class Protected:
 
 
 @through_outages
-class Protection:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Protection(Part):
     def all(self) -> list[Protected]:
         """Return all projects' replicas that haven't ended."""
         return self._found(true())

@@ -16,9 +16,10 @@ from longshore.store.changes import tell_workers
 from longshore.store.database import Database, persistent, through_outages
 from longshore.store.jobs import forget_answers
 from longshore.store.key_manager import KeyManager
-from longshore.store.named import find_named, unique_name
+from longshore.store.named import unique_name
+from longshore.store.part import NamedPart
 from longshore.store.quota import refuse_more_providers
-from longshore.store.scope import EVERY_PROJECT, WHOLE, Scope
+from longshore.store.scope import EVERY_PROJECT, Scope
 from longshore.store.secrets import SecretBox, SecretsError
 from longshore.store.tables import (
     LedgerRow,
@@ -44,20 +45,16 @@ class ProviderRecord:
 
 
 @through_outages
-class Providers:
+class Providers(NamedPart[ProviderRow]):
+    _rows = ProviderRow
+
     """Providers of a project, and those that were shared with it."""
 
-    def __init__(
-        self, database: Database, box: SecretBox, keys: KeyManager, texts: Texts, scope: Scope = WHOLE
-    ) -> None:
-        self._database = database
+    def __init__(self, database: Database, box: SecretBox, keys: KeyManager, texts: Texts) -> None:
+        super().__init__(database)
         self._box = box
         self._keys = keys
         self._texts = texts
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Providers":
-        return Providers(self._database, self._box, self._keys, self._texts, scope)
 
     def refuse_taken(self, name: str) -> None:
         """Raise Conflict when a provider of the project is called so, or the project has as many as it may."""
@@ -329,9 +326,6 @@ class Providers:
                     f"The key manager of provider {row.name} has what opens {other.name}.",
                     advice=f"Have {other.name} opened otherwise (longshore provider set), or remove it, first.",
                 )
-
-    def _find(self, session: Session, name_or_id: str) -> ProviderRow:
-        return find_named(session, ProviderRow, self._visible(), self._scope, name_or_id)
 
     def _find_own(self, session: Session, name_or_id: str) -> ProviderRow:
         row = self._find(session, name_or_id)

@@ -21,16 +21,16 @@ from longshore.model.replica import PointState, Protection, Seed, Stage, Wish
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.adoption import objection
-from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.database import in_portions, through_outages
 from longshore.store.failbacks import stage_before
 from longshore.store.groups import note_landing, tell_run
 from longshore.store.jobs import NEVER, end_job, enqueue, first_job, hasten, new_job
 from longshore.store.migration_records import find_migration
+from longshore.store.part import ScopedPart
 from longshore.store.passing_over import readable
 from longshore.store.points import occupy_point, refuse_users
 from longshore.store.providers import refuse_taken_back
 from longshore.store.rows import filled, new_row
-from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import JobRow, MigrationRow, PointRow, ReplicaRow
 
 
@@ -71,14 +71,7 @@ class ReplicaRecord:
 
 
 @through_outages
-class Replicas:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "Replicas":
-        return Replicas(self._database, scope)
-
+class Replicas(ScopedPart):
     def all(self) -> list[ReplicaRecord]:
         """Return the replicas that the scope sees, oldest first. One that can't be read is logged and left out."""
         with self._database.session() as session:

@@ -22,6 +22,7 @@ from longshore.store.looks import Looks
 from longshore.store.migrations import Migrations
 from longshore.store.operation import OperationRecords
 from longshore.store.outlines import Outlines
+from longshore.store.part import ScopedPart
 from longshore.store.plan_checks import PlanChecks
 from longshore.store.plan_flavors import PlanFlavors
 from longshore.store.plans import Plans
@@ -91,18 +92,9 @@ class Store:
         """Return the same store as somebody sees it: what it reads is theirs, and so is what it adds."""
         view = copy(self)
         view.scope = scope
-        view.providers = self.providers.scoped(scope)
-        view.migrations = self.migrations.scoped(scope)
-        view.events = self.events.scoped(scope)
-        view.outlines = self.outlines.scoped(scope)
-        view.replicas = self.replicas.scoped(scope)
-        view.groups = self.groups.scoped(scope)
-        view.backup_policies = self.backup_policies.scoped(scope)
-        view.plans = self.plans.scoped(scope)
-        view.limits = self.limits.scoped(scope)
-        view.channels = self.channels.scoped(scope)
-        view.wall_links = self.wall_links.scoped(scope)
-        view.ledger = self.ledger.scoped(scope)
+        for name, part in vars(self).items():
+            if isinstance(part, ScopedPart):
+                setattr(view, name, part.scoped(scope))
         return view
 
     def close(self) -> None:

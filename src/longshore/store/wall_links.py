@@ -6,27 +6,22 @@ import secrets
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, select, true
+from sqlalchemy import delete, func, select
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.wall_link import WallLink
-from longshore.store.database import Database, through_outages
-from longshore.store.named import find_named, unique_name
+from longshore.store.database import through_outages
+from longshore.store.named import unique_name
+from longshore.store.part import NamedPart
 from longshore.store.rows import filled
-from longshore.store.scope import WHOLE, Scope
 from longshore.store.tables import WallLinkRow, utc_now, with_zone, without_zone
 
 MOST = 20  # of a project
 
 
 @through_outages
-class WallLinks:
-    def __init__(self, database: Database, scope: Scope = WHOLE) -> None:
-        self._database = database
-        self._scope = scope
-
-    def scoped(self, scope: Scope) -> "WallLinks":
-        return WallLinks(self._database, scope)
+class WallLinks(NamedPart[WallLinkRow]):
+    _rows = WallLinkRow
 
     def all(self) -> list[WallLink]:
         """Return the links that the scope sees and that haven't ended, by name."""
@@ -75,7 +70,7 @@ class WallLinks:
         """Take a link back: it shows nothing any more. Raises NotFound, or Conflict when several are called so."""
         with self._database.alone() as session:
             try:
-                row = find_named(session, WallLinkRow, self._visible(), self._scope, name_or_id)
+                row = self._find(session, name_or_id)
             except NotFound:
                 if self._database.may_be_done:
                     return
@@ -88,9 +83,6 @@ class WallLinks:
             query = select(WallLinkRow).where(WallLinkRow.digest == _digest(key), WallLinkRow.ends_at > utc_now())
             row = session.scalar(query)
             return _link(row) if row is not None else None
-
-    def _visible(self) -> ColumnElement[bool]:
-        return true() if self._scope.everything else WallLinkRow.project_id == self._scope.project_id
 
 
 def _link(row: WallLinkRow) -> WallLink:

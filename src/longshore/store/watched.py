@@ -9,10 +9,11 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED, Status
-from longshore.store.database import Database, in_portions, through_outages
+from longshore.store.database import in_portions, through_outages
 from longshore.store.disks import DiskRecord, disks_of
 from longshore.store.job_filter import is_last_try
 from longshore.store.migration_records import KNOWN
+from longshore.store.part import Part
 from longshore.store.rows import filled
 from longshore.store.standing import BY_HAND, STANDING
 from longshore.store.tables import BackupPolicyRow, JobRow, MigrationRow, PlanRow, ProviderRow
@@ -65,10 +66,7 @@ class TroubledVault:
 
 
 @through_outages
-class Watched:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class Watched(Part):
     def moves(self, since: datetime, projects: Collection[str] | None) -> list[WatchedMove]:
         """Return the last tries that haven't ended, or have since then, of these projects; None: of all."""
         parked = (
