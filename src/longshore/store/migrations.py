@@ -494,7 +494,7 @@ class Migrations(ScopedPart):
 
     def withdraw(self, ids: Sequence[str]) -> list[str]:
         """Forget those of these migrations that are to begin at a time which hasn't come, and return their ids."""
-        own = MigrationRow.id.in_(ids), MigrationRow.status == Status.QUEUED.value, visible_migrations(self._scope)
+        own = MigrationRow.id.in_(ids), MigrationRow.phase == Status.QUEUED.value, visible_migrations(self._scope)
         waits = JobRow.status == Status.QUEUED.value, JobRow.worker_id.is_(None), JobRow.due_at > utc_now()
         with self._database.alone() as session:
             query = select(MigrationRow).join(JobRow, JobRow.record_id == MigrationRow.id).where(*own, *waits)
@@ -667,7 +667,7 @@ def _refuse_begun(session: Session, row: MigrationRow) -> None:
 
 def _hasten_begun(session: Session, row: MigrationRow) -> None:
     """Have its job be due now; but what is to begin at a time does so then."""
-    if row.status != Status.QUEUED.value:
+    if row.phase != Status.QUEUED.value:
         hasten(session, row.id)
 
 

@@ -19,9 +19,7 @@ from longshore.store.standing import BY_HAND, MAY_BE_TAKEN_BACK, STANDING
 from longshore.store.tables import DiskRow, JobRow, MigrationRow
 
 # Beside its job: what was started for a time begins for the first time then
-_AT_A_TIME = and_(
-    MigrationRow.status == Status.QUEUED.value, JobRow.worker_id.is_(None), ~MigrationRow.cancel_requested
-)
+_AT_A_TIME = and_(MigrationRow.phase == Status.QUEUED.value, JobRow.worker_id.is_(None), ~MigrationRow.cancel_requested)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,18 +62,8 @@ from longshore.wording.texts import LANGUAGES, _
 
 _log = logging.getLogger("longshore.web")
 SUBJECTS = (
-    *(
-        overview,
-        machines,
-        providers,
-        provider_changes,
-        plans,
-        plan_files,
-        wizard,
-        migrations,
-        chosen_migrations,
-        conversions,
-    ),
+    *(overview, machines, providers, provider_changes, plans, plan_files, wizard),
+    *(migrations, chosen_migrations, conversions),
     *(groups, group_forms, new_replicas, reports, replicas),  # in this order: a group's address isn't a replica's
     *(replica_changes, replica_points, failbacks),
     *(backups, backup_policies, restores, point_files, holds, vaults, vault_keys, kept_plans),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from longshore.wording.figures import moment
+from longshore.wording.forecasts import about
 from longshore.wording.texts import _
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def why_queued(behind: QueuedBehind | None) -> str:
     if behind.what == "workers":
         return _("All places of the workers are taken.")
     if behind.what == "time" and behind.at is not None:
-        return _("It begins at %(time)s.") % {"time": moment(behind.at)}
+        return _("It begins at %(time)s.") % {"time": about(behind.at)}
     said = {"count": behind.at_once, "name": behind.name}
     return {
         "source": _("No more than %(count)s at once from %(name)s."),
