@@ -32,7 +32,8 @@ def place():
 def machine(place):
     """Yield the reference of a machine that runs beside a proxy, and what a provider is told of its vCenter."""
     ref = place.add_machine(nics=[NIC])
-    place.add_proxy()
+    place.door.set_kind("datastore1", "NFS")
+    place.add_proxy(host="esx2.lab")  # not the machine's, of which each job has to tell
     place.door.start_proxy(PROXY)
     with place.source() as source:
         source.power_on(ref)
@@ -40,6 +41,7 @@ def machine(place):
     settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
     yield ref, settings, {"password": place.served.password, "proxy_key": make_credentials().secret}
     place.door.clear_trouble()
+    place.door.set_kind("datastore1", "VMFS")
     place.door.stop_proxy(PROXY)
     place.door.remove_machines(PROXY, GOODS)
 
@@ -85,6 +87,7 @@ def test_a_dry_run_of_it_changes_nothing(moved, place):
     run = moved(type="dry-run", keep=True)
     record = run.to_the_end(lives=1)
     assert record.status is Status.DONE, record.error
+    assert sum("Disks are on NFS 3 and attached to a proxy on another host" in text for text in run.told) == 1
     (server,) = run.world.read()["servers"].values()
     assert run.world.volume_file(server["volume_ids"][1]).read_bytes() == CONTENT
     assert place.door.machine(GOODS)["power"] == "poweredOn"

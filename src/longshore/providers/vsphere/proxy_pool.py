@@ -37,6 +37,10 @@ SHOWN_WITHIN = 60.0  # seconds until a disk that was attached shows in the proxy
 _LOOK_EVERY = 0.2  # seconds
 _STEP = "proxy-disks-"  # and the snapshot and the proxy: what the ledger calls them
 
+_OFF_HOST = (
+    "Disks are on NFS 3 and attached to a proxy on another host: by VMware's KB 2010953 the machine may stand still "
+    "for half a minute when its snapshot is removed. A proxy on its own host avoids that."
+)
 _LAST = Rank(off_vsan=True, off_host=False, taken=0)
 _Done = TypeVar("_Done")
 
@@ -218,29 +222,29 @@ class ProxyPool:
         job = snapshots.workflow_of(self._session, snapshot)
         self._end_forgotten()
         ranks = self._ranked(disks, snapshot.machine_ref)
-        attached = self._with_first(
-            [proxy for proxy, _ in ranks],
-            lambda proxy: self._attach_to(proxy, disks, Owner(job, f"{_STEP}{snapshot.ref}-{proxy.ref}")),
-        )
-        if dict(ranks)[attached.proxy].off_host and job not in self._warned:
-            self._warned.add(job)
-            text = "Disks are on NFS 3 and attached to a proxy on another host: by VMware's KB 2010953 the machine may "
-            text += "stand still for half a minute when its snapshot is removed. A proxy on its own host avoids that."
-            self._ledger.say(attached.owner, text, "warning")
-        return attached
 
-    def _ranked(self, disks: Sequence[HeldDisk], machine_ref: str) -> list[tuple[ProxyMachine, Rank]]:
+        def attach_to(proxy: ProxyMachine) -> _Attached:
+            owner = Owner(job, f"{_STEP}{snapshot.ref}-{proxy.ref}")
+            if ranks[proxy].off_host and job not in self._warned:
+                self._warned.add(job)
+                self._ledger.say(owner, _OFF_HOST, "warning")
+            return self._attach_to(proxy, disks, owner)
+
+        return self._with_first(ranks, attach_to)
+
+    def _ranked(self, disks: Sequence[HeldDisk], machine_ref: str) -> dict[ProxyMachine, Rank]:
         """Return the proxies and how well they suit these disks, the best first."""
         with self._session.doing(f"look where {machine_ref} runs"):
             machine = self._session.object(vim.VirtualMachine, machine_ref)
             host = read(self._session, machine, ["runtime.host"])["runtime.host"]
-        found: list[tuple[ProxyMachine, Rank]] = []
+        found: dict[ProxyMachine, Rank] = {}
         for proxy in self._proxies():
             try:
-                found.append((proxy, proxy.rank(disks, host)))
+                found[proxy] = proxy.rank(disks, host)
             except LongshoreError:  # which is said by whoever tries to attach something
-                found.append((proxy, _LAST))
-        return sorted(found, key=lambda one: one[1])
+                found[proxy] = _LAST
+                self._found.clear()  # it may have been made anew
+        return dict(sorted(found.items(), key=lambda one: one[1]))
 
     def _attach_to(self, proxy: ProxyMachine, disks: Sequence[HeldDisk], owner: Owner) -> _Attached:
         files = [disk.file for disk in disks]
@@ -252,12 +256,12 @@ class ProxyPool:
                 proxy.detach(files)  # whoever attached them has died
                 self._wait_until_forgotten(proxy, disks)
                 proxy.attach(disks)
+            self._ledger.made(owner, note)
         except BaseException:
             self._ours.discard(owner)
             with suppress(LongshoreError):
                 self._end(owner)
             raise
-        self._ledger.made(owner, note)
         return _Attached(proxy, owner, {disk.key: disk for disk in disks})
 
     def _wait_until_forgotten(self, proxy: ProxyMachine, disks: Sequence[HeldDisk]) -> None:
