@@ -90,7 +90,7 @@ _log = logging.getLogger("longshore.store")
 
 @dataclass(frozen=True, slots=True)
 class Redundancy:
-    """Where the database's primary is, and who else has what it acknowledges."""
+    """What a database says of its primary and standbys: whether anybody else has what it acknowledges."""
 
     primary: str | None  # its address, as it sees itself; None: it is in a file, or reached by a socket
     standbys: int  # that are connected to it
