@@ -38,7 +38,7 @@ def test_each_verb_has_one_command_under_both_names(theirs, ours, plugins):
 def test_whatever_longshore_does_with_a_server_the_plugin_does():
     """What works on files, processes and images of this machine is the longshore command's alone."""
     here = {"api", "check", "converter", "copy", "migrate", "relay-image", "secrets", "server", "tenant", "web"}
-    here |= {"worker"}
+    here |= {"node", "worker"}
     own = {e.name for e in entry_points(group="longshore.cli") if e.name.split("_")[0] not in here}
     plugins = {e.name for e in entry_points(group="openstack.migration.v1")}
     here_alone = {"backup_serve", "backup_mount", "backup_export"}

@@ -1,4 +1,4 @@
-"""The HAProxy of deploy/three-nodes before real servers, of which one is killed."""
+"""The HAProxy of three nodes before real servers, of which one is killed."""
 
 import os
 import shutil
@@ -14,10 +14,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from longshore import nodes
 from ports import port_to_serve
 
 pytestmark = pytest.mark.faults
-CONFIG = Path(__file__).parents[2] / "deploy" / "three-nodes" / "haproxy.cfg"
+TEMPLATE = Path(nodes.__file__).parent / "files" / "haproxy.cfg"
 CERTIFICATE_NAME = "longshore"
 
 
@@ -84,13 +85,20 @@ def test_requests_go_on_when_a_server_is_killed(tmp_path, postgresql):
     url = postgresql.database()
     servers = [Server(tmp_path, tls, url) for _ in range(2)]
     listen = port_to_serve()
-    nodes = {f"NODE{n + 1}": f"127.0.0.1:{server.port}" for n, server in enumerate(servers)}
-    nodes["NODE3"] = f"127.0.0.1:{port_to_serve()}"  # a machine that is down from the start
-    environment = {**os.environ, **nodes, "LISTEN": f"127.0.0.1:{listen}", "TLS": str(tls)}
-    checked = subprocess.run(["haproxy", "-c", "-f", CONFIG], env=environment, capture_output=True, text=True)
+    # The third is a machine that is down from the start
+    ports = [*(server.port for server in servers), port_to_serve()]
+    said = TEMPLATE.read_text().replace("/etc/haproxy", str(tls)).replace("bind :443", f"bind 127.0.0.1:{listen}")
+    said = said.replace("127.0.0.1:9796", f"127.0.0.1:{(lives := port_to_serve())}")
+    for number, port in enumerate(ports, 1):
+        said = said.replace(f"${{node{number}}}:9797", f"127.0.0.1:{port}")
+    if os.getuid() != 0:
+        said = said.replace("  user haproxy\n  group haproxy\n", "")
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(said)
+    checked = subprocess.run(["haproxy", "-c", "-f", config], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     with (tmp_path / "haproxy.log").open("w") as log:
-        haproxy = subprocess.Popen(["haproxy", "-db", "-f", CONFIG], env=environment, stdout=log, stderr=log)
+        haproxy = subprocess.Popen(["haproxy", "-db", "-f", config], stdout=log, stderr=log)
     try:
         ask = Asking(f"https://localhost:{listen}", tls / "ca.pem")
         ask.until_ready()
@@ -107,7 +115,7 @@ def test_requests_go_on_when_a_server_is_killed(tmp_path, postgresql):
         try:
             end = time.monotonic() + 6  # HAProxy looks each two seconds, and believes the second answer
             while time.monotonic() < end:
-                assert requests.get("http://127.0.0.1:9796/haproxy-lives", timeout=20).status_code == 200
+                assert requests.get(f"http://127.0.0.1:{lives}/haproxy-lives", timeout=20).status_code == 200
                 assert ask("/healthz").status_code == 200, "a server that waits for its database isn't down"
                 assert (ask("/readyz").status_code, ask("/readyz").json()["status"]) == (503, "unavailable")
                 time.sleep(0.5)

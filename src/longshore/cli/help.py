@@ -41,6 +41,7 @@ _SUBJECTS = {
     "A service for many: servers and workers": (
         "server",
         "worker",
+        "node",
         "operation",
         "features",
         "relay-image",

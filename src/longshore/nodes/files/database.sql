@@ -1,0 +1,4 @@
+-- There is no standby yet that could confirm it
+SET synchronous_commit = local;
+CREATE ROLE longshore LOGIN PASSWORD '$database_password';
+CREATE DATABASE longshore OWNER longshore;
