@@ -13,8 +13,11 @@ from small_fleet import Fleet, FleetSource
 from filled import SEEN_UP, fill
 from longshore.api.plan_checks import PlanCheck
 from longshore.api.schemas import PlanConcern
+from longshore.model.as_built import BuiltServer
 from longshore.model.machine import Disk
+from longshore.model.request import MigrationRequest
 from longshore.planning import planfile
+from longshore.store import NewMigration
 
 NEW, MAPPINGS = "/ui/new-plan", "/ui/plans/shop/mappings"
 
@@ -419,6 +422,33 @@ def test_a_plan_is_edited_as_yaml_and_what_cant_be_read_changes_nothing(fleet):
     answer = fleet.ask("GET", f"{at}/file")
     assert answer.headers["content-disposition"].endswith("shop.yaml")
     assert "by a command" in answer.text
+
+
+def test_what_has_landed_is_taken_as_code(fleet, monkeypatch):
+    name_it(fleet)
+    at = "/ui/plans/shop"
+    assert "/iac/" not in fleet.ask("GET", at).text, "nothing has landed"
+    refused = fleet.get(f"{at}/iac/tofu")
+    assert (refused.status, "No machine of the plan has landed" in refused.text) == (409, True)
+    record, (vc, cloud) = (
+        fleet.store.plans.get("shop"),
+        (fleet.store.providers.get(name).id for name in ("vc", "cloud")),
+    )
+    new = NewMigration("app01", "vm-1", vc, cloud, MigrationRequest().to_json(), plan_id=record.id)
+    (moved,) = fleet.store.migrations.add_together([new])
+    fleet.store.migrations.update(moved.id, status="done", server_id="server-1")
+    built = BuiltServer("server-1", "app01", "ACTIVE", "small", None, None)
+    monkeypatch.setattr("small_fleet.FleetTarget.as_built", lambda _self, _ids: [built], raising=False)
+    page = fleet.ask("GET", at).text
+    for form, said in (
+        ("tofu", "to = openstack_compute_instance_v2.app01"),
+        ("heat", "external_id: server-1"),
+        ("heat-adopt", "retain"),
+        ("ansible", "openstack.cloud.server"),
+    ):
+        assert f'href="{at}/iac/{form}"' in page
+        answer = fleet.ask("GET", f"{at}/iac/{form}")
+        assert (said in answer.text, "shop." in answer.headers["content-disposition"]) == (True, True)
 
 
 def test_whoever_goes_back_in_the_middle_of_a_plan_loses_nothing(fleet):

@@ -38,3 +38,11 @@ class Landed(_Strict):
     volumes: list[str]  # ids, in the order of the machine's disks
     guest: dict[str, Any] | None  # what runs on it: kind, product, version, …; null: nobody has looked into its disks
     landed_at: Moment | None
+
+
+class PlanCode(_Strict):
+    """A plan's servers as code for a tool."""
+
+    file_name: str
+    text: str
+    notes: list[str]  # what isn't in it, and what to look after

@@ -19,6 +19,31 @@ def ansible_variables(variables: dict[str, Any]) -> str:
     return yaml.dump(variables, Dumper=_Unsafe, sort_keys=False)
 
 
+def ansible_playbook(plays: list[dict[str, Any]]) -> str:
+    """Write plays in YAML. A text that Ansible would evaluate, wherever it stands, is `!unsafe`."""
+    return yaml.dump(plays, Dumper=_Playbook, sort_keys=False, width=120)
+
+
+def hcl_text(text: str) -> str:
+    """Write a text in HCL, as OpenTofu and Terraform read it: no template in it is evaluated.
+
+    `$${` is HCL's own way to write `${`, but in `$$${` that takes the wrong two: so it is the first letter that is
+    written as a number.
+    """
+    letters = (_HCL.get(letter) or _in_hcl(letter, text[n + 1 : n + 2]) for n, letter in enumerate(text))
+    return f'"{"".join(letters)}"'
+
+
+_HCL = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def _in_hcl(letter: str, following: str) -> str:
+    if letter.isprintable() and not (letter in "$%" and following == "{"):
+        return letter
+    code = ord(letter) if not "\ud800" <= letter <= "\udfff" else 0xFFFD  # half a pair is no letter
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def ansible_host(ref: str) -> str:
     """Return how a machine is called in an inventory: by its reference, without what a pattern of hosts gives a meaning
     to."""
@@ -77,4 +102,13 @@ def _unsafe(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("!unsafe", whole, style='"')
 
 
+class _Playbook(_Plain):
+    pass
+
+
+def _unsafe_if_evaluated(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return _unsafe(dumper, text) if "{" in text else yaml.SafeDumper.represent_str(dumper, text)
+
+
 _Unsafe.add_representer(str, _unsafe)
+_Playbook.add_representer(str, _unsafe_if_evaluated)

@@ -23,7 +23,7 @@ class AskApi(Command):
     read is answered with status 400; the end of the input ends it.
     """
 
-    examples = ("longshore api < questions.jsonl",)
+    examples = ("longshore api",)
 
     def take_action(self, _args: Namespace) -> None:
         for line in sys.stdin.buffer:

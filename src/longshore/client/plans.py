@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from longshore.api.kept_plans import ImportedPlan, KeptPlan, PlanImport
+from longshore.api.landed import PlanCode
 from longshore.api.plan_checks import PlanCheck
 from longshore.api.reports import PlanReport
 from longshore.api.schemas import (
@@ -22,6 +23,7 @@ from longshore.api.schemas import (
     PlanView,
 )
 from longshore.client.calls import PAGE, Calls, part
+from longshore.model.as_built import CodeFormat
 
 
 class Plans(Calls):
@@ -90,6 +92,11 @@ class Plans(Calls):
     def plan_migrations(self, name: str) -> list[Migration]:
         """Return the latest migration of each machine."""
         return self._ask(list[Migration], "GET", f"/v1/plans/{part(name)}/migrations")
+
+    def plan_code(self, name: str, form: CodeFormat, machines: Sequence[str] = ()) -> PlanCode:
+        """Return what has landed of a plan, or these of its machines, as code for a tool."""
+        question = _of_some(machines, {"format": form.value})
+        return self._ask(PlanCode, "GET", f"/v1/plans/{part(name)}/iac{question}")
 
     def plan_report(self, name: str) -> PlanReport:
         return self._ask(PlanReport, "GET", f"/v1/plans/{part(name)}/report")

@@ -30,6 +30,7 @@ MODULES = {
     "new_plans": {"plans"},
     "plan_states": {"plans"},
     "plan_checks": {"plans/checks"},
+    "plan_code": {"plans/iac"},
     "jobs": {"jobs", "job-counts", "migrations", "migration-counts"},
     "migrations": {"migrations", "last-moves"},
     "chosen_migrations": {"migrations"},

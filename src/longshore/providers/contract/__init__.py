@@ -29,13 +29,14 @@ from longshore.providers.contract.offers import Flavors, Offers
 from longshore.providers.contract.power import Power
 from longshore.providers.contract.provider import Provider
 from longshore.providers.contract.relays import AttachedDisks, RelayHost, RelayLedger, Relays
-from longshore.providers.contract.servers import GuestAgent, Servers
+from longshore.providers.contract.servers import AsBuilt, GuestAgent, Servers
 from longshore.providers.contract.snapshots import ChangeTracking, Snapshots
 from longshore.providers.contract.source_marks import MarkedMachines
 from longshore.providers.contract.vault_access import VaultAccess
 from longshore.providers.contract.way_back import WayBack
 
 __all__ = [
+    "AsBuilt",
     "AttachedDisks",
     "ChangeTracking",
     "Disks",
@@ -96,6 +97,7 @@ class Target(
     IsolatedNetworks,
     FloatingAddresses,
     Servers,
+    AsBuilt,
     GuestAgent,
     RelayHost,
     Provider,

@@ -1,7 +1,10 @@
 """Servers on volumes and ports that are there already; both outlive their server."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from longshore.errors import InvalidInput
+from longshore.model.as_built import BuiltServer
 from longshore.model.target import Owner, Server, ServerRequest
 
 
@@ -31,6 +34,15 @@ class Servers(Protocol):
     def console(self, server_id: str) -> str:
         """Return what the server has printed on its console so far; empty when there is nothing yet. Raises NotFound,
         and BootError when it has none."""
+
+
+class AsBuilt(Protocol):
+    """Optional: where what was made is kept as code by others' tools."""
+
+    def as_built(self, server_ids: Sequence[str]) -> list[BuiltServer]:
+        """Return these servers as they are now, with their volumes and ports, in this order. Raises NotFound for one
+        that isn't there any more."""
+        raise InvalidInput("Servers of this kind of cloud aren't written down as code.")
 
 
 class GuestAgent(Protocol):

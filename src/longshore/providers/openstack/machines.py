@@ -1,7 +1,7 @@
 """Translation of the services' descriptions of a server to `longshore.model`'s. Pure: all has been read already."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -124,8 +124,8 @@ def _yes(value: str | None) -> bool:
 
 def _disks(server: Any, around: Around) -> Iterator[Disk]:
     """Yield the disk that it boots from first, then the others as their devices are called."""
-    attached = [around.volumes[v.id] for v in server.attached_volumes or () if v.id in around.volumes]
-    attached.sort(key=lambda volume: _place(volume, server))
+    there = [around.volumes[v.id] for v in server.attached_volumes or () if v.id in around.volumes]
+    attached = volumes_in_order(there, server)
     position, bus = 0, ""
     image_id = getattr(server.image, "id", None)
     if image_id:
@@ -162,6 +162,11 @@ def _disks(server: Any, around: Around) -> Iterator[Disk]:
             encrypted=bool(volume.is_encrypted),
         )
         position += 1
+
+
+def volumes_in_order(volumes: Iterable[Any], server: Any) -> list[Any]:
+    """Return a server's volumes: the one that it boots from first, then the others as their devices are called."""
+    return sorted(volumes, key=lambda volume: _place(volume, server))
 
 
 def _place(volume: Any, server: Any) -> tuple[bool, int, str]:

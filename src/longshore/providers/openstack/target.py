@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from longshore.blocks.exports import Export
+from longshore.model.as_built import BuiltServer
 from longshore.model.target import (
     Choices,
     Flavor,
@@ -27,6 +28,7 @@ from longshore.model.target import (
 )
 from longshore.providers.contract import Target
 from longshore.providers.openstack.agent import Agents
+from longshore.providers.openstack.as_built import AsBuilt
 from longshore.providers.openstack.ceph import storage_outlook
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
@@ -66,6 +68,7 @@ class OpenstackTarget(Target):
         self._servers = Servers(self._connection, self._volumes)
         self._power = Power(self._connection)
         self._agents = Agents(self._connection, self._volumes)
+        self._as_built = AsBuilt(self._connection)
 
     def check(self) -> dict[str, str]:
         found = look(self._connection)
@@ -197,6 +200,9 @@ class OpenstackTarget(Target):
         self._server_ports.give_back(port, owner)
 
     # Floating addresses
+
+    def as_built(self, server_ids: Sequence[str]) -> list[BuiltServer]:
+        return self._as_built.read(server_ids)
 
     def create_floating_address(
         self, network_id: str, port_id: str, fixed: str | None, owner: Owner

@@ -76,6 +76,7 @@ RULES = (
             "GET /v1/plans/{name}/states",
             "GET /v1/plans/{name}/migrations",
             "GET /v1/plans/{name}/report",
+            "GET /v1/plans/{name}/iac",
             "GET /v1/plans/{name}/events/stream",
             "POST /v1/plans/{name}/check",
             "POST /v1/plans/{name}/checks",

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.inventories import TargetOffer
+from longshore.api.landed import PlanCode
 from longshore.api.schemas import PlanAnswer, PlanView
 from longshore.border.documents import as_yaml as yaml_of
 from longshore.client.calls import part
@@ -59,6 +60,13 @@ async def keep_yaml(request: Request) -> Response:
 async def download(request: Request) -> Response:
     view = await request.state.asking.get(PlanView, _path(request))
     return as_text(f"{view.plan['name']}.yaml", partial(_written, view.plan))
+
+
+async def code(request: Request) -> Response:
+    """Answer what has landed of a plan as code for the tool that the address names."""
+    form = request.path_params["format"]
+    found: PlanCode = await request.state.asking.get(PlanCode, f"{_path(request)}/iac", format=form)
+    return as_text(found.file_name, lambda: found.text)
 
 
 def _shown(request: Request, view: PlanView, text: str, trouble: LongshoreError | None, version: str = "") -> Response:
@@ -201,6 +209,7 @@ ROUTES = [
     Page("/plans/{name}/yaml", as_yaml, "GET"),
     Page("/plans/{name}/yaml", keep_yaml, "POST", _CHANGES, OF_MANY),
     Page("/plans/{name}/yaml/file", download, "GET"),
+    Page("/plans/{name}/iac/{format}", code, "GET"),
     Page("/plans/{name}/duplicate", ask_to_duplicate, "GET", _CHANGES),
     Page("/plans/{name}/duplicate", duplicate, "POST", _CHANGES),
     Page("/plans/{name}/machines/{machine:path}", one, "GET", _CHANGES),
