@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench
+.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -84,6 +84,12 @@ wheel: install
 packages: install
 	deploy/packages dist
 
+# Packages and all that they depend on as one signed tar, for a machine without a network: docs/howto/install.md
+OUT ?= dist
+bundle: install
+	@[ -n "$(KEY)" ] || { echo "KEY=… says by which of your GnuPG keys it is signed." >&2; exit 2; }
+	deploy/air-gapped/bundle $(OUT) $(KEY)
+
 # Built, installed, upgraded and removed on a Debian that boots in namespaces of this machine, in two to three minutes;
 # its root is made the first time
 package-test: install
@@ -112,7 +118,7 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-lab
+soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
@@ -140,9 +146,13 @@ soak-web: install
 soak-wheel: wheel
 	.venv/bin/pytest -m soak tests/test_wheel.py -v -s
 
-# Two builds of the packages, compared; what lintian says of them; and Debian 13
+# Two builds of the packages, compared; what lintian says of them; Debian 13; and from those of an earlier commit to these
 soak-packages: install
-	.venv/bin/pytest -m soak tests/test_packages.py -v
+	.venv/bin/pytest -m soak tests/test_packages.py tests/test_package_upgrade.py -v -s
+
+# Made, and installed where there is no network
+soak-bundle: install
+	.venv/bin/pytest -m soak tests/test_bundle.py -v -s
 
 # There is no network inside the lab, where a cloud of today is raised
 soak-lab: lab-up ubuntu-guest

@@ -11,7 +11,7 @@ from pathlib import Path
 
 _BOOT = """
 root=$1
-mount --bind "$root" "$root"
+mount --rbind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
@@ -58,15 +58,22 @@ def until(condition, seconds=120):
 
 
 class Booted:
-    """A machine over `base`, which stays as it is: what changes is kept in `directory`. A context manager."""
+    """A machine over `base`, which stays as it is: what changes is kept in `directory`. A context manager.
 
-    def __init__(self, base, directory):
+    `bound`: directories of this machine, each by the name that it has there.
+    """
+
+    def __init__(self, base, directory, bound=None):
         self._at = directory
         self.root = directory / "root"
         for name in ("root", "upper", "work"):
             (directory / name).mkdir()
         layers = f"lowerdir={base},upperdir={directory / 'upper'},workdir={directory / 'work'}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, self.root], check=True)
+        for place, source in (bound or {}).items():
+            at = self.root / place.lstrip("/")
+            at.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["mount", "--bind", source, at], check=True)
         self._group = cgroups() / f"booted-{os.getpid()}-{time.monotonic_ns()}"
         self._group.mkdir()
 
@@ -93,7 +100,7 @@ class Booted:
         for group in sorted((path for path in self._group.rglob("*") if path.is_dir()), reverse=True):
             group.rmdir()
         self._group.rmdir()
-        subprocess.run(["umount", self.root], check=True)
+        subprocess.run(["umount", "--recursive", self.root], check=True)
 
     def on(self, script):
         """Return what a shell script there says, on both of its streams together."""

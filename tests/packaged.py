@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,17 @@ def made(into, compression, source=ROOT):
         [source / "deploy/packages", into], check=True, env=os.environ | {"LONGSHORE_COMPRESSION": compression}
     )
     return {package.name.partition("_")[0]: package for package in into.glob("*.deb")}
+
+
+def make(target, into, environment=None, **variables):
+    """Have `make` write what is given away to a directory, and return that, or the one that LONGSHORE_MADE names."""
+    if there := os.environ.get("LONGSHORE_MADE"):
+        return Path(there)
+    begun = time.monotonic()
+    words = ["make", target, f"OUT={into}", *(f"{name}={value}" for name, value in variables.items())]
+    subprocess.run(words, check=True, cwd=ROOT, env=environment)
+    print(f"make {target}: {time.monotonic() - begun:.0f} s")
+    return into
 
 
 def root(kind):
