@@ -93,7 +93,7 @@ def anns(api):
 
 
 def filled(path, names):
-    query = "?path=/etc/passwd" if "/file/" in path else ""
+    query = "?path=/etc/passwd" if "/file/" in path else "?format=tofu" if path.endswith("/iac") else ""
     return re.sub(r"{(\w+)}", lambda found: names.get(found[1], "nothing"), path) + query
 
 

@@ -26,6 +26,7 @@ def words(many):
         "number": "3",
         "group": "rack",
         "job": "none",
+        "format": "tofu",
         **names_of_backups(store),
     }
 

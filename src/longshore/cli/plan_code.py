@@ -19,7 +19,7 @@ class WritePlanCode(Command):
     """
 
     examples = (
-        "longshore plan iac weekend --format tofu weekend.tf",
+        "longshore plan iac weekend weekend.tf --format tofu",
         "longshore plan iac weekend --format ansible --machine web01",
     )
     options = (with_plan,)

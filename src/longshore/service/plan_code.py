@@ -1,4 +1,4 @@
-"""What has landed of a plan as infrastructure as code, as its cloud has it now."""
+"""Infrastructure as code of what has landed of a plan, as its cloud has it now."""
 
 from collections.abc import Sequence
 from typing import Annotated
