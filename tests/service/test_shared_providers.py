@@ -109,3 +109,8 @@ def test_a_migration_of_theirs_tells_them_no_more(api, store):
     assert not any(secret in text.lower() for text in told for secret in ("corp", "svc-", "cloud:5000"))
     with pytest.raises(AccessDenied, match=USER), Clouds(store, project_id="project-admin").source("lent") as source:
         list(source.machines(EVERY))
+
+
+def test_those_whom_it_is_shared_with_are_told_on_which_sides_it_can_stand(api):
+    listed = api.did("bob", "GET", "/v1/providers")
+    assert {one["name"]: one["sides"] for one in listed} == {"lent": ["source"], "hers": ["source", "target"]}

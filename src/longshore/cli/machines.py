@@ -69,11 +69,9 @@ class ListUnprotected(Lister):
         'longshore machine unprotected vc --search "folder:Prod power:on" -f csv',
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the provider's name")
         parser.add_argument("--search", metavar="WORDS", default="", help="only machines that have all of it")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = []

@@ -17,10 +17,8 @@ class ListProxies(Lister):
 
     examples = ("longshore proxy list vc",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the provider's name")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         rows = [

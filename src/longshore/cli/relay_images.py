@@ -75,8 +75,7 @@ class PackRelayImage(ShowOne):
 
     examples = ("longshore relay-image pack --address 192.0.2.10/24 --output longshore-proxy.ova",)
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--image", metavar="FILE", help="what was built (default: relay.qcow2 in the user's cache)")
         parser.add_argument("--output", metavar="FILE", required=True, help="where to: longshore-proxy.ova")
         parser.add_argument(
@@ -85,7 +84,6 @@ class PackRelayImage(ShowOne):
         parser.add_argument(
             "--gateway", metavar="ADDRESS", help="its router; not needed where Longshore is in the same network"
         )
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.providers.openstack.relay_image.build import built_image

@@ -29,15 +29,13 @@ class PreviewSchedule(Lister):
         'longshore schedule preview "daily 02:00 Europe/Berlin" --keep last=7,weekly=8,monthly=12 --policy nightly',
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("schedule", help='"daily 02:00 Europe/Berlin", "every 6h", "continuous", …')
         parser.add_argument("--keep", metavar="RULES", help="which points stay: last=7,daily=14,zone=Europe/Berlin")
         parser.add_argument("--rpo", metavar="TIME", help="of a replica that is synchronised continuously: 30m")
         of = parser.add_mutually_exclusive_group()
         of.add_argument("--policy", help="a policy of backups, whose points are judged")
         of.add_argument("--replica", metavar="ID", help="a replica, whose points are judged")
-        return parser
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.schedules import PreviewWanted
