@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests/flows"))
 from small_clouds import SIZES, World, expected
 
 pytestmark = [*AS_ROOT, pytest.mark.soak]
-AWAY = 60  # seconds, on a machine that does much else; docs/howto/install.md says what was measured
+AWAY = 60  # seconds, on a machine that does much else; 10 are meant
 RUN = """#!/bin/sh
 version=$(dpkg-query -W -f '${Version}' longshore)
 exec "$(readlink -f /usr/lib/longshore-kept/current)/bin/python3" "/small/$version/on_small_clouds.py" "$@"
