@@ -1,7 +1,8 @@
-"""usage: on_small_clouds.py begin NAME|write NAME|COMMAND…
+"""usage: on_small_clouds.py begin MACHINE|write MACHINE|slow PROVIDER|COMMAND…
 
 Longshore's commands where its clouds are a small fleet: on a machine with packages, by their Python, beside tests/flows
-of the same commit. `begin` queues a migration of a machine, and makes the fleet first; with `write` its guest writes.
+of the same commit. `begin` queues a migration of a machine, and makes the fleet first; with `write` its guest writes;
+`slow` sets a limit that is lower than a command would.
 """
 
 import os
@@ -45,9 +46,18 @@ def write(name):
     Fleet(FLEET).world(name).guest_writes("2000", 4096, WRITTEN)
 
 
+def slow(name):
+    from longshore.model.limit import LimitOf, Place
+    from longshore.store import StateDirectory, Store
+
+    store = Store(StateDirectory(STATE))
+    store.limits.put(Place(LimitOf.SOURCE, store.providers.get(name).id), None, {"bytes_per_second": 8192})
+    store.close()
+
+
 def main(arguments):
-    if arguments[0] in ("begin", "write"):
-        return {"begin": begin, "write": write}[arguments[0]](arguments[1])
+    if arguments[0] in (own := {"begin": begin, "write": write, "slow": slow}):
+        return own[arguments[0]](arguments[1])
     # Where what stands in for a conversion finds its place
     os.environ["SMALL_WORLD"] = str(FLEET / "conversions")
     import small_fleet
