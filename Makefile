@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench
 
 install:
 	./install --no-converter
@@ -38,7 +38,7 @@ tests-as-lab-starts: install
 	  tests/beside build/check $(MAKE) check -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
-	tests/beside build/lab-alone $(MAKE) lab-alone package-test -- $(MAKE) fault-test
+	tests/beside build/lab-alone $(MAKE) lab-alone package-test node-test -- $(MAKE) fault-test
 
 check: install
 	.venv/bin/ruff check
@@ -47,7 +47,7 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: converter
-	.venv/bin/pytest -m "not lab and not faults and not browser and not soak" --ignore tests/test_packages.py \
+	.venv/bin/pytest -m "not lab and not faults and not browser and not soak and not nodes" --ignore tests/test_packages.py \
 		-q -n 3 --dist worksteal --durations=40
 
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
@@ -94,6 +94,10 @@ bundle: install
 # its root is made the first time
 package-test: install
 	.venv/bin/pytest -m "not soak" tests/test_packages.py -q
+
+# Three nodes in namespaces of their own, one of which loses something in each test: most of it is waiting
+node-test: install
+	.venv/bin/pytest tests/nodes -m "nodes and not soak" -v -s
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
 fault-test: install

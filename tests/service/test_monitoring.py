@@ -139,6 +139,11 @@ def test_figures_of_copies_and_proofs_of_backups_are_those_of_the_last_ones(figu
     assert value(figures, "longshore_backup_rto_seconds", of="worst") == 61.5
 
 
+def test_what_the_database_has_in_its_place_is_told(figures):
+    for name, count in (("servers", 1), ("standbys", 0), ("waits", 0)):
+        assert value(figures, f"longshore_database_{name}") == count
+
+
 def test_figures_of_replicas_are_those_of_what_stands(figures):
     assert value(figures, "longshore_replicas", stage="protected") == 2
     for condition, count in (("rpo-breached", 1), ("suspect", 1), ("unproven", 1), ("drifted", 0)):

@@ -52,11 +52,21 @@ class _OfTheStore(Collector):
             if status_ == Status.FAILED.value:
                 failed.add_metric([code or "error"], count)
         yield failed
+        yield from self._of_the_database()
         yield from self._of_the_queue()
         yield from self._of_the_bytes()
         yield from self._of_the_points()
         yield from _of_replicas(self._store)
         yield from _of_backups(self._store)
+
+    def _of_the_database(self) -> Iterator[Metric]:
+        """Yield how much may die before something that was acknowledged is lost."""
+        found = self._store.database.redundancy()
+        yield GaugeMetricFamily("longshore_database_servers", "Servers that its address names.", found.servers)
+        yield GaugeMetricFamily("longshore_database_standbys", "Standbys that follow its primary.", found.standbys)
+        yield GaugeMetricFamily(
+            "longshore_database_waits", "1: it acknowledges nothing before a standby has it.", float(found.waits)
+        )
 
     def _of_the_bytes(self) -> Iterator[Metric]:
         moved = GaugeMetricFamily(

@@ -90,12 +90,12 @@ _log = logging.getLogger("longshore.store")
 
 @dataclass(frozen=True, slots=True)
 class Redundancy:
-    """Says where the database's primary is, and who else has what it acknowledges."""
+    """The primary of a database and its standbys, of which one may have all that it acknowledges."""
 
     primary: str | None  # its address, as it sees itself; None: it is in a file, or reached by a socket
+    servers: int  # that the configuration names, of which one is the primary
     standbys: int  # that are connected to it
     waits: bool  # for a standby, before it acknowledges
-    several: bool  # servers are named in its address
 
 
 class _Work(threading.local):
@@ -202,18 +202,18 @@ class Database:
 
     def _redundancy(self) -> Redundancy:
         if self.engine.dialect.name == "sqlite":
-            return Redundancy(None, 0, waits=False, several=False)
+            return Redundancy(None, 1, 0, waits=False)
         with self.session() as session:
             where, standbys, names, commit = session.execute(_REDUNDANCY).one()
         hosts = self._url.normalized_query.get("host", ())
-        several = len([host for each in hosts for host in each.split(",")]) > 1
+        servers = max(1, len([host for each in hosts for host in each.split(",")]))
         waits = bool(names) and commit not in ("off", "local")
-        return Redundancy(where, standbys, waits=waits, several=several)
+        return Redundancy(where, servers, standbys, waits=waits)
 
     def warn_of_losses(self) -> None:
         """Log a warning if a fail-over of this database would lose what it has acknowledged."""
         found = self.redundancy()
-        if (found.standbys or found.several) and not found.waits:
+        if (found.standbys or found.servers > 1) and not found.waits:
             _log.warning(
                 "the database acknowledges before a standby has it: what it has acknowledged last is lost when it "
                 "fails over (PostgreSQL: synchronous_standby_names, synchronous_commit; Patroni: synchronous_mode)"
