@@ -47,7 +47,7 @@ def words(line):
         ("longshore mig", ["migrate", "migration"]),
         ("longshore migration cu", ["cutover"]),
         ("longshore server ", ["policy", "register"]),
-        ("longshore help relay-image ", ["build", "upload"]),
+        ("longshore help relay-image ", ["build", "pack", "upload"]),
         ("longshore --deb", ["--debug"]),
         ("longshore migrate --type ", ["dry-run", "cold", "warm"]),
         ("longshore migrate web --type=w", ["--type=warm"]),

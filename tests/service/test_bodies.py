@@ -94,7 +94,8 @@ def test_no_byte_is_read_of_whoever_may_not_ask(app):
                 open_to_readers.add((token, rule_of(method, path)))
             else:
                 assert said["code"] == "forbidden"
-    assert open_to_readers == {("ann-reader", rule) for rule in ("migration:machine:get", "migration:plan:get")}
+    reading = ("migration:machine:get", "migration:plan:get", "migration:schedule:preview")
+    assert open_to_readers == {("ann-reader", rule) for rule in reading}
 
 
 def test_each_route_takes_what_it_may_and_no_more(app):

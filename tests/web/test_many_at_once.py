@@ -63,6 +63,7 @@ def test_each_form_has_room_for_what_it_asks(pages):
     assert {page.path for page in FORMS if page.largest == OF_MANY} == {
         *("/new-plan", "/plans/{name}/mappings", "/plans/{name}/yaml", "/replicas/new", "/replicas/new-group"),
         *("/replicas/groups/{group}/edit", "/backups/new-policy", "/backups/policies/{policy}/edit"),
+        *("/backups/new-policy/preview", "/backups/policies/{policy}/edit/preview"),
     }
     for page in FORMS[:5]:
         assert page.largest == USUAL

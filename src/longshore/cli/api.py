@@ -26,13 +26,14 @@ class AskApi(Command):
     examples = ("longshore api",)
 
     def take_action(self, _args: Namespace) -> None:
+        client = self.client  # which is refused before anything is read, where there is neither a server nor an engine
         for line in sys.stdin.buffer:
             try:
                 asked = _read(line)
             except InvalidInput as fault:
                 _answer(400, {"code": fault.code, "message": str(fault), "advice": fault.advice})
                 continue
-            status, body = self.client.asked(
+            status, body = client.asked(
                 asked["method"], asked["path"], asked.get("body"), if_match=asked.get("if_match")
             )
             _answer(status, _said(body))
