@@ -185,5 +185,5 @@ DOOR = {
     "log-in-by-token": "/ui/login?by=token&to=/ui/",
 }
 # Files, and a page of what runs outside the store: its own test makes one
-NO_PAGES = ("/tenant/{job}", "/report/csv", "/report/json", "/bundle", "/yaml/file", "/iac/{format}")
+NO_PAGES = ("/tenant/{job}", "/report/csv", ".csv", "/report/json", "/bundle", "/yaml/file", "/iac/{format}")
 NO_PAGES += ("/file/{point:path}",)

@@ -198,3 +198,16 @@ def test_a_time_is_typed_and_shown_where_one_is_and_sent_in_utc(three_machines, 
         before = datetime.fromisoformat(f"{day}T07:00+09:00").astimezone(UTC)
         assert datetime.fromisoformat(kept) == before
         looking.close()
+
+
+def test_a_form_asks_only_for_what_the_chosen_way_needs(store, chromium):
+    with serving(store) as (address, person):
+        looking = Looking(chromium, address, person.link)
+        page = looking.page
+        page.goto(f"{address}/ui/providers/new/openstack")
+        expect(page.get_by_label("Its id")).to_be_visible()
+        expect(page.get_by_label("Domain of the user")).to_be_hidden()
+        page.get_by_label("A user with a password").check()
+        expect(page.get_by_label("Domain of the user")).to_be_visible()
+        expect(page.get_by_label("Its id")).to_be_hidden()
+        looking.close()
