@@ -108,7 +108,7 @@ def test_migrations_that_wait_and_copy_go_on_under_the_later_packages(machine):
     assert said.endswith("done"), said
     until(lambda: len(moments("worker", "migrations at once")) == 2 and on(READY) == "200", 300)
     assert active(on) == ["active", "active"]
-    asked, gone = moments("worker", "asked to end")[0], moments("worker", "has ended")[0]
+    asked, gone = moments("worker", "asked to end")[0], moments("worker", "others go on")[0]
     back = {unit: moments(unit, which)[1] for unit, which in (("worker", "at once"), ("server", '"listening"'))}
     inactive = "systemctl show -P InactiveEnterTimestamp longshore-server"
     left = {"worker": gone, "server": float(on(f'date -d "$({inactive})" +%s'))}
