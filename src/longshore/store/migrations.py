@@ -667,7 +667,8 @@ def _refuse_begun(session: Session, row: MigrationRow) -> None:
 
 def _hasten_begun(session: Session, row: MigrationRow) -> None:
     """Have its job be due now; but what is to begin at a time does so then."""
-    if row.phase != Status.QUEUED.value:
+    ended = select(JobRow.id).where(JobRow.record_id == row.id, JobRow.status.not_in(UNFINISHED))
+    if row.phase != Status.QUEUED.value or session.scalar(ended.limit(1)) is not None:
         hasten(session, row.id)
 
 
