@@ -24,13 +24,15 @@ class WritePlanCode(Command):
     )
 
     def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser = with_plan(super().get_parser(prog_name))
+        parser: ArgumentParser = with_plan(super().get_parser(prog_name))
         parser.add_argument("file", nargs="?", help="default: standard output")
         formats = [one.value for one in CodeFormat]
         parser.add_argument("--format", required=True, choices=formats, help="the tool that it is for")
         parser.add_argument(
             "--machine", action="append", default=[], metavar="MACHINE", help="only this one; may be repeated"
         )
+        # The file may come after options: argparse by itself takes all positional words from one place
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
         return parser
 
     def take_action(self, args: Namespace) -> None:
