@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -75,6 +75,15 @@ horizon-test: install
 dashboard: install
 	.tools/bin/uv build --wheel --out-dir dist horizon
 	horizon/deb dist
+
+# Ansible's: docs/howto/ansible.md. What playbooks do with it, `make quick-test` runs (tests/collection)
+collection: install
+	.venv/bin/ansible-galaxy collection build collection --output-path dist --force
+
+# ansible-test's sanity and unit tests, without docker. They take minutes the first time: each has an environment of its
+# own, made from PyPI and kept below ~/.ansible/test
+collection-test: install
+	tests/collection/ansible_tests
 
 # For whom to give it to: docs/howto/install.md
 wheel: install

@@ -1,7 +1,7 @@
 """HCL of what has landed: read by a parser of HCL, and held against what the provider knows.
 
-The parser is no Terraform, and the schema is that of one release (3.4.0): what a real plan makes of it was tried by
-hand, and is told in docs/decisions/landed-as-code.md.
+The parser is no Terraform, and the schema is that of one release (3.4.0): what a real plan made of a trial's
+file with these words is told in docs/decisions/landed-as-code.md.
 """
 
 import json

@@ -31,6 +31,8 @@ class WritePlanCode(Command):
         parser.add_argument(
             "--machine", action="append", default=[], metavar="MACHINE", help="only this one; may be repeated"
         )
+        # The file may come after options: argparse by itself takes all positional words from one place
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
 
     def take_action(self, args: Namespace) -> None:
         code = self.client.plan_code(args.plan, CodeFormat(args.format), args.machine)

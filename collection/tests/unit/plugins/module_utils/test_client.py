@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.longshore.longshore.plugins.module_utils.client import Api, Refused, identity
+
+
+def test_a_refusal_has_the_services_sentence_and_code():
+    api = Api(lambda *_asked: (409, json.dumps({"code": "conflict", "message": "It is there."})))
+    with pytest.raises(Refused, match="It is there") as refused:
+        api("POST", "/v1/providers", {})
+    assert refused.value.code == "conflict"
+
+
+def test_what_a_proxy_says_is_no_answer():
+    with pytest.raises(Refused, match="No Longshore server answers there"):
+        Api(lambda *_asked: (502, "<html>"))("GET", "/v1/plans")
+
+
+def test_lists_are_read_page_by_page():
+    asked = []
+
+    def ask(_method, path, _body):
+        asked.append(path)
+        return 200, json.dumps([{"id": str(n)} for n in range(2 if len(asked) == 1 else 1)])
+
+    assert len(Api(ask).all("/v1/providers", "id", page=2)) == 3
+    assert asked == ["/v1/providers?limit=2", "/v1/providers?limit=2&marker=1"]
+
+
+def test_an_application_credential_says_no_project():
+    said = identity({"application_credential_id": "i", "application_credential_secret": "s"})
+    assert said["auth"]["identity"]["methods"] == ["application_credential"]
+    assert "scope" not in said["auth"]

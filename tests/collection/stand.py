@@ -1,0 +1,89 @@
+"""A real server over the tests' small clouds and small Keystone, as playbooks ask it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "web"), str(TESTS / "flows")]
+
+from small_clouds import World  # noqa: E402
+from small_keystone import small_keystone  # noqa: E402
+
+# In each of Longshore's own processes: the small clouds in the place of real ones
+SITE = """
+import os, sys
+sys.path[:0] = [os.environ["SMALL_TESTS"] + "/flows", os.environ["SMALL_TESTS"]]
+import small_clouds
+small_clouds.install()
+small_clouds.SmallSource.check = lambda _self: {"version": "8"}
+small_clouds.SmallTarget.check = lambda _self: {"project": "red"}
+
+def connect(kind, settings, secrets, side=None, servers=None, **_kept):
+    return small_clouds.small_connect(kind, {"root": os.environ["SMALL_WORLD"]}, secrets, side, servers)
+
+from longshore.flows import clouds
+clouds.connect = connect
+if {"server", "api"} & set(sys.argv):
+    from longshore.service import providers
+    providers.connect = connect
+"""
+
+
+def environment(place):
+    """Make a world with one machine, and return the environment of Longshore's processes that know it."""
+    World.create(place / "world")
+    (place / "site").mkdir()
+    (place / "site" / "sitecustomize.py").write_text(SITE)
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("LONGSHORE_", "OS_"))}
+    return {
+        **known,
+        "PYTHONPATH": str(place / "site"),
+        "SMALL_WORLD": str(place / "world"),
+        "SMALL_TESTS": str(TESTS),
+        "LONGSHORE_STATE": str(place / "state"),
+    }
+
+
+@contextmanager
+def stand(place, port):
+    """Yield the address of the server, and that of its Keystone, until both are ended."""
+    with small_keystone() as keystone:
+        at, url = f"http://127.0.0.1:{port}", f"{keystone.url}/v3"
+        keystone.migration = dict.fromkeys(("red", "blue", "ops"), at)
+        known = {
+            **environment(place),
+            "LONGSHORE_SERVER__PORT": str(port),
+            "LONGSHORE_SERVER__SECRETS": "database",
+            "LONGSHORE_SERVER__KEYSTONE__AUTH_URL": url,
+            "LONGSHORE_SERVER__KEYSTONE__PASSWORD": "service",
+            "LONGSHORE_SERVER__CLOUDS": json.dumps([{"auth_url": url}]),
+            "LONGSHORE_SERVER__REACH_ALLOWED": json.dumps(["127.0.0.0/8"]),
+            "LONGSHORE_SERVER__VDDK_LIBDIR": "/opt/vddk",
+        }
+        command = [str(Path(sys.executable).with_name("longshore")), "server"]
+        with (place / "server.log").open("w") as log:
+            server = subprocess.Popen(command, env=known, stdout=log, stderr=log)
+        try:
+            _await(at, server, place / "server.log")
+            yield at, url
+        finally:
+            server.terminate()
+            server.wait(60)
+
+
+def _await(at, server, log):
+    while server.poll() is None:
+        try:
+            urlopen(f"{at}/healthz", timeout=60).close()
+        except URLError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(log.read_text())
