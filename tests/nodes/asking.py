@@ -18,7 +18,7 @@ TLS = ssl.create_default_context(cafile=CA)
 
 
 def ask(method, path, body=None):
-    """Status and body; 0 and why, when no answer came."""
+    """Return status and body; 0 and why, when no answer came."""
     connection = HTTPSConnection(HOST, timeout=WITHIN, context=TLS)
     headers = {"X-Auth-Token": "tok-a", "Connection": "close", "Content-Type": "application/json"}
     try:
