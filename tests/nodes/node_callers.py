@@ -1,4 +1,4 @@
-"""Callers of the virtual address: asking.py HOST CA READERS WRITERS. Each request goes once, over a new connection.
+"""Callers of the virtual address: node_callers.py HOST CA READERS WRITERS. A request goes once, over a new connection.
 
 They read and write until something comes by standard input. Then this looks whether what was acknowledged is
 there, and writes a line of JSON.

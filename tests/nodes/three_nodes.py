@@ -1,6 +1,6 @@
 """Three nodes in network namespaces, with what `longshore node prepare` has written for them, and the real parts.
 
-    machines.py up | down | status
+    three_nodes.py up | down | status
 
 Each node has an /etc, /var/lib and /run of its own, in a mount namespace of each of its processes; they are joined by a
 bridge in a namespace of its own, like a switch, beside a client's and a cloud's. Everything is below $LONGSHORE_NODES
@@ -212,7 +212,7 @@ def start(kind, n):
         "haproxy": (keep, "haproxy", "-W", "-db", "-f", "/etc/haproxy/haproxy.cfg"),
         "keepalived": (keep, "keepalived", "--vrrp", "--dont-fork", "--log-console"),
         "server": (keep, SOURCE / ".venv/bin/longshore", "--config", settings, "server"),
-        "worker": (keep, PYTHON, HERE / "worker.py", settings, RUN / "fleets"),
+        "worker": (keep, PYTHON, HERE / "node_worker.py", settings, RUN / "fleets"),
     }[kind]
     user = {"etcd": "etcd", "patroni": "postgres"}.get(kind)
     spawn(name, inside(n, *line, user=user))
@@ -301,7 +301,7 @@ def up():
     RUN.chmod(0o755)
     make_network()
     make_machines()
-    spawn("keystone", ["ip", "netns", "exec", namespace("cloud"), PYTHON, HERE / "keystone.py", CLOUD, "5000"])
+    spawn("keystone", ["ip", "netns", "exec", namespace("cloud"), PYTHON, HERE / "node_keystone.py", CLOUD, "5000"])
     for kind in KINDS[:4]:
         for n in NODES:
             start(kind, n)
