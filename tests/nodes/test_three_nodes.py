@@ -6,9 +6,9 @@ import os
 import subprocess
 import time
 
-import machines
 import pytest
-from machines import NODES, PYTHON, RUN, VIRTUAL, namespace
+import three_nodes as machines
+from three_nodes import NODES, PYTHON, RUN, VIRTUAL, namespace
 
 pytestmark = [
     pytest.mark.nodes,
@@ -35,7 +35,7 @@ def started(*line, **more):
 
 def jobs(what):
     """Ask for jobs on a node: nobody else reaches the database."""
-    return started(*machines.inside(1, PYTHON, machines.HERE / "jobs.py", CONFIGURATION, RUN / "fleets", what))
+    return started(*machines.inside(1, PYTHON, machines.HERE / "node_jobs.py", CONFIGURATION, RUN / "fleets", what))
 
 
 @contextlib.contextmanager
@@ -44,7 +44,7 @@ def asked(number):
     machines.wait_for(machines.whole, 300)
     found = {}
     ca = RUN / "files/node1/files/etc/longshore/tls/ca.pem"
-    client = ("ip", "netns", "exec", namespace("client"), PYTHON, machines.HERE / "asking.py")
+    client = ("ip", "netns", "exec", namespace("client"), PYTHON, machines.HERE / "node_callers.py")
     asking = started(*client, VIRTUAL, ca, 4, 6, stdin=subprocess.PIPE)
     moving = jobs(number)
     time.sleep(8)  # all of it is under way

@@ -43,6 +43,8 @@ def test_only_an_administrator_sees_it_and_all_projects_at_once(api):
         assert api("ann", "GET", f"/v1/operation{path}").status_code == 403, path
     stands = api.did("admin", "GET", "/v1/operation")
     assert (stands["workers"], stands["capacity"], stands["left"], stands["queue"]["waits"]) == (1, 4, 1, 1)
+    of_the_database = ("database_primary", "database_servers", "database_standbys", "database_waits")
+    assert [stands[name] for name in of_the_database] == [None, 1, 0, False]
     (worker,) = api.did("admin", "GET", "/v1/operation/workers")
     assert (worker["id"], worker["alive"], worker["labels"], worker["jobs"]) == ("w1", True, ["north"], 0)
     assert 0 < worker["lease_ends_in"] <= 20

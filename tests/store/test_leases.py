@@ -1,6 +1,7 @@
 """Who counts as dead, by which clock, and how hard a worker tries not to."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -188,6 +189,14 @@ def test_a_sign_of_life_that_could_not_be_given_is_tried_again_before_the_next_b
     renewing.start()
     renewing.join(60)
     assert len(tries) == 3
+
+
+def test_a_directory_that_is_gone_ends_no_worker(store, start_worker, tmp_path):
+    living, its_id = start_worker()
+    shutil.rmtree(tmp_path / "run")
+    time.sleep(3)  # longer than its lease
+    assert known(store) == {its_id}
+    assert living.poll() is None
 
 
 def test_hosts_that_say_nothing_keep_a_sign_of_life_for_less_than_they_keep_all_else(postgresql):

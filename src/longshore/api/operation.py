@@ -17,6 +17,10 @@ class Operation(_Strict):
     version: str  # of the release that answers
     flow_version: str  # that it begins jobs with
     database: str  # sqlite or postgresql
+    database_primary: str | None  # its address, as it sees itself
+    database_servers: int  # that the configuration names
+    database_standbys: int  # that follow the primary
+    database_waits: bool  # for one of them, before it acknowledges
     workers: int  # that are alive
     capacity: int  # migrations that they take at once
     queue: dict[str, int]  # jobs that have not ended: waits, moves, cutover, parked

@@ -106,18 +106,16 @@ class Lease:
 
     def _remove_ended(self) -> None:
         """Remove the leases of workers of this machine that have ended without a farewell."""
-        for path in self._words.iterdir() if self._words is not None else ():
-            try:
-                ended = path.name != self._id and deadline.over(path)
-            except OSError:  # another one removes it
-                continue
-            if ended:
-                try:
+        if self._words is None:
+            return
+        try:
+            for path in self._words.iterdir():
+                if path.name != self._id and deadline.over(path):
                     self._leases.end_of(path.name)
-                except SQLAlchemyError:  # after the next sign of life
-                    return
-                path.unlink(missing_ok=True)
-                _log.info("worker %s of this machine has ended: nobody waits for its lease", path.name)
+                    path.unlink(missing_ok=True)
+                    _log.info("worker %s of this machine has ended: nobody waits for its lease", path.name)
+        except (OSError, SQLAlchemyError):  # another one removes it, too; or after the next sign of life
+            return
 
 
 def _words() -> Path | None:

@@ -25,9 +25,8 @@ ENDED_BY_DEADLINE = 70  # exit status
 _VARIABLE = "LONGSHORE_DEADLINE"
 _LOOK_EVERY = 0.05  # seconds
 _MOMENT = struct.Struct("=d")
-_REST = struct.Struct(
-    "=d36s"
-)  # behind it in a file: seconds to wait after it, and the boot of the machine that is meant
+# Behind it in a file: seconds to wait after it, and the boot of the machine that is meant
+_REST = struct.Struct("=d36s")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 _memory: mmap.mmap | None = None

@@ -23,10 +23,15 @@ def operation(store: TheStore) -> Operation:
     crew, records = crew_of(store), store.queue.records()
     workers = crew.workers if crew.running else []
     doing = Counter(doing_of(record) for record in records)
+    redundancy = store.database.redundancy()
     return Operation(
         version=version("longshore"),
         flow_version=FLOW_VERSION,
         database=store.database.engine.dialect.name,
+        database_primary=redundancy.primary,
+        database_servers=redundancy.servers,
+        database_standbys=redundancy.standbys,
+        database_waits=redundancy.waits,
         workers=len(workers),
         capacity=sum(worker.capacity for worker in workers),
         queue={name: doing[name] for name in DOING},

@@ -1,4 +1,4 @@
-"""Callers of the virtual address: asking.py HOST CA READERS WRITERS. Each request goes once, over a new connection.
+"""Callers of the virtual address: node_callers.py HOST CA READERS WRITERS. A request goes once, over a new connection.
 
 They read and write until something comes by standard input. Then this looks whether what was acknowledged is
 there, and writes a line of JSON.
@@ -18,7 +18,7 @@ TLS = ssl.create_default_context(cafile=CA)
 
 
 def ask(method, path, body=None):
-    """Status and body; 0 and why, when no answer came."""
+    """Return status and body; 0 and why, when no answer came."""
     connection = HTTPSConnection(HOST, timeout=WITHIN, context=TLS)
     headers = {"X-Auth-Token": "tok-a", "Connection": "close", "Content-Type": "application/json"}
     try:

@@ -1,6 +1,6 @@
 """Three nodes in network namespaces, with what `longshore node prepare` has written for them, and the real parts.
 
-    machines.py up | down | status
+    three_nodes.py up | down | status
 
 Each node has an /etc, /var/lib and /run of its own, in a mount namespace of each of its processes; they are joined by a
 bridge in a namespace of its own, like a switch, beside a client's and a cloud's. Everything is below $LONGSHORE_NODES
@@ -83,7 +83,7 @@ def heal(n):
 
 
 def holders():
-    """Nodes that have the virtual address now."""
+    """Return the nodes that have the virtual address now."""
     shown = {n: sh("ip", "-n", namespace(n), "-4", "-o", "address", "show", "dev", "eth0").stdout for n in NODES}
     return [n for n, text in shown.items() if f"{VIRTUAL}/" in text]
 
@@ -96,7 +96,7 @@ def root_of(n, part):
 
 
 def inside(n, *command, user=None):
-    """The command line that runs something on a node."""
+    """Return the command line that runs something on a node."""
     mounts = "".join(f"mount --bind {shlex.quote(str(root_of(n, part)))} /{part} && " for part in OWN)
     line = ["ip", "netns", "exec", namespace(n), "unshare", "--mount", "--uts", "sh", "-c"]
     line += [f'{mounts} hostname node{n} && cd / && exec "$@"', "sh"]
@@ -147,7 +147,7 @@ def make_machines():
 
 
 def install_patroni(packages):
-    """As the script does, at the place where nodes have it: an environment knows its own place."""
+    """Do what the script does, at the place where nodes have it: an environment knows its own place."""
     if not (PATRONI / "patroni.txt").exists() or (PATRONI / "patroni.txt").read_bytes() != packages.read_bytes():
         shutil.rmtree(PATRONI, ignore_errors=True)
         PATRONI.mkdir(parents=True)
@@ -178,7 +178,7 @@ def pid_of(name):
 
 
 def below(pid):
-    """All processes that it has started, and those of these."""
+    """Return all processes that it has started, and those of these."""
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -212,7 +212,7 @@ def start(kind, n):
         "haproxy": (keep, "haproxy", "-W", "-db", "-f", "/etc/haproxy/haproxy.cfg"),
         "keepalived": (keep, "keepalived", "--vrrp", "--dont-fork", "--log-console"),
         "server": (keep, SOURCE / ".venv/bin/longshore", "--config", settings, "server"),
-        "worker": (keep, PYTHON, HERE / "worker.py", settings, RUN / "fleets"),
+        "worker": (keep, PYTHON, HERE / "node_worker.py", settings, RUN / "fleets"),
     }[kind]
     user = {"etcd": "etcd", "patroni": "postgres"}.get(kind)
     spawn(name, inside(n, *line, user=user))
@@ -225,14 +225,14 @@ def end(pids, number=signal.SIGKILL):
 
 
 def end_name(name):
-    """What runs by this name, with all that it has started, as when the power goes."""
+    """Kill what runs by this name, with all that it has started, as when the power goes."""
     pid = pid_of(name)
     if pid is not None:
         end([pid, *below(pid)])
 
 
 def kept(name):
-    """The process that is kept running, which is started anew when it ends."""
+    """Return the process that is kept running, which is started anew when it ends."""
     pid = pid_of(name)
     children = below(pid) if pid else []
     return children[0] if children else None
@@ -248,13 +248,13 @@ def postmaster(n):
 
 
 def kill_database(n):
-    """PostgreSQL alone, with all its children at once, as when memory is out."""
+    """Kill PostgreSQL alone, with all its children at once, as when memory is out."""
     pid = postmaster(n)
     end([pid, *below(pid)])
 
 
 def power_off_database(n):
-    """All of a node's database at once: nobody says goodbye, but its kernel resets connections."""
+    """Kill all of a node's database at once: nobody says goodbye, but its kernel resets connections."""
     server = postmaster(n)
     for name in (f"patroni{n}", f"etcd{n}"):
         end_name(name)
@@ -271,7 +271,7 @@ def patroni_says(n):
 
 
 def primary():
-    """The node whose PostgreSQL leads."""
+    """Return the node whose PostgreSQL leads."""
     for n in NODES:
         said = patroni_says(n)
         if said.get("role") == "primary" and said.get("state") == "running":
@@ -280,7 +280,7 @@ def primary():
 
 
 def whole():
-    """The node that leads, once both others stream from it."""
+    """Return the node that leads, once both others stream from it."""
     said = {n: patroni_says(n) for n in NODES}
     leads = [n for n, each in said.items() if each.get("role") == "primary" and each.get("state") == "running"]
     streams = [n for n, each in said.items() if each.get("replication_state") == "streaming"]
@@ -288,7 +288,7 @@ def whole():
 
 
 def answers():
-    """A request to the virtual address is answered."""
+    """Tell whether a request to the virtual address is answered."""
     ca = RUN / "files/node1/files/etc/longshore/tls/ca.pem"
     ask = ("curl", "-sf", "-m", "10", "--cacert", ca, "-o", "/dev/null", f"https://{VIRTUAL}/readyz")
     return sh("ip", "netns", "exec", namespace("client"), *ask, check=False).returncode == 0
@@ -301,7 +301,7 @@ def up():
     RUN.chmod(0o755)
     make_network()
     make_machines()
-    spawn("keystone", ["ip", "netns", "exec", namespace("cloud"), PYTHON, HERE / "keystone.py", CLOUD, "5000"])
+    spawn("keystone", ["ip", "netns", "exec", namespace("cloud"), PYTHON, HERE / "node_keystone.py", CLOUD, "5000"])
     for kind in KINDS[:4]:
         for n in NODES:
             start(kind, n)

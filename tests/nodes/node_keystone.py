@@ -1,4 +1,4 @@
-"""As much of a Keystone as a server asks of one: keystone.py ADDRESS PORT. It calls each token tok-NAME valid."""
+"""A Keystone, as far as a server asks one: node_keystone.py ADDRESS PORT. It calls each token tok-NAME valid."""
 
 import json
 import sys

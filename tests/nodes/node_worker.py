@@ -1,4 +1,4 @@
-"""`longshore worker` between the small clouds of tests/flows: worker.py CONFIGURATION DIRECTORY. Copies are real."""
+"""`longshore worker` between the small clouds of tests/flows: node_worker.py CONFIGURATION DIRECTORY"""
 
 import logging
 import os

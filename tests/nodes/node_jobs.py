@@ -1,4 +1,4 @@
-"""Jobs for the workers of three nodes, asked for on one of them: jobs.py CONFIGURATION FLEETS prepare | NUMBER
+"""Jobs for the workers of three nodes, asked for on one of them: node_jobs.py CONFIGURATION FLEETS prepare | NUMBER
 
 `prepare` names a provider that limits are set for. Else it asks for NUMBER machines to be moved, waits until all have
 ended, and writes a line of JSON: what became of them, and what is not as it should be on the clouds.
