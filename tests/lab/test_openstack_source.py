@@ -31,7 +31,9 @@ from longshore.store import EntryState, StateDirectory, Store, ThingKind
 pytestmark = [pytest.mark.lab, pytest.mark.filterwarnings("ignore:::openstack")]
 
 TINY = Path(os.environ.get("LONGSHORE_LAB", "/var/lib/longshore-lab")) / "cache/guests/tiny"
-ROUTE = ["--from", "here", "--to", "there", "--network", "front=front", "--boot-mark", READY]
+# Where networks are OVN's, a pair with a MAC of its own is had with the port's
+ROUTE = ["--from", "here", "--to", "there", "--network", "front=front", "--accept", "allowed-address-mac"]
+ROUTE += ["--boot-mark", READY]
 
 
 VOLUMES = {"web root": "agent", "web data": "data", "db data": "data"}  # and the images that they are clones of
@@ -543,7 +545,8 @@ def test_a_server_with_two_volumes_is_moved_warm_by_what_differs_between_snapsho
     (new,) = there.cloud.network.ports(device_id=arrived.id)
     own, other = sorted(new.allowed_address_pairs, key=lambda pair: pair["ip_address"], reverse=True)
     assert (own["ip_address"], own["mac_address"]) == ("10.71.0.9", new.mac_address)
-    assert other == PAIRS[1]
+    by_ovn = any("OVN" in agent.agent_type for agent in admin_cloud.network.agents())
+    assert other == ({**PAIRS[1], "mac_address": new.mac_address} if by_ovn else PAIRS[1])
     refused(cli("migrate", "web", *ROUTE), "web is there already")
 
 
