@@ -269,14 +269,12 @@ class ProxyPool:
         ExportError."""
         names = {name for disk in disks for name in disk.names}
         end = time.monotonic() + SHOWN_WITHIN
-        served = proxy.prepare(disks)
-        with tls_files(self._credentials, served.certificate) as tls:
-            while names.intersection(_wait_until_served(served, tls)):
-                if time.monotonic() > end:
-                    raise ExportError(
-                        "The proxy still shows a disk that was detached from it.", advice="Power it off and on again."
-                    )
-                time.sleep(_LOOK_EVERY)
+        while names.intersection(_wait_until_served(proxy, self._credentials, disks)[1]):
+            if time.monotonic() > end:
+                raise ExportError(
+                    "The proxy still shows a disk that was detached from it.", advice="Power it off and on again."
+                )
+            time.sleep(_LOOK_EVERY)
 
     def _end_forgotten(self) -> None:
         """Detach what is in the ledger and nobody's who lives. What can't be is noted."""
@@ -327,30 +325,40 @@ def open_pool(settings: VsphereSettings, secrets: Mapping[str, str], ledger: Rel
 
 def set_up(proxy: ProxyMachine, credentials: Credentials) -> Served:
     """Set a proxy up, and return where it serves its disks once it lets us in. Raises LongshoreError."""
-    served = proxy.prepare()
-    with tls_files(credentials, served.certificate) as tls:
-        _wait_until_served(served, tls)
-    return served
+    return _wait_until_served(proxy, credentials)[0]
 
 
-def _wait_until_served(served: Served, tls: Path) -> list[str]:
-    """Return what a proxy serves, once it lets us in: it takes up a new certificate within seconds. Raises
-    ExportError."""
+def _wait_until_served(
+    proxy: ProxyMachine, credentials: Credentials, disks: Sequence[HeldDisk] = ()
+) -> tuple[Served, list[str]]:
+    """Return where a proxy serves, and what, once it lets us in: it takes up a new certificate within seconds, and one
+    that was restarted says for a while where it has served before. `disks`: as for `prepare`. Raises LongshoreError."""
     end = time.monotonic() + SHOWN_WITHIN
     while True:
+        served = proxy.prepare(disks)
         try:
-            return list_exports(served.uri("", tls), name=f"The proxy at {served.address}")
+            with tls_files(credentials, served.certificate) as tls:
+                return served, _served_at(served, tls)
         except ExportError:
             if time.monotonic() > end:
                 raise
         time.sleep(_LOOK_EVERY)
 
 
+def _served_at(served: Served, tls: Path) -> list[str]:
+    return list_exports(served.uri("", tls), name=f"The proxy at {served.address}")
+
+
 def _wait_until_shown(served: Served, disk: HeldDisk, tls: Path) -> str:
     """Return the name that a disk is served under, once it is. Raises ExportError."""
     end = time.monotonic() + SHOWN_WITHIN
     while True:
-        names = _wait_until_served(served, tls)
+        try:
+            names = _served_at(served, tls)
+        except ExportError:
+            if time.monotonic() > end:
+                raise
+            names = []
         if (found := next((name for name in disk.names if name in names), None)) is not None:
             return found
         if time.monotonic() > end:
