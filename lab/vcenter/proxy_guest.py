@@ -65,6 +65,7 @@ class ProxyGuest:
         self._more = more
         self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._kernel = threading.Thread(target=self._live, name=f"{machine.spec.name} guest", daemon=True)
 
     def start(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -87,7 +88,7 @@ class ProxyGuest:
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
             )  # fmt: skip
         atexit.register(self.stop)
-        threading.Thread(target=self._live, name=f"{self._machine.spec.name} guest", daemon=True).start()
+        self._kernel.start()
 
     def stop(self) -> None:
         """End it, as when its kernel panics: what is attached stays so."""
@@ -96,6 +97,8 @@ class ProxyGuest:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        if self._kernel.ident is not None:
+            self._kernel.join(60)  # it may be showing a disk, in the directory that its successor empties
 
     def _live(self) -> None:
         seen: dict[str, float] = {}  # by the file's name, when it was first seen attached
