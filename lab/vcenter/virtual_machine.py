@@ -20,7 +20,7 @@ from .snapshots import Snapshot
 
 
 def moved(name: str, datastore: str) -> str:
-    """The name of a file in another datastore."""
+    """Return the name of a file in another datastore."""
     return f"[{datastore}] {name.partition('] ')[2]}"
 
 
@@ -189,7 +189,7 @@ class VirtualMachine(SnapshotControl):
 
     # -- what only a test may do
     def move_storage(self, datastore: str, ref: Any) -> None:
-        """The names of its disks, and of what its snapshots hold, lead to another datastore from now on."""
+        """Have the names of its disks, and of what its snapshots hold, lead to another datastore from now on."""
         machine = self._really()
         with machine.lock:
             for disk in self.disks:

@@ -30,7 +30,7 @@ SYNCS = 10
 
 @pytest.fixture(scope="module")
 def proxy(sidedoor, lab):
-    """A proxy that runs, and no disk library."""
+    """Yield a proxy that runs, with the disk library put away."""
     library, away = lab.vddk / "lib64", lab.vddk / "lib64.away"
     if PROXY in sidedoor.machines():  # left by a run that was ended
         sidedoor.remove_machines(PROXY)

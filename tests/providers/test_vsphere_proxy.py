@@ -522,7 +522,7 @@ SECOND = "second"
 
 @pytest.fixture
 def two(world):
-    """A second proxy beside the first, with more room."""
+    """Yield the world with a second proxy beside the first, which has more room."""
     world.place.add_proxy(SECOND, controllers=3)
     world.door.start_proxy(SECOND)
     world.source, world.pool = world.process(proxies=(PROXY, SECOND))
@@ -665,7 +665,6 @@ def test_a_check_tells_of_each_and_fails_when_none_works(two):
 
 
 def test_whoever_looks_after_proxies_sees_them_all(two, tmp_path):
-    """As a user does, by commands."""
     place, state = two.place, tmp_path / "state"
     (tmp_path / "password").write_text(place.served.password)
     vcenter = ["--host", place.served.host, "--port", place.served.port, "--username", place.served.user]
@@ -743,7 +742,7 @@ def test_the_next_process_reads_what_a_dead_one_had_attached(world):
 
 
 def test_a_proxy_that_is_restarted_with_what_a_dead_process_had_attached_is_used_on(world):
-    """As VMware's HA does: what is attached stays so."""
+    """VMware's HA restarts machines so: what is attached stays attached."""
     snapshot = die(world)
     world.door.start_proxy(PROXY)
     assert len(world.attached) == 2

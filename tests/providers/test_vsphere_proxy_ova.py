@@ -17,7 +17,7 @@ VMW, RASD = "{http://www.vmware.com/schema/ovf}", "CIM_ResourceAllocationSetting
 
 @pytest.fixture
 def built(tmp_path):
-    """An image as one is built, and what is in it."""
+    """Return an image as one is built, and what is in it."""
     content = make_image(tmp_path / "relay.qcow2", "qcow2")
     sha256 = hashlib.sha256((tmp_path / "relay.qcow2").read_bytes()).hexdigest()
     record = {"recipe": "0123456789abcdef", "sha256": sha256, "packages": {"nbdkit": "1.32"}}

@@ -18,7 +18,7 @@ NAMES = ("byhand", "copied", "mirrored", "new", "nightly", "paused")
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    """A source with a machine of each kind: one that has a replica, one that a policy backs up, and so on."""
+    """Yield a store whose source has a machine of each kind: with a replica, backed up by a policy, and so on."""
     monkeypatch.setattr("longshore.engine.embedded.ensure_running", lambda _state: None)
     store = Store(StateDirectory(tmp_path / "state"))
     (tmp_path / "images").mkdir()

@@ -142,7 +142,7 @@ def known(store):
 
 
 def lasts_for_long(store, worker_id):
-    """As a lease of ten minutes does that somebody new has to see run out."""
+    """Make a worker's lease last for ten minutes, which somebody new has to see run out."""
     with store.database.session() as session:
         lease = {"lease_until": time.time() + 600, "lease_seconds": 600.0}
         session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(**lease))

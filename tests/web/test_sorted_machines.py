@@ -33,7 +33,7 @@ def machines(store, monkeypatch):
 
 
 def names(page):
-    """Names of the machines in the table, in its order."""
+    """Return the names of the machines in the table, in its order."""
     known = {name for _folder, name, *_ in FOUND}
     return [name for name in page.links if name in known]
 

@@ -19,7 +19,7 @@ PLAN = "/v1/plans/shop"
 
 @pytest.fixture
 def shop(fleet):
-    """A plan of two machines, nothing of which was started."""
+    """Yield a browser whose store has a plan of two machines, nothing of which was started."""
     name_it(fleet, type="warm")
     fleet.submit("/ui/plans/shop/mappings")
     return fleet
@@ -32,7 +32,7 @@ def ask(shop, monkeypatch):
 
 
 def due(store):
-    """Machines that a worker may begin now."""
+    """Return the machines that a worker may begin now."""
     with store.database.session() as session:
         ids = {one.record_id for one in Lineup(session, ()).waiting(10)}
     return sorted(one.machine_name for one in store.migrations.all() if one.id in ids)

@@ -21,7 +21,7 @@ def link_of(page):
 
 @pytest.fixture
 def made(many_filled):
-    """A link that a member has made, and the browser of a screen where nobody logs in."""
+    """Return a link that a member has made, and the browser of a screen where nobody logs in."""
     ann = many_filled.logged_in("ann", "red")
     ann.get("/ui/wall-links")
     page = ann.submit("/ui/wall-links", name="operations-room", hours="24")

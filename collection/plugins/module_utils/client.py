@@ -124,7 +124,7 @@ def identity(auth):
 
 
 def _by_urls(params, url, fail):
-    """Nothing but Ansible itself is needed."""
+    """Return what asks a server by Ansible's own urls, for which nothing else has to be installed."""
     try:
         asked = identity(params["auth"])
         where = params["auth"]["auth_url"].rstrip("/")
@@ -209,7 +209,7 @@ def _by_keystoneauth(params, url, fail):
 
 
 def _by_command(params, fail):
-    """By lines of JSON to `longshore api` on this host; what it begins goes on when it ends."""
+    """Return what asks `longshore api` on this host by lines of JSON. What that begins goes on when it has ended."""
     state = ["--state", params["state_dir"]] if params["state_dir"] else []
     # Else it would ask the server that the environment names
     environment = {name: value for name, value in os.environ.items() if name != "LONGSHORE_URL"}

@@ -104,7 +104,7 @@ MOVES = ("cold", "warm")
 
 
 def latest(ask, asked):
-    """The last real move of the machine from there to there, if there ever was one."""
+    """Return the last real move of the machine from there to there, if there ever was one."""
     found = ask.all("/v1/migrations", "id", machine=asked["machine"], provider=asked["source"], short="true")
     mine = [m for m in found if (m["source"], m["target"]) == (asked["source"], asked["target"]) and m["type"] in MOVES]
     return ask("GET", "/v1/migrations/" + part(mine[-1]["id"])) if mine else None

@@ -89,7 +89,7 @@ from ansible_collections.longshore.longshore.plugins.module_utils.client import 
 
 
 def wanted_changes(there, wanted):
-    """What of the wanted settings is otherwise there; in tables within, what they name."""
+    """Return those of the wanted settings that are otherwise there; of tables within, what they name."""
     found = {}
     for name, value in wanted.items():
         now = there.get(name)

@@ -38,7 +38,7 @@ class Authority:
 
     @property
     def secret(self) -> bytes:
-        """Key and certificate as PEM: whoever has them may take a node's place."""
+        """Return key and certificate as PEM: whoever has them may take a node's place."""
         return _pem(self._key) + self.certificate
 
     @property
