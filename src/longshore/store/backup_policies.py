@@ -145,7 +145,7 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
         Raises NotSharedAnyMore while one of its providers isn't its project's to use: then it can only be paused, and
         run where that is none of those that a run needs.
         """
-        with self._database.session() as session:
+        with self._database.session(dry_run=dry_run) as session:
             row = self._find(session, policy_id)
             for name, value in fields.items():
                 setattr(row, name, value)
@@ -156,10 +156,7 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
                 refuse_taken_back(session, self._scope, row.project_id, used)
             hasten(session, row.id)
             session.flush()
-            record = _record(session, row)
-            if dry_run:
-                session.rollback()
-            return record
+            return _record(session, row)
 
     def remove(self, policy_id: str) -> None:
         """Remove a policy, if it is there.

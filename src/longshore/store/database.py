@@ -122,12 +122,14 @@ class Database:
         self.persist(lambda: _upgrade(self.engine))
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """Open one transaction: it is committed at the end, and rolled back when the block raises."""
+    def session(self, *, dry_run: bool = False) -> Iterator[Session]:
+        """Open one transaction: it is committed at the end, and rolled back when the block raises, or in a dry run."""
         self.guard()
         with self._sessions() as session:  # which rolls back what isn't committed
             yield session
             session.flush()  # so that what fails from here on is the commit
+            if dry_run:
+                return
             try:
                 session.commit()
             except DBAPIError:
@@ -140,9 +142,9 @@ class Database:
         return self._work.may_be_done
 
     @contextmanager
-    def alone(self) -> Iterator[Session]:
+    def alone(self, *, dry_run: bool = False) -> Iterator[Session]:
         """Open one transaction that no other one opened like this runs beside, whatever process or machine it is in."""
-        with self.session() as session:
+        with self.session(dry_run=dry_run) as session:
             if self.engine.dialect.name == "sqlite":
                 session.execute(text("BEGIN IMMEDIATE"))
             else:

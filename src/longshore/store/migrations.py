@@ -142,7 +142,7 @@ class Migrations(ScopedPart):
         its plan's nor that of the migration it goes back to; NotSharedAnyMore for a provider that the project doesn't
         see (any more); what `refuse_undoable` of the database raises.
         """
-        with self._database.alone() as session:
+        with self._database.alone(dry_run=dry_run) as session:
             if self._database.may_be_done and (there := self._of_ids(session, [new.id for new in wanted])):
                 return there
             counted = MigrationRow.status.in_(UNFINISHED) & MigrationRow.type.not_in(AWAITED)
@@ -180,10 +180,7 @@ class Migrations(ScopedPart):
             for row, new in zip(rows, wanted, strict=True):
                 session.add_all(new_disk(row.id, disk) for disk in new.disks)
             session.flush()
-            records = records_of(session, rows)
-            if dry_run:
-                session.rollback()
-            return records
+            return records_of(session, rows)
 
     def all(self) -> list[MigrationRecord]:
         with self._database.session() as session:

@@ -64,7 +64,7 @@ class Plans(NamedPart[PlanRow]):
 
     @persistent
     def _add(self, id_: str, name: str, content: dict[str, Any], draft: str | None, *, dry_run: bool) -> PlanRecord:
-        with self._database.alone() as session:
+        with self._database.alone(dry_run=dry_run) as session:
             if (there := session.get(PlanRow, id_)) is not None:
                 return _record(there)
             refuse_more_plans(session, self._scope)
@@ -79,7 +79,7 @@ class Plans(NamedPart[PlanRow]):
             row.content = self._kept(session, row.id, content)
             session.add(row)
             session.flush()
-            return _ended(session, _record(row), dry_run=dry_run)
+            return _record(row)
 
     def replace(
         self,
@@ -97,7 +97,7 @@ class Plans(NamedPart[PlanRow]):
         InvalidInput, ChangedMeanwhile, Conflict.
         """
         refuse_large_plan(self._scope, content)
-        with self._database.alone() as session:
+        with self._database.alone(dry_run=dry_run) as session:
             row = self._find(session, name)
             content = self._kept(session, row.id, content)
             if row.content == content and (self._database.may_be_done or version in (None, _record(row).version)):
@@ -120,7 +120,7 @@ class Plans(NamedPart[PlanRow]):
             session.refresh(row)
             self._texts.of(session, row.id).forget(but=content)
             tell_workers(session)  # of its limits
-            return _ended(session, _record(row), dry_run=dry_run)
+            return _record(row)
 
     def keep(self, name: str) -> PlanRecord:
         """Make a plan of a draft. Raises NotFound."""
@@ -197,13 +197,6 @@ class Plans(NamedPart[PlanRow]):
         if session.scalar(select(PlanRow.id).where(PlanRow.unique_name == unique)):
             raise Conflict(f"A plan named {name} is there already.", advice="Choose another name or delete it.")
         return unique
-
-
-def _ended(session: Session, record: PlanRecord, *, dry_run: bool) -> PlanRecord:
-    """Return a record that was written, having taken all of it back in a dry run."""
-    if dry_run:
-        session.rollback()
-    return record
 
 
 def _revision(row: PlanRow, version: str) -> int:
