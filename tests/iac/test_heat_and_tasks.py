@@ -128,3 +128,10 @@ def test_a_reader_is_told_what_is_not_in_it(form):
 def test_a_server_between_two_states_is_named():
     notes = written(CodeFormat.TOFU, "shop", [replace(WEB, status="RESIZE", ports=PORTS[1:])]).notes
     assert any("web is RESIZE now" in note for note in notes)
+
+
+def test_a_server_that_is_called_as_anothers_disk_is_leaves_none_of_them_out():
+    """In Heat all resources of a template have names of one kind."""
+    servers = [WEB, replace(OFF, name="web_disk0"), replace(OFF, id="server-2", name="web_nic1")]
+    named = sum(1 + len(server.volumes) + len(server.ports) for server in servers)
+    assert len(properties(*servers)) == named

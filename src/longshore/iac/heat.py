@@ -51,8 +51,8 @@ def _resources(servers: Sequence[BuiltServer]) -> Iterator[_Resource]:
     labels = Labels()
     for server in servers:
         label = labels.of(server.name)
-        volumes = [f"{label}_disk{n}" for n in range(len(server.volumes))]
-        ports = [f"{label}_nic{n}" for n in range(len(server.ports))]
+        volumes = [labels.of(f"{label}_disk{n}") for n in range(len(server.volumes))]
+        ports = [labels.of(f"{label}_nic{n}") for n in range(len(server.ports))]
         for made, volume in zip(volumes, server.volumes, strict=True):
             yield made, _VOLUME, volume.id, _volume(volume)
         for made, port in zip(ports, server.ports, strict=True):
