@@ -21,16 +21,20 @@ from longshore.store.tables import utc_now
 LONGEST = timedelta(days=366)  # that a start may be ahead
 
 
+def refuse_unfit_start(at: datetime | None) -> None:
+    """Raise InvalidInput for a moment, in UTC without a zone, that is past or too far off."""
+    now = utc_now()
+    if at is not None and not now < at <= now + LONGEST:
+        raise InvalidInput(f"A start is in the future, in at most {LONGEST.days} days.", field="at")
+
+
 def begin(store: Store, opened: Opened, examined: Sequence[Examined], at: datetime | None = None) -> list[Migration]:
     """Start migrations for all that was examined, or for none of it. `at`: in UTC without a zone, when they begin by
     themselves; None: now.
 
-    Raises InvalidInput while a blocker stands against one, or for a moment that is past or far off; NotInstalled where
-    this machine would do it and lacks what that takes.
+    Raises InvalidInput while a blocker stands against one, NotInstalled where this machine would do it and lacks what
+    that takes.
     """
-    now = utc_now()
-    if at is not None and not now < at <= now + LONGEST:
-        raise InvalidInput(f"A start is in the future, in at most {LONGEST.days} days.", field="at")
     plan = opened.plan
     blockers = [c for part in examined for c in part.blockers]
     if blockers:

@@ -43,7 +43,7 @@ from longshore.service.paging import ThePage
 from longshore.service.parts import ThePlansClouds, ThePlansStore, TheStore, judged_router
 from longshore.service.plan_changes import etag_of
 from longshore.service.plan_figures import plan_figures
-from longshore.service.plan_start import begin, try_again
+from longshore.service.plan_start import begin, refuse_unfit_start, try_again
 from longshore.service.plans_shown import summary
 from longshore.service.reports import plan_report, reports_of
 from longshore.service.shared_reads import TheReads, answered
@@ -168,6 +168,7 @@ def start(name: str, body: PlanStart, store: ThePlansStore, clouds: ThePlansClou
             advice=f"See: longshore plan show {name}.",
         )
     refuse_unknown(body.accept)
+    refuse_unfit_start(body.at)
     return begin(
         store,
         opened,
