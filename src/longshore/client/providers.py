@@ -91,22 +91,20 @@ class Providers(Calls):
     def search(self, provider: str, words: str) -> list[Machine]:
         """Return the machines that fit, as words and field:value, without tags; as the source had them five minutes ago
         at most."""
-        found: list[Machine] = []
-        while True:
-            asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
-            path = f"/v1/providers/{part(provider)}/inventory/machines?{asked}"
-            page = self._ask(MachinePage, "GET", path)
-            found.extend(page.machines)
-            if len(page.machines) < PAGE:
-                return found
+        path = f"/v1/providers/{part(provider)}/inventory/machines"
+        return self._machines_of(MachinePage, path, words)
 
     def unprotected(self, provider: str, words: str = "") -> list[UnprotectedMachine]:
         """Return the machines without replica or good backup that fit `words`; as the source had them five minutes ago
         at most."""
-        found: list[UnprotectedMachine] = []
+        return self._machines_of(UnprotectedPage, f"/v1/providers/{part(provider)}/unprotected", words)
+
+    def _machines_of(self, kind: type[Any], path: str, words: str) -> list[Any]:
+        """Return the machines of all pages of this kind."""
+        found: list[Any] = []
         while True:
             asked = urlencode({"q": words, "limit": PAGE, "offset": len(found)})
-            page = self._ask(UnprotectedPage, "GET", f"/v1/providers/{part(provider)}/unprotected?{asked}")
+            page = self._ask(kind, "GET", f"{path}?{asked}")
             found.extend(page.machines)
             if len(page.machines) < PAGE:
                 return found

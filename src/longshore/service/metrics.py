@@ -197,24 +197,12 @@ def _of(name: str, meaning: str, values: Sequence[float]) -> Metric:
 
 def _of_backups(store: Store) -> Iterator[Metric]:
     found = store.backup_policies.all()
-    stands = Counter(_stand(policy) for policy in found if policy.copy_to is not None)
-    copies = GaugeMetricFamily(
-        "longshore_backup_copies",
-        "Policies with a second vault, by how the last copy to it ended or stands.",
-        labels=["outcome"],
-    )
-    for outcome in _OUTCOMES:
-        copies.add_metric([outcome], stands[outcome])
-    yield copies
-    outcomes = Counter(_outcome(policy) for policy in found if policy.prove is not None)
-    proofs = GaugeMetricFamily(
-        "longshore_backup_proofs",
-        "Policies whose points are proved by a clock, by how the last proof ended or stands.",
-        labels=["outcome"],
-    )
-    for outcome in _OUTCOMES:
-        proofs.add_metric([outcome], outcomes[outcome])
-    yield proofs
+    copies = Counter(_stand(policy) for policy in found if policy.copy_to is not None)
+    meaning = "Policies with a second vault, by how the last copy to it ended or stands."
+    yield _by_outcome("longshore_backup_copies", meaning, copies)
+    proofs = Counter(_outcome(policy) for policy in found if policy.prove is not None)
+    meaning = "Policies whose points are proved by a clock, by how the last proof ended or stands."
+    yield _by_outcome("longshore_backup_proofs", meaning, proofs)
     took = [trial.seconds["all"] for policy in found if policy.proof for trial in policy.proof.trials if trial.shown_by]
     rto = GaugeMetricFamily(
         "longshore_backup_rto_seconds", "What restores took that last proved points, until they were up.", labels=["of"]
@@ -222,6 +210,13 @@ def _of_backups(store: Store) -> Iterator[Metric]:
     if took:
         rto.add_metric(["worst"], max(took))
     yield rto
+
+
+def _by_outcome(name: str, meaning: str, counts: Counter[str]) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=["outcome"])
+    for outcome in _OUTCOMES:
+        family.add_metric([outcome], counts[outcome])
+    return family
 
 
 def _stand(policy: BackupPolicyRecord) -> str:

@@ -215,7 +215,6 @@ def _cpus(item: Element | None, name: str) -> tuple[int | None, int]:
 
 # oVirt numbers what a machine boots by. Releases disagree on 2; 0 is what its cluster does
 _OVIRT_FIRMWARE = {"1": Firmware.BIOS, "3": Firmware.UEFI, "4": Firmware.UEFI}
-_SLOT = "slotInfo.pciSlotNumber"
 _OVIRT_SECURE_BOOT = "4"
 
 
@@ -261,10 +260,10 @@ def _nic(item: Element) -> OvfNic:
 
 
 def _slot(item: Element) -> int | None:
-    told = next(
-        (xml.attribute(e, "value") for e in xml.children(item, "Config") if xml.attribute(e, "key") == _SLOT), ""
-    )
-    return int(told) if re.fullmatch(r"[1-9][0-9]{0,4}", told or "") else None
+    """Return the slot that VMware has written; it writes -1 of an adapter that has none yet."""
+    told = {xml.attribute(one, "key"): xml.attribute(one, "value") for one in xml.children(item, "Config")}
+    slot = told.get("slotInfo.pciSlotNumber", "")
+    return int(slot) if re.fullmatch(r"[1-9][0-9]{0,4}", slot) else None
 
 
 def _mac(told: str) -> str:
