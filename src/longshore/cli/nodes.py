@@ -39,8 +39,7 @@ class PrepareNodes(Command):
         "--url https://longshore.example --keystone https://cloud.example:5000/v3",
     )
 
-    def get_parser(self, prog_name: str) -> ArgumentParser:
-        parser: ArgumentParser = super().get_parser(prog_name)
+    def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="where to")
         parser.add_argument("nodes", type=_address, nargs=3, metavar="ADDRESS", help="of the three machines")
         parser.add_argument(
@@ -60,7 +59,6 @@ class PrepareNodes(Command):
             metavar="VERSION",
             help="of Debian's: 15 in 12, 17 in 13 (default: 15)",
         )
-        return parser
 
     def take_action(self, args: Namespace) -> None:
         from longshore.nodes.prepared import NAMES, Asked, prepare
