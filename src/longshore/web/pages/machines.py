@@ -53,12 +53,13 @@ async def machines(request: Request) -> Response:
         folders = await asking.get(list[Folder], f"{path_of(request)}/inventory/folders")
     except LongshoreError as error:
         trouble = error
+    at = f"/ui/providers/{part(request.path_params['provider'])}/machines"
+    if anew and trouble is None:
+        same = urlencode({name: said for name, said in (("q", q), ("sort", sort)) if said})
+        return RedirectResponse(f"{at}?{same}" if same else at, 303)
     last: dict[str, LastMove] = {}
     if page is not None and page.machines:
         last = await _last_moves(request, provider, [machine.ref for machine in page.machines])
-    if anew and trouble is None:
-        found = f"?{urlencode({'q': q})}" if q else ""
-        return RedirectResponse(f"/ui/providers/{part(request.path_params['provider'])}/machines{found}", 303)
     return render(
         request,
         "providers/machines.html",
@@ -71,7 +72,7 @@ async def machines(request: Request) -> Response:
         trouble=trouble,
         fields=FIELDS,
         sort=sort,
-        sorts=_sorts(f"/ui/providers/{part(request.path_params['provider'])}/machines", q, sort),
+        sorts=_sorts(at, q, sort),
         folders=tree_of([(one.path, one.machines) for one in folders]),
         last=last,
         of_status=of_status,
