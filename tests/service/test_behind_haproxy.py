@@ -111,6 +111,10 @@ def test_requests_go_on_when_a_server_is_killed(tmp_path, postgresql):
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
         assert refused.headers["X-Openstack-Request-Id"].startswith("req-")
         assert ask("/").json()["versions"][0]["links"][0]["href"].startswith("https://")
+        ask("/ui/wall/open?key=that-nobody-else-has")
+        logged = (tmp_path / "haproxy.log").read_text()
+        assert "GET /ui/wall/open HTTP/1.1" in logged
+        assert "that-nobody-else-has" not in logged
         postgresql.stop()
         try:
             end = time.monotonic() + 6  # HAProxy looks each two seconds, and believes the second answer
