@@ -100,6 +100,20 @@ def test_check_mode_says_what_would_be_and_makes_nothing(server):
     assert playbooks.run(task("provider", name="vc", state="absent"))[0] == ["ok"]
 
 
+@pytest.mark.parametrize("region", ["R", None])
+def test_the_server_is_found_in_the_catalogue_too(server, region):
+    """By openstacksdk, with a login as clouds.yaml has it."""
+    playbooks, keystone = server
+    domains = dict.fromkeys(("user_domain_name", "project_domain_name"), "Default")
+    said = {"url": "catalog", "auth": {**playbooks.reached["auth"], **domains}, "region_name": region}
+    asked = playbooks.run(task("provider", name="nowhere", state="absent", **said))
+    assert asked[0] == ["ok"], asked[1]
+    wrong = task("provider", name="nowhere", state="absent", **{**said, "region_name": "elsewhere"})
+    told, refused = playbooks.run(wrong, fails=True)
+    assert told == ["fatal"]
+    assert "Longshore can't be reached: public endpoint for migration service in elsewhere region not found" in refused
+
+
 def test_a_machine_is_moved_once_and_found_by_the_inventory(server):
     playbooks, keystone = server
     at = ("-e", f"keystone={keystone}")

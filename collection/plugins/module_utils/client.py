@@ -171,6 +171,7 @@ def _by_urls(params, url, fail):
 def _by_keystoneauth(params, url, fail):
     try:
         import openstack  # late: it takes half a second
+        from keystoneauth1.exceptions import ClientException
     except ImportError:
         fail(msg=missing_required_lib("openstacksdk"))
     given = {
@@ -192,17 +193,24 @@ def _by_keystoneauth(params, url, fail):
     override = None if url == "catalog" else url.rstrip("/")
 
     def ask(method, path, body=None):
-        answer = connection.session.request(
-            path,
-            method,
-            json=body,
-            raise_exc=False,
-            endpoint_override=override,
-            endpoint_filter={"service_type": "migration", "interface": params["interface"]},
-            timeout=params["api_timeout"],
-            status_code_retries=BUSY_TRIES,
-            retriable_status_codes=[429],
-        )
+        try:
+            answer = connection.session.request(
+                path,
+                method,
+                json=body,
+                raise_exc=False,
+                endpoint_override=override,
+                endpoint_filter={
+                    "service_type": "migration",
+                    "interface": params["interface"],
+                    "region_name": connection.config.get_region_name("migration") or None,
+                },
+                timeout=params["api_timeout"],
+                status_code_retries=BUSY_TRIES,
+                retriable_status_codes=[429],
+            )
+        except ClientException as error:
+            fail(msg="Longshore can't be reached: %s." % error)
         return answer.status_code, answer.content
 
     return ask
