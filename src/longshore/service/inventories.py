@@ -1,10 +1,11 @@
 """A source's machines, a page at a time out of what was read a while ago; and what a target has to choose from."""
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 
 from longshore.api.inventories import Folder, MachinePage, TargetOffer
 from longshore.model.machine import Machine
@@ -14,6 +15,7 @@ from longshore.service.paging import LIMIT
 from longshore.service.parts import TheClouds, TheStore, judged_router
 
 router = judged_router("/v1")
+T = TypeVar("T")
 _Up = Literal["name", "power", "guest", "cpus", "memory", "disks", "folder"]
 _Down = Literal["-name", "-power", "-guest", "-cpus", "-memory", "-disks", "-folder"]
 _SORTS: dict[str, Callable[[Machine], Any]] = {
@@ -27,34 +29,46 @@ _SORTS: dict[str, Callable[[Machine], Any]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which of a source's machines are asked for."""
+
+    q: Annotated[str, Query(description="Words and field:value; all have to fit.")] = ""
+    limit: Annotated[int, Query(ge=1, le=LIMIT)] = 50
+    offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0
+    anew: Annotated[bool, Query(description="Ask the source, whatever is known of it.")] = False
+
+    def page_of(self, found: Sequence[T]) -> Sequence[T]:
+        return found[self.offset : self.offset + self.limit]
+
+
+TheAsked = Annotated[Asked, Depends(Asked)]
+
+
 @router.get("/providers/{provider}/inventory/machines")
 def machine_page(
     provider: str,
     request: Request,
     store: TheStore,
     clouds: TheClouds,
+    asked: TheAsked,
     *,
-    q: Annotated[str, Query(description="Words and field:value; all have to fit.")] = "",
-    limit: Annotated[int, Query(ge=1, le=LIMIT)] = 50,
-    offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0,
     ref: Annotated[list[str] | None, Query(max_length=LIMIT, description="Only these, as often as there are.")] = None,
     sort: Annotated[_Up | _Down | None, Query(description="By what; -NAME: the other way round.")] = None,
-    anew: Annotated[bool, Query(description="Ask the source, whatever is known of it.")] = False,
 ) -> MachinePage:
     """List the machines that fit, by folder and name unless `sort` says otherwise, as the source had them at `read_at`,
     five minutes ago at most.
     """
-    fits = parse_search(q)
+    fits = parse_search(asked.q)
     record = store.providers.get(provider)
     inventories: KeptInventories = request.app.state.inventories
-    kept = inventories.of(clouds, record, store.scope.project_id, anew=anew)
+    kept = inventories.of(clouds, record, store.scope.project_id, anew=asked.anew)
     wanted = None if ref is None else set(ref)
     found = [machine for machine in kept.machines if (wanted is None or machine.ref in wanted) and fits(machine)]
     if sort is not None:
         found.sort(key=_SORTS[sort.removeprefix("-")], reverse=sort.startswith("-"))
-    return MachinePage(
-        read_at=kept.read_at, total=len(found), of=len(kept.machines), machines=found[offset : offset + limit]
-    )
+    shown = list(asked.page_of(found))
+    return MachinePage(read_at=kept.read_at, total=len(found), of=len(kept.machines), machines=shown)
 
 
 @router.get("/providers/{provider}/inventory/folders")

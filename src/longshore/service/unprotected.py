@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Request
 
 from longshore.api.inventories import CoveringPolicy, UnprotectedMachine, UnprotectedPage
 from longshore.errors import InvalidInput, NotFound
@@ -12,8 +11,8 @@ from longshore.flows.clouds import Clouds
 from longshore.model.machine import Machine
 from longshore.model.search import parse_search
 from longshore.providers.registry import kinds_for
+from longshore.service.inventories import TheAsked
 from longshore.service.kept_inventories import KeptInventories
-from longshore.service.paging import LIMIT
 from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.store import BackupPolicyRecord, Store
 
@@ -26,21 +25,17 @@ def unprotected(
     request: Request,
     store: TheStore,
     clouds: TheClouds,
-    *,
-    q: Annotated[str, Query(description="Words and field:value; all have to fit.")] = "",
-    limit: Annotated[int, Query(ge=1, le=LIMIT)] = 50,
-    offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0,
-    anew: Annotated[bool, Query(description="Ask the source, whatever is known of it.")] = False,
+    asked: TheAsked,
 ) -> UnprotectedPage:
     """List the machines of a source that have no replica, and of which no policy that runs has a good backup; by folder
     and name, as the source had them at `read_at`, five minutes ago at most.
     """
-    fits = parse_search(q)
+    fits = parse_search(asked.q)
     record = store.providers.get(provider)
     if record.kind in kinds_for("vault"):
         raise InvalidInput(f"{record.name} is a vault: its machines are backups.", advice="Name their source.")
     inventories: KeptInventories = request.app.state.inventories
-    kept = inventories.of(clouds, record, store.scope.project_id, anew=anew)
+    kept = inventories.of(clouds, record, store.scope.project_id, anew=asked.anew)
     machines = [machine for machine in kept.machines if not machine.template]
     replicated, backed_up = store.protection.at_source(record.id, store.scope)
     covering = list(_covering(store, clouds, record.id))
@@ -62,7 +57,7 @@ def unprotected(
                 policies=[CoveringPolicy(name=one.name, paused=one.paused) for one in policies],
                 backed_up_at=at,
             )
-            for machine, policies, at in found[offset : offset + limit]
+            for machine, policies, at in asked.page_of(found)
         ],
     )
 
