@@ -31,7 +31,7 @@ _SORTS: dict[str, Callable[[Machine], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which of a source's machines are asked for."""
+    """The machines of a source that are asked for."""
 
     q: Annotated[str, Query(description="Words and field:value; all have to fit.")] = ""
     limit: Annotated[int, Query(ge=1, le=LIMIT)] = 50
