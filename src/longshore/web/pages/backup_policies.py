@@ -40,9 +40,10 @@ _PROPOSED = {
 async def one(request: Request) -> Response:
     asking: Asking = request.state.asking
     found = await asking.get(BackupPolicyDetails, _path(request))
-    ahead = await asking.post(
-        SchedulePreview, "/v1/schedules/preview", {"schedule": found.schedule, "policy": found.id}
-    )
+    ahead = []
+    if not found.paused and request.state.visit.may("migration:schedule:preview"):
+        body = {"schedule": found.schedule, "policy": found.id}
+        ahead = (await asking.post(SchedulePreview, "/v1/schedules/preview", body)).next[:5]
     run, proof = found.run, found.proof
     at_work = any(one and not one.state.ended for one in (found.verification, found.copied))
     at_work = at_work or any(one and not one.ended_at for one in (run, proof))
@@ -51,7 +52,7 @@ async def one(request: Request) -> Response:
         "backups/policy.html",
         live=at_work,
         p=found,
-        ahead=ahead.next[:5],
+        ahead=ahead,
         points=found.points[:_POINTS],
         more=len(found.points) - _POINTS,
         of_policy=of_policy,
