@@ -244,9 +244,9 @@ class InThisProcess(Protected):
         real, strike, run_step, kill = Database.session, World.strike, DBOS.run_step_async, World.kill
 
         @contextmanager
-        def session(database):
+        def session(database, **how):
             self._die_if_dead()
-            with real(database) as opened:
+            with real(database, **how) as opened:
                 yield opened
 
         def struck(world, call, when):

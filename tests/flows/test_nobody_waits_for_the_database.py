@@ -23,14 +23,14 @@ def asked(monkeypatch):
     asked, session = set(), Database.session
 
     @contextmanager
-    def noted(database):
+    def noted(database, **how):
         if asyncio._get_running_loop() is not None:
             frame = sys._getframe()
             while frame is not None and "/longshore/flows/" not in frame.f_code.co_filename:
                 frame = frame.f_back
             if frame is not None:
                 asked.add(frame.f_code.co_qualname)
-        with session(database) as opened:
+        with session(database, **how) as opened:
             yield opened
 
     monkeypatch.setattr(Database, "session", noted)
