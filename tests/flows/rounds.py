@@ -159,12 +159,12 @@ class Round:
             raise Killed
 
     @contextmanager
-    def transaction(self, real, database):
+    def transaction(self, real, database, **how):
         self.die_if_dead()
         if self.away:
             self.away -= 1
             raise gone("the database isn't there")
-        with real(database) as session:
+        with real(database, **how) as session:
             yield session
         if self.lost:
             self.lost -= 1
@@ -239,7 +239,7 @@ class Round:
     def at_work(self):
         """All that a worker does in here is this round's."""
         real, strike, run_step = Database.session, World.strike, DBOS.run_step_async
-        Database.session = lambda database: self.transaction(real, database)
+        Database.session = lambda database, **how: self.transaction(real, database, **how)
         World.strike = lambda _world, call, when: self.strike(call, when)
         DBOS.run_step_async = self.run_step
         try:
