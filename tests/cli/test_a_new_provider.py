@@ -64,7 +64,7 @@ def test_it_is_added_changed_and_listed_with_its_machines(state, tmp_path):
         (ADD[:4], 2, "longshore: The following arguments are required: --address."),
         ((*ADD, "--colour", "green"), 2, "longshore: --colour: invalid choice: 'green'"),
         ((*ADD, "--depth", "deep"), 2, "longshore: --depth: invalid int value: 'deep'."),
-        ((*ADD, "--token-file", "/nonexistent"), 1, "longshore: The token file /nonexistent can't be read"),
+        ((*ADD, "--token-file", "/nonexistent/file"), 1, "longshore: The token file /nonexistent/file can't be read"),
         (("provider", "set", "none", "--shelf", "a"), 1, "longshore: There is no provider named none."),
     ],
 )

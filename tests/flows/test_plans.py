@@ -457,7 +457,7 @@ def test_a_plan_file_is_idempotent_and_wrong_ones_are_refused_with_their_line(us
         (["plan", "start", "nobody"], "There is no plan named nobody"),
         (["plan", "watch", "nobody"], "There is no plan named nobody"),
         (["plan", "delete", "nobody"], "There is no plan named nobody"),
-        (["plan", "apply", "/nonexistent"], "/nonexistent can't be read: No such file"),
+        (["plan", "apply", "/nonexistent/plans"], "/nonexistent/plans can't be read: No such file"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(user, words, said):

@@ -54,7 +54,7 @@ def test_a_vcenter_that_is_not_there(cli, lab):
 
 
 def test_a_password_file_that_is_not_there(cli, lab):
-    refused(add_vcenter(cli, lab, password_file="/nonexistent"), "/nonexistent")
+    refused(add_vcenter(cli, lab, password_file="/nonexistent/file"), "/nonexistent/file")
     assert_not_added(cli)
 
 

@@ -101,7 +101,7 @@ def inside(n, *command, user=None):
     line = ["ip", "netns", "exec", namespace(n), "unshare", "--mount", "--uts", "sh", "-c"]
     line += [f'{mounts} hostname node{n} && cd / && exec "$@"', "sh"]
     # As systemd has it: nothing of whoever has started all this
-    home = {"postgres": "/var/lib/postgresql"}.get(user, "/nonexistent")
+    home = {"postgres": "/var/lib/postgresql", "longshore": "/srv/longshore"}.get(user, "/root")
     line += [
         "env",
         "-i",

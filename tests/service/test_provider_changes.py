@@ -192,9 +192,9 @@ def test_what_disks_are_read_with_over_ssh_is_changed_and_only_its_secret_part_i
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--ssh-host-key", "/nonexistent"), "The host keys file /nonexistent can't be read"),
+        (("--ssh-host-key", "/nonexistent/file"), "The host keys file /nonexistent/file can't be read"),
         (("--ssh-host-key", "/dev/null"), "There is no SSH host key in /dev/null."),
-        (("--ssh-key-file", "/nonexistent"), "The SSH key file /nonexistent can't be read"),
+        (("--ssh-key-file", "/nonexistent/file"), "The SSH key file /nonexistent/file can't be read"),
     ],
 )
 def test_files_of_ssh_keys_that_hold_none(api, tmp_path, words, said):
@@ -221,7 +221,7 @@ def test_the_key_that_a_proxy_knows_us_by_is_made_once_and_goes_when_nothing_nee
 
 
 def test_a_library_that_is_not_there_is_found_when_it_is_named(api, tmp_path):
-    missing = {**VC, "settings": {**VC["settings"], "vddk_libdir": "/nonexistent"}}
+    missing = {**VC, "settings": {**VC["settings"], "vddk_libdir": "/nonexistent/file"}}
     refused = api("POST", "/v1/providers", missing)
     assert (refused.status_code, refused.json()["code"]) == (400, "no-vddk")
     assert api("GET", "/v1/providers").json() == []
@@ -229,7 +229,7 @@ def test_a_library_that_is_not_there_is_found_when_it_is_named(api, tmp_path):
     (library / "libvixDiskLib.so.8").touch()
     there = {**VC, "settings": {**VC["settings"], "vddk_libdir": str(tmp_path / "vddk")}}
     assert api("POST", "/v1/providers", there).status_code == 201
-    refused = api("PATCH", "/v1/providers/vc", {"settings": {"vddk_libdir": "/nonexistent"}})
+    refused = api("PATCH", "/v1/providers/vc", {"settings": {"vddk_libdir": "/nonexistent/file"}})
     assert (refused.status_code, refused.json()["code"]) == (400, "no-vddk")
     api("POST", "/v1/providers", CLOUD)
     (library / "libvixDiskLib.so.8").unlink()
