@@ -38,29 +38,30 @@ PARTS = 4  # which several processes run side by side
 @given(drawn=projects, lacking=LACKING, largest_mtu=st.sampled_from([9000, 1442]), outer_there=st.booleans())
 def test_an_export_is_importable(tmp_path_factory, part, drawn, lacking, largest_mtu, outer_there):
     files = Files(tmp_path_factory.mktemp("files"))
-    with SmallCloud() as small:
+    with SmallCloud() as small, small.connect("one") as here:
         project = Project(small, drawn)
-        done = exported(small.connect("one"), files.path, ONLY)
+        done = exported(here, files.path, ONLY)
         assert [str(fault) for fault in validate(files.path)[1] if not fault.warning] == []
         unnamed = project.not_told_of(files, done.notes)
         assert unnamed == []
         if not any(done.files.values()):
             return
         before = small.made()
-        rows = compared(small.connect("one"), files.path, ONLY).rows
+        rows = compared(here, files.path, ONLY).rows
         assert [row for row in rows if row.action != "leave"] == []
-        assert {row.action for row in imported(small.connect("one"), files.path, ONLY).rows} == {"left"}
+        assert {row.action for row in imported(here, files.path, ONLY).rows} == {"left"}
         assert small.made() == before
-    with SmallCloud(extensions=[each for each in EXTENSIONS if each not in lacking]) as other:
+    extensions = [each for each in EXTENSIONS if each not in lacking]
+    with SmallCloud(extensions) as other, other.connect("one") as there:
         other.largest_mtu, other.zones = largest_mtu, ["nova"]
         if outer_there:
             other.add("networks", {"name": "public", "router:external": True, "shared": True}, "operator")
-        rows = compared(other.connect("one"), files.path, ONLY).rows
+        rows = compared(there, files.path, ONLY).rows
         assert [row for row in rows if row.action not in ("make", "leave", "skip")] == []
-        rows = imported(other.connect("one"), files.path, ONLY).rows
+        rows = imported(there, files.path, ONLY).rows
         assert [row for row in rows if row.action not in ("made", "left", "skipped")] == []
         assert all(row.said for row in rows if row.action == "skipped")
         before = other.made()
-        rows = imported(other.connect("one"), files.path, ONLY).rows
+        rows = imported(there, files.path, ONLY).rows
         assert [row for row in rows if row.action not in ("left", "skipped")] == []
         assert other.made() == before

@@ -93,7 +93,9 @@ class Cloud(Login):
     def extensions(self) -> frozenset[str]:
         if self._extensions is None:
             with explained("list network extensions"):
-                self._extensions = frozenset(e.alias for e in self.connection.network.extensions())
+                answer = self.connection.network.get("/extensions")
+                sdk.raise_from_response(answer)
+                self._extensions = frozenset(each["alias"] for each in answer.json()["extensions"])
         return self._extensions
 
     def all(self, kind: ResourceKind) -> list[Any]:
