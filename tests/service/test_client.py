@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from serving import serving
 
 from longshore.cli.migrations import DeleteMigration, ShowMigration
 from longshore.cli.plugin import as_typed
+from longshore.cli.wall_links import CreateWallLink, DeleteWallLink, ListWallLinks
 from longshore.client import Client, Remote
 from longshore.client.wires import to_server
 from longshore.errors import InvalidInput, LongshoreError, Unreachable
@@ -126,3 +128,24 @@ def test_advice_is_typed_as_the_command_is():
         "See: openstack migration show 1, or openstack migration plan list; openstack migration create web; "
         "longshore copy."
     )
+
+
+def test_a_wall_link_is_made_shown_as_a_whole_address_and_taken_back(server):
+    with client(server) as ann, client(server, "bob") as bob:
+        app = SimpleNamespace(client_manager=SimpleNamespace(migration=ann), stdout=None)
+
+        def answer(command, *words):
+            asked = command(app, None)
+            return asked.take_action(asked.get_parser("openstack migration").parse_args(list(words)))
+
+        columns, made = answer(CreateWallLink, "operations-room", "--lasts", "7d")
+        said = dict(zip(columns, made, strict=True))
+        assert said["address"].startswith(f"{server}/ui/wall/open?key=")
+        ends = datetime.fromisoformat(said["ends_at"])
+        assert timedelta(days=6.9) < ends - datetime.now(UTC) <= timedelta(days=7)
+        _columns, ((name, *_rest, id_),) = answer(ListWallLinks)
+        assert (name, bob.wall_links()) == ("operations-room", [])
+        assert answer(DeleteWallLink, id_) == 0
+        assert ann.wall_links() == []
+        with pytest.raises(LongshoreError, match="at most 31 days"):
+            answer(CreateWallLink, "for-ever", "--lasts", "32d")

@@ -23,12 +23,12 @@ def test_what_runs_moves_without_reload_and_what_is_opened_stays_open(three_mach
         expect(page.locator("progress")).to_have_attribute("value", str(30 << 30), timeout=60_000)
         expect(page.get_by_text("Nearly there.")).to_be_visible()
         page.goto(f"{address}/ui/replicas/{ids['replica']}")
-        page.locator("summary").click()
+        page.locator("summary", has_text="The same in figures").click()
         three_machines.replicas.update(
             ids["replica"], failures=1, error="The source is away.", error_code="unreachable"
         )
         expect(page.get_by_text("The last sync failed: The source is away.")).to_be_visible(timeout=60_000)
-        expect(page.locator("details")).to_have_attribute("open", "")
+        expect(page.locator("details", has_text="The same in figures")).to_have_attribute("open", "")
         looking.close()
 
 
@@ -210,4 +210,35 @@ def test_a_form_asks_only_for_what_the_chosen_way_needs(store, chromium):
         page.get_by_label("A user with a password").check()
         expect(page.get_by_label("Domain of the user")).to_be_visible()
         expect(page.get_by_label("Its id")).to_be_hidden()
+        looking.close()
+
+
+def test_columns_are_chosen_and_stay_so(three_machines, chromium):
+    """Also where the table is brought up to date, and where it is loaded anew; the other tables stay as they are."""
+    ids = fill(three_machines)
+    with serving(three_machines) as (address, person):
+        looking = Looking(chromium, address, person.link, locale="en-GB", viewport={"width": 1280, "height": 800})
+        page = looking.page
+        page.goto(f"{address}/ui/migrations")
+        table = page.get_by_role("table", name="Migrations")
+        page.locator("summary", has_text="Columns").click()
+        page.get_by_role("checkbox", name="Phase").uncheck()
+        page.get_by_role("checkbox", name="Plan").uncheck()
+        for hidden in ("Phase", "Plan"):
+            expect(table.get_by_role("columnheader", name=hidden)).to_have_count(0)
+        assert table.locator("td[data-label=Phase]").first.is_hidden()
+        three_machines.migrations.update(ids["app02"], status="failed", phase="copying", error="It is away.")
+        expect(page.get_by_text("2 failed")).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("checkbox", name="Phase")).not_to_be_checked()
+        assert table.locator("td[data-label=Phase]").first.is_hidden()
+        page.reload()
+        expect(table.get_by_role("columnheader", name="State")).to_be_visible()
+        expect(table.get_by_role("columnheader", name="Phase")).to_have_count(0)
+        page.goto(f"{address}/ui/plans/shop")
+        machines = page.get_by_role("table", name="Machines of the plan")
+        expect(machines.get_by_role("columnheader", name="Phase")).to_be_visible()
+        page.goto(f"{address}/ui/migrations")
+        page.locator("summary", has_text="Columns").click()
+        page.get_by_role("checkbox", name="Phase").check()
+        expect(table.get_by_role("columnheader", name="Phase")).to_be_visible()
         looking.close()

@@ -49,7 +49,7 @@ def test_a_replica_is_seen_to_age_is_tried_and_fails_over(no_engine, chromium, t
         heights = [float(corner.split(",")[1]) for corner in corners]
         falls = sum(after > before for before, after in pairwise(heights))
         assert falls == len(replica.points) - 1 == 2, "before the first one there was nothing to be old"
-        page.locator("summary").click()
+        page.locator("summary", has_text="The same in figures").click()
         expect(page.get_by_role("table", name="Points as they came").locator("tbody tr")).to_have_count(3)
 
         # The source is gone: nothing more comes, and after what was asked for that is called missed

@@ -37,7 +37,7 @@ _SUBJECTS = {
     "People who are told what can't wait": ("channel",),
     "Volumes that no server has, and disks": ("volume", "copy"),
     "A project's resources as files": ("tenant",),
-    "Pages in a browser": ("web",),
+    "Pages in a browser": ("web", "wall"),
     "A service for many: servers and workers": (
         "server",
         "worker",

@@ -58,7 +58,7 @@ _VERBS = (
     ("resume", "continue", "unpause", "enable"),
     ("pause", "suspend", "disable"),
     ("cancel", "abort", "stop", "kill"),
-    ("delete", "remove", "rm", "del", "destroy", "forget"),
+    ("delete", "remove", "rm", "del", "destroy", "forget", "revoke"),
     ("check", "validate", "verify", "precheck"),
     ("cutover", "switchover", "finalize", "complete"),
     ("events", "log", "logs", "history"),

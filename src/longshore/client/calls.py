@@ -23,6 +23,11 @@ class Calls:
         """Tell whether a server is asked, rather than this process."""
         return self._wire.remote
 
+    @property
+    def address(self) -> str:
+        """Return where the server is, without a slash at the end; empty for the service in this process."""
+        return self._wire.address()
+
     def close(self) -> None:
         self._wire.close()
 

@@ -1,6 +1,7 @@
 """The whole installation: limits, channels, who works, what a server refuses; and resources as files."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from longshore.api.channels import Channel
@@ -11,6 +12,7 @@ from longshore.api.schemas import (
     LimitChange,
 )
 from longshore.api.tenancy import TenancyJob
+from longshore.api.wall_links import MadeWallLink, WallLink
 from longshore.client.calls import Calls, asked_of_all, of_all, part
 
 
@@ -53,6 +55,19 @@ class Installation(Calls):
     def test_channel(self, channel: str, *, all_projects: bool = False) -> None:
         """Have something told by a channel at once. Raises what went wrong when its receiver hasn't taken it."""
         self._ask(type(None), "POST", f"/v1/channels/{part(channel)}/test{asked_of_all(all_projects)}")
+
+    # Links for walls
+
+    def wall_links(self, *, all_projects: bool = False) -> list[WallLink]:
+        return self._all(WallLink, "/v1/wall-links", lambda link: link.id, of_all(all_projects))
+
+    def add_wall_link(self, name: str, ends_at: datetime) -> MadeWallLink:
+        """Make a link that shows the project's overview. `ends_at` is in UTC, and says so."""
+        body = {"name": name, "ends_at": ends_at.isoformat()}
+        return self._ask(MadeWallLink, "POST", "/v1/wall-links", body)
+
+    def remove_wall_link(self, link: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/wall-links/{part(link)}")
 
     # Its state
 

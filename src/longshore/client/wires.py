@@ -19,6 +19,9 @@ SERVICE_TYPE = "migration"
 class Wire(Protocol):
     remote: bool  # the service runs on another machine, for many
 
+    def address(self) -> str:
+        """Return where the service is, without a slash at the end; empty for one in this process."""
+
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
         """Ask, and return status and body of the answer. `if_match`: the header. Raises LongshoreError when there is
         none."""
@@ -42,6 +45,9 @@ class Embedded:
 
         self._app, self._unmount = mount(configuration)
         self._loop = asyncio.Runner()
+
+    def address(self) -> str:
+        return ""
 
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
         return self._loop.run(ask(self._app, method, path, body, if_match=if_match))
@@ -87,6 +93,9 @@ class Remote:
             retriable_status_codes=[429],
             status_code_retries=_BUSY_TRIES,
         )
+
+    def address(self) -> str:
+        return (self._adapter.get_endpoint() or "").rstrip("/").removesuffix("/v1")
 
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
         answer = self._answer(method, path, json=body, headers={"If-Match": if_match} if if_match is not None else {})

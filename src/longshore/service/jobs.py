@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Response
 
@@ -18,6 +18,8 @@ from longshore.service.shared_reads import SharedReads, TheReads, answered
 from longshore.store import JobFilter, MigrationRecord, Store
 
 router = judged_router("/v1")
+_Up = Literal["requested", "machine", "state", "type"]
+_Down = Literal["-requested", "-machine", "-state", "-type"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class _About:
 @dataclass(frozen=True, slots=True)
 class _Asked:
     newest: Annotated[bool, Query(description="Newest first.")] = False
+    sort: Annotated[
+        _Up | _Down | None,
+        Query(description="By what instead of by its request; -NAME: the other way round."),
+    ] = None
     short: Annotated[bool, Query(description="Of each what a list has; by its id it is there as a whole.")] = False
 
 
@@ -141,8 +147,10 @@ def _page_of(
 ) -> tuple[list[MigrationRecord], str | None]:
     """Return the records of a page, and the marker of the page after it, if there is one."""
     fitting = _filter(store, about, types)
+    sort = asked.sort or ("-requested" if asked.newest else "requested")
+    order, backwards = sort.removeprefix("-"), sort.startswith("-")
     try:
-        records = store.migrations.page(page.limit + 1, page.marker, fitting=fitting, newest_first=asked.newest)
+        records = store.migrations.page(page.limit + 1, page.marker, fitting=fitting, order=order, backwards=backwards)
     except NotFound:
         raise unknown_marker(page.marker or "") from None
     if len(records) <= page.limit:

@@ -1,8 +1,8 @@
 """Progress of the machines of a plan, some at a time, or of those that have changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query, Response
 from pydantic import TypeAdapter
@@ -24,6 +24,13 @@ from longshore.store.tables import without_zone
 
 router = judged_router("/v1")
 _STATES = TypeAdapter(PlanStates)
+_Up = Literal["machine", "wave", "state"]
+_Down = Literal["-machine", "-wave", "-state"]
+_SORTS: dict[str, Callable[[PlannedState], Any]] = {
+    "machine": lambda one: one.machine.casefold(),
+    "wave": lambda one: one.wave,
+    "state": lambda one: one.status,
+}
 
 _COMMITS_WITHIN = 3.0  # seconds: what has changed isn't seen before its transaction ends
 
@@ -35,11 +42,13 @@ async def states(  # noqa: PLR0917
     reads: TheReads,
     q: Annotated[str, Query(description="A part of the machine's name.")] = "",
     status: Annotated[str, Query(description="Only those in this state.")] = "",
+    sort: Annotated[_Up | _Down | None, Query(description="By what; -NAME: the other way round.")] = None,
     limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
     offset: Annotated[int, Query(ge=0, le=1 << 31)] = 0,
     changed_since: Annotated[Moment | None, Query(description="The `until` of an earlier answer.")] = None,
 ) -> Response:
-    """Return how far a plan's machines are, in its order, with the figures of what is being copied.
+    """Return how far a plan's machines are, in its order unless `sort` says otherwise, with the figures of what is
+    being copied.
 
     With `changed_since` only those whose migration has changed since then, or whose machine is off meanwhile, or that
     nobody runs; some may be told again that haven't changed. Ask for all of them when `version` is another one than
@@ -47,16 +56,16 @@ async def states(  # noqa: PLR0917
     """
     if changed_since is not None and status:
         raise InvalidInput("What has changed may have left that state.", advice="Leave the state out.", field="status")
-    what = "plan's states", name, q, status, limit, offset, changed_since, store.scope
+    what = "plan's states", name, q, status, sort, limit, offset, changed_since, store.scope
 
     def read() -> bytes:
-        return _STATES.dump_json(_read(store, name, q, status, (offset, limit), changed_since))
+        return _STATES.dump_json(_read(store, name, q, status, sort, (offset, limit), changed_since))
 
     return answered(await reads.read(what, read, store.scope.project_id))
 
 
 def _read(  # noqa: PLR0917
-    store: Store, name: str, q: str, status: str, page: tuple[int, int], since: datetime | None
+    store: Store, name: str, q: str, status: str, sort: str | None, page: tuple[int, int], since: datetime | None
 ) -> PlanStates:
     until = store.outlines.now() - _COMMITS_WITHIN
     record = store.plans.get(name)
@@ -64,6 +73,8 @@ def _read(  # noqa: PLR0917
     crew = crew_of(store)
     all_of_them = states_of(opened, crew)
     fitting = [one for one in all_of_them if q.casefold() in one.machine.casefold() and status in ("", one.status)]
+    if sort is not None:
+        fitting.sort(key=_SORTS[sort.removeprefix("-")], reverse=sort.startswith("-"))
     if since is not None:
         changed = store.outlines.changed(record.id, since.replace(tzinfo=UTC).timestamp())
         # Nothing is written of what nobody runs any more

@@ -1,8 +1,8 @@
 """The content of a vault, a page at a time, newest first: each point with the policy that made it, and why it stays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 
@@ -20,6 +20,12 @@ from longshore.vault.vault import Vault
 router = judged_router("/v1")
 
 _MOST = 1000  # points of one answer
+_Up = Literal["machine", "moment", "size"]
+_Down = Literal["-machine", "-moment", "-size"]
+_SORTS: dict[str, Callable[[Point], Any]] = {
+    "machine": lambda point: point.machine_name.casefold(),
+    "size": lambda point: sum(top.size for top in point.disks.values()),
+}
 
 
 @router.get("/vaults/{vault}/contents")
@@ -28,17 +34,28 @@ def contents(  # noqa: PLR0917
     store: TheStore,
     clouds: TheClouds,
     machine: Annotated[str, Query(max_length=255, description="A part of the names of machines.")] = "",
+    sort: Annotated[_Up | _Down, Query(description="By what; -NAME: the other way round.")] = "-moment",
     limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> VaultContents:
-    """List a vault's points, newest first. Without `machine` only those of this page are read."""
+    """List a vault's points, newest first unless `sort` says otherwise. By their moments, and without `machine`, only
+    those of this page are read; else all are, and those that can't be read come last.
+    """
+    order, backwards = sort.removeprefix("-"), sort.startswith("-")
     record = vault_record(store, vault)
     with clouds.vault(record.id, "read") as opened:
-        names = point_names(opened)[::-1]
-        if machine:
-            fitting = [point for point in points(opened) if machine.casefold() in point.machine_name.casefold()]
-            total = len(fitting)
-            page: list[Point | DamagedPoint] = [*fitting[::-1][offset : offset + limit]]
+        names = point_names(opened)
+        if sort != "moment":
+            names.reverse()
+        if machine or order != "moment":
+            found = list(read_points(opened, names))
+            damaged = [point for point in found if isinstance(point, DamagedPoint)] if not machine else []
+            whole = [point for point in found if isinstance(point, Point)]
+            fitting = [point for point in whole if machine.casefold() in point.machine_name.casefold()]
+            if order != "moment":
+                fitting.sort(key=_SORTS[order], reverse=backwards)
+            told: list[Point | DamagedPoint] = [*fitting, *damaged]
+            total, page = len(told), told[offset : offset + limit]
         else:
             total, page = len(names), list(read_points(opened, names[offset : offset + limit]))
         made_by = {one.id: one for one in store.backup_policies.all() if record.id in (one.vault_id, one.copy_to)}

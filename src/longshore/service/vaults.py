@@ -196,7 +196,7 @@ def vault_usage(vault: str, store: TheStore, clouds: TheClouds) -> VaultUsage:
 def _last(store: Store, vault: ProviderRecord, kind: MigrationType) -> MigrationRecord | None:
     """Return the last job of a kind on a vault that has ended as it should, or has failed."""
     wanted = JobFilter(machine=vault.id, types=[kind], statuses=[Status.DONE, Status.FAILED])
-    return next(iter(store.migrations.page(1, fitting=wanted, newest_first=True)), None)
+    return next(iter(store.migrations.page(1, fitting=wanted, backwards=True)), None)
 
 
 @router.post("/vaults/{vault}/copy", status_code=202)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import delete, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, literal, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
@@ -47,6 +47,14 @@ from longshore.store.standing import STANDING
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import GroupMemberRow, JobRow, LedgerRow, MigrationRow, in_column, type_of, utc_now
 from longshore.store.texts import OwnTexts, Texts, in_options
+
+# What a list may be sorted by, before the moment and the id
+_ORDERS: dict[str, tuple[ColumnElement[str], ...]] = {
+    "requested": (),
+    "machine": (func.lower(MigrationRow.machine_name),),
+    "state": (STANDING,),
+    "type": (MigrationRow.type.expression,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,19 +196,27 @@ class Migrations(ScopedPart):
             return records_of(session, session.execute(every.order_by(MigrationRow.created_at, MigrationRow.id)))
 
     def page(
-        self, limit: int, after: str | None = None, *, fitting: JobFilter = EVERY_JOB, newest_first: bool = False
+        self,
+        limit: int,
+        after: str | None = None,
+        *,
+        fitting: JobFilter = EVERY_JOB,
+        order: str = "requested",
+        backwards: bool = False,
     ) -> list[MigrationRecord]:
         """Return the `limit` migrations next after the one with this id, of those that fit, in the order of `all`.
-        Raises NotFound."""
+
+        `order`: "machine", "state" or "type" go before that. `backwards`: the last one first. Raises NotFound.
+        """
         with self._database.session() as session:
             query = select(MigrationRow.__table__).where(visible_migrations(self._scope), *fitting.conditions())
+            by = (*_ORDERS[order], MigrationRow.created_at, MigrationRow.id)
             if after is not None:
                 last = find_migration(session, self._scope, after)
-                key = tuple_(MigrationRow.created_at, MigrationRow.id)
-                mark = tuple_(literal(last.created_at), literal(last.id))
-                query = query.where(key < mark if newest_first else key > mark)
-            by = (MigrationRow.created_at, MigrationRow.id)
-            ordered = query.order_by(*(column.desc() for column in by) if newest_first else by)
+                found = session.execute(select(*by).where(MigrationRow.id == last.id)).one()
+                key, mark = tuple_(*by), tuple_(*map(literal, found))
+                query = query.where(key < mark if backwards else key > mark)
+            ordered = query.order_by(*(column.desc() for column in by) if backwards else by)
             return records_of(session, session.execute(ordered.limit(limit)))
 
     def counts(self, fitting: JobFilter = EVERY_JOB) -> dict[Status, int]:

@@ -97,7 +97,7 @@ class Pruning(_OfVault):
         job = self._job
         prunes = JobFilter(machine=job.record.target_id, types=[MigrationType.PRUNE])
         refused = []
-        for one in job.store.migrations.page(_LOOKED_AT, fitting=prunes, newest_first=True):
+        for one in job.store.migrations.page(_LOOKED_AT, fitting=prunes, backwards=True):
             if one.id != job.id and one.status.ended:
                 if one.error_code != error.code:
                     break

@@ -77,7 +77,7 @@ def _locks(job: MoveContext, vault_id: str) -> bool:
 
 def _last(job: MoveContext, vault_id: str) -> MigrationRecord | None:
     prunes = JobFilter(machine=vault_id, types=[MigrationType.PRUNE])
-    return next(iter(job.store.migrations.page(1, fitting=prunes, newest_first=True)), None)
+    return next(iter(job.store.migrations.page(1, fitting=prunes, backwards=True)), None)
 
 
 def _queue(job: MoveContext, policy: BackupPolicyRecord, vault_id: str, id_: str) -> None:

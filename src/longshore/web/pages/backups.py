@@ -1,6 +1,7 @@
 """Vaults: what they hold, what is done with a point, and machines that are backed up now."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
@@ -16,13 +17,28 @@ from longshore.web.choices import chosen_machines
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
+from longshore.web.sorting import links_of, sorted_so
 from longshore.wording.figures import size
 from longshore.wording.states import of_policy
-from longshore.wording.texts import _
+from longshore.wording.texts import _, marked
 
 PLAYBOOKS = ("before", "after")  # a snapshot
 PAGE = 50  # rows
 _LOOKED_INTO = 20  # vaults, for one page
+_Held = tuple[Vault, VaultContents | None, LongshoreError | None]
+_POLICIES_SORTED: dict[str, tuple[str, Callable[[BackupPolicy], Any]]] = {
+    "name": (marked("Name"), lambda policy: policy.name.casefold()),
+    "last": (marked("Last run"), lambda policy: of_policy(policy).said),
+    "began": (marked("Began"), lambda policy: policy.run.begun_at if policy.run else None),
+    "next": (marked("Next run"), lambda policy: None if policy.paused else policy.due_at),
+    "vault": (marked("Vault"), lambda policy: policy.vault.casefold()),
+}
+_VAULTS_SORTED: dict[str, tuple[str, Callable[[_Held], Any]]] = {
+    "name": (marked("Name"), lambda held: held[0].name.casefold()),
+    "points": (marked("Points"), lambda held: held[1].of if held[1] else None),
+    "newest": (marked("Newest"), lambda held: held[1].points[0].moment if held[1] and held[1].points else None),
+}
+_POINTS_SORTED = {"machine": marked("Machine"), "moment": marked("Moment"), "size": marked("Size")}
 
 
 async def listed(request: Request) -> Response:
@@ -33,12 +49,17 @@ async def listed(request: Request) -> Response:
         asking.get(list[Provider], "/v1/providers"),
     )
     held = await asyncio.gather(*(_held(asking, one) for one in vaults[:_LOOKED_INTO]))
+    policies, policy_sorts = sorted_so(request, policies, _POLICIES_SORTED)
+    told = [(one, *held[n]) if n < len(held) else (one, None, None) for n, one in enumerate(vaults)]
+    shown, vault_sorts = sorted_so(request, told, _VAULTS_SORTED, "vaults")
     return render(
         request,
         "backups/list.html",
         live=any(one.run and not one.run.ended_at for one in policies),
-        vaults=[(one, *held[n]) if n < len(held) else (one, None, None) for n, one in enumerate(vaults)],
+        vaults=shown,
+        vault_sorts=vault_sorts,
         policies=policies,
+        policy_sorts=policy_sorts,
         sources=[one for one in providers if "vault" not in one.sides],
         of_policy=of_policy,
     )
@@ -56,11 +77,11 @@ async def one(request: Request) -> Response:
     asking: Asking = request.state.asking
     vault = await asking.get(Vault, _path(request))
     q, offset = request.query_params.get("q", "").strip(), _offset(request)
+    sort = request.query_params.get("sort", "")
     contents, trouble = None, None
     try:
-        contents = await asking.get(
-            VaultContents, f"{_path(request)}/contents", machine=q[:255], limit=PAGE, offset=offset
-        )
+        asked = {"machine": q[:255], "sort": sort, "limit": PAGE, "offset": offset}
+        contents = await asking.get(VaultContents, f"{_path(request)}/contents", **asked)
     except LongshoreError as error:
         trouble = error
     return render(
@@ -70,6 +91,8 @@ async def one(request: Request) -> Response:
         contents=contents,
         trouble=trouble,
         q=q,
+        sort=sort,
+        sorts=links_of(request, _POINTS_SORTED),
         offset=offset,
         rows=PAGE,
     )

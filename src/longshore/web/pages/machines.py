@@ -19,8 +19,9 @@ from longshore.web.page import Page
 from longshore.web.pages.providers import path_of
 from longshore.web.rendering import render
 from longshore.web.sheets import as_csv
+from longshore.web.sorting import links_of
 from longshore.wording.states import of_status
-from longshore.wording.texts import _, marked
+from longshore.wording.texts import marked
 
 PAGE = 50  # rows
 _AT_ONCE = 1000  # machines that are asked for, for a file
@@ -72,20 +73,11 @@ async def machines(request: Request) -> Response:
         trouble=trouble,
         fields=FIELDS,
         sort=sort,
-        sorts=_sorts(at, q, sort),
+        sorts=links_of(request, _SORTED),
         folders=tree_of([(one.path, one.machines) for one in folders]),
         last=last,
         of_status=of_status,
     )
-
-
-def _sorts(at: str, q: str, sort: str) -> dict[str, tuple[str, str]]:
-    """Return, by column, the address that sorts by it, the other way round where it does so now; and how it does."""
-    found = {}
-    for name, said in _SORTED.items():
-        how = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
-        found[_(said)] = f"{at}?{urlencode({'q': q, 'sort': f'-{name}' if sort == name else name})}", how
-    return found
 
 
 async def machines_as_csv(request: Request) -> Response:

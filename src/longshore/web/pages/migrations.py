@@ -21,6 +21,7 @@ from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, phases_of
 from longshore.web.rendering import confirm, render, shown_moment
 from longshore.web.sheets import as_csv
+from longshore.web.sorting import links_of
 from longshore.wording.consoles import emptiness_of, power_of
 from longshore.wording.guest import LOOKED_AT, guest_rows
 from longshore.wording.states import may_cancel, may_cut_over, may_resume, of_migration, of_status
@@ -48,6 +49,12 @@ def _of(*statuses: Status) -> dict[str, Any]:
     return {"status": [one.value for one in statuses]}
 
 
+_SORTED = {
+    "machine": marked("Machine"),
+    "state": marked("State"),
+    "type": marked("Type"),
+    "requested": marked("Requested"),
+}
 OVER = (Status.DONE, Status.REHEARSED)
 UNDER_WAY = (Status.RUNNING, Status.ROLLING_BACK)
 STATES = {
@@ -72,7 +79,8 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
     status, marker, kind = asked.get("status", ""), asked.get("marker", ""), asked.get("type", "")
     about = {"name": asked.get("q", "").strip(), "type": kind}
     meant = STATES[status].asked if status in STATES else {"status": status}
-    page = {"short": True, "newest": True, "limit": PAGE, "marker": marker, **meant}
+    sort = asked.get("sort", "")
+    page = {"short": True, "newest": True, "sort": sort, "limit": PAGE, "marker": marker, **meant}
     found, counts = await asyncio.gather(
         asking.get(list[ListedMigration], f"/v1/{called}s", **page, **about),
         asking.get(MigrationCounts, f"/v1/{called}-counts", **about),
@@ -92,6 +100,8 @@ async def _list(request: Request, called: str, title: str, types: Sequence[Migra
         kind=kind,
         types=[(one.value, _(one.value)) for one in types],
         q=about["name"],
+        sort=sort,
+        sorts=links_of(request, _SORTED),
         later=bool(marker),
         older=found[-1].id if len(found) == PAGE else None,
         of_migration=of_migration,
@@ -107,12 +117,13 @@ async def jobs_as_csv(request: Request) -> Response:
 
 
 async def _as_csv(request: Request, called: str) -> Response:
-    """Keep all of a list that fit as a file, newest first."""
+    """Keep all of a list that fit as a file, in its order."""
     asking: Asking = request.state.asking
     asked = request.query_params
     status = asked.get("status", "")
     meant = STATES[status].asked if status in STATES else {"status": status}
-    page = {"short": True, "newest": True, "limit": _AT_ONCE, "name": asked.get("q", "").strip(), **meant}
+    page = {"short": True, "newest": True, "sort": asked.get("sort", ""), "limit": _AT_ONCE, **meant}
+    page["name"] = asked.get("q", "").strip()
     found: list[ListedMigration] = []
     while True:
         more = await asking.get(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,11 +23,20 @@ from longshore.web.pages.checks import follow, trouble_of
 from longshore.web.pages.migrations import cutover_time, named, told_of_cutover
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
+from longshore.web.sorting import links_of, sorted_so
 from longshore.wording.concerns import by_kind
 from longshore.wording.states import may_cut_over, of_severity, of_status
 from longshore.wording.texts import _, marked
 
 PAGE = 50  # rows
+_SORTED: dict[str, tuple[str, Callable[[PlanSummary], Any]]] = {
+    "name": (marked("Name"), lambda plan: plan.name.casefold()),
+    "machines": (marked("Machines"), lambda plan: plan.machines + plan.volumes),
+    "from": (marked("From → to"), lambda plan: (plan.source.casefold(), plan.target.casefold())),
+    "waves": (marked("Waves"), lambda plan: plan.waves),
+    "changed": (marked("Changed"), lambda plan: plan.changed_at),
+}
+_MACHINES_SORTED = {"machine": marked("Machine"), "wave": marked("Wave"), "state": marked("State")}
 TYPES = [
     ("dry-run", marked("Dry run: a copy is booted, looked at and removed; the machines run on")),
     ("cold", marked("Cold: each machine is shut down, then copied")),
@@ -41,7 +51,8 @@ def types() -> list[tuple[str, str]]:
 
 async def listed(request: Request) -> Response:
     found = await request.state.asking.get(list[PlanSummary], "/v1/plans")
-    return render(request, "plans/list.html", plans=found, of_status=of_status)
+    plans, sorts = sorted_so(request, found, _SORTED)
+    return render(request, "plans/list.html", plans=plans, sorts=sorts, of_status=of_status)
 
 
 async def one(request: Request) -> Response:
@@ -50,7 +61,9 @@ async def one(request: Request) -> Response:
     q, status = request.query_params.get("q", "").strip(), request.query_params.get("status", "")
     said = request.query_params.get("offset", "0")
     offset = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
-    found = await asking.get(PlanStates, f"{_path(request)}/states", q=q, status=status, offset=offset, limit=PAGE)
+    sort = request.query_params.get("sort", "")
+    asked = {"q": q, "status": status, "sort": sort, "offset": offset, "limit": PAGE}
+    found = await asking.get(PlanStates, f"{_path(request)}/states", **asked)
     plan, states = found.plan, Counter(found.plan.states)
     at_work = _under_way(states)
     return render(
@@ -68,6 +81,8 @@ async def one(request: Request) -> Response:
         size=PAGE,
         offset=offset,
         q=q,
+        sort=sort,
+        sorts=links_of(request, _MACHINES_SORTED),
         wanted=status,
         at_work=at_work,
         warm=bool(found.may_cut_over),

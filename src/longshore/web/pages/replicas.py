@@ -1,6 +1,7 @@
 """Replicas: how well they protect, and machines made of their points."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.replica_reports import ReplicaReport
-from longshore.api.replicas import Replica
+from longshore.api.replicas import Point, Replica
 from longshore.api.schemas import Migration
 from longshore.client.calls import part
 from longshore.model.durations import duration
@@ -17,6 +18,7 @@ from longshore.model.replica import SYNCED, Stage
 from longshore.web.asking import Asking
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
+from longshore.web.sorting import sorted_so
 from longshore.wording.charts import Mark, ages
 from longshore.wording.states import of_condition, of_replica, of_status
 from longshore.wording.texts import _, marked
@@ -24,12 +26,32 @@ from longshore.wording.texts import _, marked
 _SPANS = {"1": marked("24 hours"), "7": marked("7 days"), "30": marked("30 days")}
 _LANDINGS, _POINTS = 20, 100  # rows, the last ones
 _CHART = 600  # units wide: its texts stay legible on a narrow screen
+_SORTED: dict[str, tuple[str, Callable[[Replica], Any]]] = {
+    "machine": (marked("Machine"), lambda replica: replica.machine_name.casefold()),
+    "state": (marked("State"), lambda replica: of_replica(replica).said),
+    "rpo-now": (marked("RPO now"), lambda replica: replica.rpo_now),
+    "rpo": (marked("Required RPO"), lambda replica: replica.rpo),
+    "points": (marked("Points"), lambda replica: replica.points),
+    "tested": (marked("Last test"), lambda replica: replica.proved_at),
+    "next": (marked("Next sync"), lambda replica: None if replica.paused else replica.due_at),
+    "problem": (marked("Problem"), lambda replica: [one.code for one in replica.conditions] or None),
+}
+_POINTS_SORTED: dict[str, tuple[str, Callable[[Point], Any]]] = {
+    "number": (marked("Number"), lambda point: point.number),
+    "moment": (marked("Moment"), lambda point: point.moment),
+    "state": (marked("State"), lambda point: "suspect" if point.suspect else point.state),
+    "written": (marked("Written"), lambda point: point.bytes_written),
+    "tested": (marked("Tested"), lambda point: point.proved_at),
+}
 _PROTECTED = (Stage.PROTECTED, Stage.ADOPTED)
 
 
 async def listed(request: Request) -> Response:
     found = await request.state.asking.get(list[Replica], "/v1/replicas", figures=False)
-    return render(request, "replicas/list.html", live=bool(found), replicas=found, of_replica=of_replica)
+    replicas, sorts = sorted_so(request, found, _SORTED)
+    return render(
+        request, "replicas/list.html", live=bool(found), replicas=replicas, sorts=sorts, of_replica=of_replica
+    )
 
 
 async def one(request: Request) -> Response:
@@ -38,6 +60,8 @@ async def one(request: Request) -> Response:
     days = request.query_params.get("days", "1")
     days = days if days in _SPANS else "1"
     replica = report.replica
+    there = [point for point in report.points[::-1] if point.state != "gone"]
+    points, sorts = sorted_so(request, there[:_POINTS], _POINTS_SORTED)
     tests = [one.id for one in report.landings if one.status not in ("done", "failed", "cancelled")]
     under_way = await asyncio.gather(*(asking.get(Migration, f"/v1/migrations/{part(id_)}") for id_ in tests[:10]))
     return render(
@@ -45,7 +69,8 @@ async def one(request: Request) -> Response:
         "replicas/one.html",
         live=not replica.status.ended,
         r=replica,
-        points=[point for point in report.points[::-1] if point.state != "gone"][:_POINTS],
+        points=points,
+        sorts=sorts,
         landings=report.landings[: -_LANDINGS - 1 : -1],
         under_way=list(under_way),
         chart=_chart(report, int(days)),

@@ -82,6 +82,42 @@
     });
   }
 
+  // The viewer's choice of columns, in this browser: by a style sheet, which outlives that the table is brought up to date
+  const HIDDEN = "longshore-hidden-columns"; // by the label of the table
+  const hiding = new CSSStyleSheet();
+
+  function hiddenColumns() {
+    return JSON.parse(window.localStorage.getItem(HIDDEN)) ?? {};
+  }
+
+  function showChosenColumns() {
+    const hidden = hiddenColumns();
+    const rules = [];
+    for (const choice of document.querySelectorAll(".ls-columns")) {
+      choice.hidden = false;
+      const label = choice.dataset.table;
+      const own = hidden[label] ?? [];
+      for (const one of choice.querySelectorAll("input")) one.checked = !own.includes(one.value);
+      const table = [...document.querySelectorAll("table")].find((one) => one.ariaLabel === label);
+      [...(table?.tHead.rows[0].cells ?? [])].forEach((cell, n) => {
+        if (own.includes(cell.dataset.column)) rules.push(`table[aria-label=${CSS.escape(label)}] tr > :nth-child(${n + 1}) { display: none }`);
+      });
+    }
+    hiding.replaceSync(rules.join("\n"));
+  }
+
+  function chooseColumns() {
+    document.adoptedStyleSheets.push(hiding);
+    showChosenColumns();
+    document.addEventListener("change", ({ target }) => {
+      const choice = target.closest(".ls-columns");
+      if (!choice) return;
+      const own = [...choice.querySelectorAll("input:not(:checked)")].map((one) => one.value);
+      window.localStorage.setItem(HIDDEN, JSON.stringify({ ...hiddenColumns(), [choice.dataset.table]: own }));
+      showChosenColumns();
+    });
+  }
+
   // What the viewer has opened or is typing stays so while the rest is brought up to date
   function keepHands() {
     if (!window.Idiomorph) return;
@@ -163,7 +199,7 @@
   function standsStill(page) {
     if (window.sessionStorage.getItem(PAUSED)) return "paused";
     if (page.querySelector('input[name="machine"]:checked, input[name="migration"]:checked')) return "held"; // a choice that is being made stays
-    if (page.contains(document.activeElement) && document.activeElement.matches("select, input, textarea")) return "held";
+    if (page.contains(document.activeElement) && document.activeElement.matches("select, input:not(.ls-column), textarea")) return "held";
     return "";
   }
 
@@ -211,6 +247,7 @@
     ticksOfAll(document);
     sayBusy();
     offerForTicks();
+    chooseColumns();
     document.addEventListener("change", offerForTicks);
     keepHands();
     pauseByButton();
@@ -223,6 +260,7 @@
       localTimes(document);
       ticksOfAll(document);
       offerForTicks();
+      showChosenColumns();
     });
     // Where the server is away, or the session has ended, the page stays as it was and says so
     for (const trouble of ["htmx:sendError", "htmx:responseError"]) {
