@@ -53,7 +53,7 @@ def test_check_mode_says_what_would_be_and_makes_nothing(server):
 @pytest.mark.parametrize("region", ["R", None])
 def test_the_server_is_found_in_the_catalogue_too(server, region):
     """By openstacksdk, with a login as clouds.yaml has it."""
-    playbooks, keystone = server
+    playbooks, _ = server
     domains = dict.fromkeys(("user_domain_name", "project_domain_name"), "Default")
     said = {"url": "catalog", "auth": {**playbooks.reached["auth"], **domains}, "region_name": region}
     asked = playbooks.run(task("provider", name="nowhere", state="absent", **said))

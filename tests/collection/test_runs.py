@@ -1,5 +1,8 @@
 """Plans that playbooks run: two machines, broken off in the middle, and again."""
 
+import os
+import signal
+
 import pytest
 from playbooks import BIN, SECRET, Playbooks, task
 from small_fleet import Fleet
@@ -7,7 +10,6 @@ from stand import environment
 from waiting import wait_for
 
 NAMES = ("app01", "app02")
-REQUEST = {"networks": {"VM Network": "private"}, "boot_timeout": 20, "shutdown_timeout": 5}
 PLAN = {
     "source": "vc",
     "target": "cloud",
@@ -16,7 +18,9 @@ PLAN = {
     "machines": [{"machine": "app01"}, {"machine": "app02", "wave": 2}],
 }
 KNOWN = (
-    task("provider", name="vc", kind="vsphere", settings={"host": "vc", "username": "me"}, secrets={"password": SECRET}),
+    task(
+        "provider", name="vc", kind="vsphere", settings={"host": "vc", "username": "me"}, secrets={"password": SECRET}
+    ),
     task(
         "provider",
         name="cloud",
@@ -53,6 +57,7 @@ def test_a_playbook_that_is_killed_in_the_middle_and_run_again_ends_the_same(pla
     fleet = Fleet(playbooks.place / "fleet")
     with playbooks.under_way(*KNOWN, RUN) as play:
         wait_for(lambda: any("create_volume" in calls for calls in fleet.calls().values()), play, 600)
+    os.kill(int((playbooks.place / "state" / "engine.pid").read_text()), signal.SIGKILL)  # as the host's end would
     holds.unlink()
     told, said = playbooks.run(*KNOWN, RUN)
     assert told == ["ok"] * 4, "it goes on as it was begun"
