@@ -35,7 +35,7 @@ test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 # Not all at once, though: two processors get no more done that way, and tests that wait for something wait too long
 tests-as-lab-starts: install
 	tests/beside build/lab-up $(MAKE) relay-image -- \
-	  tests/beside build/check $(MAKE) check -- $(MAKE) quick-test
+	  tests/beside build/check $(MAKE) check collection-test -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
 	tests/beside build/lab-alone $(MAKE) lab-alone package-test node-test -- $(MAKE) fault-test

@@ -10,23 +10,27 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-TESTS = Path(__file__).parents[1]
-sys.path[:0] = [str(TESTS / "web"), str(TESTS / "flows")]
+from small_clouds import World
+from small_fleet import Fleet
+from small_keystone import small_keystone
 
-from small_clouds import World  # noqa: E402
-from small_keystone import small_keystone  # noqa: E402
+TESTS = Path(__file__).parents[1]
 
 # In each of Longshore's own processes: the small clouds in the place of real ones
 SITE = """
 import os, sys
 sys.path[:0] = [os.environ["SMALL_TESTS"] + "/flows", os.environ["SMALL_TESTS"]]
-import small_clouds
+import small_clouds, small_fleet
 small_clouds.install()
 small_clouds.SmallSource.check = lambda _self: {"version": "8"}
 small_clouds.SmallTarget.check = lambda _self: {"project": "red"}
 
 def connect(kind, settings, secrets, side=None, servers=None, **_kept):
-    return small_clouds.small_connect(kind, {"root": os.environ["SMALL_WORLD"]}, secrets, side, servers)
+    if kind == "vault":
+        return small_clouds.small_connect(kind, settings, secrets, side, servers)
+    of = small_fleet.fleet_connect if "SMALL_FLEET" in os.environ else small_clouds.small_connect
+    root = os.environ.get("SMALL_FLEET", os.environ["SMALL_WORLD"])
+    return of(kind, {"root": root}, secrets, side, servers)
 
 from longshore.flows import clouds
 clouds.connect = connect
@@ -36,16 +40,23 @@ if {"server", "api"} & set(sys.argv):
 """
 
 
-def environment(place):
-    """Make a world with one machine, and return the environment of Longshore's processes that know it."""
-    World.create(place / "world")
+def environment(place, names=()):
+    """Make a world with one machine, or with machines of these names, and return the environment of Longshore's
+    processes that know it."""
+    world = place / "world"
+    if names:
+        Fleet.create(place / "fleet", names)
+        world.mkdir()
+    else:
+        World.create(world)
     (place / "site").mkdir()
     (place / "site" / "sitecustomize.py").write_text(SITE)
     known = {name: value for name, value in os.environ.items() if not name.startswith(("LONGSHORE_", "OS_"))}
     return {
         **known,
+        **({"SMALL_FLEET": str(place / "fleet")} if names else {}),
         "PYTHONPATH": str(place / "site"),
-        "SMALL_WORLD": str(place / "world"),
+        "SMALL_WORLD": str(world),
         "SMALL_TESTS": str(TESTS),
         "LONGSHORE_STATE": str(place / "state"),
     }

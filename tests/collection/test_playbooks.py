@@ -1,21 +1,14 @@
 """The collection, by ansible-playbook: what a second run changes, what check mode says, what the inventory finds."""
 
-import json
 import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import yaml
+from playbooks import BIN, SECRET, Playbooks, task
 from stand import environment, stand
 
 from ports import port_to_serve
 
-COLLECTION = Path(__file__).parents[2] / "collection"
-BIN = Path(sys.executable).parent
 REQUEST = {"type": "cold", "networks": {"VM Network": "private"}, "boot_timeout": 5, "shutdown_timeout": 5}
 PLAN = {
     "source": "vc",
@@ -24,44 +17,6 @@ PLAN = {
     "machines": [{"machine": "web"}],
 }
 VC = {"name": "vc", "kind": "vsphere", "settings": {"host": "vcenter.example", "username": "me"}}
-SECRET = "right-and-secret"
-
-
-class Playbooks:
-    def __init__(self, place, reached, known):
-        self.place, self.reached = place, reached
-        home = place / "home"
-        home.mkdir()
-        there = place / "collections" / "ansible_collections" / "longshore" / "longshore"
-        shutil.copytree(COLLECTION, there)
-        self.known = {
-            **known,
-            "HOME": str(home),
-            "ANSIBLE_COLLECTIONS_PATH": str(place / "collections"),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-            "PATH": f"{BIN}:{known['PATH']}",
-        }
-
-    def ansible(self, command, *words):
-        return subprocess.run(
-            [str(BIN / command), *words], env=self.known, cwd=self.place, capture_output=True, text=True, timeout=1200
-        )
-
-    def run(self, *tasks, words=(), fails=False):
-        """Run tasks, and return which of them changed something, with all that was said."""
-        defaults = {"group/longshore.longshore.longshore": self.reached}
-        play = {"hosts": "localhost", "gather_facts": False, "module_defaults": defaults, "tasks": list(tasks)}
-        (self.place / "play.yml").write_text(yaml.safe_dump([play]))
-        done = self.ansible("ansible-playbook", "-i", "localhost,", "-c", "local", "play.yml", *words)
-        assert (done.returncode != 0) is fails, done.stdout + done.stderr
-        assert SECRET not in done.stdout + done.stderr
-        return re.findall(r"^(changed|ok|fatal): ", done.stdout, re.MULTILINE), done.stdout
-
-
-def task(module, **said):
-    return {"name": module, f"longshore.longshore.{module}": said}
-
 
 TASKS = (
     task("provider", **VC, secrets={"password": SECRET}),
@@ -75,11 +30,6 @@ TASKS = (
     task("plan", name="shop", plan=PLAN),
     task("migration", machine="web", source="vc", target="cloud", request=REQUEST),
 )
-
-
-def told_plainly(value):
-    """Return a text that Ansible wouldn't evaluate as the text that it is."""
-    return value.get("__ansible_unsafe", value)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +53,7 @@ def test_check_mode_says_what_would_be_and_makes_nothing(server):
 @pytest.mark.parametrize("region", ["R", None])
 def test_the_server_is_found_in_the_catalogue_too(server, region):
     """By openstacksdk, with a login as clouds.yaml has it."""
-    playbooks, keystone = server
+    playbooks, _ = server
     domains = dict.fromkeys(("user_domain_name", "project_domain_name"), "Default")
     said = {"url": "catalog", "auth": {**playbooks.reached["auth"], **domains}, "region_name": region}
     asked = playbooks.run(task("provider", name="nowhere", state="absent", **said))
@@ -119,11 +69,8 @@ def test_a_machine_is_moved_once_and_found_by_the_inventory(server):
     at = ("-e", f"keystone={keystone}")
     assert playbooks.run(*TASKS, words=at)[0] == ["changed"] * 4
     assert playbooks.run(*TASKS, words=at)[0] == ["ok"] * 4
-    asked = {**playbooks.reached, "groups": {"moved": "longshore.type == 'cold'"}}
-    (playbooks.place / "all.longshore.yml").write_text(json.dumps({"plugin": "longshore.longshore.landed", **asked}))
-    done = playbooks.ansible("ansible-inventory", "-i", "all.longshore.yml", "--list")
-    found = json.loads(done.stdout, object_hook=told_plainly)
-    assert found["moved"]["hosts"] == ["web"], done.stderr
+    found = playbooks.inventory(groups={"moved": "longshore.type == 'cold'"})
+    assert found["moved"]["hosts"] == ["web"]
     host = found["_meta"]["hostvars"]["web"]
     assert (host["longshore"]["source"], host["longshore"]["target"]) == ("vc", "cloud")
     assert host["longshore"]["server_id"]

@@ -310,6 +310,20 @@ def tiny(sidedoor, lab):
         yield guest
 
 
+@pytest.fixture
+def pair(sidedoor, lab):
+    """Two tiny machines of the test's own, running and writing."""
+    mark = uuid.uuid4().hex[:6]
+    guests = [Guest(f"pair-{mark}-{n}", f"00:50:56:3e:{mark[:2]}:{mark[2:3]}{n}") for n in (1, 2)]
+    for guest in guests:
+        sidedoor.add_machine("tiny01", guest.name, nics=[{"network": "VM Network", "mac": guest.mac}])
+        power_on(lab, guest.name)
+    for guest in guests:
+        wait_for(lambda g=guest: last_acknowledged(sidedoor.console(g.name)) > 3, 120, f"{guest.name} to write")
+    yield guests
+    sidedoor.remove_machines(*[guest.name for guest in guests])
+
+
 @contextmanager
 def in_vcenter(lab, name):
     """The machine as an operator has it there, and what waits for a task of its."""

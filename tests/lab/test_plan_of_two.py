@@ -1,28 +1,11 @@
 """A plan of two machines that write all the time, from its proposal to its report."""
 
 import json
-import uuid
 
 import pytest
 from moves import READY, assert_moved
 
-from conftest import Guest, last_acknowledged, power_on, wait_for
-
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture
-def pair(sidedoor, lab):
-    """Two tiny machines of the test's own, running and writing."""
-    mark = uuid.uuid4().hex[:6]
-    guests = [Guest(f"pair-{mark}-{n}", f"00:50:56:3e:{mark[:2]}:{mark[2:3]}{n}") for n in (1, 2)]
-    for guest in guests:
-        sidedoor.add_machine("tiny01", guest.name, nics=[{"network": "VM Network", "mac": guest.mac}])
-        power_on(lab, guest.name)
-    for guest in guests:
-        wait_for(lambda g=guest: last_acknowledged(sidedoor.console(g.name)) > 3, 120, f"{guest.name} to write")
-    yield guests
-    sidedoor.remove_machines(*[guest.name for guest in guests])
 
 
 def well(cli, *words):

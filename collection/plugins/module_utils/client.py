@@ -17,27 +17,6 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.urls import open_url
 
 BUSY_TRIES = 12
-SECRET = ("password", "secret", "token", "passcode")
-
-
-def argument_spec(**more):
-    """Return the options of a module: those of how Longshore is reached, and its own."""
-    return dict(
-        url=dict(type="str"),
-        cloud=dict(type="raw"),
-        auth=dict(type="dict", no_log=True),
-        auth_type=dict(type="str"),
-        region_name=dict(type="str"),
-        interface=dict(
-            type="str", default="public", choices=["public", "internal", "admin"], aliases=["endpoint_type"]
-        ),
-        validate_certs=dict(type="bool", aliases=["verify"]),
-        ca_cert=dict(type="path", aliases=["cacert"]),
-        api_timeout=dict(type="int", default=600),
-        state_dir=dict(type="path"),
-        command=dict(type="str", default="longshore"),
-        **more,
-    )
 
 
 class Refused(Exception):
@@ -79,18 +58,10 @@ class Api:
         found = []
         while True:
             more = {"marker": found[-1][marker]} if found else {}
-            said = self("GET", "%s?%s" % (path, urlencode(dict(asked, limit=page, **more))))
+            said = self("GET", "%s?%s" % (path, urlencode(dict(asked, limit=page, **more), doseq=True)))
             found.extend(said)
             if len(said) < page:
                 return found
-
-
-def keep_names_readable(module):
-    """Leave only secrets hidden. `no_log` of a whole dictionary hides each value in it wherever it stands in an answer:
-    names of users, projects and domains, too, and words that merely contain one."""
-    for name, value in (module.params.get("auth") or {}).items():
-        if not any(word in name for word in SECRET):
-            module.no_log_values.discard(str(value))
 
 
 def part(name):

@@ -11,7 +11,9 @@ short_description: Moves a machine into OpenStack
 version_added: "0.1.0"
 description:
   - Begins a migration unless the machine is moved or on its way already, and waits for its end.
-  - A migration goes on when the playbook is broken off; the next run finds it again.
+  - A migration goes on when the playbook is broken off; the next run finds it again. One that has failed or was
+    cancelled is begun anew.
+  - A warm one is waited for until it waits for its cutover.
 author:
   - Longshore (@longshore)
 options:
@@ -42,25 +44,16 @@ options:
     type: str
     choices: [moved, cut_over, cancelled]
     default: moved
-  wait:
-    description:
-      - Whether to wait for its end, or, of a warm one, until it waits for its cutover.
-    type: bool
-    default: true
-  timeout:
-    description:
-      - Hours to wait. The migration goes on after that, and the next run waits for it again.
-    type: float
-    default: 24
 extends_documentation_fragment:
   - longshore.longshore.longshore
+  - longshore.longshore.waiting
 attributes:
   check_mode:
     support: full
     description: Says whether one would be begun, and fails where one would be refused.
   diff_mode:
-    support: none
-    description: There is nothing to compare.
+    support: full
+    description: Shows how the migration stands, and what is asked of it.
 """
 
 EXAMPLES = r"""
@@ -78,105 +71,110 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+id:
+  description: Its id.
+  returned: when there is one
+  type: str
+status:
+  description: How it stands, as V(done), V(rehearsed) of a dry run, V(waits-for-cutover).
+  returned: when there is one
+  type: str
 migration:
   description: As it is now.
   returned: when there is one
   type: dict
+code:
+  description: What went wrong, for programs.
+  returned: when it failed
+  type: str
 server_id:
   description: The server that has become of it.
   returned: when it has landed
   type: str
 """
 
-import time
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.longshore.longshore.plugins.module_utils.client import (
-    Refused,
-    api,
-    argument_spec,
-    keep_names_readable,
-    part,
+from ansible_collections.longshore.longshore.plugins.module_utils.client import part
+from ansible_collections.longshore.longshore.plugins.module_utils.jobs import (
+    FOR_PERSON,
+    LOST,
+    WAITING,
+    WITH_COPY,
+    begun,
+    reference,
+    refuse_lost,
+    told,
+    turned,
+    waited,
 )
+from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, refuse_blocked, run
 
-ENDED = ("done", "failed", "cancelled")
 MOVES = ("cold", "warm")
 
 
 def latest(ask, asked):
-    """Return the last real move of the machine from there to there, if there ever was one."""
-    found = ask.all("/v1/migrations", "id", machine=asked["machine"], provider=asked["source"], short="true")
-    mine = [m for m in found if (m["source"], m["target"]) == (asked["source"], asked["target"]) and m["type"] in MOVES]
+    """Return the last migration of the machine from there to there, if there ever was one: a real one, or a dry run if
+    one is asked for."""
+    machine = reference(ask, asked["source"], asked["machine"])
+    kinds = ("dry-run",) if asked["request"].get("type") == "dry-run" else MOVES
+    found = ask.all("/v1/migrations", "id", machine=machine, provider=asked["source"], short="true")
+    mine = [m for m in found if (m["source"], m["target"]) == (asked["source"], asked["target"]) and m["type"] in kinds]
     return ask("GET", "/v1/migrations/" + part(mine[-1]["id"])) if mine else None
 
 
-def waited(ask, migration, asked, fail):
-    """Wait until it has ended; of one that is to be moved also until it waits for its cutover."""
-    stops = asked["state"] == "moved"
-    until = time.monotonic() + asked["timeout"] * 3600
-    pause = 0.5
-    while migration["status"] not in ENDED and not (stops and migration["waits_for_cutover"]):
-        if time.monotonic() > until:
-            fail(
-                msg="Migration %s goes on: it is %s." % (migration["id"], migration["phase"]),
-                code="timeout",
-                migration=migration,
-            )
-        time.sleep(pause)
-        pause = min(pause * 1.5, 10)
-        migration = ask("GET", "/v1/migrations/" + part(migration["id"]))
-    return migration
+def move(ask, asked, last, check_mode):
+    """Begin it where needed. Return it, and whether it was begun now."""
+    if last is not None and last["status"] not in LOST:
+        return last, False
+    body = {name: asked[name] for name in ("machine", "source", "target", "request")}
+    if check_mode:
+        refuse_blocked(ask("POST", "/v1/migrations/check", body))
+        return last, True
+
+    def others():
+        found = latest(ask, asked)
+        return None if found is None or found["status"] in LOST else found
+
+    return begun(lambda: ask("POST", "/v1/migrations", body), others)
+
+
+def turn(ask, asked, last, check_mode):
+    """Have it cut over or cancelled. Return it, and whether that was asked for now."""
+    if asked["state"] == "cut_over" and (last is None or last["status"] in LOST):
+        if check_mode:  # an earlier task would have begun it
+            return last, True
+        raise Failed("Nothing of %s is under way to be cut over." % asked["machine"], "conflict", **told(last))
+    if last is None or not turned(last)[asked["state"]]:
+        return last, False
+    verb = {"cut_over": "cutover", "cancelled": "cancel"}[asked["state"]]
+    return last if check_mode else ask("POST", "/v1/migrations/%s/%s" % (part(last["id"]), verb)), True
+
+
+def do(module, ask):
+    asked = module.params
+    moves = asked["state"] == "moved"
+    last = latest(ask, asked)
+    before = {asked["machine"]: last["status"] if last else "not begun"}
+    found, changed = (move if moves else turn)(ask, asked, last, module.check_mode)
+    if asked["wait"] and found is not None and not module.check_mode:
+        found = waited(ask, found["id"], asked["timeout"], FOR_PERSON if moves else (WITH_COPY,))
+        if asked["state"] != "cancelled":
+            refuse_lost(found)
+    after = {asked["machine"]: asked["state"]} if changed else before
+    return dict(changed=changed, diff={"before": before, "after": after}, **told(found))
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec(
+    run(
+        do,
+        dict(
             machine=dict(type="str", required=True),
             source=dict(type="str", required=True),
             target=dict(type="str", required=True),
             request=dict(type="dict", default={}),
             state=dict(type="str", default="moved", choices=["moved", "cut_over", "cancelled"]),
-            wait=dict(type="bool", default=True),
-            timeout=dict(type="float", default=24),
+            **WAITING,
         ),
-        supports_check_mode=True,
     )
-    keep_names_readable(module)
-    asked = module.params
-    ask = api(asked, module.fail_json)
-    try:
-        last = latest(ask, asked)
-        on_its_way = last is not None and last["status"] not in ENDED
-        if asked["state"] == "cancelled":
-            changed = on_its_way and not last["cancel_requested"]
-            if changed and not module.check_mode:
-                last = ask("POST", "/v1/migrations/%s/cancel" % part(last["id"]))
-        elif asked["state"] == "cut_over":
-            if last is None or last["status"] in ("failed", "cancelled"):
-                module.fail_json(msg="Nothing of %s is under way to be cut over." % asked["machine"], migration=last)
-            changed = on_its_way and last["type"] == "warm" and not last["cutover_requested"]
-            if changed and not module.check_mode:
-                last = ask("POST", "/v1/migrations/%s/cutover" % part(last["id"]))
-        else:
-            changed = last is None or last["status"] in ("failed", "cancelled")
-            body = {name: asked[name] for name in ("machine", "source", "target", "request")}
-            if changed and module.check_mode:
-                found = ask("POST", "/v1/migrations/check", body)
-                against = [one["text"] for one in found if one["severity"] == "blocker"]
-                if against:
-                    module.fail_json(msg=" ".join(against), concerns=found)
-            elif changed:
-                last = ask("POST", "/v1/migrations", body)
-        if asked["wait"] and last is not None and not module.check_mode:
-            last = waited(ask, last, asked, module.fail_json)
-    except Refused as refused:
-        if module.check_mode and refused.status == 404:  # an earlier task would have made it
-            module.exit_json(changed=True, migration=None, server_id=None)
-        module.fail_json(msg=str(refused), code=refused.code)
-    failed = last is not None and last["status"] in ("failed", "cancelled")
-    if asked["wait"] and asked["state"] != "cancelled" and failed and not module.check_mode:
-        module.fail_json(msg="Migration %s: %s" % (last["id"], last["error"] or last["status"]), migration=last)
-    module.exit_json(changed=changed, migration=last, server_id=last["server_id"] if last else None)
 
 
 if __name__ == "__main__":

@@ -65,43 +65,32 @@ plan:
   type: dict
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.longshore.longshore.plugins.module_utils.client import (
-    Refused,
-    api,
-    argument_spec,
-    keep_names_readable,
-    part,
-)
+from ansible_collections.longshore.longshore.plugins.module_utils.client import part
+from ansible_collections.longshore.longshore.plugins.module_utils.module import dry, run
+
+
+def do(module, ask):
+    asked = module.params
+    path = "/v1/plans/" + part(asked["name"])
+    there = ask.found(path)
+    before = there["plan"] if there else {}
+    if asked["state"] == "absent":
+        if there is not None and not module.check_mode:
+            ask("DELETE", path)
+        return dict(changed=there is not None, diff={"before": before, "after": {}})
+    answer = ask("PUT", path + dry(module), dict(asked["plan"], name=asked["name"]))
+    return dict(changed=answer["changed"], diff={"before": before, "after": answer["plan"]}, plan=answer["plan"])
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec(
+    run(
+        do,
+        dict(
             name=dict(type="str", required=True),
             state=dict(type="str", default="present", choices=["present", "absent"]),
             plan=dict(type="dict"),
         ),
         required_if=[("state", "present", ["plan"])],
-        supports_check_mode=True,
-    )
-    keep_names_readable(module)
-    asked = module.params
-    ask = api(asked, module.fail_json)
-    path = "/v1/plans/" + part(asked["name"])
-    try:
-        there = ask.found(path)
-        before = there["plan"] if there else {}
-        if asked["state"] == "absent":
-            if there is not None and not module.check_mode:
-                ask("DELETE", path)
-            module.exit_json(changed=there is not None, diff={"before": before, "after": {}})
-        dry = "?dry_run=true" if module.check_mode else ""
-        answer = ask("PUT", path + dry, dict(asked["plan"], name=asked["name"]))
-    except Refused as refused:
-        module.fail_json(msg=str(refused), code=refused.code)
-    module.exit_json(
-        changed=answer["changed"], diff={"before": before, "after": answer["plan"]}, plan=answer["plan"]
     )
 
 

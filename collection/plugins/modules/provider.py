@@ -78,14 +78,8 @@ provider:
   type: dict
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.longshore.longshore.plugins.module_utils.client import (
-    Refused,
-    api,
-    argument_spec,
-    keep_names_readable,
-    part,
-)
+from ansible_collections.longshore.longshore.plugins.module_utils.client import part
+from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, dry, run
 
 
 def wanted_changes(there, wanted):
@@ -105,9 +99,37 @@ def shown(there):
     return {} if there is None else {"kind": there["kind"], "settings": there["settings"]}
 
 
+def do(module, ask):
+    asked = module.params
+    path = "/v1/providers/" + part(asked["name"])
+    there = ask.found(path)
+    before = shown(there)
+    if asked["state"] == "absent":
+        if there is not None and not module.check_mode:
+            ask("DELETE", path)
+        return dict(changed=there is not None, diff={"before": before, "after": {}})
+    if there is None:
+        if asked["kind"] is None:
+            raise Failed("There is no provider %s yet: say of which kind it is." % asked["name"])
+        body = {name: asked[name] for name in ("name", "kind", "settings", "secrets")}
+        made = ask("POST", "/v1/providers" + dry(module), body)["provider"]
+        return dict(changed=True, diff={"before": {}, "after": shown(made)}, provider=made)
+    if asked["kind"] not in (None, there["kind"]):
+        raise Failed("Provider %s is of kind %s." % (asked["name"], there["kind"]))
+    changes = wanted_changes(there["settings"], asked["settings"])
+    # With a change of where it is, its secrets have to be said again
+    secrets = asked["secrets"] if changes or asked["update_secrets"] == "always" else {}
+    if not changes and not secrets:
+        return dict(changed=False, diff={"before": before, "after": before}, provider=there)
+    answer = ask("PATCH", path + dry(module), {"settings": changes, "secrets": secrets})
+    after = answer["provider"]
+    return dict(changed=answer["changed"], diff={"before": before, "after": shown(after)}, provider=after)
+
+
 def main():
-    module = AnsibleModule(
-        argument_spec(
+    run(
+        do,
+        dict(
             name=dict(type="str", required=True),
             state=dict(type="str", default="present", choices=["present", "absent"]),
             kind=dict(type="str"),
@@ -115,38 +137,7 @@ def main():
             secrets=dict(type="dict", default={}, no_log=True),
             update_secrets=dict(type="str", default="on_create", choices=["on_create", "always"], no_log=False),
         ),
-        supports_check_mode=True,
     )
-    keep_names_readable(module)
-    asked = module.params
-    ask = api(asked, module.fail_json)
-    path = "/v1/providers/" + part(asked["name"])
-    try:
-        there = ask.found(path)
-        before = shown(there)
-        if asked["state"] == "absent":
-            if there is not None and not module.check_mode:
-                ask("DELETE", path)
-            module.exit_json(changed=there is not None, diff={"before": before, "after": {}})
-        dry = "?dry_run=true" if module.check_mode else ""
-        if there is None:
-            if asked["kind"] is None:
-                module.fail_json(msg="There is no provider %s yet: say of which kind it is." % asked["name"])
-            body = {name: asked[name] for name in ("name", "kind", "settings", "secrets")}
-            made = ask("POST", "/v1/providers" + dry, body)["provider"]
-            module.exit_json(changed=True, diff={"before": {}, "after": shown(made)}, provider=made)
-        if asked["kind"] not in (None, there["kind"]):
-            module.fail_json(msg="Provider %s is of kind %s." % (asked["name"], there["kind"]))
-        changes = wanted_changes(there["settings"], asked["settings"])
-        # With a change of where it is, its secrets have to be said again
-        secrets = asked["secrets"] if changes or asked["update_secrets"] == "always" else {}
-        if not changes and not secrets:
-            module.exit_json(changed=False, diff={"before": before, "after": before}, provider=there)
-        answer = ask("PATCH", path + dry, {"settings": changes, "secrets": secrets})
-    except Refused as refused:
-        module.fail_json(msg=str(refused), code=refused.code)
-    after = answer["provider"]
-    module.exit_json(changed=answer["changed"], diff={"before": before, "after": shown(after)}, provider=after)
 
 
 if __name__ == "__main__":

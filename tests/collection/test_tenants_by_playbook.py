@@ -1,0 +1,67 @@
+"""A tenant's resources by playbooks: exported, edited, imported elsewhere, and nothing to do the second time."""
+
+import os
+from dataclasses import asdict
+
+import pytest
+from playbooks import BIN, Playbooks, task
+from small_cloud import SmallCloud
+
+from longshore.providers.openstack.connection import OpenstackSettings
+from longshore.store import StateDirectory, Store
+
+KINDS = ["networks", "subnets", "security_groups", "security_group_rules"]
+
+
+@pytest.fixture
+def playbooks(tmp_path):
+    state = tmp_path / "state"
+    with SmallCloud() as cloud:
+        store = Store(StateDirectory(state))
+        for project in ("old", "new"):
+            who = {
+                "auth_url": f"{cloud.url}/v3",
+                "username": f"user-of-{project}",
+                "project_name": project,
+                "user_domain_id": "default",
+                "project_domain_id": "default",
+            }
+            settings = OpenstackSettings(auth=who, auth_type="v3password", region="R")
+            store.providers.add(project, "openstack", asdict(settings), {"password": "x"})
+        store.close()
+        network = cloud.connect("old").network.create_network(name="front")
+        cloud.connect("old").network.create_subnet(
+            name="front-v4", network_id=network.id, ip_version=4, cidr="10.1.0.0/24"
+        )
+        known = {name: value for name, value in os.environ.items() if not name.startswith(("LONGSHORE_", "OS_"))}
+        known["LONGSHORE_STATE"] = str(state)
+        yield Playbooks(tmp_path, {"state_dir": str(state), "command": str(BIN / "longshore")}, known), cloud
+
+
+def test_a_tenant_is_carried_once(playbooks):
+    playbooks, cloud = playbooks
+    files = playbooks.place / "tenant"
+    asked = {"directory": str(files), "only": KINDS}
+    carry = task("tenancy_export", provider="old", **asked), task("tenancy_import", provider="new", **asked)
+    assert playbooks.run(*carry, words=("--check",))[0] == ["changed", "changed"]
+    assert not files.exists()
+    anew = task("tenancy_export", provider="old", overwrite=True, **asked)
+    assert playbooks.run(carry[0], carry[0], anew)[0] == ["changed", "ok", "ok"]
+    told, said = playbooks.run(carry[1], words=("--check", "--diff"))
+    assert told == ["changed"]
+    assert '"network front": "made"' in said
+    assert not list(cloud.connect("new").network.networks(name="front", project_id="new"))
+    assert playbooks.run(*carry, carry[1])[0] == ["ok", "changed", "ok"]
+    edited = (files / "networks.yml").read_text().replace("mtu: 1450", "mtu: 1400")
+    (files / "networks.yml").write_text(edited)
+    assert playbooks.run(carry[0], words=("--check",))[0] == ["ok"], "what somebody has edited stays"
+
+
+def test_files_that_cant_be_read_are_told_by_name(playbooks):
+    playbooks, _cloud = playbooks
+    files = playbooks.place / "tenant"
+    files.mkdir()
+    (files / "networks.yml").write_text("resources: 3\n")
+    told, said = playbooks.run(task("tenancy_import", provider="new", directory=str(files)), fails=True)
+    assert told == ["fatal"]
+    assert "networks.yml" in said
