@@ -13,7 +13,8 @@ description:
   - Starts what isn't moved or on its way yet of a plan, a wave or some machines, and waits for it.
   - It goes on when the playbook is broken off; the next run finds it again, and starts what has failed or was cancelled
     anew.
-  - Warm migrations are waited for until they wait for their cutover.
+  - Warm migrations are waited for until they wait for their cutover. A wave begins when all lower ones have ended, so what
+    is to be copied beforehand belongs into one wave; what is queued behind a cutover isn't waited for.
 author:
   - Longshore (@longshore)
 options:
@@ -71,12 +72,12 @@ EXAMPLES = r"""
     wave: 1
     type: warm
 
-- name: At the weekend, stop them and end it
+- name: At the weekend, stop these of them and end it
   longshore.longshore.plan_run:
     cloud: mine
     url: catalog
     name: shop
-    wave: 1
+    machines: [web01, web02]
     state: cut_over
     timeout: 4
 """
@@ -132,7 +133,7 @@ class Run:
     def __init__(self, ask, asked):
         self._ask, self._asked = ask, asked
         self._path = "/v1/plans/" + part(asked["name"])
-        self._kinds = {}
+        self._kinds, self._held = {}, None
         self.states = []
         self.look()
 
@@ -142,6 +143,8 @@ class Run:
             raise Failed("Plan %s can't be read: %s" % (self._asked["name"], view["unreadable"]), "plan-refused")
         usual = self._asked["type"] or view["plan"].get("defaults", {}).get("type")
         self._kinds = {one["machine"]: self._asked["type"] or one.get("type", usual) for one in view["plan"]["machines"]}
+        # A wave begins when all lower ones have ended
+        self._held = min([one["wave"] for one in view["machines"] if one["status"] in FOR_PERSON], default=None)
         self.states = [one for one in view["machines"] if self._meant(one, usual)]
         if not self.states:
             raise Failed("Plan %s has no such machine." % self._asked["name"])
@@ -201,12 +204,16 @@ class Run:
         return [names[id_] for id_ in ids]
 
     def wait(self):
-        """Wait until all that was started has ended, or waits for a person. Raises Failed when that takes too long."""
+        """Wait until all that was started has ended, or waits for a person, itself or behind a wave that does. Raises
+        Failed when that takes too long."""
         moves = self._asked["state"] in ("started", "waited")
         over = ("planned", *ENDED, *(FOR_PERSON if moves else (WITH_COPY,)))
 
+        def behind(one):
+            return one["status"] == "queued" and self._held is not None and one["wave"] > self._held
+
         def still():
-            return [one for one in self.states if one["status"] not in over]
+            return [one for one in self.states if one["status"] not in over and not behind(one)]
 
         if still():
             self._resume()

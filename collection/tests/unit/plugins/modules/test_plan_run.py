@@ -128,6 +128,12 @@ def test_a_cutover_is_of_what_hasnt_got_one():
     assert plan_run.do(Module(check_mode=True, state="cut_over"), Service(app="planned"))["changed"] is True
 
 
+def test_what_is_queued_behind_a_cutover_isnt_waited_for():
+    service = Service(web="waits-for-cutover", db="queued")
+    assert plan_run.do(Module(), service)["counts"] == {"waits-for-cutover": 1, "queued": 1}
+    assert plan_run.do(Module(wave=2), service)["counts"] == {"queued": 1}
+
+
 def test_the_wait_has_an_end_and_the_run_has_none():
     service = Service(web="running")
     service_of = dict(stranded=None, phase="copying")
