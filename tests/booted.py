@@ -104,7 +104,7 @@ class Booted:
 
     @property
     def inside(self):
-        """What runs a command there that comes behind it."""
+        """Return the words that run whatever command comes behind them there."""
         variables = [f"{name}={value}" for name, value in _ENVIRONMENT.items()]
         return ["nsenter", "-t", self._init, "-m", "-p", "-i", "-u", "-C", "-n", "--", "env", "-i", *variables]
 
