@@ -40,7 +40,7 @@ def test_galaxy_takes_it_in(tools):
 
 
 @pytest.mark.timeout(1800)
-def test_ansible_lint_has_nothing_to_say_of_roles_and_examples(tools, tmp_path):
+def test_ansible_lint_has_nothing_to_say_of_the_role(tools, tmp_path):
     run, built = tools
     place = tmp_path / "ansible_collections" / "longshore" / "longshore"
     place.mkdir(parents=True)
