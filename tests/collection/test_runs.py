@@ -70,6 +70,7 @@ def test_a_playbook_that_is_killed_in_the_middle_and_run_again_ends_the_same(pla
 
 
 def test_a_machine_is_copied_warm_and_cut_over_when_that_is_asked_for(playbooks):
+    (playbooks.place / "fleet" / "app02" / "one-moment").touch()  # it runs on while its copy is tried
     plan = task("plan", name="pair", plan={**PLAN, "machines": [{"machine": name} for name in NAMES]})
     warm = task("plan_run", name="pair", machines=["app01"], type="warm")
     cut_over = task("plan_run", name="pair", machines=["app01"], state="cut_over")
@@ -87,7 +88,7 @@ def test_a_machine_is_copied_warm_and_cut_over_when_that_is_asked_for(playbooks)
     assert "Nothing of app02 is under way to be cut over." in said
 
 
-def test_what_has_failed_is_told_and_begun_anew(playbooks):
+def test_what_has_failed_is_told_and_tried_again(playbooks):
     world = Fleet(playbooks.place / "fleet").world("app01")
     world.plan_fault("create_server", 1, "before", "error", stays=True)
     told, said = playbooks.run(*KNOWN, RUN, fails=True)

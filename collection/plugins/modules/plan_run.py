@@ -12,7 +12,7 @@ version_added: "0.1.0"
 description:
   - Starts what isn't moved or on its way yet of a plan, a wave or some machines, and waits for it.
   - It goes on when the playbook is broken off; the next run finds it again, and starts what has failed or was cancelled
-    anew.
+    anew. What has kept its copy when its cutover failed tries again with that.
   - Warm migrations are waited for until they wait for their cutover. A wave begins when all lower ones have ended, so what
     is to be copied beforehand belongs into one wave; what is queued behind a cutover isn't waited for.
 author:
@@ -168,14 +168,21 @@ class Run:
         return [one for one in self.states if one["status"] in ("planned", *LOST) or self.only_tried(one)]
 
     def start(self, check_mode):
-        """Start what is left. Return which that was."""
-        if not self.left:
-            return []
-        body = {"type": self._asked["type"], "accept": self._asked["accept"]}
-        body["machines"] = [one["machine"] for one in self.left]
-        if check_mode:
-            refuse_blocked(self._ask("POST", self._path + "/check", body))
-            return body["machines"]
+        """Start what is left, and have what kept its copy try again. Return which that was."""
+        kept = {one["migration"]: one["machine"] for one in self.states if one["status"] == WITH_COPY}
+        left = [one["machine"] for one in self.left]
+        if left:
+            body = {"type": self._asked["type"], "accept": self._asked["accept"], "machines": left}
+            if check_mode:
+                refuse_blocked(self._ask("POST", self._path + "/check", body))
+            else:
+                left = self._started(body)
+        if not check_mode:
+            self._ask_each("retry", list(kept))
+        return [*left, *kept.values()]
+
+    def _started(self, body):
+        """Start these machines. Return which that was."""
         try:
             self._ask("POST", self._path + "/start", body)
         except Refused as refused:
@@ -183,6 +190,13 @@ class Run:
                 raise
             return []
         return body["machines"]
+
+    def _ask_each(self, verb, ids):
+        """Ask for the same of several migrations. Raises Failed where one refuses."""
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            for answer in self._ask("POST", "/v1/migrations/" + verb, {"ids": ids[start : start + MOST_AT_ONCE]}):
+                if answer["error"]:
+                    raise Failed(answer["error"]["message"], answer["error"]["code"], **self.told())
 
     def turn(self, check_mode):
         """Have those that it can be done to cut over or cancelled. Return which these were."""
@@ -195,12 +209,8 @@ class Run:
         names = {one["migration"]: one["machine"] for one in self.states}
         under_way = [m for m in self._ask("GET", self._path + "/migrations") if m["id"] in names]
         ids = [m["id"] for m in under_way if turned(m)[state]]
-        verb = {"cut_over": "cutover", "cancelled": "cancel"}[state]
-        for start in range(0, 0 if check_mode else len(ids), MOST_AT_ONCE):
-            chosen = {"ids": ids[start : start + MOST_AT_ONCE]}
-            for answer in self._ask("POST", "/v1/migrations/" + verb, chosen):
-                if answer["error"]:
-                    raise Failed(answer["error"]["message"], answer["error"]["code"], **self.told())
+        if not check_mode:
+            self._ask_each({"cut_over": "cutover", "cancelled": "cancel"}[state], ids)
         return [names[id_] for id_ in ids]
 
     def wait(self):

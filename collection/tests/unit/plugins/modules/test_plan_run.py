@@ -68,6 +68,14 @@ def test_only_what_is_left_is_started():
     assert said["diff"]["after"] == dict(web="done", db="started", app="started", cache="started")
 
 
+def test_what_kept_its_copy_tries_again_with_that():
+    service = Service(web="done", db="waits-with-copy")
+    assert plan_run.do(Module(check_mode=True), service)["diff"]["after"] == dict(web="done", db="started")
+    assert not service.did
+    assert plan_run.do(Module(wait=False), service)["changed"] is True
+    assert service.did == [("retry", dict(ids=["m-db"]))]
+
+
 def test_check_mode_tells_the_same_and_starts_nothing():
     service = Service(web="done", db="planned")
     said = plan_run.do(Module(check_mode=True), service)
