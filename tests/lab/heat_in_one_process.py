@@ -49,13 +49,14 @@ enable_stack_adopt = true
 enable_stack_abandon = true
 auth_encryption_key = 0123456789abcdef0123456789abcdef
 num_engine_workers = 1
+executor_thread_pool_size = 1
 plugin_dirs =
 environment_dir = {place}/environment.d
 template_dir = {place}/templates
 region_name_for_services = {region_name}
 log_file = {place}/heat.log
 [database]
-connection = sqlite:///{place}/heat.sqlite
+connection = sqlite:///{place}/heat.sqlite?timeout=60
 [keystone_authtoken]
 www_authenticate_uri = {auth_url}
 project_name = {project_name}

@@ -135,7 +135,8 @@ def point_and_let_go(heat, template):
     """Have Heat know what the template points at, and delete the stack."""
     heat.ask("POST", "", {"stack_name": "known", "timeout_mins": 10, "template": template})
     heat.ask("DELETE", heat.becomes("known", "CREATE_COMPLETE"))
-    wait_for(lambda: not heat.ask("GET")["stacks"], 120, "the stack to go")
+    left = "DELETE_COMPLETE"  # for a moment
+    wait_for(lambda: all(one["stack_status"] == left for one in heat.ask("GET")["stacks"]), 120, "the stack to go")
 
 
 @pytest.mark.skipif(OF_HEAT is None, reason="LONGSHORE_HEAT doesn't say where Heat is")
