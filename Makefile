@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-collection soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -132,7 +132,7 @@ lab-alone: lab-up
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
 soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it \
-  soak-lab
+  soak-collection soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
@@ -171,6 +171,10 @@ soak-bundle: install
 # What README.md and docs/howto/install.md have root type in a clone, on a bare Debian
 soak-all-of-it: converter
 	.venv/bin/pytest -m soak tests/test_all_of_it.py -v -s
+
+# The built collection as Galaxy and ansible-lint see it, from the package index; and its role on a Debian that boots
+soak-collection: install
+	.venv/bin/pytest -m soak tests/collection -v -s
 
 # There is no network inside the lab, where a cloud of today is raised
 soak-lab: lab-up ubuntu-guest

@@ -102,11 +102,16 @@ class Booted:
         self._group.rmdir()
         subprocess.run(["umount", "--recursive", self.root], check=True)
 
+    @property
+    def inside(self):
+        """Return the words that run whatever command comes behind them there."""
+        variables = [f"{name}={value}" for name, value in _ENVIRONMENT.items()]
+        return ["nsenter", "-t", self._init, "-m", "-p", "-i", "-u", "-C", "-n", "--", "env", "-i", *variables]
+
     def on(self, script):
         """Return what a shell script there says, on both of its streams together."""
         done = subprocess.run(
-            ["nsenter", "-t", self._init, "-m", "-p", "-i", "-u", "-C", "-n", "--", "sh", "-c", script],
-            env=_ENVIRONMENT,
+            [*self.inside, "sh", "-c", script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

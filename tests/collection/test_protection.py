@@ -28,6 +28,7 @@ REPLICA = {"machine": "web", "source": "vc", "target": "cloud", "schedule": "dai
 @pytest.fixture
 def playbooks(tmp_path):
     known = environment(tmp_path)
+    (tmp_path / "world" / "one-moment").touch()  # its guest runs on: what is restored is older, and whole
     store = Store(StateDirectory(tmp_path / "state"))
     for name, kind in (("vc", "vsphere"), ("cloud", "openstack")):
         store.providers.add(name, kind, {"root": known["SMALL_WORLD"]}, {"password": "x"})

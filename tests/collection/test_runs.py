@@ -69,11 +69,13 @@ def test_a_playbook_that_is_killed_in_the_middle_and_run_again_ends_the_same(pla
     assert [hosts[name]["longshore"]["wave"] for name in NAMES] == [1, 2]
 
 
-def test_a_wave_is_copied_warm_and_cut_over_when_that_is_asked_for(playbooks):
-    warm = task("plan_run", name="pair", wave=1, type="warm")
-    cut_over = task("plan_run", name="pair", wave=1, state="cut_over")
+def test_a_machine_is_copied_warm_and_cut_over_when_that_is_asked_for(playbooks):
+    (playbooks.place / "fleet" / "app02" / "one-moment").touch()  # it runs on while its copy is tried
+    plan = task("plan", name="pair", plan={**PLAN, "machines": [{"machine": name} for name in NAMES]})
+    warm = task("plan_run", name="pair", machines=["app01"], type="warm")
+    cut_over = task("plan_run", name="pair", machines=["app01"], state="cut_over")
     tried = task("plan_run", name="pair", machines=["app02"], type="dry-run")
-    assert playbooks.run(*KNOWN, warm, tried)[0] == ["changed"] * 5
+    assert playbooks.run(*KNOWN[:2], plan, warm, tried)[0] == ["changed"] * 5
     told, said = playbooks.run(warm, tried, cut_over, words=("--check", "--diff"))
     assert told == ["ok", "ok", "changed"]
     assert "cut_over" in said
@@ -81,12 +83,12 @@ def test_a_wave_is_copied_warm_and_cut_over_when_that_is_asked_for(playbooks):
     shown = {"ansible.builtin.debug": {"msg": "{{ found.plans[0].machines | map(attribute='status') | join(' ') }}"}}
     told, said = playbooks.run(cut_over, warm, info, shown)
     assert told == ["changed", "ok", "ok", "ok"]
-    assert "done rehearsed" in said, "nothing of the other wave was moved"
-    told, said = playbooks.run(task("plan_run", name="pair", wave=2, state="cut_over"), fails=True)
+    assert "done rehearsed" in said, "nothing of the other machine was moved"
+    told, said = playbooks.run(task("plan_run", name="pair", machines=["app02"], state="cut_over"), fails=True)
     assert "Nothing of app02 is under way to be cut over." in said
 
 
-def test_what_has_failed_is_told_and_begun_anew(playbooks):
+def test_what_has_failed_is_told_and_tried_again(playbooks):
     world = Fleet(playbooks.place / "fleet").world("app01")
     world.plan_fault("create_server", 1, "before", "error", stays=True)
     told, said = playbooks.run(*KNOWN, RUN, fails=True)

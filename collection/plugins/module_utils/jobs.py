@@ -89,6 +89,11 @@ def turned(found):
     }
 
 
+def tried_again(ask, found):
+    """Have a migration that has kept its copy when its cutover failed try again with that. Return it."""
+    return ask("POST", "/v1/migrations/%s/retry" % part(found["id"]))
+
+
 def begun(begin, look):
     """Begin what isn't there. Return it, and whether it was this that began it: another playbook may be first."""
     try:

@@ -12,7 +12,7 @@ version_added: "0.1.0"
 description:
   - Begins a migration unless the machine is moved or on its way already, and waits for its end.
   - A migration goes on when the playbook is broken off; the next run finds it again. One that has failed or was
-    cancelled is begun anew.
+    cancelled is begun anew; one that has kept its copy when its cutover failed tries again with that.
   - A warm one is waited for until it waits for its cutover.
 author:
   - Longshore (@longshore)
@@ -103,6 +103,7 @@ from ansible_collections.longshore.longshore.plugins.module_utils.jobs import (
     reference,
     refuse_lost,
     told,
+    tried_again,
     turned,
     waited,
 )
@@ -123,6 +124,8 @@ def latest(ask, asked):
 
 def move(ask, asked, last, check_mode):
     """Begin it where needed. Return it, and whether it was begun now."""
+    if last is not None and last["status"] == WITH_COPY:
+        return last if check_mode else tried_again(ask, last), True
     if last is not None and last["status"] not in LOST:
         return last, False
     body = {name: asked[name] for name in ("machine", "source", "target", "request")}

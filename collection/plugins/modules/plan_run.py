@@ -12,8 +12,9 @@ version_added: "0.1.0"
 description:
   - Starts what isn't moved or on its way yet of a plan, a wave or some machines, and waits for it.
   - It goes on when the playbook is broken off; the next run finds it again, and starts what has failed or was cancelled
-    anew.
-  - Warm migrations are waited for until they wait for their cutover.
+    anew. What has kept its copy when its cutover failed tries again with that.
+  - Warm migrations are waited for until they wait for their cutover. A wave begins when all lower ones have ended, so what
+    is to be copied beforehand belongs into one wave; what is queued behind a cutover isn't waited for.
 author:
   - Longshore (@longshore)
 options:
@@ -71,12 +72,12 @@ EXAMPLES = r"""
     wave: 1
     type: warm
 
-- name: At the weekend, stop them and end it
+- name: At the weekend, stop these of them and end it
   longshore.longshore.plan_run:
     cloud: mine
     url: catalog
     name: shop
-    wave: 1
+    machines: [web01, web02]
     state: cut_over
     timeout: 4
 """
@@ -132,7 +133,7 @@ class Run:
     def __init__(self, ask, asked):
         self._ask, self._asked = ask, asked
         self._path = "/v1/plans/" + part(asked["name"])
-        self._kinds = {}
+        self._kinds, self._held = {}, None
         self.states = []
         self.look()
 
@@ -142,6 +143,8 @@ class Run:
             raise Failed("Plan %s can't be read: %s" % (self._asked["name"], view["unreadable"]), "plan-refused")
         usual = self._asked["type"] or view["plan"].get("defaults", {}).get("type")
         self._kinds = {one["machine"]: self._asked["type"] or one.get("type", usual) for one in view["plan"]["machines"]}
+        # A wave begins when all lower ones have ended
+        self._held = min([one["wave"] for one in view["machines"] if one["status"] in FOR_PERSON], default=None)
         self.states = [one for one in view["machines"] if self._meant(one, usual)]
         if not self.states:
             raise Failed("Plan %s has no such machine." % self._asked["name"])
@@ -165,14 +168,21 @@ class Run:
         return [one for one in self.states if one["status"] in ("planned", *LOST) or self.only_tried(one)]
 
     def start(self, check_mode):
-        """Start what is left. Return which that was."""
-        if not self.left:
-            return []
-        body = {"type": self._asked["type"], "accept": self._asked["accept"]}
-        body["machines"] = [one["machine"] for one in self.left]
-        if check_mode:
-            refuse_blocked(self._ask("POST", self._path + "/check", body))
-            return body["machines"]
+        """Start what is left, and have what kept its copy try again. Return which that was."""
+        kept = {one["migration"]: one["machine"] for one in self.states if one["status"] == WITH_COPY}
+        left = [one["machine"] for one in self.left]
+        if left:
+            body = {"type": self._asked["type"], "accept": self._asked["accept"], "machines": left}
+            if check_mode:
+                refuse_blocked(self._ask("POST", self._path + "/check", body))
+            else:
+                left = self._started(body)
+        if not check_mode:
+            self._ask_each("retry", list(kept))
+        return [*left, *kept.values()]
+
+    def _started(self, body):
+        """Start these machines. Return which that was."""
         try:
             self._ask("POST", self._path + "/start", body)
         except Refused as refused:
@@ -180,6 +190,13 @@ class Run:
                 raise
             return []
         return body["machines"]
+
+    def _ask_each(self, verb, ids):
+        """Ask for the same of several migrations. Raises Failed where one refuses."""
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            for answer in self._ask("POST", "/v1/migrations/" + verb, {"ids": ids[start : start + MOST_AT_ONCE]}):
+                if answer["error"]:
+                    raise Failed(answer["error"]["message"], answer["error"]["code"], **self.told())
 
     def turn(self, check_mode):
         """Have those that it can be done to cut over or cancelled. Return which these were."""
@@ -192,21 +209,21 @@ class Run:
         names = {one["migration"]: one["machine"] for one in self.states}
         under_way = [m for m in self._ask("GET", self._path + "/migrations") if m["id"] in names]
         ids = [m["id"] for m in under_way if turned(m)[state]]
-        verb = {"cut_over": "cutover", "cancelled": "cancel"}[state]
-        for start in range(0, 0 if check_mode else len(ids), MOST_AT_ONCE):
-            chosen = {"ids": ids[start : start + MOST_AT_ONCE]}
-            for answer in self._ask("POST", "/v1/migrations/" + verb, chosen):
-                if answer["error"]:
-                    raise Failed(answer["error"]["message"], answer["error"]["code"], **self.told())
+        if not check_mode:
+            self._ask_each({"cut_over": "cutover", "cancelled": "cancel"}[state], ids)
         return [names[id_] for id_ in ids]
 
     def wait(self):
-        """Wait until all that was started has ended, or waits for a person. Raises Failed when that takes too long."""
+        """Wait until all that was started has ended, or waits for a person, itself or behind a wave that does. Raises
+        Failed when that takes too long."""
         moves = self._asked["state"] in ("started", "waited")
         over = ("planned", *ENDED, *(FOR_PERSON if moves else (WITH_COPY,)))
 
+        def behind(one):
+            return one["status"] == "queued" and self._held is not None and one["wave"] > self._held
+
         def still():
-            return [one for one in self.states if one["status"] not in over]
+            return [one for one in self.states if one["status"] not in over and not behind(one)]
 
         if still():
             self._resume()

@@ -106,6 +106,7 @@ from ansible_collections.longshore.longshore.plugins.module_utils.jobs import (
     begun,
     refuse_lost,
     told,
+    tried_again,
     waited,
 )
 from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, refuse_blocked, run
@@ -132,6 +133,8 @@ def latest(ask, asked):
 
 def restore(ask, asked, last, check_mode):
     """Begin it where needed. Return it, and whether it was begun now."""
+    if last is not None and last["status"] == WITH_COPY:
+        return last if check_mode else tried_again(ask, last), True
     if last is not None and last["status"] not in LOST:
         return last, False
     body = {name: asked[name] for name in ("vault", "point", "target", "disk", "request")}

@@ -68,6 +68,14 @@ def test_only_what_is_left_is_started():
     assert said["diff"]["after"] == dict(web="done", db="started", app="started", cache="started")
 
 
+def test_what_kept_its_copy_tries_again_with_that():
+    service = Service(web="done", db="waits-with-copy")
+    assert plan_run.do(Module(check_mode=True), service)["diff"]["after"] == dict(web="done", db="started")
+    assert not service.did
+    assert plan_run.do(Module(wait=False), service)["changed"] is True
+    assert service.did == [("retry", dict(ids=["m-db"]))]
+
+
 def test_check_mode_tells_the_same_and_starts_nothing():
     service = Service(web="done", db="planned")
     said = plan_run.do(Module(check_mode=True), service)
@@ -126,6 +134,12 @@ def test_a_cutover_is_of_what_hasnt_got_one():
     with pytest.raises(Failed, match="Nothing of app is under way to be cut over"):
         plan_run.do(Module(state="cut_over"), Service(web="done", app="planned"))
     assert plan_run.do(Module(check_mode=True, state="cut_over"), Service(app="planned"))["changed"] is True
+
+
+def test_what_is_queued_behind_a_cutover_isnt_waited_for():
+    service = Service(web="waits-for-cutover", db="queued")
+    assert plan_run.do(Module(), service)["counts"] == {"waits-for-cutover": 1, "queued": 1}
+    assert plan_run.do(Module(wave=2), service)["counts"] == {"queued": 1}
 
 
 def test_the_wait_has_an_end_and_the_run_has_none():
