@@ -75,18 +75,12 @@ class SmallKeystone:
             self.credentials["made"] = ("its secret", user, project)
             return 201, {}, {"application_credential": {"id": "made", "secret": "its secret"}}
         if path.startswith("/v3/users/") and self.tells_who_is_where:
-            there = path.removeprefix("/v3/users/id-") in self.users
-            return (
-                (200, {}, {"user": {"enabled": True}})
-                if there
-                else (404, {}, {"error": {"message": "No.", "code": 404}})
-            )
+            if path.removeprefix("/v3/users/id-") not in self.users:
+                return 404, {}, {"error": {"message": "Could not find user.", "code": 404}}
+            return 200, {}, {"user": {"enabled": True}}
         if path == "/v3/role_assignments" and self.tells_who_is_where:
-            asked = (
-                self.query.get("user.id", "").removeprefix("id-"),
-                self.query["scope.project.id"].removeprefix("id-"),
-            )
-            return 200, {}, {"role_assignments": [{}] if asked[1] in self.users[asked[0]][1] else []}
+            user, project = (self.query[name].removeprefix("id-") for name in ("user.id", "scope.project.id"))
+            return 200, {}, {"role_assignments": [{}] if project in self.users[user][1] else []}
         if path.startswith(("/v3/users/", "/v3/role_assignments")):
             return 403, {}, {"error": {"message": "You are not authorized.", "code": 403}}
         if path == "/v3/auth/tokens" and not self._lives(subject):

@@ -89,6 +89,7 @@ class ListReplicas(Lister):
     """List replicas, oldest first."""
 
     examples = ("longshore replica list",)
+    nothing = "There is none. Make one: longshore replica create --help."
     options = (with_all_projects,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
