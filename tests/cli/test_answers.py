@@ -230,3 +230,17 @@ def test_a_column_that_isnt_there_is_told_beside_those_that_are(kept, words):
     assert done.returncode == 1
     assert done.stderr.startswith("longshore: There is no column 'colour'. There are: ")
     assert "bug" not in done.stderr
+
+
+def test_an_empty_list_says_to_people_what_to_do_and_is_empty_for_programs(tmp_path):
+    for what, then in (("provider", "longshore provider add"), ("plan", "longshore plan create"), ("channel", "none")):
+        done = longshore(tmp_path / "state", what, "list")
+        assert (done.returncode, done.stdout) == (0, "")
+        assert then in done.stderr
+        assert longshore(tmp_path / "state", what, "list", "-f", "json").stdout.strip() == "[]"
+
+
+def test_what_is_not_there_is_an_empty_cell_of_a_table(tmp_path):
+    words = ("schedule", "preview", "daily 02:00 UTC")
+    assert "None" not in longshore(tmp_path / "state", *words).stdout
+    assert json.loads(longshore(tmp_path / "state", *words, "-f", "json").stdout)[0]["Machine"] is None

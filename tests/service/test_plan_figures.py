@@ -93,6 +93,8 @@ def test_a_wave_behind_one_that_a_person_cuts_over_has_no_forecast_and_copies_ar
     assert first["done_at"] is not None
     assert first["until_cutover"]
     assert (first["bytes_done"], first["bytes_total"]) == (60 * GIB, 80 * GIB)
+    assert (whole["at_work"]["wave"], whole["at_work"]["done_at"]) == (1, first["done_at"])
+    assert second["at_work"] is None
 
 
 def test_plans_that_are_not_all_moved_are_listed_by_themselves(store, monkeypatch):

@@ -394,5 +394,7 @@ def test_one_that_cant_be_read_is_left_out_of_lists_and_told(api, made, caplog, 
     other = api.did("ann", "POST", REPLICAS, NEW | {"source": "vc2"})
     with api.store.database.session() as session:
         session.execute(text(spoil), {"id": made["id"]})
-    assert [one["id"] for one in api.did("ann", "GET", f"{REPLICAS}?figures={figures}")] == [other["id"]]
+    answer = api("ann", "GET", f"{REPLICAS}?figures={figures}")
+    assert [one["id"] for one in answer.json()] == [other["id"]]
+    assert answer.headers["X-Longshore-Left-Out"] == made["id"]
     assert "a replica can't be read and is left out of a list" in caplog.text

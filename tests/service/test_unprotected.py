@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 from asking import asking
+from cloud_stand_in import Cloud
 
 from in_process import longshore
+from longshore.model.selection import MachineFilter
 from longshore.store import NewMigration, StateDirectory, Store
+from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.tables import utc_now
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
@@ -84,3 +87,32 @@ def test_the_command_lists_them_for_people_and_programs(store, tmp_path):
     assert (rows["paused"]["Policies"], rows["copied"]["Backed up"]) == ("rests (paused)", None)
     csv = longshore(tmp_path / "state", "machine", "unprotected", "images", "--search", "new", "-f", "csv").stdout
     assert [line.partition(",")[0] for line in csv.splitlines()] == ['"Name"', '"new"']
+
+
+def test_a_source_is_asked_for_a_tag_once_however_many_pages_are_looked_at(tmp_path, monkeypatch):
+    asked = []
+
+    class Tagged(Cloud):
+        def machines(self, wanted):
+            asked.append(wanted)
+            return super().machines(wanted)
+
+    monkeypatch.setattr("longshore.flows.clouds.connect", Tagged)
+    monkeypatch.setattr("longshore.engine.embedded.ensure_running", lambda _state: None)
+    store = Store(StateDirectory(tmp_path / "state"))
+    vc = store.providers.add("vc", "vsphere", {}, {"password": "x"})
+    vault = store.providers.add("offsite", "vault", {"directory": str(tmp_path / "vault")}, {})
+    policy = NewBackupPolicy(
+        "tagged", (), MachineFilter(tag="gold"), "daily 02:00 UTC", "last 3", None, utc_now(), None
+    )
+    new = NewMigration("tagged", "policy:1", vc.id, vault.id, {"type": "backup-policy"}, policy=policy)
+    store.migrations.add_together([new])
+    with asking(store, monkeypatch) as ask:
+        for query in ("", "?q=web", "?offset=1", "?limit=1"):
+            found = ask("GET", f"/v1/providers/vc/unprotected{query}")
+            assert found.status_code == 200, found.text
+        assert found.json()["machines"][0]["policies"] == [{"name": "tagged", "paused": False}]
+        assert [one.tag for one in asked] == [None, "gold"]
+        ask("GET", "/v1/providers/vc/unprotected?anew=true")
+        assert [one.tag for one in asked[2:]] == [None, "gold"], "and again with the machines"
+    store.close()

@@ -40,6 +40,8 @@ class SmallKeystone:
         self.required = [["password", "totp"]]
         self.receipts = {}  # whose password was right
         self.away = False
+        self.tells_who_is_where = True  # to the server's user
+        self.query = {}  # of the question that is answered
         self.migration = {}  # where the catalogue says that the service is: by project
         self.lives = timedelta(hours=1)
         self.federated = {"openid": "ann", "corp/saml2": "rita"}  # who the identity provider says it is: by the way
@@ -72,6 +74,15 @@ class SmallKeystone:
             user, project, _ends = self.tokens[auth]
             self.credentials["made"] = ("its secret", user, project)
             return 201, {}, {"application_credential": {"id": "made", "secret": "its secret"}}
+        if path.startswith("/v3/users/") and self.tells_who_is_where:
+            if path.removeprefix("/v3/users/id-") not in self.users:
+                return 404, {}, {"error": {"message": "Could not find user.", "code": 404}}
+            return 200, {}, {"user": {"enabled": True}}
+        if path == "/v3/role_assignments" and self.tells_who_is_where:
+            user, project = (self.query[name].removeprefix("id-") for name in ("user.id", "scope.project.id"))
+            return 200, {}, {"role_assignments": [{}] if project in self.users[user][1] else []}
+        if path.startswith(("/v3/users/", "/v3/role_assignments")):
+            return 403, {}, {"error": {"message": "You are not authorized.", "code": 403}}
         if path == "/v3/auth/tokens" and not self._lives(subject):
             return 404, {}, {"error": {"message": "Could not find token.", "code": 404}}
         if path == "/v3/auth/tokens" and method == "DELETE":
@@ -188,6 +199,7 @@ def small_keystone():
                 status, page = keystone.websso(way, dict(parse_qsl(said.query)).get("origin"))
                 headers, text = {"Content-Type": "text/html"}, page.encode()
             else:
+                keystone.query = dict(parse_qsl(said.query))
                 status, headers, answer = keystone.answer(self.command, said.path, *told, body)
                 text = json.dumps(answer).encode() if answer else b""
             self.send_response(status)

@@ -156,6 +156,10 @@ def test_pages_of_a_day_are_german_too(filled):
     assert "fehlgeschlagen" in filled.page.text
     assert "noch 3 min 59 s" in filled.page.text
     assert "12,0 GiB von 40,0 GiB" in filled.page.text, "a German figure has a comma"
+    replica = next(m.id for m in filled.store.migrations.all() if m.machine_name == "mail01")
+    shown = filled.get(f"/ui/replicas/{replica}").text
+    assert re.search(r"\d,\d%", shown)
+    assert not re.search(r"\d[.]\d%", shown)
     for path in (
         "/ui/plans/shop",
         "/ui/migrations",

@@ -160,6 +160,7 @@ def test_each_plan_has_a_row_with_what_is_copied_and_until_when(crowded):
     for said in ("30 waits for cutover", "20 done", "5 failed", "40 running", "300 queued", "605 planned"):
         assert said in row
     assert "2.7 TiB of 15.4 TiB, 1.2 GiB/s" in row
+    assert "wave 1 copied about" in row
     assert "end not known: an earlier wave is to be cut over first" in row
     waves = crowded.get("/ui/plans/datacentre").text
     first = waves[waves.index("1249 30 waits for cutover") :]

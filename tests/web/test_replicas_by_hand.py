@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from small_clouds import SIZES
-from sqlalchemy import update
+from sqlalchemy import text, update
 
+from in_process import longshore
 from longshore.model.replica import Stage
 from longshore.store.tables import JobRow, utc_now
 from longshore.vault.directory import Directory
@@ -169,3 +170,18 @@ def test_after_a_failover_there_is_a_way_back_and_what_stands_against_it_is_said
     filled.click("Protect the server …")
     page = filled.get(f"/ui/replicas/{id_}/reprotect")
     assert "There is nowhere for it to go yet" in page.text, "its own cloud is where it is"
+
+
+def test_a_replica_that_cant_be_read_is_said_to_be_missing_in_lists(filled):
+    """As one is of a kind that only a later version knows: by pages and by the command."""
+    replica = next(m.id for m in filled.store.migrations.all() if m.machine_name == "mail01")
+    assert "can't read" not in filled.get("/ui/replicas").text
+    with filled.store.database.session() as session:
+        session.execute(text("UPDATE replicas SET stage = 'teleported' WHERE id = :id"), {"id": replica})
+    for page in ("/ui/replicas", "/ui/"):
+        shown = filled.get(page).text
+        assert "Replicas that this version can't read aren't listed: 1" in shown
+        assert replica in shown
+    done = longshore(filled.store.state.root, "replica", "list", "-f", "value", "-c", "Machine")
+    assert (done.returncode, done.stdout.split()) == (0, ["files01"])
+    assert f"Replica {replica} can't be read by this version, and isn't in the list." in done.stderr

@@ -99,6 +99,30 @@ def test_it_ends_by_itself(made):
     assert "operations-room" not in ann.get("/ui/wall-links").text
 
 
+@pytest.mark.parametrize("left", ["without a role", "deleted"])
+def test_it_ends_when_its_maker_leaves_the_project(made, left):
+    many, _ann, link = made
+    screen = opened(many, link)
+    assert screen.page.status == 200
+    if left == "deleted":
+        del many.keystone.users["ann"]
+    else:
+        many.keystone.users["ann"] = ("ann's secret", {"blue": "member"})
+    assert screen.get(OPENED).status == 200, "Keystone is asked now and then only"
+    many.sessions._asked_of_makers.clear()
+    assert screen.get(OPENED).status == 403
+    assert "operations-room" not in many.logged_in("rita").get("/ui/wall-links").text
+
+
+@pytest.mark.parametrize("silent", ["away", "tells nobody"])
+def test_it_goes_on_where_keystone_does_not_tell_who_is_in_a_project(made, silent):
+    many, _ann, link = made
+    screen = opened(many, link)
+    many.sessions._asked_of_makers.clear()
+    many.keystone.away, many.keystone.tells_who_is_where = silent == "away", False
+    assert screen.get(OPENED).status == 200
+
+
 def test_its_key_is_in_no_log_and_not_in_the_database(made, caplog, capfd):
     many, ann, link = made
     key = link.partition("key=")[2]

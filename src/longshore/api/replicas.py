@@ -138,6 +138,10 @@ class Point(_Strict):
     machine: dict[str, Any] | None  # as it was then; in a list of points null
 
 
+# Header of a list of replicas: the ids of those that can't be read, and so aren't in it
+LEFT_OUT = "X-Longshore-Left-Out"
+
+
 class Replica(_Strict):
     id: str
     project_id: str

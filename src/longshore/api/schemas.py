@@ -337,6 +337,15 @@ class PlanCopy(_Strict):
     description: str | None = None  # None: the same
 
 
+class WaveForecast(_Strict):
+    """About when a wave is done, or copied."""
+
+    wave: int
+    done_at: Moment
+    give_or_take: float  # seconds
+    until_cutover: bool  # what is told is when all of it is copied
+
+
 class PlanFigures(_Strict):
     """Figures of a plan, or of one of its waves, added up."""
 
@@ -353,6 +362,7 @@ class PlanFigures(_Strict):
     # Why that isn't known though something is under way: not-measured (yet), cutover-first (what waits for its cutover,
     # or will, is in a wave before), begins-later
     no_forecast: str | None = None
+    at_work: WaveForecast | None = None  # of all of a plan, where for cutover-first only that of a wave is known
 
 
 class PlanSummary(_Strict):

@@ -39,7 +39,9 @@ class CreateBackupPolicy(ShowOne):
 
     def add_options(self, parser: ArgumentParser) -> None:
         _with_policy(parser, "what you call it")
-        parser.add_argument("--source", required=True, metavar="PROVIDER", help="where the machines are")
+        parser.add_argument(
+            "--from", "--source", dest="source", required=True, metavar="PROVIDER", help="where the machines are"
+        )
         parser.add_argument("--vault", required=True, help="where their points go")
         _with_machines(parser)
         _with_rules(parser, required=True)
@@ -59,6 +61,7 @@ class ListBackupPolicies(Lister):
     """List policies of backups, by name."""
 
     examples = ("longshore backup policy list",)
+    nothing = "There is none. Make one: longshore backup policy create --help."
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         rows = [

@@ -62,7 +62,7 @@ def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> None:
     parser.add_argument(
         "machine", help="name, inventory path or reference of the machine; volume:NAME for a volume that none has"
     )
-    parser.add_argument("--source", required=True, metavar="PROVIDER", help="where it is")
+    parser.add_argument("--from", "--source", dest="source", required=True, metavar="PROVIDER", help="where it is")
     parser.add_argument("--vault", required=True, help="where it goes")
     parser.add_argument("--quiesce", action="store_true", help="freeze its file systems for the moment, or fail")
     parser.add_argument(

@@ -69,6 +69,8 @@ class _Asking(CliffCommand):  # type: ignore[misc]
                 return csv_cell(cell)
             case "ShellFormatter":
                 return cell if cell is None or isinstance(cell, int | float) else in_double_quotes(str(cell))
+            case "TableFormatter" if cell is None:
+                return ""
             case _ if isinstance(cell, str):
                 return printable(cell) if several else line(cell)
             case _:
@@ -138,8 +140,13 @@ class Command(_Asking, _Parsing):
 class Lister(_Asking, CliffLister, _Parsing):  # type: ignore[misc]
     """Answers a table: -f json, yaml, csv, value, table."""
 
+    nothing: ClassVar[str] = "There is none."  # is said to people instead of a table without rows
+
     def produce_output(self, parsed_args: Any, column_names: Any, data: Any) -> int:
-        rows = ([self.emitted(cell, several=False) for cell in row] for row in data)
+        rows = [[self.emitted(cell, several=False) for cell in row] for row in data]
+        if self.for_people and not rows:
+            self.say(self.nothing)
+            return 0
         return int(super().produce_output(parsed_args, column_names, rows))
 
 

@@ -228,7 +228,9 @@ class PlanProgress(Lister):
         if self.for_people:
             states = ", ".join(f"{count} {status}" for status, count in one.states.items())
             return states, size(one.bytes_done), size(one.bytes_total), _rate(one.bytes_per_second), until_of(one)
-        until = one.model_dump(mode="json", include={"done_at", "give_or_take", "until_cutover", "no_forecast"})
+        until = one.model_dump(
+            mode="json", include={"done_at", "give_or_take", "until_cutover", "no_forecast", "at_work"}
+        )
         return one.states, one.bytes_done, one.bytes_total, one.bytes_per_second, until
 
 

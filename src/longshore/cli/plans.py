@@ -131,6 +131,7 @@ class ListPlans(Lister):
     """List the plans."""
 
     examples = ("longshore plan list", "longshore plan list --provider vc")
+    nothing = "There is none. Make one: longshore plan create --help."
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("--provider", metavar="PROVIDER", help="only those from or to this provider")

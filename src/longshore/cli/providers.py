@@ -31,6 +31,7 @@ class ListProviders(Lister):
     """List the providers."""
 
     examples = ("longshore provider list", "longshore provider list --kind vault")
+    nothing = "There is none. Add one: longshore provider add vsphere, openstack or files."
     options = (with_all_projects,)
 
     def add_options(self, parser: ArgumentParser) -> None:

@@ -89,11 +89,15 @@ class ListReplicas(Lister):
     """List replicas, oldest first."""
 
     examples = ("longshore replica list",)
+    nothing = "There is none. Make one: longshore replica create --help."
     options = (with_all_projects,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         columns = ("ID", "Machine", "From", "To", "Stage", "Points", "RPO now", "RPO", "Next sync", "Conditions")
-        return columns, [self._row(replica) for replica in self.client.replicas(all_projects=args.all_projects)]
+        found = self.client.replicas(all_projects=args.all_projects)
+        for id_ in self.client.left_out:
+            self.say(f"Replica {id_} can't be read by this version, and isn't in the list. The log says why.")
+        return columns, [self._row(replica) for replica in found]
 
     def _row(self, replica: Replica) -> tuple[Any, ...]:
         ages: list[Any] = [replica.rpo_now, replica.rpo]

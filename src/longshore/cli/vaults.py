@@ -74,6 +74,7 @@ class ListVaults(Lister):
     """List vaults, by name."""
 
     examples = ("longshore vault list",)
+    nothing = "There is none. Make one: longshore vault create --help."
 
     def take_action(self, _args: Namespace) -> tuple[Any, Any]:
         return ("ID", "Name", "Place"), [(v.id, v.name, v.directory or v.url) for v in self.client.vaults()]

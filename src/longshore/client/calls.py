@@ -1,6 +1,6 @@
 """The common parts of the client: asking for one thing, and for lists page by page."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -27,6 +27,11 @@ class Calls:
     def address(self) -> str:
         """Return where the server is, without a slash at the end; empty for the service in this process."""
         return self._wire.address()
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """Return the ids of what the last list that was asked for doesn't have, since it can't be read."""
+        return self._wire.left_out
 
     def close(self) -> None:
         self._wire.close()

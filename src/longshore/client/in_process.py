@@ -29,9 +29,12 @@ async def ask(
     *,
     if_match: str | None = None,
     begin: Begin | None = None,
+    hear: Callable[[Mapping[str, str]], None] = lambda _headers: None,
 ) -> tuple[int, bytes]:
     """Ask, and return status and body of the answer. `path`: quoted, with its query. Raises what the application
     raises.
+
+    `hear` is given the headers, whose names are small letters.
 
     What `begin` answers is given the pieces of a body as they come, instead, unless it is an error's.
     """
@@ -72,8 +75,10 @@ async def ask(
         nonlocal status, take
         if message["type"] == "http.response.start":
             status = message["status"]
+            said = {name.decode().lower(): value.decode() for name, value in message.get("headers", ())}
+            hear(said)
             if begin is not None and status < BAD:
-                take = begin({name.decode().lower(): value.decode() for name, value in message.get("headers", ())})
+                take = begin(said)
         elif message["type"] == "http.response.body":
             take(message.get("body", b""))
             if not message.get("more_body", False):

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from longshore.api.replicas import LEFT_OUT
 from longshore.client.in_process import BAD, Begin, ask
 from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.strict_reading import read_json
@@ -16,8 +18,14 @@ CATALOGUE = "catalog"  # instead of a server's address: the one that the cloud's
 SERVICE_TYPE = "migration"
 
 
+def left_out_in(headers: Mapping[str, str]) -> Sequence[str]:
+    """Return the ids of what a list doesn't have, since it can't be read, as the headers of its answer tell."""
+    return [id_ for id_ in headers.get(LEFT_OUT.lower(), "").split(",") if id_]
+
+
 class Wire(Protocol):
     remote: bool  # the service runs on another machine, for many
+    left_out: Sequence[str]  # ids of what the last list couldn't have in it
 
     def address(self) -> str:
         """Return where the service is, without a slash at the end; empty for one in this process."""
@@ -45,12 +53,16 @@ class Embedded:
 
         self._app, self._unmount = mount(configuration)
         self._loop = asyncio.Runner()
+        self.left_out: Sequence[str] = ()
 
     def address(self) -> str:
         return ""
 
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
-        return self._loop.run(ask(self._app, method, path, body, if_match=if_match))
+        return self._loop.run(ask(self._app, method, path, body, if_match=if_match, hear=self._hear))
+
+    def _hear(self, headers: Mapping[str, str]) -> None:
+        self.left_out = left_out_in(headers)
 
     def fetch(self, path: str, begin: Begin) -> tuple[int, bytes]:
         try:
@@ -82,6 +94,7 @@ class Remote:
     ) -> None:
         from keystoneauth1.adapter import Adapter
 
+        self.left_out: Sequence[str] = ()
         self._adapter = Adapter(
             session,
             service_type=SERVICE_TYPE,
@@ -99,6 +112,7 @@ class Remote:
 
     def ask(self, method: str, path: str, body: Any = None, *, if_match: str | None = None) -> tuple[int, bytes]:
         answer = self._answer(method, path, json=body, headers={"If-Match": if_match} if if_match is not None else {})
+        self.left_out = left_out_in(answer.headers)
         return answer.status_code, answer.content
 
     def fetch(self, path: str, begin: Begin) -> tuple[int, bytes]:

@@ -3,13 +3,14 @@
 import json
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 
+from longshore.errors import NotFound
 from longshore.flows.clouds import Clouds
 from longshore.model.machine import Machine
-from longshore.model.selection import EVERY
+from longshore.model.selection import EVERY, MachineFilter
 from longshore.store import ProviderRecord
 
 _FRESH = 300.0  # seconds: who plans looks at the same machines again and again
@@ -21,6 +22,20 @@ class Kept:
     machines: list[Machine]  # by folder and name
     read_at: datetime
     until: float  # on the clock that only goes forward
+    tagged: dict[MachineFilter, frozenset[str]] = field(default_factory=dict)  # references, as far as they were asked
+    asking: Lock = field(default_factory=Lock)  # for those
+
+    def refs_of(self, clouds: Clouds, provider_id: str, wanted: MachineFilter) -> frozenset[str]:
+        """Return the references of those that a filter with a tag names, asked once for as long as these are kept:
+        tags aren't read with all machines."""
+        with self.asking:
+            if wanted not in self.tagged:
+                try:
+                    with clouds.source(provider_id) as source:
+                        self.tagged[wanted] = frozenset(machine.ref for machine in source.machines(wanted))
+                except NotFound:  # no machine has that tag
+                    self.tagged[wanted] = frozenset()
+            return self.tagged[wanted]
 
 
 class KeptInventories:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from longshore.api.schemas import PlanFigures, PlannedState
+from longshore.api.schemas import PlanFigures, PlannedState, WaveForecast
 from longshore.engine.stranded import Crew
 from longshore.model.copy_progress import MOVING, figures_of
 from longshore.model.status import Status
@@ -28,7 +28,16 @@ def plan_figures(
     for state in states:
         of_waves.setdefault(state.wave, []).append(state)
     waves = [_figures(wave, of_waves[wave], begun, crew) for wave in sorted(of_waves)]
-    return [_figures(None, states, begun, crew), *waves]
+    whole = _figures(None, states, begun, crew)
+    if whole.no_forecast == "cutover-first":
+        known = [one for one in waves if one.done_at is not None]
+        whole = whole.model_copy(update={"at_work": _forecast_of(known[0]) if known else None})
+    return [whole, *waves]
+
+
+def _forecast_of(wave: PlanFigures) -> WaveForecast:
+    told = wave.model_dump(include={"wave", "done_at", "give_or_take", "until_cutover"})
+    return WaveForecast(**told)
 
 
 class _Begun:

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import Path
+from fastapi import Path, Response
 
 from longshore.api.replicas import (
+    LEFT_OUT,
     KeptMigration,
     NewFailover,
     NewHold,
@@ -73,16 +74,21 @@ def keep(migration: str, body: KeptMigration, store: TheStore) -> Replica:
 
 
 @router.get("/replicas")
-def replicas(store: TheStore, *, figures: bool = True) -> list[Replica]:
+def replicas(store: TheStore, response: Response, *, figures: bool = True) -> list[Replica]:
     """List the replicas that are there, and those of which something is left; oldest first. Without `figures`, which
     look back over 30 days, many are told quickly, and what a sync takes goes by the last day's. One that can't be read
-    is logged and left out.
+    is logged and left out, and its id stands in the header X-Longshore-Left-Out.
     """
+    known = store.replicas.ids()
     listed = store.replicas.all()
     records = {record.id: record for record in store.migrations.several([one.id for one in listed])}
     there = [one for one in listed if _is_there(store, records.get(one.id))]
     names = provider_names(store)
-    return readable(there, lambda one: replica_shown(store, one, records[one.id], names, figures=figures), "replica")
+    told = readable(there, lambda one: replica_shown(store, one, records[one.id], names, figures=figures), "replica")
+    gone = {one.id for one in listed}.difference(one.id for one in there)
+    if left_out := [id_ for id_ in known if id_ not in gone.union(one.id for one in told)]:
+        response.headers[LEFT_OUT] = ",".join(left_out)
+    return told
 
 
 @router.get("/replicas/{replica}")

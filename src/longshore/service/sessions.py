@@ -3,8 +3,11 @@
 What a page then asks of the API it asks with the token of the session's project, as any caller.
 """
 
+import logging
+import math
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -18,11 +21,14 @@ from longshore.errors import FAULT, AccessDenied, InvalidInput, LongshoreError, 
 from longshore.model.session import PasscodeWanted, Session, SessionKind
 from longshore.model.wall_link import WallLink
 from longshore.providers.openstack.logins import SECOND_FACTOR, Issued, Logins, PasscodeAsked
+from longshore.providers.openstack.membership import is_member
 from longshore.service.failed_logins import FailedLogins
-from longshore.store import Store
+from longshore.store import Scope, Store
 
 _LONGEST = 4096  # characters: as long as Keystone lets passwords be
+_MAKERS_ASKED_EVERY = 300.0  # seconds
 _UNSAID = timedelta(minutes=10)  # that a log-in which Keystone has sent waits for its user's word
+_log = logging.getLogger("longshore.server")
 _audit = structlog.get_logger("longshore.audit")
 
 
@@ -37,8 +43,11 @@ class Sessions:
     def __init__(self, store: Store, settings: Server) -> None:
         keystone = settings.keystone
         self._kept = store.web_sessions
-        self._walls = store.wall_links
-        self._logins = Logins(keystone.auth_url, str(keystone.cacert) if keystone.cacert else None)
+        self._store = store
+        cacert = str(keystone.cacert) if keystone.cacert else None
+        self._logins = Logins(keystone.auth_url, cacert)
+        self._is_member = partial(is_member, keystone.auth_url, keystone.login(), cacert)
+        self._asked_of_makers: dict[str, float] = {}  # when, by wall link, on the clock that only goes forward
         self._idle = timedelta(seconds=settings.web.idle)
         self._longest = timedelta(seconds=settings.web.longest)
         self._failed = FailedLogins()
@@ -125,8 +134,29 @@ class Sessions:
         return self._kept.find(SessionKind.OPEN, key, self._idle, used=used)
 
     def wall(self, key: str) -> WallLink | None:
-        """Return the wall link with this key; None when it has ended or was taken back."""
-        return self._walls.of_key(key)
+        """Return the wall link with this key; None when it has ended or was taken back.
+
+        It ends, too, when Keystone tells that who made it isn't in the project any more. It is asked now and then, and
+        a link goes on where it doesn't answer, or doesn't tell that to the server's user.
+        """
+        link = self._store.wall_links.of_key(key)
+        if link is None or not self._maker_has_left(link):
+            return link
+        self._store.scoped(Scope(link.project_id)).wall_links.remove(link.id)
+        _audit.info("wall-link-ended", why="its maker has left", name=link.name, project_id=link.project_id)
+        return None
+
+    def _maker_has_left(self, link: WallLink) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            if now - self._asked_of_makers.get(link.id, -math.inf) < _MAKERS_ASKED_EVERY:
+                return False
+            self._asked_of_makers[link.id] = now
+        try:
+            return not self._is_member(link.user_id, link.project_id)
+        except LongshoreError as error:
+            _log.warning("it isn't known whether the maker of a wall link is in its project: %s", error)
+            return False
 
     def projects(self, session: Session) -> list[tuple[str, str]]:
         """Return the ids and names of the projects that a session can be in."""

@@ -6,13 +6,13 @@ from functools import partial
 from fastapi import Request
 
 from longshore.api.inventories import CoveringPolicy, UnprotectedMachine, UnprotectedPage
-from longshore.errors import InvalidInput, NotFound
+from longshore.errors import InvalidInput
 from longshore.flows.clouds import Clouds
 from longshore.model.machine import Machine
 from longshore.model.search import parse_search
 from longshore.providers.registry import kinds_for
 from longshore.service.inventories import TheAsked
-from longshore.service.kept_inventories import KeptInventories
+from longshore.service.kept_inventories import Kept, KeptInventories
 from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.store import BackupPolicyRecord, Store
 
@@ -38,7 +38,7 @@ def unprotected(
     kept = inventories.of(clouds, record, store.scope.project_id, anew=asked.anew)
     machines = [machine for machine in kept.machines if not machine.template]
     replicated, backed_up = store.protection.at_source(record.id, store.scope)
-    covering = list(_covering(store, clouds, record.id))
+    covering = list(_covering(store, clouds, record.id, kept))
     found = []
     for machine in machines:
         if machine.ref in replicated or not fits(machine):
@@ -63,7 +63,7 @@ def unprotected(
 
 
 def _covering(
-    store: Store, clouds: Clouds, source_id: str
+    store: Store, clouds: Clouds, source_id: str, kept: Kept
 ) -> Iterator[tuple[BackupPolicyRecord, Callable[[Machine], bool]]]:
     """Yield the policies of a source, each with what tells whether it is to back a machine up."""
     for policy in store.backup_policies.all():
@@ -75,13 +75,8 @@ def _covering(
             yield policy, partial(_is_named, words)
         elif wanted.tag is None:
             yield policy, wanted.fits
-        else:  # tags aren't read with all machines
-            try:
-                with clouds.source(source_id) as source:
-                    refs = frozenset(machine.ref for machine in source.machines(wanted))
-            except NotFound:  # no machine has that tag
-                refs = frozenset()
-            yield policy, partial(_is_among, refs)
+        else:
+            yield policy, partial(_is_among, kept.refs_of(clouds, source_id, wanted))
 
 
 def _is_named(words: frozenset[str], machine: Machine) -> bool:

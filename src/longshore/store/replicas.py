@@ -81,6 +81,12 @@ class Replicas(ScopedPart):
             ).all()
             return readable(rows, lambda row: _record(*row), "replica")
 
+    def ids(self) -> list[str]:
+        """Return the ids of the replicas that the scope sees, of those, too, that can't be read; oldest first."""
+        query = select(ReplicaRow.id).join(MigrationRow, MigrationRow.id == ReplicaRow.id).where(self._visible())
+        with self._database.session() as session:
+            return list(session.scalars(query.order_by(MigrationRow.created_at, MigrationRow.id)))
+
     def get(self, word: str) -> ReplicaRecord:
         """Return a replica by its id, an unambiguous beginning of it, or the name or reference of its machine.
 

@@ -10,7 +10,7 @@ import httpx
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
-from longshore.client.wires import ANSWER_WITHIN, fault_of
+from longshore.client.wires import ANSWER_WITHIN, fault_of, left_out_in
 from longshore.web.visit import Visit
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class Asking:
         self._http = httpx.AsyncClient(
             transport=transport, base_url="http://pages", timeout=ANSWER_WITHIN, headers=headers
         )
+        self.left_out: list[str] = []  # ids of what lists couldn't have in them
         self._everything = {"all_projects": "true"} if visit.everything else {}
 
     async def __aenter__(self) -> Self:
@@ -77,6 +78,7 @@ class Asking:
         answer = await self._http.request(method, f"{path}?{query}" if query else path, json=body, headers=headers)
         if answer.status_code >= 400:
             raise fault_of(answer.status_code, answer.content)
+        self.left_out += left_out_in(answer.headers)
         found: T = TypeAdapter(kind).validate_json(answer.content or b"null")
         return found
 

@@ -19,7 +19,7 @@ from longshore.web.later import Later
 from longshore.web.visit import Visit
 from longshore.wording.figures import size
 from longshore.wording.forecasts import UNKNOWN, about, roughly, what_of
-from longshore.wording.language import language
+from longshore.wording.language import decimal, language
 from longshore.wording.progress import figures, moves, moving, pace
 from longshore.wording.queue import why_queued
 from longshore.wording.texts import LANGUAGES, _
@@ -167,7 +167,7 @@ def _on_day(moment: datetime) -> Markup:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}"
+    return f"{decimal(100 * share)}%"
 
 
 @cache

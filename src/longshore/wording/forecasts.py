@@ -10,7 +10,7 @@ from longshore.wording.figures import size
 from longshore.wording.texts import _, marked
 
 if TYPE_CHECKING:
-    from longshore.api.schemas import PlanFigures
+    from longshore.api.schemas import PlanFigures, WaveForecast
 
 _MINUTE, _HOUR = 60, 3600
 # Why nothing can be told
@@ -33,7 +33,7 @@ def roughly(seconds: float) -> str:
     return duration(-(-seconds // step) * step)
 
 
-def what_of(figures: PlanFigures) -> str:
+def what_of(figures: PlanFigures | WaveForecast) -> str:
     """Return what a forecast tells: that all is done about then, or only copied."""
     return _("copied about") if figures.until_cutover else _("done about")
 
@@ -51,7 +51,13 @@ def sentence_of(figures: PlanFigures) -> str:
 def until_of(figures: PlanFigures) -> str:
     """Return until when a plan or a wave takes, for a terminal; empty when nothing of it is under way."""
     if figures.done_at is not None and figures.give_or_take is not None:
-        what = "copied" if figures.until_cutover else "done"
-        return f"{what} about {about(figures.done_at)}, give or take {roughly(figures.give_or_take)}"
-    begins = f"begins {about(figures.begins_at)}; " if figures.begins_at else ""
-    return f"{begins}{UNKNOWN[figures.no_forecast]}" if figures.no_forecast else ""
+        return _told(figures.done_at, figures.give_or_take, until_cutover=figures.until_cutover)
+    before = f"begins {about(figures.begins_at)}; " if figures.begins_at else ""
+    if (first := figures.at_work) is not None:
+        told = _told(first.done_at, first.give_or_take, until_cutover=first.until_cutover)
+        before = f"wave {first.wave} {told}; "
+    return f"{before}{UNKNOWN[figures.no_forecast]}" if figures.no_forecast else ""
+
+
+def _told(at: datetime, give_or_take: float, *, until_cutover: bool) -> str:
+    return f"{'copied' if until_cutover else 'done'} about {about(at)}, give or take {roughly(give_or_take)}"

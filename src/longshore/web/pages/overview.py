@@ -107,6 +107,7 @@ async def standing(asking: Asking) -> dict[str, Any]:
         "over": [one for one in over if one.total],
         "ended": ended[:_DONE],
         "replicas": replicas,
+        "left_out": asking.left_out,
         "plans": sorted(plans, key=_has_begun, reverse=True)[:_PLANS],
         "all_plans": len(plans),
         "begun": bool(counts or replicas or plans),

@@ -47,10 +47,17 @@ _PROTECTED = (Stage.PROTECTED, Stage.ADOPTED)
 
 
 async def listed(request: Request) -> Response:
-    found = await request.state.asking.get(list[Replica], "/v1/replicas", figures=False)
+    asking: Asking = request.state.asking
+    found = await asking.get(list[Replica], "/v1/replicas", figures=False)
     replicas, sorts = sorted_so(request, found, _SORTED)
     return render(
-        request, "replicas/list.html", live=bool(found), replicas=replicas, sorts=sorts, of_replica=of_replica
+        request,
+        "replicas/list.html",
+        live=bool(found),
+        replicas=replicas,
+        sorts=sorts,
+        of_replica=of_replica,
+        left_out=asking.left_out,
     )
 
 
