@@ -1,11 +1,11 @@
-"""Three nodes for the tests of a file, which has them to itself."""
+"""Three nodes, which all tests here have one after the other."""
 
 import pytest
 import three_nodes as machines
 from node_work import jobs
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def nodes():
     machines.up()
     try:

@@ -3,8 +3,8 @@
     node_jobs.py CONFIGURATION FLEETS prepare | NUMBER [RATE]
 
 `prepare` names a provider that limits are set for. Else it asks for NUMBER machines to be moved, with RATE bytes per
-second each, writes a line, waits until all have ended, and writes a line of JSON: what became of them, when another worker was first
-seen to have one (seconds since the epoch), and what is not as it should be on the clouds.
+second each, says so by a line, waits until all have ended, and writes a line of JSON: what became of them, when another
+worker was first seen to have one (seconds since the epoch), and what is not as it should be on the clouds.
 """
 
 import json

@@ -1,14 +1,49 @@
 """Three nodes with the files that `longshore node prepare` writes: one loses something while there is work."""
 
+import json
 import os
+import signal
 import time
 
 import pytest
 import three_nodes as machines
 from node_work import AS_ROOT, SLOWER, asked, assert_nothing_lost
-from three_nodes import NODES
+from three_nodes import NODES, VIRTUAL
 
 pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1500), AS_ROOT]
+
+
+def listed(are_so):
+    """Return what `longshore node list` would show, once that is so."""
+    ca = machines.RUN / "files/node1/files/etc/longshore/tls/ca.pem"
+    ask = ("curl", "-s", "-m", "60", "--cacert", ca, "-H", "X-Auth-Token: tok-a", f"https://{VIRTUAL}/v1/nodes")
+
+    def found():
+        said = json.loads(
+            machines.sh("ip", "netns", "exec", machines.namespace("client"), *ask, check=False).stdout or "[]"
+        )
+        return said if isinstance(said, list) and len(said) == len(NODES) and are_so(said) else None
+
+    return machines.wait_for(found, 120 * SLOWER, every=2)
+
+
+def test_nodes_are_listed_as_they_stand():
+    services = {"authority", "server", "haproxy", "etcd", "patroni", "postgresql"}
+
+    def whole(said):
+        known = all(one["alive"] and one["workers"] == 1 and set(one["certificates"]) == services for one in said)
+        return known and sorted(str(one["database"]) for one in said) == ["primary", "standby", "standby"]
+
+    found = listed(whole)
+    assert [one["name"] for one in found] == ["node1", "node2", "node3"]
+    assert [n for n in NODES if found[n - 1]["database"] == "primary"] == [machines.primary()]
+    assert [n for n in NODES if found[n - 1]["has_address"]] == machines.holders()
+    os.kill(machines.pid_of("server3"), signal.SIGSTOP)  # what keeps it
+    machines.end(machines.below(machines.pid_of("server3")))
+    gone = listed(lambda said: not said[2]["alive"])
+    assert gone[2]["since"] > found[2]["since"] and gone[2]["has_address"] is None
+    os.kill(machines.pid_of("server3"), signal.SIGCONT)
+    listed(lambda said: said[2]["alive"])
 
 
 def test_the_address_goes_where_haproxy_lives_and_stays_there():

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -315,15 +316,21 @@ def test_two_primaries_cannot_be():
     assert {str(write) for write in acknowledged} <= set(there)
 
 
+def switch_over(n):
+    """Have another node lead than this one, and wait until all follow it."""
+    line = ("/opt/patroni/bin/patronictl", "-c", "/etc/patroni/longshore.yml", "switchover", "--force")
+    machines.sh(*machines.inside(n, *line))
+    machines.wait_for(lambda: machines.primary() not in (None, n), 60 * SLOWER)
+    machines.wait_for(machines.whole, 300)
+
+
 def test_nodes_are_upgraded_one_after_the_other_with_jobs_under_way():
     """Restart all of a node as packages do, the primary's last, by the lines of docs/howto/three-nodes.md."""
     lead = machines.whole()
     with asked(12, rate=128 << 10) as found:
         for n in [*(one for one in NODES if one != lead), lead]:
             if n == machines.primary():
-                line = ("/opt/patroni/bin/patronictl", "-c", "/etc/patroni/longshore.yml", "switchover", "--force")
-                machines.sh(*machines.inside(n, *line))
-                machines.wait_for(lambda n=n: machines.primary() not in (None, n), 60)
+                switch_over(n)
             began = time.time()
             for kind in ("worker", "server", "haproxy", "keepalived", "patroni"):
                 process = machines.kept(f"{kind}{n}")
@@ -368,3 +375,40 @@ def test_fifty_requests_a_second_and_two_hundred_jobs_among_faults():
             print(json.dumps({"minute": minute, "what": what, "node": n, "whole": round(time.time() - began, 1)}))
             time.sleep(max(0.0, began + 60 - time.time()))
     assert_nothing_lost(found, number)
+
+
+def lines_of_the_page():
+    """Return what docs/howto/three-nodes.md says to type on node1 where node2 is lost, with the addresses of here."""
+    page = (machines.SOURCE / "docs/howto/three-nodes.md").read_text()
+    lost = page.partition("## A machine is lost for good")[2].partition("## ")[0]
+    lines = [line.removeprefix("$ ") for line in lost.splitlines() if line.startswith("$ ")]
+    return [re.sub(r"192\.0\.2\.1(\d)", lambda found: machines.address(int(found[1])), line) for line in lines]
+
+
+@pytest.mark.skipif(shutil.which("etcdctl") is None, reason="etcd-client isn't here")
+def test_a_node_that_is_lost_for_good_is_set_up_anew_by_the_lines_of_the_page():
+    tell, members, remove, add = lines_of_the_page()
+
+    def on_node1(line):
+        return machines.sh(*machines.inside(1, "sh", "-c", f"{tell}; {line}")).stdout
+
+    if machines.primary() == 2:
+        switch_over(2)
+    with asked(6) as found:
+        power_goes(2)
+        began = time.time()
+        for part, user in (("etcd", "etcd"), ("postgresql", "postgres")):
+            shutil.rmtree(machines.root_of(2, "var/lib") / part)
+            (machines.root_of(2, "var/lib") / part).mkdir()
+            shutil.chown(machines.root_of(2, "var/lib") / part, user, user)
+        (lost,) = (line.split(",")[0] for line in on_node1(members).splitlines() if "node2" in line)
+        on_node1(remove.replace("ID", lost))
+        on_node1(add)
+        settings = machines.root_of(2, "etc") / "default/etcd"
+        text = settings.read_text()
+        assert "ETCD_INITIAL_CLUSTER_STATE=new" in text
+        settings.write_text(text.replace("ETCD_INITIAL_CLUSTER_STATE=new", "ETCD_INITIAL_CLUSTER_STATE=existing"))
+        power_is_back(2)
+        machines.wait_for(machines.whole, 300)
+        print(json.dumps({"whole after": round(time.time() - began, 1)}))
+    assert_nothing_lost(found, 6)

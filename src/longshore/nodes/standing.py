@@ -1,7 +1,5 @@
-"""How the machine that asks stands as one of three: who has the virtual address, what its PostgreSQL does, and when the
-certificates end that its services show.
-
-What is asked is the machine itself, at its own address, and nothing that it answers is taken for more than a report.
+"""Asking how this machine stands as one of three: whether it has the virtual address, what its PostgreSQL does, and
+when the certificates end that its services show.
 """
 
 import socket

@@ -21,7 +21,7 @@ from longshore.store import Store
 from longshore.store.nodes import NodeRecord
 
 _EVERY = 10.0  # seconds
-_CERTIFICATES_EVERY = 300.0  # seconds
+_CERTIFICATES_EVERY = 60.0  # seconds
 
 router = judged_router("/v1")
 _log = structlog.get_logger("longshore.server")
