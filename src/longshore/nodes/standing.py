@@ -26,7 +26,7 @@ _MAY_WE_SPEAK_TLS = struct.pack("!ii", 8, 80877103)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a machine is among those that serve together, and what it is known by."""
+    """The place of a machine among those that serve together, with the files by which they know it."""
 
     name: str
     address: str
