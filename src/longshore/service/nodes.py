@@ -31,17 +31,6 @@ _log = structlog.get_logger("longshore.server")
 def nodes(store: TheStore) -> list[Node]:
     """List the machines that serve together: who is alive, which release it runs, what its workers have, where the
     database's primary and the virtual address are, since when, and when certificates end."""
-    return nodes_of(store)
-
-
-@router.delete("/nodes/{node}", status_code=204)
-def remove(node: str, store: TheStore) -> None:
-    """Forget a machine that is gone for good. It is listed again as soon as a server of it starts."""
-    store.nodes.remove(node)
-
-
-def nodes_of(store: Store) -> list[Node]:
-    """Return the machines, by name; none where the installation isn't one of several."""
     records = store.nodes.all()
     if not records:
         return []
@@ -53,6 +42,12 @@ def nodes_of(store: Store) -> list[Node]:
     for job in store.queue.records():
         jobs[job.worker_id].append(job.record_id)
     return [_shown(one, primary, workers[one.host], jobs) for one in records]
+
+
+@router.delete("/nodes/{node}", status_code=204)
+def remove(node: str, store: TheStore) -> None:
+    """Forget a machine that is gone for good. It is listed again as soon as a server of it starts."""
+    store.nodes.remove(node)
 
 
 def _shown(one: NodeRecord, primary: str | None, workers: set[str], jobs: Mapping[str | None, list[str]]) -> Node:
