@@ -229,6 +229,7 @@ def test_a_node_that_is_cut_off_ends_its_work_before_others_have_it_and_comes_ba
     n = next(n for n in NODES if n not in (1, machines.primary()))  # who looks after the jobs is on node1
     worker = machines.kept(f"worker{n}")
     with asked(6, rate=40 << 10) as found:  # two minutes: copies are under way when the lease ends
+        machines.wait_for(lambda: machines.below(worker), 60)
         worked = {worker: machines.started_at(worker)}
         began = time.time()
         machines.cut(n)
