@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-collection soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-collection soak-nodes soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -132,7 +132,7 @@ lab-alone: lab-up
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
 soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it \
-  soak-collection soak-lab
+  soak-collection soak-nodes soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
@@ -175,6 +175,11 @@ soak-all-of-it: converter
 # The built collection as Galaxy and ansible-lint see it, from the package index; and its role on a Debian that boots
 soak-collection: install
 	.venv/bin/pytest -m soak tests/collection -v -s
+
+# Everything that three nodes may lose. LONGSHORE_ROUNDS: how often the primary is cut off; LONGSHORE_MINUTES: of faults
+# under load, a failure of which says its LONGSHORE_SEED
+soak-nodes: install
+	LONGSHORE_ROUNDS=20 LONGSHORE_MINUTES=20 .venv/bin/pytest -m "nodes and soak" tests/nodes -v -s
 
 # There is no network inside the lab, where a cloud of today is raised
 soak-lab: lab-up ubuntu-guest

@@ -21,7 +21,7 @@ from longshore.store import NewMigration
 from longshore.store.backup_policies import NewBackupPolicy
 from longshore.store.channels import NewChannel
 from longshore.store.ledger import EntryState, ThingKind
-from longshore.store.tables import JobRow, WorkerRow, utc_now
+from longshore.store.tables import JobRow, NodeRow, WorkerRow, utc_now
 from longshore.store.workers import Leases, WorkerRecord
 from longshore.vault.directory import Directory
 from longshore.vault.keys import add_key, new_recovery_key
@@ -154,6 +154,26 @@ def workers_and_left_overs(store):
     cloud = store.providers.get("cloud").id
     entry = store.ledger.intend(Owner(ids["db01"], "volume-1"), cloud, ThingKind.VOLUME)
     store.ledger.settle(entry.id, EntryState.LEFT, ref="vol-77", note="Cinder says it is in use.")
+
+
+def nodes(store):
+    """Three machines that serve together: node2 has the primary, node3 is away, and node1's Patroni needs a certificate
+    soon."""
+    now = datetime.now(UTC)
+    soon, later = now + timedelta(days=9), now + timedelta(days=800)
+    for number, database in enumerate(("standby", "primary", "standby"), 1):
+        store.nodes.say(
+            f"node{number}",
+            address=f"192.0.2.1{number}",
+            host=f"node{number}",
+            version="1.2.3",
+            started_at=now - timedelta(days=3),
+            database=database,
+            has_address=number == 1,
+            certificates={"server": later, "patroni": soon if number == 1 else later},
+        )
+    with store.database.session() as session:
+        session.execute(update(NodeRow).where(NodeRow.name == "node3").values(seen_at=NodeRow.seen_at - 3600))
 
 
 def limit(store):

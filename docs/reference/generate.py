@@ -14,7 +14,7 @@ from cliff.show import ShowOne
 from longshore.cli.commands import Point, all_commands
 from longshore.cli.shell import LongshoreApp
 from longshore.cli.usage import is_of_output, labelled, placeholder, usage, with_default
-from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Quotas, Server, SingleSignOn, Web
+from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Node, Quotas, Server, SingleSignOn, Web
 from longshore.model.phases import MEANINGS, OF_ANY, of_kind
 from longshore.model.request import MigrationType
 from longshore.planning import planfile
@@ -355,6 +355,7 @@ _SECTIONS: dict[str, tuple[Any, str]] = {
     "[server]": (Server, "SERVER__"),
     "[server.keystone]": (Keystone, "SERVER__KEYSTONE__"),
     "[server.quotas]": (Quotas, "SERVER__QUOTAS__"),
+    "[server.node]": (Node, "SERVER__NODE__"),
     "[server.web]": (Web, "SERVER__WEB__"),
     "[[server.web.sso]]": (SingleSignOn, ""),
     "[[server.clouds]]": (Cloud, ""),

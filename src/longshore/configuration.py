@@ -7,7 +7,7 @@ these two places alone, never from a command line, and `SecretStr` keeps them ou
 
 import os
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -164,6 +164,16 @@ class Web(_Section):
     sso: list[SingleSignOn] = []
 
 
+class Node(_Section):
+    """The machine, where it is one of three that serve together. `longshore node prepare` writes this, and the
+    machine's server says then how the machine stands, which `longshore node list` shows."""
+
+    name: str = Field(min_length=1, max_length=100, description="What it is called.")
+    address: IPv4Address = Field(description="Its own address, at which all of its services listen.")
+    virtual: IPv4Address = Field(description="The address that callers use, which one of the machines has.")
+    authority: Path = Field(description="PEM file with the authority of the machines' certificates.")
+
+
 class Server(_Section):
     """`longshore server`: the service on the network."""
 
@@ -226,6 +236,7 @@ class Server(_Section):
     clouds: list[Cloud] = []
     quotas: Quotas = Quotas()
     web: Web = Web()
+    node: Node | None = None
 
     @field_validator("vault_endpoints")
     @classmethod
@@ -248,6 +259,12 @@ class Server(_Section):
                 f"on {self.listen} tokens and passwords would come in clear: set certificate and private_key, or "
                 "plain_http = true if a proxy on the same machine or network takes care of that"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_node_has_a_certificate(self) -> Self:
+        if self.node is not None and (self.certificate is None or self.private_key is None):
+            raise ValueError("a node has a certificate of its own: set certificate and private_key")
         return self
 
     @property

@@ -92,6 +92,8 @@ def test_what_is_written_is_understood_by_what_reads_it(written, tmp_path):
         settings = read_configuration(etc / "longshore/longshore.toml")
         assert settings.database_url.get_secret_value().count("host=") == 3
         assert settings.server.listen == address
+        node = settings.server.node
+        assert (node.name, str(node.address), str(node.virtual)) == (name, address, "192.0.2.97")
         patroni = yaml.safe_load((etc / "patroni/longshore.yml").read_text())
         assert patroni["name"] == name
         dynamic = patroni["bootstrap"]["dcs"]
@@ -122,6 +124,28 @@ def test_haproxy_takes_its_configuration(written, tmp_path):
 
 def test_the_script_is_one_that_a_shell_understands(written):
     assert subprocess.run(["sh", "-n", written / "node1" / "place"]).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
+def test_systemd_understands_the_units_and_what_is_added_to_others(written, tmp_path):
+    units = tmp_path / "system"
+    shutil.copytree(written / "node1/files/etc/systemd/system", units)
+    names = ["patroni.service", *(path.parent.name.removesuffix(".d") for path in units.glob("*.service.d/*.conf"))]
+    assert sorted(names) == ["etcd.service", "haproxy.service", "keepalived.service", "patroni.service"]
+    for name in names[1:]:
+        (units / name).write_text("[Service]\nExecStart=/bin/true\n")
+    patroni = units / "patroni.service"
+    patroni.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", patroni.read_text(), flags=re.M))
+
+    def complaints():
+        done = subprocess.run(
+            ["systemd-analyze", "verify", *(units / name for name in names)], capture_output=True, text=True
+        )
+        return [line for line in done.stderr.splitlines() if str(tmp_path) in line]
+
+    assert complaints() == []
+    (units / "haproxy.service.d" / "longshore.conf").write_text("[Service]\nCPUHeavy=1000\n")
+    assert complaints() != [], "it looks at what is added, too"
 
 
 @pytest.mark.parametrize(

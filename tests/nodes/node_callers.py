@@ -1,10 +1,12 @@
-"""Callers of the virtual address: node_callers.py HOST CA READERS WRITERS. A request goes once, over a new connection.
+"""Callers of the virtual address: node_callers.py HOST CA READERS WRITERS READS RATE
 
-They read and write until something comes by standard input. Then this looks whether what was acknowledged is
-there, and writes a line of JSON.
+They read and write, each request once and over a new connection, until something comes by standard input and they have
+read READS times; RATE times a second together, or as fast as each may where it is 0. Then this looks whether what was
+acknowledged is there, and writes a line of JSON.
 """
 
 import json
+import socket
 import ssl
 import sys
 import threading
@@ -12,7 +14,7 @@ import time
 from http.client import HTTPException, HTTPSConnection
 from itertools import pairwise
 
-HOST, CA, READERS, WRITERS = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+HOST, CA, (READERS, WRITERS, READS), RATE = sys.argv[1], sys.argv[2], map(int, sys.argv[3:6]), float(sys.argv[6])
 WITHIN = 120.0  # seconds
 TLS = ssl.create_default_context(cafile=CA)
 
@@ -22,6 +24,11 @@ def ask(method, path, body=None):
     connection = HTTPSConnection(HOST, timeout=WITHIN, context=TLS)
     headers = {"X-Auth-Token": "tok-a", "Connection": "close", "Content-Type": "application/json"}
     try:
+        connection.connect()
+        # As Longshore's own commands ask: who has lost the address says nothing to those who wait
+        for option, value in ((socket.TCP_KEEPIDLE, 5), (socket.TCP_KEEPINTVL, 2), (socket.TCP_KEEPCNT, 5)):
+            connection.sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.request(method, path, body and json.dumps(body), headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -39,18 +46,24 @@ over, asked, lock = threading.Event(), [], threading.Lock()
 
 
 def read(_number):
-    time.sleep(0.1)
     return ask("GET", "/v1/limits?limit=1")
 
 
 def write(number):
-    time.sleep(0.5)
     return ask("PUT", "/v1/limits", limit(number))
 
 
+PAUSES = {read: 0.1, write: 0.5}  # seconds
+
+
 def go_on(what, start, step):
-    number = start
+    number, due = start, time.time()
     while not over.is_set():
+        if RATE:  # as many come each second, however long the last one took; each may be one behind
+            due = max(due + (READERS + WRITERS) / RATE, time.time() - 1)
+            over.wait(max(0.0, due - time.time()))
+        else:
+            time.sleep(PAUSES[what])
         began = time.time()
         status, body = what(number)
         with lock:
@@ -63,6 +76,8 @@ threads += [threading.Thread(target=go_on, args=(write, n, WRITERS)) for n in ra
 for thread in threads:
     thread.start()
 sys.stdin.readline()
+while sum(one[0] == "read" for one in asked) < READS:
+    time.sleep(0.2)
 over.set()
 for thread in threads:
     thread.join()

@@ -1,7 +1,10 @@
-"""Jobs for the workers of three nodes, asked for on one of them: node_jobs.py CONFIGURATION FLEETS prepare | NUMBER
+"""Jobs for the workers of three nodes, asked for on one of them.
 
-`prepare` names a provider that limits are set for. Else it asks for NUMBER machines to be moved, waits until all have
-ended, and writes a line of JSON: what became of them, and what is not as it should be on the clouds.
+    node_jobs.py CONFIGURATION FLEETS prepare | NUMBER [RATE]
+
+`prepare` names a provider that limits are set for. Else it asks for NUMBER machines to be moved, with RATE bytes per
+second each, says so by a line, waits until all have ended, and writes a line of JSON: what became of them, when another
+worker was first seen to have one (seconds since the epoch), and what is not as it should be on the clouds.
 """
 
 import json
@@ -20,10 +23,10 @@ from longshore.configuration import read_configuration  # noqa: E402
 from longshore.store import NewMigration, Scope, StateDirectory, Store  # noqa: E402
 
 RATE = 256 << 10  # bytes per second: a job takes some twenty seconds
-WITHIN = 600.0  # seconds
+WITHIN = 600.0  # seconds that nothing of them ends
 
 
-def main(configuration, fleets, what):
+def main(configuration, fleets, what, rate=RATE):
     store = Store(StateDirectory.configured(read_configuration(Path(configuration))))
     store.database.patience = WITHIN
     own = store.scoped(Scope("project-tok-a", everything=True))
@@ -37,19 +40,32 @@ def main(configuration, fleets, what):
     source = own.providers.add(f"vc{run}", "vsphere", settings, {"password": "x"}).id
     target = own.providers.add(f"cloud{run}", "openstack", settings, {"password": "x"}).id
     plan = own.plans.add(f"run{run}", {"limits": {"at_once": 1_000_000}})
-    request = {"networks": {"VM Network": "private"}, "boot_timeout": 60.0, "shutdown_timeout": 5.0, "rate_limit": RATE}
+    request = {
+        "networks": {"VM Network": "private"},
+        "boot_timeout": 60.0,
+        "shutdown_timeout": 5.0,
+        "rate_limit": int(rate),
+    }
     new = [NewMigration(name, fleet.ref(name), source, target, request, plan_id=plan.id) for name in names]
     own.migrations.add_together(new)
-    end = time.monotonic() + WITHIN
+    print("asked", flush=True)
+    has, taken_over, ended, since = {}, [], 0, time.monotonic()
     while True:
+        for job in store.queue.records():
+            if job.worker_id and has.setdefault(job.id, job.worker_id) != job.worker_id:
+                has[job.id] = job.worker_id
+                taken_over.append(time.time())
         records = [record for record in store.migrations.all() if record.plan_id == plan.id]
-        if all(record.status.ended for record in records) or time.monotonic() > end:
+        before, ended = ended, sum(record.status.ended for record in records)
+        since = time.monotonic() if ended > before else since
+        if ended == len(records) or time.monotonic() > since + WITHIN:
             break
         time.sleep(0.3)
     wrong = [fault for record in records for fault in faults(fleet.world(record.machine_name))]
     print(
         json.dumps(
             {
+                "taken_over": taken_over,
                 "statuses": Counter(str(record.status) for record in records),
                 "wrong": wrong,
                 "why": [(record.machine_name, record.error) for record in records if record.error],

@@ -15,10 +15,13 @@ import small_fleet  # noqa: E402
 
 from longshore.configuration import read_configuration  # noqa: E402
 from longshore.engine import worker_process  # noqa: E402
+from longshore.flows.moves import copying  # noqa: E402
 from longshore.flows.workflows import FLOWS  # noqa: E402
 from longshore.logs import write_json  # noqa: E402
 
 write_json(sys.stderr)
 logging.getLogger("longshore").setLevel(logging.INFO)
+stalled_after = copying.STALLED_AFTER
 small_fleet.install()
+copying.STALLED_AFTER = stalled_after  # copies are slow here on purpose, and none hangs
 worker_process.serve(read_configuration(Path(sys.argv[1])), FLOWS)

@@ -1,67 +1,49 @@
 """Three nodes with the files that `longshore node prepare` writes: one loses something while there is work."""
 
-import contextlib
 import json
 import os
-import subprocess
+import signal
 import time
 
 import pytest
 import three_nodes as machines
-from three_nodes import NODES, PYTHON, RUN, VIRTUAL, namespace
+from node_work import AS_ROOT, SLOWER, asked, assert_nothing_lost
+from three_nodes import NODES, VIRTUAL
 
-pytestmark = [
-    pytest.mark.nodes,
-    pytest.mark.timeout(1500),
-    pytest.mark.skipif(os.getuid() != 0, reason="namespaces of the network are root's"),
-]
-CONFIGURATION = "/etc/longshore/longshore.toml"
-SLOWER = 3  # than on a machine that does nothing else
+pytestmark = [pytest.mark.nodes, pytest.mark.timeout(1500), AS_ROOT]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def nodes():
-    machines.up()
-    try:
-        assert jobs("prepare").wait() == 0
-        yield
-    finally:
-        machines.down()
+def listed(are_so):
+    """Return what `longshore node list` would show, once that is so."""
+    ca = machines.RUN / "files/node1/files/etc/longshore/tls/ca.pem"
+    ask = ("curl", "-s", "-m", "60", "--cacert", ca, "-H", "X-Auth-Token: tok-a", f"https://{VIRTUAL}/v1/nodes")
 
-
-def started(*line, **more):
-    return subprocess.Popen([str(part) for part in line], stdout=subprocess.PIPE, text=True, **more)
-
-
-def jobs(what):
-    """Ask for jobs on a node: nobody else reaches the database."""
-    return started(*machines.inside(1, PYTHON, machines.HERE / "node_jobs.py", CONFIGURATION, RUN / "fleets", what))
-
-
-@contextlib.contextmanager
-def asked(number):
-    """Have callers ask all the time and so many jobs run; what came of it is in what this yields, afterwards."""
-    machines.wait_for(machines.whole, 300)
-    found = {}
-    ca = RUN / "files/node1/files/etc/longshore/tls/ca.pem"
-    client = ("ip", "netns", "exec", namespace("client"), PYTHON, machines.HERE / "node_callers.py")
-    asking = started(*client, VIRTUAL, ca, 4, 6, stdin=subprocess.PIPE)
-    moving = jobs(number)
-    time.sleep(8)  # all of it is under way
-    yield found
-    found["jobs"] = json.loads(moving.communicate()[0])
-    found |= json.loads(asking.communicate("\n")[0])
-    print(
-        json.dumps(
-            {k: {**v, "failed": len(v["failed"])} if "failed" in v else v for k, v in found.items() if k != "lost"}
+    def found():
+        said = json.loads(
+            machines.sh("ip", "netns", "exec", machines.namespace("client"), *ask, check=False).stdout or "[]"
         )
-    )
+        return said if isinstance(said, list) and len(said) == len(NODES) and are_so(said) else None
+
+    return machines.wait_for(found, 120 * SLOWER, every=2)
 
 
-def assert_nothing_lost(found, jobs):
-    assert found["lost"] == [], "acknowledged, and not there"
-    assert found["jobs"] == {"statuses": {"done": jobs}, "wrong": [], "why": []}
-    assert found["read"]["asked"] > 20 and found["write"]["asked"] > 10
+def test_nodes_are_listed_as_they_stand():
+    services = {"authority", "server", "haproxy", "etcd", "patroni", "postgresql"}
+
+    def whole(said):
+        known = all(one["alive"] and one["workers"] == 1 and set(one["certificates"]) == services for one in said)
+        return known and sorted(str(one["database"]) for one in said) == ["primary", "standby", "standby"]
+
+    found = listed(whole)
+    assert [one["name"] for one in found] == ["node1", "node2", "node3"]
+    assert [n for n in NODES if found[n - 1]["database"] == "primary"] == [machines.primary()]
+    assert [n for n in NODES if found[n - 1]["has_address"]] == machines.holders()
+    os.kill(machines.pid_of("server3"), signal.SIGSTOP)  # what keeps it
+    machines.end(machines.below(machines.pid_of("server3")))
+    gone = listed(lambda said: not said[2]["alive"])
+    assert gone[2]["since"] > found[2]["since"] and gone[2]["has_address"] is None
+    os.kill(machines.pid_of("server3"), signal.SIGCONT)
+    listed(lambda said: said[2]["alive"])
 
 
 def test_the_address_goes_where_haproxy_lives_and_stays_there():

@@ -78,8 +78,14 @@ def cut(n):
     sh("ip", "-n", namespace("switch"), "link", "set", f"p{n}", "nomaster")
 
 
+def unplug(n):
+    """Have a node's link go down."""
+    sh("ip", "-n", namespace("switch"), "link", "set", f"p{n}", "down")
+
+
 def heal(n):
-    sh("ip", "-n", namespace("switch"), "link", "set", f"p{n}", "master", "br0")
+    """Take back what `cut` or `unplug` has done."""
+    sh("ip", "-n", namespace("switch"), "link", "set", f"p{n}", "master", "br0", "up")
 
 
 def holders():

@@ -1,9 +1,12 @@
 """The client against a server on a port, and against what isn't one."""
 
+import os
+import socket
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -98,6 +101,42 @@ def test_nobody_answers():
     refused = pytest.raises(Unreachable, match="doesn't answer")
     with nobody_listens() as port, client(f"http://127.0.0.1:{port}") as asked, refused:
         asked.migrations()
+
+
+def test_who_waits_for_an_answer_hears_soon_that_the_address_has_gone_elsewhere():
+    """The machine that has the address now doesn't know the connection, and says so when it is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with client(f"http://127.0.0.1:{port}") as asked:
+
+            def wait():
+                with pytest.raises(Unreachable):
+                    asked.migrations()
+
+            asking = threading.Thread(target=wait)
+            asking.start()
+            with silent.accept()[0] as connection:
+                connection.recv(1)
+                (waits,) = (one for one in own_sockets() if one.getpeername() == ("127.0.0.1", port))
+                assert waits.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                silence, pause, number = (
+                    waits.getsockopt(socket.IPPROTO_TCP, option)
+                    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+                )
+                waits.close()
+            asking.join()
+    assert silence + pause * number <= 20
+
+
+def own_sockets():
+    """Return what this process is connected by to others, each as one more handle."""
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found = socket.socket(fileno=os.dup(int(entry.name)))
+            found.getpeername()
+        except OSError:
+            continue
+        yield found
 
 
 def test_a_server_needs_credentials(monkeypatch, tmp_path):

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import delete, update
 from tokens import access
 
+from filled import nodes
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
 from longshore.model.replica import Protection
@@ -56,6 +57,7 @@ def figures(request, tmp_path_factory):
 
     with_replicas(store, source, target)
     with_policies(store, source, target)
+    nodes(store)
 
     async def scrape():
         app = create_app(store, access=access(), metrics=True)
@@ -142,6 +144,13 @@ def test_figures_of_copies_and_proofs_of_backups_are_those_of_the_last_ones(figu
 def test_what_the_database_has_in_its_place_is_told(figures):
     for name, count in (("servers", 1), ("standbys", 0), ("waits", 0)):
         assert value(figures, f"longshore_database_{name}") == count
+
+
+def test_who_is_away_is_told_and_which_certificate_ends_soon(figures):
+    assert value(figures, "longshore_nodes", state="alive") == 2
+    assert value(figures, "longshore_nodes", state="away") == 1
+    days = value(figures, "longshore_certificate_left_seconds", node="node1", service="patroni") / 86400
+    assert days == pytest.approx(9, abs=0.1)
 
 
 def test_figures_of_replicas_are_those_of_what_stands(figures):

@@ -136,6 +136,7 @@ def test_the_version_with_links_for_walls_keeps_what_is_there_and_has_none(urls)
     database.Database(url).close()
     assert kept(url, "SELECT name FROM plans") == (database.newest_revision(), [("shop",)])
     assert kept(url, "SELECT * FROM wall_links")[1] == []
+    assert kept(url, "SELECT * FROM nodes")[1] == []
 
 
 def test_an_upgrade_that_makes_a_table_anew_keeps_what_refers_to_it(urls, next_version):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from filled import workers_and_left_overs
+from filled import nodes, workers_and_left_overs
 from longshore.engine.version import FLOW_VERSION
 
 AT = "/ui/administration"
@@ -35,6 +35,20 @@ def test_workers_their_leases_and_what_they_have_are_shown(at_work):
     assert "app01" not in page.text
     assert at_work.click("app02").status == 200
     assert "app01" in at_work.get(f"{AT}/queue").text
+
+
+def test_machines_that_serve_together_are_shown_with_what_takes_redundancy_away(at_work):
+    assert "Nodes" not in at_work.get(AT).text
+    nodes(at_work.store)
+    page = at_work.get(AT)
+    for words in (
+        "Node node3 gives no sign of life.",
+        "A certificate ends soon: of patroni on node1.",
+        "node1192.0.2.11",
+        "primary",
+        "standby",
+    ):
+        assert words in page.text, words
 
 
 def test_what_is_left_outside_is_said_and_can_be_removed(at_work, monkeypatch):

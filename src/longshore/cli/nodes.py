@@ -5,8 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from longshore.cli.command import Command
+from longshore.cli.command import Command, Lister
+from longshore.cli.deleting import Delete
+from longshore.wording.figures import moment
+
+if TYPE_CHECKING:
+    from longshore.api.nodes import Node
 
 
 def _address(text: str) -> IPv4Address:
@@ -78,3 +84,40 @@ class PrepareNodes(Command):
         self.say(f"{args.directory} has {', '.join(NAMES)}, one for each machine. It is full of secrets: keep it so.")
         self.say("Write the service user's password into files/etc/longshore/keystone.password of each, and take each")
         self.say("to its machine. As root there: sh place")
+
+
+class ListNodes(Lister):
+    """List the machines that serve together, as each one's server says: whether it is alive and since when, where the
+    database's primary and the virtual address are, and when the first certificate ends.
+
+    A certificate is named by the service that shows it.
+    """
+
+    examples = ("longshore node list", "longshore node list -f json")
+
+    def take_action(self, _args: Namespace) -> tuple[Any, Any]:
+        columns = (
+            *("Name", "Address", "State", "Since", "Version", "Workers", "Jobs"),
+            *("Database", "Database since", "Virtual address", "Address since", "Certificate", "Ends"),
+        )
+        return columns, [self._row(one) for one in self.client.nodes()]
+
+    def _row(self, one: Node) -> tuple[Any, ...]:
+        first = min(one.certificates, key=lambda shown: one.certificates[shown], default=None)
+        return (
+            *(one.name, one.address, "alive" if one.alive else "away", moment(one.since), one.version, one.workers),
+            len(one.jobs) if self.for_people else one.jobs,
+            *(one.database, moment(one.database_since)),
+            {True: "here", False: "elsewhere", None: None}[one.has_address] if self.for_people else one.has_address,
+            *(moment(one.address_since), first, moment(one.certificate_ends)),
+        )
+
+
+class DeleteNode(Delete):
+    """Forget machines that are gone for good, so that nobody is told that they are away."""
+
+    examples = ("longshore node delete node2",)
+    kind = "node"
+
+    def delete(self, name: str, _args: Namespace) -> None:
+        self.client.remove_node(name)

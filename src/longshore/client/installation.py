@@ -6,6 +6,7 @@ from typing import Any
 
 from longshore.api.channels import Channel
 from longshore.api.features import Features
+from longshore.api.nodes import Node
 from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
 from longshore.api.schemas import (
     Limit,
@@ -84,6 +85,12 @@ class Installation(Calls):
     def queue(self, *, worker: str | None = None, stranded: bool = False) -> list[QueuedJob]:
         asked = ({} if worker is None else {"worker": worker}) | ({"stranded": "true"} if stranded else {})
         return self._all(QueuedJob, "/v1/operation/queue", lambda job: job.id, asked)
+
+    def nodes(self) -> list[Node]:
+        return self._ask(list[Node], "GET", "/v1/nodes")
+
+    def remove_node(self, node: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/nodes/{part(node)}")
 
     def left_overs(self) -> list[LeftOver]:
         return self._ask(list[LeftOver], "GET", "/v1/operation/left-overs")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 ANSWER_WITHIN = 600.0  # seconds: a large inventory takes its time
 CATALOGUE = "catalog"  # instead of a server's address: the one that the cloud's catalogue names
 SERVICE_TYPE = "migration"
+
+
+# An address that has gone to another machine says nothing to whoever waits for an answer: that one is asked soon, and
+# doesn't know the connection. keystoneauth would wait for a minute
+_LISTENING = [
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),  # seconds of silence
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),  # seconds between two questions
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 5),
+]
 
 
 def left_out_in(headers: Mapping[str, str]) -> Sequence[str]:
@@ -95,6 +107,8 @@ class Remote:
         from keystoneauth1.adapter import Adapter
 
         self.left_out: Sequence[str] = ()
+        for each in session.session.adapters.values():
+            each.poolmanager.connection_pool_kw["socket_options"] = _LISTENING
         self._adapter = Adapter(
             session,
             service_type=SERVICE_TYPE,

@@ -85,7 +85,12 @@ def _write_node(directory: Path, name: str, asked: Asked, passwords: Mapping[str
         **{f"{whose}_password": password for whose, password in passwords.items()},
         **{each: str(given) for each, given in zip(NAMES, asked.addresses, strict=True)},
         **{"name": name, "address": str(address), "other1": others[0], "other2": others[1]},
-        **{"virtual": str(asked.virtual), "interface": asked.interface, "router": str(asked.router)},
+        **{
+            "virtual": str(asked.virtual),
+            "virtual_address": str(asked.virtual.ip),
+            "interface": asked.interface,
+            "router": str(asked.router),
+        },
         **{"priority": str(_HIGHEST - number), "url": asked.url, "keystone": asked.keystone},
         **{"postgresql": str(asked.postgresql)},
     }

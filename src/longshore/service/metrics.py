@@ -26,6 +26,7 @@ from longshore.planning.conditions import CODES
 from longshore.service.operation import DOING, doing_of
 from longshore.service.parts import judged_router
 from longshore.store import BackupPolicyRecord, Store
+from longshore.store.tables import utc_now
 
 PATH = "/metrics"
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -53,6 +54,7 @@ class _OfTheStore(Collector):
                 failed.add_metric([code or "error"], count)
         yield failed
         yield from self._of_the_database()
+        yield from self._of_the_nodes()
         yield from self._of_the_queue()
         yield from self._of_the_bytes()
         yield from self._of_the_points()
@@ -67,6 +69,23 @@ class _OfTheStore(Collector):
         yield GaugeMetricFamily(
             "longshore_database_waits", "1: it acknowledges nothing before a standby has it.", float(found.waits)
         )
+
+    def _of_the_nodes(self) -> Iterator[Metric]:
+        found, now = self._store.nodes.all(), utc_now()
+        nodes = GaugeMetricFamily("longshore_nodes", "Machines that serve together, by state.", labels=["state"])
+        alive = sum(one.alive for one in found)
+        nodes.add_metric(["alive"], alive)
+        nodes.add_metric(["away"], len(found) - alive)
+        yield nodes
+        left = GaugeMetricFamily(
+            "longshore_certificate_left_seconds",
+            "How long the certificate is valid that a machine's service shows.",
+            labels=["node", "service"],
+        )
+        for one in found:
+            for service, end in one.certificates.items():
+                left.add_metric([one.name, service], (end - now).total_seconds())
+        yield left
 
     def _of_the_bytes(self) -> Iterator[Metric]:
         moved = GaugeMetricFamily(

@@ -62,6 +62,7 @@ MODULES = {
     "channels": {"channels"},
     "wall_links": {"wall-links"},
     "operation": {"operation"},
+    "nodes": {"nodes"},
     "inspections": {"inspections"},
     "stream": {"migrations", "plans/events"},
     "tenancy": {"tenancy"},

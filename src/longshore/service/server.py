@@ -15,12 +15,14 @@ from longshore.configuration import Cloud, Configuration, Server, forget_secrets
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, Unreachable
 from longshore.logs import write_json
+from longshore.nodes.standing import Place
 from longshore.processes.apart import Apart
 from longshore.processes.memory import live_long
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.app import create_app
 from longshore.service.caller import Access
 from longshore.service.connections import bounded
+from longshore.service.nodes import Herald, place_of
 from longshore.service.policy import OsloPolicy
 from longshore.service.sessions import Sessions
 from longshore.store import StateDirectory, Store
@@ -57,7 +59,7 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
     try:
         apart = Apart()
         app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics, apart=apart)
-        app.router.lifespan_context = _keeping_an_engine(store)
+        app.router.lifespan_context = _keeping_an_engine(store, place_of(settings))
         served = with_pages(app, Sessions(store, settings), settings, apart) if settings.web.enabled else app
         with closing(apart):
             apart.begin()
@@ -113,8 +115,8 @@ def _listening_as(settings: Server, app: ASGIApp) -> uvicorn.Config:
     )
 
 
-def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """Return the lifespan of an application that keeps an engine at work.
+def _keeping_an_engine(store: Store, place: Place | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return the lifespan of an application that keeps an engine at work, and says how its machine stands among others.
 
     While it serves, migrations that an engine has left, as after a reboot, are taken up again.
     """
@@ -128,8 +130,11 @@ def _keeping_an_engine(store: Store) -> Callable[[FastAPI], AbstractAsyncContext
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        keeper = asyncio.create_task(keep())
+        tasks = [asyncio.create_task(keep())]
+        if place is not None:
+            tasks.append(asyncio.create_task(Herald(store, place).go_on()))
         yield
-        keeper.cancel()
+        for task in tasks:
+            task.cancel()
 
     return lifespan

@@ -20,6 +20,7 @@ from longshore.store.ledger import Ledger
 from longshore.store.limits import Limits
 from longshore.store.looks import Looks
 from longshore.store.migrations import Migrations
+from longshore.store.nodes import Nodes
 from longshore.store.operation import OperationRecords
 from longshore.store.outlines import Outlines
 from longshore.store.part import ScopedPart
@@ -80,6 +81,7 @@ class Store:
         self.queue = Queue(self.database)
         self.workers = Workers(self.database)
         self.operation = OperationRecords(self.database)
+        self.nodes = Nodes(self.database)
         self.wall_links = WallLinks(self.database)
         self.web_sessions = WebSessions(self.database, box)
         self.figures = Figures(self.database)

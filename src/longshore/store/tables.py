@@ -385,6 +385,24 @@ class WorkerRow(Base):
     lease_seconds: Mapped[float] = mapped_column(default=0.0)  # that a sign of life counts
 
 
+class NodeRow(Base):
+    """One of the machines that serve together, as its server has last said that it stands."""
+
+    __tablename__ = "nodes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    address: Mapped[str]
+    host: Mapped[str]
+    version: Mapped[str]  # of the release that its server runs
+    started_at: Mapped[datetime]
+    seen_at: Mapped[float]  # seconds since 1970 by the database's own clock
+    database: Mapped[str]
+    database_since: Mapped[datetime]
+    has_address: Mapped[bool]  # the virtual one
+    address_since: Mapped[datetime]  # since when it has it, or hasn't
+    certificates: Mapped[dict[str, Any]]  # by who shows it, when it ends
+
+
 class TurnRow(Base):
     """The last turn that a project had in the queue, by a number that grows over all projects."""
 

@@ -53,7 +53,14 @@ RULES = (
             "GET /v1/operation/workers",
             "GET /v1/operation/queue",
             "GET /v1/operation/left-overs",
+            "GET /v1/nodes",
         ),
+    ),
+    Rule(
+        "migration:node:delete",
+        ADMIN,
+        "Forget a machine of the installation that is gone for good.",
+        ("DELETE /v1/nodes/{node}",),
     ),
     Rule(
         "migration:tenancy",

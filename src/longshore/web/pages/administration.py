@@ -1,11 +1,13 @@
 """Pages for those who operate an installation: its workers, the queue of all projects, and what is left outside."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.backups import Vault
+from longshore.api.nodes import Node
 from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
 from longshore.api.schemas import Cleanup
 from longshore.client.calls import part
@@ -17,18 +19,20 @@ from longshore.wording.states import of_status
 AT = "/ui/administration"
 SEES = "migration:operation:get"
 _ROWS = 50
+_SOON = timedelta(days=30)  # as the alert of deploy/monitoring has it
 _FIRST = 10  # rows of each kind, on the page of all
 
 
 async def overview(request: Request) -> Response:
     asking: Asking = request.state.asking
-    (stands, workers, stranded), (left, vaults) = await asyncio.gather(
+    (stands, workers, stranded), (nodes, left, vaults) = await asyncio.gather(
         asyncio.gather(
             asking.get(Operation, "/v1/operation"),
             asking.get(list[Worker], "/v1/operation/workers"),
             asking.get(list[QueuedJob], "/v1/operation/queue", stranded=True, limit=_FIRST),
         ),
         asyncio.gather(
+            asking.get(list[Node], "/v1/nodes"),
             asking.get(list[LeftOver], "/v1/operation/left-overs"),
             asking.get(list[Vault], "/v1/vaults", all_projects=True),
         ),
@@ -38,6 +42,8 @@ async def overview(request: Request) -> Response:
         "administration/overview.html",
         live=True,
         stands=stands,
+        nodes=nodes,
+        soon=_soon(nodes),
         workers=workers,
         stranded=stranded,
         left=left[:_FIRST],
@@ -46,6 +52,13 @@ async def overview(request: Request) -> Response:
         reachable=_reachable(request),
         of_status=of_status,
     )
+
+
+def _soon(nodes: list[Node]) -> list[tuple[str, str, datetime]]:
+    """Return certificates that end soon, as node, service that shows it, and when."""
+    limit = datetime.now(UTC).replace(tzinfo=None) + _SOON
+    shown = [(node.name, service, end) for node in nodes for service, end in node.certificates.items()]
+    return [one for one in shown if one[2] < limit]
 
 
 async def queue(request: Request) -> Response:
