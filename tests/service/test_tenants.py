@@ -295,6 +295,7 @@ def test_an_administrator_starts_another_projects_plan_with_what_that_project_ca
     ("settings", "word"),
     [
         ({"vddk_libdir": "/home/me/lib"}, "vddk_libdir"),
+        ({"vddk_plugin": "sh"}, "vddk_plugin"),
         ({"ca_file": "/etc/shadow"}, "ca_file"),
         ({"transports": "san:nbdssl"}, "san"),
     ],
