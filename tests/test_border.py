@@ -74,6 +74,7 @@ KNOWN = {
         *("guests/converter/build.py", "guests/converter/updates.py", "processes/debian.py"),
         *("guests/machine_check.py", "guests/mounted.py", "guests/virt_v2v.py", "processes/child.py"),
         *("providers/openstack/ceph.py", "providers/openstack/changes.py", "providers/vault/exporting.py"),
+        "providers/vsphere/disks.py",  # words of the provider's settings
         "providers/vsphere/proxy_ova.py",  # an image of our own
         "vault/left/restore.py",
     },

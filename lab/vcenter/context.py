@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .managed import ManagedObject
     from .sessions import Sessions
     from .tasks import TaskManager
+    from .virtual_machine import VirtualMachine
 
 T = TypeVar("T", bound="ManagedObject")
 
@@ -78,6 +79,10 @@ class Context:
         self._stamps = itertools.count(1)
         self.stamp = 0
         """Number of the newest change; each object keeps the number of its own last one."""
+        self.lease_seconds = 300.0
+        """After so many without a word a lease ends."""
+        self.boot: Callable[[VirtualMachine], None] = lambda _machine: None
+        """What a machine that was imported does when it is powered on."""
         self._counters: dict[str, int] = {}
 
     def next_stamp(self) -> int:

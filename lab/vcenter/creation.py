@@ -21,6 +21,16 @@ GIVEN_OUT = "00:50:56:40"
 """From here on vCenter itself gives addresses out."""
 
 
+def imported_machine(context: Context, folder: ManagedObject, config: Any, pool: Any, host: Any) -> dict[str, Any]:
+    """Likewise, for one whose disks are uploaded: until then they hold nothing, and nobody can open them."""
+    wanted = wanted_machine(context, folder, config, pool, host)
+    sizes = [change.device.capacityInBytes for change in config.deviceChange if change.fileOperation == "create"]
+    disks = [
+        {"datastore": disk["datastore"], "capacity": size} for disk, size in zip(wanted["disks"], sizes, strict=True)
+    ]
+    return wanted | {"disks": disks, "extra": {"disk.EnableUUID": "FALSE", **wanted["extra"]}}
+
+
 def wanted_machine(context: Context, folder: ManagedObject, config: Any, pool: Any, host: Any) -> dict[str, Any]:
     """As inventory.yaml describes a machine."""
     if not config.name:
@@ -49,8 +59,9 @@ def wanted_machine(context: Context, folder: ManagedObject, config: Any, pool: A
         "guest_id": config.guestId or "otherGuest64",
         "annotation": config.annotation or "",
         "controller": _controller(controllers, disks),
+        "controllers": len(controllers),
         "disks": [_disk(context, one, made) for one, made in disks],
-        "nics": [_nic(one) for one in nics],
+        "nics": [_nic(context, one) for one in nics],
         "extra": {str(option.key): str(option.value) for option in config.extraConfig},
     }
 
@@ -63,16 +74,19 @@ def _added(change: Any) -> tuple[Any, bool]:
 
 
 def _controller(controllers: dict[int, Any], disks: list[tuple[Any, bool]]) -> str:
-    """Its kind: all disks of a machine of this vCenter are on one, side by side."""
+    """Its kind: all disks of a machine of this vCenter are on its first one, side by side."""
+    first = next((key for key, one in controllers.items() if one.busNumber == 0), None)
     for number, (disk, _) in enumerate(disks):
         if disk.controllerKey not in controllers:
             raise invalid_argument("config.deviceChange.device.controllerKey")
         sata = isinstance(controllers[disk.controllerKey], Device.VirtualSATAController)
-        if disk.unitNumber != (number if sata or number < 7 else number + 1):
+        if disk.controllerKey != first or disk.unitNumber != (number if sata or number < 7 else number + 1):
             raise ApiFault(vmodl.fault.NotSupported(), "This vCenter has disks side by side on one controller alone.")
-    if len(controllers) != 1:
-        raise ApiFault(vmodl.fault.NotSupported(), "This vCenter has machines with one controller alone.")
-    (one,) = controllers.values()
+    if sorted(one.busNumber for one in controllers.values()) != list(range(len(controllers))):
+        raise ApiFault(vim.fault.InvalidDeviceSpec(), "Buses of controllers are counted from 0.")
+    if len({type(one) for one in controllers.values()}) != 1:
+        raise ApiFault(vmodl.fault.NotSupported(), "This vCenter has machines with one kind of controller alone.")
+    one = next(iter(controllers.values()))
     if isinstance(one, Device.VirtualAHCIController):
         return "sata"
     if not isinstance(one, Device.ParaVirtualSCSIController):
@@ -96,8 +110,11 @@ def _disk(context: Context, disk: Any, made: bool) -> dict[str, Any]:
     return {"datastore": datastore, "image": empty.name}
 
 
-def _nic(nic: Any) -> dict[str, Any]:
+def _nic(context: Context, nic: Any) -> dict[str, Any]:
     mac = (nic.macAddress or "").lower()
+    if nic.addressType == "generated":
+        number = int(context.new_id("generated").rpartition("-")[2])
+        mac = f"00:50:56:8f:{number >> 8:02x}:{number & 255:02x}"
     if nic.addressType == "manual" and mac.startswith("00:50:56") and mac >= GIVEN_OUT:
         raise invalid_argument("config.deviceChange.device.macAddress")
     network = getattr(nic.backing, "deviceName", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyVmomi import vim
 
@@ -16,6 +16,9 @@ from .hardware import DiskView, MachineSpec, configuration, devices, disk_device
 from .machine import Machine
 from .managed import ApiFault, ManagedObject, fill
 from .snapshots import Snapshot, walk
+
+if TYPE_CHECKING:
+    from .importing import ImportLease
 
 
 class MachineView(ManagedObject):
@@ -70,6 +73,9 @@ class MachineView(ManagedObject):
         self.machine = machine
         self.foreign: list[ForeignDisk] = []
         """Disks of other machines that are attached to this one."""
+        self.importing: ImportLease | None = None
+        """As long as its disks are uploaded nothing else is done to it."""
+        self.imported = False
         self.ignores_shutdown = False
         self.ballooned_mib = 0
         self._report: GuestReport | None = None
@@ -255,6 +261,10 @@ class MachineView(ManagedObject):
         """Have a machine that only the inventory knows say that it is on, and what its guest would tell, if any."""
         self.set(runtime__powerState="poweredOn")
         self._show_guest(report)
+
+    def refuse_importing(self) -> None:
+        if self.importing is not None:
+            raise ApiFault(vim.fault.MethodDisabled(source="import"), "The method is disabled by 'import'.")
 
     def _wrong_state(self, asked: str) -> ApiFault:
         state = self.properties["runtime"].powerState

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from pyVmomi import vim
 
 from .context import Context
-from .creation import wanted_machine
-from .managed import ApiFault, Call, ManagedObject, fill, soap_method
+from .creation import imported_machine, wanted_machine
+from .importing import ImportLease
+from .managed import ApiFault, Call, ManagedObject, fill, invalid_argument, soap_method
 from .virtual_machine import VirtualMachine
 
 
@@ -44,19 +45,19 @@ class Folder(Entity):
     def create_machine(self, call: Call) -> Any:
         def work() -> Any:
             config = call["config"]
-            for child in self.properties["childEntity"]:
-                below = self.context.objects.get(child._moId)
-                if below is not None and below.get("name") == config.name:
-                    raise ApiFault(
-                        vim.fault.DuplicateName(name=config.name, object=child),
-                        f"The name '{config.name}' already exists.",
-                    )
+            self.refuse_second(config.name)
             wanted = wanted_machine(self.context, self, config, call["pool"], call["host"])
             made = self.context.inventory.add(wanted)
             self.context.table.write()
             return made.ref
 
         return self.context.tasks.start(self, call, work)
+
+    def refuse_second(self, name: str) -> None:
+        for child in self.properties["childEntity"]:
+            below = self.context.objects.get(child._moId)
+            if below is not None and below.get("name") == name:
+                raise ApiFault(vim.fault.DuplicateName(name=name, object=child), f"The name '{name}' already exists.")
 
     @soap_method("MoveIntoFolder_Task")
     def take_in(self, call: Call) -> Any:
@@ -100,11 +101,36 @@ class Cluster(Entity):
             )
         )
 
+    @soap_method("ReconfigureComputeResource_Task")
+    def reconfigure(self, call: Call) -> Any:
+        """Settings of DRS for single machines, each made once."""
+
+        def work() -> None:
+            settings = self.properties["configurationEx"]
+            known = [one.key for one in settings.drsVmConfig or []]
+            for change in call["spec"].drsVmConfigSpec:
+                if change.operation != "add" or change.info.key in known:
+                    raise invalid_argument("spec.drsVmConfigSpec.operation")
+                settings.drsVmConfig = [*(settings.drsVmConfig or []), change.info]
+            self.touch()
+
+        return self.context.tasks.start(self, call, work)
+
 
 class Pool(Entity):
     vim_type = vim.ResourcePool
     prefix = "resgroup"
     machine_property = "resourcePool"
+
+    @soap_method("ImportVApp")
+    def take_in(self, call: Call) -> Any:
+        config, folder = call["spec"].configSpec, self.context.objects[call["folder"]._moId]
+        assert isinstance(folder, Folder)
+        folder.refuse_second(config.name)
+        wanted = imported_machine(self.context, folder, config, self.ref, call["host"])
+        made = self.context.inventory.add(wanted, lasting=False)
+        made.imported = True
+        return ImportLease(made).ref
 
 
 class Host(Entity):

@@ -30,6 +30,13 @@ class PowerControl(MachineView):
         return self.context.tasks.start(self, call, self.power_on)
 
     def power_on(self) -> None:
+        self.refuse_importing()
+        if self.imported:
+            if self.powered_on:
+                raise self._wrong_state("poweredOn")
+            self.pretend_to_run(None)
+            self.context.boot(self)
+            return
         machine = self._really()
         with machine.lock:
             if self.powered_on:
@@ -56,6 +63,12 @@ class PowerControl(MachineView):
         return self.context.tasks.start(self, call, self.power_off)
 
     def power_off(self) -> None:
+        if self.imported:
+            if not self.powered_on:
+                raise self._wrong_state("poweredOff")
+            self.set(runtime__powerState="poweredOff")
+            self._show_guest(None)
+            return
         machine = self._really()
         with machine.lock:
             if not self.powered_on:

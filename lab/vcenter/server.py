@@ -17,6 +17,7 @@ from pyVmomi import vmodl
 
 from .context import Context
 from .export import Lease
+from .importing import ImportLease
 from .managed import ApiFault, HangUp
 from .rest import answer as rest_answer
 from .soap import SERVICE_VERSIONS, Dispatcher, fault_answer
@@ -62,6 +63,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # -- SOAP, and the little that there is of REST
     def do_POST(self) -> None:
         body = self._read_body()
+        if self.path.startswith("/nfc/"):
+            _, _, lease_id, key = [*urlsplit(self.path).path.split("/"), "", ""][:4]
+            lease = self.context.objects.get(lease_id)
+            taken = isinstance(lease, ImportLease)
+            self.send_body(lease.take(key, self.headers.get("Content-Type") or "", body) if taken else 404, "")
+            return
         if self.path.startswith("/api/"):
             self._rest(body)
             return

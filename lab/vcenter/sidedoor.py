@@ -21,8 +21,10 @@ from .disk_table import ReadError
 from .export import Lease
 from .faults import PlannedFault
 from .guest_info import GuestReport
+from .importing import ImportLease
 from .machine import Machine
 from .oddities import ODDITIES
+from .places import Cluster
 from .proxy_guest import ProxyGuest
 from .virtual_machine import VirtualMachine
 
@@ -96,7 +98,9 @@ class SideDoor:
                 }
                 for machine in self._context.inventory.machines()
             },
-            "open_leases": [lease.moid for lease in self._context.of_type(Lease) if lease.is_open],
+            "open_leases": [
+                lease.moid for kind in (Lease, ImportLease) for lease in self._context.of_type(kind) if lease.is_open
+            ],
         }
 
     def reset_machine(self, machine: str) -> None:
@@ -202,6 +206,17 @@ class SideDoor:
         guest = ProxyGuest(found, home, Path(agent), delay, forgets, more)
         guest.start()
         self._guests[machine] = guest
+
+    def boot_proxies(self, agent: str) -> None:
+        """What is imported and powered on runs the relay's program from now on."""
+        self._context.boot = lambda machine: self.start_proxy(machine.spec.name, agent, 0.0, forgets=True, more=0)
+
+    def lease_for(self, seconds: float) -> None:
+        self._context.lease_seconds = seconds
+
+    def enable_drs(self, on: bool) -> None:
+        for cluster in self._context.of_type(Cluster):
+            cluster.set(configurationEx__drsConfig__enabled=on)
 
     def stop_proxy(self, machine: str) -> None:
         if (guest := self._guests.pop(machine, None)) is not None:

@@ -120,6 +120,18 @@ class SideDoor:
         detached still. It shows disks of `more` bytes than they have."""
         self.call("start_proxy", machine=machine, agent=str(AGENT), delay=delay, forgets=forgets, more=more)
 
+    def boot_proxies(self) -> None:
+        """Have machines that are imported run the relay's program, as `start_proxy` does, once they are powered on."""
+        self.call("boot_proxies", agent=str(AGENT))
+
+    def lease_for(self, seconds: float) -> None:
+        """Have leases of imports end after so many seconds without a word."""
+        self.call("lease_for", seconds=seconds)
+
+    def enable_drs(self, on: bool = True) -> None:
+        """Have all clusters say that DRS moves machines, or that it doesn't."""
+        self.call("enable_drs", on=on)
+
     def stop_proxy(self, machine: str) -> None:
         """Its guest dies; what is attached stays so."""
         self.call("stop_proxy", machine=machine)

@@ -31,6 +31,7 @@ NAMES = {
     JobKind.IN_PLACE: "in-place",
     JobKind.DECISION: "decision",
     JobKind.PLAN_CHECK: "plan-check",
+    JobKind.PROXY: "proxy",
     JobKind.TENANT: "tenant",
 }
 

@@ -23,8 +23,8 @@ SNAPSHOT = Snapshot("snapshot-2", "vm-1", "s", (SnapshotDisk("2000", "[ds] a/a.v
 CERTIFICATE = ServerCertificate(b"the one we know")
 
 
-def session(libdir: str | None) -> SimpleNamespace:
-    settings = VsphereSettings("vc.test", "user@test", vddk_libdir=libdir)
+def session(libdir: str | None, **said: str) -> SimpleNamespace:
+    settings = VsphereSettings("vc.test", "user@test", vddk_libdir=libdir, **said)
     return SimpleNamespace(settings=settings, label="vc.test", password="secret", certificate=CERTIFICATE)
 
 
@@ -52,6 +52,58 @@ def test_a_copy_is_told_how_much_one_read_may_ask_for(tmp_path, monkeypatch):
         assert export.maximum_read == 2 << 20
 
 
+def test_a_plugin_of_another_name_is_given_the_same_and_may_do_without_the_library(monkeypatch):
+    served = SimpleNamespace(probe=lambda: SimpleNamespace(size=1 << 20), last_words=lambda: "")
+    asked = []
+    monkeypatch.setattr(disks, "serve_nbdkit", lambda *words, **_options: asked.append(words) or nullcontext(served))
+    with disks.serve(session(None, vddk_plugin="nfc"), SNAPSHOT, "2000"):
+        pass
+    ((plugin, parameters),) = asked
+    assert (plugin, parameters["vm"], parameters["snapshot"]) == ("nfc", "moref=vm-1", "snapshot-2")
+    assert parameters["thumbprint"] == CERTIFICATE.sha1, "who is connected to is pinned, whichever plugin it is"
+    assert "libdir" not in parameters
+
+
+@pytest.mark.parametrize("name", ["", "/tmp/own.so", "../own", "vddk --run", "vddk;"])
+def test_what_is_no_name_of_a_plugin_is_refused(name):
+    with pytest.raises(InvalidInput, match="isn't the name of a plugin of nbdkit"):
+        session(None, vddk_plugin=name)
+
+
+def nbdkit_says(tmp_path, monkeypatch, text, code=0):
+    """Have the program nbdkit say this when it is asked about a plugin."""
+    (tmp_path / "nbdkit").write_text(f"#!/bin/sh\n{text}\nexit {code}\n")
+    (tmp_path / "nbdkit").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+
+def test_a_check_names_the_versions_of_plugin_and_library(tmp_path, monkeypatch):
+    (tmp_path / "libvixDiskLib.so.8.0.3").touch()
+    (tmp_path / "libvixDiskLib.so.8").symlink_to("libvixDiskLib.so.8.0.3")
+    said = f'[ "$*" = "vddk --dump-plugin libdir={tmp_path}" ] && echo version=1.42.2'
+    nbdkit_says(tmp_path, monkeypatch, f"{said} && echo vddk_dll={tmp_path}/libvixDiskLib.so.8")
+    assert disks.versions(session(str(tmp_path)).settings) == {"plugin": "vddk 1.42.2", "library": "8.0.3"}
+    assert disks.versions(session(None).settings) == {}, "nothing is set up"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("nbdkit: error: cannot open plugin 'vddk': no such file", "isn't installed"),
+        ("nbdkit: error: libvixDiskLib.so.8: cannot open shared object file: no such file", "libvixDiskLib.so.9"),
+        ("nbdkit: error: oops", "nbdkit's plugin vddk can't be loaded: oops."),
+    ],
+)
+def test_a_check_says_which_of_them_do_not_go_together(tmp_path, monkeypatch, said, told):
+    nbdkit_says(tmp_path, monkeypatch, f'echo "{said}" >&2', 1)
+    assert told in disks.versions(session(str(tmp_path)).settings)["plugin"]
+
+
+def test_a_check_without_nbdkit_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "nbdkit isn't installed" in disks.versions(session(str(tmp_path)).settings)["plugin"]
+
+
 # What nbdkit 1.32 with its vddk plugin 1.42 prints, as Export.probe() and serve_nbdkit() raise it
 OPEN = (
     "nbdkit (plugin vddk) runs, but refuses to open its disk: "
@@ -73,7 +125,7 @@ OPEN = (
             "/usr/lib/x86_64-linux-gnu/nbdkit/plugins/nbdkit-vddk-plugin.so: cannot open shared object file: "
             "No such file or directory; Use 'nbdkit --help' or read the nbdkit(1) manual page for documentation.",
             InvalidInput,
-            "nbdkit's vddk plugin isn't installed",
+            "nbdkit's plugin vddk isn't installed",
         ),
         (
             "nbdkit (plugin vddk) couldn't be started (exit status 1): nbdkit: error: /opt/v/lib64/libvixDiskLib.so.8: "

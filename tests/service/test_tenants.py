@@ -193,6 +193,10 @@ def test_another_projects_things_are_not_there(api, anns, closed):
 def body_for(path):
     bodies = {
         "/v1/providers/{provider}/machines": {"refs": ["vm-1"]},
+        "/v1/providers/{provider}/proxies": {
+            **dict.fromkeys(("name", "host", "datastore", "network", "image"), "one"),
+            "address": "192.0.2.10/24",
+        },
         "/v1/vaults/{vault}/copy": {"to": "away"},
         "/v1/vaults/{vault}/keys": {"name": "recovery"},
         "/v1/plans/{name}/duplicate": {"name": "copy"},
@@ -291,6 +295,7 @@ def test_an_administrator_starts_another_projects_plan_with_what_that_project_ca
     ("settings", "word"),
     [
         ({"vddk_libdir": "/home/me/lib"}, "vddk_libdir"),
+        ({"vddk_plugin": "sh"}, "vddk_plugin"),
         ({"ca_file": "/etc/shadow"}, "ca_file"),
         ({"transports": "san:nbdssl"}, "san"),
     ],

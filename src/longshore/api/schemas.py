@@ -179,6 +179,16 @@ class NewInspection(_Strict):
     source: str
 
 
+class NewProxy(_Strict):
+    name: str
+    host: str  # the ESXi host that it runs on, and whose datastores it reaches
+    datastore: str  # for its own disk
+    network: str
+    address: str  # with the prefix of its network: 192.0.2.10/24
+    gateway: str | None = None
+    image: str  # path of the relay's image, on the machine that the service runs on
+
+
 class DiskProgress(_Strict):
     key: str
     position: int

@@ -22,7 +22,7 @@ class BuildRelayImage(ShowOne):
         from longshore.providers.openstack.relay_image.build import build
 
         with following() as show:
-            image = build(_file(args.output), show)
+            image = build(image_file(args.output), show)
         fields = {
             "file": str(image.file),
             "size": f"{image.file.stat().st_size / (1 << 20):.0f} MiB",
@@ -51,7 +51,7 @@ class UploadRelayImage(ShowOne):
         from longshore.providers.openstack.relay_image.build import built_image
         from longshore.providers.openstack.relay_image.glance import upload
 
-        image = built_image(_file(args.image))
+        image = built_image(image_file(args.image))
         connection = connect(*settings_from_cloud(args.os_cloud))
         try:
             done = upload(connection, image, args.name)
@@ -89,7 +89,7 @@ class PackRelayImage(ShowOne):
         from longshore.providers.openstack.relay_image.build import built_image
         from longshore.providers.vsphere.proxy_ova import pack
 
-        image, output = built_image(_file(args.image)), Path(args.output).absolute()
+        image, output = built_image(image_file(args.image)), Path(args.output).absolute()
         pack(image.file, output, args.address, args.gateway)
         fields = {
             "file": str(output),
@@ -100,7 +100,8 @@ class PackRelayImage(ShowOne):
         return tuple(fields), tuple(fields.values())
 
 
-def _file(named: str | None) -> Path:
+def image_file(named: str | None) -> Path:
+    """Return the path of an image: the named one, or where one is built to without a word."""
     from platformdirs import user_cache_path
 
     return Path(named).absolute() if named else user_cache_path("longshore") / "relay.qcow2"

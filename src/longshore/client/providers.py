@@ -9,6 +9,7 @@ from longshore.api.inventories import MachinePage, TargetOffer, UnprotectedMachi
 from longshore.api.schemas import (
     Fingerprint,
     Migration,
+    NewProxy,
     Provider,
     ProviderCheck,
 )
@@ -51,6 +52,13 @@ class Providers(Calls):
     def proxies(self, name: str) -> list[Proxy]:
         """Return the machines that a provider attaches disks to, to read them there."""
         return self._ask(list[Proxy], "GET", f"/v1/providers/{part(name)}/proxies")
+
+    def create_proxy(self, name: str, wanted: NewProxy) -> Migration:
+        """Have such a machine made; its reference is in the result of what this answers, once that has ended."""
+        return self._ask(Migration, "POST", f"/v1/providers/{part(name)}/proxies", wanted.model_dump())
+
+    def delete_proxy(self, name: str, proxy: str) -> None:
+        self._ask(type(None), "DELETE", f"/v1/providers/{part(name)}/proxies/{part(proxy)}")
 
     def change_provider(self, name: str, settings: Mapping[str, Any], secrets: Mapping[str, str]) -> ProviderCheck:
         """Change a provider: what isn't named stays as it is; null is as if it had never been said."""

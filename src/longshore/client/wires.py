@@ -18,7 +18,6 @@ ANSWER_WITHIN = 600.0  # seconds: a large inventory takes its time
 CATALOGUE = "catalog"  # instead of a server's address: the one that the cloud's catalogue names
 SERVICE_TYPE = "migration"
 
-
 # An address that has gone to another machine says nothing to whoever waits for an answer: that one is asked soon, and
 # doesn't know the connection. keystoneauth would wait for a minute
 _LISTENING = [

@@ -39,7 +39,7 @@ class CarryingResources(AnsweringFlow):
         job.raise_if_cancelled()
         job.phase("resources", f"Logging in for what is at or becomes of {asked.directory}.")
         directory, selection = Path(asked.directory), parse(list(asked.only), list(asked.filters))
-        told, cloud = _Told(job, by_itself=asked.type is not MigrationType.TENANT_IMPORT), self._cloud()
+        told, cloud = Told(job, by_itself=asked.type is not MigrationType.TENANT_IMPORT), self._cloud()
         if asked.type is MigrationType.TENANT_EXPORT:
             done = export(cloud, directory, selection, overwrite=asked.overwrite, progress=told)
             failed = [{"action": "failed", "kind": kind, "name": name, "said": ""} for kind, name in done.failed]
@@ -64,7 +64,7 @@ class CarryingResources(AnsweringFlow):
         )
 
 
-class _Told:
+class Told:
     """The figures of a job, kept for those who ask how far it is; and the look whether it is to end.
 
     `by_itself`: it raises Cancelled then. Otherwise it sets `stop`, and what is under way ends.

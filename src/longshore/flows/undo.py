@@ -100,6 +100,9 @@ def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
         with clouds.source(entry.provider_id) as source:
             source.let_go(entry.ref or "")
         return True
+    if entry.kind is ThingKind.PROXY:
+        with clouds.source(entry.provider_id) as source:
+            return source.delete_proxy(entry.parent or "", entry.owner)
     if entry.kind in _AT_SOURCES:
         with clouds.source(entry.provider_id) as source:
             return _remove_from_source(source, entry)

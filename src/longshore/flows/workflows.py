@@ -27,6 +27,7 @@ from longshore.flows.moves.late_conversion import LateConversion
 from longshore.flows.moves.marking import SourceMarking
 from longshore.flows.moves.volume_move import VolumeMove
 from longshore.flows.moves.warm import WarmBegin, WarmSync
+from longshore.flows.new_proxies import MakingProxy
 from longshore.flows.plans.checking import CheckingPlan
 from longshore.flows.relays import end_quiet_relays, end_relays, hold_relays_as
 from longshore.flows.replicas.cleaning_up import CleaningUp
@@ -91,6 +92,7 @@ KINDS: dict[JobKind, type[Flow]] = {
     JobKind.IN_PLACE: InPlaceRestore,
     JobKind.DECISION: Deciding,
     JobKind.PLAN_CHECK: CheckingPlan,
+    JobKind.PROXY: MakingProxy,
     JobKind.TENANT: CarryingResources,
 }
 

@@ -24,6 +24,7 @@ class JobKind(StrEnum):
     PRUNE = "prune"
     VAULT_COPY = "vault-copy"  # of a vault's points, into another one
     PLAN_CHECK = "plan-check"  # of what stands against a plan
+    PROXY = "proxy"  # made at a source
     TENANT = "tenant"  # of a tenant's resources, between a cloud and files
     MARK = "mark"  # of the source of a migration that is done
     BEGIN = "begin"  # of a warm migration: what can fail before anything is copied
@@ -46,7 +47,7 @@ class JobKind(StrEnum):
         return self.value in AWAITED
 
 
-AWAITED = (JobKind.PLAN_CHECK.value, JobKind.TENANT.value)  # as the database has them
+AWAITED = (JobKind.PLAN_CHECK.value, JobKind.TENANT.value, JobKind.PROXY.value)  # as the database has them
 _LEAVE_DISKS_ALONE = (
     *AWAITED,
     JobKind.CLEAN_UP,

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from longshore.model.addresses import AdapterWishes, Addressing
 from longshore.model.agents import Agent
+from longshore.model.proxy import NewProxy
 from longshore.model.quantity_fields import Rate, Seconds
 from longshore.model.source_marks import SourceMarks
 from longshore.model.verify import Verify as Verify  # noqa: PLC0414 - for those who import it from here
@@ -34,6 +35,7 @@ class MigrationType(StrEnum):
     IN_PLACE = "in-place"  # a machine made of a point in a vault takes the place of the server that was backed up
     FAILBACK = "failback"  # what has become of that machine is written back, and runs where it came from
     PLAN_CHECK = "plan-check"  # what stands against a plan is looked for; nothing is moved
+    PROXY = "proxy"  # a machine is made at a source, to which others' disks are attached
     TENANT_EXPORT = "tenant-export"  # a project's resources are written to files
     TENANT_DIFF = "tenant-diff"  # an import is foreseen
     TENANT_IMPORT = "tenant-import"  # a cloud is given what files say
@@ -325,7 +327,25 @@ class TenantRequest(_Request):
     passwords: str | None = None  # import: the file for those of users who are made
 
 
-Request = MigrationRequest | BackupRequest | VaultRequest | PolicyRequest | GroupRequest | CheckRequest | TenantRequest
+@dataclass(frozen=True, slots=True)
+class ProxyRequest(_Request):
+    """A request for a proxy of the relay's image."""
+
+    proxy: NewProxy
+    image: str  # absolute path, where whoever does the work finds it
+    type: Literal[MigrationType.PROXY] = MigrationType.PROXY
+
+
+Request = (
+    MigrationRequest
+    | BackupRequest
+    | VaultRequest
+    | PolicyRequest
+    | GroupRequest
+    | CheckRequest
+    | TenantRequest
+    | ProxyRequest
+)
 _SHAPES: dict[MigrationType, type[Request]] = {
     kind: shape for shape in get_args(Request) for kind in get_args(shape.__annotations__["type"])
 }

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from longshore.errors import AccessDenied
 from longshore.flows.clouds import Clouds
 from longshore.providers.grounds import Grounds
 from longshore.service.caller import OPEN, Access, Caller, Forbidden
@@ -86,6 +87,20 @@ async def _clouds(store: Annotated[Store, Depends(_store)], _: Annotated[None, T
 
 async def _clouds_of_plan(store: Annotated[Store, Depends(store_of_plan)], _: Annotated[None, Turn]) -> Clouds:
     return Clouds(store)
+
+
+def local_files(request: Request, store: Annotated[Store, Depends(_store)]) -> None:
+    """Raise AccessDenied where files of this machine aren't the user's, or whoever does the work hasn't got them.
+
+    They are only where the service runs inside the user's own command, and an engine beside it.
+    """
+    if not request.app.state.local_files:
+        raise AccessDenied("This service doesn't read or write files.", advice="Run the command without a server.")
+    if store.state.shared_database:
+        raise AccessDenied(
+            "The work of a shared database is done by workers, which don't have your files.",
+            advice="Run the command on a state directory: without database_url.",
+        )
 
 
 # Nothing is kept: what is looked at before anything would be kept is looked at, and refused as it would be

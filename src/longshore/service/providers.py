@@ -16,7 +16,6 @@ from longshore.flows.clouds import kept_secrets, within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.platform import Platform
-from longshore.model.proxy import Proxy
 from longshore.model.selection import MachineFilter
 from longshore.providers.registry import connect, provider_type, refuse_missing_library, sides_of
 from longshore.service.caller import Caller
@@ -197,15 +196,6 @@ def check(provider: str, store: TheStore, clouds: TheClouds) -> ProviderCheck:
     except LongshoreError as error:
         store.providers.note_check(record.id, {}, error)
         raise
-
-
-@router.get("/providers/{provider}/proxies")
-def proxies(provider: str, store: TheStore, clouds: TheClouds) -> list[Proxy]:
-    """List the machines that a provider attaches disks to, to read them there. Not for a provider that another project
-    shares.
-    """
-    with clouds.source(store.providers.own(provider).id) as source:
-        return source.proxies()
 
 
 @router.get("/providers/{provider}/machines")

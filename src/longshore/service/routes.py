@@ -22,6 +22,7 @@ MODULES = {
     "features": {"features"},
     "catalogue": {"catalogue"},
     "providers": {"providers", "fingerprint"},
+    "proxies": {"providers/proxies"},
     "provider_changes": {"providers"},
     "inventories": {"providers"},
     "unprotected": {"providers/unprotected"},

@@ -6,50 +6,34 @@ Each is a job: it takes minutes, and who asked wants to see how far it is.
 from pathlib import Path
 from typing import Literal
 
-from fastapi import Depends, Request
+from fastapi import Depends
 
 from longshore.api.tenancy import ExportRequest, ImportRequest, TenancyJob, TenancyReport, TenancyRequest
 from longshore.engine import embedded
-from longshore.errors import AccessDenied, Cancelled, InvalidInput, NotFound
+from longshore.errors import Cancelled, InvalidInput, NotFound
 from longshore.model.request import MigrationType, TenantRequest
 from longshore.providers.registry import provider_type
 from longshore.service.migrations_shown import note_asked_for
-from longshore.service.parts import TheStore, judged_router
+from longshore.service.parts import TheStore, judged_router, local_files
 from longshore.store import MigrationRecord, NewMigration, Store
 
 router = judged_router("/v1")
 _Act = Literal[MigrationType.TENANT_EXPORT, MigrationType.TENANT_DIFF, MigrationType.TENANT_IMPORT]
 
 
-def _local(request: Request, store: TheStore) -> None:
-    """Raise AccessDenied where files of this machine aren't the user's, or whoever does the work hasn't got them.
-
-    They are only where the service runs inside the user's own command, and an engine beside it.
-    """
-    if not request.app.state.local_files:
-        raise AccessDenied(
-            "This service doesn't read or write files.", advice="Run `longshore tenant` without a server."
-        )
-    if store.state.shared_database:
-        raise AccessDenied(
-            "The work of a shared database is done by workers, which don't have your files.",
-            advice="Run `longshore tenant` on a state directory: without database_url.",
-        )
-
-
-@router.post("/tenancy/exports", status_code=202, dependencies=[Depends(_local)])
+@router.post("/tenancy/exports", status_code=202, dependencies=[Depends(local_files)])
 def start_export(body: ExportRequest, store: TheStore) -> TenancyJob:
     """Write the project's resources, and for an administrator the cloud's, to a directory."""
     return _begin(store, MigrationType.TENANT_EXPORT, body, overwrite=body.overwrite)
 
 
-@router.post("/tenancy/diffs", status_code=202, dependencies=[Depends(_local)])
+@router.post("/tenancy/diffs", status_code=202, dependencies=[Depends(local_files)])
 def start_diff(body: TenancyRequest, store: TheStore) -> TenancyJob:
     """Say what an import would make, change and leave, and what it can't."""
     return _begin(store, MigrationType.TENANT_DIFF, body)
 
 
-@router.post("/tenancy/imports", status_code=202, dependencies=[Depends(_local)])
+@router.post("/tenancy/imports", status_code=202, dependencies=[Depends(local_files)])
 def start_import(body: ImportRequest, store: TheStore) -> TenancyJob:
     """Make the cloud have what the files say."""
     return _begin(store, MigrationType.TENANT_IMPORT, body, passwords=body.passwords)

@@ -35,6 +35,7 @@ class ThingKind(StrEnum):
     FROZEN = "frozen-application"  # by a playbook, for a backup's snapshot: to take that back is to run another one
     VAULT_WRITER = "vault-writer"  # that a backup is under way, in the vault, so that what it adds isn't pruned
     RELAY = "relay-server"  # with all that belongs to it; several migrations may use it
+    PROXY = "proxy"  # made at a source; its name is the parent
     PROXY_DISKS = "proxy-disks"  # of a snapshot at the source, attached to a proxy; what `ref` says detaches them
 
 
@@ -115,6 +116,16 @@ class Ledger(ScopedPart):
                 for row in session.scalars(query):
                     found[row.migration_id].append(_entry(row))
         return found
+
+    def handed_over(self, provider_id: str, kind: ThingKind) -> list[Entry]:
+        """Return the entries of a kind of thing that was made at a provider for its user, the newest first."""
+        with self._database.session() as session:
+            query = select(LedgerRow).where(
+                LedgerRow.provider_id == provider_id,
+                LedgerRow.kind == kind.value,
+                LedgerRow.state == EntryState.HANDED_OVER.value,
+            )
+            return [_entry(row) for row in session.scalars(query.order_by(LedgerRow.id.desc()))]
 
     def unsettled(self, provider_id: str, kind: ThingKind) -> list[Entry]:
         """Return the entries of a kind of thing that may exist at a provider, whichever migration it was made for."""

@@ -630,6 +630,7 @@ _DONE_TO = {
     MigrationType.VERIFICATION.value: "verified",
     MigrationType.PRUNE.value: "pruned",
     MigrationType.VAULT_COPY.value: "copied",
+    MigrationType.PROXY.value: "made",
 }
 
 

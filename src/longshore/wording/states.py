@@ -67,6 +67,7 @@ TYPES = (
         marked("verification"),
     ),
     *(marked("prune"), marked("vault-copy"), marked("in-place"), marked("failback"), marked("plan-check")),
+    marked("proxy"),
     *(marked("tenant-export"), marked("tenant-diff"), marked("tenant-import")),
 )
 

@@ -4,9 +4,12 @@ A source may have a server of its operator's instead, which disks are attached t
 written down, shared and taken away in their place are these attachments.
 """
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
-from longshore.model.proxy import Proxy
+from longshore.errors import InvalidInput
+from longshore.model.proxy import NewProxy, Proxy
 from longshore.model.target import Owner
 
 
@@ -63,6 +66,24 @@ class AttachedDisks(Protocol):
         """Return the machines that its disks are attached to, as they are now. What stands against one is said in its
         place."""
         return []
+
+    def check_new_proxy(self, wanted: NewProxy) -> None:
+        """Raise what stands against making such a machine: InvalidInput, Conflict when its name is taken."""
+        return
+
+    def create_proxy(self, wanted: NewProxy, image: Path, owner: Owner, told: Callable[[int, str], None]) -> str:
+        """Make a machine of the relay's image (qcow2), power it on, and return its reference once it answers. `told`
+        hears how much of a hundred is uploaded, and what is done; what it raises ends the work.
+
+        What an earlier run of this owner has made is deleted first. Raises as `check_new_proxy`, Unreachable, Occupied,
+        ProviderError.
+        """
+        raise InvalidInput("No proxies are made in this kind of cloud.")
+
+    def delete_proxy(self, name: str, owner: Owner) -> bool:
+        """Delete a machine that was made for this owner, and tell whether it was there. Raises Conflict while other
+        machines' disks are attached to it, or the settings name it as where disks are read."""
+        return False
 
     def let_go(self, note: str) -> None:
         """Detach what the ledger's note says was attached; what isn't any more is left alone. Raises Conflict when it

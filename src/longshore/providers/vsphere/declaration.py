@@ -38,6 +38,12 @@ _OPTIONS = (
     ),
     Option("vddk_libdir", "where VMware's disk library (VDDK) is unpacked", OptionKind.PATH, metavar="DIR"),
     Option(
+        "vddk_plugin",
+        "nbdkit's plugin that reads the disks; another one has to take the parameters of vddk's own (default: vddk)",
+        metavar="NAME",
+        only_if_said=True,
+    ),
+    Option(
         "transports",
         "VDDK transport modes (default: %(default)s)",
         to_change="VDDK transport modes",

@@ -1,6 +1,7 @@
 """A machine's disk, read or written through VMware's own disk library (VDDK) and served over NBD by nbdkit."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from longshore.model.machine import Snapshot
 from longshore.providers.vsphere.certificate import fetch_certificate
 from longshore.providers.vsphere.meanings import Meaning, find_meaning, with_last_words
 from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.settings import VsphereSettings
 
 # VDDK fails on reads of more than 2 MiB through a vCenter when its host is short of buffers (NFC_NO_MEMORY)
 LARGEST_READ = 2 << 20  # bytes
@@ -27,6 +29,8 @@ SECTOR = "512"  # the library knows whole sectors only
 # The library answers several requests at once; with one thread every read would wait for the one before. Measured with
 # 5 ms a read: 2.1 s with one thread, 0.39 s with four, 0.34 s with eight, no less with sixteen
 THREADS = 8
+PLUGIN = "vddk"  # of nbdkit, which comes with distributions
+_TOLD_WITHIN = 30.0  # seconds until nbdkit has loaded a plugin and its library
 NETWORK = ("nbdssl", "nbd")  # transports that may write above a snapshot
 
 
@@ -75,8 +79,9 @@ def serve_to_write(session: Session, machine_ref: str, location: str, size: int,
 def _vddk(session: Session, machine_ref: str, place: dict[str, str], verb: str) -> Iterator[Export]:
     """One to write isn't open yet: the library opens a disk for each client, and for writing but once."""
     settings = session.settings
+    refuse_missing(settings)
     parameters = {
-        "libdir": str(library(settings.vddk_libdir)),
+        **_libdir(settings),
         "server": settings.host,
         "port": str(settings.port),
         "user": settings.username,
@@ -88,7 +93,12 @@ def _vddk(session: Session, machine_ref: str, place: dict[str, str], verb: str) 
     }
     secrets = {"password": session.password}
     serving = serve_nbdkit(
-        "vddk", parameters, filters=("blocksize",), read_only=verb == "read", threads=THREADS, secrets=secrets
+        settings.vddk_plugin,
+        parameters,
+        filters=("blocksize",),
+        read_only=verb == "read",
+        threads=THREADS,
+        secrets=secrets,
     )
     with ExitStack() as stack:
         try:
@@ -106,6 +116,41 @@ def _refuse_other_size(export: Export, wanted: int, what: str) -> None:
         raise ExportError(f"{what} has {size} bytes as VDDK opens it, but {wanted} as vCenter tells it.")
 
 
+def refuse_missing(settings: VsphereSettings) -> None:
+    """Raise InvalidInput where VDDK isn't. A plugin of another name may do without it."""
+    if settings.vddk_plugin == PLUGIN or settings.vddk_libdir is not None:
+        library(settings.vddk_libdir)
+
+
+def versions(settings: VsphereSettings) -> dict[str, str]:
+    """Return which library and plugin read disks on this machine, for people; empty where none is set up. What stands
+    against them is said in their place."""
+    if settings.vddk_plugin == PLUGIN and settings.vddk_libdir is None:
+        return {}
+    libdir = [f"{name}={value}" for name, value in _libdir(settings).items()]
+    words = ["nbdkit", settings.vddk_plugin, "--dump-plugin", *libdir]
+    try:
+        asked = subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TOLD_WITHIN, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return {"plugin": "nbdkit isn't installed, or doesn't answer."}
+    told = dict(line.partition("=")[::2] for line in asked.stdout.splitlines())
+    if asked.returncode or "version" not in told:
+        said = asked.stderr.strip().removeprefix("nbdkit: error: ") or "it says nothing"
+        plugin = settings.vddk_plugin
+        known = find_meaning(_OF_LOADING, asked.stderr, plugin=plugin, said=said)
+        return {"plugin": str(known or f"nbdkit's plugin {plugin} can't be loaded: {said}.")}
+    found = {"plugin": f"{settings.vddk_plugin} {told['version']}"}
+    if loaded := told.get("vddk_dll"):
+        found["library"] = Path(loaded).resolve().name.rpartition(".so.")[2] or loaded
+    return found
+
+
+def _libdir(settings: VsphereSettings) -> dict[str, str]:
+    return {} if settings.vddk_libdir is None else {"libdir": settings.vddk_libdir}
+
+
 def library(libdir: str | None) -> Path:
     """Return where VDDK is. Raises InvalidInput."""
     advice = (
@@ -120,12 +165,12 @@ def library(libdir: str | None) -> Path:
     return path
 
 
-_MEANINGS = (
+_OF_LOADING = (
     Meaning(
         r"cannot open plugin",
         InvalidInput,
-        "nbdkit's vddk plugin isn't installed.",
-        "Install nbdkit-plugin-vddk.",
+        "nbdkit's plugin {plugin} isn't installed.",
+        "Install nbdkit-plugin-vddk, or the plugin that the provider names.",
         "no-vddk",
     ),
     Meaning(
@@ -136,6 +181,9 @@ _MEANINGS = (
         "libvixDiskLib.so.8 alone: beside a libvixDiskLib.so.9, make a link to it of that name.",
         "no-vddk",
     ),
+)
+_MEANINGS = (
+    *_OF_LOADING,
     Meaning(
         r"user ?name or password|complete login",
         AccessDenied,
@@ -179,7 +227,8 @@ def _explain(error: ExportError, what: str, session: Session, verb: str = "read"
     """Put what nbdkit printed into one sentence: which of the many things that VDDK doesn't say in so many words."""
     said = _SAID.findall(error.message)
     text = (said[0] if said else error.message).strip().rstrip(".")
-    filled = {"what": what, "verb": verb, "right": _RIGHTS[verb], "server": session.label, "said": text}
+    of_disk = {"what": what, "verb": verb, "right": _RIGHTS[verb], "server": session.label}
+    filled = {**of_disk, "said": text, "plugin": session.settings.vddk_plugin}
     if known := find_meaning(_MEANINGS, error.message, **filled):
         return known
     thumbprint = session.certificate.sha1

@@ -20,7 +20,7 @@ from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.tasks import result
 
 CREATE_TIMEOUT = 15 * 60.0  # seconds; thick disks are only allocated, not written
-_MARK = "longshore.owner"
+MARK = "longshore.owner"  # a setting of what was made: whose it is
 _BELOW_GENERATED = "00:50:56:40"  # MACs of VMware's from here on are its own to give, not a user's
 
 _Device = vim.vm.device
@@ -171,7 +171,7 @@ def _backings(session: Session, like: Machine, places: Places) -> Iterator[tuple
     for ref, properties in sweep(session, {vim.Network: ("name", "summary")}, page=NAMES_PAGE):
         name = inventory_name(properties["name"] or "")
         if name in wanted and places.datacenter(ref) == like.datacenter:
-            found[name].append(backing := _backing(session, ref, properties))
+            found[name].append(backing := adapter_backing(session, ref, properties))
             yield ref._moId, backing
     for name, backings in found.items():
         if len(backings) == 1:
@@ -180,7 +180,8 @@ def _backings(session: Session, like: Machine, places: Places) -> Iterator[tuple
         raise _missing(like, f"network {name}")
 
 
-def _backing(session: Session, ref: Any, properties: Properties) -> Any:
+def adapter_backing(session: Session, ref: Any, properties: Properties) -> Any:
+    """Return the backing of an adapter in a network, which was read with its PLACE_PATHS."""
     card = _Device.VirtualEthernetCard
     if isinstance(ref, vim.dvs.DistributedVirtualPortgroup):
         group = read(session, ref, ["key", "config.distributedVirtualSwitch"])
@@ -214,7 +215,7 @@ def _spec(like: Machine, place: _Place, owner: Owner) -> Any:
         memoryMB=like.memory_mib,
         files=vim.vm.FileInfo(vmPathName=f"[{like.disks[0].storage}]"),
         extraConfig=[
-            vim.option.OptionValue(key=_MARK, value=owner.tag),
+            vim.option.OptionValue(key=MARK, value=owner.tag),
             vim.option.OptionValue(key="disk.EnableUUID", value="TRUE"),
         ],
         deviceChange=[*_disks(like), *(_nic(like, nic, place, number) for number, nic in enumerate(like.nics))],
@@ -311,7 +312,7 @@ def _find(session: Session, name: str, owner: Owner) -> Any:
 
 
 def _owner(extra: Sequence[Any] | None) -> str | None:
-    return next((str(one.value) for one in extra or [] if one.key == _MARK), None)
+    return next((str(one.value) for one in extra or [] if one.key == MARK), None)
 
 
 def _missing(like: Machine, what: str) -> InvalidInput:

@@ -143,16 +143,21 @@ def read_places(session: Session) -> Places:
     return places
 
 
+def datacenter_of(session: Session, thing: Any) -> Any:
+    """Return the datacenter that a machine or host is in; None for one that is in none. Raises vSphere's own faults."""
+    while thing is not None and not isinstance(thing, vim.Datacenter):
+        thing = read(session, thing, ("parent",))["parent"]
+    return thing
+
+
 def folder_called(session: Session, machine: Any, path: str) -> Any:
     """Return the folder with this path below the datacenter that the machine is in.
 
     Raises InvalidInput when there is none, and vSphere's own faults.
     """
-    place = machine
-    while not isinstance(place, vim.Datacenter):
-        place = read(session, place, ("parent",))["parent"]
-        if place is None:
-            raise InvalidInput(f"{machine._moId} is in no datacenter's folder: it can't be moved into another one.")
+    place = datacenter_of(session, machine)
+    if place is None:
+        raise InvalidInput(f"{machine._moId} is in no datacenter's folder: it can't be moved into another one.")
     folder = read(session, place, ("vmFolder",))["vmFolder"]
     for name in path.split("/"):
         below = read(session, folder, ("childEntity",))["childEntity"] or []

@@ -4,6 +4,7 @@ Each side pins the other's certificate. Longshore's private key is a secret of i
 it. What stands in vCenter are certificates, which needn't be kept from anybody.
 """
 
+import base64
 import datetime
 import os
 from collections.abc import Iterator
@@ -34,6 +35,11 @@ class Credentials:
     @property
     def secret(self) -> str:
         return self.key + self.certificate
+
+    @property
+    def published(self) -> str:
+        """Return the certificate as it stands in a proxy's settings."""
+        return base64.b64encode(self.certificate.encode()).decode()
 
 
 def make_credentials() -> Credentials:

@@ -39,6 +39,7 @@ PAUSE = 1.0  # seconds between them
 MODE = "independent_nonpersistent"  # nothing is ever written to the file, nor kept of what a guest writes
 _UNITS = 16  # of a SCSI controller, its own among them; newer ones have more, which nobody needs to know of
 _SETTING = "guestinfo.longshore."
+CLIENT = f"{_SETTING}client"  # the certificate of whoever it serves
 _PATHS = (
     *("name", "config.hardware.device", "config.changeVersion", "config.extraConfig", "config.flags.diskUuidEnabled"),
     *("config.changeTrackingEnabled", "runtime.powerState", "runtime.connectionState", "runtime.host", "snapshot"),
@@ -213,7 +214,8 @@ class ProxyMachine:
             if self._is_ours(now):
                 break
             try:
-                option = vim.option.OptionValue(key=f"{_SETTING}client", value=self._told_certificate)
+                assert self._credentials is not None
+                option = vim.option.OptionValue(key=CLIENT, value=self._credentials.published)
                 self._reconfigure("set up", now, extraConfig=[option])
             except LongshoreError as error:
                 if not _may_go_better(error):
@@ -221,9 +223,10 @@ class ProxyMachine:
                 time.sleep(PAUSE)
         return self.served()
 
-    def served(self) -> Served:
-        """Return where it serves what is attached to it. Raises Unreachable when it doesn't say."""
-        end = time.monotonic() + SERVES_WITHIN
+    def served(self, within: float = SERVES_WITHIN) -> Served:
+        """Return where it serves what is attached to it. Raises Unreachable when it doesn't say so for that many
+        seconds."""
+        end = time.monotonic() + within
         while (found := _told(now := self._read())) is None:
             if time.monotonic() > end:
                 raise Unreachable(
@@ -257,13 +260,9 @@ class ProxyMachine:
         """Return its power state, in vCenter's word."""
         return str(self._read()["runtime.powerState"])
 
-    @property
-    def _told_certificate(self) -> str:
-        assert self._credentials is not None
-        return base64.b64encode(self._credentials.certificate.encode()).decode()
-
     def _is_ours(self, now: Properties) -> bool:
-        return _settings(now).get("client") == self._told_certificate
+        ours = self._credentials.published if self._credentials is not None else None
+        return _settings(now).get("client") == ours
 
     def _read(self) -> Properties:
         """Read its configuration as it is when changes that are under way have ended."""
@@ -303,7 +302,7 @@ class ProxyMachine:
                 stores = _stores(disks)
                 mounts = read_all(self._session, stores, ["host"]) if stores else {}
             for disk in disks:
-                if disk.datastore is not None and not _is_written_by(host, mounts[disk.datastore._moId]["host"]):
+                if disk.datastore is not None and not is_written_by(host, mounts[disk.datastore._moId]["host"]):
                     raise InvalidInput(
                         f"The proxy {name} is on {host_name}, which doesn't have the datastore of {disk.file}, or not "
                         "for writing.",
@@ -387,7 +386,7 @@ def _stores(disks: Sequence[HeldDisk]) -> list[Any]:
     return list({disk.datastore._moId: disk.datastore for disk in disks if disk.datastore is not None}.values())
 
 
-def _is_written_by(host: Any, mounts: Any) -> bool:
+def is_written_by(host: Any, mounts: Any) -> bool:
     """Tell whether a host may write to the datastore with these mounts, as a disk's redo log needs it. One of another
     datacenter never does: what both have are two datastores."""
     found = [mount.mountInfo for mount in mounts or [] if mount.key == host]

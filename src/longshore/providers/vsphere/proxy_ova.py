@@ -20,6 +20,10 @@ from longshore.processes.installed import refuse_without
 NAME = "longshore-proxy"
 CPUS, MEMORY_MIB = 2, 1024  # TLS takes CPU
 CONTROLLERS = 4  # as many as a machine may have
+ANNOTATION = (
+    "A proxy of Longshore: disks of other machines are attached to it, and read there. Never delete it while it has "
+    "any: vSphere would delete them, too. No backups, no snapshots, no change tracking."
+)
 _DISK = f"{NAME}-disk1.vmdk"
 _ADAPTERS = 3  # number of the first controller: processors and memory are 1 and 2
 _FORMAT = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"
@@ -33,12 +37,10 @@ def pack(image: Path, ova: Path, address: str, gateway: str | None) -> None:
 
     Raises InvalidInput for addresses that can't be meant, NotInstalled, ExportError.
     """
-    settings = {"disk.EnableUUID": "TRUE", **_addresses(address, gateway)}
-    refuse_without("qemu-img")
+    settings = settings_of(address, gateway)
     with tempfile.TemporaryDirectory(prefix=".longshore-proxy-", dir=ova.parent) as place:
         work = Path(place)
-        _run("convert", "-O", "vmdk", "-o", "subformat=streamOptimized", str(image), str(work / _DISK))
-        size = int(read_json(_run("info", "--output=json", str(image)))["virtual-size"])
+        size = pack_disk(image, work / _DISK)
         described, manifest = work / f"{NAME}.ovf", work / f"{NAME}.mf"
         described.write_text(_description((work / _DISK).stat().st_size, size, settings))
         digests = [f"SHA256({path.name})= {_sha256(path)}\n" for path in (described, work / _DISK)]
@@ -50,7 +52,16 @@ def pack(image: Path, ova: Path, address: str, gateway: str | None) -> None:
         packed.replace(ova)
 
 
-def _addresses(address: str, gateway: str | None) -> dict[str, str]:
+def pack_disk(image: Path, disk: Path) -> int:
+    """Write the disk of an image as vSphere takes it in, and return its size in bytes. Raises NotInstalled,
+    ExportError."""
+    refuse_without("qemu-img")
+    _run("convert", "-O", "vmdk", "-o", "subformat=streamOptimized", str(image), str(disk))
+    return int(read_json(_run("info", "--output=json", str(image)))["virtual-size"])
+
+
+def settings_of(address: str, gateway: str | None) -> dict[str, str]:
+    """Return the settings that a proxy with this address has. Raises InvalidInput for addresses that can't be meant."""
     interface = None
     with suppress(ValueError):
         interface = ipaddress.ip_interface(address)
@@ -58,7 +69,7 @@ def _addresses(address: str, gateway: str | None) -> dict[str, str]:
         raise InvalidInput(
             f"{address!r} isn't an address with the prefix of its network.", advice="Give it as 192.0.2.10/24."
         )
-    found = {"guestinfo.longshore.address": str(interface)}
+    found = {"disk.EnableUUID": "TRUE", "guestinfo.longshore.address": str(interface)}
     if gateway is None:
         return found
     reached = False
@@ -128,8 +139,7 @@ def _description(stored: int, size: int, settings: dict[str, str]) -> str:
     <Name>{NAME}</Name>
     <AnnotationSection>
       <Info>What it is</Info>
-      <Annotation>A proxy of Longshore: disks of other machines are attached to it, and read there. Never delete it \
-while it has any: vSphere would delete them, too. No backups, no snapshots, no change tracking.</Annotation>
+      <Annotation>{ANNOTATION}</Annotation>
     </AnnotationSection>
     <OperatingSystemSection ovf:id="96" vmw:osType="debian10_64Guest">
       <Info>Debian</Info>

@@ -1,5 +1,6 @@
 """The settings of a vCenter: where it is and how to reach it; no secrets in here."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,7 @@ class VsphereSettings:
     fingerprint: str | None = None  # SHA-256 of the server's certificate; colons and case don't matter
     ca_file: str | None = None  # PEM file with the authorities to trust instead of the system's
     vddk_libdir: str | None = None  # the directory that holds VMware's lib64/libvixDiskLib.so.*
+    vddk_plugin: str = "vddk"  # nbdkit's plugin that reads the disks: one that takes the parameters of vddk's own
     transports: str = "nbdssl:nbd"  # VDDK transport modes in order of preference, separated by colons
     # How disks are read: through VMware's library, as files of the ESXi hosts, or attached to a machine beside them
     transport: Literal["vddk", "ssh", "proxy"] = "vddk"
@@ -41,6 +43,10 @@ class VsphereSettings:
         _refuse_no_port(self.ssh_port, "An ESXi host's SSH server is at 22, unless somebody moved it.")
         if not self.ssh_user or not self.ssh_user.isprintable() or " " in self.ssh_user:
             raise InvalidInput(f"{self.ssh_user!r} isn't the name of a user.", advice="ESXi's own is root.")
+        if not re.fullmatch("[a-z0-9-]+", self.vddk_plugin):
+            raise InvalidInput(
+                f"{self.vddk_plugin!r} isn't the name of a plugin of nbdkit.", advice="Give it alone, as in vddk."
+            )
         if not self.trusted_hosts and self.transport == "ssh":
             raise host_keys.none_given()
         if not self.proxies and self.transport == "proxy":

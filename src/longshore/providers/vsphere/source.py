@@ -5,12 +5,13 @@ There are no volumes without machines, and no quota: snapshots grow on datastore
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from longshore.blocks.exports import Export
 from longshore.model.changes import Changes
 from longshore.model.inventory import Inventory
 from longshore.model.machine import Machine, PowerState, Snapshot
-from longshore.model.proxy import Proxy
+from longshore.model.proxy import NewProxy, Proxy
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.source_marks import MarkKind
 from longshore.model.target import Owner
@@ -19,6 +20,7 @@ from longshore.providers.vsphere import (
     inventory,
     machine_list,
     making,
+    new_proxies,
     power,
     snapshots,
     source_marks,
@@ -182,6 +184,15 @@ class VsphereSource(Source):
 
     def proxies(self) -> list[Proxy]:
         return self._transport.proxies()
+
+    def check_new_proxy(self, wanted: NewProxy) -> None:
+        new_proxies.check(self._session, wanted)
+
+    def create_proxy(self, wanted: NewProxy, image: Path, owner: Owner, told: Callable[[int, str], None]) -> str:
+        return new_proxies.create(self._session, wanted, image, owner, told)
+
+    def delete_proxy(self, name: str, owner: Owner) -> bool:
+        return new_proxies.delete(self._session, name, owner)
 
     def let_go(self, note: str) -> None:
         let_go(self._session, note)

@@ -48,13 +48,13 @@ class VddkTransport:
         self._session = session
 
     def check(self) -> dict[str, str]:
-        return {}
+        return disks.versions(self._session.settings)
 
     def proxies(self) -> list[Proxy]:
         return []
 
     def make_ready(self, _machine_ref: str) -> None:
-        disks.library(self._session.settings.vddk_libdir)
+        disks.refuse_missing(self._session.settings)
 
     def changed(self, snapshot: Snapshot, disk_key: str, since: str) -> Changes:
         return changes.between(self._session, since, snapshot, disk_key)
@@ -66,7 +66,7 @@ class VddkTransport:
         """Do nothing: what reads for us ends with its process."""
 
     def refuse_writing(self) -> None:
-        disks.library(self._session.settings.vddk_libdir)
+        disks.refuse_missing(self._session.settings)
 
 
 class SshTransport:

@@ -31,6 +31,12 @@ RULES = (
         "Log in to a provider, and see its proxies.",
         ("POST /v1/providers/{provider}/check", "GET /v1/providers/{provider}/proxies"),
     ),
+    Rule(
+        "migration:provider:proxy",
+        MEMBER,
+        "Make and delete proxies of a provider.",
+        ("POST /v1/providers/{provider}/proxies", "DELETE /v1/providers/{provider}/proxies/{proxy}"),
+    ),
     Rule("migration:provider:delete", MEMBER, "Remove a provider.", ("DELETE /v1/providers/{provider}",)),
     Rule(
         "migration:provider:share",
