@@ -1,4 +1,4 @@
-"""Whether somebody is still in a project, as Keystone tells a service's user."""
+"""People who are still in a project, as Keystone tells a service's user."""
 
 from collections.abc import Mapping
 
