@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from longshore.engine.version import FLOW_VERSION
+from longshore.store.database import newest_revision
+from longshore.vault.vault import FORMAT
+
 ROOT = Path(__file__).parents[1]
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 FOLDERS = ("bench", "demo", "deploy", "docs", "horizon", "lab", "tests")
@@ -128,3 +132,13 @@ def test_contributing_says_what_to_open_for_a_change():
     for row in rows:
         named = FILE.findall(row)
         assert named, row
+
+
+def test_the_changelog_says_which_versions_came_last():
+    """Whoever upgrades reads there whether one was raised: releases stand from the newest on."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    last = {
+        kind: re.search(rf"{kind} (\d+)", changelog)[1] for kind in ("schema version", "flow version", "vault format")
+    }
+    now = {"schema version": newest_revision(), "flow version": FLOW_VERSION, "vault format": FORMAT.split()[-1]}
+    assert last == now
