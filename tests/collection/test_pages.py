@@ -26,23 +26,38 @@ def options(module):
     return found.keys()
 
 
-def plays():
-    """Yield the plays of the documents, and the examples of the modules."""
+def shown():
+    """Yield the page and each play of the documents."""
     for page in sorted((ROOT / "docs").rglob("*.md")):
         for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
             if OURS in block and "hosts:" in block:
-                for number, play in enumerate(yaml.safe_load(block)):
-                    yield pytest.param(play["tasks"], id=f"{page.name}-{play.get('name', number)}")
+                yield from ((page.name, play) for play in yaml.safe_load(block))
+
+
+def plays():
+    """Yield the tasks of the documents' plays, and the examples of the modules."""
+    for page, play in shown():
+        if "tasks" in play:
+            yield pytest.param(play["tasks"], id=f"{page}-{play.get('name', '')}")
     for module in sorted(MODULES.glob("*.py")):
         yield pytest.param(part(module, "EXAMPLES"), id=module.stem)
 
 
 @pytest.mark.parametrize("tasks", list(plays()))
 def test_what_is_shown_is_there(tasks):
-    shown = [(name, said) for task in tasks for name, said in task.items() if name.startswith(OURS)]
-    assert shown
-    for name, said in shown:
+    ours = [(name, said) for task in tasks for name, said in task.items() if name.startswith(OURS)]
+    assert ours
+    for name, said in ours:
         assert not said.keys() - options(name.removeprefix(OURS)), name
+
+
+def test_the_role_has_the_variables_that_are_shown():
+    roles = [role for _page, play in shown() for role in play.get("roles", ())]
+    assert roles
+    for role in roles:
+        there = ROOT / "collection" / "roles" / role["role"].removeprefix(OURS) / "meta" / "argument_specs.yml"
+        known = yaml.safe_load(there.read_text())["argument_specs"]["main"]["options"]
+        assert not role["vars"].keys() - known.keys()
 
 
 def test_each_module_is_in_the_group_and_on_the_page():
