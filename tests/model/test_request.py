@@ -18,9 +18,12 @@ from longshore.model.request import (
 
 NEEDED = {kind: {"directory": "/files"} for kind in MigrationType if kind.of_tenant}
 NEEDED |= {MigrationType.PLAN_CHECK: {"of": "a-plan", "revision": 1, "total": 3}}
+PROXY = {"name": "reader", "host": "esx1", "datastore": "big", "network": "VM Network", "address": "10.0.0.5/24"}
+NEEDED |= {MigrationType.PROXY: {"proxy": PROXY, "image": "/relay.qcow2"}}
 NO_MIGRATION = [kind for kind in MigrationType if kind.of_vault or kind.of_group or kind.awaited] + [
     MigrationType.BACKUP,
     MigrationType.BACKUP_POLICY,
+    MigrationType.PROXY,
 ]
 
 
