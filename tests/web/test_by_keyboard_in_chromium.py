@@ -17,7 +17,9 @@ SEEN = """wanted => {
   const box = element.getBoundingClientRect();
   const whole = box.top > -1 && box.bottom < innerHeight + 1;  // what is scrolled to ends between two pixels
   const part = box.height > innerHeight / 2 && box.top < innerHeight && box.bottom > 0;  // of a table
-  const seen = [element.matches(":focus-visible"), ring, whole || part, box.left >= 0 && box.right <= innerWidth];
+  // The button within a date has a ring of its own
+  const shown = element.matches(":focus-visible") || element.type === "datetime-local";
+  const seen = [shown, ring, whole || part, box.left >= 0 && box.right <= innerWidth];
   return [element === wanted, seen, element.outerHTML.split(">")[0]];
 }"""
 

@@ -80,12 +80,12 @@ def test_a_chart_ends_in_the_viewers_zone_as_the_rest_of_the_page(three_machines
         looking = Looking(chromium, address, person.link, locale="en-GB", timezone_id="Asia/Kathmandu")
         page = looking.page
         page.goto(f"{address}/ui/replicas/{ids['replica']}")
-        ends = page.locator("svg [data-moment]")
+        ticks = page.locator("svg [data-moment]")
         there = "m => new Date(m.dataset.moment).toLocaleTimeString('en-GB', {hour: '2-digit', minute: '2-digit'})"
-        expect(ends).to_have_count(2)
-        for end in ends.all():
-            expect(end).to_contain_text(end.evaluate(there))
-            expect(end).not_to_contain_text("UTC")
+        expect(ticks).to_have_count(5)
+        for tick in ticks.all():
+            expect(tick).to_contain_text(tick.evaluate(there))
+            expect(tick).not_to_contain_text("UTC")
         looking.close()
 
 
