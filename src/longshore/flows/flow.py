@@ -1,8 +1,10 @@
 """The course of any job of the engine, whether it moves something or not: it goes forward, hands over or rolls back."""
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Collection, Sequence
+from threading import Event
 from typing import Any, ClassVar, TypeVar
 
 from longshore.errors import Cancelled, ChangedMeanwhile, LongshoreError
@@ -13,6 +15,8 @@ from longshore.model.status import Status
 from longshore.store import ThingKind
 
 T = TypeVar("T")
+
+_FIGURES_EVERY = 0.5  # seconds
 
 
 class Flow(ABC):
@@ -140,3 +144,27 @@ class AnsweringFlow(Flow):
             error=str(error),
             error_code=error.code,
         )
+
+
+class JobFigures:
+    """The figures of a job, kept for those who ask how far it is. Each call looks whether the job is to end, too.
+
+    `by_itself`: it raises Cancelled then. Otherwise it sets `stop`, and what is under way ends.
+    """
+
+    def __init__(self, job: MoveContext, *, by_itself: bool) -> None:
+        self.stop = Event()
+        self.figures: dict[str, Any] = {}
+        self._job = job
+        self._by_itself = by_itself
+        self._written = -_FIGURES_EVERY
+
+    def __call__(self, done: int, total: int, doing: str) -> None:
+        self.figures = {"done": done, "total": total, "doing": doing}
+        if self._by_itself:
+            self._job.raise_if_cancelled()
+        elif self._job.store.migrations.cancel_requested(self._job.id):
+            self.stop.set()
+        if time.monotonic() - self._written >= _FIGURES_EVERY:
+            self._written = time.monotonic()
+            self._job.store.migrations.update(self._job.id, result=self.figures)

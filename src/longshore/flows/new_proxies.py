@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from longshore.flows.flow import Flow
-from longshore.flows.tenant_resources import Told
+from longshore.flows.flow import Flow, JobFigures
 from longshore.model.request import ProxyRequest
 from longshore.model.target import Owner
 from longshore.store import EntryState, ThingKind
@@ -28,7 +27,7 @@ class MakingProxy(Flow):
             return {"reference": entry.ref}
         job.raise_if_cancelled()
         job.phase("deploying", f"Making the proxy {asked.proxy.name}.")
-        show, said = Told(job, by_itself=True), ("", 0)
+        show, said = JobFigures(job, by_itself=True), ("", 0)
 
         def told(percent: int, doing: str) -> None:
             nonlocal said

@@ -5,24 +5,19 @@ What dies is run again: an export goes on with the images that it has, an import
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from longshore.errors import Cancelled
 from longshore.flows.clouds import within_reach
-from longshore.flows.flow import AnsweringFlow
-from longshore.flows.moves.context import MoveContext
+from longshore.flows.flow import AnsweringFlow, JobFigures
 from longshore.model.request import MigrationType, TenantRequest
 
 if TYPE_CHECKING:  # what it takes needn't be loaded by an engine that is asked for something else
     from longshore.tenancy import Cloud, Report
-
-_PAUSE = 0.5  # seconds between two figures
 
 
 class CarryingResources(AnsweringFlow):
@@ -39,7 +34,7 @@ class CarryingResources(AnsweringFlow):
         job.raise_if_cancelled()
         job.phase("resources", f"Logging in for what is at or becomes of {asked.directory}.")
         directory, selection = Path(asked.directory), parse(list(asked.only), list(asked.filters))
-        told, cloud = Told(job, by_itself=asked.type is not MigrationType.TENANT_IMPORT), self._cloud()
+        told, cloud = JobFigures(job, by_itself=asked.type is not MigrationType.TENANT_IMPORT), self._cloud()
         if asked.type is MigrationType.TENANT_EXPORT:
             done = export(cloud, directory, selection, overwrite=asked.overwrite, progress=told)
             failed = [{"action": "failed", "kind": kind, "name": name, "said": ""} for kind, name in done.failed]
@@ -62,30 +57,6 @@ class CarryingResources(AnsweringFlow):
         return Cloud(
             connect(TypeAdapter(OpenstackSettings).validate_python(settings), store.providers.secrets(record.id))
         )
-
-
-class Told:
-    """The figures of a job, kept for those who ask how far it is; and the look whether it is to end.
-
-    `by_itself`: it raises Cancelled then. Otherwise it sets `stop`, and what is under way ends.
-    """
-
-    def __init__(self, job: MoveContext, *, by_itself: bool) -> None:
-        self.stop = Event()
-        self.figures: dict[str, Any] = {}
-        self._job = job
-        self._by_itself = by_itself
-        self._written = -_PAUSE
-
-    def __call__(self, done: int, total: int, doing: str) -> None:
-        self.figures = {"done": done, "total": total, "doing": doing}
-        if self._by_itself:
-            self._job.raise_if_cancelled()
-        elif self._job.store.migrations.cancel_requested(self._job.id):
-            self.stop.set()
-        if time.monotonic() - self._written >= _PAUSE:
-            self._written = time.monotonic()
-            self._job.store.migrations.update(self._job.id, result=self.figures)
 
 
 def _report(report: Report) -> dict[str, Any]:
