@@ -261,8 +261,8 @@ class ProxyMachine:
         return str(self._read()["runtime.powerState"])
 
     def _is_ours(self, now: Properties) -> bool:
-        ours = self._credentials.published if self._credentials is not None else None
-        return _settings(now).get("client") == ours
+        assert self._credentials is not None
+        return _settings(now).get("client") == self._credentials.published
 
     def _read(self) -> Properties:
         """Read its configuration as it is when changes that are under way have ended."""
