@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-collection soak-nodes soak-lab ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-collection soak-nodes soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -181,10 +181,18 @@ soak-collection: install
 soak-nodes: install
 	LONGSHORE_ROUNDS=20 LONGSHORE_MINUTES=20 .venv/bin/pytest -m "nodes and soak" tests/nodes -v -s
 
+# Heat and Ansible's openstack.cloud, in environments of their own, which judge what `plan iac` writes
+JUDGES := $(CURDIR)/build/judges
+judges: install
+	.tools/bin/uv venv -q --allow-existing $(JUDGES)/heat
+	.tools/bin/uv pip install -q --python $(JUDGES)/heat/bin/python openstack-heat==27.0.1
+	.tools/bin/uv venv -q --allow-existing $(JUDGES)/ansible
+	.tools/bin/uv pip install -q --python $(JUDGES)/ansible/bin/python ansible==12.3.0 'openstacksdk<4.15'
+
 # There is no network inside the lab, where a cloud of today is raised
-soak-lab: lab-up ubuntu-guest
+soak-lab: lab-up ubuntu-guest judges
 	lab/suites/build trixie
-	$(LAB_PYTEST) -m soak --durations=10
+	LONGSHORE_HEAT=$(JUDGES)/heat LONGSHORE_OPENSTACK_CLOUD=$(JUDGES)/ansible $(LAB_PYTEST) -m soak --durations=10
 
 # A guest of another family. Not every mirror of Debian has Ubuntu beside it; a test of it is passed over then
 ubuntu-guest: lab-up

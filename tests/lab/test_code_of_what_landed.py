@@ -1,9 +1,9 @@
-"""What `plan iac` writes of a machine that has landed, judged by those that it is for: tasks of openstack.cloud find
+"""Files that `plan iac` writes of a machine that has landed, judged by their readers: tasks of openstack.cloud find
 everything as it is; Heat adopts it, changes nothing, and gives it back.
 
 Each is in an environment of its own, made where there is a network: a virtual environment with ansible 12.3.0 and
 openstacksdk below 4.15, whose directory LONGSHORE_OPENSTACK_CLOUD names, and one with openstack-heat 27.0.1, which
-LONGSHORE_HEAT names. Without one, what it judges is skipped.
+LONGSHORE_HEAT names (`make judges` makes both). Without one, what it judges is skipped.
 """
 
 import json
