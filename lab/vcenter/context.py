@@ -80,9 +80,9 @@ class Context:
         self.stamp = 0
         """Number of the newest change; each object keeps the number of its own last one."""
         self.lease_seconds = 300.0
-        """After so many without a word a lease ends."""
+        """A lease that nobody renews ends after that many seconds."""
         self.boot: Callable[[VirtualMachine], None] = lambda _machine: None
-        """What a machine that was imported does when it is powered on."""
+        """It is called with a machine that was imported, when that is powered on."""
         self._counters: dict[str, int] = {}
 
     def next_stamp(self) -> int:

@@ -22,7 +22,8 @@ GIVEN_OUT = "00:50:56:40"
 
 
 def imported_machine(context: Context, folder: ManagedObject, config: Any, pool: Any, host: Any) -> dict[str, Any]:
-    """Likewise, for one whose disks are uploaded: until then they hold nothing, and nobody can open them."""
+    """Return a machine as `wanted_machine` does, with disks that hold nothing, and can't be opened, until they are
+    uploaded."""
     wanted = wanted_machine(context, folder, config, pool, host)
     sizes = [change.device.capacityInBytes for change in config.deviceChange if change.fileOperation == "create"]
     disks = [
@@ -74,7 +75,7 @@ def _added(change: Any) -> tuple[Any, bool]:
 
 
 def _controller(controllers: dict[int, Any], disks: list[tuple[Any, bool]]) -> str:
-    """Its kind: all disks of a machine of this vCenter are on its first one, side by side."""
+    """Return the kind of the controllers. All disks of a machine of this vCenter are on its first one, side by side."""
     first = next((key for key, one in controllers.items() if one.busNumber == 0), None)
     for number, (disk, _) in enumerate(disks):
         if disk.controllerKey not in controllers:

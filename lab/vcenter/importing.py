@@ -1,4 +1,4 @@
-"""Machines that are taken in with their disks (ImportVApp): a lease, as long as which the disks are uploaded.
+"""Machines that are taken in with their disks (ImportVApp), which are uploaded while a lease lasts.
 
 As VMware documents it: the machine is there from the beginning, and nothing else may be done to it until the lease is
 completed. One that is given up, or that nobody renews in time, takes all of it back.

@@ -74,7 +74,7 @@ class MachineView(ManagedObject):
         self.foreign: list[ForeignDisk] = []
         """Disks of other machines that are attached to this one."""
         self.importing: ImportLease | None = None
-        """As long as its disks are uploaded nothing else is done to it."""
+        """The lease while its disks are uploaded, during which nothing else is done to it."""
         self.imported = False
         self.ignores_shutdown = False
         self.ballooned_mib = 0

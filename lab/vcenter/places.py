@@ -103,7 +103,7 @@ class Cluster(Entity):
 
     @soap_method("ReconfigureComputeResource_Task")
     def reconfigure(self, call: Call) -> Any:
-        """Settings of DRS for single machines, each made once."""
+        """Keep settings of DRS for single machines, each of which is made once."""
 
         def work() -> None:
             settings = self.properties["configurationEx"]

@@ -208,7 +208,7 @@ class SideDoor:
         self._guests[machine] = guest
 
     def boot_proxies(self, agent: str) -> None:
-        """What is imported and powered on runs the relay's program from now on."""
+        """Have each machine that was imported run the relay's program when it is powered on, from now on."""
         self._context.boot = lambda machine: self.start_proxy(machine.spec.name, agent, 0.0, forgets=True, more=0)
 
     def lease_for(self, seconds: float) -> None:

@@ -165,8 +165,8 @@ class Web(_Section):
 
 
 class Node(_Section):
-    """The machine, where it is one of three that serve together. `longshore node prepare` writes this, and the
-    machine's server says then how the machine stands, which `longshore node list` shows."""
+    """The place of this machine among three that serve together. `longshore node prepare` writes it. The machine's
+    server then says how the machine stands, which `longshore node list` shows."""
 
     name: str = Field(min_length=1, max_length=100, description="What it is called.")
     address: IPv4Address = Field(description="Its own address, at which all of its services listen.")

@@ -2,7 +2,7 @@
 # Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
 
-"""What goes on for hours: found again, waited for, and told how it ended."""
+"""Jobs that go on for hours: how a module finds them again, waits for them, and tells how they ended."""
 
 from __future__ import annotations
 

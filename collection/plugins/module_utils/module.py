@@ -2,7 +2,7 @@
 # Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
 # SPDX-License-Identifier: Apache-2.0
 
-"""What all modules do alike: read their options, ask Longshore, and end with what came of it."""
+"""All modules read their options, ask Longshore, and end with what came of it in the same way."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ class Run:
 
     @property
     def left(self):
-        """What is neither moved nor on its way."""
+        """Return the machines that are neither moved nor on their way."""
         return [one for one in self.states if one["status"] in ("planned", *LOST) or self.only_tried(one)]
 
     def start(self, check_mode):

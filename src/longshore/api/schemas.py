@@ -348,7 +348,7 @@ class PlanCopy(_Strict):
 
 
 class WaveForecast(_Strict):
-    """About when a wave is done, or copied."""
+    """The forecast of when a wave is done, or copied."""
 
     wave: int
     done_at: Moment

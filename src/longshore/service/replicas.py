@@ -85,8 +85,8 @@ def replicas(store: TheStore, response: Response, *, figures: bool = True) -> li
     there = [one for one in listed if _is_there(store, records.get(one.id))]
     names = provider_names(store)
     told = readable(there, lambda one: replica_shown(store, one, records[one.id], names, figures=figures), "replica")
-    gone = {one.id for one in listed}.difference(one.id for one in there)
-    if left_out := [id_ for id_ in known if id_ not in gone.union(one.id for one in told)]:
+    read = {one.id for one in listed}.difference(one.id for one in there) | {one.id for one in told}
+    if left_out := [id_ for id_ in known if id_ not in read]:
         response.headers[LEFT_OUT] = ",".join(left_out)
     return told
 

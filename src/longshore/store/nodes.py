@@ -1,6 +1,6 @@
 """The machines that serve together, each as its own server has last said that it stands.
 
-Who has said nothing for a while is away, by the database's clock, which is one for all.
+A machine that has said nothing for a while is away, by the database's clock, which is one for all.
 """
 
 from collections.abc import Mapping
