@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from ansible_collections.longshore.longshore.plugins.module_utils.client import Refused, part
-from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed
+from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, refuse_blocked
 
 WAITING = dict(wait=dict(type="bool", default=True), timeout=dict(type="float", default=24))
 LOST = ("failed", "cancelled")
@@ -89,9 +89,22 @@ def turned(found):
     }
 
 
-def tried_again(ask, found):
-    """Have a migration that has kept its copy when its cutover failed try again with that. Return it."""
-    return ask("POST", "/v1/migrations/%s/retry" % part(found["id"]))
+def begin_where_needed(ask, path, body, last, look, check_mode):
+    """Begin what is neither done nor under way, and have what has kept its copy when its cutover failed try again with
+    that. Return it, and whether anything was begun or tried. `last`: what was begun last; `look` finds that anew."""
+    if last is not None and last["status"] == WITH_COPY:
+        return last if check_mode else ask("POST", "/v1/migrations/%s/retry" % part(last["id"])), True
+    if last is not None and last["status"] not in LOST:
+        return last, False
+    if check_mode:
+        refuse_blocked(ask("POST", path + "/check", body))
+        return last, True
+
+    def others():
+        found = look()
+        return None if found is None or found["status"] in LOST else found
+
+    return begun(lambda: ask("POST", path, body), others)
 
 
 def begun(begin, look):

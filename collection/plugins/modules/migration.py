@@ -99,15 +99,14 @@ from ansible_collections.longshore.longshore.plugins.module_utils.jobs import (
     LOST,
     WAITING,
     WITH_COPY,
-    begun,
+    begin_where_needed,
     reference,
     refuse_lost,
     told,
-    tried_again,
     turned,
     waited,
 )
-from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, refuse_blocked, run
+from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, run
 
 MOVES = ("cold", "warm")
 
@@ -124,20 +123,8 @@ def latest(ask, asked):
 
 def move(ask, asked, last, check_mode):
     """Begin it where needed. Return it, and whether it was begun now."""
-    if last is not None and last["status"] == WITH_COPY:
-        return last if check_mode else tried_again(ask, last), True
-    if last is not None and last["status"] not in LOST:
-        return last, False
     body = {name: asked[name] for name in ("machine", "source", "target", "request")}
-    if check_mode:
-        refuse_blocked(ask("POST", "/v1/migrations/check", body))
-        return last, True
-
-    def others():
-        found = latest(ask, asked)
-        return None if found is None or found["status"] in LOST else found
-
-    return begun(lambda: ask("POST", "/v1/migrations", body), others)
+    return begin_where_needed(ask, "/v1/migrations", body, last, lambda: latest(ask, asked), check_mode)
 
 
 def turn(ask, asked, last, check_mode):

@@ -103,15 +103,12 @@ from ansible_collections.longshore.longshore.plugins.module_utils.jobs import (
     LOST,
     WAITING,
     WITH_COPY,
-    begun,
+    begin_where_needed,
     refuse_lost,
     told,
-    tried_again,
     waited,
 )
-from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, refuse_blocked, run
-
-FOR_DECISION = "waits-for-decision"
+from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, run
 
 
 def latest(ask, asked):
@@ -133,20 +130,8 @@ def latest(ask, asked):
 
 def restore(ask, asked, last, check_mode):
     """Begin it where needed. Return it, and whether it was begun now."""
-    if last is not None and last["status"] == WITH_COPY:
-        return last if check_mode else tried_again(ask, last), True
-    if last is not None and last["status"] not in LOST:
-        return last, False
     body = {name: asked[name] for name in ("vault", "point", "target", "disk", "request")}
-    if check_mode:
-        refuse_blocked(ask("POST", "/v1/restores/check", body))
-        return last, True
-
-    def others():
-        found = latest(ask, asked)
-        return None if found is None or found["status"] in LOST else found
-
-    return begun(lambda: ask("POST", "/v1/restores", body), others)
+    return begin_where_needed(ask, "/v1/restores", body, last, lambda: latest(ask, asked), check_mode)
 
 
 def decide(ask, asked, last, check_mode):
