@@ -18,6 +18,10 @@ def quiet(*_):
     """Tell nobody."""
 
 
+def _resources(path):
+    return yaml.load(path.read_text(), yaml.CSafeLoader)["resources"]
+
+
 class Files:
     """A directory of resource files, as a person sees and edits it."""
 
@@ -31,12 +35,12 @@ class Files:
         return path
 
     def read(self, name):
-        return yaml.safe_load((self.path / name).read_text())["resources"]
+        return _resources(self.path / name)
 
     def params(self):
         """Return all that people edit, by file."""
         return {
-            str(path.relative_to(self.path)): [r["params"] for r in yaml.safe_load(path.read_text())["resources"]]
+            str(path.relative_to(self.path)): [resource["params"] for resource in _resources(path)]
             for path in sorted(self.path.rglob("*.yml"))
         }
 
