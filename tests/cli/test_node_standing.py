@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -102,6 +104,20 @@ def test_certificates_are_those_that_services_show(place):
     assert certificates_of(place).keys() == {"authority"}
 
 
-def test_the_virtual_address_is_where_it_can_be_taken(place):
-    assert has_address(ADDRESS)
+def test_a_machine_has_its_own_addresses_alone(place):
+    assert has_address("127.0.0.1")
     assert not has_address(place.virtual)
+
+
+WHERE_ALL_CAN_BE_BOUND = """
+ip link set lo up
+ip address add 192.0.2.7/32 dev lo
+ip route add default dev lo
+echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind
+exec "$0" -c 'from longshore.nodes.standing import has_address as has; print(has("192.0.2.7"), has("192.0.2.8"))'
+"""
+
+
+def test_an_address_is_elsewhere_though_this_machine_may_bind_all():
+    apart = ["unshare", "--user", "--map-root-user", "--net", "sh", "-ec", WHERE_ALL_CAN_BE_BOUND, sys.executable]
+    assert subprocess.run(apart, capture_output=True, text=True, check=True).stdout.split() == ["True", "False"]

@@ -18,6 +18,7 @@ from longshore.model.strict_reading import Misread, read_json
 AWAY, PRIMARY, STANDBY = "away", "primary", "standby"  # what a machine's PostgreSQL does
 AUTHORITY = "authority"
 _PATRONI = 8008
+_DISCARD = 9  # port
 _WITHIN = 2.0  # seconds for each question
 # The services that show a certificate. PostgreSQL is asked first whether it speaks TLS
 _SHOW = {"server": 9797, "haproxy": 443, "etcd": 2379, "patroni": _PATRONI, "postgresql": 5432}
@@ -38,12 +39,14 @@ class Place:
 
 def has_address(address: str) -> bool:
     """Tell whether this machine has an IPv4 address now."""
+    # The kernel speaks to its own addresses from the same address. Nothing is sent. Binding it wouldn't tell:
+    # net.ipv4.ip_nonlocal_bind, which people set for HAProxy, allows that everywhere
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
         try:
-            probe.bind((address, 0))
+            probe.connect((address, _DISCARD))
         except OSError:
             return False
-    return True
+        return bool(probe.getsockname()[0] == address)
 
 
 def database_of(place: Place) -> str:
