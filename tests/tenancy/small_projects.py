@@ -9,7 +9,11 @@ from collections import Counter
 
 from hypothesis import strategies as st
 
-names = st.sampled_from(["a", "a", "b", "c", "", "x" * 255])
+# Some that mean something else to readers of YAML, of paths, of patterns or on a terminal, too
+names = st.sampled_from(
+    ["a", "a", "a", "b", "b", "c", "", "x" * 255, "yes", "1e3", "~", " a ", "a: b", "- a", "#a", "a/b", "*", "e\u0301",
+     "\U0001f600", "a\nb", "a\x1b[31m", "\u2028", "{a}", "A"]
+)  # fmt: skip
 pick = st.integers(0, 5)
 networks = st.fixed_dictionaries(
     {"name": names},
@@ -21,19 +25,49 @@ networks = st.fixed_dictionaries(
         "vlan_transparent": st.just(True),
         "shared": st.booleans(),
         "provider:network_type": st.just("vxlan"),
-        "tags": st.just(["web"]),
+        "tags": st.sampled_from([["web"], ["yes", "1"], ["a b"]]),
+        "description": names,
+        "admin_state_up": st.booleans(),
     },
 )
-subnets = st.tuples(pick, names, st.sampled_from(["IPv4", "IPv4", "IPv6", "slaac", "delegated"]), st.booleans())
+how_subnets = st.fixed_dictionaries(
+    {},
+    optional={
+        "no_gateway": st.just(True),
+        "enable_dhcp": st.booleans(),
+        "dns_nameservers": st.sampled_from([["192.0.2.53"], ["192.0.2.54", "192.0.2.53"]]),
+        "host_routes": st.just([{"destination": "192.0.2.0/24", "nexthop": "10.0.0.9"}]),
+        "description": names,
+        "tags": st.just(["b", "a"]),
+    },
+)
+subnets = st.tuples(
+    pick, names, st.sampled_from(["IPv4", "IPv4", "IPv6", "slaac", "delegated"]), st.booleans(), how_subnets
+)
 routers = st.tuples(
-    names, st.sampled_from([None, "outer", "twin", "outer without translation"]), st.sets(pick, max_size=2)
+    names,
+    st.sampled_from([None, "outer", "twin", "outer without translation"]),
+    st.sets(pick, max_size=2),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "description": names,
+            "admin_state_up": st.booleans(),
+            "tags": st.just(["web"]),
+            "distributed": st.booleans(),
+            "ha": st.booleans(),
+            "routes": st.just([{"destination": "192.0.2.0/24", "nexthop": "10.0.0.9"}]),
+            "availability_zone_hints": st.just(["az-of-the-source"]),
+        },
+    ),
 )
 groups = st.tuples(names, st.booleans(), st.booleans())
 rules = st.tuples(
     pick,
     st.sampled_from(["ingress", "egress"]),
     st.sampled_from(["IPv4", "IPv6"]),
-    st.sampled_from([None, "tcp", "icmp"]),
+    st.sampled_from([None, "tcp", "icmp", "6", "112", "sctp", 17, 1]),
+    st.sampled_from([(None, None), (1, 65535), (80, 80), (8, 0), (8, None), (0, 0)]),
     st.sampled_from([None, "any prefix", "a prefix", "group", "their group", "of nobody", "addresses"]),
     pick,
     st.booleans(),
@@ -52,6 +86,11 @@ ports = st.fixed_dictionaries(
         "allowed_address_pairs": st.just([{"ip_address": "10.0.0.99", "mac_address": "fa:16:3e:99:99:99"}]),
         "extra_dhcp_opts": st.just([{"opt_name": "mtu", "opt_value": "1400", "ip_version": 4}]),
         "binding:vnic_type": st.just("direct"),
+        "mac_address": st.just("fa:16:3e:aa:bb:cc"),
+        "admin_state_up": st.booleans(),
+        "description": names,
+        "tags": st.just(["web"]),
+        "dns_name": st.just("front"),
     },
 )
 images = st.tuples(
@@ -68,14 +107,24 @@ projects = st.fixed_dictionaries(
         "rules": st.lists(rules, max_size=5),
         "ports": st.lists(ports, max_size=4),
         "trunks": st.lists(st.tuples(names, pick, st.sets(pick, min_size=1, max_size=2)), max_size=2),
-        "floating_ips": st.lists(st.one_of(st.none(), pick), max_size=2),
+        "floating_ips": st.lists(st.tuples(st.one_of(st.none(), pick), names), max_size=2),
         "images": st.lists(images, max_size=3),
         "shares": st.lists(st.tuples(pick, st.sampled_from(["*", "three"]), st.booleans()), max_size=2),
         "key_pairs": st.sets(st.sampled_from(["ops", "ops@example.com"])),
-        "server_groups": st.lists(st.sampled_from(["a", "a", "b"]), max_size=2),
+        "server_groups": st.lists(
+            st.tuples(names, st.sampled_from(["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"])),
+            max_size=2,
+        ),
         "qos": st.booleans(),
     }
 )
+
+
+def _may_have(protocol, first, last):
+    """Tell whether Neutron takes these ports, or type and code, for a protocol."""
+    if str(protocol) in ("icmp", "1"):
+        return first is not None and first < 256 and (last or 0) < 256
+    return protocol in ("tcp", "6", "sctp", 17) and first not in (None, 0) and (last or 0) >= first
 
 
 class Project:
@@ -106,8 +155,8 @@ class Project:
         for each in drawn["trunks"] if self.ports else ():
             self.trunk(*each)
         self.floating = set()
-        for at in drawn["floating_ips"]:
-            self.floating_ip(at)
+        for each in drawn["floating_ips"]:
+            self.floating_ip(*each)
         self.images = []
         for each in drawn["images"]:
             self.image(*each)
@@ -118,12 +167,13 @@ class Project:
         mine = small.compute.keypairs.setdefault("user-of-one", {})
         for name in drawn["key_pairs"]:
             mine[name] = {"name": name, "type": "ssh", "fingerprint": "", "public_key": "ssh-ed25519 AAAA"}
-        for number, name in enumerate(drawn["server_groups"]):
-            group = {"id": f"server-group-{number}", "name": name, "policies": ["affinity"], "policy": "affinity"}
+        for number, (name, policy) in enumerate(drawn["server_groups"]):
+            group = {"id": f"server-group-{number}", "name": name or "d", "policies": [policy], "policy": policy}
+            rules = {"max_server_per_host": 2} if policy == "anti-affinity" else {}
             there = small.compute.server_groups.setdefault("one", {})
-            there[group["id"]] = group | {"rules": {}, "project_id": "one", "members": []}
+            there[group["id"]] = group | {"rules": rules, "project_id": "one", "members": []}
 
-    def subnet(self, number, at, name, how, by_admin):
+    def subnet(self, number, at, name, how, by_admin, more):
         network = self.networks[at % len(self.networks)]
         cidr = f"10.{number}.0.0/24" if how == "IPv4" else f"fd00:0:0:{number + 1}::/64"
         net = ipaddress.ip_network(cidr)
@@ -133,15 +183,18 @@ class Project:
             given |= {"ipv6_address_mode": "slaac", "ipv6_ra_mode": "slaac"}
         if how == "delegated":
             given |= {"cidr": "::/64", "gateway_ip": "::1", "subnetpool_id": "prefix_delegation"}
+        given |= {key: value for key, value in more.items() if key != "no_gateway"}
+        if how == "IPv4" and "no_gateway" in more:
+            given["gateway_ip"] = None
         return self.small.add("subnets", given, "admin" if by_admin else "one")
 
-    def router(self, name, gateway, at):
+    def router(self, name, gateway, at, more):
         info = None
         if gateway:
             info = {"network_id": self.outer[gateway == "twin"]["id"]}
             if gateway.endswith("translation"):
                 info["enable_snat"] = False
-        router = self.small.add("routers", {"name": name, "external_gateway_info": info}, "one")
+        router = self.small.add("routers", {"name": name, "external_gateway_info": info, **more}, "one")
         for subnet in (self.subnets[each % len(self.subnets)] for each in sorted(at) if self.subnets):
             delegated = subnet.get("subnetpool_id") == "prefix_delegation"
             if subnet["id"] not in self.taken and not delegated:
@@ -155,9 +208,11 @@ class Project:
             self.small.drop("security-group-rules", rule["id"])
         return group
 
-    def rule(self, at, direction, ethertype, protocol, remote, which, by_admin):
+    def rule(self, at, direction, ethertype, protocol, ports, remote, which, by_admin):
         group = self.groups[at % len(self.groups)]
         rule = {"security_group_id": group["id"], "direction": direction, "ethertype": ethertype, "protocol": protocol}
+        if _may_have(protocol, *ports):
+            rule |= {"port_range_min": ports[0], "port_range_max": ports[1]}
         prefixes = {"IPv4": ("0.0.0.0/0", "10.0.0.0/8"), "IPv6": ("::/0", "fd00::/8")}[ethertype]
         rule |= {
             "any prefix": {"remote_ip_prefix": prefixes[0]},
@@ -197,9 +252,9 @@ class Project:
             parts.append({"port_id": port["id"], "segmentation_id": number, "segmentation_type": "vlan"})
         self.small.add("trunks", {"name": name, "port_id": parent["id"], "sub_ports": parts}, "one")
 
-    def floating_ip(self, at):
+    def floating_ip(self, at, description):
         port = self.ports[at % len(self.ports)] if at is not None and self.ports else None
-        given = {"floating_network_id": self.outer[0]["id"]}
+        given = {"floating_network_id": self.outer[0]["id"], "description": description}
         if port and port["fixed_ips"] and port["id"] not in self.floating:
             self.floating.add(port["id"])
             given |= {"port_id": port["id"], "fixed_ip_address": port["fixed_ips"][0]["ip_address"]}
