@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -103,6 +104,48 @@ def test_nobody_answers():
         asked.migrations()
 
 
+@pytest.fixture
+def breaks_off():
+    """A server that ends its first two connections in the middle of their requests. Its address, and what it was
+    asked."""
+    asked = []
+
+    class Breaking(BaseHTTPRequestHandler):
+        def answer(self):
+            asked.append(self.command)
+            if len(asked) <= 2:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Breaking) as other:
+        threading.Thread(target=other.serve_forever).start()
+        yield f"http://127.0.0.1:{other.server_port}", asked
+        other.shutdown()
+
+
+def test_what_only_reads_is_asked_again_when_its_server_breaks_off(breaks_off):
+    url, asked = breaks_off
+    with client(url) as ann:
+        assert ann.limits() == []
+    assert asked == ["GET"] * 3
+
+
+def test_what_changes_something_is_sent_once(breaks_off):
+    url, asked = breaks_off
+    with client(url) as ann, pytest.raises(Unreachable):
+        ann.add_provider("vc", "vsphere", {}, {})
+    assert asked == ["POST"]
+
+
 def test_who_waits_for_an_answer_hears_soon_that_the_address_has_gone_elsewhere():
     """The machine that has the address now doesn't know the connection, and says so when it is asked."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -124,6 +167,7 @@ def test_who_waits_for_an_answer_hears_soon_that_the_address_has_gone_elsewhere(
                     for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
                 )
                 waits.close()
+                silent.close()  # it would be asked again there
             asking.join()
     assert silence + pause * number <= 20
 
