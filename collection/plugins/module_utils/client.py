@@ -10,13 +10,18 @@ import json
 import os
 import subprocess
 import time
-from urllib.error import HTTPError, URLError
+from http.client import HTTPException
+from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.urls import open_url
 
 BUSY_TRIES = 12
+UNREACHABLE = "unreachable"
+AWAY = (UNREACHABLE, "identity-unavailable")  # codes: nobody answers, or its database doesn't; Keystone doesn't
+LONGEST = 600  # seconds for which what only reads is asked again
+PAUSE = 2  # seconds between two tries
 
 
 class Refused(Exception):
@@ -28,17 +33,36 @@ class Refused(Exception):
 
 
 class Api:
-    """Answers plain data, or raises Refused. `ask` takes method, path and body, and returns status and text."""
+    """Answers plain data, or raises Refused. `ask` takes method, path and body, and returns status and text.
+
+    Whoever waits for hours outlives a server that is away for a moment: once it has answered, what only reads is asked
+    again until it does.
+    """
 
     def __init__(self, ask):
         self._ask = ask
+        self._has_answered = False
 
     def __call__(self, method, path, body=None):
+        until = time.monotonic() + LONGEST
+        while True:
+            try:
+                answer = self._once(method, path, body)
+            except Refused as refused:
+                again = method == "GET" and refused.code in AWAY and self._has_answered
+                if not again or time.monotonic() > until:
+                    raise
+                time.sleep(PAUSE)
+            else:
+                self._has_answered = True
+                return answer
+
+    def _once(self, method, path, body):
         status, content = self._ask(method, path, body)
         try:
             answer = json.loads(content) if content else None
         except ValueError:
-            raise Refused(status, "unreachable", "No Longshore server answers there (HTTP status %s)." % status) from None
+            raise Refused(status, UNREACHABLE, "No Longshore server answers there (HTTP status %s)." % status) from None
         if status >= 400:
             said = answer if isinstance(answer, dict) else {}
             raise Refused(status, said.get("code"), said.get("message") or "HTTP status %s" % status)
@@ -69,7 +93,7 @@ def part(name):
 
 
 def api(params, fail):
-    """Return what asks Longshore as these options say. `fail` is called with msg when it can't be reached."""
+    """Return what asks Longshore as these options say. `fail` is called with msg when that can't be done so."""
     url = params["url"] or os.environ.get("LONGSHORE_URL")
     if not url:
         return Api(_by_command(params, fail))
@@ -118,8 +142,9 @@ def _by_urls(params, url, fail):
                 if error.code != 429 or turn == BUSY_TRIES - 1:
                     return error.code, error.headers, error.read()
                 time.sleep(min(int(error.headers.get("Retry-After") or 1), 60))
-            except URLError as error:
-                fail(msg="%s doesn't answer: %s." % (address, error.reason))
+            except (OSError, HTTPException) as error:
+                said = getattr(error, "reason", None) or error
+                raise Refused(0, UNREACHABLE, "%s doesn't answer: %s." % (address, said)) from None
 
     def log_in():
         status, headers, _body = send("POST", where + "/auth/tokens", asked, {})
@@ -142,7 +167,7 @@ def _by_urls(params, url, fail):
 def _by_keystoneauth(params, url, fail):
     try:
         import openstack  # late: it takes half a second
-        from keystoneauth1.exceptions import ClientException
+        from keystoneauth1 import exceptions
     except ImportError:
         fail(msg=missing_required_lib("openstacksdk"))
     given = {
@@ -180,7 +205,9 @@ def _by_keystoneauth(params, url, fail):
                 status_code_retries=BUSY_TRIES,
                 retriable_status_codes=[429],
             )
-        except ClientException as error:
+        except (exceptions.ConnectionError, exceptions.HttpServerError) as error:
+            raise Refused(0, UNREACHABLE, "Longshore can't be reached: %s." % error) from None
+        except exceptions.ClientException as error:
             fail(msg="Longshore can't be reached: %s." % error)
         return answer.status_code, answer.content
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.longshore.longshore.plugins.module_utils.client import Refused, part
+from ansible_collections.longshore.longshore.plugins.module_utils.client import AWAY, Refused, part
 from ansible_collections.longshore.longshore.plugins.module_utils.module import Failed, refuse_blocked
 
 WAITING = dict(wait=dict(type="bool", default=True), timeout=dict(type="float", default=24))
@@ -50,9 +50,9 @@ def job(ask, id_):
         try:
             return ask("POST", "/v1/migrations/%s/resume" % part(id_))
         except Refused as refused:
-            if refused.status != 409:
+            if refused.status != 409 and refused.code not in AWAY:
                 raise
-            found = ask("GET", path)  # it has ended just now
+            found = ask("GET", path)  # it has ended just now, or is asked once more
     return found
 
 
