@@ -66,7 +66,7 @@ class PowerControl(MachineView):
         if self.imported:
             if not self.powered_on:
                 raise self._wrong_state("poweredOff")
-            self.set(runtime__powerState="poweredOff")
+            self.set(runtime__powerState="poweredOff", runtime__bootTime=None)
             self._show_guest(None)
             return
         machine = self._really()
