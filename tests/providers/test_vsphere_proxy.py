@@ -595,7 +595,6 @@ REFUSALS = {
     "EightHostLimitViolated": {},
     "TooManyDevices": {},
     "InvalidDeviceSpec": {"deviceIndex": 0},
-    "InvalidState": {},  # it is being moved
     "InvalidDatastorePath": {"datastorePath": "[datastore1] goods"},
     "GenericVmConfigFault": {"reason": "ordered"},
     "InvalidPowerState": {"requestedState": "poweredOn", "existingState": "suspended"},
@@ -612,6 +611,18 @@ def test_what_one_proxy_refuses_another_may_take(two):
             assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (2, 0), fault
             assert content_of(export) == CONTENT
         assert two.door.planned_faults() == []
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
+
+
+def test_one_that_is_being_moved_is_left_for_another(two):
+    """It is asked a few times: changes that somebody else makes of it end soon."""
+    snapshot = two.snapshot()
+    two.source.check()
+    two.door.plan_fault("ReconfigVM_Task", "vim.fault.InvalidState", machine=SECOND, times=0)
+    with two.source.open_disk(snapshot, ROOT) as export:
+        assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (2, 0)
+        assert content_of(export) == CONTENT
     two.source.remove_snapshot(two.goods, snapshot.ref)
     two.assert_clean()
 
