@@ -311,3 +311,11 @@ def test_settings_of_its_own(world):
 def _disks(session, ref):
     found = read(session, session.object(vim.VirtualMachine, ref), ["config.hardware.device"])
     return [device for device in found["config.hardware.device"] if isinstance(device, Device.VirtualDisk)]
+
+
+def test_every_test_that_the_labs_page_names_is_there():
+    tests = Path(__file__).parents[1]
+    named = set(re.findall(r"`(test_\w+)`", (tests.parent / "lab" / "README.md").read_text()))
+    there = "".join(file.read_text() for file in (*tests.rglob("test_vsphere_*.py"), *tests.rglob("test_moves_*.py")))
+    assert [name for name in sorted(named) if f"def {name}(" not in there] == []
+    assert named
