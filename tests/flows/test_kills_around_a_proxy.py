@@ -142,6 +142,8 @@ def jobs(place, monkeypatch):
     with place.source() as source:
         for ref in refs.values():
             source.set_change_tracking(ref, True)
+            first = source.snapshot(ref, "s", Owner("none", "first"), quiesce=False)  # which makes its files
+            source.remove_snapshot(ref, first.ref)
     for name in PROXIES:
         place.add_proxy(name)
         place.door.start_proxy(name)
