@@ -41,7 +41,7 @@ KILLS = int(os.environ.get("LONGSHORE_KILLS", "20"))
 SEED = int(os.environ.get("LONGSHORE_SEED", "1000"))
 PROXIES = (PROXY, "second")
 MACHINES = ("goods", "wares", "crates")
-ROUNDS = 1.0  # that the longest of these lives would take when nothing happens: the next goes on where it died
+ROUNDS = 3.0  # that the longest of these lives would take when nothing happens, and it knew the proxies already
 FIRST_ROUND = 300.0  # seconds that one may take on a machine that does much else
 _TRIED_AGAIN_AFTER = 0.05
 _READING = 0.02  # seconds that a MiB takes, so that some die while they read
@@ -52,6 +52,8 @@ class Jobs:
 
     def __init__(self, directory, place, refs):
         self.state, self.log = directory / "state", directory / "log"
+        self.doing = directory / "doing"  # what is done with each machine
+        self.doing.mkdir()
         said = asdict(place.settings(transport="proxy", proxies=PROXIES))
         settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
         secrets = {"password": place.served.password, "proxy_key": make_credentials().secret}
@@ -91,12 +93,18 @@ class Jobs:
         begun = next((e.step for e in taken if e.state is not EntryState.REMOVED), f"snapshot-{len(taken)}")
         owner = Owner(job, begun)
         entry = store.ledger.intend(owner, self.provider, ThingKind.SOURCE_SNAPSHOT, ref)
+        doing = self.doing / job
         with Clouds(store).source(self.provider) as source:
+            doing.write_text("a snapshot was taken")
             snapshot = source.snapshot(ref, "s", owner, quiesce=False)
             store.ledger.settle(entry.id, EntryState.MADE, ref=snapshot.ref)
             for key in (ROOT, DATA):
+                doing.write_text("disks were attached")
                 with source.open_disk(snapshot, key) as export:
+                    doing.write_text("a disk was copied")
                     assert content_of(export) == CONTENT, "something else was read"
+                    doing.write_text("disks were detached")
+            doing.write_text("a snapshot was removed")
             source.remove_snapshot(ref, snapshot.ref)
         store.ledger.settle(entry.id, EntryState.REMOVED)
 
@@ -233,7 +241,7 @@ def left_behind(place):
 @pytest.mark.timeout(400 + KILLS * 60)
 def test_nothing_is_left_of_whoever_died(place, jobs, capsys):
     drawn = random.Random(SEED)
-    found = Counter()
+    found, moments = Counter(), Counter()
     before = files_of(place)
     longest = ROUNDS * seconds_of_a_round(jobs)
     for _ in range(KILLS):
@@ -244,6 +252,7 @@ def test_nothing_is_left_of_whoever_died(place, jobs, capsys):
         process.kill()
         process.join()
         found.update(left_behind(place))
+        moments.update(file.read_text() for file in jobs.doing.iterdir())
     back_to_health(place)
     store = Store(StateDirectory(jobs.state))
     try:
@@ -263,4 +272,4 @@ def test_nothing_is_left_of_whoever_died(place, jobs, capsys):
     said = Counter(jobs.log.read_text().splitlines())
     assert any(what.startswith("disks on") for what in found), "no process died with something attached"
     with capsys.disabled():
-        print(f"\n{KILLS} kills from seed {SEED}: left behind {dict(found)}; {dict(said)}")
+        print(f"\n{KILLS} kills from seed {SEED}, while {dict(moments)}: left behind {dict(found)}; {dict(said)}")

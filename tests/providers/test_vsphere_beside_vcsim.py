@@ -288,7 +288,7 @@ SETTLED = {
     ),
     "no such disk": (
         "vim.fault.InvalidDeviceSpec, not done",
-        "VirtualDeviceConfigSpecOperation.remove: the device has to be there",
+        "VirtualDevice.key: in a specification it refers to an existing device",
     ),
     "stale version": (
         "vim.fault.ConcurrentAccess, not done",
