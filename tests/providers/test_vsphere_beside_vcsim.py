@@ -22,6 +22,7 @@ from longshore.providers.vsphere.certificate import fetch_fingerprint
 from longshore.providers.vsphere.properties import read, sweep, wait
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.settings import VsphereSettings
+from longshore.providers.vsphere.tasks import result
 
 VCSIM = os.environ.get("LONGSHORE_VCSIM")
 pytestmark = [
@@ -102,8 +103,8 @@ class Asked:
         self.session = session
         known = {told["name"]: ref for ref, told in sweep(session, {vim.VirtualMachine: ["name"]}, 10)}
         self.proxy, self.goods = known[running], known[off]
-        self.found = {}
-        self.said = {}
+        self.found = {}  # shapes of answers, by what was asked
+        self.said = {}  # values
 
     def ask(self):
         self.inventory()
@@ -260,11 +261,9 @@ def answers():
             ours = Session(lab.settings(), lambda: lab.served.password)
             said = VsphereSettings(ADDRESS, "user", port, fetch_fingerprint(ADDRESS, port))
             theirs = Session(said, lambda: "pass")
-            off = vim.VirtualMachine
-            running, other = "DC0_H0_VM0", "DC0_H0_VM1"
-            goods = next(ref for ref, told in sweep(theirs, {off: ["name"]}, 10) if told["name"] == other)
-            wait(theirs, goods.PowerOffVM_Task(), ["info.state"], lambda now: now["info.state"] == "success", 60)
-            yield Asked(ours, PROXY, GOODS).ask(), Asked(theirs, running, other).ask()
+            other = Asked(theirs, "DC0_H0_VM0", "DC0_H0_VM1")
+            result(theirs, other.goods.PowerOffVM_Task(), 60)
+            yield Asked(ours, PROXY, GOODS).ask(), other.ask()
             lab.door.stop_proxy(PROXY)
 
 
