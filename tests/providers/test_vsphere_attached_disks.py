@@ -300,6 +300,23 @@ def test_the_end_of_a_machine_is_that_of_what_is_attached(world):
     world.place.add_proxy()
 
 
+def test_states_are_told_as_the_apis_own_types(world):
+    task = world.begin(annotation="a")
+    result(world.session, task, 60)
+    told = read(world.session, task, ["info.state"])["info.state"]
+    assert type(told) is vim.TaskInfo.State
+
+
+def test_a_machine_that_runs_is_not_powered_on_and_says_since_when_it_does(world):
+    proxy = world.session.object(vim.VirtualMachine, world.proxy)
+    assert read(world.session, proxy, ["runtime.bootTime"])["runtime.bootTime"] is None
+    world.door.start_proxy(PROXY)
+    assert read(world.session, proxy, ["runtime.bootTime"])["runtime.bootTime"] is not None
+    with pytest.raises(Fault.InvalidPowerState):
+        result(world.session, proxy.PowerOnVM_Task(), 60)
+    world.door.stop_proxy(PROXY)
+
+
 def test_settings_of_its_own(world):
     option = vim.option.OptionValue
     world.reconfigure(extraConfig=[option(key="guestinfo.a", value="1"), option(key="guestinfo.b", value="2")])
