@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-collection soak-nodes soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -132,7 +132,7 @@ lab-alone: lab-up
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
 soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it \
-  soak-collection soak-nodes soak-lab
+  soak-collection soak-nodes soak-vcsim soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
@@ -180,6 +180,11 @@ soak-collection: install
 # under load, a failure of which says its LONGSHORE_SEED
 soak-nodes: install
 	LONGSHORE_ROUNDS=20 LONGSHORE_MINUTES=20 .venv/bin/pytest -m "nodes and soak" tests/nodes -v -s
+
+# The lab's vCenter beside one that others wrote, govmomi's: the same calls, and what each answers
+soak-vcsim: install
+	lab/vcsim/build build/vcsim
+	LONGSHORE_VCSIM=$(CURDIR)/build/vcsim/vcsim .venv/bin/pytest -m soak tests/providers/test_vsphere_beside_vcsim.py -v
 
 # Heat and Ansible's openstack.cloud, in environments of their own, which judge what `plan iac` writes
 JUDGES := $(CURDIR)/build/judges

@@ -18,6 +18,7 @@ RUN = {  # how each is called, and a word of what it then prints
     "memory": (("8",), "kept"),
     "noisy_neighbour": (("--small",), "told_after_seconds"),
     "polling": (("--small",), "plan watch, all its migrations"),
+    "proxy_reads": (("--small",), "4 at once: through a proxy"),
     "tenancy": (("--small",), "one after the other: "),
     "vault": (("--small",), "| one of 5 MiB fetched from a service |"),
 }
@@ -31,6 +32,7 @@ REFUSED = {  # what each says that is called without what it needs
     ): "This bench needs nbdkit and nbdcopy and qemu-img and qemu-nbd: apt-get install libnbd-bin nbdkit qemu-utils",
     ("neighbourhood",): "This is a part of noisy_neighbour.py, which is to be called.",
     ("noisy_neighbour", "rude"): "There is no behaviour rude, only queue, silent, ",
+    ("proxy_reads",): "This bench needs nbdkit and nbdcopy and qemu-img: apt-get install libnbd-bin nbdkit qemu-utils",
     ("tenancy", "--lab"): "This bench needs the lab: lab/lab run .venv/bin/python bench/tenancy.py --lab",
     ("vault",): "This bench needs mke2fs and nbdkit: apt-get install e2fsprogs nbdkit",
 }

@@ -84,8 +84,9 @@ class DiskView:
     capacity: int
     uuid: str
 
-    def rename_for(self, snapshot_number: int) -> None:
-        self.current = f"{self.name.removesuffix('.vmdk')}-{snapshot_number:06}.vmdk"
+    def name_for(self, snapshot_number: int) -> str:
+        """Return the name of the file that comes with a snapshot."""
+        return f"{self.name.removesuffix('.vmdk')}-{snapshot_number:06}.vmdk"
 
 
 def _backing(disk: DiskView, name: str, change_id: str | None, parent: Any = None) -> Any:

@@ -14,7 +14,7 @@ from .foreign_disks import ForeignDisk
 from .guest_info import GuestReport, guest_info
 from .hardware import DiskView, MachineSpec, configuration, devices, disk_device
 from .machine import Machine
-from .managed import ApiFault, ManagedObject, fill
+from .managed import ApiFault, ManagedObject, fill, now
 from .snapshots import Snapshot, walk
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class MachineView(ManagedObject):
 
     def pretend_to_run(self, report: GuestReport | None) -> None:
         """Have a machine that only the inventory knows say that it is on, and what its guest would tell, if any."""
-        self.set(runtime__powerState="poweredOn")
+        self.set(runtime__powerState="poweredOn", runtime__bootTime=now())
         self._show_guest(report)
 
     def refuse_importing(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 from pyVmomi import vmodl
-from pyVmomi.VmomiSupport import F_OPTIONAL, DataObject
+from pyVmomi.VmomiSupport import F_OPTIONAL, DataObject, Enum
 
 from .context import Context
 
@@ -101,6 +101,13 @@ def fill(obj: D) -> D:
     return obj
 
 
+def _of_its_type(value: Any, info: Any) -> Any:
+    """Return a property's value as the API's own type, by which an answer tells a client what it is: of lists, and of
+    words that are one of a few."""
+    plain = type(value) is list or (type(value) is str and issubclass(info.type, Enum))
+    return info.type(value) if plain else value
+
+
 class ManagedObject:
     """One managed object: its reference, its stored properties and, in subclasses, computed ones and SOAP methods."""
 
@@ -134,15 +141,11 @@ class ManagedObject:
         if info is None:
             raise KeyError(path)
         method = self.computed.get(first)
-        value = getattr(self, method)() if method else self.properties.get(first)
-        if type(value) is list:  # pyVmomi wants its own array types
-            value = info.type(value)
+        value = _of_its_type(getattr(self, method)() if method else self.properties.get(first), info)
         for name in filter(None, rest.split(".")):
             if value is None:
                 return None
-            parent, value = value, getattr(value, name)
-            if type(value) is list:
-                value = parent._GetPropertyInfo(name).type(value)
+            value = _of_its_type(getattr(value, name), value._GetPropertyInfo(name))
         return value
 
     def set(self, **changes: Any) -> None:

@@ -31,15 +31,15 @@ class PowerControl(MachineView):
 
     def power_on(self) -> None:
         self.refuse_importing()
+        if self.powered_on:
+            raise self._wrong_state("poweredOn")
         if self.imported:
-            if self.powered_on:
-                raise self._wrong_state("poweredOn")
             self.pretend_to_run(None)
             self.context.boot(self)
             return
         machine = self._really()
         with machine.lock:
-            if self.powered_on:
+            if self.powered_on:  # meanwhile
                 raise self._wrong_state("poweredOn")
             if (written := machine.written_layer()) is not None:
                 raise ApiFault(
@@ -66,7 +66,7 @@ class PowerControl(MachineView):
         if self.imported:
             if not self.powered_on:
                 raise self._wrong_state("poweredOff")
-            self.set(runtime__powerState="poweredOff")
+            self.set(runtime__powerState="poweredOff", runtime__bootTime=None)
             self._show_guest(None)
             return
         machine = self._really()

@@ -51,7 +51,8 @@ def build_service(context: Context, attributes: list[str]) -> None:
         about=vim.AboutInfo(
             name="VMware vCenter Server", fullName="VMware vCenter Server 8.0.2 (stand-in of the lab)", vendor="lab",
             version="8.0.2", build="0", osType="linux-x64", productLineId="vpx", apiType="VirtualCenter",
-            apiVersion="8.0.2.0", instanceUuid=identity("vcenter", "lab"),
+            apiVersion="8.0.2.0", instanceUuid=identity("vcenter", "lab"), localeVersion="INTL", localeBuild="000",
+            licenseProductName="VMware VirtualCenter Server", licenseProductVersion="8.0",
         ),
     )  # fmt: skip
     ServiceInstance(context, "ServiceInstance", content=fill(content))

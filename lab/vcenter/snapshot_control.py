@@ -12,10 +12,11 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from .export import Lease
+from .hardware import DiskView
 from .machine import Busy, Machine
 from .managed import ApiFault, Call, fill, now, soap_method
 from .power import PowerControl
-from .snapshots import Snapshot, find, walk, without
+from .snapshots import Snapshot, find, number_of, walk, without
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +56,24 @@ class SnapshotControl(PowerControl):
             else:
                 seqs = machine.point(moid, self.tracking)
             parent = self.current_snapshot
+            names = {disk.key: (disk.current, disk.name_for(number_of(moid))) for disk in self.disks}
+            for disk in self.disks:
+                if self._is_on_vvol(disk):
+                    names[disk.key] = names[disk.key][::-1]
             snapshot = self._add_snapshot(
-                moid, {disk.key: disk.current for disk in self.disks}, seqs, name, description, quiesced,
+                moid, {key: held for key, (held, _) in names.items()}, seqs, name, description, quiesced,
                 parent and parent._moId, str(self.properties["runtime"].powerState), created,
             )  # fmt: skip
             for disk in self.disks:
-                disk.rename_for(snapshot.number)
+                disk.current = names[disk.key][1]
             self._refresh_devices()
             self._keep()
             self._publish()
             return snapshot.ref
+
+    def _is_on_vvol(self, disk: DiskView) -> bool:
+        """Tell whether its file goes on being written after a snapshot, which is an object of its own there."""
+        return bool(self.context.objects[disk.datastore._moId].get("summary.type") == "VVOL")
 
     @contextmanager
     def _frozen_guest(self, machine: Machine) -> Iterator[None]:

@@ -45,6 +45,11 @@ def without(tree: Iterable[Any], moid: str, with_children: bool) -> tuple[list[A
     return left, gone
 
 
+def number_of(moid: str) -> int:
+    """Return the number in a snapshot's id, by which its files are called."""
+    return int(moid.rpartition("-")[2])
+
+
 class Snapshot(ManagedObject):
     """A snapshot: the names that the disks had, and the numbers of their points in change tracking."""
 
@@ -61,7 +66,7 @@ class Snapshot(ManagedObject):
 
     @property
     def number(self) -> int:
-        return int(self.moid.rpartition("-")[2])
+        return number_of(self.moid)
 
     def node(self, name: str, description: str, state: str, quiesced: bool, created: Any) -> Any:
         return fill(

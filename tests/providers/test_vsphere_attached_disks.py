@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 from vsphere_proxy import CONTENT, DATA, GOODS, PROXY, ROOT, vcenter_at
 
 from longshore.errors import Conflict
@@ -98,6 +98,7 @@ def test_what_is_attached_has_what_the_server_knows_of_it(world):
     assert (two.key, two.controllerKey, two.unitNumber) == (2019, 1001, 3)
     assert one.backing.fileName == world.location()
     assert one.backing.diskMode == READS
+    assert {disk.backing.datastore for disk in (one, two)} == {_disks(world.session, world.goods)[0].backing.datastore}
     assert one.capacityInBytes == len(CONTENT)
     held = read(world.session, vim.vm.Snapshot(world.snapshot.ref, None), ["config.hardware.device"])
     (root,) = [device for device in held["config.hardware.device"] if str(device.key) == ROOT]
@@ -165,6 +166,47 @@ def test_a_controller_has_fifteen_disks(world):
     assert len(world.foreign()) == 15
     with pytest.raises(Fault.TooManyDevices):
         world.attach({"file": world.location(), "unit": 7, "controller": 1001})
+
+
+def test_a_refusal_says_which_device_it_is_of(world):
+    with pytest.raises(Fault.InvalidDeviceSpec, match="Invalid configuration for device '1'") as caught:
+        world.attach({"file": world.location(DATA), "unit": 2}, {"file": world.location(), "unit": 7})
+    assert caught.value.deviceIndex == 1
+
+
+def test_what_a_running_machine_writes_is_not_attached_in_any_mode(world):
+    world.source.power_on(world.goods)
+    (head,) = [d.backing.fileName for d in _disks(world.session, world.goods) if str(d.key) == ROOT]
+    for mode in (READS, "independent_persistent"):
+        with pytest.raises(Fault.FileLocked):
+            world.attach({"file": head, "mode": mode})
+    world.attach({"file": world.location()})  # what its snapshot holds isn't written any more
+    world.source.power_off(world.goods)
+
+
+def test_on_a_vvol_the_disks_file_goes_on_being_written(world):
+    before = [one.backing.fileName for one in _disks(world.session, world.goods)]
+    world.door.set_kind("datastore1", "VVOL")
+    later = world.source.snapshot(world.goods, "s", Owner("m", "later"), quiesce=False)
+    world.door.set_kind("datastore1", "VMFS")
+    assert [one.backing.fileName for one in _disks(world.session, world.goods)] == before
+    assert not {disk.location for disk in later.disks} & set(before)
+    world.attach({"file": later.disk(ROOT).location})
+    assert world.foreign()[0].backing.fileName == later.disk(ROOT).location
+
+
+def test_its_account_of_changes_has_an_end_and_knows_no_other_life(world):
+    ask = world.session.object(vim.VirtualMachine, world.goods).QueryChangedDiskAreas
+    snapshot = vim.vm.Snapshot(world.snapshot.ref, None)
+    change_id = world.snapshot.disk(ROOT).change_id
+    assert ask(snapshot, int(ROOT), 0, change_id).length == len(CONTENT)
+    assert ask(snapshot, int(ROOT), 0, "*").changedArea
+    with pytest.raises(vmodl.fault.InvalidArgument):
+        ask(snapshot, int(ROOT), len(CONTENT), change_id)
+    with pytest.raises(Fault.FileFault):
+        ask(snapshot, int(ROOT), 0, f"52 00 00 00 00 00 00 00-00 00 00 00 00 00 00 00/{change_id.rpartition('/')[2]}")
+    with pytest.raises(vmodl.fault.ManagedObjectNotFound):
+        ask(vim.vm.Snapshot("snapshot-987654", None), int(ROOT), 0, change_id)
 
 
 def test_what_a_machine_writes_is_locked(world):
@@ -258,6 +300,23 @@ def test_the_end_of_a_machine_is_that_of_what_is_attached(world):
     world.place.add_proxy()
 
 
+def test_states_are_told_as_the_apis_own_types(world):
+    task = world.begin(annotation="a")
+    result(world.session, task, 60)
+    told = read(world.session, task, ["info.state"])["info.state"]
+    assert type(told) is vim.TaskInfo.State
+
+
+def test_a_machine_that_runs_is_not_powered_on_and_says_since_when_it_does(world):
+    proxy = world.session.object(vim.VirtualMachine, world.proxy)
+    assert read(world.session, proxy, ["runtime.bootTime"])["runtime.bootTime"] is None
+    world.door.start_proxy(PROXY)
+    assert read(world.session, proxy, ["runtime.bootTime"])["runtime.bootTime"] is not None
+    with pytest.raises(Fault.InvalidPowerState):
+        result(world.session, proxy.PowerOnVM_Task(), 60)
+    world.door.stop_proxy(PROXY)
+
+
 def test_settings_of_its_own(world):
     option = vim.option.OptionValue
     world.reconfigure(extraConfig=[option(key="guestinfo.a", value="1"), option(key="guestinfo.b", value="2")])
@@ -269,3 +328,11 @@ def test_settings_of_its_own(world):
 def _disks(session, ref):
     found = read(session, session.object(vim.VirtualMachine, ref), ["config.hardware.device"])
     return [device for device in found["config.hardware.device"] if isinstance(device, Device.VirtualDisk)]
+
+
+def test_every_test_that_the_labs_page_names_is_there():
+    tests = Path(__file__).parents[1]
+    named = set(re.findall(r"`(test_\w+)`", (tests.parent / "lab" / "README.md").read_text()))
+    there = "".join(file.read_text() for file in (*tests.rglob("test_vsphere_*.py"), *tests.rglob("test_moves_*.py")))
+    assert [name for name in sorted(named) if f"def {name}(" not in there] == []
+    assert named

@@ -311,6 +311,49 @@ def test_one_that_is_off_is_told(world):
         world.source.make_ready(Owner("job", "read"), world.goods)
 
 
+@pytest.mark.parametrize("oddity", ["suspended", "disconnected host"])
+def test_one_that_is_suspended_or_whose_host_is_away_is_told(world, oddity):
+    world.door.make_odd(PROXY, oddity)
+    with pytest.raises(Unreachable, match="isn't on, or its host can't be reached"):
+        world.source.make_ready(Owner("job", "read"), world.goods)
+
+
+@pytest.mark.parametrize("fault", ["vim.fault.InvalidState", "vmodl.fault.HostNotConnected"])
+def test_a_snapshot_stays_as_long_as_its_disks_can_not_be_detached(world, fault):
+    """As while the proxy's host is away, or the proxy is being moved."""
+    snapshot = world.snapshot()
+    with (
+        pytest.raises(LongshoreError, match="couldn't detach disks from"),
+        world.source.open_disk(snapshot, ROOT) as export,
+    ):
+        assert content_of(export) == CONTENT
+        world.door.plan_fault("ReconfigVM_Task", fault, machine=PROXY, times=0)
+    with pytest.raises(LongshoreError, match="couldn't detach disks from"):
+        world.source.remove_snapshot(world.goods, snapshot.ref)
+    assert (len(world.attached), len(world.door.machine(GOODS)["snapshots"])) == (2, 1)
+    world.door.clear_trouble()
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
+def test_on_vvols_the_snapshots_own_object_is_read(world):
+    """There the disk's file goes on being written: a snapshot is an object beside it."""
+    world.door.set_kind("datastore1", "VVOL")
+    try:
+        world.source.power_on(world.goods)
+        snapshot = world.snapshot()
+    finally:
+        world.door.set_kind("datastore1", "VMFS")
+    world.door.guest_writes(GOODS, int(ROOT), 0, 0x5A, 65536)
+    with world.source.open_disk(snapshot, ROOT) as export:
+        assert sorted(world.attached) == sorted(disk.location for disk in snapshot.disks)
+        assert content_of(export) == CONTENT
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.source.power_off(world.goods)
+    machine = world.door.machine(GOODS)
+    assert (world.attached, machine["snapshots"], machine["consolidation_needed"]) == ([], [], False)
+
+
 def test_one_that_says_nothing_is_told(world, monkeypatch):
     monkeypatch.setattr(proxy_machine, "SERVES_WITHIN", 0.3)
     world.door.stop_proxy(PROXY)
@@ -568,6 +611,18 @@ def test_what_one_proxy_refuses_another_may_take(two):
             assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (2, 0), fault
             assert content_of(export) == CONTENT
         assert two.door.planned_faults() == []
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
+
+
+def test_one_that_is_being_moved_is_left_for_another(two):
+    """It is asked a few times: changes that somebody else makes of it end soon."""
+    snapshot = two.snapshot()
+    two.source.check()
+    two.door.plan_fault("ReconfigVM_Task", "vim.fault.InvalidState", machine=SECOND, times=0)
+    with two.source.open_disk(snapshot, ROOT) as export:
+        assert (attached_to(two, PROXY), attached_to(two, SECOND)) == (2, 0)
+        assert content_of(export) == CONTENT
     two.source.remove_snapshot(two.goods, snapshot.ref)
     two.assert_clean()
 

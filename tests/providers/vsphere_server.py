@@ -98,10 +98,10 @@ class Vcenter:
 
 @contextmanager
 def vcenter(directory: Path, common_name: str = "vcenter.test") -> Iterator[Vcenter]:
-    certificate = directory / f"{common_name}.pem"
-    certificate.write_bytes(_certificate(common_name))
+    shown = directory / f"{common_name}.pem"
+    shown.write_bytes(certificate(common_name))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(shown)
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version, wbufsize = "HTTP/1.1", 1 << 16
@@ -152,7 +152,8 @@ def vcenter(directory: Path, common_name: str = "vcenter.test") -> Iterator[Vcen
         server.server_close()
 
 
-def _certificate(common_name: str) -> bytes:
+def certificate(common_name: str) -> bytes:
+    """Return a key and its own certificate for ADDRESS, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     now = datetime.datetime.now(datetime.UTC)
