@@ -31,7 +31,6 @@ class Playbooks:
             "HOME": str(home),
             "ANSIBLE_COLLECTIONS_PATH": str(place / "collections"),
             "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_PIPELINING": "true",  # a third of each task's processes
             "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
             "PATH": f"{BIN}:{known['PATH']}",
         }
@@ -70,8 +69,13 @@ class Playbooks:
             play.wait(60)
 
     def written(self, tasks):
-        defaults = {"group/longshore.longshore.longshore": self.reached}
-        play = {"hosts": "localhost", "gather_facts": False, "module_defaults": defaults, "tasks": list(tasks)}
+        play = {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "module_defaults": {"group/longshore.longshore.longshore": self.reached},
+            "vars": {"ansible_pipelining": True},  # a third of each task's processes
+            "tasks": list(tasks),
+        }
         return yaml.safe_dump([play])
 
     def inventory(self, **more):

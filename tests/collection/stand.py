@@ -34,7 +34,9 @@ def connect(kind, settings, secrets, side=None, servers=None, **_kept):
     return of(kind, {"root": root}, secrets, side, servers)
 
 from longshore.flows import clouds
+from longshore.flows.moves import copying
 clouds.connect = connect
+copying.STALLED_AFTER = 300.0  # no server hangs here, but a busy machine may seem to
 if {"server", "api"} & set(sys.argv):
     from longshore.service import providers
     providers.connect = connect
