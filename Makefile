@@ -80,8 +80,8 @@ dashboard: install
 collection: install
 	.venv/bin/ansible-galaxy collection build collection --output-path dist --force
 
-# ansible-test's sanity and unit tests, without docker. They take minutes the first time: each has an environment of its
-# own, made from PyPI and kept below ~/.ansible/test
+# ansible-test's sanity, unit and integration tests, without docker, the last ones against a server over small clouds. They
+# take minutes the first time: each has an environment of its own, made from PyPI and kept below ~/.ansible/test
 collection-test: install
 	tests/collection/ansible_tests
 
@@ -172,7 +172,8 @@ soak-bundle: install
 soak-all-of-it: converter
 	.venv/bin/pytest -m soak tests/test_all_of_it.py -v -s
 
-# The built collection as Galaxy and ansible-lint see it, from the package index; and its role on a Debian that boots
+# Ansible's own tests by the newest ansible-core; the built collection as Galaxy, ansible-lint and antsibull-docs see it,
+# all from the package index; and its role on a Debian that boots
 soak-collection: install
 	.venv/bin/pytest -m soak tests/collection -v -s
 

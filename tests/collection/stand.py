@@ -15,6 +15,7 @@ from small_fleet import Fleet
 from small_keystone import small_keystone
 
 TESTS = Path(__file__).parents[1]
+LONGSHORE = Path(sys.executable).with_name("longshore")
 
 # In each of Longshore's own processes: the small clouds in the place of real ones
 SITE = """
@@ -33,7 +34,9 @@ def connect(kind, settings, secrets, side=None, servers=None, **_kept):
     return of(kind, {"root": root}, secrets, side, servers)
 
 from longshore.flows import clouds
+from longshore.flows.moves import copying
 clouds.connect = connect
+copying.STALLED_AFTER = 300.0  # no server hangs here, but a busy machine may seem to
 if {"server", "api"} & set(sys.argv):
     from longshore.service import providers
     providers.connect = connect
@@ -41,8 +44,8 @@ if {"server", "api"} & set(sys.argv):
 
 
 def environment(place, names=()):
-    """Make a world with one machine, or with machines of these names, and return the environment of Longshore's
-    processes that know it."""
+    """Make a world with one machine, or with machines of these names. Return what the environment of Longshore's
+    processes has, so that `command` finds it."""
     world = place / "world"
     if names:
         Fleet.create(place / "fleet", names)
@@ -51,15 +54,22 @@ def environment(place, names=()):
         World.create(world)
     (place / "site").mkdir()
     (place / "site" / "sitecustomize.py").write_text(SITE)
+    command(place).write_text(f'#!/bin/sh\nPYTHONPATH={place}/site exec {LONGSHORE} "$@"\n')
+    command(place).chmod(0o755)
     known = {name: value for name, value in os.environ.items() if not name.startswith(("LONGSHORE_", "OS_"))}
     return {
         **known,
         **({"SMALL_FLEET": str(place / "fleet")} if names else {}),
-        "PYTHONPATH": str(place / "site"),
         "SMALL_WORLD": str(world),
         "SMALL_TESTS": str(TESTS),
         "LONGSHORE_STATE": str(place / "state"),
     }
+
+
+def command(place):
+    """Return `longshore` as a command over that world. Not by the environment of all: Ansible's many processes would
+    each load the small clouds for nothing, which takes a second."""
+    return place / "longshore"
 
 
 @contextmanager
@@ -78,9 +88,8 @@ def stand(place, port):
             "LONGSHORE_SERVER__REACH_ALLOWED": json.dumps(["127.0.0.0/8"]),
             "LONGSHORE_SERVER__VDDK_LIBDIR": "/opt/vddk",
         }
-        command = [str(Path(sys.executable).with_name("longshore")), "server"]
         with (place / "server.log").open("w") as log:
-            server = subprocess.Popen(command, env=known, stdout=log, stderr=log)
+            server = subprocess.Popen([command(place), "server"], env=known, stdout=log, stderr=log)
         try:
             _await(at, server, place / "server.log")
             yield at, url

@@ -1,4 +1,5 @@
-"""OS-Migrate's own playbooks, as they are, beside `longshore tenant`: each takes in what the other has written.
+"""OS-Migrate's own playbooks, as they are, beside `longshore tenant` and beside ours: each takes in what the other has
+written, and what docs/howto/ansible.md shows side by side makes the same.
 
 They run in an environment of their own: a virtual environment with ansible-core and what OS-Migrate's requirements.txt
 has, in which `ansible_collections` has the built collection os_migrate.os_migrate. The variable LONGSHORE_OS_MIGRATE is
@@ -8,13 +9,19 @@ its directory. Without it, these tests are skipped.
 import os
 import re
 import subprocess
-from pathlib import Path
+import sys
+import time
 
 import pytest
 import yaml
+from lanes import PROJECT
 from tenants import SSH_KEY, rows, tenants
 
 from conftest import Cli
+
+sys.path.append(str(PROJECT / "tests" / "collection"))
+
+from playbooks import Playbooks
 
 THEIRS = os.environ.get("LONGSHORE_OS_MIGRATE")
 pytestmark = [
@@ -28,6 +35,7 @@ KINDS = (
     *("networks", "subnets", "routers", "router_interfaces", "security_groups", "security_group_rules", "keypairs"),
     "images",
 )
+OF_A_RULE = ("direction", "ether_type", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix")
 BYTES = b"a small image" * 1000
 
 
@@ -70,23 +78,31 @@ def three(lab, admin_cloud, tmp_path):
         yield cli, made, yaml.safe_load(clouds.read_text())["clouds"]
 
 
-def playbook(name, directory, clouds):
-    """Run one, and return how many of its tasks have changed something."""
-    told = {"os_migrate_data_dir": str(directory)}
+def set_up(directory, clouds):
+    """Write OS-Migrate's inventory and variables to a directory, and return where it has its files then. `clouds`: the
+    log-ins of `src` and `dst`."""
+    files = directory / "theirs"
+    files.mkdir(exist_ok=True)
+    told = {"os_migrate_data_dir": str(files)}
     for side, cloud in clouds.items():
         told[f"os_migrate_{side}_auth"] = cloud["auth"]
         told[f"os_migrate_{side}_region_name"] = cloud["region_name"]
-    inventory = directory.with_name("inventory.yml")
     here = {"ansible_connection": "local", "ansible_python_interpreter": f"{THEIRS}/bin/python"}
-    inventory.write_text(yaml.safe_dump({"migrator": {"hosts": {"localhost": here}}}))
-    variables = directory.with_name("variables.yml")
-    variables.write_text(yaml.safe_dump(told))
-    path = Path(THEIRS, "ansible_collections/os_migrate/os_migrate/playbooks", f"{name}.yml")
+    inventory = {"migrator": {"hosts": {"localhost": here}}}
+    (directory / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    (directory / "os_migrate_vars.yml").write_text(yaml.safe_dump(told))
+    return files
+
+
+def run_theirs(script, directory):
+    """Run a shell script in OS-Migrate's environment and a directory, and return how many tasks of its playbooks have
+    changed something."""
     done = subprocess.run(
-        [Path(THEIRS, "bin/ansible-playbook"), "-i", inventory, "-e", f"@{variables}", path],
+        ["bash", "-ec", script],
         capture_output=True,
         text=True,
         check=False,
+        cwd=directory,
         env={
             **os.environ,
             "PATH": f"{THEIRS}/bin:{os.environ['PATH']}",
@@ -98,12 +114,17 @@ def playbook(name, directory, clouds):
     return sum(int(count) for count in re.findall(r"changed=(\d+)", done.stdout))
 
 
+def playbook(name, directory):
+    """Run one, and return how many of its tasks have changed something."""
+    command = "ansible-playbook -i inventory.yml -e @os_migrate_vars.yml"
+    return run_theirs(f"{command} os_migrate.os_migrate.{name}", directory)
+
+
 def test_what_it_exports_is_imported_and_the_same(three, tmp_path):
     cli, (full, empty, _), clouds = three
-    directory = tmp_path / "theirs"
-    directory.mkdir()
+    directory = set_up(tmp_path, {"src": clouds[full.name], "dst": clouds[empty.name]})
     for kind in KINDS:
-        playbook(f"export_{kind}", directory, {"src": clouds[full.name], "dst": clouds[empty.name]})
+        playbook(f"export_{kind}", tmp_path)
     valid = cli("tenant", "validate", str(directory), "-f", "json")
     assert (valid.returncode, valid.stdout.strip()) == (0, "[]"), valid.stderr
     assert rows(cli("tenant", "diff", "--cloud", full.name, str(directory), "-f", "json"), "make", "change") == {}
@@ -116,11 +137,77 @@ def test_what_it_exports_is_imported_and_the_same(three, tmp_path):
 
 def test_what_we_export_it_imports_and_the_second_time_changes_nothing(three, tmp_path):
     cli, (full, _, empty), clouds = three
-    directory = tmp_path / "ours"
+    directory = set_up(tmp_path, {"src": clouds[full.name], "dst": clouds[empty.name]})
     done = cli("tenant", "export", "--cloud", full.name, str(directory))
     assert done.returncode == 0, done.stderr
-    logins = {"src": clouds[full.name], "dst": clouds[empty.name]}
-    assert sum(playbook(f"import_{kind}", directory, logins) for kind in KINDS) > 0
-    assert sum(playbook(f"import_{kind}", directory, logins) for kind in KINDS) == 0
+    assert sum(playbook(f"import_{kind}", tmp_path) for kind in KINDS) > 0
+    assert sum(playbook(f"import_{kind}", tmp_path) for kind in KINDS) == 0
     compared = cli("tenant", "diff", "--cloud", empty.name, str(directory), "-f", "json")
     assert rows(compared, "make", "change") == {}
+
+
+def shown():
+    """Return what docs/howto/ansible.md shows of a tenant: OS-Migrate's commands as a script, and our playbook."""
+    part = (PROJECT / "docs/howto/ansible.md").read_text().partition("\n### A tenant\n")[2].partition("\n### ")[0]
+    typed = re.search(r"^```console\n(.*?)^```", part, re.DOTALL | re.MULTILINE)[1]
+    ours = re.search(r"^```yaml\n(.*?)^```", part, re.DOTALL | re.MULTILINE)[1]
+    return re.sub(r"^[$>] ", "", typed, flags=re.MULTILINE), ours
+
+
+def there(tenant):
+    """Return what a project has, by what people call it: names, addresses, rules, digests."""
+    network, mine = tenant.cloud.network, {"project_id": tenant.id}
+    groups = {group.id: group for group in network.security_groups(**mine)}
+    names = {one.id: one.name for one in (*network.networks(), *network.subnets(**mine), *groups.values())}
+    return {
+        "networks": {(one.name, one.description, one.mtu) for one in network.networks(**mine)},
+        "subnets": {
+            one.name: (names[one.network_id], one.cidr, one.gateway_ip, one.allocation_pools, one.dns_nameservers)
+            for one in network.subnets(**mine)
+        },
+        "routes": {one.name: one.host_routes for one in network.subnets(**mine)},
+        "routers": {(one.name, names[one.external_gateway_info["network_id"]]) for one in network.routers(**mine)},
+        "interfaces": {
+            (names[at["subnet_id"]], at["ip_address"])
+            for port in network.ports(device_owner="network:router_interface", **mine)
+            for at in port.fixed_ips
+        },
+        "groups": {(group.name, group.description) for group in groups.values()},
+        "rules": {
+            (names[rule.security_group_id], names.get(rule.remote_group_id), *(rule[field] for field in OF_A_RULE))
+            for rule in network.security_group_rules(**mine)
+        },
+        "key pairs": {(pair.name, pair.fingerprint) for pair in tenant.cloud.compute.keypairs()},
+        "images": {
+            (image.name, image.disk_format, image.container_format, image.min_disk, image.size, image.checksum)
+            for image in tenant.cloud.image.images(owner=tenant.id)
+        },
+    }
+
+
+def test_what_the_page_shows_side_by_side_makes_the_same(three, tmp_path):
+    cli, (full, of_theirs, of_ours), clouds = three
+    script, play = shown()
+    set_up(tmp_path, {"src": clouds[full.name], "dst": clouds[of_theirs.name]})
+    for name, tenant in (("old", full), ("new", of_ours)):
+        done = cli("provider", "add", "openstack", name, "--os-cloud", tenant.name)
+        assert done.returncode == 0, done.stderr
+    seconds = {}
+
+    begun = time.monotonic()
+    assert run_theirs(script, tmp_path) > 0
+    seconds["OS-Migrate's"] = time.monotonic() - begun
+
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("LONGSHORE_", "OS_"))}
+    known["LONGSHORE_STATE"] = str(cli.state)
+    passwords = tuple(clouds[tenant.name]["auth"]["password"] for tenant in (full, of_ours))
+    playbooks = Playbooks(tmp_path, {}, known, passwords)
+    written = play.replace("/srv/tenant", str(tmp_path / "ours"))
+    begun = time.monotonic()
+    assert playbooks.run_text(written)[0] == ["changed", "changed"]
+    seconds["ours"] = time.monotonic() - begun
+    assert playbooks.run_text(written)[0] == ["ok", "ok"]
+
+    print(", ".join(f"{whose}: {taken:.0f} s" for whose, taken in seconds.items()))
+    assert there(of_theirs) == there(full)
+    assert there(of_ours) == there(full)

@@ -1,10 +1,12 @@
-"""A tenant's resources by playbooks: exported, edited, imported elsewhere, and nothing to do the second time."""
+"""A tenant's resources by the collection's modules: exported, edited, imported elsewhere, and nothing to do the second
+time."""
 
 import os
 from dataclasses import asdict
 
 import pytest
-from playbooks import BIN, Playbooks, task
+from modules import Modules
+from playbooks import BIN, task
 from small_cloud import SmallCloud
 
 from longshore.providers.openstack.connection import OpenstackSettings
@@ -14,7 +16,7 @@ KINDS = ["networks", "subnets", "security_groups", "security_group_rules"]
 
 
 @pytest.fixture
-def playbooks(tmp_path):
+def tenants(tmp_path):
     state = tmp_path / "state"
     with SmallCloud() as cloud:
         store = Store(StateDirectory(state))
@@ -35,33 +37,34 @@ def playbooks(tmp_path):
         )
         known = {name: value for name, value in os.environ.items() if not name.startswith(("LONGSHORE_", "OS_"))}
         known["LONGSHORE_STATE"] = str(state)
-        yield Playbooks(tmp_path, {"state_dir": str(state), "command": str(BIN / "longshore")}, known), cloud
+        with Modules(tmp_path, BIN / "longshore", known) as modules:
+            yield modules, cloud
 
 
-def test_a_tenant_is_carried_once(playbooks):
-    playbooks, cloud = playbooks
-    files = playbooks.place / "tenant"
+def test_a_tenant_is_carried_once(tenants):
+    modules, cloud = tenants
+    files = modules.place / "tenant"
     asked = {"directory": str(files), "only": KINDS}
     carry = task("tenancy_export", provider="old", **asked), task("tenancy_import", provider="new", **asked)
-    assert playbooks.run(*carry, words=("--check",))[0] == ["changed", "changed"]
+    assert modules.run(*carry, check=True)[0] == ["changed", "changed"]
     assert not files.exists()
     anew = task("tenancy_export", provider="old", overwrite=True, **asked)
-    assert playbooks.run(carry[0], carry[0], anew)[0] == ["changed", "ok", "ok"]
-    told, said = playbooks.run(carry[1], words=("--check", "--diff"))
+    assert modules.run(carry[0], carry[0], anew)[0] == ["changed", "ok", "ok"]
+    told, (said,) = modules.run(carry[1], check=True)
     assert told == ["changed"]
-    assert '"network front": "made"' in said
+    assert said["diff"]["after"]["network front"] == "made"
     assert not list(cloud.connect("new").network.networks(name="front", project_id="new"))
-    assert playbooks.run(*carry, carry[1])[0] == ["ok", "changed", "ok"]
+    assert modules.run(*carry, carry[1])[0] == ["ok", "changed", "ok"]
     edited = (files / "networks.yml").read_text().replace("mtu: 1450", "mtu: 1400")
     (files / "networks.yml").write_text(edited)
-    assert playbooks.run(carry[0], words=("--check",))[0] == ["ok"], "what somebody has edited stays"
+    assert modules.run(carry[0], check=True)[0] == ["ok"], "what somebody has edited stays"
 
 
-def test_files_that_cant_be_read_are_told_by_name(playbooks):
-    playbooks, _cloud = playbooks
-    files = playbooks.place / "tenant"
+def test_files_that_cant_be_read_are_told_by_name(tenants):
+    modules, _cloud = tenants
+    files = modules.place / "tenant"
     files.mkdir()
     (files / "networks.yml").write_text("resources: 3\n")
-    told, said = playbooks.run(task("tenancy_import", provider="new", directory=str(files)), fails=True)
+    told, (said,) = modules.run(task("tenancy_import", provider="new", directory=str(files)))
     assert told == ["fatal"]
-    assert "networks.yml" in said
+    assert "networks.yml" in said["msg"]
