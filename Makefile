@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -93,8 +93,12 @@ wheel: install
 packages: install
 	deploy/packages dist
 
-# Packages and all that they depend on as one signed tar, for a machine without a network: docs/howto/install.md
 OUT ?= dist
+# One image for containers of all roles: docs/howto/containers.md
+image: converter
+	deploy/containers/image $(OUT)
+
+# Packages and all that they depend on as one signed tar, for a machine without a network: docs/howto/install.md
 bundle: install
 	@[ -n "$(KEY)" ] || { echo "KEY=… says by which of your GnuPG keys it is signed." >&2; exit 2; }
 	deploy/air-gapped/bundle $(OUT) $(KEY)
@@ -164,6 +168,10 @@ soak-wheel: wheel
 soak-packages: install
 	.venv/bin/pytest -m soak tests/test_packages.py tests/test_package_upgrade.py -v -s
 
+# Built, and run by podman on a Debian that boots in namespaces of this machine: server, worker, database, a migration
+soak-image: install
+	.venv/bin/pytest -m soak tests/test_image.py -v -s
+
 # Made, and installed where there is no network
 soak-bundle: install
 	.venv/bin/pytest -m soak tests/test_bundle.py -v -s
@@ -224,7 +232,7 @@ cloud-matrix: relay-image
 	$(LAB) --cloud today down
 	.venv/bin/python docs/reference/generate.py
 
-# What the runtime image is made of, as CycloneDX documents in dist/sbom
+# What Longshore is run with, as CycloneDX documents in dist/sbom
 sbom: install
 	deploy/sbom dist/sbom
 

@@ -108,6 +108,11 @@ class Booted:
         variables = [f"{name}={value}" for name, value in _ENVIRONMENT.items()]
         return ["nsenter", "-t", self._init, "-m", "-p", "-i", "-u", "-C", "-n", "--", "env", "-i", *variables]
 
+    @property
+    def on_its_network(self):
+        """Return the words that run a command of this machine on its loopback."""
+        return ["nsenter", "-t", self._init, "-n", "--"]
+
     def on(self, script):
         """Return what a shell script there says, on both of its streams together."""
         done = subprocess.run(

@@ -1,14 +1,15 @@
-"""usage: on_small_clouds.py begin MACHINE|write MACHINE|slow PROVIDER|COMMAND…
+"""usage: on_small_clouds.py begin MACHINE|take URL|write MACHINE|slow PROVIDER|COMMAND…
 
 Longshore's commands where its clouds are a small fleet: on a machine with packages, by their Python, beside tests/flows
-of the same commit. `begin` queues a migration of a machine, and makes the fleet first; with `write` its guest writes;
-`slow` sets a limit that is lower than a command would.
+of the same commit. `begin` queues a migration of a machine, and makes the fleet first; `take` one of the disk image
+behind an address; with `write` its guest writes; `slow` sets a limit that is lower than a command would.
 """
 
 import os
 import sys
 from pathlib import Path
 
+CONFIGURATION = Path("/etc/longshore/longshore.toml")
 STATE = Path("/srv/longshore")
 FLEET = STATE / "fleet"
 NAMES = ("app01", "app02")
@@ -40,6 +41,32 @@ def begin(name):
     store.close()
 
 
+def take(url):
+    """Queue a cold migration of it, and print its id."""
+    from small_fleet import Fleet
+
+    from longshore.configuration import read_configuration
+    from longshore.model.selection import EVERY
+    from longshore.providers.files.settings import FilesSettings
+    from longshore.providers.files.source import FilesSource
+    from longshore.store import StateDirectory, Store
+
+    settings = {"url": url, "network": "VM Network"}
+    (machine,) = FilesSource(FilesSettings(**settings)).machines(EVERY)
+    fleet = Fleet.create(FLEET, (machine.name,))
+    (FLEET / "conversions").mkdir()
+    store = Store(StateDirectory.configured(read_configuration(CONFIGURATION)))
+    new = store.migrations.add(
+        machine_name=machine.name,
+        machine_ref=machine.ref,
+        source_id=store.providers.add("disk", "files", settings, {}).id,
+        target_id=store.providers.add("cloud", "openstack", {"root": str(fleet.root)}, {"password": "x"}).id,
+        request={"networks": {"VM Network": "private"}, "boot_timeout": 20.0},
+    )
+    print(new.id)
+    store.close()
+
+
 def write(name):
     from small_fleet import Fleet
 
@@ -56,7 +83,7 @@ def slow(name):
 
 
 def main(arguments):
-    if arguments[0] in (own := {"begin": begin, "write": write, "slow": slow}):
+    if arguments[0] in (own := {"begin": begin, "take": take, "write": write, "slow": slow}):
         return own[arguments[0]](arguments[1])
     # Where what stands in for a conversion finds its place
     os.environ["SMALL_WORLD"] = str(FLEET / "conversions")
@@ -65,7 +92,7 @@ def main(arguments):
     from longshore.cli.app import main as longshore
 
     small_fleet.install()
-    return longshore(["--config", "/etc/longshore/longshore.toml", *arguments])
+    return longshore(["--config", str(CONFIGURATION), *arguments])
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ READY = (
 )
 
 
-def typed(section):
-    """Return the commands that docs/howto/install.md has root type in this section, block by block."""
-    part = (ROOT / "docs/howto/install.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+def typed(section, page="install"):
+    """Return the commands that a page of docs/howto has root type in this section, block by block."""
+    part = (ROOT / f"docs/howto/{page}.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^```console\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
     return [re.findall(r"^# (.*)$", block, re.MULTILINE) for block in blocks]
 
