@@ -1,13 +1,15 @@
 """Disks written through a proxy, by VMware's rules: while the machine is off, above its newest snapshot, and by nobody
 else meanwhile. The rules of the stand-in are tested as much as Longshore's use of them."""
 
+# ruff: noqa: F401, F811 fixtures of another test
+
 import threading
 from contextlib import ExitStack
 
 import nbd
 import pytest
 from pyVmomi import vim
-from test_vsphere_proxy import (  # noqa: F401 fixtures
+from test_vsphere_proxy import (
     KEY,
     SECOND,
     attached_to,
@@ -50,26 +52,26 @@ def put(export, data=WORDS, offset=2 * MIB):
 
 
 @pytest.fixture
-def home(world):  # noqa: F811
+def home(world):
     """Yield the snapshot that keeps what the machine's disks held."""
     return world.snapshot("home")
 
 
-def assert_back(world, home):  # noqa: F811
+def assert_back(world, home):
     """Assert that all of it can be had back."""
     world.source.revert(world.goods, home.ref)
     world.source.remove_snapshot(world.goods, home.ref)
     world.assert_clean()
 
 
-def power_on(world):  # noqa: F811
+def power_on(world):
     """Have somebody power the machine on."""
     with world.source._session.doing("power it on"):
         machine = world.source._session.object(vim.VirtualMachine, world.goods)
         result(world.source._session, machine.PowerOnVM_Task(), 60)
 
 
-def take_snapshot(world):  # noqa: F811
+def take_snapshot(world):
     """Have somebody take one."""
     with world.source._session.doing("take somebody's snapshot"):
         machine = world.source._session.object(vim.VirtualMachine, world.goods)
@@ -77,7 +79,7 @@ def take_snapshot(world):  # noqa: F811
         result(world.source._session, task, 60)
 
 
-def test_what_is_written_is_the_machines_and_the_snapshot_keeps_what_was(world, home):  # noqa: F811
+def test_what_is_written_is_the_machines_and_the_snapshot_keeps_what_was(world, home):
     world.source.check_way_back(world.goods)
     with world.source.open_disk_to_write(home, ROOT, SIZE) as export:
         assert len(world.attached) == 2  # all at once
@@ -97,7 +99,7 @@ def test_what_is_written_is_the_machines_and_the_snapshot_keeps_what_was(world, 
     assert_back(world, home)
 
 
-def test_both_are_written_side_by_side_and_detached_when_the_last_one_is_closed(world, home):  # noqa: F811
+def test_both_are_written_side_by_side_and_detached_when_the_last_one_is_closed(world, home):
     both = threading.Barrier(2)
 
     def writes(key):
@@ -119,7 +121,7 @@ def test_both_are_written_side_by_side_and_detached_when_the_last_one_is_closed(
     assert_back(world, home)
 
 
-def test_all_is_on_the_disk_before_it_is_detached(world, home, monkeypatch):  # noqa: F811
+def test_all_is_on_the_disk_before_it_is_detached(world, home, monkeypatch):
     done, flush, detach = [], proxy_pool.flush, ProxyMachine.detach
     monkeypatch.setattr(proxy_pool, "flush", lambda *said, **how: (flush(*said, **how), done.append("flushed")))
 
@@ -134,7 +136,7 @@ def test_all_is_on_the_disk_before_it_is_detached(world, home, monkeypatch):  # 
     assert_back(world, home)
 
 
-def test_a_larger_disk_fits_as_long_as_nothing_is_beyond_the_end(world, home):  # noqa: F811
+def test_a_larger_disk_fits_as_long_as_nothing_is_beyond_the_end(world, home):
     with world.source.open_disk_to_write(home, ROOT, SIZE + MIB) as export:
         handle = connected(export)
         assert handle.get_size() == SIZE + MIB
@@ -153,7 +155,7 @@ def test_a_larger_disk_fits_as_long_as_nothing_is_beyond_the_end(world, home):  
 # Nobody else
 
 
-def test_meanwhile_nobody_powers_the_machine_on_or_takes_a_snapshot_of_it(world, home):  # noqa: F811
+def test_meanwhile_nobody_powers_the_machine_on_or_takes_a_snapshot_of_it(world, home):
     with world.source.open_disk_to_write(home, ROOT, SIZE) as export:
         for theirs in (power_on, take_snapshot):
             with pytest.raises(Occupied, match="locked") as refused:
@@ -173,7 +175,7 @@ def test_meanwhile_nobody_powers_the_machine_on_or_takes_a_snapshot_of_it(world,
     assert_back(world, home)
 
 
-def test_a_machine_that_is_on_or_has_a_newer_snapshot_is_not_written(world, home):  # noqa: F811
+def test_a_machine_that_is_on_or_has_a_newer_snapshot_is_not_written(world, home):
     power_on(world)
     with pytest.raises(Conflict, match="isn't off"), world.source.open_disk_to_write(home, ROOT, SIZE):
         pass
@@ -188,9 +190,7 @@ def test_a_machine_that_is_on_or_has_a_newer_snapshot_is_not_written(world, home
 
 
 @pytest.mark.parametrize(("theirs", "said"), [(power_on, "locked"), (take_snapshot, "wasn't|is not at|layers above")])
-def test_whoever_comes_in_between_the_look_and_the_attaching_has_the_machine(  # noqa: F811
-    world, home, monkeypatch, theirs, said
-):
+def test_whoever_comes_in_between_the_look_and_the_attaching_has_the_machine(world, home, monkeypatch, theirs, said):
     world.source.check_way_back(world.goods)
     attach = ProxyMachine.attach
 
@@ -206,7 +206,7 @@ def test_whoever_comes_in_between_the_look_and_the_attaching_has_the_machine(  #
     world.source.power_off(world.goods)
 
 
-def test_a_snapshot_taken_right_before_is_seen_and_nothing_is_written(world, home, monkeypatch):  # noqa: F811
+def test_a_snapshot_taken_right_before_is_seen_and_nothing_is_written(world, home, monkeypatch):
     """A real host may let a layer below a snapshot be attached for writing."""
     attach = ProxyMachine.attach
 
@@ -228,14 +228,14 @@ def test_a_snapshot_taken_right_before_is_seen_and_nothing_is_written(world, hom
 # Only what is to be written
 
 
-def names_served(world, mode):  # noqa: F811
+def names_served(world, mode):
     proxy = ProxyMachine(world.source._session, world.door.machine(PROXY)["moref"], KEY)
     served = proxy.served()
     with tls_files(KEY, served.certificate) as tls:
         return served, proxy_pool._served_at(served, tls, mode)
 
 
-def test_what_is_read_is_never_served_for_writing(world, home):  # noqa: F811
+def test_what_is_read_is_never_served_for_writing(world, home):
     with world.source.open_disk(home, ROOT) as export:
         assert connected(export).is_read_only()
         assert len(names_served(world, Mode.READING)[1]) == 2
@@ -249,7 +249,7 @@ def test_what_is_read_is_never_served_for_writing(world, home):  # noqa: F811
     assert_back(world, home)
 
 
-def test_a_disk_at_another_slot_than_was_said_is_not_served_for_writing(world, home, monkeypatch):  # noqa: F811
+def test_a_disk_at_another_slot_than_was_said_is_not_served_for_writing(world, home, monkeypatch):
     monkeypatch.setattr(proxy_pool, "SHOWN_WITHIN", 1.0)
     right = proxy_machine.writable
     monkeypatch.setattr(proxy_machine, "writable", lambda disks: right((uuid, unit + 1) for uuid, unit in disks))
@@ -259,7 +259,7 @@ def test_a_disk_at_another_slot_than_was_said_is_not_served_for_writing(world, h
     assert_back(world, home)
 
 
-def test_an_image_of_an_earlier_version_is_told(world, home, monkeypatch):  # noqa: F811
+def test_an_image_of_an_earlier_version_is_told(world, home, monkeypatch):
     told = proxy_machine._settings
 
     def of_then(now):
@@ -276,7 +276,7 @@ def test_an_image_of_an_earlier_version_is_told(world, home, monkeypatch):  # no
     assert_back(world, home)
 
 
-def test_what_one_proxy_refuses_another_may_write(two):  # noqa: F811
+def test_what_one_proxy_refuses_another_may_write(two):
     home = two.snapshot("home")
     two.source.check_way_back(two.goods)
     two.door.plan_fault("ReconfigVM_Task", "vim.fault.TooManyDevices", machine=SECOND, in_task=True)
@@ -300,7 +300,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_when_attaching_goes_wrong_nothing_stays_attached(world, home, fault):  # noqa: F811
+def test_when_attaching_goes_wrong_nothing_stays_attached(world, home, fault):
     world.source.check_way_back(world.goods)
     how = dict(FAULTS[fault])
     world.door.plan_fault("ReconfigVM_Task", how.pop("kind"), machine=PROXY, **how)
@@ -308,12 +308,12 @@ def test_when_attaching_goes_wrong_nothing_stays_attached(world, home, fault):  
         try:
             put(stack.enter_context(world.source.open_disk_to_write(home, ROOT, SIZE)))
         except LongshoreError as error:
-            assert "couldn't attach disks" in str(error)  # noqa: PT017
+            assert "couldn't attach disks" in str(error)
     assert world.attached == []
     assert_back(world, home)
 
 
-def die(world, home, data):  # noqa: F811
+def die(world, home, data):
     """Attach the disks, write, and say no more, as a process that is killed."""
     attached = world.pool._take(home, Mode.WRITING)
     with world.pool._served(attached.proxy, attached.disks[ROOT], Mode.WRITING) as export:
@@ -321,7 +321,7 @@ def die(world, home, data):  # noqa: F811
     world.source, world.pool = world.process()
 
 
-def test_the_next_process_goes_on_where_a_dead_one_wrote(world, home):  # noqa: F811
+def test_the_next_process_goes_on_where_a_dead_one_wrote(world, home):
     die(world, home, b"half of it".ljust(512))
     assert len(world.attached) == 2
     with world.source.open_disk_to_write(home, ROOT, SIZE) as export:
@@ -343,7 +343,7 @@ def test_the_next_process_goes_on_where_a_dead_one_wrote(world, home):  # noqa: 
     ],
     ids=["powers it on", "takes a snapshot", "reverts", "removes the snapshot", "ends", "rolls back"],
 )
-def test_what_a_dead_process_has_left_is_detached_before_anything_else_is_done(world, home, then):  # noqa: F811
+def test_what_a_dead_process_has_left_is_detached_before_anything_else_is_done(world, home, then):
     die(world, home, WORDS)
     assert len(world.attached) == 2
     then(world, home)
@@ -352,7 +352,7 @@ def test_what_a_dead_process_has_left_is_detached_before_anything_else_is_done(w
     assert world.source.power_state(world.goods) is PowerState.OFF
 
 
-def test_a_guest_that_dies_meanwhile_is_noticed_and_what_it_has_flushed_is_there(world, home):  # noqa: F811
+def test_a_guest_that_dies_meanwhile_is_noticed_and_what_it_has_flushed_is_there(world, home):
     with (
         pytest.raises(LongshoreError),
         world.source.open_disk_to_write(home, ROOT, SIZE) as export,
@@ -375,7 +375,7 @@ def test_a_guest_that_dies_meanwhile_is_noticed_and_what_it_has_flushed_is_there
     assert_back(world, home)
 
 
-def test_what_it_holds_is_the_machines_when_it_is_powered_on(world, home):  # noqa: F811
+def test_what_it_holds_is_the_machines_when_it_is_powered_on(world, home):
     with world.source.open_disk_to_write(home, DATA, SIZE) as export:
         put(export)
     world.source.power_on(world.goods)
