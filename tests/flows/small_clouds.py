@@ -668,6 +668,9 @@ class SmallSource(Struck):
     def open_disk_to_write(self, snapshot, disk_key, size):
         return self._written(snapshot, disk_key, size)
 
+    def tracks_writes(self):
+        return not (self._world.root / "writes-untracked").exists()
+
     def revert(self, _ref, snapshot_ref):
         with self._world.change() as state:
             assert any(s["ref"] == snapshot_ref for s in state["snapshots"].values())
