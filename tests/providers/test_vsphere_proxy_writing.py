@@ -269,6 +269,7 @@ def test_an_image_of_an_earlier_version_is_told(world, home, monkeypatch):
     with pytest.raises(InvalidInput, match="only lets disks be read") as refused:
         world.source.check_way_back(world.goods)
     assert "Make one of this version's image" in refused.value.advice
+    assert world.source.check()[f"proxy {PROXY}"].endswith("only lets disks be read: its image is an earlier one")
     with pytest.raises(InvalidInput, match="only lets"), world.source.open_disk_to_write(home, ROOT, SIZE):
         pass
     with world.source.open_disk(home, ROOT) as export:
