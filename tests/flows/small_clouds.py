@@ -640,7 +640,7 @@ class SmallSource(Struck):
         first, last = (int(change_id.split("/")[1]) for change_id in (since, now))
         log = self._world.read()["log"]
         found = [Extent(o, n) for moment, key, o, n in log if key == disk_key and first <= moment < last]
-        return Changed(tuple(merge(found)))
+        return Changed(tuple(merge(found)), tried=(self._world.root / "is-tried").exists())
 
     def check_machine(self, _ref, _on_progress, _accept=()):
         return ()

@@ -89,6 +89,7 @@ def test_what_the_server_has_written_comes_home_and_no_more(replica, place):
     replica.ask(Wish.COMMIT)
     assert replica.replica.stage is Stage.PROTECTED, replica.told
     replica.sync()
+    print(replica.failback.result, replica.record.syncs[-1], *replica.told[-25:], sep="\n")
     assert replica.record.syncs[-1]["bytes_changed"] is not None, "the machine's own account counts again"
     assert place.door.machine(GOODS)["snapshots"] == []
     assert_nothing_attached(place)

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from longshore.blocks.exports import Export, reaching, serve_nbdkit
+from longshore.blocks.exports import Export
 from longshore.blocks.remote import flush, list_exports, reach
 from longshore.errors import Conflict, ExportError, InvalidInput, LongshoreError, NotFound, Occupied
 from longshore.model.machine import Snapshot
@@ -36,7 +36,6 @@ _LOOK_EVERY = 0.2  # seconds
 # What the ledger calls them, followed by the snapshot and the proxy
 _STEPS = {Mode.READING: "proxy-disks-", Mode.WRITING: "proxy-writing-"}
 _ANEW = "Begin anew: their files were moved, or somebody has taken another snapshot."
-_AT_ONCE = 8  # requests that a server of our own passes on
 
 _OFF_HOST = (
     "Disks are on NFS 3 and attached to a proxy on another host: by VMware's KB 2010953 the machine may stand still "
@@ -96,7 +95,7 @@ class ProxyPool:
         it held. Raises as the contract's `open_disk_to_write`."""
         with self._attached(snapshot, disk_key, Mode.WRITING) as (proxy, disk):
             with self._served(proxy, disk, Mode.WRITING) as export:
-                with _as_large_as(export, size, disk) as shown:
+                with writing.as_large_as(export, disk.size, size) as shown:
                     yield shown
                 flush(export.uri, name=export.name)  # whatever was written on other connections, too
             self._require_same(snapshot, [disk])
@@ -137,7 +136,7 @@ class ProxyPool:
 
     def release(self, machine_ref: str, snapshot_ref: str) -> None:
         """Detach what somebody who died has left of a snapshot that is to be removed: while it is attached, nothing is
-        merged. Raises Occupied (code file-locked) while it is read."""
+        merged. Raises Occupied (code file-locked) while it is used."""
         for mode, used in (Mode.READING, "read"), (Mode.WRITING, "written"):
             with self._lock:
                 moment = self._moments.get((snapshot_ref, mode))
@@ -171,7 +170,7 @@ class ProxyPool:
         with_first(self._proxies.all(), lambda proxy: set_up(proxy, self._credentials))
 
     def end_quiet(self) -> None:
-        """Do nothing: disks are detached as soon as nobody reads them."""
+        """Do nothing: disks are detached as soon as nobody uses them."""
 
     def end_all(self) -> None:
         """Detach all that processes that died have left attached, and this one couldn't detach."""
@@ -240,7 +239,7 @@ class ProxyPool:
 
         def attach_to(proxy: ProxyMachine) -> _Attached:
             owner = Owner(job, f"{_STEPS[mode]}{snapshot.ref}-{proxy.ref}")
-            if ranks[proxy].off_host and job not in self._warned:
+            if mode is Mode.READING and ranks[proxy].off_host and job not in self._warned:
                 self._warned.add(job)
                 self._ledger.say(owner, _OFF_HOST, "warning")
             return self._attach_to(proxy, snapshot, disks, mode, owner)
@@ -303,18 +302,6 @@ class ProxyPool:
             self._ledger.left(owner, str(error))
             raise
         self._ledger.gone(owner)
-
-
-@contextmanager
-def _as_large_as(export: Export, size: int, disk: HeldDisk) -> Iterator[Export]:
-    """Serve a disk as one of `size` bytes if that is more: what lies beyond its end is read as zero, and may only be
-    that."""
-    if size <= disk.size:
-        yield export
-        return
-    once = {**reaching(export.uri), "shared": "true", "truncate": str(size)}
-    with serve_nbdkit("nbd", once, filters=("truncate",), read_only=False, threads=_AT_ONCE) as larger:
-        yield larger
 
 
 def _in_use(machine_ref: str, used: str) -> Occupied:

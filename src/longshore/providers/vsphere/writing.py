@@ -10,7 +10,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from longshore.blocks.exports import Export
+from longshore.blocks.exports import Export, reaching, serve_nbdkit
 from longshore.errors import Conflict, InvalidInput, NotFound
 from longshore.model.machine import PowerState, Snapshot
 from longshore.providers.vsphere import disks
@@ -50,6 +50,18 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str, size: int) -> Ite
                 yield export
             return
     raise NotFound(f"{snapshot.machine_ref} has no disk {disk_key}.")
+
+
+@contextmanager
+def as_large_as(export: Export, size: int, shown: int) -> Iterator[Export]:
+    """Serve a disk of `size` bytes as one of `shown` bytes if that is more: what lies beyond its end is read as zero,
+    and may only be that."""
+    if shown <= size:
+        yield export
+        return
+    once = {**reaching(export.uri), "shared": "true", "truncate": str(shown)}
+    with serve_nbdkit("nbd", once, filters=("truncate",), read_only=False, threads=disks.THREADS) as larger:
+        yield larger
 
 
 def newest(session: Session, snapshot: Snapshot) -> list[Any]:
