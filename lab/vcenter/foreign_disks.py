@@ -13,6 +13,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class ForeignDisk:
     """The machine whose disk it is."""
     locks: list[int] = field(default_factory=list)
     """Descriptors of its layers, which hold their locks."""
+    carrying: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what the guest has written is carried back, which the end of the guest and a detaching both do."""
     shown: Path | None = None
     """The file in which the guest shows it, once it does."""
 
@@ -88,23 +91,27 @@ class ForeignDisk:
 
     def carry_back(self) -> None:
         """Put what the guest has written into the disk's newest layer, which holds what differs from the one below."""
-        if not self.writes or self.shown is None or not self.shown.exists():
-            return
-        os.truncate(self.shown, self.capacity)
+        with self.carrying:
+            if self.locks and self.writes and self.shown is not None and self.shown.exists():
+                self._carry_back(self.shown)
+
+    def _carry_back(self, shown: Path) -> None:
+        os.truncate(shown, self.capacity)
         top = self.layers[-1]
         if len(self.layers) == 1:
-            _qemu_img("convert", "-n", "-f", "raw", "-O", "raw", str(self.shown), top)
+            _qemu_img("convert", "-n", "-f", "raw", "-O", "raw", str(shown), top)
             return
         new, below = f"{top}.back", self.layers[-2]
         form = "raw" if len(self.layers) == 2 else "qcow2"
-        _qemu_img("create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(self.shown), new)
+        _qemu_img("create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(shown), new)
         _qemu_img("rebase", "-q", "-U", "-f", "qcow2", "-F", form, "-b", below, new)
         shutil.copyfile(new, top)  # the same file as before, which is locked
         os.unlink(new)
 
     def let_go(self) -> None:
-        while self.locks:
-            os.close(self.locks.pop())
+        with self.carrying:
+            while self.locks:
+                os.close(self.locks.pop())
 
     def destroy(self) -> None:
         """Delete its file, as a change with the file operation `destroy` does, and the end of the machine."""
