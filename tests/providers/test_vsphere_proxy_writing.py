@@ -22,7 +22,8 @@ from test_vsphere_proxy import (
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE
 
 from longshore.errors import Conflict, ExportError, InvalidInput, LongshoreError, NotFound, Occupied
-from longshore.model.changes import Unknown
+from longshore.model.changes import Changed, Unknown
+from longshore.model.extents import Extent
 from longshore.model.machine import PowerState
 from longshore.model.target import Owner
 from longshore.providers.vsphere import proxy_machine, proxy_pool
@@ -376,13 +377,18 @@ def test_a_guest_that_dies_meanwhile_is_noticed_and_what_it_has_flushed_is_there
     assert_back(world, home)
 
 
-def test_what_it_holds_is_the_machines_when_it_is_powered_on(world, home):
+def test_what_it_holds_is_the_machines_which_tells_again_what_changes_from_then_on(world, home):
     with world.source.open_disk_to_write(home, DATA, SIZE) as export:
         put(export)
+    written = world.snapshot("written")
+    world.source.remove_snapshot(world.goods, written.ref)
     world.source.power_on(world.goods)
     world.door.guest_writes(GOODS, int(DATA), 0, 0x5A, 65536)
     world.source.power_off(world.goods)
     after = world.snapshot("after")
+    changed = world.source.changed(after, DATA, written.disk(DATA).change_id)
+    assert isinstance(changed, Changed)
+    assert changed.extents[0] == Extent(0, 65536)
     with world.source.open_disk(after, DATA) as export:
         assert content_of(export) == b"\x5a" * 65536 + CHANGED[65536:]
     world.source.remove_snapshot(world.goods, after.ref)
