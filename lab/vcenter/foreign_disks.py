@@ -187,6 +187,10 @@ def _added(machine: VirtualMachine, have: Sequence[ForeignDisk], change: Any, in
     found = _file(machine, asked.backing.fileName or "", asked.backing.diskMode not in NOT_WRITING)
     found.controller, found.unit, found.mode = asked.controllerKey, asked.unitNumber, asked.backing.diskMode
     found.lock()
+    if found.writes and found.layers[-1] not in [chain.top for chain in found.owner._really().chains]:
+        found.let_go()  # a real one may let it happen: the layers above are worth nothing then
+        fault = vim.fault.GenericVmConfigFault(reason=f"{found.name} has layers above it")
+        raise ApiFault(fault, "The parent of a virtual disk is not written.")
     return found
 
 
@@ -204,9 +208,6 @@ def _file(proxy: VirtualMachine, name: str, to_write: bool) -> ForeignDisk:
                 layers = None
                 for snapshot in machine.snapshots():
                     if snapshot.names[disk.key] == name:
-                        if to_write:  # a real one may let it happen: the layers above are worth nothing then
-                            fault = vim.fault.GenericVmConfigFault(reason=f"{name} has layers above it")
-                            raise ApiFault(fault, "The parent of a virtual disk is not written.")
                         layers = real.layers_at(snapshot.moid, disk.key)
                 if layers is None and disk.current == name:
                     if machine.powered_on:
