@@ -141,7 +141,7 @@ soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-pa
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
 	LONGSHORE_ROUNDS=$(LONGSHORE_ROUNDS) .venv/bin/pytest tests/flows/test_any_moment.py -q
-	LONGSHORE_KILLS=200 .venv/bin/pytest tests/flows/test_kills_around_a_proxy.py -q
+	LONGSHORE_KILLS=200 .venv/bin/pytest tests/flows/test_kills_around_a_proxy.py tests/flows/test_kills_around_writing.py -q
 
 # Projects such as clouds have, exported and imported elsewhere
 LONGSHORE_PROJECTS ?= 50000

@@ -1,14 +1,19 @@
 """Disks of other machines that are attached to one, as a proxy has them: by VMware's rules.
 
 Who attaches names a file that is there. A snapshot's file may be attached to several machines, in a mode that doesn't
-write; what a machine writes, or another one may write, is locked. While a disk is attached, none of its files is
-merged or deleted. All changes of one call are made or none is. They don't outlive the vCenter's process.
+write; what a machine writes, or another one may write, is locked. In a mode that writes nobody else may have the file:
+the machine can't be powered on, nor a snapshot of it be taken, until it is detached. No tracking sees what is written
+so, and change ids from before mean nothing. While a disk is attached, none of its files is merged or deleted. All
+changes of one call are made or none is. They don't outlive the vCenter's process.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import subprocess
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,8 +46,14 @@ class ForeignDisk:
     uuid: str
     datastore: Any
     layers: list[str]
+    owner: VirtualMachine
+    """The machine whose disk it is."""
     locks: list[int] = field(default_factory=list)
     """Descriptors of its layers, which hold their locks."""
+    carrying: threading.Lock = field(default_factory=threading.Lock)
+    """Held while what the guest has written is carried back, which the end of the guest and a detaching both do."""
+    shown: Path | None = None
+    """The file in which the guest shows it, once it does."""
 
     @property
     def key(self) -> int:
@@ -65,7 +76,7 @@ class ForeignDisk:
     def lock(self) -> None:
         """Raises ApiFault when somebody has it in a way that doesn't go with this one."""
         for layer in self.layers:
-            alone = layer == self.layers[-1] and self.mode not in NOT_WRITING
+            alone = layer == self.layers[-1] and self.writes
             descriptor = os.open(layer, os.O_RDONLY | os.O_CLOEXEC)
             self.locks.append(descriptor)
             try:
@@ -74,9 +85,33 @@ class ForeignDisk:
                 self.let_go()
                 raise locked(self.name) from None
 
+    @property
+    def writes(self) -> bool:
+        return self.mode not in NOT_WRITING
+
+    def carry_back(self) -> None:
+        """Put what the guest has written into the disk's newest layer, which holds what differs from the one below."""
+        with self.carrying:
+            if self.locks and self.writes and self.shown is not None and self.shown.exists():
+                self._carry_back(self.shown)
+
+    def _carry_back(self, shown: Path) -> None:
+        os.truncate(shown, self.capacity)
+        top = self.layers[-1]
+        if len(self.layers) == 1:
+            _qemu_img("convert", "-n", "-f", "raw", "-O", "raw", str(shown), top)
+            return
+        new, below = f"{top}.back", self.layers[-2]
+        form = "raw" if len(self.layers) == 2 else "qcow2"
+        _qemu_img("create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(shown), new)
+        _qemu_img("rebase", "-q", "-U", "-f", "qcow2", "-F", form, "-b", below, new)
+        shutil.copyfile(new, top)  # the same file as before, which is locked
+        os.unlink(new)
+
     def let_go(self) -> None:
-        while self.locks:
-            os.close(self.locks.pop())
+        with self.carrying:
+            while self.locks:
+                os.close(self.locks.pop())
 
     def destroy(self) -> None:
         """Delete its file, as a change with the file operation `destroy` does, and the end of the machine."""
@@ -111,9 +146,17 @@ def changed(machine: VirtualMachine, changes: Sequence[Any]) -> list[ForeignDisk
         for disk in made:
             disk.let_go()
         raise
+    for disk in made:
+        if disk.writes:
+            disk.owner.forget_changes()
     for disk, destroyed in removed:
+        disk.carry_back()
         disk.destroy() if destroyed else disk.let_go()
     return have
+
+
+def _qemu_img(*words: str) -> None:
+    subprocess.run(["qemu-img", *words], check=True, capture_output=True)
 
 
 def _invalid(index: int) -> ApiFault:
@@ -141,13 +184,17 @@ def _added(machine: VirtualMachine, have: Sequence[ForeignDisk], change: Any, in
         raise ApiFault(vim.fault.TooManyDevices(), "The number of devices exceeds the maximum.")
     if asked.unitNumber is None or asked.unitNumber in (7, *units) or not 0 <= asked.unitNumber < UNITS:
         raise _invalid(index)
-    found = _file(machine, asked.backing.fileName or "")
+    found = _file(machine, asked.backing.fileName or "", asked.backing.diskMode not in NOT_WRITING)
     found.controller, found.unit, found.mode = asked.controllerKey, asked.unitNumber, asked.backing.diskMode
     found.lock()
+    if found.writes and found.layers[-1] not in [chain.top for chain in found.owner._really().chains]:
+        found.let_go()  # a real one may let it happen: the layers above are worth nothing then
+        fault = vim.fault.GenericVmConfigFault(reason=f"{found.name} has layers above it")
+        raise ApiFault(fault, "The parent of a virtual disk is not written.")
     return found
 
 
-def _file(proxy: VirtualMachine, name: str) -> ForeignDisk:
+def _file(proxy: VirtualMachine, name: str, to_write: bool) -> ForeignDisk:
     """Return the disk in this file, not yet attached: a snapshot's, or that of a machine that is off."""
     context, host = proxy.context, proxy.get("runtime.host")
     datastore = context.inventory.datastore_named(name.partition("]")[0].lstrip("["))
@@ -165,9 +212,12 @@ def _file(proxy: VirtualMachine, name: str) -> ForeignDisk:
                 if layers is None and disk.current == name:
                     if machine.powered_on:
                         raise locked(name)
+                    if to_write:
+                        real.chains[index].materialize()
                     layers = real.chains[index].readable_layers()
                 if layers is not None:
-                    return ForeignDisk(0, 0, name, "", disk.capacity, disk.uuid, disk.datastore, list(layers))
+                    of_disk = name, "", disk.capacity, disk.uuid, disk.datastore
+                    return ForeignDisk(0, 0, *of_disk, list(layers), machine)
     raise ApiFault(vim.fault.FileNotFound(file=name), f"File {name} was not found")
 
 

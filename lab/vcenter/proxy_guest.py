@@ -4,6 +4,9 @@ What is the image's own is run as it is (relay_image/recipe/agent, of whoever as
 machine; what the guest knows of VMware is answered by a script in the place of VMware's. A disk shows under udev's name
 some time after it was attached, as it is then: what is attached for reading doesn't change. Without disk.EnableUUID it
 shows under no name.
+
+What is attached for writing is served from a copy, too, which is carried back when the disk is detached, or the guest
+dies: nothing that a client was told is written gets lost, and nothing else is written to the disk's file.
 """
 
 from __future__ import annotations
@@ -40,11 +43,14 @@ esac
 _INIT = """
 (while kill -0 "$parent" 2> /dev/null; do sleep 1; done; kill -KILL -- "-$$") &
 say() { echo "LONGSHORE-RELAY $*"; }
+unit_of() { cat "$units/${1##*/}" 2> /dev/null; }
 . "$agent"
 make_credentials "$pki" "$address" || exit 1
 serve "$port" default --readonly &
+disks="$writable" serve "$writes" none &
+tell writes "$writes"
 tell endpoint "$address:$port"
-while :; do take_client "$pki"; sleep 0.2; done
+while :; do take_client "$pki"; take_writable "$writable"; sleep 0.2; done
 """
 
 
@@ -69,17 +75,20 @@ class ProxyGuest:
 
     def start(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
-        for name in ("disks", "guestinfo", "bin"):
+        for name in ("disks", "units", "writable", "guestinfo", "bin"):
             (self._directory / name).mkdir(parents=True)
         rpc = self._directory / "bin" / "vmware-rpctool"
         rpc.write_text(_RPC)
         rpc.chmod(0o755)
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::", 0))
-            port = probe.getsockname()[1]
+        with socket.socket(socket.AF_INET6) as probe, socket.socket(socket.AF_INET6) as other:
+            ports = []
+            for one in (probe, other):
+                one.bind(("::", 0))
+                ports.append(one.getsockname()[1])
         told = {
             "PATH": f"{rpc.parent}:{os.environ['PATH']}", "GUESTINFO": self._directory / "guestinfo",
-            "agent": self._agent, "parent": os.getpid(), "address": ADDRESS, "port": port,
+            "agent": self._agent, "parent": os.getpid(), "address": ADDRESS, "port": ports[0],
+            "writes": ports[1], "writable": self._directory / "writable", "units": self._directory / "units",
             "disks": self._directory / "disks", "zeroes": "noextents", "pki": self._directory / "pki",
         }  # fmt: skip
         with (self._directory / "console").open("wb") as console:
@@ -99,6 +108,8 @@ class ProxyGuest:
             self._process.wait()
         if self._kernel.ident is not None:
             self._kernel.join(60)  # it may be showing a disk, in the directory that its successor empties
+        for disk in list(self._machine.foreign):
+            disk.carry_back()
 
     def _live(self) -> None:
         seen: dict[str, float] = {}  # by the file's name, when it was first seen attached
@@ -125,18 +136,20 @@ class ProxyGuest:
         if subprocess.run(command, capture_output=True, check=False).returncode:
             return False  # it was detached, or deleted, meanwhile
         os.truncate(new, new.stat().st_size + self._more)
-        new.rename(self._directory / "disks" / name)
+        (self._directory / "units" / name).write_text(str(disk.unit))
+        disk.shown = new.rename(self._directory / "disks" / name)
         return True
 
     def _carry_words(self) -> None:
         """Carry words between the machine's settings and the guest's program."""
         here = self._directory / "guestinfo"
         options = {option.key: option.value for option in self._machine.properties["config"].extraConfig}
-        client = here / "client"
-        if (wanted := options.get(f"{_TOLD}client", "")) != (client.read_text() if client.exists() else ""):
-            (here / ".client").write_text(wanted)
-            (here / ".client").rename(client)
-        said = {name: here / name for name in ("server", "endpoint")}
+        for name in ("client", "writable"):
+            file = here / name
+            if (wanted := options.get(f"{_TOLD}{name}", "")) != (file.read_text() if file.exists() else ""):
+                (here / f".{name}").write_text(wanted)
+                (here / f".{name}").rename(file)
+        said = {name: here / name for name in ("server", "writes", "endpoint")}
         news = {f"{_TOLD}{name}": path.read_text() for name, path in said.items() if path.exists()}
         if any(options.get(key) != value for key, value in news.items()):
             self._machine.put_extra(news)

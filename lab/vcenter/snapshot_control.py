@@ -40,6 +40,8 @@ class SnapshotControl(PowerControl):
     def _create_snapshot(self, name: str, description: str, memory: bool, quiesce: bool) -> Any:
         machine = self._really()
         with machine.lock:
+            if (written := machine.written_layer()) is not None:
+                raise _locked(Busy(written))
             if memory and self.powered_on:
                 raise ApiFault(
                     vmodl.fault.NotSupported(), "This vCenter does not keep a machine's memory in a snapshot."

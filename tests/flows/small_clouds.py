@@ -640,7 +640,7 @@ class SmallSource(Struck):
         first, last = (int(change_id.split("/")[1]) for change_id in (since, now))
         log = self._world.read()["log"]
         found = [Extent(o, n) for moment, key, o, n in log if key == disk_key and first <= moment < last]
-        return Changed(tuple(merge(found)))
+        return Changed(tuple(merge(found)), tried=(self._world.root / "is-tried").exists())
 
     def check_machine(self, _ref, _on_progress, _accept=()):
         return ()
@@ -667,6 +667,9 @@ class SmallSource(Struck):
 
     def open_disk_to_write(self, snapshot, disk_key, size):
         return self._written(snapshot, disk_key, size)
+
+    def tracks_writes(self):
+        return not (self._world.root / "writes-untracked").exists()
 
     def revert(self, _ref, snapshot_ref):
         with self._world.change() as state:

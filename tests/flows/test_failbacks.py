@@ -77,6 +77,16 @@ def test_a_committed_one_is_protected_again(replica):
     assert replica.world.violations == []
 
 
+def test_a_source_whose_word_is_tried_is_believed_after_a_failback(replica):
+    """What the failback itself has written to it was told by nobody."""
+    (replica.world.root / "is-tried").touch()
+    replica.fail_back()
+    replica.ask(Wish.COMMIT)
+    replica.sync()
+    assert replica.record.syncs[-1]["bytes_changed"] is not None, replica.told[-12:]
+    replica.assert_whole()
+
+
 def test_what_came_home_is_nothing_that_the_source_hid(replica):
     """An audit knows what syncs have copied, and not what was written back: it is the sync after the next one."""
     replica.fail_back()

@@ -5,7 +5,7 @@ import json
 import pytest
 from small_clouds import MAC
 
-from longshore.model.replica import Stage
+from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
 
 GIVEN = {"ipv4": "10.0.0.77/24", "gateway": "10.0.0.1", "dns": ["10.0.0.53"]}
@@ -124,6 +124,18 @@ def test_a_failover_keeps_what_the_guest_had_and_a_failback_gives_it_back(replic
     assert (replica.world.root / "put-back").read_text() == "source-2000\nsource-2001\n"
     calls = replica.world.calls()
     assert calls.index("put_back") < len(calls) - 1 - calls[::-1].index("power_on")
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_what_no_tracking_has_seen_is_compared_by_the_next_sync(replica, tracked):
+    if not tracked:
+        (replica.world.root / "writes-untracked").touch()
+    replica.ask_for_failover()
+    assert replica.fail_back() == 0
+    assert [change_id is not None for change_id in replica.failback.result["change_ids"].values()] == [tracked] * 2
+    replica.ask(Wish.COMMIT)
+    replica.sync()
+    replica.assert_whole()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

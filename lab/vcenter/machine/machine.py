@@ -313,6 +313,8 @@ class Machine:
                 below = ("-F", chain.format(lowest), "-b", lowest)
                 _run("qemu-img", "rebase", "-q", "-u", *below, "-f", "qcow2", chain.layers[above])
         chain.layers = [layer for layer in chain.layers if layer not in upper]
+        if not self.qmp and chain.epoch and chain.top == lowest != chain.base:
+            chain.born.setdefault(lowest, chain.seq)  # it is written from now on, and what it holds counts as written
         for layers in self.points.values():
             if layers[chain.key] == highest:
                 layers[chain.key] = lowest  # the same content in another file

@@ -85,6 +85,19 @@ def list_exports(uri: str, *, name: str) -> list[str]:
     return found
 
 
+def flush(uri: str, *, name: str) -> None:
+    """Have all that was written to the export at a URI be on its disk. `name` begins the sentences about it. Raises
+    CopyError when it can't be reached, ExportError when it doesn't do so."""
+    handle = connect(uri)
+    import nbd
+
+    try:
+        handle.flush()
+        handle.shutdown()
+    except nbd.Error as error:
+        raise ExportError(f"{name} didn't write to its disk all that it had taken: {error.string}.") from error
+
+
 def _wait(handle: nbd.NBD, done: Callable[[], bool], end: float, name: str) -> None:
     while not done():
         left = end - time.monotonic()

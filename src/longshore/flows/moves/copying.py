@@ -9,7 +9,7 @@ from typing import Any
 
 from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
 from longshore.blocks.checkpoint import discard, is_locked, locked
-from longshore.blocks.dirty import is_dirty
+from longshore.blocks.dirty import Dirty, is_dirty
 from longshore.blocks.exports import Export, serve_nbdkit
 from longshore.blocks.spot_check import find_untold
 from longshore.engine.retry import retry
@@ -18,7 +18,7 @@ from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.opened import open_disk, open_volume, opened
 from longshore.flows.moves.told_changes import Told, read_changes
 from longshore.model.changes import Changed, Changes, Unknown
-from longshore.model.extents import total
+from longshore.model.extents import merge, total
 from longshore.model.machine import Disk, Snapshot
 from longshore.model.request import Verify
 from longshore.model.target import Volume
@@ -226,8 +226,10 @@ class DiskCopy:
         base = self.base
         if not isinstance(changes, Changed) or not changes.tried or base is None or base.partly:
             return changes
-        seed = f"{self.snapshot.ref}/{self.disk.key}"
-        untold = find_untold(source.uri, self._path(base.manifest), changes.extents, seed=seed)
+        seed, manifest = f"{self.snapshot.ref}/{self.disk.key}", self._path(base.manifest)
+        # Of what others have written since, a failback to the source itself, the manifest says nothing
+        earlier = Dirty(manifest, base.root_digest, self._moment, same=True).earlier
+        untold = find_untold(source.uri, manifest, list(merge([*changes.extents, *earlier])), seed=seed)
         if untold is None:
             return changes
         return Unknown(f"The source has left out what was written near byte {untold.offset}: it isn't believed.")
@@ -274,6 +276,11 @@ class DiskCopy:
     def _manifest(self) -> str:
         return f"{self.name}-{self.disk.key}.manifest"
 
+    @property
+    def _moment(self) -> str:
+        provider_id = self.vault_id or self.job.record.source_id
+        return f"{provider_id}/{self.snapshot.machine_ref}/{self.disk.key}@{self.snapshot.ref}"
+
     def _path(self, name: str) -> Path:
         directory = self.job.store.state.migration(self.job.id)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -283,13 +290,11 @@ class DiskCopy:
         job, disk, base = self.job, self.disk, self.base
         extents = changes.extents if isinstance(changes, Changed) else None
         whole = base is not None or extents is None  # then the digests of all of it are known in the end
-        provider_id = self.vault_id or job.record.source_id
-        moment = f"{provider_id}/{self.snapshot.machine_ref}/{disk.key}@{self.snapshot.ref}"
         return CopyRequest(
             source_uri=source.uri,
             target_uri=target.uri,
             disk=f"{job.record.machine_name}, {disk.label}",
-            source_identity=moment,
+            source_identity=self._moment,
             target_identity=f"{job.record.target_id}/{self.volume.id}",
             changes=extents,
             base_manifest=self._path(base.manifest) if base else None,

@@ -105,6 +105,8 @@ class Failback(Migration):
         if await job.step("were-readdressed", were_changed, job):
             # After the change ids were read, so that the next sync copies what is written here
             await job.step("put-back", put_addresses_back, job, partial(self._open_all_home, home, way))
+            if not await job.step("are-writes-tracked", self._are_writes_tracked):
+                ids = dict.fromkeys(ids)  # it compares all of them
         await job.step("run", self._run_at_home, way, off, untouched)
         await job.step("check", self._check, way)
         return {
@@ -274,6 +276,10 @@ class Failback(Migration):
         snapshot = await job.step(AFTER, make_snapshot, job, AFTER, quiesce=False, of=home)
         await job.step(f"drop-{AFTER}", drop_if_possible, job, AFTER, snapshot, home)
         return {pair.home.key: snapshot.disk(pair.home.key).change_id for pair in way.pairs}
+
+    def _are_writes_tracked(self) -> bool:
+        with self._job.clouds.source(self._job.home.provider_id) as source:
+            return source.tracks_writes()
 
     def _run_at_home(self, way: Way, off: Off, untouched: Off) -> None:
         """Power the machine on. A second run does so again, and no longer checks that nobody else has started it.

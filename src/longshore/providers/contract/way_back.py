@@ -33,6 +33,10 @@ class WayBack(Protocol):
         """
         raise InvalidInput(_NONE, advice=_INSTEAD)
 
+    def tracks_writes(self) -> bool:
+        """Tell whether change ids that were told before name what is written so, as they do what a guest writes."""
+        return True
+
     def revert(self, machine_ref: str, snapshot_ref: str) -> None:
         """Revert the machine to this snapshot of ours, which stays; what was written since is lost. Returns when the
         machine is off, as it was then. A second call reverts again. Raises NotFound; Conflict when it isn't

@@ -25,7 +25,8 @@ from longshore.providers.vsphere.leases import ENDS_WITHIN, held, upload
 from longshore.providers.vsphere.places import NAMES_PAGE, datacenter_of, inventory_name
 from longshore.providers.vsphere.properties import read, read_all, sweep
 from longshore.providers.vsphere.proxy_credentials import make_credentials
-from longshore.providers.vsphere.proxy_machine import CLIENT, ProxyMachine, find_proxy, is_written_by
+from longshore.providers.vsphere.proxy_disks import is_written_by
+from longshore.providers.vsphere.proxy_machine import CLIENT, ProxyMachine, find_proxy
 from longshore.providers.vsphere.proxy_pool import set_up
 from longshore.providers.vsphere.session import Session
 from longshore.providers.vsphere.tasks import result

@@ -1,4 +1,4 @@
-"""A proxy: a machine of the same vSphere that disks of snapshots are attached to, and that serves them.
+"""A proxy: a machine of the same vSphere that disks of other machines are attached to, and that serves them.
 
 What is attached is always read from vCenter, and never counted here: whoever attached it may be dead. Changes are made
 one at a time, each against the configuration that was read before, so that no two choose the same slot. A disk is found
@@ -11,14 +11,14 @@ import base64
 import binascii
 import ipaddress
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pyVmomi import vim, vmodl
+from pyVmomi import vim
 
 from longshore.errors import Conflict, InvalidInput, LongshoreError, NotFound, Occupied, ProviderError, Unreachable
 from longshore.model.proxy import Proxy
@@ -28,41 +28,38 @@ from longshore.providers.vsphere.machines import capacity
 from longshore.providers.vsphere.places import inventory_name
 from longshore.providers.vsphere.properties import Properties, read, read_all
 from longshore.providers.vsphere.proxy_credentials import Credentials
+from longshore.providers.vsphere.proxy_disks import (
+    DISK,
+    DiskChange,
+    HeldDisk,
+    Mode,
+    foreign,
+    free_slots,
+    is_written_by,
+    mode_of,
+    stores,
+    writable,
+)
 from longshore.providers.vsphere.session import Session
-from longshore.providers.vsphere.snapshots import is_held
 from longshore.providers.vsphere.tasks import await_earlier, result
 
 TIMEOUT = 300.0  # seconds a change of its disks may take: in large sites a minute or two
 SERVES_WITHIN = 60.0  # seconds until it has heard whom it serves, and said where
 TRIES = 5  # changes that somebody else's changes came before
 PAUSE = 1.0  # seconds between them
-MODE = "independent_nonpersistent"  # nothing is ever written to the file, nor kept of what a guest writes
-_UNITS = 16  # of a SCSI controller, its own among them; newer ones have more, which nobody needs to know of
 _SETTING = "guestinfo.longshore."
 CLIENT = f"{_SETTING}client"  # the certificate of whoever it serves
 _PATHS = (
     *("name", "config.hardware.device", "config.changeVersion", "config.extraConfig", "config.flags.diskUuidEnabled"),
-    *("config.changeTrackingEnabled", "runtime.powerState", "runtime.connectionState", "runtime.host", "snapshot"),
+    *(
+        "config.files.vmPathName",
+        "config.changeTrackingEnabled",
+        "runtime.powerState",
+        "runtime.connectionState",
+        "runtime.host",
+        "snapshot",
+    ),
 )
-_DISK = vim.vm.device.VirtualDisk
-
-
-@dataclass(frozen=True, slots=True)
-class HeldDisk:
-    """A disk as a snapshot holds it: the head of its files at that moment."""
-
-    key: str
-    file: str
-    uuid: str
-    size: int  # bytes
-    backing: Any  # the type of its backing
-    datastore: Any
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Return the names that udev may give it in the proxy."""
-        digits = self.uuid.replace("-", "").lower()
-        return f"wwn-0x{digits}", f"scsi-3{digits}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +69,13 @@ class Served:
     address: str
     port: int
     certificate: str
+    writes: int | None = None  # the port for writing; None: its image is one that can't yet
 
-    def uri(self, export: str, tls: Path) -> str:
+    def uri(self, export: str, tls: Path, mode: Mode = Mode.READING) -> str:
         """`tls`: the directory of `tls_files`."""
         host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"nbds://{host}:{self.port}/{quote(export)}?tls-certificates={quote(str(tls))}"
+        port = self.port if mode is Mode.READING else self.writes
+        return f"nbds://{host}:{port}/{quote(export)}?tls-certificates={quote(str(tls))}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -86,23 +85,6 @@ class Rank:
     off_vsan: bool  # a disk is on a vSAN on which the proxy has none of its own: nothing that VMware supports
     off_host: bool  # a disk is on NFS 3, and the proxy on another host: the machine may stand still for a while
     taken: int  # less than zero by each slot that is free
-
-
-class _DiskChange:
-    """A disk that a proxy gets or gives back. There is no word in it on the disk's file: that is never made, and never
-    deleted."""
-
-    def __init__(self, operation: str, device: Any) -> None:
-        self.spec = vim.vm.device.VirtualDeviceSpec(operation=operation, device=device)
-
-    @classmethod
-    def attach(cls, disk: HeldDisk, controller: int, unit: int, number: int) -> _DiskChange:
-        backing = disk.backing(fileName=disk.file, diskMode=MODE)
-        return cls("add", _DISK(key=-1 - number, controllerKey=controller, unitNumber=unit, backing=backing))
-
-    @classmethod
-    def detach(cls, device: Any) -> _DiskChange:
-        return cls("remove", _DISK(key=device.key))
 
 
 class ProxyMachine:
@@ -115,7 +97,7 @@ class ProxyMachine:
         self._credentials = credentials
         self.ref = ref
 
-    def attach(self, disks: Sequence[HeldDisk]) -> None:
+    def attach(self, disks: Sequence[HeldDisk], mode: Mode) -> None:
         """Attach disks of one machine that aren't attached, all or none.
 
         Raises Conflict, InvalidInput, NotFound, ProviderError, Unreachable; Occupied when there is no room for them
@@ -127,20 +109,22 @@ class ProxyMachine:
             if last is not None:
                 time.sleep(PAUSE)
             now = self._read()
-            if set(files) <= _foreign(now).keys():  # by the call whose answer was lost
+            attached = foreign(now)
+            if all(file in attached and mode_of(attached[file]) is mode for file in files):  # whose answer was lost
                 self._refuse_others(now, disks)
                 return
             self._refuse_unfit(now, disks)
-            slots = list(_free_slots(now))
+            slots = list(free_slots(now))
             if len(slots) < len(disks):
                 raise Occupied(
                     f"The proxy {_name(now)} has room for {len(slots)} disks more, and is to get {len(disks)}.",
                     advice="Give it another SCSI controller, while it is off.",
                 )
-            places = zip(disks, slots, strict=False)
-            changes = [_DiskChange.attach(disk, *slot, number).spec for number, (disk, slot) in enumerate(places)]
+            places = list(zip(disks, slots, strict=False))
+            changes = [DiskChange.attach(disk, mode, slot, number) for number, (disk, slot) in enumerate(places)]
+            added = [(disk.uuid, unit) for disk, (_, unit) in places] if mode is Mode.WRITING else []
             try:
-                self._reconfigure("attach disks to", now, deviceChange=changes)
+                self._change_disks("attach disks to", now, changes, attached.values(), added)
                 last = None
             except LongshoreError as error:
                 last = error
@@ -164,12 +148,13 @@ class ProxyMachine:
                 now = self._read()
             except NotFound:
                 return
-            ours = [device for file, device in _foreign(now).items() if file in files]
+            attached = foreign(now)
+            ours = [device for file, device in attached.items() if file in files]
             if not ours:
                 return
+            stay = [device for file, device in attached.items() if file not in files]
             try:
-                changes = [_DiskChange.detach(device).spec for device in ours]
-                self._reconfigure("detach disks from", now, deviceChange=changes)
+                self._change_disks("detach disks from", now, [DiskChange.detach(device) for device in ours], stay)
                 last = None
             except LongshoreError as error:
                 last = error
@@ -196,8 +181,8 @@ class ProxyMachine:
             power=str(now["runtime.powerState"]),
             host=host or "",
             address=told.address if told is not None else "",
-            room=len(list(_free_slots(now))),
-            attached=tuple(sorted(_foreign(now))),
+            room=len(list(free_slots(now))),
+            attached=tuple(sorted(foreign(now))),
             trouble=trouble,
         )
 
@@ -243,17 +228,17 @@ class ProxyMachine:
         """Return how well it suits disks of a machine that runs on a host. Raises LongshoreError when it can't be
         read."""
         now = self._read()
-        stores = _stores(disks)
+        there = stores(disks)
         with self._session.doing("look at its datastores"):
-            told = read_all(self._session, stores, ["summary.type"]) if stores else {}
-        kinds = {store._moId: told[store._moId]["summary.type"] for store in stores}
-        foreign = _foreign(now).values()
-        own = [one for one in now["config.hardware.device"] or [] if isinstance(one, _DISK) and one not in foreign]
+            told = read_all(self._session, there, ["summary.type"]) if there else {}
+        kinds = {store._moId: told[store._moId]["summary.type"] for store in there}
+        attached = foreign(now).values()
+        own = [one for one in now["config.hardware.device"] or [] if isinstance(one, DISK) and one not in attached]
         home = [getattr(one.backing, "datastore", None) for one in own]
         return Rank(
-            off_vsan=any(kinds[store._moId] == "vsan" and store not in home for store in stores),
+            off_vsan=any(kinds[store._moId] == "vsan" and store not in home for store in there),
             off_host="NFS" in kinds.values() and now["runtime.host"] != host,
-            taken=-len(list(_free_slots(now))),
+            taken=-len(list(free_slots(now))),
         )
 
     def power(self) -> str:
@@ -269,6 +254,22 @@ class ProxyMachine:
         with self._session.doing("look at the proxy"):
             await_earlier(self._session, self._machine, "reconfig", TIMEOUT)
             return read(self._session, self._machine, _PATHS)
+
+    def _change_disks(
+        self,
+        doing: str,
+        now: Properties,
+        changes: Sequence[DiskChange],
+        stay: Iterable[Any],
+        added: Sequence[tuple[str, int]] = (),
+    ) -> None:
+        """Make changes of its disks, and tell its program by the same call which it lets be written from now on: those
+        that `stay`, attached for that, and those that are `added` for it."""
+        kept = [(disk.backing.uuid, disk.unitNumber) for disk in stay if mode_of(disk) is Mode.WRITING]
+        told = {}
+        if (wanted := writable([*kept, *added])) != _settings(now).get("writable", ""):
+            told["extraConfig"] = [vim.option.OptionValue(key=f"{_SETTING}writable", value=wanted)]
+        self._reconfigure(doing, now, deviceChange=[change.spec for change in changes], **told)
 
     def _reconfigure(self, doing: str, now: Properties, **changes: Any) -> None:
         spec = vim.vm.ConfigSpec(changeVersion=now["config.changeVersion"], **changes)
@@ -299,8 +300,8 @@ class ProxyMachine:
             host = now["runtime.host"]
             with self._session.doing(f"look at the host of the proxy {name}"):
                 host_name = read(self._session, host, ["name"])["name"]
-                stores = _stores(disks)
-                mounts = read_all(self._session, stores, ["host"]) if stores else {}
+                there = stores(disks)
+                mounts = read_all(self._session, there, ["host"]) if there else {}
             for disk in disks:
                 if disk.datastore is not None and not is_written_by(host, mounts[disk.datastore._moId]["host"]):
                     raise InvalidInput(
@@ -310,8 +311,8 @@ class ProxyMachine:
                     )
 
     def _refuse_others(self, now: Properties, disks: Sequence[HeldDisk]) -> None:
-        foreign = _foreign(now)
-        if foreign and not self._is_ours(now):
+        attached = foreign(now)
+        if attached and not self._is_ours(now):
             raise Conflict(
                 f"Another Longshore, or another provider, has disks attached to the proxy {_name(now)}.",
                 advice="Use a proxy for each.",
@@ -319,38 +320,17 @@ class ProxyMachine:
         files, uuids = {disk.file for disk in disks}, [disk.uuid for disk in disks]
         if len(set(uuids)) < len(uuids):
             raise InvalidInput("Two disks of the machine have the same UUID: in the proxy they can't be told apart.")
-        for file, device in foreign.items():
+        for file, device in attached.items():
             if file not in files and device.backing.uuid in uuids:
                 raise Occupied(f"The proxy {_name(now)} has a disk of the same UUID at another moment ({file}).")
             wanted = next((disk for disk in disks if disk.file == file), None)
             if wanted is not None and (device.backing.uuid, capacity(device)) != (wanted.uuid, wanted.size):
-                raise Conflict(f"{file} isn't the same disk in the proxy {_name(now)} as in the snapshot.")
+                raise Conflict(f"{file} isn't the same disk in the proxy {_name(now)} as vCenter has told before.")
 
 
 def find_proxy(session: Session, word: str) -> str:
     """Return the reference of the proxy that the settings name. Raises NotFound, Conflict."""
     return machine_list.find(session, word).ref
-
-
-def held_disks(session: Session, machine_ref: str, snapshot_ref: str) -> list[HeldDisk]:
-    """Return a snapshot's disks as vCenter tells them now: files may be moved. Raises NotFound when it is gone."""
-    with session.doing(f"tell where the disks of {machine_ref} are"):
-        try:
-            held = read(session, session.object(vim.vm.Snapshot, snapshot_ref), ["config.hardware.device"])
-        except vmodl.fault.ManagedObjectNotFound:
-            raise NotFound(f"The snapshot {snapshot_ref} of {machine_ref} is gone.", advice="Start again.") from None
-    return [
-        HeldDisk(
-            key=str(device.key),
-            file=str(getattr(device.backing, "fileName", "")),
-            uuid=getattr(device.backing, "uuid", None) or "",
-            size=capacity(device),
-            backing=type(device.backing),
-            datastore=getattr(device.backing, "datastore", None),
-        )
-        for device in held["config.hardware.device"] or []
-        if is_held(device)
-    ]
 
 
 def _name(now: Properties) -> str:
@@ -361,36 +341,6 @@ def _may_go_better(error: LongshoreError) -> bool:
     """Tell whether a change may be asked for again, once what is there now has been read: somebody else's came before,
     or the answer was lost."""
     return isinstance(error, Unreachable) or error.code == Occupied.code
-
-
-def _foreign(now: Properties) -> dict[str, Any]:
-    """Return the disks that are attached as Longshore does it, by their files; a machine's own aren't."""
-    disks = [device for device in now["config.hardware.device"] or [] if isinstance(device, _DISK)]
-    named = {str(getattr(disk.backing, "fileName", "")): disk for disk in disks}
-    return {file: disk for file, disk in named.items() if getattr(disk.backing, "diskMode", "") == MODE}
-
-
-def _free_slots(now: Properties) -> Iterator[tuple[int, int]]:
-    """Yield controllers and their units that nothing is at."""
-    devices = now["config.hardware.device"] or []
-    taken = {(device.controllerKey, device.unitNumber) for device in devices}
-    controllers = [device for device in devices if isinstance(device, vim.vm.device.VirtualSCSIController)]
-    for controller in sorted(controllers, key=lambda one: one.busNumber):
-        for unit in range(_UNITS):
-            if unit != controller.scsiCtlrUnitNumber and (controller.key, unit) not in taken:
-                yield controller.key, unit
-
-
-def _stores(disks: Sequence[HeldDisk]) -> list[Any]:
-    """Return the datastores that disks are on, each once."""
-    return list({disk.datastore._moId: disk.datastore for disk in disks if disk.datastore is not None}.values())
-
-
-def is_written_by(host: Any, mounts: Any) -> bool:
-    """Tell whether a host may write to the datastore with these mounts, as a disk's redo log needs it. One of another
-    datacenter never does: what both have are two datastores."""
-    found = [mount.mountInfo for mount in mounts or [] if mount.key == host]
-    return any(one.accessMode == "readWrite" and one.mounted and one.accessible is not False for one in found)
 
 
 def _settings(now: Properties) -> dict[str, str]:
@@ -405,5 +355,8 @@ def _told(now: Properties) -> Served | None:
     with suppress(ValueError, binascii.Error):
         certificate = base64.b64decode(settings.get("server", ""), validate=True).decode()
         if certificate and 0 < int(port) < 1 << 16:
-            return Served(str(ipaddress.ip_address(address)), int(port), certificate)
+            writes = settings.get("writes", "")
+            return Served(
+                str(ipaddress.ip_address(address)), int(port), certificate, int(writes) if writes.isdecimal() else None
+            )
     return None

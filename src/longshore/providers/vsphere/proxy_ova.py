@@ -131,7 +131,7 @@ def _description(stored: int, size: int, settings: dict[str, str]) -> str:
   <NetworkSection>
     <Info>The network in which Longshore reaches it</Info>
     <Network ovf:name="proxy">
-      <Description>The network in which Longshore reaches it at TCP port 10810</Description>
+      <Description>The network in which Longshore reaches it at TCP ports 10810 and 10809</Description>
     </Network>
   </NetworkSection>
   <VirtualSystem ovf:id="{NAME}">

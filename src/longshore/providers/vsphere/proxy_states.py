@@ -34,7 +34,8 @@ def check(session: Session, credentials: Credentials) -> dict[str, str]:
             served = set_up(proxy, credentials)
             seen = proxy.seen(word)
             attached = f"; attached to it: {', '.join(seen.attached)}" if seen.attached else ""
-            said = f"{seen.ref} answers at {served.address}, and has room for {seen.room} disks{attached}"
+            only = "" if served.writes is not None else "; it only lets disks be read: its image is an earlier one"
+            said = f"{seen.ref} answers at {served.address}, and has room for {seen.room} disks{attached}{only}"
         except LongshoreError as error:
             failed.append(error)
             said = str(error)

@@ -116,6 +116,7 @@ class VsphereSource(Source):
         power.power_off(self._session, machine_ref)
 
     def power_on(self, machine_ref: str) -> None:
+        self._transport.free(machine_ref)
         power.power_on(self._session, machine_ref)
 
     def wait_powered_off(self, machine_ref: str, timeout: float) -> bool:
@@ -134,6 +135,7 @@ class VsphereSource(Source):
         return tracking.switch(self._session, machine_ref, on)
 
     def snapshot(self, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+        self._transport.free(machine_ref)
         return snapshots.create(self._session, machine_ref, name, owner, quiesce=quiesce)
 
     def find_snapshot(self, machine_ref: str, owner: Owner) -> Snapshot | None:
@@ -159,7 +161,10 @@ class VsphereSource(Source):
         writing.check(self._session, machine_ref)
 
     def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
-        return writing.serve(self._session, snapshot, disk_key, size)
+        return self._transport.open_disk_to_write(snapshot, disk_key, size)
+
+    def tracks_writes(self) -> bool:
+        return self._transport.tracks_writes
 
     def revert(self, machine_ref: str, snapshot_ref: str) -> None:
         self._transport.before_removal(machine_ref, snapshot_ref)

@@ -10,7 +10,7 @@ from longshore.errors import InvalidInput, ProviderError
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.machine import Snapshot
 from longshore.model.proxy import Proxy
-from longshore.providers.vsphere import changes, disks, proxy_states, ssh_disks, ssh_login
+from longshore.providers.vsphere import changes, disks, proxy_states, ssh_disks, ssh_login, writing
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials
 from longshore.providers.vsphere.proxy_pool import ProxyPool
 from longshore.providers.vsphere.session import Session
@@ -18,6 +18,8 @@ from longshore.providers.vsphere.session import Session
 
 class Transport(Protocol):
     """A way to read machines' disks, and to write them where that is possible. Errors are those of the contract."""
+
+    tracks_writes: bool
 
     def check(self) -> dict[str, str]:
         """Return what else there is to be said of it when the vCenter has let us in."""
@@ -37,12 +39,20 @@ class Transport(Protocol):
     def before_removal(self, machine_ref: str, snapshot_ref: str) -> None:
         """Let go of what keeps a snapshot from being merged."""
 
+    def free(self, machine_ref: str) -> None:
+        """Let go of what keeps a machine from being powered on, or a snapshot of it from being taken."""
+
     def refuse_writing(self) -> None:
-        """Raise InvalidInput where disks can't be written."""
+        """Raise what stands against writing disks: InvalidInput where they can't be."""
+
+    def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
+        """Serve a disk for writing, above the snapshot, as one of `size` bytes if that is more than it has."""
 
 
 class VddkTransport:
     """VMware's disk library reads the disks."""
+
+    tracks_writes = True
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -65,12 +75,20 @@ class VddkTransport:
     def before_removal(self, _machine_ref: str, _snapshot_ref: str) -> None:
         """Do nothing: what reads for us ends with its process."""
 
+    def free(self, _machine_ref: str) -> None:
+        """Do nothing: what writes for us ends with its process."""
+
     def refuse_writing(self) -> None:
         disks.refuse_missing(self._session.settings)
+
+    def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> AbstractContextManager[Export]:
+        return writing.serve(self._session, snapshot, disk_key, size)
 
 
 class SshTransport:
     """The disks are read as files of their ESXi hosts."""
+
+    tracks_writes = True  # none is made
 
     def __init__(self, session: Session, key: str) -> None:
         self._session = session
@@ -94,12 +112,20 @@ class SshTransport:
     def before_removal(self, _machine_ref: str, _snapshot_ref: str) -> None:
         """Do nothing: what reads for us ends with its process."""
 
+    def free(self, _machine_ref: str) -> None:
+        """Do nothing: nothing is written."""
+
     def refuse_writing(self) -> None:
-        raise _cannot_write("over SSH")
+        raise _over_ssh()
+
+    def open_disk_to_write(self, _snapshot: Snapshot, _disk_key: str, _size: int) -> AbstractContextManager[Export]:
+        raise _over_ssh()
 
 
 class ProxyTransport:
     """The disks are attached to a machine of the same vSphere, which serves them."""
+
+    tracks_writes = False  # by VMware's design a machine tracks what is written through itself
 
     def __init__(self, session: Session, credentials: Credentials, pool: ProxyPool | None) -> None:
         """`pool`: None where no disk is opened."""
@@ -128,8 +154,17 @@ class ProxyTransport:
     def before_removal(self, machine_ref: str, snapshot_ref: str) -> None:
         self._attachments().release(machine_ref, snapshot_ref)
 
+    def free(self, machine_ref: str) -> None:
+        if self._pool is not None:
+            self._pool.free(machine_ref)
+
     def refuse_writing(self) -> None:
-        raise _cannot_write("through a proxy")
+        self._attachments().make_ready_to_write()
+
+    @contextmanager
+    def open_disk_to_write(self, snapshot: Snapshot, disk_key: str, size: int) -> Iterator[Export]:
+        with self._attachments().open_to_write(snapshot, disk_key, size) as export:
+            yield export
 
     def _attachments(self) -> ProxyPool:
         if self._pool is None:
@@ -137,10 +172,10 @@ class ProxyTransport:
         return self._pool
 
 
-def _cannot_write(how: str) -> InvalidInput:
+def _over_ssh() -> InvalidInput:
     return InvalidInput(
-        f"Disks are read {how} here, which can't write them.",
-        advice="Set up VMware's disk library (VDDK) for this provider.",
+        "Disks are read over SSH here, which can't write them.",
+        advice="Give this provider a proxy (docs/howto/vsphere-proxy.md), or VMware's disk library (VDDK).",
     )
 
 
