@@ -186,7 +186,7 @@ def test_a_group_alone_is_wrong_usage_and_shows_what_there_is(tmp_path):
             ["migrate", "web"],
             "longshore: The following arguments are required: --from, --to. To move a plan's machines: longshore pl",
         ),
-        (["migrate", "web", "--from", "a", "--to", "b", "--limit", "fast"], "longshore: --limit: 'fast' isn't a rate"),
+        (["migrate", "web", "--from", "a", "--to", "b", "--rate-limit", "fast"], "longshore: --rate-limit: 'fast' isn't a rate"),
         (["provider", "add", "vsphere", "vc"], "longshore: The following arguments are required: --host, --username."),
         (["migration", "show", "a", "--nonsense"], "longshore: Unrecognized arguments: --nonsense."),
         (["migraton", "list"], 'longshore: "migraton list" is not a longshore command. Did you mean `longshore migrat'),

@@ -34,13 +34,13 @@ class CreateBackupPolicy(ShowOne):
     """
 
     examples = (
-        'longshore backup policy create nightly --source vc --vault offsite --schedule "daily 01:00" --keep daily=14',
+        'longshore backup policy create nightly --from vc --vault offsite --schedule "daily 01:00" --keep daily=14',
     )
 
     def add_options(self, parser: ArgumentParser) -> None:
         _with_policy(parser, "what you call it")
         parser.add_argument(
-            "--from", "--source", dest="source", required=True, metavar="PROVIDER", help="where the machines are"
+            "--source", "--from", dest="source", required=True, metavar="PROVIDER", help="where the machines are"
         )
         parser.add_argument("--vault", required=True, help="where their points go")
         _with_machines(parser)

@@ -27,7 +27,7 @@ class ListJobs(ListMigrations):
 
     examples = (
         "longshore job list --status failed",
-        "longshore job list --machine web01 --last 10",
+        "longshore job list --machine web01 --limit 10",
         "longshore job list --for nightly -f csv",
     )
 
