@@ -69,7 +69,11 @@ def test_json_lines_end_with_the_result(ends):
         ({"more": ["--checkpoint=/nowhere/c"]}, FAILED, "There is no directory /nowhere for the checkpoint."),
         ({"more": ["--limit-group=/nowhere"]}, INVALID, "The limits in /nowhere can't be read: No such file"),
         ({"more": ["--block-size=1000"]}, INVALID, "The block size 1000 is not a power of two"),
-        ({"more": ["--rate-limit=fast"]}, USAGE, "'fast' isn't a rate: write bytes per second such as 800K, 50M or 1.5G"),
+        (
+            {"more": ["--rate-limit=fast"]},
+            USAGE,
+            "'fast' isn't a rate: write bytes per second such as 800K, 50M or 1.5G",
+        ),
         ({"more": ["--rate-limit=0"]}, USAGE, "'0' isn't a rate: write bytes per second"),
         ({"more": ["--connections=0"]}, USAGE, "'0' is not a number above 0"),
         ({"more": ["--verify=maybe"]}, USAGE, "invalid choice: 'maybe'"),

@@ -131,7 +131,8 @@ def test_commands_list_the_same(api, tmp_path):
     assert [row["Type"] for row in before] == OTHERS[-4:-2], "those that are older than that list"
     assert [row["Type"] for row in listed("migration", "list", "--marker", newest[0]["ID"])] == MOVES
     both = listed("job", "list", "--status", "failed", "--status", "queued")
-    assert len(both) == len(listed("job", "list", "--status", "failed")) + len(listed("job", "list", "--status", "queued"))
+    failed, queued = (listed("job", "list", "--status", one) for one in ("failed", "queued"))
+    assert len(both) == len(failed) + len(queued)
     (prune,) = listed("job", "list", "--type", "prune", "--status", "failed", "--all-projects")
     assert (prune["Machine"], prune["Project"]) == ("of-prune", "project-a")
     assert listed("migration", "count")[-1] == {"Status": "all", "Migrations": len(MOVES)}

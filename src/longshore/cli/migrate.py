@@ -258,7 +258,10 @@ def _with_copy(parser: ArgumentParser) -> None:
         help="what is read back from the target and compared (default: %(default)s)",
     )
     group.add_argument(
-        "--rate-limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G (default: as fast as it goes)"
+        "--rate-limit",
+        type=rate,
+        metavar="RATE",
+        help="bytes per second and disk: 50M, 1G (default: as fast as it goes)",
     )
     group.add_argument(
         "--quiesce",

@@ -17,7 +17,7 @@ from longshore.api.schemas import (
     NewMarks,
     ServerConsole,
 )
-from longshore.client.calls import Calls, of_all, part
+from longshore.client.calls import PAGE, Calls, of_all, part
 from longshore.model.request import MigrationRequest
 
 
@@ -58,7 +58,9 @@ class Migrations(Calls):
         asked = _question(wanted) | {"short": "true"}
         if limit is None and marker is None:
             return self._all(ListedMigration, path, lambda m: m.id, asked)
-        page = {"newest": "true", "limit": str(limit or PAGE)} | ({"marker": marker} if marker is not None else {})
+        page = {"newest": "true", "limit": str(PAGE if limit is None else limit)} | (
+            {"marker": marker} if marker is not None else {}
+        )
         return self._ask(list[ListedMigration], "GET", f"{path}?{urlencode(asked | page, doseq=True)}")[::-1]
 
     def migration(self, migration: str) -> Migration:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.api.shown_machine import ShownMachine
-from longshore.errors import InvalidInput, LongshoreError
+from longshore.errors import InvalidInput, LongshoreError, Unreachable
 from longshore.flows.clouds import kept_secrets, within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
@@ -149,6 +149,9 @@ def log_in(
             refuse_missing_library(kind, settings)
         found = cloud.check()
         return found, {**secrets, **(known.derived(cloud) if known.derived else {})}
+    except Unreachable as error:
+        error.field = f"settings.{known.address}" if known.address else ""
+        raise
     finally:
         cloud.close()
 
