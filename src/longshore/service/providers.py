@@ -141,7 +141,9 @@ def log_in(
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
-        raise InvalidInput(f"The settings of provider {name} aren't right: {where}: {fault['msg']}.") from None
+        raise InvalidInput(
+            f"The settings of provider {name} aren't right: {where}: {fault['msg']}.", field=f"settings.{where}"
+        ) from None
     except KeyError as missing:
         raise InvalidInput(f"Provider {name} needs the secret {missing}.") from None
     try:

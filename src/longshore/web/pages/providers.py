@@ -1,6 +1,6 @@
 """Clouds: listed, added, checked, removed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,7 +83,7 @@ async def remove(request: Request) -> Response:
 
 
 async def new_vsphere(request: Request) -> Response:
-    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, **_told_of(None))
+    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, **told_of_settings(None))
 
 
 async def add_vsphere(request: Request) -> Response:
@@ -108,7 +108,7 @@ async def add_vsphere(request: Request) -> Response:
     status = 200 if trouble is None else 400
     # Where it is has been said before the certificate was seen
     fields = ("host", "port") if fingerprint is None else ("name",)
-    shown = {"said": said, "fingerprint": fingerprint, **_told_of(trouble, fields)}
+    shown = {"said": said, "fingerprint": fingerprint, **told_of_settings(trouble, fields)}
     return render(request, "providers/new_vsphere.html", status, **shown)
 
 
@@ -116,7 +116,7 @@ async def add_vsphere(request: Request) -> Response:
 
 
 async def new_openstack(request: Request) -> Response:
-    return render(request, "providers/new_openstack.html", said=Form({}), **_told_of(None))
+    return render(request, "providers/new_openstack.html", said=Form({}), **told_of_settings(None))
 
 
 # By how one logs in what that takes; what has a default isn't among it
@@ -136,7 +136,7 @@ async def add_openstack(request: Request) -> Response:
     try:
         return await _openstack_added(request.state.asking, said)
     except LongshoreError as error:
-        shown = _told_of(error, ("name", "auth_url", "login"))
+        shown = told_of_settings(error, ("name", "auth_url", "login"))
         return render(request, "providers/new_openstack.html", 400, said=said, **shown)
 
 
@@ -165,13 +165,13 @@ async def _openstack_added(asking: Asking, said: Form) -> RedirectResponse:
 
 
 async def new_files(request: Request) -> Response:
-    return render(request, "providers/new_files.html", said=Form({}), **_told_of(None))
+    return render(request, "providers/new_files.html", said=Form({}), **told_of_settings(None))
 
 
 async def add_files(request: Request) -> Response:
     said = request.state.form
     numbers = {name: _number(said[name]) for name in ("cpus", "memory_mib") if said[name]}
-    if wrong := {name: _("Write a whole number.") for name, number in numbers.items() if isinstance(number, str)}:
+    if wrong := no_numbers(numbers):
         return render(request, "providers/new_files.html", 400, said=said, wrong=wrong, trouble=None)
     settings: dict[str, Any] = {name: said[name] for name in ("ca_file", "network", "firmware") if said[name]}
     settings |= {"url": url_of(said["url"]), **numbers}
@@ -179,7 +179,7 @@ async def add_files(request: Request) -> Response:
         return await _added(request.state.asking, said["name"], "files", settings, {})
     except LongshoreError as error:
         error.field = error.field or "url"  # where they are is all that can't be right by itself
-        shown = _told_of(error, ("name", "url", "cpus"))
+        shown = told_of_settings(error, ("name", "url", "cpus"))
         return render(request, "providers/new_files.html", 400, said=said, **shown)
 
 
@@ -195,7 +195,7 @@ async def _added(  # noqa: PLR0917
 # Parts
 
 
-def _told_of(trouble: LongshoreError | None, fields: Collection[str] = ()) -> dict[str, Any]:
+def told_of_settings(trouble: LongshoreError | None, fields: Collection[str] = ()) -> dict[str, Any]:
     """Return what a form's template is told of a refusal. The API's fields lie in `settings`, and in its `auth`."""
     if trouble is None:
         return told_of(None, fields)
@@ -208,6 +208,11 @@ def _told_of(trouble: LongshoreError | None, fields: Collection[str] = ()) -> di
 def path_of(request: Request) -> str:
     """Return the API's address of the provider that a page is about."""
     return f"/v1/providers/{part(request.path_params['provider'])}"
+
+
+def no_numbers(numbers: Mapping[str, int | str]) -> dict[str, str]:
+    """Return what is said at the fields in which something else than a whole number was typed."""
+    return {name: _("Write a whole number.") for name, number in numbers.items() if isinstance(number, str)}
 
 
 def _number(text: str) -> int | str:
