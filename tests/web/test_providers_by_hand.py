@@ -126,6 +126,19 @@ def test_a_server_reads_no_clouds_yaml(many):
     assert (answer.status_code, answer.json()["field"]) == (400, "login")
 
 
+def test_a_clouds_yaml_from_elsewhere_is_sent_and_comes_back_in_no_page(browser):
+    at = "/ui/providers/new/openstack"
+    browser.get(at)
+    page = browser.submit(at, name="a b", by="given", given=CLOUDS)
+    assert list(wrong(page)) == ["f-name"]
+    assert "from the file" not in page.source
+    browser.submit(at, name="cloud", by="given", given=CLOUDS)
+    assert browser.path == "/ui/providers/cloud", browser.page.text
+    record = browser.store.providers.get("cloud")
+    assert (record.settings["auth"]["username"], "from the file" in str(record.settings)) == ("u", False)
+    assert browser.store.providers.secrets(record.id) == {"password": "from the file"}
+
+
 @pytest.fixture
 def really(monkeypatch):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):

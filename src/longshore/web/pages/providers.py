@@ -14,6 +14,7 @@ from longshore.providers.declared import url_of
 from longshore.web.advices import on_page
 from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
+from longshore.web.given_logins import given_login
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.wording.texts import _
@@ -123,6 +124,7 @@ async def new_openstack(request: Request) -> Response:
 _NEEDED = {
     "here": (),
     "entry": ("login",),
+    "given": ("given",),
     "credential": ("auth_url", "credential_id", "credential_secret"),
     "password": ("auth_url", "username", "password", "project_name"),
 }
@@ -136,7 +138,7 @@ async def add_openstack(request: Request) -> Response:
     try:
         return await _openstack_added(request.state.asking, said)
     except LongshoreError as error:
-        shown = told_of_settings(error, ("name", "auth_url", "login"))
+        shown = told_of_settings(error, ("name", "auth_url", "login", "given", "given_entry", "given_password"))
         return render(request, "providers/new_openstack.html", 400, said=said, **shown)
 
 
@@ -150,6 +152,11 @@ async def _openstack_added(asking: Asking, said: Form) -> RedirectResponse:
         settings = {name: said[name] for name in ("region", "ceph_conf", "ceph_user") if said[name]}
         settings["transport"] = said["transport"] or "brick"
         return await _added(asking, said["name"], "openstack", settings, {}, login=said["login"])
+    if said["by"] == "given":
+        given = given_login(said.exact("given"), said["given_entry"], said.exact("given_password"))
+        settings = given.settings | {name: said[name] for name in ("cacert", "ceph_conf", "ceph_user") if said[name]}
+        settings["transport"] = said["transport"] or "brick"
+        return await _added(asking, said["name"], "openstack", settings, given.secrets)
     by_credential = said["by"] == "credential"
     if by_credential:
         login = {"application_credential_id": said["credential_id"]}

@@ -62,6 +62,17 @@
     });
   }
 
+  // A file is read here: forms are sent without files
+  function readFiles() {
+    for (const place of document.querySelectorAll(".ls-read-into")) {
+      place.hidden = false;
+      const [given, into] = [place.querySelector("input"), document.getElementById(place.dataset.into)];
+      given.addEventListener("change", async () => {
+        if (given.files.length) into.value = await given.files[0].text();
+      });
+    }
+  }
+
   // What is done with what is ticked is offered once something is
   function offerForTicks() {
     for (const offered of document.querySelectorAll(".ls-for-ticks")) {
@@ -246,6 +257,7 @@
     themeBySelect(document);
     ticksOfAll(document);
     sayBusy();
+    readFiles();
     offerForTicks();
     chooseColumns();
     document.addEventListener("change", offerForTicks);
