@@ -82,8 +82,7 @@ def test_what_a_way_to_log_in_lacks_is_said_at_its_fields(browser):
     assert page.status == 400
 
 
-@pytest.mark.usefixtures("really")
-def test_a_cloud_that_doesnt_answer_is_said_at_its_address(browser):
+def test_a_cloud_that_doesnt_answer_is_said_at_its_address(browser, really):
     at = "/ui/providers/new/openstack"
     browser.get(at)
     said = {"auth_url": "http://127.0.0.1:9/v3", "credential_id": "x", "credential_secret": "y"}

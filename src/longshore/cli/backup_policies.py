@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.arguments import rules_of, with_mapping, with_snapshot_playbooks
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.concerns import concern_table
+from longshore.cli.creating import Create
 from longshore.cli.deleting import Delete
 from longshore.cli.given_files import playbook_of
 from longshore.errors import InvalidInput
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _NEVER = "never"
 
 
-class CreateBackupPolicy(ShowOne):
+class CreateBackupPolicy(Create):
     """Have machines of a source backed up to a vault on a schedule, and their points kept by rules.
 
     A run backs up all machines that are named, or that the filter finds then. One that fails stops no other one. After
@@ -47,7 +48,10 @@ class CreateBackupPolicy(ShowOne):
         _with_rules(parser, required=True)
         with_snapshot_playbooks(parser, allowed=not self.is_plugin)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> tuple[Any, Any]:
+        return _fields(self.client.backup_policy(args.policy), for_people=self.for_people)
+
+    def make(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.backup_policies import NewBackupPolicy
 
         asked = _asked(args, playbook_of)
