@@ -146,7 +146,7 @@ class MigrationEvents(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         events = [reworded(event, self.as_typed) for event in self.client.events(args.migration)]
         if self.for_people and not args.columns:  # whose terminal has no more room than for what happened
-            return ("At", "Phase", "What"), [(f"{e.at:%m-%d %H:%M:%S}", e.phase, with_level(e)) for e in events]
+            return ("At (UTC)", "Phase", "What"), [(f"{e.at:%m-%d %H:%M:%S}", e.phase, with_level(e)) for e in events]
         return ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in events]
 
 

@@ -12,7 +12,7 @@ from longshore.wording.texts import marked
 
 _SET = re.compile(r"\s*(?:export\s+)?OS_([A-Z_]+)=(.*)")
 # Nothing else is taken from a file that somebody else has written, such as a path or a profile to be fetched
-_BY_PASSWORD = ("user_domain_name", "user_domain_id", "project_domain_name", "project_domain_id")
+_BY_PASSWORD: tuple[str, ...] = ("user_domain_name", "user_domain_id", "project_domain_name", "project_domain_id")
 _BY_PASSWORD += ("username", "user_id", "project_name", "project_id")
 _BY_CREDENTIAL = ("application_credential_id",)
 _SECRETS = ("password", "application_credential_secret")
