@@ -57,7 +57,7 @@ class ListMigrations(Lister):
         parser.add_argument("--long", action="store_true", help="with plan, wave, begin, end and error")
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        columns = ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created")
+        columns: tuple[str, ...] = ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created")
         columns += ("Plan", "Wave", "Started", "Finished", "Error") if args.long else ()
         columns += ("Project",) if args.all_projects else ()
         rows = [

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from longshore.errors import InvalidInput
-from longshore.providers.declared import LABELS, Option, OptionKind, ProviderType, url_of
+from longshore.model.locations import url_of
+from longshore.providers.declared import LABELS, Option, OptionKind, ProviderType
 
 _TYPES: dict[OptionKind, type] = {OptionKind.NUMBER: int, OptionKind.DECIMAL: float}
 _SEVERAL = (OptionKind.REPEATED, OptionKind.LINES)

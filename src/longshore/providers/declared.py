@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longshore.model.platform import Platform, Side
@@ -60,11 +59,6 @@ class Option:
         """The second one, of a secret, is for whoever changes it."""
         flag = self.flag or f"--{self.name.replace('_', '-')}"
         return (f"{flag}-file", f"{flag}-prompt") if self.kind is OptionKind.SECRET else (flag,)
-
-
-def url_of(said: str) -> str:
-    """Return the URL of what somebody named: an absolute path is a file's, and anything else is a URL already."""
-    return Path(said).as_uri() if said.startswith("/") else said
 
 
 LABELS = Option(

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.schemas import Fingerprint, PlanSummary, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.providers.declared import url_of
+from longshore.model.locations import url_of
 from longshore.web.advices import on_page
 from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
