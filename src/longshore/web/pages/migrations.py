@@ -156,6 +156,7 @@ async def one(request: Request) -> Response:
     decides = migration.status is Status.WAITS_FOR_DECISION
     ports = (migration.result or {}).get("ports", ())
     phases = phases_of(events)
+    was_off = migration.source_off_at if migration.downtime_seconds is not None else None
     back = migration.target_up_at or migration.source_on_at
     return render(
         request,
@@ -163,7 +164,7 @@ async def one(request: Request) -> Response:
         live=not migration.status.ended,
         m=migration,
         phases=phases,
-        off=parts_of_downtime(phases, migration.source_off_at, back),
+        off=parts_of_downtime(phases, was_off, back),
         events=events[: -_SHOWN - 1 : -1],
         all_events=len(events),
         ledger=ledger,
