@@ -78,7 +78,7 @@ def test_alone_it_says_in_ten_lines_how_one_begins():
     assert (said.returncode, said.stderr) == (0, "")
     assert len(said.stdout.splitlines()) <= 10
     steps = [line.strip() for line in said.stdout.splitlines() if line.startswith("  longshore")]
-    assert len(steps) == 6
+    assert len(steps) == 7
     for step in steps:
         typed(step)
 

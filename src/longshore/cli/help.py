@@ -24,7 +24,6 @@ Longshore moves virtual machines into OpenStack: verified, bootable, as fast as 
   longshore migrate web01 --from vc --to cloud --network LAN=private --type dry-run --wait
   longshore plan create weekend --from vc --to cloud --folder Shop --network LAN=private
   longshore web
-
 The last one serves pages for a browser. All commands: longshore --help; one of them: longshore COMMAND --help.
 """
 USAGE = "[GLOBAL OPTIONS] COMMAND [OPTIONS]"
