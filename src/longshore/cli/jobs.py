@@ -32,6 +32,7 @@ class ListJobs(ListMigrations):
     )
 
     types = tuple(MigrationType)
+    nothing = "There is none."
 
     def listed(self, **wanted: Any) -> list[ListedMigration]:
         return self.client.jobs(**wanted)

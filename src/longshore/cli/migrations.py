@@ -41,6 +41,7 @@ class ListMigrations(Lister):
     )
 
     types: Sequence[MigrationType] = MOVES
+    nothing = "There is none. Move a machine: longshore migrate --help; or a plan's: longshore plan start --help."
 
     def add_options(self, parser: ArgumentParser) -> None:
         _with_filters(parser, self.types)
