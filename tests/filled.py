@@ -32,6 +32,14 @@ GIB = 1 << 30
 BAD_NAME = '"><img src=x onerror=alert(1)>\u202e{{7*7}}'
 BAD_FILE = '"><img src=x onerror=alert(1)>\n.conf'
 SEEN_UP = "The console shows a login prompt."
+COPIED = {
+    "bytes_read": 2 << 30,
+    "bytes_written": 1 << 30,
+    "bytes_verified": 2 << 30,
+    "bytes_zeroed": 0,
+    "copy_seconds": 10.0,
+}
+COPIED["rate"] = COPIED["bytes_read"] // 10
 COLD = (  # seconds since it began, phase, what was said
     (0, "preparing", "Looking at web01 and at what the target has."),
     (1, "making-volumes", "Making 2 volume(s) on the target."),
@@ -120,7 +128,7 @@ def fill(store):
         source_off_at=begun,
         target_up_at=begun + timedelta(seconds=95),
         server_id="5f0c2c8e-0000-4000-8000-000000000001",
-        result={"proof": SEEN_UP},
+        result={"proof": SEEN_UP, **COPIED},
     )
     for seconds, phase, text in COLD:
         store.events._tell(done, phase, text, "information", begun + timedelta(seconds=seconds), enters=True)

@@ -68,7 +68,7 @@ def test_a_copy_killed_at_random_moments_goes_on_and_repeats_only_what_was_not_r
         f"--checkpoint={checkpoint}",
         f"--block-size={BLOCK}",
         "--checkpoint-every=0.02",
-        "--limit=3M",
+        "--rate-limit=3M",
         "--verify=none",
     )
     seconds = random.Random(8)
@@ -102,7 +102,7 @@ def test_what_is_recorded_survives_when_the_target_crashes_too(image, exports, t
     options = [*NAMES, f"--checkpoint={checkpoint}", f"--block-size={BLOCK}", "--verify=full"]
     for _ in range(4):
         with serve_nbdkit("file", {"file": str(target.path)}, filters=("cache",), read_only=False) as losing:
-            slowly = [*options, "--checkpoint-every=0.02", "--limit=10M"]
+            slowly = [*options, "--checkpoint-every=0.02", "--rate-limit=10M"]
             with subprocess.Popen(command(reading, losing, *slowly), stdout=subprocess.DEVNULL) as running:
                 before = checkpoint.read_bytes() if checkpoint.exists() else b""
                 while not checkpoint.exists() or checkpoint.read_bytes() == before:
@@ -160,7 +160,7 @@ def test_any_mixture_of_writes_deltas_kills_and_resumes_ends_equal(image, export
             arguments += [f"--manifest={manifest}", "--verify=full"]
         guest.changes = []
         for _ in range(numbers.randint(0, 2)):
-            killed_after(numbers.uniform(0.1, 0.3), command(*served, *arguments, "--limit=30M"))
+            killed_after(numbers.uniform(0.1, 0.3), command(*served, *arguments, "--rate-limit=30M"))
         code, result = run_command(*served, *arguments)
         assert (code, result["event"]) == (0, "result"), (way, result)
         assert target.read() == source.read(), way

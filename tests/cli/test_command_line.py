@@ -28,8 +28,8 @@ def longshore(tmp_path, *words, **environment):
     ("words", "said"),
     [
         (["migrate", "web", "--from", "a", "--to", "b", "--network", "nonsense"], "isn't SOURCE=TARGET"),
-        (["migrate", "web", "--from", "a", "--to", "b", "--limit", "fast"], "isn't a rate"),
-        (["migrate", "web", "--from", "a", "--to", "b", "--limit", "0"], "isn't a rate"),
+        (["migrate", "web", "--from", "a", "--to", "b", "--rate-limit", "fast"], "isn't a rate"),
+        (["migrate", "web", "--from", "a", "--to", "b", "--rate-limit", "0"], "isn't a rate"),
         (["migrate", "web"], "--from"),
         (["provider", "add", "hyperv", "x"], "is not a longshore command"),
     ],

@@ -22,6 +22,8 @@ from longshore.cli.usage import is_of_output
 
 COMMANDS = all_commands()
 ALL = {name: point.load() for name, point in COMMANDS.items()} | {"help": Help, "complete": Complete}
+TWO = ["migrate", "web", "--from", "a", "--to", "b"]
+CLOUD = "longshore: Unrecognized arguments: --cloud c. Did you mean --os-cloud?"
 PLUGINS = {point.name.replace("_", " "): point for point in entry_points(group="openstack.migration.v1")}
 
 
@@ -76,7 +78,7 @@ def test_alone_it_says_in_ten_lines_how_one_begins():
     assert (said.returncode, said.stderr) == (0, "")
     assert len(said.stdout.splitlines()) <= 10
     steps = [line.strip() for line in said.stdout.splitlines() if line.startswith("  longshore")]
-    assert len(steps) == 6
+    assert len(steps) == 7
     for step in steps:
         typed(step)
 
@@ -142,6 +144,10 @@ def test_how_answers_are_written_is_said_once_for_all():
         ("plan modify weekend", ["plan set"]),
         ("replica group update shop", ["replica group set"]),
         ("migration logs 1f6e", ["migration events"]),
+        ("list machines", ["machine list"]),
+        ("show migration 1f6e", ["migration show"]),
+        ("add files exports", ["provider add files"]),
+        ("migration check web01", ["migrate --type dry-run", "plan check"]),
     ],
 )
 def test_the_words_of_others_lead_to_what_they_mean(said, meant):
@@ -186,9 +192,12 @@ def test_a_group_alone_is_wrong_usage_and_shows_what_there_is(tmp_path):
             ["migrate", "web"],
             "longshore: The following arguments are required: --from, --to. To move a plan's machines: longshore pl",
         ),
-        (["migrate", "web", "--from", "a", "--to", "b", "--limit", "fast"], "longshore: --limit: 'fast' isn't a rate"),
+        ([*TWO, "--rate-limit", "fast"], "longshore: --rate-limit: 'fast' isn't a rate"),
         (["provider", "add", "vsphere", "vc"], "longshore: The following arguments are required: --host, --username."),
         (["migration", "show", "a", "--nonsense"], "longshore: Unrecognized arguments: --nonsense."),
+        ([*TWO, "--dry-run"], "longshore: Unrecognized arguments: --dry-run. Did you mean --type dry-run?"),
+        ([*TWO, "--limit", "5M"], "longshore: Unrecognized arguments: --limit 5M. Did you mean --rate-limit?"),
+        (["provider", "add", "openstack", "c", "--cloud", "c"], CLOUD),
         (["migraton", "list"], 'longshore: "migraton list" is not a longshore command. Did you mean `longshore migrat'),
         (["--state"], "longshore: --state: expected one argument."),
         (

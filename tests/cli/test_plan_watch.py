@@ -84,7 +84,7 @@ def test_lines_tell_each_change_of_a_machine_its_disks_and_why_one_failed(capsys
     assert [m.status.value for m in ended] == ["done", "failed"]
     shown = capsys.readouterr()
     assert shown.out == ""
-    lines = [line[10:] for line in shown.err.splitlines()]
+    lines = [line[11:] for line in shown.err.splitlines()]
     assert lines[0] == f"{'':<20} Plan shop: 1 queued, 1 running; 1.5 MiB/s"
     assert lines[1] == f"{'web':<20} queued, wave 1"
     assert f"{'db':<20} copying, Hard disk 1: 1.0 MiB of 4.0 MiB (25 %), 1.5 MiB/s, 1 min 5 s left" in lines
@@ -160,7 +160,7 @@ def test_until_when_it_takes_is_told_of_the_plan_and_of_each_wave_that_has_begun
             )
 
     watch_plan(OfWaves(STORY), "shop", plain=True)
-    lines = [line[10:].strip() for line in capsys.readouterr().err.splitlines()]
+    lines = [line[11:].strip() for line in capsys.readouterr().err.splitlines()]
     copied = "2 running; 1.0 GiB of 4.0 GiB; 1.5 MiB/s"
     assert f"Plan shop: {copied}; end not known yet" in lines
     assert f"Wave 1: {copied}; copied about 23:40 UTC, give or take 20 min" in lines

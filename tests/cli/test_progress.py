@@ -107,7 +107,7 @@ def test_lines_tell_events_progress_with_rate_and_time_left_and_the_end(capsys):
     assert watch(Client(STORY), "m", plain=True).status == "done"
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert "08:00:00  copying          warning: A [word] of warning.\n" in shown.err
+    assert "08:00:00Z  copying          warning: A [word] of warning.\n" in shown.err
     assert "Hard disk 1: 1.0 MiB of 4.0 MiB (25 %), 1.5 MiB/s, 1 min 5 s left" in shown.err
     assert "verifying        Hard disk 1: 2.0 MiB of 4.0 MiB (50 %)" in shown.err
     assert f"Hard disk 1: all of 4.0 MiB, root digest {'ab' * 32}" in shown.err
@@ -163,7 +163,7 @@ def test_bars_are_drawn_in_a_terminal_below_what_happened(terminal, clock, capsy
         assert watch(Client(STORY), "m", plain=False).status == "done"
     assert capsys.readouterr().out == ""
     first, second, *rest = terminal.seen()
-    assert re.fullmatch(r"08:00:00 copying +A \[word\] of warning\.", first)
+    assert re.fullmatch(r"08:00:00Z copying +A \[word\] of warning\.", first)
     assert re.fullmatch(r"Hard disk 1 done ━+ 4\.0 MiB of 4\.0 MiB", second)
     assert not any(rest)
 

@@ -56,7 +56,7 @@ def test_a_tiny_machine_is_moved_whole_and_nobody_sees_the_key(cli, tiny, sidedo
 
 
 def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, cloud, tidy):
-    waiting = cli.start("migrate", tiny.name, *TO_TINY, "--limit", "4M", "--wait", "-f", "json")
+    waiting = cli.start("migrate", tiny.name, *TO_TINY, "--rate-limit", "4M", "--wait", "-f", "json")
     wait_for(lambda: cli.json("migration", "list"), 60, "the migration to be there")
     migration = only_migration(cli)
 
@@ -102,7 +102,7 @@ def test_a_running_machine_is_copied_for_a_dry_run_and_never_moved_warm(cli, tin
 @pytest.mark.soak
 def test_a_copy_whose_snapshot_somebody_removes_counts_for_nothing(cli, tiny, lab, sidedoor, nothing_left):
     """The file can be read on, but the machine writes to it again."""
-    assert cli("migrate", tiny.name, *TO_TINY, "--type", "dry-run", "--isolated", "--limit", "4M").returncode == 0
+    assert cli("migrate", tiny.name, *TO_TINY, "--type", "dry-run", "--isolated", "--rate-limit", "4M").returncode == 0
     migration = only_migration(cli)
     wait_until(cli, migration, lambda shown, _: shown.phase == "copying", 180, "the copy to begin")
     remove_snapshots(lab, tiny.name)

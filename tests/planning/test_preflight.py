@@ -145,6 +145,14 @@ def test_macs_and_addresses(nic, facts, expected):
     assert only(replace(CLEAN, nics=(nic,)), facts=facts) == expected
 
 
+def test_nobody_is_told_to_start_what_never_runs():
+    silent = replace(CLEAN, nics=(replace(NIC, addresses=()),))
+    (found,) = check([(silent, REQUEST)], FACTS)
+    assert "VMware Tools" in found.advice
+    (found,) = check([(replace(silent, platform=Platform("files"), power=PowerState.OFF), REQUEST)], FACTS)
+    assert (found.code, found.advice.partition(",")[0]) == ("guest-address-unknown", "Name them (--address)")
+
+
 def test_what_is_in_use_is_not_in_the_way_of_a_dry_run():
     facts = replace(
         FACTS,

@@ -125,7 +125,14 @@ def test_commands_list_the_same(api, tmp_path):
 
     assert [row["Type"] for row in listed("migration", "list")] == MOVES
     assert [row["Type"] for row in listed("job", "list")] == [*MOVES, *OTHERS]
-    assert [row["Type"] for row in listed("job", "list", "--last", "2")] == OTHERS[-2:]
+    newest = listed("job", "list", "--limit", "2", "--long")
+    assert ([row["Type"] for row in newest], newest[0]["Plan"]) == (OTHERS[-2:], None)
+    before = listed("job", "list", "--limit", "2", "--marker", newest[0]["ID"])
+    assert [row["Type"] for row in before] == OTHERS[-4:-2], "those that are older than that list"
+    assert [row["Type"] for row in listed("migration", "list", "--marker", newest[0]["ID"])] == MOVES
+    both = listed("job", "list", "--status", "failed", "--status", "queued")
+    failed, queued = (listed("job", "list", "--status", one) for one in ("failed", "queued"))
+    assert len(both) == len(failed) + len(queued)
     (prune,) = listed("job", "list", "--type", "prune", "--status", "failed", "--all-projects")
     assert (prune["Machine"], prune["Project"]) == ("of-prune", "project-a")
     assert listed("migration", "count")[-1] == {"Status": "all", "Migrations": len(MOVES)}

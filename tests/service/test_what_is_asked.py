@@ -264,7 +264,7 @@ def test_what_means_nothing_beside_the_rest_is_refused(ask, request_, said):
         ["--tag", "a/b"],
         ["--boot-timeout", "1e9"],
         ["--shutdown-timeout", "nan"],
-        ["--limit", "nan"],
+        ["--rate-limit", "nan"],
         ["--type", "warm", "--cutover-at", "2020-01-01T00:00"],
         ["--cutover", "automatic"],
         ["--guest-key", "/dev/null"],

@@ -84,10 +84,13 @@ def test_an_openstack_is_added_by_application_credential_or_password(browser):
     assert "No cloud is known yet" in browser.page.text
 
 
+LOGIN = {"auth_url": "x", "credential_id": "y", "credential_secret": "z"}
+
+
 def test_a_name_that_is_taken_or_none_is_refused_in_a_sentence(browser):
     browser.get("/ui/providers/new/openstack")
     for name in ("a b", BAD_NAME):
-        page = browser.submit("/ui/providers/new/openstack", name=name, auth_url="x")
+        page = browser.submit("/ui/providers/new/openstack", name=name, **LOGIN)
         assert page.status == 400
         assert "A name has a to z" in page.text
         (field,) = [of for tag, of in page.elements if tag == "input" and of.get("name") == "name"]

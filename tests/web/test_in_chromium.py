@@ -210,6 +210,11 @@ def test_a_form_asks_only_for_what_the_chosen_way_needs(store, chromium):
         page.get_by_label("A user with a password").check()
         expect(page.get_by_label("Domain of the user")).to_be_visible()
         expect(page.get_by_label("Its id")).to_be_hidden()
+        page.get_by_label("A clouds.yaml or openrc file").check()
+        page.get_by_label("Choose the file").set_input_files(
+            {"name": "x.yaml", "mimeType": "", "buffer": b"clouds: {}"}
+        )
+        expect(page.get_by_label("What is in it")).to_have_value("clouds: {}")
         looking.close()
 
 

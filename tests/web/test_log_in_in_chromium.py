@@ -50,6 +50,33 @@ def logs_in(page, user):
     page.get_by_role("button", name="red").click()
 
 
+def test_a_page_says_that_its_session_ends_soon_and_keeps_it_where_that_is_wanted(many_filled, chromium):
+    def make(port):
+        return Many(many_filled.store, many_filled.keystone, f"http://127.0.0.1:{port}").app
+
+    with listening_at(make) as address:
+        tab = Looking(chromium, address, "/ui/login?to=/ui/providers/new/openstack", locale="en-GB")
+        page = tab.page
+        page.set_default_timeout(60_000)
+        page.clock.install()
+        logs_in(page, "ann")
+        page.get_by_label("What to call it here").fill("offsite-2")
+        told = page.get_by_text("Your session ends within two minutes.", exact=False)
+        page.clock.fast_forward("57:00")
+        expect(told).to_be_hidden()
+        page.clock.fast_forward("02:00")
+        expect(told).to_be_visible()
+        assert tab.findings(ALL_RULES) == []
+        page.get_by_role("button", name="Stay logged in").click()
+        page.wait_for_load_state("networkidle")
+        page.clock.fast_forward("00:02")
+        expect(told).to_be_hidden()
+        expect(page.get_by_label("What to call it here")).to_have_value("offsite-2")
+        page.clock.fast_forward("57:00")
+        expect(told).to_be_hidden()
+        tab.close()
+
+
 def test_what_was_typed_when_a_session_ended_is_there_again_but_no_secret(many_filled, chromium):
     def make(port):
         return Many(many_filled.store, many_filled.keystone, f"http://127.0.0.1:{port}").app

@@ -144,7 +144,7 @@ def test_long_words_times_and_labels_fit_on_the_narrowest_screen(served, tabs):
 
 # Those with the most columns
 FULL = ("overview", "machines", "plan", "plan-report", "migrations", "replicas", "replica", "vault", "jobs", "queue")
-FULL += ("wall", "unprotected", "backups", "policy", "runs-of-policy", "vault-usage", "plans")
+FULL += ("wall", "unprotected", "backups", "policy", "runs-of-policy", "vault-usage", "plans", "files", "files-found")
 
 
 def cut_off(tab, pages):

@@ -295,6 +295,8 @@ def test_a_migration_says_where_it_is_what_failed_and_what_to_do(filled):
     assert filled.path == "/ui/plans/shop"
     assert SEEN_UP in filled.get(f"/ui/migrations/{ids['web01']}").text
     assert "1 min 35 s" in filled.page.text
+    assert "Read 2.0 GiB Written 1.0 GiB Verified 2.0 GiB Copied 10 s, 204.8 MiB/s" in filled.page.text
+    assert "Of the downtime" in filled.page.text
     page = filled.get("/ui/migrations?status=failed")
     assert "db01" in page.text
     assert "app02" not in page.text

@@ -1,5 +1,8 @@
 """Providers are changed, lent, and taken from clouds.yaml; machines in files, inspections and conversions."""
 
+import html
+import re
+
 import pytest
 
 from longshore.errors import AccessDenied
@@ -64,6 +67,30 @@ def test_an_administrator_lends_a_provider_and_takes_it_back(many):
     assert many.of("red").providers.shares(vc) == []
 
 
+def wrong(page):
+    """What is said at fields that are marked as wrong, by their ids."""
+    marked = [one["id"] for _tag, one in page.elements if one.get("aria-invalid") == "true"]
+    texts = {id_: re.search(rf'id="{id_}-help"[^>]*>(.*?)</div>', page.source, re.DOTALL)[1] for id_ in marked}
+    return {id_: html.unescape(" ".join(re.sub("<[^>]+>", " ", text).split())) for id_, text in texts.items()}
+
+
+def test_what_a_way_to_log_in_lacks_is_said_at_its_fields(browser):
+    at = "/ui/providers/new/openstack"
+    browser.get(at)
+    page = browser.submit(at, name="cloud", by="credential", auth_url="https://cloud:5000/v3")
+    assert wrong(page) == dict.fromkeys(("f-credential_id", "f-credential_secret"), "This is needed to log in so.")
+    assert page.status == 400
+
+
+def test_a_cloud_that_doesnt_answer_is_said_at_its_address(browser, really):
+    at = "/ui/providers/new/openstack"
+    browser.get(at)
+    said = {"auth_url": "http://127.0.0.1:9/v3", "credential_id": "x", "credential_secret": "y"}
+    page = browser.submit(at, name="cloud", by="credential", **said)
+    (told,) = wrong(page).items()
+    assert (told[0], "didn't answer" in told[1]) == ("f-auth_url", True)
+
+
 CLOUDS = """
 clouds:
   here:
@@ -76,8 +103,10 @@ def test_an_entry_of_clouds_yaml_is_read_with_its_password(browser, tmp_path, mo
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
     at = "/ui/providers/new/openstack"
     browser.get(at)
+    page = browser.submit(at, name="cloud", by="entry", login="")
+    assert wrong(page) == {"f-login": "This is needed to log in so."}
     page = browser.submit(at, name="cloud", by="entry", login="nowhere")
-    assert (page.status, "There is no cloud nowhere in clouds.yaml" in page.text) == (400, True)
+    assert (page.status, "There is no cloud nowhere in clouds.yaml" in wrong(page)["f-login"]) == (400, True)
     page = browser.submit(at, name="cloud", by="entry", login="here")
     assert browser.path == "/ui/providers/cloud", page.text
     record = browser.store.providers.get("cloud")
@@ -96,6 +125,19 @@ def test_a_server_reads_no_clouds_yaml(many):
     assert (answer.status_code, answer.json()["field"]) == (400, "login")
 
 
+def test_a_clouds_yaml_from_elsewhere_is_sent_and_comes_back_in_no_page(browser):
+    at = "/ui/providers/new/openstack"
+    browser.get(at)
+    page = browser.submit(at, name="a b", by="given", given=CLOUDS)
+    assert list(wrong(page)) == ["f-name"]
+    assert "from the file" not in page.source
+    browser.submit(at, name="cloud", by="given", given=CLOUDS)
+    assert browser.path == "/ui/providers/cloud", browser.page.text
+    record = browser.store.providers.get("cloud")
+    assert (record.settings["auth"]["username"], "from the file" in str(record.settings)) == ("u", False)
+    assert browser.store.providers.secrets(record.id) == {"password": "from the file"}
+
+
 @pytest.fixture
 def really(monkeypatch):
     for module in ("longshore.flows.clouds", "longshore.service.providers"):
@@ -108,11 +150,21 @@ def test_machines_in_files_are_added_and_seen(browser, really, tmp_path):
     browser.get("/ui/providers")
     browser.click("Add machines in files")
     at = "/ui/providers/new/files"
-    page = browser.submit(at, name="shelf", url="gopher://x")
-    assert page.status == 400
-    page = browser.submit(at, name="shelf", url=f"file://{tmp_path}/images", cpus="2")
+    for said, told in (
+        ({"url": "gopher://x"}, ("f-url", "Machines in files can't be taken from there.")),
+        ({"url": f"{tmp_path}/nowhere"}, ("f-url", f"There is no {tmp_path}/nowhere.")),
+        ({"url": f"{tmp_path}/images", "cpus": "two"}, ("f-cpus", "Write a whole number.")),
+        ({"url": f"{tmp_path}/images", "cpus": "0"}, ("f-cpus", "A machine has 1 to 4096 CPUs")),
+    ):
+        page = browser.submit(at, name="shelf", **said)
+        ((field, sentence),) = wrong(page).items()
+        assert (page.status, field, sentence[: len(told[1])]) == (400, *told)
+    page = browser.submit(at, name="shelf", url=f"{tmp_path}/images", cpus="2")
     assert browser.path == "/ui/providers/shelf", page.text
     assert "old" in browser.get("/ui/providers/shelf/machines").text
+    browser.get("/ui/providers/shelf/edit")
+    page = browser.submit("/ui/providers/shelf/edit", cpus="two")
+    assert (page.status, wrong(page)) == (400, {"f-cpus": "Write a whole number."})
 
 
 def test_a_machines_disks_are_looked_into(fleet):

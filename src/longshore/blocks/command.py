@@ -69,7 +69,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "default": str(_DEFAULTS.verify),
         "help": "how much of the target to read back and compare (default: %(default)s)",
     },
-    "--limit": {
+    "--rate-limit": {
         "type": _read("parse_rate"),
         "metavar": "RATE",
         "help": "bytes per second to read at most; K, M and G are 1024-fold",
@@ -206,7 +206,7 @@ def arguments_of(request: CopyRequest, changes_file: FilePath | None) -> list[st
         "manifest": request.manifest,
         "base-manifest": request.base_manifest,
         "checkpoint": request.checkpoint,
-        "limit": request.rate_limit,
+        "rate-limit": request.rate_limit,
         "maximum-read": request.maximum_read,
         "source-identity": request.source_identity,
         "target-identity": request.target_identity,
@@ -228,7 +228,7 @@ def request_from(arguments: argparse.Namespace | SimpleNamespace) -> CopyRequest
         base_manifest=arguments.base_manifest,
         checkpoint=arguments.checkpoint,
         verify=Verify(arguments.verify),
-        rate_limit=arguments.limit,
+        rate_limit=arguments.rate_limit,
         limit_groups=tuple(arguments.limit_group),
         connections=arguments.connections,
         maximum_read=arguments.maximum_read,

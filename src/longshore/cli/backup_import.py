@@ -36,7 +36,7 @@ class ImportBackups(Lister):
         parser.add_argument("provider", help="the files")
         parser.add_argument("--vault", required=True, help="where it goes")
         parser.add_argument("--machine", metavar="PATTERN", help="only machines that are called so: 'web-*'")
-        parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
+        parser.add_argument("--rate-limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
         with_accept(parser)
 
@@ -66,7 +66,7 @@ class ImportBackups(Lister):
             return "there-already", ""
         from longshore.api.backups import NewBackup
 
-        request = BackupRequest(verify=Verify.FULL, rate_limit=args.limit, accept=tuple(args.accept))
+        request = BackupRequest(verify=Verify.FULL, rate_limit=args.rate_limit, accept=tuple(args.accept))
         try:
             asked = NewBackup(machine=machine.ref, source=args.provider, vault=args.vault, request=request)
             begun = self.client.back_up(asked)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.cli.arguments import rules_of, with_mapping, with_snapshot_playbooks
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.concerns import concern_table
+from longshore.cli.creating import Create
 from longshore.cli.deleting import Delete
 from longshore.cli.given_files import playbook_of
 from longshore.errors import InvalidInput
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _NEVER = "never"
 
 
-class CreateBackupPolicy(ShowOne):
+class CreateBackupPolicy(Create):
     """Have machines of a source backed up to a vault on a schedule, and their points kept by rules.
 
     A run backs up all machines that are named, or that the filter finds then. One that fails stops no other one. After
@@ -34,20 +35,23 @@ class CreateBackupPolicy(ShowOne):
     """
 
     examples = (
-        'longshore backup policy create nightly --source vc --vault offsite --schedule "daily 01:00" --keep daily=14',
+        'longshore backup policy create nightly --from vc --vault offsite --schedule "daily 01:00" --keep daily=14',
     )
 
     def add_options(self, parser: ArgumentParser) -> None:
         _with_policy(parser, "what you call it")
         parser.add_argument(
-            "--from", "--source", dest="source", required=True, metavar="PROVIDER", help="where the machines are"
+            "--source", "--from", dest="source", required=True, metavar="PROVIDER", help="where the machines are"
         )
         parser.add_argument("--vault", required=True, help="where their points go")
         _with_machines(parser)
         _with_rules(parser, required=True)
         with_snapshot_playbooks(parser, allowed=not self.is_plugin)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> tuple[Any, Any]:
+        return _fields(self.client.backup_policy(args.policy), for_people=self.for_people)
+
+    def make(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.backup_policies import NewBackupPolicy
 
         asked = _asked(args, playbook_of)

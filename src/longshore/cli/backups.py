@@ -30,8 +30,8 @@ class CreateBackup(ShowOne):
     """
 
     examples = (
-        "longshore backup create web01 --source vc --vault offsite --wait",
-        "longshore backup create db01 --source vc --vault offsite --limit 100M",
+        "longshore backup create web01 --from vc --vault offsite --wait",
+        "longshore backup create db01 --from vc --vault offsite --rate-limit 100M",
     )
 
     def add_options(self, parser: ArgumentParser) -> None:
@@ -49,7 +49,7 @@ class CheckBackup(Lister):
     those of the next backup, and for temporary volumes where snapshots can't be read by themselves.
     """
 
-    examples = ("longshore backup check web01 --source vc --vault offsite",)
+    examples = ("longshore backup check web01 --from vc --vault offsite",)
 
     def add_options(self, parser: ArgumentParser) -> None:
         _with_backup(parser, playbooks=not self.is_plugin)
@@ -62,7 +62,7 @@ def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> None:
     parser.add_argument(
         "machine", help="name, inventory path or reference of the machine; volume:NAME for a volume that none has"
     )
-    parser.add_argument("--from", "--source", dest="source", required=True, metavar="PROVIDER", help="where it is")
+    parser.add_argument("--source", "--from", dest="source", required=True, metavar="PROVIDER", help="where it is")
     parser.add_argument("--vault", required=True, help="where it goes")
     parser.add_argument("--quiesce", action="store_true", help="freeze its file systems for the moment, or fail")
     parser.add_argument(
@@ -71,7 +71,7 @@ def _with_backup(parser: ArgumentParser, *, playbooks: bool) -> None:
         default=Verify.FULL.value,
         help="what is read back from the vault and compared (default: %(default)s)",
     )
-    parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
+    parser.add_argument("--rate-limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G")
     with_snapshot_playbooks(parser, allowed=playbooks)
     with_accept(parser)
 
@@ -82,7 +82,7 @@ def _asked(args: Namespace) -> NewBackup:
     request = BackupRequest(
         quiesce=args.quiesce,
         verify=Verify(args.verify),
-        rate_limit=args.limit,
+        rate_limit=args.rate_limit,
         accept=tuple(args.accept),
         before=playbook_of(args.before),
         after=playbook_of(args.after),

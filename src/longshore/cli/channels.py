@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import seconds
 from longshore.cli.command import Command, Lister, ShowOne
+from longshore.cli.creating import Create
 from longshore.cli.deleting import Delete
 from longshore.cli.given_files import text_of
 from longshore.cli.providers import with_all_projects
@@ -24,7 +25,7 @@ _OCCASIONS = tuple(one.value for one in Occasion)
 _SERVER = ("host", "port", "sender", "to", "tls", "user")
 
 
-class CreateChannel(ShowOne):
+class CreateChannel(Create):
     """Make a channel, by which people are told what can't wait: a webhook, mail, or a chat.
 
     A chat's or webhook's address may be a secret, so it is read from a file. Mail goes by a server of yours.
@@ -42,7 +43,10 @@ class CreateChannel(ShowOne):
         parser.add_argument("--kind", choices=_KINDS, required=True, help="how people are told; slack: Mattermost, too")
         _with_fields(parser)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> tuple[Any, Any]:
+        return _shown(self.client.channel(args.channel))
+
+    def make(self, args: Namespace) -> tuple[Any, Any]:
         said = {"name": args.channel, "kind": args.kind, **_fields(args)}
         server = _server(args)
         if server:

@@ -40,6 +40,6 @@ def _lines() -> Show:
         if time.monotonic() >= due:
             due = time.monotonic() + _EVERY
             share = f"{done * 100 // total:>3} %" if total else "     "
-            print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {share}  {line(doing)}", file=sys.stderr, flush=True)
+            print(f"{time.strftime('%H:%M:%SZ', time.gmtime())}  {share}  {line(doing)}", file=sys.stderr, flush=True)
 
     return show

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.cli.arguments import time_of, with_mapping
 from longshore.cli.command import Lister, ShowOne
+from longshore.cli.creating import Create
 from longshore.cli.deleting import Delete
 from longshore.cli.migrations import follow, with_wait
 from longshore.cli.providers import with_all_projects
@@ -38,7 +39,7 @@ def _with_landing(parser: ArgumentParser) -> None:
     )
 
 
-class CreateGroup(ShowOne):
+class CreateGroup(Create):
     """Put replicas into a group: they are tried, and fail over, together, one tier after another.
 
     A tier begins when all machines of the one before were seen up, and its gate is passed: a pause, a command of
@@ -52,7 +53,10 @@ class CreateGroup(ShowOne):
         _with_members(parser, required=True)
         _with_gates(parser, commands=not self.is_plugin)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> tuple[Any, Any]:
+        return _shown(self, self.client.group(args.group))
+
+    def make(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.groups import NewGroup
 
         members = {name: tier if tier is not None else 1 for name, tier in args.member}

@@ -18,12 +18,12 @@ FIRST_STEPS = """\
 Longshore moves virtual machines into OpenStack: verified, bootable, as fast as the wire.
 
   longshore provider add vsphere vc --host vcenter.example --username ann@vsphere.local
+  longshore provider add files exports --url /srv/exports
   longshore provider add openstack cloud --os-cloud mycloud
   longshore machine list vc
   longshore migrate web01 --from vc --to cloud --network LAN=private --type dry-run --wait
   longshore plan create weekend --from vc --to cloud --folder Shop --network LAN=private
   longshore web
-
 The last one serves pages for a browser. All commands: longshore --help; one of them: longshore COMMAND --help.
 """
 USAGE = "[GLOBAL OPTIONS] COMMAND [OPTIONS]"

@@ -27,11 +27,12 @@ class ListJobs(ListMigrations):
 
     examples = (
         "longshore job list --status failed",
-        "longshore job list --machine web01 --last 10",
+        "longshore job list --machine web01 --limit 10",
         "longshore job list --for nightly -f csv",
     )
 
     types = tuple(MigrationType)
+    nothing = "There is none."
 
     def listed(self, **wanted: Any) -> list[ListedMigration]:
         return self.client.jobs(**wanted)

@@ -42,10 +42,10 @@ _ASKED: dict[str, Callable[[Client], Names]] = {
     "providers": lambda client: [(p.name, p.kind) for p in client.providers()],
     "plans": lambda client: [(p.name, p.description) for p in client.plans()],
     "migrations": lambda client: [
-        (m.id, f"{m.machine_name}, {m.status.value}") for m in reversed(client.migrations(last=_MANY))
+        (m.id, f"{m.machine_name}, {m.status.value}") for m in reversed(client.migrations(limit=_MANY))
     ],
     "jobs": lambda client: [
-        (m.id, f"{m.machine_name}, {m.type.value}, {m.status.value}") for m in reversed(client.jobs(last=_MANY))
+        (m.id, f"{m.machine_name}, {m.type.value}, {m.status.value}") for m in reversed(client.jobs(limit=_MANY))
     ],
 }
 KINDS = tuple(_QUERIES)

@@ -146,7 +146,7 @@ def asked_of(args: Namespace) -> MigrationRequest:
         boot_mark=args.boot_mark,
         boot_port=tuple(args.boot_port),
         boot_proof=BootProof(args.boot_proof),
-        rate_limit=args.limit,
+        rate_limit=args.rate_limit,
     )
 
 
@@ -258,7 +258,10 @@ def _with_copy(parser: ArgumentParser) -> None:
         help="what is read back from the target and compared (default: %(default)s)",
     )
     group.add_argument(
-        "--limit", type=rate, metavar="RATE", help="bytes per second and disk: 50M, 1G (default: as fast as it goes)"
+        "--rate-limit",
+        type=rate,
+        metavar="RATE",
+        help="bytes per second and disk: 50M, 1G (default: as fast as it goes)",
     )
     group.add_argument(
         "--quiesce",

@@ -35,18 +35,32 @@ class ListMigrations(Lister):
 
     examples: ClassVar[tuple[str, ...]] = (
         "longshore migration list",
-        "longshore migration list --plan weekend --status failed",
+        "longshore migration list --plan weekend --status failed --status parked --long",
+        "longshore migration list --limit 20",
+        "longshore migration list --limit 20 --marker 1f6e0c52-0000-0000-0000-000000000000",
     )
 
     types: Sequence[MigrationType] = MOVES
+    nothing = "There is none. Move a machine: longshore migrate --help; or a plan's: longshore plan start --help."
 
     def add_options(self, parser: ArgumentParser) -> None:
         _with_filters(parser, self.types)
-        parser.add_argument("--status", choices=[status.value for status in Status], help="only those that stand so")
-        parser.add_argument("--last", type=int, metavar="N", help="only the last ones of these, at most 1000")
+        parser.add_argument(
+            "--status",
+            action="append",
+            choices=[status.value for status in Status],
+            help="only those that stand so, or so (may be given more than once)",
+        )
+        parser.add_argument("--limit", type=int, metavar="N", help="only the newest ones of these, at most 1000")
+        parser.add_argument(
+            "--marker", metavar="ID", help="only those that are older than this one: the first of the list before"
+        )
+        parser.add_argument("--long", action="store_true", help="with plan, wave, begin, end and error")
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        columns = ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created")
+        columns: tuple[str, ...] = ("ID", "Machine", "Type", "From", "To", "Status", "Phase", "Created")
+        columns += ("Plan", "Wave", "Started", "Finished", "Error") if args.long else ()
+        columns += ("Project",) if args.all_projects else ()
         rows = [
             (
                 m.id,
@@ -57,11 +71,12 @@ class ListMigrations(Lister):
                 status_of(m),
                 m.phase,
                 moment(m.created_at),
+                *((m.plan, m.wave, moment(m.started_at), moment(m.finished_at), m.error) if args.long else ()),
                 *((m.project_id,) if args.all_projects else ()),
             )
-            for m in self.listed(last=args.last, status=args.status, **_wanted(args))
+            for m in self.listed(limit=args.limit, marker=args.marker, status=args.status, **_wanted(args))
         ]
-        return (*columns, "Project") if args.all_projects else columns, rows
+        return columns, rows
 
     def listed(self, **wanted: Any) -> list[ListedMigration]:
         return self.client.migrations(**wanted)
@@ -132,7 +147,7 @@ class MigrationEvents(Lister):
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         events = [reworded(event, self.as_typed) for event in self.client.events(args.migration)]
         if self.for_people and not args.columns:  # whose terminal has no more room than for what happened
-            return ("At", "Phase", "What"), [(f"{e.at:%m-%d %H:%M:%S}", e.phase, with_level(e)) for e in events]
+            return ("At (UTC)", "Phase", "What"), [(f"{e.at:%m-%d %H:%M:%S}", e.phase, with_level(e)) for e in events]
         return ("At", "Level", "Phase", "What"), [(moment(e.at), e.level, e.phase, e.text) for e in events]
 
 

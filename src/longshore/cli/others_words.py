@@ -20,6 +20,8 @@ _MEANT = (
         ["provider list"],
     ),
     (r"(vcenter|endpoint|connection|cloud|source|target|hypervisor) (add|create|register)", ["provider add"]),
+    (r"add (file|openstack|vsphere|vault)", [r"provider add \1", r"provider add \1s"]),
+    (r"migration (check|validate|verify|precheck|dry run|test)", ["migrate --type dry-run", "plan check"]),
     (r"(vm|instance|server|virtual machine|guest) (list|show)", [r"machine \2"]),
     (r"(instance|server|vm|virtual machine) (migrate|move|create)", ["migrate"]),
     (r"(migrate|move) (vm|instance|server|machine)", ["migrate"]),
@@ -72,14 +74,21 @@ def destroys(name: str) -> bool:
 
 
 def in_our_words(said: str, names: Collection[str]) -> list[str]:
-    """Return the commands that mean what was said; none where that isn't known. `names`: of all commands."""
+    """Return the commands that mean what was said, one perhaps with an option; none where that isn't known. `names`: of
+    all commands."""
     words = re.sub(r"[-_]", " ", said.lower()).split()
     singular = " ".join(word.removesuffix("s") if word.endswith("s") and len(word) > 2 else word for word in words)
     for pattern, commands in _MEANT:
         if found := re.match(rf"{pattern}\b", singular):
             ours = [found.expand(command) for command in commands]
-            return [name for name in ours if name in names or any(other.startswith(f"{name} ") for other in names)]
-    return next(_by_another_verb(words, names), [])
+            return [name for name in ours if _is_there(name.partition(" --")[0], names)]
+    verb, *rest = singular.split() or [""]
+    turned = [*rest[:1], verb, *rest[1:]]  # "list machines", as others have it
+    return next((found for one in (words, turned) for found in _by_another_verb(one, names)), [])
+
+
+def _is_there(name: str, names: Collection[str]) -> bool:
+    return name in names or any(other.startswith(f"{name} ") for other in names)
 
 
 def _by_another_verb(words: list[str], names: Collection[str]) -> Iterator[list[str]]:

@@ -217,7 +217,7 @@ class _Lines:
 
     def _line(self, whose: str, text: str) -> None:
         print(
-            f"{time.strftime('%H:%M:%S', time.gmtime())}  {line(whose):<20} {line(text)}", file=sys.stderr, flush=True
+            f"{time.strftime('%H:%M:%SZ', time.gmtime())}  {line(whose):<20} {line(text)}", file=sys.stderr, flush=True
         )
 
 

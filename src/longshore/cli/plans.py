@@ -102,7 +102,7 @@ class CreatePlan(Lister):
         counts = [(len(answer.plan.get(f"{what}s", ())), what) for what in ("machine", "volume")]
         has = " and ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in counts if n)
         print(f"{'Draft' if args.draft else 'Plan'} {args.plan} is made, with {has}.", file=sys.stderr)
-        self.say(f"Look at it: longshore plan export {args.plan}")
+        self.say(f"Look at it: longshore plan export {args.plan}; then: longshore plan check {args.plan}")
         if answer.open:
             print("For you to decide or to know:", file=sys.stderr)
         return concern_table(self, args, answer.open)

@@ -99,7 +99,7 @@ class _Lines:
         pass
 
     def say(self, event: Event) -> None:
-        self._print(f"{event.at:%H:%M:%S}  {event.phase:<16} {with_level(event)}")
+        self._print(f"{event.at:%H:%M:%SZ}  {event.phase:<16} {with_level(event)}")
 
     def warn(self, phase: str, text: str) -> None:
         self._now(phase, f"warning: {text}")
@@ -124,7 +124,7 @@ class _Lines:
             self._now("copied", line)
 
     def _now(self, what: str, text: str) -> None:
-        self._print(f"{time.strftime('%H:%M:%S', time.gmtime())}  {what:<16} {text}")
+        self._print(f"{time.strftime('%H:%M:%SZ', time.gmtime())}  {what:<16} {text}")
 
     def _print(self, text: str) -> None:
         print(line(text), file=sys.stderr, flush=True)
@@ -153,10 +153,10 @@ class _Bars:
         self._screen.__exit__(*stop)
 
     def say(self, event: Event) -> None:
-        self._print(f"{event.at:%H:%M:%S}", event.level, event.phase, event.text)
+        self._print(f"{event.at:%H:%M:%SZ}", event.level, event.phase, event.text)
 
     def warn(self, phase: str, text: str) -> None:
-        self._print(time.strftime("%H:%M:%S", time.gmtime()), "warning", phase, text)
+        self._print(time.strftime("%H:%M:%SZ", time.gmtime()), "warning", phase, text)
 
     def _print(self, at: str, level: str, phase: str, text: str) -> None:
         colour = {"warning": "yellow", "error": "red"}.get(level, "")

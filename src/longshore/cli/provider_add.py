@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from longshore.cli.command import ShowOne
+from longshore.cli.creating import Create
 from longshore.cli.provider_options import (
     asked_for,
     login_entry,
@@ -19,21 +20,24 @@ from longshore.cli.provider_options import (
     with_options,
     with_those_of_all,
 )
-from longshore.cli.providers import shown
+from longshore.cli.providers import shown, shown_whole
 from longshore.errors import InvalidInput
 from longshore.providers import registry
 from longshore.providers.declared import OptionKind, ProviderType
 from longshore.providers.registry import provider_type
 
 
-class AddOfKind(ShowOne):
+class AddOfKind(Create):
     known: ClassVar[ProviderType]
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help=f"what to call {'them' if self.known.several else 'it'}")
         with_options(parser, self.known)
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> tuple[Any, Any]:
+        return shown_whole(self.client.provider(args.name))
+
+    def make(self, args: Namespace) -> tuple[Any, Any]:
         login, secrets = self._login(args)
         settings, files = said(self.known, args)
         settings = login | settings

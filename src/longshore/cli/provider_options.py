@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from longshore.errors import InvalidInput
+from longshore.model.locations import url_of
 from longshore.providers.declared import LABELS, Option, OptionKind, ProviderType
 
 _TYPES: dict[OptionKind, type] = {OptionKind.NUMBER: int, OptionKind.DECIMAL: float}
@@ -152,6 +153,9 @@ def _value(option: Option, value: Any) -> Any:
         return None
     if option.kind is OptionKind.PATH:
         return str(Path(value).absolute()) if value else None
+    if option.kind is OptionKind.LOCATION:
+        is_path = value and ":" not in value.partition("/")[0]
+        return url_of(str(Path(value).absolute())) if is_path else value
     if option.kind is OptionKind.SECRET_FILE:
         return _text_of(value, option.called)
     if option.kind is OptionKind.LINES:

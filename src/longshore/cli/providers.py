@@ -52,12 +52,7 @@ class ShowProvider(ShowOne):
     options = (_with_name,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        provider = self.client.provider(args.name)
-        fields = {"name": provider.name, "kind": provider.kind, "id": provider.id} | provider.settings
-        if provider.last_check is not None:
-            fields["checked_at"], outcome = _checked(provider)
-            fields["outcome"] = provider.last_check.error or outcome
-        return tuple(fields), tuple(fields.values())
+        return shown_whole(self.client.provider(args.name))
 
 
 class CheckProvider(ShowOne):
@@ -102,6 +97,14 @@ class UnshareProvider(Command):
 
     def take_action(self, args: Namespace) -> None:
         self.client.unshare_provider(args.name, args.project)
+
+
+def shown_whole(provider: Provider) -> tuple[Any, Any]:
+    fields = {"name": provider.name, "kind": provider.kind, "id": provider.id} | provider.settings
+    if provider.last_check is not None:
+        fields["checked_at"], outcome = _checked(provider)
+        fields["outcome"] = provider.last_check.error or outcome
+    return tuple(fields), tuple(fields.values())
 
 
 def shown(check: ProviderCheck) -> tuple[Any, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, Action, ArgumentParser, HelpFormatter
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from functools import partial
 from typing import NoReturn
 
+_UNKNOWN = "unrecognized arguments: "
 _SAID_EVERYWHERE = {"-f", "-c"}  # of the options of output; all of them are in `longshore help output`
 
 
@@ -42,7 +44,20 @@ class Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if self.if_incomplete and "are required" in message:
             message = f"{message}. {self._typed(self.if_incomplete)}"
+        if message.startswith(_UNKNOWN) and (meant := self._meant(message.removeprefix(_UNKNOWN))):
+            message = f"{message}. Did you mean {' or '.join(meant)}?"
         self.exit(2, refusal(self, message))
+
+    def _meant(self, said: str) -> list[str]:
+        """Return options that do what an unknown one says: by a value of that name, by its words, or spelt alike."""
+        words = [word.partition("=")[0] for word in said.split() if word.startswith("--")]
+        word = words[0] if words else ""
+        values = [
+            f"{action.option_strings[-1]} {word[2:]}" for action in self._actions if word[2:] in (action.choices or ())
+        ]
+        names = [name for action in self._actions if action.help != SUPPRESS for name in action.option_strings]
+        among = [name for name in names if len(word) > 4 and word[2:] in name.split("-")]
+        return (values or among or get_close_matches(word, names, n=2, cutoff=0.8)) if word else []
 
 
 class _Formatter(HelpFormatter):
@@ -68,7 +83,7 @@ def refusal(parser: ArgumentParser, message: str, *, how: str = "") -> str:
     """Return the sentence first; then, on a line each, `how` the command is written and where there is more."""
     said = message.removeprefix("argument ").rstrip(".")
     return (
-        f"{parser.prog.partition(' ')[0]}: {said[:1].upper()}{said[1:]}.\n"
+        f"{parser.prog.partition(' ')[0]}: {said[:1].upper()}{said[1:]}{'' if said.endswith('?') else '.'}\n"
         f"Usage: {parser.prog} {how or ' '.join(usage(parser))}\n"
         f"More: {parser.prog} --help\n"
     )

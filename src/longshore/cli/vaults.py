@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from longshore.border.texts import some
 from longshore.cli.arguments import with_mapping
 from longshore.cli.command import Lister, ShowOne
+from longshore.cli.creating import Create
 from longshore.cli.given_files import text_of
 from longshore.cli.migrations import follow, with_wait
-from longshore.errors import LongshoreError
+from longshore.errors import LongshoreError, NotFound
 from longshore.wording.figures import moment, size
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _NAMED = 3  # objects in a sentence
 
 
-class CreateVault(ShowOne):
+class CreateVault(Create):
     """Make a vault in a directory, local or mounted from a file server, or in a bucket of an S3 server, and add it.
 
     Encrypted, it can be read with its pass phrase alone: keep that elsewhere, too. Or what opens it is a secret that is
@@ -58,7 +59,13 @@ class CreateVault(ShowOne):
             "credentials they have. It can't be changed later, and only a bucket with object lock has it",
         )
 
-    def take_action(self, args: Namespace) -> tuple[Any, Any]:
+    def existing(self, args: Namespace) -> tuple[Any, Any]:
+        found = next((vault for vault in self.client.vaults() if vault.name == args.name), None)
+        if found is None:
+            raise NotFound(f"There is no vault named {args.name}.")
+        return _fields(found)
+
+    def make(self, args: Namespace) -> tuple[Any, Any]:
         phrase = text_of(args.pass_phrase_file) if args.pass_phrase_file else None
         where = {"url": args.place} if args.place.startswith("s3:") else {"directory": str(Path(args.place).absolute())}
         for name in ("endpoint", "region", "access_key", "barbican"):

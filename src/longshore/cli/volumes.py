@@ -222,7 +222,7 @@ def _with_landing(parser: ArgumentParser) -> None:
         default=Verify.FULL.value,
         help="what is read back from the target and compared (default: %(default)s)",
     )
-    parser.add_argument("--limit", type=rate, metavar="RATE", help="bytes per second and volume: 50M, 1G")
+    parser.add_argument("--rate-limit", type=rate, metavar="RATE", help="bytes per second and volume: 50M, 1G")
     with_wait(parser)
 
 
@@ -233,7 +233,7 @@ def _asked_of(args: Namespace) -> MigrationRequest:
         availability_zone=args.availability_zone,
         accept=tuple(args.accept),
         verify=Verify(args.verify),
-        rate_limit=args.limit,
+        rate_limit=args.rate_limit,
     )
 
 

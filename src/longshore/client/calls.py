@@ -46,12 +46,12 @@ class Calls:
         """Ask in a caller's own words, and return status and body as they come. Raises LongshoreError for no answer."""
         return self._wire.ask(method, path, body, if_match=if_match)
 
-    def _all(self, kind: type[T], path: str, marker_of: Callable[[T], str], asked: Mapping[str, str]) -> list[T]:
+    def _all(self, kind: type[T], path: str, marker_of: Callable[[T], str], asked: Mapping[str, Any]) -> list[T]:
         """Return a list whose pages are asked for one after the other."""
         found: list[T] = []
         while True:
             question = {**asked, "limit": str(PAGE)} | ({"marker": marker_of(found[-1])} if found else {})
-            page = self._ask(list[kind], "GET", f"{path}?{urlencode(question)}")  # type: ignore[valid-type]
+            page = self._ask(list[kind], "GET", f"{path}?{urlencode(question, doseq=True)}")  # type: ignore[valid-type]
             found.extend(page)
             if len(page) < PAGE:
                 return found

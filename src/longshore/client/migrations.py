@@ -17,7 +17,7 @@ from longshore.api.schemas import (
     NewMarks,
     ServerConsole,
 )
-from longshore.client.calls import Calls, of_all, part
+from longshore.client.calls import PAGE, Calls, of_all, part
 from longshore.model.request import MigrationRequest
 
 
@@ -29,33 +29,39 @@ class Migrations(Calls):
         body = {"machine": machine, "source": source, "target": target, "request": plain}
         return self._ask(Migration, "POST", "/v1/migrations", body)
 
-    def migrations(self, *, last: int | None = None, **wanted: Any) -> list[ListedMigration]:
-        """Return migrations in short, oldest first: all of them, or those that fit; or of these the `last` ones, at
-        most 1000.
+    def migrations(
+        self, *, limit: int | None = None, marker: str | None = None, **wanted: Any
+    ) -> list[ListedMigration]:
+        """Return migrations in short, oldest first: all of them, or those that fit; or of these the newest `limit`, at
+        most 1000. `marker`: the id of one of them, of which only older ones are wanted.
 
-        `wanted`: all_projects, plan, machine (a name or reference), name (a part of one), status, type, provider (on
-        either side), of (what they are for: a policy or, by its id, a replica). None: any.
+        `wanted`: all_projects, plan, machine (a name or reference), name (a part of one), status (one or several),
+        type, provider (on either side), of (what they are for: a policy or, by its id, a replica). None: any.
         """
-        return self._listed("/v1/migrations", last, wanted)
+        return self._listed("/v1/migrations", limit, marker, wanted)
 
-    def jobs(self, *, last: int | None = None, **wanted: Any) -> list[ListedMigration]:
+    def jobs(self, *, limit: int | None = None, marker: str | None = None, **wanted: Any) -> list[ListedMigration]:
         """Return jobs of all kinds, as `migrations` does."""
-        return self._listed("/v1/jobs", last, wanted)
+        return self._listed("/v1/jobs", limit, marker, wanted)
 
     def migration_counts(self, **wanted: Any) -> MigrationCounts:
         """Count the migrations that fit: `wanted` as `migrations` has it."""
-        return self._ask(MigrationCounts, "GET", f"/v1/migration-counts?{urlencode(_question(wanted))}")
+        return self._ask(MigrationCounts, "GET", f"/v1/migration-counts?{urlencode(_question(wanted), doseq=True)}")
 
     def job_counts(self, **wanted: Any) -> MigrationCounts:
         """Count jobs of all kinds, as `migration_counts` does."""
-        return self._ask(MigrationCounts, "GET", f"/v1/job-counts?{urlencode(_question(wanted))}")
+        return self._ask(MigrationCounts, "GET", f"/v1/job-counts?{urlencode(_question(wanted), doseq=True)}")
 
-    def _listed(self, path: str, last: int | None, wanted: Mapping[str, Any]) -> list[ListedMigration]:
+    def _listed(
+        self, path: str, limit: int | None, marker: str | None, wanted: Mapping[str, Any]
+    ) -> list[ListedMigration]:
         asked = _question(wanted) | {"short": "true"}
-        if last is not None:
-            newest = urlencode(asked | {"newest": "true", "limit": str(last)})
-            return self._ask(list[ListedMigration], "GET", f"{path}?{newest}")[::-1]
-        return self._all(ListedMigration, path, lambda m: m.id, asked)
+        if limit is None and marker is None:
+            return self._all(ListedMigration, path, lambda m: m.id, asked)
+        page = {"newest": "true", "limit": str(PAGE if limit is None else limit)} | (
+            {"marker": marker} if marker is not None else {}
+        )
+        return self._ask(list[ListedMigration], "GET", f"{path}?{urlencode(asked | page, doseq=True)}")[::-1]
 
     def migration(self, migration: str) -> Migration:
         return self._ask(Migration, "GET", f"/v1/migrations/{part(migration)}")
@@ -118,7 +124,7 @@ class Migrations(Calls):
         self._ask(type(None), "DELETE", f"/v1/migrations/{part(migration)}")
 
 
-def _question(wanted: Mapping[str, Any]) -> dict[str, str]:
+def _question(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is to fit, as the address asks for it."""
     told = {name: value for name, value in wanted.items() if name != "all_projects" and value is not None}
     return of_all(bool(wanted.get("all_projects"))) | told

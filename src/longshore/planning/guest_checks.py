@@ -39,6 +39,7 @@ ADDRESS_UNKNOWN = warning(
     "The guest doesn't tell which addresses a connected adapter has, so that none is reserved for it on the target.",
     "Have it run with VMware Tools while this is checked, or have an administrator make its port (--port).",
 )
+_ADDRESS_OF_ONE_THAT_NEVER_RUNS = "Name them (--address), or have an administrator make its port (--port)."
 OS_UNSUPPORTED = blocker(
     "guest-os-unsupported",
     "The guest's operating system is none that virt-v2v converts.",
@@ -118,7 +119,9 @@ def _running(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
     for nic in machine.nics:
         if nic.connected and not nic.addresses and nic.mac not in told:
             yield ADDRESS_UNKNOWN(
-                nic.label, f"{name} doesn't tell which addresses {nic.label} has: the target gives it others."
+                nic.label,
+                f"{name} doesn't tell which addresses {nic.label} has: the target gives it others.",
+                _ADDRESS_OF_ONE_THAT_NEVER_RUNS if machine.never_runs else None,
             )
 
 

@@ -32,6 +32,7 @@ class OptionKind(StrEnum):
     SECRET = "secret"  # noqa: S105 from a file, the environment, or asked for
     SECRET_FILE = "secret-file"  # noqa: S105 the whole text of a file
     CERTIFICATE = "certificate"  # SHA-256 of that at `host` and `port`; without, it is shown and asked about
+    LOCATION = "location"  # a URL; of a path on this machine that of its file
     LOGIN = "login"  # an entry of clouds.yaml, which says where and as whom to log in
 
 
@@ -89,6 +90,7 @@ class ProviderType:
     sent_to: frozenset[str]  # where secrets are sent: whoever changes that has to say the secrets anew
     tells_which: frozenset[str]  # which cloud it is: what was made there is nowhere else
     several: bool = False  # one speaks of "them"
+    address: str = ""  # the setting that is wrong where nothing answers, as "auth.auth_url"
     keystone: bool = False  # one logs in at a Keystone, to a project that has resources of its own
     # By the name of an entry, or None for the usual one: settings and secrets
     read_login: Callable[[str | None], tuple[dict[str, Any], dict[str, str]]] | None = None

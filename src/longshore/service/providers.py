@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.api.shown_machine import ShownMachine
-from longshore.errors import InvalidInput, LongshoreError
+from longshore.errors import InvalidInput, LongshoreError, Unreachable
 from longshore.flows.clouds import kept_secrets, within_reach
 from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
@@ -141,7 +141,9 @@ def log_in(
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
-        raise InvalidInput(f"The settings of provider {name} aren't right: {where}: {fault['msg']}.") from None
+        raise InvalidInput(
+            f"The settings of provider {name} aren't right: {where}: {fault['msg']}.", field=f"settings.{where}"
+        ) from None
     except KeyError as missing:
         raise InvalidInput(f"Provider {name} needs the secret {missing}.") from None
     try:
@@ -149,6 +151,9 @@ def log_in(
             refuse_missing_library(kind, settings)
         found = cloud.check()
         return found, {**secrets, **(known.derived(cloud) if known.derived else {})}
+    except Unreachable as error:
+        error.field = f"settings.{known.address}" if known.address else ""
+        raise
     finally:
         cloud.close()
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
@@ -72,6 +73,7 @@ class Login:
         origin = origin_of(settings.url)
         self.origin: str | None = origin
         self._sessions = sessions
+        self._idle = settings.web.idle
         self._cookies = Cookies(origin)
         self._finding = CapacityLimiter(_AT_ONCE)
         self._at_keystone = CapacityLimiter(_AT_KEYSTONE)
@@ -256,6 +258,7 @@ class Login:
             project_id=session.project_id or "",
             project=session.project_name,
             everything=session.everything,
+            ends_in=min(self._idle, (session.ends_at - datetime.now(UTC)).total_seconds()),
         )
 
     def _page_of_form(self, request: Request) -> str:

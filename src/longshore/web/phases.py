@@ -1,7 +1,7 @@
 """The phases that a migration went through, by its events, and how long each took."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from longshore.api.schemas import Event
@@ -36,3 +36,19 @@ def phases_of(events: Sequence[Event]) -> list[tuple[str, datetime, float | None
         (phase, at, (following[1] - at).total_seconds()) for (phase, at), following in pairwise(begun)
     ]
     return [*spans, *((phase, at, None) for phase, at in begun[-1:])]
+
+
+def parts_of_downtime(
+    phases: Sequence[tuple[str, datetime, float | None]], off: datetime | None, back: datetime | None
+) -> list[float | None]:
+    """Return by phase for how many seconds of it the machine was off; None: it wasn't, or its downtime isn't over.
+
+    `off`, `back`: when it was seen off, and when it, or its server, was seen up.
+    """
+    if off is None or back is None:
+        return [None] * len(phases)
+    parts = []
+    for _phase, began, took in phases:
+        shared = (min(back, began + timedelta(seconds=took or 0)) - max(off, began)).total_seconds()
+        parts.append(shared if shared > 0 else None)
+    return parts

@@ -22,6 +22,7 @@ class Visit:
     project_id: str = ""
     project: str = ""
     everything: bool = False  # things of all projects are shown
+    ends_in: float | None = None  # seconds until the session ends if nobody uses it; None: nobody is told
     rules: frozenset[str] = frozenset()  # of the policy, that allow something
 
     def may(self, rule: str) -> bool:

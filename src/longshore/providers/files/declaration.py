@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _OPTIONS = (
     Option(
         "url",
-        "file:///DIRECTORY with all below it, file:///FILE, or https://HOST/FILE",
+        "a directory with all below it, a file, or https://HOST/FILE",
+        OptionKind.LOCATION,
         to_change="their new URL; needs no migration under way",
         metavar="URL",
         required=True,

@@ -44,10 +44,13 @@ class FilesSettings:
         else:
             raise InvalidInput(
                 "Machines in files can't be taken from there.",
-                advice="Name a directory or file (file:///DIRECTORY) or a file that is served encrypted (https://…).",
+                advice="Name a directory or file by its whole path (/DIRECTORY), or a file that is served encrypted (https://…).",
+                field="settings.url",
             )
         if not (0 < self.cpus <= MOST_CPUS and 0 < self.memory_mib <= MOST_MEMORY_MIB):
-            raise InvalidInput(f"A machine has 1 to {MOST_CPUS} CPUs and 1 to {MOST_MEMORY_MIB} MiB of memory.")
+            raise InvalidInput(
+                f"A machine has 1 to {MOST_CPUS} CPUs and 1 to {MOST_MEMORY_MIB} MiB of memory.", field="settings.cpus"
+            )
 
     @property
     def is_local(self) -> bool:

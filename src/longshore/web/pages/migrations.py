@@ -18,7 +18,7 @@ from longshore.web.downtimes import expected_downtime
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.pages.conversions import may_convert, weighed
-from longshore.web.phases import events_of, phases_of
+from longshore.web.phases import events_of, parts_of_downtime, phases_of
 from longshore.web.rendering import confirm, render, shown_moment
 from longshore.web.sheets import as_csv
 from longshore.web.sorting import links_of
@@ -155,12 +155,16 @@ async def one(request: Request) -> Response:
     )
     decides = migration.status is Status.WAITS_FOR_DECISION
     ports = (migration.result or {}).get("ports", ())
+    phases = phases_of(events)
+    was_off = migration.source_off_at if migration.downtime_seconds is not None else None
+    back = migration.target_up_at or migration.source_on_at
     return render(
         request,
         "migrations/one.html",
         live=not migration.status.ended,
         m=migration,
-        phases=phases_of(events),
+        phases=phases,
+        off=parts_of_downtime(phases, was_off, back),
         events=events[: -_SHOWN - 1 : -1],
         all_events=len(events),
         ledger=ledger,

@@ -1,5 +1,6 @@
 """A provider is changed, without losing what was done with it, and lent to other projects."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.asking import Asking
 from longshore.web.forms import Form
 from longshore.web.page import Page
+from longshore.web.pages.providers import no_numbers, told_of_settings
 from longshore.web.rendering import render
 from longshore.wording.texts import _, marked
 
@@ -85,6 +87,8 @@ async def change(request: Request) -> Response:
             seen = await asking.post(Fingerprint, "/v1/fingerprint", where)
             return _shown(request, provider, said, None, fingerprint=seen.sha256)
         settings = _changed(provider, said)
+        if wrong := no_numbers({name: settings[name] for name in _NUMBERS if settings.get(name)}):
+            return _shown(request, provider, said, None, fingerprint=said["fingerprint"], wrong=wrong)
         if said["fingerprint"] and said["compared"]:
             settings["fingerprint"] = said["fingerprint"]
         secrets = {name: said.exact(name) for name in _OF_KIND.get(provider.kind, ()) if said.exact(name)}
@@ -110,23 +114,31 @@ def _typed(name: str, text: str) -> int | str:
 
 
 def _shown(
-    request: Request, provider: Provider, said: Form, trouble: LongshoreError | None, fingerprint: str = ""
+    request: Request,
+    provider: Provider,
+    said: Form,
+    trouble: LongshoreError | None,
+    *,
+    fingerprint: str = "",
+    wrong: Mapping[str, str] | None = None,
 ) -> Response:
     alone = request.app.state.door.alone
     auth = provider.settings.get("auth") or {}
     secrets = [name for name in _OF_KIND.get(provider.kind, ()) if provider.kind != "openstack" or _logs_in(name, auth)]
+    fields = [(name, _(text)) for name, text, own in _SETTINGS.get(provider.kind, []) if alone or not own]
+    told = told_of_settings(trouble, [name for name, _text in fields])
     return render(
         request,
         "providers/edit.html",
-        200 if trouble is None else 400,
+        200 if trouble is None and not wrong else 400,
         provider=provider,
         said=said,
-        fields=[(name, _(text)) for name, text, own in _SETTINGS.get(provider.kind, []) if alone or not own],
+        fields=fields,
         account=[(name, _(text)) for name, text in _AUTH if name in auth],
         secrets=[(name, _(_SECRETS[name])) for name in secrets],
         pinned=provider.kind == "vsphere",
         fingerprint=fingerprint,
-        trouble=trouble,
+        **(told | ({"wrong": wrong} if wrong else {})),
     )
 
 

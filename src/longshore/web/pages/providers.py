@@ -1,5 +1,6 @@
 """Clouds: listed, added, checked, removed."""
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,14 +10,16 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.schemas import Fingerprint, PlanSummary, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
+from longshore.model.locations import url_of
+from longshore.web.advices import on_page
 from longshore.web.asking import Asking
 from longshore.web.forms import Form, told_of
+from longshore.web.given_logins import given_login
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.wording.texts import _
 
 _VCENTER = 443
-_NAMED = ("name",)  # fields of forms that say themselves what is wrong with them
 _BY_PASSWORD = ("username", "project_name", "user_domain_name", "project_domain_name")
 
 
@@ -81,7 +84,7 @@ async def remove(request: Request) -> Response:
 
 
 async def new_vsphere(request: Request) -> Response:
-    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, **told_of(None, _NAMED))
+    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, **told_of_settings(None))
 
 
 async def add_vsphere(request: Request) -> Response:
@@ -101,8 +104,12 @@ async def add_vsphere(request: Request) -> Response:
             trouble = LongshoreError(_("The fingerprint has to be compared first."))
     except LongshoreError as error:
         trouble = error
+        if fingerprint is None:  # nothing else is asked for until then
+            trouble.field = trouble.field or "host"
     status = 200 if trouble is None else 400
-    shown = {"said": said, "fingerprint": fingerprint, **told_of(trouble, _NAMED)}
+    # Where it is has been said before the certificate was seen
+    fields = ("host", "port") if fingerprint is None else ("name",)
+    shown = {"said": said, "fingerprint": fingerprint, **told_of_settings(trouble, fields)}
     return render(request, "providers/new_vsphere.html", status, **shown)
 
 
@@ -110,27 +117,46 @@ async def add_vsphere(request: Request) -> Response:
 
 
 async def new_openstack(request: Request) -> Response:
-    return render(request, "providers/new_openstack.html", said=Form({}), **told_of(None, _NAMED))
+    return render(request, "providers/new_openstack.html", said=Form({}), **told_of_settings(None))
+
+
+# By how one logs in what that takes; what has a default isn't among it
+_NEEDED = {
+    "here": (),
+    "entry": ("login",),
+    "given": ("given",),
+    "credential": ("auth_url", "credential_id", "credential_secret"),
+    "password": ("auth_url", "username", "password", "project_name"),
+}
 
 
 async def add_openstack(request: Request) -> Response:
-    asking, said = request.state.asking, request.state.form
+    said = request.state.form
+    if missing := [name for name in _NEEDED.get(said["by"], ()) if not said[name]]:
+        wrong = dict.fromkeys(missing, _("This is needed to log in so."))
+        return render(request, "providers/new_openstack.html", 400, said=said, wrong=wrong, trouble=None)
+    try:
+        return await _openstack_added(request.state.asking, said)
+    except LongshoreError as error:
+        shown = told_of_settings(error, ("name", "auth_url", "login", "given", "given_entry", "given_password"))
+        return render(request, "providers/new_openstack.html", 400, said=said, **shown)
+
+
+async def _openstack_added(asking: Asking, said: Form) -> RedirectResponse:
+    """Add an OpenStack as a form says, and lead to its page. Raises LongshoreError."""
     if said["by"] == "here":  # which only a server knows
         settings: dict[str, Any] = {"transport": said["transport"] or "brick"}
         settings |= {"region": said["region"]} if said["region"] else {}
-        try:
-            return await _added(asking, said["name"], "openstack", settings, {})
-        except LongshoreError as error:
-            return render(request, "providers/new_openstack.html", 400, said=said, **told_of(error, _NAMED))
+        return await _added(asking, said["name"], "openstack", settings, {})
     if said["by"] == "entry":  # which only a user's own service reads
         settings = {name: said[name] for name in ("region", "ceph_conf", "ceph_user") if said[name]}
         settings["transport"] = said["transport"] or "brick"
-        body = {"name": said["name"], "kind": "openstack", "settings": settings, "secrets": {}, "login": said["login"]}
-        try:
-            added = await asking.post(ProviderCheck, "/v1/providers", body)
-        except LongshoreError as error:
-            return render(request, "providers/new_openstack.html", 400, said=said, **told_of(error, _NAMED))
-        return RedirectResponse(f"/ui/providers/{part(added.provider.name)}", 303)
+        return await _added(asking, said["name"], "openstack", settings, {}, login=said["login"])
+    if said["by"] == "given":
+        given = given_login(said.exact("given"), said["given_entry"], said.exact("given_password"))
+        settings = given.settings | {name: said[name] for name in ("cacert", "ceph_conf", "ceph_user") if said[name]}
+        settings["transport"] = said["transport"] or "brick"
+        return await _added(asking, said["name"], "openstack", settings, given.secrets)
     by_credential = said["by"] == "credential"
     if by_credential:
         login = {"application_credential_id": said["credential_id"]}
@@ -142,30 +168,33 @@ async def add_openstack(request: Request) -> Response:
     settings = {"auth": {"auth_url": said["auth_url"], **login}, "auth_type": kind}
     settings |= {name: said[name] for name in ("region", "cacert", "ceph_conf", "ceph_user") if said[name]}
     settings["transport"] = said["transport"] or "brick"
-    try:
-        return await _added(asking, said["name"], "openstack", settings, secrets)
-    except LongshoreError as error:
-        return render(request, "providers/new_openstack.html", 400, said=said, **told_of(error, _NAMED))
+    return await _added(asking, said["name"], "openstack", settings, secrets)
 
 
 async def new_files(request: Request) -> Response:
-    return render(request, "providers/new_files.html", said=Form({}), **told_of(None, _NAMED))
+    return render(request, "providers/new_files.html", said=Form({}), **told_of_settings(None))
 
 
 async def add_files(request: Request) -> Response:
     said = request.state.form
-    settings: dict[str, Any] = {name: said[name] for name in ("url", "ca_file", "network", "firmware") if said[name]}
-    settings |= {name: _number(said[name]) for name in ("cpus", "memory_mib") if said[name]}
+    numbers = {name: _number(said[name]) for name in ("cpus", "memory_mib") if said[name]}
+    if wrong := no_numbers(numbers):
+        return render(request, "providers/new_files.html", 400, said=said, wrong=wrong, trouble=None)
+    settings: dict[str, Any] = {name: said[name] for name in ("ca_file", "network", "firmware") if said[name]}
+    settings |= {"url": url_of(said["url"]), **numbers}
     try:
         return await _added(request.state.asking, said["name"], "files", settings, {})
     except LongshoreError as error:
-        return render(request, "providers/new_files.html", 400, said=said, **told_of(error, _NAMED))
+        error.field = error.field or "url"  # where they are is all that can't be right by itself
+        shown = told_of_settings(error, ("name", "url", "cpus"))
+        return render(request, "providers/new_files.html", 400, said=said, **shown)
 
 
-async def _added(
-    asking: Asking, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str]
+async def _added(  # noqa: PLR0917
+    asking: Asking, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], login: str | None = None
 ) -> RedirectResponse:
     body = {"name": name, "kind": kind, "settings": settings, "secrets": secrets}
+    body |= {"login": login} if login is not None else {}
     added = await asking.post(ProviderCheck, "/v1/providers", body)
     return RedirectResponse(f"/ui/providers/{part(added.provider.name)}", 303)
 
@@ -173,9 +202,24 @@ async def _added(
 # Parts
 
 
+def told_of_settings(trouble: LongshoreError | None, fields: Collection[str] = ()) -> dict[str, Any]:
+    """Return what a form's template is told of a refusal. The API's fields lie in `settings`, and in its `auth`."""
+    if trouble is None:
+        return told_of(None, fields)
+    trouble.field = trouble.field.rpartition(".")[2]
+    told = told_of(trouble, fields)
+    further = on_page(trouble.advice, trouble.code)
+    return told | {"wrong": {field: f"{said} {further}".strip() for field, said in told["wrong"].items()}}
+
+
 def path_of(request: Request) -> str:
     """Return the API's address of the provider that a page is about."""
     return f"/v1/providers/{part(request.path_params['provider'])}"
+
+
+def no_numbers(numbers: Mapping[str, int | str]) -> dict[str, str]:
+    """Return what is said at the fields in which something else than a whole number was typed."""
+    return {name: _("Write a whole number.") for name, number in numbers.items() if isinstance(number, str)}
 
 
 def _number(text: str) -> int | str:

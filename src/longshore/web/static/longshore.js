@@ -62,6 +62,17 @@
     });
   }
 
+  // A file is read here: forms are sent without files
+  function readFiles() {
+    for (const place of document.querySelectorAll(".ls-read-into")) {
+      place.hidden = false;
+      const [given, into] = [place.querySelector("input"), document.getElementById(place.dataset.into)];
+      given.addEventListener("change", async () => {
+        if (given.files.length) into.value = await given.files[0].text();
+      });
+    }
+  }
+
   // What is done with what is ticked is offered once something is
   function offerForTicks() {
     for (const offered of document.querySelectorAll(".ls-for-ticks")) {
@@ -189,6 +200,26 @@
     said.textContent = said.dataset.said;
   }
 
+  // Before a session ends that nobody uses; to ask for the page again is use
+  const WARNED = 120; // seconds
+
+  function warnOfEnd() {
+    const place = document.querySelector(".ls-ends-said");
+    if (!place) return;
+    const [said, stay] = place.children;
+    let ends = Date.now() + place.dataset.within * 1000;
+    window.setInterval(() => {
+      const left = (ends - Date.now()) / 1000;
+      place.hidden = left > WARNED || left < 0;
+      say(said, place.hidden ? "" : said.dataset.said);
+    }, 1000);
+    stay.addEventListener("click", async () => {
+      const answer = await window.fetch(window.location.href);
+      const again = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".ls-ends-said");
+      if (again) ends = Date.now() + again.dataset.within * 1000;
+    });
+  }
+
   // What runs is asked for again, while somebody looks; the slower the answers come, the rarer
   let asked = 0;
   let took = 0;
@@ -246,12 +277,14 @@
     themeBySelect(document);
     ticksOfAll(document);
     sayBusy();
+    readFiles();
     offerForTicks();
     chooseColumns();
     document.addEventListener("change", offerForTicks);
     keepHands();
     pauseByButton();
     tellOfUpdates();
+    warnOfEnd();
     keepTyped();
     giveBackTyped();
     document.body.addEventListener("htmx:afterRequest", () => { took = Date.now() - asked; });
