@@ -16,7 +16,10 @@ from stand import stand  # noqa: E402 beside this file
 
 from ports import port_to_serve  # noqa: E402 its neighbours
 
-with tempfile.TemporaryDirectory() as place, stand(Path(place), port_to_serve()) as (at, keystone):
+with (
+    tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place,
+    stand(Path(place), port_to_serve()) as (at, keystone),
+):
     auth = {"auth_url": keystone, "username": "ann", "password": "ann's secret", "project_name": "red"}
     config = Path("tests/integration/integration_config.yml")
     config.write_text(yaml.safe_dump({"longshore_url": at, "longshore_auth": auth}))

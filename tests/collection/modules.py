@@ -13,7 +13,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 from ansible.module_utils.testing import patch_module_args
-from playbooks import COLLECTION
+from playbooks import COLLECTION, SECRET
 
 OURS = "longshore.longshore."
 
@@ -61,6 +61,7 @@ class Modules:
             contextlib.suppress(SystemExit),
         ):
             module.main()
+        assert SECRET not in written.getvalue()
         return json.loads(written.getvalue())
 
     def _popen(self, words, **how):
