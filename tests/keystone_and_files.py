@@ -12,6 +12,9 @@ from pathlib import Path
 
 sys.path.extend(str(Path(__file__).parent / name) for name in ("web", "providers"))
 
+import longshore  # noqa: F401, by which nbd is found
+
+# isort: split
 from files_made import https
 from small_keystone import small_keystone
 

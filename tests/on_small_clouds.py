@@ -55,6 +55,7 @@ def take(url):
     (machine,) = FilesSource(FilesSettings(**settings)).machines(EVERY)
     fleet = Fleet.create(FLEET, (machine.name,))
     (FLEET / "conversions").mkdir()
+    (fleet.world(machine.name).root / "one-moment").touch()  # its disk is another one than the small source's
     store = Store(StateDirectory.configured(read_configuration(CONFIGURATION)))
     new = store.migrations.add(
         machine_name=machine.name,
