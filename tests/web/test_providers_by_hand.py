@@ -162,6 +162,9 @@ def test_machines_in_files_are_added_and_seen(browser, really, tmp_path):
     page = browser.submit(at, name="shelf", url=f"{tmp_path}/images", cpus="2")
     assert browser.path == "/ui/providers/shelf", page.text
     assert "old" in browser.get("/ui/providers/shelf/machines").text
+    browser.get(at)
+    page = browser.submit(at, name="shelf", url=f"{tmp_path}/images")
+    assert wrong(page) == {"f-name": "A provider named shelf is there already. Choose another name or delete it."}
     browser.get("/ui/providers/shelf/edit")
     page = browser.submit("/ui/providers/shelf/edit", cpus="two")
     assert (page.status, wrong(page)) == (400, {"f-cpus": "Write a whole number."})

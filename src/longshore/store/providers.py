@@ -298,7 +298,9 @@ class Providers(NamedPart[ProviderRow]):
     def _unique(self, session: Session, name: str) -> str:
         unique = unique_name(self._scope, name)
         if session.scalar(select(ProviderRow.id).where(ProviderRow.unique_name == unique)):
-            raise Conflict(f"A provider named {name} is there already.", advice="Choose another name or delete it.")
+            raise Conflict(
+                f"A provider named {name} is there already.", advice="Choose another name or delete it.", field="name"
+            )
         return unique
 
     def _is_visible(self, provider_id: str) -> bool:
