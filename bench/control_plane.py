@@ -29,7 +29,7 @@ PROGRESS_EVERY = 0.1  # seconds, as a copy tells it
 def stand_in(copy_seconds):
     """Clouds, copies and conversions that cost nothing, in this process."""
     from longshore.blocks import CopyResult
-    from longshore.blocks.request import Phase, Progress
+    from longshore.blocks.request import CopyProgress, Phase
     from longshore.flows import clouds
     from longshore.flows.moves import conversion, copying, look
     from longshore.guests import ConversionReport, OperatingSystem
@@ -134,8 +134,8 @@ def stand_in(copy_seconds):
         began = time.monotonic()
         while (gone := time.monotonic() - began) < copy_seconds:
             done = int(gone / copy_seconds * (1 << 30))
-            values = {name: 0 for name in Progress._fields} | {"phase": Phase.COPY, "done": done, "copied": done}
-            on_progress(Progress(**values))
+            values = {name: 0 for name in CopyProgress._fields} | {"phase": Phase.COPY, "done": done, "copied": done}
+            on_progress(CopyProgress(**values))
             await asyncio.sleep(PROGRESS_EVERY)
         return CopyResult(1 << 30, 1 << 30, 0, 0, 0, 1 << 30, request.verify, (), copy_seconds, "0" * 64)
 

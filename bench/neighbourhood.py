@@ -191,10 +191,10 @@ def _text(key):
 
 
 def _settings(keystone, port, bucket):
-    from longshore.configuration import Keystone, Server
+    from longshore.configuration import Keystone, ServiceSettings
 
     said = {"port": port, "secrets": "database", "reach_allowed": ["127.0.0.0/8"], "vault_endpoints": [bucket]}
-    return Server(**said, keystone=Keystone(auth_url=f"{keystone}/v3", password="bench"))
+    return ServiceSettings(**said, keystone=Keystone(auth_url=f"{keystone}/v3", password="bench"))
 
 
 def _server(state, url, keystone, port, bucket, log):

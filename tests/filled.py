@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import update
 
 from longshore.engine.version import FLOW_VERSION
-from longshore.model.backup_policy import MachineBackup, PointTrial, Proof, Run, SecondCopy, Stand
-from longshore.model.channel import ChannelKind, Occasion, Said
+from longshore.model.backup_policy import LastRun, MachineBackup, PointTrial, Proof, SecondCopy, Stand
+from longshore.model.channel import ChannelKind, Message, Occasion
 from longshore.model.group import Gate
-from longshore.model.limit import LimitOf, Place
+from longshore.model.limit import LimitOf, LimitPlace
 from longshore.model.machine import Disk
 from longshore.model.point import Consistency
 from longshore.model.replica import PointDisk, Protection, Stage
@@ -145,7 +145,7 @@ def channel(store):
     address = {"address": "https://hooks.example.org/secret"}
     new = NewChannel("oncall", ChannelKind.WEBHOOK, tuple(Occasion), 1800.0, None, 0.0, None, address)
     id_ = store.channels.add(new).id
-    said = Said(Occasion.FAILED, "cold", "1", BAD_NAME, f"The cold of {BAD_NAME} has failed.")
+    said = Message(Occasion.FAILED, "cold", "1", BAD_NAME, f"The cold of {BAD_NAME} has failed.")
     store.channels.note(id_, {"failed/1": said}, utc_now())
     store.channels.missed(store.channels.claim(id_, "a process"), "It didn't answer in time.")
     return id_
@@ -186,7 +186,7 @@ def nodes(store):
 
 def limit(store):
     """The id of one that is set."""
-    place = Place(LimitOf.HOST, store.providers.get("vc").id, "esx1")
+    place = LimitPlace(LimitOf.HOST, store.providers.get("vc").id, "esx1")
     return store.limits.put(place, None, {"at_once": 2, "bytes_per_second": 50 << 20}).limit.id
 
 
@@ -242,7 +242,7 @@ def backups(store, vc):
     failed = PointTrial("app09", made[0], second.id, Stand.FAILED, error="The quota is short.")
     copy = SecondCopy(first.id, now, Stand.FAILED, error="The second vault is full.")
     store.backup_policies.keep(
-        policy, run=Run(now, tuple(begun), now), copy=copy, proof=Proof(now, (trial, failed), now)
+        policy, run=LastRun(now, tuple(begun), now), copy=copy, proof=Proof(now, (trial, failed), now)
     )
     return {"point": made[-1], "policy": policy}
 

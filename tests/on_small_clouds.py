@@ -75,11 +75,11 @@ def write(name):
 
 
 def slow(name):
-    from longshore.model.limit import LimitOf, Place
+    from longshore.model.limit import LimitOf, LimitPlace
     from longshore.store import StateDirectory, Store
 
     store = Store(StateDirectory(STATE))
-    store.limits.put(Place(LimitOf.SOURCE, store.providers.get(name).id), None, {"bytes_per_second": 8192})
+    store.limits.put(LimitPlace(LimitOf.SOURCE, store.providers.get(name).id), None, {"bytes_per_second": 8192})
     store.close()
 
 

@@ -11,10 +11,20 @@ from cliff.command import Command
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
-from longshore.cli.commands import Point, all_commands
+from longshore.cli.commands import CommandLoader, all_commands
 from longshore.cli.shell import LongshoreApp
 from longshore.cli.usage import is_of_output, labelled, placeholder, usage, with_default
-from longshore.configuration import PREFIX, Cloud, Configuration, Keystone, Node, Quotas, Server, SingleSignOn, Web
+from longshore.configuration import (
+    PREFIX,
+    Configuration,
+    ConfiguredCloud,
+    Keystone,
+    NodeSettings,
+    QuotaSettings,
+    ServiceSettings,
+    SingleSignOnSettings,
+    WebSettings,
+)
 from longshore.model.phases import MEANINGS, OF_ANY, of_kind
 from longshore.model.request import MigrationType
 from longshore.planning import planfile
@@ -128,7 +138,7 @@ def _commands_page() -> str:
     return "\n".join([head, *(_command_section(w, commands[w], parsers[w]) for w in sorted(commands))])
 
 
-def _command(point: Point, words: str, app: LongshoreApp) -> Command:
+def _command(point: CommandLoader, words: str, app: LongshoreApp) -> Command:
     command: Command = point.load()(app, None, cmd_name=words)
     return command
 
@@ -352,13 +362,13 @@ What operators of `longshore worker` and [`longshore server`](../howto/server.md
 with a password in it should be readable by its user alone.
 """
 _SECTIONS: dict[str, tuple[Any, str]] = {
-    "[server]": (Server, "SERVER__"),
+    "[server]": (ServiceSettings, "SERVER__"),
     "[server.keystone]": (Keystone, "SERVER__KEYSTONE__"),
-    "[server.quotas]": (Quotas, "SERVER__QUOTAS__"),
-    "[server.node]": (Node, "SERVER__NODE__"),
-    "[server.web]": (Web, "SERVER__WEB__"),
-    "[[server.web.sso]]": (SingleSignOn, ""),
-    "[[server.clouds]]": (Cloud, ""),
+    "[server.quotas]": (QuotaSettings, "SERVER__QUOTAS__"),
+    "[server.node]": (NodeSettings, "SERVER__NODE__"),
+    "[server.web]": (WebSettings, "SERVER__WEB__"),
+    "[[server.web.sso]]": (SingleSignOnSettings, ""),
+    "[[server.clouds]]": (ConfiguredCloud, ""),
 }
 
 

@@ -106,7 +106,7 @@ class Keystone(_Section):
         return {name: value for name, value in wanted.items() if value is not None}
 
 
-class Cloud(_Section):
+class ConfiguredCloud(_Section):
     """An OpenStack that callers may name as provider. Its storage is reached with the server's own rights: list only
     clouds that you trust, since they say which volumes are whose."""
 
@@ -123,7 +123,7 @@ class Cloud(_Section):
     )
 
 
-class Quotas(_Section):
+class QuotaSettings(_Section):
     """The most that each project may have. A user's own command has no such limits."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -137,7 +137,7 @@ class Quotas(_Section):
     plan_bytes: int = Field(default=4 << 20, ge=1024, description="Size of one plan as JSON, in bytes.")
 
 
-class SingleSignOn(_Section):
+class SingleSignOnSettings(_Section):
     """A way to log in to the pages by an identity provider, as Keystone has it (WebSSO). Keystone's `trusted_dashboard`
     has to name the page that it comes back to: the server's address and `/ui/login/sso`."""
 
@@ -150,7 +150,7 @@ class SingleSignOn(_Section):
     )
 
 
-class Web(_Section):
+class WebSettings(_Section):
     """The server's pages for browsers, below `/ui/`."""
 
     enabled: bool = Field(default=True, description="Serve them beside the API.")
@@ -161,10 +161,10 @@ class Web(_Section):
         le=604800,
         description="Seconds for which one is logged in at most; Keystone's token may end sooner.",
     )
-    sso: list[SingleSignOn] = []
+    sso: list[SingleSignOnSettings] = []
 
 
-class Node(_Section):
+class NodeSettings(_Section):
     """The place of this machine among three that serve together. `longshore node prepare` writes it. The machine's
     server then says how the machine stands, which `longshore node list` shows."""
 
@@ -174,7 +174,7 @@ class Node(_Section):
     authority: Path = Field(description="PEM file with the authority of the machines' certificates.")
 
 
-class Server(_Section):
+class ServiceSettings(_Section):
     """`longshore server`: the service on the network."""
 
     listen: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -233,10 +233,10 @@ class Server(_Section):
         "like: those of the operator's own that no cloud of a caller's is in.",
     )
     keystone: Keystone
-    clouds: list[Cloud] = []
-    quotas: Quotas = Quotas()
-    web: Web = Web()
-    node: Node | None = None
+    clouds: list[ConfiguredCloud] = []
+    quotas: QuotaSettings = QuotaSettings()
+    web: WebSettings = WebSettings()
+    node: NodeSettings | None = None
 
     @field_validator("vault_endpoints")
     @classmethod
@@ -349,7 +349,7 @@ class Configuration(BaseSettings):
         "makes it. Default: /var/lib/longshore-converter.",
     )
 
-    server: Server | None = None
+    server: ServiceSettings | None = None
 
     @field_validator("labels", mode="before")
     @classmethod

@@ -4,12 +4,12 @@ import fcntl
 
 import pytest
 
-from longshore.blocks.checkpoint import Checkpoint, Identity, Outcome, Record, is_locked
+from longshore.blocks.checkpoint import Checkpoint, CheckpointRecord, Identity, Outcome, is_locked
 from longshore.errors import CheckpointError, CheckpointLocked
 from longshore.model.extents import Extent
 
 IDENTITY = Identity(source="s@1", target="t", size=1 << 30, block_size=1 << 20, scope="all", base="")
-RECORDS = [Record(Extent(number << 20, 1 << 20), Outcome.DATA, bytes([number]) * 32) for number in range(5)]
+RECORDS = [CheckpointRecord(Extent(number << 20, 1 << 20), Outcome.DATA, bytes([number]) * 32) for number in range(5)]
 
 
 def reopened(path):

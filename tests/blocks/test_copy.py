@@ -6,7 +6,7 @@ import struct
 import pytest
 from blake3 import blake3
 
-from longshore.blocks.connections import Loop
+from longshore.blocks.connections import CopyLoop
 from longshore.blocks.copy import Copy
 from longshore.blocks.manifest import ROOT_CONTEXT, digest_of, read_manifest
 from longshore.blocks.request import CopyRequest
@@ -278,9 +278,9 @@ def test_where_nothing_is_left_to_do_nothing_is_waited_for(image, exports, tmp_p
     named = {"checkpoint": tmp_path / "checkpoint", "source_identity": "s@1", "target_identity": "t"}
     copy(source, target, verify=Verify.NONE, **named)
     connected, turns = [], []
-    connect, turn = Copy._connect, Loop.turn
+    connect, turn = Copy._connect, CopyLoop.turn
     monkeypatch.setattr(Copy, "_connect", lambda self, *a: connected.append(connect(self, *a)) or connected[-1])
-    monkeypatch.setattr(Loop, "turn", lambda self, wait: (connected and turns.append(wait), turn(self, wait)))
+    monkeypatch.setattr(CopyLoop, "turn", lambda self, wait: (connected and turns.append(wait), turn(self, wait)))
     result = copy(source, target, verify=Verify.NONE, **named)
     assert result.bytes_resumed == SIZE
     assert connected

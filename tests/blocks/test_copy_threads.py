@@ -7,7 +7,7 @@ from threading import Timer
 import pytest
 
 from longshore.blocks.block_reader import Block, BlockReader
-from longshore.blocks.connections import Loop
+from longshore.blocks.connections import CopyLoop
 from longshore.blocks.copy_threads import (
     TOGETHER,
     CopyThreads,
@@ -156,7 +156,7 @@ def test_the_deadline_of_a_worker_is_asked_before_each_write(image, exports, mon
 def test_what_waits_for_a_carrier_when_a_copy_ends_is_not_written(image, exports):
     source, target = exports(image(SIZE, [(0, SIZE)])), image(SIZE)
     slow = exports(target, filters=("delay",), wdelay="300ms")
-    loop = Loop()
+    loop = CopyLoop()
     ends = [describe(export.uri, connect(export.uri, extents=True)) for export in (source, slow)]
     copy_threads = CopyThreads(
         loop,

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from longshore.blocks import limits as copy_limits
-from longshore.blocks.limits import Group, Limits
+from longshore.blocks.limits import CopyLimits, SharedLimits
 from longshore.errors import InvalidInput
 
 from .conftest import KIB, MIB, command, copy
@@ -73,7 +73,7 @@ def passing(monkeypatch):
 
 
 def test_what_was_read_before_there_was_a_limit_is_not_owed_when_one_is_set(group, passing):
-    ours = Limits(None, (group(),))
+    ours = CopyLimits(None, (group(),))
     for _ in range(1000):
         assert ours.pause() == 0
         ours.begin()
@@ -106,7 +106,7 @@ def test_of_several_groups_the_tightest_counts_whichever_that_is_now(tmp_path, p
 
     for path in paths:
         write(path, "{}")
-    ours = Limits(None, paths)
+    ours = CopyLimits(None, paths)
     assert not list(tmp_path.glob("*.state")), "nothing is shared while there is no limit"
     for tight in paths:
         for path in paths:
@@ -125,8 +125,8 @@ def test_requests_in_flight_are_shared_and_a_killed_copys_are_freed(group):
     program = f"""
 from pathlib import Path
 from longshore.blocks import limits as copy_limits
-from longshore.blocks.limits import Group, Limits
-group = Group(Path({str(limits)!r}))
+from longshore.blocks.limits import CopyLimits, SharedLimits
+group = SharedLimits(Path({str(limits)!r}))
 for _ in range(2):
     assert group.pause() == 0
     group.begin()
@@ -136,7 +136,7 @@ time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "holding two\n"
-        ours = Group(limits)
+        ours = SharedLimits(limits)
         assert ours.pause() == 0
         ours.begin()
         assert ours.pause() > 0
@@ -161,6 +161,6 @@ def test_a_file_that_holds_no_limits_is_refused(tmp_path, content):
     path = tmp_path / "limits"
     path.write_text(content)
     with pytest.raises(InvalidInput, match="doesn't hold limits"):
-        Group(path)
+        SharedLimits(path)
     with pytest.raises(InvalidInput, match="can't be read"):
-        Group(tmp_path / "missing")
+        SharedLimits(tmp_path / "missing")

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from longshore.blocks.checkpoint import Checkpoint, Identity, Outcome, Record
+from longshore.blocks.checkpoint import Checkpoint, CheckpointRecord, Identity, Outcome
 from longshore.blocks.exports import serve_nbdkit
 from longshore.blocks.manifest import digest_of, read_manifest
 from longshore.blocks.unfinished import keep_unfinished
@@ -116,8 +116,8 @@ def test_what_has_arrived_behind_a_gap_is_known_too(ends, run, tmp_path):
     source, target = ends
     identity = Identity("s@m0", "t", SIZE, BLOCK, "all", "")
     size = SIZE - SIZE // BLOCK * BLOCK
-    records = [Record(Extent(0, BLOCK), Outcome.DATA, digest_of(source.read(0, BLOCK)))]
-    records += [Record(Extent(SIZE - size, size), Outcome.DATA, digest_of(source.read(SIZE - size, size)))]
+    records = [CheckpointRecord(Extent(0, BLOCK), Outcome.DATA, digest_of(source.read(0, BLOCK)))]
+    records += [CheckpointRecord(Extent(SIZE - size, size), Outcome.DATA, digest_of(source.read(SIZE - size, size)))]
     for extent, *_ in records:
         target.write(extent.offset, source.read(*extent))
     checkpoint = Checkpoint.open(tmp_path / "m0.checkpoint", identity)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from longshore.blocks import verify_threads
-from longshore.blocks.connections import Loop
+from longshore.blocks.connections import CopyLoop
 from longshore.blocks.manifest import digest_of
 from longshore.blocks.verify_threads import VerifyThreads
 from longshore.blocks.wire import Wire
@@ -55,7 +55,7 @@ def test_a_target_that_fails_now_and_then_is_read_to_the_end(copied, exports, tm
 
 
 def read_by_threads(uri, work, size=SIZE):
-    loop = Loop()
+    loop = CopyLoop()
     found = VerifyThreads(loop, uri, iter(work), size=size, most=4, block_size=BLOCK)
     while not found.ended:
         loop.turn(10)
@@ -105,7 +105,7 @@ def test_readers_that_are_stopped_end_within_what_they_took(image, exports):
     disk = image(SIZE, [(0, SIZE)])
     work = [(Extent(offset, BLOCK), b"") for offset in range(0, SIZE, BLOCK)]
     served = exports(disk, filters=("delay",), rdelay="10ms")
-    loop = Loop()
+    loop = CopyLoop()
     found = VerifyThreads(loop, served.uri, iter(work), size=SIZE, most=4, block_size=BLOCK)
     while not found.compared:
         loop.turn(0.01)

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from longshore.blocks.exports import serve_nbdkit
-from longshore.blocks.wire import Refused, Wire, _lengthen_queue
+from longshore.blocks.wire import RequestRefused, Wire, _lengthen_queue
 
 from .conftest import KIB, MIB
 
@@ -82,7 +82,7 @@ def test_of_several_that_were_asked_for_one_is_refused(image):
             try:
                 wire.answered()
                 came += 1
-            except Refused as error:
+            except RequestRefused as error:
                 assert error.errno == errno.EIO
         assert came == 3
         assert [memory == disk.read(n * MIB, 4 * KIB) for n, memory in enumerate(memories)] == [True, False, True, True]
@@ -109,7 +109,7 @@ def test_a_server_lives_on_whoever_leaves_before_all_has_come(image):
 def test_the_servers_error_is_raised(image, exports, kind):
     served = exports(image(SIZE), filters=("error",), **{f"error-{kind}-rate": "100%", "error": "ENOSPC"})
     wire = Wire(served.uri)
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RequestRefused) as raised:
         match kind:
             case "pread":
                 wire.read(memoryview(bytearray(4 * KIB)), 0)
@@ -128,7 +128,7 @@ def test_a_write_that_was_refused_is_told_by_a_later_call(image, exports, call):
     wire = Wire(served.uri)
     for number in range(16):
         wire.write(memoryview(bytes(4 * KIB)), number * 4 * KIB)
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(RequestRefused) as raised:
         match call:
             case "read":
                 wire.read(memoryview(bytearray(4 * KIB)), 0)
@@ -137,7 +137,7 @@ def test_a_write_that_was_refused_is_told_by_a_later_call(image, exports, call):
             case "seventeenth":
                 wire.zero(4 * KIB, MIB)
     assert raised.value.errno == errno.ENOSPC
-    with suppress(Refused):
+    with suppress(RequestRefused):
         wire.confirm()
     wire.confirm()  # nothing is to come any more
     wire.read(memoryview(bytearray(4 * KIB)), 0)
@@ -157,7 +157,7 @@ def test_one_write_of_many_that_was_refused_is_told_once_all_are_answered(image,
         wire = Wire(served.uri)
         for number in range(4):
             wire.write(memoryview(b"x" * 64 * KIB), number * 64 * KIB)
-        with pytest.raises(Refused) as raised:
+        with pytest.raises(RequestRefused) as raised:
             wire.confirm()
         assert raised.value.errno == errno.EIO
         assert disk.read(0, 4 * 64 * KIB).count(b"x") == 3 * 64 * KIB

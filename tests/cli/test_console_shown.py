@@ -4,7 +4,7 @@ import pytest
 
 from in_process import longshore
 from longshore.api.schemas import ServerConsole
-from longshore.client.migrations import Migrations
+from longshore.client.migrations import MigrationCalls
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,6 @@ from longshore.client.migrations import Migrations
 )
 def test_it_says_when_the_server_is_off_and_why_there_is_nothing(tmp_path, monkeypatch, text, off, printed, told):
     shown = ServerConsole(server_id="s-1", text=text, off=off)
-    monkeypatch.setattr(Migrations, "console", lambda *_asked: shown)
+    monkeypatch.setattr(MigrationCalls, "console", lambda *_asked: shown)
     done = longshore(tmp_path, "migration", "console", "m-1")
     assert (done.returncode, done.stdout, done.stderr) == (0, printed, told)

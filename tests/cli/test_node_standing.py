@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from longshore.nodes.certificates import Authority
-from longshore.nodes.standing import Place, certificates_of, database_of, has_address
+from longshore.nodes.standing import NodePlace, certificates_of, database_of, has_address
 
 ADDRESS = f"127.97.{os.getpid() % 250}.{os.getpid() // 250 % 250 + 1}"  # nobody else's here
 
@@ -26,7 +26,7 @@ def place(tmp_path):
     for name, content in (("ca", authority.certificate), ("key", key), ("certificate", certificate)):
         (tmp_path / f"{name}.pem").write_bytes(content)
     own = (tmp_path / "certificate.pem", tmp_path / "key.pem")
-    return Place("node1", ADDRESS, "192.0.2.97", tmp_path / "ca.pem", *own)
+    return NodePlace("node1", ADDRESS, "192.0.2.97", tmp_path / "ca.pem", *own)
 
 
 def context_of(place):

@@ -7,7 +7,7 @@ import pytest
 from test_progress import AT, MIB, disk, migration
 
 from longshore.api.schemas import PlanFigures, PlannedProgress, PlanStates, PlanSummary, QueuedBehind
-from longshore.cli.plan_watch import Watched, totals, watch_plan
+from longshore.cli.plan_watch import WatchedMachine, totals, watch_plan
 from longshore.errors import Unreachable
 from longshore.wording.progress import figures, moves
 
@@ -189,7 +189,7 @@ def test_only_some_are_waited_for_and_a_dead_engine_ends_the_watching(monkeypatc
 
 def test_totals_count_states_and_add_rates():
     for told, said in ((STORY[0], "1 queued, 1 running; 1.5 MiB/s"), (STORY[3], "1 done, 1 failed")):
-        assert totals([Watched.of_plan(told_of(m)) for m in told]) == said
+        assert totals([WatchedMachine.of_plan(told_of(m)) for m in told]) == said
 
 
 def test_only_what_has_changed_is_asked_for_and_everything_while_nobody_runs_it():

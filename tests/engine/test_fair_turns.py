@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from longshore.engine.queue import ASIDE, ENDING, SPARE, may_begin, places_left, take_turns
 from longshore.model.job import JobKind
-from longshore.model.limit import Limit, LimitOf, Place
-from longshore.model.plan import Limits
+from longshore.model.limit import Limit, LimitOf, LimitPlace
+from longshore.model.plan import PlanLimits
 from longshore.model.status import Status
 from longshore.store import NewMigration, QueueRecord, Scope, Store, WorkerRecord
 
-GREEDY = Limits(at_once=1_000_000)
+GREEDY = PlanLimits(at_once=1_000_000)
 
 
 def asked(project, count, *, plan=None, **fields):
@@ -73,7 +73,7 @@ class Installation:
 def test_four_machines_of_one_project_hold_up_nobody_else():
     begun = [replace(r, worker_id="w") for r in asked("a", 4)]
     others = [*asked("b", 1), *asked("c", 1, plan="p"), *asked("d", 1)]
-    assert sorted(may_begin([*begun, *others], {"p": Limits()})) == ["b0", "cp0", "d0"]
+    assert sorted(may_begin([*begun, *others], {"p": PlanLimits()})) == ["b0", "cp0", "d0"]
 
 
 def test_a_plan_without_bounds_takes_no_more_than_the_projects_share():
@@ -124,7 +124,7 @@ def test_who_cancels_a_thousand_stops_no_worker():
 
 some = st.one_of(st.none(), st.integers(1, 3))
 plans = st.builds(
-    Limits, at_once=st.sampled_from([1, 2, 5, 1_000_000]), per_source=some, per_host=some, per_target=some
+    PlanLimits, at_once=st.sampled_from([1, 2, 5, 1_000_000]), per_source=some, per_host=some, per_target=some
 )
 
 
@@ -173,7 +173,7 @@ def test_nobody_is_passed_over_no_limit_is_broken_and_no_place_stays_idle(here, 
                 assert len(own) <= limits.at_once
                 assert len(own) <= min(limits.per_source or 99, limits.per_target or 99)
         for project in "abcd":
-            assert len([r for r in here.at_work(project) if not r.plan_id]) <= Limits().at_once
+            assert len([r for r in here.at_work(project) if not r.plan_id]) <= PlanLimits().at_once
 
         left = [r for r in here.queue if not r.begun and room_of_its_own(here, r)]
         if left:
@@ -186,7 +186,7 @@ def test_nobody_is_passed_over_no_limit_is_broken_and_no_place_stays_idle(here, 
 
 
 def test_what_somebody_waits_for_the_answer_of_waits_for_no_machine_and_takes_no_place_of_one():
-    limits = [Limit(Place(LimitOf.SOURCE, "vc-a"), "a", at_once=1)]
+    limits = [Limit(LimitPlace(LimitOf.SOURCE, "vc-a"), "a", at_once=1)]
     moving = [replace(r, worker_id="w") for r in asked("a", 8)]
     checks = [replace(r, id=f"check-{r.id}", kind=JobKind.PLAN_CHECK) for r in (*asked("a", 3), *asked("b", 1))]
     taken = take_turns(worker("w"), [*moving, *checks], [worker("w")], {}, of_places=limits)
@@ -219,7 +219,7 @@ def test_workers_read_a_few_of_a_long_queue_and_choose_as_if_they_had_read_it_al
         view.migrations.add_together(
             [NewMigration(f"web{n}", f"vm-{n}", cloud, cloud, {}, plan, 1, places[n]) for n in range(count)]
         )
-    limits = {plan: Limits(**given) for plan, given in store.queue.limits().items()}
+    limits = {plan: PlanLimits(**given) for plan, given in store.queue.limits().items()}
     x, y = workers = [worker("x"), worker("y")]
     for one in workers:
         store.workers.begin_alone(one) if one is x else store.database.persist(lambda: _begin(store, y))

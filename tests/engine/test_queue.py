@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longshore.engine.queue import may_begin, take_turns
-from longshore.engine.stranded import Crew, Lack
-from longshore.model.plan import Limits
+from longshore.engine.stranded import LiveWorkers, MissingCapability
+from longshore.model.plan import PlanLimits
 from longshore.model.status import Status
 from longshore.store import QueueRecord, WorkerRecord
 
 NONE = QueueRecord("", Status.QUEUED, False, "vc", "vm-1", "cloud", None, 0, "esx1", ("ds1",))
-MANY = Limits(at_once=100)
+MANY = PlanLimits(at_once=100)
 
 
 def queue(*records):
@@ -31,29 +31,29 @@ def test_without_a_plan_four_run_at_once_in_the_order_they_were_asked_for():
 
 def test_a_single_machine_does_not_wait_for_the_end_of_a_large_plan():
     full = [in_plan(status=Status.RUNNING)] * 10
-    assert may_begin(queue(*full, {}, in_plan()), {"p": Limits(at_once=10)}) == ["m10"]
+    assert may_begin(queue(*full, {}, in_plan()), {"p": PlanLimits(at_once=10)}) == ["m10"]
 
 
 def test_a_host_takes_no_more_than_its_limit_and_others_go_on():
     waiting = queue(*[in_plan(host=h) for h in ("esx1", "esx1", "esx1", "esx2")])
-    assert may_begin(waiting, {"p": Limits(at_once=100, per_host=2)}) == ["m0", "m1", "m3"]
+    assert may_begin(waiting, {"p": PlanLimits(at_once=100, per_host=2)}) == ["m0", "m1", "m3"]
 
 
 def test_the_same_host_name_in_another_vcenter_is_another_host():
     waiting = queue(in_plan(), in_plan(source_id="vc2"))
-    assert may_begin(waiting, {"p": Limits(per_host=1)}) == ["m0", "m1"]
+    assert may_begin(waiting, {"p": PlanLimits(per_host=1)}) == ["m0", "m1"]
 
 
 def test_a_machine_with_disks_on_two_datastores_needs_room_on_both():
     waiting = queue(in_plan(datastores=("ds1", "ds2")), in_plan(datastores=("ds2",)), in_plan(datastores=("ds3",)))
-    assert may_begin(waiting, {"p": Limits(per_datastore=1)}) == ["m0", "m2"]
+    assert may_begin(waiting, {"p": PlanLimits(per_datastore=1)}) == ["m0", "m2"]
 
 
 def test_what_others_do_at_a_place_counts_too():
     waiting = queue({"status": Status.RUNNING}, in_plan())
-    assert may_begin(waiting, {"p": Limits(per_source=1)}) == []
-    assert may_begin(waiting, {"p": Limits(per_target=1)}) == []
-    assert may_begin(waiting, {"p": Limits(per_target=2)}) == ["m1"]
+    assert may_begin(waiting, {"p": PlanLimits(per_source=1)}) == []
+    assert may_begin(waiting, {"p": PlanLimits(per_target=1)}) == []
+    assert may_begin(waiting, {"p": PlanLimits(per_target=2)}) == ["m1"]
 
 
 def test_a_wave_begins_when_the_lower_ones_have_ended():
@@ -71,17 +71,17 @@ def test_waves_of_one_plan_hold_up_no_other():
 def test_a_wave_of_which_some_wait_for_their_moment_has_not_ended():
     """They aren't in the queue that is looked at."""
     assert may_begin(queue(in_plan(wave=2)), {"p": MANY}, first_waves={"p": 1}) == []
-    assert may_begin(queue(in_plan()), {"p": Limits(at_once=1)}, first_waves={"p": 1}) == ["m0"]
+    assert may_begin(queue(in_plan()), {"p": PlanLimits(at_once=1)}, first_waves={"p": 1}) == ["m0"]
 
 
 def test_a_cancelled_one_has_its_turn_at_once_to_end():
     full = [in_plan(status=Status.RUNNING)] * 4
-    assert may_begin(queue(*full, in_plan(wave=2, cancel_requested=True), in_plan()), {"p": Limits()}) == ["m4"]
+    assert may_begin(queue(*full, in_plan(wave=2, cancel_requested=True), in_plan()), {"p": PlanLimits()}) == ["m4"]
 
 
 few = st.one_of(st.none(), st.integers(1, 3))
 some_limits = st.builds(
-    Limits, at_once=st.integers(1, 5), per_source=few, per_host=few, per_datastore=few, per_target=few
+    PlanLimits, at_once=st.integers(1, 5), per_source=few, per_host=few, per_datastore=few, per_target=few
 )
 records = st.lists(
     st.builds(
@@ -107,7 +107,7 @@ def test_what_begins_finds_room_beside_what_is_at_work(queue, p, q):
     begun = set(may_begin(queue, limits))
     at_work = [r for r in queue if r.status is Status.RUNNING]
     for record in [r for r in queue if r.id in begun and not r.cancel_requested]:
-        own = limits.get(record.plan_id, Limits())
+        own = limits.get(record.plan_id, PlanLimits())
         same_source = [r for r in at_work if r.source_id == record.source_id]
         assert len([r for r in at_work if record.plan_id or not r.plan_id]) < own.at_once
         assert own.per_source is None or len(same_source) < own.per_source
@@ -169,7 +169,7 @@ def test_workers_share_what_may_begin_by_the_room_they_have():
 
 
 def test_a_limit_holds_over_all_workers():
-    found = taken(queue(*[in_plan()] * 9), [worker("a"), worker("b"), worker("c")], {"p": Limits(per_host=2)})
+    found = taken(queue(*[in_plan()] * 9), [worker("a"), worker("b"), worker("c")], {"p": PlanLimits(per_host=2)})
     assert sum(map(len, found.values())) == 2
 
 
@@ -198,22 +198,22 @@ def test_a_cancelled_one_of_a_version_that_nobody_knows_is_taken_back_by_anybody
 
 def why(record, *workers, labels=None):
     [one] = queue(record)
-    said = Crew(workers, labels or {}).stranded(one)
+    said = LiveWorkers(workers, labels or {}).stranded(one)
     return said and said.lack
 
 
 def test_it_is_known_why_nobody_can_take_a_migration():
     begun = {"status": Status.RUNNING, "worker_id": "dead", "flow_version": "1"}
     north = {"vc": frozenset({"north"})}
-    assert why({}) is Lack.WORKER
+    assert why({}) is MissingCapability.WORKER
     assert why({}, worker("a")) is None
-    assert why({}, worker("a", capacity=1), worker("b", labels=("south",)), labels=north) is Lack.LABELS
+    assert why({}, worker("a", capacity=1), worker("b", labels=("south",)), labels=north) is MissingCapability.LABELS
     assert why({}, worker("a"), worker("b", labels=("north",)), labels=north) is None
     assert why({"worker_id": "a"}, worker("a"), labels=north) is None, "whoever has it reaches it"
-    assert why(begun, worker("a", version="2")) is Lack.FLOW_VERSION
+    assert why(begun, worker("a", version="2")) is MissingCapability.FLOW_VERSION
     assert why(begun, worker("a", version="2"), worker("b", version="1", labels=("north",)), labels=north) is None
     assert why(begun, worker("a", labels=("north",), version="2"), worker("b", version="1"), labels=north) is (
-        Lack.FLOW_VERSION
+        MissingCapability.FLOW_VERSION
     )
     assert why(begun | {"cancel_requested": True}, worker("a", version="2")) is None
     assert why({"status": Status.DONE}) is None
@@ -221,10 +221,10 @@ def test_it_is_known_why_nobody_can_take_a_migration():
 
 def test_what_is_missing_is_named():
     [one] = queue({})
-    said = Crew([worker("a", labels=("b",))], {"vc": frozenset({"n"}), "cloud": frozenset({"b"})}).why(one)
+    said = LiveWorkers([worker("a", labels=("b",))], {"vc": frozenset({"n"}), "cloud": frozenset({"b"})}).why(one)
     assert "longshore worker --label b --label n" in said
     [one] = queue({"worker_id": "dead", "flow_version": "1"})
-    said = Crew([worker("a")], {}).why(one)
+    said = LiveWorkers([worker("a")], {}).why(one)
     assert "flow version 1" in said
     assert "longshore migration cancel m0" in said
 

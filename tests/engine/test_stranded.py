@@ -3,7 +3,7 @@
 import pytest
 
 from longshore.engine import stranded
-from longshore.engine.stranded import Herald, crew_of
+from longshore.engine.stranded import StrandedNotifier, crew_of
 from longshore.service.migrations_shown import shown
 from longshore.store import Leases, StateDirectory, Store, WorkerRecord
 
@@ -47,7 +47,7 @@ def test_it_is_said_as_long_as_it_is_so(store, north):
 def test_one_worker_says_it_once_among_the_events_when_it_lasts(store, north, monkeypatch):
     clock = iter(range(0, 10_000, 20))
     monkeypatch.setattr(stranded.time, "monotonic", lambda: next(clock))
-    eldest, younger = (Herald(store, lives(store, name)) for name in ("a", "b"))
+    eldest, younger = (StrandedNotifier(store, lives(store, name)) for name in ("a", "b"))
 
     def look():
         for herald in (eldest, younger):

@@ -15,7 +15,7 @@ from longshore.engine import worker as engine
 from longshore.engine.worker import Worker, identity
 from longshore.flows.workflows import FLOWS
 from longshore.model.job import JobKind
-from longshore.model.limit import LimitOf, Place
+from longshore.model.limit import LimitOf, LimitPlace
 from longshore.model.status import Status
 from longshore.store import EVERY_PROJECT, Leases, NewMigration, Scope, StateDirectory, Store, changes
 from longshore.store.tables import utc_now
@@ -158,7 +158,7 @@ def test_what_is_asked_of_one_that_waits_begins_at_once(office, asked):
 
 def test_a_limit_that_is_changed_holds_at_once(office):
     cloud = office.cloud()
-    place = Place(LimitOf.SOURCE, cloud, "")
+    place = LimitPlace(LimitOf.SOURCE, cloud, "")
     limit = office.others.limits.put(place, None, {"at_once": 1}).limit
     first, second, third = [office.ask(cloud) for _ in range(3)]
     office.taken(first)
@@ -180,7 +180,7 @@ def test_a_plans_limit_that_is_changed_holds_at_once(office):
 
 def test_a_place_that_becomes_free_is_taken_at_once(office):
     cloud = office.cloud()
-    office.others.limits.put(Place(LimitOf.SOURCE, cloud, ""), None, {"at_once": 1})
+    office.others.limits.put(LimitPlace(LimitOf.SOURCE, cloud, ""), None, {"at_once": 1})
     first, second, third = [office.ask(cloud) for _ in range(3)]
     office.taken(first)
     office.others.migrations.end_job(first.id, first.job.id, status=Status.DONE)

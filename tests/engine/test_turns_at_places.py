@@ -9,14 +9,14 @@ from longshore.engine.limits import share_limits
 from longshore.engine.queue import may_begin, take_turns
 from longshore.engine.worker import Worker, identity
 from longshore.flows.workflows import FLOWS
-from longshore.model.limit import Limit, LimitOf, Place, id_of
-from longshore.model.plan import Limits
+from longshore.model.limit import Limit, LimitOf, LimitPlace, id_of
+from longshore.model.plan import PlanLimits
 from longshore.model.status import Status
 from longshore.store import NewMigration, QueueRecord, StateDirectory, Store, WorkerRecord
 
 NONE = QueueRecord("", Status.QUEUED, False, "vc", "vm", "cloud", None, 0, "esx1", ("ds1",), project_id="a")
-MANY = Limits(at_once=100)
-HOST = Place(LimitOf.HOST, "vc", "esx1")
+MANY = PlanLimits(at_once=100)
+HOST = LimitPlace(LimitOf.HOST, "vc", "esx1")
 
 
 def queue(*records):
@@ -31,13 +31,19 @@ def test_a_limit_of_a_project_counts_its_own_jobs_and_nobody_elses():
     waiting = queue(*[{"plan_id": "p"}] * 3, *[{"project_id": "b", "plan_id": "q"}] * 3)
     plans = {"p": MANY, "q": MANY}
     assert begun(waiting, Limit(HOST, "a", 1), plans=plans) == ["m0", "m3", "m4", "m5"]
-    assert begun(waiting, Limit(Place(LimitOf.PROJECT, "a"), "a", 2), plans=plans) == ["m0", "m3", "m1", "m4", "m5"]
+    assert begun(waiting, Limit(LimitPlace(LimitOf.PROJECT, "a"), "a", 2), plans=plans) == [
+        "m0",
+        "m3",
+        "m1",
+        "m4",
+        "m5",
+    ]
 
 
 def test_a_limit_for_all_projects_counts_everybodys_jobs():
     waiting = queue(*[{"plan_id": "p"}] * 3, *[{"project_id": "b", "host": "esx2"}] * 3)
-    assert begun(waiting, Limit(Place(LimitOf.SOURCE, "vc"), None, 2)) == ["m0", "m3"]
-    assert begun(waiting, Limit(Place(LimitOf.TARGET, "cloud"), None, 1)) == ["m0"]
+    assert begun(waiting, Limit(LimitPlace(LimitOf.SOURCE, "vc"), None, 2)) == ["m0", "m3"]
+    assert begun(waiting, Limit(LimitPlace(LimitOf.TARGET, "cloud"), None, 1)) == ["m0"]
     running = {"status": Status.RUNNING, "project_id": "c"}
     assert begun(queue(running, {}), Limit(HOST, None, 1)) == []
 
@@ -46,31 +52,31 @@ def test_of_several_limits_the_tightest_wins_whoever_has_set_it():
     waiting = queue(*[{"plan_id": "p"}] * 9)
     loose, tight = Limit(HOST, None, 5), Limit(HOST, "a", 2)
     assert len(begun(waiting, loose, tight)) == 2
-    assert len(begun(waiting, loose, tight, plans={"p": Limits(at_once=100, per_host=1)})) == 1
-    assert len(begun(waiting, replace(tight, at_once=50), plans={"p": Limits(at_once=3)})) == 3, "none makes room"
+    assert len(begun(waiting, loose, tight, plans={"p": PlanLimits(at_once=100, per_host=1)})) == 1
+    assert len(begun(waiting, replace(tight, at_once=50), plans={"p": PlanLimits(at_once=3)})) == 3, "none makes room"
     assert len(begun(waiting, Limit(HOST, "a", None, 1 << 20))) == 9
 
 
 def test_a_limit_of_a_plan_counts_what_is_that_plans():
     waiting = queue(*[{"plan_id": "p"}] * 3, *[{"plan_id": "q"}] * 3)
-    of_plan = Limit(Place(LimitOf.PLAN, "p"), "a", 1)
+    of_plan = Limit(LimitPlace(LimitOf.PLAN, "p"), "a", 1)
     assert begun(waiting, of_plan, plans={"p": MANY, "q": MANY}) == ["m0", "m3", "m4", "m5"]
 
 
 few = st.one_of(st.none(), st.integers(1, 3))
-plans = st.fixed_dictionaries({plan: st.builds(Limits, at_once=st.integers(1, 9), per_host=few) for plan in "pq"})
+plans = st.fixed_dictionaries({plan: st.builds(PlanLimits, at_once=st.integers(1, 9), per_host=few) for plan in "pq"})
 places = st.one_of(
-    st.builds(Place, st.just(LimitOf.SOURCE), st.sampled_from(["vc1", "vc2"]), st.just("")),
-    st.builds(Place, st.just(LimitOf.TARGET), st.sampled_from(["c1", "c2"]), st.just("")),
-    st.builds(Place, st.just(LimitOf.HOST), st.sampled_from(["vc1", "vc2"]), st.sampled_from(["esx1", "esx2"])),
-    st.builds(Place, st.just(LimitOf.DATASTORE), st.sampled_from(["vc1", "vc2"]), st.sampled_from(["ds1", "ds2"])),
+    st.builds(LimitPlace, st.just(LimitOf.SOURCE), st.sampled_from(["vc1", "vc2"]), st.just("")),
+    st.builds(LimitPlace, st.just(LimitOf.TARGET), st.sampled_from(["c1", "c2"]), st.just("")),
+    st.builds(LimitPlace, st.just(LimitOf.HOST), st.sampled_from(["vc1", "vc2"]), st.sampled_from(["esx1", "esx2"])),
+    st.builds(LimitPlace, st.just(LimitOf.DATASTORE), st.sampled_from(["vc1", "vc2"]), st.sampled_from(["ds1", "ds2"])),
 )
 whose = st.sampled_from([None, "a", "b"])
 of_places = st.lists(
     st.one_of(
         st.builds(Limit, places, whose, few),
-        st.builds(lambda one, most: Limit(Place(LimitOf.PROJECT, one), one, most), st.sampled_from("ab"), few),
-        st.builds(lambda plan, most: Limit(Place(LimitOf.PLAN, plan), "a", most), st.sampled_from("pq"), few),
+        st.builds(lambda one, most: Limit(LimitPlace(LimitOf.PROJECT, one), one, most), st.sampled_from("ab"), few),
+        st.builds(lambda plan, most: Limit(LimitPlace(LimitOf.PLAN, plan), "a", most), st.sampled_from("pq"), few),
     ),
     max_size=8,
     unique_by=lambda limit: limit.id,
@@ -141,14 +147,14 @@ def test_a_changed_limit_counts_at_the_next_look(tmp_path):
     )
     me = identity(capacity=8)
     store.workers.begin_alone(me)
-    worker, host = Worker(store, me, FLOWS), Place(LimitOf.HOST, vc, "esx1")
+    worker, host = Worker(store, me, FLOWS), LimitPlace(LimitOf.HOST, vc, "esx1")
     store.limits.put(host, "", {"at_once": 1})
     assert len(worker._take_turns()) == 1
     store.limits.put(host, "", {"at_once": 3})
     assert len(worker._take_turns()) == 3
-    store.limits.put(Place(LimitOf.SOURCE, vc), None, {"at_once": 2})
+    store.limits.put(LimitPlace(LimitOf.SOURCE, vc), None, {"at_once": 2})
     assert len(worker._take_turns()) == 3, "what is at work goes on"
-    store.limits.remove(id_of(Place(LimitOf.SOURCE, vc), None))
+    store.limits.remove(id_of(LimitPlace(LimitOf.SOURCE, vc), None))
     store.limits.remove(id_of(host, ""))
     assert len(worker._take_turns()) == 8
     store.close()
@@ -157,7 +163,7 @@ def test_a_changed_limit_counts_at_the_next_look(tmp_path):
 def test_what_copies_look_at_is_as_the_limits_stand_whether_they_are_set_or_not(tmp_path):
     store = Store(StateDirectory(tmp_path / "state"))
     vc = store.providers.add("vc", "vsphere", {}, {}).id
-    source, host = Place(LimitOf.SOURCE, vc), Place(LimitOf.HOST, vc, "esx1")
+    source, host = LimitPlace(LimitOf.SOURCE, vc), LimitPlace(LimitOf.HOST, vc, "esx1")
     ids = [id_of(source, ""), id_of(source, None), id_of(host, "")]
     store.limits.put(source, None, {"bytes_per_second": 1 << 20, "at_once": 2})
     paths = share_limits(store, ids)

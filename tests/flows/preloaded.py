@@ -17,7 +17,7 @@ from longshore.flows.moves.look import Choice
 from longshore.flows.moves.source_side import Off, Still
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.told_changes import Told
-from longshore.flows.moves.warm import State
+from longshore.flows.moves.warm import SyncState
 from longshore.model.forms import form
 from longshore.model.guest import GuestFindings
 from longshore.model.hardware import Hardware
@@ -25,7 +25,7 @@ from longshore.model.machine import Machine, Snapshot
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Port, Server, Volume
 
-STEPS = (Choice, Copied, Off, Prepared, State, Still, Told)
+STEPS = (Choice, Copied, Off, Prepared, SyncState, Still, Told)
 MODELS = (GuestFindings, Hardware, Machine, MigrationRequest, Server, Snapshot, Volume, list[Port])
 for kind in (*STEPS, *MODELS):
     form(kind)

@@ -7,7 +7,7 @@ from longshore.flows.replicas.conducting import RunState
 from longshore.model.group import Gate
 from longshore.model.replica import Protection, Wish
 from longshore.model.request import MigrationType
-from longshore.planning.group_runs import Progress
+from longshore.planning.group_runs import RunProgress
 from longshore.store import GroupRun, NewMigration, StateDirectory, Store
 from longshore.store.jobs import NEVER
 from longshore.store.tables import utc_now
@@ -99,7 +99,7 @@ class ProtectedGroup(InThisProcess):
             point = self.store.points.usable(record.id)[-1].number
             fields = {name: getattr(record, name) for name in same}
             landings[record.id] = NewMigration(**fields, request={**request, "point": point}, due_at=NEVER)
-        progress = Progress(shuts_down=len(group.tiers)) if planned else Progress()
+        progress = RunProgress(shuts_down=len(group.tiers)) if planned else RunProgress()
         types = {"test-failover": MigrationType.GROUP_TEST, "failover": MigrationType.GROUP_FAILOVER}
         first = self.store.migrations.get(group.members[0].replica_id)
         run = NewMigration(

@@ -17,7 +17,7 @@ from longshore.flows.backups import backing_up, retention
 from longshore.flows.backups.by_policy import ByPolicy
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
-from longshore.model.backup_policy import MachineBackup, Run, Stand
+from longshore.model.backup_policy import LastRun, MachineBackup, Stand
 from longshore.model.status import Status
 from longshore.model.target import QuotaRoom, SourceRoom
 from longshore.providers.vault.source import VaultSource
@@ -127,7 +127,7 @@ def test_a_run_killed_while_it_queues_counts_what_it_has_queued_against_the_quot
     monkeypatch.setattr(SmallSource, "room", lambda _self: room)
     policy = Policy(backup, machines=tuple(names))
     chosen = tuple(MachineBackup(name, name, str(uuid.uuid4())) for name in names)
-    policy.store.backup_policies.begin(policy.id, Run(datetime.now(UTC), chosen), NEVER, 0)
+    policy.store.backup_policies.begin(policy.id, LastRun(datetime.now(UTC), chosen), NEVER, 0)
     look = ByPolicy(MoveContext(policy.store, policy.id, clouds=Clouds(policy.store)))
     queue = look._add
     monkeypatch.setattr(look, "_add", lambda new: (queue(new), backup.kill()))
@@ -139,7 +139,7 @@ def test_a_run_killed_while_it_queues_counts_what_it_has_queued_against_the_quot
     assert "has room for 2 volume snapshot(s)" in policy.last[2].error
     assert policy.store.migrations.several([policy.last[2].id]) == []
     policy.store.backup_policies.keep(
-        policy.id, run=Run(datetime.now(UTC), chosen)
+        policy.id, run=LastRun(datetime.now(UTC), chosen)
     )  # it was killed before it kept this
 
     def away(_self):
@@ -160,7 +160,7 @@ def look_through_outages(policy):
 def test_a_policy_that_is_deleted_while_its_source_is_away_queues_nothing_more(backed_up, monkeypatch):
     policy = Policy(backed_up(), machines=("volume:archive", "web"))
     backups = MachineBackup("archive", "volume:archive", str(uuid.uuid4())), MachineBackup("web", "vm-1", "b")
-    policy.store.backup_policies.begin(policy.id, Run(datetime.now(UTC), backups), NEVER, 0)
+    policy.store.backup_policies.begin(policy.id, LastRun(datetime.now(UTC), backups), NEVER, 0)
 
     def away(_self, _name):
         policy.store.backup_policies.remove(policy.id)

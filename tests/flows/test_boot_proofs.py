@@ -13,7 +13,7 @@ from rounds import Round, in_this_process
 from longshore.cli.report import of_migration
 from longshore.errors import AccessDenied
 from longshore.flows.moves import bootcheck, proving
-from longshore.flows.moves.bootcheck import Agent, Console, Ports, wait_until_up
+from longshore.flows.moves.bootcheck import AgentProbe, Console, PortProbe, wait_until_up
 from longshore.model.reach import Reach
 from longshore.model.status import Status
 from longshore.service.reports import reports_of
@@ -201,9 +201,9 @@ def test_what_the_agents_answer_has_left_goes_also_when_the_engine_was_killed(be
 def test_a_port_that_takes_connections_is_told_from_one_that_does_not():
     with socket.create_server(("127.0.0.1", 0)) as listening, nobody_listens() as other:
         port = listening.getsockname()[1]
-        assert Ports(["127.0.0.1"], [other, port], None).look() == f"port {port} on 127.0.0.1"
-        assert Ports(["127.0.0.1"], [other], None).look() is None
-        assert Ports(["127.0.0.1"], [port], Reach()).look() is None
+        assert PortProbe(["127.0.0.1"], [other, port], None).look() == f"port {port} on 127.0.0.1"
+        assert PortProbe(["127.0.0.1"], [other], None).look() is None
+        assert PortProbe(["127.0.0.1"], [port], Reach()).look() is None
 
 
 def test_an_agent_that_cannot_be_asked_leaves_the_console_to_show_it(monkeypatch):
@@ -214,7 +214,7 @@ def test_an_agent_that_cannot_be_asked_leaves_the_console_to_show_it(monkeypatch
     def ask():
         raise AccessDenied("It may not be asked.")
 
-    agent = Agent(ask, lambda text, level: said.append((level, text)), only=False)
+    agent = AgentProbe(ask, lambda text, level: said.append((level, text)), only=False)
     proof = wait_until_up(Console(lambda: next(consoles)), [agent], timeout=60, raise_if_cancelled=lambda: None)
     assert proof == "console: login prompt"
     ((level, text),) = said

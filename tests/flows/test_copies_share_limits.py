@@ -2,9 +2,9 @@
 
 from longshore.engine.limits import keep_limits, share_limits
 from longshore.flows.moves.context import MoveContext
-from longshore.model.limit import LimitOf, Place, id_of
+from longshore.model.limit import LimitOf, LimitPlace, id_of
 from longshore.model.machine import Disk
-from longshore.model.plan import Limits
+from longshore.model.plan import PlanLimits
 from longshore.store import NewMigration, Scope, StateDirectory, Store
 
 DISK = Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds2] web/web.vmdk", "ds2")
@@ -18,7 +18,7 @@ def test_a_copy_belongs_to_its_project_plan_source_host_target_and_its_own_disks
     places = {"path": "web", "host": "esx1", "datastores": ["ds1", "ds2"]}
     new = NewMigration("web", "vm-1", vc, cloud, {}, plan_id=plan, places=places)
     [record] = anns.migrations.add_together([new])
-    keep_limits(store, plan, Limits(bytes_per_second=1 << 20))
+    keep_limits(store, plan, PlanLimits(bytes_per_second=1 << 20))
     groups = MoveContext(store, record.id, clouds=None).limit_groups(DISK)
 
     def limited(place, project_id):
@@ -26,14 +26,17 @@ def test_a_copy_belongs_to_its_project_plan_source_host_target_and_its_own_disks
         return share_limits(store, [id_of(place, project_id)])[0]
 
     at_providers = [
-        Place(LimitOf.SOURCE, vc),
-        Place(LimitOf.HOST, vc, "esx1"),
-        Place(LimitOf.DATASTORE, vc, "ds2"),
-        Place(LimitOf.TARGET, cloud),
+        LimitPlace(LimitOf.SOURCE, vc),
+        LimitPlace(LimitOf.HOST, vc, "esx1"),
+        LimitPlace(LimitOf.DATASTORE, vc, "ds2"),
+        LimitPlace(LimitOf.TARGET, cloud),
     ]
-    own = [limited(place, "a") for place in (Place(LimitOf.PROJECT, "a"), Place(LimitOf.PLAN, plan), *at_providers)]
+    own = [
+        limited(place, "a")
+        for place in (LimitPlace(LimitOf.PROJECT, "a"), LimitPlace(LimitOf.PLAN, plan), *at_providers)
+    ]
     for_all = [limited(place, None) for place in at_providers]
     assert sorted(groups) == sorted([store.state.limits(plan), *own, *for_all])
-    for elsewhere in (Place(LimitOf.DATASTORE, vc, "ds1"), Place(LimitOf.TARGET, vc)):
+    for elsewhere in (LimitPlace(LimitOf.DATASTORE, vc, "ds1"), LimitPlace(LimitOf.TARGET, vc)):
         assert limited(elsewhere, "a") not in groups
     store.close()

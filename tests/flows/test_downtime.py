@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from longshore.blocks import CopyResult, Progress
+from longshore.blocks import CopyProgress, CopyResult
 from longshore.blocks.request import Phase
 from longshore.flows.moves.copying import _Kept
 from longshore.flows.moves.downtime import STILL_OFF, WAS_OFF, downtime_of
@@ -44,7 +44,7 @@ def test_a_disk_that_is_done_is_verified_whole_and_nothing_is_left_of_it():
     kept = _Kept(SimpleNamespace(), SimpleNamespace(key="2000"))
     result = CopyResult(300, 300, 0, 0, 0, 322, Verify.FULL, (), 10.0, "ab")
     assert kept.at_end(result) is None
-    kept.see(Progress(Phase.VERIFY, 400, 380, 300, 280, 90, 322, 126, 5.0, 6.0, 65.0))
+    kept.see(CopyProgress(Phase.VERIFY, 400, 380, 300, 280, 90, 322, 126, 5.0, 6.0, 65.0))
     end = kept.at_end(result)
     assert (end["verified"], end["to_verify"], end["done"], end["total"]) == (322, 322, 400, 400)
     assert (end["copied"], end["rate"], end["eta"]) == (300, 30.0, None)

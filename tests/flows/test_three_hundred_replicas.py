@@ -21,7 +21,7 @@ from small_fleet import Fleet, one_small_disk
 from sqlalchemy import func, select
 
 from longshore.model.job import JobKind
-from longshore.model.limit import LimitOf, Place
+from longshore.model.limit import LimitOf, LimitPlace
 from longshore.model.replica import PointState, Protection
 from longshore.model.schedule import Every
 from longshore.planning.schedules import next_time
@@ -65,7 +65,7 @@ class Shop:
         self._source = self.store.providers.add("vc", "vsphere", settings, {"password": "x"}).id
         self._target = self.store.providers.add("cloud", "openstack", settings, {"password": "x"}).id
         for n in range(1, HOSTS + 1):
-            place = Place(LimitOf.HOST, self._source, f"esx{n}")
+            place = LimitPlace(LimitOf.HOST, self._source, f"esx{n}")
             self.store.limits.put(place, None, {"at_once": OF_A_HOST})
         self.samples = []
         self.workers = []

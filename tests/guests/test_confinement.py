@@ -18,7 +18,7 @@ from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError, NotConfined
 from longshore.guests import convert, process
 from longshore.guests.confined import ensure_confinement, run_confined
-from longshore.guests.limits import Limits
+from longshore.guests.limits import GuestLimits
 from longshore.processes.launcher import Sandbox
 from running import command_lines
 
@@ -58,11 +58,11 @@ KEEPER = """
 import json, sys
 from pathlib import Path
 from longshore.guests.confined import run_confined
-from longshore.guests.limits import Limits
+from longshore.guests.limits import GuestLimits
 from longshore.processes.launcher import Sandbox
 asked = json.loads(sys.stdin.read())
 sandbox = Sandbox(
-    Limits(30.0, scratch=16 << 20), sockets={"/disks/0": Path(asked["own"])}, environment={"GIVEN": "yes"}
+    GuestLimits(30.0, scratch=16 << 20), sockets={"/disks/0": Path(asked["own"])}, environment={"GIVEN": "yes"}
 )
 print(json.dumps(run_confined(sandbox, (sys.executable, "-c", asked["script"]), asked, print)))
 """
@@ -71,7 +71,7 @@ print(json.dumps(run_confined(sandbox, (sys.executable, "-c", asked["script"]), 
 def confined(script, on_message=print, request=None, **limits):
     """What this Python script answers when it runs confined."""
     return run_confined(
-        Sandbox(Limits(**{"seconds": 60.0, **limits})), (sys.executable, "-c", script), request or {}, on_message
+        Sandbox(GuestLimits(**{"seconds": 60.0, **limits})), (sys.executable, "-c", script), request or {}, on_message
     )
 
 

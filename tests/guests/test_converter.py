@@ -17,7 +17,7 @@ from longshore.guests import machine_check, start
 from longshore.guests.confined import run_confined
 from longshore.guests.converter import build, updates
 from longshore.guests.converter.tree import Converter, current, in_use
-from longshore.guests.limits import Limits
+from longshore.guests.limits import GuestLimits
 from longshore.guests.start import Started, start_appliance
 from longshore.processes import debian
 from longshore.processes.launcher import Sandbox
@@ -38,7 +38,7 @@ print(json.dumps({"result": {"version": sys.version_info[:2], "guestfs": sys.mod
 
 def test_its_own_python_runs_what_works_on_guests():
     code = {f"/code/{package.__name__}": Path(package.__file__).parent for package in (longshore, yaml)}
-    sandbox = Sandbox(Limits(60.0), files=code, environment={"PYTHONPATH": "/code"}, root=current().root)
+    sandbox = Sandbox(GuestLimits(60.0), files=code, environment={"PYTHONPATH": "/code"}, root=current().root)
     said = run_confined(sandbox, ("/usr/bin/python3", "-c", IMPORTS), {}, print)
     assert said["guestfs"].startswith("/usr/lib/python3/")  # the converter's, not this environment's
     assert said["version"] >= [3, 13]
@@ -148,10 +148,10 @@ def test_one_that_others_may_change_is_not_run(directory):
 
 def test_mirrors_are_those_of_this_machine_for_the_suites_of_the_converter(monkeypatch):
     known = [
-        debian.Archive("Debian", "bookworm", "http://mirror.example/debian/"),
-        debian.Archive("Debian", "bookworm-updates", "http://mirror.example/debian/"),
-        debian.Archive("Debian-Security", "bookworm-security", "http://mirror.example/security/"),
-        debian.Archive("Debian Backports", "bookworm-backports", "http://elsewhere.example/"),
+        debian.DebianArchive("Debian", "bookworm", "http://mirror.example/debian/"),
+        debian.DebianArchive("Debian", "bookworm-updates", "http://mirror.example/debian/"),
+        debian.DebianArchive("Debian-Security", "bookworm-security", "http://mirror.example/security/"),
+        debian.DebianArchive("Debian Backports", "bookworm-backports", "http://elsewhere.example/"),
     ]
     monkeypatch.setattr(build, "known_archives", lambda: known)
     lines = [line.partition("] ")[2] for line in build.sources().splitlines()]

@@ -13,13 +13,13 @@ import pytest
 import pytsk3
 
 from longshore.guests.ext import Ext
-from longshore.guests.nodes import Entry
-from longshore.guests.parts import Source, parts_of
+from longshore.guests.nodes import DirectoryEntry
+from longshore.guests.parts import ByteRange, parts_of
 
 BLOCK = 1 << 17  # bytes that are read at once
 
 
-class Image(Source):
+class Image(ByteRange):
     """A file that notes what is announced, and what is read without that."""
 
     def __init__(self, path):
@@ -69,7 +69,7 @@ def entries_by_sleuth_kit(system, node):
         if int(name.flags) == int(pytsk3.TSK_FS_NAME_FLAG_ALLOC) and name.type != pytsk3.TSK_FS_NAME_TYPE_VIRT:
             said = name.name if isinstance(name.name, bytes) else name.name.encode(errors="surrogateescape")
             if said not in {b".", b"..", b"$OrphanFiles"}:
-                yield Entry(said, int(name.meta_addr), int(name.type) in LEAVES)
+                yield DirectoryEntry(said, int(name.meta_addr), int(name.type) in LEAVES)
 
 
 def below(system, node):

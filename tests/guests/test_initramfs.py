@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from longshore.guests import initramfs
-from longshore.guests.initramfs import Unreadable, file_names
+from longshore.guests.initramfs import NotAnInitramfs, file_names
 
 MAIN = {"init", "lib/modules/6.1.0/kernel/drivers/scsi/vmw_pvscsi.ko"}
 MICROCODE = {"kernel/x86/microcode/GenuineIntel.bin"}
@@ -61,13 +61,13 @@ def test_one_that_is_not_compressed(tmp_path, archive):
 
 def test_what_cannot_be_read_is_never_taken_for_empty(tmp_path, archive):
     main = archive(MAIN)
-    with pytest.raises(Unreadable, match="doesn't know"):
+    with pytest.raises(NotAnInitramfs, match="doesn't know"):
         names(tmp_path, b"something else altogether")
-    with pytest.raises(Unreadable, match="cut short"):
+    with pytest.raises(NotAnInitramfs, match="cut short"):
         names(tmp_path, main[:1000])
-    with pytest.raises(Unreadable, match=r"cut short|can't decompress"):
+    with pytest.raises(NotAnInitramfs, match=r"cut short|can't decompress"):
         names(tmp_path, compressed(["gzip"], main)[:60])
-    with pytest.raises(Unreadable, match="damaged"):
+    with pytest.raises(NotAnInitramfs, match="damaged"):
         names(tmp_path, main[:54] + b"not a hex number" + main[70:])
 
 
@@ -81,10 +81,10 @@ def test_what_cannot_be_read_is_never_taken_for_empty(tmp_path, archive):
 )
 def test_few_bytes_that_become_many_are_not_read_to_their_end(tmp_path, archive, monkeypatch, limit, value, said):
     monkeypatch.setattr(initramfs, limit, value)
-    with pytest.raises(Unreadable, match=said):
+    with pytest.raises(NotAnInitramfs, match=said):
         names(tmp_path, compressed(["zstd"], archive(MAIN, size=2 << 20)))
 
 
 def test_padding_without_end_is_not_read_to_its_end(tmp_path, archive):
-    with pytest.raises(Unreadable, match="damaged"):
+    with pytest.raises(NotAnInitramfs, match="damaged"):
         names(tmp_path, compressed(["zstd"], archive(MICROCODE) + bytes(3 << 20) + archive(MAIN)))

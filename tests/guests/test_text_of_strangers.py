@@ -11,7 +11,7 @@ from tree import guest_in
 from longshore.guests import NicName
 from longshore.guests.as_found import sign
 from longshore.guests.fstab import crypttab, fstab
-from longshore.guests.initramfs import Unreadable, file_names
+from longshore.guests.initramfs import NotAnInitramfs, file_names
 from longshore.guests.interfaces import keep_nic_names, names_to_keep
 from longshore.guests.linux_boot import linux_drivers, names_by_hardware
 from longshore.guests.linux_findings import linux_findings
@@ -78,7 +78,7 @@ def test_an_initramfs(content):
         file.write_bytes(content)
         try:
             list(file_names(file))
-        except Unreadable as why:
+        except NotAnInitramfs as why:
             assert str(why).startswith(("it is", "it has", *("gzip", "xz", "zstd", "bzip2", "lz4", "lzop")))
 
 
@@ -86,7 +86,7 @@ def test_an_initramfs(content):
 def test_a_size_that_is_no_number_is_damage(tmp_path, size):
     file = tmp_path / "initramfs"
     file.write_bytes(b"070701" + b"0" * 48 + size + b"0" * 32 + b"00000002" + b"0" * 8 + b"a\0" + b"x" * 64)
-    with pytest.raises(Unreadable, match="it is damaged"):
+    with pytest.raises(NotAnInitramfs, match="it is damaged"):
         list(file_names(file))
 
 

@@ -11,7 +11,7 @@ from longshore.cli.app import main
 from longshore.configuration import Configuration
 from longshore.guests import machine_check
 from longshore.guests.iso9660 import NotAnImage, contents
-from longshore.guests.machine_check import ALL_GUESTS, Part
+from longshore.guests.machine_check import ALL_GUESTS, ConversionNeed
 from longshore.guests.windows_parts import windows_parts
 
 FOUND = ("2k19/amd64", "2k22/amd64", "2k25/amd64", "2k8r2/amd64", "w10/amd64")
@@ -71,8 +71,12 @@ def test_the_settings_are_handed_on_with_whole_paths(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("ready", "status"), [(True, 0), (False, 1)])
 def test_the_command_fails_for_what_linux_guests_need(tree, monkeypatch, capsys, ready, status):
-    monkeypatch.setattr(machine_check, "_appliance", lambda _: Part("appliance", ALL_GUESTS, True, "libguestfs 1.54.1"))
-    monkeypatch.setattr(machine_check, "_bubblewrap", lambda: Part("bubblewrap", ALL_GUESTS, ready, "", "It is not."))
+    monkeypatch.setattr(
+        machine_check, "_appliance", lambda _: ConversionNeed("appliance", ALL_GUESTS, True, "libguestfs 1.54.1")
+    )
+    monkeypatch.setattr(
+        machine_check, "_bubblewrap", lambda: ConversionNeed("bubblewrap", ALL_GUESTS, ready, "", "It is not.")
+    )
     monkeypatch.setenv("VIRTIO_WIN", str(tree))
     monkeypatch.setenv("VIRT_TOOLS_DATA_DIR", "/nowhere")
     assert main(["check", "guests", "-f", "json"]) == status

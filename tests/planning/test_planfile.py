@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import Machine, PowerState
-from longshore.model.plan import FlavorRule, Limits, Mappings, Plan, PlannedMachine, PlannedVolume
+from longshore.model.plan import FlavorRule, Mappings, Plan, PlanLimits, PlannedMachine, PlannedVolume
 from longshore.model.platform import Platform
 from longshore.model.request import Carry
 from longshore.planning.planfile import from_plain, plain, read, request_of, schema, write
@@ -52,7 +52,7 @@ def machine(name="web01", **fields):
 def test_a_plan_is_read_and_written_again_as_the_same():
     plan = read(PLAN, "shop.yaml")
     assert plan.waves == [1, 2]
-    assert plan.limits == Limits(per_host=2)
+    assert plan.limits == PlanLimits(per_host=2)
     assert read(write(plan), "again") == plan
     assert from_plain(plain(plan)) == plan
     assert write(read(write(plan), "again")) == write(plan)
@@ -250,7 +250,7 @@ plans = st.builds(
         ).map(tuple),
     ),
     defaults=st.fixed_dictionaries({}, optional={"type": st.sampled_from(["cold", "warm"]), "keep": st.booleans()}),
-    limits=st.builds(Limits, at_once=st.integers(1, 9), per_host=few, bytes_per_second=few),
+    limits=st.builds(PlanLimits, at_once=st.integers(1, 9), per_host=few, bytes_per_second=few),
 )
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from longshore.model.point import Arrival
 from longshore.planning.protection_figures import (
     WINDOWS,
-    Pace,
     Span,
+    SyncPace,
     forecast,
     look_back,
     look_back_over_windows,
@@ -83,5 +83,5 @@ def test_windows_begin_when_the_machine_was_to_be_protected():
     ],
 )
 def test_what_the_next_sync_takes_is_told_from_the_last_few(paces, writes, seconds):
-    found = forecast([Pace(wrote * SECOND, took * SECOND) for wrote, took in paces], writes)
+    found = forecast([SyncPace(wrote * SECOND, took * SECOND) for wrote, took in paces], writes)
     assert found == (None if seconds is None else seconds * SECOND)

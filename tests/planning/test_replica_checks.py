@@ -13,7 +13,7 @@ from longshore.model.retention import Retention
 from longshore.model.target import Flavor, QuotaRoom, VolumeTypeRoom
 from longshore.planning import TargetFacts, land, replica_checks
 from longshore.planning.catalogue import catalogue
-from longshore.planning.replica_checks import Wanted, most_points, replica_concerns
+from longshore.planning.replica_checks import WantedProtection, most_points, replica_concerns
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import parse_schedule
 
@@ -24,7 +24,7 @@ MACHINE = Machine("vm-1", "web", PowerState.ON, 1, 256, DISKS, (), platform=Plat
 
 
 def wanted(schedule="every 15m", keep="last 9", rpo=None):
-    return Wanted(parse_schedule(schedule, rpo), parse_retention(keep))
+    return WantedProtection(parse_schedule(schedule, rpo), parse_retention(keep))
 
 
 def concerns(machine=MACHINE, room=UNLIMITED, **how):

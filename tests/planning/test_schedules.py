@@ -14,8 +14,8 @@ from longshore.errors import InvalidInput
 from longshore.model.schedule import Continuous, Cron, Every
 from longshore.planning.schedules import (
     MOST_MISSED,
+    DueRecord,
     Following,
-    Waiting,
     follow,
     next_continuous,
     next_time,
@@ -162,7 +162,7 @@ def test_who_has_to_begin_first_comes_first():
     def wait(name, *, age=None, rpo=None, expected=0, following=DAY):
         newest = None if age is None else NEW_YEAR - age * MINUTE
         objective = None if rpo is None else rpo * MINUTE
-        return Waiting(name, NEW_YEAR, newest, objective, expected * MINUTE, NEW_YEAR + following)
+        return DueRecord(name, NEW_YEAR, newest, objective, expected * MINUTE, NEW_YEAR + following)
 
     queue = [
         wait("b, as a", rpo=20),

@@ -16,11 +16,11 @@ import pytest
 
 from longshore.errors import NotConfined, Overstepped
 from longshore.processes import launcher, system_calls
-from longshore.processes.launcher import Limits, Sandbox, refusal
+from longshore.processes.launcher import ProcessLimits, Sandbox, refusal
 from running import command_lines
 
 SOMEBODY = 61000  # a user without rights, when the tests run as root
-SOME = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=64 << 20)
+SOME = ProcessLimits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=64 << 20)
 SECRET = "os-hunter2"
 
 # Asks the kernel itself, whatever libraries think of it; arguments by which the call would be made, or fail otherwise
@@ -64,9 +64,9 @@ print(json.dumps({
 
 STARTER = """
 import json, subprocess, sys
-from longshore.processes.launcher import Limits, Sandbox
+from longshore.processes.launcher import ProcessLimits, Sandbox
 own, *command = json.loads(sys.stdin.read())
-limits = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=1 << 20)
+limits = ProcessLimits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=1 << 20)
 started = Sandbox(limits, own_user=own, kvm=True).start(
     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
 )
@@ -151,8 +151,8 @@ def test_nobody_in_there_types_into_the_terminal_of_whoever_runs_a_command(tmp_p
     )
     script = tmp_path / "command.py"
     script.write_text(
-        "import sys\nfrom longshore.processes.launcher import Limits, Sandbox\n"
-        "limits = Limits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=1 << 20)\n"
+        "import sys\nfrom longshore.processes.launcher import ProcessLimits, Sandbox\n"
+        "limits = ProcessLimits(seconds=30.0, memory=2 << 30, scratch=16 << 20, processes=64, messages=1 << 20)\n"
         f"Sandbox(limits).start(['/usr/bin/python3', '-c', {typist!r}], stdin=0, stdout=1, stderr=2).wait()\n"
     )
     shell, terminal = pty.fork()
@@ -214,7 +214,7 @@ def test_bytes_in_bytes_out(module):
 )
 def test_what_takes_too_much_ends_and_leaves_nothing(module, text):
     name = module(text)
-    few = Limits(seconds=2.0, memory=1 << 30, scratch=1 << 20, processes=16, messages=2 << 20)
+    few = ProcessLimits(seconds=2.0, memory=1 << 30, scratch=1 << 20, processes=16, messages=2 << 20)
     began = time.monotonic()
     try:
         assert ended(name, few).status != 0

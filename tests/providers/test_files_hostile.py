@@ -15,7 +15,7 @@ from longshore.errors import AccessDenied, Conflict, InvalidInput, LongshoreErro
 from longshore.model.request import MigrationRequest
 from longshore.planning.machine_checks import machine_concerns
 from longshore.providers.files import spool as spooling
-from longshore.providers.files.archive import Archive
+from longshore.providers.files.archive import FileArchive
 from longshore.providers.files.local import directory_above
 from longshore.providers.files.settings import FilesSettings
 from longshore.providers.files.source import FilesSource
@@ -118,10 +118,10 @@ def test_the_end_of_an_archive_belongs_to_its_last_member(tmp_path):
     path = tmp_path / "a.ova"
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        last = Archive(LocalFile("a.ova", descriptor)).open("web01-disk2.vmdk")
+        last = FileArchive(LocalFile("a.ova", descriptor)).open("web01-disk2.vmdk")
         os.truncate(path, last._offset + last.size - 512)
         with pytest.raises(InvalidInput, match="cut off"):
-            Archive(LocalFile("a.ova", descriptor))
+            FileArchive(LocalFile("a.ova", descriptor))
         with pytest.raises(InvalidInput, match="cut off"):
             LocalFile("a.ova", descriptor).serve(512, path.stat().st_size)
     finally:

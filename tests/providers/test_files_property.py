@@ -13,7 +13,7 @@ from virtual_disks import ESP, dynamic_vhd, gpt_disk, vhd_footer
 
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.machine import Firmware
-from longshore.providers.files.archive import Archive
+from longshore.providers.files.archive import FileArchive
 from longshore.providers.files.headers import Format, bases_of, format_of, refuse_references, size_of
 from longshore.providers.files.manifest import read_manifest
 from longshore.providers.files.microsoft import footer_of
@@ -163,7 +163,7 @@ def test_any_partition_table_is_read(data):
 @example(b"")
 def test_any_archive_is_read_or_refused(data):
     def read():
-        archive = Archive(Bytes(data))
+        archive = FileArchive(Bytes(data))
         for name in archive.named(""):
             member = archive.open(name)
             assert 0 <= member.size <= len(data)
@@ -196,7 +196,7 @@ LYING = {
 @pytest.mark.parametrize("what", LYING)
 def test_headers_of_an_archive_that_lie_are_refused(what):
     with pytest.raises(InvalidInput):
-        Archive(Bytes(LYING[what] + bytes(1024)))
+        FileArchive(Bytes(LYING[what] + bytes(1024)))
 
 
 @PLAIN

@@ -10,7 +10,7 @@ from openstack.network.v2.port import Port
 from test_openstack_machines import VOLUMES, server
 
 from longshore.errors import NotFound
-from longshore.providers.openstack.as_built import AsBuilt
+from longshore.providers.openstack.as_built import NovaAsBuilt
 
 
 class Has:
@@ -53,7 +53,7 @@ def connection():
 
 
 def test_a_server_is_read_with_all_that_is_its_own(connection):
-    (web,) = AsBuilt(connection).read(["s"])
+    (web,) = NovaAsBuilt(connection).read(["s"])
     assert (web.id, web.name, web.status, web.flavor, web.key_name) == ("s", "web", "ACTIVE", "m1", "ops")
     assert (web.zone, web.tags, web.group) == ("az1", ("blue",), "apart")
     assert web.metadata["longshore:source"] == "vm-1", "Longshore's marks, too: left out, they would be deleted"
@@ -71,10 +71,10 @@ def test_a_server_is_read_with_all_that_is_its_own(connection):
 def test_a_server_that_is_gone_is_named(connection):
     connection.compute.get_server.side_effect = sdk.NotFoundException("gone")
     with pytest.raises(NotFound, match="Server s, or something of it, isn't there any more"):
-        AsBuilt(connection).read(["s"])
+        NovaAsBuilt(connection).read(["s"])
 
 
 def test_a_cloud_without_routers_has_no_floating_addresses(connection):
     connection.network.ips.side_effect = sdk.NotFoundException("no such extension")
-    (web,) = AsBuilt(connection).read(["s"])
+    (web,) = NovaAsBuilt(connection).read(["s"])
     assert [one.floating for one in web.ports] == [(), ()]

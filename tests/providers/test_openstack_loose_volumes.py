@@ -8,7 +8,7 @@ from openstack.block_storage.v3.volume import Volume
 
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import LooseVolume
-from longshore.providers.openstack.loose_volumes import LooseVolumes
+from longshore.providers.openstack.loose_volumes import CinderLooseVolumes
 
 METADATA = {"team": "web", "readonly": "True", "longshore:owner": "m/volume-2000", "longshore:source": "volume:x"}
 PROPERTIES = {"hw_disk_bus": "scsi", "os_distro": "debian", "image_id": "i", "checksum": "c", "min_ram": "64"}
@@ -51,7 +51,7 @@ class Storage:
 
 @pytest.fixture
 def loose():
-    return LooseVolumes(SimpleNamespace(block_storage=Storage()))
+    return CinderLooseVolumes(SimpleNamespace(block_storage=Storage()))
 
 
 def test_those_of_servers_and_those_made_only_to_be_read_are_left_out(loose):

@@ -17,7 +17,7 @@ from openstack.network.v2.port import Port
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import AllowedAddress, Firmware, PowerState, ServerDetails
 from longshore.model.target import Owner, ServerRequest
-from longshore.providers.openstack.inventory import Machines
+from longshore.providers.openstack.inventory import NovaMachines
 from longshore.providers.openstack.machines import ROOT, Around, machine_of, readable_user_data
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.servers import _attributes
@@ -127,17 +127,17 @@ def project_of(*names):
 @pytest.mark.parametrize("name", ["web", "web.1", "web(1", "web 2", "[a]"])
 def test_a_server_is_found_by_a_name_that_others_have_within_theirs(name):
     project = project_of("web", "web.1", "webX1", "web(1", "web 2", "xwebx", "[a]", "a")
-    assert Machines(project).find(name).ref == f"id-{name}"
+    assert NovaMachines(project).find(name).ref == f"id-{name}"
     with pytest.raises(NotFound, match="has no server we"):
-        Machines(project).find("we")
+        NovaMachines(project).find("we")
 
 
 def test_a_word_that_is_ones_name_and_anothers_id_is_never_the_first_that_fits():
     project = project_of("web", "id-web")
     project.compute.get_server.side_effect = lambda id_: next(project.compute.servers(details=True, name=id_[3:]))
     with pytest.raises(Conflict, match=r"Several servers may be meant by id-web: web \(id-web\), id-web \(id-id-web\)"):
-        Machines(project).find("id-web")
-    assert Machines(project).get("id-web").name == "web"
+        NovaMachines(project).find("id-web")
+    assert NovaMachines(project).get("id-web").name == "web"
 
 
 @pytest.mark.parametrize("ask", [lambda machines: machines.get("s"), lambda machines: machines.describe(["s"])[0]])
@@ -145,7 +145,7 @@ def test_a_volume_that_is_another_projects_or_gone_by_now_is_one_that_isnt_seen(
     project = project_of("web")
     project.compute.get_server.side_effect = [server()]
     project.block_storage.get_volume.side_effect = [VOLUMES["d"], NotFoundException(), VOLUMES["z"]]
-    found = ask(Machines(project))
+    found = ask(NovaMachines(project))
     assert [disk.key for disk in found.disks] == ["d", "z"]
     assert found.server.unseen_volumes == 1
 
@@ -154,7 +154,7 @@ def test_a_server_is_looked_for_in_few_where_its_name_allows_that():
     project = project_of("web", "db")
     for name, asked in (("web", {"name": "web"}), ("db.1", {})):
         with suppress(NotFound):
-            Machines(project).find(name)
+            NovaMachines(project).find(name)
         assert project.compute.servers.call_args.kwargs == {"details": True, **asked}
 
 

@@ -7,7 +7,7 @@ from openstack import exceptions as sdk
 
 from longshore.errors import InvalidInput, NotFound
 from longshore.model.source_marks import MarkKind
-from longshore.providers.openstack.source_marks import SourceMarks
+from longshore.providers.openstack.source_marks import NovaSourceMarks
 
 
 class Nova:
@@ -48,7 +48,7 @@ MARKS = [(MarkKind.NOTE, NOTE), (MarkKind.SUFFIX, "-moved"), (MarkKind.TAG, "mov
 
 def marked(**server):
     nova = Nova(**server)
-    return nova, SourceMarks(SimpleNamespace(compute=nova))
+    return nova, NovaSourceMarks(SimpleNamespace(compute=nova))
 
 
 @pytest.mark.parametrize(("kind", "text"), MARKS)

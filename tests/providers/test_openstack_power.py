@@ -8,8 +8,8 @@ from openstack import exceptions as sdk
 
 from longshore.errors import Conflict
 from longshore.providers.openstack import power
-from longshore.providers.openstack.floating import FloatingAddresses
-from longshore.providers.openstack.power import Power
+from longshore.providers.openstack.floating import NeutronFloatingAddresses
+from longshore.providers.openstack.power import NovaPower
 
 
 def nova(*looks):
@@ -32,16 +32,16 @@ def quick(monkeypatch):
 
 def test_a_server_that_is_being_stopped_is_waited_for_and_not_stopped_again():
     connection = nova(("ACTIVE", "powering-off"), ("ACTIVE", "powering-off"), ("SHUTOFF", None))
-    Power(connection).off("s")
+    NovaPower(connection).off("s")
     connection.compute.stop_server.assert_not_called()
     connection = nova(("ACTIVE", None), ("ACTIVE", "powering-off"), ("SHUTOFF", None))
-    Power(connection).off("s")
+    NovaPower(connection).off("s")
     connection.compute.stop_server.assert_called_once_with("s")
 
 
 def test_a_server_that_is_being_started_is_waited_for_and_not_started_again():
     connection = nova(("SHUTOFF", "powering-on"), ("SHUTOFF", "powering-on"), ("ACTIVE", None))
-    Power(connection).on("s")
+    NovaPower(connection).on("s")
     connection.compute.start_server.assert_not_called()
 
 
@@ -52,23 +52,23 @@ def test_a_server_of_which_an_image_is_made_is_switched_after_that(before, after
     asked = connection.compute.start_server if after == "ACTIVE" else connection.compute.stop_server
     asked.side_effect = lambda _id: looks.append(connection.compute.get_server.call_count)
     looks = []
-    (Power(connection).on if after == "ACTIVE" else Power(connection).off)("s")
+    (NovaPower(connection).on if after == "ACTIVE" else NovaPower(connection).off)("s")
     assert looks == [3]
 
 
 def test_what_is_as_wanted_is_left_alone():
     connection = nova(("ACTIVE", None))
-    Power(connection).on("s")
+    NovaPower(connection).on("s")
     connection.compute.start_server.assert_not_called()
     connection = nova(("SHUTOFF", None))
-    Power(connection).off("s")
+    NovaPower(connection).off("s")
     connection.compute.stop_server.assert_not_called()
 
 
 def test_a_server_that_is_neither_on_nor_off_is_not_started():
     connection = nova(("ERROR", None))
     with pytest.raises(Conflict, match="web can't be started: it is ERROR"):
-        Power(connection).on("s")
+        NovaPower(connection).on("s")
     connection.compute.start_server.assert_not_called()
 
 
@@ -86,34 +86,34 @@ def test_the_last_start_is_the_newest_request_that_brought_it_to_run(done, mark)
         SimpleNamespace(action=action, request_id=request, start_time=f"2026-01-01T00:00:0{second}.000000")
         for action, request, second in done
     ]
-    assert Power(connection).last_start("s") == mark
+    assert NovaPower(connection).last_start("s") == mark
 
 
 def test_a_nova_that_does_not_let_us_see_what_was_done_is_no_failure():
     connection = MagicMock()
     connection.compute.server_actions.side_effect = sdk.ForbiddenException("no")
-    assert Power(connection).last_start("s") is None
+    assert NovaPower(connection).last_start("s") is None
 
 
 def test_a_floating_ip_that_somebody_has_taken_stays_his():
     connection = MagicMock()
     connection.network.get_ip.return_value = SimpleNamespace(port_id="his", floating_ip_address="203.0.113.7")
     with pytest.raises(Conflict, match=r"203\.0\.113\.7 leads to another port"):
-        FloatingAddresses(connection).attach("ip", "ours", None)
+        NeutronFloatingAddresses(connection).attach("ip", "ours", None)
     connection.network.update_ip.assert_not_called()
     for free in (None, "ours"):
         connection.network.get_ip.return_value.port_id = free
-        FloatingAddresses(connection).attach("ip", "ours", None)
+        NeutronFloatingAddresses(connection).attach("ip", "ours", None)
     assert connection.network.update_ip.call_count == 2
 
 
 def test_a_floating_ip_that_somebody_has_led_elsewhere_is_not_taken_from_him():
     connection = MagicMock()
     found = connection.network.get_ip.return_value = SimpleNamespace(port_id="his")
-    assert not FloatingAddresses(connection).detach("ip", "ours")
+    assert not NeutronFloatingAddresses(connection).detach("ip", "ours")
     connection.network.update_ip.assert_not_called()
     found.port_id = "ours"
-    assert FloatingAddresses(connection).detach("ip", "ours")
+    assert NeutronFloatingAddresses(connection).detach("ip", "ours")
     connection.network.update_ip.assert_called_once_with(found, port_id=None)
     connection.network.get_ip.side_effect = sdk.NotFoundException("gone")
-    assert not FloatingAddresses(connection).detach("ip", "ours")
+    assert not NeutronFloatingAddresses(connection).detach("ip", "ours")

@@ -7,8 +7,8 @@ from openstack import exceptions as sdk
 
 from longshore.errors import Conflict
 from longshore.model.target import Owner, PortRequest, ServerPort
-from longshore.providers.openstack.floating import FloatingAddresses
-from longshore.providers.openstack.ports import Ports
+from longshore.providers.openstack.floating import NeutronFloatingAddresses
+from longshore.providers.openstack.ports import NeutronPorts
 from longshore.providers.openstack.server_ports import ServerPorts
 
 OWNER = Owner("m", "home-port-p")
@@ -94,7 +94,7 @@ class Network:
 
 def of(cloud):
     cloud.network = Network(cloud)
-    return ServerPorts(cloud, Ports(cloud), FloatingAddresses(cloud))
+    return ServerPorts(cloud, NeutronPorts(cloud), NeutronFloatingAddresses(cloud))
 
 
 def only(cloud):

@@ -22,8 +22,8 @@ from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.ownership import KEY
 from longshore.providers.openstack.placement import Placement
 from longshore.providers.openstack.project import _version
-from longshore.providers.openstack.servers import Servers
-from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.servers import NovaServers
+from longshore.providers.openstack.volumes import CinderVolumes
 from longshore.providers.openstack.waiting import wait_for
 
 OWNER = Owner("wf-1", "volume-2000")
@@ -44,7 +44,7 @@ def cloud(
 
 
 def attachments(connection, **settings) -> Attachments:
-    return Attachments(connection, OpenstackSettings(**settings), Volumes(connection))
+    return Attachments(connection, OpenstackSettings(**settings), CinderVolumes(connection))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_all_that_is_marked_is_found_whoever_marked_it():
         SimpleNamespace(id=status, volume_id="v", size=2, status=status, metadata=marks)
         for status in ("available", "error")
     ]
-    marked = Volumes(connection).marked("longshore:replica")
+    marked = CinderVolumes(connection).marked("longshore:replica")
     assert [(one.id, one.size, one.metadata) for one in marked.volumes] == [("v", 2 << 30, marks)]
     assert [(one.id, one.volume_id, one.usable) for one in marked.snapshots] == [
         ("available", "v", True),
@@ -189,7 +189,7 @@ def test_a_server_is_gone_when_the_cloud_knows_it_no_more():
     told = [SimpleNamespace(status=status, attached_volumes=()) for status in ("ACTIVE", "ACTIVE", "DELETED")]
     connection.compute.get_server.side_effect = [*told, sdk.NotFoundException]
     with patch("longshore.providers.openstack.waiting.time.sleep"):
-        Servers(connection, MagicMock()).delete("s")
+        NovaServers(connection, MagicMock()).delete("s")
     assert connection.compute.get_server.call_count == 4
 
 

@@ -38,7 +38,7 @@ from longshore.providers.openstack.relay_image import build
 from longshore.providers.openstack.relay_image.glance import upload
 from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.relay_servers import RelayServers
-from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.volumes import CinderVolumes
 from ports import nobody_listens, port_to_serve
 
 VOLUME = "dc2c7cda-8b84-41da-9886-c8107c42853c"
@@ -285,7 +285,7 @@ def cloud(machine, *, metadata=None, fails=False):
 
 
 def attachments(connection, pool):
-    return RelayAttachments(connection, Volumes(connection), pool)
+    return RelayAttachments(connection, CinderVolumes(connection), pool)
 
 
 def test_a_volume_is_written_and_read_back_over_tls(machine, pool):

@@ -20,7 +20,7 @@ from vsphere_server import ADDRESS, certificate
 
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 from longshore.providers.vsphere.properties import read, sweep, wait
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
 from longshore.providers.vsphere.tasks import result
 
@@ -258,9 +258,9 @@ def answers():
             lab.add_machine()
             lab.add_proxy()
             lab.door.start_proxy(PROXY)
-            ours = Session(lab.settings(), lambda: lab.served.password)
+            ours = VsphereSession(lab.settings(), lambda: lab.served.password)
             said = VsphereSettings(ADDRESS, "user", port, fetch_fingerprint(ADDRESS, port))
-            theirs = Session(said, lambda: "pass")
+            theirs = VsphereSession(said, lambda: "pass")
             other = Asked(theirs, "DC0_H0_VM0", "DC0_H0_VM1")
             result(theirs, other.goods.PowerOffVM_Task(), 60)
             yield Asked(ours, PROXY, GOODS).ask(), other.ask()

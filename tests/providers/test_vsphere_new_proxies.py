@@ -23,7 +23,7 @@ from longshore.providers.vsphere import leases, new_proxies, proxy_machine
 from longshore.providers.vsphere.certificate import ServerCertificate
 from longshore.providers.vsphere.properties import read
 from longshore.providers.vsphere.proxy_pool import ProxyPool
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.source import VsphereSource
 
 pytestmark = pytest.mark.faults  # each has a proxy that starts
@@ -115,7 +115,7 @@ def test_disks_are_read_through_it(place, image):
     make(place, image)
     goods = place.add_machine()
     settings, ledger = place.settings(transport="proxy", proxies=(PROXY,)), Written()
-    session = Session(settings, lambda: place.served.password)
+    session = VsphereSession(settings, lambda: place.served.password)
     pool = ProxyPool(session, KEY, ledger)
     source = VsphereSource(settings, place.served.password, proxy_key=KEY.secret, proxies=pool)
     snapshot = source.snapshot(goods, "mine", Owner("job", "read"), quiesce=False)

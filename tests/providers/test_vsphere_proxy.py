@@ -39,7 +39,7 @@ from longshore.providers.vsphere import proxy_machine, proxy_pool
 from longshore.providers.vsphere.proxy_credentials import make_credentials, read_credentials, tls_files
 from longshore.providers.vsphere.proxy_machine import ProxyMachine
 from longshore.providers.vsphere.proxy_pool import ProxyPool
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.source import VsphereSource
 from longshore.providers.vsphere.tasks import result
 
@@ -122,7 +122,7 @@ class World:
         """Return a process's source, and what it has attached."""
         settings = replace(self.place.settings(transport="proxy", proxies=(PROXY,)), **said)
         password = self.place.served.password
-        session = Session(settings, lambda: password)
+        session = VsphereSession(settings, lambda: password)
         pool = ProxyPool(session, key, self.ledger if ledger is None else ledger)
         source = VsphereSource(settings, password, "", key.secret, pool)
         self._open.callback(session.close)

@@ -10,7 +10,7 @@ from test_tenants import VSPHERE, Api
 from tokens import GROUNDS, access
 
 from in_process import longshore
-from longshore.configuration import Keystone, Quotas
+from longshore.configuration import Keystone, QuotaSettings
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
@@ -23,7 +23,7 @@ def api(tmp_path):
     store = Store(StateDirectory(tmp_path / "state", None, keystone, "database"))
     api = Api(store)
     grounds = replace(GROUNDS, vault_endpoints=("https://s3.example",), files_directories=("/srv/images",))
-    api.app = create_app(store, access=replace(access(), grounds=grounds, quotas=Quotas(plans=7)))
+    api.app = create_app(store, access=replace(access(), grounds=grounds, quotas=QuotaSettings(plans=7)))
     yield api
     store.close()
 

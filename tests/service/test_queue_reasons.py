@@ -4,7 +4,7 @@ import pytest
 from asking import asking
 from sqlalchemy import update
 
-from longshore.model.limit import LimitOf, Place
+from longshore.model.limit import LimitOf, LimitPlace
 from longshore.store import NewMigration, StateDirectory, Store
 from longshore.store.tables import JobRow
 
@@ -29,7 +29,7 @@ def store(tmp_path, monkeypatch):
 
 def test_a_wave_and_a_limit_are_named_in_lists_and_in_the_plan(store, monkeypatch):
     first = store.migrations.all()[0]
-    at = Place(LimitOf.HOST, first.source_id, "esx1")
+    at = LimitPlace(LimitOf.HOST, first.source_id, "esx1")
     store.limits.put(at, "", {"at_once": 1})
     with asking(store, monkeypatch) as ask:
 

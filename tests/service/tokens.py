@@ -1,6 +1,6 @@
 """A stand-in for Keystone's judgement of tokens, so that a test can be many callers."""
 
-from longshore.configuration import Quotas
+from longshore.configuration import QuotaSettings
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.caller import Access, Caller, Forbidden, Unauthenticated
 from longshore.service.policy import OsloPolicy
@@ -31,4 +31,4 @@ class Tokens:
 
 
 def access(policy_file=None, **quotas):
-    return Access(Tokens(), OsloPolicy(policy_file), GROUNDS, Quotas(**quotas))
+    return Access(Tokens(), OsloPolicy(policy_file), GROUNDS, QuotaSettings(**quotas))

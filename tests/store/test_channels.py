@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from longshore.configuration import Quotas
+from longshore.configuration import QuotaSettings
 from longshore.errors import Conflict, NotFound
-from longshore.model.channel import ChannelKind, Occasion, Said
+from longshore.model.channel import ChannelKind, Message, Occasion
 from longshore.model.status import Status
 from longshore.store import NewMigration, Scope
 from longshore.store.channels import NewChannel
@@ -19,7 +19,7 @@ def new(name="oncall"):
 
 
 def said(name, after=0.0, kind="migration"):
-    return Said(Occasion.RPO, kind, "1", name, f"{name} is late.", after, f"{name} is in time.")
+    return Message(Occasion.RPO, kind, "1", name, f"{name} is late.", after, f"{name} is in time.")
 
 
 def test_one_process_has_a_channel_and_a_delivery_stays_as_it_is_until_it_is_told(store):
@@ -63,7 +63,7 @@ def test_a_channel_goes_with_what_waits_and_its_secrets_outlive_a_change_of_the_
 
 
 def test_a_project_has_as_many_as_it_may(store):
-    own = store.scoped(Scope("a", quotas=Quotas(channels=1))).channels
+    own = store.scoped(Scope("a", quotas=QuotaSettings(channels=1))).channels
     own.add(new())
     with pytest.raises(Conflict, match="may have 1"):
         own.add(new("another"))

@@ -2,14 +2,14 @@
 
 import pytest
 
-from longshore.configuration import Quotas
+from longshore.configuration import QuotaSettings
 from longshore.errors import AccessDenied, Conflict, InvalidInput, NotFound
-from longshore.model.limit import Limit, LimitOf, Place, id_of
+from longshore.model.limit import Limit, LimitOf, LimitPlace, id_of
 from longshore.store import EVERY_PROJECT, Scope
 
 
 def test_a_figure_that_is_not_named_stays_and_none_lifts_it(store):
-    place = Place(LimitOf.HOST, store.providers.add("vc", "vsphere", {}, {}).id, "esx1")
+    place = LimitPlace(LimitOf.HOST, store.providers.add("vc", "vsphere", {}, {}).id, "esx1")
     first = store.limits.put(place, "", {"at_once": 2})
     assert (first.limit, first.provider, first.plan) == (Limit(place, "", 2), "vc", None)
     assert store.limits.put(place, "", {"bytes_per_second": 1 << 40}).limit == Limit(place, "", 2, 1 << 40)
@@ -28,7 +28,11 @@ def test_a_figure_that_is_not_named_stays_and_none_lifts_it(store):
 def test_a_limit_goes_with_what_it_is_of(store):
     vc = store.providers.add("vc", "vsphere", {}, {}).id
     plan = store.plans.add("shop", {"name": "shop"}).id
-    for place in (Place(LimitOf.SOURCE, vc), Place(LimitOf.DATASTORE, vc, "ds1"), Place(LimitOf.PLAN, plan)):
+    for place in (
+        LimitPlace(LimitOf.SOURCE, vc),
+        LimitPlace(LimitOf.DATASTORE, vc, "ds1"),
+        LimitPlace(LimitOf.PLAN, plan),
+    ):
         store.limits.put(place, "", {"at_once": 1})
     store.plans.remove("shop")
     assert {record.limit.place.of for record in store.limits.all()} == {LimitOf.SOURCE, LimitOf.DATASTORE}
@@ -37,15 +41,15 @@ def test_a_limit_goes_with_what_it_is_of(store):
 
 
 def test_a_project_sees_its_own_and_those_for_all_where_it_sees_the_provider_and_sets_its_own_alone(store):
-    ann, bob = (store.scoped(Scope(name, quotas=Quotas(limits=2))) for name in ("a", "b"))
+    ann, bob = (store.scoped(Scope(name, quotas=QuotaSettings(limits=2))) for name in ("a", "b"))
     root = store.scoped(Scope("root", everything=True))
     shared = root.providers.add("shared", "vsphere", {}, {}).id
     hidden = root.providers.add("hidden", "vsphere", {}, {}).id
     root.providers.share(shared, EVERY_PROJECT)
     for provider in (shared, hidden):
-        root.limits.put(Place(LimitOf.SOURCE, provider), None, {"at_once": 8})
-    ann.limits.put(Place(LimitOf.SOURCE, shared), "a", {"at_once": 2})
-    ann.limits.put(Place(LimitOf.PROJECT, "a"), "a", {"at_once": 3})
+        root.limits.put(LimitPlace(LimitOf.SOURCE, provider), None, {"at_once": 8})
+    ann.limits.put(LimitPlace(LimitOf.SOURCE, shared), "a", {"at_once": 2})
+    ann.limits.put(LimitPlace(LimitOf.PROJECT, "a"), "a", {"at_once": 3})
 
     assert [(r.provider, r.limit.project_id) for r in ann.limits.all()] == [
         (None, "a"),
@@ -56,12 +60,12 @@ def test_a_project_sees_its_own_and_those_for_all_where_it_sees_the_provider_and
     assert len(root.limits.all()) == 4
     for project in (None, "a"):
         with pytest.raises(AccessDenied):
-            bob.limits.put(Place(LimitOf.SOURCE, shared), project, {"at_once": 100})
+            bob.limits.put(LimitPlace(LimitOf.SOURCE, shared), project, {"at_once": 100})
     with pytest.raises(AccessDenied):
-        bob.limits.remove(id_of(Place(LimitOf.SOURCE, shared), None))
+        bob.limits.remove(id_of(LimitPlace(LimitOf.SOURCE, shared), None))
     with pytest.raises(NotFound):
-        bob.limits.remove(id_of(Place(LimitOf.SOURCE, shared), "a"))
+        bob.limits.remove(id_of(LimitPlace(LimitOf.SOURCE, shared), "a"))
     with pytest.raises(Conflict, match="has 2 limits, and may have 2"):
-        ann.limits.put(Place(LimitOf.HOST, shared, "esx1"), "a", {"at_once": 1})
-    ann.limits.put(Place(LimitOf.SOURCE, shared), "a", {"at_once": 1})
+        ann.limits.put(LimitPlace(LimitOf.HOST, shared, "esx1"), "a", {"at_once": 1})
+    ann.limits.put(LimitPlace(LimitOf.SOURCE, shared), "a", {"at_once": 1})
     assert len(store.limits.at_once()) == 4, "the engine sees them all"

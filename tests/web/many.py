@@ -4,14 +4,14 @@ from urllib.parse import quote
 
 from browser import Browser
 
-from longshore.configuration import Keystone, Server, Web
+from longshore.configuration import Keystone, ServiceSettings, WebSettings
 from longshore.processes.apart import Apart
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service import create_app
 from longshore.service.caller import Access
 from longshore.service.keystone import KeystoneTokens
 from longshore.service.policy import OsloPolicy
-from longshore.service.sessions import Sessions
+from longshore.service.sessions import ServiceSessions
 from longshore.store import Scope
 from longshore.web.many import with_pages
 
@@ -21,7 +21,7 @@ COOKIE = "__Host-longshore"
 
 def settings_for(keystone, url=ORIGIN, sso=(), public_url=None):
     asked = Keystone(auth_url=f"{keystone.url}/v3", password="service", public_url=public_url)
-    return Server(public_url=url, keystone=asked, web=Web(sso=list(sso)))
+    return ServiceSettings(public_url=url, keystone=asked, web=WebSettings(sso=list(sso)))
 
 
 class Many:
@@ -32,7 +32,7 @@ class Many:
         settings = settings_for(keystone, url, **more)
         grounds = Grounds({settings.keystone.auth_url: CloudGround(None, None)}, vault_endpoints=tuple(vault_endpoints))
         access = Access(KeystoneTokens(settings.keystone.options()), OsloPolicy(), grounds)
-        self.sessions = Sessions(store, settings)
+        self.sessions = ServiceSessions(store, settings)
         self.app = with_pages(create_app(store, access=access), self.sessions, settings, Apart())
 
     def browser(self):

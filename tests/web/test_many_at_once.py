@@ -17,7 +17,7 @@ from longshore.store import StateDirectory, Store
 from longshore.web import forms
 from longshore.web.app import SUBJECTS, create_pages
 from longshore.web.inside import Inside
-from longshore.web.later import Later
+from longshore.web.later import DeferredText
 from longshore.web.page import OF_MANY, USUAL
 
 FORMS = [page for module in SUBJECTS for page in module.ROUTES if page.method == "POST"]
@@ -129,7 +129,7 @@ def test_pages_of_one_project_that_take_long_keep_no_others_waiting():
                 sent.append(message)
 
             scope = {"type": "http", "app": app, "state": {"visit": SimpleNamespace(project_id=project)}}
-            await Later(make, "text/html")(scope, None, send)
+            await DeferredText(make, "text/html")(scope, None, send)
             return sent[1]["body"].decode(), dict(sent[0]["headers"])[b"content-length"]
 
         many = [asyncio.create_task(shown("loud", slow)) for _ in range(20)]
@@ -160,7 +160,7 @@ def test_whose_turn_doesnt_come_is_told_to_come_again(monkeypatch):
             async def send(message):
                 sent.append(message)
 
-            await Later(make, "text/html")(scope, None, send)
+            await DeferredText(make, "text/html")(scope, None, send)
             return sent[0]["status"], dict(sent[0]["headers"]).get(b"retry-after")
 
         slow = [asyncio.create_task(shown(lambda: str(going_on.wait(20)))) for _ in range(OF_PAGES)]
@@ -173,7 +173,7 @@ def test_whose_turn_doesnt_come_is_told_to_come_again(monkeypatch):
 
 
 def test_what_is_put_together_later_is_an_answer_as_any_other():
-    made = Later(lambda: "ä", "text/csv; charset=utf-8", 201, {"X-Kept": "yes"})
+    made = DeferredText(lambda: "ä", "text/csv; charset=utf-8", 201, {"X-Kept": "yes"})
     made.set_cookie("theme", "dark")
     plain = Response("ä", 201, {"X-Kept": "yes"}, "text/csv; charset=utf-8")
     plain.set_cookie("theme", "dark")

@@ -9,13 +9,13 @@ from browser import Page
 from many import COOKIE, ORIGIN, Many
 from test_log_in import REFUSED, cookies_of, post
 
-from longshore.configuration import SingleSignOn
+from longshore.configuration import SingleSignOnSettings
 from longshore.store import web_sessions
 
 BACK = f"{ORIGIN}/ui/login/sso"
 WAYS = [
-    SingleSignOn(name="Company account", protocol="openid"),
-    SingleSignOn(name="Partner", protocol="saml2", identity_provider="corp"),
+    SingleSignOnSettings(name="Company account", protocol="openid"),
+    SingleSignOnSettings(name="Partner", protocol="saml2", identity_provider="corp"),
 ]
 WAITING = f"{COOKIE}-waiting"
 

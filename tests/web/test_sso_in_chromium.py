@@ -3,10 +3,10 @@
 from looking import ALL_RULES, IN_BROWSER, Looking, expect, listening_at
 from many import Many
 
-from longshore.configuration import SingleSignOn
+from longshore.configuration import SingleSignOnSettings
 
 pytestmark = IN_BROWSER
-WAYS = [SingleSignOn(name="Company account", protocol="openid")]
+WAYS = [SingleSignOnSettings(name="Company account", protocol="openid")]
 
 
 def test_somebody_goes_to_keystone_and_comes_back_to_the_page_that_was_wanted(many_filled, chromium):

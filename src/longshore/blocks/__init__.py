@@ -4,14 +4,14 @@ Knows NBD, extents, digests and checkpoints, and nothing of clouds, guests or th
 lives for a tenth of a second at times: what it doesn't need it doesn't import.
 """
 
-from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
+from longshore.blocks.request import CopyProgress, CopyRequest, CopyResult, Phase
 from longshore.model.verify import Verify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from longshore.blocks.process import run_copy
 
-__all__ = ["CopyRequest", "CopyResult", "Phase", "Progress", "Verify", "run_copy"]
+__all__ = ["CopyProgress", "CopyRequest", "CopyResult", "Phase", "Verify", "run_copy"]
 
 
 def __getattr__(name: str) -> object:

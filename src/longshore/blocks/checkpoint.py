@@ -40,7 +40,7 @@ class Outcome(IntEnum):
     PIECE = 5  # part of a block written; the digest is of these bytes only
 
 
-class Record(NamedTuple):
+class CheckpointRecord(NamedTuple):
     """An extent that the copy has dealt with, and its digest (32 zero bytes where the outcome says enough)."""
 
     extent: Extent
@@ -136,15 +136,15 @@ class Checkpoint:
             raise _damaged(_log_path(path))
         return cls(path, identity, content, head["log_bytes"], log_digest)
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[CheckpointRecord]:
         """Yield what earlier runs recorded, in no particular order."""
         step = _RECORD.size * 4096
         for position in range(0, self._log_size, step):
             chunk = os.pread(self._log, min(step, self._log_size - position), position)
             for offset, length, outcome, digest in _RECORD.iter_unpack(chunk):
-                yield Record(Extent(offset, length), Outcome(outcome), digest)
+                yield CheckpointRecord(Extent(offset, length), Outcome(outcome), digest)
 
-    def append(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[CheckpointRecord]) -> None:
         """Record durably what has been flushed on the target. Blocks; raises CheckpointError."""
         data = b"".join(
             _RECORD.pack(extent.offset, extent.length, outcome, digest) for extent, outcome, digest in records

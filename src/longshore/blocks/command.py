@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 
 from longshore.blocks.progress import bar
-from longshore.blocks.request import CopyRequest, CopyResult, FilePath, Progress
+from longshore.blocks.request import CopyProgress, CopyRequest, CopyResult, FilePath
 from longshore.errors import Cancelled, InvalidInput, LongshoreError
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
@@ -267,7 +267,7 @@ def run(arguments: argparse.Namespace | SimpleNamespace) -> int:
     return 0
 
 
-def _copy(request: CopyRequest, report: Callable[[Progress], None]) -> CopyResult:
+def _copy(request: CopyRequest, report: Callable[[CopyProgress], None]) -> CopyResult:
     try:
         from longshore.blocks.copy import Copy
     except ModuleNotFoundError as error:

@@ -64,7 +64,7 @@ _VERBS = {
 }
 
 
-class Operation:
+class PendingRequest:
     """A request, and whom to tell when it has been answered. One that fails for good shows in `Connections.failure`."""
 
     __slots__ = ("attempts", "buffer", "done", "extents", "failing_since", "kind", "length", "offset")
@@ -74,7 +74,7 @@ class Operation:
         kind: OperationKind,
         offset: int,
         length: int,
-        done: Callable[[Operation], None],
+        done: Callable[[PendingRequest], None],
         buffer: nbd.Buffer | None = None,
     ) -> None:
         self.kind = kind
@@ -91,7 +91,7 @@ def _nothing() -> None:
     """Do nothing: the default for whom nobody wants to tell."""
 
 
-class Loop:
+class CopyLoop:
     """poll(2) over all connections of both sides, timers, and calls from threads and signal handlers."""
 
     def __init__(self) -> None:
@@ -214,14 +214,14 @@ def _pause(attempts: int) -> float:
 class Connections:
     """Connections to one export, of which `first` is one. `role`, "source" or "target", and `disk` are for messages."""
 
-    def __init__(self, loop: Loop, uri: str, first: nbd.NBD, *, role: str, disk: str, retry_for: float) -> None:
+    def __init__(self, loop: CopyLoop, uri: str, first: nbd.NBD, *, role: str, disk: str, retry_for: float) -> None:
         self._loop = loop
         self._uri = uri
         self._role = role
         self._disk = disk
         self._retry_for = retry_for
         self._connections: list[_Connection] = []
-        self._waiting: deque[Operation] = deque()
+        self._waiting: deque[PendingRequest] = deque()
         self._connecting = 0
         self._wanted = self._most = 1
         self._failing_since = 0.0  # no connection at all since then
@@ -247,7 +247,7 @@ class Connections:
             del connection.handle
         self._connections.clear()
 
-    def submit(self, operation: Operation) -> None:
+    def submit(self, operation: PendingRequest) -> None:
         self.in_flight += 1
         if operation.kind is OperationKind.FLUSH and self._failed_flushes:
             self._loop.call_later(_pause(self._failed_flushes), lambda: self._issue(operation))
@@ -278,7 +278,7 @@ class Connections:
         if broken or connection.in_flight == 0:
             self._retire(connection)
 
-    def _issue(self, operation: Operation) -> None:
+    def _issue(self, operation: PendingRequest) -> None:
         if not self._connections:
             self._waiting.append(operation)
             return
@@ -326,7 +326,7 @@ class Connections:
             number = error.errnum or errno.ENOTCONN
             finished.append(lambda: self._finish(connection, operation, number))
 
-    def _finish(self, connection: _Connection, operation: Operation, number: int) -> None:
+    def _finish(self, connection: _Connection, operation: PendingRequest, number: int) -> None:
         connection.in_flight -= 1
         if number:
             self._failed(connection, operation, number)
@@ -338,7 +338,7 @@ class Connections:
             self._failed_flushes = 0
         operation.done(operation)
 
-    def _failed(self, connection: _Connection, operation: Operation, number: int) -> None:
+    def _failed(self, connection: _Connection, operation: PendingRequest, number: int) -> None:
         now = time.monotonic()
         lost = connection.handle.aio_is_dead() or connection.handle.aio_is_closed() or number in _LOST
         self._abandon(connection)
@@ -360,7 +360,7 @@ class Connections:
             return
         self._loop.call_later(_pause(operation.attempts), lambda: self._issue(operation))
 
-    def _not_flushed(self, flush: Operation, number: int, *, dead: bool) -> None:
+    def _not_flushed(self, flush: PendingRequest, number: int, *, dead: bool) -> None:
         """Count all that was written since the last flush as lost: a kernel says once that it dropped what it couldn't
         write.
 
@@ -420,7 +420,7 @@ class Connections:
     def _fail(self, error: CopyError) -> None:
         self.failure = self.failure or error
 
-    def _explain(self, operation: Operation, number: int) -> CopyError:
+    def _explain(self, operation: PendingRequest, number: int) -> CopyError:
         where = f"{operation.length} bytes at offset {operation.offset} of {self._disk}"
         if operation.kind is OperationKind.FLUSH:
             where = f"what was written to {self._disk}"

@@ -25,18 +25,18 @@ from functools import partial
 import nbd
 
 from longshore.blocks.checkpoint import Checkpoint, Identity
-from longshore.blocks.connections import Connections, Loop
+from longshore.blocks.connections import Connections, CopyLoop
 from longshore.blocks.digester import Digester
 from longshore.blocks.dirty import Dirty
 from longshore.blocks.endpoints import connect
 from longshore.blocks.findings import Findings
-from longshore.blocks.limits import Limits
+from longshore.blocks.limits import CopyLimits
 from longshore.blocks.manifest import Digests, digest_of, read_manifest, write_manifest
 from longshore.blocks.meter import Meter
 from longshore.blocks.mover import Mover
 from longshore.blocks.plan import WORTH_MAPPING, Fill, Planner
 from longshore.blocks.processors import copiers
-from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
+from longshore.blocks.request import CopyProgress, CopyRequest, CopyResult, Phase
 from longshore.blocks.request_check import check_request
 from longshore.blocks.window import FAR_FROM
 from longshore.errors import Cancelled, CopyError, InvalidInput, VerificationError
@@ -50,10 +50,10 @@ CARRY_FROM = 8  # blocks, from which on it is worth the threads' connections
 class Copy:
     """One copy. `run()` does it; `cancel()`, from a signal handler or another thread, ends it within a second."""
 
-    def __init__(self, request: CopyRequest, report: Callable[[Progress], None]) -> None:
+    def __init__(self, request: CopyRequest, report: Callable[[CopyProgress], None]) -> None:
         self._request = request
         self._meter = Meter(report)
-        self._loop = Loop()
+        self._loop = CopyLoop()
         self._digester = Digester(self._loop)
         self._cancelled = False
         self._near = False  # as it seems: both sides were connected to at once
@@ -269,7 +269,7 @@ class Copy:
         request = self._request
         delta = request.changes is not None
         compare = base is not None and not delta
-        limits = Limits(request.rate_limit, request.limit_groups)
+        limits = CopyLimits(request.rate_limit, request.limit_groups)
         planner = Planner(
             source,
             target,

@@ -22,13 +22,13 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from longshore.blocks.block_reader import Block, BlockReader, Memory
-from longshore.blocks.checkpoint import Outcome, Record
-from longshore.blocks.connections import Loop
+from longshore.blocks.checkpoint import CheckpointRecord, Outcome
+from longshore.blocks.connections import CopyLoop
 from longshore.blocks.endpoints import Endpoint
 from longshore.blocks.manifest import DIGEST_SIZE, digest_of
 from longshore.blocks.plan import Job
 from longshore.blocks.processors import own_processor
-from longshore.blocks.wire import Refused, Wire
+from longshore.blocks.wire import RequestRefused, Wire
 from longshore.blocks.zeroes import runs
 from longshore.errors import CopyError
 from longshore.model.extents import Extent
@@ -51,14 +51,14 @@ class Tally:
         self.reading = self.writing = 0.0
 
 
-class Carried(NamedTuple):
+class CopiedBlock(NamedTuple):
     """A block that has been dealt with, and how. Bytes, and seconds that a thread had it; of two together half each.
 
     Those in which it waited for what it had asked for ahead don't count: it went on with others meanwhile.
     """
 
     job: Job
-    record: Record
+    record: CheckpointRecord
     request_size: int
     tally: Tally
     seconds: float
@@ -70,7 +70,7 @@ def _has_answered(target: Wire) -> bool:
     """Tell whether the server has answered all writes, in whatever way, so that none of them comes after those of the
     loop."""
     try:
-        with suppress(Refused):
+        with suppress(RequestRefused):
             target.confirm()
     except OSError:
         return False
@@ -87,7 +87,7 @@ class CopyThreads:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: CopyLoop,
         source: Endpoint,
         target: Endpoint,
         *,
@@ -96,7 +96,7 @@ class CopyThreads:
         block_size: int,
         maximum_read: int,
         request_size: int,
-        carried: Callable[[Carried], None],
+        carried: Callable[[CopiedBlock], None],
         left: Callable[[Job, Memory | None, bool], None],
     ) -> None:
         self._loop = loop
@@ -118,7 +118,7 @@ class CopyThreads:
         self.count = count
         self.most = 4 * count  # blocks that they have, so that none of them waits for the loop
         self._has = 0
-        self._untold: deque[Carried] = deque()
+        self._untold: deque[CopiedBlock] = deque()
         runs_on = [own_processor(number, count, self._run) for number in range(count)]
         self._threads = [threading.Thread(target=run, daemon=True) for run in runs_on]
         for thread in self._threads:
@@ -217,7 +217,9 @@ class CopyThreads:
             try:
                 done = self._carry(reader, target, blocks)
             except (CopyError, OSError) as error:
-                unwritten = isinstance(error, CopyError) or (isinstance(error, Refused) and _has_answered(target))
+                unwritten = isinstance(error, CopyError) or (
+                    isinstance(error, RequestRefused) and _has_answered(target)
+                )
                 for number, block in enumerate(taken):  # a connection is lost once, not with each block
                     self._hand_back(block, lost=not unwritten and number == 0)
                 raise
@@ -249,7 +251,7 @@ class CopyThreads:
         self._has -= 1
         self._left(job, read_into, lost)
 
-    def _carry(self, reader: BlockReader, target: Wire, blocks: list[Block]) -> list[Carried]:
+    def _carry(self, reader: BlockReader, target: Wire, blocks: list[Block]) -> list[CopiedBlock]:
         began = time.perf_counter()
         size = self.request_size
         base = blocks[0].job.extent.offset
@@ -272,14 +274,14 @@ class CopyThreads:
             extent = block.job.extent
             if digest == block.expected:
                 tally.skipped = extent.length
-                record = Record(extent, Outcome.SAME, digest)
+                record = CheckpointRecord(extent, Outcome.SAME, digest)
             elif tally.written:
-                record = Record(extent, Outcome.DATA, digest)
+                record = CheckpointRecord(extent, Outcome.DATA, digest)
             else:
-                record = Record(extent, Outcome.HOLE if block.job.target_zero else Outcome.ZERO, NO_DIGEST)
+                record = CheckpointRecord(extent, Outcome.HOLE if block.job.target_zero else Outcome.ZERO, NO_DIGEST)
             tally.reading, tally.writing = reading / len(blocks), (ended - sent) / len(blocks)
             seconds = (ended - began) / len(blocks)
-            done.append(Carried(block.job, record, size, tally, seconds, block.lent, ahead=asked_at is not None))
+            done.append(CopiedBlock(block.job, record, size, tally, seconds, block.lent, ahead=asked_at is not None))
         if asked_at is not None:
             reader.done(memory)
         return done

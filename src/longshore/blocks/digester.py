@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from longshore.blocks.connections import Loop
+from longshore.blocks.connections import CopyLoop
 from longshore.blocks.manifest import digest_of
 from longshore.blocks.processors import processors
 
@@ -26,7 +26,7 @@ PROCESSORS = 3  # from so many on there is one to spare
 class Digester:
     """Takes the digest of memory that nobody changes meanwhile."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: CopyLoop) -> None:
         self._loop = loop
         self._queue: Queue | None = None
         if processors() >= PROCESSORS:

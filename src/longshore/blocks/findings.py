@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from longshore.blocks.checkpoint import Outcome, Record
+from longshore.blocks.checkpoint import CheckpointRecord, Outcome
 from longshore.blocks.manifest import Digests
 from longshore.model.extents import Extent, merge
 
@@ -15,7 +15,7 @@ class Findings:
         self.pieces: dict[Extent, bytes] = {}  # digests of parts of blocks whose other bytes nobody looked at
         self._written = bytearray(digests.blocks)
 
-    def remember(self, record: Record) -> None:
+    def remember(self, record: CheckpointRecord) -> None:
         """Take up a record's digest, and where the target was written."""
         extent, outcome, digest = record
         block = extent.offset // self.digests.block_size

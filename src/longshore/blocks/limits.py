@@ -26,7 +26,7 @@ _STATE = struct.Struct("<dd")  # tokens, and the time they were counted at
 _STATE_LOCK = 1 << 20  # the byte of the state file that guards the tokens; slots are bytes before it
 
 
-class Bucket:
+class TokenBucket:
     """Tokens for bytes, filled at a rate. A read may overdraw it; the next one waits until that is made up for."""
 
     def __init__(self, rate: int) -> None:
@@ -45,7 +45,7 @@ class Bucket:
         self._tokens -= length
 
 
-class Group:
+class SharedLimits:
     """Limits shared with the copies in other processes that name the same file."""
 
     def __init__(self, path: FilePath) -> None:
@@ -173,12 +173,12 @@ def _limit(limits: dict[str, object], name: str) -> int | None:
     return value
 
 
-class Limits:
+class CopyLimits:
     """All limits of one copy."""
 
     def __init__(self, rate: int | None, groups: tuple[FilePath, ...]) -> None:
-        self._own = [Bucket(rate)] if rate else []
-        self._groups = [Group(path) for path in groups]
+        self._own = [TokenBucket(rate)] if rate else []
+        self._groups = [SharedLimits(path) for path in groups]
         self._looked = time.monotonic()
         self._limiting = self._that_limit()
 
@@ -204,5 +204,5 @@ class Limits:
         for group in self._groups:
             group.end()
 
-    def _that_limit(self) -> list[Bucket | Group]:
+    def _that_limit(self) -> list[TokenBucket | SharedLimits]:
         return [*self._own, *(group for group in self._groups if group.limits)]

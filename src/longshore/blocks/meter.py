@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from longshore.blocks.request import Phase, Progress
+from longshore.blocks.request import CopyProgress, Phase
 
 RATE_OVER = 5.0  # seconds over which "now" is averaged
 REPORT_EVERY = 0.2  # seconds
@@ -14,7 +14,7 @@ SETTLED = 2.0  # seconds of a phase after which its pace says how long the rest 
 class Meter:
     """The numbers of one copy; the engine adds to them. Bytes."""
 
-    def __init__(self, report: Callable[[Progress], None]) -> None:
+    def __init__(self, report: Callable[[CopyProgress], None]) -> None:
         self._report = report
         self._reported = 0.0
         self.read = 0
@@ -54,7 +54,7 @@ class Meter:
         elapsed = moment - self._began
         pace = self._pace(elapsed) if elapsed >= SETTLED else 0.0
         self._report(
-            Progress(
+            CopyProgress(
                 phase=self.phase,
                 total=self.total,
                 done=self.done,

@@ -17,12 +17,12 @@ from functools import partial
 import nbd
 
 from longshore.blocks.block_reader import Memory
-from longshore.blocks.checkpoint import Checkpoint, Outcome, Record
-from longshore.blocks.connections import Connections, Loop, Operation, OperationKind
-from longshore.blocks.copy_threads import NO_DIGEST, Carried, CopyThreads
+from longshore.blocks.checkpoint import Checkpoint, CheckpointRecord, Outcome
+from longshore.blocks.connections import Connections, CopyLoop, OperationKind, PendingRequest
+from longshore.blocks.copy_threads import NO_DIGEST, CopiedBlock, CopyThreads
 from longshore.blocks.digester import Digester
 from longshore.blocks.findings import Findings
-from longshore.blocks.limits import Limits
+from longshore.blocks.limits import CopyLimits
 from longshore.blocks.manifest import Digests, digest_of
 from longshore.blocks.meter import Meter
 from longshore.blocks.plan import Fill, Job, Planner, ZeroJob
@@ -42,7 +42,7 @@ class Mover:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: CopyLoop,
         source: Connections,
         target: Connections,
         planner: Planner,
@@ -53,7 +53,7 @@ class Mover:
         checkpoint: Checkpoint | None,
         checkpoint_interval: float,
         last: bool,
-        limits: Limits,
+        limits: CopyLimits,
         digester: Digester,
         maximum_read: int,
         copy_threads: int,
@@ -88,9 +88,9 @@ class Mover:
         self._beside = 0  # blocks in flight here, beside those of the copy threads
         self._active = 0  # jobs begun and not done
         self._unflushed_bytes = 0
-        self._unflushed: list[Record] = []
-        self._flushing: list[Record] = []
-        self._flushed: list[Record] = []
+        self._unflushed: list[CheckpointRecord] = []
+        self._flushing: list[CheckpointRecord] = []
+        self._flushed: list[CheckpointRecord] = []
         self._wants_record = False
         self._recording = False
         self._recorded_at = time.monotonic()
@@ -159,7 +159,7 @@ class Mover:
         self._flushing, self._unflushed, self._unflushed_bytes = self._unflushed, [], 0
         if self._target.endpoint.can_flush:
             losses = self._losses
-            self._target.submit(Operation(OperationKind.FLUSH, 0, 0, lambda _: self._have_flushed(losses)))
+            self._target.submit(PendingRequest(OperationKind.FLUSH, 0, 0, lambda _: self._have_flushed(losses)))
         else:
             self._have_flushed(self._losses)
 
@@ -194,7 +194,7 @@ class Mover:
         self._meter.done -= sum(record.extent.length for record in lost)
         self._planner.again(list(merge(record.extent for record in lost)))
 
-    def _done(self, job: Job | ZeroJob, records: list[Record]) -> None:
+    def _done(self, job: Job | ZeroJob, records: list[CheckpointRecord]) -> None:
         self._active -= 1
         if job.losses != self._losses and records[0].outcome not in (Outcome.SAME, Outcome.HOLE):
             # Some of its writes may have been answered by the connection that was lost
@@ -215,28 +215,28 @@ class Mover:
         self._meter.skipped += length - to_write
         self._meter.zeroed += to_write
         if not job.writes:
-            self._done(job, [Record(job.extent, Outcome.HOLE, NO_DIGEST)])
+            self._done(job, [CheckpointRecord(job.extent, Outcome.HOLE, NO_DIGEST)])
             return
 
-        def step(_: Operation | None = None) -> None:
+        def step(_: PendingRequest | None = None) -> None:
             job.pending -= 1
             if not job.pending:
-                self._done(job, [Record(job.extent, Outcome.ZERO, NO_DIGEST)])
+                self._done(job, [CheckpointRecord(job.extent, Outcome.ZERO, NO_DIGEST)])
 
         job.pending += 1  # until all are sent, so that the last answer is the last
         for extent in job.writes:
             self._zero(job, extent, step)
         step()
 
-    def _zero(self, job: Job | ZeroJob, extent: Extent, step: Callable[[Operation], None]) -> None:
+    def _zero(self, job: Job | ZeroJob, extent: Extent, step: Callable[[PendingRequest], None]) -> None:
         if self._target.endpoint.can_zero:
             job.pending += 1
-            self._target.submit(Operation(OperationKind.ZERO, extent.offset, extent.length, step))
+            self._target.submit(PendingRequest(OperationKind.ZERO, extent.offset, extent.length, step))
             return
         for piece in split([extent], min(self._block_size, self._target.endpoint.maximum_request)):
             job.pending += 1
             buffer = nbd.Buffer.from_buffer(self._zeroes[: piece.length])
-            self._target.submit(Operation(OperationKind.WRITE, piece.offset, piece.length, step, buffer))
+            self._target.submit(PendingRequest(OperationKind.WRITE, piece.offset, piece.length, step, buffer))
 
     # One block
 
@@ -297,7 +297,7 @@ class Mover:
         """Return the digest with which this block needn't be written."""
         return self._base.get(extent.offset // self._block_size) if self._compare and self._base else None
 
-    def _have_carried(self, done: Carried) -> None:
+    def _have_carried(self, done: CopiedBlock) -> None:
         job, tally = done.job, done.tally
         if done.read_into is None:
             self._limits.end()
@@ -356,7 +356,7 @@ class Mover:
         self._read(job, memory)
 
     def _read(self, job: Job, memory: Memory) -> None:
-        def answered(_: Operation) -> None:
+        def answered(_: PendingRequest) -> None:
             job.pending -= 1
             if not job.pending:
                 self._limits.end()
@@ -367,12 +367,12 @@ class Mover:
             self._limits.spend(piece.length)
             self._meter.read += piece.length
             part = memory.part_buffer(piece, job.extent.offset)
-            self._source.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, part))
+            self._source.submit(PendingRequest(OperationKind.READ, piece.offset, piece.length, answered, part))
 
     def _read_base(self, job: Job, memory: Memory) -> None:
         """Read the block as the target has it, which must be what the base manifest says."""
 
-        def answered(_: Operation) -> None:
+        def answered(_: PendingRequest) -> None:
             job.pending -= 1
             if job.pending:
                 return
@@ -386,7 +386,7 @@ class Mover:
         for piece in split([job.extent], min(self._block_size, self._target.endpoint.maximum_request)):
             job.pending += 1
             part = memory.part_buffer(piece, job.extent.offset)
-            self._target.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, part))
+            self._target.submit(PendingRequest(OperationKind.READ, piece.offset, piece.length, answered, part))
 
     def _arrived(self, job: Job, memory: Memory) -> None:
         """Go on with a block of which all bytes, or those of the pieces that the job is about, are in memory."""
@@ -396,7 +396,7 @@ class Mover:
             starts = [(piece, piece.offset - extent.offset) for piece in job.reads]
             digests = [digest_of(memory.view[start : start + piece.length]) for piece, start in starts]
             pairs = zip(job.reads, digests, strict=True)
-            self._write(job, memory, [Record(piece, Outcome.PIECE, digest) for piece, digest in pairs])
+            self._write(job, memory, [CheckpointRecord(piece, Outcome.PIECE, digest) for piece, digest in pairs])
             return
         if job.reads == [extent] and self._hand_over(job, memory):
             return
@@ -408,20 +408,20 @@ class Mover:
         def known(digest: bytes) -> None:
             if digest == expected:
                 self._meter.skipped += extent.length
-                self._release(job, memory, [Record(extent, Outcome.SAME, digest)])
+                self._release(job, memory, [CheckpointRecord(extent, Outcome.SAME, digest)])
             else:
-                self._write(job, memory, [Record(extent, Outcome.DATA, digest)])
+                self._write(job, memory, [CheckpointRecord(extent, Outcome.DATA, digest)])
 
         self._digester.digest(memory.view[: extent.length], known)
 
-    def _write(self, job: Job, memory: Memory, records: list[Record] | None) -> None:
+    def _write(self, job: Job, memory: Memory, records: list[CheckpointRecord] | None) -> None:
         """Write what isn't there already. Without records yet, take the block's digest meanwhile."""
         extent = job.extent
         wanted = [extent] if job.fill is Fill.ZERO else job.reads
         largest = min(self._target.endpoint.maximum_request, job.request_size)
         parts = [run for part in wanted for run in runs(memory.buffer, part, extent.offset, largest)]
 
-        def step(_: Operation | None = None) -> None:
+        def step(_: PendingRequest | None = None) -> None:
             job.pending -= 1
             if not job.pending:
                 self._release(job, memory, records or [])
@@ -430,12 +430,12 @@ class Mover:
         if wanted == [extent] and all(zero for _, zero in parts):
             self._meter.zero += extent.length
             outcome = Outcome.HOLE if job.target_zero else Outcome.ZERO
-            records = [Record(extent, outcome, NO_DIGEST)]
+            records = [CheckpointRecord(extent, outcome, NO_DIGEST)]
         elif records is None:
 
             def known(digest: bytes) -> None:
                 nonlocal records
-                records = [Record(extent, Outcome.DATA, digest)]
+                records = [CheckpointRecord(extent, Outcome.DATA, digest)]
                 step()
 
             job.pending += 1
@@ -451,10 +451,10 @@ class Mover:
                 self._unflushed_bytes += piece.length
                 job.pending += 1
                 part = memory.part_buffer(piece, extent.offset)
-                self._target.submit(Operation(OperationKind.WRITE, piece.offset, piece.length, step, part))
+                self._target.submit(PendingRequest(OperationKind.WRITE, piece.offset, piece.length, step, part))
         step()
 
-    def _release(self, job: Job, memory: Memory, records: list[Record]) -> None:
+    def _release(self, job: Job, memory: Memory, records: list[CheckpointRecord]) -> None:
         ended = time.perf_counter()
         reading, writing = job.arrived - job.began, ended - job.arrived
         if records[0].outcome is Outcome.DATA:

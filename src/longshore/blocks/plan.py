@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
-from longshore.blocks.connections import Connections, Operation, OperationKind
+from longshore.blocks.connections import Connections, OperationKind, PendingRequest
 from longshore.blocks.endpoints import STATE_ZERO
 from longshore.model.extents import Extent, align, merge, split, subtract
 
@@ -192,7 +192,7 @@ class Planner:
     def _ask(self, stretch: _Stretch, side: Connections, found: list[tuple[Extent, bool]], offset: int) -> None:
         end = stretch.extent.end
 
-        def answered(operation: Operation) -> None:
+        def answered(operation: PendingRequest) -> None:
             position = offset
             for length, flags in zip(operation.extents[::2], operation.extents[1::2], strict=True):
                 found.append((Extent(position, min(length, end - position)), bool(flags & STATE_ZERO)))
@@ -206,7 +206,7 @@ class Planner:
             if not stretch.waiting:
                 self._mapping -= 1
 
-        side.submit(Operation(OperationKind.STATUS, offset, end - offset, answered))
+        side.submit(PendingRequest(OperationKind.STATUS, offset, end - offset, answered))
 
     def _work(self, stretch: _Stretch) -> Iterator[Job | ZeroJob]:
         if stretch.pieces is not None:

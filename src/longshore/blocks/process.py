@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import longshore.errors
-from longshore.blocks.request import CopyRequest, CopyResult, Phase, Progress
+from longshore.blocks.request import CopyProgress, CopyRequest, CopyResult, Phase
 from longshore.errors import CopyError, LongshoreError
 from longshore.model.extents import Extent
 from longshore.model.verify import Verify
@@ -26,7 +26,7 @@ LONGEST_LINE = 1 << 26  # bytes; the result names every range that was repaired
 
 
 async def run_copy(
-    request: CopyRequest, on_progress: Callable[[Progress], None], *, exports: Sequence["Export"] = ()
+    request: CopyRequest, on_progress: Callable[[CopyProgress], None], *, exports: Sequence["Export"] = ()
 ) -> CopyResult:
     """Run `longshore copy` for this request, and tell how it goes.
 
@@ -65,7 +65,7 @@ async def run_copy(
             async for event in _events(process):
                 match event.pop("event"):
                     case "progress":
-                        on_progress(Progress(**{**event, "phase": Phase(event["phase"])}))
+                        on_progress(CopyProgress(**{**event, "phase": Phase(event["phase"])}))
                     case "result":
                         await process.wait()
                         return _result(event)

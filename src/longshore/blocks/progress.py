@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from longshore.blocks.request import Phase, Progress
+from longshore.blocks.request import CopyProgress, Phase
 
 _TITLES = {Phase.COPY: "copying", Phase.VERIFY: "verifying", Phase.REPAIR: "repairing"}
 
 
 @contextmanager
-def bar(name: str) -> Iterator[Callable[[Progress], None]]:
+def bar(name: str) -> Iterator[Callable[[CopyProgress], None]]:
     """Show a bar on standard error while the context is open; nothing when that isn't a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
@@ -29,7 +29,7 @@ def bar(name: str) -> Iterator[Callable[[Progress], None]]:
     with Bars(*columns, console=Console(stderr=True)) as bars:
         task = bars.add_task(name)
 
-        def report(progress: Progress) -> None:
+        def report(progress: CopyProgress) -> None:
             verifying = progress.phase is Phase.VERIFY
             bars.update(
                 task,

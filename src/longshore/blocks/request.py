@@ -52,7 +52,7 @@ class Phase(StrEnum):
     REPAIR = "repair"
 
 
-class Progress(NamedTuple):
+class CopyProgress(NamedTuple):
     """A moment of a running copy. Bytes, seconds, bytes per second."""
 
     phase: Phase

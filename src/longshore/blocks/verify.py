@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import nbd
 
-from longshore.blocks.connections import Connections, Loop, Operation, OperationKind
+from longshore.blocks.connections import Connections, CopyLoop, OperationKind, PendingRequest
 from longshore.blocks.digester import Digester
 from longshore.blocks.endpoints import STATE_ZERO
 from longshore.blocks.manifest import Digests, digest_of
@@ -27,7 +27,7 @@ class Verifier:
     """Compares what it is told to; what differs is in `wrong`."""
 
     def __init__(
-        self, loop: Loop, target: Connections, digests: Digests, digester: Digester, meter: Meter, *, threads: int
+        self, loop: CopyLoop, target: Connections, digests: Digests, digester: Digester, meter: Meter, *, threads: int
     ) -> None:
         self._loop = loop
         self._target = target
@@ -134,7 +134,7 @@ class Verifier:
         zeroes: list[Extent] = []
         position = extent.offset
 
-        def answered(operation: Operation) -> None:
+        def answered(operation: PendingRequest) -> None:
             nonlocal position
             for length, flags in zip(operation.extents[::2], operation.extents[1::2], strict=True):
                 inside = min(length, extent.end - position)
@@ -149,7 +149,7 @@ class Verifier:
             self._doubtful(extent, zeroes)
 
         def send() -> None:
-            self._target.submit(Operation(OperationKind.STATUS, position, extent.end - position, answered))
+            self._target.submit(PendingRequest(OperationKind.STATUS, position, extent.end - position, answered))
 
         send()
 
@@ -163,7 +163,7 @@ class Verifier:
         whole = self._free.pop() if self._free else memoryview(bytearray(self._block_size))
         pending = 0
 
-        def answered(_: Operation) -> None:
+        def answered(_: PendingRequest) -> None:
             nonlocal pending
             pending -= 1
             if not pending:
@@ -182,4 +182,4 @@ class Verifier:
             pending += 1
             start = piece.offset - extent.offset
             buffer = nbd.Buffer.from_buffer(whole[start : start + piece.length])
-            self._target.submit(Operation(OperationKind.READ, piece.offset, piece.length, answered, buffer))
+            self._target.submit(PendingRequest(OperationKind.READ, piece.offset, piece.length, answered, buffer))

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from longshore.blocks.connections import Loop
+from longshore.blocks.connections import CopyLoop
 from longshore.blocks.manifest import digest_of
 from longshore.blocks.processors import own_processor, threads
 from longshore.blocks.wire import Wire
@@ -39,7 +39,9 @@ class VerifyThreads:
     `wrong` what differs. The loop is woken when there is something in `left`, and when the last thread has ended.
     """
 
-    def __init__(self, loop: Loop, uri: str, work: Iterator[Work], *, size: int, most: int, block_size: int) -> None:
+    def __init__(
+        self, loop: CopyLoop, uri: str, work: Iterator[Work], *, size: int, most: int, block_size: int
+    ) -> None:
         self._loop = loop
         self._uri = uri
         self._block_size = block_size

@@ -29,7 +29,7 @@ _MOST_UNCONFIRMED = 16  # as many as qemu-nbd and nbdkit work on at a time; thei
 _QUEUE = 1 << 20  # bytes; the system grants what its net.core.wmem_max allows
 
 
-class Refused(OSError):
+class RequestRefused(OSError):
     """The server's answer is an error; the connection is as good as before."""
 
 
@@ -87,11 +87,11 @@ class Wire:
 
     def confirm(self) -> None:
         """Wait until all writes and zeroes are done, or refused; raise the first error."""
-        refused: Refused | None = None
+        refused: RequestRefused | None = None
         while self._unconfirmed:
             try:
                 self._check_answer(0, self._unconfirmed)
-            except Refused as error:
+            except RequestRefused as error:
                 refused = refused or error
         if refused:
             raise refused
@@ -103,7 +103,7 @@ class Wire:
         """
         with suppress(OSError):
             while self._asked:
-                with suppress(Refused):
+                with suppress(RequestRefused):
                     self.answered()
             self._send(self._request(_DISCONNECT, 0, 0))
         del self._handle  # closes the socket
@@ -132,7 +132,7 @@ class Wire:
             raise OSError(errno.EPROTO, os.strerror(errno.EPROTO))
         noted = awaited.pop(cookie)
         if error:
-            raise Refused(error, os.strerror(error))  # the protocol's numbers are Linux's
+            raise RequestRefused(error, os.strerror(error))  # the protocol's numbers are Linux's
         return noted
 
     def _send(self, data: bytes | memoryview) -> None:

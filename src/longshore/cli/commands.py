@@ -11,7 +11,7 @@ GROUP = "longshore.cli"
 _ADD = "provider add"
 
 
-class Point(Protocol):
+class CommandLoader(Protocol):
     """A loader of a command when it is used: with all of them loaded, each would begin a second later."""
 
     @property
@@ -35,12 +35,12 @@ class _Adding:
         return adding(provider_type(self.kind))
 
 
-def written_down() -> dict[str, Point]:
+def written_down() -> dict[str, CommandLoader]:
     """Return the written-down commands by their words."""
     return {point.name.replace("_", " "): point for point in distribution("longshore").entry_points.select(group=GROUP)}
 
 
-def all_commands() -> Mapping[str, Point]:
+def all_commands() -> Mapping[str, CommandLoader]:
     """Return all commands by their words."""
     from longshore.providers.registry import PROVIDERS
 

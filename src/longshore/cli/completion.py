@@ -17,7 +17,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 from longshore.border.texts import line
-from longshore.cli.commands import Point, all_commands, written_down
+from longshore.cli.commands import CommandLoader, all_commands, written_down
 from longshore.cli.known_names import Names, known_names
 from longshore.cli.usage import placeholder
 
@@ -111,7 +111,7 @@ def _next_words(names: Sequence[str], before: Sequence[str], current: str) -> It
 
 
 def _of_command(
-    point: Point, before: Sequence[str], current: str, options: dict[str, str]
+    point: CommandLoader, before: Sequence[str], current: str, options: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
     app = SimpleNamespace(NAME="longshore")
     parser: ArgumentParser = point.load()(app, None).get_parser(point.name)

@@ -67,11 +67,11 @@ class PrepareNodes(Command):
         )
 
     def take_action(self, args: Namespace) -> None:
-        from longshore.nodes.prepared import NAMES, Asked, prepare
+        from longshore.nodes.prepared import NAMES, Answers, prepare
 
         prepare(
             args.directory,
-            Asked(
+            Answers(
                 addresses=(args.nodes[0], args.nodes[1], args.nodes[2]),
                 virtual=args.virtual,
                 interface=args.interface,

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longshore.border.texts import line
-from longshore.cli.progress import Pace, draws, sentence
+from longshore.cli.progress import LinePace, draws, sentence
 from longshore.cli.retry import retry_while_away
 from longshore.cli.screen import Screen, console
 from longshore.model.durations import duration
@@ -42,7 +42,7 @@ _COLOURS |= dict.fromkeys((Status.CANCELLED, Status.ROLLING_BACK, Status.PARKED)
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class WatchedMachine:
     """One machine or volume as it is shown. `migration`: the id of the latest one."""
 
     migration: str
@@ -107,7 +107,7 @@ class _States:
     def __init__(self, client: Client, plan: str, only: Collection[str] | None) -> None:
         self._client, self._plan, self._only = client, plan, only
         self._last: PlanStates | None = None
-        self._known: dict[str, Watched] = {}
+        self._known: dict[str, WatchedMachine] = {}
 
     def figures(self) -> list[str]:
         """Return sentences on how far the plan is, and each of several waves of it that has begun."""
@@ -119,7 +119,7 @@ class _States:
             f"Wave {one.wave}: {sentence_of(one)}" for one in begun
         ]
 
-    def __call__(self) -> list[Watched]:
+    def __call__(self) -> list[WatchedMachine]:
         # What nobody runs may go on, or be taken, without being told as changed
         astray = any(one.interrupted or one.stranded for one in self._known.values())
         told = self._client.changed_states(self._plan, None if astray else self._last)
@@ -127,7 +127,7 @@ class _States:
             told = self._client.changed_states(self._plan, None)
         for one in told.machines:
             if one.migration is not None:
-                self._known[one.machine] = Watched.of_plan(one)
+                self._known[one.machine] = WatchedMachine.of_plan(one)
         self._last = told
         return [one for one in self._known.values() if self._only is None or one.migration in self._only]
 
@@ -144,7 +144,7 @@ def watch_plan(client: Client, plan: str, *, plain: bool, only: Collection[str] 
 
 
 def watch_together(
-    asked: Callable[[], list[Watched]], what: str, *, plain: bool, figures: Callable[[], list[str]] = list
+    asked: Callable[[], list[WatchedMachine]], what: str, *, plain: bool, figures: Callable[[], list[str]] = list
 ) -> None:
     """Watch what is `asked` for again and again, as `watch_plan` does.
 
@@ -169,7 +169,7 @@ def watch_together(
             time.sleep(max(_POLL, took * _REST))
 
 
-def totals(watched: list[Watched]) -> str:
+def totals(watched: list[WatchedMachine]) -> str:
     """Sum up: 3 done, 2 running, 5 queued; 120.0 MiB/s."""
     states = Counter(status_of(one) for one in watched)
     counted = ", ".join(f"{count} {status}" for status, count in states.items())
@@ -179,7 +179,7 @@ def totals(watched: list[Watched]) -> str:
 
 class _View(AbstractContextManager["_View"], Protocol):
     def note(self, text: str) -> None: ...
-    def show(self, watched: list[Watched], figures: Sequence[str]) -> None: ...
+    def show(self, watched: list[WatchedMachine], figures: Sequence[str]) -> None: ...
 
 
 class _Lines:
@@ -187,8 +187,8 @@ class _Lines:
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
-        self._pace = Pace(_LINE_EVERY)
-        self._figures = Pace(_FIGURES_EVERY)
+        self._pace = LinePace(_LINE_EVERY)
+        self._figures = LinePace(_FIGURES_EVERY)
 
     def __enter__(self) -> Self:
         return self
@@ -199,7 +199,7 @@ class _Lines:
     def note(self, text: str) -> None:
         self._line("", text)
 
-    def show(self, watched: list[Watched], figures: Sequence[str]) -> None:
+    def show(self, watched: list[WatchedMachine], figures: Sequence[str]) -> None:
         for n, said in enumerate(figures):
             if self._figures.is_due(n):
                 self._line("", said)
@@ -212,7 +212,7 @@ class _Lines:
                 if moves(m, disk) and self._pace.is_due((m.migration, disk.key)):
                     self._print(m, f"{disk.state}, {sentence(disk)}")
 
-    def _print(self, m: Watched, text: str) -> None:
+    def _print(self, m: WatchedMachine, text: str) -> None:
         self._line(m.name, text)
 
     def _line(self, whose: str, text: str) -> None:
@@ -221,7 +221,7 @@ class _Lines:
         )
 
 
-def _told(m: Watched) -> str:
+def _told(m: WatchedMachine) -> str:
     if m.status.ended:
         off = m.downtime
         told = m.status.value + (f", downtime {duration(off)}" if off is not None else "")
@@ -256,10 +256,10 @@ class _Board:
     def note(self, text: str) -> None:
         self._screen.print(Text(text, style="yellow"))
 
-    def show(self, watched: list[Watched], figures: Sequence[str]) -> None:
+    def show(self, watched: list[WatchedMachine], figures: Sequence[str]) -> None:
         self._screen.show(self._drawn(watched, figures))
 
-    def _drawn(self, watched: list[Watched], figures: Sequence[str]) -> Group:
+    def _drawn(self, watched: list[WatchedMachine], figures: Sequence[str]) -> Group:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in ("Machine", "Wave", "Phase", "Progress", "Rate", "Left", "Changed", "Downtime"):
             table.add_column(column, justify="left" if column in ("Machine", "Phase") else "right", no_wrap=True)
@@ -274,7 +274,7 @@ class _Board:
         return Group(Text(first, style="bold"), *map(Text, waves), *stranded[:_REASONS], table, more)
 
 
-def _order(m: Watched) -> tuple[int, int]:
+def _order(m: WatchedMachine) -> tuple[int, int]:
     """Return the order in which machines are shown: what moves first, then what waits for a person, then what is queued
     by wave, then what failed, then the rest."""
     if m.status in (Status.RUNNING, Status.ROLLING_BACK, Status.PARKED):
@@ -286,7 +286,7 @@ def _order(m: Watched) -> tuple[int, int]:
     return (3 if m.status is Status.FAILED else 4), m.wave or 0
 
 
-def _rows(m: Watched) -> Iterator[tuple[str | Text, ...]]:
+def _rows(m: WatchedMachine) -> Iterator[tuple[str | Text, ...]]:
     off = m.downtime
     at_work = m.status in (Status.RUNNING, Status.ROLLING_BACK) and not m.interrupted and not m.stranded
     phase = m.phase if at_work else status_of(m)

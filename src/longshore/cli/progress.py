@@ -89,7 +89,7 @@ class _Lines:
     """One line for each event, now and then one for each disk on its way, and one when its copy is done."""
 
     def __init__(self) -> None:
-        self._pace = Pace(_LINE_EVERY)
+        self._pace = LinePace(_LINE_EVERY)
         self._said: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -182,7 +182,7 @@ class _Bars:
         self._screen.show(Group(*phase, self._progress.make_tasks_table(self._progress.tasks)))
 
 
-class Pace:
+class LinePace:
     """The times at which a line about something that goes on is due: often at first, ever rarer the longer it has gone
     on."""
 

@@ -108,14 +108,14 @@ class ExportPoint(Lister):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.blocks.progress import bar
-        from longshore.blocks.request import Phase, Progress
+        from longshore.blocks.request import CopyProgress, Phase
         from longshore.providers.vault.exporting import export_chain, export_point
         from longshore.vault.points import points
 
         with _unwound_by_sigterm(), _opened(self, args) as (vault, point), bar(args.directory.name) as show:
 
             def report(done: int, total: int) -> None:
-                show(Progress(Phase.COPY, total, done, total, done, 0, 0, 0, 0.0, 0.0, None))
+                show(CopyProgress(Phase.COPY, total, done, total, done, 0, 0, 0, 0.0, 0.0, None))
 
             directory = args.directory.absolute()
             if args.chain:

@@ -14,7 +14,7 @@ from longshore.cli.arguments import rate, with_mapping
 from longshore.cli.backups import with_point
 from longshore.cli.command import Lister
 from longshore.cli.migrations import with_wait
-from longshore.cli.plan_watch import Watched, watch_together
+from longshore.cli.plan_watch import WatchedMachine, watch_together
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.request import MigrationRequest, MigrationType, Verify
 from longshore.model.status import Status
@@ -90,9 +90,9 @@ class _Moves(Lister):
     def _watched(self, ids: list[str], *, plain: bool) -> list[Migration]:
         found: list[Migration] = []
 
-        def asked() -> list[Watched]:
+        def asked() -> list[WatchedMachine]:
             found[:] = [self.client.migration(id_) for id_ in ids]
-            return [Watched.alone(one) for one in found]
+            return [WatchedMachine.alone(one) for one in found]
 
         try:
             watch_together(asked, "Volumes", plain=plain)

@@ -17,7 +17,7 @@ from longshore.api.wall_links import MadeWallLink, WallLink
 from longshore.client.calls import Calls, asked_of_all, of_all, part
 
 
-class Installation(Calls):
+class InstallationCalls(Calls):
     """Calls about everything together."""
 
     # Limits

@@ -21,7 +21,7 @@ from longshore.client.calls import PAGE, Calls, of_all, part
 from longshore.model.request import MigrationRequest
 
 
-class Migrations(Calls):
+class MigrationCalls(Calls):
     """Calls about migrations, by their ids or the beginnings of them."""
 
     def create_migration(self, machine: str, source: str, target: str, request: MigrationRequest) -> Migration:

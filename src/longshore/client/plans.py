@@ -26,7 +26,7 @@ from longshore.client.calls import PAGE, Calls, part
 from longshore.model.as_built import CodeFormat
 
 
-class Plans(Calls):
+class PlanCalls(Calls):
     """Calls about plans, by their names."""
 
     def create_plan(self, wanted: NewPlan) -> PlanAnswer:

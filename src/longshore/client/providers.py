@@ -23,7 +23,7 @@ _MACHINES_AT_ONCE = 1000
 _PATHS = ("cacert", "ca_file")  # settings that name files of this machine, which another has no use for
 
 
-class Providers(Calls):
+class ProviderCalls(Calls):
     """Calls about providers, by their names or ids."""
 
     def add_provider(

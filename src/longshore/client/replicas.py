@@ -17,7 +17,7 @@ from longshore.api.schemas import (
 from longshore.client.calls import Calls, asked_of_all, part
 
 
-class Replicas(Calls):
+class ReplicaCalls(Calls):
     """Calls about replicas, by their id, the beginning of that, or the name of their machine; groups by their name."""
 
     def create_replica(self, wanted: NewReplica) -> Replica:

@@ -1,12 +1,12 @@
 """The client of the REST API."""
 
-from longshore.client.installation import Installation
-from longshore.client.migrations import Migrations
-from longshore.client.plans import Plans
-from longshore.client.providers import Providers
-from longshore.client.replicas import Replicas
-from longshore.client.vaults import Vaults
+from longshore.client.installation import InstallationCalls
+from longshore.client.migrations import MigrationCalls
+from longshore.client.plans import PlanCalls
+from longshore.client.providers import ProviderCalls
+from longshore.client.replicas import ReplicaCalls
+from longshore.client.vaults import VaultCalls
 
 
-class Client(Providers, Plans, Migrations, Replicas, Vaults, Installation):
+class Client(ProviderCalls, PlanCalls, MigrationCalls, ReplicaCalls, VaultCalls, InstallationCalls):
     """Every call raises LongshoreError with the service's own sentence and code when it is refused."""

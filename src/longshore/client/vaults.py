@@ -38,7 +38,7 @@ from longshore.model.request import MigrationRequest
 _FILES = 10_000  # names of files that are asked for at most
 
 
-class Vaults(Calls):
+class VaultCalls(Calls):
     """Calls about vaults, by their names."""
 
     def create_vault(

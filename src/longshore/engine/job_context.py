@@ -21,7 +21,7 @@ from longshore.errors import Cancelled, LongshoreError
 from longshore.model.forms import form
 from longshore.model.target import Owner
 from longshore.processes.installed import missing_module
-from longshore.store import Entry, EntryState, MigrationRecord, Store, ThingKind
+from longshore.store import EntryState, LedgerRecord, MigrationRecord, Store, ThingKind
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -186,7 +186,7 @@ class JobContext:
     ) -> T:
         """Make one thing outside. It is in the ledger before it exists, and its id is noted as soon as it is known."""
         self.raise_if_cancelled()
-        entry: Entry = self.store.ledger.intend(Owner(self.id, step), provider_id, kind, parent)
+        entry: LedgerRecord = self.store.ledger.intend(Owner(self.id, step), provider_id, kind, parent)
         thing = make(entry.owner)
         self.store.ledger.settle(entry.id, EntryState.MADE, ref=ref(thing))
         return thing

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from longshore.model.plan import Limits
+from longshore.model.plan import PlanLimits
 from longshore.store import Store
 
 
-def keep_limits(store: Store, plan_id: str, limits: Limits) -> None:
+def keep_limits(store: Store, plan_id: str, limits: PlanLimits) -> None:
     """Write the limit of a plan into its file. Running copies follow within a fraction of a second."""
     path = store.state.limits(plan_id)
     store.state.limits_directory.mkdir(mode=0o700, exist_ok=True)

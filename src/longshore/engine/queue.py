@@ -16,8 +16,8 @@ from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
-from longshore.model.limit import Limit, LimitOf, Place, counting, places_at_work
-from longshore.model.plan import Limits
+from longshore.model.limit import Limit, LimitOf, LimitPlace, counting, places_at_work
+from longshore.model.plan import PlanLimits
 from longshore.store import QueueRecord, WorkerRecord
 
 ENDING = 16  # queued ones of a project that are cancelled: so many at a time end without waiting for room
@@ -25,14 +25,14 @@ SPARE = 1  # places of each worker, beyond its capacity, for projects that have 
 ASIDE = 5  # places of each worker, SPARE ones included, for jobs whose answer somebody waits for: these and no others
 
 _APART = (False, True)  # first what moves something, then, apart from that, what somebody waits for the answer of
-_NO_PLAN = Limits()
+_NO_PLAN = PlanLimits()
 _NO_LABELS: Mapping[str, frozenset[str]] = {}
 _NO_TURNS: Mapping[str, int] = {}
 
-_Counted = tuple[Place, str | None]  # a place, and whose jobs count there; None: all projects'
+_Counted = tuple[LimitPlace, str | None]  # a place, and whose jobs count there; None: all projects'
 
 
-class What(StrEnum):
+class BlockedBy(StrEnum):
     """The kind of thing that a queued job is behind."""
 
     WAVE = "wave"  # that goes first
@@ -47,13 +47,13 @@ class Behind:
     `place` and `at_once` are of a limit; `wave` is the one that goes first.
     """
 
-    what: What
+    what: BlockedBy
     wave: int | None = None
-    place: Place | None = None
+    place: LimitPlace | None = None
     at_once: int | None = None
 
 
-class Asking(Protocol):
+class WorkerNeeds(Protocol):
     """The part of a migration that decides which workers fit it."""
 
     @property
@@ -68,7 +68,7 @@ class Asking(Protocol):
 
 def may_begin(
     queue: Sequence[QueueRecord],
-    limits: Mapping[str, Limits],
+    limits: Mapping[str, PlanLimits],
     last_turns: Mapping[str, int] = _NO_TURNS,
     seat: Callable[[QueueRecord, bool], bool] = lambda _record, _first: True,
     *,
@@ -129,7 +129,7 @@ def may_begin(
 def why_waits(
     records: Sequence[QueueRecord],
     begun: Sequence[QueueRecord],
-    limits: Mapping[str, Limits],
+    limits: Mapping[str, PlanLimits],
     *,
     first_waves: Mapping[str, int],
     of_places: Sequence[Limit],
@@ -151,16 +151,16 @@ def why_waits(
                 continue
             first = first_waves.get(record.plan_id or "", record.wave)
             if record.plan_id is not None and record.wave > first:
-                found[record.id] = Behind(What.WAVE, wave=first)
+                found[record.id] = Behind(BlockedBy.WAVE, wave=first)
                 continue
             places = _places(record, limits.get(record.plan_id or "", _NO_PLAN), set_rooms)
             full = next(((one[0], room) for one, room in places if room is not None and at_work[one] >= room), None)
             if full is not None:
-                found[record.id] = Behind(What.LIMIT, place=full[0], at_once=full[1])
+                found[record.id] = Behind(BlockedBy.LIMIT, place=full[0], at_once=full[1])
                 continue
             room = _room(begun, crew(record), apart=apart).values()
             if room and max(room) < (1 if held[record.project_id] else 1 - SPARE):
-                found[record.id] = Behind(What.WORKERS)
+                found[record.id] = Behind(BlockedBy.WORKERS)
     return found
 
 
@@ -178,14 +178,14 @@ def may_end(queue: Sequence[QueueRecord]) -> list[QueueRecord]:
     return end
 
 
-def labels_asked(record: Asking, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
+def labels_asked(record: WorkerNeeds, labels: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """Return the labels a worker must carry to reach both providers. `labels`: those of providers, by id."""
     none: frozenset[str] = frozenset()
     return labels.get(record.source_id, none) | labels.get(record.target_id, none)
 
 
 def fit(
-    record: Asking, workers: Sequence[WorkerRecord], labels: Mapping[str, frozenset[str]]
+    record: WorkerNeeds, workers: Sequence[WorkerRecord], labels: Mapping[str, frozenset[str]]
 ) -> Sequence[WorkerRecord]:
     """Return those of `workers` that reach both providers and know the order of steps that the record was begun with.
 
@@ -211,7 +211,7 @@ def take_turns(
     me: WorkerRecord,
     queue: Sequence[QueueRecord],
     workers: Sequence[WorkerRecord],
-    limits: Mapping[str, Limits],
+    limits: Mapping[str, PlanLimits],
     *,
     labels: Mapping[str, frozenset[str]] = _NO_LABELS,
     last_turns: Mapping[str, int] = _NO_TURNS,
@@ -282,7 +282,7 @@ def _room(queue: Sequence[QueueRecord], workers: Sequence[WorkerRecord], *, apar
 
 
 def _places(
-    record: QueueRecord, limits: Limits, set_rooms: Mapping[_Counted, int]
+    record: QueueRecord, limits: PlanLimits, set_rooms: Mapping[_Counted, int]
 ) -> Iterator[tuple[_Counted, int | None]]:
     """Yield each place where a migration is at work, and how many of those that count there may be (None: any number).
 
@@ -290,7 +290,7 @@ def _places(
     """
     project = record.project_id
     if record.plan_id is None:  # these wait for each other as those of a plan wait for all of the project's
-        yield (Place(LimitOf.PROJECT, project, "without a plan"), project), limits.at_once
+        yield (LimitPlace(LimitOf.PROJECT, project, "without a plan"), project), limits.at_once
     planned = {
         LimitOf.PROJECT: None if record.plan_id is None else limits.at_once,
         LimitOf.SOURCE: limits.per_source,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from longshore.engine.lock import is_locked
-from longshore.engine.queue import Asking, fit, labels_asked
+from longshore.engine.queue import WorkerNeeds, fit, labels_asked
 from longshore.engine.version import FLOW_VERSION
 from longshore.model.status import Status
 from longshore.store import QueueRecord, Store, WorkerRecord
@@ -17,7 +17,7 @@ _PATIENCE = 30.0  # seconds: a worker that is started again is soon back
 _LOOK = 5.0  # seconds between looks
 
 
-class Lack(StrEnum):
+class MissingCapability(StrEnum):
     """The thing that the living workers lack."""
 
     WORKER = "worker"
@@ -25,7 +25,7 @@ class Lack(StrEnum):
     FLOW_VERSION = "flow-version"
 
 
-class Waiting(Asking, Protocol):
+class WaitingMigration(WorkerNeeds, Protocol):
     @property
     def record_id(self) -> str: ...
     @property
@@ -36,23 +36,23 @@ class Waiting(Asking, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    lack: Lack
+    lack: MissingCapability
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class LiveWorkers:
     """The workers that could take migrations at this moment."""
 
     workers: Sequence[WorkerRecord]
     labels: Mapping[str, frozenset[str]]  # that are asked for, by the provider's id
     running: bool = True  # not merely who would be started when asked
 
-    def why(self, record: Waiting) -> str | None:
+    def why(self, record: WaitingMigration) -> str | None:
         said = self.stranded(record)
         return said.text if said else None
 
-    def stranded(self, record: Waiting) -> Stranded | None:
+    def stranded(self, record: WaitingMigration) -> Stranded | None:
         """Return why nobody alive can take the record. None: it has ended, somebody has it, or somebody could take it
         once its turn comes."""
         if record.status.ended:
@@ -60,39 +60,41 @@ class Crew:
         if record.worker_id in {worker.id for worker in self.workers} or fit(record, self.workers, self.labels):
             return None
         if not self.workers:
-            return Stranded(Lack.WORKER, "No worker is alive. It goes on as soon as one is: longshore worker.")
+            return Stranded(
+                MissingCapability.WORKER, "No worker is alive. It goes on as soon as one is: longshore worker."
+            )
         asked = labels_asked(record, self.labels)
         if not any(asked.issubset(worker.labels) for worker in self.workers):
             named = " ".join(f"--label {label}" for label in sorted(asked))
             return Stranded(
-                Lack.LABELS,
+                MissingCapability.LABELS,
                 f"No worker that is alive carries all the labels that its providers ask for. It goes on as soon as one "
                 f"does: longshore worker {named}.",
             )
         known = ", ".join(sorted({worker.flow_version for worker in self.workers}))
         return Stranded(
-            Lack.FLOW_VERSION,
+            MissingCapability.FLOW_VERSION,
             f"It was begun under flow version {record.flow_version}, and nobody alive knows another than {known}. "
             "Start a worker of the release that began it, or have taken back what it made: "
             f"longshore migration cancel {record.record_id}.",
         )
 
 
-NOBODY = Crew([], {}, running=False)
+NOBODY = LiveWorkers([], {}, running=False)
 
 
-def crew_of(store: Store) -> Crew:
+def crew_of(store: Store) -> LiveWorkers:
     """Return the living workers.
 
     A state directory without a shared database has one even while none runs: the engine that is started when needed.
     """
     alone = WorkerRecord("", "", 0, FLOW_VERSION, 1, ())
     if store.state.shared_database is None and not is_locked(store.state):
-        return Crew([alone], {}, running=False)
+        return LiveWorkers([alone], {}, running=False)
     workers = store.workers.all()
     if store.state.shared_database is None and not workers:
-        return Crew([alone], {})  # an engine that is only starting
-    return Crew(workers, labels_that_count(store), running=bool(workers))
+        return LiveWorkers([alone], {})  # an engine that is only starting
+    return LiveWorkers(workers, labels_that_count(store), running=bool(workers))
 
 
 def labels_that_count(store: Store) -> Mapping[str, frozenset[str]]:
@@ -101,7 +103,7 @@ def labels_that_count(store: Store) -> Mapping[str, frozenset[str]]:
     return store.providers.labels() if store.state.shared_database else {}
 
 
-class Herald:
+class StrandedNotifier:
     """Has the worker that lives longest say it once in the events of each migration that is stranded for a while."""
 
     def __init__(self, store: Store, me: WorkerRecord) -> None:
@@ -111,7 +113,7 @@ class Herald:
         self._since: dict[tuple[str, str], float] = {}  # by migration and text
         self._told: set[tuple[str, str]] = set()
 
-    def tell(self, queue: Callable[[], Sequence[QueueRecord]], crew: Crew) -> None:
+    def tell(self, queue: Callable[[], Sequence[QueueRecord]], crew: LiveWorkers) -> None:
         now = time.monotonic()
         if now - self._looked < _LOOK:
             return

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from longshore.engine.retry import LASTING
 from longshore.errors import LongshoreError
-from longshore.store import Entry, EntryState, Store
+from longshore.store import EntryState, LedgerRecord, Store
 
 _TRIES = 4
 _PAUSE = 3.0  # seconds before the second try; doubled each time: a volume may still be detaching
@@ -19,7 +19,10 @@ _WAITED = 60.0  # seconds after which a try that fails is the last one: it has w
 
 
 def remove_all(
-    store: Store, entries: Sequence[Entry], remove: Callable[[Entry], bool], may_appear: Callable[[Entry], bool]
+    store: Store,
+    entries: Sequence[LedgerRecord],
+    remove: Callable[[LedgerRecord], bool],
+    may_appear: Callable[[LedgerRecord], bool],
 ) -> list[str]:
     """Remove what these entries name, in this order, and mark each entry as removed.
 
@@ -37,13 +40,15 @@ def remove_all(
 
 
 class _Undoing:
-    def __init__(self, store: Store, remove: Callable[[Entry], bool], may_appear: Callable[[Entry], bool]) -> None:
+    def __init__(
+        self, store: Store, remove: Callable[[LedgerRecord], bool], may_appear: Callable[[LedgerRecord], bool]
+    ) -> None:
         self._store = store
         self._remove = remove
         self._may_appear = may_appear
         self.left: list[str] = []
 
-    def remove(self, entry: Entry, *, last: bool = False) -> bool:
+    def remove(self, entry: LedgerRecord, *, last: bool = False) -> bool:
         """Remove one thing and tell whether it is settled. It isn't when nothing was found that may still appear; the
         `last` try settles it all the same."""
         try:
@@ -58,7 +63,7 @@ class _Undoing:
         self._store.events.say(entry.migration_id, "removing", f"The {entry.kind} {entry.step} is gone.")
         return True
 
-    def _persist(self, entry: Entry) -> bool:
+    def _persist(self, entry: LedgerRecord) -> bool:
         pause, began = _PAUSE, time.monotonic()
         for remaining in reversed(range(_TRIES)):
             try:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from longshore.configuration import read_configuration
-from longshore.engine.stranded import Crew, labels_that_count
+from longshore.engine.stranded import LiveWorkers, labels_that_count
 from longshore.engine.version import FLOW_VERSION
 from longshore.errors import LongshoreError
 from longshore.state import StateDirectory
@@ -30,7 +30,7 @@ def left_alone(store: Store, flow_version: str) -> list[QueueRecord]:
     host, labels = socket.gethostname(), labels_that_count(store)
     everywhere: frozenset[str] = frozenset().union(*labels.values())
     elsewhere = [worker for worker in store.workers.all() if worker.host != host]
-    upgraded = Crew([*elsewhere, WorkerRecord("", host, 0, flow_version, 1, tuple(everywhere))], labels)
+    upgraded = LiveWorkers([*elsewhere, WorkerRecord("", host, 0, flow_version, 1, tuple(everywhere))], labels)
     return [
         record
         for record in store.queue.records()

@@ -20,13 +20,13 @@ from longshore.engine import parking
 from longshore.engine.clocks import Clocks
 from longshore.engine.embedded import has_work
 from longshore.engine.queue import ENDING, places_left, take_turns
-from longshore.engine.stranded import Crew, Herald, labels_that_count
+from longshore.engine.stranded import LiveWorkers, StrandedNotifier, labels_that_count
 from longshore.engine.version import FLOW_VERSION
 from longshore.errors import LongshoreError
 from longshore.logs import seldom
 from longshore.model.job import JobKind
 from longshore.model.machine import PowerState
-from longshore.model.plan import Limits
+from longshore.model.plan import PlanLimits
 from longshore.model.status import Status
 from longshore.state import StateDirectory
 from longshore.store import JobRecord, Lineup, Store, WorkerRecord
@@ -88,7 +88,7 @@ class Worker:
         self._flows = flows
         self._me = me
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._herald = Herald(store, me)
+        self._herald = StrandedNotifier(store, me)
 
     async def run(self, stop: asyncio.Event, *, linger: float | None, drain_for: float = 0.0) -> bool:
         """Run what is queued until `stop`, or until there was nothing to do for `linger` seconds (None: never end for
@@ -170,7 +170,7 @@ class Worker:
 
     def _take_turns(self) -> list[str]:
         # Asked beforehand: whoever chooses holds the queue's lock, and must not wait for a connection to the database
-        limits = {plan: Limits(**given) for plan, given in self._store.queue.limits().items()}
+        limits = {plan: PlanLimits(**given) for plan, given in self._store.queue.limits().items()}
         of_places = self._store.limits.at_once()
         labels = labels_that_count(self._store)
 
@@ -195,7 +195,7 @@ class Worker:
 
         taken = self._store.queue.take(self._me, choose)
         if living:  # not while the queue's lock is held
-            self._herald.tell(self._store.queue.records, Crew(living, labels))
+            self._herald.tell(self._store.queue.records, LiveWorkers(living, labels))
         return taken
 
     def _reap(self) -> None:

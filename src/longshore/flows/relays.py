@@ -16,7 +16,7 @@ from longshore.engine.lock import is_locked
 from longshore.model.target import Owner
 from longshore.providers.contract import Relays
 from longshore.providers.registry import asks_relays, open_relays, provider_type
-from longshore.store import Entry, EntryState, ProviderRecord, Store, ThingKind
+from longshore.store import EntryState, LedgerRecord, ProviderRecord, Store, ThingKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def hold_relays_as(process_id: str) -> None:
     _holder = process_id
 
 
-def held_by_another(store: Store, entry: Entry) -> bool:
+def held_by_another(store: Store, entry: LedgerRecord) -> bool:
     """Tell whether the entry is a relay of another living process, which removes it in its own time."""
     return entry.kind in (ThingKind.RELAY, ThingKind.PROXY_DISKS) and lives_elsewhere(store, entry.parent)
 
@@ -144,7 +144,7 @@ class _Written:
     def _settle(self, owner: Owner, state: EntryState, *, ref: str | None = None, note: str | None = None) -> None:
         self._store.ledger.settle(self._entry(owner).id, state, ref=ref, note=note)
 
-    def _entry(self, owner: Owner) -> Entry:
+    def _entry(self, owner: Owner) -> LedgerRecord:
         return self._store.ledger.intend(owner, self._provider_id, self._kind)  # answers the one that is there
 
 

@@ -11,7 +11,7 @@ from longshore.model.source_marks import MarkKind
 from longshore.model.strict_reading import read_json
 from longshore.model.target import Owner, ServerPort
 from longshore.providers.contract import Source, Target
-from longshore.store import Entry, EntryState, Store, ThingKind
+from longshore.store import EntryState, LedgerRecord, Store, ThingKind
 
 _NEVER_THEIRS = (
     MigrationType.DRY_RUN,
@@ -40,7 +40,9 @@ _AT_SOURCES = (
 )
 
 
-def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entry], bool] | None = None) -> list[str]:
+def undo(
+    store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[LedgerRecord], bool] | None = None
+) -> list[str]:
     """Remove everything of what is wanted that the ledger says we made and didn't hand over.
 
     Without a word on what is wanted, that is everything but relays: others may use those, and the engine removes them.
@@ -71,7 +73,7 @@ def undo(store: Store, clouds: Clouds, migration_id: str, wanted: Callable[[Entr
     return left + remove_all(store, free, lambda entry: _remove(store, clouds, entry), _may_appear)
 
 
-def _may_appear(entry: Entry) -> bool:
+def _may_appear(entry: LedgerRecord) -> bool:
     """Tell whether the thing may exist, or come to exist, without our having heard of it."""
     never = (
         ThingKind.CHANGE_TRACKING,
@@ -85,12 +87,12 @@ def _may_appear(entry: Entry) -> bool:
     return entry.ref is None and entry.kind not in never
 
 
-def _its_own(entry: Entry) -> bool:
+def _its_own(entry: LedgerRecord) -> bool:
     """Tell whether nobody else may be using the thing."""
     return entry.kind is not ThingKind.RELAY
 
 
-def _remove(store: Store, clouds: Clouds, entry: Entry) -> bool:
+def _remove(store: Store, clouds: Clouds, entry: LedgerRecord) -> bool:
     """Remove the thing and tell whether anything was there.
 
     Everything that carries the owner's mark goes, so also one that was made a second time because the cloud's first
@@ -130,14 +132,14 @@ def ports_at_home(store: Store, migration_id: str) -> dict[str, ServerPort]:
     return form(dict[str, ServerPort]).validate_python(kept)
 
 
-def _remove_from_source(source: Source, entry: Entry) -> bool:
+def _remove_from_source(source: Source, entry: LedgerRecord) -> bool:
     try:
         return _remove_from_machine(source, entry)
     except NotFound:  # the machine is gone, and has taken along what hung on it
         return False
 
 
-def _remove_from_machine(source: Source, entry: Entry) -> bool:
+def _remove_from_machine(source: Source, entry: LedgerRecord) -> bool:
     """Remove the thing from its machine and tell whether it was there. Raise NotFound if the machine is gone."""
     machine = entry.parent or ""
     if entry.kind is ThingKind.CHANGE_TRACKING:
@@ -159,7 +161,7 @@ def _remove_from_machine(source: Source, entry: Entry) -> bool:
     return bool(gone)
 
 
-def mark_of(entry: Entry) -> tuple[MarkKind, str, str, str]:
+def mark_of(entry: LedgerRecord) -> tuple[MarkKind, str, str, str]:
     """Return what the ledger says of a source's mark: its kind, the text that was asked for, what is written, and what
     was there before.
 
@@ -169,7 +171,7 @@ def mark_of(entry: Entry) -> tuple[MarkKind, str, str, str]:
     return MarkKind(entry.step.removeprefix(MARK_STEP)), text, words, before
 
 
-def _remove_from_target(target: Target, entry: Entry) -> bool:
+def _remove_from_target(target: Target, entry: LedgerRecord) -> bool:
     if entry.kind is ThingKind.RELAY:
         target.remove_relay(entry.owner)
         return True

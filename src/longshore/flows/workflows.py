@@ -16,7 +16,7 @@ from longshore.flows.backups.by_policy import ByPolicy
 from longshore.flows.backups.copying import CopyingVault
 from longshore.flows.backups.deciding import Deciding
 from longshore.flows.backups.in_place import InPlaceRestore
-from longshore.flows.backups.keeping import Pruning, Verification
+from longshore.flows.backups.keeping import Pruning, VerifyingVault
 from longshore.flows.clouds import Clouds
 from longshore.flows.flow import Flow
 from longshore.flows.moves.cold import ColdMigration
@@ -86,7 +86,7 @@ KINDS: dict[JobKind, type[Flow]] = {
     JobKind.RETURN: Returning,
     JobKind.BACKUP: Backup,
     JobKind.BACKUP_POLICY: ByPolicy,
-    JobKind.VERIFICATION: Verification,
+    JobKind.VERIFICATION: VerifyingVault,
     JobKind.PRUNE: Pruning,
     JobKind.VAULT_COPY: CopyingVault,
     JobKind.IN_PLACE: InPlaceRestore,

@@ -26,7 +26,7 @@ from longshore.errors import LongshoreError
 from longshore.guests.agent_packages import PACKAGES, agent_packages
 from longshore.guests.confined import run_confined
 from longshore.guests.converter.tree import in_use
-from longshore.guests.limits import Limits
+from longshore.guests.limits import GuestLimits
 from longshore.guests.windows_parts import FIRST_BOOT, VIRTIO_WIN, windows_parts
 from longshore.processes.deadline import obey
 from longshore.processes.launcher import Sandbox
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _work(request: dict[str, Any]) -> dict[str, Any]:
-    limits = Limits(**request.pop("limits"))
+    limits = GuestLimits(**request.pop("limits"))
     # Kept from writing here already, and not only by what is confined
     read_only = request["operation"] in {"inspect", "look", "check", "start"}
     named = request.pop("converter", None)  # a tree that isn't the current one yet

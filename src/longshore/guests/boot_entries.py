@@ -29,7 +29,7 @@ _LONGEST_NUMBER = 4  # digits
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BootEntry:
     """One choice of the boot menu."""
 
     initramfs: str  # path in the guest; "" when it has none
@@ -48,7 +48,7 @@ class _Choice:
     options: str | None = None  # None: it starts no Linux
 
 
-def default_entry(guest: Guest) -> Entry | None:
+def default_entry(guest: Guest) -> BootEntry | None:
     """Return the entry that the boot loader starts unless somebody chooses otherwise; when that isn't clear, the newest
     kernel.
 
@@ -72,7 +72,7 @@ def _grub_directories(guest: Guest) -> Iterator[str]:
     yield from menu_directories(guest)
 
 
-def _of_grub(guest: Guest, directory: str) -> Entry | None:
+def _of_grub(guest: Guest, directory: str) -> BootEntry | None:
     """Return the entry that GRUB starts. None where there is no menu, or only a wrapper that leads to another."""
     if not guest.has_file(f"{directory}/grub.cfg"):
         return None
@@ -184,14 +184,14 @@ def _flat(choices: Sequence[_Choice]) -> Iterator[_Choice]:
         yield from (choice,) if choice.below is None else _flat(choice.below)
 
 
-def _entry(guest: Guest, choice: _Choice, variables: Mapping[str, str]) -> Entry | None:
+def _entry(guest: Guest, choice: _Choice, variables: Mapping[str, str]) -> BootEntry | None:
     """Return what an entry starts. None where that is no Linux, or one without an initramfs that is there."""
     if choice.options is None:
         return None
     # Of several initramfs the last one: those with microcode come before it
     paths = (_in_boot(guest, path) for path in reversed(choice.initrds) if not path.startswith("$tuned"))
     options = re.sub(r"\$\{?(\w+)\}?", lambda name: variables.get(name[1], ""), choice.options)
-    return next((Entry(path, options) for path in paths if path), None)
+    return next((BootEntry(path, options) for path in paths if path), None)
 
 
 def _in_boot(guest: Guest, path: str) -> str:
@@ -225,7 +225,7 @@ def _read(text: str, name: str) -> _Choice:
     return choice
 
 
-def _by_specification_alone(guest: Guest) -> Entry | None:
+def _by_specification_alone(guest: Guest) -> BootEntry | None:
     """Return the entry that starts where there is no menu: systemd-boot's, or that of a GRUB that isn't where it is
     known to be."""
     for place in ("/boot", *_EFI):
@@ -255,11 +255,11 @@ def _of_systemd_boot(guest: Guest, place: str) -> str:
     return found[1] if found else ""
 
 
-def _newest(guest: Guest) -> Entry | None:
+def _newest(guest: Guest) -> BootEntry | None:
     """Return the entry of the newest kernel: a guess, unless there is only one."""
     fit = [
         name
         for name in guest.names_in("/boot")
         if INITRAMFS.match(name) and not any(word in name for word in _NOT_FOR_BOOT)
     ]
-    return Entry(f"/boot/{newest_first(fit)[0]}", sure=len(fit) == 1) if fit else None
+    return BootEntry(f"/boot/{newest_first(fit)[0]}", sure=len(fit) == 1) if fit else None

@@ -17,8 +17,8 @@ from itertools import pairwise
 import zstandard
 
 from longshore.guests.lzo import decompress
-from longshore.guests.nodes import Entry, FileSystem, Node, Refused, harmless, kind_of, unpacked
-from longshore.guests.parts import Part
+from longshore.guests.nodes import DirectoryEntry, FileSystem, Node, NotReadHere, harmless, kind_of, unpacked
+from longshore.guests.parts import GuestVolume
 
 _PLACE, _SIZE = 0x10000, 4096  # of the superblock
 _KNOWN_FEATURES = 0x10FFF  # that change how it is read
@@ -72,7 +72,7 @@ class _Block:
 
 
 class Btrfs(FileSystem):
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[GuestVolume]) -> None:
         """Open one file system from all its parts that are there. Raises OSError when it can't be read."""
         super().__init__(parts[0])
         heads = [(part, part.read(_PLACE, _SIZE)) for part in parts]
@@ -157,7 +157,7 @@ class Btrfs(FileSystem):
                 yield begin, end - begin
             done = max(done, end)
 
-    def entries(self, directory: Node) -> Iterator[Entry]:
+    def entries(self, directory: Node) -> Iterator[DirectoryEntry]:
         tree, inode = directory.number >> 64, directory.number & ((1 << 64) - 1)
         for key, item in self._items(self._tree(tree), (inode, _IS_ENTRY, 0)):
             if key[:2] != (inode, _IS_ENTRY):
@@ -167,9 +167,9 @@ class Btrfs(FileSystem):
             if not harmless(name):
                 continue
             if kind == _IS_INODE:
-                yield Entry(name, tree << 64 | where, of in _LEAVES)
+                yield DirectoryEntry(name, tree << 64 | where, of in _LEAVES)
             elif kind == _IS_ROOT and self._refers(tree, where, inode):
-                yield Entry(name, where << 64 | _TOP_DIRECTORY)
+                yield DirectoryEntry(name, where << 64 | _TOP_DIRECTORY)
 
     def _refers(self, tree: int, to: int, directory: int) -> bool:
         """A snapshot has names of the subvolumes that were below what it was made of, but not these."""
@@ -240,7 +240,7 @@ class Btrfs(FileSystem):
         """Return how long an extent is, and its bytes from `begin` to before `end`, or to its own end."""
         whole, compression, encryption, other, form = unpacked(_EXTENT, item)
         if encryption or other:
-            raise Refused("it is encrypted, or written in a way that isn't known here")
+            raise NotReadHere("it is encrypted, or written in a way that isn't known here")
         if form == _INLINE:
             data = item[_EXTENT.size :]
             data = self._decompressed(compression, data, whole)[:whole] if compression else data
@@ -409,9 +409,9 @@ def _places(chunk: _Chunk, offset: int) -> tuple[Sequence[tuple[int, int]], int]
     return [(disk, at + row * chunk.width + within) for disk, at in stripes], chunk.width - within
 
 
-def joined(parts: Sequence[Part]) -> list[list[Part]]:
+def joined(parts: Sequence[GuestVolume]) -> list[list[GuestVolume]]:
     """Join parts that hold Btrfs, those of one file system together."""
-    found: dict[bytes, list[Part]] = {}
+    found: dict[bytes, list[GuestVolume]] = {}
     for part in parts:
         found.setdefault(part.read(_PLACE + 0x20, 16), []).append(part)
     return list(found.values())

@@ -15,7 +15,7 @@ from typing import IO, Any
 from longshore.border.texts import shortened
 from longshore.errors import ConversionError, LongshoreError
 from longshore.guests.converter.tree import in_use
-from longshore.guests.limits import Limits
+from longshore.guests.limits import GuestLimits
 from longshore.model.durations import duration
 from longshore.model.strict_reading import read_json
 from longshore.processes.launcher import Sandbox, refusal
@@ -88,7 +88,7 @@ def ensure_confinement() -> None:
 
 def try_confinement(root: Path) -> None:
     """Raise NotConfined when this machine can't confine programs of that tree."""
-    run_confined(Sandbox(Limits(seconds=60.0), root=root, kvm=True), ("cat",), {"result": {}}, lambda _: None)
+    run_confined(Sandbox(GuestLimits(seconds=60.0), root=root, kvm=True), ("cat",), {"result": {}}, lambda _: None)
 
 
 def _listen(lines: IO[bytes], most: int, on_message: Callable[[str], None]) -> dict[str, Any] | None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from longshore.guests.ext_inodes import Inode, Inodes
-from longshore.guests.nodes import Entry, FileSystem, Node, Refused, harmless, kind_of
-from longshore.guests.parts import Part
+from longshore.guests.nodes import DirectoryEntry, FileSystem, Node, NotReadHere, harmless, kind_of
+from longshore.guests.parts import GuestVolume
 
 _ROOT = 2
 _MOST = 16  # blocks of a directory that are read ahead: hardly one has more
@@ -24,7 +24,7 @@ _DAMAGED = "its names are damaged"
 
 
 class Ext(FileSystem):
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: GuestVolume) -> None:
         """Open the file system. Raises OSError when it can't be read."""
         super().__init__(part)
         self.interrupted = part.ext_needs_recovery
@@ -65,25 +65,25 @@ class Ext(FileSystem):
         for run in self._inodes.runs(inode, 0, -(-inode.size // block)):
             yield run.at * block, min(run.length * block, inode.size - run.at * block)
 
-    def entries(self, directory: Node) -> Iterator[Entry]:
+    def entries(self, directory: Node) -> Iterator[DirectoryEntry]:
         inode = self._inodes.inode(directory.number)
         if not stat.S_ISDIR(inode.mode):
             raise OSError(_DAMAGED)
         if inode.encrypted:
-            raise Refused("its names are encrypted, and their key isn't on the disk")
+            raise NotReadHere("its names are encrypted, and their key isn't on the disk")
         if inode.inline:  # behind the number of its parent; and what has no room there by itself
             data = self._inodes.content(inode, 0, inode.size)
             return iter([*self._in(data[4:60], 60), *self._in(data[60:], len(data))])
         return self._long_entries(inode)
 
-    def _long_entries(self, inode: Inode) -> Iterator[Entry]:
+    def _long_entries(self, inode: Inode) -> Iterator[DirectoryEntry]:
         block = self._inodes.block
         for run in self._inodes.runs(inode, 0, -(-inode.size // block)):
             for first in range(run.block, run.block + run.length, _PIECE):
                 length = min(_PIECE, run.block + run.length - first) * block
                 yield from self._in(self.part.read(first * block, length), block)
 
-    def _in(self, blocks: bytes, block: int) -> Iterator[Entry]:
+    def _in(self, blocks: bytes, block: int) -> Iterator[DirectoryEntry]:
         """No record goes beyond its block. What is no name (an index, a checksum, one deleted) has no inode."""
         at, typed = 0, self._inodes.typed
         while at < len(blocks):
@@ -98,7 +98,7 @@ class Ext(FileSystem):
             if number:
                 name = blocks[at + _NAME.size : at + _NAME.size + name_length]
                 if harmless(name):
-                    yield Entry(name, number, typed and kind != _DIRECTORY and 0 < kind <= _LINK)
+                    yield DirectoryEntry(name, number, typed and kind != _DIRECTORY and 0 < kind <= _LINK)
             at += length
 
     def ahead(self, directory: Node) -> None:

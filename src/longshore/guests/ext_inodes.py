@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from longshore.guests.nodes import Refused, unpacked
-from longshore.guests.parts import Part
+from longshore.guests.nodes import NotReadHere, unpacked
+from longshore.guests.parts import GuestVolume
 
 _SUPERBLOCK = 1024
 _FILE_TYPES, _META_GROUPS, _WIDE, _VALUES_IN_INODES, _LARGE_DIRECTORIES = 0x2, 0x10, 0x80, 0x400, 0x4000
@@ -35,7 +35,7 @@ _BASE = struct.Struct("<HHIIiiiIHHII")  # mode, user, size, four times (that of 
 _VALUE = struct.Struct("<BBHIII")  # bytes of the name, its kind, where the value is, in which inode, how many bytes
 
 
-class Run(NamedTuple):
+class BlockRun(NamedTuple):
     """Blocks of a file that lie side by side."""
 
     at: int  # in the file, in blocks
@@ -77,7 +77,7 @@ class Inode(NamedTuple):
 
 
 class Inodes:
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: GuestVolume) -> None:
         """Read where inodes are. Raises OSError when it can't be told."""
         self._part = part
         head = part.read(_SUPERBLOCK, 1024)
@@ -136,7 +136,7 @@ class Inodes:
     def content(self, inode: Inode, offset: int, length: int) -> bytes:
         """Read a file's content: less at its end. Raises OSError, Refused."""
         if inode.encrypted:
-            raise Refused("it is encrypted, and its key isn't on the disk")
+            raise NotReadHere("it is encrypted, and its key isn't on the disk")
         length = min(length, inode.size - offset)
         if length <= 0:
             return b""
@@ -157,7 +157,7 @@ class Inodes:
             raise OSError(_DAMAGED)
         return self.content(inode, 0, inode.size)
 
-    def runs(self, inode: Inode, first: int, end: int, most_levels: int = _MOST_LEVELS) -> Iterator[Run]:
+    def runs(self, inode: Inode, first: int, end: int, most_levels: int = _MOST_LEVELS) -> Iterator[BlockRun]:
         """Yield what is written of the blocks from `first` to before `end`, upwards. Raises OSError."""
         done = first
         told = self._extents(inode.own, most_levels, first) if inode.flags & _EXTENTS else self._mapped(inode, first)
@@ -167,10 +167,10 @@ class Inodes:
             begin, behind = max(run.at, first), min(run.at + run.length, end)
             if begin < done:
                 raise OSError(_DAMAGED)
-            yield Run(begin, run.block + begin - run.at, behind - begin)
+            yield BlockRun(begin, run.block + begin - run.at, behind - begin)
             done = behind
 
-    def _extents(self, node: bytes, most_levels: int, first: int) -> Iterator[Run]:
+    def _extents(self, node: bytes, most_levels: int, first: int) -> Iterator[BlockRun]:
         magic, count, _, levels = unpacked(_HEADER, node)
         if magic != _EXTENT_MAGIC or levels > most_levels:
             raise OSError("its extents are damaged")
@@ -179,7 +179,7 @@ class Inodes:
             for place in places:
                 at, length, high, low = unpacked(_EXTENT, node, place)
                 if length <= _UNWRITTEN and at + length > first:
-                    yield Run(at, low | high << 32, length)
+                    yield BlockRun(at, low | high << 32, length)
             return
         below = [unpacked(_INDEX, node, place) for place in places]
         for number, (_, low, high, _) in enumerate(below):
@@ -188,17 +188,17 @@ class Inodes:
             data = self._part.read((low | high << 32) * self.block, self.block)
             yield from self._extents(data, levels - 1, first)
 
-    def _mapped(self, inode: Inode, first: int) -> Iterator[Run]:
+    def _mapped(self, inode: Inode, first: int) -> Iterator[BlockRun]:
         """Yield the runs of an inode that names each block: twelve in itself, the others in blocks that it names."""
         places = struct.unpack("<15I", inode.own)
-        last: Run | None = None
+        last: BlockRun | None = None
         for at, block in self._named(places, first):
             if last is not None and at == last.at + last.length and block == last.block + last.length:
-                last = Run(last.at, last.block, last.length + 1)
+                last = BlockRun(last.at, last.block, last.length + 1)
                 continue
             if last is not None:
                 yield last
-            last = Run(at, block, 1)
+            last = BlockRun(at, block, 1)
         if last is not None:
             yield last
 

@@ -8,15 +8,15 @@ from contextlib import suppress
 from functools import partial
 
 from longshore.guests.nodes import FileSystem
-from longshore.guests.parts import Disk, Part, Unread, parts_of
+from longshore.guests.parts import Disk, GuestVolume, UnreadVolume, parts_of
 
 # What reads one kind or another is loaded where there is one: somebody waits for all of it
 
 
-def file_systems(disks: Sequence[Disk]) -> tuple[list[FileSystem], list[Unread]]:
+def file_systems(disks: Sequence[Disk]) -> tuple[list[FileSystem], list[UnreadVolume]]:
     """Return the file systems that can be read, and what else there is."""
     parts = [part for position, disk in enumerate(disks, start=1) for part in parts_of(disk, position)]
-    unread = list[Unread]()
+    unread = list[UnreadVolume]()
     if physical := [part for part in parts if part.kind == "LVM"]:
         from longshore.guests.lvm import logical_volumes
 
@@ -28,11 +28,11 @@ def file_systems(disks: Sequence[Disk]) -> tuple[list[FileSystem], list[Unread]]
         with suppress(OSError):
             found.append(opened())
             continue
-        unread += [Unread(part.place, part.kind, part.size) for part in together]
+        unread += [UnreadVolume(part.place, part.kind, part.size) for part in together]
     return found, unread
 
 
-def _readers(parts: Sequence[Part]) -> Iterator[tuple[list[Part], Callable[[], FileSystem]]]:
+def _readers(parts: Sequence[GuestVolume]) -> Iterator[tuple[list[GuestVolume], Callable[[], FileSystem]]]:
     """Yield parts that belong together, and what opens the file system on them."""
     of_btrfs = [part for part in parts if part.kind == "Btrfs"]
     for part in parts:

@@ -22,14 +22,14 @@ from pydantic import ValidationError
 from longshore.blocks.window import COMPUTES
 from longshore.errors import ConversionError, InvalidInput, LongshoreError, NotFound
 from longshore.guests.confined import NONSENSE, run_confined
-from longshore.guests.limits import Limits
+from longshore.guests.limits import GuestLimits
 from longshore.model.forms import form
 from longshore.model.strict_reading import read_json
 from longshore.processes.installed import refuse_without
 from longshore.processes.launcher import Sandbox
 from longshore.processes.private import private_directory
 from longshore.vault.disks import DiskReader
-from longshore.vault.geometry import Entry
+from longshore.vault.geometry import TreeEntry
 from longshore.vault.nbd import serve
 
 MOST_ENTRIES = 100_000  # of one answer
@@ -39,11 +39,13 @@ _NEAR, _FAR = 2, 8
 _LONGEST_LINE = 1 << 16
 _PIECE = 1 << 20
 _GRACE = 10.0
-_LOOKING = Limits(seconds=600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
-_ATTENDING = Limits(
+_LOOKING = GuestLimits(seconds=600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
+_ATTENDING = GuestLimits(
     seconds=30 * 24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16
 )
-_FETCHING = Limits(seconds=24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16)
+_FETCHING = GuestLimits(
+    seconds=24 * 3600.0, memory=2 << 30, scratch=16 << 20, processes=16, log=1 << 16, messages=1 << 16
+)
 
 Kind = Literal["file", "directory", "link", "other"]
 
@@ -73,7 +75,7 @@ class UnreadPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadPath:
     """A path that couldn't be read, and why: words that end a sentence."""
 
     path: str
@@ -87,7 +89,7 @@ class Looked:
     more: bool  # there are more entries than are in it
     systems: list[FoundSystem]
     unread: list[UnreadPart]
-    left_out: list[Unread]  # the first of them
+    left_out: list[UnreadPath]  # the first of them
     left_out_count: int
     interrupted: list[str]  # places of file systems whose newest changes may be in their journals alone
 
@@ -272,10 +274,10 @@ class _Noting(DiskReader):
         self.error: LongshoreError | None = None
         self._disk = disk
 
-    def entry(self, block: int) -> Entry | None:
+    def entry(self, block: int) -> TreeEntry | None:
         return self._disk.entry(block)
 
-    def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
+    def block(self, number: int, entry: TreeEntry, *, again: bool = False) -> bytes:
         return self._disk.block(number, entry, again=again)
 
     def leaf_is_zero(self, leaf: int) -> bool:
@@ -338,7 +340,7 @@ class _Told(threading.Thread):
 
 @contextmanager
 def _reading(
-    disks: Sequence[DiskReader], request: Mapping[str, Any], limits: Limits, *, ends_within: float | None = None
+    disks: Sequence[DiskReader], request: Mapping[str, Any], limits: GuestLimits, *, ends_within: float | None = None
 ) -> Iterator[_Reading]:
     """Read disks in a confined process. `ends_within`: seconds after which one that was hung up on is left to go with
     this process."""

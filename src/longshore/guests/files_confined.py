@@ -23,7 +23,7 @@ from longshore.guests.file_names import shown_name
 from longshore.guests.file_systems import file_systems
 from longshore.guests.file_tree import FileTree
 from longshore.guests.left_out import LeftOut
-from longshore.guests.nodes import Node, Refused
+from longshore.guests.nodes import Node, NotReadHere
 from longshore.guests.parts import Disk
 
 ANSWER = "/answer"
@@ -173,7 +173,7 @@ def _named(shown: str) -> Iterator[None]:
     """Raise InvalidInput for what isn't read at all."""
     try:
         yield
-    except Refused as error:
+    except NotReadHere as error:
         raise InvalidInput(f"{shown} isn't read: {error}.", advice="Restore its machine, and read it there.") from None
 
 
@@ -200,7 +200,7 @@ def _attend(tree: FileTree, connection: socket.socket, out: BinaryIO, left_out: 
                     out.write(found)
             except NotFound:
                 _line(out, {"error": errno.ENOENT})
-            except Refused:
+            except NotReadHere:
                 _line(out, {"error": errno.EOPNOTSUPP})
             except (OSError, LongshoreError):
                 _line(out, {"error": errno.EIO})

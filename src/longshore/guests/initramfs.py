@@ -38,7 +38,7 @@ _LONGEST_NAME = 4096
 _PIECE = 1 << 20
 
 
-class Unreadable(Exception):
+class NotAnInitramfs(Exception):
     """The error for what isn't an initramfs as we know them; the text says why."""
 
 
@@ -52,9 +52,9 @@ def file_names(path: Path) -> Iterator[str]:
             return
         program = next((name for magic, name in _DECOMPRESSORS.items() if start.startswith(magic)), None)
         if program is None:
-            raise Unreadable("it is compressed in a way Longshore doesn't know")
+            raise NotAnInitramfs("it is compressed in a way Longshore doesn't know")
         if shutil.which(program) is None:
-            raise Unreadable(f"it is compressed with {program}, which isn't installed on this machine")
+            raise NotAnInitramfs(f"it is compressed with {program}, which isn't installed on this machine")
         os.lseek(file.fileno(), place, os.SEEK_SET)  # where the program begins to read
         yield from _decompressed(program, file)
 
@@ -72,10 +72,10 @@ def _decompressed(program: str, file: IO[bytes]) -> Iterator[str]:
             for name in _archives(_Limited(process.stdout)):
                 names += 1
                 if names > _MOST_FILES:
-                    raise Unreadable(f"it has more than {_MOST_FILES} files")
+                    raise NotAnInitramfs(f"it has more than {_MOST_FILES} files")
                 yield name
             if not names:
-                raise Unreadable(f"{program} can't decompress it")
+                raise NotAnInitramfs(f"{program} can't decompress it")
         finally:
             process.kill()  # what follows the last archive is of no interest
 
@@ -94,9 +94,9 @@ class _Limited:
         piece = self._stream.read(size)
         self._room -= len(piece)
         if self._room < 0:
-            raise Unreadable(f"it is larger than {LARGEST >> 30} GiB")
+            raise NotAnInitramfs(f"it is larger than {LARGEST >> 30} GiB")
         if time.monotonic() > self._end:
-            raise Unreadable(f"it takes longer than {LONGEST:.0f} s to unpack")
+            raise NotAnInitramfs(f"it takes longer than {LONGEST:.0f} s to unpack")
         return piece
 
     def seekable(self) -> bool:
@@ -129,12 +129,12 @@ def _entries(stream: _Stream, start: bytes) -> Iterator[str]:
         header = start + stream.read(_HEADER - len(start))
         start = b""
         if len(header) < _HEADER or not header.startswith(_CPIO):
-            raise Unreadable("it is cut short")
+            raise NotAnInitramfs("it is cut short")
         if not _NUMBERS.fullmatch(header[6:]):  # int() takes signs and blanks as well
-            raise Unreadable("it is damaged")
+            raise NotAnInitramfs("it is damaged")
         size, name_size = int(header[54:62], 16), int(header[94:102], 16)
         if not 0 < name_size <= _LONGEST_NAME:
-            raise Unreadable("it is damaged")
+            raise NotAnInitramfs("it is damaged")
         name = stream.read(name_size + -(_HEADER + name_size) % 4)[: name_size - 1].decode(errors="replace")
         if name == _END:
             return
@@ -146,7 +146,7 @@ def _skip(stream: _Stream, size: int) -> None:
     while size:
         piece = stream.read(min(size, _PIECE))
         if not piece:
-            raise Unreadable("it is cut short")
+            raise NotAnInitramfs("it is cut short")
         size -= len(piece)
 
 
@@ -155,4 +155,4 @@ def _after_zeroes(stream: _Stream) -> bytes:
     for _ in range(_MOST_PADDING):
         if (first := stream.read(1)) != b"\0":
             return first + stream.read(len(_CPIO[0]) - 1)
-    raise Unreadable("it is damaged")
+    raise NotAnInitramfs("it is damaged")

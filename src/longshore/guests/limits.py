@@ -6,7 +6,7 @@ from longshore.processes import launcher
 
 
 @dataclass(frozen=True, slots=True)
-class Limits(launcher.Limits):
+class GuestLimits(launcher.ProcessLimits):
     """Limits of all that works on one guest."""
 
     memory: int = 8 << 30  # the appliance with 2 GiB under emulation takes 4
@@ -16,5 +16,5 @@ class Limits(launcher.Limits):
     log: int = 16 << 20
 
 
-INSPECTING = Limits(seconds=1800.0)
-CHANGING = Limits(seconds=2 * 3600.0)
+INSPECTING = GuestLimits(seconds=1800.0)
+CHANGING = GuestLimits(seconds=2 * 3600.0)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from longshore.guests.appliance import Guest
 from longshore.guests.boot_entries import INITRAMFS, default_entry
 from longshore.guests.fstab import crypttab, fstab, is_by_hardware, mount_units, of_command_line
-from longshore.guests.initramfs import LARGEST_PACKED, Unreadable, file_names
+from longshore.guests.initramfs import LARGEST_PACKED, NotAnInitramfs, file_names
 from longshore.model.hardware import BootDrivers
 
 # Drivers of adapters that VMware has or Nova emulates; the others are of no interest
@@ -35,7 +35,7 @@ def linux_drivers(guest: Guest) -> BootDrivers:
     else:
         try:
             held, kernels = _in_initramfs(guest, entry.initramfs)
-        except Unreadable as why:
+        except NotAnInitramfs as why:
             doubts.append(f"The guest's {entry.initramfs} couldn't be read: {why}.")
         if match := INITRAMFS.match(PurePosixPath(entry.initramfs).name):
             kernels.add(match["kernel"])
@@ -72,7 +72,7 @@ def _usable(wanted: Iterable[str], there: set[str]) -> tuple[str, ...]:
 def _in_initramfs(guest: Guest, path: str) -> tuple[set[str], set[str]]:
     """Return (modules, kernel versions they are for). Raises Unreadable."""
     if guest.files.filesize(path) > LARGEST_PACKED:
-        raise Unreadable(f"it is larger than {LARGEST_PACKED >> 20} MiB")
+        raise NotAnInitramfs(f"it is larger than {LARGEST_PACKED >> 20} MiB")
     with tempfile.TemporaryDirectory(prefix="longshore-") as directory:
         copy = Path(directory) / "initramfs"
         guest.files.download(path, str(copy))

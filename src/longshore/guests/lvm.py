@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from longshore.guests.parts import Part, Source, Unread
+from longshore.guests.parts import ByteRange, GuestVolume, UnreadVolume
 
 _SECTOR = 512
 _LABEL = struct.Struct("<8sQII8s")
@@ -37,7 +37,7 @@ _KINDS = {  # of segments that can't be read, by how their names begin
 }
 
 
-class Damaged(Exception):
+class DamagedGroup(Exception):
     """A group's description, or what it says, makes no sense."""
 
 
@@ -46,10 +46,10 @@ class _Segment:
     at: int  # all in bytes
     size: int
     width: int  # of a stripe
-    stripes: Sequence[tuple[Part, int]]  # where each begins
+    stripes: Sequence[tuple[GuestVolume, int]]  # where each begins
 
 
-class LogicalVolume(Source):
+class LogicalVolume(ByteRange):
     def __init__(self, segments: Sequence[_Segment]) -> None:
         """Make a volume of segments in their order, without gaps."""
         self._segments = segments
@@ -67,7 +67,7 @@ class LogicalVolume(Source):
             for part, start, count in self._places(offset, min(offset + length, self.length)):
                 part.ahead([(start, count)])
 
-    def _places(self, at: int, end: int) -> Iterator[tuple[Part, int, int]]:
+    def _places(self, at: int, end: int) -> Iterator[tuple[GuestVolume, int, int]]:
         """Yield where a range is: part, offset in it, length."""
         while at < end:
             segment = self._segments[bisect_right(self._begins, at) - 1]
@@ -84,16 +84,16 @@ class LogicalVolume(Source):
 class Volumes:
     """The logical volumes that the physical volumes hold."""
 
-    parts: list[Part]  # logical volumes
-    unread: list[Unread]
-    physical: list[Part]  # volumes that belong to groups that are known
+    parts: list[GuestVolume]  # logical volumes
+    unread: list[UnreadVolume]
+    physical: list[GuestVolume]  # volumes that belong to groups that are known
 
 
-def logical_volumes(physical: Sequence[Part]) -> Volumes:
-    by_id: dict[str, Part] = {}
+def logical_volumes(physical: Sequence[GuestVolume]) -> Volumes:
+    by_id: dict[str, GuestVolume] = {}
     texts: OrderedDict[str, Mapping[str, Any]] = OrderedDict()  # the newest of each group, by its id
     for part in physical:
-        with suppress(OSError, Damaged):
+        with suppress(OSError, DamagedGroup):
             own, found = _described(part)
             by_id.setdefault(own, part)
             for text in found:
@@ -104,17 +104,17 @@ def logical_volumes(physical: Sequence[Part]) -> Volumes:
     volumes = Volumes([], [], [])
     taken: set[str] = set()
     for group in texts.values():
-        with suppress(Damaged):
+        with suppress(DamagedGroup):
             _add_group(volumes, group, by_id, taken)
     return volumes
 
 
-def _described(part: Part) -> tuple[str, list[str]]:
+def _described(part: GuestVolume) -> tuple[str, list[str]]:
     """Return the physical volume's id, and the descriptions of its group that are on it. Raises OSError, Damaged."""
     sector = part.read(_SECTOR, _SECTOR)
     mark, _, _, offset, kind = _LABEL.unpack_from(sector)
     if mark != b"LABELONE" or kind != b"LVM2 001" or offset > 64:
-        raise Damaged
+        raise DamagedGroup
     own = sector[offset : offset + 32].decode("ascii", "replace")
     places, lists = [], 0
     for place, size in _PLACE.iter_unpack(sector[offset + 40 : offset + 40 + 16 * 16]):
@@ -124,16 +124,16 @@ def _described(part: Part) -> tuple[str, list[str]]:
             places.append((place, size))
     texts = []
     for place, size in places:
-        with suppress(OSError, Damaged):
+        with suppress(OSError, DamagedGroup):
             texts.append(_text(part, place, size))
     return own, texts
 
 
-def _text(part: Part, place: int, size: int) -> str:
+def _text(part: GuestVolume, place: int, size: int) -> str:
     """Read a description, which goes on at the area's beginning when it reaches its end."""
     _, mark, _, _, _, offset, length = _TEXT_HEADER.unpack_from(part.read(place, _SECTOR))
     if mark != _TEXT_MARK or not _SECTOR <= offset < size or not 0 < length <= min(size - _SECTOR, _MOST_TEXT):
-        raise Damaged
+        raise DamagedGroup
     first = min(length, size - offset)
     data = part.read(place + offset, first) + part.read(place + _SECTOR, length - first)
     return data.rstrip(b"\0").decode(errors="replace")
@@ -143,7 +143,7 @@ def _group(text: str) -> tuple[str, Mapping[str, Any]]:
     for name, section in _parsed(text).items():
         if isinstance(section, dict) and _NAME.fullmatch(name):
             return name, section
-    raise Damaged
+    raise DamagedGroup
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _parsed(text: str) -> dict[str, Any]:
             continue
         what = next(words, None)
         if not isinstance(word, str) or (what == "{" and len(open_) > _DEEPEST):
-            raise Damaged
+            raise DamagedGroup
         if what == "{":
             section: dict[str, Any] = {}
             open_[-1][word] = section
@@ -165,7 +165,7 @@ def _parsed(text: str) -> dict[str, Any]:
         elif what == "=":
             open_[-1][word] = _value(words)
         else:
-            raise Damaged
+            raise DamagedGroup
     return top
 
 
@@ -179,7 +179,7 @@ def _value(words: Iterator[Any]) -> Any:
             return values
         if word != ",":
             values.append(word)
-    raise Damaged
+    raise DamagedGroup
 
 
 def _words(text: str) -> Iterator[Any]:
@@ -187,7 +187,7 @@ def _words(text: str) -> Iterator[Any]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise Damaged
+            raise DamagedGroup
         at = found.end()
         quoted, number, name, sign = found.groups()
         if quoted:
@@ -198,9 +198,9 @@ def _words(text: str) -> Iterator[Any]:
             yield name or sign
 
 
-def _add_group(volumes: Volumes, group: Mapping[str, Any], by_id: Mapping[str, Part], taken: set[str]) -> None:
+def _add_group(volumes: Volumes, group: Mapping[str, Any], by_id: Mapping[str, GuestVolume], taken: set[str]) -> None:
     extent = _number(group, "extent_size") * _SECTOR
-    disks: dict[str, tuple[Part, int]] = {}
+    disks: dict[str, tuple[GuestVolume, int]] = {}
     for name, one in _section(group, "physical_volumes").items():
         part = by_id.get(str(one.get("id")).replace("-", "")) if isinstance(one, dict) else None
         if part is not None:
@@ -213,7 +213,7 @@ def _add_group(volumes: Volumes, group: Mapping[str, Any], by_id: Mapping[str, P
             continue
         described_segments = list(_segments_of(lv))
         if (left := left - len(described_segments)) < 0:
-            raise Damaged
+            raise DamagedGroup
         mapped = f"{group['name'].replace('-', '--')}-{name.replace('-', '--')}"
         place = next(one for one in _tries(mapped) if one not in taken)
         taken.add(place)
@@ -223,11 +223,11 @@ def _add_group(volumes: Volumes, group: Mapping[str, Any], by_id: Mapping[str, P
         try:
             if not unread:
                 source = LogicalVolume(list(_segments(described_segments, extent, disks)))
-                volumes.parts.append(Part(source, place, devices, 0, source.length))
+                volumes.parts.append(GuestVolume(source, place, devices, 0, source.length))
                 continue
-        except Damaged:
+        except DamagedGroup:
             unread = "LVM, damaged"
-        volumes.unread.append(Unread(place, unread, size))
+        volumes.unread.append(UnreadVolume(place, unread, size))
     volumes.physical.extend(part for part, _ in disks.values())
 
 
@@ -236,7 +236,7 @@ def _tries(name: str) -> Iterator[str]:
     yield name
     for number in range(2, 1000):
         yield f"{name}.{number}"
-    raise Damaged
+    raise DamagedGroup
 
 
 def _unread(segments: Sequence[Mapping[str, Any]], disks: Mapping[str, Any]) -> str:
@@ -252,7 +252,7 @@ def _unread(segments: Sequence[Mapping[str, Any]], disks: Mapping[str, Any]) -> 
 
 
 def _segments(
-    segments: Sequence[Mapping[str, Any]], extent: int, disks: Mapping[str, tuple[Part, int]]
+    segments: Sequence[Mapping[str, Any]], extent: int, disks: Mapping[str, tuple[GuestVolume, int]]
 ) -> Iterator[_Segment]:
     at = 0
     for segment in sorted(segments, key=lambda one: _number(one, "start_extent")):
@@ -260,16 +260,16 @@ def _segments(
         width = _number(segment, "stripe_size") * _SECTOR if len(stripes) > 2 else size
         places = list(zip(stripes[::2], stripes[1::2], strict=False))
         if _number(segment, "start_extent") * extent != at or not places or size <= 0 or width <= 0:
-            raise Damaged
+            raise DamagedGroup
         if len(stripes) % 2 or size % len(places) or any(not isinstance(one, int) or one < 0 for _, one in places):
-            raise Damaged
+            raise DamagedGroup
         starts = [(disks[name][0], disks[name][1] + first * extent) for name, first in places]
         if any(start + size // len(places) > part.size for part, start in starts):
-            raise Damaged
+            raise DamagedGroup
         yield _Segment(at, size, width, starts)
         at += size
     if at == 0:
-        raise Damaged
+        raise DamagedGroup
 
 
 def _segments_of(lv: Any) -> Iterator[Mapping[str, Any]]:
@@ -282,14 +282,14 @@ def _segments_of(lv: Any) -> Iterator[Mapping[str, Any]]:
 def _section(group: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     found = group.get(name)
     if not isinstance(found, dict):
-        raise Damaged
+        raise DamagedGroup
     return found
 
 
 def _number(section: Mapping[str, Any], name: str) -> int:
     found = section.get(name)
     if not isinstance(found, int) or found < 0:
-        raise Damaged
+        raise DamagedGroup
     return found
 
 

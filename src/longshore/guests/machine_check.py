@@ -22,7 +22,7 @@ _NAMED = 4  # packages of which updates wait; of more, how many there are
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ConversionNeed:
     """One thing that conversions need."""
 
     name: str
@@ -32,35 +32,35 @@ class Part:
     remark: str = ""  # what is wrong with it and what to do, or what is in it
 
 
-def check_machine() -> list[Part]:
+def check_machine() -> list[ConversionNeed]:
     """Return all parts that are needed, in the order in which they are used. Takes as long as an appliance needs to
     start."""
     parts = [_bubblewrap(), _nbdkit()]
     try:
         converter = current()
     except ConversionError as error:
-        return [*parts, Part("converter", ALL_GUESTS, False, "", str(error)), *_windows()]
+        return [*parts, ConversionNeed("converter", ALL_GUESTS, False, "", str(error)), *_windows()]
     return [*parts, _converter(converter), _appliance(converter), *_windows()]
 
 
-def _bubblewrap() -> Part:
+def _bubblewrap() -> ConversionNeed:
     version = _version("bwrap", "--version")
     try:
         try_confinement(Path("/"))
     except LongshoreError as error:
-        return Part("bubblewrap", ALL_GUESTS, False, version, str(error))
-    return Part("bubblewrap", ALL_GUESTS, True, version)
+        return ConversionNeed("bubblewrap", ALL_GUESTS, False, version, str(error))
+    return ConversionNeed("bubblewrap", ALL_GUESTS, True, version)
 
 
-def _nbdkit() -> Part:
+def _nbdkit() -> ConversionNeed:
     version = _version("nbdkit", "--version")
     plugin = subprocess.run(["nbdkit", "nbd", "--version"], capture_output=True, check=False) if version else None
     if plugin is None or plugin.returncode != 0:
-        return Part("nbdkit", ALL_GUESTS, False, version, "Install the package nbdkit, with its plugin nbd.")
-    return Part("nbdkit", ALL_GUESTS, True, version)
+        return ConversionNeed("nbdkit", ALL_GUESTS, False, version, "Install the package nbdkit, with its plugin nbd.")
+    return ConversionNeed("nbdkit", ALL_GUESTS, True, version)
 
 
-def _converter(converter: Converter) -> Part:
+def _converter(converter: Converter) -> ConversionNeed:
     """Return which converter is there, how old it is, and what it can't do."""
     remarks = [f"{converter.root}, Debian's packages of {time.strftime('%Y-%m-%d', time.gmtime(converter.made))}."]
     if converter.recipe != recipe_digest():
@@ -77,16 +77,16 @@ def _converter(converter: Converter) -> Part:
     known = windows_parts().converter_knows
     if unknown := [version for version in TOLD_APART if version not in known]:
         remarks.append(f"It has no drivers for Windows of {', '.join(unknown)}.")
-    return Part("converter", ALL_GUESTS, True, f"virt-v2v {converter.version('virt-v2v')}", " ".join(remarks))
+    return ConversionNeed("converter", ALL_GUESTS, True, f"virt-v2v {converter.version('virt-v2v')}", " ".join(remarks))
 
 
-def _appliance(converter: Converter) -> Part:
+def _appliance(converter: Converter) -> ConversionNeed:
     """Start the appliance for real: neither its files nor those of KVM tell whether it does."""
     library = f"libguestfs {converter.version('libguestfs0t64')}"
     try:
         started = start_appliance(converter.root)
     except LongshoreError as error:
-        return Part("appliance", ALL_GUESTS, False, library, str(error))
+        return ConversionNeed("appliance", ALL_GUESTS, False, library, str(error))
     took = f"Started in {started.seconds:.0f} s"
     if started.by_kvm:
         remark = f"{took}, by KVM."
@@ -97,17 +97,17 @@ def _appliance(converter: Converter) -> Part:
     else:
         remark = f"{took}, without KVM, which this user may not open or has turned off: conversions take ten times as "
         remark += "long."
-    return Part("appliance", ALL_GUESTS, True, f"libguestfs {started.library}", remark)
+    return ConversionNeed("appliance", ALL_GUESTS, True, f"libguestfs {started.library}", remark)
 
 
-def _windows() -> Iterator[Part]:
+def _windows() -> Iterator[ConversionNeed]:
     parts = windows_parts()
     fault = " ".join(parts.faults) or f"Windows guests can't be converted. {_HOW}"
     drivers = ", ".join(parts.drivers)
     remark = f"{parts.virtio_win}: {drivers}" if drivers else f"{parts.virtio_win} has no disk drivers (viostor) in it."
     ready = bool(drivers)
-    yield Part("virtio-win", WINDOWS_GUESTS, ready, parts.version, remark if parts.virtio_win else fault)
-    yield Part("rhsrvany", WINDOWS_GUESTS, bool(parts.first_boot), remark=parts.first_boot or fault)
+    yield ConversionNeed("virtio-win", WINDOWS_GUESTS, ready, parts.version, remark if parts.virtio_win else fault)
+    yield ConversionNeed("rhsrvany", WINDOWS_GUESTS, bool(parts.first_boot), remark=parts.first_boot or fault)
 
 
 def _version(program: str, *options: str) -> str:

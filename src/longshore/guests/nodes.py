@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from longshore.guests.parts import Part
+from longshore.guests.parts import GuestVolume
 
 _PIECE = 1 << 20
 _NOTHING = bytes(_PIECE)
@@ -66,11 +66,11 @@ class Node(NamedTuple):
             yield piece
 
 
-class Refused(OSError):
+class NotReadHere(OSError):
     """The error for content that isn't here, or isn't read here. Its text ends the sentence "… isn't read: "."""
 
 
-class Entry(NamedTuple):
+class DirectoryEntry(NamedTuple):
     """An entry of a directory."""
 
     name: bytes
@@ -84,7 +84,7 @@ class FileSystem(ABC):
     any_case = False  # whether a name is found whatever its case
     interrupted = False  # whether it was in use, so that the newest changes may be in its journal alone
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: GuestVolume) -> None:
         self.part = part
 
     @cached_property
@@ -104,7 +104,7 @@ class FileSystem(ABC):
         Refused."""
 
     @abstractmethod
-    def entries(self, directory: Node) -> Iterator[Entry]:
+    def entries(self, directory: Node) -> Iterator[DirectoryEntry]:
         """Yield what is in a directory and wasn't deleted."""
 
     def ahead(self, directory: Node) -> None:

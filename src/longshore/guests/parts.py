@@ -55,7 +55,7 @@ _room = _Room()
 _kept: OrderedDict[tuple[str, int], memoryview] = OrderedDict()  # what was read last
 
 
-class Source(pytsk3.Img_Info):  # type: ignore[misc]
+class ByteRange(pytsk3.Img_Info):  # type: ignore[misc]
     """A range of bytes that a file system may be on. The Sleuth Kit asks for its size, to read from it, and to close
     it."""
 
@@ -96,7 +96,7 @@ class _Coming(NamedTuple):
         return self.block
 
 
-class Disk(Source):
+class Disk(ByteRange):
     """One behind an NBD server's Unix socket."""
 
     def __init__(self, socket: str, connections: int) -> None:
@@ -186,10 +186,10 @@ class Disk(Source):
         return read
 
 
-class Part:
+class GuestVolume:
     """A partition, a whole disk that has none, or a logical volume."""
 
-    def __init__(self, source: Source, place: str, devices: frozenset[str], start: int, size: int) -> None:
+    def __init__(self, source: ByteRange, place: str, devices: frozenset[str], start: int, size: int) -> None:
         self.source = source
         self.place = place  # how it is called here
         self.devices = devices  # how its system may call it
@@ -253,7 +253,7 @@ class Part:
         return read if len(read) == length else bytes(length)
 
 
-class Unread(NamedTuple):
+class UnreadVolume(NamedTuple):
     """A part that can't be read."""
 
     place: str
@@ -267,7 +267,7 @@ def _named(uuid: bytes, label: bytes) -> set[str]:
     return {f"UUID={'-'.join(parts)}", f"LABEL={label.partition(bytes(1))[0].decode(errors='replace')}"}
 
 
-def parts_of(disk: Disk, position: int) -> Iterator[Part]:
+def parts_of(disk: Disk, position: int) -> Iterator[GuestVolume]:
     """Yield the parts in the order of their places: DISK.PARTITION, both from 1; .0 is a whole disk."""
     whole = _part(disk, position, 0, 0, disk.length)
     if whole.kind not in {"", "FAT"}:  # a file system's first sector may look like a table of partitions
@@ -284,11 +284,11 @@ def parts_of(disk: Disk, position: int) -> Iterator[Part]:
             yield _part(disk, position, _number(found, table.info.vstype), first, min(length, disk.length - first))
 
 
-def _part(disk: Disk, position: int, number: int, start: int, size: int) -> Part:
+def _part(disk: Disk, position: int, number: int, start: int, size: int) -> GuestVolume:
     letters = chr(ord("a") + position - 1)
     devices = {f"/dev/{bus}{letters}{number or ''}" for bus in ("sd", "vd", "xvd", "hd")}
     devices.add(f"/dev/nvme0n{position}{f'p{number}' if number else ''}")
-    return Part(disk, f"{position}.{number}", frozenset(devices), start, size)
+    return GuestVolume(disk, f"{position}.{number}", frozenset(devices), start, size)
 
 
 def _number(found: Any, kind: Any) -> int:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from longshore.errors import ConversionError
 from longshore.guests.confined import NONSENSE
-from longshore.guests.limits import Limits
+from longshore.guests.limits import GuestLimits
 from longshore.guests.start import acceleration
 from longshore.processes.child import ask
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 async def work_on(
-    shape: type[T], request: Mapping[str, Any], log_path: Path, on_message: Callable[[str], None], limits: Limits
+    shape: type[T], request: Mapping[str, Any], log_path: Path, on_message: Callable[[str], None], limits: GuestLimits
 ) -> T:
     """Have `python -m longshore.guests` do it; the last thing it says is `result`, which has this shape, or `error`.
 

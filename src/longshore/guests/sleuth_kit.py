@@ -9,8 +9,8 @@ from typing import Any
 
 import pytsk3
 
-from longshore.guests.nodes import Entry, FileSystem, Node, Refused
-from longshore.guests.parts import Part
+from longshore.guests.nodes import DirectoryEntry, FileSystem, Node, NotReadHere
+from longshore.guests.parts import GuestVolume
 from longshore.guests.reparse_points import ReparsePoint
 
 _OPEN = 64  # files that are kept open
@@ -40,7 +40,7 @@ _UNIT = 16  # clusters that are compressed together
 
 
 class SleuthKit(FileSystem):
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: GuestVolume) -> None:
         """Open the file system. Raises OSError when it can't be read."""
         super().__init__(part)
         self._opened = pytsk3.FS_Info(part.source, offset=part.start, type=_TYPES[part.kind])
@@ -104,7 +104,7 @@ class SleuthKit(FileSystem):
                 if begin < end and begin * cluster < size:
                     yield begin * cluster, min((end - begin) * cluster, size - begin * cluster)
 
-    def entries(self, directory: Node) -> Iterator[Entry]:
+    def entries(self, directory: Node) -> Iterator[DirectoryEntry]:
         with _explained():
             found = list(self._opened.open_dir(inode=directory.number))
         for entry in found:
@@ -118,7 +118,7 @@ class SleuthKit(FileSystem):
                 continue  # The Sleuth Kit's own; NTFS' own
             if self.part.kind in {"FAT", "exFAT"} and said[:1] == b"$" and entry.info.meta is None:
                 continue
-            yield Entry(said, int(name.meta_addr), int(name.type) in _LEAVES)
+            yield DirectoryEntry(said, int(name.meta_addr), int(name.type) in _LEAVES)
 
     def _open(self, number: int) -> Any:
         opened = self._files.get(number)
@@ -134,13 +134,13 @@ class SleuthKit(FileSystem):
             return
         said = self._said_of(opened)
         if int(data.info.size) and (int(data.info.flags) & _IS_ENCRYPTED or said & _ENCRYPTED):
-            raise Refused("it is encrypted (EFS), and its key isn't in it")
+            raise NotReadHere("it is encrypted (EFS), and its key isn't in it")
         point = self._reparse_point(opened)
         if point is None:
             return
         there = not said & (_OFFLINE | _RECALLED) and not any(int(run.flags) & _HOLE for run in data)
         if not (point.may_be_whole and there):
-            raise Refused(f"{point.meaning}, so its content is elsewhere")
+            raise NotReadHere(f"{point.meaning}, so its content is elsewhere")
 
     def _data(self, opened: Any) -> Any:
         """Return what a file's content is in; None where that is told otherwise."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from longshore.blocks.exports import serve_nbdkit
 from longshore.errors import ConversionError, NotConfined
 from longshore.guests.converter.tree import NO_CONVERTER
-from longshore.guests.limits import Limits
+from longshore.guests.limits import GuestLimits
 from longshore.model.strict_reading import read_json
 from longshore.processes.parent import die_with_parent
 
@@ -77,7 +77,7 @@ def acceleration() -> dict[str, str]:
 
 
 def _started(root: Path | None, *, by_kvm: bool) -> Started:
-    limits = Limits(seconds=_LONGEST_BY_KVM if by_kvm else _LONGEST)
+    limits = GuestLimits(seconds=_LONGEST_BY_KVM if by_kvm else _LONGEST)
     with serve_nbdkit("memory", {"size": "1M"}) as export:
         request = {
             "operation": "start",

@@ -88,7 +88,7 @@ _FAILURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ConverterMessages:
     """The messages of virt-v2v on what it did, and what it warned of, while it worked."""
 
     messages: tuple[str, ...]
@@ -103,7 +103,7 @@ def run_virt_v2v(
     root: str = "single",
     addresses: Sequence[str] = (),
     keys: Sequence[str] = (),
-) -> Said:
+) -> ConverterMessages:
     """Convert the guest whose disks are served over NBD on these loopback ports, the disk it boots from first.
 
     `root` is virt-v2v's option for disks on which it finds several roots, `addresses` are values of its --mac, `keys`
@@ -158,7 +158,7 @@ def run_virt_v2v(
             "install one there (on its console), or let the machine land as it is (--landing as-is)."
         )
         on_message(f"Warning: {warnings[-1]}")
-    return Said(tuple(listener.messages), tuple(warnings))
+    return ConverterMessages(tuple(listener.messages), tuple(warnings))
 
 
 def root_option(guest: Guest) -> str:

@@ -31,7 +31,7 @@ from longshore.guests.grub_wrapper import may_have_wrapper, name_disks_by_uuid
 from longshore.guests.interfaces import keep_nic_names
 from longshore.guests.misread import reason
 from longshore.guests.report import ConversionReport, Finished, NicAddresses, NicName, OperatingSystem
-from longshore.guests.virt_v2v import SEVERAL_ROOTS, Said, root_option, run_virt_v2v
+from longshore.guests.virt_v2v import SEVERAL_ROOTS, ConverterMessages, root_option, run_virt_v2v
 from longshore.guests.windows_findings import windows_findings
 from longshore.model.addresses import NewAddresses
 from longshore.model.agents import Agent
@@ -139,7 +139,7 @@ def _key_files(keys: Sequence[str]) -> list[str]:
     return told
 
 
-def _run_converter(ports: Sequence[int], addresses: Sequence[str] = (), keys: Sequence[str] = ()) -> Said:
+def _run_converter(ports: Sequence[int], addresses: Sequence[str] = (), keys: Sequence[str] = ()) -> ConverterMessages:
     """Run virt-v2v. A snapshot of a root is another root for it: only then we look which one it shall take."""
     directory = Path(tempfile.gettempdir())
     files = _key_files(keys)

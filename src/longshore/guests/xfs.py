@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from longshore.guests.nodes import Entry, FileSystem, Node, Refused, harmless, kind_of, unpacked
-from longshore.guests.parts import Part
+from longshore.guests.nodes import DirectoryEntry, FileSystem, Node, NotReadHere, harmless, kind_of, unpacked
+from longshore.guests.parts import GuestVolume
 from longshore.guests.xfs_log import is_interrupted
 
 _INODE = struct.Struct(">HHBBxxII")  # up to the group
@@ -61,7 +61,7 @@ class _Extent:
 
 
 class XFS(FileSystem):
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: GuestVolume) -> None:
         """Open the file system. Raises OSError when it can't be read."""
         super().__init__(part)
         head = part.read(0, 512)
@@ -127,19 +127,19 @@ class XFS(FileSystem):
             if not extent.unwritten and begin < end:
                 yield begin, end - begin
 
-    def entries(self, directory: Node) -> Iterator[Entry]:
+    def entries(self, directory: Node) -> Iterator[DirectoryEntry]:
         inode = self._inode(directory.number)
         if kind_of(inode.mode) != "directory":
             raise OSError(_DAMAGED)
         found = self._short_entries(inode.fork) if inode.form == _LOCAL else self._long_entries(inode)
-        return (Entry(name, number) for name, number in found if harmless(name))
+        return (DirectoryEntry(name, number) for name, number in found if harmless(name))
 
     def _file(self, number: int) -> _Inode:
         inode = self._inode(number)
         if kind_of(inode.mode) != "file":
             raise OSError(_DAMAGED)
         if inode.flags & _REALTIME:
-            raise Refused("it is on a device of its own (a real-time one)")
+            raise NotReadHere("it is on a device of its own (a real-time one)")
         return inode
 
     def _is_interrupted(self, head: bytes) -> bool:

@@ -6,7 +6,7 @@ It is after an unmount, and in a file system that was frozen: that one's log hol
 
 import struct
 
-from longshore.guests.parts import Part
+from longshore.guests.parts import GuestVolume
 
 _SECTOR = 512
 _HEADER = struct.Struct(">IIIIQQIII")  # mark, cycle, version, length, place, place of the oldest, …, operations
@@ -18,7 +18,7 @@ _FORMAT = struct.Struct("<HHHHQ")  # of a buffer: type, size, flags, length, its
 _BUFFER = 0x123C
 
 
-def is_interrupted(part: Part, start: int, sectors: int) -> bool:
+def is_interrupted(part: GuestVolume, start: int, sectors: int) -> bool:
     """Tell whether the log holds what isn't in its place. `start`: of the log, in bytes. True when it can't be told.
     Raises OSError."""
     log = _Log(part, start, sectors)
@@ -41,7 +41,7 @@ def is_interrupted(part: Part, start: int, sectors: int) -> bool:
 
 
 class _Log:
-    def __init__(self, part: Part, start: int, sectors: int) -> None:
+    def __init__(self, part: GuestVolume, start: int, sectors: int) -> None:
         self._part = part
         self._start = start
         self._sectors = sectors

@@ -32,7 +32,7 @@ class MachineBackup:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LastRun:
     begun_at: datetime
     backups: tuple[MachineBackup, ...]
     ended_at: datetime | None = None

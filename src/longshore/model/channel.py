@@ -60,7 +60,7 @@ class MailServer:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Message:
     """One thing that stands, and is told once it has stood for `after` seconds."""
 
     occasion: Occasion

@@ -34,7 +34,7 @@ class LimitOf(StrEnum):
         return self in (LimitOf.HOST, LimitOf.DATASTORE)
 
 
-class Place(NamedTuple):
+class LimitPlace(NamedTuple):
     """A place where a job is at work, or on whose behalf. Hosts and datastores of two vCenters are two."""
 
     of: LimitOf
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 class Limit:
     """A limit of one place, and of those of its jobs that it counts."""
 
-    place: Place
+    place: LimitPlace
     project_id: str | None  # whose jobs it counts; None: all projects'
     at_once: int | None = None  # jobs
     bytes_per_second: int | None = None  # that all of their copies may read together
@@ -56,27 +56,27 @@ class Limit:
         return id_of(self.place, self.project_id)
 
 
-def id_of(place: Place, project_id: str | None) -> str:
+def id_of(place: LimitPlace, project_id: str | None) -> str:
     """A limit is known by what it is of: the same place, and the same jobs, always have the same id."""
     return str(uuid.uuid5(_IDS, "\0".join(("*" if project_id is None else project_id, *place))))
 
 
 def places_at_work(
     *, project_id: str, source_id: str, target_id: str, plan_id: str | None, host: str, datastores: Iterable[str]
-) -> Iterator[Place]:
+) -> Iterator[LimitPlace]:
     """Yield all places of a job. `host` may be unknown ("")."""
-    yield Place(LimitOf.PROJECT, project_id)
+    yield LimitPlace(LimitOf.PROJECT, project_id)
     if plan_id is not None:
-        yield Place(LimitOf.PLAN, plan_id)
-    yield Place(LimitOf.SOURCE, source_id)
-    yield Place(LimitOf.TARGET, target_id)
+        yield LimitPlace(LimitOf.PLAN, plan_id)
+    yield LimitPlace(LimitOf.SOURCE, source_id)
+    yield LimitPlace(LimitOf.TARGET, target_id)
     if host:
-        yield Place(LimitOf.HOST, source_id, host)
+        yield LimitPlace(LimitOf.HOST, source_id, host)
     for datastore in dict.fromkeys(datastores):
-        yield Place(LimitOf.DATASTORE, source_id, datastore)
+        yield LimitPlace(LimitOf.DATASTORE, source_id, datastore)
 
 
-def counting(place: Place, project_id: str) -> Iterator[tuple[Place, str | None]]:
+def counting(place: LimitPlace, project_id: str) -> Iterator[tuple[LimitPlace, str | None]]:
     """Yield each place with the projects whose limits count a job of this project: its own, and None for those of all
     projects."""
     yield place, project_id

@@ -56,7 +56,7 @@ class Mappings:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PlanLimits:
     """The number of a project's migrations, of whichever plan, that may be at work before another of this plan is
     begun."""
 
@@ -114,7 +114,7 @@ class Plan:
     description: str = ""
     mappings: Mappings = field(default_factory=Mappings)
     defaults: dict[str, Any] = field(default_factory=dict)  # options of all machines, as in MigrationRequest
-    limits: Limits = field(default_factory=Limits)
+    limits: PlanLimits = field(default_factory=PlanLimits)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -12,7 +12,7 @@ from longshore.model.machine import Disk, Machine, Nic
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NamedPlace:
     """A network or a datastore, as machines tell of the one that they are on."""
 
     ref: str
@@ -33,56 +33,56 @@ class Place:
         return f"{self.path or self.name}{known}"
 
 
-def network(machine: Machine, nic: Nic) -> Place:
-    return Place(nic.network_ref, machine.datacenter, nic.network)
+def network(machine: Machine, nic: Nic) -> NamedPlace:
+    return NamedPlace(nic.network_ref, machine.datacenter, nic.network)
 
 
-def storage(machine: Machine, disk: Disk) -> Place:
-    return Place(disk.storage_ref, machine.datacenter, disk.storage)
+def storage(machine: Machine, disk: Disk) -> NamedPlace:
+    return NamedPlace(disk.storage_ref, machine.datacenter, disk.storage)
 
 
-def networks_of(machines: Iterable[Machine]) -> list[Place]:
+def networks_of(machines: Iterable[Machine]) -> list[NamedPlace]:
     """Return each network once, by name."""
     found = {network(machine, nic) for machine in machines for nic in machine.nics}
     return sorted(found, key=lambda place: (place.name, place.datacenter, place.ref))
 
 
-def storage_of(machines: Iterable[Machine]) -> list[Place]:
+def storage_of(machines: Iterable[Machine]) -> list[NamedPlace]:
     found = {storage(machine, disk) for machine in machines for disk in machine.disks}
     return sorted(found, key=lambda place: (place.name, place.datacenter, place.ref))
 
 
-def mapped(table: Mapping[str, str], place: Place) -> str | None:
+def mapped(table: Mapping[str, str], place: NamedPlace) -> str | None:
     """Return what it is mapped to; None: no mapping names it."""
     word = word_for(table, place)
     return None if word is None else table[word]
 
 
-def word_for(table: Container[str], place: Place) -> str | None:
+def word_for(table: Container[str], place: NamedPlace) -> str | None:
     """Return the word by which it is mapped; None: no mapping names it."""
     return next((word for word in place.words if word in table), None)
 
 
-def several(table: Container[str], places: Sequence[Place]) -> Iterator[tuple[str, list[Place]]]:
+def several(table: Container[str], places: Sequence[NamedPlace]) -> Iterator[tuple[str, list[NamedPlace]]]:
     """Yield the words of a mapping that mean several of these, where nothing more exact is said of them."""
-    meant: dict[str, list[Place]] = defaultdict(list)
+    meant: dict[str, list[NamedPlace]] = defaultdict(list)
     for place in places:
         if word := word_for(table, place):
             meant[word].append(place)
     return ((word, found) for word, found in meant.items() if len(found) > 1)
 
 
-def only(place: Place, places: Sequence[Place]) -> list[str]:
+def only(place: NamedPlace, places: Sequence[NamedPlace]) -> list[str]:
     """Return the words that mean none of the others, the plainest first."""
     others = {word for other in places if other != place for word in other.words}
     return [word for word in reversed(place.words) if word not in others]
 
 
-def shown(table: Container[str], place: Place, places: Sequence[Place]) -> str:
+def shown(table: Container[str], place: NamedPlace, places: Sequence[NamedPlace]) -> str:
     """Return the word by which it is mapped, or else would be."""
     return word_for(table, place) or next(iter(only(place, places)), place.name)
 
 
-def words_of(places: Sequence[Place]) -> list[str]:
+def words_of(places: Sequence[NamedPlace]) -> list[str]:
     """Return one word for each of them, to map it by."""
     return list(dict.fromkeys(shown((), place, places) for place in places))

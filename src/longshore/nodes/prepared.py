@@ -24,7 +24,7 @@ _AUTHORITY = "authority.pem"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Answers:
     """The answers of whoever has the three machines: all else is made up or the same for everybody."""
 
     addresses: tuple[IPv4Address, IPv4Address, IPv4Address]
@@ -56,7 +56,7 @@ class _File:
     owner: str  # user and group
 
 
-def prepare(directory: Path, asked: Asked) -> None:
+def prepare(directory: Path, asked: Answers) -> None:
     """Write into a directory what each node needs: a directory for each, with the files and a script that places them.
 
     What was made up (passwords, an authority) is kept there too, and taken again when it is called once more: with the
@@ -73,7 +73,7 @@ def prepare(directory: Path, asked: Asked) -> None:
         raise InvalidInput(f"The files can't be written into {directory}: {error.strerror}.") from None
 
 
-def _write_node(directory: Path, name: str, asked: Asked, passwords: Mapping[str, str], authority: Authority) -> None:
+def _write_node(directory: Path, name: str, asked: Answers, passwords: Mapping[str, str], authority: Authority) -> None:
     number = NAMES.index(name)
     address = asked.addresses[number]
     others = [str(each) for each in asked.addresses if each != address]

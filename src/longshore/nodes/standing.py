@@ -26,7 +26,7 @@ _MAY_WE_SPEAK_TLS = struct.pack("!ii", 8, 80877103)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodePlace:
     """The place of a machine among those that serve together, with the files by which they know it."""
 
     name: str
@@ -49,7 +49,7 @@ def has_address(address: str) -> bool:
         return bool(probe.getsockname()[0] == address)
 
 
-def database_of(place: Place) -> str:
+def database_of(place: NodePlace) -> str:
     """Return what the machine's PostgreSQL does, as Patroni says: PRIMARY, STANDBY if it follows one, or AWAY."""
     context = ssl.create_default_context(cafile=place.authority)
     with closing(HTTPSConnection(place.address, _PATRONI, timeout=_WITHIN, context=context)) as connection:
@@ -65,7 +65,7 @@ def database_of(place: Place) -> str:
     return STANDBY if said.get("replication_state") == "streaming" else AWAY
 
 
-def certificates_of(place: Place) -> dict[str, datetime]:
+def certificates_of(place: NodePlace) -> dict[str, datetime]:
     """Return by service when the certificate ends that it shows, and by AUTHORITY when that of the authority does.
 
     Services that don't answer are left out. A certificate that was renewed counts when the service shows it.

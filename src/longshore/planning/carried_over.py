@@ -43,7 +43,7 @@ _NOT_IN_TAG = re.compile(r"[,/]")
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CarriedOver:
     """All that a server is to have of these."""
 
     description: str
@@ -51,7 +51,7 @@ class Carried:
     metadata: dict[str, str]
 
 
-def carry_along(machine: Machine, request: MigrationRequest) -> tuple[Carried, list[Concern]]:
+def carry_along(machine: Machine, request: MigrationRequest) -> tuple[CarriedOver, list[Concern]]:
     """Choose what goes along. What the user asks for, or an OpenStack server has, comes first; then as much of what the
     rule of the request chooses as there is room for."""
     wanted, has = request.carry, machine.server_settings
@@ -79,7 +79,7 @@ def carry_along(machine: Machine, request: MigrationRequest) -> tuple[Carried, l
     cut.extend(f"tag {tag}" for tag in list(tags)[MOST_TAGS:])
     cut.extend(f"attribute {name}" for name in list(metadata)[MOST_METADATA:])
     notes = _short(_printable(machine.annotation) if wanted.annotation else "", LONGEST, "its notes", cut)
-    all_of_it = Carried(notes, tuple(islice(tags, MOST_TAGS)), dict(islice(metadata.items(), MOST_METADATA)))
+    all_of_it = CarriedOver(notes, tuple(islice(tags, MOST_TAGS)), dict(islice(metadata.items(), MOST_METADATA)))
     concerns = [_shortened(machine, cut)] if cut else []
     if renamed:
         text = f"Names of attributes of {machine.name} are the same as others' in what Nova takes: {_some(renamed)}."

@@ -32,7 +32,7 @@ _AWAY = "unreachable"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReplicaFacts:
     """The facts that conditions are judged by. Moments in UTC."""
 
     stage: Stage
@@ -59,12 +59,12 @@ class Condition:
     text: str
 
 
-def conditions(now: Standing) -> list[Condition]:
+def conditions(now: ReplicaFacts) -> list[Condition]:
     """Return the conditions in the order of their weight."""
     return list(_conditions(now))
 
 
-def _conditions(now: Standing) -> Iterator[Condition]:
+def _conditions(now: ReplicaFacts) -> Iterator[Condition]:
     yield from _age(now)
     if now.failures and now.stage in SYNCED:
         times = "The last sync" if now.failures == 1 else f"The last {now.failures} syncs"
@@ -101,7 +101,7 @@ def _conditions(now: Standing) -> Iterator[Condition]:
         yield Condition("unproven", "No machine was ever made of one of its points: a test shows whether it boots.")
 
 
-def _age(now: Standing) -> Iterator[Condition]:
+def _age(now: ReplicaFacts) -> Iterator[Condition]:
     if now.rpo_now is None:
         if now.stage is Stage.SEEDING:
             yield Condition("no-point", "There is no point yet: nothing is protected.")

@@ -11,7 +11,7 @@ from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.request import MigrationType
 from longshore.planning.kinds import blocker, warning
-from longshore.planning.landing import Decision
+from longshore.planning.landing import LandingDecision
 from longshore.planning.source_quota import Mover
 
 _NAMED = 5  # in a sentence
@@ -62,7 +62,7 @@ def twice(movers: Sequence[Mover]) -> Iterator[Concern]:
         yield MACHINE_TWICE(names[0], f"{names[0]} is in the plan {len(names)} times.")
 
 
-def duplicates(decisions: Sequence[Decision]) -> Iterator[Concern]:
+def duplicates(decisions: Sequence[LandingDecision]) -> Iterator[Concern]:
     """Yield names and addresses that come twice. What dry runs make is gone before it could be in the way, so it
     doesn't count."""
     once = {decision.machine.ref: decision for decision in decisions}.values()
@@ -80,7 +80,9 @@ def duplicates(decisions: Sequence[Decision]) -> Iterator[Concern]:
         yield DUPLICATE_PORT(port, f"Port {port} is named several times: {some(names, _NAMED)}.")
 
 
-def storage_concerns(decisions: Sequence[Decision], inventory: Inventory, at_once: int | None) -> Iterator[Concern]:
+def storage_concerns(
+    decisions: Sequence[LandingDecision], inventory: Inventory, at_once: int | None
+) -> Iterator[Concern]:
     """Yield concerns about the source's datastores that hold disks of these machines, `at_once` of which move at a time
     (None: all)."""
     running: dict[tuple[str, str], list[int]] = defaultdict(list)  # bytes of each machine that runs while it is copied

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from longshore.model.machine import VOLUME, Machine
 from longshore.model.plan import PlannedMachine, PlannedVolume
-from longshore.planning.faults import LONGEST_NAME, LONGEST_PATH, Fault, check_name
+from longshore.planning.faults import LONGEST_NAME, LONGEST_PATH, RequestFault, check_name
 
 
 def name_machines(machines: Sequence[Machine]) -> tuple[PlannedMachine, ...]:
@@ -41,6 +41,6 @@ def can_be_read(word: str, longest: int = LONGEST_NAME) -> bool:
     """Tell whether a plan may have a word for a name."""
     try:
         check_name((), word, longest)
-    except Fault:
+    except RequestFault:
         return False
     return True

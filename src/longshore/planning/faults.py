@@ -9,7 +9,7 @@ _SHOWN = 60  # characters of a name in a sentence
 Path = tuple[str | int, ...]
 
 
-class Fault(Exception):
+class RequestFault(Exception):
     """The error for something in what is asked that isn't right; `path` says where in it."""
 
     def __init__(self, path: Path, text: str) -> None:
@@ -32,20 +32,22 @@ def quote_path(path: Path) -> str:
 def check_name(path: Path, text: str, longest: int = LONGEST_NAME) -> None:
     """Check one line that can be read, as the names of all things in OpenStack are. Raises Fault."""
     if not text.strip():
-        raise Fault(path, f"{quote_path(path)} is empty.")
+        raise RequestFault(path, f"{quote_path(path)} is empty.")
     if len(text) > longest:
-        raise Fault(path, f"{quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
+        raise RequestFault(path, f"{quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
     for character in text:
         category = unicodedata.category(character)
         if category[0] == "C" or category in ("Zl", "Zp"):
-            raise Fault(path, f"{quote_path(path)} holds a character that can't be printed (U+{ord(character):04X}).")
+            raise RequestFault(
+                path, f"{quote_path(path)} holds a character that can't be printed (U+{ord(character):04X})."
+            )
 
 
 def check_server_name(path: Path, name: str) -> None:
     """Refuse what Nova doesn't take. Raises Fault."""
     check_name(path, name)
     if name != name.strip():
-        raise Fault(path, f"{quote_path(path)} begins or ends with a space, which Nova doesn't take.")
+        raise RequestFault(path, f"{quote_path(path)} begins or ends with a space, which Nova doesn't take.")
     if (last := max(name)) > "\uffff":  # in MySQL, Nova's names have three bytes a character at most
         said = f"{quote_path(path)} holds a character that Nova can't keep (U+{ord(last):04X})."
-        raise Fault(path, said)
+        raise RequestFault(path, said)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from longshore.model.group import Tier
 
 
-class Standing(StrEnum):
+class MachineStanding(StrEnum):
     """The standing of one machine of a run."""
 
     IDLE = "idle"  # nothing was asked of it yet
@@ -23,16 +23,16 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenMachine:
     """A machine of a run, as it is when somebody looks."""
 
     name: str
-    standing: Standing
+    standing: MachineStanding
     why: str = ""  # it has failed
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RunProgress:
     """The progress of a run. Tiers are counted from 0, in their order; moments are in UTC, and say so."""
 
     # Tier whose machines are being shut down, as many as there are before the last one's; None: that is over, or isn't
@@ -60,7 +60,7 @@ class Next:
     why: str = ""  # it stops
 
 
-def next_of(tiers: tuple[Tier, ...], progress: Progress, seen: Mapping[str, Seen], now: datetime) -> Next:
+def next_of(tiers: tuple[Tier, ...], progress: RunProgress, seen: Mapping[str, SeenMachine], now: datetime) -> Next:
     """Return what the run does next. `seen`: by replica."""
     down = progress.shuts_down
     if down is None and progress.lands < 0:
@@ -68,21 +68,23 @@ def next_of(tiers: tuple[Tier, ...], progress: Progress, seen: Mapping[str, Seen
     if down == len(tiers):
         return Next(Do.SHUT_DOWN, down - 1)
     for number in range(progress.lands + 1) if down is None else range(down, len(tiers)):
-        failed = [seen[replica] for replica in tiers[number].replicas if seen[replica].standing is Standing.FAILED]
+        failed = [
+            seen[replica] for replica in tiers[number].replicas if seen[replica].standing is MachineStanding.FAILED
+        ]
         if failed:
             return Next(Do.STOP, number, " ".join(f"{one.name}: {one.why}" for one in failed))
     if down is not None:
-        ready = (Standing.WAITING, Standing.UP)
+        ready = (MachineStanding.WAITING, MachineStanding.UP)
         if any(seen[replica].standing not in ready for replica in tiers[down].replicas):
             return Next(Do.WAIT, down)
         return Next(Do.SHUT_DOWN, down - 1) if down else Next(Do.LAND, 0)
     return _gate(tiers, progress, seen, now)
 
 
-def _gate(tiers: tuple[Tier, ...], progress: Progress, seen: Mapping[str, Seen], now: datetime) -> Next:
+def _gate(tiers: tuple[Tier, ...], progress: RunProgress, seen: Mapping[str, SeenMachine], now: datetime) -> Next:
     number = progress.lands
     tier = tiers[number]
-    if any(seen[replica].standing is not Standing.UP for replica in tier.replicas):
+    if any(seen[replica].standing is not MachineStanding.UP for replica in tier.replicas):
         return Next(Do.WAIT, number)
     if tier.gate.pause and progress.pause_until is None:
         return Next(Do.PAUSE, number)

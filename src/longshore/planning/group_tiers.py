@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from longshore.model.group import GateState, Tier, TierState
-from longshore.planning.group_runs import Progress
+from longshore.planning.group_runs import RunProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class TierStanding:
 
 
 def tier_standings(
-    tiers: tuple[Tier, ...], progress: Progress, up: Collection[str], *, passed: bool, stops: bool
+    tiers: tuple[Tier, ...], progress: RunProgress, up: Collection[str], *, passed: bool, stops: bool
 ) -> list[TierStanding]:
     """Return the standing of each tier. `up`: replicas whose machines were seen up. `passed`: all tiers are; `stops`:
     no further one begins."""
@@ -27,7 +27,7 @@ def tier_standings(
     return found
 
 
-def _state(number: int, tier: Tier, progress: Progress, *, whole: bool, stops: bool) -> TierState:
+def _state(number: int, tier: Tier, progress: RunProgress, *, whole: bool, stops: bool) -> TierState:
     down, lands = progress.shuts_down, progress.lands
     if down is not None and number >= down:
         if stops:

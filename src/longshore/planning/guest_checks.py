@@ -7,7 +7,7 @@ from longshore.model.concern import Concern
 from longshore.model.machine import FileSystem, Machine, PowerState, ToolsState
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.windows import WindowsParts
-from longshore.planning.faults import Fault, check_server_name
+from longshore.planning.faults import RequestFault, check_server_name
 from longshore.planning.kinds import blocker, warning
 from longshore.planning.windows_checks import by_guest_id, windows_concerns
 
@@ -94,7 +94,7 @@ def guest_concerns(machine: Machine, request: MigrationRequest, parts: WindowsPa
 def _server_name(name: str) -> Iterator[Concern]:
     try:
         check_server_name(("name",), name)
-    except Fault as fault:
+    except RequestFault as fault:
         yield SERVER_NAME_REFUSED(name, f"A server can't be called {name!a}: {fault.text}")
         return
     if not _HOST_NAME.match(name):

@@ -87,7 +87,7 @@ class Landing:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class LandingDecision:
     """A decision: as much of a landing as could be decided, and what was found on the way, quotas left out."""
 
     machine: Machine
@@ -130,7 +130,7 @@ def land(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> tup
     return landing, concerns
 
 
-def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> Decision:
+def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> LandingDecision:
     """Decide what can be said of one machine without the others that move with it."""
     keeps_ports = request.type in (MigrationType.IN_PLACE, MigrationType.FAILBACK)
     machine, request = _as_migration(machine, request)
@@ -157,7 +157,7 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> D
     concerns.extend(odd)
     concerns.extend(placement_concerns(request, facts.choices))
     concerns.extend(presence_concerns(machine, request, facts.present))
-    return Decision(
+    return LandingDecision(
         machine=machine,
         request=request,
         flavor=flavor,

@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 
 from longshore.errors import InvalidInput
 from longshore.model.addresses import AdapterWishes, Addressing
-from longshore.model.plan import Entry, Limits, Mappings, Plan
+from longshore.model.plan import Entry, Mappings, Plan, PlanLimits
 from longshore.model.request import Carry, Cutover
 from longshore.model.source_marks import SourceMarks
-from longshore.planning.faults import LONGEST_PATH, Fault, Path, check_name, describe_path
+from longshore.planning.faults import LONGEST_PATH, Path, RequestFault, check_name, describe_path
 from longshore.planning.validation import (
     LARGEST,
     aware,
@@ -49,7 +49,7 @@ def check_plan(plan: Plan) -> None:
         if kind.name != "flavors":
             check_names(("mappings", kind.name), getattr(plan.mappings, kind.name))
     _check_flavors(plan)
-    for limit in fields(Limits):
+    for limit in fields(PlanLimits):
         if (most := getattr(plan.limits, limit.name)) is not None:
             check_whole(("limits", limit.name), most, most=LARGEST if limit.name == "bytes_per_second" else _MOST)
     _check_options(("defaults",), plan.defaults)
@@ -69,7 +69,7 @@ def refuse_past(plan: Plan, before: Plan | None = None, now: datetime | None = N
             continue
         try:
             check_ahead(cutover, now)
-        except Fault as fault:
+        except RequestFault as fault:
             raise InvalidInput(f"{describe_path(path)}: {fault.text}", code="plan-refused") from None
 
 
@@ -101,8 +101,8 @@ def _check_options(path: Path, options: Mapping[str, Any]) -> None:
 def _check_at(path: Path, check: Callable[..., None], *asked: Any) -> None:
     try:
         check(*asked)
-    except Fault as fault:
-        raise Fault((*path, *fault.path), fault.text) from None
+    except RequestFault as fault:
+        raise RequestFault((*path, *fault.path), fault.text) from None
 
 
 def _cutovers(plan: Plan) -> Iterator[tuple[Path, Cutover]]:

@@ -20,16 +20,16 @@ from longshore.model.plan import (
     OF_VOLUMES,
     OPTIONS,
     FlavorRule,
-    Limits,
     Mappings,
     Plan,
+    PlanLimits,
     PlannedMachine,
     PlannedType,
     PlannedVolume,
 )
 from longshore.model.request import MigrationRequest
 from longshore.planning import written
-from longshore.planning.faults import Fault, Path, describe_path
+from longshore.planning.faults import Path, RequestFault, describe_path
 from longshore.planning.plan_validation import check_plan
 from longshore.planning.validation import check_request
 
@@ -57,17 +57,17 @@ def parse(data: Any) -> Plan:
     top = written.table(data, (), [f.name for f in fields(Plan)], "A plan")
     for needed in ("name", "source", "target"):
         if not top.get(needed):
-            raise Fault((), f'A plan needs "{needed}".')
+            raise RequestFault((), f'A plan needs "{needed}".')
     if not isinstance(top["name"], str) or not re.fullmatch(NAME, top["name"]):
-        raise Fault(("name",), "A plan's name is made of letters, digits, dots, dashes and underscores.")
+        raise RequestFault(("name",), "A plan's name is made of letters, digits, dots, dashes and underscores.")
     mappings = written.table(top.get("mappings"), ("mappings",), [f.name for f in fields(Mappings)])
     rules = written.entries(mappings.get("flavors"), ("mappings", "flavors"))
     for number, rule in enumerate(rules):
         written.table(rule, ("mappings", "flavors", number), [f.name for f in fields(FlavorRule)])
-    limits = written.table(top.get("limits"), ("limits",), [f.name for f in fields(Limits)])
+    limits = written.table(top.get("limits"), ("limits",), [f.name for f in fields(PlanLimits)])
     for name, value in limits.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise Fault(("limits", name), f'"{name}" has to be a whole number of at least 1.')
+            raise RequestFault(("limits", name), f'"{name}" has to be a whole number of at least 1.')
     defaults = written.options(written.table(top.get("defaults"), ("defaults",), sorted(_FOR_ALL)), ("defaults",))
     machines = [
         _machine(entry, ("machines", number))
@@ -82,7 +82,7 @@ def parse(data: Any) -> Plan:
     called = {entry["machine"] for entry in machines}
     for number, entry in enumerate(volumes):
         if f"{VOLUME}{entry['volume']}" in called:  # as tables call the volume
-            raise Fault(("volumes", number), f"{VOLUME}{entry['volume']} is in the plan twice.")
+            raise RequestFault(("volumes", number), f"{VOLUME}{entry['volume']} is in the plan twice.")
     whole = {**top, "mappings": {**mappings, "flavors": rules}, "limits": limits}
     whole |= {"defaults": defaults, "machines": machines, "volumes": volumes}
     return _PLAN.validate_python(written.valid(_PLAN, whole, ()))
@@ -93,7 +93,7 @@ def from_plain(data: Any) -> Plan:
     try:
         plan = parse(data)
         check_plan(plan)
-    except Fault as fault:
+    except RequestFault as fault:
         raise _locate(fault) from None
     return plan
 
@@ -102,11 +102,11 @@ def from_store(data: Any) -> Plan:
     """Read a plan that is kept. What is in it was judged when it was taken, and isn't again."""
     try:
         return parse(data)
-    except Fault as fault:
+    except RequestFault as fault:
         raise _locate(fault) from None
 
 
-def _locate(fault: Fault) -> InvalidInput:
+def _locate(fault: RequestFault) -> InvalidInput:
     where = describe_path(fault.path)
     return InvalidInput(f"{where}: {fault.text}" if where else fault.text, code="plan-refused")
 
@@ -123,7 +123,7 @@ def plain(plan: Plan) -> dict[str, Any]:
     mappings = {name: value for name, value in data["mappings"].items() if value}
     if "flavors" in mappings:
         mappings["flavors"] = [_without_nones(rule) for rule in mappings["flavors"]]
-    usual = asdict(Limits())
+    usual = asdict(PlanLimits())
     limits = {name: value for name, value in data["limits"].items() if value != usual[name]}
     machines = [_plain_entry(PlannedMachine, _OWN, entry) for entry in data["machines"]]
     volumes = [_plain_entry(PlannedVolume, _OWN_OF_VOLUME, entry) for entry in data["volumes"]]
@@ -150,9 +150,9 @@ def schema() -> dict[str, Any]:
     definitions = built["$defs"] | _REQUEST.json_schema()["$defs"]
     options = _REQUEST.json_schema()["properties"]
     options["type"] = TypeAdapter(PlannedType).json_schema() | {"default": "cold"}
-    for name in ("Cutover", "Carry", "Mappings", "Limits", "FlavorRule", "SourceMarks"):
+    for name in ("Cutover", "Carry", "Mappings", "PlanLimits", "FlavorRule", "SourceMarks"):
         definitions[name]["additionalProperties"] = False
-    numbers = (definitions["Limits"]["properties"], definitions["Cutover"]["properties"], options)
+    numbers = (definitions["PlanLimits"]["properties"], definitions["Cutover"]["properties"], options)
     for number in (number for table in numbers for number in table.values()):
         for kind in number.get("anyOf", [number]):
             if kind.get("type") in ("integer", "number"):
@@ -195,7 +195,7 @@ def _machine(entry: Any, path: Path) -> dict[str, Any]:
         entry = {"machine": entry}
     table = written.table(entry, path, [*_OWN, *sorted(OPTIONS)])
     if not isinstance(table.get("machine"), str) or not table["machine"]:
-        raise Fault(path, 'Each machine needs "machine": its name, inventory path or reference.')
+        raise RequestFault(path, 'Each machine needs "machine": its name, inventory path or reference.')
     return _with_options(table, _OWN, path)
 
 
@@ -204,14 +204,14 @@ def _volume(entry: Any, path: Path) -> dict[str, Any]:
         entry = {"volume": entry}
     table = written.table(entry, path, [*_OWN_OF_VOLUME, *sorted(OF_VOLUMES)])
     if not isinstance(table.get("volume"), str) or not table["volume"]:
-        raise Fault(path, 'Each volume needs "volume": its name or id.')
+        raise RequestFault(path, 'Each volume needs "volume": its name or id.')
     return _with_options(table, _OWN_OF_VOLUME, path)
 
 
 def _with_options(table: dict[str, Any], names: Sequence[str], path: Path) -> dict[str, Any]:
     wave = table.get("wave", 1)
     if isinstance(wave, bool) or not isinstance(wave, int) or wave < 0:
-        raise Fault((*path, "wave"), '"wave" has to be a whole number, 0 or more.')
+        raise RequestFault((*path, "wave"), '"wave" has to be a whole number, 0 or more.')
     own = {name: table[name] for name in names if name in table}
     return own | {"options": written.options({n: v for n, v in table.items() if n not in names}, path)}
 
@@ -222,7 +222,7 @@ def _refuse_twice(entries: list[dict[str, Any]], what: str) -> None:
         names = {entry[what], entry.get("ref") or entry[what]}
         for name in names:
             if name in seen:
-                raise Fault((f"{what}s", number), f"{name} is in the plan twice.")
+                raise RequestFault((f"{what}s", number), f"{name} is in the plan twice.")
         seen |= names
 
 

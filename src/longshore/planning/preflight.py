@@ -15,7 +15,7 @@ from longshore.model.target import QuotaRoom, SourceRoom
 from longshore.planning.cross_machine_checks import duplicates, storage_concerns, twice
 from longshore.planning.facts import TargetFacts
 from longshore.planning.kinds import accept_blockers
-from longshore.planning.landing import Decision, decide
+from longshore.planning.landing import LandingDecision, decide
 from longshore.planning.source_quota import Mover, quotas
 from longshore.planning.volumes import VolumeFacts, decide_volume
 
@@ -48,7 +48,7 @@ class Preflight:
     """The same of a plan whose machines are looked at some at a time."""
 
     def __init__(self) -> None:
-        self._decisions: list[Decision] = []
+        self._decisions: list[LandingDecision] = []
         self._volumes: list[Mover] = []
         self._rooms: tuple[QuotaRoom, SourceRoom | None] | None = None  # as they were first seen
 

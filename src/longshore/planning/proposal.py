@@ -13,7 +13,7 @@ from longshore.model import source_names
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
 from longshore.model.plan import FlavorRule, Mappings, Plan
-from longshore.model.source_names import Place
+from longshore.model.source_names import NamedPlace
 from longshore.model.target import Flavor, Network, Subnet
 from longshore.planning.entry_words import can_be_read, name_machines
 from longshore.planning.facts import find_network, list_networks
@@ -92,8 +92,8 @@ def gaps(machines: Sequence[Machine], flavors: Sequence[Flavor]) -> list[FlavorG
 
 
 def _undecided(
-    places: Sequence[Place], mapped: Mapping[str, str], what: str, kind: ConcernKind, concerns: list[Concern]
-) -> Iterator[tuple[str, Place]]:
+    places: Sequence[NamedPlace], mapped: Mapping[str, str], what: str, kind: ConcernKind, concerns: list[Concern]
+) -> Iterator[tuple[str, NamedPlace]]:
     """Yield those of which nothing is said yet, with the word to map each by. Of which several have one name, nothing
     can be told: that is said, and left open."""
     left = [place for place in places if source_names.word_for(mapped, place) is None]
@@ -116,7 +116,7 @@ def _undecided(
 # Networks
 
 
-def _network(place: Place, addresses: list[str], offer: Offer, concerns: list[Concern]) -> Network | None:
+def _network(place: NamedPlace, addresses: list[str], offer: Offer, concerns: list[Concern]) -> Network | None:
     """Find a network by name, else by VLAN, else by the addresses that the guests have there."""
     wanted, vlan = place.name, offer.vlans.get(place.ref) or offer.vlans.get(place.name)
     held = [ipaddress.ip_address(a) for a in addresses]
@@ -150,7 +150,7 @@ def _range(subnet: Subnet) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(subnet.cidr)
 
 
-def _addresses(machines: Sequence[Machine], places: Sequence[Place]) -> list[str]:
+def _addresses(machines: Sequence[Machine], places: Sequence[NamedPlace]) -> list[str]:
     """Return the addresses that the guests have there, without those that every interface gives itself."""
     held = {a for m in machines for nic in m.nics if source_names.network(m, nic) in places for a in nic.addresses}
     return sorted(a for a in held if not ipaddress.ip_address(a).is_link_local)
@@ -159,7 +159,7 @@ def _addresses(machines: Sequence[Machine], places: Sequence[Place]) -> list[str
 # Storage and flavors
 
 
-def _storage(word: str, place: Place, offer: Offer, storage: dict[str, str], concerns: list[Concern]) -> None:
+def _storage(word: str, place: NamedPlace, offer: Offer, storage: dict[str, str], concerns: list[Concern]) -> None:
     datastore = place.name
     found = [t for t in offer.volume_types if t.lower() == datastore.lower()]
     if found and can_be_read(found[0]):

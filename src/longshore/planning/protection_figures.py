@@ -61,14 +61,14 @@ def look_back_over_windows(
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class SyncPace:
     """The pace of a sync of changes: what it took."""
 
     wrote: timedelta  # for which the machine had been writing, since the moment of the point before
     took: timedelta  # from the wish for a snapshot to a usable point
 
 
-def forecast(paces: Sequence[Pace], writes: timedelta) -> timedelta | None:
+def forecast(paces: Sequence[SyncPace], writes: timedelta) -> timedelta | None:
     """Estimate what a sync will take that begins when the machine has been writing for `writes`; None before there was
     one.
 

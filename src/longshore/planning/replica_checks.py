@@ -78,14 +78,16 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedProtection:
     """The schedule and retention by which the machine is to be protected."""
 
     schedule: Schedule
     retention: Retention
 
 
-def replica_concerns(machine: Machine, landing: Landing, wanted: Wanted, room: QuotaRoom) -> Iterator[Concern]:
+def replica_concerns(
+    machine: Machine, landing: Landing, wanted: WantedProtection, room: QuotaRoom
+) -> Iterator[Concern]:
     """Yield concerns. `landing`: where it would land, which says of which types its volumes are."""
     points = most_points(wanted)
     needed: Counter[str] = Counter()
@@ -123,7 +125,7 @@ def seed_concerns(machine: Machine, fitting: Mapping[str, str | None]) -> Iterat
         yield SEED_IS_COMPARED(machine.name, f"The first sync of {machine.name} reads all {what}.")
 
 
-def most_points(wanted: Wanted) -> int:
+def most_points(wanted: WantedProtection) -> int:
     """Return the most points that may be there at once: each rule's own, as if no two rules kept the same one, and the
     one that comes before an older one goes."""
     policy = wanted.retention

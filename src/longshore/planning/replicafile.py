@@ -16,7 +16,7 @@ from longshore.model.plan import NAME, OPTIONS
 from longshore.model.quantities import parse_duration, write_duration
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import written
-from longshore.planning.faults import Fault, Path, describe_path
+from longshore.planning.faults import Path, RequestFault, describe_path
 from longshore.planning.planfile import request_of
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import parse_calendar, parse_schedule
@@ -69,7 +69,7 @@ def from_plain(data: Any) -> Written:
     """Read replicas from plain data that no file stands behind. Raises InvalidInput that names the place."""
     try:
         return parse(data)
-    except Fault as fault:
+    except RequestFault as fault:
         where = describe_path(fault.path)
         raise InvalidInput(f"{where}: {fault.text}" if where else fault.text, code=CODE) from None
 
@@ -82,7 +82,7 @@ def parse(data: Any) -> Written:
     for number, entry in enumerate(written.entries(top.get("replicas"), ("replicas",))):
         one = _replica(entry, ("replicas", number))
         if (one.source, one.machine) in seen:
-            raise Fault(("replicas", number), f"{one.machine} of {one.source} is there twice.")
+            raise RequestFault(("replicas", number), f"{one.machine} of {one.source} is there twice.")
         seen.add((one.source, one.machine))
         replicas.append(one)
     groups: list[WrittenGroup] = []
@@ -90,11 +90,11 @@ def parse(data: Any) -> Written:
     for number, entry in enumerate(written.entries(top.get("groups"), ("groups",))):
         group = _group(entry, ("groups", number))
         if group.name in {other.name for other in groups}:
-            raise Fault(("groups", number), f"Group {group.name} is there twice.")
+            raise RequestFault(("groups", number), f"Group {group.name} is there twice.")
         for word in group.members:
             if word in grouped:
                 text = f"{word} is in group {grouped[word]} already: a replica is in one at most."
-                raise Fault(("groups", number, "members", word), text)
+                raise RequestFault(("groups", number, "members", word), text)
             grouped[word] = group.name
         groups.append(group)
     return Written(tuple(replicas), tuple(groups))
@@ -130,10 +130,10 @@ def _replica(entry: Any, path: Path) -> WrittenReplica:
     table = written.table(entry, path, [*_OWN, *sorted(OF_REPLICAS)])
     for needed in ("machine", "source", "target"):
         if not table.get(needed):
-            raise Fault(path, f'Each replica needs "{needed}".')
+            raise RequestFault(path, f'Each replica needs "{needed}".')
     for name in _OWN:
         if table.get(name) is not None and not isinstance(table[name], str):
-            raise Fault((*path, name), f'"{name}" has to be a text.')
+            raise RequestFault((*path, name), f'"{name}" has to be a text.')
     own = {name: table[name] for name in _OWN if table.get(name) is not None}
     options = written.options({name: value for name, value in table.items() if name not in _OWN}, path)
     found = WrittenReplica(**own, options=options)
@@ -153,7 +153,7 @@ def _check(path: Path, name: str, read_it: Callable[[], object]) -> None:
     try:
         read_it()
     except InvalidInput as error:
-        raise Fault((*path, name), " ".join(filter(None, (error.message, error.advice)))) from None
+        raise RequestFault((*path, name), " ".join(filter(None, (error.message, error.advice)))) from None
 
 
 def _group(entry: Any, path: Path) -> WrittenGroup:
@@ -161,21 +161,25 @@ def _group(entry: Any, path: Path) -> WrittenGroup:
     name = table.get("name")
     if not isinstance(name, str) or not re.fullmatch(NAME, name):
         text = 'Each group needs "name", made of letters, digits, dots, dashes and underscores.'
-        raise Fault((*path, "name"), text)
+        raise RequestFault((*path, "name"), text)
     members = table.get("members")
     if not isinstance(members, dict) or not members:
-        raise Fault((*path, "members"), f'Group {name} needs "members": a table of replicas and their tiers.')
+        raise RequestFault((*path, "members"), f'Group {name} needs "members": a table of replicas and their tiers.')
     for word, tier in members.items():
         if not isinstance(word, str) or not word or not _is_tier(tier):
-            raise Fault((*path, "members", word), f"{word}: its tier has to be a whole number up to {MOST_TIERS}.")
+            raise RequestFault(
+                (*path, "members", word), f"{word}: its tier has to be a whole number up to {MOST_TIERS}."
+            )
     gates = table.get("gates") or {}
     if not isinstance(gates, dict):
-        raise Fault((*path, "gates"), '"gates" has to be a table of tiers and what is after them.')
+        raise RequestFault((*path, "gates"), '"gates" has to be a table of tiers and what is after them.')
     # In JSON names are texts
     numbered = {int(one) if isinstance(one, str) and one.isdecimal() else one: gate for one, gate in gates.items()}
     for number in numbered:
         if number not in members.values():
-            raise Fault((*path, "gates", number), f"There is a gate after tier {number}, and no replica in that.")
+            raise RequestFault(
+                (*path, "gates", number), f"There is a gate after tier {number}, and no replica in that."
+            )
     return WrittenGroup(
         name, dict(members), {number: _gate(gate, (*path, "gates", number)) for number, gate in numbered.items()}
     )
@@ -189,9 +193,9 @@ def _gate(entry: Any, path: Path) -> Gate:
     table = written.table(entry, path, ["pause", "command"])
     pause, command = table.get("pause"), table.get("command", [])
     if pause is not None and not isinstance(pause, str):
-        raise Fault((*path, "pause"), '"pause" has to be a length of time: 2m.')
+        raise RequestFault((*path, "pause"), '"pause" has to be a length of time: 2m.')
     if not isinstance(command, list) or not all(isinstance(word, str) and word for word in command):
-        raise Fault((*path, "command"), '"command" has to be a list of texts: the program and its arguments.')
+        raise RequestFault((*path, "command"), '"command" has to be a list of texts: the program and its arguments.')
     _check(path, "pause", lambda: parse_duration(pause) if pause else None)
     return Gate(parse_duration(pause).total_seconds() if pause else 0.0, tuple(command))
 

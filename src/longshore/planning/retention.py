@@ -23,7 +23,7 @@ _EXAMPLE = "last 3, hourly 24, daily 14, within 2d, zone Europe/Berlin"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptByRule:
     """A point that stays."""
 
     point: Point
@@ -35,7 +35,7 @@ class Kept:
 class Decision:
     """Newest first."""
 
-    kept: tuple[Kept, ...]
+    kept: tuple[KeptByRule, ...]
     going: tuple[Point, ...]
 
 
@@ -69,7 +69,7 @@ def decide(points: Iterable[Point], policy: Retention, now: datetime) -> Decisio
             used.append(f"base of {point.base_of}, which runs")
         reasons = (*lasting[point.id], *held, *used)
         if reasons:
-            kept.append(Kept(point, reasons, due=len(reasons) == len(used)))
+            kept.append(KeptByRule(point, reasons, due=len(reasons) == len(used)))
         else:
             going.append(point)
     return Decision(tuple(kept), tuple(going))

@@ -158,7 +158,7 @@ def next_continuous(schedule: Continuous, newest: datetime | None, now: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class DueRecord:
     """A record that is due and has no worker yet."""
 
     record_id: str
@@ -169,7 +169,7 @@ class Waiting:
     following: datetime  # when it is due again
 
 
-def urgency(waiting: Waiting) -> tuple[datetime, datetime, str]:
+def urgency(waiting: DueRecord) -> tuple[datetime, datetime, str]:
     """Return a key to sort by: first comes whoever has to begin first for its point to be there in time.
 
     That is before the newest one is older than the RPO; without a point yet the RPO counts from when the first was due.

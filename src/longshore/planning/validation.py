@@ -40,8 +40,8 @@ from longshore.planning.carried_over import LONGEST_TAG, MOST_METADATA, MOST_TAG
 from longshore.planning.faults import (
     LONGEST_NAME,
     LONGEST_PATH,
-    Fault,
     Path,
+    RequestFault,
     check_name,
     check_server_name,
     quote_path,
@@ -77,7 +77,7 @@ def check_request(request: CopyRequest, now: datetime | None = None) -> None:
             check_window(request.cutover)
             if request.type is MigrationType.WARM:
                 check_ahead(request.cutover, now)
-    except Fault as fault:
+    except RequestFault as fault:
         raise InvalidInput(fault.text) from None
     if not isinstance(request, MigrationRequest):
         return
@@ -130,7 +130,7 @@ def refuse_unfit(**options: Any) -> None:
     try:
         for name, value in options.items():
             check_option(name, value)
-    except Fault as fault:
+    except RequestFault as fault:
         raise InvalidInput(fault.text) from None
 
 
@@ -139,7 +139,7 @@ def refuse_unreadable(**words: str) -> None:
     try:
         for name, word in words.items():
             check_name((name,), word, LONGEST_PATH)
-    except Fault as fault:
+    except RequestFault as fault:
         raise InvalidInput(fault.text) from None
 
 
@@ -178,9 +178,9 @@ def refuse_pointless(request: MigrationRequest) -> None:
 def check_window(cutover: Cutover) -> None:
     """Check that a scheduled cutover has a time, and time enough. Raises Fault."""
     if cutover.mode is CutoverMode.SCHEDULED and cutover.at is None:
-        raise Fault(("cutover",), 'A scheduled cutover needs a time: "at".')
+        raise RequestFault(("cutover",), 'A scheduled cutover needs a time: "at".')
     if cutover.at is not None and cutover.until is not None and aware(cutover.until) <= aware(cutover.at):
-        raise Fault(("cutover", "until"), "The window for the cutover closes before it opens.")
+        raise RequestFault(("cutover", "until"), "The window for the cutover closes before it opens.")
 
 
 def check_ahead(cutover: Cutover, now: datetime | None = None) -> None:
@@ -191,11 +191,11 @@ def check_ahead(cutover: Cutover, now: datetime | None = None) -> None:
     for name, moment in (("at", cutover.at), ("until", cutover.until)):
         if moment is not None and aware(moment) <= now:
             said = f'"cutover.{name}" is {_format_moment(moment)}, and that is past: it is {_format_moment(now)} now.'
-            raise Fault(("cutover", name), said)
+            raise RequestFault(("cutover", name), said)
         if moment is not None and aware(moment) > now + _FARTHEST:
             far = f"{_format_moment(moment)}, which is more than a year away"
             said = f'"cutover.{name}" is {far}: it is {_format_moment(now)} now.'
-            raise Fault(("cutover", name), said)
+            raise RequestFault(("cutover", name), said)
 
 
 def aware(moment: datetime) -> datetime:
@@ -216,15 +216,15 @@ def _format_moment(moment: datetime) -> str:
 def check_text(path: Path, text: str, longest: int) -> None:
     """Check a text of any number of lines. Raises Fault."""
     if len(text) > longest:
-        raise Fault(path, f"{quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
+        raise RequestFault(path, f"{quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
     if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
-        raise Fault(path, f"{quote_path(path)} isn't text.")
+        raise RequestFault(path, f"{quote_path(path)} isn't text.")
 
 
 def check_whole(path: Path, number: int, least: int = 1, most: int = LARGEST) -> None:
     """Check that a number is from `least` to `most`. Raises Fault."""
     if not least <= number <= most:
-        raise Fault(path, f"{quote_path(path)} has to be a whole number from {least} to {most}.")
+        raise RequestFault(path, f"{quote_path(path)} has to be a whole number from {least} to {most}.")
 
 
 def check_names(path: Path, names: Mapping[str, str]) -> None:
@@ -239,12 +239,12 @@ def _seconds(path: Path, seconds: float) -> None:
     most = _LONGEST_WAIT.total_seconds()
     if not (math.isfinite(seconds) and 0 < seconds <= most):
         said = f"{quote_path(path)} has to be a number of seconds, more than 0 and at most {most:.0f} (a week)."
-        raise Fault(path, said)
+        raise RequestFault(path, said)
 
 
 def _refuse_many(path: Path, things: "Mapping[str, Any] | tuple[Any, ...] | list[Any]", most: int) -> None:
     if len(things) > most:
-        raise Fault(path, f"{quote_path(path)} holds at most {most} entries, and this has {len(things)}.")
+        raise RequestFault(path, f"{quote_path(path)} holds at most {most} entries, and this has {len(things)}.")
 
 
 # The options
@@ -267,9 +267,9 @@ def _macs(path: Path, adapters: Mapping[str, Any]) -> None:
     _refuse_many(path, adapters, _MOST_NAMES)
     for mac in adapters:
         if not _MAC.fullmatch(mac):
-            raise Fault((*path, mac), f"{quote_path(path)}: {mac!r} isn't a MAC such as 00:50:56:01:02:03.")
+            raise RequestFault((*path, mac), f"{quote_path(path)}: {mac!r} isn't a MAC such as 00:50:56:01:02:03.")
     if len({mac.lower() for mac in adapters}) < len(adapters):
-        raise Fault(path, f"{quote_path(path)} names an adapter twice.")
+        raise RequestFault(path, f"{quote_path(path)} names an adapter twice.")
 
 
 def _ports(path: Path, ports: Mapping[str, str]) -> None:
@@ -291,25 +291,25 @@ def _new_addresses(path: Path, addresses: Mapping[str, Addressing | str]) -> Non
     for mac, wanted in addresses.items():
         if isinstance(wanted, str):
             if wanted != DHCP:
-                raise Fault((*path, mac), f"{quote_path((*path, mac))} is dhcp, or a table with the addresses.")
+                raise RequestFault((*path, mac), f"{quote_path((*path, mac))} is dhcp, or a table with the addresses.")
         elif (fault := addressing_fault(wanted)) is not None:
-            raise Fault((*path, mac, fault[0]), f"{quote_path((*path, mac, fault[0]))}: {fault[1]}")
+            raise RequestFault((*path, mac, fault[0]), f"{quote_path((*path, mac, fault[0]))}: {fault[1]}")
 
 
 def _readdress(path: Path, networks: Mapping[str, str]) -> None:
     _refuse_many(path, networks, 1000)
     for before, after in networks.items():
         if (fault := renumbering_fault(before, after)) is not None:
-            raise Fault((*path, before), f"{quote_path(path)}: {fault}")
+            raise RequestFault((*path, before), f"{quote_path(path)}: {fault}")
     if (two := overlapping(networks)) is not None:
-        raise Fault((*path, two[1]), f"{quote_path(path)}: {two[0]} and {two[1]} have addresses in common.")
+        raise RequestFault((*path, two[1]), f"{quote_path(path)}: {two[0]} and {two[1]} have addresses in common.")
 
 
 def _metadata(path: Path, metadata: Mapping[str, str]) -> None:
     _refuse_many(path, metadata, MOST_METADATA)
     for key, value in metadata.items():
         if not _METADATA_KEY.fullmatch(key):
-            raise Fault(
+            raise RequestFault(
                 (*path, key),
                 f"{quote_path(path)}: a key has at most 255 characters: letters, digits, spaces and - _ : . only.",
             )
@@ -332,7 +332,7 @@ def _image_properties(path: Path, properties: Mapping[str, str]) -> None:
 def _tag(path: Path, tag: str) -> None:
     check_name(path, tag, LONGEST_TAG)
     if "/" in tag or "," in tag:
-        raise Fault(path, f"{quote_path(path)}: {tag} can't be a tag: Nova takes no slash and no comma in one.")
+        raise RequestFault(path, f"{quote_path(path)}: {tag} can't be a tag: Nova takes no slash and no comma in one.")
 
 
 def _address(path: Path, address: str) -> None:
@@ -340,7 +340,7 @@ def _address(path: Path, address: str) -> None:
         ipaddress.ip_interface("" if "%" in address else address)  # of no network card of somebody's
     except ValueError:
         said = f"{quote_path(path)}: {address[:100]!r} is neither an address nor a range such as 10.0.0.0/24."
-        raise Fault(path, said) from None
+        raise RequestFault(path, said) from None
 
 
 def _user_data(path: Path, text: str) -> None:
@@ -348,14 +348,14 @@ def _user_data(path: Path, text: str) -> None:
         size = len(user_data.decode(text))
     except (InvalidInput, UnicodeEncodeError) as error:
         said = error.message if isinstance(error, LongshoreError) else f"{quote_path(path)} isn't text."
-        raise Fault(path, said) from None
+        raise RequestFault(path, said) from None
     if size > LARGEST_USER_DATA:
-        raise Fault(path, f"The user data has {size} bytes; Nova takes {LARGEST_USER_DATA}.")
+        raise RequestFault(path, f"The user data has {size} bytes; Nova takes {LARGEST_USER_DATA}.")
 
 
 def _script(path: Path, text: str) -> None:
     if not text.strip():
-        raise Fault(path, f"{quote_path(path)}: a script is empty.")
+        raise RequestFault(path, f"{quote_path(path)}: a script is empty.")
     check_text(path, text, _LONGEST_TEXT)
 
 
@@ -365,7 +365,7 @@ def _agents(path: Path, agents: "tuple[str, ...] | list[str]") -> None:
 
 def _guest_key(path: Path, text: str) -> None:
     if not text:
-        raise Fault(path, f"{quote_path(path)}: a key is empty.")
+        raise RequestFault(path, f"{quote_path(path)}: a key is empty.")
     check_text(path, text, _LONGEST_KEY)
 
 
@@ -390,7 +390,9 @@ def _cutover(path: Path, cutover: Cutover) -> None:
 
 def _kept(path: Path, seconds: float) -> None:
     if not 0 <= seconds <= _LONGEST_KEPT:
-        raise Fault(path, f"{quote_path(path)} has to be a number of seconds, at most {_LONGEST_KEPT} (ten years).")
+        raise RequestFault(
+            path, f"{quote_path(path)} has to be a number of seconds, at most {_LONGEST_KEPT} (ten years)."
+        )
 
 
 def _marks(path: Path, marks: SourceMarks) -> None:
@@ -398,7 +400,7 @@ def _marks(path: Path, marks: SourceMarks) -> None:
         if text:
             check_name((*path, kind.value), text, LONGEST_NAME)
     if marks.tag and "," in marks.tag:
-        raise Fault((*path, "tag"), f"{quote_path((*path, 'tag'))} is one tag: it can't have a comma.")
+        raise RequestFault((*path, "tag"), f"{quote_path((*path, 'tag'))} is one tag: it can't have a comma.")
 
 
 def _codes(path: Path, codes: Iterable[str]) -> None:
@@ -407,14 +409,14 @@ def _codes(path: Path, codes: Iterable[str]) -> None:
     try:
         refuse_unknown(codes)
     except InvalidInput as refused:
-        raise Fault(path, str(refused)) from None
+        raise RequestFault(path, str(refused)) from None
 
 
 def _boot_mark(path: Path, mark: str) -> None:
     try:
         compile_expression(mark)
     except InvalidInput as refused:
-        raise Fault(path, f"{quote_path(path)}: {refused}") from None
+        raise RequestFault(path, f"{quote_path(path)}: {refused}") from None
 
 
 def _boot_ports(path: Path, ports: int | tuple[int, ...] | list[int]) -> None:

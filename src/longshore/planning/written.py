@@ -20,7 +20,7 @@ from longshore.model.request import Carry, Cutover, MigrationRequest
 from longshore.model.source_marks import SourceMarks
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import Entries, Items, plain, read_yaml
-from longshore.planning.faults import Fault, Path
+from longshore.planning.faults import Path, RequestFault
 
 T = TypeVar("T")
 _FORMS = frozenset({Addressing.__name__, "str", "tuple[str, ...]"})  # alternatives, in what pydantic says of a place
@@ -47,7 +47,7 @@ def read(text: str, file: str, understand: Callable[[Any], T], *, empty: str, co
         raise InvalidInput(f"{file} is empty.", advice=empty)
     try:
         return understand(plain(root))
-    except Fault as fault:
+    except RequestFault as fault:
         raise InvalidInput(f"{file}, line {_line(root, fault.path)}: {fault.text}", code=code) from None
 
 
@@ -82,7 +82,7 @@ def valid(adapter: TypeAdapter[Any], value: Any, path: Path) -> Any:
         adapter.validate_python(value)
     except ValidationError as error:
         fault = error.errors()[0]
-        raise Fault((*path, *fault["loc"]), sentence(error, path)) from None
+        raise RequestFault((*path, *fault["loc"]), sentence(error, path)) from None
     return value
 
 
@@ -102,12 +102,12 @@ def table(value: Any, path: Path, known: Sequence[str], whole: str = "This") -> 
         return {}
     what = f'"{path[-1]}"' if path and isinstance(path[-1], str) else "This"
     if not isinstance(value, dict):
-        raise Fault(path, f"{what} has to be a table of names and values." if path else f"{whole} is a table.")
+        raise RequestFault(path, f"{what} has to be a table of names and values." if path else f"{whole} is a table.")
     for name in value:
         if name not in known:
             close = difflib.get_close_matches(str(name), known, n=1)
             hint = f'Did you mean "{close[0]}"?' if close else f"Known here: {', '.join(known)}."
-            raise Fault((*path, name), f'"{name}" isn\'t known here. {hint}')
+            raise RequestFault((*path, name), f'"{name}" isn\'t known here. {hint}')
     return value
 
 
@@ -115,7 +115,7 @@ def entries(value: Any, path: Path) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise Fault(path, f'"{path[-1]}" has to be a list.')
+        raise RequestFault(path, f'"{path[-1]}" has to be a list.')
     return value
 
 

@@ -24,7 +24,7 @@ class RecipeFailed(LongshoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class DebianArchive:
     """One of Debian's own archives that this machine's apt knows."""
 
     label: str  # Debian, or Debian-Security
@@ -32,14 +32,14 @@ class Archive:
     uri: str
 
 
-def known_archives() -> list[Archive]:
+def known_archives() -> list[DebianArchive]:
     asked = ["apt-get", "indextargets", "--format", "$(LABEL)\t$(ORIGIN)\t$(CODENAME)\t$(REPO_URI)"]
     try:
         said = subprocess.run([*asked, "Created-By: Packages"], capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:  # a machine without apt
         return []
     lines = [line.split("\t") for line in said.splitlines() if line.count("\t") == 3]
-    return [Archive(label, codename, uri) for label, origin, codename, uri in lines if origin == "Debian"]
+    return [DebianArchive(label, codename, uri) for label, origin, codename, uri in lines if origin == "Debian"]
 
 
 def source(uri: str, suite: str) -> str:

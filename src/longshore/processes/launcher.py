@@ -54,7 +54,7 @@ _WAYS_TO_ALLOW = (
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProcessLimits:
     """Memory is what each process may have, the rest is for all of them together."""
 
     seconds: float  # from start to end
@@ -75,7 +75,7 @@ class Ended(NamedTuple):
 class Sandbox:
     """A sandbox for one program. Beside /usr, only what is named here exists inside."""
 
-    limits: Limits
+    limits: ProcessLimits
     files: Mapping[str, Path] = field(default_factory=dict)  # file or directory of this machine by its place inside
     sockets: Mapping[str, Path] = field(default_factory=dict)  # Unix sockets and directories it may write to, likewise
     environment: Mapping[str, str] = field(default_factory=dict)

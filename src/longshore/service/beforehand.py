@@ -11,7 +11,7 @@ from longshore.model.request import MigrationRequest, MigrationType
 from longshore.planning import Landing, VolumeLanding, blocked, land, land_volume
 from longshore.planning.kinds import accept_blockers
 from longshore.planning.mappings import unused_of_machine
-from longshore.planning.replica_checks import Wanted, replica_concerns
+from longshore.planning.replica_checks import WantedProtection, replica_concerns
 from longshore.planning.validation import check_request, refuse_pointless, refuse_unreadable
 from longshore.providers.registry import refuse_missing_library
 from longshore.service.caller import Caller
@@ -55,7 +55,7 @@ def look_beforehand(  # noqa: PLR0917
     source: str,
     target: str,
     request: MigrationRequest,
-    protection: Wanted | None = None,
+    protection: WantedProtection | None = None,
 ) -> Beforehand:
     """Look at a machine and its target before anything is made, and return what was found.
 

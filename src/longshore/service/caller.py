@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from longshore.configuration import Quotas
+from longshore.configuration import QuotaSettings
 from longshore.errors import LongshoreError
 from longshore.providers.grounds import Grounds
 from longshore.store import Scope
@@ -41,7 +41,7 @@ class Caller:
     token: str = field(default="", repr=False)
     restricted: bool = False  # the token is from an application credential that may make no other
 
-    def scope(self, *, everything: bool = False, quotas: Quotas | None = None) -> Scope:
+    def scope(self, *, everything: bool = False, quotas: QuotaSettings | None = None) -> Scope:
         return Scope(self.project_id, everything, quotas)
 
 
@@ -73,4 +73,4 @@ class Access:
     tokens: Tokens
     policy: Policy
     grounds: Grounds = field(default_factory=Grounds)
-    quotas: Quotas = field(default_factory=Quotas)
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)

@@ -130,7 +130,7 @@ def _network(one: BoundedProtocol) -> str:
     return str(found.ipv4_mapped or found.packed[:8])
 
 
-class Loop(asyncio.SelectorEventLoop):
+class ServerLoop(asyncio.SelectorEventLoop):
     """asyncio's event loop, with less than the minute that it gives whoever says nothing in the handshake of TLS."""
 
     async def create_server(self, *args: Any, ssl: Any = None, **named: Any) -> asyncio.Server:

@@ -14,7 +14,7 @@ from longshore.model import group as model
 from longshore.model.quantities import parse_duration
 from longshore.model.replica import IN_PLACE, Stage, Wish
 from longshore.model.request import GroupRequest, MigrationType
-from longshore.planning.group_runs import Progress
+from longshore.planning.group_runs import RunProgress
 from longshore.service.caller import Caller
 from longshore.service.groups_shown import group_shown, groups_shown, objection_of, run_of
 from longshore.service.landings import landing_request, new_landing, stays_for, usable_point
@@ -113,7 +113,7 @@ def failover(group: str, body: GroupFailover, store: TheStore) -> Migration:
             m.replica_id: landing_request(store, replica, body, MigrationType.FAILOVER, None).to_json()
             for m, replica in others
         }
-        progress = Progress(shuts_down=len(found.tiers))
+        progress = RunProgress(shuts_down=len(found.tiers))
         state = RunState(found.tiers, wishes=wishes, progress=progress)
         return _begun(store, found, GroupRequest(MigrationType.GROUP_FAILOVER), {}, there, state)
     landings = {}

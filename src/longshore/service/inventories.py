@@ -30,7 +30,7 @@ _SORTS: dict[str, Callable[[Machine], Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedMachines:
     """The machines of a source that are asked for."""
 
     q: Annotated[str, Query(description="Words and field:value; all have to fit.")] = ""
@@ -42,7 +42,7 @@ class Asked:
         return found[self.offset : self.offset + self.limit]
 
 
-TheAsked = Annotated[Asked, Depends(Asked)]
+TheAsked = Annotated[AskedMachines, Depends(AskedMachines)]
 
 
 @router.get("/providers/{provider}/inventory/machines")

@@ -12,7 +12,7 @@ from longshore.errors import InvalidInput, NotFound
 from longshore.model.request import MOVES, MigrationType
 from longshore.model.status import Status
 from longshore.service.migrations_shown import LISTED, MIGRATIONS, listed, shown
-from longshore.service.paging import Page, ThePage, unknown_marker
+from longshore.service.paging import ListPage, ThePage, unknown_marker
 from longshore.service.parts import TheStore, judged_router
 from longshore.service.shared_reads import SharedReads, TheReads, answered
 from longshore.store import JobFilter, MigrationRecord, Store
@@ -121,7 +121,7 @@ def _worked_for(store: Store, name_or_id: str) -> str:
 
 async def _list(
     store: Store,
-    page: Page,
+    page: ListPage,
     reads: SharedReads,
     about: _About,
     asked: _Asked,
@@ -143,7 +143,7 @@ async def _list(
 
 
 def _page_of(
-    store: Store, page: Page, about: _About, asked: _Asked, types: Collection[MigrationType] | None
+    store: Store, page: ListPage, about: _About, asked: _Asked, types: Collection[MigrationType] | None
 ) -> tuple[list[MigrationRecord], str | None]:
     """Return the records of a page, and the marker of the page after it, if there is one."""
     fitting = _filter(store, about, types)

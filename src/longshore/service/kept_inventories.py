@@ -18,7 +18,7 @@ _SOURCES = 8  # whose machines are kept at once
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptInventory:
     machines: list[Machine]  # by folder and name
     read_at: datetime
     until: float  # on the clock that only goes forward
@@ -45,11 +45,11 @@ class KeptInventories:
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, KeptInventory] = OrderedDict()
         self._reading: dict[str, Lock] = {}
         self._lock = Lock()
 
-    def of(self, clouds: Clouds, provider: ProviderRecord, whose: str, *, anew: bool) -> Kept:
+    def of(self, clouds: Clouds, provider: ProviderRecord, whose: str, *, anew: bool) -> KeptInventory:
         """Return the inventory of a provider, read anew where it is too old.
 
         `whose`: the project that asks: in a vault that others share it sees its own points alone. `anew`: whatever is
@@ -70,7 +70,7 @@ class KeptInventories:
             start, read_at = time.monotonic(), datetime.now(UTC)
             with clouds.source(provider.id) as source:
                 machines = sorted(source.machines(EVERY), key=lambda m: (m.folder.casefold(), m.name.casefold(), m.ref))
-            kept = Kept(machines, read_at, start + _FRESH)
+            kept = KeptInventory(machines, read_at, start + _FRESH)
             with self._lock:
                 self._kept[what] = kept
                 self._kept.move_to_end(what)

@@ -3,7 +3,7 @@
 from longshore.api.schemas import Limit, LimitChange
 from longshore.engine.limits import share_limits
 from longshore.errors import InvalidInput
-from longshore.model.limit import LimitOf, Place
+from longshore.model.limit import LimitOf, LimitPlace
 from longshore.providers.registry import provider_type
 from longshore.service.paging import ThePage
 from longshore.service.parts import TheStore, judged_router
@@ -50,7 +50,7 @@ def remove(limit: str, store: TheStore) -> None:
     share_limits(store, [limit])
 
 
-def _meant(store: Store, body: LimitChange, all_projects: bool) -> tuple[Place, str | None]:
+def _meant(store: Store, body: LimitChange, all_projects: bool) -> tuple[LimitPlace, str | None]:
     """Return the place that is meant, and whose jobs are counted there. Raises InvalidInput, NotFound."""
     given = {name for name in ("provider", "name", "plan") if getattr(body, name) is not None}
     if given != set(_SAID_BY[body.of]):
@@ -59,16 +59,16 @@ def _meant(store: Store, body: LimitChange, all_projects: bool) -> tuple[Place, 
     own = store.scope.project_id
     if body.of is LimitOf.PLAN:
         plan = store.plans.get(body.plan or "")
-        return Place(body.of, plan.id), plan.project_id
+        return LimitPlace(body.of, plan.id), plan.project_id
     if body.of is LimitOf.PROJECT:
         if all_projects:
             raise InvalidInput("A limit of a project counts the jobs of that project alone: leave all_projects out.")
-        return Place(body.of, own), own
+        return LimitPlace(body.of, own), own
     provider = store.providers.get(body.provider or "")
     side = "target" if body.of is LimitOf.TARGET else "source"
     if side not in provider_type(provider.kind).sides:
         raise InvalidInput(f"Provider {provider.name} can't be a {side}: nothing would ever be counted there.")
-    return Place(body.of, provider.id, body.name or ""), None if all_projects else own
+    return LimitPlace(body.of, provider.id, body.name or ""), None if all_projects else own
 
 
 def _shown(record: LimitRecord) -> Limit:

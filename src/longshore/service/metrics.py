@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from longshore.engine.stranded import Lack, crew_of
+from longshore.engine.stranded import MissingCapability, crew_of
 from longshore.flows.replicas.standing import conditions_of
 from longshore.model.backup_policy import Stand
 from longshore.model.replica import Stage
@@ -132,7 +132,7 @@ class _OfTheStore(Collector):
             "longshore_stranded", "Those of them that no living worker can take, by what is missing.", labels=["lack"]
         )
         lacks = Counter(said.lack for record in records if (said := crew.stranded(record)))
-        for lack in Lack:
+        for lack in MissingCapability:
             stranded.add_metric([lack.value], lacks[lack])
         yield stranded
 

@@ -34,7 +34,7 @@ from longshore.model.job import JobKind
 from longshore.model.replica import Stage
 from longshore.model.request import Cutover, CutoverMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.planning.faults import Fault
+from longshore.planning.faults import RequestFault
 from longshore.planning.validation import aware, check_ahead, check_request, check_window, refuse_unfit
 from longshore.service.beforehand import Beforehand, look_beforehand
 from longshore.service.caller import Caller
@@ -186,7 +186,7 @@ def request_cutover(store: Store, migration: str, time: CutoverTime | None) -> M
         scheduled = Cutover(mode=CutoverMode.SCHEDULED, at=at, until=until)
         check_window(scheduled)
         check_ahead(scheduled)
-    except Fault as fault:
+    except RequestFault as fault:
         raise InvalidInput(fault.text.replace('"cutover.', '"'), field=str(fault.path[-1])) from None
     return store.migrations.schedule_cutover(migration, at, until)
 

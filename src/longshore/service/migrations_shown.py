@@ -8,11 +8,11 @@ from pydantic import TypeAdapter
 
 from longshore.api.schemas import DiskProgress, ListedMigration, Migration, QueuedBehind
 from longshore.engine.queue import Behind, fit, why_waits
-from longshore.engine.stranded import NOBODY, Crew, crew_of
+from longshore.engine.stranded import NOBODY, LiveWorkers, crew_of
 from longshore.flows.moves.downtime import downtime_of
 from longshore.model.copy_progress import MOVING
 from longshore.model.limit import LimitOf
-from longshore.model.plan import Limits
+from longshore.model.plan import PlanLimits
 from longshore.model.request import LandingMode, MigrationType, request_from_json
 from longshore.model.status import Status
 from longshore.service.shapes import shaped
@@ -115,7 +115,7 @@ def _rests(record: MigrationRecord) -> bool:
 
 
 def queued_behind(
-    store: Store, records: Sequence[MigrationRecord], crew: Crew, providers: Mapping[str, str]
+    store: Store, records: Sequence[MigrationRecord], crew: LiveWorkers, providers: Mapping[str, str]
 ) -> dict[str, QueuedBehind]:
     """Return what those of these records that are queued are behind, by their ids.
 
@@ -130,7 +130,7 @@ def queued_behind(
     found = why_waits(
         waiting,
         lineup.begun,
-        {plan: Limits(**given) for plan, given in store.queue.limits().items()},
+        {plan: PlanLimits(**given) for plan, given in store.queue.limits().items()},
         first_waves=lineup.first_waves,
         of_places=store.limits.at_once(),
         crew=lambda record: fit(record, crew.workers, crew.labels),

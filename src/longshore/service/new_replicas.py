@@ -15,7 +15,7 @@ from longshore.model.quantities import parse_duration
 from longshore.model.replica import Protection, Seed
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.schedule import Continuous
-from longshore.planning.replica_checks import Wanted, seed_concerns
+from longshore.planning.replica_checks import WantedProtection, seed_concerns
 from longshore.planning.retention import parse_retention, write_retention
 from longshore.planning.schedules import next_time, parse_calendar, parse_schedule
 from longshore.planning.validation import refuse_unreadable
@@ -60,7 +60,7 @@ def weigh_new_replica(store: Store, clouds: Clouds, caller: Caller, body: NewRep
     return [*found.all_concerns, *of_seed]
 
 
-def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:
+def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, WantedProtection]:
     """Return the protection and the request that a body asks for. Raises InvalidInput."""
     if body.request.before is not None or body.request.after is not None:
         raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
@@ -69,7 +69,11 @@ def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, Wanted]:
     protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
     request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
     rpo = timedelta(seconds=protection.rpo) if protection.rpo else None
-    return protection, request, Wanted(parse_schedule(protection.schedule, rpo), parse_retention(protection.retention))
+    return (
+        protection,
+        request,
+        WantedProtection(parse_schedule(protection.schedule, rpo), parse_retention(protection.retention)),
+    )
 
 
 def _seed(store: Store, clouds: Clouds, asked: NewSeed, machine: Machine) -> tuple[Seed, list[Concern]]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import structlog
 
 from longshore.api.nodes import Node
-from longshore.configuration import Server
+from longshore.configuration import ServiceSettings
 from longshore.errors import LongshoreError
-from longshore.nodes.standing import PRIMARY, Place, certificates_of, database_of, has_address
+from longshore.nodes.standing import PRIMARY, NodePlace, certificates_of, database_of, has_address
 from longshore.service.parts import TheStore, judged_router
 from longshore.service.shapes import shaped
 from longshore.store import Store
@@ -71,19 +71,19 @@ def _shown(one: NodeRecord, primary: str | None, workers: set[str], jobs: Mappin
     )
 
 
-def place_of(settings: Server) -> Place | None:
+def place_of(settings: ServiceSettings) -> NodePlace | None:
     """Return where this machine is among those that serve together, if it is one of them."""
     node = settings.node
     if node is None or settings.certificate is None or settings.private_key is None:
         return None
     own = Path(settings.certificate), Path(settings.private_key)
-    return Place(node.name, str(node.address), str(node.virtual), node.authority, *own)
+    return NodePlace(node.name, str(node.address), str(node.virtual), node.authority, *own)
 
 
-class Herald:
+class NodeReporter:
     """Says again and again how this machine stands."""
 
-    def __init__(self, store: Store, place: Place) -> None:
+    def __init__(self, store: Store, place: NodePlace) -> None:
         self._store = store
         self._place = place
         self._started_at = datetime.now(UTC)

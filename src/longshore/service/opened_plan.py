@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from longshore.api.schemas import PlannedState
-from longshore.engine.stranded import Crew
+from longshore.engine.stranded import LiveWorkers
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.plans.check import entries_of
 from longshore.model.machine import VOLUME
@@ -116,7 +116,7 @@ def _wanted(entry: Mapping[str, Any]) -> str | None:
     return f"{VOLUME}{ref}" if ref and "volume" in entry else ref
 
 
-def states_of(opened: Opened, crew: Crew | None = None) -> list[PlannedState]:
+def states_of(opened: Opened, crew: LiveWorkers | None = None) -> list[PlannedState]:
     """Return how far each machine of a plan is, in the plan's order; with a crew, also why nobody of it can take it."""
     states = []
     latest = opened.latest

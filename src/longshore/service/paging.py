@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     limit: int
     marker: str | None
     _request: Request
@@ -47,8 +47,8 @@ def _page(
     response: Response,
     limit: Annotated[int, Query(ge=1, le=LIMIT, description="Things on this page.")] = LIMIT,
     marker: Annotated[str | None, Query(description="Id of the last thing of the page before.")] = None,
-) -> Page:
-    return Page(limit, marker, request, response)
+) -> ListPage:
+    return ListPage(limit, marker, request, response)
 
 
-ThePage = Annotated[Page, Depends(_page)]
+ThePage = Annotated[ListPage, Depends(_page)]

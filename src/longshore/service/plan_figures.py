@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from longshore.api.schemas import PlanFigures, PlannedState, WaveForecast
-from longshore.engine.stranded import Crew
+from longshore.engine.stranded import LiveWorkers
 from longshore.model.copy_progress import MOVING, figures_of
 from longshore.model.status import Status
 from longshore.planning.forecast import Course, forecast
@@ -17,7 +17,7 @@ _AHEAD = (Status.QUEUED, Status.RUNNING)
 
 
 def plan_figures(
-    opened: Opened, states: Sequence[PlannedState], disks: Mapping[str, Sequence[DiskOutline]], crew: Crew
+    opened: Opened, states: Sequence[PlannedState], disks: Mapping[str, Sequence[DiskOutline]], crew: LiveWorkers
 ) -> list[PlanFigures]:
     """Return the figures of all of a plan, and then those of its waves, the first one first.
 
@@ -53,7 +53,9 @@ class _Begun:
         self.holds_up = self.is_for_person and migration.standing is not Status.WAITS_WITH_COPY
 
 
-def _figures(wave: int | None, states: Sequence[PlannedState], begun: Mapping[str, _Begun], crew: Crew) -> PlanFigures:
+def _figures(
+    wave: int | None, states: Sequence[PlannedState], begun: Mapping[str, _Begun], crew: LiveWorkers
+) -> PlanFigures:
     """Return the figures of a wave, or of all. `states`: of its machines. `begun`: of all the plan, by id."""
     own = [begun[state.migration] for state in states if state.migration is not None]
     found = PlanFigures(

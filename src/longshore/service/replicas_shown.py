@@ -11,9 +11,9 @@ from longshore.model.point import Arrival
 from longshore.model.replica import SYNCED, PointDisk, PointState
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.planning.conditions import Standing, conditions
+from longshore.planning.conditions import ReplicaFacts, conditions
 from longshore.planning.protection_figures import WINDOWS, look_back_over_windows, rpo_now
-from longshore.planning.retention import Kept, decide, parse_retention
+from longshore.planning.retention import KeptByRule, decide, parse_retention
 from longshore.service.shapes import shaped
 from longshore.store import MigrationRecord, PointRecord, ReplicaRecord, Store
 from longshore.store.adoption import was_adopted
@@ -43,7 +43,7 @@ def replica_shown(
     takes = expected(arrivals, now)
     made = store.migrations.made_of(record.id)
     look = store.looks.get(found.id)
-    standing = Standing(
+    standing = ReplicaFacts(
         stage=found.stage,
         paused=found.rests(without_zone(now)),
         paused_until=found.paused_until,
@@ -107,7 +107,7 @@ def point_shown(store: Store, found: ReplicaRecord, number: int) -> Point:
     return shown.model_copy(update={"machine": point.machine.get("machine")})
 
 
-def _point(point: PointRecord, kept: Kept | None) -> Point:
+def _point(point: PointRecord, kept: KeptByRule | None) -> Point:
     return shaped(
         Point,
         point,

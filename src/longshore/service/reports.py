@@ -8,7 +8,7 @@ from longshore.api.reports import Copying, Left, PlanReport, Report, ReportedDis
 from longshore.flows.moves.downtime import downtime_of
 from longshore.model.request import CopyRequest, MigrationRequest, request_from_json
 from longshore.model.status import Status
-from longshore.store import Entry, EntryState, EventRecord, MigrationRecord, Store
+from longshore.store import EntryState, EventRecord, LedgerRecord, MigrationRecord, Store
 from longshore.store.standing import standing_of
 from longshore.store.tables import with_zone
 
@@ -29,7 +29,7 @@ def reports_of(store: Store, records: Sequence[MigrationRecord]) -> list[Report]
 
 
 def _report(
-    record: MigrationRecord, names: Mapping[str, str], events: Sequence[EventRecord], entries: Sequence[Entry]
+    record: MigrationRecord, names: Mapping[str, str], events: Sequence[EventRecord], entries: Sequence[LedgerRecord]
 ) -> Report:
     request = request_from_json(record.request)
     of_machine = request if isinstance(request, MigrationRequest) else None

@@ -10,7 +10,7 @@ from longshore.api.schemas import Migration, PlanConcern
 from longshore.engine import embedded
 from longshore.errors import Conflict, InvalidInput
 from longshore.flows.backups.in_place import (
-    Found,
+    ServerInPlace,
     find_in_place,
     land_in_place,
     refuse_meaningless,
@@ -96,7 +96,7 @@ def _restore_in_place(  # noqa: PLR0917
 
 def _look_in_place(  # noqa: PLR0917
     body: NewRestore, name: str, request: MigrationRequest, store: Store, clouds: Clouds, caller: Caller
-) -> tuple[Found, Landing | None, list[Concern]]:
+) -> tuple[ServerInPlace, Landing | None, list[Concern]]:
     """Look at a restore in place. Raises LongshoreError for what can't be looked at, or can't be meant."""
     if caller.remote:
         refuse_unsafe(asdict(request))

@@ -11,20 +11,20 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from longshore.configuration import Cloud, Configuration, Server, forget_secrets
+from longshore.configuration import Configuration, ConfiguredCloud, ServiceSettings, forget_secrets
 from longshore.engine import embedded
 from longshore.errors import InvalidInput, Unreachable
 from longshore.logs import write_json
-from longshore.nodes.standing import Place
+from longshore.nodes.standing import NodePlace
 from longshore.processes.apart import Apart
 from longshore.processes.memory import live_long
 from longshore.providers.grounds import CloudGround, Grounds
 from longshore.service.app import create_app
 from longshore.service.caller import Access
 from longshore.service.connections import bounded
-from longshore.service.nodes import Herald, place_of
+from longshore.service.nodes import NodeReporter, place_of
 from longshore.service.policy import OsloPolicy
-from longshore.service.sessions import Sessions
+from longshore.service.sessions import ServiceSessions
 from longshore.store import StateDirectory, Store
 
 _LOOK = 5.0  # seconds between looks whether there is work and nobody doing it
@@ -32,7 +32,9 @@ _LOOK = 5.0  # seconds between looks whether there is work and nobody doing it
 _log = structlog.get_logger("longshore.server")
 
 
-def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions, Server, Apart], ASGIApp]) -> None:
+def serve(
+    configuration: Configuration, with_pages: Callable[[ASGIApp, ServiceSessions, ServiceSettings, Apart], ASGIApp]
+) -> None:
     """Serve until SIGTERM or SIGINT: requests under way are then answered. Migrations go on without it.
 
     `with_pages`: puts pages for browsers beside the API. Raises InvalidInput when the configuration says nothing of a
@@ -60,7 +62,7 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
         apart = Apart()
         app = create_app(store, access=access, body_limit=settings.body_limit, metrics=settings.metrics, apart=apart)
         app.router.lifespan_context = _keeping_an_engine(store, place_of(settings))
-        served = with_pages(app, Sessions(store, settings), settings, apart) if settings.web.enabled else app
+        served = with_pages(app, ServiceSessions(store, settings), settings, apart) if settings.web.enabled else app
         with closing(apart):
             apart.begin()
             live_long()
@@ -69,9 +71,9 @@ def serve(configuration: Configuration, with_pages: Callable[[ASGIApp, Sessions,
         store.close()
 
 
-def grounds_of(settings: Server) -> Grounds:
+def grounds_of(settings: ServiceSettings) -> Grounds:
     """Return what callers may use of this machine."""
-    served = settings.clouds or [Cloud(auth_url=settings.keystone.auth_url, cacert=settings.keystone.cacert)]
+    served = settings.clouds or [ConfiguredCloud(auth_url=settings.keystone.auth_url, cacert=settings.keystone.cacert)]
     return Grounds(
         {c.auth_url: CloudGround(_text(c.ceph_conf), c.ceph_user, _text(c.cacert), c.labels) for c in served},
         _text(settings.vddk_libdir),
@@ -84,7 +86,7 @@ def _text(path: Path | None) -> str | None:
     return str(path) if path else None
 
 
-def _run(settings: Server, app: ASGIApp) -> None:
+def _run(settings: ServiceSettings, app: ASGIApp) -> None:
     server = uvicorn.Server(_listening_as(settings, app))
     where = f"{settings.listen}:{settings.port}"
     try:
@@ -100,7 +102,7 @@ def _run(settings: Server, app: ASGIApp) -> None:
     server.run(sockets=[listening])
 
 
-def _listening_as(settings: Server, app: ASGIApp) -> uvicorn.Config:
+def _listening_as(settings: ServiceSettings, app: ASGIApp) -> uvicorn.Config:
     return bounded(
         app,
         host=settings.listen,
@@ -115,7 +117,7 @@ def _listening_as(settings: Server, app: ASGIApp) -> uvicorn.Config:
     )
 
 
-def _keeping_an_engine(store: Store, place: Place | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _keeping_an_engine(store: Store, place: NodePlace | None) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     """Return the lifespan of an application that keeps an engine at work, and says how its machine stands among others.
 
     While it serves, migrations that an engine has left, as after a reboot, are taken up again.
@@ -132,7 +134,7 @@ def _keeping_an_engine(store: Store, place: Place | None) -> Callable[[FastAPI],
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(keep())]
         if place is not None:
-            tasks.append(asyncio.create_task(Herald(store, place).go_on()))
+            tasks.append(asyncio.create_task(NodeReporter(store, place).go_on()))
         yield
         for task in tasks:
             task.cancel()

@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from longshore.configuration import Server
+from longshore.configuration import ServiceSettings
 from longshore.errors import FAULT, AccessDenied, InvalidInput, LongshoreError, NotFound, Unreachable
 from longshore.model.session import PasscodeWanted, Session, SessionKind
 from longshore.model.wall_link import WallLink
@@ -32,7 +32,7 @@ _log = logging.getLogger("longshore.server")
 _audit = structlog.get_logger("longshore.audit")
 
 
-class Sessions:
+class ServiceSessions:
     """Every method waits for the database, and most for Keystone: call them in threads.
 
     Those that log in answer with a key for the browser, of a new session in the place of the one that it had. They
@@ -40,7 +40,7 @@ class Sessions:
     InvalidInput, Unreachable.
     """
 
-    def __init__(self, store: Store, settings: Server) -> None:
+    def __init__(self, store: Store, settings: ServiceSettings) -> None:
         keystone = settings.keystone
         self._kept = store.web_sessions
         self._store = store

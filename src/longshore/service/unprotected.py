@@ -12,7 +12,7 @@ from longshore.model.machine import Machine
 from longshore.model.search import parse_search
 from longshore.providers.registry import kinds_for
 from longshore.service.inventories import TheAsked
-from longshore.service.kept_inventories import Kept, KeptInventories
+from longshore.service.kept_inventories import KeptInventories, KeptInventory
 from longshore.service.parts import TheClouds, TheStore, judged_router
 from longshore.store import BackupPolicyRecord, Store
 
@@ -63,7 +63,7 @@ def unprotected(
 
 
 def _covering(
-    store: Store, clouds: Clouds, source_id: str, kept: Kept
+    store: Store, clouds: Clouds, source_id: str, kept: KeptInventory
 ) -> Iterator[tuple[BackupPolicyRecord, Callable[[Machine], bool]]]:
     """Yield the policies of a source, each with what tells whether it is to back a machine up."""
     for policy in store.backup_policies.all():

@@ -11,7 +11,7 @@ from longshore.store.events import EventRecord
 from longshore.store.groups import GroupMember, GroupRecord, GroupRun
 from longshore.store.job_filter import JobFilter
 from longshore.store.jobs import JobRecord
-from longshore.store.ledger import Entry, EntryState, Ledger, ThingKind
+from longshore.store.ledger import EntryState, Ledger, LedgerRecord, ThingKind
 from longshore.store.limits import LimitRecord
 from longshore.store.looks import LookRecord
 from longshore.store.migration_records import MigrationRecord
@@ -33,7 +33,6 @@ __all__ = [
     "WHOLE",
     "BackupPolicyRecord",
     "DiskRecord",
-    "Entry",
     "EntryState",
     "EventRecord",
     "GroupMember",
@@ -44,6 +43,7 @@ __all__ = [
     "JobRecord",
     "Leases",
     "Ledger",
+    "LedgerRecord",
     "LimitRecord",
     "Lineup",
     "LookRecord",

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from longshore.errors import Conflict
-from longshore.model.backup_policy import Proof, Run, SecondCopy, Verification
+from longshore.model.backup_policy import LastRun, Proof, SecondCopy, Verification
 from longshore.model.forms import form
 from longshore.model.job import JobKind
 from longshore.model.request import BootProof, MigrationType
@@ -90,7 +90,7 @@ class BackupPolicyRecord:
     missed: int
     paused: bool
     asked: bool
-    run: Run | None
+    run: LastRun | None
     verification: Verification | None
     copy: SecondCopy | None
     proof: Proof | None
@@ -182,7 +182,7 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
         self,
         policy_id: str,
         *,
-        run: Run | None = None,
+        run: LastRun | None = None,
         verification: Verification | None = None,
         copy: SecondCopy | None = None,
         proof: Proof | None = None,
@@ -194,7 +194,7 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
         with self._database.session() as session:
             row = session.get(BackupPolicyRow, policy_id)
             if row is not None and run is not None:
-                row.run = form(Run).dump_python(run, mode="json")
+                row.run = form(LastRun).dump_python(run, mode="json")
             if row is not None and verification is not None:
                 row.verification = form(Verification).dump_python(verification, mode="json")
             if row is not None and copy is not None:
@@ -202,7 +202,7 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
             if row is not None and proof is not None:
                 row.proof = form(Proof).dump_python(proof, mode="json")
 
-    def begin(self, policy_id: str, run: Run, due_at: datetime, missed: int) -> None:
+    def begin(self, policy_id: str, run: LastRun, due_at: datetime, missed: int) -> None:
         """Keep a new run, set when the next one is due, and clear the request for one, all in one transaction.
 
         Called again while a run is under way, it does nothing; nor does it when the policy is gone.
@@ -211,7 +211,7 @@ class BackupPolicies(NamedPart[BackupPolicyRow]):
             row = session.get(BackupPolicyRow, policy_id)
             if row is None or (row.run and row.run["ended_at"] is None):
                 return
-            row.run = form(Run).dump_python(run, mode="json")
+            row.run = form(LastRun).dump_python(run, mode="json")
             row.asked, row.due_at, row.missed = False, due_at, missed
 
     def begin_verification(self, policy_id: str, verification: Verification, due_at: datetime | None) -> None:
@@ -374,7 +374,7 @@ def _record(session: Session, row: BackupPolicyRow) -> BackupPolicyRecord:
         machines=tuple(row.machines),
         wanted=form(MachineFilter).validate_python(row.wanted) if row.wanted is not None else None,
         prove_networks=row.prove_networks or {},
-        run=form(Run).validate_python(row.run) if row.run else None,
+        run=form(LastRun).validate_python(row.run) if row.run else None,
         verification=form(Verification).validate_python(row.verification) if row.verification else None,
         copy=form(SecondCopy).validate_python(row.copy) if row.copy else None,
         proof=form(Proof).validate_python(row.proof) if row.proof else None,

@@ -20,9 +20,9 @@ from longshore.model.channel import (
     WAITS_AFTER,
     ChannelKind,
     MailServer,
+    Message,
     Notice,
     Occasion,
-    Said,
     read_quiet,
 )
 from longshore.model.forms import form
@@ -219,7 +219,7 @@ class Channels(NamedPart[ChannelRow]):
                     )
                 )
 
-    def note(self, channel_id: str, standing: Mapping[str, Said], now: datetime) -> None:
+    def note(self, channel_id: str, standing: Mapping[str, Message], now: datetime) -> None:
         """Compare what stands, by its key, with what was told, and add the messages that this makes. `now` is in UTC
         without a zone. Nothing happens when the channel is gone."""
         with self._database.session() as session:
@@ -342,14 +342,14 @@ def _known(session: Session, channel_id: str) -> dict[str, StandingRow]:
     return {row.key: row for row in session.scalars(select(StandingRow).where(StandingRow.channel_id == channel_id))}
 
 
-def _differs(known: Mapping[str, StandingRow], standing: Mapping[str, Said], now: datetime) -> bool:
+def _differs(known: Mapping[str, StandingRow], standing: Mapping[str, Message], now: datetime) -> bool:
     """Tell whether anything has begun, has ended, or is to be told by now."""
     if known.keys() != standing.keys():
         return True
     return any(not row.told and now >= row.since + timedelta(seconds=standing[key].after) for key, row in known.items())
 
 
-def _message(one: Said, text: str, state: str, now: datetime) -> dict[str, str]:
+def _message(one: Message, text: str, state: str, now: datetime) -> dict[str, str]:
     said = {"occasion": one.occasion.value, "state": state, "text": text, "at": _said_at(now)}
     return {**said, "kind": one.kind, "id": one.id, "name": one.name}
 

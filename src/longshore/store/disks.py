@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from longshore.model.machine import Disk
 from longshore.store.database import in_portions, through_outages
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.tables import DiskRow
 
 
@@ -26,7 +26,7 @@ class DiskRecord:
 
 
 @through_outages
-class Disks(Part):
+class Disks(StorePart):
     def keep(self, migration_id: str, disks: tuple[Disk, ...]) -> None:
         """Add the disks of a migration; one that is there already stays as it is."""
         with self._database.session() as session:

@@ -8,12 +8,12 @@ from sqlalchemy import func, select
 from longshore.model.request import AWAITED
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import through_outages
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.tables import DiskRow, MigrationRow
 
 
 @through_outages
-class Figures(Part):
+class Figures(StorePart):
     def migrations(self) -> dict[tuple[str, str | None], int]:
         """Return how many migrations and other jobs there are, by status and code of the error. What was only asked
         isn't counted: who asked has heard of it."""

@@ -20,7 +20,7 @@ from longshore.model.status import UNFINISHED, Status
 from longshore.store.changes import tell_workers
 from longshore.store.clock import clock
 from longshore.store.database import in_portions, through_outages
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.rows import filled
 from longshore.store.tables import JobRow, MigrationRow, utc_now, with_zone
 
@@ -45,7 +45,7 @@ class JobRecord:
 
 
 @through_outages
-class Jobs(Part):
+class Jobs(StorePart):
     def get(self, job_id: str) -> JobRecord:
         with self._database.session() as session:
             return _record(session.get_one(JobRow, job_id))

@@ -48,7 +48,7 @@ class EntryState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerRecord:
     id: int
     migration_id: str
     provider_id: str
@@ -66,7 +66,7 @@ class Entry:
 
 @through_outages
 class Ledger(ScopedPart):
-    def intend(self, owner: Owner, provider_id: str, kind: ThingKind, parent: str | None = None) -> Entry:
+    def intend(self, owner: Owner, provider_id: str, kind: ThingKind, parent: str | None = None) -> LedgerRecord:
         """Write down that a thing is about to be made. The same owner again answers the entry that is there; where the
         thing is gone, it is about to be made once more."""
         with self._database.session() as session:
@@ -100,13 +100,13 @@ class Ledger(ScopedPart):
             there = update(LedgerRow).where(*own, LedgerRow.state != EntryState.REMOVED.value)
             session.execute(there.values(state=state.value, note=None))
 
-    def entries(self, migration_id: str) -> list[Entry]:
+    def entries(self, migration_id: str) -> list[LedgerRecord]:
         """Return the entries of a migration, in the order they were written."""
         return self.entries_of([migration_id])[migration_id]
 
-    def entries_of(self, migration_ids: Sequence[str]) -> dict[str, list[Entry]]:
+    def entries_of(self, migration_ids: Sequence[str]) -> dict[str, list[LedgerRecord]]:
         """Return the entries of each of these migrations, in the order they were written."""
-        found: dict[str, list[Entry]] = {migration_id: [] for migration_id in migration_ids}
+        found: dict[str, list[LedgerRecord]] = {migration_id: [] for migration_id in migration_ids}
         with self._database.session() as session:
             for ids in in_portions(migration_ids):
                 query = select(LedgerRow).where(LedgerRow.migration_id.in_(ids)).order_by(LedgerRow.id)
@@ -117,7 +117,7 @@ class Ledger(ScopedPart):
                     found[row.migration_id].append(_entry(row))
         return found
 
-    def handed_over(self, provider_id: str, kind: ThingKind) -> list[Entry]:
+    def handed_over(self, provider_id: str, kind: ThingKind) -> list[LedgerRecord]:
         """Return the entries of a kind of thing that was made at a provider for its user, the newest first."""
         with self._database.session() as session:
             query = select(LedgerRow).where(
@@ -127,7 +127,7 @@ class Ledger(ScopedPart):
             )
             return [_entry(row) for row in session.scalars(query.order_by(LedgerRow.id.desc()))]
 
-    def unsettled(self, provider_id: str, kind: ThingKind) -> list[Entry]:
+    def unsettled(self, provider_id: str, kind: ThingKind) -> list[LedgerRecord]:
         """Return the entries of a kind of thing that may exist at a provider, whichever migration it was made for."""
         with self._database.session() as session:
             query = select(LedgerRow).where(
@@ -147,8 +147,8 @@ def forget_removed(session: Session, migration_id: str, kind: ThingKind, keep: i
         session.execute(delete(LedgerRow).where(LedgerRow.id.in_(old[:1000])))
 
 
-def _entry(row: LedgerRow) -> Entry:
-    return Entry(
+def _entry(row: LedgerRow) -> LedgerRecord:
+    return LedgerRecord(
         row.id,
         row.migration_id,
         row.provider_id,

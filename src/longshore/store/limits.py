@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from longshore.errors import AccessDenied, InvalidInput, NotFound
-from longshore.model.limit import Limit, LimitOf, Place, id_of
+from longshore.model.limit import Limit, LimitOf, LimitPlace, id_of
 from longshore.store.changes import tell_workers
 from longshore.store.database import in_portions, through_outages
 from longshore.store.part import ScopedPart
@@ -35,7 +35,7 @@ class Limits(ScopedPart):
         with self._database.session() as session:
             return _records(session, self._visible())
 
-    def put(self, place: Place, project_id: str | None, figures: Mapping[str, int | None]) -> LimitRecord:
+    def put(self, place: LimitPlace, project_id: str | None, figures: Mapping[str, int | None]) -> LimitRecord:
         """Set a limit. `figures` (FIGURES) that aren't named stay as they were. `project_id`: whose jobs it counts;
         None: those of all projects.
 
@@ -111,7 +111,7 @@ def _refused() -> AccessDenied:
     )
 
 
-def _new(id_: str, place: Place, project_id: str | None) -> LimitRow:
+def _new(id_: str, place: LimitPlace, project_id: str | None) -> LimitRow:
     return LimitRow(
         id=id_,
         project_id=EVERY_PROJECT if project_id is None else project_id,
@@ -123,7 +123,7 @@ def _new(id_: str, place: Place, project_id: str | None) -> LimitRow:
 
 
 def _limit(row: LimitRow) -> Limit:
-    place = Place(LimitOf(row.of), row.provider_id or row.plan_id or row.project_id, row.name)
+    place = LimitPlace(LimitOf(row.of), row.provider_id or row.plan_id or row.project_id, row.name)
     project_id = None if row.project_id == EVERY_PROJECT else row.project_id
     return Limit(place, project_id, row.at_once, row.bytes_per_second)
 

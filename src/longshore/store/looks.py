@@ -12,7 +12,7 @@ from longshore.model.request import MigrationType
 from longshore.model.status import UNFINISHED
 from longshore.store.database import through_outages
 from longshore.store.ledger import EntryState
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.replicas import is_under_way, point_to_use, use_point
 from longshore.store.rows import filled
 from longshore.store.tables import LedgerRow, LookRow, MigrationRow, ReplicaRow
@@ -35,7 +35,7 @@ class LookRecord:
 
 
 @through_outages
-class Looks(Part):
+class Looks(StorePart):
     """Looks at replicas' points. Whoever asks has found the replica among those that they may see."""
 
     def get(self, replica_id: str) -> LookRecord | None:

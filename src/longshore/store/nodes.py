@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from longshore.errors import Conflict, NotFound
 from longshore.store.clock import clock
 from longshore.store.database import through_outages
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.tables import NodeRow, utc_now, without_zone
 
 AWAY_AFTER = 30.0  # seconds without a word; a server says how its machine stands each ten
@@ -38,7 +38,7 @@ class NodeRecord:
 
 
 @through_outages
-class Nodes(Part):
+class Nodes(StorePart):
     def all(self) -> list[NodeRecord]:
         """Return the machines that have ever said how they stand and weren't removed, by name."""
         with self._database.session() as session:

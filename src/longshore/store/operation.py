@@ -16,7 +16,7 @@ from longshore.store.clock import clock
 from longshore.store.database import in_portions, through_outages
 from longshore.store.jobs import KEEPS_COPY
 from longshore.store.ledger import EntryState, ThingKind
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.tables import DiskRow, JobRow, LedgerRow, MigrationRow, ProviderRow, WorkerRow
 from longshore.store.workers import OLDEST_FIRST, WorkerRecord, worker_of
 
@@ -62,7 +62,7 @@ class LeftThing:
 
 
 @through_outages
-class OperationRecords(Part):
+class OperationRecords(StorePart):
     def workers(self) -> list[WorkerLease]:
         """Return the workers, oldest first, with those whose lease has run out and that nobody has removed yet."""
         with self._database.session() as session:

@@ -12,12 +12,12 @@ from longshore.store.named import Row, find_named
 from longshore.store.scope import WHOLE, Scope
 
 
-class Part:
+class StorePart:
     def __init__(self, database: Database) -> None:
         self._database = database
 
 
-class ScopedPart(Part):
+class ScopedPart(StorePart):
     """Reads what a scope sees, and adds for it; all there is, until it is told for whom."""
 
     _scope = WHOLE

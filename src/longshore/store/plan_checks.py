@@ -9,14 +9,14 @@ from sqlalchemy import select
 from longshore.model.request import MigrationType
 from longshore.store.database import through_outages
 from longshore.store.jobs import forget_answers
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.tables import MigrationRow, PlanCheckPartRow, utc_now
 
 _KEPT = timedelta(days=1)
 
 
 @through_outages
-class PlanChecks(Part):
+class PlanChecks(StorePart):
     def parts(self, check_id: str, after: int) -> list[tuple[int, list[dict[str, Any]]]]:
         """Return the number and the concerns of each part after this one, in order."""
         with self._database.session() as session:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 
 from longshore.store.database import persistent, through_outages
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.tables import PlanFlavorRow, PlanRow, utc_now
 
 _ABANDONED = timedelta(minutes=15)  # so long after it was written whoever was making the plan is done, or dead
@@ -26,7 +26,7 @@ class PlanFlavor:
 
 
 @through_outages
-class PlanFlavors(Part):
+class PlanFlavors(StorePart):
     def intend(self, plan_id: str, provider_id: str, name: str) -> PlanFlavor:
         """Write down that it is about to be made."""
         flavor = PlanFlavor(str(uuid.uuid4()), plan_id, provider_id, name)

@@ -22,7 +22,7 @@ from longshore.model.status import UNFINISHED, Status
 from longshore.store.audits import Audited, keep_audit
 from longshore.store.database import through_outages
 from longshore.store.ledger import EntryState, ThingKind, forget_removed
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.rows import filled
 from longshore.store.syncs import keep_sync
 from longshore.store.tables import LedgerRow, MigrationRow, PointRow, ReplicaRow, with_zone, without_zone
@@ -67,7 +67,7 @@ class PointRecord:
 
 
 @through_outages
-class Points(Part):
+class Points(StorePart):
     """Points of replicas. Whoever asks has found the replica among those that they may see."""
 
     def all(self, replica_id: str) -> list[PointRecord]:

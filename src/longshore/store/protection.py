@@ -11,7 +11,7 @@ from longshore.model.request import OF_POINTS, MigrationType
 from longshore.model.status import UNFINISHED, Status
 from longshore.store.database import in_portions, through_outages
 from longshore.store.migration_records import visible_migrations
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.rows import filled
 from longshore.store.scope import Scope
 from longshore.store.tables import LookRow, MigrationRow, PointRow, ReplicaRow, utc_now, with_zone
@@ -45,7 +45,7 @@ class Protected:
 
 
 @through_outages
-class Protection(Part):
+class Protection(StorePart):
     def all(self) -> list[Protected]:
         """Return all projects' replicas that haven't ended."""
         return self._found(true())

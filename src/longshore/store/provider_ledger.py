@@ -12,7 +12,7 @@ from enum import StrEnum
 from sqlalchemy import delete, func, select, update
 
 from longshore.store.database import through_outages
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.tables import ProviderLedgerRow, ProviderRow, utc_now
 
 _ABANDONED = timedelta(minutes=15)  # so long after it was written whoever was adding the provider is done, or dead
@@ -45,7 +45,7 @@ def secret_name(key_id: str) -> str:
 
 
 @through_outages
-class ProviderLedger(Part):
+class ProviderLedger(StorePart):
     def intend(self, provider_id: str, kind: Outside, user_id: str = "") -> Holding:
         """Write down that it is about to be made. The same again answers what is there."""
         with self._database.session() as session:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from longshore.configuration import Quotas
+from longshore.configuration import QuotaSettings
 
 EVERY_PROJECT = "*"  # with whom a provider may be shared
 
@@ -11,7 +11,7 @@ EVERY_PROJECT = "*"  # with whom a provider may be shared
 class Scope:
     project_id: str  # to which new things belong
     everything: bool = False  # other projects' things are seen, too
-    quotas: Quotas | None = None  # what may be added to the project's things; None: whatever there is room for
+    quotas: QuotaSettings | None = None  # what may be added to the project's things; None: whatever there is room for
 
 
 # A user's own command and an engine: new things belong to no OpenStack project, and nothing is hidden

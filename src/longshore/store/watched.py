@@ -13,7 +13,7 @@ from longshore.store.database import in_portions, through_outages
 from longshore.store.disks import DiskRecord, disks_of
 from longshore.store.job_filter import is_last_try
 from longshore.store.migration_records import KNOWN
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.rows import filled
 from longshore.store.standing import BY_HAND, STANDING
 from longshore.store.tables import BackupPolicyRow, JobRow, MigrationRow, PlanRow, ProviderRow
@@ -66,7 +66,7 @@ class TroubledVault:
 
 
 @through_outages
-class Watched(Part):
+class Watched(StorePart):
     def moves(self, since: datetime, projects: Collection[str] | None) -> list[WatchedMove]:
         """Return the last tries that haven't ended, or have since then, of these projects; None: of all."""
         parked = (

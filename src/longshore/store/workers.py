@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from longshore.store.changes import tell_workers
 from longshore.store.clock import clock
 from longshore.store.database import Database, through_outages
-from longshore.store.part import Part
+from longshore.store.part import StorePart
 from longshore.store.tables import WorkerRow, utc_now
 
 # What gives the sign of life asks the next server soon: each host that is cut off costs so much of the lease
@@ -39,7 +39,7 @@ class WorkerRecord:
 
 
 @through_outages
-class Workers(Part):
+class Workers(StorePart):
     def all(self) -> list[WorkerRecord]:
         """Return the workers whose lease hasn't run out, oldest first."""
         with self._database.session() as session:

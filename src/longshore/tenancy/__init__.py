@@ -6,22 +6,22 @@ Kinds (kinds/) know no cloud; their operations (services/) are bound to them in 
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.export import Exported, export
-from longshore.tenancy.faults import Fault
+from longshore.tenancy.faults import FileFault
 from longshore.tenancy.imports import Report, Row, diff, import_
 from longshore.tenancy.selection import Selection, parse
 from longshore.tenancy.validate import validate
-from longshore.tenancy.workloads import Wanted, read_detached_volumes, read_workloads, wanted, workload
+from longshore.tenancy.workloads import WantedVolume, read_detached_volumes, read_workloads, wanted, workload
 
 __all__ = [
     "Cloud",
     "Exported",
-    "Fault",
+    "FileFault",
     "Progress",
     "Report",
     "Resource",
     "Row",
     "Selection",
-    "Wanted",
+    "WantedVolume",
     "diff",
     "export",
     "import_",

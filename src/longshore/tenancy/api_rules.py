@@ -8,7 +8,7 @@ from typing import Any
 
 from longshore.tenancy import normal
 from longshore.tenancy.documents import Resource
-from longshore.tenancy.faults import Fault
+from longshore.tenancy.faults import FileFault
 
 Params = Mapping[str, Any]
 Wrong = Iterator[tuple[str, str]]  # a field, and a sentence about it
@@ -26,10 +26,10 @@ _OF_IPV6 = (
 _AUTOMATIC = ("slaac", "dhcpv6-stateless")
 
 
-def limit_faults(resource: Resource) -> Iterator[Fault]:
+def limit_faults(resource: Resource) -> Iterator[FileFault]:
     """Yield what the API would refuse of a resource whose fields are sound."""
     for field, sentence in _BY_KIND.get(resource.kind.name, _none)(resource.params):
-        yield Fault(resource.line(field), sentence)
+        yield FileFault(resource.line(field), sentence)
 
 
 def _none(_params: Params) -> Wrong:

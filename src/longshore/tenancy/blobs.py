@@ -9,7 +9,7 @@ from pathlib import Path
 
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.tenancy.documents import Resource
-from longshore.tenancy.faults import Fault
+from longshore.tenancy.faults import FileFault
 
 BLOBS = "image_blobs"  # OS-Migrate's directory for them
 _ID = re.compile(r"[\w-]+")
@@ -55,7 +55,7 @@ def missing(blobs: Path, image: Resource) -> str:
     return f"the bytes of image {image.name} aren't there: there is no file {blobs / name}"
 
 
-def blob_faults(resources: Iterable[Resource], directory: Path) -> Iterator[Fault]:
+def blob_faults(resources: Iterable[Resource], directory: Path) -> Iterator[FileFault]:
     """Yield faults of images' bytes. The images have to be sound. Missing bytes are a warning: an image that is on the
     target already doesn't need them."""
     blobs = directory / BLOBS
@@ -63,21 +63,21 @@ def blob_faults(resources: Iterable[Resource], directory: Path) -> Iterator[Faul
         try:
             found = find_blob(blobs, image)
         except LongshoreError as error:
-            yield Fault(image.place, str(error))
+            yield FileFault(image.place, str(error))
             continue
         if found is None:
             said = missing(Path(BLOBS), image)
-            yield Fault(
+            yield FileFault(
                 image.place,
                 f"{said[0].upper()}{said[1:]}; only an image that is on the target already can do without.",
                 True,
             )
             continue
         if wrong := _wrong_format(found, image.params.get("disk_format")):
-            yield Fault(image.line("disk_format"), f"disk_format of image {image.name} is {wrong}.", True)
+            yield FileFault(image.line("disk_format"), f"disk_format of image {image.name} is {wrong}.", True)
         size, whole = found.stat().st_size, image.info.get("size")
         if isinstance(whole, int) and size != whole:
-            yield Fault(
+            yield FileFault(
                 image.place,
                 f"{found.relative_to(directory)} has {size:,} bytes, but image {image.name} has {whole:,}: "
                 "export it again.",

@@ -14,7 +14,7 @@ from longshore.errors import LongshoreError
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.operations import WORKERS
-from longshore.tenancy.plan import Action, Plan, What
+from longshore.tenancy.plan import Action, Plan, Verdict
 
 
 @dataclass(slots=True, eq=False)
@@ -39,14 +39,14 @@ class _Run:
         self._stop = stop
         self._failed: dict[Action, str] = {}
         if any(kind.name == "security group rule" for kind in plan.kinds):
-            cloud.rules_to_come = {a.resource.name: [] for a in plan.of(What.MAKE) if _is_group(a)}
-            for action in plan.of(What.MAKE):
+            cloud.rules_to_come = {a.resource.name: [] for a in plan.of(Verdict.MAKE) if _is_group(a)}
+            for action in plan.of(Verdict.MAKE):
                 if action.parent and _is_group(action.parent):
                     cloud.rules_to_come.get(action.parent.resource.name, []).append(action.values)
         self._steps = self._order(plan)
 
     def _order(self, plan: Plan) -> list[_Step]:
-        todo = [*plan.of(What.MAKE), *plan.of(What.CHANGE)]
+        todo = [*plan.of(Verdict.MAKE), *plan.of(Verdict.CHANGE)]
         first = {action: _Step(action, last=False) for action in todo}
         last = {action: _Step(action, last=True) for action in todo if action.late}
         of_kind: dict[str, set[_Step]] = defaultdict(set)
@@ -114,7 +114,7 @@ class _Run:
             return
         kind, name = action.resource.kind.name, action.resource.name
         try:
-            with explained(f"{'make' if action.what is What.MAKE else 'change'} {kind} {name}"):
+            with explained(f"{'make' if action.what is Verdict.MAKE else 'change'} {kind} {name}"):
                 self._last(action) if step.last else self._first(action)
         except LongshoreError as error:
             self._failed[action] = str(error)
@@ -124,7 +124,7 @@ class _Run:
     def _first(self, action: Action) -> None:
         operations = self._cloud.operations(action.resource.kind)
         values = _known(action.values)
-        if action.what is What.MAKE:
+        if action.what is Verdict.MAKE:
             action.identity = operations.create(values, action.resource)
         else:
             if values:

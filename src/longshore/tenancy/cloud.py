@@ -12,7 +12,7 @@ from openstack import exceptions as sdk
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope, Whose, whose
 from longshore.tenancy.kinds import BY_NAME
-from longshore.tenancy.login import Login
+from longshore.tenancy.login import CloudLogin
 from longshore.tenancy.operations import WORKERS, Operations
 from longshore.tenancy.registry import OPERATIONS
 
@@ -41,7 +41,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 _LONGEST = 230  # characters of a name that gets a part of an id: 255 are allowed with it
 
 
-class Cloud(Login):
+class Cloud(CloudLogin):
     """The cloud that one is logged in to. What was listed is kept: a Cloud is made for one export, diff or import."""
 
     def __init__(self, connection: Any) -> None:

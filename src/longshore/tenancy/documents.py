@@ -9,7 +9,7 @@ from typing import Any
 from longshore.errors import InvalidInput
 from longshore.model.strict_yaml import Entries, Items
 from longshore.tenancy import yamlfile
-from longshore.tenancy.faults import NOWHERE, Fault, Place
+from longshore.tenancy.faults import NOWHERE, FileFault, FilePlace
 from longshore.tenancy.kind import AUTH, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_TYPE
 
@@ -23,7 +23,7 @@ class Resource:
     kind: ResourceKind
     params: Mapping[str, Any]
     info: Mapping[str, Any] = field(default_factory=dict)
-    place: Place = NOWHERE
+    place: FilePlace = NOWHERE
     how: Mapping[str, Any] = field(default_factory=dict)  # `_migration_params`
 
     @property
@@ -46,10 +46,10 @@ class Resource:
                 words += _texts(value)
         return " ".join(dict.fromkeys(words)) or "without a name"
 
-    def line(self, name: str) -> Place:
+    def line(self, name: str) -> FilePlace:
         """Return where a field of it stands."""
         if isinstance(self.params, Entries):
-            return Place(self.place.file, self.params.lines.get(name, self.params.line))
+            return FilePlace(self.place.file, self.params.lines.get(name, self.params.line))
         return self.place
 
 
@@ -63,7 +63,7 @@ def _texts(value: Any) -> list[str]:
     return [str(value)]
 
 
-def read_directory(directory: Path) -> tuple[list[Resource], list[Fault]]:
+def read_directory(directory: Path) -> tuple[list[Resource], list[FileFault]]:
     """Read all resources of all files, and what can't be understood as one. Raises InvalidInput without any file."""
     if not directory.is_dir():
         raise InvalidInput(f"There is no directory {directory}.", advice="`longshore tenant export` makes one.")
@@ -73,10 +73,10 @@ def read_directory(directory: Path) -> tuple[list[Resource], list[Fault]]:
     return read_files({str(path.relative_to(directory)): path for path in files})
 
 
-def read_files(files: Mapping[str, Path]) -> tuple[list[Resource], list[Fault]]:
+def read_files(files: Mapping[str, Path]) -> tuple[list[Resource], list[FileFault]]:
     """Read files by what they are called in faults, as `read_directory` does."""
     resources: list[Resource] = []
-    faults: list[Fault] = []
+    faults: list[FileFault] = []
     for name, path in files.items():
         try:
             document = yamlfile.read(path, name)
@@ -87,49 +87,49 @@ def read_files(files: Mapping[str, Path]) -> tuple[list[Resource], list[Fault]]:
     return resources, faults
 
 
-def _read_document(document: Any, name: str, resources: list[Resource], faults: list[Fault]) -> None:
+def _read_document(document: Any, name: str, resources: list[Resource], faults: list[FileFault]) -> None:
     if not isinstance(document, Entries):
-        faults.append(Fault(Place(name, 1), "This must be a mapping with os_migrate_version and resources."))
+        faults.append(FileFault(FilePlace(name, 1), "This must be a mapping with os_migrate_version and resources."))
         return
     version = document.get("os_migrate_version")
     if not re.match(r"1\.", str(version)):
         line = document.lines.get("os_migrate_version", 1)
         said = "os_migrate_version is missing" if version is None else f"os_migrate_version is {version}"
-        faults.append(Fault(Place(name, line), f'{said}; files of version 1 are read, for example "{FORMAT}".'))
+        faults.append(FileFault(FilePlace(name, line), f'{said}; files of version 1 are read, for example "{FORMAT}".'))
         return
     listed = document.get("resources")
     if not isinstance(listed, Items):
-        faults.append(Fault(Place(name, document.lines.get("resources", 1)), "resources must be a list."))
+        faults.append(FileFault(FilePlace(name, document.lines.get("resources", 1)), "resources must be a list."))
         return
     for item, line in zip(listed, listed.lines, strict=True):
-        found = _read_resource(item, Place(name, line))
-        if isinstance(found, Fault):
+        found = _read_resource(item, FilePlace(name, line))
+        if isinstance(found, FileFault):
             faults.append(found)
         else:
             resources.append(found)
 
 
-def _read_resource(item: Any, place: Place) -> Resource | Fault:
+def _read_resource(item: Any, place: FilePlace) -> Resource | FileFault:
     if not isinstance(item, Entries):
-        return Fault(place, "A resource must be a mapping with type and params.")
+        return FileFault(place, "A resource must be a mapping with type and params.")
     type_ = item.get("type")
     if not isinstance(type_, str):
-        return Fault(place, "This resource has no type.")
+        return FileFault(place, "This resource has no type.")
     if type_ not in BY_TYPE:
-        return Fault(Place(place.file, item.lines["type"]), f"There is no type {type_}.")
+        return FileFault(FilePlace(place.file, item.lines["type"]), f"There is no type {type_}.")
     params = item.get("params")
     if not isinstance(params, Entries):
-        return Fault(Place(place.file, item.lines.get("params", place.line)), "params must be a mapping.")
+        return FileFault(FilePlace(place.file, item.lines.get("params", place.line)), "params must be a mapping.")
     info, how = item.get("_info"), item.get("_migration_params")
     kind = BY_TYPE[type_]
     how = how if isinstance(how, Entries) else Entries(place.line)
     joined = _join(params, how, kind, place)
-    if isinstance(joined, Fault):
+    if isinstance(joined, FileFault):
         return joined
     return Resource(kind, joined, info if isinstance(info, Entries) else {}, place, how)
 
 
-def _join(params: Entries, how: Entries, kind: ResourceKind, place: Place) -> Entries | Fault:
+def _join(params: Entries, how: Entries, kind: ResourceKind, place: FilePlace) -> Entries | FileFault:
     """Join `params` with what OS-Migrate doesn't know, which is in `_migration_params`: see `_split`."""
     joined = _copy(params)
     for name, value in how.items():
@@ -141,7 +141,9 @@ def _join(params: Entries, how: Entries, kind: ResourceKind, place: Place) -> En
             if isinstance(there, Entries) and isinstance(value, Entries):
                 joined[name] = _copy(there, value)
         elif there is not None:
-            return Fault(Place(place.file, how.lines[name]), f"{name} is here a second time: params has it, too.")
+            return FileFault(
+                FilePlace(place.file, how.lines[name]), f"{name} is here a second time: params has it, too."
+            )
         else:
             joined[name], joined.lines[name] = value, how.lines[name]
     return joined

@@ -20,7 +20,7 @@ from longshore.providers.openstack.faults import explained
 from longshore.tenancy.blobs import BLOBS
 from longshore.tenancy.cloud import Cloud, Progress
 from longshore.tenancy.documents import Resource, write_file
-from longshore.tenancy.faults import Place
+from longshore.tenancy.faults import FilePlace
 from longshore.tenancy.kind import OWN, ResourceKind, Whose, whose
 from longshore.tenancy.selection import Selection
 from longshore.tenancy.services.image import Images
@@ -189,7 +189,7 @@ def _resources(cloud: Cloud, kind: ResourceKind, notes: list[str], failed: list[
             if not isinstance(error, NotFound):
                 failed.append((kind.name, called))
             continue
-        resource = Resource(kind, params, operations.info(raw), Place(kind.file, 0))
+        resource = Resource(kind, params, operations.info(raw), FilePlace(kind.file, 0))
         what = f"{kind.plural}: {resource.name}"
         needed = [name for name in lost if kind.by_name[name].required or kind.limits(kind.by_name[name])]
         if needed:

@@ -6,7 +6,7 @@ from longshore.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class FilePlace:
     file: str  # relative to the directory
     line: int  # from 1; 0: the file as a whole
 
@@ -14,12 +14,12 @@ class Place:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-NOWHERE = Place("", 0)
+NOWHERE = FilePlace("", 0)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fault:
-    place: Place
+class FileFault:
+    place: FilePlace
     sentence: str
     warning: bool = False  # worth saying, but it may well work
 
@@ -27,7 +27,7 @@ class Fault:
         return f"{self.place}: {self.sentence}"
 
 
-def refusal(faults: list[Fault], directory: object) -> InvalidInput:
+def refusal(faults: list[FileFault], directory: object) -> InvalidInput:
     """Return one error for all of them: the first, and how many more there are."""
     serious = [fault for fault in faults if not fault.warning]
     more = f" And {len(serious) - 1} more." if len(serious) > 1 else ""

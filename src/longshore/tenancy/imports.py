@@ -16,7 +16,7 @@ from longshore.tenancy.faults import refusal
 from longshore.tenancy.kind import ResourceKind
 from longshore.tenancy.kinds import BY_NAME, KINDS
 from longshore.tenancy.passwords import Passwords
-from longshore.tenancy.plan import Action, Plan, What, plan
+from longshore.tenancy.plan import Action, Plan, Verdict, plan
 from longshore.tenancy.quotas import check_room
 from longshore.tenancy.selection import Selection
 from longshore.tenancy.validate import references, validate
@@ -71,11 +71,11 @@ def import_(
     What fails later fails alone, with all that needs it, and is in the report.
     """
     planned = _plan(cloud, directory, selection, progress)
-    conflicts = planned.of(What.CONFLICT)
+    conflicts = planned.of(Verdict.CONFLICT)
     if conflicts:
         raise _refused(conflicts)
     check_room(cloud, planned)
-    users = [action for action in planned.of(What.MAKE) if action.resource.kind.name == "user"]
+    users = [action for action in planned.of(Verdict.MAKE) if action.resource.kind.name == "user"]
     with closing(Passwords(passwords)) if passwords and users else nullcontext() as cloud.passwords:
         failed = carry_out(cloud, planned, progress, stop)
     notes = [*planned.notes, *cloud.remarks]
@@ -85,7 +85,7 @@ def import_(
             if passwords
             else f"users: {made} made without a password: nobody can log in as one of them until one is set."
         )
-    over = {What.MAKE: "made", What.CHANGE: "changed", What.LEAVE: "left", What.SKIP: "skipped"}
+    over = {Verdict.MAKE: "made", Verdict.CHANGE: "changed", Verdict.LEAVE: "left", Verdict.SKIP: "skipped"}
     rows = [
         Row(
             "failed" if action in failed else over[action.what],
@@ -123,7 +123,9 @@ def _plan(cloud: Cloud, directory: Path, selection: Selection, progress: Progres
 
 def _too_large(cloud: Cloud, planned: Plan) -> list[str]:
     """Return what only administrators can know beforehand: whether networks can have the MTU that they are to have."""
-    made = [action.values.get("mtu") or 0 for action in planned.of(What.MAKE) if action.resource.kind.name == "network"]
+    made = [
+        action.values.get("mtu") or 0 for action in planned.of(Verdict.MAKE) if action.resource.kind.name == "network"
+    ]
     there = [raw.mtu for raw in cloud.all(BY_NAME["network"]) if raw.mtu and not raw.is_router_external] if made else []
     count = sum(mtu > max(there) for mtu in made) if there else 0
     if not count:

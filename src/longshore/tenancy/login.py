@@ -18,7 +18,7 @@ from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.passwords import Passwords
 
 
-class Login(ABC):
+class CloudLogin(ABC):
     """A connection to one cloud, as one user in one project."""
 
     def __init__(self, connection: Any) -> None:

@@ -11,7 +11,7 @@ from openstack import exceptions as sdk
 from longshore.tenancy.documents import Resource
 from longshore.tenancy.forms import anything
 from longshore.tenancy.kind import Field, ResourceKind, Scope, Whose, whose
-from longshore.tenancy.login import Login
+from longshore.tenancy.login import CloudLogin
 
 WORKERS = 8  # requests under way at once; more only queue up in the services
 
@@ -19,7 +19,7 @@ WORKERS = 8  # requests under way at once; more only queue up in the services
 class Operations:
     """`raw` is always openstacksdk's own object for a resource; `values` are by openstacksdk's names, with ids."""
 
-    def __init__(self, cloud: Login, kind: ResourceKind) -> None:
+    def __init__(self, cloud: CloudLogin, kind: ResourceKind) -> None:
         self.cloud = cloud
         self.kind = kind
 

@@ -17,7 +17,7 @@ from longshore.tenancy.kinds import BY_NAME
 from longshore.tenancy.validate import references
 
 
-class What(StrEnum):
+class Verdict(StrEnum):
     MAKE = "make"
     CHANGE = "change"
     LEAVE = "leave"  # it is there already as the files say, or they say nothing about it
@@ -30,7 +30,7 @@ class Action:
     """An action on one resource of the files: what is to become of it."""
 
     resource: Resource
-    what: What = What.MAKE
+    what: Verdict = Verdict.MAKE
     said: str = ""  # why, or what is different
     raw: Any = None  # as the cloud has it
     identity: str | None = None  # its id, once there is one
@@ -55,7 +55,7 @@ class Plan:
     notes: list[str]
     kinds: tuple[ResourceKind, ...]
 
-    def of(self, what: What) -> list[Action]:
+    def of(self, what: Verdict) -> list[Action]:
         return [action for action in self.actions if action.what is what]
 
 
@@ -114,9 +114,9 @@ class _Planner:
         try:
             self._decide(action)
         except _Unresolved as why:
-            action.what, action.said = What.CONFLICT, f"{str(why)[0].upper()}{str(why)[1:]}."
+            action.what, action.said = Verdict.CONFLICT, f"{str(why)[0].upper()}{str(why)[1:]}."
         except _LeftOut as why:
-            action.what, action.said = What.SKIP, f"Left out: {why}."
+            action.what, action.said = Verdict.SKIP, f"Left out: {why}."
             action.needs.clear()
         self._open.discard(resource)
         self._actions[resource] = action
@@ -126,11 +126,11 @@ class _Planner:
         kind = action.resource.kind
         reason = self._cloud.missing(kind)
         if reason:
-            action.what, action.said = What.SKIP, f"Left out, {reason}."
+            action.what, action.said = Verdict.SKIP, f"Left out, {reason}."
             return
         operations = self._cloud.operations(kind)
         if reason := operations.barred(action.resource):
-            action.what, action.said = What.SKIP, f"Left out: {reason}."
+            action.what, action.said = Verdict.SKIP, f"Left out: {reason}."
             return
         values = self._values(action)
         key = operations.wanted_key(values) if not _waits(values, kind) else None
@@ -171,11 +171,11 @@ class _Planner:
             fixed.append(reason)
         if fixed:
             action.values, action.late = {}, {}
-            action.what, action.said = What.CONFLICT, f"The one there is another: {', '.join(fixed)}."
+            action.what, action.said = Verdict.CONFLICT, f"The one there is another: {', '.join(fixed)}."
         elif different or operations.incomplete(raw):
-            action.what, action.said = What.CHANGE, "; ".join(different) or "its bytes are missing"
+            action.what, action.said = Verdict.CHANGE, "; ".join(different) or "its bytes are missing"
         else:
-            action.what = What.LEAVE
+            action.what = Verdict.LEAVE
             action.needs.clear()
 
     def _shown_apart(self, action: Action, f: Field, live: Any, wanted: Any) -> tuple[str, str]:
@@ -253,11 +253,11 @@ class _Planner:
             other = self._action(resource)
             if f.name == action.resource.kind.parent:
                 action.parent = other
-            if other.what is What.CONFLICT:
+            if other.what is Verdict.CONFLICT:
                 raise _Unresolved(f"it needs {name} {resource.name}, which is a conflict itself")
             if other.identity:
                 return other.identity
-            if other.what is not What.SKIP:
+            if other.what is not Verdict.SKIP:
                 action.needs.add(other)
                 return other
             try:

@@ -7,7 +7,7 @@ from typing import Any
 from longshore.errors import AccessDenied, NotFound, QuotaExceeded
 from longshore.providers.openstack.faults import explained
 from longshore.tenancy.cloud import Cloud
-from longshore.tenancy.plan import Action, Plan, What
+from longshore.tenancy.plan import Action, Plan, Verdict
 from longshore.tenancy.services.security import limits_egress
 
 
@@ -22,7 +22,7 @@ def check_room(cloud: Cloud, plan: Plan) -> None:
 
 
 def _short(cloud: Cloud, plan: Plan) -> Iterator[str]:
-    made = Counter(action.resource.kind.name for action in plan.of(What.MAKE))
+    made = Counter(action.resource.kind.name for action in plan.of(Verdict.MAKE))
     network = _network_needs(plan)
     if network:
         room = _network_room(cloud)
@@ -39,7 +39,7 @@ def _short(cloud: Cloud, plan: Plan) -> Iterator[str]:
         }
         own_pairs = sum(
             1
-            for action in plan.of(What.MAKE)
+            for action in plan.of(Verdict.MAKE)
             if action.resource.kind.name == "key pair" and action.values.get("user_id") == cloud.user_id
         )
         for name, count in (("key pair", own_pairs), ("server group", made["server group"])):
@@ -49,7 +49,7 @@ def _short(cloud: Cloud, plan: Plan) -> Iterator[str]:
 
 def _network_needs(plan: Plan) -> Counter[str]:
     needs: Counter[str] = Counter()
-    for action in plan.of(What.MAKE):
+    for action in plan.of(Verdict.MAKE):
         kind = action.resource.kind
         if kind.quota and not _comes_by_itself(action):
             needs[kind.quota] += 1

@@ -11,12 +11,12 @@ from longshore.tenancy.addresses import address_faults
 from longshore.tenancy.api_rules import limit_faults
 from longshore.tenancy.blobs import blob_faults
 from longshore.tenancy.documents import Resource, read_directory
-from longshore.tenancy.faults import Fault, Place
+from longshore.tenancy.faults import FileFault, FilePlace
 from longshore.tenancy.kind import AUTH, Field, ResourceKind, Scope
 from longshore.tenancy.kinds import BY_NAME
 
 
-def validate(directory: Path) -> tuple[list[Resource], list[Fault]]:
+def validate(directory: Path) -> tuple[list[Resource], list[FileFault]]:
     """Return all resources of a directory, and all that is wrong with them, in the order of the files.
 
     Raises InvalidInput when there is nothing to read.
@@ -37,9 +37,9 @@ def _without_repeats(resources: Iterable[Resource]) -> Iterator[Resource]:
         yield resource
 
 
-def faults_among(resources: Sequence[Resource]) -> list[Fault]:
+def faults_among(resources: Sequence[Resource]) -> list[FileFault]:
     """Return what is wrong with each, and with them together."""
-    faults: list[Fault] = []
+    faults: list[FileFault] = []
     sound: list[Resource] = []
     for resource in resources:
         faults += _unknown_fields(resource)
@@ -56,39 +56,39 @@ def faults_among(resources: Sequence[Resource]) -> list[Fault]:
     return faults
 
 
-def _unknown_fields(resource: Resource) -> Iterator[Fault]:
+def _unknown_fields(resource: Resource) -> Iterator[FileFault]:
     kind = resource.kind
     for name in resource.params:
         if name not in kind.by_name:
             said = f"params.{name} isn't a field of a {kind.name}{_meant(name, kind.by_name)}"
-            yield Fault(resource.line(name), said)
+            yield FileFault(resource.line(name), said)
 
 
-def _wrong_fields(resource: Resource) -> Iterator[Fault]:
+def _wrong_fields(resource: Resource) -> Iterator[FileFault]:
     kind, params = resource.kind, resource.params
     for field in kind.fields:
         value = params.get(field.name)
         if field.required and value is None:
-            yield Fault(resource.line(field.name), f"params.{field.name} of this {kind.name} is missing.")
+            yield FileFault(resource.line(field.name), f"params.{field.name} of this {kind.name} is missing.")
         elif field.required and value == "":
-            yield Fault(resource.line(field.name), f"params.{field.name} of this {kind.name} is empty.")
+            yield FileFault(resource.line(field.name), f"params.{field.name} of this {kind.name} is empty.")
         elif value is not None and (wrong := field.form(value)):
-            yield Fault(resource.line(field.name), f"params.{field.name} {wrong.rstrip('.?')}{_end(wrong)}")
+            yield FileFault(resource.line(field.name), f"params.{field.name} {wrong.rstrip('.?')}{_end(wrong)}")
 
 
-def _wrong_how(resource: Resource) -> Iterator[Fault]:
+def _wrong_how(resource: Resource) -> Iterator[FileFault]:
     forms, lines = resource.kind.how or {}, resource.how.lines if isinstance(resource.how, Entries) else {}
     for name, value in resource.how.items():
         form = forms.get(name)
         if form and value is not None and (wrong := form(value)):
-            place = Place(resource.place.file, lines.get(name, resource.place.line))
-            yield Fault(place, f"_migration_params has {name}, which {wrong.rstrip('.?')}{_end(wrong)}")
+            place = FilePlace(resource.place.file, lines.get(name, resource.place.line))
+            yield FileFault(place, f"_migration_params has {name}, which {wrong.rstrip('.?')}{_end(wrong)}")
 
 
 _MISTYPED = 0.85  # so much alike are words that somebody mistyped; less, and it's a word of another version
 
 
-def _not_followed(resource: Resource) -> Iterator[Fault]:
+def _not_followed(resource: Resource) -> Iterator[FileFault]:
     """Yield what OS-Migrate's roles of other versions write, or somebody mistyped: the rest is followed without it."""
     how, lines = resource.kind.how, resource.how.lines if isinstance(resource.how, Entries) else {}
     words: list[tuple[str, Any, Iterable[str] | None]]
@@ -99,8 +99,8 @@ def _not_followed(resource: Resource) -> Iterator[Fault]:
     for where, name, known in words:
         if name not in (known or ()):
             meant = _meant(name, known or (), alike=_MISTYPED)
-            place = Place(resource.place.file, lines.get(name, resource.place.line))
-            yield Fault(place, f"{where} has {name}, which isn't followed{meant}", True)
+            place = FilePlace(resource.place.file, lines.get(name, resource.place.line))
+            yield FileFault(place, f"{where} has {name}, which isn't followed{meant}", True)
 
 
 def _meant(name: Any, known: Iterable[str], *, alike: float = 0.6) -> str:
@@ -108,10 +108,10 @@ def _meant(name: Any, known: Iterable[str], *, alike: float = 0.6) -> str:
     return f"; did you mean {close[0]}?" if close else "."
 
 
-def _choices(resource: Resource) -> Iterator[Fault]:
+def _choices(resource: Resource) -> Iterator[FileFault]:
     for names in resource.kind.either:
         if sum(resource.params.get(name) is not None for name in names) != 1:
-            yield Fault(resource.place, f"A {resource.kind.name} has exactly one of {' and '.join(names)}.")
+            yield FileFault(resource.place, f"A {resource.kind.name} has exactly one of {' and '.join(names)}.")
 
 
 def _end(sentence: str) -> str:
@@ -139,13 +139,15 @@ def _still(value: Any) -> Any:
     return tuple(map(_still, value)) if isinstance(value, list | tuple) else value
 
 
-def _duplicates(resources: Iterable[Resource]) -> Iterator[Fault]:
+def _duplicates(resources: Iterable[Resource]) -> Iterator[FileFault]:
     first: dict[tuple[Any, ...], Resource] = {}
     for resource in (each for each in resources if each.kind.key):
         earlier = first.setdefault(file_key(resource), resource)
         if earlier is not resource:
             what = f"{resource.kind.name} {resource.name}"
-            yield Fault(resource.line("name"), f"The {what} is here a second time; the first is in {earlier.place}.")
+            yield FileFault(
+                resource.line("name"), f"The {what} is here a second time; the first is in {earlier.place}."
+            )
 
 
 def references(resource: Resource) -> Iterator[tuple[Field, str, Mapping[str, Any]]]:
@@ -170,7 +172,7 @@ def _within(field: Field, key: str, holder: Mapping[str, Any], params: Mapping[s
                 yield from _within(field, inner, part, params)
 
 
-def _dangling(sound: Iterable[Resource], everything: Iterable[Resource]) -> Iterator[Fault]:
+def _dangling(sound: Iterable[Resource], everything: Iterable[Resource]) -> Iterator[FileFault]:
     """Yield references to what the files should have and don't: of one's own project, and of a kind that the files
     have.
 
@@ -192,7 +194,7 @@ def _dangling(sound: Iterable[Resource], everything: Iterable[Resource]) -> Iter
             network = resource.params.get("network_ref")
             if kind.name == "subnet" and network and ref["name"] in names["subnet"]:
                 if (network["name"], ref["name"]) not in subnets:
-                    yield Fault(
+                    yield FileFault(
                         resource.line(field.name),
                         f"params.{field.name} of {resource.kind.name} {resource.name} names the subnet {ref['name']}, "
                         f"which isn't one of network {network['name']} in these files.",
@@ -201,7 +203,7 @@ def _dangling(sound: Iterable[Resource], everything: Iterable[Resource]) -> Iter
             if ref["name"] in names[kind.name] or (kind.name == "security group" and ref["name"] == "default"):
                 continue
             meant = _meant(ref["name"], names[kind.name])
-            yield Fault(
+            yield FileFault(
                 resource.line(field.name),
                 f"params.{field.name} of {resource.kind.name} {resource.name} names the {kind.name} {ref['name']}, "
                 f"which isn't in these files{meant}",

@@ -10,7 +10,7 @@ from longshore.model.machine import Machine
 from longshore.model.request import VolumeWishes
 from longshore.providers.openstack.loose_volumes import OF_THE_IMAGE
 from longshore.tenancy.documents import Resource, read_files
-from longshore.tenancy.faults import NOWHERE, Fault, refusal
+from longshore.tenancy.faults import NOWHERE, FileFault, refusal
 from longshore.tenancy.kind import ResourceKind
 from longshore.tenancy.kinds.workload import DETACHED_VOLUME, SERVER
 from longshore.tenancy.validate import faults_among
@@ -51,22 +51,24 @@ def _read(path: Path, kind: ResourceKind) -> list[Resource]:
     return found
 
 
-def _unclear(volumes: Sequence[Resource]) -> Iterator[Fault]:
+def _unclear(volumes: Sequence[Resource]) -> Iterator[FileFault]:
     """Yield those of which one can't say which volume of the source they mean, and those that are there twice."""
     first: dict[str, Resource] = {}
     for volume in volumes:
         meant = volume.info.get("id") or volume.params.get("name")
         if not isinstance(meant, str) or not meant:
-            yield Fault(volume.place, "This volume has neither an id in _info nor a name: nothing says which it is.")
+            yield FileFault(
+                volume.place, "This volume has neither an id in _info nor a name: nothing says which it is."
+            )
             continue
         earlier = first.setdefault(meant, volume)
         if earlier is not volume:
             text = f"The volume {volume.name} is here a second time; the first is in {earlier.place}."
-            yield Fault(volume.place, text)
+            yield FileFault(volume.place, text)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedVolume:
     meant: str  # id, or name, at the source
     name: str  # what to call it in a sentence
     wishes: VolumeWishes = field(default_factory=VolumeWishes)
@@ -75,13 +77,15 @@ class Wanted:
     notes: tuple[str, ...] = ()  # what of it isn't followed, each a sentence
 
 
-def wanted(described: Resource, loose: Mapping[str, Machine]) -> Wanted:
+def wanted(described: Resource, loose: Mapping[str, Machine]) -> WantedVolume:
     """`loose` are the source's volumes without a server, by their ids."""
     meant = str(described.info.get("id") or described.params["name"])
     called = [volume for volume in loose.values() if volume.name == meant]
     volume = loose.get(meant) or (called[0] if len(called) == 1 else None)
     if volume is None:
-        return Wanted(meant, described.name)  # it is gone, or a server's: the source says so when it is asked for it
+        return WantedVolume(
+            meant, described.name
+        )  # it is gone, or a server's: the source says so when it is asked for it
     params = described.params
     (disk,) = volume.disks
     zone, properties = params.get("availability_zone"), params.get("volume_image_metadata")
@@ -90,7 +94,7 @@ def wanted(described: Resource, loose: Mapping[str, Machine]) -> Wanted:
         description=_other(params.get("description"), volume.annotation),
         image_properties=_other(_kept(properties), disk.image_properties) if properties is not None else None,
     )
-    return Wanted(
+    return WantedVolume(
         meant,
         volume.name,
         wishes,

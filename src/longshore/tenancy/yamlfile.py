@@ -11,7 +11,7 @@ import yaml
 from longshore.errors import LongshoreError
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import read_yaml
-from longshore.tenancy.faults import Fault, Place
+from longshore.tenancy.faults import FileFault, FilePlace
 
 LARGEST = 64 << 20  # bytes of a file; 5,000 resources take some 8 MiB
 
@@ -21,7 +21,7 @@ class BadYaml(LongshoreError):
 
     code = "invalid-files"
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: FileFault) -> None:
         super().__init__(str(fault))
         self.fault = fault
 
@@ -72,4 +72,4 @@ class _Plain(yaml.CSafeDumper):
 
 
 def _bad(name: str, line: int, sentence: str) -> BadYaml:
-    return BadYaml(Fault(Place(name, line), sentence))
+    return BadYaml(FileFault(FilePlace(name, line), sentence))

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from longshore.vault.disks import NewDisk, PointDisk
-from longshore.vault.geometry import BLOCK, FANOUT, Entry, Top
+from longshore.vault.geometry import BLOCK, FANOUT, Top, TreeEntry
 from longshore.vault.packs import PackReader
 from longshore.vault.tree import Tree
 from longshore.vault.vault import Vault
@@ -57,7 +57,7 @@ def copy_disk(  # noqa: PLR0917
     new = NewDisk(target, before.target if before else Top(top.size, None), journal)
     read = 0
 
-    def carry(number: int, entry: Entry | None) -> int:
+    def carry(number: int, entry: TreeEntry | None) -> int:
         length = reader.length_of(number)
         if entry is None:
             new.zero(number * BLOCK, length)
@@ -77,14 +77,16 @@ def copy_disk(  # noqa: PLR0917
         new.close()
 
 
-def differing(vault: Vault, top: Top, before: Top | None) -> Iterator[tuple[int, Entry | None]]:
+def differing(vault: Vault, top: Top, before: Top | None) -> Iterator[tuple[int, TreeEntry | None]]:
     """Yield the numbers and places of a disk's blocks that aren't what they were `before`, when it had the same size,
     or that aren't zero. Raises Damaged."""
     packs = PackReader(vault)
     new = Tree(top, packs.read, vault.keys.digest)
     old = Tree(before or Top(top.size, None), packs.read, vault.keys.digest)
 
-    def below(level: int, index: int, now: Entry | None, then: Entry | None) -> Iterator[tuple[int, Entry | None]]:
+    def below(
+        level: int, index: int, now: TreeEntry | None, then: TreeEntry | None
+    ) -> Iterator[tuple[int, TreeEntry | None]]:
         if (now.id if now else None) == (then.id if then else None):
             return
         if level == 0:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from longshore.blocks.durable import sync_directory
 from longshore.blocks.window import COMPUTES
 from longshore.vault.errors import Damaged
-from longshore.vault.geometry import BLOCK, FANOUT, ID, Entry, Top
+from longshore.vault.geometry import BLOCK, FANOUT, ID, Top, TreeEntry
 from longshore.vault.kept_blocks import BlocksOf, KeptBlocks
 from longshore.vault.packs import LARGEST, PackReader, PackWriter, compress
 from longshore.vault.tree import Tree, add_node, grow
@@ -45,13 +45,13 @@ class DiskReader(ABC):
     description: str = ""  # for who connects
 
     @abstractmethod
-    def entry(self, block: int) -> Entry | None: ...
+    def entry(self, block: int) -> TreeEntry | None: ...
 
     @abstractmethod
-    def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
+    def block(self, number: int, entry: TreeEntry, *, again: bool = False) -> bytes:
         """Return a block's bytes. `again`: it may well be asked for once more, as by whoever reads a part of it."""
 
-    def blocks(self, wanted: Sequence[tuple[int, Entry]]) -> list[bytes]:
+    def blocks(self, wanted: Sequence[tuple[int, TreeEntry]]) -> list[bytes]:
         """Return several blocks that are asked for together. Raises Damaged."""
         return [self.block(number, entry) for number, entry in wanted]
 
@@ -107,7 +107,7 @@ class PointDisk(DiskReader):
         self._kept = shared or KeptBlocks(_KEPT).of("")
         self._keeps_all = shared is not None
 
-    def entry(self, block: int) -> Entry | None:
+    def entry(self, block: int) -> TreeEntry | None:
         try:
             return self._tree.entry(0, block)
         except Damaged as error:
@@ -119,7 +119,7 @@ class PointDisk(DiskReader):
         except Damaged as error:
             raise self._damaged(leaf * FANOUT, error) from None
 
-    def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
+    def block(self, number: int, entry: TreeEntry, *, again: bool = False) -> bytes:
         """Return a block's bytes, checked against its digest. Raises Damaged."""
         found = self._find(number, entry)
         if found is None:
@@ -131,7 +131,7 @@ class PointDisk(DiskReader):
                 self._kept.keep(entry.id, found)
         return found
 
-    def blocks(self, wanted: Sequence[tuple[int, Entry]]) -> list[bytes]:
+    def blocks(self, wanted: Sequence[tuple[int, TreeEntry]]) -> list[bytes]:
         found = [self._find(number, entry) if self._keeps_all else None for number, entry in wanted]
         missing = [one for one, block in zip(wanted, found, strict=True) if block is None]
         try:
@@ -143,17 +143,17 @@ class PointDisk(DiskReader):
         except Damaged:  # which of them it is, its own reading says
             return [self.block(number, entry) for number, entry in wanted]
 
-    def _taken(self, wanted: tuple[int, Entry], read: bytes) -> bytes:
+    def _taken(self, wanted: tuple[int, TreeEntry], read: bytes) -> bytes:
         block = self._checked(*wanted, read)
         if self._keeps_all:
             self._kept.keep(wanted[1].id, block)
         return block
 
-    def _find(self, number: int, entry: Entry) -> bytes | None:
+    def _find(self, number: int, entry: TreeEntry) -> bytes | None:
         found = self._kept.find(entry.id)
         return found if found is None or len(found) == self.length_of(number) else None
 
-    def _checked(self, number: int, _entry: Entry, found: bytes) -> bytes:
+    def _checked(self, number: int, _entry: TreeEntry, found: bytes) -> bytes:
         """Check a block's length: the digest is right, and the map says where the block is, and so how long. Raises
         Damaged."""
         if len(found) != self.length_of(number):
@@ -188,7 +188,7 @@ class NewDisk(DiskReader):
         self._lock = threading.RLock()
         self._flushing = threading.Lock()
         self._journal, self._leaves = _open_journal(journal)
-        self._written: dict[int, dict[int, Entry]] = {}  # leaves that aren't stored yet: all of their blocks
+        self._written: dict[int, dict[int, TreeEntry]] = {}  # leaves that aren't stored yet: all of their blocks
 
     def close(self) -> None:
         """Close the disk. What wasn't flushed is lost."""
@@ -200,7 +200,7 @@ class NewDisk(DiskReader):
         """Return the bytes that it has added to the vault."""
         return self._packs.stored
 
-    def entry(self, block: int) -> Entry | None:
+    def entry(self, block: int) -> TreeEntry | None:
         leaf, number = divmod(block, FANOUT)
         with self._lock:
             if (open_leaf := self._written.get(leaf)) is not None:
@@ -212,7 +212,7 @@ class NewDisk(DiskReader):
         with self._lock:
             return not self._written[leaf] if leaf in self._written else self._leaf(leaf) is None
 
-    def block(self, number: int, entry: Entry, *, again: bool = False) -> bytes:
+    def block(self, number: int, entry: TreeEntry, *, again: bool = False) -> bytes:
         """Return a block's bytes, those just written too. What is stored is asked for many at once: a bucket that is
         far away answers each late. What a part of a block is filled up with, and what is read back, is what was
         written, or it is damaged. Raises Damaged."""
@@ -273,7 +273,7 @@ class NewDisk(DiskReader):
             self._opened(number // FANOUT)[number % FANOUT] = place or self._packs.add_block(id_, record)
         self._packs.keep_up()
 
-    def _opened(self, leaf: int) -> dict[int, Entry]:
+    def _opened(self, leaf: int) -> dict[int, TreeEntry]:
         """Return a leaf's blocks, to be changed."""
         found = self._written.get(leaf)
         if found is None:
@@ -281,7 +281,7 @@ class NewDisk(DiskReader):
             found = self._written[leaf] = dict(self._tree.node(1, stored)) if stored is not None else {}
         return found
 
-    def _leaf(self, leaf: int) -> Entry | None:
+    def _leaf(self, leaf: int) -> TreeEntry | None:
         return self._leaves[leaf] if leaf in self._leaves else self._tree.entry(1, leaf)
 
     def flush(self) -> None:
@@ -332,20 +332,20 @@ def _described(vault: Vault) -> str:
     return "" if vault.store.far else COMPUTES
 
 
-def _open_journal(path: Path) -> tuple[int, dict[int, Entry | None]]:
+def _open_journal(path: Path) -> tuple[int, dict[int, TreeEntry | None]]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)  # whoever had it is dying
     sync_directory(path.parent)
     size = os.fstat(descriptor).st_size // _LINE.size * _LINE.size  # the last line may be cut off
     os.ftruncate(descriptor, size)
-    data, leaves = os.pread(descriptor, size, 0), dict[int, Entry | None]()
+    data, leaves = os.pread(descriptor, size, 0), dict[int, TreeEntry | None]()
     for leaf, there, id_, pack, offset, length in _LINE.iter_unpack(data):
-        leaves[leaf] = Entry(id_, pack, offset, length) if there else None
+        leaves[leaf] = TreeEntry(id_, pack, offset, length) if there else None
     return descriptor, leaves
 
 
-def _line(leaf: int, entry: Entry | None) -> bytes:
-    there = entry or Entry(bytes(ID), bytes(ID), 0, 0)
+def _line(leaf: int, entry: TreeEntry | None) -> bytes:
+    there = entry or TreeEntry(bytes(ID), bytes(ID), 0, 0)
     return _LINE.pack(leaf, entry is not None, there.id, there.pack, there.offset, there.length)
 
 

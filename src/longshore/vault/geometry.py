@@ -26,7 +26,7 @@ MOST_DISK = 1 << 53  # bytes: more than any cloud has
 Digest = Callable[[bytes], bytes]
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """A block or a node: what it is, and where it is stored."""
 
     id: bytes
@@ -40,7 +40,7 @@ class Top:
     """A disk as a point holds it: its size in bytes, and the node above all of it; None: nothing but zeroes."""
 
     size: int
-    entry: Entry | None
+    entry: TreeEntry | None
 
     @property
     def level(self) -> int:
@@ -64,7 +64,7 @@ class Top:
         ids = bytes.fromhex(place["id"]), bytes.fromhex(place["pack"])
         if [len(id_) for id_ in ids] != [ID, ID]:
             raise ValueError
-        return cls(size, Entry(*ids, _number(place["offset"], _MOST_OFFSET), _number(place["length"], MOST_STORED)))
+        return cls(size, TreeEntry(*ids, _number(place["offset"], _MOST_OFFSET), _number(place["length"], MOST_STORED)))
 
 
 def _number(told: object, most: int) -> int:
@@ -88,13 +88,13 @@ def level_of(size: int) -> int:
     return level
 
 
-def node_id(level: int, entries: Mapping[int, Entry], digest: Digest) -> bytes:
+def node_id(level: int, entries: Mapping[int, TreeEntry], digest: Digest) -> bytes:
     """Compute a node's id from its children's ids alone: equal contents have equal nodes, wherever they are stored."""
     ids = (entries[index].id if index in entries else NOTHING for index in range(FANOUT))
     return digest(bytes((level,)) + b"".join(ids))
 
 
-def encode_node(level: int, entries: Mapping[int, Entry]) -> bytes:
+def encode_node(level: int, entries: Mapping[int, TreeEntry]) -> bytes:
     packs = {pack: number for number, pack in enumerate(dict.fromkeys(entry.pack for entry in entries.values()))}
     parts = [_HEAD.pack(level, 0, len(entries), len(packs)), *packs]
     for index, entry in sorted(entries.items()):
@@ -102,7 +102,7 @@ def encode_node(level: int, entries: Mapping[int, Entry]) -> bytes:
     return b"".join(parts)
 
 
-def decode_node(data: bytes, level: int, pack: bytes) -> dict[int, Entry]:
+def decode_node(data: bytes, level: int, pack: bytes) -> dict[int, TreeEntry]:
     """Return the entries of a node that is stored in this pack, by their places. Raises Damaged."""
     try:
         said, reserved, count, packs = _HEAD.unpack_from(data)
@@ -119,7 +119,7 @@ def decode_node(data: bytes, level: int, pack: bytes) -> dict[int, Entry]:
                 raise Damaged(f"A node of a disk's map, in pack {pack.hex()}, isn't what its place says.")
             own = names[number]
             stored = pack if own == SAME_PACK else own
-            entries[index] = Entry(data[start + _ENTRY.size : start + size], stored, offset, length)
+            entries[index] = TreeEntry(data[start + _ENTRY.size : start + size], stored, offset, length)
     except (struct.error, IndexError):
         raise Damaged(f"A node of a disk's map, in pack {pack.hex()}, is cut off.") from None
     return entries

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from longshore.errors import LongshoreError
-from longshore.vault.geometry import Entry, Top
+from longshore.vault.geometry import Top, TreeEntry
 from longshore.vault.packs import PackReader
 from longshore.vault.tree import read_node
 from longshore.vault.vault import Vault
@@ -40,13 +40,13 @@ class KnownBlocks:
     def close(self) -> None:
         self._places.close()
 
-    def find(self, id_: bytes) -> Entry | None:
+    def find(self, id_: bytes) -> TreeEntry | None:
         """Return the entry of a block, if any disk is known to have it, and has it."""
         with self._lock:
             row = self._places.execute("SELECT told FROM place WHERE id = ?", (id_,)).fetchone()
         if row is None:
             return None
-        entry = Entry(id_, *_PLACE.unpack(row[0]))
+        entry = TreeEntry(id_, *_PLACE.unpack(row[0]))
         try:
             self._packs.block(entry)
         except LongshoreError:
@@ -62,10 +62,10 @@ class KnownBlocks:
                     self._places.executemany("INSERT OR IGNORE INTO place VALUES (?, ?)", rows)
                     self._left -= len(rows)
 
-    def _leaves(self, top: Top) -> Iterator[Entry]:
+    def _leaves(self, top: Top) -> Iterator[TreeEntry]:
         """Yield the nodes of level 1."""
 
-        def below(level: int, entry: Entry) -> Iterator[Entry]:
+        def below(level: int, entry: TreeEntry) -> Iterator[TreeEntry]:
             if level == 1:
                 yield entry
                 return
@@ -75,7 +75,7 @@ class KnownBlocks:
         if top.entry is not None:
             yield from below(top.level, top.entry)
 
-    def _below(self, level: int, entry: Entry) -> list[Entry]:
+    def _below(self, level: int, entry: TreeEntry) -> list[TreeEntry]:
         try:
             return list(read_node(self._packs.read, self._digest, level, entry).values())
         except LongshoreError:

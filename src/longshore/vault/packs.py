@@ -18,7 +18,7 @@ from blake3 import blake3
 
 from longshore.errors import LongshoreError, NotFound
 from longshore.vault.errors import Damaged
-from longshore.vault.geometry import BLOCK, ID, MOST_NODE, SAME_PACK, Entry
+from longshore.vault.geometry import BLOCK, ID, MOST_NODE, SAME_PACK, TreeEntry
 from longshore.vault.read_ahead import ReadAhead
 from longshore.vault.sealing import SALT
 from longshore.vault.store import Begun
@@ -39,7 +39,7 @@ _IN_FLIGHT = 3  # packs that are complete and not yet stored
 _of_thread = threading.local()
 
 
-class Record(NamedTuple):
+class PackRecord(NamedTuple):
     """A line of a pack's table."""
 
     offset: int
@@ -84,11 +84,11 @@ class PackReader:
         self._read_part = ReadAhead(vault.store).read if vault.store.far else vault.store.read_part
         self._salts: dict[bytes, bytes] = {}
 
-    def block(self, entry: Entry) -> bytes:
+    def block(self, entry: TreeEntry) -> bytes:
         """Return a block as it was written: its digest is compared with the entry's id. Raises Damaged."""
         return self._compared(entry, self.read(entry))
 
-    def blocks(self, entries: Sequence[Entry]) -> list[bytes]:
+    def blocks(self, entries: Sequence[TreeEntry]) -> list[bytes]:
         """Return several blocks, of which neighbours in a pack are asked of the store at once. Raises Damaged."""
         found: dict[int, bytes] = {}
         for run in self._runs(entries):
@@ -100,17 +100,17 @@ class PackReader:
                 found[number] = self._compared(entry, self._opened(entry, stored[start : start + entry.length]))
         return [found[number] for number in range(len(entries))]
 
-    def read(self, entry: Entry) -> bytes:
+    def read(self, entry: TreeEntry) -> bytes:
         """Return what is stored there: nothing says yet that it is what the entry says. For `read_node`, since a node's
         id isn't that of its bytes. Raises Damaged."""
         return self._opened(entry, self._stored(entry.pack, entry.offset, entry.length))
 
-    def _compared(self, entry: Entry, block: bytes) -> bytes:
+    def _compared(self, entry: TreeEntry, block: bytes) -> bytes:
         if self._vault.keys.digest(block) != entry.id:
             raise Damaged(f"{name_of(entry.pack)} at {entry.offset}: It isn't what was written: its digest differs.")
         return block
 
-    def _runs(self, entries: Sequence[Entry]) -> Iterator[list[int]]:
+    def _runs(self, entries: Sequence[TreeEntry]) -> Iterator[list[int]]:
         """Yield the numbers of those that are read at once, in the order of their places."""
         gap = self._vault.store.passed_over
         run: list[int] = []
@@ -135,7 +135,7 @@ class PackReader:
             raise Damaged(f"The pack {name} is cut off.")
         return stored
 
-    def _opened(self, entry: Entry, stored: bytes | memoryview) -> bytes:
+    def _opened(self, entry: TreeEntry, stored: bytes | memoryview) -> bytes:
         name = name_of(entry.pack)
         try:
             salt = self._salt(entry.pack, name) if self._vault.encrypted else b""
@@ -170,7 +170,7 @@ class _Open:
 
     def __init__(self, vault: Vault) -> None:
         self.mark = secrets.token_bytes(ID)
-        self.records: list[Record] = []
+        self.records: list[PackRecord] = []
         self.size = 0  # bytes, of what was added
         self._salt = secrets.token_bytes(SALT)
         self._store = vault.store
@@ -192,13 +192,13 @@ class _Open:
         """Return the bytes that were added and aren't written yet."""
         return self.size - self._written
 
-    def add(self, level: int, id_: bytes, record: bytes) -> Entry:
+    def add(self, level: int, id_: bytes, record: bytes) -> TreeEntry:
         """Add a record to the pack. To be called from one thread at a time."""
-        line = Record(self.next, len(record) + self._keys.overhead, level, id_)
+        line = PackRecord(self.next, len(record) + self._keys.overhead, level, id_)
         self.records.append(line)
         self.size = line.offset + line.length
         self._added.append((line.offset, record))
-        return Entry(id_, self.mark, line.offset, line.length)
+        return TreeEntry(id_, self.mark, line.offset, line.length)
 
     def write(self, *, wait: bool = True) -> None:
         """Write what was added, also meanwhile. Without `wait`, nothing while another thread does it.
@@ -283,11 +283,11 @@ class PackWriter:
             for pack in (self._open, *self._unstored.values()):
                 pack.discard()
 
-    def add_block(self, id_: bytes, record: bytes) -> Entry:
+    def add_block(self, id_: bytes, record: bytes) -> TreeEntry:
         """Add a block to the open pack. The entry's pack is a mark."""
         return self._pack(len(record)).add(0, id_, record)
 
-    def add_node(self, level: int, id_: bytes, encode: Callable[[Callable[[bytes], bytes]], bytes]) -> Entry:
+    def add_node(self, level: int, id_: bytes, encode: Callable[[Callable[[bytes], bytes]], bytes]) -> TreeEntry:
         """Add a node to the open pack. `encode` is given what turns packs and marks into what the node has for them."""
         # Its id doesn't tell where things are: a flipped bit must not have a pack look as if nothing named it
         pack = self._pack(MOST_NODE)
@@ -325,7 +325,7 @@ class PackWriter:
     def _in_node(self, pack: bytes) -> bytes:
         return SAME_PACK if pack == self._open.mark else self._names.get(pack, pack)
 
-    def named(self, entry: Entry) -> Entry:
+    def named(self, entry: TreeEntry) -> TreeEntry:
         """Return the entry with its pack's name, if that is complete."""
         return entry._replace(pack=self._names.get(entry.pack, entry.pack))
 
@@ -357,12 +357,12 @@ class PackWriter:
         """Return what is being stored, and what couldn't be."""
         return list(self._storing)
 
-    def read(self, entry: Entry) -> bytes:
+    def read(self, entry: TreeEntry) -> bytes:
         """Read an entry as `PackReader.read` does, also one that isn't stored yet. Raises Damaged."""
         found = self.unstored(entry)
         return self.reader.read(self.named(entry)) if found is None else found
 
-    def unstored(self, entry: Entry) -> bytes | None:
+    def unstored(self, entry: TreeEntry) -> bytes | None:
         """Return the bytes of an entry that isn't stored yet. None when it is by now: then its `reader` has it, which
         may be asked by several at once."""
         # By its mark, or by its name, which an entry has as soon as its pack is complete

@@ -5,15 +5,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 
 from longshore.vault.errors import Damaged
-from longshore.vault.geometry import FANOUT, Digest, Entry, Top, decode_node, encode_node, node_id
+from longshore.vault.geometry import FANOUT, Digest, Top, TreeEntry, decode_node, encode_node, node_id
 from longshore.vault.packs import PackWriter
 
 _NODES = 512  # that are kept: some 10 MiB
 
-Read = Callable[[Entry], bytes]
+Read = Callable[[TreeEntry], bytes]
 
 
-def read_node(read: Read, digest: Digest, level: int, entry: Entry) -> Mapping[int, Entry]:
+def read_node(read: Read, digest: Digest, level: int, entry: TreeEntry) -> Mapping[int, TreeEntry]:
     """Read a node's entries, once it is seen to be what its entry says. Raises Damaged."""
     found = decode_node(read(entry), level, entry.pack)
     if node_id(level, found, digest) != entry.id:
@@ -28,10 +28,10 @@ class Tree:
         self.top = top
         self._digest = digest
         self._read = read
-        self._nodes: OrderedDict[Entry, Mapping[int, Entry]] = OrderedDict()
+        self._nodes: OrderedDict[TreeEntry, Mapping[int, TreeEntry]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def node(self, level: int, entry: Entry) -> Mapping[int, Entry]:
+    def node(self, level: int, entry: TreeEntry) -> Mapping[int, TreeEntry]:
         """Read a node's entries. Raises Damaged."""
         with self._lock:
             if (found := self._nodes.get(entry)) is not None:
@@ -44,7 +44,7 @@ class Tree:
                 self._nodes.popitem(last=False)
         return found
 
-    def entry(self, level: int, index: int) -> Entry | None:
+    def entry(self, level: int, index: int) -> TreeEntry | None:
         """Return the entry of the `index`th node of a level, or block (level 0), of the disk. None: it holds nothing
         but zeroes."""
         if level == self.top.level:
@@ -59,7 +59,7 @@ def walk(
     digest: Digest,
     seen: set[tuple[bytes, int]],
     damaged: Callable[[Damaged], None] | None = None,
-) -> Iterator[tuple[int, int, Entry]]:
+) -> Iterator[tuple[int, int, TreeEntry]]:
     """Yield all that a disk's map leads to: level, number on that level, entry; nodes (from level 1 on) before what is
     below.
 
@@ -67,7 +67,7 @@ def walk(
     nodes that can't be read, and all the rest is walked; without it, raises Damaged.
     """
 
-    def below(level: int, index: int, entry: Entry) -> Iterator[tuple[int, int, Entry]]:
+    def below(level: int, index: int, entry: TreeEntry) -> Iterator[tuple[int, int, TreeEntry]]:
         if level:
             if (entry.pack, entry.offset) in seen:
                 return
@@ -89,13 +89,13 @@ def walk(
         yield from below(top.level, 0, top.entry)
 
 
-def grow(base: Tree, leaves: Mapping[int, Entry | None], packs: PackWriter, digest: Digest) -> Entry | None:
+def grow(base: Tree, leaves: Mapping[int, TreeEntry | None], packs: PackWriter, digest: Digest) -> TreeEntry | None:
     """Return the top of a map that is `base` but for the nodes of level 1 that are given, by their numbers.
 
     Nodes that differ are added to the packs; equal ones stay where they are.
     """
 
-    def made(level: int, index: int, changed: list[int]) -> Entry | None:
+    def made(level: int, index: int, changed: list[int]) -> TreeEntry | None:
         before = base.entry(level, index)
         if not changed:
             return before
@@ -118,8 +118,8 @@ def grow(base: Tree, leaves: Mapping[int, Entry | None], packs: PackWriter, dige
 
 
 def add_node(
-    level: int, entries: Mapping[int, Entry], before: Entry | None, packs: PackWriter, digest: Digest
-) -> Entry | None:
+    level: int, entries: Mapping[int, TreeEntry], before: TreeEntry | None, packs: PackWriter, digest: Digest
+) -> TreeEntry | None:
     """Add a node of these entries, and return its entry: `before`, where that is equal."""
     if not entries:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from longshore.vault.errors import Damaged
-from longshore.vault.geometry import BLOCK, FANOUT, Entry, Top
+from longshore.vault.geometry import BLOCK, FANOUT, Top, TreeEntry
 from longshore.vault.packs import PackReader, name_of
 from longshore.vault.points import DamagedPoint, point_names, read_points
 from longshore.vault.tree import read_node
@@ -16,7 +16,7 @@ _TOGETHER = 16  # blocks that are read at once: 2 MiB
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Damage:
     point: str
     disk: str  # key; empty: the point itself
     offset: int  # bytes, as the next one
@@ -35,7 +35,7 @@ class Fault:
 class Verified:
     points: int
     blocks: int  # that were read, or, of maps alone, are named; each counts once
-    faults: tuple[Fault, ...]
+    faults: tuple[Damage, ...]
     packs: frozenset[bytes]  # that points need
 
 
@@ -46,16 +46,16 @@ def verify(vault: Vault, *, data: bool = True, beat: Callable[[], None] = lambda
     """
     wanted = point_names(vault)
     checked = _Checked(vault, data, beat)
-    faults: list[Fault] = []
+    faults: list[Damage] = []
     for point in read_points(vault, wanted):
         if isinstance(point, DamagedPoint):
-            faults.append(Fault(point.name, "", 0, 0, point.why))
+            faults.append(Damage(point.name, "", 0, 0, point.why))
             continue
         for key, top in point.disks.items():
             # Whoever goes by this has to hear of each point that is hurt, however many ranges of others are told
             most = max(1, MOST_TOLD - len(faults))
             for offset, length, why in islice(checked.faults(top), most):
-                faults.append(Fault(point.name, key, offset, min(length, top.size - offset), why, point.machine_name))
+                faults.append(Damage(point.name, key, offset, min(length, top.size - offset), why, point.machine_name))
     return Verified(len(wanted), checked.blocks, tuple(faults), frozenset(checked.packs))
 
 
@@ -78,7 +78,7 @@ class _Checked:
         if top.entry is not None:
             yield from self._below(top.level, 0, top.entry)
 
-    def _below(self, level: int, index: int, entry: Entry) -> Iterator[tuple[int, int, str]]:
+    def _below(self, level: int, index: int, entry: TreeEntry) -> Iterator[tuple[int, int, str]]:
         place = entry.pack, entry.offset
         if place in self._good:
             return
@@ -90,7 +90,7 @@ class _Checked:
         for offset, length, why in found:
             yield (index * width, width, why) if offset is None else (offset, length, why)
 
-    def _node(self, level: int, index: int, entry: Entry) -> Iterator[tuple[int | None, int, str]]:
+    def _node(self, level: int, index: int, entry: TreeEntry) -> Iterator[tuple[int | None, int, str]]:
         try:
             entries = read_node(self._reader.read, self._vault.keys.digest, level, entry)
         except Damaged as error:
@@ -102,7 +102,7 @@ class _Checked:
         for number, child in entries.items():
             yield from self._below(level - 1, index * FANOUT + number, child)
 
-    def _read_together(self, blocks: Iterable[Entry]) -> None:
+    def _read_together(self, blocks: Iterable[TreeEntry]) -> None:
         """Read blocks together. Those found to be good needn't be read by themselves; the others are, and say why."""
         good, bad = self._good, self._bad
         left = (one for one in blocks if (one.pack, one.offset) not in good and (one.pack, one.offset) not in bad)
@@ -117,7 +117,7 @@ class _Checked:
                     self.packs.add(block.pack)
                     self.blocks += 1
 
-    def _block(self, entry: Entry) -> Iterator[tuple[int | None, int, str]]:
+    def _block(self, entry: TreeEntry) -> Iterator[tuple[int | None, int, str]]:
         place = entry.pack, entry.offset
         if place not in self._bad:
             self.blocks += 1

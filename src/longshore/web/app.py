@@ -20,7 +20,7 @@ from longshore.web.accepted_language import COOKIE as LANGUAGE_COOKIE
 from longshore.web.accepted_language import InTheirLanguage
 from longshore.web.addresses import back_to
 from longshore.web.advices import on_page
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import FOREIGN, WORKS, read_form
 from longshore.web.page import Handler, Page
 from longshore.web.pages import (
@@ -91,7 +91,7 @@ def create_pages(api: ASGIApp, door: Door, apart: Apart | None = None) -> Starle
                 visit = await visit_of(request)
                 if isinstance(visit, Response):
                     return visit
-                async with Asking(api, visit) as asking:
+                async with ApiClient(api, visit) as asking:
                     rules = (await asking.get(Me, "/v1/me")).rules
                     request.state.visit = replace(visit, rules=frozenset(rules))
                     if page.rule and page.rule not in rules:

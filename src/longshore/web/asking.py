@@ -16,7 +16,7 @@ from longshore.web.visit import Visit
 T = TypeVar("T")
 
 
-class Asking:
+class ApiClient:
     """Client of the API for one visit.
 
     Each call raises LongshoreError with the service's own sentence, code and advice when refused. An answer comes when

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from longshore.api.inventories import MachinePage, TargetOffer
 from longshore.client.calls import part
 from longshore.model.machine import Machine
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.wording.texts import _
 
 AT_ONCE = 100  # machines that are asked for: their references are a part of the address, of which proxies take 8 KiB
 
 
-async def chosen_machines(asking: Asking, source: str, refs: Collection[str]) -> list[Machine]:
+async def chosen_machines(asking: ApiClient, source: str, refs: Collection[str]) -> list[Machine]:
     """Return those of these machines that a source has, however many others it has. Raises LongshoreError."""
     path, wanted = f"/v1/providers/{part(source)}/inventory/machines", list(dict.fromkeys(refs))
     found: list[Machine] = []

@@ -10,7 +10,7 @@ from longshore.api.schemas import Event, ListedMigration, Migration
 from longshore.model.phases import LANDING
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.phases import events_of, phases_of
 
 _SHOW_IT = (MigrationType.DRY_RUN, MigrationType.COLD, MigrationType.WARM)
@@ -23,7 +23,7 @@ class Expected(NamedTuple):
     shown_by: tuple[str, ...]  # machines
 
 
-async def expected_downtime(asking: Asking, migrations: Sequence[Migration]) -> Expected | None:
+async def expected_downtime(asking: ApiClient, migrations: Sequence[Migration]) -> Expected | None:
     """Return the downtime to expect; None before anything was synchronised.
 
     `migrations`: those of one target that are cut over together.

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Node:
+class FolderNode:
     """A folder, with those in it."""
 
     path: str
     name: str
     machines: int = 0  # in it and below
-    below: list["Node"] = field(default_factory=list)
+    below: list["FolderNode"] = field(default_factory=list)
 
     @property
     def search(self) -> str:
@@ -20,11 +20,11 @@ class Node:
         return f'in:"{quoted}"'
 
 
-def tree_of(folders: Iterable[tuple[str, int]]) -> list[Node]:
+def tree_of(folders: Iterable[tuple[str, int]]) -> list[FolderNode]:
     """Return the folders that are in no other one, with those below. `folders`: paths, and the machines in each itself.
     Machines in no folder aren't among them."""
-    roots: list[Node] = []
-    known: dict[str, Node] = {}
+    roots: list[FolderNode] = []
+    known: dict[str, FolderNode] = {}
     for path, machines in folders:
         parts = path.strip("/").split("/") if path.strip("/") else []
         level = roots
@@ -32,7 +32,7 @@ def tree_of(folders: Iterable[tuple[str, int]]) -> list[Node]:
             at = "/".join(parts[:depth])
             node = known.get(at)
             if node is None:
-                node = known[at] = Node(at, parts[depth - 1])
+                node = known[at] = FolderNode(at, parts[depth - 1])
                 level.append(node)
             node.machines += machines
             level = node.below

@@ -15,7 +15,7 @@ from longshore.wording.texts import _
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldKind:
     """A kind of point. Its form has the fields `name` and `until`."""
 
     kind: type[Point] | type[VaultPointDetails]

@@ -10,7 +10,7 @@ from longshore.errors import LongshoreError
 from longshore.service.turns import COME_AGAIN, Turns
 
 
-class Later(Response):
+class DeferredText(Response):
     """`make`: its text. One project has a few at a time put together, and so has an address from which nobody has
     logged in."""
 

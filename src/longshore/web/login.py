@@ -15,11 +15,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 
 from longshore.api.me import Me
-from longshore.configuration import Server
+from longshore.configuration import ServiceSettings
 from longshore.errors import LongshoreError
 from longshore.model.session import PasscodeWanted, Session
 from longshore.web.addresses import address_of, back_to, origin_of
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.cookies import Cookies
 from longshore.web.forms import FOREIGN, Form, read_form
 from longshore.web.passcode import Passcodes, PasscodeStep
@@ -69,7 +69,7 @@ class Login:
     inside = False
     alone = False
 
-    def __init__(self, sessions: Sessions, settings: Server) -> None:
+    def __init__(self, sessions: Sessions, settings: ServiceSettings) -> None:
         origin = origin_of(settings.url)
         self.origin: str | None = origin
         self._sessions = sessions
@@ -228,7 +228,7 @@ class Login:
         """
         visit = self._visit(request, session)
         if session.project_id is not None:
-            async with Asking(request.app.state.api, replace(visit, everything=False)) as asking:
+            async with ApiClient(request.app.state.api, replace(visit, everything=False)) as asking:
                 with suppress(LongshoreError):
                     return replace(visit, rules=frozenset((await asking.get(Me, "/v1/me")).rules))
         return visit

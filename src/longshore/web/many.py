@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp
 
-from longshore.configuration import Configuration, Server
+from longshore.configuration import Configuration, ServiceSettings
 from longshore.processes.apart import Apart
 from longshore.service.server import serve
 from longshore.web.addresses import origin_of
@@ -17,7 +17,7 @@ def serve_many(configuration: Configuration) -> None:
     serve(configuration, with_pages)
 
 
-def with_pages(api: ASGIApp, sessions: Sessions, settings: Server, apart: Apart) -> ASGIApp:
+def with_pages(api: ASGIApp, sessions: Sessions, settings: ServiceSettings, apart: Apart) -> ASGIApp:
     """Return the API with its pages below /ui/."""
     pages = create_pages(api, Login(sessions, settings), apart)
     return FrontOfMany(

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 
 _PASSED = (b"content-type", b"content-disposition", b"content-length", b"x-content-type-options")
 
@@ -17,7 +17,7 @@ class Passed(Response):
     It ends when the browser goes away, as any answer does.
     """
 
-    def __init__(self, asking: Asking, path: str, /, **asked: Any) -> None:
+    def __init__(self, asking: ApiClient, path: str, /, **asked: Any) -> None:
         super().__init__()
         self._asking = asking
         self._path = path

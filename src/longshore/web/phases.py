@@ -6,12 +6,12 @@ from itertools import pairwise
 
 from longshore.api.schemas import Event
 from longshore.client.calls import part
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 
 _OF_ONE_ANSWER = 1000  # events
 
 
-async def events_of(asking: Asking, migration_id: str) -> list[Event]:
+async def events_of(asking: ApiClient, migration_id: str) -> list[Event]:
     """Return all events of a migration, oldest first."""
     found: list[Event] = []
     while True:

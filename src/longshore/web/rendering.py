@@ -15,7 +15,7 @@ from starlette.responses import Response
 from longshore.client.calls import part
 from longshore.model.durations import duration
 from longshore.web.advices import advice_about, on_page, said_on_page
-from longshore.web.later import Later
+from longshore.web.later import DeferredText
 from longshore.web.visit import Visit
 from longshore.wording.figures import size
 from longshore.wording.forecasts import UNKNOWN, about, roughly, what_of
@@ -79,7 +79,7 @@ def render(request: Request, template: str, status: int = 200, **said: Any) -> R
         "language": language(),
         "theme": theme if theme in THEMES else "auto",
     }
-    return Later(partial(_made, door.inside, template, {**frame, **said}), "text/html", status)
+    return DeferredText(partial(_made, door.inside, template, {**frame, **said}), "text/html", status)
 
 
 def _made(inside: bool, template: str, said: Mapping[str, Any]) -> str:

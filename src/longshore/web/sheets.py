@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from longshore.border.documents import as_json as json_of
 from longshore.border.texts import attachment, csv_cell
-from longshore.web.later import Later
+from longshore.web.later import DeferredText
 
 
 def as_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
@@ -39,4 +39,4 @@ def as_text(name: str, text: Callable[[], str]) -> Response:
 
 
 def _kept(name: str, kind: str, text: Callable[[], str]) -> Response:
-    return Later(text, kind, headers=attachment(name))
+    return DeferredText(text, kind, headers=attachment(name))

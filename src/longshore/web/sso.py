@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.configuration import Server
+from longshore.configuration import ServiceSettings
 from longshore.errors import LongshoreError
 from longshore.web.addresses import address_of, back_to, origin_of
 from longshore.web.cookies import Cookies
@@ -39,7 +39,7 @@ class Received(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class LoginWay:
     name: str
     address: str  # at Keystone
 
@@ -52,7 +52,7 @@ class SingleSignOn:
 
     def __init__(
         self,
-        settings: Server,
+        settings: ServiceSettings,
         sessions: Received,
         cookies: Cookies,
         refused: Callable[[Request, LongshoreError], Response],
@@ -132,12 +132,12 @@ class SingleSignOn:
         return request.cookies.get(self._cookies.waiting, "")
 
 
-def _ways(settings: Server) -> list[Way]:
+def _ways(settings: ServiceSettings) -> list[LoginWay]:
     """Return the ways of single sign-on that are configured. Each leads back to `/ui/login/sso`."""
     keystone = f"{settings.keystone.public_v3}/auth/OS-FEDERATION"
     back = urlencode({"origin": f"{origin_of(settings.url)}/ui/login/sso"})
     return [
-        Way(
+        LoginWay(
             one.name,
             f"{keystone}/identity_providers/{one.identity_provider}/protocols/{one.protocol}/websso?{back}"
             if one.identity_provider

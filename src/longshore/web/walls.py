@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from longshore.model.wall_link import WallLink
 from longshore.web.addresses import address_of
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.cookies import Cookies
 from longshore.web.pages.overview import standing
 from longshore.web.rendering import render
@@ -54,7 +54,7 @@ class SharedWall:
             return self._over(request)
         visit = Visit(form_token=None, address=address_of(request), project_id=link.project_id)
         request.state.visit = visit
-        async with Asking(_as_reader(request.app.state.api, link.project_id), visit) as asking:
+        async with ApiClient(_as_reader(request.app.state.api, link.project_id), visit) as asking:
             said = await standing(asking)
         return render(request, "wall.html", live=True, link=link, now=datetime.now(UTC), **said)
 

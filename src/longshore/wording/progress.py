@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from longshore.model.copy_progress import MOVING, Figures, figures_of
+from longshore.model.copy_progress import MOVING, CopyFigures, figures_of
 from longshore.model.durations import duration
 from longshore.model.status import Status
 from longshore.wording.figures import size
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from longshore.api.schemas import DiskProgress, ListedMigration, Migration
 
 
-class Standing(Protocol):
+class MigrationState(Protocol):
     """The state of a migration, from whichever record tells it."""
 
     @property
@@ -24,7 +24,7 @@ class Standing(Protocol):
     def stranded(self) -> str | None: ...
 
 
-def figures(disk: DiskProgress) -> Figures:
+def figures(disk: DiskProgress) -> CopyFigures:
     return figures_of(disk.state, disk.progress)
 
 
@@ -32,7 +32,7 @@ def pace(rate: float, left: float | None) -> str:
     return f"{size(rate)}/s" + (f", {duration(left)} left" if left is not None else "")
 
 
-def moves(migration: Standing, disk: DiskProgress) -> bool:
+def moves(migration: MigrationState, disk: DiskProgress) -> bool:
     """Tell whether the disk is being copied or read back now."""
     at_work = not migration.status.ended and migration.status is not Status.PARKED
     return at_work and disk.state in MOVING and disk.progress is not None
@@ -57,7 +57,7 @@ def standing(migration: Migration) -> list[str]:
     return told
 
 
-def status_of(migration: Standing) -> str:
+def status_of(migration: MigrationState) -> str:
     if migration.interrupted:
         return "interrupted"
     return "stranded" if migration.stranded else migration.status.value

@@ -23,7 +23,7 @@ from longshore.flows.backups.freezing import take_frozen
 from longshore.flows.backups.kept_snapshots import drop_earlier
 from longshore.flows.backups.looking_up import is_volume
 from longshore.flows.backups.resembling import resembling
-from longshore.flows.backups.vault_copy import VaultCopy
+from longshore.flows.backups.vault_copy import DiskIntoVault
 from longshore.flows.flow import Flow
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.copying import Copied
@@ -66,7 +66,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class RegisteredWriter:
     """The result of registering as a writer of the vault: what the new point is based on."""
 
     basis: Basis | None
@@ -134,7 +134,7 @@ class Backup(Flow):
                     raise Conflict(f"The vault has {machine.name} as of {moment} already: {point.name}.")
             return new_name(folder, moment)
 
-    def _register(self, machine: Machine) -> Registered:
+    def _register(self, machine: Machine) -> RegisteredWriter:
         """Register as a writer of the vault, which nothing may be added to before, and return what the new point is
         based on."""
         job = self._job
@@ -151,10 +151,10 @@ class Backup(Flow):
             if found is not None and not (bases.issuperset(tops) and has_point(vault, found.point)):
                 leave(vault, job.id)
                 register(vault, job.id, ())
-                return Registered(None, [])
+                return RegisteredWriter(None, [])
             held = [point for point in others if bases.issuperset(point.disks.values())]
             there = [point for point in held if has_point(vault, point.name)]
-        return Registered(found, [top.told() for point in there for top in point.disks.values()])
+        return RegisteredWriter(found, [top.told() for point in there for top in point.disks.values()])
 
     def _begin_moment(self, machine: Machine) -> datetime:
         self._job.raise_if_cancelled()
@@ -209,10 +209,10 @@ class Backup(Flow):
         ]
         return dict(zip((disk.key for disk in known), await self._side_by_side(asked), strict=True))
 
-    def _part(self, disk: Disk, snapshot: Snapshot, registered: Registered, told: Told | None) -> VaultCopy:
+    def _part(self, disk: Disk, snapshot: Snapshot, registered: RegisteredWriter, told: Told | None) -> DiskIntoVault:
         job = self._job
         some = told is not None and told.file is not None
-        return VaultCopy(
+        return DiskIntoVault(
             job=job,
             disk=disk,
             snapshot=snapshot,

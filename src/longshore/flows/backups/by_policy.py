@@ -26,7 +26,7 @@ from longshore.flows.backups.retention import thin
 from longshore.flows.backups.second_copies import begin_copy_if_due, follow_copy
 from longshore.flows.flow import Flow
 from longshore.flows.plans.check import select
-from longshore.model.backup_policy import MachineBackup, Run, Stand, Verification
+from longshore.model.backup_policy import LastRun, MachineBackup, Stand, Verification
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.model.request import BackupRequest, MigrationType, VaultRequest
@@ -86,11 +86,11 @@ class ByPolicy(Flow):
             return
         following = after_begin(parse_calendar(policy.schedule), with_zone(policy.due_at), now, policy.id)
         try:
-            run = Run(now, self._choose(policy))
+            run = LastRun(now, self._choose(policy))
         except LongshoreError as error:
             if error.code == Cancelled.code:
                 raise
-            run = Run(now, (), now, str(error))
+            run = LastRun(now, (), now, str(error))
             self._job.say(f"No machine could be chosen: {error}", "error")
         self._job.store.backup_policies.begin(policy.id, run, without_zone(following.due), following.missed)
 

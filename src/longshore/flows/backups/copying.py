@@ -35,7 +35,7 @@ _WRITER, _READER = "writer", "reader"
 _OF_ITS_SOURCE = ("backup", "keeps_snapshot")  # what a point says of the machine's own cloud: the first one's business
 
 
-class Copy(NamedTuple):
+class PointCopy(NamedTuple):
     """Names of one point in both vaults, and of the one before it that both will have by then."""
 
     source: str
@@ -43,8 +43,8 @@ class Copy(NamedTuple):
     before: tuple[str, str] | None
 
 
-class Chosen(NamedTuple):
-    wanted: list[Copy]
+class ChosenPoints(NamedTuple):
+    wanted: list[PointCopy]
     damaged: list[str]  # sentences about points that can't be read
 
 
@@ -81,12 +81,12 @@ class CopyingVault(Flow):
             advice="See which: longshore vault verify. One is deleted by its name: longshore backup delete.",
         )
 
-    def _choose(self) -> Chosen:
+    def _choose(self) -> ChosenPoints:
         """Return the points that the other vault hasn't got, those of each machine oldest first."""
         job = self._job
         job.raise_if_cancelled()
         job.phase("choosing", "Looking for points that the other vault hasn't got.")
-        wanted: list[Copy] = []
+        wanted: list[PointCopy] = []
         damaged: list[str] = []
         last: dict[tuple[str, str | None], tuple[str, str]] = {}  # nobody's copy begins as another project's point
         with self._both() as (source, target):
@@ -94,12 +94,12 @@ class CopyingVault(Flow):
             for point, name in self._chosen(source, target, damaged):
                 folder = folder_in(point.name), point.maker
                 if name not in there and not has_point(target, name):
-                    wanted.append(Copy(point.name, name, last.get(folder)))
+                    wanted.append(PointCopy(point.name, name, last.get(folder)))
                 last[folder] = point.name, name
         job.say(f"{len(wanted)} point(s) are to be copied.")
         for sentence in damaged:
             job.say(sentence, "error")
-        return Chosen(wanted, damaged)
+        return ChosenPoints(wanted, damaged)
 
     def _chosen(self, source: Vault, target: Vault, damaged: list[str]) -> list[tuple[Point, str]]:
         """Return the points, oldest first, each with its name in the other vault. Add a sentence to `damaged` for each
@@ -144,7 +144,7 @@ class CopyingVault(Flow):
             job.say(f"{copied} kept plan(s) are copied, too.")
         return copied
 
-    def _register(self, wanted: list[Copy]) -> None:
+    def _register(self, wanted: list[PointCopy]) -> None:
         """Register as a writer in both vaults: what is read stays until it is copied, and what is written isn't pruned
         meanwhile."""
         job = self._job
@@ -160,7 +160,7 @@ class CopyingVault(Flow):
                 register(vault, job.id, tuple(top for point in _found(vault, read) for top in point.disks.values()))
                 job.store.ledger.settle(entry.id, EntryState.MADE, ref=job.id)
 
-    def _copy_point(self, one: Copy, number: int, of: int, own: set[str]) -> list[Done]:
+    def _copy_point(self, one: PointCopy, number: int, of: int, own: set[str]) -> list[Done]:
         """Copy one point, and return the figures: none when it was deleted meanwhile.
 
         `own`: the names of all points that this job brings into the other vault. One that is damaged doesn't keep
@@ -217,7 +217,7 @@ class CopyingVault(Flow):
         self._remove_journals()
         return copied({})
 
-    def _before(self, source: Vault, target: Vault, one: Copy, own: set[str]) -> dict[str, Before]:
+    def _before(self, source: Vault, target: Vault, one: PointCopy, own: set[str]) -> dict[str, Before]:
         """Return by disk what the point before has in both vaults. It is empty, and all is copied, when that point is
         gone in one of them, or may be pruned from the other one: it is neither what this job has said that it is based
         on, nor its own work."""

@@ -21,7 +21,7 @@ from longshore.flows.moves.source_side import Still
 from longshore.flows.undo import undo
 from longshore.model.machine import Machine
 from longshore.model.target import Owner
-from longshore.store import Entry, EntryState, ThingKind
+from longshore.store import EntryState, LedgerRecord, ThingKind
 
 _STEP = "freeze"
 
@@ -67,21 +67,21 @@ def _tidy(job: MoveContext, snapshot_step: str) -> None:
         raise Conflict(f"What an earlier try has left has to go first. {' '.join(left)}")
 
 
-def _intend(job: MoveContext, machine: Machine, after: str) -> Entry:
+def _intend(job: MoveContext, machine: Machine, after: str) -> LedgerRecord:
     keep_thaw(job, after, hook_facts(job, machine, "after"))
     entry = job.store.ledger.intend(Owner(job.id, _STEP), job.record.source_id, ThingKind.FROZEN, machine.ref)
     job.store.ledger.settle(entry.id, EntryState.MADE, ref=machine.name)
     return entry
 
 
-def _thaw_now(job: MoveContext, entry: Entry) -> None:
+def _thaw_now(job: MoveContext, entry: LedgerRecord) -> None:
     """Run the second playbook. Raise HookError when it fails; the entry stays, so whoever takes the backup back tries
     again."""
     thaw(job.store, job.clouds, entry)
     job.store.ledger.settle(entry.id, EntryState.REMOVED)
 
 
-async def _thaw_after(job: MoveContext, entry: Entry, error: Exception) -> None:
+async def _thaw_after(job: MoveContext, entry: LedgerRecord, error: Exception) -> None:
     """Thaw after `error`, which is what the user is told. If thawing fails, too, that becomes an event."""
     try:
         await asyncio.to_thread(_thaw_now, job, entry)

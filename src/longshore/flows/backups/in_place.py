@@ -41,13 +41,13 @@ from longshore.store.jobs import NEVER
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ServerInPlace:
     point: Machine  # as the vault has it
     home: Machine  # the server, as it is
     like: Machine  # what the new one is to be: like the server, with the disks of the point
 
 
-def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, server: str) -> Found:
+def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, server: str) -> ServerInPlace:
     """Return the point in the vault, and the server whose place it is to take. Nothing is changed by looking.
 
     Raise NotFound when there is no such point, or no such server any more; InvalidInput when it never was a server.
@@ -67,7 +67,7 @@ def find_in_place(clouds: Clouds, vault_id: str, point: str, target_id: str, ser
         )
     nics = tuple(replace(nic, floating_addresses={}) for nic in home.nics)  # which go with their ports
     as_point = {name: getattr(found, name) for name in _OF_THE_POINT}
-    return Found(found, home, replace(home, **as_point, nics=nics))
+    return ServerInPlace(found, home, replace(home, **as_point, nics=nics))
 
 
 def refuse_other_than_servers(machine: Machine) -> None:
@@ -91,7 +91,7 @@ def land_in_place(
     clouds: Clouds,
     vault_id: str,
     target_id: str,
-    found: Found,
+    found: ServerInPlace,
     request: MigrationRequest,
     *,
     converts_here: bool,

@@ -30,7 +30,7 @@ class _OfVault(Flow):
         return self._job.clouds.vault(self._job.record.target_id, use)
 
 
-class Verification(_OfVault):
+class VerifyingVault(_OfVault):
     async def _forward(self) -> dict[str, Any]:
         await self._job.step("start", self._start)
         return await self._job.step("verify", self._verify)

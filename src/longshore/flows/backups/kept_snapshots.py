@@ -8,7 +8,7 @@ from longshore.errors import NotFound
 from longshore.flows.clouds import Clouds
 from longshore.flows.undo import undo
 from longshore.model.request import MigrationType
-from longshore.store import Entry, MigrationRecord, Store, ThingKind
+from longshore.store import LedgerRecord, MigrationRecord, Store, ThingKind
 from longshore.vault.points import Point
 
 
@@ -48,5 +48,5 @@ def drop_of_point(store: Store, clouds: Clouds, vault_id: str, point: Point) -> 
     return undo(store, clouds, made.id, _is_kept)
 
 
-def _is_kept(entry: Entry) -> bool:
+def _is_kept(entry: LedgerRecord) -> bool:
     return entry.kind is ThingKind.SOURCE_SNAPSHOT

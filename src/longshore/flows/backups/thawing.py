@@ -13,7 +13,7 @@ from longshore.errors import HookError
 from longshore.flows.clouds import Clouds
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.hooks import run_playbook
-from longshore.store import Entry, Store
+from longshore.store import LedgerRecord, Store
 
 _FILE = "thaw.json"  # in the backup's directory
 LONGEST = 600.0  # seconds that it may take: it can't be cancelled
@@ -26,7 +26,7 @@ def keep_thaw(job: MoveContext, playbook: str, facts: Mapping[str, Any]) -> None
     replace_file(directory / _FILE, [json.dumps({"playbook": playbook, "facts": facts}, default=str).encode()])
 
 
-def thaw(store: Store, clouds: Clouds, entry: Entry) -> None:
+def thaw(store: Store, clouds: Clouds, entry: LedgerRecord) -> None:
     """Run the playbook that thaws what the entry says may be frozen. Raise HookError when it fails or takes too long.
 
     Call it in a thread: it has an event loop of its own.

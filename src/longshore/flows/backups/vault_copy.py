@@ -22,7 +22,7 @@ from longshore.vault.writers import beat
 
 
 @dataclass(frozen=True, kw_only=True)
-class VaultCopy(DiskCopy):
+class DiskIntoVault(DiskCopy):
     """A copy into the vault that is the job's target. `run` copies the disk; `finish` then writes its map."""
 
     before: Top  # of the disk in the point before; without an entry where there is none

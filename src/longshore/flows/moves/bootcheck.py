@@ -32,7 +32,7 @@ def _line(text: str) -> str:
     return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
-class Way(Protocol):
+class ProofOfBoot(Protocol):
     """One way in which a guest may show that it is up."""
 
     @property
@@ -74,7 +74,7 @@ class Console:
         return f'Its console ends with: "{said[-_TAIL:]}".' if said else "Its console is empty."
 
 
-class Agent:
+class AgentProbe:
     """The guest's qemu-guest-agent, as far as the cloud can be made to ask it."""
 
     def __init__(self, ask: Callable[[], bool], say: Callable[[str, str], None], *, only: bool) -> None:
@@ -106,7 +106,7 @@ class Agent:
         return self._last
 
 
-class Ports:
+class PortProbe:
     """TCP ports of the guest: one that takes a connection shows that it is up. A refusal isn't enough: a firewall's, or
     a router's, looks the same."""
 
@@ -136,7 +136,7 @@ class Ports:
 
 def wait_until_up(
     console: Console,
-    further: Sequence[Way] = (),
+    further: Sequence[ProofOfBoot] = (),
     *,
     timeout: float,
     raise_if_cancelled: Callable[[], None],

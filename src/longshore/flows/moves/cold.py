@@ -30,7 +30,7 @@ from longshore.flows.moves.source_side import (
     take_still,
     track_for_another_try,
 )
-from longshore.flows.moves.syncing import State, after, after_break
+from longshore.flows.moves.syncing import SyncState, after, after_break
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared
 from longshore.model.forms import form
@@ -43,7 +43,7 @@ from longshore.planning.new_addresses import changes_guest
 
 class ColdMigration(Migration):
     goes_back = True
-    _copying: tuple[State, Snapshot] | None = None  # once that is under way
+    _copying: tuple[SyncState, Snapshot] | None = None  # once that is under way
 
     async def _forward(self) -> dict[str, Any]:
         job = self._job
@@ -57,7 +57,7 @@ class ColdMigration(Migration):
         if not still.off:
             raise source_running(job.record.machine_name)
         await job.step("copying", job.phase, "copying", f"Copying {len(volumes)} disk(s) at once.")
-        began = State(prepared, volumes, ports, choice=choice)
+        began = SyncState(prepared, volumes, ports, choice=choice)
         self._copying = began, still.snapshot
         copies = await self._copy("copy", prepared.machine.disks, still.snapshot, volumes)
         await job.step("copied", self._note_copied, began, copies, still.snapshot)
@@ -68,7 +68,7 @@ class ColdMigration(Migration):
         server, report, proof = await self._land(prepared, volumes, ports, choice, off)
         return result_of(prepared, server, ports, figures_of(CopyTotals().plus(copies), copies), report, proof)
 
-    def _note_copied(self, state: State, copies: list[Copied], snapshot: Snapshot) -> None:
+    def _note_copied(self, state: SyncState, copies: list[Copied], snapshot: Snapshot) -> None:
         """Keep what was copied in the record: from here on an error throws no copy away."""
         now = datetime.now(UTC)
         state = after(state, Sync(0, now, now, tuple(copies), final=True), snapshot)
@@ -96,10 +96,10 @@ class ColdMigration(Migration):
         request = {**asked, "landing": other.value, "landing_else": None}
         job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.COLD, request=request)
 
-    def _copied(self) -> State | None:
+    def _copied(self) -> SyncState | None:
         """Return what another try can go by. None: nothing has been copied."""
         if (kept := self._job.store.migrations.get(self._job.id).state) is not None:
-            return form(State).validate_python(kept)
+            return form(SyncState).validate_python(kept)
         if self._copying is None:
             return None
         began, snapshot = self._copying

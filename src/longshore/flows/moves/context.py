@@ -30,20 +30,20 @@ from longshore.model.request import (
     request_from_json,
 )
 from longshore.model.status import Status
-from longshore.store import Entry, EntryState, ThingKind
+from longshore.store import EntryState, LedgerRecord, ThingKind
 
 _OF_THE_MOMENT = (FAULT, Occupied.code, "file-locked")  # codes of errors that most often pass before long
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MachinePlace:
     """The place of a machine: its provider and its reference there."""
 
     provider_id: str
     machine_ref: str
 
 
-def made_machine(entries: Sequence[Entry]) -> Entry | None:
+def made_machine(entries: Sequence[LedgerRecord]) -> LedgerRecord | None:
     """Return the entry of the machine that a failback has made, or is about to, because the one that it came from is
     gone.
 
@@ -78,22 +78,22 @@ class MoveContext(JobContext):
         return self.asked
 
     @property
-    def home(self) -> Place:
+    def home(self) -> MachinePlace:
         """Return where a failback writes to: the machine that it has made, if it makes one, else the replica's own."""
         made = made_machine(self.store.ledger.entries(self.id))
         ref = made.ref if made is not None else None
-        return Place(self.record.target_id, ref or self.store.migrations.get(self.record.of).machine_ref)
+        return MachinePlace(self.record.target_id, ref or self.store.migrations.get(self.record.of).machine_ref)
 
     @property
-    def source(self) -> Place:
-        return Place(self.record.source_id, self.record.machine_ref)
+    def source(self) -> MachinePlace:
+        return MachinePlace(self.record.source_id, self.record.machine_ref)
 
     @property
-    def replaced(self) -> Place:
+    def replaced(self) -> MachinePlace:
         """Return the machine whose place the new server takes: it has to be off, and runs again if that comes to
         nothing."""
         ref = self.asked.replaces if isinstance(self.asked, MigrationRequest) else None
-        return self.source if ref is None else Place(self.record.target_id, ref)
+        return self.source if ref is None else MachinePlace(self.record.target_id, ref)
 
     def ignore_cancel(self) -> None:
         """Ignore cancels from here on, and open also what the project may not use any more, to put back what was done

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from longshore.blocks import CopyRequest, CopyResult, Progress, run_copy
+from longshore.blocks import CopyProgress, CopyRequest, CopyResult, run_copy
 from longshore.blocks.checkpoint import discard, is_locked, locked
 from longshore.blocks.dirty import Dirty, is_dirty
 from longshore.blocks.exports import Export, serve_nbdkit
@@ -66,7 +66,7 @@ class Movement:
         self._at = time.monotonic()
         self._figures: tuple[object, ...] = ()
 
-    def see(self, progress: Progress) -> None:
+    def see(self, progress: CopyProgress) -> None:
         figures = (progress.phase, progress.done, progress.copied, progress.verified)
         if figures != self._figures:
             self._figures = figures
@@ -311,7 +311,7 @@ class DiskCopy:
         moved = Movement(request.disk)
         kept = _Kept(job, self.disk)
 
-        def tell(progress: Progress) -> None:
+        def tell(progress: CopyProgress) -> None:
             moved.see(progress)
             kept.see(progress)
 
@@ -336,11 +336,11 @@ class _Kept:
     def __init__(self, job: MoveContext, disk: Disk) -> None:
         self._job = job
         self._key = disk.key
-        self._newest: Progress | None = None
-        self._last: Progress | None = None
+        self._newest: CopyProgress | None = None
+        self._last: CopyProgress | None = None
         self.ended = asyncio.Event()
 
-    def see(self, progress: Progress) -> None:
+    def see(self, progress: CopyProgress) -> None:
         self._newest = self._last = progress
 
     def at_end(self, result: CopyResult) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.undo import undo
 from longshore.model.target import Volume
-from longshore.store import Entry, EntryState, ThingKind
+from longshore.store import EntryState, LedgerRecord, ThingKind
 
 _MADE = (
     ThingKind.SERVER,
@@ -41,10 +41,10 @@ def drop_safeguards(job: MoveContext) -> list[str]:
     return undo(job.store, job.clouds, job.id, is_safeguard)
 
 
-def is_safeguard(entry: Entry) -> bool:
+def is_safeguard(entry: LedgerRecord) -> bool:
     return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith(_SAFEGUARD)
 
 
-def is_of_landing(entry: Entry) -> bool:
+def is_of_landing(entry: LedgerRecord) -> bool:
     """Tell whether the thing stands in the way of a further copy to the volumes."""
     return is_safeguard(entry) or (entry.kind in _MADE and entry.kind is not ThingKind.PORT)

@@ -9,13 +9,13 @@ from longshore.flows.moves.conversion import go_back
 from longshore.flows.moves.going_back import drop_safeguards, safeguards, take_server_back
 from longshore.flows.moves.migration import stop_what_is_left
 from longshore.flows.moves.source_side import run_source_again
-from longshore.flows.moves.syncing import State
+from longshore.flows.moves.syncing import SyncState
 from longshore.flows.moves.syncs import why_waiting
 from longshore.flows.undo import undo
 from longshore.model.durations import duration
 from longshore.model.job import JobKind
 from longshore.model.request import LandingMode, MigrationType, WhenStuck
-from longshore.store import Entry, ThingKind
+from longshore.store import LedgerRecord, ThingKind
 from longshore.store.tables import without_zone
 
 EXPIRED = "copy-expired"
@@ -32,7 +32,7 @@ def may_stay(job: MoveContext) -> bool:
     return job.request.when_stuck is WhenStuck.PARK and not job.request.keep
 
 
-def raise_if_expired(job: MoveContext, state: State, now: datetime) -> None:
+def raise_if_expired(job: MoveContext, state: SyncState, now: datetime) -> None:
     """Raise Conflict when the copy has waited for another try for as long as its user wanted to keep it."""
     until = kept_until(job, state)
     if until is not None and now >= until:
@@ -43,7 +43,7 @@ def raise_if_expired(job: MoveContext, state: State, now: datetime) -> None:
         )
 
 
-def kept_until(job: MoveContext, state: State) -> datetime | None:
+def kept_until(job: MoveContext, state: SyncState) -> datetime | None:
     """Return when the copy goes if nobody asks for another try. None: it stays until somebody cancels."""
     if state.held_since is None or job.request.keep_copy is None:
         return None
@@ -51,7 +51,7 @@ def kept_until(job: MoveContext, state: State) -> datetime | None:
 
 
 def keep_copy(
-    job: MoveContext, error: LongshoreError, state: State, *, landing: bool, other: LandingMode | None = None
+    job: MoveContext, error: LongshoreError, state: SyncState, *, landing: bool, other: LandingMode | None = None
 ) -> None:
     """Take back what stands in the way of another try, and wait.
 
@@ -99,7 +99,7 @@ def is_synchronised(job: MoveContext) -> bool:
     return job.request.type is not MigrationType.COLD
 
 
-def why_kept(job: MoveContext, state: State) -> str:
+def why_kept(job: MoveContext, state: SyncState) -> str:
     """Return a sentence for the user: why a migration waits, and what ends that."""
     if is_synchronised(job):
         return why_waiting(job.request.cutover, state.history, datetime.now(UTC), state.held)
@@ -109,13 +109,13 @@ def why_kept(job: MoveContext, state: State) -> str:
     )
 
 
-def is_of_no_sync(entry: Entry, state: State) -> bool:
+def is_of_no_sync(entry: LedgerRecord, state: SyncState) -> bool:
     """Tell whether it is a snapshot of the source that no further sync needs."""
     base = f"snapshot-{state.number - 1}" if state.base is not None else None
     return entry.kind is ThingKind.SOURCE_SNAPSHOT and entry.step != base
 
 
-def _take_landing_back(job: MoveContext, state: State) -> tuple[list[str], State]:
+def _take_landing_back(job: MoveContext, state: SyncState) -> tuple[list[str], SyncState]:
     """Remove what the landing has made. Return a sentence for each thing that can't be removed, and what the next sync
     goes by."""
     said = take_server_back(job)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from longshore.errors import Conflict, LongshoreError, NotFound
-from longshore.flows.moves.context import MoveContext, Place
+from longshore.flows.moves.context import MachinePlace, MoveContext
 from longshore.flows.moves.conversion import convert_guest, go_back
 from longshore.flows.moves.look import (
     STEP,
@@ -43,7 +43,7 @@ _AGAIN = "server-as-it-was"
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
+class LandedMachine:
     """A machine that an earlier migration has brought."""
 
     server_id: str
@@ -53,7 +53,7 @@ class Landed:
     hardware: Hardware
 
 
-def landed(record: MigrationRecord) -> Landed:
+def landed(record: MigrationRecord) -> LandedMachine:
     """Return what a migration has brought. Raise Conflict when that is nothing that could be converted."""
     result = record.result or {}
     conversion = result.get("conversion") or {}
@@ -67,7 +67,7 @@ def landed(record: MigrationRecord) -> Landed:
     machine = form(Machine).validate_python(result["machine"])
     sizes = {disk.key: disk.size for disk in machine.disks}
     request = form(MigrationRequest).validate_python(record.request)
-    return Landed(
+    return LandedMachine(
         server_id=record.server_id,
         prepared=Prepared(machine, _landing(machine, request, result)),
         volumes=[Volume(disk.volume_id or "", disk.label, sizes[disk.key]) for disk in record.disks],
@@ -126,11 +126,11 @@ class LateConversion(Migration):
             "proof": proof,
         }
 
-    async def _look_into(self, now: Landed) -> None:
+    async def _look_into(self, now: LandedMachine) -> None:
         """Look into the server's disks. Raise InvalidInput when the guest can't be converted, Conflict when the server
         has other volumes than it landed with."""
         job = self._job
-        server = Place(job.record.target_id, now.server_id)
+        server = MachinePlace(job.record.target_id, now.server_id)
         beheld = await job.step("look-snapshot", snapshot_of_landed, job, server, now.volumes)
         if beheld.snapshot is None:
             return
@@ -140,14 +140,14 @@ class LateConversion(Migration):
         if look.findings is not None:
             await job.step("judge", self._judge_landed, now, look.findings)
 
-    def _judge_landed(self, now: Landed, findings: GuestFindings) -> None:
+    def _judge_landed(self, now: LandedMachine, findings: GuestFindings) -> None:
         power = PowerState(self._job.store.migrations.get(self._job.id).source_power or PowerState.UNKNOWN)
         asked = replace(self._job.request, landing=LandingMode.CONVERT)
         prepared = now.prepared
         landing = replace(prepared.landing, request=asked)
         judge(self._job, Prepared(replace(prepared.machine, power=power), landing), findings)
 
-    def _look(self) -> Landed:
+    def _look(self) -> LandedMachine:
         job = self._job
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at {job.record.machine_name}, as it has landed.")
@@ -159,7 +159,7 @@ class LateConversion(Migration):
         job.store.migrations.update(job.id, source_power=power.value)
         return found
 
-    def _stop(self, now: Landed) -> None:
+    def _stop(self, now: LandedMachine) -> None:
         job = self._job
         job.raise_if_cancelled()
         job.phase("shutting-down", f"Stopping {job.record.machine_name}.")
@@ -168,7 +168,7 @@ class LateConversion(Migration):
             target.stop_server(now.server_id)
         job.store.migrations.stamp(job.id, "source_off_at")
 
-    def _remove(self, now: Landed) -> None:
+    def _remove(self, now: LandedMachine) -> None:
         """Remove the server alone: its volumes and ports were made before it, and outlive it.
 
         Raise Conflict when somebody has started it since: what it has written isn't in the volumes' snapshots.

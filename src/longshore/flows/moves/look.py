@@ -15,7 +15,7 @@ from typing import Any
 from longshore.blocks.exports import Export
 from longshore.engine.retry import retry
 from longshore.errors import DISK_HELD, Conflict, LongshoreError, ProviderError, QuotaExceeded
-from longshore.flows.moves.context import MoveContext, Place
+from longshore.flows.moves.context import MachinePlace, MoveContext
 from longshore.flows.moves.conversion import adapters_in_guest, guest_keys, nic_names
 from longshore.flows.moves.opened import open_disk, open_landed_disk, open_volume, opened
 from longshore.flows.moves.source_side import make_snapshot, refuse_other_disks
@@ -63,7 +63,7 @@ class Beheld:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LookFindings:
     """The findings of a look; None: finding out took more than it may, or a disk couldn't be read yet."""
 
     findings: GuestFindings | None
@@ -81,7 +81,7 @@ def snapshot_to_look_into(job: MoveContext, disks: tuple[Disk, ...]) -> Beheld:
     return beheld
 
 
-def snapshot_of_landed(job: MoveContext, server: Place, volumes: list[Volume]) -> Beheld:
+def snapshot_of_landed(job: MoveContext, server: MachinePlace, volumes: list[Volume]) -> Beheld:
     """Take a snapshot of a server that is to be converted. A refusal is told, and nothing is raised.
 
     Raise Conflict when its volumes aren't those with which it landed: it is made anew with them, and no others.
@@ -102,7 +102,7 @@ def snapshot_of_landed(job: MoveContext, server: Place, volumes: list[Volume]) -
     return beheld
 
 
-def _snapshot(job: MoveContext, place: Place) -> Beheld:
+def _snapshot(job: MoveContext, place: MachinePlace) -> Beheld:
     name = job.record.machine_name
     job.phase("inspecting", f"Taking a snapshot of {name}, to look into its disks before it is shut down.")
     try:
@@ -132,7 +132,7 @@ async def look_into_volumes(
     return await _look(job, machine, ports, open_all)
 
 
-async def try_source(job: MoveContext, machine: Machine, ports: list[Port], snapshot: Snapshot) -> Look:
+async def try_source(job: MoveContext, machine: Machine, ports: list[Port], snapshot: Snapshot) -> LookFindings:
     """Look into the source's own disks where that can be done before the machine is off.
 
     The migration goes on without a look where its disks are read too slowly, are too much to look at, or can't be read
@@ -143,7 +143,7 @@ async def try_source(job: MoveContext, machine: Machine, ports: list[Port], snap
 
 async def try_landed(
     job: MoveContext, machine: Machine, ports: list[Port], volumes: list[Volume], snapshot: Snapshot
-) -> Look:
+) -> LookFindings:
     """Look into a server's disks on the target, as the snapshot holds them, where that can be done while it runs.
 
     An error counts as with `try_source`; nor does it matter here when the quota has no room for what is made to read
@@ -172,15 +172,15 @@ async def check_guest(job: MoveContext, volumes: list[Volume], drivers: BootDriv
         await job.cancellable(asyncio.create_task(checking))
 
 
-async def _if_possible(job: MoveContext, looking: Awaitable[GuestFindings], allowed: tuple[str, ...]) -> Look:
+async def _if_possible(job: MoveContext, looking: Awaitable[GuestFindings], allowed: tuple[str, ...]) -> LookFindings:
     """Return what a look finds. An error with one of the `allowed` codes is told, and nothing is found."""
     try:
-        return Look(await looking)
+        return LookFindings(await looking)
     except LongshoreError as error:
         if error.code not in allowed:
             raise
         await asyncio.to_thread(job.say, f"{error} {_LATER}", "warning")
-        return Look(None)
+        return LookFindings(None)
 
 
 async def _look(

@@ -20,7 +20,7 @@ from longshore.model.source_marks import MarkKind
 from longshore.model.status import Status
 from longshore.model.target import Owner
 from longshore.providers.contract import Source
-from longshore.store import Entry, EntryState, ThingKind
+from longshore.store import EntryState, LedgerRecord, ThingKind
 from longshore.store.tables import with_zone, without_zone
 
 P = ParamSpec("P")
@@ -81,7 +81,7 @@ class SourceMarking(Flow):
         job.store.ledger.settle(entry.id, EntryState.HANDED_OVER)
         return f"{job.record.machine_name} is marked at its source: {kind}{f' {text}' if text else ''}."
 
-    def _take_away(self, source: Source, kind: MarkKind, entry: Entry) -> str:
+    def _take_away(self, source: Source, kind: MarkKind, entry: LedgerRecord) -> str:
         _, _, words, before = mark_of(entry)
         there = bool(words) and source.unmark(self._job.record.machine_ref, kind, words, before)
         self._job.store.ledger.settle(entry.id, EntryState.REMOVED)
@@ -127,7 +127,7 @@ def mark_due(request: MigrationRequest, done_at: datetime, now: datetime) -> dat
     return over if request.mark_source_later.each() and over > now else None
 
 
-def _standing(entries: list[Entry]) -> dict[MarkKind, Entry]:
+def _standing(entries: list[LedgerRecord]) -> dict[MarkKind, LedgerRecord]:
     """Return the marks that the machine has, or may have, by their kinds."""
     marks = [e for e in entries if e.kind is ThingKind.SOURCE_MARK and e.state is not EntryState.REMOVED]
     return {mark_of(entry)[0]: entry for entry in marks}

@@ -44,7 +44,7 @@ from longshore.model.status import Status
 from longshore.model.target import Owner, Port, Server, Volume
 from longshore.planning import Landing, blocked, land
 from longshore.planning.new_addresses import changes_guest, with_chosen_adapters
-from longshore.store import Entry, EntryState, ThingKind
+from longshore.store import EntryState, LedgerRecord, ThingKind
 
 AT_SOURCE = (ThingKind.SOURCE_SNAPSHOT, ThingKind.CHANGE_TRACKING)
 
@@ -338,7 +338,7 @@ def stop_what_is_left(job: MoveContext) -> None:
             job.store.ledger.settle(entry.id, EntryState.LEFT, note=LEFT_OFF)
 
 
-def _must_go(entry: Entry) -> bool:
+def _must_go(entry: LedgerRecord) -> bool:
     """Tell whether a thing goes although the target is to be kept.
 
     That is what is at the source, what only asked the guest's agent, and what may be there without our knowing its id:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from longshore.errors import BootError, NotFound
-from longshore.flows.moves.bootcheck import STEADY, Agent, Console, Ports, Way, wait_until_up
+from longshore.flows.moves.bootcheck import STEADY, AgentProbe, Console, PortProbe, ProofOfBoot, wait_until_up
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.source_side import Off, require_still_off
 from longshore.flows.moves.target_side import Prepared
@@ -26,7 +26,7 @@ def find_answering(job: MoveContext, ports: list[Port]) -> list[str]:
     """
     if not asks_ports(job.request):
         return []
-    tried = Ports(_permitted(job, _fixed(ports)), job.request.boot_ports, _reach(job))
+    tried = PortProbe(_permitted(job, _fixed(ports)), job.request.boot_ports, _reach(job))
     found = list(dict.fromkeys(address for address, _ in tried.answering()))
     if found:
         job.say(
@@ -79,18 +79,18 @@ def check(  # noqa: PLR0917
 
 def _further(
     job: MoveContext, prepared: Prepared, target: GuestAgent, server: Server, addresses: list[str]
-) -> Iterator[Way]:
+) -> Iterator[ProofOfBoot]:
     """Yield the ways beside the console in which the guest may show that it is up."""
     asked = job.request
     if asks_agent(prepared.machine, prepared.landing.request):
-        yield Agent(lambda: _ask_agent(job, target, server), job.say, only=asked.boot_proof is BootProof.AGENT)
+        yield AgentProbe(lambda: _ask_agent(job, target, server), job.say, only=asked.boot_proof is BootProof.AGENT)
     if asks_ports(asked):
         permitted = _permitted(job, addresses)
         if refused := [address for address in addresses if address not in permitted]:
             job.say(
                 f"This server doesn't connect to {', '.join(refused)} for its callers: no port is tried.", "warning"
             )
-        yield Ports(permitted, asked.boot_ports, _reach(job))
+        yield PortProbe(permitted, asked.boot_ports, _reach(job))
 
 
 def _ask_agent(job: MoveContext, target: GuestAgent, server: Server) -> bool:
@@ -112,7 +112,7 @@ def _take_for_up(job: MoveContext, target: Servers, server: Server) -> str:
     return BootProof.NONE.value
 
 
-def _not_seen(ways: Sequence[Way], console: Console, timeout: float) -> BootError:
+def _not_seen(ways: Sequence[ProofOfBoot], console: Console, timeout: float) -> BootError:
     lacking = [way.lacking for way in ways if way.lacking]
     if not lacking:
         return BootError(

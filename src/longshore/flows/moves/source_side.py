@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from longshore.errors import AccessDenied, Cancelled, Conflict, LongshoreError, NotFound, SourceRunning
-from longshore.flows.moves.context import MoveContext, Place
+from longshore.flows.moves.context import MachinePlace, MoveContext
 from longshore.model.concern import Severity
 from longshore.model.machine import Disk, Machine, PowerState, Snapshot
 from longshore.model.request import MigrationType
@@ -198,7 +198,7 @@ def take_snapshot(
     return snapshot
 
 
-def make_snapshot(job: MoveContext, step: str, *, quiesce: bool, of: Place | None = None) -> Snapshot:
+def make_snapshot(job: MoveContext, step: str, *, quiesce: bool, of: MachinePlace | None = None) -> Snapshot:
     """Take a snapshot of all disks that a machine has now. `of`: which machine; None: the migration's source."""
     place = of or job.source
     with job.clouds.source(place.provider_id) as source:
@@ -269,7 +269,7 @@ def source_running(name: str) -> SourceRunning:
     )
 
 
-def drop_if_possible(job: MoveContext, step: str, snapshot: Snapshot, of: Place | None = None) -> None:
+def drop_if_possible(job: MoveContext, step: str, snapshot: Snapshot, of: MachinePlace | None = None) -> None:
     """Remove a snapshot that has served: one that can't be removed now, as somebody reads it, is no reason to throw
     away what came of it.
 

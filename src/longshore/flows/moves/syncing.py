@@ -34,7 +34,7 @@ from longshore.model.target import Port, Volume
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SyncState:
     """The state that a job leaves to the next one."""
 
     prepared: Prepared
@@ -61,7 +61,7 @@ class State:
 
     def kept(self) -> dict[str, Any]:
         """Return the state as JSON, for the record."""
-        return form(State).dump_python(self, mode="json")  # type: ignore[no-any-return]
+        return form(SyncState).dump_python(self, mode="json")  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Syncing(Migration):
     _copying: Snapshot | None = None  # of what a copy is under way
 
     async def _copy_snapshot(
-        self, state: State, moment: datetime, off: Off | None, *, all_of_it: bool = False
+        self, state: SyncState, moment: datetime, off: Off | None, *, all_of_it: bool = False
     ) -> Round:
         """Take a snapshot of all disks, and copy of it what has changed since the bases.
 
@@ -140,7 +140,7 @@ class Syncing(Migration):
             return Verify.FULL
         return Verify.WRITTEN if asked is Verify.FULL else asked
 
-    async def _drop_snapshots(self, state: State, copied: Round) -> None:
+    async def _drop_snapshots(self, state: SyncState, copied: Round) -> None:
         """Remove the base's snapshot once its successor is copied. That one stays in its place where the source needs
         it."""
         job, number, base = self._job, state.number, state.base
@@ -163,7 +163,7 @@ class Syncing(Migration):
                 path.unlink()
 
 
-def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
+def after(state: SyncState, sync: Sync, snapshot: Snapshot) -> SyncState:
     """Return what the next sync goes by once this one, which was of this snapshot, is copied and verified."""
     bases = {
         copy.disk_key: DiskBase(snapshot.disk(copy.disk_key).change_id, copy.manifest, copy.root_digest)
@@ -181,7 +181,7 @@ def after(state: State, sync: Sync, snapshot: Snapshot) -> State:
     )
 
 
-def after_break(job: MoveContext, state: State, snapshot: Snapshot | None, name: str) -> State:
+def after_break(job: MoveContext, state: SyncState, snapshot: Snapshot | None, name: str) -> SyncState:
     """Return what the next sync goes by after copies of this snapshot, called `name`, that broke off.
 
     Once there has been a whole copy of the machine, that stays the base. Called again it returns the same.

@@ -46,7 +46,7 @@ from longshore.flows.moves.source_side import (
     source_running,
     track_changes,
 )
-from longshore.flows.moves.syncing import State, Syncing, after, after_break
+from longshore.flows.moves.syncing import Syncing, SyncState, after, after_break
 from longshore.flows.moves.syncs import Sync, Turn, next_moment, next_turn, same_reason, why_waiting
 from longshore.flows.moves.target_side import Prepared, make_ports
 from longshore.flows.undo import undo
@@ -64,9 +64,9 @@ class WarmBegin(Migration):
     async def _forward(self) -> None:
         prepared, volumes, ports = await self._begin()
         await self._job.step("track-changes", track_changes, self._job)
-        await self._job.step("go-on", self._go_on, State(prepared, volumes, ports))
+        await self._job.step("go-on", self._go_on, SyncState(prepared, volumes, ports))
 
-    def _go_on(self, state: State) -> None:
+    def _go_on(self, state: SyncState) -> None:
         self._job.store.migrations.end_job(self._job.id, self._job.job_id, next_kind=JobKind.SYNC, state=state.kept())
 
 
@@ -94,7 +94,7 @@ class WarmSync(Syncing):
         await self._job.step("go-on", self._go_on, state, turn)
         return None
 
-    async def _prepare_again(self, state: State) -> State:
+    async def _prepare_again(self, state: SyncState) -> SyncState:
         """Decide the landing anew, by the options of this try. The machine runs, and nothing has been done to it."""
         prepared = await self._job.step("prepare-again", self._land_again, state.prepared)
         before, asked = state.prepared.landing.request, prepared.landing.request
@@ -117,12 +117,12 @@ class WarmSync(Syncing):
         there = replace(facts.room, volumes=None, gigabytes=None, largest_volume=None, volume_types={})
         return self._prepared(machine, *land(machine, job.request, replace(facts, room=there)))
 
-    def _load(self) -> State:
+    def _load(self) -> SyncState:
         job = self._job
         job.raise_if_cancelled()
-        return form(State).validate_python(job.store.migrations.get(job.id).state)
+        return form(SyncState).validate_python(job.store.migrations.get(job.id).state)
 
-    def _tidy(self, state: State) -> None:
+    def _tidy(self, state: SyncState) -> None:
         """Take away what a try that failed has left, before the volumes are written to again. Raise Conflict if that
         can't be."""
         job = self._job
@@ -131,7 +131,7 @@ class WarmSync(Syncing):
         ):
             raise Conflict(f"What an earlier try has left has to go first. {' '.join(left)}")
 
-    def _choose(self, state: State) -> Turn:
+    def _choose(self, state: SyncState) -> Turn:
         job = self._job
         job.raise_if_cancelled()
         cutover, asked = self._wished()
@@ -152,7 +152,7 @@ class WarmSync(Syncing):
         record = self._job.store.migrations.get(self._job.id)
         return form(Cutover).validate_python(record.request.get("cutover") or {}), record.cutover_requested
 
-    def _go_on(self, state: State, turn: Turn) -> None:
+    def _go_on(self, state: SyncState, turn: Turn) -> None:
         """End this job, and queue the one that does what comes next, at once or when its moment has come."""
         job = self._job
         due, told = None, {}
@@ -166,13 +166,13 @@ class WarmSync(Syncing):
         # Who sees it wait finds the job that it waits for: both are written at once
         job.store.migrations.end_job(job.id, job.job_id, next_kind=JobKind.SYNC, due_at=due, state=state.kept(), **told)
 
-    def _next_moment(self, state: State, now: datetime) -> datetime:
+    def _next_moment(self, state: SyncState, now: datetime) -> datetime:
         due = now + timedelta(seconds=waits_for(self._job))
         if is_synchronised(self._job):
             due = next_moment(self._wished()[0], state.history, now)
         return min(filter(None, (due, kept_until(self._job, state))))
 
-    async def _cut_over(self, state: State) -> dict[str, Any]:
+    async def _cut_over(self, state: SyncState) -> dict[str, Any]:
         job = self._job
         # Those that were made at first are gone where a cutover has failed before
         ports = state.ports or await job.step("ports", make_ports, job, state.prepared, {})
@@ -200,7 +200,7 @@ class WarmSync(Syncing):
             self._lands = False
             raise
 
-    async def _sync(self, state: State, off: Off | None = None) -> tuple[Sync, State]:
+    async def _sync(self, state: SyncState, off: Off | None = None) -> tuple[Sync, SyncState]:
         """Copy all disks as they are at one moment. Return the sync, and the state that the next one goes by.
 
         `off`: the machine was seen off, so that this may be the last one.
@@ -223,7 +223,7 @@ class WarmSync(Syncing):
         self._job.phase("last-sync" if final else "syncing", f"Copying {what}.")
         return datetime.now(UTC)
 
-    def _record(self, sync: Sync, state: State) -> None:
+    def _record(self, sync: Sync, state: SyncState) -> None:
         self._job.store.migrations.add_sync(self._job.id, sync.as_record(), state.kept())
         self._forget_files(sync)
         if not state.held:
@@ -236,7 +236,7 @@ class WarmSync(Syncing):
     def _fail(self, error: LongshoreError) -> None:
         job = self._job
         record = job.store.migrations.get(job.id)
-        state = form(State).validate_python(record.state)
+        state = form(SyncState).validate_python(record.state)
         begun = state.bases is not None or any(disk.progress for disk in record.disks)
         other = self._other_landing(error)
         if not (begun and (other or (stays(job, error) and (self._lands or state.held)))):

@@ -6,7 +6,7 @@ from longshore.blocks.dirty import Dirty
 from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext, made_machine
 from longshore.flows.moves.copying import DiskBase
-from longshore.flows.moves.syncing import State
+from longshore.flows.moves.syncing import SyncState
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.told_changes import read_extents
 from longshore.flows.replicas.way_back import volumes_of
@@ -16,7 +16,7 @@ from longshore.model.forms import form
 from longshore.model.machine import Machine
 from longshore.model.replica import Stage
 from longshore.model.target import Owner
-from longshore.store import Entry, EntryState, MigrationRecord, ThingKind
+from longshore.store import EntryState, LedgerRecord, MigrationRecord, ThingKind
 
 
 def undo_failback(job: MoveContext) -> None:
@@ -86,7 +86,7 @@ def commit_failback(job: MoveContext) -> None:
     store.replicas.update(job.id, stage=Stage.PROTECTED.value, **fields)
 
 
-def _move_in(job: MoveContext, made: Entry, ref: str) -> None:
+def _move_in(job: MoveContext, made: LedgerRecord, ref: str) -> None:
     """Make the new machine the replica's from now on; what was the old one's has gone with it.
 
     A second run does all of it again, until the ledger says that the machine is handed over.
@@ -118,7 +118,7 @@ def _take_up(job: MoveContext, failback: MigrationRecord, ref: str) -> None:
             job.say(sentence, "warning")
         with job.clouds.source(record.source_id) as source:
             machine = source.by_reference(ref)
-        state = form(State).validate_python(record.state)
+        state = form(SyncState).validate_python(record.state)
         replica = store.replicas.get(job.id)
         on_server = volumes_of(store.ledger.entries(replica.failover_id or ""))
         at_home = volumes_of(store.ledger.entries(failback.id))
@@ -132,7 +132,7 @@ def _take_up(job: MoveContext, failback: MigrationRecord, ref: str) -> None:
         store.ledger.settle_kind(failback.id, kind, EntryState.HANDED_OVER)
 
 
-def _moved(state: State, machine: Machine, volumes: dict[str, str]) -> State:
+def _moved(state: SyncState, machine: Machine, volumes: dict[str, str]) -> SyncState:
     """Return the state with the disks of the new server.
 
     `volumes`: the new server's, by what the replica's points call their disks.
@@ -162,7 +162,7 @@ def _follow(job: MoveContext, failback: MigrationRecord) -> None:
     Where that isn't known, it reads and compares all.
     """
     store = job.store
-    state = form(State).validate_python(store.migrations.get(job.id).state)
+    state = form(SyncState).validate_python(store.migrations.get(job.id).state)
     ids = (failback.result or {}).get("change_ids") or {}
     bases: dict[str, DiskBase] = {}
     for key, base in (state.bases or {}).items():
@@ -190,7 +190,7 @@ def _written(job: MoveContext, failback: MigrationRecord, key: str) -> list[Exte
     return found
 
 
-def _there(job: MoveContext, failback: MigrationRecord, *kinds: ThingKind) -> Entry | None:
+def _there(job: MoveContext, failback: MigrationRecord, *kinds: ThingKind) -> LedgerRecord | None:
     """Return the failback's entry of one of these kinds, while the thing is there: what the machine can go back to, or
     the server that runs in its place."""
     kept = (EntryState.INTENDED, EntryState.MADE, EntryState.LEFT)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from longshore.blocks.differences import hidden
 from longshore.blocks.manifest import read_manifest
 from longshore.flows.moves.context import MoveContext
-from longshore.flows.moves.syncing import Round, State
+from longshore.flows.moves.syncing import Round, SyncState
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.told_changes import read_changes
 from longshore.flows.replicas.moments import next_audit
@@ -45,7 +45,7 @@ class Audit:
         return said
 
 
-def audit(job: MoveContext, state: State, copied: Round) -> Audit:
+def audit(job: MoveContext, state: SyncState, copied: Round) -> Audit:
     """Return what a round shows of which all was copied anew or compared. Raise CheckpointError when a manifest can't
     be read."""
     assert state.bases is not None

@@ -19,7 +19,7 @@ from typing import Any
 
 from longshore.errors import Cancelled, Conflict, LongshoreError
 from longshore.flows.flow import Flow
-from longshore.flows.moves.syncing import State
+from longshore.flows.moves.syncing import SyncState
 from longshore.flows.replicas.beforehand import landing_of, refuse_landings
 from longshore.flows.replicas.gate import run_command
 from longshore.model.durations import duration
@@ -30,7 +30,7 @@ from longshore.model.machine import Machine
 from longshore.model.replica import IN_PLACE, OF_RUN, Wish
 from longshore.model.request import MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.planning.group_runs import Do, Next, Progress, Seen, Standing, next_of
+from longshore.planning.group_runs import Do, MachineStanding, Next, RunProgress, SeenMachine, next_of
 from longshore.planning.group_tiers import tier_standings
 from longshore.store import GroupMember, MigrationRecord
 from longshore.store.jobs import NEVER
@@ -47,7 +47,7 @@ class RunState:
     tiers: tuple[Tier, ...]
     wishes: dict[str, dict[str, Any]] = field(default_factory=dict)  # by replica, of a planned failover: its request
     stays: float = 0.0  # seconds, of a test once all are up
-    progress: Progress = field(default_factory=Progress)
+    progress: RunProgress = field(default_factory=RunProgress)
     remove_at: datetime | None = None  # of a test: all were up, and go then
     why: str | None = None  # it stops
     code: str | None = None
@@ -113,7 +113,7 @@ class Conducting(Flow):
                 self._go_on(replace(state, progress=replace(progress, shuts_down=number)), at_once=True)
             case Do.LAND:
                 self._land_tier(state, number)
-                self._go_on(replace(state, progress=Progress(lands=number)), at_once=True)
+                self._go_on(replace(state, progress=RunProgress(lands=number)), at_once=True)
             case Do.PAUSE:
                 until = datetime.now(UTC) + timedelta(seconds=state.tiers[number].gate.pause)
                 pause = duration(state.tiers[number].gate.pause)
@@ -141,7 +141,7 @@ class Conducting(Flow):
         )
         seen = self._seen(state)
         for replica_id in tier.replicas:
-            if seen[replica_id].standing is Standing.IDLE:
+            if seen[replica_id].standing is MachineStanding.IDLE:
                 store.replicas.wish(replica_id, Wish.FAILOVER, {**state.wishes[replica_id], OF_RUN: self._job.id})
 
     def _refuse_landings(self, state: RunState) -> None:
@@ -150,8 +150,8 @@ class Conducting(Flow):
         seen = self._seen(state)
         for replica_id in (one for tier in state.tiers for one in tier.replicas):
             record = store.migrations.get(replica_id)
-            if seen[replica_id].standing is Standing.IDLE and record.state is not None:
-                machine = form(State).validate_python(record.state).prepared.machine
+            if seen[replica_id].standing is MachineStanding.IDLE and record.state is not None:
+                machine = form(SyncState).validate_python(record.state).prepared.machine
                 wanted[record.target_id].append((machine, landing_of(state.wishes[replica_id])))
         for target_id, machines in wanted.items():
             refuse_landings(self._job.clouds, target_id, machines)
@@ -213,7 +213,7 @@ class Conducting(Flow):
         store = self._job.store
         standing = self._standing(state, member).standing
         record = self._landing(member)
-        if standing is Standing.WAITING and record is not None:
+        if standing is MachineStanding.WAITING and record is not None:
             store.migrations.request_cancel(record.id)
             return True
         if tests and record is not None and not record.status.ended:
@@ -222,12 +222,12 @@ class Conducting(Flow):
             elif not record.cancel_requested:
                 store.migrations.request_cancel(record.id)
             return True
-        return standing is Standing.UNDER_WAY
+        return standing is MachineStanding.UNDER_WAY
 
     def _left(self, state: RunState, *, tests: bool) -> str:
         if tests:
             return "The test has ended; what was made for it is removed."
-        names = [seen.name for seen in self._seen(state).values() if seen.standing is Standing.UP]
+        names = [seen.name for seen in self._seen(state).values() if seen.standing is MachineStanding.UP]
         group = self._job.record.machine_name
         if not names:
             return "The failover has ended; none of its servers runs."
@@ -257,32 +257,36 @@ class Conducting(Flow):
         found = self._job.store.migrations.several([member.landing_id]) if member.landing_id else []
         return found[0] if found else None
 
-    def _seen(self, state: RunState) -> dict[str, Seen]:
+    def _seen(self, state: RunState) -> dict[str, SeenMachine]:
         gone = {
-            replica: Seen(replica, Standing.FAILED, "Its replica is gone.")
+            replica: SeenMachine(replica, MachineStanding.FAILED, "Its replica is gone.")
             for t in state.tiers
             for replica in t.replicas
         }
         return gone | {member.replica_id: self._standing(state, member) for member in self._members()}
 
-    def _standing(self, state: RunState, member: GroupMember) -> Seen:
+    def _standing(self, state: RunState, member: GroupMember) -> SeenMachine:
         store, name = self._job.store, member.machine_name
         replica, record = store.replicas.get(member.replica_id), self._landing(member)
         if record is None:
             if replica.wish is Wish.FAILOVER:
-                return Seen(name, Standing.UNDER_WAY)
+                return SeenMachine(name, MachineStanding.UNDER_WAY)
             if not _is_asked(state, member):
-                return Seen(name, Standing.IDLE)
-            return Seen(name, Standing.FAILED, replica.error or "Its failover was undone.")
+                return SeenMachine(name, MachineStanding.IDLE)
+            return SeenMachine(name, MachineStanding.FAILED, replica.error or "Its failover was undone.")
         if record.status in (Status.FAILED, Status.CANCELLED):
-            return Seen(name, Standing.FAILED, record.error or "")
+            return SeenMachine(name, MachineStanding.FAILED, record.error or "")
         if record.status is Status.DONE:
             up = record.type is MigrationType.TEST or replica.stage in IN_PLACE
-            return Seen(name, Standing.UP) if up else Seen(name, Standing.FAILED, "Its failover was undone.")
+            return (
+                SeenMachine(name, MachineStanding.UP)
+                if up
+                else SeenMachine(name, MachineStanding.FAILED, "Its failover was undone.")
+            )
         if record.job is not None and record.job.kind is JobKind.CLEAN_UP:
-            return Seen(name, Standing.UP)
+            return SeenMachine(name, MachineStanding.UP)
         waits = record.job is not None and record.job.due_at == NEVER and not record.cancel_requested
-        return Seen(name, Standing.WAITING if waits else Standing.UNDER_WAY)
+        return SeenMachine(name, MachineStanding.WAITING if waits else MachineStanding.UNDER_WAY)
 
     def _figures(self, state: RunState) -> list[dict[str, Any]]:
         """Return how far each tier has come. Of each machine they say how many seconds passed from the wish for the

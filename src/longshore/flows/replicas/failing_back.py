@@ -39,7 +39,7 @@ from longshore.flows.moves.source_side import (
 )
 from longshore.flows.moves.told_changes import Told, ask_source, read_changes
 from longshore.flows.replicas.former_addresses import put_addresses_back, were_changed
-from longshore.flows.replicas.way_back import Pair, Way, find_way, machine_to_make
+from longshore.flows.replicas.way_back import Pair, WayHome, find_way, machine_to_make
 from longshore.flows.undo import undo
 from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent, merge
@@ -117,7 +117,7 @@ class Failback(Migration):
 
     # Beforehand
 
-    def _look(self) -> Way:
+    def _look(self) -> WayHome:
         job = self._job
         job.raise_if_cancelled()
         job.phase("preparing", f"Looking at the server of {job.record.machine_name}, and at the machine.")
@@ -155,12 +155,12 @@ class Failback(Migration):
                 ref=str,
             )
 
-    def _last_start(self, way: Way) -> Off:
+    def _last_start(self, way: WayHome) -> Off:
         """Return when the machine was last started: whoever powers it on until we do changes what is being written."""
         with self._job.clouds.source(self._job.home.provider_id) as source:
             return Off(source.last_start(way.home.ref))
 
-    def _protect(self, way: Way) -> Snapshot:
+    def _protect(self, way: WayHome) -> Snapshot:
         """Take a snapshot of the machine, so that it can go back to that. Raise Conflict when somebody powers it on."""
         job, ref = self._job, way.home.ref
         job.phase("protecting", f"Taking a snapshot of {way.home.name}: it can go back to that.")
@@ -177,7 +177,7 @@ class Failback(Migration):
                 raise Conflict(f"{way.home.name} was powered on where it came from.", advice="Power it off.")
         return made
 
-    async def _ask_home(self, way: Way, home: Snapshot) -> dict[str, Told]:
+    async def _ask_home(self, way: WayHome, home: Snapshot) -> dict[str, Told]:
         """Return what the machine has written since the point, by its disks."""
         job, provider_id = self._job, self._job.record.target_id
         asked = [
@@ -211,7 +211,7 @@ class Failback(Migration):
     async def _write_back(  # noqa: PLR0917
         self,
         number: int,
-        way: Way,
+        way: WayHome,
         home: Snapshot,
         snapshot: Snapshot,
         last: Snapshot | None,
@@ -259,13 +259,13 @@ class Failback(Migration):
         held = dict(zip((copy.disk.key for copy in unknown), await self._side_by_side(reading), strict=True))
         return [replace(copy, base=held.get(copy.disk.key)) for copy in copies]
 
-    def _open_all_home(self, home: Snapshot, way: Way, exports: ExitStack) -> list[Export]:
+    def _open_all_home(self, home: Snapshot, way: WayHome, exports: ExitStack) -> list[Export]:
         pairs = sorted(way.pairs, key=lambda pair: pair.home.position)
         return [open_home(self._job, home, pair, exports) for pair in pairs]
 
     # The machine
 
-    async def _change_ids(self, way: Way) -> dict[str, str | None]:
+    async def _change_ids(self, way: WayHome) -> dict[str, str | None]:
         """Return the change ids of the machine's disks at a moment after the last write, and before its guest's first
         one.
 
@@ -281,7 +281,7 @@ class Failback(Migration):
         with self._job.clouds.source(self._job.home.provider_id) as source:
             return source.tracks_writes()
 
-    def _run_at_home(self, way: Way, off: Off, untouched: Off) -> None:
+    def _run_at_home(self, way: WayHome, off: Off, untouched: Off) -> None:
         """Power the machine on. A second run does so again, and no longer checks that nobody else has started it.
 
         Raise SourceRunning when the server was started meanwhile, or the machine by somebody else.
@@ -298,7 +298,7 @@ class Failback(Migration):
             source.power_on(way.home.ref)
         require_still_off(job, off)
 
-    def _check(self, way: Way) -> None:
+    def _check(self, way: WayHome) -> None:
         """Wait until the machine is up. Raise BootError when it, or its tools if they answered before, don't answer in
         time."""
         job = self._job

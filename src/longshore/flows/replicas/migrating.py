@@ -10,12 +10,12 @@ from longshore.errors import LongshoreError
 from longshore.flows.moves.context import MoveContext
 from longshore.flows.moves.conversion import go_back
 from longshore.flows.moves.going_back import drop_safeguards, is_safeguard, safeguards, take_server_back
-from longshore.flows.moves.syncing import State
+from longshore.flows.moves.syncing import SyncState
 from longshore.model.forms import form
 from longshore.store import EntryState, ThingKind
 
 
-def begin_afresh(job: MoveContext, state: State) -> bool:
+def begin_afresh(job: MoveContext, state: SyncState) -> bool:
     """Tell whether its server was seen up already. Else what was begun of it under another flow version is taken back.
 
     Raise LongshoreError where that can't be.
@@ -38,7 +38,7 @@ def take_back(job: MoveContext) -> list[str]:
     store = job.store
     said = take_server_back(job)
     point = max(store.points.usable(job.id), key=lambda point: point.number, default=None)
-    state = form(State).validate_python(store.migrations.get(job.id).state)
+    state = form(SyncState).validate_python(store.migrations.get(job.id).state)
     held = {disk.volume_id: disk.snapshot_id for disk in point.disks} if point is not None else {}
     # A safeguard is later than the point's snapshot, where it was taken: only to the latest may a volume go back
     held |= safeguards(job, state.volumes)

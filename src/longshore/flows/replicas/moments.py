@@ -8,9 +8,9 @@ from itertools import pairwise
 from longshore.model.point import Arrival
 from longshore.model.schedule import Continuous, Schedule
 from longshore.planning import schedules
-from longshore.planning.protection_figures import Pace, forecast
+from longshore.planning.protection_figures import SyncPace, forecast
 from longshore.planning.schedules import (
-    Waiting,
+    DueRecord,
     next_continuous,
     next_time,
     parse_calendar,
@@ -125,7 +125,7 @@ def begin_by(replica: ReplicaRecord, arrivals: Sequence[Arrival], due: datetime,
     if due >= NEVER:
         return None
     schedule, at = _schedule(replica), with_zone(due)
-    waiting = Waiting(
+    waiting = DueRecord(
         record_id=replica.id,
         due=at,
         newest=max((arrival.moment for arrival in _past(arrivals, now)), default=None),
@@ -136,11 +136,11 @@ def begin_by(replica: ReplicaRecord, arrivals: Sequence[Arrival], due: datetime,
     return without_zone(urgency(waiting)[0])
 
 
-def paces(arrivals: Sequence[Arrival]) -> list[Pace]:
+def paces(arrivals: Sequence[Arrival]) -> list[SyncPace]:
     """Return the paces of syncs of changes, oldest first. The first sync of all isn't among them: it has read
     everything."""
     return [
-        Pace(later.moment - earlier.moment, later.usable_at - later.moment) for earlier, later in pairwise(arrivals)
+        SyncPace(later.moment - earlier.moment, later.usable_at - later.moment) for earlier, later in pairwise(arrivals)
     ]
 
 

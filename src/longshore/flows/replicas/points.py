@@ -17,7 +17,7 @@ from longshore.model.replica import PointState
 from longshore.model.target import Volume, VolumeSnapshot
 from longshore.planning.retention import decide, parse_retention
 from longshore.providers.contract import Target
-from longshore.store import Entry, PointRecord, Store, ThingKind
+from longshore.store import LedgerRecord, PointRecord, Store, ThingKind
 
 
 def snapshot_disk(  # noqa: PLR0917
@@ -44,11 +44,11 @@ def snapshot_disk(  # noqa: PLR0917
         )
 
 
-def is_of_point(entry: Entry, number: int) -> bool:
+def is_of_point(entry: LedgerRecord, number: int) -> bool:
     return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith(_beginning(number))
 
 
-def is_of_any_point(entry: Entry) -> bool:
+def is_of_any_point(entry: LedgerRecord) -> bool:
     return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith("point-")
 
 

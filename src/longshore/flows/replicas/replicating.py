@@ -29,7 +29,7 @@ from longshore.flows.moves.source_side import (
     source_running,
     track_changes,
 )
-from longshore.flows.moves.syncing import Round, State, Syncing, after, after_break
+from longshore.flows.moves.syncing import Round, Syncing, SyncState, after, after_break
 from longshore.flows.moves.syncs import Sync
 from longshore.flows.moves.target_side import Prepared, make_ports, volume_request
 from longshore.flows.replicas.at_home import commit_failback, undo_failback
@@ -50,14 +50,14 @@ from longshore.model.point import Consistency
 from longshore.model.replica import OF_RUN, PointState, Stage, Wish
 from longshore.model.target import Volume
 from longshore.planning.protection_figures import WINDOWS
-from longshore.store import Entry, EntryState, ReplicaRecord, ThingKind
+from longshore.store import EntryState, LedgerRecord, ReplicaRecord, ThingKind
 from longshore.store.jobs import NEVER
 from longshore.store.tables import utc_now, with_zone
 
 _REMEMBERED = max(WINDOWS) + timedelta(days=1)  # how long it is known when points came
 
 
-class Turn(StrEnum):
+class ReplicaTurn(StrEnum):
     SYNC = "sync"
     AUDIT = "audit"
     REST = "rest"
@@ -71,15 +71,15 @@ class Turn(StrEnum):
 
 # The wishes that these turns fulfil
 _ENDS = {
-    Turn.UNDO: Wish.UNDO,
-    Turn.COMMIT: Wish.COMMIT,
-    Turn.UNDO_FAILBACK: Wish.UNDO,
-    Turn.COMMIT_FAILBACK: Wish.COMMIT,
+    ReplicaTurn.UNDO: Wish.UNDO,
+    ReplicaTurn.COMMIT: Wish.COMMIT,
+    ReplicaTurn.UNDO_FAILBACK: Wish.UNDO,
+    ReplicaTurn.COMMIT_FAILBACK: Wish.COMMIT,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class MachineAtSync:
     """The machine as it is when a sync begins."""
 
     machine: Machine
@@ -90,28 +90,28 @@ class Replicating(Syncing):
     async def _forward(self) -> dict[str, Any] | None:
         turn = await self._job.step("turn", self._choose)
         match turn:
-            case Turn.SYNC:
+            case ReplicaTurn.SYNC:
                 await self._sync(await self._begun())
-            case Turn.AUDIT:
+            case ReplicaTurn.AUDIT:
                 await self._sync(await self._begun(), audits=True)
-            case Turn.FAILOVER:
+            case ReplicaTurn.FAILOVER:
                 state = await self._begun()
                 await self._job.step("can-land", self._refuse_landing, state)
                 await self._sync(state, last=True)
-            case Turn.UNDO:
+            case ReplicaTurn.UNDO:
                 await self._job.step("undo", undo_failover, self._job)
-            case Turn.COMMIT:
+            case ReplicaTurn.COMMIT:
                 await self._job.step("commit", commit_failover, self._job)
-            case Turn.UNDO_FAILBACK:
+            case ReplicaTurn.UNDO_FAILBACK:
                 await self._job.step("undo", undo_failback, self._job)
-            case Turn.COMMIT_FAILBACK:
+            case ReplicaTurn.COMMIT_FAILBACK:
                 await self._job.step("commit", commit_failback, self._job)
-            case Turn.MIGRATE:
+            case ReplicaTurn.MIGRATE:
                 return await self._migrate(await self._begun())
         await self._job.step("go-on", self._go_on, turn)
         return None
 
-    async def _migrate(self, state: State) -> dict[str, Any]:
+    async def _migrate(self, state: SyncState) -> dict[str, Any]:
         """Cut the replica over as a warm migration is: its own volumes are once more looked into and brought up to
         date.
 
@@ -136,7 +136,7 @@ class Replicating(Syncing):
         job.store.replicas.update(job.id, stage=Stage.COMMITTED.value, error=None, error_code=None)
         super()._hand_over(result)
 
-    def _choose(self) -> Turn:
+    def _choose(self) -> ReplicaTurn:
         job = self._job
         job.raise_if_cancelled()
         replica = job.store.replicas.get(job.id)
@@ -148,20 +148,22 @@ class Replicating(Syncing):
         if replica.wish is Wish.AUDIT:  # which is due until one has succeeded
             job.store.replicas.update(job.id, audit_due_at=now)
             job.store.replicas.fulfil(job.id, Wish.AUDIT)
-            return Turn.AUDIT
-        syncs = Turn.AUDIT if replica.audit_due_at is not None and replica.audit_due_at <= now else Turn.SYNC
+            return ReplicaTurn.AUDIT
+        syncs = (
+            ReplicaTurn.AUDIT if replica.audit_due_at is not None and replica.audit_due_at <= now else ReplicaTurn.SYNC
+        )
         if replica.wish is Wish.SYNC:
             return syncs
         if replica.wish is Wish.MIGRATE and (left := end_looks(job)):
             raise Conflict(f"What looks have left has to go first. {' '.join(left)}")
         if replica.stage is Stage.FAILED_BACK and replica.wish in (Wish.UNDO, Wish.COMMIT):
-            return Turn.UNDO_FAILBACK if replica.wish is Wish.UNDO else Turn.COMMIT_FAILBACK
+            return ReplicaTurn.UNDO_FAILBACK if replica.wish is Wish.UNDO else ReplicaTurn.COMMIT_FAILBACK
         if replica.wish is not None:
-            return Turn(replica.wish.value)
+            return ReplicaTurn(replica.wish.value)
         rests = replica.rests(now) or (replica.due_at is not None and now < replica.due_at)
-        return syncs if _is_synchronised(replica) and not rests else Turn.REST
+        return syncs if _is_synchronised(replica) and not rests else ReplicaTurn.REST
 
-    async def _begun(self) -> State:
+    async def _begun(self) -> SyncState:
         """Return what the sync before has left; before the first one, make what all of them need."""
         kept = await self._job.step("state", self._load)
         if kept and kept[0].choice is not None:  # a warm migration's: it is one no longer
@@ -172,7 +174,7 @@ class Replicating(Syncing):
             return kept[0]
         prepared, volumes = await self._begin_volumes()
         await self._job.step("track-changes", track_changes, self._job)
-        state = State(prepared, volumes, [], bases=await self._seed(prepared, volumes))
+        state = SyncState(prepared, volumes, [], bases=await self._seed(prepared, volumes))
         await self._job.step("begun", self._keep, state)
         return state
 
@@ -194,7 +196,7 @@ class Replicating(Syncing):
         )
         return {copy.disk_key: base_of(found, copy) for copy in copies}
 
-    def _keep_migration(self, state: State) -> None:
+    def _keep_migration(self, state: SyncState) -> None:
         """Keep what the migration has copied as the replica's seed. Its ports go: each machine made of a point gets its
         own.
 
@@ -206,7 +208,7 @@ class Replicating(Syncing):
         self._keep(state)
         job.say("The migration is a replica from now on. The next sync makes its first point.")
 
-    def _load(self) -> list[State]:
+    def _load(self) -> list[SyncState]:
         """Return what the sync before has left, if anything. From here on a further wish is for a further sync.
 
         The turn is recorded by then, so a kill loses no wish; and whatever fails from here on, none is there that would
@@ -214,9 +216,9 @@ class Replicating(Syncing):
         """
         self._job.store.replicas.fulfil(self._job.id, Wish.SYNC)
         kept = self._job.store.migrations.get(self._job.id).state
-        return [form(State).validate_python(kept)] if kept else []
+        return [form(SyncState).validate_python(kept)] if kept else []
 
-    def _keep(self, state: State) -> None:
+    def _keep(self, state: SyncState) -> None:
         job = self._job
         with job.clouds.target(job.record.target_id) as target:
             for disk, volume in zip(state.prepared.machine.disks, state.volumes, strict=True):
@@ -226,7 +228,7 @@ class Replicating(Syncing):
 
     # One sync
 
-    async def _sync(self, state: State, *, last: bool = False, audits: bool = False) -> tuple[Off | None, Round]:
+    async def _sync(self, state: SyncState, *, last: bool = False, audits: bool = False) -> tuple[Off | None, Round]:
         """Make one more point. Return since when the machine was seen off, and what was copied.
 
         `last`: the machine is shut down for it. Raise SourceRunning when it was powered on meanwhile. `audits`: all is
@@ -277,7 +279,7 @@ class Replicating(Syncing):
         await job.step("retention", self._thin)
         return off, copied
 
-    def _refuse_landing(self, state: State) -> None:
+    def _refuse_landing(self, state: SyncState) -> None:
         """Raise InvalidInput, before the machine is shut down, with all that stands against its server."""
         job = self._job
         wished = job.store.replicas.get(job.id).wished or {}
@@ -285,7 +287,7 @@ class Replicating(Syncing):
         job.phase("preparing", "Looking whether it can land, before it is shut down.")
         refuse_landings(job.clouds, job.record.target_id, [(machine, landing_of(wished))])
 
-    def _tidy(self, state: State) -> None:
+    def _tidy(self, state: SyncState) -> None:
         """Take away what earlier syncs have left. Raise Conflict when something can't be removed.
 
         A source that still merges an earlier snapshot may give a wrong account of what has changed.
@@ -296,7 +298,7 @@ class Replicating(Syncing):
         base = f"snapshot-{state.number - 1}" if state.base is not None else None
         own = f"snapshot-{state.number}"  # of an earlier run of this sync, which was killed: it goes on with that
 
-        def is_left(entry: Entry) -> bool:
+        def is_left(entry: LedgerRecord) -> bool:
             if entry.kind is ThingKind.SOURCE_SNAPSHOT:
                 return entry.step != base and (entry.step != own or entry.state is EntryState.LEFT)
             return is_of_any_point(entry) and not any(is_of_point(entry, number) for number in there)
@@ -304,7 +306,7 @@ class Replicating(Syncing):
         if left := undo(job.store, job.clouds, job.id, is_left):
             raise Conflict(f"What an earlier sync has left has to go first. {' '.join(left)}")
 
-    def _look(self, state: State) -> Seen:
+    def _look(self, state: SyncState) -> MachineAtSync:
         """Return the machine as a point describes it: as it is now, but for its tags and user data, which stay those of
         the first look."""
         job, before = self._job, state.prepared.machine
@@ -316,9 +318,9 @@ class Replicating(Syncing):
         disks = {disk.key: disk for disk in machine.disks}
         # In the order of the volumes; whether they are still the same ones is seen by the snapshot
         same = tuple(disks.get(disk.key, disk) for disk in before.disks)
-        return Seen(replace(machine, disks=same, tags=before.tags, server_settings=settings), off)
+        return MachineAtSync(replace(machine, disks=same, tags=before.tags, server_settings=settings), off)
 
-    def _begin_point(self, state: State, *, audits: bool) -> datetime:
+    def _begin_point(self, state: SyncState, *, audits: bool) -> datetime:
         """Return the moment of the point: before the source's snapshot is asked for, and durable."""
         job, number = self._job, state.number
         now = datetime.now(UTC)
@@ -338,7 +340,7 @@ class Replicating(Syncing):
     def _complete(  # noqa: PLR0917
         self,
         sync: Sync,
-        following: State,
+        following: SyncState,
         consistency: Consistency,
         machine: Machine,
         made: dict[str, tuple[str, str, str, str | None]],
@@ -394,22 +396,22 @@ class Replicating(Syncing):
 
     # Its end
 
-    def _go_on(self, turn: Turn) -> None:
+    def _go_on(self, turn: ReplicaTurn) -> None:
         job, now = self._job, datetime.now(UTC)
         replica = job.store.replicas.get(job.id)
-        if turn is Turn.REST or turn in _ENDS:
+        if turn is ReplicaTurn.REST or turn in _ENDS:
             due = at_rest(replica, now, synchronised=_is_synchronised(replica))
             done = _ENDS.get(turn)
             place = begin_by(replica, job.store.points.arrivals(job.id, now), due, now)
             job.store.replicas.end_job(job.id, job.job_id, due_at=due, begin_by=place, done=done)
             return
-        if turn is Turn.FAILOVER:
-            number = form(State).validate_python(job.store.migrations.get(job.id).state).number
+        if turn is ReplicaTurn.FAILOVER:
+            number = form(SyncState).validate_python(job.store.migrations.get(job.id).state).number
             lands = {**(replica.wished or {}), "point": number}
             waits = lands.pop(OF_RUN, None) is not None
             job.store.replicas.end_job(job.id, job.job_id, due_at=NEVER, done=Wish.FAILOVER, lands=lands, waits=waits)
             return
-        begin_look_if_due(job, form(State).validate_python(job.store.migrations.get(job.id).state).prepared)
+        begin_look_if_due(job, form(SyncState).validate_python(job.store.migrations.get(job.id).state).prepared)
         arrivals = job.store.points.arrivals(job.id, now)
         due = after_end(replica, arrivals, now)
         place = begin_by(replica, arrivals, due, now)
@@ -425,7 +427,7 @@ class Replicating(Syncing):
             return
         job.ignore_cancel()
         if record.state is not None:
-            before = form(State).validate_python(record.state)
+            before = form(SyncState).validate_python(record.state)
             state = after_break(job, before, self._copying, f"sync-{before.number}")
             number, base = before.number, state.base if state.number > before.number else None
             for sentence in undo(
@@ -480,7 +482,7 @@ def called(machine: Machine, names: dict[str, str]) -> Machine:
     return replace(machine, disks=tuple(replace(disk, key=names.get(disk.key, disk.key)) for disk in machine.disks))
 
 
-def _is_of_sync(entry: Entry, number: int, *, snapshot: bool) -> bool:
+def _is_of_sync(entry: LedgerRecord, number: int, *, snapshot: bool) -> bool:
     """Tell whether the thing was made by this sync. `snapshot`: that of the source counts, too."""
     of_source = snapshot and entry.kind is ThingKind.SOURCE_SNAPSHOT
     return is_of_point(entry, number + 1) or (of_source and entry.step == f"snapshot-{number}")

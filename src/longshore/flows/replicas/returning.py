@@ -24,7 +24,7 @@ from longshore.flows.moves.look import Choice
 from longshore.flows.moves.opened import open_volume
 from longshore.flows.moves.ports_at_home import Home, note_ports, take_ports, without_those_of
 from longshore.flows.moves.source_side import check_files, without_texts
-from longshore.flows.moves.syncing import State
+from longshore.flows.moves.syncing import SyncState
 from longshore.flows.moves.target_side import Prepared
 from longshore.flows.moves.warm import WarmSync
 from longshore.flows.replicas.failing_back import QUICK, ROUNDS, finish
@@ -41,7 +41,7 @@ class Returning(WarmSync):
     async def _forward(self) -> dict[str, Any]:
         prepared, volumes = await self._begin_volumes()
         home = await self._job.step("home", self._look_home, prepared)
-        state = State(prepared, volumes, [], choice=Choice(LandingMode.UNCHANGED))
+        state = SyncState(prepared, volumes, [], choice=Choice(LandingMode.UNCHANGED))
         for _ in range(ROUNDS):
             sync, state = await self._sync(state)
             if sync.seconds <= QUICK:

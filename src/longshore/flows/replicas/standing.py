@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from longshore.planning.conditions import Condition, Standing, conditions
+from longshore.planning.conditions import Condition, ReplicaFacts, conditions
 from longshore.store.protection import Protected
 from longshore.store.rows import filled
 
@@ -12,7 +12,7 @@ def conditions_of(one: Protected, now: datetime) -> list[Condition]:
     what the next sync will take."""
     return conditions(
         filled(
-            Standing,
+            ReplicaFacts,
             one,
             paused=one.rests,
             rpo=timedelta(seconds=one.rpo) if one.rpo else None,

@@ -15,7 +15,7 @@ from longshore.model.machine import Disk, Machine, PowerState, ToolsState
 from longshore.model.request import LandingMode
 from longshore.model.target import Volume
 from longshore.providers.contract import Source
-from longshore.store import Entry, EntryState, MigrationRecord, PointRecord, ReplicaRecord, Store, ThingKind
+from longshore.store import EntryState, LedgerRecord, MigrationRecord, PointRecord, ReplicaRecord, Store, ThingKind
 from longshore.store.adoption import was_adopted
 
 CONVERTED = "guest-converted"  # code of what stands against the way back, and can be accepted
@@ -34,7 +34,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class WayHome:
     server: Machine
     home: Machine
     pairs: tuple[Pair, ...]
@@ -71,11 +71,11 @@ def keep_way_back(job: MoveContext, volumes: list[Volume]) -> None:
         job.say(f"A way back would have to compare whole disks: {error}", "warning")
 
 
-def is_of_way_back(entry: Entry) -> bool:
+def is_of_way_back(entry: LedgerRecord) -> bool:
     return entry.kind is ThingKind.VOLUME_SNAPSHOT and entry.step.startswith(_BEGINNING)
 
 
-def way_back_snapshots(entries: Sequence[Entry]) -> dict[str, str]:
+def way_back_snapshots(entries: Sequence[LedgerRecord]) -> dict[str, str]:
     """Return the ids of the snapshots that are there, by those of their volumes."""
     there = (entry for entry in entries if entry.state not in _GONE and entry.ref and is_of_way_back(entry))
     return {entry.step.removeprefix(_BEGINNING): entry.ref or "" for entry in there}
@@ -83,7 +83,7 @@ def way_back_snapshots(entries: Sequence[Entry]) -> dict[str, str]:
 
 def find_way(
     store: Store, clouds: Clouds, replica: ReplicaRecord, accept: tuple[str, ...] = (), *, made: str | None = None
-) -> Way:
+) -> WayHome:
     """Return the way back to the machine. Nothing is changed by looking.
 
     `made`: a machine that was made for it, because the one that it came from is gone.
@@ -106,7 +106,7 @@ def find_way(
     pairs = _pairs(store.ledger.entries(failover.id), server, home, then, point)
     if made is not None:  # nothing of what its disks hold was ever told
         pairs = tuple(replace(pair, since=None) for pair in pairs)
-    return Way(server, home, pairs, then.tools is ToolsState.RUNNING)
+    return WayHome(server, home, pairs, then.tools is ToolsState.RUNNING)
 
 
 def find_return(
@@ -218,7 +218,9 @@ def _refuse_converted(failover: MigrationRecord, accept: tuple[str, ...]) -> Non
     )
 
 
-def _pairs(entries: list[Entry], server: Machine, home: Machine, then: Machine, point: PointRecord) -> tuple[Pair, ...]:
+def _pairs(
+    entries: list[LedgerRecord], server: Machine, home: Machine, then: Machine, point: PointRecord
+) -> tuple[Pair, ...]:
     """Return the pairs of disks. Raise Conflict when the disks aren't those with which it failed over."""
     volumes = volumes_of(entries)
     bases = way_back_snapshots(entries)
@@ -240,7 +242,7 @@ def _pairs(entries: list[Entry], server: Machine, home: Machine, then: Machine, 
     return tuple(pairs)
 
 
-def volumes_of(entries: list[Entry]) -> dict[str, str]:
+def volumes_of(entries: list[LedgerRecord]) -> dict[str, str]:
     """Return the ids of the volumes of a failover's server, by the disks of its point."""
     return {
         entry.step.removeprefix("volume-"): entry.ref

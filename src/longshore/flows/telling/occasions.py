@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from longshore.flows.replicas.standing import conditions_of
-from longshore.model.channel import Occasion, Said
+from longshore.model.channel import Message, Occasion
 from longshore.model.copy_progress import figures_of
 from longshore.model.durations import duration
 from longshore.model.forms import form
@@ -24,7 +24,7 @@ _BY_THEMSELVES = (MigrationType.REPLICA, MigrationType.BACKUP_POLICY)  # what fa
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observed:
     """All that was seen at one moment, whoever is to be told of it."""
 
     now: datetime  # UTC, without a zone
@@ -34,7 +34,7 @@ class Look:
     vaults: Sequence[TroubledVault]
 
 
-def look_around(store: Store, channels: Sequence[ChannelRecord], now: datetime) -> Look:
+def look_around(store: Store, channels: Sequence[ChannelRecord], now: datetime) -> Observed:
     """Look at what these channels have to do with. `now` has its zone."""
     moment = without_zone(now)
     projects = None if any(one.of_all for one in channels) else {one.project_id for one in channels}
@@ -42,16 +42,16 @@ def look_around(store: Store, channels: Sequence[ChannelRecord], now: datetime) 
     moves = store.watched.moves(since, projects)
     plans = {one.plan_id for one in moves if one.plan_id and one.finished_at}
     replicas = [one for one in store.protection.all() if projects is None or one.project_id in projects]
-    return Look(moment, moves, store.watched.waves(since, plans), replicas, store.watched.vaults(projects))
+    return Observed(moment, moves, store.watched.waves(since, plans), replicas, store.watched.vaults(projects))
 
 
-def standing_for(look: Look, channel: ChannelRecord) -> dict[str, Said]:
+def standing_for(look: Observed, channel: ChannelRecord) -> dict[str, Message]:
     """Return what stands of that which a channel is to tell, by keys that stay while it stands."""
     found = dict(_said(look, channel))
     return {key: said for key, said in found.items() if said.occasion in channel.occasions}
 
 
-def _said(look: Look, channel: ChannelRecord) -> Iterator[tuple[str, Said]]:
+def _said(look: Observed, channel: ChannelRecord) -> Iterator[tuple[str, Message]]:
     def own(project_id: str) -> bool:
         return channel.of_all or channel.project_id == project_id
 
@@ -68,12 +68,12 @@ def _said(look: Look, channel: ChannelRecord) -> Iterator[tuple[str, Said]]:
         if own(vault.project_id):
             text = f"{vault.kind.capitalize()} {vault.name}: {vault.text}"
             over = f"{vault.kind.capitalize()} {vault.name} is in order again."
-            yield f"vault/{vault.id}", Said(Occasion.VAULT, vault.kind, vault.id, vault.name, text, over=over)
+            yield f"vault/{vault.id}", Message(Occasion.VAULT, vault.kind, vault.id, vault.name, text, over=over)
 
 
-def _of_move(move: WatchedMove, channel: ChannelRecord, now: datetime) -> Iterator[tuple[str, Said]]:
-    def said(occasion: Occasion, text: str, after: float = 0.0, over: str | None = None) -> tuple[str, Said]:
-        told = Said(occasion, move.type.value, move.id, move.machine_name, text, after, over)
+def _of_move(move: WatchedMove, channel: ChannelRecord, now: datetime) -> Iterator[tuple[str, Message]]:
+    def said(occasion: Occasion, text: str, after: float = 0.0, over: str | None = None) -> tuple[str, Message]:
+        told = Message(occasion, move.type.value, move.id, move.machine_name, text, after, over)
         return f"{occasion.value}/{move.id}", told
 
     name = f"{move.type.value} of {move.machine_name}"
@@ -130,18 +130,18 @@ def _told(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _of_wave(wave: EndedWave) -> Said:
+def _of_wave(wave: EndedWave) -> Message:
     counts = ", ".join(f"{number} {status.value}" for status, number in sorted(wave.counts.items()))
     what = "rehearsal of wave" if wave.rehearsal else "wave"
     text = f"The {what} {wave.wave} of plan {wave.plan} has ended: {counts}."
-    return Said(Occasion.WAVE_ENDED, "plan", wave.plan_id, wave.plan, text)
+    return Message(Occasion.WAVE_ENDED, "plan", wave.plan_id, wave.plan, text)
 
 
-def _of_replica(one: Protected, now: datetime) -> Iterable[tuple[str, Said]]:
+def _of_replica(one: Protected, now: datetime) -> Iterable[tuple[str, Message]]:
     for condition in conditions_of(one, now.replace(tzinfo=UTC)):
         if condition.code == "rpo-breached" or condition.code in _OF_REPLICAS:
             occasion = Occasion.RPO if condition.code == "rpo-breached" else Occasion.REPLICA
             name = one.machine_name
             over = f"The replica of {name}: {condition.code} is over."
             text = f"The replica of {name}: {condition.text}"
-            yield f"{condition.code}/{one.id}", Said(occasion, "replica", one.id, name, text, over=over)
+            yield f"{condition.code}/{one.id}", Message(occasion, "replica", one.id, name, text, over=over)

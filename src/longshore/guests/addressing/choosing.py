@@ -7,7 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from longshore.guests.addressing.forms import Changed, Files, Form, Found, NotUnderstood, Wanted, of_version
+from longshore.guests.addressing.forms import (
+    Changed,
+    ConfigurationForm,
+    Files,
+    FoundInterface,
+    NotUnderstood,
+    Wanted,
+    of_version,
+)
 from longshore.guests.addressing.ifcfg import IFCFG
 from longshore.guests.addressing.ifupdown import IFUPDOWN
 from longshore.guests.addressing.keyfile import KEYFILE
@@ -25,7 +33,7 @@ _NOWHERE = "none of the files of its network configuration that are known here c
 
 
 @dataclass
-class Chosen:
+class ChosenFiles:
     changed: Changed = field(default_factory=dict)
     said: list[str] = field(default_factory=list)  # a sentence for each adapter
     unwritten: dict[str, str] = field(default_factory=dict)  # why, by the MACs that adapters have by now
@@ -33,13 +41,13 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    form: Form
+    form: ConfigurationForm
     key: str
 
 
-def choose(files: Files, new: NewAddresses) -> Chosen:
+def choose(files: Files, new: NewAddresses) -> ChosenFiles:
     """`files` are all of the guest's network configuration, /etc/hosts and /etc/resolv.conf among it."""
-    chosen = Chosen()
+    chosen = ChosenFiles()
     moved = renumbered(files, new.renumbering) if new.renumbering.networks else {}
     chosen.changed.update(moved)
     if moved:
@@ -136,7 +144,7 @@ def _beside(files: Files, adapter: AdapterInGuest, wanted: Wanted, rules: Renumb
     return changed
 
 
-def _of(form: Form, files: Files) -> dict[str, str]:
+def _of(form: ConfigurationForm, files: Files) -> dict[str, str]:
     return {path: text for path, text in files.items() if form.belongs(path)}
 
 
@@ -164,7 +172,9 @@ def _standing(files: Files, addresses: Sequence[str]) -> str:
     return next((one for one in addresses if one in words), "")
 
 
-def _matching(found: list[Found], adapter: AdapterInGuest, all_: Sequence[AdapterInGuest]) -> list[Found]:
+def _matching(
+    found: list[FoundInterface], adapter: AdapterInGuest, all_: Sequence[AdapterInGuest]
+) -> list[FoundInterface]:
     macs = {adapter.mac, adapter.old_mac} - {""}
     others = [one for one in all_ if one is not adapter]
     if by_mac := [one for one in found if macs & set(one.macs)]:
@@ -181,14 +191,14 @@ def _matching(found: list[Found], adapter: AdapterInGuest, all_: Sequence[Adapte
     return free if not others and len(free) == 1 else []
 
 
-def _alone(found: list[Found], others: Sequence[AdapterInGuest]) -> list[Found]:
+def _alone(found: list[FoundInterface], others: Sequence[AdapterInGuest]) -> list[FoundInterface]:
     """Raise NotUnderstood where what is configured would hold for other adapters as well."""
     if others and any(one.is_pattern for one in found):
         raise NotUnderstood(f'what it has for "{found[0].names[0]}" may hold for other adapters as well')
     return found
 
 
-def _highest(found: list[Found], one: Found) -> Found:
+def _highest(found: list[FoundInterface], one: FoundInterface) -> FoundInterface:
     """Return the bridge or bond that it is a part of, up to the outermost one."""
     seen = {one.key}
     while one.upper:

@@ -19,7 +19,7 @@ class NotUnderstood(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundInterface:
     """An interface that files configure."""
 
     key: str  # by which its module knows it
@@ -40,12 +40,12 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ConfigurationForm:
     """A form of configuration."""
 
     name: str
     belongs: Callable[[str], bool]  # whether a file, by its path, is of this form
-    interfaces: Callable[[Files], list[Found]]
+    interfaces: Callable[[Files], list[FoundInterface]]
     readdressed: Callable[[Files, str, Wanted], Changed]  # raises NotUnderstood
 
 

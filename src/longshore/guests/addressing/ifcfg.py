@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from longshore.guests.addressing.forms import (
     Changed,
+    ConfigurationForm,
     Files,
-    Form,
-    Found,
+    FoundInterface,
     NotUnderstood,
     Wanted,
     hosts,
@@ -33,7 +33,7 @@ def belongs(path: str) -> bool:
     )
 
 
-def interfaces(files: Files) -> list[Found]:
+def interfaces(files: Files) -> list[FoundInterface]:
     read = {path.removeprefix(_PLACE): shell_values(text) for path, text in files.items() if _is_interface(path)}
     keys = {values.get("DEVICE") or name.removeprefix("ifcfg-"): name for name, values in read.items()}
     found = []
@@ -56,7 +56,7 @@ def interfaces(files: Files) -> list[Found]:
         words = [value for key, value in values.items() if _OF_SETTINGS.fullmatch(key)]
         words += [value for alias in _aliases(files, device) for value in _addresses_in(files[alias])]
         found.append(
-            Found(
+            FoundInterface(
                 name,
                 (shown,) if shown else (),
                 (values["HWADDR"].lower(),) if values.get("HWADDR") else (),
@@ -136,4 +136,4 @@ def _variables(wanted: Wanted) -> Iterator[str]:
         yield f"DNS{number}={server}"
 
 
-IFCFG = Form("ifcfg files", belongs, interfaces, readdressed)
+IFCFG = ConfigurationForm("ifcfg files", belongs, interfaces, readdressed)

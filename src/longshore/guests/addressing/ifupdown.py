@@ -7,9 +7,9 @@ from ipaddress import ip_interface
 
 from longshore.guests.addressing.forms import (
     Changed,
+    ConfigurationForm,
     Files,
-    Form,
-    Found,
+    FoundInterface,
     NotUnderstood,
     Wanted,
     hosts,
@@ -50,7 +50,7 @@ def belongs(path: str) -> bool:
     return path == _MAIN or path.startswith(f"{_MAIN}.d/")
 
 
-def interfaces(files: Files) -> list[Found]:
+def interfaces(files: Files) -> list[FoundInterface]:
     stanzas = [one for text in files.values() for one in _stanzas(text) if one.name]
     uppers = {
         part: one.name
@@ -68,7 +68,7 @@ def interfaces(files: Files) -> list[Found]:
         if name == "lo" or any(one.method == "loopback" for one in own) or "." in name or _is_vlan(options):
             continue
         found.append(
-            Found(
+            FoundInterface(
                 name,
                 (name,),
                 tuple(value.split()[-1].lower() for option, value in options if option == "hwaddress" and value),
@@ -215,4 +215,4 @@ def _family(key: str, version: int, addresses: tuple[str, ...], wanted: Addressi
     return lines
 
 
-IFUPDOWN = Form("ifupdown", belongs, interfaces, readdressed)
+IFUPDOWN = ConfigurationForm("ifupdown", belongs, interfaces, readdressed)

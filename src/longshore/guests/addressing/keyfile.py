@@ -3,7 +3,16 @@
 import re
 from collections.abc import Iterator
 
-from longshore.guests.addressing.forms import Changed, Files, Form, Found, NotUnderstood, Wanted, hosts, of_version
+from longshore.guests.addressing.forms import (
+    Changed,
+    ConfigurationForm,
+    Files,
+    FoundInterface,
+    NotUnderstood,
+    Wanted,
+    hosts,
+    of_version,
+)
 from longshore.guests.addressing.sections import Section, read_sections, the_section, write_sections
 from longshore.model.addresses import Addressing, several
 
@@ -22,7 +31,7 @@ def belongs(path: str) -> bool:
     return path.startswith(_PLACE) and "/" not in name and not name.startswith(".") and not name.endswith(("~", ".bak"))
 
 
-def interfaces(files: Files) -> list[Found]:
+def interfaces(files: Files) -> list[FoundInterface]:
     read = {path: read_sections(text) for path, text in files.items()}
     connections = {path: the_section(sections, "connection") for path, sections in read.items()}
     keys = {
@@ -44,7 +53,7 @@ def interfaces(files: Files) -> list[Found]:
         words = [v for one in sections if one.name in ("ipv4", "ipv6") for k, v in one.values() if _is_address(k)]
         # One that is bound to nothing is for any adapter
         found.append(
-            Found(
+            FoundInterface(
                 path,
                 (name,) if name else () if mac else ("*",),
                 (mac,) if mac else (),
@@ -95,4 +104,4 @@ def _lines(wanted: Wanted, version: int, method: str) -> Iterator[str]:
         yield f"route{number}={route.to},{route.via}"
 
 
-KEYFILE = Form("NetworkManager's keyfiles", belongs, interfaces, readdressed)
+KEYFILE = ConfigurationForm("NetworkManager's keyfiles", belongs, interfaces, readdressed)

@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from longshore.border.documents import as_yaml
-from longshore.guests.addressing.forms import Changed, Files, Form, Found, NotUnderstood, Wanted, hosts
+from longshore.guests.addressing.forms import (
+    Changed,
+    ConfigurationForm,
+    Files,
+    FoundInterface,
+    NotUnderstood,
+    Wanted,
+    hosts,
+)
 from longshore.model.addresses import Addressing, several
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import Entries, plain, read_yaml
@@ -21,7 +29,7 @@ def belongs(path: str) -> bool:
     return path.startswith("/etc/netplan/") and path.endswith(".yaml")
 
 
-def interfaces(files: Files) -> list[Found]:
+def interfaces(files: Files) -> list[FoundInterface]:
     """Return the interfaces in the files. Raises NotUnderstood."""
     whole: dict[tuple[str, str], dict[str, Any]] = {}
     for path in sorted(files):  # later files add to earlier ones
@@ -65,13 +73,13 @@ def _entries(root: Entries) -> Iterator[tuple[tuple[str, str], Entries]]:
                     yield (section, str(name)), entry
 
 
-def _found(section: str, name: str, entry: Mapping[str, Any], whole: Mapping[tuple[str, str], Any]) -> Found:
+def _found(section: str, name: str, entry: Mapping[str, Any], whole: Mapping[tuple[str, str], Any]) -> FoundInterface:
     match = entry.get("match") if isinstance(entry.get("match"), Mapping) else None
     names = [name] if match is None else [str(match["name"])] if "name" in match else []
     names += [str(entry["set-name"])] if "set-name" in entry else []
     macs = [str(match["macaddress"]).lower()] if match is not None and "macaddress" in match else []
     made = ((s, n) for (s, n), one in whole.items() if s in _MADE_OF and name in _words(one.get("interfaces")))
-    return Found(
+    return FoundInterface(
         f"{section}/{name}",
         tuple(names),
         tuple(macs),
@@ -168,4 +176,4 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
 
 
-NETPLAN = Form("netplan", belongs, interfaces, readdressed)
+NETPLAN = ConfigurationForm("netplan", belongs, interfaces, readdressed)

@@ -1,6 +1,14 @@
 """systemd-networkd's .network files."""
 
-from longshore.guests.addressing.forms import Changed, Files, Form, Found, NotUnderstood, Wanted, hosts
+from longshore.guests.addressing.forms import (
+    Changed,
+    ConfigurationForm,
+    Files,
+    FoundInterface,
+    NotUnderstood,
+    Wanted,
+    hosts,
+)
 from longshore.guests.addressing.sections import Section, read_sections, the_section, write_sections
 from longshore.model.addresses import Addressing, several
 
@@ -14,7 +22,7 @@ def belongs(path: str) -> bool:
     return path.startswith(_PLACE) and path.endswith((".network", ".netdev", ".conf"))
 
 
-def interfaces(files: Files) -> list[Found]:
+def interfaces(files: Files) -> list[FoundInterface]:
     devices = [read_sections(text) for path, text in files.items() if path.endswith(".netdev")]
     kinds = {the_section(one, "NetDev").value("Name"): the_section(one, "NetDev").value("Kind") for one in devices}
     read = {path: read_sections(text) for path, text in sorted(files.items()) if path.endswith(".network")}
@@ -30,7 +38,7 @@ def interfaces(files: Files) -> list[Found]:
         words = [v for one in sections if one.name in ("Network", "Address") for k, v in one.values() if k == "Address"]
         patterns = tuple(name for name in names[path] if not name.startswith("!"))
         found.append(
-            Found(
+            FoundInterface(
                 path,
                 patterns or (() if macs else ("*",)),
                 tuple(macs),
@@ -65,4 +73,4 @@ def readdressed(files: Files, key: str, wanted: Wanted) -> Changed:
     return {key: write_sections(sections)}
 
 
-NETWORKD = Form("systemd-networkd", belongs, interfaces, readdressed)
+NETWORKD = ConfigurationForm("systemd-networkd", belongs, interfaces, readdressed)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from longshore.guests.addressing.forms import (
     Changed,
+    ConfigurationForm,
     Files,
-    Form,
-    Found,
+    FoundInterface,
     NotUnderstood,
     Wanted,
     hosts,
@@ -29,7 +29,7 @@ def belongs(path: str) -> bool:
     return path.startswith(_PLACE) and "/" not in name and not name.endswith(("~", ".bak", ".orig", ".rpmnew"))
 
 
-def interfaces(files: Files) -> list[Found]:
+def interfaces(files: Files) -> list[FoundInterface]:
     read = {
         path.removeprefix(f"{_PLACE}ifcfg-"): shell_values(text)
         for path, text in files.items()
@@ -43,7 +43,7 @@ def interfaces(files: Files) -> list[Found]:
         for part in value.split()
     }
     return [
-        Found(
+        FoundInterface(
             name,
             (name,),
             (values["LLADDR"].lower(),) if values.get("LLADDR") else (),
@@ -102,4 +102,4 @@ def _variables(wanted: Wanted) -> Iterator[str]:
         yield f"IPADDR{f'_{number}' if number else ''}='{address}'"
 
 
-SUSE = Form("SUSE's ifcfg files", belongs, interfaces, readdressed)
+SUSE = ConfigurationForm("SUSE's ifcfg files", belongs, interfaces, readdressed)

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from longshore.blocks.exports import Export
 from longshore.errors import ExportError, InvalidInput, NotFound
 from longshore.providers.files.spool import LARGEST, spool, unpacked
-from longshore.providers.files.stored import Bundle, Part, Scattered, Stored, encrypted, is_below, printable
+from longshore.providers.files.stored import Bundle, FilePart, Scattered, Stored, encrypted, is_below, printable
 
 _UNPACKED = {b"\x1f\x8b": "gz", b"\xfd7zXZ": "xz"}
 _PACKED = (*_UNPACKED, b"BZh", b"\x28\xb5\x2f\xfd")  # and bzip2, zstd
@@ -23,7 +23,7 @@ MOST_MEMBERS = 1000
 MOST_HEADERS = 4 << 20  # bytes of all headers; tarfile keeps what it has read of them
 
 
-class Archive(Bundle):
+class FileArchive(Bundle):
     """An archive of files. Raises InvalidInput for what is neither a whole tar archive of files nor a zip of them."""
 
     def __init__(self, whole: Stored) -> None:
@@ -70,11 +70,11 @@ class Archive(Bundle):
                 f"{self._name} is cut off: it ends within {printable(name)}.", advice="Copy it again.", code="truncated"
             )
         if not member.issparse():
-            self._members[name] = Part(whole, name, member.offset_data, member.size)
+            self._members[name] = FilePart(whole, name, member.offset_data, member.size)
             return
         parts, at = [], member.offset_data
         for begin, n in sorted(pieces):
-            parts.append((begin, Part(whole, name, at, n)))
+            parts.append((begin, FilePart(whole, name, at, n)))
             at += n
         if any(begin + part.size > member.size for begin, part in parts) or member.size > LARGEST:
             raise ValueError
@@ -98,7 +98,7 @@ class Archive(Bundle):
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{name} is packed in a way that isn't known")
         extra = sum(struct.unpack("<26x2H", whole.read(member.header_offset, 30)))
-        packed = Part(whole, name, member.header_offset + 30 + extra, member.compress_size)
+        packed = FilePart(whole, name, member.header_offset + 30 + extra, member.compress_size)
         if packed.end > whole.size or member.file_size > LARGEST:
             raise ValueError(f"it ends within {name}")
         if member.compress_type == zipfile.ZIP_DEFLATED:
@@ -156,16 +156,16 @@ class _Deflated(Stored):
 
 
 @contextmanager
-def opened(whole: Stored) -> Iterator[Archive]:
+def opened(whole: Stored) -> Iterator[FileArchive]:
     """Open an archive. One that is compressed as a whole is unpacked into the scratch directory. Raises
     InvalidInput."""
     how = next((how for magic, how in _UNPACKED.items() if whole.read(0, 8).startswith(magic)), "")
     if not how:
-        yield Archive(whole)
+        yield FileArchive(whole)
         return
     with spool(whole, how) as file:
         file.identity = f"{whole.identity}.{how}"  # the same for each unpacking
-        yield Archive(file)
+        yield FileArchive(file)
 
 
 class _File(io.RawIOBase):

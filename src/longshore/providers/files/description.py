@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
 from longshore.model.machine import Disk, Doubt, FileDoubt, Firmware, Machine, Nic, PowerState
-from longshore.providers.files.archive import Archive
+from longshore.providers.files.archive import FileArchive
 from longshore.providers.files.chains import BASED, Layer, Layers
 from longshore.providers.files.headers import Format, format_of
 from longshore.providers.files.images import looked_at, pieces_of, split_name
@@ -226,7 +226,7 @@ class Description:
     def _manifests(self) -> list[Stored]:
         if not self.ovf:
             return []
-        if isinstance(self.bundle, Archive):
+        if isinstance(self.bundle, FileArchive):
             return [self.bundle.open(name) for name in self.bundle.named(".mf")]
         try:
             return [self.bundle.open(f"{PurePosixPath(self.ovf).stem}.mf")]

@@ -13,7 +13,7 @@ from longshore.model.exported import DESCRIPTION
 from longshore.providers.files.chains import places
 from longshore.providers.files.headers import BY_SUFFIX, Format, bases_of, found_in, vdi_identity
 from longshore.providers.files.images import notes_beside, pieces_of, split_name
-from longshore.providers.files.machines import Place, all_in
+from longshore.providers.files.machines import FilesPlace, all_in
 from longshore.providers.files.vmdk import LARGEST_DESCRIPTOR
 
 _TRACKING = re.compile(r"-ctk\.vmdk$", re.IGNORECASE)  # ESXi's notes of what changes, no disk
@@ -24,7 +24,7 @@ class Families:
     """The families of these files, of which `machines` may be machines by their names; without a place, nothing is
     looked into."""
 
-    def __init__(self, place: Place | None, files: list[str], machines: list[str]) -> None:
+    def __init__(self, place: FilesPlace | None, files: list[str], machines: list[str]) -> None:
         self._machines = machines
         self._parts: set[str] = set()
         self._bases: dict[str, set[str]] = {}  # of each image those that lie beside it, or above

@@ -25,14 +25,14 @@ from longshore.providers.files.headers import (
 from longshore.providers.files.microsoft import vhd_of, vhdx_of
 from longshore.providers.files.partitions import Layout, layout_of
 from longshore.providers.files.sandbox import ask_qemu_img, sandbox, socket_of, unreadable
-from longshore.providers.files.served import Served, unpacked_in_place
+from longshore.providers.files.served import ServedFile, unpacked_in_place
 from longshore.providers.files.spool import LARGEST, spool
 from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored, encrypted, needs_another
 from longshore.providers.files.vmdk import (
     FLAT,
     LARGEST_DESCRIPTOR,
     ZERO,
-    Extent,
+    VmdkExtent,
     capacity_of,
     change_tracking_of,
     cids,
@@ -97,7 +97,7 @@ def pieces_of(bundle: Bundle, name: str, expected: Format | None) -> list[str]:
     return list(dict.fromkeys(_called(bundle, extent) for extent in extents))
 
 
-def _called(bundle: Bundle, extent: Extent) -> str:
+def _called(bundle: Bundle, extent: VmdkExtent) -> str:
     """Return how its file is called here; where it isn't here, as it is said to be."""
     for name in extent.names:
         try:
@@ -222,7 +222,7 @@ class OpenImage:
         self._descriptors.append(file)
         return f"/proc/self/fd/{file}"
 
-    def _look_at_piece(self, name: str, piece: LocalFile, extent: Extent, *, last: bool) -> None:
+    def _look_at_piece(self, name: str, piece: LocalFile, extent: VmdkExtent, *, last: bool) -> None:
         """Look at a piece of a VMDK. Raises InvalidInput."""
         refuse_encrypted(piece.name, descriptor_of(piece) if capacity_of(piece) is not None else "")
         end = (extent.offset + extent.sectors) * SECTOR
@@ -321,7 +321,7 @@ class OpenImage:
         """Return what its partitions tell. Raises InvalidInput, ExportError."""
         with self.serve() as export:
             try:
-                disk = Served(self.name, export, "")
+                disk = ServedFile(self.name, export, "")
                 try:
                     found = layout_of(disk)
                 finally:

@@ -12,7 +12,7 @@ from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.exported import DESCRIPTION
 from longshore.model.machine import Doubt, FileDoubt
 from longshore.providers.files import trilio, xml
-from longshore.providers.files.archive import Archive, opened
+from longshore.providers.files.archive import FileArchive, opened
 from longshore.providers.files.chains import Layers, NoLayers
 from longshore.providers.files.description import SYSTEM, Description, DiskFile, chunks_of
 from longshore.providers.files.exported import recorded_at
@@ -28,7 +28,7 @@ _CHUNK = re.compile(r"\.[0-9]{9}$")  # behind the name of a file that is cut int
 _OF_A_PACKAGE = (".ovf", ".mf", ".cert")
 
 
-class Place(Protocol):
+class FilesPlace(Protocol):
     def is_one(self) -> bool:
         """Tell whether it is a single file. Raises NotFound, AccessDenied, InvalidInput."""
 
@@ -44,7 +44,7 @@ class Place(Protocol):
 
 
 @contextmanager
-def described(place: Place, ref: str) -> Iterator[Description]:
+def described(place: FilesPlace, ref: str) -> Iterator[Description]:
     """Open the machine's description. Raises NotFound, InvalidInput."""
     with _descriptions(place, file_of(place, ref)) as found:
         for description in found:
@@ -55,7 +55,7 @@ def described(place: Place, ref: str) -> Iterator[Description]:
         yield description
 
 
-def file_of(place: Place, ref: str) -> str:
+def file_of(place: FilesPlace, ref: str) -> str:
     """Return the path in a machine's reference. Names of files may have a # in them as well."""
     if SYSTEM not in ref:
         return ref
@@ -66,14 +66,14 @@ def file_of(place: Place, ref: str) -> str:
 
 
 @contextmanager
-def all_in(place: Place, path: str) -> Iterator[list[Description]]:
+def all_in(place: FilesPlace, path: str) -> Iterator[list[Description]]:
     """Open the machines of the file at this path. Raises NotFound, InvalidInput."""
     with _descriptions(place, path) as found:
         yield found
 
 
 @contextmanager
-def _descriptions(place: Place, path: str) -> Iterator[list[Description]]:
+def _descriptions(place: FilesPlace, path: str) -> Iterator[list[Description]]:
     name = PurePosixPath(path).name
     with place.bundle(path) as beside, ExitStack() as stack:
         layers = place.layers(stack)
@@ -96,7 +96,7 @@ def _descriptions(place: Place, path: str) -> Iterator[list[Description]]:
 class _Everywhere(Bundle):
     """Files below the provider's directory, by their paths."""
 
-    def __init__(self, place: Place, stack: ExitStack) -> None:
+    def __init__(self, place: FilesPlace, stack: ExitStack) -> None:
         self._place = place
         self._stack = stack
         self._bundles: dict[PurePosixPath, Bundle] = {}
@@ -108,7 +108,7 @@ class _Everywhere(Bundle):
         return self._bundles[path.parent].open(path.name)
 
 
-def _of_backup(place: Place, stack: ExitStack, path: str, layers: Layers) -> list[Description]:
+def _of_backup(place: FilesPlace, stack: ExitStack, path: str, layers: Layers) -> list[Description]:
     everywhere = _Everywhere(place, stack)
     if PurePosixPath(path).name == DESCRIPTION:
         found = [recorded_at(everywhere, path)]
@@ -129,7 +129,7 @@ def _of_backup(place: Place, stack: ExitStack, path: str, layers: Layers) -> lis
     ]
 
 
-def _ovf_in(archive: Archive, name: str) -> str:
+def _ovf_in(archive: FileArchive, name: str) -> str:
     found = archive.named(".ovf")
     if len(found) != 1:
         raise InvalidInput(f"{printable(name)} has {len(found)} OVF files; an OVA has one.", code="ovf-refused")
@@ -149,14 +149,14 @@ def _of_ovf(path: str, bundle: Bundle, name: str, layers: Layers) -> list[Descri
         disks = tuple(_file(disk, file.name, directory, bundle) for disk in system.disks)
         ref = f"{path}{SYSTEM}{system.id}" if several else path
         found.append(Description(ref, path, bundle, system, name, disks, layers))
-    if isinstance(bundle, Archive):
+    if isinstance(bundle, FileArchive):
         used = {disk.name for description in found for disk in description.disks}
         named = {str(directory / said) for href in systems[0].named for said in _spellings(href)}
         left = tuple(_not_named(bundle, used | named))
     return [replace(one, left=left) for one in found]
 
 
-def _not_named(archive: Archive, known: set[str]) -> Iterator[FileDoubt]:
+def _not_named(archive: FileArchive, known: set[str]) -> Iterator[FileDoubt]:
     """Yield doubts about those of an archive's files that its OVF doesn't even name."""
     for name in (*archive.named(""), *archive.left_out):
         if {name, _CHUNK.sub("", name)} & known or name.lower().endswith(_OF_A_PACKAGE):

@@ -15,12 +15,12 @@ from longshore.border.texts import shortened
 from longshore.errors import InvalidInput, LongshoreError, Overstepped
 from longshore.model.strict_reading import read_json
 from longshore.processes.installed import refuse_without
-from longshore.processes.launcher import Limits, Sandbox, refusal
+from longshore.processes.launcher import ProcessLimits, Sandbox, refusal
 
 ANSWERS_WITHIN = 120.0  # seconds that reading an image's tables may take
 _LARGEST_FILE = 4 << 20  # bytes; a pid file and an answer are all that is written
 # QEMU's tables of an image of 60 TiB take a quarter of the memory. It has a thread for each request under way
-_LIMITS = Limits(ANSWERS_WITHIN, memory=2 << 30, scratch=_LARGEST_FILE, processes=256, messages=_LARGEST_FILE)
+_LIMITS = ProcessLimits(ANSWERS_WITHIN, memory=2 << 30, scratch=_LARGEST_FILE, processes=256, messages=_LARGEST_FILE)
 _SAID = 300  # characters of QEMU's own words
 
 

@@ -12,7 +12,7 @@ from longshore.providers.files.stored import Stored
 _LARGEST_READ = 4 << 20  # bytes
 
 
-class Served(Stored):
+class ServedFile(Stored):
     """A file that is read over NBD; it has to be closed."""
 
     def __init__(self, name: str, export: Export, identity: str, size: int | None = None) -> None:
@@ -51,7 +51,7 @@ class Served(Stored):
         return serve_nbdkit("nbd", {"socket": str(socket_of(self._export)), **bounds}, filters=("offset",), threads=8)
 
 
-class _Unpacked(Served):
+class _Unpacked(ServedFile):
     def __init__(self, packed: Stored, export: Export) -> None:
         super().__init__(packed.name, export, f"{packed.identity}.xz")
         self._packed = packed
@@ -69,7 +69,7 @@ class _Unpacked(Served):
 
 
 @contextmanager
-def unpacked_in_place(packed: Stored) -> Iterator[Served]:
+def unpacked_in_place(packed: Stored) -> Iterator[ServedFile]:
     """Serve a .xz whose blocks are small enough to be unpacked one by one as they are asked for.
 
     Raises Unreachable when they aren't.

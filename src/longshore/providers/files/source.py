@@ -17,7 +17,7 @@ from longshore.providers.files.description import Description
 from longshore.providers.files.families import Families
 from longshore.providers.files.images import is_image
 from longshore.providers.files.local import LocalPlace
-from longshore.providers.files.machines import BACKUPS, DESCRIBED, Place, all_in, described, file_of
+from longshore.providers.files.machines import BACKUPS, DESCRIBED, FilesPlace, all_in, described, file_of
 from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.stored import printable
@@ -31,7 +31,7 @@ class FilesSource(NeverRuns):
     def __init__(self, settings: FilesSettings) -> None:
         """Open the files. Raises AccessDenied for a directory that a server doesn't read for its callers."""
         self._settings = settings
-        self._place: Place
+        self._place: FilesPlace
         if settings.is_local:
             beneath = PurePosixPath(settings.beneath) if settings.beneath is not None else None
             self._place = LocalPlace(path_of(settings.url), beneath, settings.reach)

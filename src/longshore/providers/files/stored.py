@@ -83,7 +83,7 @@ class LocalFile(Stored):
         return serve_qemu_nbd({"driver": "raw", **bounds, **file}, read_only=True)
 
 
-class Part(Stored):
+class FilePart(Stored):
     """A part of a file, such as a member of an archive."""
 
     def __init__(self, whole: Stored, name: str, offset: int, size: int) -> None:

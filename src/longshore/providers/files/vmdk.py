@@ -42,7 +42,7 @@ _ENCODING = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class VmdkExtent:
     sectors: int
     kind: str
     names: tuple[str, ...]  # how its file may be called, the likeliest first; empty: zeroes
@@ -129,7 +129,7 @@ def _settings(descriptor: str) -> Iterator[tuple[str, str]]:
             yield key.strip().lower(), value.strip().strip('"')
 
 
-def extents_of(name: str, descriptor: str) -> list[Extent]:
+def extents_of(name: str, descriptor: str) -> list[VmdkExtent]:
     """Return the files that a descriptor of its own names. Of a path the last part counts: whatever it names has to lie
     beside the descriptor. Raises InvalidInput."""
     found = []
@@ -147,7 +147,7 @@ def extents_of(name: str, descriptor: str) -> list[Extent]:
         known = kind == ZERO or (kind in (*FLAT, *_SPARSE_KINDS) and names)
         if not known or not int(sectors) or _DEVICE.match(file or ""):
             raise _odd(name, line)
-        found.append(Extent(int(sectors), kind, () if kind == ZERO else names, int(offset or 0)))
+        found.append(VmdkExtent(int(sectors), kind, () if kind == ZERO else names, int(offset or 0)))
     if not 0 < len(found) <= _MOST_EXTENTS:
         raise InvalidInput(f"{name} names no files that its disk consists of.", code="image-refused")
     return found
@@ -170,7 +170,7 @@ def _readings(told: str, encoding: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(spelled for name in read for spelled in spellings(name)))
 
 
-def open_extent(bundle: Bundle, extent: Extent) -> Stored:
+def open_extent(bundle: Bundle, extent: VmdkExtent) -> Stored:
     """Open the file of an extent. Raises NotFound, AccessDenied, InvalidInput."""
     for name in extent.names:
         try:

@@ -22,7 +22,7 @@ from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFoun
 from longshore.model.reach import Reach
 from longshore.processes.private import private_directory
 from longshore.providers.files.chains import Layers, NoLayers
-from longshore.providers.files.served import Served
+from longshore.providers.files.served import ServedFile
 from longshore.providers.files.stored import Bundle, Stored, refuse_path
 from longshore.providers.reaching import HttpsConnection, open_socket
 
@@ -64,7 +64,7 @@ class _Beside(Bundle):
         self._ca_file = ca_file
         self._reach = reach
         self._stack = stack
-        self._opened: dict[str, Served] = {}
+        self._opened: dict[str, ServedFile] = {}
 
     def open(self, name: str) -> Stored:
         """Run one server process of ours for each file, however many disks are said to be in it."""
@@ -73,7 +73,7 @@ class _Beside(Bundle):
             self._opened[name].reach = self._reach
         return self._opened[name]
 
-    def _open(self, name: str) -> Served:
+    def _open(self, name: str) -> ServedFile:
         refuse_path(name, "A machine's description", below=True)
         url = f"{self._base}/{quote(os.fsencode(name))}"
         size, version = self._ask(url)
@@ -90,7 +90,7 @@ class _Beside(Bundle):
         export = self._stack.enter_context(
             serve_nbdkit("curl", parameters, filters=("retry",), threads=_THREADS, environment=_NO_PROXY)
         )
-        served = Served(name, export, f"{url} {version} {size}")
+        served = ServedFile(name, export, f"{url} {version} {size}")
         self._stack.callback(served.close)
         if served.size != size:
             raise InvalidInput(f"{url} had {size} bytes and has {served.size} now.", advice="Try again.")

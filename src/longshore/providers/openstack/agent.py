@@ -13,14 +13,14 @@ from openstack import exceptions as sdk
 from longshore.model.target import Owner
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.server_images import ask_for, images_of, snapshots_of
-from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.volumes import CinderVolumes
 
 _SILENT = 500  # what Nova answers when the agent doesn't
 _BUSY = 409  # or something else is being done with the server
 
 
 class Agents:
-    def __init__(self, connection: Any, volumes: Volumes) -> None:
+    def __init__(self, connection: Any, volumes: CinderVolumes) -> None:
         self._connection = connection
         self._volumes = volumes
 

@@ -11,7 +11,7 @@ from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.machines import volumes_in_order
 
 
-class AsBuilt:
+class NovaAsBuilt:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 

@@ -18,13 +18,13 @@ from longshore.model.target import Owner
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.volumes import CinderVolumes
 
 
 class Attachments:
     reads_volumes = False  # a snapshot itself is opened
 
-    def __init__(self, connection: Any, settings: OpenstackSettings, volumes: Volumes) -> None:
+    def __init__(self, connection: Any, settings: OpenstackSettings, volumes: CinderVolumes) -> None:
         self._connection = connection
         self._settings = settings
         self._volumes = volumes

@@ -10,7 +10,7 @@ from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 
 
-class FloatingAddresses:
+class NeutronFloatingAddresses:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 

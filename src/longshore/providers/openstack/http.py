@@ -18,7 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 from longshore.errors import ProviderError, Unreachable
 from longshore.model.reach import Reach
 from longshore.providers.openstack.faults import kept_words
-from longshore.providers.openstack.pace import ASKED_WITHIN, Pace, asked_to_wait
+from longshore.providers.openstack.pace import ASKED_WITHIN, RequestPace, asked_to_wait
 from longshore.providers.reaching import CONNECTED_WITHIN, Answer, Bound, addresses
 
 SILENCE = 120.0  # seconds without a byte of an answer: Nova may wait a minute for its own parts
@@ -61,7 +61,7 @@ class _LoginLock:
 class Adapter(TCPKeepAliveAdapter):  # type: ignore[misc]
     def __init__(self, reach: Reach | None) -> None:
         self._reach = reach
-        self._pace = Pace()
+        self._pace = RequestPace()
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

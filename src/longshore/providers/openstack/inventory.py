@@ -23,7 +23,7 @@ from longshore.providers.openstack.placement import vlan_of
 _LITERAL = re.compile(r"[\w -]+", re.ASCII)
 
 
-class Machines:
+class NovaMachines:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 

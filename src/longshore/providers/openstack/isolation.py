@@ -9,7 +9,7 @@ from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 
 
-class IsolatedNetworks:
+class NeutronIsolatedNetworks:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 

@@ -18,7 +18,7 @@ _CINDERS = frozenset({"readonly", "attached_mode"})
 OF_THE_IMAGE = frozenset({"image_id", "checksum", "size", "signature_verified", "os_hash_algo", "os_hash_value"})
 
 
-class LooseVolumes:
+class CinderLooseVolumes:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 

@@ -16,7 +16,7 @@ _FIRST_GAP, _LONGEST_GAP = 0.1, 5.0  # seconds between two requests
 _CLOSER = 0.8  # what is left of the gap after an answer
 
 
-class Pace:
+class RequestPace:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._next = 0.0  # when the next request may begin

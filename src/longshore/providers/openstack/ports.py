@@ -11,7 +11,7 @@ from longshore.providers.openstack.faults import explained, refused, words
 from longshore.providers.openstack.named import of_word, only
 
 
-class Ports:
+class NeutronPorts:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 

@@ -22,7 +22,7 @@ _STOPPING, _STARTING = "powering-off", "powering-on"
 _STARTS = ("start", "reboot", "rebuild", "rescue", "resume", "unshelve")
 
 
-class Power:
+class NovaPower:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 

@@ -15,7 +15,7 @@ from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.relay import Relay, export_of, is_relay
 from longshore.providers.openstack.relay_pool import RelayPool
-from longshore.providers.openstack.volumes import GIB, Volumes
+from longshore.providers.openstack.volumes import GIB, CinderVolumes
 from longshore.providers.openstack.waiting import wait_for
 
 ATTACH_TIMEOUT = 300.0  # seconds until the cloud has attached a volume
@@ -27,7 +27,7 @@ class RelayAttachments:
 
     reads_volumes = True  # a volume is made of each snapshot
 
-    def __init__(self, connection: Any, volumes: Volumes, pool: RelayPool | None) -> None:
+    def __init__(self, connection: Any, volumes: CinderVolumes, pool: RelayPool | None) -> None:
         self._connection = connection
         self._volumes = volumes
         self._pool = pool

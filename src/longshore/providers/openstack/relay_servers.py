@@ -16,7 +16,7 @@ from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.named import of_word, only
 from longshore.providers.openstack.placement import Placement
-from longshore.providers.openstack.ports import Ports
+from longshore.providers.openstack.ports import NeutronPorts
 from longshore.providers.openstack.relay import (
     NAME,
     READING,
@@ -30,8 +30,8 @@ from longshore.providers.openstack.relay import (
     last_words,
 )
 from longshore.providers.openstack.relay_image.build import RECIPE_PROPERTY, recipe_digest
-from longshore.providers.openstack.servers import Servers
-from longshore.providers.openstack.volumes import GIB, Volumes
+from longshore.providers.openstack.servers import NovaServers
+from longshore.providers.openstack.volumes import GIB, CinderVolumes
 from longshore.providers.reaching import refused
 
 BOOT_TIMEOUT = 600.0  # seconds from ACTIVE until it answers
@@ -45,9 +45,9 @@ class RelayServers:
     def __init__(self, connection: Any, settings: OpenstackSettings) -> None:
         self._connection = connection
         self._settings = settings
-        self._volumes = Volumes(connection)
-        self._servers = Servers(connection, self._volumes)
-        self._ports = Ports(connection)
+        self._volumes = CinderVolumes(connection)
+        self._servers = NovaServers(connection, self._volumes)
+        self._ports = NeutronPorts(connection)
         self._placement = Placement(connection)
 
     def outlook(self) -> dict[str, str]:

@@ -12,15 +12,15 @@ from openstack import exceptions as sdk
 from longshore.errors import Conflict
 from longshore.model.target import Owner, Port, ServerPort
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.floating import FloatingAddresses
-from longshore.providers.openstack.ports import Ports
+from longshore.providers.openstack.floating import NeutronFloatingAddresses
+from longshore.providers.openstack.ports import NeutronPorts
 from longshore.providers.openstack.waiting import wait_for
 
 DETACH_TIMEOUT = 120.0  # seconds
 
 
 class ServerPorts:
-    def __init__(self, connection: Any, ports: Ports, floating: FloatingAddresses) -> None:
+    def __init__(self, connection: Any, ports: NeutronPorts, floating: NeutronFloatingAddresses) -> None:
         self._connection = connection
         self._ports = ports
         self._floating = floating

@@ -11,7 +11,7 @@ from longshore.model.target import SOURCE, Owner, Present, Server, ServerRequest
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.faults import explained, words
 from longshore.providers.openstack.named import only
-from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.volumes import CinderVolumes
 from longshore.providers.openstack.waiting import wait_for
 
 # Seconds
@@ -19,8 +19,8 @@ CREATE_TIMEOUT = 900.0
 DELETE_TIMEOUT = 300.0
 
 
-class Servers:
-    def __init__(self, connection: Any, volumes: Volumes) -> None:
+class NovaServers:
+    def __init__(self, connection: Any, volumes: CinderVolumes) -> None:
         self._connection = connection
         self._volumes = volumes
 

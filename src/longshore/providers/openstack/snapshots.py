@@ -24,7 +24,7 @@ from longshore.providers.openstack.faults import explained
 from longshore.providers.openstack.machines import GIB, ROOT
 from longshore.providers.openstack.server_images import ask_for, images_of, snapshot_name
 from longshore.providers.openstack.transport import Transport
-from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.volumes import CinderVolumes
 from longshore.providers.openstack.waiting import wait_for
 
 IMAGE_TIMEOUT = 4 * 3600.0  # seconds; a compute node uploads a root disk of hundreds of GiB over the network
@@ -48,9 +48,9 @@ class _Pieces:
         return bool(self.snapshots or self.images or self.volumes)
 
 
-class Snapshots:
+class CinderSnapshots:
     def __init__(
-        self, connection: Any, described: Callable[[str], Machine], volumes: Volumes, attachments: Transport
+        self, connection: Any, described: Callable[[str], Machine], volumes: CinderVolumes, attachments: Transport
     ) -> None:
         """`described` gives the machine of a reference; raises NotFound, Conflict."""
         self._connection = connection

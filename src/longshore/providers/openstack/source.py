@@ -17,18 +17,18 @@ from longshore.providers.contract import Source
 from longshore.providers.openstack import changes
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.inventory import Machines
+from longshore.providers.openstack.inventory import NovaMachines
 from longshore.providers.openstack.lent import lend
-from longshore.providers.openstack.loose_volumes import LooseVolumes
+from longshore.providers.openstack.loose_volumes import CinderLooseVolumes
 from longshore.providers.openstack.machines import ROOT
 from longshore.providers.openstack.placement import Placement
-from longshore.providers.openstack.power import Power
+from longshore.providers.openstack.power import NovaPower
 from longshore.providers.openstack.project import look
 from longshore.providers.openstack.relay_pool import RelayPool
-from longshore.providers.openstack.snapshots import Snapshots, owner_of
-from longshore.providers.openstack.source_marks import SourceMarks
+from longshore.providers.openstack.snapshots import CinderSnapshots, owner_of
+from longshore.providers.openstack.source_marks import NovaSourceMarks
 from longshore.providers.openstack.transport import transport_of
-from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.volumes import CinderVolumes
 
 
 class OpenstackSource(Source):
@@ -41,13 +41,13 @@ class OpenstackSource(Source):
         with explained("read the cloud's settings"):
             self._lent = lend(settings, secrets)
         self._connection = self._lent.connection
-        self._machines = Machines(self._connection)
-        self._power = Power(self._connection)
-        self._marks = SourceMarks(self._connection)
-        volumes = Volumes(self._connection)
+        self._machines = NovaMachines(self._connection)
+        self._power = NovaPower(self._connection)
+        self._marks = NovaSourceMarks(self._connection)
+        volumes = CinderVolumes(self._connection)
         self._attachments = transport_of(self._connection, settings, volumes, servers)
-        self._loose = LooseVolumes(self._connection)
-        self._snapshots = Snapshots(self._connection, self.by_reference, volumes, self._attachments)
+        self._loose = CinderLooseVolumes(self._connection)
+        self._snapshots = CinderSnapshots(self._connection, self.by_reference, volumes, self._attachments)
 
     def check(self) -> dict[str, str]:
         return look(self._connection)

@@ -13,7 +13,7 @@ from longshore.providers.openstack.power import get_server
 LONGEST_DESCRIPTION = 255  # letters; Nova's
 
 
-class SourceMarks:
+class NovaSourceMarks:
     def __init__(self, connection: Any) -> None:
         self._connection = connection  # whose services are looked up, and logged in to, when they are first asked
 

@@ -28,23 +28,23 @@ from longshore.model.target import (
 )
 from longshore.providers.contract import Target
 from longshore.providers.openstack.agent import Agents
-from longshore.providers.openstack.as_built import AsBuilt
+from longshore.providers.openstack.as_built import NovaAsBuilt
 from longshore.providers.openstack.ceph import storage_outlook
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
-from longshore.providers.openstack.floating import FloatingAddresses
-from longshore.providers.openstack.isolation import IsolatedNetworks
+from longshore.providers.openstack.floating import NeutronFloatingAddresses
+from longshore.providers.openstack.isolation import NeutronIsolatedNetworks
 from longshore.providers.openstack.lent import lend
 from longshore.providers.openstack.placement import Placement
-from longshore.providers.openstack.ports import Ports
-from longshore.providers.openstack.power import Power
+from longshore.providers.openstack.ports import NeutronPorts
+from longshore.providers.openstack.power import NovaPower
 from longshore.providers.openstack.project import look
 from longshore.providers.openstack.relay_pool import RelayPool
 from longshore.providers.openstack.relay_servers import RelayServers
 from longshore.providers.openstack.server_ports import ServerPorts
-from longshore.providers.openstack.servers import Servers
+from longshore.providers.openstack.servers import NovaServers
 from longshore.providers.openstack.transport import transport_of
-from longshore.providers.openstack.volumes import Volumes
+from longshore.providers.openstack.volumes import CinderVolumes
 
 
 class OpenstackTarget(Target):
@@ -59,16 +59,16 @@ class OpenstackTarget(Target):
         self._connection = self._lent.connection
         self._settings = settings
         self._placement = Placement(self._connection)
-        self._volumes = Volumes(self._connection)
+        self._volumes = CinderVolumes(self._connection)
         self._attachments = transport_of(self._connection, settings, self._volumes, servers)
-        self._ports = Ports(self._connection)
-        self._isolated = IsolatedNetworks(self._connection)
-        self._floating = FloatingAddresses(self._connection)
+        self._ports = NeutronPorts(self._connection)
+        self._isolated = NeutronIsolatedNetworks(self._connection)
+        self._floating = NeutronFloatingAddresses(self._connection)
         self._server_ports = ServerPorts(self._connection, self._ports, self._floating)
-        self._servers = Servers(self._connection, self._volumes)
-        self._power = Power(self._connection)
+        self._servers = NovaServers(self._connection, self._volumes)
+        self._power = NovaPower(self._connection)
         self._agents = Agents(self._connection, self._volumes)
-        self._as_built = AsBuilt(self._connection)
+        self._as_built = NovaAsBuilt(self._connection)
 
     def check(self) -> dict[str, str]:
         found = look(self._connection)

@@ -34,7 +34,7 @@ _HARDWARE = ("hw_", "os_secure_boot")  # image properties that choose a server's
 _USELESS = ("error", "error_deleting", "deleting")
 
 
-class Volumes:
+class CinderVolumes:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 

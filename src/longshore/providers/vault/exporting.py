@@ -59,24 +59,24 @@ def export_chain(
     total, done = sum(_size(point) for point in points), 0
     found: list[dict[str, Any]] = []
     with _written(directory) as folder:
-        before: Exported | None = None
+        before: ExportedPoint | None = None
         for point in points:
             inner = folder.inner(point.name.rpartition("/")[2])
             told = _export(vault, point, inner, before, partial(_report_further, on_progress, done, total))
-            before = Exported(point, inner.path, {disk["key"]: disk["file"] for disk in told["disks"]})
+            before = ExportedPoint(point, inner.path, {disk["key"]: disk["file"] for disk in told["disks"]})
             done += _size(point)
             found.append(told)
     return found
 
 
-class Exported(NamedTuple):
+class ExportedPoint(NamedTuple):
     point: Point
     directory: Path
     files: dict[str, str]  # by disk
 
 
 def _export(
-    vault: Vault, point: Point, folder: "_Folder", before: Exported | None, on_progress: OnProgress
+    vault: Vault, point: Point, folder: "_Folder", before: ExportedPoint | None, on_progress: OnProgress
 ) -> dict[str, Any]:
     machine = shown_machine(point)
     labels = {disk.key: disk.label for disk in machine.disks}

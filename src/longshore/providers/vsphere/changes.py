@@ -9,7 +9,7 @@ from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.extents import Extent, intersect, merge
 from longshore.model.machine import Snapshot
 from longshore.providers.vsphere.faults import words
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 PAUSES = (1.0, 3.0, 6.0)  # seconds before each further try
 # What no second try changes
@@ -23,7 +23,7 @@ _LASTING = (
 )
 
 
-def between(session: Session, since: str, snapshot: Snapshot, disk_key: str) -> Changes:
+def between(session: VsphereSession, since: str, snapshot: Snapshot, disk_key: str) -> Changes:
     """Return what was written to a disk between the change id `since` and the snapshot.
 
     Any fault of vSphere's makes the answer Unknown, with its words as the reason; one that may pass is waited for a

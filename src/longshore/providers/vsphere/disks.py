@@ -20,7 +20,7 @@ from longshore.errors import (
 from longshore.model.machine import Snapshot
 from longshore.providers.vsphere.certificate import fetch_certificate
 from longshore.providers.vsphere.meanings import Meaning, find_meaning, with_last_words
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
 
 # VDDK fails on reads of more than 2 MiB through a vCenter when its host is short of buffers (NFC_NO_MEMORY)
@@ -35,7 +35,7 @@ NETWORK = ("nbdssl", "nbd")  # transports that may write above a snapshot
 
 
 @contextmanager
-def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+def serve(session: VsphereSession, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
     """Serve the disk as the snapshot holds it, read-only; it is open and answers.
 
     Raises InvalidInput when VDDK isn't set up, NotFound, AccessDenied, FingerprintMismatch, Conflict, Unreachable,
@@ -51,7 +51,7 @@ def serve(session: Session, snapshot: Snapshot, disk_key: str) -> Iterator[Expor
 
 
 @contextmanager
-def serve_to_write(session: Session, machine_ref: str, location: str, size: int, shown: int) -> Iterator[Export]:
+def serve_to_write(session: VsphereSession, machine_ref: str, location: str, size: int, shown: int) -> Iterator[Export]:
     """Serve the disk of a machine that is off as it is now, `location` being its newest layer, as one of `shown` bytes.
     Networks' transports alone write above a snapshot. Raises as `serve`."""
     asked = [one for one in session.settings.transports.split(":") if one in NETWORK]
@@ -76,7 +76,7 @@ def serve_to_write(session: Session, machine_ref: str, location: str, size: int,
 
 
 @contextmanager
-def _vddk(session: Session, machine_ref: str, place: dict[str, str], verb: str) -> Iterator[Export]:
+def _vddk(session: VsphereSession, machine_ref: str, place: dict[str, str], verb: str) -> Iterator[Export]:
     """One to write isn't open yet: the library opens a disk for each client, and for writing but once."""
     settings = session.settings
     refuse_missing(settings)
@@ -223,7 +223,7 @@ _READING = re.compile(r"error: ([^;]*(?:read|Read|extents|QueryAllocatedBlocks)[
 _RIGHTS = {"read": "DiskRandomRead", "write": "DiskRandomAccess"}
 
 
-def _explain(error: ExportError, what: str, session: Session, verb: str = "read") -> LongshoreError:
+def _explain(error: ExportError, what: str, session: VsphereSession, verb: str = "read") -> LongshoreError:
     """Put what nbdkit printed into one sentence: which of the many things that VDDK doesn't say in so many words."""
     said = _SAID.findall(error.message)
     text = (said[0] if said else error.message).strip().rstrip(".")

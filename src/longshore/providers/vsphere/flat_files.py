@@ -17,7 +17,7 @@ from longshore.model.machine import OverSsh, Snapshot, Unreadable
 from longshore.providers.vsphere.host_keys import HostKey, keys_of
 from longshore.providers.vsphere.places import Places, inventory_name
 from longshore.providers.vsphere.properties import Properties, read
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 WITH_FILES = ("VMFS", "NFS", "NFS41")  # kinds of datastores on which disks are files that can be opened
 _BACKING = vim.vm.device.VirtualDisk
@@ -44,13 +44,13 @@ def over_ssh(properties: Properties, host: str, places: Places, keys: Iterable[H
     )
 
 
-def host_of(session: Session, name: str) -> str:
+def host_of(session: VsphereSession, name: str) -> str:
     """Return the address of the SSH server of a host that the inventory calls so: a single ESXi host may be called
     anything."""
     return name if session.content.about.apiType == "VirtualCenter" else session.settings.host
 
 
-def find(session: Session, snapshot: Snapshot, disk_key: str) -> FlatFile:
+def find(session: VsphereSession, snapshot: Snapshot, disk_key: str) -> FlatFile:
     """Find the file that holds a disk as the snapshot does. Raises NotFound, InvalidInput when no flat file does."""
     disk = snapshot.disk(disk_key)
     what = f"the disk {disk.location} of {snapshot.machine_ref}"

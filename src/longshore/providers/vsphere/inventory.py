@@ -19,7 +19,7 @@ from longshore.model.inventory import (
 )
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
 from longshore.providers.vsphere.properties import Properties, sweep
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 _PATHS: dict[Any, tuple[str, ...]] = {
     vim.HostSystem: ("name", "parent", "summary", "config.network.portgroup"),
@@ -33,7 +33,7 @@ _Found = tuple[Any, Properties]
 _Vlans = dict[tuple[str, str], str]
 
 
-def inventory(session: Session) -> Inventory:
+def inventory(session: VsphereSession) -> Inventory:
     """Read the inventory. Raises AccessDenied, Unreachable, ProviderError."""
     with session.doing("read its inventory"):
         places = read_places(session)
@@ -58,7 +58,7 @@ def inventory(session: Session) -> Inventory:
     )
 
 
-def versions_of_hosts(session: Session) -> str:
+def versions_of_hosts(session: VsphereSession) -> str:
     """Return which versions of ESXi the hosts have, and how many have each: "8.0.2 (3), 7.0.3 (1)"; empty when the
     user may see none. Raises AccessDenied, Unreachable, ProviderError."""
     with session.doing("read its hosts' versions"):

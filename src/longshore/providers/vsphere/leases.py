@@ -25,7 +25,7 @@ from longshore.providers.vsphere.certificate import (
     trusted_context,
 )
 from longshore.providers.vsphere.properties import read, wait
-from longshore.providers.vsphere.session import REQUEST_TIMEOUT, Session
+from longshore.providers.vsphere.session import REQUEST_TIMEOUT, VsphereSession
 
 READY_WITHIN = 300.0  # seconds until a lease can be used
 ENDS_WITHIN = 330.0  # seconds until one that nobody renews has ended, and what hung on it is gone
@@ -35,7 +35,7 @@ _STREAM = "application/x-vnd.vmware-streamVmdk"
 _State = vim.HttpNfcLease.State
 
 
-class Lease:
+class NfcLease:
     """A lease that can be used: `info` as vSphere tells it, and `percent`, which is told to others in vSphere."""
 
     def __init__(self, info: Any) -> None:
@@ -44,13 +44,13 @@ class Lease:
 
 
 @contextmanager
-def held(session: Session, lease: Any) -> Iterator[Lease]:
+def held(session: VsphereSession, lease: Any) -> Iterator[NfcLease]:
     """Hold a lease, renewed, while the block runs, and complete it then; if the block raises, give it up.
 
     Raises vSphere's own faults, and ProviderError for one that can't be used in time.
     """
     try:
-        used, ended = Lease(_info(session, lease)), threading.Event()
+        used, ended = NfcLease(_info(session, lease)), threading.Event()
         renewing = threading.Thread(target=_renew, args=(lease, used, ended), daemon=True)
         renewing.start()
         try:
@@ -65,7 +65,7 @@ def held(session: Session, lease: Any) -> Iterator[Lease]:
         raise
 
 
-def _info(session: Session, lease: Any) -> Any:
+def _info(session: VsphereSession, lease: Any) -> Any:
     """Return a lease's info once it is there. Raises what has become of it else."""
     ready = wait(session, lease, ["state", "error"], lambda now: now["state"] != _State.initializing, READY_WITHIN)
     if ready is None:
@@ -75,14 +75,14 @@ def _info(session: Session, lease: Any) -> Any:
     return read(session, lease, ["info"])["info"]
 
 
-def _renew(lease: Any, used: Lease, ended: threading.Event) -> None:
+def _renew(lease: Any, used: NfcLease, ended: threading.Event) -> None:
     while not ended.wait(_RENEWED_EVERY):
         # One that has ended is noticed by whoever uses it
         with suppress(vmodl.MethodFault, LongshoreError, OSError, http.client.HTTPException):
             lease.HttpNfcLeaseProgress(used.percent)
 
 
-def upload(session: Session, place: Any, disk: Path, sent: Callable[[int], None]) -> None:
+def upload(session: VsphereSession, place: Any, disk: Path, sent: Callable[[int], None]) -> None:
     """Send a disk (VMDK, stream-optimized) to where a lease takes it. `place`: one of the lease's device URLs; `sent`
     hears how many bytes are.
 
@@ -98,7 +98,7 @@ def upload(session: Session, place: Any, disk: Path, sent: Callable[[int], None]
 
 
 @contextmanager
-def _connected(session: Session, place: Any) -> Iterator[tuple[HttpsConnection, str, str]]:
+def _connected(session: VsphereSession, place: Any) -> Iterator[tuple[HttpsConnection, str, str]]:
     """Yield a connection to where a device URL leads, the path to ask there, and how errors name it."""
     address, reach = urlsplit(place.url), session.settings.reach
     own = address.hostname in ("*", None)  # by which vSphere means the address that it was reached at
@@ -116,7 +116,7 @@ def _connected(session: Session, place: Any) -> Iterator[tuple[HttpsConnection, 
         connection.close()
 
 
-def _told_fingerprint(session: Session, place: Any, host: str, port: int) -> str:
+def _told_fingerprint(session: VsphereSession, place: Any, host: str, port: int) -> str:
     """Return the SHA-256 fingerprint of the host's certificate that vCenter told. Raises FingerprintMismatch."""
     if certificate := getattr(place, "sslCertificate", None):  # since 9.0
         return ServerCertificate(ssl.PEM_cert_to_DER_cert(certificate)).sha256

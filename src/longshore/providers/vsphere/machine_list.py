@@ -20,7 +20,7 @@ from longshore.providers.vsphere.flat_files import host_of, over_ssh
 from longshore.providers.vsphere.machines import MACHINE_PATHS, machine, power_state
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
 from longshore.providers.vsphere.properties import PAGE, Properties, read, read_all, sweep
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 PAGES_AT_ONCE = 2
 
@@ -28,7 +28,7 @@ _NAME_PATHS = ("name", "parent", "parentVApp")
 _FILTER_PATHS = (*_NAME_PATHS, "runtime.host", "runtime.powerState", "runtime.connectionState")
 
 
-def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
+def machines(session: VsphereSession, wanted: MachineFilter) -> Iterator[Machine]:
     """Yield the machines that the user may see and that fit, told as the pages come in. Tags are read when the filter
     names one."""
     refs = references(session, wanted)
@@ -37,7 +37,7 @@ def machines(session: Session, wanted: MachineFilter) -> Iterator[Machine]:
         yield replace(found, tags=tagged.get(found.ref, ())) if tagged else found
 
 
-def references(session: Session, wanted: MachineFilter) -> list[str]:
+def references(session: VsphereSession, wanted: MachineFilter) -> list[str]:
     """Return the references of the machines that fit, by what little has to be read of each to tell; in the order they
     were made. A proxy is nobody's machine, and left out."""
     tagged = None if wanted.tag is None else tags.find_tagged(session, wanted.tag)
@@ -56,7 +56,7 @@ def references(session: Session, wanted: MachineFilter) -> list[str]:
     return sorted(found, key=lambda ref: (len(ref), ref))
 
 
-def describe(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
+def describe(session: VsphereSession, refs: Sequence[str]) -> Iterator[Machine]:
     """Yield the machines of these references. Those that are gone are left out."""
     with session.doing("read its machines"), ThreadPoolExecutor(PAGES_AT_ONCE) as readers:
         places = read_places(session)
@@ -69,7 +69,7 @@ def describe(session: Session, refs: Sequence[str]) -> Iterator[Machine]:
             yield from page.result()
 
 
-def find(session: Session, word: str) -> Machine:
+def find(session: VsphereSession, word: str) -> Machine:
     """Find one machine by reference, by name, or by path ("Folder/Sub/name", with or without the datacenter before it).
 
     Raises NotFound, or Conflict when the word fits several machines; the message has their paths.
@@ -80,14 +80,14 @@ def find(session: Session, word: str) -> Machine:
         return _machine(session, ref, read(session, ref, MACHINE_PATHS), places)
 
 
-def by_reference(session: Session, ref: str) -> Machine:
+def by_reference(session: VsphereSession, ref: str) -> Machine:
     """Return the machine of a reference. Raises NotFound."""
     for found in describe(session, [ref]):
         return found
     raise NotFound(f"{session.label} has no machine {ref!r} that {session.settings.username} may see.")
 
 
-def _machine(session: Session, ref: Any, properties: Properties, places: Places) -> Machine:
+def _machine(session: VsphereSession, ref: Any, properties: Properties, places: Places) -> Machine:
     """Describe a machine, with what there is to be said of reading its disks over SSH, where that is how they are
     read, and whether it is a proxy."""
     found, settings = machine(ref, properties, places), session.settings
@@ -111,7 +111,7 @@ def _fits(properties: dict[str, Any], places: Places, wanted: MachineFilter) -> 
     )
 
 
-def _page(session: Session, refs: Sequence[str], places: Places) -> list[Machine]:
+def _page(session: VsphereSession, refs: Sequence[str], places: Places) -> list[Machine]:
     left = {ref: session.object(vim.VirtualMachine, ref) for ref in refs}
     while left:
         try:
@@ -125,7 +125,7 @@ def _page(session: Session, refs: Sequence[str], places: Places) -> list[Machine
     return []
 
 
-def _meant(session: Session, wanted: str, places: Places) -> Any:
+def _meant(session: VsphereSession, wanted: str, places: Places) -> Any:
     """Return the reference of the one machine of that reference, name or path."""
     found: list[tuple[str, Any]] = []
     names: dict[str, str] = {}
@@ -156,7 +156,7 @@ def _named(properties: Properties, places: Places) -> tuple[str, str, str]:
     return *places.folder(properties["parent"] or properties["parentVApp"]), inventory_name(properties["name"] or "")
 
 
-def _is_proxy(session: Session, ref: str, named: tuple[str, str, str]) -> bool:
+def _is_proxy(session: VsphereSession, ref: str, named: tuple[str, str, str]) -> bool:
     return any(_path_if_meant(word, ref, named) for word in session.settings.proxies)
 
 
@@ -168,7 +168,7 @@ def _path_if_meant(wanted: str, ref: str, named: tuple[str, str, str]) -> str:
     return f"{datacenter}/{below}" if meant else ""
 
 
-def registered_as(session: Session, instance_uuid: str) -> str | None:
+def registered_as(session: VsphereSession, instance_uuid: str) -> str | None:
     """Find the reference of the machine with this UUID, which it keeps when it is registered anew."""
     with session.doing(f"look for the machine {instance_uuid}"):
         found = session.content.searchIndex.FindByUuid(uuid=instance_uuid, vmSearch=True, instanceUuid=True)

@@ -16,7 +16,7 @@ from longshore.model.target import Owner
 from longshore.providers.vsphere.machines import capacity
 from longshore.providers.vsphere.places import NAMES_PAGE, Places, inventory_name, read_places
 from longshore.providers.vsphere.properties import Properties, read, sweep
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.tasks import result
 
 CREATE_TIMEOUT = 15 * 60.0  # seconds; thick disks are only allocated, not written
@@ -59,7 +59,7 @@ class _Place:
         return found
 
 
-def check(session: Session, like: Machine) -> None:
+def check(session: VsphereSession, like: Machine) -> None:
     """Raise InvalidInput for a place or hardware that there isn't, Conflict when the name is taken."""
     with session.doing(f"look where {like.name} was"):
         place = _place(session, like)
@@ -68,7 +68,7 @@ def check(session: Session, like: Machine) -> None:
             raise _taken(like)
 
 
-def create(session: Session, like: Machine, owner: Owner) -> str:
+def create(session: VsphereSession, like: Machine, owner: Owner) -> str:
     """Make a machine, and return its reference: that of the machine of this owner that is there already, if there is
     one.
 
@@ -92,7 +92,7 @@ def create(session: Session, like: Machine, owner: Owner) -> str:
         return str(made._moId)
 
 
-def find(session: Session, name: str, owner: Owner) -> str | None:
+def find(session: VsphereSession, name: str, owner: Owner) -> str | None:
     """Find the machine of this owner. One that is being made is waited for, so that None is the last word."""
     with session.doing(f"look for the machine made as {name}"):
         _await_creation(session)
@@ -100,7 +100,7 @@ def find(session: Session, name: str, owner: Owner) -> str | None:
         return str(found._moId) if found is not None else None
 
 
-def delete(session: Session, machine_ref: str, owner: Owner) -> None:
+def delete(session: VsphereSession, machine_ref: str, owner: Owner) -> None:
     """Delete a machine with its disks. Raises Conflict when it runs, or isn't this owner's."""
     with session.doing(f"delete {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
@@ -115,7 +115,7 @@ def delete(session: Session, machine_ref: str, owner: Owner) -> None:
 # Where
 
 
-def _place(session: Session, like: Machine) -> _Place:
+def _place(session: VsphereSession, like: Machine) -> _Place:
     """Find the place where a machine was. Raises InvalidInput for what isn't there any more."""
     places = read_places(session)
     datacenter = next((moid for moid in places.datacenters if places.names[moid] == like.datacenter), None)
@@ -138,7 +138,7 @@ def _place(session: Session, like: Machine) -> _Place:
     return place
 
 
-def _compute(session: Session, like: Machine, places: Places) -> tuple[Any, Any]:
+def _compute(session: VsphereSession, like: Machine, places: Places) -> tuple[Any, Any]:
     """Return its resource pool, and its host, if that is there."""
     named = (moid for moid in places.clusters if places.names[moid] == like.cluster)
     cluster = next((moid for moid in named if _is_in(session, places, moid, like)), None)
@@ -160,11 +160,11 @@ def _top(places: Places, pool: str) -> str:
     return pool
 
 
-def _is_in(session: Session, places: Places, moid: str, like: Machine) -> bool:
+def _is_in(session: VsphereSession, places: Places, moid: str, like: Machine) -> bool:
     return places.datacenter(session.object(vim.ManagedEntity, moid)) == like.datacenter
 
 
-def _backings(session: Session, like: Machine, places: Places) -> Iterator[tuple[str, Any]]:
+def _backings(session: VsphereSession, like: Machine, places: Places) -> Iterator[tuple[str, Any]]:
     """Yield the backings of networks, by references, and by names that only one has."""
     wanted = {nic.network for nic in like.nics}
     found: dict[str, list[Any]] = defaultdict(list)
@@ -180,7 +180,7 @@ def _backings(session: Session, like: Machine, places: Places) -> Iterator[tuple
         raise _missing(like, f"network {name}")
 
 
-def adapter_backing(session: Session, ref: Any, properties: Properties) -> Any:
+def adapter_backing(session: VsphereSession, ref: Any, properties: Properties) -> Any:
     """Return the backing of an adapter in a network, which was read with its PLACE_PATHS."""
     card = _Device.VirtualEthernetCard
     if isinstance(ref, vim.dvs.DistributedVirtualPortgroup):
@@ -286,7 +286,7 @@ def _added(device: Any) -> Any:
 # Whose
 
 
-def _await_creation(session: Session) -> None:
+def _await_creation(session: VsphereSession) -> None:
     """A run that died may have left its request with vCenter: what it makes must be seen before more is asked for."""
     manager = session.content.taskManager
     for task in read(session, manager, ["recentTask"])["recentTask"] or []:
@@ -299,7 +299,7 @@ def _await_creation(session: Session) -> None:
             continue  # it failed, or vCenter has forgotten it: what counts is which machines there are now
 
 
-def _find(session: Session, name: str, owner: Owner) -> Any:
+def _find(session: VsphereSession, name: str, owner: Owner) -> Any:
     for ref, properties in sweep(session, {vim.VirtualMachine: ("name",)}, page=NAMES_PAGE):
         if inventory_name(properties["name"] or "") != name:
             continue

@@ -28,7 +28,7 @@ from longshore.providers.vsphere.proxy_credentials import make_credentials
 from longshore.providers.vsphere.proxy_disks import is_written_by
 from longshore.providers.vsphere.proxy_machine import CLIENT, ProxyMachine, find_proxy
 from longshore.providers.vsphere.proxy_pool import set_up
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.tasks import result
 
 BOOTS_WITHIN = 300.0  # seconds until it says where it serves
@@ -50,7 +50,7 @@ class _Place:
     backing: Any  # of its adapter
 
 
-def check(session: Session, wanted: NewProxy) -> None:
+def check(session: VsphereSession, wanted: NewProxy) -> None:
     """Raise InvalidInput for what can't be meant, or isn't there, Conflict when the name is taken."""
     if not 0 < len(wanted.name) <= _LONGEST_NAME or not wanted.name.isprintable() or set(wanted.name) & set("/\\%"):
         raise InvalidInput(
@@ -64,7 +64,9 @@ def check(session: Session, wanted: NewProxy) -> None:
             raise Conflict(f"There is something called {wanted.name} already.", advice="Choose another name.")
 
 
-def create(session: Session, wanted: NewProxy, image: Path, owner: Owner, told: Callable[[int, str], None]) -> str:
+def create(
+    session: VsphereSession, wanted: NewProxy, image: Path, owner: Owner, told: Callable[[int, str], None]
+) -> str:
     """Make a proxy and return its reference once it lets us in. As the contract's `create_proxy`."""
     delete(session, wanted.name, owner)  # what an earlier run may have left half made
     check(session, wanted)
@@ -94,7 +96,7 @@ def create(session: Session, wanted: NewProxy, image: Path, owner: Owner, told: 
     return str(machine._moId)
 
 
-def delete(session: Session, name: str, owner: Owner) -> bool:
+def delete(session: VsphereSession, name: str, owner: Owner) -> bool:
     """Delete the proxy that was made for this owner, and tell whether it was there. One that a dead process was just
     uploading is waited for: it can't be deleted until vSphere has noticed.
 
@@ -116,7 +118,7 @@ def delete(session: Session, name: str, owner: Owner) -> bool:
     return deleted
 
 
-def _refuse_in_use(session: Session, name: str, ref: str) -> None:
+def _refuse_in_use(session: VsphereSession, name: str, ref: str) -> None:
     for word in session.settings.proxies if session.settings.transport == "proxy" else ():
         try:
             used = find_proxy(session, word) == ref
@@ -148,7 +150,7 @@ def _folder(file: str) -> str:
 # Where
 
 
-def _place(session: Session, wanted: NewProxy) -> _Place:
+def _place(session: VsphereSession, wanted: NewProxy) -> _Place:
     """Find where it is to be. Raises InvalidInput for what isn't there, and vSphere's own faults."""
     paths = ("name", "parent", "datastore", "network")
     hosts = [(ref, now) for ref, now in sweep(session, {vim.HostSystem: paths}, page=NAMES_PAGE)]
@@ -220,7 +222,7 @@ def _spec(wanted: NewProxy, place: _Place, settings: dict[str, str], size: int) 
     return vim.vm.VmImportSpec(configSpec=config)
 
 
-def _imported(session: Session, place: _Place, spec: Any, disk: Path, told: Callable[[int, str], None]) -> Any:
+def _imported(session: VsphereSession, place: _Place, spec: Any, disk: Path, told: Callable[[int, str], None]) -> Any:
     """Return the machine that vSphere has made of this. What is broken off leaves none."""
     size = disk.stat().st_size
     with held(session, place.pool.ImportVApp(spec=spec, folder=place.folder, host=place.host)) as lease:
@@ -234,7 +236,7 @@ def _imported(session: Session, place: _Place, spec: Any, disk: Path, told: Call
     return lease.info.entity
 
 
-def _keep_where_it_is(session: Session, cluster: Any, machine: Any, told: Callable[[int, str], None]) -> None:
+def _keep_where_it_is(session: VsphereSession, cluster: Any, machine: Any, told: Callable[[int, str], None]) -> None:
     """Have DRS leave it on its host, or tell that it may not."""
     with session.doing("look at the cluster's settings"):
         now = read(session, cluster, ("configurationEx",))["configurationEx"]

@@ -10,7 +10,7 @@ from pyVmomi import vim
 
 from longshore.errors import InvalidInput
 from longshore.providers.vsphere.properties import Properties, read, read_all, sweep
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 NAMES_PAGE = 2000  # objects in one answer when little is asked of each
 _KEPT = re.compile("%(?:2f|5c|25)", re.IGNORECASE)
@@ -126,7 +126,7 @@ class Places:
         return self.names.get(ref._moId, "") if ref is not None else ""
 
 
-def read_places(session: Session) -> Places:
+def read_places(session: VsphereSession) -> Places:
     """Read the places. Raises vSphere's own faults."""
     about = session.content.about
     places = Places(source_uuid=(about.instanceUuid or "") if about.apiType == "VirtualCenter" else "")
@@ -143,14 +143,14 @@ def read_places(session: Session) -> Places:
     return places
 
 
-def datacenter_of(session: Session, thing: Any) -> Any:
+def datacenter_of(session: VsphereSession, thing: Any) -> Any:
     """Return the datacenter that a machine or host is in; None for one that is in none. Raises vSphere's own faults."""
     while thing is not None and not isinstance(thing, vim.Datacenter):
         thing = read(session, thing, ("parent",))["parent"]
     return thing
 
 
-def folder_called(session: Session, machine: Any, path: str) -> Any:
+def folder_called(session: VsphereSession, machine: Any, path: str) -> Any:
     """Return the folder with this path below the datacenter that the machine is in.
 
     Raises InvalidInput when there is none, and vSphere's own faults.

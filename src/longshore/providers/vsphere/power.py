@@ -9,7 +9,7 @@ from longshore.errors import Conflict
 from longshore.model.machine import PowerState
 from longshore.providers.vsphere.machines import power_state
 from longshore.providers.vsphere.properties import Properties, read, wait
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.tasks import result
 
 POWER_TIMEOUT = 600.0  # seconds for vCenter to power a machine on or off
@@ -19,13 +19,13 @@ _STARTS = ("VmPoweredOnEvent", "DrsVmPoweredOnEvent", "VmRestartedOnAlternateHos
 _PATHS = ("runtime.powerState", "runtime.connectionState")
 
 
-def state(session: Session, machine_ref: str) -> PowerState:
+def state(session: VsphereSession, machine_ref: str) -> PowerState:
     """Return the power state. Raises NotFound."""
     with session.doing(f"say whether {machine_ref} is on"):
         return power_state(read(session, session.object(vim.VirtualMachine, machine_ref), _PATHS))
 
 
-def last_start(session: Session, machine_ref: str) -> str | None:
+def last_start(session: VsphereSession, machine_ref: str) -> str | None:
     """Return the key of the last event of the machine's being powered on; None when vCenter keeps no events for us to
     see."""
     with session.doing(f"say when {machine_ref} was powered on"):
@@ -43,7 +43,7 @@ def last_start(session: Session, machine_ref: str) -> str | None:
     return str(max(keys)) if keys else ""
 
 
-def shut_down(session: Session, machine_ref: str) -> None:
+def shut_down(session: VsphereSession, machine_ref: str) -> None:
     """Ask the guest; returns at once. Nothing to do when the machine is off.
 
     Raises Conflict, code tools-unavailable when nothing in the guest listens.
@@ -59,21 +59,21 @@ def shut_down(session: Session, machine_ref: str) -> None:
                 raise
 
 
-def power_off(session: Session, machine_ref: str) -> None:
+def power_off(session: VsphereSession, machine_ref: str) -> None:
     """Cut the power; returns when the machine is off. Raises NotFound, Conflict, ProviderError."""
     with session.doing(f"power off {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
         _bring_to(session, machine, PowerState.OFF, machine.PowerOffVM_Task)
 
 
-def power_on(session: Session, machine_ref: str) -> None:
+def power_on(session: VsphereSession, machine_ref: str) -> None:
     """Returns when the machine is on. Raises NotFound, Conflict, ProviderError."""
     with session.doing(f"power on {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
         _bring_to(session, machine, PowerState.ON, machine.PowerOnVM_Task)
 
 
-def wait_powered_off(session: Session, machine_ref: str, timeout: float) -> bool:
+def wait_powered_off(session: VsphereSession, machine_ref: str, timeout: float) -> bool:
     """Wait for the machine to be off. Returns whether it was seen so within `timeout` seconds. Raises NotFound."""
 
     def is_off(now: Properties) -> bool:
@@ -84,7 +84,7 @@ def wait_powered_off(session: Session, machine_ref: str, timeout: float) -> bool
         return wait(session, machine, _PATHS, is_off, timeout) is not None
 
 
-def _bring_to(session: Session, machine: Any, wanted: PowerState, ask: Callable[[], Any]) -> None:
+def _bring_to(session: VsphereSession, machine: Any, wanted: PowerState, ask: Callable[[], Any]) -> None:
     if power_state(read(session, machine, _PATHS)) is wanted:
         return
     try:

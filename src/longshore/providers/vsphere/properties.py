@@ -10,7 +10,7 @@ from typing import Any
 
 from pyVmomi import vmodl
 
-from longshore.providers.vsphere.session import REQUEST_TIMEOUT, Session
+from longshore.providers.vsphere.session import REQUEST_TIMEOUT, VsphereSession
 
 PAGE = 250  # objects in one answer: a machine with all its devices is some 20 kB of XML
 WAIT_SLICE = int(REQUEST_TIMEOUT / 2)  # seconds the server may hold back its answer
@@ -27,7 +27,7 @@ _SESSION_BOUND = (
 _Collector = vmodl.query.PropertyCollector
 
 
-def read(session: Session, ref: Any, paths: Sequence[str]) -> Properties:
+def read(session: VsphereSession, ref: Any, paths: Sequence[str]) -> Properties:
     """Read the properties of one object; those unset or not readable are None.
 
     Raises vSphere's own faults, among them ManagedObjectNotFound.
@@ -35,7 +35,7 @@ def read(session: Session, ref: Any, paths: Sequence[str]) -> Properties:
     return read_all(session, [ref], paths)[ref._moId]
 
 
-def read_all(session: Session, refs: Sequence[Any], paths: Sequence[str]) -> dict[str, Properties]:
+def read_all(session: VsphereSession, refs: Sequence[Any], paths: Sequence[str]) -> dict[str, Properties]:
     """Read the properties of several objects of one kind, by their ids, in one call."""
     spec = _Collector.FilterSpec(
         objectSet=[_Collector.ObjectSpec(obj=ref) for ref in refs],
@@ -45,7 +45,7 @@ def read_all(session: Session, refs: Sequence[Any], paths: Sequence[str]) -> dic
     return {one.obj._moId: _properties(one, paths) for one in found}
 
 
-def sweep(session: Session, kinds: Mapping[Any, Sequence[str]], page: int) -> Iterator[tuple[Any, Properties]]:
+def sweep(session: VsphereSession, kinds: Mapping[Any, Sequence[str]], page: int) -> Iterator[tuple[Any, Properties]]:
     """Yield every object of some kinds that the user may see, with the paths asked of its kind. Starts over, without
     telling anything twice, when the session expires on the way.
 
@@ -67,7 +67,7 @@ def sweep(session: Session, kinds: Mapping[Any, Sequence[str]], page: int) -> It
 
 
 def wait(
-    session: Session, ref: Any, paths: Sequence[str], done: Callable[[Properties], bool], timeout: float
+    session: VsphereSession, ref: Any, paths: Sequence[str], done: Callable[[Properties], bool], timeout: float
 ) -> Properties | None:
     """Return the properties of one object as soon as `done` says so of them; None after `timeout` seconds.
 
@@ -85,7 +85,7 @@ def wait(
 
 
 def _wait_in_session(
-    session: Session, ref: Any, paths: Sequence[str], done: Callable[[Properties], bool], deadline: float
+    session: VsphereSession, ref: Any, paths: Sequence[str], done: Callable[[Properties], bool], deadline: float
 ) -> Properties | None:
     known: Properties = dict.fromkeys(paths)
     # A collector of its own: one collector can't wait for two threads
@@ -119,7 +119,9 @@ def _wait_in_session(
             collector.DestroyPropertyCollector()
 
 
-def _sweep_once(session: Session, kinds: Mapping[Any, Sequence[str]], page: int) -> Iterator[tuple[Any, Properties]]:
+def _sweep_once(
+    session: VsphereSession, kinds: Mapping[Any, Sequence[str]], page: int
+) -> Iterator[tuple[Any, Properties]]:
     content = session.content
     view = content.viewManager.CreateContainerView(content.rootFolder, list(kinds), True)
     try:

@@ -12,7 +12,7 @@ from longshore.providers.vsphere.properties import read
 from longshore.providers.vsphere.proxy_credentials import Credentials
 from longshore.providers.vsphere.proxy_disks import HeldDisk
 from longshore.providers.vsphere.proxy_machine import ProxyMachine, Rank, find_proxy
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 _LAST = Rank(off_vsan=True, off_host=False, taken=0)
 _Done = TypeVar("_Done")
@@ -21,7 +21,7 @@ _Done = TypeVar("_Done")
 class Proxies:
     """The proxies that a provider's settings name."""
 
-    def __init__(self, session: Session, credentials: Credentials) -> None:
+    def __init__(self, session: VsphereSession, credentials: Credentials) -> None:
         self._session = session
         self._credentials = credentials
         self._found: dict[str, ProxyMachine] = {}  # by the settings' word for it

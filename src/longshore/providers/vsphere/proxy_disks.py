@@ -16,7 +16,7 @@ from pyVmomi import vim, vmodl
 from longshore.errors import NotFound
 from longshore.providers.vsphere.machines import capacity
 from longshore.providers.vsphere.properties import Properties, read
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.snapshots import is_held
 
 DISK = vim.vm.device.VirtualDisk
@@ -67,7 +67,7 @@ class DiskChange:
         return cls("remove", DISK(key=device.key))
 
 
-def held_disks(session: Session, machine_ref: str, snapshot_ref: str) -> list[HeldDisk]:
+def held_disks(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> list[HeldDisk]:
     """Return a snapshot's disks as vCenter tells them now: files may be moved. Raises NotFound when it is gone."""
     with session.doing(f"tell where the disks of {machine_ref} are"):
         try:
@@ -77,7 +77,7 @@ def held_disks(session: Session, machine_ref: str, snapshot_ref: str) -> list[He
     return disks_of(held["config.hardware.device"])
 
 
-def newest_files(session: Session, machine_ref: str) -> list[str]:
+def newest_files(session: VsphereSession, machine_ref: str) -> list[str]:
     """Return the files that a machine's disks are written to. Raises NotFound when it is gone."""
     with session.doing(f"tell where the disks of {machine_ref} are"):
         machine = session.object(vim.VirtualMachine, machine_ref)

@@ -40,7 +40,7 @@ from longshore.providers.vsphere.proxy_disks import (
     stores,
     writable,
 )
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.tasks import await_earlier, result
 
 TIMEOUT = 300.0  # seconds a change of its disks may take: in large sites a minute or two
@@ -63,7 +63,7 @@ _PATHS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedDisks:
     """The place where a proxy serves what is attached to it, and the certificate that it shows there."""
 
     address: str
@@ -90,7 +90,7 @@ class Rank:
 class ProxyMachine:
     """A proxy as vCenter knows it. Whoever uses one makes one change of it at a time."""
 
-    def __init__(self, session: Session, ref: str, credentials: Credentials | None = None) -> None:
+    def __init__(self, session: VsphereSession, ref: str, credentials: Credentials | None = None) -> None:
         """Take a proxy by its reference; without credentials, to detach disks from it and no more."""
         self._session = session
         self._machine = session.object(vim.VirtualMachine, ref)
@@ -186,7 +186,7 @@ class ProxyMachine:
             trouble=trouble,
         )
 
-    def prepare(self, disks: Sequence[HeldDisk] = ()) -> Served:
+    def prepare(self, disks: Sequence[HeldDisk] = ()) -> ServedDisks:
         """Say whom it serves, if it doesn't know, and return where it does once it has said so. `disks`: what is to be
         attached to it.
 
@@ -208,7 +208,7 @@ class ProxyMachine:
                 time.sleep(PAUSE)
         return self.served()
 
-    def served(self, within: float = SERVES_WITHIN) -> Served:
+    def served(self, within: float = SERVES_WITHIN) -> ServedDisks:
         """Return where it serves what is attached to it. Raises Unreachable when it doesn't say so for that many
         seconds."""
         end = time.monotonic() + within
@@ -328,7 +328,7 @@ class ProxyMachine:
                 raise Conflict(f"{file} isn't the same disk in the proxy {_name(now)} as vCenter has told before.")
 
 
-def find_proxy(session: Session, word: str) -> str:
+def find_proxy(session: VsphereSession, word: str) -> str:
     """Return the reference of the proxy that the settings name. Raises NotFound, Conflict."""
     return machine_list.find(session, word).ref
 
@@ -348,7 +348,7 @@ def _settings(now: Properties) -> dict[str, str]:
     return {key.removeprefix(_SETTING): value for key, value in options.items() if key.startswith(_SETTING)}
 
 
-def _told(now: Properties) -> Served | None:
+def _told(now: Properties) -> ServedDisks | None:
     """Return where the proxy's program says that it serves; None while it has said nothing that can be meant."""
     settings = _settings(now)
     address, _, port = settings.get("endpoint", "").rpartition(":")
@@ -356,7 +356,7 @@ def _told(now: Properties) -> Served | None:
         certificate = base64.b64decode(settings.get("server", ""), validate=True).decode()
         if certificate and 0 < int(port) < 1 << 16:
             writes = settings.get("writes", "")
-            return Served(
+            return ServedDisks(
                 str(ipaddress.ip_address(address)), int(port), certificate, int(writes) if writes.isdecimal() else None
             )
     return None

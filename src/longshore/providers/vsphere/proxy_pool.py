@@ -27,8 +27,8 @@ from longshore.providers.vsphere import snapshots, writing
 from longshore.providers.vsphere.proxy_choice import Proxies, with_first
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials, tls_files
 from longshore.providers.vsphere.proxy_disks import HeldDisk, Mode, disks_of, held_disks, newest_files
-from longshore.providers.vsphere.proxy_machine import ProxyMachine, Served
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.proxy_machine import ProxyMachine, ServedDisks
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
 
 SHOWN_WITHIN = 60.0  # seconds until a disk that was attached shows in the proxy, or one that was detached doesn't
@@ -69,7 +69,7 @@ class ProxyPool:
     """The attachments of one provider to its proxies, for several threads. Each provider of each installation has
     proxies of its own."""
 
-    def __init__(self, session: Session, credentials: Credentials, ledger: RelayLedger) -> None:
+    def __init__(self, session: VsphereSession, credentials: Credentials, ledger: RelayLedger) -> None:
         self._session = session
         self._credentials = credentials
         self._ledger = ledger
@@ -271,7 +271,7 @@ class ProxyPool:
             raise
         return _Attached(proxy, owner, {disk.key: disk for disk in disks})
 
-    def _wait_until_forgotten(self, proxy: ProxyMachine, disks: Sequence[HeldDisk]) -> Served:
+    def _wait_until_forgotten(self, proxy: ProxyMachine, disks: Sequence[HeldDisk]) -> ServedDisks:
         """Return where the proxy serves once it shows none of these disks: what it showed would be of an earlier
         moment. Raises ExportError."""
         names = {name for disk in disks for name in disk.names}
@@ -308,7 +308,7 @@ def _in_use(machine_ref: str, used: str) -> Occupied:
     return Occupied(f"The disks of {machine_ref} are being {used} through a proxy.", code="file-locked")
 
 
-def _require_writing(served: Served) -> None:
+def _require_writing(served: ServedDisks) -> None:
     if served.writes is None:
         raise InvalidInput(
             f"The proxy at {served.address} only lets disks be read: its image is of an earlier Longshore.",
@@ -323,7 +323,7 @@ def _last_words(proxy: ProxyMachine) -> str:
         return f"nor can the proxy be asked for: {error}"
 
 
-def let_go(session: Session, note: str) -> None:
+def let_go(session: VsphereSession, note: str) -> None:
     """Detach what the ledger has a note of. Nothing to do for what isn't attached. Raises Conflict for a note of
     another vCenter, where the same references are of other machines."""
     if not note:
@@ -342,17 +342,17 @@ def open_pool(settings: VsphereSettings, secrets: Mapping[str, str], ledger: Rel
     """Open a pool with a session of its own, that outlives those of the transfers. Nothing is asked of the vCenter
     yet."""
     password = secrets["password"]
-    return ProxyPool(Session(settings, lambda: password), read_credentials(secrets["proxy_key"]), ledger)
+    return ProxyPool(VsphereSession(settings, lambda: password), read_credentials(secrets["proxy_key"]), ledger)
 
 
-def set_up(proxy: ProxyMachine, credentials: Credentials) -> Served:
+def set_up(proxy: ProxyMachine, credentials: Credentials) -> ServedDisks:
     """Set a proxy up, and return where it serves its disks once it lets us in. Raises LongshoreError."""
     return _wait_until_served(proxy, credentials)[0]
 
 
 def _wait_until_served(
     proxy: ProxyMachine, credentials: Credentials, disks: Sequence[HeldDisk] = ()
-) -> tuple[Served, list[str]]:
+) -> tuple[ServedDisks, list[str]]:
     """Return where a proxy serves, and what, for reading and for writing, once it lets us in: it takes up a new
     certificate within seconds, and one that was restarted says for a while where it has served before. `disks`: as for
     `prepare`. Raises LongshoreError."""
@@ -369,11 +369,11 @@ def _wait_until_served(
         time.sleep(_LOOK_EVERY)
 
 
-def _served_at(served: Served, tls: Path, mode: Mode) -> list[str]:
+def _served_at(served: ServedDisks, tls: Path, mode: Mode) -> list[str]:
     return list_exports(served.uri("", tls, mode), name=f"The proxy at {served.address}")
 
 
-def _wait_until_shown(served: Served, disk: HeldDisk, tls: Path, mode: Mode) -> str:
+def _wait_until_shown(served: ServedDisks, disk: HeldDisk, tls: Path, mode: Mode) -> str:
     """Return the name that a disk is served under, once it is. Raises ExportError."""
     end = time.monotonic() + SHOWN_WITHIN
     while True:

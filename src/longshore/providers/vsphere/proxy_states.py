@@ -7,23 +7,23 @@ from longshore.model.proxy import Proxy
 from longshore.providers.vsphere.proxy_credentials import Credentials
 from longshore.providers.vsphere.proxy_machine import ProxyMachine, find_proxy
 from longshore.providers.vsphere.proxy_pool import set_up
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 
-def proxies(session: Session, credentials: Credentials) -> list[Proxy]:
+def proxies(session: VsphereSession, credentials: Credentials) -> list[Proxy]:
     """Return the proxies that the settings name, as vCenter knows them. Nothing is changed, and none is connected
     to."""
     return [_seen(session, credentials, word) for word in session.settings.proxies]
 
 
-def _seen(session: Session, credentials: Credentials, word: str) -> Proxy:
+def _seen(session: VsphereSession, credentials: Credentials, word: str) -> Proxy:
     try:
         return ProxyMachine(session, find_proxy(session, word), credentials).seen(word)
     except LongshoreError as error:
         return Proxy(word, trouble=str(error))
 
 
-def check(session: Session, credentials: Credentials) -> dict[str, str]:
+def check(session: VsphereSession, credentials: Credentials) -> dict[str, str]:
     """Set the proxies up, see that they answer, and say what they have. Raises what stands against the first one, if no
     other works."""
     found: dict[str, str] = {}

@@ -35,7 +35,7 @@ _REPEATABLE = re.compile(
 )
 
 
-class Session:
+class VsphereSession:
     """Opened at first use. Safe to use from several threads."""
 
     def __init__(self, settings: VsphereSettings, password: Callable[[], str]) -> None:
@@ -159,7 +159,7 @@ class Session:
 class _Stub(SoapStubAdapter):  # type: ignore[misc]
     """pyVmomi's SOAP client, made to outlive an expired session and an idle connection that the server has closed."""
 
-    def __init__(self, session: Session, **options: Any) -> None:
+    def __init__(self, session: VsphereSession, **options: Any) -> None:
         reach = session.settings.reach
         super().__init__(acceptCompressedResponses=reach is None, **options)
         self.scheme = partial(HttpsConnection, reach=reach)

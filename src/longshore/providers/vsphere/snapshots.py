@@ -11,7 +11,7 @@ from longshore.model.target import Owner
 from longshore.providers.vsphere.machines import capacity, snapshot_tree
 from longshore.providers.vsphere.places import inventory_name
 from longshore.providers.vsphere.properties import read
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.tasks import await_earlier, result
 
 CREATE_TIMEOUT = 15 * 60.0  # seconds; quiescing a busy Windows guest alone may take ten minutes
@@ -23,7 +23,7 @@ _MARK = "longshore:owner="
 _INDEPENDENT = ("independent_persistent", "independent_nonpersistent")
 
 
-def create(session: Session, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
+def create(session: VsphereSession, machine_ref: str, name: str, owner: Owner, *, quiesce: bool) -> Snapshot:
     """Take a snapshot, one moment for all disks; the snapshot that carries this owner already, if there is one.
 
     Raises NotFound, Conflict (codes quiesce-failed, …), ProviderError.
@@ -47,7 +47,7 @@ def create(session: Session, machine_ref: str, name: str, owner: Owner, *, quies
         return found
 
 
-def find(session: Session, machine_ref: str, owner: Owner) -> Snapshot | None:
+def find(session: VsphereSession, machine_ref: str, owner: Owner) -> Snapshot | None:
     """Find the snapshot that carries this owner. One that is being made is waited for, so that None is the last word.
 
     Raises NotFound when there is no such machine, ProviderError (code "task-timeout") while vCenter still makes one.
@@ -58,7 +58,7 @@ def find(session: Session, machine_ref: str, owner: Owner) -> Snapshot | None:
         return _find(session, machine, owner)
 
 
-def remove(session: Session, machine_ref: str, snapshot_ref: str) -> None:
+def remove(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> None:
     """Returns when the snapshot is gone and its changes are merged into the disks.
 
     Raises Conflict when it isn't Longshore's, or (code file-locked) when something still has a disk open.
@@ -82,7 +82,7 @@ def remove(session: Session, machine_ref: str, snapshot_ref: str) -> None:
         _consolidate(session, machine)
 
 
-def revert(session: Session, machine_ref: str, snapshot_ref: str) -> None:
+def revert(session: VsphereSession, machine_ref: str, snapshot_ref: str) -> None:
     """Revert a machine to the snapshot, which stays; the machine is off then.
 
     Raises NotFound, Conflict when it isn't Longshore's, or (code file-locked) something has a disk open.
@@ -97,7 +97,7 @@ def revert(session: Session, machine_ref: str, snapshot_ref: str) -> None:
         result(session, node.snapshot.RevertToSnapshot_Task(suppressPowerOn=True), MERGE_TIMEOUT)
 
 
-def workflow_of(session: Session, snapshot: Snapshot) -> str:
+def workflow_of(session: VsphereSession, snapshot: Snapshot) -> str:
     """Return the workflow that a snapshot of ours was taken for. Raises NotFound when it is gone, or isn't ours."""
     with session.doing(f"look for the snapshot {snapshot.ref} of {snapshot.machine_ref}"):
         machine = session.object(vim.VirtualMachine, snapshot.machine_ref)
@@ -107,7 +107,7 @@ def workflow_of(session: Session, snapshot: Snapshot) -> str:
     raise NotFound(f"The snapshot {snapshot.name} of {snapshot.machine_ref} is gone.", advice="Start again.")
 
 
-def _consolidate(session: Session, machine: Any) -> None:
+def _consolidate(session: VsphereSession, machine: Any) -> None:
     for attempt in range(CONSOLIDATIONS):
         if not read(session, machine, ["runtime.consolidationNeeded"])["runtime.consolidationNeeded"]:
             return
@@ -120,14 +120,14 @@ def _consolidate(session: Session, machine: Any) -> None:
                 raise
 
 
-def _find(session: Session, machine: Any, owner: Owner) -> Snapshot | None:
+def _find(session: VsphereSession, machine: Any, owner: Owner) -> Snapshot | None:
     for node in _nodes(session, machine):
         if _owner(node) == owner.tag:
             return _describe(session, machine, node)
     return None
 
 
-def _nodes(session: Session, machine: Any) -> list[Any]:
+def _nodes(session: VsphereSession, machine: Any) -> list[Any]:
     return list(snapshot_tree(read(session, machine, ["snapshot"])["snapshot"]))
 
 
@@ -138,7 +138,7 @@ def _owner(node: Any) -> str | None:
     return None
 
 
-def _describe(session: Session, machine: Any, node: Any) -> Snapshot:
+def _describe(session: VsphereSession, machine: Any, node: Any) -> Snapshot:
     """Describe a snapshot."""
     devices = read(session, node.snapshot, ["config.hardware.device"])["config.hardware.device"] or []
     return Snapshot(

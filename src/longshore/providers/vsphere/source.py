@@ -29,7 +29,7 @@ from longshore.providers.vsphere import (
     writing,
 )
 from longshore.providers.vsphere.proxy_pool import ProxyPool, let_go
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
 from longshore.providers.vsphere.transports import transport_of
 
@@ -51,7 +51,7 @@ class VsphereSource(Source):
         over SSH; `proxy_key` is the key pair that a proxy knows us by, and `proxies` are the disks that are attached to
         it.
         """
-        self._session = Session(settings, password if callable(password) else lambda: password)
+        self._session = VsphereSession(settings, password if callable(password) else lambda: password)
         self._transport = transport_of(self._session, ssh_key, proxy_key, proxies)
 
     def __repr__(self) -> str:

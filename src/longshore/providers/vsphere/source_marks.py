@@ -10,13 +10,13 @@ from longshore.model.source_marks import MarkKind
 from longshore.providers.vsphere import tags
 from longshore.providers.vsphere.places import folder_called
 from longshore.providers.vsphere.properties import read
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.tasks import result
 
 TIMEOUT = 300.0  # seconds for vCenter to change a machine
 
 
-def before(session: Session, machine_ref: str, kind: MarkKind, text: str) -> str | None:
+def before(session: VsphereSession, machine_ref: str, kind: MarkKind, text: str) -> str | None:
     with session.doing(f"look at {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
         match kind:
@@ -36,7 +36,7 @@ def before(session: Session, machine_ref: str, kind: MarkKind, text: str) -> str
         return None if tags.is_attached(session, machine_ref, text) else ""
 
 
-def put(session: Session, machine_ref: str, kind: MarkKind, text: str, before: str) -> None:
+def put(session: VsphereSession, machine_ref: str, kind: MarkKind, text: str, before: str) -> None:
     with session.doing(f"mark {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
         match kind:
@@ -54,7 +54,7 @@ def put(session: Session, machine_ref: str, kind: MarkKind, text: str, before: s
                 tags.attach(session, machine_ref, text, on=True)
 
 
-def take_away(session: Session, machine_ref: str, kind: MarkKind, text: str, before: str) -> bool:
+def take_away(session: VsphereSession, machine_ref: str, kind: MarkKind, text: str, before: str) -> bool:
     with session.doing(f"take a mark from {machine_ref}"):
         machine = session.object(vim.VirtualMachine, machine_ref)
         match kind:
@@ -75,18 +75,18 @@ def take_away(session: Session, machine_ref: str, kind: MarkKind, text: str, bef
         return tags.attach(session, machine_ref, text, on=False)
 
 
-def _notes(session: Session, machine: Any) -> str:
+def _notes(session: VsphereSession, machine: Any) -> str:
     return read(session, machine, ["config.annotation"])["config.annotation"] or ""
 
 
-def _rename(session: Session, machine: Any, before: str, after: str) -> bool:
+def _rename(session: VsphereSession, machine: Any, before: str, after: str) -> bool:
     if read(session, machine, ["name"])["name"] != before:
         return False
     result(session, machine.Rename_Task(after), TIMEOUT)
     return True
 
 
-def _move(session: Session, machine: Any, into: Callable[[], Any]) -> bool:
+def _move(session: VsphereSession, machine: Any, into: Callable[[], Any]) -> bool:
     folder = into()
     if read(session, machine, ["parent"])["parent"] == folder:
         return False
@@ -94,12 +94,12 @@ def _move(session: Session, machine: Any, into: Callable[[], Any]) -> bool:
     return True
 
 
-def _cards(session: Session, machine: Any) -> list[Any]:
+def _cards(session: VsphereSession, machine: Any) -> list[Any]:
     devices = read(session, machine, ["config.hardware.device"])["config.hardware.device"] or []
     return [device for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard)]
 
 
-def _connect(session: Session, machine: Any, keys: str, *, on: bool) -> bool:
+def _connect(session: VsphereSession, machine: Any, keys: str, *, on: bool) -> bool:
     """Have these of its adapters connected when it is started, or not. Says whether any had to be changed."""
     changes = []
     for card in _cards(session, machine):
@@ -113,5 +113,5 @@ def _connect(session: Session, machine: Any, keys: str, *, on: bool) -> bool:
     return bool(changes)
 
 
-def _reconfigure(session: Session, machine: Any, **changes: Any) -> None:
+def _reconfigure(session: VsphereSession, machine: Any, **changes: Any) -> None:
     result(session, machine.ReconfigVM_Task(vim.vm.ConfigSpec(**changes)), TIMEOUT)

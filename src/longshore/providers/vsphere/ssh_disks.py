@@ -31,7 +31,7 @@ from longshore.providers.reaching import open_socket
 from longshore.providers.vsphere import flat_files, host_keys
 from longshore.providers.vsphere.certificate import CONNECT_TIMEOUT, reaching
 from longshore.providers.vsphere.meanings import Meaning, find_meaning, with_last_words
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
 
 # An RSA key, as in VMware's own instructions: ESXi 8 may refuse Ed25519
@@ -42,7 +42,7 @@ _CONFIGURATION = "Host *\n  GlobalKnownHostsFile /dev/null\n"
 
 
 @contextmanager
-def serve(session: Session, key: str, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+def serve(session: VsphereSession, key: str, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
     """Serve the disk as the snapshot holds it, read-only; it is open and answers.
 
     Raises InvalidInput, NotFound, AccessDenied, FingerprintMismatch, Conflict, Unreachable, ExportError; NotFound, too,

@@ -8,13 +8,13 @@ from longshore.errors import LongshoreError
 from longshore.providers.vsphere.flat_files import host_of
 from longshore.providers.vsphere.places import NAMES_PAGE, inventory_name
 from longshore.providers.vsphere.properties import read, sweep
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.ssh_disks import try_login, usable_key
 
 AT_ONCE = 8
 
 
-def everywhere(session: Session, key: str) -> dict[str, str]:
+def everywhere(session: VsphereSession, key: str) -> dict[str, str]:
     """Return which of the connected hosts do (`ssh`), and what the others say (`ssh_refused`).
 
     Raises what the first one says when none of them does.
@@ -33,7 +33,7 @@ def everywhere(session: Session, key: str) -> dict[str, str]:
     return told | ({"ssh_refused": " ".join(map(str, refused.values()))} if refused else {})
 
 
-def to_host_of(session: Session, key: str, machine_ref: str) -> None:
+def to_host_of(session: VsphereSession, key: str, machine_ref: str) -> None:
     """Log in to the host of a machine. Raises what the host says when it doesn't let us in."""
     with session.doing(f"tell on which host {machine_ref} is"):
         host = read(session, session.object(vim.VirtualMachine, machine_ref), ["runtime.host"])["runtime.host"]
@@ -41,7 +41,7 @@ def to_host_of(session: Session, key: str, machine_ref: str) -> None:
     try_login(session.settings, key, host_of(session, inventory_name(name)))
 
 
-def _refusal(session: Session, key: str, host: str) -> LongshoreError | None:
+def _refusal(session: VsphereSession, key: str, host: str) -> LongshoreError | None:
     try:
         try_login(session.settings, key, host)
     except LongshoreError as error:

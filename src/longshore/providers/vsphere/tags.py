@@ -15,7 +15,7 @@ from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFoun
 from longshore.model.strict_reading import read_json
 from longshore.providers.reaching import HttpsConnection
 from longshore.providers.vsphere.certificate import reaching, trusted_context
-from longshore.providers.vsphere.session import REQUEST_TIMEOUT, Session
+from longshore.providers.vsphere.session import REQUEST_TIMEOUT, VsphereSession
 
 OBJECTS = 500  # machines asked about at once; vCenter allows 2000
 _TAGS = "/api/cis/tagging/tag"
@@ -23,7 +23,7 @@ _CATEGORIES = "/api/cis/tagging/category"
 _ASSOCIATIONS = "/api/cis/tagging/tag-association"
 
 
-def of(session: Session, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def of(session: VsphereSession, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return the tags of machines, by reference; of those that have any. Empty where the server knows no tags (an ESXi
     host).
 
@@ -43,7 +43,7 @@ def of(session: Session, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {ref: tags for ref, tags in told.items() if tags}
 
 
-def find_tagged(session: Session, wanted: str) -> set[str]:
+def find_tagged(session: VsphereSession, wanted: str) -> set[str]:
     """Return references of the machines that have a tag, called NAME or CATEGORY/NAME; of several with that name, any.
 
     Raises NotFound when there is no such tag, InvalidInput where the server knows none at all.
@@ -57,13 +57,13 @@ def find_tagged(session: Session, wanted: str) -> set[str]:
         return _having(rest, ids)
 
 
-def is_attached(session: Session, machine_ref: str, wanted: str) -> bool:
+def is_attached(session: VsphereSession, machine_ref: str, wanted: str) -> bool:
     """Tell whether a machine has the tag CATEGORY/NAME. Raises InvalidInput when there is no such tag."""
     with _rest_with_tags(session) as rest:
         return machine_ref in _having(rest, [_tag(session, rest, wanted)])
 
 
-def attach(session: Session, machine_ref: str, wanted: str, *, on: bool) -> bool:
+def attach(session: VsphereSession, machine_ref: str, wanted: str, *, on: bool) -> bool:
     """Give a machine the tag CATEGORY/NAME, or take it away; says whether anything had to be changed.
 
     Raises InvalidInput when there is no such tag.
@@ -77,7 +77,7 @@ def attach(session: Session, machine_ref: str, wanted: str, *, on: bool) -> bool
         return True
 
 
-def _tag(session: Session, rest: "_Rest", wanted: str) -> str:
+def _tag(session: VsphereSession, rest: "_Rest", wanted: str) -> str:
     """Find the id of the tag CATEGORY/NAME."""
     for tag, name in _names(rest, rest.ask("GET", _TAGS)).items():
         if name == wanted:
@@ -94,7 +94,7 @@ def _having(rest: "_Rest", tags: Sequence[str]) -> set[str]:
 class _Rest:
     """A session of the REST API, which is none of the SOAP API."""
 
-    def __init__(self, session: Session, connection: http.client.HTTPSConnection) -> None:
+    def __init__(self, session: VsphereSession, connection: http.client.HTTPSConnection) -> None:
         self._label = session.label
         self._connection = connection
         self._headers = {"Content-Type": "application/json"}
@@ -140,7 +140,7 @@ class _Rest:
 
 
 @contextmanager
-def _rest(session: Session) -> Iterator[_Rest | None]:
+def _rest(session: VsphereSession) -> Iterator[_Rest | None]:
     settings = session.settings
     context = trusted_context(settings.host, settings.port, settings.fingerprint, settings.ca_file, settings.reach)
     connection = HttpsConnection(
@@ -166,7 +166,7 @@ def _rest(session: Session) -> Iterator[_Rest | None]:
 
 
 @contextmanager
-def _rest_with_tags(session: Session) -> Iterator[_Rest]:
+def _rest_with_tags(session: VsphereSession) -> Iterator[_Rest]:
     """Open the REST API. Raises InvalidInput where the server knows no tags."""
     with _rest(session) as rest:
         if rest is None:

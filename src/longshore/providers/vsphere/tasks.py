@@ -7,14 +7,14 @@ from pyVmomi import vim, vmodl
 
 from longshore.errors import ProviderError
 from longshore.providers.vsphere.properties import read, read_all, wait
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 _UNDER_WAY = (vim.TaskInfo.State.queued, vim.TaskInfo.State.running)
 _TOLD = ("info.state", "info.descriptionId")
 _ENDED = (vim.TaskInfo.State.success, vim.TaskInfo.State.error)
 
 
-def result(session: Session, task: Any, timeout: float) -> Any:
+def result(session: VsphereSession, task: Any, timeout: float) -> Any:
     """Return what the task answers once it has ended; waits `timeout` seconds at most.
 
     Raises the task's own fault, or ProviderError (code "task-timeout") when it is still running by then.
@@ -32,7 +32,7 @@ def result(session: Session, task: Any, timeout: float) -> Any:
     return info["info.result"]
 
 
-def await_earlier(session: Session, machine: Any, what: str, timeout: float) -> None:
+def await_earlier(session: VsphereSession, machine: Any, what: str, timeout: float) -> None:
     """Wait for tasks of a machine whose description holds these small letters ("createsnapshot"). A run that died may
     have left its request with vCenter: what comes of it must be seen before more is asked for.
 

@@ -6,7 +6,7 @@ from longshore.errors import Conflict
 from longshore.model.target import Owner
 from longshore.providers.vsphere import snapshots
 from longshore.providers.vsphere.properties import read
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.tasks import result
 
 RECONFIGURE_TIMEOUT = 300.0  # seconds
@@ -14,7 +14,7 @@ RECONFIGURE_TIMEOUT = 300.0  # seconds
 _PATHS = ("config.changeTrackingEnabled", "capability.changeTrackingSupported", "snapshot", "runtime.powerState")
 
 
-def switch(session: Session, machine_ref: str, on: bool) -> bool:
+def switch(session: VsphereSession, machine_ref: str, on: bool) -> bool:
     """Says whether anything had to be changed. Raises Conflict when the machine has snapshots or can't track.
 
     A running machine begins (or stops) to track only when its disks are reopened, so it gets a snapshot that is removed

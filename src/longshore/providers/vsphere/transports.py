@@ -13,7 +13,7 @@ from longshore.model.proxy import Proxy
 from longshore.providers.vsphere import changes, disks, proxy_states, ssh_disks, ssh_login, writing
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials
 from longshore.providers.vsphere.proxy_pool import ProxyPool
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 
 class Transport(Protocol):
@@ -54,7 +54,7 @@ class VddkTransport:
 
     tracks_writes = True
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: VsphereSession) -> None:
         self._session = session
 
     def check(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class SshTransport:
 
     tracks_writes = True  # none is made
 
-    def __init__(self, session: Session, key: str) -> None:
+    def __init__(self, session: VsphereSession, key: str) -> None:
         self._session = session
         self._key = key
 
@@ -127,7 +127,7 @@ class ProxyTransport:
 
     tracks_writes = False  # by VMware's design a machine tracks what is written through itself
 
-    def __init__(self, session: Session, credentials: Credentials, pool: ProxyPool | None) -> None:
+    def __init__(self, session: VsphereSession, credentials: Credentials, pool: ProxyPool | None) -> None:
         """`pool`: None where no disk is opened."""
         self._session = session
         self._credentials = credentials
@@ -179,7 +179,7 @@ def _over_ssh() -> InvalidInput:
     )
 
 
-def transport_of(session: Session, ssh_key: str, proxy_key: str, pool: ProxyPool | None) -> Transport:
+def transport_of(session: VsphereSession, ssh_key: str, proxy_key: str, pool: ProxyPool | None) -> Transport:
     """Return the transport of the settings, with the secret that it needs. Raises InvalidInput for a proxy's that is
     none."""
     if session.settings.transport == "proxy":

@@ -16,12 +16,12 @@ from longshore.model.machine import PowerState, Snapshot
 from longshore.providers.vsphere import disks
 from longshore.providers.vsphere.machines import capacity, power_state
 from longshore.providers.vsphere.properties import read
-from longshore.providers.vsphere.session import Session
+from longshore.providers.vsphere.session import VsphereSession
 
 _PATHS = ("runtime.powerState", "runtime.connectionState", "snapshot", "config.hardware.device")
 
 
-def check(session: Session, machine_ref: str) -> None:
+def check(session: VsphereSession, machine_ref: str) -> None:
     """Check that the machine's disks can be written. Raises NotFound, InvalidInput for a disk that snapshots leave out,
     Conflict while disks wait to be consolidated."""
     with session.doing(f"look whether the disks of {machine_ref} can be written"):
@@ -41,7 +41,7 @@ def check(session: Session, machine_ref: str) -> None:
 
 
 @contextmanager
-def serve(session: Session, snapshot: Snapshot, disk_key: str, size: int) -> Iterator[Export]:
+def serve(session: VsphereSession, snapshot: Snapshot, disk_key: str, size: int) -> Iterator[Export]:
     """Serve a disk for writing through VDDK. Raises NotFound, what `newest` and `disks.serve` do."""
     for device in newest(session, snapshot):
         if str(device.key) == disk_key:
@@ -64,7 +64,7 @@ def as_large_as(export: Export, size: int, shown: int) -> Iterator[Export]:
         yield larger
 
 
-def newest(session: Session, snapshot: Snapshot) -> list[Any]:
+def newest(session: VsphereSession, snapshot: Snapshot) -> list[Any]:
     """Return a machine's disks, with the layers above its snapshot that may be written. Raises NotFound, Conflict when
     the machine isn't off or has a newer snapshot."""
     ref = snapshot.machine_ref

@@ -7,28 +7,28 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from longshore.providers.openstack.placement import is_automatic
-from longshore.tenancy.login import Login
+from longshore.tenancy.login import CloudLogin
 
 FixedIp = Mapping[str, Any]  # with subnet_id, and ip_address where one is meant
 
 
-def is_in_automatic(cloud: Login, subnet_id: str | None) -> bool:
+def is_in_automatic(cloud: CloudLogin, subnet_id: str | None) -> bool:
     """Say whether addresses of a subnet come by themselves. No subnet: an address alone, whose subnet Neutron finds."""
     subnet = cloud.subnet(subnet_id) if subnet_id else None
     return subnet is not None and is_automatic(subnet)
 
 
-def chosen(cloud: Login, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
+def chosen(cloud: CloudLogin, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
     """Return those addresses that somebody chose: without the ones that come by themselves."""
     return [ip for ip in fixed_ips if not is_in_automatic(cloud, ip.get("subnet_id"))]
 
 
-def askable(cloud: Login, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
+def askable(cloud: CloudLogin, fixed_ips: Iterable[FixedIp]) -> list[FixedIp]:
     """Return the same addresses as Neutron may be asked for: those that come by themselves only by their subnet."""
     return [{"subnet_id": ip["subnet_id"]} if is_in_automatic(cloud, ip.get("subnet_id")) else ip for ip in fixed_ips]
 
 
-def same_addresses(cloud: Login, wanted: Iterable[FixedIp], live: Iterable[FixedIp]) -> bool:
+def same_addresses(cloud: CloudLogin, wanted: Iterable[FixedIp], live: Iterable[FixedIp]) -> bool:
     """Tell whether a port has the addresses that are wanted: where only a subnet is, any of that subnet."""
     there = [(ip["subnet_id"], ip.get("ip_address")) for ip in live if not is_in_automatic(cloud, ip["subnet_id"])]
     kept = [ip for ip in wanted if not is_in_automatic(cloud, ip.get("subnet_id"))]
@@ -50,7 +50,7 @@ def same_addresses(cloud: Login, wanted: Iterable[FixedIp], live: Iterable[Fixed
     return not there
 
 
-def told_subnets(cloud: Login, fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
+def told_subnets(cloud: CloudLogin, fixed_ips: Iterable[FixedIp]) -> tuple[str, ...]:
     """Return the subnets that tell a router's interface from its others. Which automatic ones come along is Neutron's
     doing, so they only count where there are no others."""
     listed = list(fixed_ips)

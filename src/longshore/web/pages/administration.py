@@ -11,7 +11,7 @@ from longshore.api.nodes import Node
 from longshore.api.operation import LeftOver, Operation, QueuedJob, Worker
 from longshore.api.schemas import Cleanup
 from longshore.client.calls import part
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.wording.states import of_status
@@ -24,7 +24,7 @@ _FIRST = 10  # rows of each kind, on the page of all
 
 
 async def overview(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     (stands, workers, stranded), (nodes, left, vaults) = await asyncio.gather(
         asyncio.gather(
             asking.get(Operation, "/v1/operation"),

@@ -14,7 +14,7 @@ from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form
 from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.backups import PAGE, PLAYBOOKS
@@ -38,7 +38,7 @@ _PROPOSED = {
 
 
 async def one(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     found = await asking.get(BackupPolicyDetails, _path(request))
     ahead = []
     if not found.paused and request.state.visit.may("migration:schedule:preview"):
@@ -62,7 +62,7 @@ async def one(request: Request) -> Response:
 
 async def runs(request: Request) -> Response:
     """Show what was done for a policy, newest first: backups, verifications, copies, trials."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     marker, kind, status = (request.query_params.get(name, "") for name in ("marker", "type", "status"))
     found = await asking.get(BackupPolicyDetails, _path(request))
     about: dict[str, Any] = {"of": found.id, "type": kind}
@@ -119,7 +119,7 @@ async def preview_change(request: Request) -> Response:
     return await _asked(request, said, found, trouble, seen)
 
 
-async def previewed(asking: Asking, said: Form, **of: str) -> tuple[SchedulePreview | None, LongshoreError | None]:
+async def previewed(asking: ApiClient, said: Form, **of: str) -> tuple[SchedulePreview | None, LongshoreError | None]:
     """Return what the schedule and the rules in a form come to, or why they can't be meant. `of`: whose points are
     judged."""
     body = {name: said[name] or None for name in ("schedule", "retention", "rpo")}
@@ -185,7 +185,7 @@ async def _asked(
     seen: SchedulePreview | None = None,
 ) -> Response:
     """Return the form. `changed`: the policy, if it is there already."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
     )

@@ -12,7 +12,7 @@ from longshore.api.backups import DeletedPoint, Prunable, Vault, VaultContents, 
 from longshore.api.schemas import Migration, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines
 from longshore.web.forms import Form
 from longshore.web.page import Page
@@ -42,7 +42,7 @@ _POINTS_SORTED = {"machine": marked("Machine"), "moment": marked("Moment"), "siz
 
 
 async def listed(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     vaults, policies, providers = await asyncio.gather(
         asking.get(list[Vault], "/v1/vaults"),
         asking.get(list[BackupPolicy], "/v1/backup-policies"),
@@ -65,7 +65,7 @@ async def listed(request: Request) -> Response:
     )
 
 
-async def _held(asking: Asking, vault: Vault) -> tuple[VaultContents | None, LongshoreError | None]:
+async def _held(asking: ApiClient, vault: Vault) -> tuple[VaultContents | None, LongshoreError | None]:
     """Return a page of a vault's contents, or why they can't be read now."""
     try:
         return await asking.get(VaultContents, f"/v1/vaults/{part(vault.id)}/contents", limit=1), None
@@ -74,7 +74,7 @@ async def _held(asking: Asking, vault: Vault) -> tuple[VaultContents | None, Lon
 
 
 async def one(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     vault = await asking.get(Vault, _path(request))
     q, offset = request.query_params.get("q", "").strip(), _offset(request)
     sort = request.query_params.get("sort", "")
@@ -109,7 +109,7 @@ def _does(verb: str) -> Any:
 async def usage(request: Request) -> Response:
     """Show what a vault holds, and how fast it grows, on a page of its own: all of the vault's objects are listed for
     it."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     vault, found = await asyncio.gather(
         asking.get(Vault, _path(request)), asking.get(VaultUsage, f"{_path(request)}/usage")
     )
@@ -139,7 +139,7 @@ async def ask_to_prune(request: Request) -> Response:
 
 
 async def point(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     vault, found = await asyncio.gather(
         asking.get(Vault, _path(request)), asking.get(VaultPointDetails, _point_path(request))
     )
@@ -205,7 +205,7 @@ async def _asked(
     begun: int,
     refused: dict[str, LongshoreError],
 ) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
     )

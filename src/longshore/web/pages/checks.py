@@ -7,13 +7,13 @@ from typing import Any
 from longshore.api.plan_checks import PlanCheck
 from longshore.client.calls import part
 from longshore.errors import ChangedMeanwhile, LongshoreError, NotFound
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 
 _WAITED_FOR = 2.0  # seconds: what takes no longer is shown whole
 _POLL_AT_FIRST, _POLL = 0.05, 0.5  # seconds
 
 
-async def follow(asking: Asking, plan: str, asked: Mapping[str, Any], begun: str) -> PlanCheck:
+async def follow(asking: ApiClient, plan: str, asked: Mapping[str, Any], begun: str) -> PlanCheck:
     """Return a plan's check when it has ended, or as far as it has come after a moment.
 
     `plan`: its path; `begun`: the id of an earlier check. A new one is begun where that is empty or can't be continued.
@@ -30,7 +30,7 @@ async def follow(asking: Asking, plan: str, asked: Mapping[str, Any], begun: str
     return check
 
 
-async def _earlier(asking: Asking, plan: str, begun: str) -> PlanCheck | None:
+async def _earlier(asking: ApiClient, plan: str, begun: str) -> PlanCheck | None:
     try:
         found = await asking.get(PlanCheck, f"{plan}/checks/{part(begun)}")
     except LongshoreError as error:

@@ -10,7 +10,7 @@ from longshore.api.schemas import ChosenAnswer, Migration
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.web.addresses import back_to
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.page import Handler, Page
 from longshore.web.pages.migrations import cutover_time, named
 from longshore.web.rendering import confirm, render
@@ -125,7 +125,7 @@ def _only(found: list[Migration]) -> str:
     return _("Only of these: %(names)s.") % {"names": named([one.machine_name for one in found])}
 
 
-async def _found(asking: Asking, ids: list[str]) -> list[Migration]:
+async def _found(asking: ApiClient, ids: list[str]) -> list[Migration]:
     """Return those of these migrations that are there."""
 
     async def one(id_: str) -> Migration | None:

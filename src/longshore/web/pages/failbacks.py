@@ -9,7 +9,7 @@ from longshore.api.replicas import Replica
 from longshore.api.schemas import Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.rendering import render
@@ -80,7 +80,7 @@ async def _reprotected(request: Request, said: Form, trouble: LongshoreError | N
 
 
 async def _both(request: Request) -> tuple[Replica, list[Provider]]:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     return await asyncio.gather(asking.get(Replica, _path(request)), asking.get(list[Provider], "/v1/providers"))
 
 

@@ -12,7 +12,7 @@ from longshore.api.replicas import Replica
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.model.group import MOST_TIERS
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, refused_at
 from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.groups import AT, CHANGES, back, path_of
@@ -115,7 +115,7 @@ def _words(command: str) -> list[str]:
 
 async def _asked(request: Request, said: Form, changed: Group | None, trouble: LongshoreError | None) -> Response:
     """Return the form. `changed`: the group, if it is there already."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     replicas, groups = await asyncio.gather(
         asking.get(list[Replica], "/v1/replicas", figures=False), asking.get(list[Group], "/v1/replica-groups")
     )

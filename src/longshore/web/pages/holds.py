@@ -8,9 +8,9 @@ from starlette.responses import Response
 from longshore.api.backups import Vault, VaultPointDetails
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form
-from longshore.web.holding import Held, told_of_hold
+from longshore.web.holding import HeldKind, told_of_hold
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.wording.texts import _
@@ -21,7 +21,7 @@ async def ask(request: Request) -> Response:
 
 
 async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     vault, point = await asyncio.gather(
         asking.get(Vault, f"/v1/vaults/{part(request.path_params['vault'])}"),
         asking.get(VaultPointDetails, _path(request)),
@@ -52,7 +52,7 @@ def _page(request: Request) -> str:
     return f"{_vault(request)}/points/{part(request.path_params['point'])}"
 
 
-_held = Held(VaultPointDetails, _path, _page, _asked)
+_held = HeldKind(VaultPointDetails, _path, _page, _asked)
 ROUTES = [
     Page("/backups/vaults/{vault}/hold/{point:path}", ask, "GET", "migration:vault:keep"),
     Page("/backups/vaults/{vault}/hold/{point:path}", _held.hold, "POST", "migration:vault:keep"),

@@ -10,7 +10,7 @@ from longshore.api.kept_plans import ImportedPlan, KeptPlan
 from longshore.api.schemas import PlanView
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import render
@@ -35,7 +35,7 @@ async def bring_here(request: Request) -> Response:
 
 
 async def _listed(request: Request, said: Form, made: ImportedPlan | None, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     place = f"/v1/vaults/{part(request.path_params['vault'])}"
     vault, kept = await asyncio.gather(asking.get(Vault, place), asking.get(list[KeptPlan], f"{place}/plans"))
     return render(
@@ -66,7 +66,7 @@ async def keep(request: Request) -> Response:
 
 
 async def _asked(request: Request, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     view, vaults = await asyncio.gather(asking.get(PlanView, _plan(request)), asking.get(list[Vault], "/v1/vaults"))
     status = 200 if trouble is None else 400
     choices = [(one.id, one.name) for one in vaults]

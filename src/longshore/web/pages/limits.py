@@ -11,7 +11,7 @@ from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.model.limit import LimitOf
 from longshore.model.quantities import parse_rate, write_size
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
@@ -106,7 +106,7 @@ async def _all(request: Request) -> list[Limit]:
 
 
 async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     limits, providers, plans = await asyncio.gather(
         _all(request), asking.get(list[Provider], "/v1/providers"), asking.get(list[PlanSummary], "/v1/plans")
     )

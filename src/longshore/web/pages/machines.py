@@ -13,7 +13,7 @@ from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.machine import Machine
 from longshore.model.search import FIELDS
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.folders import tree_of
 from longshore.web.page import Page
 from longshore.web.pages.providers import path_of
@@ -41,7 +41,7 @@ _SHEET = (
 
 
 async def machines(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     provider = await asking.get(Provider, path_of(request))
     q, offset = request.query_params.get("q", ""), _offset(request)
     anew = request.query_params.get("anew") == "yes"
@@ -82,7 +82,7 @@ async def machines(request: Request) -> Response:
 
 async def machines_as_csv(request: Request) -> Response:
     """Keep all that fit as a file."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     found: list[Machine] = []
     asked = {"q": request.query_params.get("q", ""), "sort": request.query_params.get("sort", ""), "limit": _AT_ONCE}
     while True:
@@ -102,7 +102,7 @@ def _in_sheet(m: Machine) -> tuple[Any, ...]:
 
 async def unprotected(request: Request) -> Response:
     """Show the machines that have neither a replica nor a good backup by a policy that runs."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     provider = await asking.get(Provider, path_of(request))
     q, offset = request.query_params.get("q", ""), _offset(request)
     anew = request.query_params.get("anew") == "yes"
@@ -134,7 +134,7 @@ async def _last_moves(request: Request, provider: Provider, refs: list[str]) -> 
 
 
 async def volumes(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     provider = await asking.get(Provider, path_of(request))
     found, trouble = [], None
     try:
@@ -146,7 +146,7 @@ async def volumes(request: Request) -> Response:
 
 
 async def machine(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     provider = await asking.get(Provider, path_of(request))
     found = await asking.get(Machine, f"{path_of(request)}/machines/{part(request.path_params['machine'])}")
     plans = await asking.get(list[PlanSummary], "/v1/plans", machine=found.ref)

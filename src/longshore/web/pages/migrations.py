@@ -13,7 +13,7 @@ from longshore.errors import LongshoreError
 from longshore.model.durations import duration
 from longshore.model.request import MOVES, BootProof, Cutover, MigrationRequest, MigrationType
 from longshore.model.status import Status
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.downtimes import expected_downtime
 from longshore.web.forms import Form
 from longshore.web.page import Page
@@ -34,11 +34,11 @@ _SHOWN = 200  # events, the last ones
 _AT_ONCE = 1000  # rows that are asked for
 _SHEET = (
     *("Machine", "Type", "From", "To", "Plan", "Wave", "Requested (UTC)", "Begun (UTC)", "Ended (UTC)"),
-    *("State", "Phase", "Downtime seconds", "Problem", "Id"),
+    *("ListChoice", "Phase", "Downtime seconds", "Problem", "Id"),
 )
 
 
-class State(NamedTuple):
+class ListChoice(NamedTuple):
     """A choice of a list: what it is called, and what the API is asked for."""
 
     said: str
@@ -51,17 +51,17 @@ def _of(*statuses: Status) -> dict[str, Any]:
 
 _SORTED = {
     "machine": marked("Machine"),
-    "state": marked("State"),
+    "state": marked("ListChoice"),
     "type": marked("Type"),
     "requested": marked("Requested"),
 }
 OVER = (Status.DONE, Status.REHEARSED)
 UNDER_WAY = (Status.RUNNING, Status.ROLLING_BACK)
 STATES = {
-    **{one.value: State(of_status(one.value).said, _of(one)) for one in Status},
-    "under-way": State(marked("under way"), _of(*UNDER_WAY)),
-    "failed-last": State(marked("failed at the last try"), {**_of(Status.FAILED), "last": True}),
-    "astray": State(marked("run by nobody"), {**_of(*UNDER_WAY, Status.QUEUED), "astray": True}),
+    **{one.value: ListChoice(of_status(one.value).said, _of(one)) for one in Status},
+    "under-way": ListChoice(marked("under way"), _of(*UNDER_WAY)),
+    "failed-last": ListChoice(marked("failed at the last try"), {**_of(Status.FAILED), "last": True}),
+    "astray": ListChoice(marked("run by nobody"), {**_of(*UNDER_WAY, Status.QUEUED), "astray": True}),
 }
 
 
@@ -74,7 +74,7 @@ async def jobs(request: Request) -> Response:
 
 
 async def _list(request: Request, called: str, title: str, types: Sequence[MigrationType]) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     asked = request.query_params
     status, marker, kind = asked.get("status", ""), asked.get("marker", ""), asked.get("type", "")
     about = {"name": asked.get("q", "").strip(), "type": kind}
@@ -118,7 +118,7 @@ async def jobs_as_csv(request: Request) -> Response:
 
 async def _as_csv(request: Request, called: str) -> Response:
     """Keep all of a list that fit as a file, in its order."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     asked = request.query_params
     status = asked.get("status", "")
     meant = STATES[status].asked if status in STATES else {"status": status}
@@ -146,7 +146,7 @@ def _in_sheet(m: ListedMigration) -> tuple[Any, ...]:
 
 
 async def one(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     path = _path(request)
     migration, events, ledger = await asyncio.gather(
         asking.get(Migration, path),
@@ -194,7 +194,7 @@ async def console(request: Request) -> Response:
 
     At the end of a move its owner wants to see that; before, it shows what is being waited for.
     """
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     migration = await asking.get(Migration, _path(request))
     found: ServerConsole | None = None
     try:
@@ -275,7 +275,7 @@ def named(machines: Sequence[str]) -> str:
     return _("%(names)s and %(count)s more") % {"names": ", ".join(machines[:_NAMED]), "count": more}
 
 
-async def told_of_cutover(asking: Asking, migrations: Sequence[Migration]) -> list[str]:
+async def told_of_cutover(asking: ApiClient, migrations: Sequence[Migration]) -> list[str]:
     """Return sentences about what a cutover of these migrations means."""
     names = named([one.machine_name for one in migrations])
     told = [
@@ -347,7 +347,7 @@ async def ask_to_delete(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """Forget a migration, and the tries before it that failed: the last of them would stand in its place."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     last = await asking.get(Migration, _path(request))
     alike = [kind.value for kind in MOVES] if last.type.moves else [last.type.value]
     asked = {"machine": last.machine_ref, "status": Status.FAILED.value, "type": alike, "newest": True, "short": True}

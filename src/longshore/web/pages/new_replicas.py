@@ -15,7 +15,7 @@ from longshore.errors import LongshoreError
 from longshore.model import source_names
 from longshore.model.concern import Severity
 from longshore.model.machine import Machine
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import OF_MANY, Page
@@ -95,7 +95,7 @@ async def _asked(
 
     Once some of the machines have begun, it asks for those again that were refused.
     """
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     providers, vaults = await asyncio.gather(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
     )

@@ -17,7 +17,7 @@ from longshore.api.schemas import ListedMigration, MigrationCounts, PlanSummary,
 from longshore.model.replica import Stage
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.page import Page
 from longshore.web.pages.migrations import OVER, STATES, UNDER_WAY
 from longshore.web.rendering import render
@@ -43,17 +43,17 @@ class _Some(NamedTuple):
 
 
 async def show(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     return render(request, "overview.html", live=True, **await standing(asking))
 
 
 async def wall(request: Request) -> Response:
     """Show the overview as it is for a large screen: nothing can be done there."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     return render(request, "wall.html", live=True, link=None, now=datetime.now(UTC), **await standing(asking))
 
 
-async def standing(asking: Asking) -> dict[str, Any]:
+async def standing(asking: ApiClient) -> dict[str, Any]:
     """Return what an overview's template is told of how everything stands that `asking` sees."""
 
     async def counted(**asked: Any) -> Counter[str]:

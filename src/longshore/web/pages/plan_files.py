@@ -19,7 +19,7 @@ from longshore.model.machine import VOLUME
 from longshore.model.strict_reading import Misread
 from longshore.model.strict_yaml import plain, read_yaml
 from longshore.processes.apart import Work
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.choices import flavor_choices
 from longshore.web.forms import Form, told_of
 from longshore.web.page import OF_MANY, Page
@@ -161,7 +161,7 @@ async def keep_one(request: Request) -> Response:
 
 
 async def _asked(request: Request, view: PlanView, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     offer: TargetOffer | None = None
     try:
         offer = await asking.get(TargetOffer, f"/v1/providers/{part(view.plan['target'])}/offer")

@@ -16,7 +16,7 @@ from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.model.concern import Severity
 from longshore.model.status import Status
 from longshore.web.advices import LAND_UNCHANGED
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.page import Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.checks import follow, trouble_of
@@ -57,7 +57,7 @@ async def listed(request: Request) -> Response:
 
 async def one(request: Request) -> Response:
     """Show a plan. The page is loaded again and again while it runs, so only those machines are read that are shown."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     q, status = request.query_params.get("q", "").strip(), request.query_params.get("status", "")
     said = request.query_params.get("offset", "0")
     offset = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
@@ -118,7 +118,7 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
     The part about them, where another page has it, goes on asking for itself; else all of the page does, under an
     address that names the check.
     """
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     view = await asking.get(PlanView, _path(request))
     wanted = type_ or request.query_params.get("type", "") or view.plan.get("defaults", {}).get("type") or "cold"
     said = request.state.form.all("machine") if request.method == "POST" else []

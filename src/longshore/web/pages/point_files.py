@@ -10,7 +10,7 @@ from longshore.api.backups import Vault
 from longshore.api.files import PointFiles
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.page import Page
 from longshore.web.passing import Passed
 from longshore.web.rendering import render
@@ -20,7 +20,7 @@ _LONGEST = 4096  # characters of a path
 
 
 async def files(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     vault = await asking.get(Vault, f"/v1/vaults/{_vault(request)}")
     path, find = _path(request), request.query_params.get("find", "").strip()[:1000]
     found, trouble = None, None
@@ -46,7 +46,7 @@ async def files(request: Request) -> Response:
 
 async def file(request: Request) -> Response:
     """Send a file as it is, or a directory as a tar archive. What can't be had is refused as a page."""
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     await asking.get(PointFiles, _api(request, "files"), path=_path(request), limit=1)
     return Passed(asking, _api(request, "file"), path=_path(request))
 

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.schemas import Fingerprint, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form
 from longshore.web.page import Page
 from longshore.web.pages.providers import no_numbers, told_of_settings
@@ -177,7 +177,7 @@ async def unshare(request: Request) -> Response:
 
 
 async def _lent(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     provider = await asking.get(Provider, _path(request))
     return render(
         request,

@@ -12,7 +12,7 @@ from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.locations import url_of
 from longshore.web.advices import on_page
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, told_of
 from longshore.web.given_logins import given_login
 from longshore.web.page import Page
@@ -43,7 +43,7 @@ async def check(request: Request) -> Response:
 
 
 async def _shown(request: Request, found: dict[str, str] | None, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     provider = await asking.get(Provider, path_of(request))
     plans = await asking.get(list[PlanSummary], "/v1/plans")
     using = [plan.name for plan in plans if provider.name in (plan.source, plan.target)]
@@ -142,7 +142,7 @@ async def add_openstack(request: Request) -> Response:
         return render(request, "providers/new_openstack.html", 400, said=said, **shown)
 
 
-async def _openstack_added(asking: Asking, said: Form) -> RedirectResponse:
+async def _openstack_added(asking: ApiClient, said: Form) -> RedirectResponse:
     """Add an OpenStack as a form says, and lead to its page. Raises LongshoreError."""
     if said["by"] == "here":  # which only a server knows
         settings: dict[str, Any] = {"transport": said["transport"] or "brick"}
@@ -191,7 +191,7 @@ async def add_files(request: Request) -> Response:
 
 
 async def _added(  # noqa: PLR0917
-    asking: Asking, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], login: str | None = None
+    asking: ApiClient, name: str, kind: str, settings: dict[str, Any], secrets: dict[str, str], login: str | None = None
 ) -> RedirectResponse:
     body = {"name": name, "kind": kind, "settings": settings, "secrets": secrets}
     body |= {"login": login} if login is not None else {}

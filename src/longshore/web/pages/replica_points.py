@@ -8,9 +8,9 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.replicas import Point, Replica
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form
-from longshore.web.holding import Held, told_of_hold
+from longshore.web.holding import HeldKind, told_of_hold
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.wording.texts import _
@@ -48,7 +48,7 @@ async def delete(request: Request) -> Response:
 
 
 async def _of_replica(request: Request) -> tuple[Replica, Point]:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     return await asyncio.gather(
         asking.get(Replica, f"/v1/replicas/{part(request.path_params['replica'])}"),
         asking.get(Point, _path(request)),
@@ -65,7 +65,7 @@ def _page(request: Request) -> str:
     return f"/ui/replicas/{part(named['replica'])}/points/{part(named['number'])}"
 
 
-_held = Held(Point, _path, _page, _shown)
+_held = HeldKind(Point, _path, _page, _shown)
 ROUTES = [
     Page("/replicas/{replica}/points/{number}", one, "GET"),
     Page("/replicas/{replica}/points/{number}/hold", _held.hold, "POST", "migration:replica:update"),

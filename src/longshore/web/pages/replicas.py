@@ -15,7 +15,7 @@ from longshore.api.schemas import Migration
 from longshore.client.calls import part
 from longshore.model.durations import duration
 from longshore.model.replica import SYNCED, Stage
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.sorting import sorted_so
@@ -47,7 +47,7 @@ _PROTECTED = (Stage.PROTECTED, Stage.ADOPTED)
 
 
 async def listed(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     found = await asking.get(list[Replica], "/v1/replicas", figures=False)
     replicas, sorts = sorted_so(request, found, _SORTED)
     return render(
@@ -62,7 +62,7 @@ async def listed(request: Request) -> Response:
 
 
 async def one(request: Request) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     report = await asking.get(ReplicaReport, f"{_path(request)}/report")
     days = request.query_params.get("days", "1")
     days = days if days in _SPANS else "1"

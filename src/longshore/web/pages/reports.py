@@ -8,7 +8,7 @@ from starlette.responses import Response
 from longshore.api.replicas import Figures, Replica
 from longshore.api.reports import PlanReport, Report, ReportedMachine
 from longshore.client.calls import part
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.web.sheets import as_csv, as_json
@@ -107,7 +107,7 @@ async def replicas_as_json(request: Request) -> Response:
 
 
 async def _replicas(request: Request) -> list[Replica]:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     return await asking.get(list[Replica], "/v1/replicas")
 
 

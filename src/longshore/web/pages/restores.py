@@ -12,7 +12,7 @@ from longshore.api.schemas import Migration, PlanConcern, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.choices import flavor_choices, network_choices
 from longshore.web.forms import Form
 from longshore.web.page import Page
@@ -77,7 +77,7 @@ def _body(request: Request, said: Form) -> dict[str, Any]:
 async def _shown(
     request: Request, said: Form, concerns: list[PlanConcern] | None, trouble: LongshoreError | None
 ) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     named = request.path_params
     path = f"/v1/vaults/{part(named['vault'])}"
     vault, found, providers = await asyncio.gather(

@@ -6,7 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backups import MadeVaultKey, Vault, VaultKey
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError, NotFound
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.vaults import keepers
@@ -42,7 +42,7 @@ async def add(request: Request) -> Response:
 
 
 async def _shown(request: Request, said: Form, made: MadeVaultKey | None, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     vault = await asking.get(Vault, _path(request))
     keys: list[VaultKey] | None = None
     unreadable: LongshoreError | None = None

@@ -11,7 +11,7 @@ from longshore.api.features import Features
 from longshore.api.schemas import Migration, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
-from longshore.web.asking import Asking
+from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
@@ -68,7 +68,7 @@ def _pass_phrase(said: Form) -> str:
     return phrase
 
 
-async def keepers(asking: Asking) -> list[tuple[str, str]]:
+async def keepers(asking: ApiClient) -> list[tuple[str, str]]:
     """Return the project's own OpenStacks, in whose key manager a secret can be made, as choices of a form."""
     found = await asking.get(list[Provider], "/v1/providers?kind=openstack")
     return [(one.name, one.name) for one in found if not one.shared]
@@ -127,7 +127,7 @@ async def copy(request: Request) -> Response:
 
 
 async def _copied(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     vault, vaults = await asyncio.gather(asking.get(Vault, _path(request)), asking.get(list[Vault], "/v1/vaults"))
     return render(
         request,

@@ -23,8 +23,8 @@ from longshore.model import source_names
 from longshore.model.machine import VOLUME, Machine, PowerState
 from longshore.model.merging import merged
 from longshore.model.request import BootProof, MigrationRequest
-from longshore.model.source_names import Place
-from longshore.web.asking import Asking
+from longshore.model.source_names import NamedPlace
+from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
 from longshore.web.forms import Form, told_of
 from longshore.web.page import OF_MANY, Page
@@ -79,7 +79,7 @@ async def create(request: Request) -> Response:
 
 
 async def _named(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     providers = await asking.get(list[Provider], "/v1/providers")
     chosen = said.all("machine") if said["which"] not in ("all", _OF_DRAFT) else []
     count, names = await _counted(asking, said)
@@ -98,7 +98,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
     )
 
 
-async def _counted(asking: Asking, said: Form) -> tuple[int, list[str]]:
+async def _counted(asking: ApiClient, said: Form) -> tuple[int, list[str]]:
     """Return how many machines and volumes are chosen, and the names of the first of them."""
     if said["which"] == "all" and said["source"]:
         path = f"/v1/providers/{part(said['source'])}/inventory/machines"
@@ -121,13 +121,13 @@ async def _counted(asking: Asking, said: Form) -> tuple[int, list[str]]:
     return len(machines) + len(volumes), names[:_NAMED]
 
 
-async def _draft(asking: Asking, word: str) -> PlanView | None:
+async def _draft(asking: ApiClient, word: str) -> PlanView | None:
     """Return the draft of this word as it was proposed last, if it was."""
     found = await asking.get(list[PlanSummary], "/v1/plans", draft=word)
     return await asking.get(PlanView, f"/v1/plans/{part(found[0].id)}") if found else None
 
 
-async def _chosen(asking: Asking, said: Form) -> tuple[list[str], list[str]]:
+async def _chosen(asking: ApiClient, said: Form) -> tuple[list[str], list[str]]:
     """Return references of the chosen machines, and volumes.
 
     Raises InvalidInput when there are none, or more than a plan has.
@@ -160,7 +160,7 @@ async def mappings(request: Request) -> Response:
 
 
 async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
-    asking: Asking = request.state.asking
+    asking: ApiClient = request.state.asking
     view = await asking.get(PlanView, _path(request))
     plan, defaults = view.plan, view.plan.get("defaults") or {}
     offer, rows = None, None
@@ -218,7 +218,7 @@ class _Rows:
         ]
 
 
-def _users(mapped: Mapping[str, str], used: Sequence[Sequence[Place]]) -> Counter[str]:
+def _users(mapped: Mapping[str, str], used: Sequence[Sequence[NamedPlace]]) -> Counter[str]:
     """Count the machines by the words that their networks, or their storage, are mapped by or would be."""
     places = list(dict.fromkeys(place for some in used for place in some))
     return Counter(word for some in used for word in {source_names.shown(mapped, place, places) for place in some})
