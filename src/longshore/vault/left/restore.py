@@ -145,7 +145,7 @@ class Lost(NamedTuple):
     why: str
 
 
-class PackPlace(NamedTuple):
+class Place(NamedTuple):
     """A place of a block or a node in a pack, and its id."""
 
     id: bytes
@@ -278,7 +278,7 @@ class Vault:
         if disk["top"] is not None:
             yield from self._below(level, 0, place_of(disk["top"]), disk["size"])
 
-    def _below(self, level: int, index: int, place: PackPlace, size: int) -> Iterator[tuple[int, bytes | Lost]]:
+    def _below(self, level: int, index: int, place: Place, size: int) -> Iterator[tuple[int, bytes | Lost]]:
         width = BLOCK * FANOUT**level
         offset = index * width
         if offset >= size:
@@ -300,9 +300,9 @@ class Vault:
         for number, below in children:
             yield from self._below(level - 1, index * FANOUT + number, below, size)
 
-    def _children(self, level: int, data: bytes, place: PackPlace) -> list[tuple[int, PackPlace]]:
+    def _children(self, level: int, data: bytes, place: Place) -> list[tuple[int, Place]]:
         """Return what is below a node, by its number there."""
-        children: dict[int, PackPlace] = {}
+        children: dict[int, Place] = {}
         try:
             said, _, count, packs = struct.unpack_from("<BBHH", data)
             names = [data[6 + 32 * n : 38 + 32 * n] for n in range(packs)]
@@ -312,7 +312,7 @@ class Vault:
                 stored = place.pack if names[own] == bytes(32) else names[own]
                 if number >= FANOUT or number in children or size > BLOCK + 17:
                     raise ValueError
-                children[number] = PackPlace(data[at + 12 : at + 44], stored, start, size)
+                children[number] = Place(data[at + 12 : at + 44], stored, start, size)
         except (struct.error, IndexError, ValueError):
             said = -1
         if said != level:
@@ -321,7 +321,7 @@ class Vault:
         self._compare(bytes((level,)) + b"".join(ids), place)
         return sorted(children.items())
 
-    def _record(self, place: PackPlace) -> bytes:
+    def _record(self, place: Place) -> bytes:
         name = place.pack.hex()
         try:
             with (self.root / "packs" / name[:2] / f"{name}.pack").open("rb") as file:
@@ -346,7 +346,7 @@ class Vault:
         data: bytes = stored[1:]
         return unpack(data, f"pack {name} at {place.offset}") if stored[0] else data
 
-    def _compare(self, data: bytes, place: PackPlace) -> None:
+    def _compare(self, data: bytes, place: Place) -> None:
         key = None if self.key is None else self.derived(b"ids")
         if blake3 is None:
             found = blake3_of(data, key)
@@ -374,12 +374,12 @@ def whole(told: object, most: int) -> int:
     return told
 
 
-def place_of(told: dict[str, Any]) -> PackPlace:
+def place_of(told: dict[str, Any]) -> Place:
     """Read a place from plain data. Raises KeyError, TypeError, ValueError."""
     ids = [bytes.fromhex(told[part]) for part in ("id", "pack")]
     if [len(one) for one in ids] != [32, 32]:
         raise ValueError
-    return PackPlace(ids[0], ids[1], whole(told["offset"], (1 << 32) - 1), whole(told["length"], BLOCK + 17))
+    return Place(ids[0], ids[1], whole(told["offset"], (1 << 32) - 1), whole(told["length"], BLOCK + 17))
 
 
 def in_barbican(kept: dict[str, Any]) -> str:
