@@ -1,7 +1,9 @@
 """Which points stay: against a slow reference that is obviously right, and promise by promise."""
 
 import random
+import re
 from collections import defaultdict
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +17,8 @@ from longshore.errors import InvalidInput
 from longshore.model.point import Arrival, Consistency, Hold, Point
 from longshore.model.retention import Retention
 from longshore.planning.retention import decide, parse_retention, write_retention
+from longshore.wording.kept_by import kept_by
+from longshore.wording.language import answer_in
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -274,3 +278,18 @@ def test_a_policy_that_cannot_be_meant_is_refused_in_a_sentence(written, said):
         parse_retention(written)
     assert str(refused.value).startswith(said)
     assert len(str(refused.value)) < 300
+
+
+def in_german(reasons):
+    answer_in("de")
+    return kept_by(reasons)
+
+
+@given(some_points, policies, at)
+def test_why_a_point_stays_is_told_in_the_viewers_language(points, policy, now):
+    for stays in decide(points, policy, now).kept:
+        assert kept_by(stays.reasons) == "; ".join(stays.reasons).replace(
+            "newest proved point, and none that is proved", "newest tested point, and none that was tested"
+        ).replace("newest proved", "newest tested")
+        german = copy_context().run(in_german, stays.reasons)
+        assert re.findall(r"newest|point|usable|held|week |number|suspect|which|use by|moment", german) == []

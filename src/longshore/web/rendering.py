@@ -19,6 +19,7 @@ from longshore.web.later import DeferredText
 from longshore.web.visit import Visit
 from longshore.wording.figures import size
 from longshore.wording.forecasts import UNKNOWN, about, roughly, what_of
+from longshore.wording.kept_by import kept_by
 from longshore.wording.language import decimal, language
 from longshore.wording.progress import figures, moves, moving, pace
 from longshore.wording.queue import why_queued
@@ -45,7 +46,7 @@ def environment(inside: bool = False) -> Environment:
     made.filters |= {"size": size, "duration": duration, "at": shown_moment, "percent": _percent, "said": _}
     made.filters |= {"about": _about, "on_day": _on_day, "roughly": roughly}
     made.filters |= {"on_page": on_page, "advice_about": advice_about, "said_on_page": said_on_page}
-    made.filters["urlencode"] = part
+    made.filters |= {"urlencode": part, "kept_by": kept_by}
     made.globals |= {
         "asset": _asset,
         "figures": figures,

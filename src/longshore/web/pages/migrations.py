@@ -34,7 +34,7 @@ _SHOWN = 200  # events, the last ones
 _AT_ONCE = 1000  # rows that are asked for
 _SHEET = (
     *("Machine", "Type", "From", "To", "Plan", "Wave", "Requested (UTC)", "Begun (UTC)", "Ended (UTC)"),
-    *("ListChoice", "Phase", "Downtime seconds", "Problem", "Id"),
+    *("State", "Phase", "Downtime seconds", "Problem", "Id"),
 )
 
 
@@ -51,7 +51,7 @@ def _of(*statuses: Status) -> dict[str, Any]:
 
 _SORTED = {
     "machine": marked("Machine"),
-    "state": marked("ListChoice"),
+    "state": marked("State"),
     "type": marked("Type"),
     "requested": marked("Requested"),
 }
