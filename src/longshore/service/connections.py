@@ -149,4 +149,4 @@ def bounded(app: ASGIApp, **options: Any) -> Config:
         files = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     protocol: Any = partial(BoundedProtocol, waiting=_Waiting(min(WAITING, files // 2)))
-    return Config(app, http=protocol, loop=f"{__name__}:Loop", ws="none", timeout_keep_alive=_IDLE, **options)
+    return Config(app, http=protocol, loop=f"{__name__}:ServerLoop", ws="none", timeout_keep_alive=_IDLE, **options)
