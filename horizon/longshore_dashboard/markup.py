@@ -16,7 +16,7 @@ svg g path rect line circle polyline text tspan title desc
 """
 _KNOWN_ATTRIBUTES = """
 id class role tabindex title for name value type method placeholder autocomplete spellcheck required checked selected
-autofocus disabled hidden open max min step rows cols colspan rowspan scope datetime lang multiple
+autofocus disabled hidden open max min step rows cols colspan rowspan scope datetime lang multiple data-secret
 data-label data-moment data-refresh aria-label aria-hidden aria-current aria-describedby aria-live aria-invalid
 viewbox width height focusable fill stroke stroke-width stroke-dasharray points d x y x1 x2 y1 y2 cx cy r text-anchor
 """

@@ -16,21 +16,21 @@ from collections import Counter
 
 import nbd
 import pytest
+import test_kills_around_a_proxy as readers
 from test_kills_around_a_proxy import (
-    GOODS,
     KILLS,
+    PROXIES,
     ROUNDS,
     SEED,
-    Job,
-    attached,
+    Jobs,
     back_to_health,
     begin,
-    job,
+    jobs,
     place,
     seconds_of_a_round,
     trouble,
 )
-from vsphere_proxy import CONTENT, DATA, MIB, ROOT, SIZE
+from vsphere_proxy import CONTENT, DATA, GOODS, MIB, ROOT, SIZE
 
 from longshore.errors import LongshoreError
 from longshore.flows import relays
@@ -44,15 +44,22 @@ pytestmark = pytest.mark.faults
 FEWER = 2  # times fewer kills than of readers: a round is longer
 
 
-def write_once(self, store):
+@pytest.fixture(autouse=True)
+def one_machine(monkeypatch):
+    monkeypatch.setattr(readers, "MACHINES", (GOODS,))
+    monkeypatch.setattr(Jobs, "read_once", write_once)
+
+
+def write_once(self, store, job):
     """Do as the steps of a failback do: each finds what an earlier run of it has made."""
-    taken = [e for e in store.ledger.entries(self.id) if e.kind is ThingKind.HOME_SNAPSHOT]
+    machine_ref = self.refs[job]
+    taken = [e for e in store.ledger.entries(job) if e.kind is ThingKind.HOME_SNAPSHOT]
     begun = next((e.step for e in taken if e.state is not EntryState.REMOVED), f"home-{len(taken)}")
-    owner = Owner(self.id, begun)
-    entry = store.ledger.intend(owner, self.provider, ThingKind.HOME_SNAPSHOT, self.machine_ref)
+    owner = Owner(job, begun)
+    entry = store.ledger.intend(owner, self.provider, ThingKind.HOME_SNAPSHOT, machine_ref)
     words = str(len(taken)).encode().ljust(512, b".")
     with Clouds(store).source(self.provider) as source:
-        home = source.snapshot(self.machine_ref, "s", owner, quiesce=False)
+        home = source.snapshot(machine_ref, "s", owner, quiesce=False)
         store.ledger.settle(entry.id, EntryState.MADE, ref=home.ref)
         for key in (ROOT, DATA):
             with source.open_disk_to_write(home, key, SIZE) as export:
@@ -67,8 +74,8 @@ def write_once(self, store):
                 handle.shutdown()
         with source.open_disk(home, ROOT) as export:
             assert bytes(connected(export).pread(SIZE, 0)) == CONTENT, "what the snapshot keeps was written"
-        source.revert(self.machine_ref, home.ref)
-        source.remove_snapshot(self.machine_ref, home.ref)
+        source.revert(machine_ref, home.ref)
+        source.remove_snapshot(machine_ref, home.ref)
     store.ledger.settle(entry.id, EntryState.REMOVED)
 
 
@@ -92,13 +99,13 @@ def powered_on_by_somebody(place, machine_ref):
 
 
 @pytest.mark.timeout(240 + KILLS * 20)
-def test_nothing_is_left_of_whoever_died_and_all_can_be_had_back(place, job, capsys, monkeypatch):
-    monkeypatch.setattr(Job, "read_once", write_once)
+def test_nothing_is_left_of_whoever_died_and_all_can_be_had_back(place, jobs, capsys):
+    ((job, machine_ref),) = jobs.refs.items()
     drawn, found = random.Random(SEED), Counter()
-    longest = ROUNDS * seconds_of_a_round(job)
+    longest = ROUNDS * seconds_of_a_round(jobs)
     for _ in range(KILLS // FEWER):
         trouble(place, drawn)
-        process = begin(job)
+        process = begin(jobs)
         process.join(drawn.uniform(0.1, longest))
         assert process.exitcode is None, "a process has ended by a fault: see what it printed"
         process.kill()
@@ -108,15 +115,15 @@ def test_nothing_is_left_of_whoever_died_and_all_can_be_had_back(place, job, cap
         found["attached to write"] += bool(writing)
         found["a snapshot"] += bool(held(place))
         if writing and drawn.randrange(3) == 0:
-            if powered_on_by_somebody(place, job.machine_ref):  # a task that was under way has detached them
+            if powered_on_by_somebody(place, machine_ref):  # a task that was under way has detached them
                 assert not set(writing) & set(attached(place))
             else:
                 found["somebody had to wait"] += 1
     back_to_health(place)
-    store = Store(StateDirectory(job.state))
+    store = Store(StateDirectory(jobs.state))
     try:
-        assert undo(store, Clouds(store), job.id) == []
-        assert {entry.state for entry in store.ledger.entries(job.id)} == {EntryState.REMOVED}
+        assert undo(store, Clouds(store), job) == []
+        assert {entry.state for entry in store.ledger.entries(job)} == {EntryState.REMOVED}
         relays.end_relays(store)
     finally:
         store.close()
@@ -124,13 +131,17 @@ def test_nothing_is_left_of_whoever_died_and_all_can_be_had_back(place, job, cap
     assert attached(place) == []
     assert (machine["snapshots"], machine["consolidation_needed"]) == ([], False)
     assert set(place.digests().values()) == {hashlib.sha256(CONTENT).hexdigest()}
-    assert powered_on_by_somebody(place, job.machine_ref)
+    assert powered_on_by_somebody(place, machine_ref)
     assert found["attached to write"], "no process died with something attached"
     with capsys.disabled():
-        said = Counter(job.log.read_text().splitlines())
+        said = Counter(jobs.log.read_text().splitlines())
         print(f"\n{KILLS // FEWER} kills from seed {SEED}: left behind {dict(found)}; {dict(said)}")
 
 
 def held(place):
     """Return the files that snapshots hold."""
     return {name for snapshot in place.door.machine(GOODS)["snapshots"] for name in snapshot["names"].values()}
+
+
+def attached(place):
+    return [file for name in PROXIES for file in place.door.machine(name)["foreign"]]

@@ -66,9 +66,9 @@
   function readFiles() {
     for (const place of document.querySelectorAll(".ls-read-into")) {
       place.hidden = false;
-      const [given, into] = [place.querySelector("input"), document.getElementById(place.dataset.into)];
-      given.addEventListener("change", async () => {
-        if (given.files.length) into.value = await given.files[0].text();
+      place.addEventListener("change", async (event) => {
+        const [file] = event.target.files;
+        if (file) place.parentElement.querySelector("textarea").value = await file.text();
       });
     }
   }
