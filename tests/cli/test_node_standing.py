@@ -111,8 +111,8 @@ def test_a_machine_has_its_own_addresses_alone(place):
 
 WHERE_ALL_CAN_BE_BOUND = """
 ip link set lo up
-ip address add 192.0.2.7/32 dev lo
-ip route add default dev lo
+ip address add 192.0.2.6/24 dev lo
+ip address add 192.0.2.7/24 dev lo
 echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind
 exec "$0" -c 'from longshore.nodes.standing import has_address as has; print(has("192.0.2.7"), has("192.0.2.8"))'
 """

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPException, HTTPSConnection
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
@@ -18,7 +19,7 @@ from longshore.model.strict_reading import Misread, read_json
 AWAY, PRIMARY, STANDBY = "away", "primary", "standby"  # what a machine's PostgreSQL does
 AUTHORITY = "authority"
 _PATRONI = 8008
-_DISCARD = 9  # port
+_ROUTES = Path("/proc/net/fib_trie")
 _WITHIN = 2.0  # seconds for each question
 # The services that show a certificate. PostgreSQL is asked first whether it speaks TLS
 _SHOW = {"server": 9797, "haproxy": 443, "etcd": 2379, "patroni": _PATRONI, "postgresql": 5432}
@@ -39,14 +40,10 @@ class NodePlace:
 
 def has_address(address: str) -> bool:
     """Tell whether this machine has an IPv4 address now."""
-    # The kernel speaks to its own addresses from the same address. Nothing is sent. Binding it wouldn't tell:
-    # net.ipv4.ip_nonlocal_bind, which people set for HAProxy, allows that everywhere
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
-        try:
-            probe.connect((address, _DISCARD))
-        except OSError:
-            return False
-        return bool(probe.getsockname()[0] == address)
+    # As the kernel's routes have it. Binding it wouldn't tell: net.ipv4.ip_nonlocal_bind, which people set for HAProxy,
+    # allows that everywhere
+    lines = _ROUTES.read_text().splitlines()
+    return any(line.strip() == f"|-- {address}" and "host LOCAL" in kinds for line, kinds in pairwise(lines))
 
 
 def database_of(place: NodePlace) -> str:
