@@ -38,8 +38,8 @@ class Wire:
 
     A read is waited for; or several are asked for, and come in any order. Writes and zeroes are sent one after the
     other, and the server may work on all of them at once, in whatever order, until `confirm`: none may touch what
-    another does. All calls raise Refused, or another OSError when the connection is lost; that a write was refused may
-    be told by any later call.
+    another does. All calls raise RequestRefused, or another OSError when the connection is lost; that a write was
+    refused may be told by any later call.
     """
 
     def __init__(self, uri: str) -> None:

@@ -134,7 +134,7 @@ class Inodes:
         return Inode(number, mode, size, modified, user, group, links, flags, fast, data)
 
     def content(self, inode: Inode, offset: int, length: int) -> bytes:
-        """Read a file's content: less at its end. Raises OSError, Refused."""
+        """Read a file's content: less at its end. Raises OSError, NotReadHere."""
         if inode.encrypted:
             raise NotReadHere("it is encrypted, and its key isn't on the disk")
         length = min(length, inode.size - offset)
@@ -150,7 +150,7 @@ class Inodes:
         return bytes(found)
 
     def target(self, inode: Inode) -> bytes:
-        """Return what a link leads to. Raises OSError, Refused."""
+        """Return what a link leads to. Raises OSError, NotReadHere."""
         if inode.fast and not inode.encrypted:
             return inode.own[: inode.size]
         if inode.size > self.block:

@@ -43,7 +43,7 @@ class NotAnInitramfs(Exception):
 
 
 def file_names(path: Path) -> Iterator[str]:
-    """Yield the path of every file in the initramfs, without a leading slash. Raises Unreadable."""
+    """Yield the path of every file in the initramfs, without a leading slash. Raises NotAnInitramfs."""
     with path.open("rb") as file:
         yield from _archives(file)
         place = file.tell()
@@ -90,7 +90,7 @@ class _Limited:
         self._end = time.monotonic() + LONGEST
 
     def read(self, size: int) -> bytes:
-        """Read some bytes. Raises Unreadable."""
+        """Read some bytes. Raises NotAnInitramfs."""
         piece = self._stream.read(size)
         self._room -= len(piece)
         if self._room < 0:

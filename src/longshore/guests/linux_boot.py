@@ -70,7 +70,7 @@ def _usable(wanted: Iterable[str], there: set[str]) -> tuple[str, ...]:
 
 
 def _in_initramfs(guest: Guest, path: str) -> tuple[set[str], set[str]]:
-    """Return (modules, kernel versions they are for). Raises Unreadable."""
+    """Return (modules, kernel versions they are for). Raises NotAnInitramfs."""
     if guest.files.filesize(path) > LARGEST_PACKED:
         raise NotAnInitramfs(f"it is larger than {LARGEST_PACKED >> 20} MiB")
     with tempfile.TemporaryDirectory(prefix="longshore-") as directory:

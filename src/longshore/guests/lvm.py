@@ -110,7 +110,10 @@ def logical_volumes(physical: Sequence[GuestVolume]) -> Volumes:
 
 
 def _described(part: GuestVolume) -> tuple[str, list[str]]:
-    """Return the physical volume's id, and the descriptions of its group that are on it. Raises OSError, Damaged."""
+    """Return the physical volume's id, and the descriptions of its group that are on it.
+
+    Raises OSError, DamagedGroup.
+    """
     sector = part.read(_SECTOR, _SECTOR)
     mark, _, _, offset, kind = _LABEL.unpack_from(sector)
     if mark != b"LABELONE" or kind != b"LVM2 001" or offset > 64:

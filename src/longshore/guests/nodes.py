@@ -31,7 +31,7 @@ class Node(NamedTuple):
 
     def runs(self) -> list[tuple[int, int]]:
         """Return where something is written of a file, but for small holes: offset and length. Raises OSError,
-        Refused."""
+        NotReadHere."""
         found = list[tuple[int, int]]()
         for at, length in self.system.runs(self.number):
             begin, end = found[-1][0] if found else 0, sum(found[-1]) if found else 0
@@ -44,7 +44,7 @@ class Node(NamedTuple):
         return found
 
     def pieces(self, runs: Sequence[tuple[int, int]] | None = None) -> Iterator[bytes]:
-        """Yield the content. Raises OSError when not all of it can be read, and Refused.
+        """Yield the content. Raises OSError when not all of it can be read, and NotReadHere.
 
         `runs`: what `runs` has said.
         """
@@ -56,7 +56,7 @@ class Node(NamedTuple):
         yield from _zeroes(self.size - done)
 
     def written(self, run: tuple[int, int]) -> Iterator[bytes]:
-        """Yield what is written there. Raises OSError when not all of it can be read, and Refused."""
+        """Yield what is written there. Raises OSError when not all of it can be read, and NotReadHere."""
         at, end = run[0], sum(run)
         while at < end:
             piece = self.system.read(self.number, at, min(_PIECE, end - at))
@@ -96,12 +96,12 @@ class FileSystem(ABC):
 
     @abstractmethod
     def read(self, number: int, offset: int, length: int) -> bytes:
-        """Answers a part of a file's content, less at its end. Raises Refused where that isn't what would be read."""
+        """Return a part of a file's content, less at its end. Raises NotReadHere where something else would be read."""
 
     @abstractmethod
     def runs(self, number: int) -> Iterator[tuple[int, int]]:
         """Yield where something is written of a file, upwards: offset and length. All else of it is zero. Raises
-        Refused."""
+        NotReadHere."""
 
     @abstractmethod
     def entries(self, directory: Node) -> Iterator[DirectoryEntry]:

@@ -129,7 +129,7 @@ class SleuthKit(FileSystem):
         return opened
 
     def _ensure_here(self, opened: Any) -> None:
-        """Raise Refused where what would be read isn't what Windows shows."""
+        """Raise NotReadHere where what would be read isn't what Windows shows."""
         if (data := self._data(opened)) is None:
             return
         said = self._said_of(opened)

@@ -30,7 +30,7 @@ def quote_path(path: Path) -> str:
 
 
 def check_name(path: Path, text: str, longest: int = LONGEST_NAME) -> None:
-    """Check one line that can be read, as the names of all things in OpenStack are. Raises Fault."""
+    """Check one line that can be read, as the names of all things in OpenStack are. Raises RequestFault."""
     if not text.strip():
         raise RequestFault(path, f"{quote_path(path)} is empty.")
     if len(text) > longest:
@@ -44,7 +44,7 @@ def check_name(path: Path, text: str, longest: int = LONGEST_NAME) -> None:
 
 
 def check_server_name(path: Path, name: str) -> None:
-    """Refuse what Nova doesn't take. Raises Fault."""
+    """Refuse what Nova doesn't take. Raises RequestFault."""
     check_name(path, name)
     if name != name.strip():
         raise RequestFault(path, f"{quote_path(path)} begins or ends with a space, which Nova doesn't take.")

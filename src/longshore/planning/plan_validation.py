@@ -41,7 +41,7 @@ _TABLES: dict[str, TypeAdapter[Any]] = {
 
 
 def check_plan(plan: Plan) -> None:
-    """Check that what a plan says can be meant. Raises Fault."""
+    """Check that what a plan says can be meant. Raises RequestFault."""
     check_name(("source",), plan.source)
     check_name(("target",), plan.target)
     check_text(("description",), plan.description, _LONGEST_DESCRIPTION)

@@ -53,7 +53,7 @@ def read(text: str, file: str) -> Plan:
 
 
 def parse(data: Any) -> Plan:
-    """Read a plan from plain data, of the form that a file or a request holds it in. Raises Fault."""
+    """Read a plan from plain data, of the form that a file or a request holds it in. Raises RequestFault."""
     top = written.table(data, (), [f.name for f in fields(Plan)], "A plan")
     for needed in ("name", "source", "target"):
         if not top.get(needed):

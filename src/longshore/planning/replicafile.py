@@ -75,7 +75,7 @@ def from_plain(data: Any) -> Written:
 
 
 def parse(data: Any) -> Written:
-    """Read replicas from plain data, of the form that a file or a request holds it in. Raises Fault."""
+    """Read replicas from plain data, of the form that a file or a request holds it in. Raises RequestFault."""
     top = written.table(data, (), ["replicas", "groups"], "A file of replicas")
     replicas: list[WrittenReplica] = []
     seen: set[tuple[str, str]] = set()
@@ -149,7 +149,7 @@ def _replica(entry: Any, path: Path) -> WrittenReplica:
 
 
 def _check(path: Path, name: str, read_it: Callable[[], object]) -> None:
-    """Read an option, and raise Fault that says where when it can't be."""
+    """Read an option, and raise RequestFault that says where when it can't be."""
     try:
         read_it()
     except InvalidInput as error:

@@ -63,7 +63,7 @@ _METADATA_KEY = re.compile(r"[a-zA-Z0-9_:. -]{1,255}")
 
 
 def check_option(name: str, value: Any) -> None:
-    """Check one option of a request, of the type that it has there or as JSON has it. Raises Fault."""
+    """Check one option of a request, of the type that it has there or as JSON has it. Raises RequestFault."""
     if value is not None:
         _CHECKS[name]((name,), value)
 
@@ -176,7 +176,7 @@ def refuse_pointless(request: MigrationRequest) -> None:
 
 
 def check_window(cutover: Cutover) -> None:
-    """Check that a scheduled cutover has a time, and time enough. Raises Fault."""
+    """Check that a scheduled cutover has a time, and time enough. Raises RequestFault."""
     if cutover.mode is CutoverMode.SCHEDULED and cutover.at is None:
         raise RequestFault(("cutover",), 'A scheduled cutover needs a time: "at".')
     if cutover.at is not None and cutover.until is not None and aware(cutover.until) <= aware(cutover.at):
@@ -184,7 +184,7 @@ def check_window(cutover: Cutover) -> None:
 
 
 def check_ahead(cutover: Cutover, now: datetime | None = None) -> None:
-    """Check that the times of a scheduled cutover are still to come, and not too far away. Raises Fault."""
+    """Check that the times of a scheduled cutover are still to come, and not too far away. Raises RequestFault."""
     if cutover.mode is not CutoverMode.SCHEDULED:
         return
     now = (now or datetime.now(UTC)).astimezone(UTC)
@@ -214,7 +214,7 @@ def _format_moment(moment: datetime) -> str:
 
 
 def check_text(path: Path, text: str, longest: int) -> None:
-    """Check a text of any number of lines. Raises Fault."""
+    """Check a text of any number of lines. Raises RequestFault."""
     if len(text) > longest:
         raise RequestFault(path, f"{quote_path(path)} has at most {longest} characters, and this has {len(text)}.")
     if any(character == "\0" or unicodedata.category(character) == "Cs" for character in text):
@@ -222,13 +222,13 @@ def check_text(path: Path, text: str, longest: int) -> None:
 
 
 def check_whole(path: Path, number: int, least: int = 1, most: int = LARGEST) -> None:
-    """Check that a number is from `least` to `most`. Raises Fault."""
+    """Check that a number is from `least` to `most`. Raises RequestFault."""
     if not least <= number <= most:
         raise RequestFault(path, f"{quote_path(path)} has to be a whole number from {least} to {most}.")
 
 
 def check_names(path: Path, names: Mapping[str, str]) -> None:
-    """Check names that are mapped to others. Raises Fault."""
+    """Check names that are mapped to others. Raises RequestFault."""
     _refuse_many(path, names, _MOST_NAMES)
     for source, target in names.items():
         check_name((*path, source), source)

@@ -35,7 +35,8 @@ _TABLES: dict[str, tuple[type[Any], TypeAdapter[Any]]] = {
 
 
 def read(text: str, file: str, understand: Callable[[Any], T], *, empty: str, code: str) -> T:
-    """`understand` makes of plain data what is wanted, or raises Fault. `empty`: advice for a file without anything.
+    """`understand` makes of plain data what is wanted, or raises RequestFault. `empty`: advice for a file without
+    anything.
 
     Raises InvalidInput that begins with file and line.
     """
