@@ -1,10 +1,9 @@
-"""Back to a machine of the lab's vCenter through a proxy, without VMware's disk library: what the server has written
-since comes home, and no more."""
+"""A machine of the lab's vCenter comes home through a proxy, without VMware's disk library: what its server has written
+since is written there, and no more."""
 
 import hashlib
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from waiting import wait_for
 
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
-from longshore.providers.vsphere.proxy_credentials import make_credentials
 
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, vcenter_at
@@ -39,9 +37,7 @@ def machine(place):
     place.door.start_proxy(PROXY)
     with place.source() as source:
         source.power_on(ref)
-    said = asdict(place.settings(transport="proxy", proxies=(PROXY,)))
-    settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
-    yield ref, settings, {"password": place.served.password, "proxy_key": make_credentials().secret}
+    yield ref, *place.provider(PROXY)
     place.door.clear_trouble()
     place.door.stop_proxy(PROXY)
     place.door.remove_machines(PROXY, GOODS)

@@ -16,7 +16,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import nbd
@@ -29,7 +28,6 @@ from longshore.flows.clouds import Clouds
 from longshore.flows.undo import undo
 from longshore.model.target import Owner
 from longshore.providers.vsphere import proxy_machine, proxy_pool
-from longshore.providers.vsphere.proxy_credentials import make_credentials
 from longshore.store import EntryState, StateDirectory, Store, ThingKind
 
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
@@ -54,11 +52,8 @@ class Jobs:
         self.state, self.log = directory / "state", directory / "log"
         self.doing = directory / "doing"  # what is done with each machine
         self.doing.mkdir()
-        said = asdict(place.settings(transport="proxy", proxies=PROXIES))
-        settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
-        secrets = {"password": place.served.password, "proxy_key": make_credentials().secret}
         store = Store(StateDirectory(self.state))
-        self.provider = store.providers.add("vc", "vsphere", settings, secrets).id
+        self.provider = store.providers.add("vc", "vsphere", *place.provider(*PROXIES)).id
         ids = {"source_id": self.provider, "target_id": self.provider}
         self.refs = {
             store.migrations.add(machine_name=name, machine_ref=ref, request={}, **ids).id: ref

@@ -3,7 +3,6 @@ guest writes meanwhile is copied by what vCenter says has changed."""
 
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from small_clouds import MARK
 from waiting import wait_for
 
 from longshore.model.status import Status
-from longshore.providers.vsphere.proxy_credentials import make_credentials
 
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE, vcenter_at
@@ -37,9 +35,7 @@ def machine(place):
     place.door.start_proxy(PROXY)
     with place.source() as source:
         source.power_on(ref)
-    said = asdict(place.settings(transport="proxy", proxies=(PROXY,)))
-    settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
-    yield ref, settings, {"password": place.served.password, "proxy_key": make_credentials().secret}
+    yield ref, *place.provider(PROXY)
     place.door.clear_trouble()
     place.door.set_kind("datastore1", "VMFS")
     place.door.stop_proxy(PROXY)

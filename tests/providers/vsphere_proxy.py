@@ -3,11 +3,13 @@
 import hashlib
 import subprocess
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from vcenter.paper import paper_vcenter
 
 from longshore.providers.vsphere.certificate import fetch_fingerprint
+from longshore.providers.vsphere.proxy_credentials import make_credentials
 from longshore.providers.vsphere.settings import VsphereSettings
 from longshore.providers.vsphere.source import VsphereSource
 
@@ -29,6 +31,12 @@ class Place:
     def settings(self, **said):
         fingerprint = fetch_fingerprint(self.served.host, self.served.port)
         return VsphereSettings(self.served.host, self.served.user, self.served.port, fingerprint, **said)
+
+    def provider(self, *proxies):
+        """Return settings and secrets of a provider that reads machines through these proxies."""
+        said = asdict(self.settings(transport="proxy", proxies=proxies))
+        settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
+        return settings, {"password": self.served.password, "proxy_key": make_credentials().secret}
 
     @contextmanager
     def source(self, proxy_key="", **said):
