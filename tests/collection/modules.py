@@ -24,7 +24,7 @@ for name, at in (("", []), (".longshore", []), (".longshore.longshore", [str(COL
 
 
 class Modules:
-    """They share one `longshore api`, as `command` in that environment; a context manager, which ends it."""
+    """Modules that share one `longshore api`, run as `command` in `environment`. A context manager, which ends it."""
 
     def __init__(self, place, command, environment):
         self.place, self.known = place, environment

@@ -78,7 +78,7 @@ def test_a_committed_one_is_protected_again(replica):
 
 
 def test_a_source_whose_word_is_tried_is_believed_after_a_failback(replica):
-    """What the failback itself has written to it was told by nobody."""
+    """No source names what a failback itself has written: it is no change that was kept from us."""
     (replica.world.root / "is-tried").touch()
     replica.fail_back()
     replica.ask(Wish.COMMIT)

@@ -1,5 +1,5 @@
-"""Whoever dies while a machine's disks are written through a proxy, and whenever: nothing stays attached, and all of it
-can be had back as it was.
+"""Processes that write a machine's disks through a proxy are killed at any moment: nothing stays attached, and all can
+be had back as it was.
 
 Processes take a snapshot that keeps what the disks hold, attach and write them, look at what is there then, take the
 machine back and remove the snapshot, over and over, each from where the one before was killed. Between the kills

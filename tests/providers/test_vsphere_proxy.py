@@ -320,7 +320,7 @@ def test_one_that_is_suspended_or_whose_host_is_away_is_told(world, oddity):
 
 @pytest.mark.parametrize("fault", ["vim.fault.InvalidState", "vmodl.fault.HostNotConnected"])
 def test_a_snapshot_stays_as_long_as_its_disks_can_not_be_detached(world, fault):
-    """As while the proxy's host is away, or the proxy is being moved."""
+    """The proxy's host is away, or the proxy is being moved."""
     snapshot = world.snapshot()
     with (
         pytest.raises(LongshoreError, match="couldn't detach disks from"),
@@ -337,7 +337,7 @@ def test_a_snapshot_stays_as_long_as_its_disks_can_not_be_detached(world, fault)
 
 
 def test_on_vvols_the_snapshots_own_object_is_read(world):
-    """There the disk's file goes on being written: a snapshot is an object beside it."""
+    """On vVols a disk's file goes on being written: its snapshot is an object beside it."""
     world.door.set_kind("datastore1", "VVOL")
     try:
         world.source.power_on(world.goods)

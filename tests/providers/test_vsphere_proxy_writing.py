@@ -73,7 +73,7 @@ def power_on(world):
 
 
 def take_snapshot(world):
-    """Have somebody take one."""
+    """Have somebody else take a snapshot of the machine."""
     with world.source._session.doing("take somebody's snapshot"):
         machine = world.source._session.object(vim.VirtualMachine, world.goods)
         task = machine.CreateSnapshot_Task(name="theirs", description="", memory=False, quiesce=False)
