@@ -146,6 +146,17 @@ def test_what_changes_something_is_sent_once(breaks_off):
     assert asked == ["POST"]
 
 
+def test_an_answer_that_takes_too_long_is_asked_for_once(monkeypatch):
+    monkeypatch.setattr("longshore.client.wires.ANSWER_WITHIN", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with client(f"http://127.0.0.1:{silent.getsockname()[1]}") as ann, pytest.raises(Unreachable):
+            ann.limits()
+        silent.accept()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+
 def test_who_waits_for_an_answer_hears_soon_that_the_address_has_gone_elsewhere():
     """The machine that has the address now doesn't know the connection, and says so when it is asked."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

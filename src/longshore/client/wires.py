@@ -12,8 +12,6 @@ from longshore.errors import AccessDenied, InvalidInput, LongshoreError, NotFoun
 from longshore.model.strict_reading import read_json
 
 if TYPE_CHECKING:
-    from urllib3.util import Retry
-
     from longshore.configuration import Configuration  # not at the start of every command
 
 ANSWER_WITHIN = 600.0  # seconds: a large inventory takes its time
@@ -29,20 +27,6 @@ _LISTENING = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),  # seconds between two questions
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 5),
 ]
-
-
-def _again() -> "Retry":
-    """Return how a request is sent again whose connection broke, as when the server or its address goes to another
-    machine.
-
-    One that only reads is, for seven seconds; another one might be done twice, and is only sent again where nobody
-    took the connection.
-    """
-    from urllib3.util import Retry
-
-    return Retry(
-        total=None, connect=2, read=4, redirect=0, status=0, other=0, backoff_factor=0.5, allowed_methods=("GET",)
-    )
 
 
 def left_out_in(headers: Mapping[str, str]) -> Sequence[str]:
@@ -121,10 +105,12 @@ class Remote:
     ) -> None:
         from keystoneauth1.adapter import Adapter
 
+        from longshore.client.asked_again import ASKED_AGAIN  # of urllib3, which takes a moment to import
+
         self.left_out: Sequence[str] = ()
         for each in session.session.adapters.values():
             each.poolmanager.connection_pool_kw["socket_options"] = _LISTENING
-            each.max_retries = _again()
+            each.max_retries = ASKED_AGAIN
         self._adapter = Adapter(
             session,
             service_type=SERVICE_TYPE,
