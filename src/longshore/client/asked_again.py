@@ -1,4 +1,4 @@
-"""How a request is sent again whose connection broke, as when the server or its address goes to another machine."""
+"""Sending a request again whose connection broke, as when the server or its address goes to another machine."""
 
 from types import TracebackType
 from typing import Self
@@ -10,8 +10,8 @@ from urllib3.util import Retry
 
 
 class AskedAgain(Retry):
-    """Requests that only read are sent again for seven seconds. Others might be done twice, and are only sent again where
-    nobody took the connection. An answer that takes too long isn't asked for again: it would take as long.
+    """Requests that only read are sent again for seven seconds. Others might be done twice, and are only sent again
+    where nobody took the connection. An answer that takes too long isn't asked for again: it would take as long.
     """
 
     def increment(
