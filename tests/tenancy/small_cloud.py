@@ -385,9 +385,11 @@ class SmallCloud(SmallImages):
             return "Router already has a port on subnet"
         if "port_id" not in body:
             subnet = self.things["subnets"][body["subnet_id"]]
+            if subnet["gateway_ip"] is None:
+                return "Subnet for router interface must have a gateway IP"
             ips = [{"subnet_id": subnet["id"], "ip_address": subnet["gateway_ip"]}]
             for port in mine:  # of IPv6, all of a network are the same port's
-                both = (ips[0]["ip_address"] or "", port["fixed_ips"][0]["ip_address"])
+                both = (ips[0]["ip_address"], port["fixed_ips"][0]["ip_address"])
                 if port["network_id"] == subnet["network_id"] and all(":" in address for address in both):
                     port["fixed_ips"] += ips
                     return {"port_id": port["id"], "id": router["id"]}

@@ -199,8 +199,15 @@ class Project:
             delegated = subnet.get("subnetpool_id") == "prefix_delegation"
             if subnet["id"] not in self.taken and not delegated:
                 self.taken.add(subnet["id"])
-                self.small.add_interface(router, {"subnet_id": subnet["id"]})
+                self.small.add_interface(router, self.interface(subnet))
         return router
+
+    def interface(self, subnet):
+        """Return what the router is to be given: without a gateway it has to be a port."""
+        if subnet["gateway_ip"] is not None:
+            return {"subnet_id": subnet["id"]}
+        given = {"network_id": subnet["network_id"], "fixed_ips": [{"subnet_id": subnet["id"]}]}
+        return {"port_id": self.small.add("ports", given, "one")["id"]}
 
     def group(self, name, stateful, egress):
         group = self.small.add("security-groups", {"name": name or "d", "stateful": stateful}, "one")
