@@ -13,6 +13,8 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+from requests import Request, Response, Session
+from requests.structures import CaseInsensitiveDict
 from small_balancing import SmallBalancing
 from small_compute import SmallCompute
 from small_images import SmallImages
@@ -113,6 +115,25 @@ def as_compared(rule):
 SINGLE = {"address-groups": "address_group", "qos/policies": "policy", "rbac-policies": "rbac_policy"}
 
 
+class Calls(Session):
+    """What keystoneauth sends a small cloud's requests with: calls in place of HTTP, but for the bytes of images."""
+
+    def __init__(self, cloud):
+        super().__init__()
+        self.cloud = cloud
+
+    def request(self, method, url, **how):
+        to = urlsplit(url)
+        if to.path.endswith("/file"):
+            return super().request(method, url, **how)
+        query = dict(parse_qsl(to.query)) | {name: str(value) for name, value in (how.get("params") or {}).items()}
+        status, headers, data = self.cloud.answer(method, to.path, query, how["headers"], how.get("data"))
+        answer = Response()
+        answer.request, answer.url = Request(method, url, how["headers"]), url
+        answer.status_code, answer.headers, answer._content = status, CaseInsensitiveDict(headers), data
+        return answer
+
+
 class SmallCloud(SmallImages):
     """Use as a context manager; `connect` gives a member's connection to one of its projects."""
 
@@ -145,23 +166,17 @@ class SmallCloud(SmallImages):
                 pass
 
             def answer(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                body = self.rfile.read(length)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 url = urlsplit(self.path)
                 if url.path.endswith("/file"):
                     cloud.bytes_of_image(self, url.path.split("/")[-2], body)
                     return
-                body = json.loads(body) if body else None
-                project = self.headers.get("X-Auth-Token", "")
-                with cloud.lock:
-                    cloud.compute.asked = (self.headers.get("OpenStack-API-Version") or "compute 2.1").split()[-1]
-                    status, answered = cloud.handle(self.command, url.path, dict(parse_qsl(url.query)), body, project)
-                data = b"" if answered is None else json.dumps(answered).encode()
+                status, headers, data = cloud.answer(
+                    self.command, url.path, dict(parse_qsl(url.query)), self.headers, body
+                )
                 self.send_response(status)
-                if url.path == "/v3/auth/tokens":
-                    self.send_header("X-Subject-Token", body["auth"]["scope"]["project"]["name"])
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(data)
 
@@ -176,7 +191,8 @@ class SmallCloud(SmallImages):
         self.server.shutdown()
         self.server.server_close()
 
-    def connect(self, project="here"):
+    def connect(self, project="here", by_call=False):
+        """Return a member's connection. `by_call`: requests are answered by calls, which takes half as long as HTTP."""
         who = {
             "auth_url": f"{self.url}/v3",
             "username": f"user-of-{project}",
@@ -184,7 +200,10 @@ class SmallCloud(SmallImages):
             "user_domain_id": "default",
             "project_domain_id": "default",
         }
-        return connect(OpenstackSettings(auth=who, auth_type="v3password", region="R"), {"password": "x"})
+        connection = connect(OpenstackSettings(auth=who, auth_type="v3password", region="R"), {"password": "x"})
+        if by_call:
+            connection.session.session = Calls(self)
+        return connection
 
     def fail(self, method, pattern, status=500, times=1):
         self.faults.append([method, pattern, status, times])
@@ -193,6 +212,19 @@ class SmallCloud(SmallImages):
         return sum(count for (method, _), count in self.requests.items() if method in ("POST", "PUT", "DELETE"))
 
     # Answers
+
+    def answer(self, method, path, query, headers, body):
+        """Return the status, the headers and the bytes of the answer to a request."""
+        body = json.loads(body) if body else None
+        with self.lock:
+            self.compute.asked = (headers.get("OpenStack-API-Version") or "compute 2.1").split()[-1]
+            asker = headers.get("X-Auth-Token", "")
+            status, answered = self.handle(method, path, query, body, asker)
+        data = b"" if answered is None else json.dumps(answered).encode()
+        answered = {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        if path == "/v3/auth/tokens":
+            answered["X-Subject-Token"] = body["auth"]["scope"]["project"]["name"]
+        return status, answered, data
 
     def handle(self, method, path, query, body, project):
         if path.startswith("/v3"):

@@ -38,7 +38,7 @@ PARTS = 4  # which several processes run side by side
 @given(drawn=projects, lacking=LACKING, largest_mtu=st.sampled_from([9000, 1442]), outer_there=st.booleans())
 def test_an_export_is_importable(tmp_path_factory, part, drawn, lacking, largest_mtu, outer_there):
     files = Files(tmp_path_factory.mktemp("files"))
-    with SmallCloud() as small, small.connect("one") as here:
+    with SmallCloud() as small, small.connect("one", by_call=True) as here:
         project = Project(small, drawn)
         done = exported(here, files.path, ONLY)
         assert [str(fault) for fault in validate(files.path)[1] if not fault.warning] == []
@@ -52,7 +52,7 @@ def test_an_export_is_importable(tmp_path_factory, part, drawn, lacking, largest
         assert {row.action for row in imported(here, files.path, ONLY).rows} == {"left"}
         assert small.made() == before
     extensions = [each for each in EXTENSIONS if each not in lacking]
-    with SmallCloud(extensions) as other, other.connect("one") as there:
+    with SmallCloud(extensions) as other, other.connect("one", by_call=True) as there:
         other.largest_mtu, other.zones = largest_mtu, ["nova"]
         if outer_there:
             other.add("networks", {"name": "public", "router:external": True, "shared": True}, "operator")
