@@ -38,37 +38,36 @@ def write_much(cloud, server):
     cloud.compute.wait_for_server(cloud.compute.get_server(server), wait=180)
 
 
-@pytest.mark.soak  # six minutes and more; small clouds show it every day
-@pytest.mark.parametrize("much", [False, True], ids=["little", "much"])
-def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoor, cloud, tidy, tell, much):
-    before = target_inventory(cloud)
-    done = cli("replica", "create", tiny.name, *TO, "--every", "1h")
-    assert done.returncode == 0, done.stderr
-    replica_until(cli, tiny.name, lambda shown: shown.points == 1, 300, "its first point")
+def fail_over(cli, tiny, sidedoor, cloud):
+    """Fail a protected machine over. Return its server, which writes, and what it had told and how often it had booted
+    at home."""
     done = cli("replica", "failover", tiny.name, "--planned")
     assert done.returncode == 0, done.stderr
     shown = replica_until(cli, tiny.name, lambda shown: shown.stage.value == "failed-over", 300, "it to fail over")
     server = cli.json("migration", "show", shown.failover)["server_id"]
-    at_home, lives = last_acknowledged(sidedoor.console(tiny.name)), len(boots(sidedoor, tiny.name))
+    before = last_acknowledged(sidedoor.console(tiny.name)), len(boots(sidedoor, tiny.name))
     wait_for(lambda: seen_on(cloud, server).verified is not None, 120, "the server to write")
-    time.sleep(10)  # of writing
-    if much:
-        write_much(cloud, server)
+    return server, before
 
+
+def fail_back(cli, tiny):
+    """Return what the failback tells when it has ended."""
     done = cli("replica", "failback", tiny.name)
     assert done.returncode == 0, done.stderr
     shown = replica_until(cli, tiny.name, lambda shown: shown.stage.value == "failed-back", 600, "it to fail back")
     wait_for(lambda: state_of(cli, shown.failback)["status"] == "done", 60, "the failback to end")
-    result = state_of(cli, shown.failback)["result"]
-    tell(
-        f"failback: {result['bytes_written'] / 1e6:.1f} MB written, {result['bytes_read'] / 1e6:.1f} MB read, "
-        f"downtime {result['downtime_seconds']:.1f} s"
-    )
-    assert result["downtime_seconds"] <= 60
-    if much:
-        assert MUCH <= result["bytes_written"] <= 1.3 * MUCH
-        *_, data = sidedoor.machine(tiny.name)["chains"].values()
-        qemu_io(f"read -P {PATTERN} {LOAD_AREA} {MUCH}", data[-1], "-U", "-r")
+    return state_of(cli, shown.failback)["result"]
+
+
+def assert_much_came(sidedoor, tiny, result):
+    assert MUCH <= result["bytes_written"] <= 1.3 * MUCH
+    *_, data = sidedoor.machine(tiny.name)["chains"].values()
+    qemu_io(f"read -P {PATTERN} {LOAD_AREA} {MUCH}", data[-1], "-U", "-r")
+
+
+def assert_runs_at_home(cloud, sidedoor, tiny, server, before):
+    """Assert that it has booted at home with all of its records, and its server is off. `before`: as `fail_over`."""
+    acknowledged, lives = before
     assert cloud.compute.get_server(server).status == "SHUTOFF"
     assert sidedoor.machine(tiny.name)["power"] == "poweredOn"
     wait_for(
@@ -77,9 +76,11 @@ def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoo
         "the guest to verify its records",
     )
     seen = boots(sidedoor, tiny.name)[-1]
-    assert (seen.verified.bad, seen.verified.last > at_home) == (0, True)
+    assert (seen.verified.bad, seen.verified.last > acknowledged) == (0, True)
     assert {nic.mac for nic in seen.nics.values()} == {tiny.mac}
 
+
+def commit_and_sync(cli, sidedoor, tiny):
     done = cli("replica", "commit", tiny.name)
     assert done.returncode == 0, done.stderr
     replica_until(cli, tiny.name, lambda shown: shown.stage.value == "protected", 180, "it to be committed")
@@ -88,6 +89,29 @@ def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoo
     sync(cli, tiny.name)
     points = [one for one in cli.json("replica", "point", "list", tiny.name) if one["State"] == "usable"]
     assert points[-1]["Changed"] is not None, "the machine tells again what has changed"
+
+
+@pytest.mark.soak  # six minutes and more; small clouds show it every day
+@pytest.mark.parametrize("much", [False, True], ids=["little", "much"])
+def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoor, cloud, tidy, tell, much):
+    there = target_inventory(cloud)
+    done = cli("replica", "create", tiny.name, *TO, "--every", "1h")
+    assert done.returncode == 0, done.stderr
+    replica_until(cli, tiny.name, lambda shown: shown.points == 1, 300, "its first point")
+    server, before = fail_over(cli, tiny, sidedoor, cloud)
+    time.sleep(10)  # of writing
+    if much:
+        write_much(cloud, server)
+    result = fail_back(cli, tiny)
+    tell(
+        f"failback: {result['bytes_written'] / 1e6:.1f} MB written, {result['bytes_read'] / 1e6:.1f} MB read, "
+        f"downtime {result['downtime_seconds']:.1f} s"
+    )
+    assert result["downtime_seconds"] <= 60
+    if much:
+        assert_much_came(sidedoor, tiny, result)
+    assert_runs_at_home(cloud, sidedoor, tiny, server, before)
+    commit_and_sync(cli, sidedoor, tiny)
     done = cli("replica", "delete", tiny.name)
     assert done.returncode == 0, done.stderr
-    wait_for(lambda: target_inventory(cloud) == before, 120, "nothing to be left")
+    wait_for(lambda: target_inventory(cloud) == there, 120, "nothing to be left")

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 from moves import READY, TO, assert_moved, latest, only_migration, seen_on, state_of
-from test_back_home import LOAD_AREA, MUCH, PATTERN, boots, qemu_io, write_much
+from test_back_home import (
+    MUCH,
+    assert_much_came,
+    assert_runs_at_home,
+    commit_and_sync,
+    fail_back,
+    fail_over,
+    write_much,
+)
 from test_backups_of_machines import GUESTS, KEYS, back_up, run, vault  # noqa: F401 a fixture
 from test_protected_machines import SIZE, replica_until, sync
 from test_replicas_in_time import nothing_stays, points, protected
@@ -123,41 +131,17 @@ def test_a_replica_keeps_up_for_ten_syncs_and_a_test_of_it_boots(cli, tiny, side
 def test_what_a_server_has_written_comes_home_and_boots_there(cli, tiny, sidedoor, cloud, proxy, tidy, tell):
     with nothing_stays(cli, tiny, sidedoor, cloud):
         protected(cli, tiny, "--every", "1h")
-        done = cli("replica", "failover", tiny.name, "--planned")
-        assert done.returncode == 0, done.stderr
-        shown = replica_until(cli, tiny.name, lambda it: it.stage.value == "failed-over", 300, "it to fail over")
-        server = cli.json("migration", "show", shown.failover)["server_id"]
-        at_home, lives = last_acknowledged(sidedoor.console(tiny.name)), len(boots(sidedoor, tiny.name))
-        wait_for(lambda: seen_on(cloud, server).verified is not None, 120, "the server to write")
+        server, before = fail_over(cli, tiny, sidedoor, cloud)
         write_much(cloud, server)
-        done = cli("replica", "failback", tiny.name)
-        assert done.returncode == 0, done.stderr
-        shown = replica_until(cli, tiny.name, lambda it: it.stage.value == "failed-back", 600, "it to fail back")
-        wait_for(lambda: state_of(cli, shown.failback)["status"] == "done", 60, "the failback to end")
-        result = state_of(cli, shown.failback)["result"]
+        result = fail_back(cli, tiny)
         tell(
             f"failback through a proxy: {result['bytes_written'] / 1e6:.1f} MB written of {MUCH / 1e6:.1f} MB changed, "
             f"downtime {result['downtime_seconds']:.1f} s"
         )
-        assert MUCH <= result["bytes_written"] <= 1.3 * MUCH
-        *_, data = sidedoor.machine(tiny.name)["chains"].values()
-        qemu_io(f"read -P {PATTERN} {LOAD_AREA} {MUCH}", data[-1], "-U", "-r")
+        assert_much_came(sidedoor, tiny, result)
         assert sidedoor.machine(proxy)["foreign"] == []
-        assert cloud.compute.get_server(server).status == "SHUTOFF"
-        wait_for(
-            lambda: len(boots(sidedoor, tiny.name)) > lives and boots(sidedoor, tiny.name)[-1].ready is not None,
-            120,
-            "the guest to verify its records",
-        )
-        seen = boots(sidedoor, tiny.name)[-1]
-        assert (seen.verified.bad, seen.verified.last > at_home) == (0, True)
-        done = cli("replica", "commit", tiny.name)
-        assert done.returncode == 0, done.stderr
-        replica_until(cli, tiny.name, lambda it: it.stage.value == "protected", 180, "it to be committed")
-        wait_for(lambda: sidedoor.machine(tiny.name)["snapshots"] == [], 60, "the failback's snapshot to go")
-        sync(cli, tiny.name)
-        made = [one for one in points(cli, tiny.name) if one["State"] == "usable"]
-        assert made[-1]["Changed"] is not None, "the machine tells again what has changed"
+        assert_runs_at_home(cloud, sidedoor, tiny, server, before)
+        commit_and_sync(cli, sidedoor, tiny)
 
 
 @pytest.mark.soak
