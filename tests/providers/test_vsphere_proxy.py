@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -692,6 +693,37 @@ def _reads_by_the_first(world):
         assert attached_to(world, PROXY) == 2
         assert content_of(export) == CONTENT
     world.source.remove_snapshot(world.goods, snapshot.ref)
+
+
+def test_one_that_was_silent_is_tried_last_until_it_answers(two, monkeypatch):
+    """Waiting for it costs a minute, which nobody has at a cutover."""
+    monkeypatch.setattr(proxy_pool, "SHOWN_WITHIN", 5.0)
+    snapshot = two.snapshot()
+    two.source.make_ready(Owner("job", "read"), two.goods)
+    two.door.stop_proxy(SECOND)  # which has more room, and is still on
+    waited, wait = [], proxy_pool._wait_until_served
+
+    def waiting(proxy, *more):
+        waited.append(proxy.ref)
+        return wait(proxy, *more)
+
+    def open_it(name):
+        waited.clear()
+        with two.source.open_disk(snapshot, ROOT) as export:
+            assert attached_to(two, name) == 2
+            assert content_of(export) == CONTENT
+        return two.door.machine(SECOND)["moref"] in waited
+
+    monkeypatch.setattr(proxy_pool, "_wait_until_served", waiting)
+    assert open_it(PROXY)
+    assert not open_it(PROXY)
+    two.source.make_ready(Owner("job", "read"), two.goods)
+    assert two.door.machine(SECOND)["moref"] not in waited
+    two.door.start_proxy(SECOND)
+    assert "answers at" in two.source.check()[f"proxy {SECOND}"]  # which waits for it
+    assert open_it(SECOND)
+    two.source.remove_snapshot(two.goods, snapshot.ref)
+    two.assert_clean()
 
 
 def test_when_none_takes_them_it_is_said_why(two):

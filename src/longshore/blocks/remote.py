@@ -54,9 +54,9 @@ class RemoteExport(Export):
         return self._last_words()
 
 
-def list_exports(uri: str, *, name: str) -> list[str]:
+def list_exports(uri: str, *, name: str, within: float = _ANSWER_WITHIN) -> list[str]:
     """Return the names of all that the server at a URI exports. `name` begins the sentences about it. Raises
-    ExportError when it doesn't answer in time."""
+    ExportError when it doesn't answer within that many seconds."""
     import nbd
 
     handle = nbd.NBD()
@@ -70,7 +70,7 @@ def list_exports(uri: str, *, name: str) -> list[str]:
         return 1
 
     # Whatever takes a connection may never say a word, as the kernel of a machine does whose disk hangs
-    end = time.monotonic() + _ANSWER_WITHIN
+    end = time.monotonic() + within
     try:
         handle.aio_connect_uri(uri)
         _wait(handle, handle.aio_is_negotiating, end, name)
@@ -102,7 +102,7 @@ def _wait(handle: nbd.NBD, done: Callable[[], bool], end: float, name: str) -> N
     while not done():
         left = end - time.monotonic()
         if left <= 0:
-            raise ExportError(f"{name} didn't answer within {_ANSWER_WITHIN:.0f} s.")
+            raise ExportError(f"{name} didn't answer in time.")
         handle.poll(math.ceil(left * 1000))
 
 

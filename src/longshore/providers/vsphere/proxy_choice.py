@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from pyVmomi import vim
 
-from longshore.errors import Conflict, LongshoreError, NotFound, Occupied
+from longshore.blocks.remote import list_exports
+from longshore.errors import Conflict, ExportError, LongshoreError, NotFound, Occupied, Unreachable
 from longshore.providers.vsphere.properties import read
-from longshore.providers.vsphere.proxy_credentials import Credentials
+from longshore.providers.vsphere.proxy_credentials import Credentials, tls_files
 from longshore.providers.vsphere.proxy_disks import HeldDisk
 from longshore.providers.vsphere.proxy_machine import ProxyMachine, Rank, find_proxy
 from longshore.providers.vsphere.session import VsphereSession
 
-_LAST = Rank(off_vsan=True, off_host=False, taken=0)
+ANSWERS_WITHIN = 2.0  # seconds until one that was silent answers, or is still taken for silent
+_LAST = Rank(silent=False, off_vsan=True, off_host=False, taken=0)
 _Done = TypeVar("_Done")
 
 
@@ -25,6 +29,7 @@ class Proxies:
         self._session = session
         self._credentials = credentials
         self._found: dict[str, ProxyMachine] = {}  # by the settings' word for it
+        self._silent: set[str] = set()  # references of those that didn't answer when they were last asked
 
     def all(self) -> list[ProxyMachine]:
         """Return those that vCenter has. Raises NotFound, Conflict when it has none."""
@@ -46,6 +51,30 @@ class Proxies:
             raise failed[0]
         return found
 
+    @contextmanager
+    def asking(self, proxy: ProxyMachine) -> Iterator[None]:
+        """Remember of a proxy that is waited for in the block whether it answers."""
+        try:
+            yield
+        except (ExportError, Unreachable):
+            self._silent.add(proxy.ref)
+            raise
+        self._silent.discard(proxy.ref)
+
+    def answering_first(self) -> list[ProxyMachine]:
+        """Return them as `all` does, those last that don't answer."""
+        return sorted(self.all(), key=self._is_silent)
+
+    def _is_silent(self, proxy: ProxyMachine) -> bool:
+        """Tell whether it didn't answer when it was waited for, and doesn't at once now."""
+        if proxy.ref in self._silent:
+            with suppress(LongshoreError):
+                served = proxy.served(within=0)
+                with tls_files(self._credentials, served.certificate) as tls:
+                    list_exports(served.uri("", tls), name="The proxy", within=ANSWERS_WITHIN)
+                self._silent.discard(proxy.ref)
+        return proxy.ref in self._silent
+
     def ranked(self, disks: Sequence[HeldDisk], machine_ref: str) -> dict[ProxyMachine, Rank]:
         """Return the proxies and how well they suit these disks, the best first."""
         with self._session.doing(f"look where {machine_ref} runs"):
@@ -54,7 +83,7 @@ class Proxies:
         found: dict[ProxyMachine, Rank] = {}
         for proxy in self.all():
             try:
-                found[proxy] = proxy.rank(disks, host)
+                found[proxy] = replace(proxy.rank(disks, host), silent=self._is_silent(proxy))
             except LongshoreError:  # which is said by whoever tries to attach something
                 found[proxy] = _LAST
                 self._found.clear()  # it may have been made anew

@@ -82,6 +82,7 @@ class ServedDisks:
 class Rank:
     """The order in which proxies are tried: the least first."""
 
+    silent: bool  # it didn't answer when it was last asked: to wait for it once more would take a minute
     off_vsan: bool  # a disk is on a vSAN on which the proxy has none of its own: nothing that VMware supports
     off_host: bool  # a disk is on NFS 3, and the proxy on another host: the machine may stand still for a while
     taken: int  # less than zero by each slot that is free
@@ -236,6 +237,7 @@ class ProxyMachine:
         own = [one for one in now["config.hardware.device"] or [] if isinstance(one, DISK) and one not in attached]
         home = [getattr(one.backing, "datastore", None) for one in own]
         return Rank(
+            silent=False,
             off_vsan=any(kinds[store._moId] == "vsan" and store not in home for store in there),
             off_host="NFS" in kinds.values() and now["runtime.host"] != host,
             taken=-len(list(free_slots(now))),

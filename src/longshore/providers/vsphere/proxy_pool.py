@@ -163,11 +163,15 @@ class ProxyPool:
 
     def make_ready_to_write(self) -> None:
         """Raise what stands against writing through any of the proxies: LongshoreError."""
-        with_first(self._proxies.all(), lambda proxy: _require_writing(set_up(proxy, self._credentials)))
+        with_first(self._proxies.answering_first(), lambda proxy: _require_writing(self._set_up(proxy)))
 
     def make_ready(self) -> None:
         """Raise what stands against reading through any of the proxies: LongshoreError."""
-        with_first(self._proxies.all(), lambda proxy: set_up(proxy, self._credentials))
+        with_first(self._proxies.answering_first(), self._set_up)
+
+    def _set_up(self, proxy: ProxyMachine) -> ServedDisks:
+        with self._proxies.asking(proxy):
+            return set_up(proxy, self._credentials)
 
     def end_quiet(self) -> None:
         """Do nothing: disks are detached as soon as nobody uses them."""
@@ -277,7 +281,8 @@ class ProxyPool:
         names = {name for disk in disks for name in disk.names}
         end = time.monotonic() + SHOWN_WITHIN
         while True:
-            served, shown = _wait_until_served(proxy, self._credentials, disks)
+            with self._proxies.asking(proxy):
+                served, shown = _wait_until_served(proxy, self._credentials, disks)
             if names.isdisjoint(shown):
                 return served
             if time.monotonic() > end:
