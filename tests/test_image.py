@@ -35,7 +35,7 @@ SMALL = """services:
   server:
     volumes: ["./ca.pem:/etc/ssl/certs/ca-certificates.crt:ro"]
   worker:
-    entrypoint: [/usr/lib/longshore/bin/python3, /small/on_small_clouds.py]
+    entrypoint: [/usr/bin/tini, --, /usr/lib/longshore/bin/python3, /small/on_small_clouds.py]
     volumes: ["./ca.pem:/etc/ssl/certs/ca-certificates.crt:ro", "./small:/small:ro"]
 """
 ANN = (
@@ -121,6 +121,8 @@ def test_server_worker_and_database_run_of_one_image_without_rights(machine, aro
         assert done(f"{inside} id -u") == "970"
         assert done(f"{inside} grep CapEff /proc/1/status").split()[1] == "0" * 16
         assert "Read-only file system" in on(f"{inside} touch /usr/new")
+        # Its first process sees to the end of whoever is orphaned
+        assert ") Z " not in done(f"{inside} sh -c '(sleep 0.1 &); sleep 1; cat /proc/[0-9]*/stat'")
     said = done(check.replace(compose, small))
     print(said)
     assert "virt-v2v" in said

@@ -59,7 +59,7 @@ def main(directory: Path, version: str, made: str, layers: list[Path]) -> None:
         "config": {
             "User": USER,
             "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"],
-            "Entrypoint": ["/usr/bin/longshore"],
+            "Entrypoint": ["/usr/bin/tini", "--", "/usr/bin/longshore"],
             "Cmd": ["server"],
             "Labels": {"org.opencontainers.image.title": "Longshore", "org.opencontainers.image.version": version},
         },
