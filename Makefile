@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image appliance bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -98,6 +98,10 @@ OUT ?= dist
 image: converter
 	deploy/containers/image $(OUT)
 
+# A disk with server, worker and database, as qcow2 and OVA: docs/howto/appliance.md
+appliance: converter
+	deploy/appliance/appliance $(OUT)
+
 # Packages and all that they depend on as one signed tar, for a machine without a network: docs/howto/install.md
 bundle: install
 	@[ -n "$(KEY)" ] || { echo "KEY=… says by which of your GnuPG keys it is signed." >&2; exit 2; }
@@ -135,8 +139,8 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-bundle soak-all-of-it \
-  soak-collection soak-nodes soak-vcsim soak-lab
+soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance \
+  soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab
 
 LONGSHORE_ROUNDS ?= 500
 soak-rounds: install
@@ -171,6 +175,10 @@ soak-packages: install
 # Built, and run by podman on a Debian that boots in namespaces of this machine: server, worker, database, a migration
 soak-image: install
 	.venv/bin/pytest -m soak tests/test_image.py -v -s
+
+# Built, and booted by BIOS and by UEFI, without KVM: half an hour
+soak-appliance: install
+	.venv/bin/pytest -m soak tests/test_appliance.py -v -s
 
 # Made, and installed where there is no network
 soak-bundle: install

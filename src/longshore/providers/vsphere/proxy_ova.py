@@ -41,15 +41,19 @@ def pack(image: Path, ova: Path, address: str, gateway: str | None) -> None:
     with tempfile.TemporaryDirectory(prefix=".longshore-proxy-", dir=ova.parent) as place:
         work = Path(place)
         size = pack_disk(image, work / _DISK)
-        described, manifest = work / f"{NAME}.ovf", work / f"{NAME}.mf"
+        described = work / f"{NAME}.ovf"
         described.write_text(_description((work / _DISK).stat().st_size, size, settings))
-        digests = [f"SHA256({path.name})= {_sha256(path)}\n" for path in (described, work / _DISK)]
-        manifest.write_text("".join(digests))
-        packed = work / "packed"
-        with tarfile.open(packed, "w", format=tarfile.USTAR_FORMAT) as archive:
-            for path in (described, manifest, work / _DISK):  # in the standard's order
-                archive.add(path, path.name, filter=_as_nobodys)
-        packed.replace(ova)
+        write_ova(ova, described, work / _DISK)
+
+
+def write_ova(ova: Path, described: Path, disk: Path) -> None:
+    """Write an archive of an OVF and its disk, beside which a manifest and the archive are made first."""
+    manifest, packed = described.with_suffix(".mf"), described.with_name("packed")
+    manifest.write_text("".join(f"SHA256({path.name})= {_sha256(path)}\n" for path in (described, disk)))
+    with tarfile.open(packed, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in (described, manifest, disk):  # in the standard's order
+            archive.add(path, path.name, filter=_as_nobodys)
+    packed.replace(ova)
 
 
 def pack_disk(image: Path, disk: Path) -> int:
