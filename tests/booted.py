@@ -113,10 +113,11 @@ class Booted:
         """Return the words that run a command of this machine on its loopback."""
         return ["nsenter", "-t", self._init, "-n", "--"]
 
-    def on(self, script):
-        """Return what a shell script there says, on both of its streams together."""
+    def on(self, script, network=True):
+        """Return what a shell script there says, on both of its streams together. Without its own `network` it has that
+        of this machine."""
         done = subprocess.run(
-            [*self.inside, "sh", "-c", script],
+            [*(word for word in self.inside if network or word != "-n"), "sh", "-c", script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,16 +1,23 @@
 """Debian's packages of Longshore, built, the roots in which they are tried, and what a page has root type there."""
 
+import json
 import os
 import re
 import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from booted import cgroups, until
 
+sys.path.append(str(Path(__file__).parent / "flows"))
+from small_clouds import MARK, MIB, World
+
 ROOT = Path(__file__).parents[1]
+
 AS_ROOT = [
     pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it"),
     pytest.mark.timeout(1800),
@@ -24,6 +31,8 @@ password = "service"
 READY = (
     "/usr/bin/python3 -c \"from urllib.request import urlopen as o; print(o('http://127.0.0.1:9797/readyz').status)\""
 )
+
+DISK = bytes(range(256)) * 4096 + bytes(MIB) + bytes(range(255, -1, -1)) * 4096
 
 
 def typed(section, page="install"):
@@ -73,3 +82,25 @@ def configure(on):
     assert on("systemctl start longshore-server longshore-worker") == ""
     until(lambda: on(READY) == "200", 300)
     assert active(on) == ["active", "active"]
+
+
+@contextmanager
+def keystone_and_disk(machine, held):
+    """Yield the addresses of a small Keystone and of a directory with a disk image, web01.raw, on the machine's
+    loopback."""
+    held.mkdir()
+    (held / "web01.raw").write_bytes(DISK)
+    command = [*machine.on_its_network, sys.executable, ROOT / "tests/keystone_and_files.py", held]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        try:
+            yield json.loads(served.stdout.readline())
+        finally:
+            served.terminate()
+
+
+def landed(place):
+    """Whether the small world at this place has that disk as a converted server's only volume."""
+    world = World(place)
+    (server,) = world.read()["servers"].values()
+    (volume,) = server["volume_ids"]
+    return world.volume_file(volume).read_bytes() == DISK[:MIB] + MARK + DISK[MIB + len(MARK) :]

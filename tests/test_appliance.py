@@ -123,7 +123,13 @@ def booted(built, at, keystone, *options):
         command = [
             *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048"),
             *("-display", "none", "-monitor", "none", "-no-reboot", "-device", "virtio-rng-pci"),
-            *("-serial", f"unix:{at / 'serial'}", "-drive", f"file={disk},if=virtio,cache=unsafe"),
+            *(
+                "-chardev",
+                f"socket,id=console,path={at / 'serial'},logfile={at / 'console'}",
+                "-serial",
+                "chardev:console",
+            ),
+            *("-drive", f"file={disk},if=virtio,cache=unsafe"),
             *("-netdev", network, "-device", "virtio-net-pci,netdev=net", *options),
         ]
         with (at / "qemu").open("w") as said:

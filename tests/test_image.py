@@ -1,19 +1,14 @@
 """The image, and the compose file that runs it: server, worker and database, as its page says."""
 
-import json
 import re
 import shutil
 import subprocess
-import sys
 import time
 
 import pytest
 
 from booted import Booted, until
-from packaged import AS_ROOT, READY, ROOT, make, root, typed
-
-sys.path.append(str(ROOT / "tests/flows"))
-from small_clouds import MARK, MIB, World
+from packaged import AS_ROOT, READY, ROOT, keystone_and_disk, landed, make, root, typed
 
 pytestmark = [*AS_ROOT, pytest.mark.soak, pytest.mark.timeout(5400)]
 PAGE = ROOT / "docs/howto/containers.md"
@@ -42,7 +37,6 @@ ANN = (
     'OS_USERNAME=ann OS_PASSWORD="ann\'s secret" OS_PROJECT_NAME=red '
     "OS_USER_DOMAIN_NAME=Default OS_PROJECT_DOMAIN_NAME=Default"
 )
-DISK = bytes(range(256)) * 4096 + bytes(MIB) + bytes(range(255, -1, -1)) * 4096
 
 
 @pytest.fixture
@@ -74,17 +68,9 @@ def machine(tmp_path):
 @pytest.fixture
 def around(machine, tmp_path):
     """Yield the addresses of a small Keystone and of a disk image, on the machine's loopback."""
-    held = tmp_path / "files"
-    held.mkdir()
-    (held / "web01.raw").write_bytes(DISK)
-    command = [*machine.on_its_network, sys.executable, ROOT / "tests/keystone_and_files.py", held]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
-        try:
-            addresses = json.loads(served.stdout.readline())
-            shutil.copy(addresses["authority"], machine.root / "longshore/ca.pem")
-            yield addresses
-        finally:
-            served.terminate()
+    with keystone_and_disk(machine, tmp_path / "files") as addresses:
+        shutil.copy(addresses["authority"], machine.root / "longshore/ca.pem")
+        yield addresses
 
 
 def test_server_worker_and_database_run_of_one_image_without_rights(machine, around, tmp_path):
@@ -141,10 +127,7 @@ def test_server_worker_and_database_run_of_one_image_without_rights(machine, aro
     assert ended[0] == "done", on(f"{run} migration events {migration}")
     print(f"loaded in {loaded - begun:.0f} s, ready after {ready - loaded:.0f} s")
     print(f"checked in {checked - ready:.0f} s, and moved {time.monotonic() - checked:.0f} s after that")
-    world = World(tmp_path / "storage/storage/volumes/longshore_state/_data/fleet/web01")
-    (server,) = world.read()["servers"].values()
-    (volume,) = server["volume_ids"]
-    assert world.volume_file(volume).read_bytes() == DISK[:MIB] + MARK + DISK[MIB + len(MARK) :]
+    assert landed(tmp_path / "storage/storage/volumes/longshore_state/_data/fleet/web01")
 
     # What is kept is found again
     done(f"{small} down")

@@ -3,15 +3,17 @@
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
 from booted import Booted, until
 from longshore.engine.version import FLOW_VERSION
-from packaged import AS_ROOT, READY, active, configure, made, root, typed
+from packaged import AS_ROOT, READY, ROOT, active, configure, keystone_and_disk, landed, made, root, typed
 
 NAMES = ("longshore", "longshore-engine", "longshore-server", "longshore-worker")
 pytestmark = AS_ROOT
+SMALL = "/usr/lib/longshore/bin/python3 /small/on_small_clouds.py"
 LOOKED_AT = """
 mount --bind "$2" "$1/mnt"
 mount -t proc proc "$1/proc"
@@ -173,6 +175,45 @@ def test_the_same_packages_work_on_debian_13(published, tmp_path):
         # Of the Python there, none of whose bytecode is missing
         installed = "/var/lib/dpkg/info/longshore-engine.list"
         assert on(f"find /usr/lib/longshore/lib/ -newer {installed} -name '*.pyc'") == ""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("debian", ["bare", "bare-trixie"])
+def test_a_bare_debian_moves_its_first_machine(published, debian, tmp_path):
+    with Booted(root(debian), tmp_path) as machine:
+        for package in published.values():
+            shutil.copy(package, machine.root / "mnt")
+        (machine.root / "small").mkdir()
+        shutil.copytree(ROOT / "tests/flows", machine.root / "small/flows")
+        shutil.copy(ROOT / "tests/on_small_clouds.py", machine.root / "small")
+        shutil.copy("/etc/resolv.conf", machine.root / "etc")
+        (machine.root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        on, begun = machine.on, time.monotonic()
+        # From this machine's mirrors
+        (_, (install,)) = typed("Debian packages")
+        on("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")
+        for command in ("apt-get -qq update", install, "apt install ./longshore-worker_*.deb"):
+            said = on(f"cd /mnt && {command} && echo done", network=False)
+            assert said.endswith("done"), said
+        installed = time.monotonic()
+        with keystone_and_disk(machine, tmp_path / "files") as addresses:
+            shutil.copy(addresses["authority"], machine.root / "usr/local/share/ca-certificates/small.crt")
+            on("update-ca-certificates")
+            drop_in = machine.root / "etc/systemd/system/longshore-worker.service.d/small.conf"
+            drop_in.parent.mkdir()
+            drop_in.write_text(f"[Service]\nExecStart=\nExecStart={SMALL} worker\n")
+            configure(on)
+
+            def small(words):
+                return on(f"runuser -u longshore -- env LONGSHORE_STATE=/srv/longshore {SMALL} {words}")
+
+            migration = small(f"take {addresses['files']}/web01.raw")
+            ended = until(lambda: re.search("done|failed", small("migration list -f value -c Status")), 300)
+            assert ended[0] == "done", small(f"migration events {migration}")
+        print(
+            f"{debian}: installed in {installed - begun:.0f} s, moved {time.monotonic() - installed:.0f} s after that"
+        )
+        assert landed(machine.root / "srv/longshore/fleet/web01")
 
 
 @pytest.mark.soak
