@@ -3,12 +3,15 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
 import pytest
 
 from in_process import longshore as command
+from longshore.model.machine import Disk, Machine, PowerState
+from longshore.model.platform import Platform
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 
 
@@ -71,6 +74,43 @@ def test_a_machine_is_shown_with_its_tags(longshore):
     assert shown["tags"] == ["stage/production"]
     assert shown["datacenter"] == "DC0"
     assert "power: " in longshore("machine", "show", "vc", "seen-web", "-f", "yaml").stdout
+
+
+def test_what_matters_about_a_machine_stands_first_with_its_parts_in_tables_of_their_own(longshore):
+    shown = longshore("machine", "show", "vc", "seen-web").stdout
+    facts, disks, adapters, further = shown.split("\n\n")
+    assert facts.count("\n") < 24, "it fits on a screen"
+    assert re.search(r"\| tags +\| stage/production +\|", facts)
+    assert "False" not in shown
+    assert "[]" not in shown
+    assert disks.startswith("Disks\n")
+    assert re.search(r"\| Hard disk 1 +\| 3.0 GiB +\| datastore2 ", disks)
+    assert adapters.startswith("Adapters\n")
+    assert re.search(r"\| 00:50:56:[0-9a-f:]+ ", adapters)
+    assert re.search(r"\| datacenter +\| DC0 ", further)
+    assert not re.search(r"\| +\|\n", further), "nothing is said of what there is nothing to say of"
+    one = longshore("machine", "show", "vc", "seen-web", "-c", "power").stdout
+    assert "Disks" not in one
+    assert "power" in one
+
+
+def test_what_stands_against_a_machine_is_a_table_of_its_own(tmp_path, monkeypatch):
+    disks, vsphere = (Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds] web/web.vmdk", "ds"),), Platform("vsphere")
+    web = Machine("vm-1", "web", PowerState.ON, 1, 256, disks, (), snapshots=("before",), platform=vsphere)
+    monkeypatch.setattr("longshore.client.providers.ProviderCalls.machine", lambda *_named: web)
+    shown = command(tmp_path, "machine", "show", "vc", "web").stdout
+    (concerns,) = [part for part in shown.split("\n\n") if part.startswith("Concerns\n")]
+    assert re.search(r"\| information +\| web has 1 snapshot.+ \| machine-has-snapshots +\|", concerns), concerns
+    assert json.loads(command(tmp_path, "machine", "show", "vc", "web", "-f", "json").stdout)["snapshots"] == ["before"]
+
+
+def test_a_provider_says_how_its_machines_can_be_moved(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "old.raw").write_bytes(bytes(1 << 20))
+    state = tmp_path / "state"
+    assert command(state, "provider", "add", "files", "shelf", "--url", str(tmp_path / "images")).returncode == 0
+    assert re.search(r"\| moves +\| dry-run, cold +\|", command(state, "provider", "show", "shelf").stdout)
+    assert json.loads(command(state, "provider", "show", "shelf", "-f", "json").stdout)["moves"] == ["dry-run", "cold"]
 
 
 def test_the_inventory_is_listed(longshore):

@@ -151,11 +151,24 @@ class Lister(_Asking, CliffLister, _Parsing):  # type: ignore[misc]
 
 
 class ShowOne(_Asking, CliffShowOne, _Parsing):  # type: ignore[misc]
-    """Answers one thing: -f json, yaml, shell, value, table."""
+    """Answers one thing: -f json, yaml, shell, value, table.
+
+    `parts`: tables of what it consists of, for people: the heading of each, its columns and its rows. They stand below
+    the one with its fields; an empty one is left out.
+    """
+
+    parts: Sequence[tuple[str, Sequence[str], Sequence[Sequence[Any]]]] = ()
 
     def produce_output(self, parsed_args: Any, column_names: Any, data: Any) -> int:
         values = [self.emitted(cell, several=True) for cell in data]
-        return int(super().produce_output(parsed_args, column_names, values))
+        code = int(super().produce_output(parsed_args, column_names, values))
+        if self.for_people and not parsed_args.columns:
+            for heading, columns, rows in self.parts:
+                if rows:
+                    cells = [[self.emitted(cell, several=True) for cell in row] for row in rows]
+                    print(f"\n{heading}", file=self.app.stdout)
+                    self.formatter.emit_list(columns, cells, self.app.stdout, parsed_args)
+        return code
 
 
 def _in_plugin(app: Any) -> bool:

@@ -1,13 +1,15 @@
 """longshore machine …: what there is to be moved."""
 
+import dataclasses
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.counting import counting
 from longshore.errors import InvalidInput
 from longshore.model.forms import form
-from longshore.model.machine import Machine, PowerState
+from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.selection import MachineFilter
 from longshore.wording.figures import moment, size
 
@@ -94,9 +96,12 @@ class ListUnprotected(Lister):
 
 
 class ShowMachine(ShowOne):
-    """Show one machine with its disks and network adapters."""
+    """Show one machine with its disks and network adapters, and what of it stands against a move.
 
-    examples = ("longshore machine show vc web01",)
+    What the target has to say comes with a plan's check, or with a migration.
+    """
+
+    examples = ("longshore machine show vc web01", "longshore machine show vc web01 -f json")
 
     def add_options(self, parser: ArgumentParser) -> None:
         parser.add_argument("provider", help="the provider's name")
@@ -104,27 +109,82 @@ class ShowMachine(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         machine = self.client.machine(args.provider, args.machine)
-        fields: dict[str, Any] = form(Machine).dump_python(machine, mode="json")
-        if self.for_people:
-            fields["disks"] = "\n".join(
-                f"{d.position}: {d.label}, {size(d.size)}, {d.controller}, {d.location}" for d in machine.disks
-            )
-            fields["nics"] = "\n".join(
-                f"{n.label}, {n.mac}, {n.model}, {n.network}, {' '.join(n.addresses)}" for n in machine.nics
-            )
-            for name in ("tags", "snapshots"):
-                fields[name] = ", ".join(fields[name])
-            fields["filesystems"] = "\n".join(
-                f"{f.path}: {size(f.free)} of {size(f.size)} free" for f in machine.filesystems
-            )
-            for name in ("attributes", "server_settings", "server", "loose_volume", "devices", "host_features"):
-                fields[name] = _lines(fields[name])
-            fields["file_doubts"] = "\n".join(doubt.text for doubt in machine.file_doubts)
-            fields["as_of"] = machine.as_of and f"{moment(machine.as_of.moment)} ({machine.as_of.consistency})"
+        if not self.for_people:
+            plain: dict[str, Any] = form(Machine).dump_python(machine, mode="json")
+            return tuple(plain), tuple(plain.values())
+        fields = {name: said for name, said in _facts(machine).items() if said not in (None, "")}
+        self.parts = (
+            ("Disks", ("Disk", "Size", "Storage", "Controller", "Location"), [_disk(disk) for disk in machine.disks]),
+            ("Adapters", ("Adapter", "Network", "MAC", "Model", "Addresses"), [_adapter(nic) for nic in machine.nics]),
+            ("Concerns", ("Severity", "What", "Code"), _concerns(machine)),
+            ("Further details", ("Field", "Value"), list(_further(machine))),
+        )
         return tuple(fields), tuple(fields.values())
 
 
-def _lines(values: dict[str, Any]) -> str:
-    """Return one line for each that there is something to say of."""
-    words = {key: ", ".join(value) if isinstance(value, list) else value for key, value in values.items() if value}
-    return "\n".join(f"{key}: {'yes' if value is True else value}" for key, value in words.items())
+_IN_PARTS = ("disks", "nics", "file_doubts")
+
+
+def _facts(machine: Machine) -> dict[str, Any]:
+    """Return what matters about a machine, in people's words; empty where there is nothing to say."""
+    return {
+        "name": machine.name,
+        "ref": machine.ref,
+        "power": machine.power.value,
+        "guest_name": machine.guest_name or machine.guest_id,
+        "host_name": machine.host_name,
+        "cpus": machine.cpus,
+        "memory_mib": machine.memory_mib,
+        "firmware": machine.firmware.value + (", secure boot" if machine.secure_boot else ""),
+        "tools": machine.tools.value,
+        "change_tracking": "on" if machine.change_tracking else "off",
+        "snapshots": ", ".join(machine.snapshots),
+        "folder": machine.folder,
+        "cluster": machine.cluster,
+        "host": machine.host,
+        "tags": ", ".join(machine.tags),
+        "annotation": machine.annotation,
+        "as_of": machine.as_of and f"{moment(machine.as_of.moment)} ({machine.as_of.consistency})",
+    }
+
+
+def _disk(disk: Disk) -> tuple[Any, ...]:
+    return disk.label, size(disk.size), disk.storage, disk.controller, disk.location
+
+
+def _adapter(nic: Nic) -> tuple[Any, ...]:
+    return nic.label, nic.network, nic.mac, nic.model, ", ".join(nic.addresses)
+
+
+def _concerns(machine: Machine) -> list[tuple[str, str, str]]:
+    """Return what of a machine itself stands against a cold move, blockers first."""
+    from longshore.model.concern import Severity
+    from longshore.model.request import MigrationRequest
+    from longshore.planning.machine_checks import machine_concerns
+    from longshore.providers import registry  # noqa: F401 - declares what the machines of each kind of cloud are like
+
+    order = list(Severity)
+    found = sorted(machine_concerns(machine, MigrationRequest()), key=lambda one: order.index(one.severity))
+    return [(one.severity.value, f"{one.text} {one.advice}".strip(), one.code) for one in found]
+
+
+def _further(machine: Machine) -> Iterator[tuple[str, str]]:
+    """Yield the other fields that aren't as those of most machines are."""
+    free = [f"{one.path}: {size(one.free)} of {size(one.size)} free" for one in machine.filesystems]
+    plain = form(Machine).dump_python(machine, mode="json") | {"filesystems": free}
+    usual = {one.name: one.default for one in dataclasses.fields(Machine)}
+    shown = {*_facts(machine), "guest_id", "secure_boot", *_IN_PARTS}
+    for name, value in plain.items():
+        if name not in shown and value != usual[name] and (said := _in_lines(value) if value else ""):
+            yield name, said
+
+
+def _in_lines(value: Any) -> str:
+    """Return a value in people's words, with a line for each part that there is something to say of."""
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {_in_words(part)}" for name, part in value.items() if part)
+    return "\n".join(value) if isinstance(value, list) else _in_words(value)
+
+
+def _in_words(part: Any) -> str:
+    return ", ".join(map(str, part)) if isinstance(part, list) else "yes" if part is True else str(part)

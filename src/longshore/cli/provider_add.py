@@ -35,7 +35,7 @@ class AddOfKind(Create):
         with_options(parser, self.known)
 
     def existing(self, args: Namespace) -> tuple[Any, Any]:
-        return shown_whole(self.client.provider(args.name))
+        return shown_whole(self.client.provider(args.name), for_people=self.for_people)
 
     def make(self, args: Namespace) -> tuple[Any, Any]:
         login, secrets = self._login(args)

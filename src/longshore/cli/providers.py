@@ -52,7 +52,7 @@ class ShowProvider(ShowOne):
     options = (_with_name,)
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        return shown_whole(self.client.provider(args.name))
+        return shown_whole(self.client.provider(args.name), for_people=self.for_people)
 
 
 class CheckProvider(ShowOne):
@@ -99,8 +99,12 @@ class UnshareProvider(Command):
         self.client.unshare_provider(args.name, args.project)
 
 
-def shown_whole(provider: Provider) -> tuple[Any, Any]:
-    fields = {"name": provider.name, "kind": provider.kind, "id": provider.id} | provider.settings
+def shown_whole(provider: Provider, *, for_people: bool) -> tuple[Any, Any]:
+    """Return all of a provider, with how machines can be moved from there."""
+    fields: dict[str, Any] = {"name": provider.name, "kind": provider.kind, "id": provider.id}
+    if provider.moves:
+        fields["moves"] = ", ".join(provider.moves) if for_people else provider.moves
+    fields |= provider.settings
     if provider.last_check is not None:
         fields["checked_at"], outcome = _checked(provider)
         fields["outcome"] = provider.last_check.error or outcome

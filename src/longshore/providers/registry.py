@@ -6,7 +6,7 @@ What a kind declares is in its folder (`declaration.py`). Vendors' libraries are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from longshore.errors import InvalidInput
 from longshore.model.platform import Side
@@ -17,6 +17,7 @@ from longshore.providers.vault.declaration import VAULT
 from longshore.providers.vsphere.declaration import VSPHERE
 
 if TYPE_CHECKING:
+    from longshore.model.plan import PlannedType
     from longshore.providers.contract import KeptSecrets, Provider, RelayLedger, Relays
 
 PROVIDERS: tuple[ProviderType, ...] = (VSPHERE, FILES, OPENSTACK, VAULT)
@@ -35,6 +36,14 @@ def provider_type(kind: str) -> ProviderType:
 def kinds_for(side: Side) -> tuple[str, ...]:
     """Return the kinds that can be this side of a migration."""
     return tuple(known.kind for known in PROVIDERS if side in known.sides)
+
+
+def moves_from(kind: str) -> list[PlannedType]:
+    """Return how machines of a kind of cloud can be moved away; empty where a restore does that, or none are taken."""
+    from longshore.model.plan import PlannedType  # which a command line needn't load
+
+    known = [one for one in PROVIDERS if one.kind == kind and "source" in one.sides and "vault" not in one.sides]
+    return [move for one in known for move in get_args(PlannedType) if move != "warm" or one.kind.traits.runs]
 
 
 def sides_of(kind: str) -> list[Side]:

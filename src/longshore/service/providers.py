@@ -17,7 +17,7 @@ from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.platform import Platform
 from longshore.model.selection import MachineFilter
-from longshore.providers.registry import connect, provider_type, refuse_missing_library, sides_of
+from longshore.providers.registry import connect, moves_from, provider_type, refuse_missing_library, sides_of
 from longshore.service.caller import Caller
 from longshore.service.delegation import (
     asks_for_delegation,
@@ -286,4 +286,6 @@ def shown_provider(store: Store, record: ProviderRecord) -> Provider:
     """Return a provider as it goes over the wire; without settings and last check where another project shares it."""
     own = store.providers.is_own(record)
     hidden: dict[str, Any] = {} if own else {"settings": {}, "last_check": None}
-    return Provider(**{**asdict(record), **hidden}, shared=not own, sides=sides_of(record.kind))
+    return Provider(
+        **{**asdict(record), **hidden}, shared=not own, sides=sides_of(record.kind), moves=moves_from(record.kind)
+    )
