@@ -144,6 +144,13 @@ def really(monkeypatch):
         monkeypatch.setattr(f"{module}.connect", really_connect)
 
 
+def offered_for(browser, source):
+    """The types of migration that a plan of machines of this provider can have."""
+    browser.store.providers.add("cloud", "openstack", {}, {})
+    page = browser.get(f"/ui/new-plan?source={source}&machine=old")
+    return [of["value"] for _tag, of in page.elements if of.get("name") == "type"]
+
+
 def test_machines_in_files_are_added_and_seen(browser, really, tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "old.raw").write_bytes(bytes(1 << 20))
@@ -162,6 +169,7 @@ def test_machines_in_files_are_added_and_seen(browser, really, tmp_path):
     page = browser.submit(at, name="shelf", url=f"{tmp_path}/images", cpus="2")
     assert browser.path == "/ui/providers/shelf", page.text
     assert "old" in browser.get("/ui/providers/shelf/machines").text
+    assert offered_for(browser, "shelf") == ["dry-run", "cold"], "nothing changes in a file that could be copied later"
     browser.get(at)
     page = browser.submit(at, name="shelf", url=f"{tmp_path}/images")
     assert wrong(page) == {"f-name": "A provider named shelf is there already. Choose another name or delete it."}

@@ -185,7 +185,8 @@ def _with_type(group: ArgumentGroup) -> None:
         "--type",
         choices=[MigrationType.DRY_RUN.value, MigrationType.COLD.value, MigrationType.WARM.value],
         default=MigrationType.COLD.value,
-        help="cold: shut down, then copied; warm: copied while it runs; dry-run: only tried (default: %(default)s)",
+        help="cold: shut down, then copied; warm: copied while it runs, which a machine in files never does; dry-run: "
+        "only tried (default: %(default)s)",
     )
     group.add_argument("--isolated", action="store_true", help="dry run: boot on networks of its own that lead nowhere")
 

@@ -108,7 +108,7 @@ def from_store(data: Any) -> Plan:
 
 def _locate(fault: RequestFault) -> InvalidInput:
     where = describe_path(fault.path)
-    return InvalidInput(f"{where}: {fault.text}" if where else fault.text, code="plan-refused")
+    return InvalidInput(f"{where}: {fault.text}" if where else fault.text, code="plan-refused", field=where)
 
 
 def write(plan: Plan) -> str:

@@ -44,6 +44,7 @@ from longshore.planning.faults import (
     RequestFault,
     check_name,
     check_server_name,
+    describe_path,
     quote_path,
 )
 from longshore.planning.server_settings import LARGEST_USER_DATA
@@ -68,8 +69,11 @@ def check_option(name: str, value: Any) -> None:
         _CHECKS[name]((name,), value)
 
 
-def check_request(request: CopyRequest, now: datetime | None = None) -> None:
-    """Check every option, and what they mean together. Raises InvalidInput."""
+def check_request(request: CopyRequest, now: datetime | None = None, *, within: Path = ()) -> None:
+    """Check every option, and what they mean together. Raises InvalidInput.
+
+    `within`: where the request lies in what was asked, for the error's field.
+    """
     try:
         for option in fields(request):
             check_option(option.name, getattr(request, option.name))
@@ -78,7 +82,7 @@ def check_request(request: CopyRequest, now: datetime | None = None) -> None:
             if request.type is MigrationType.WARM:
                 check_ahead(request.cutover, now)
     except RequestFault as fault:
-        raise InvalidInput(fault.text) from None
+        raise InvalidInput(fault.text, field=describe_path((*within, *fault.path))) from None
     if not isinstance(request, MigrationRequest):
         return
     if request.first_boot and request.landing not in (LandingMode.AUTO, LandingMode.CONVERT):
@@ -131,7 +135,7 @@ def refuse_unfit(**options: Any) -> None:
         for name, value in options.items():
             check_option(name, value)
     except RequestFault as fault:
-        raise InvalidInput(fault.text) from None
+        raise InvalidInput(fault.text, field=describe_path(fault.path)) from None
 
 
 def refuse_unreadable(**words: str) -> None:
@@ -140,7 +144,7 @@ def refuse_unreadable(**words: str) -> None:
         for name, word in words.items():
             check_name((name,), word, LONGEST_PATH)
     except RequestFault as fault:
-        raise InvalidInput(fault.text) from None
+        raise InvalidInput(fault.text, field=describe_path(fault.path)) from None
 
 
 def refuse_pointless(request: MigrationRequest) -> None:

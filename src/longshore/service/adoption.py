@@ -41,7 +41,7 @@ def adopt(body: NewAdoption, store: TheStore, clouds: TheClouds, caller: TheCall
     request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
     if caller.remote:
         refuse_unsafe(asdict(request))
-    check_request(request)
+    check_request(request, within=("request",))
     target = _own(store, body.target)
     listed = _find(store, clouds, target)
     wanted = [_named(listed, word) for word in body.machines] or listed

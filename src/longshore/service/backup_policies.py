@@ -275,10 +275,11 @@ def _refuse_playbooks(caller: Caller, before: str | None, after: str | None) -> 
     """Raise InvalidInput for playbooks that can't be run, or mustn't be for this caller."""
     if caller.remote:
         refuse_unsafe({"before": before, "after": after})
-    request = BackupRequest(before=before, after=after)
-    check_request(request)
-    if faults := unfit_playbooks(request):
-        raise blocked(faults)
+    for name, request in (("before", BackupRequest(before=before)), ("after", BackupRequest(after=after))):
+        with said_of(name):
+            check_request(request)
+            if faults := unfit_playbooks(request):
+                raise blocked(faults)
 
 
 def _refuse_unknown(clouds: Clouds, source_id: str, machines: list[str], wanted: MachineFilter | None = None) -> None:

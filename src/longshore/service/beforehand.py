@@ -65,7 +65,7 @@ def look_beforehand(  # noqa: PLR0917
     if caller.remote:
         refuse_unsafe(asdict(request))
     refuse_unreadable(machine=name, source=source, target=target)
-    check_request(request)
+    check_request(request, within=("request",))
     refuse_pointless(request)
     provider = store.providers.get(source)
     here = not caller.remote and not store.state.shared_database  # else another machine reads the disks

@@ -59,7 +59,7 @@ def _look(body: NewBackup, store: Store, clouds: Clouds, caller: Caller) -> _Loo
     if caller.remote:
         refuse_unsafe(asdict(body.request))
     refuse_unreadable(machine=body.machine, source=body.source, vault=body.vault)
-    check_request(request)
+    check_request(request, within=("request",))
     vault = vault_record(store, body.vault)
     source = store.providers.get(body.source)
     if source.id == vault.id or source.kind in kinds_for("vault"):

@@ -65,7 +65,8 @@ def _asked(body: NewReplica) -> tuple[Protection, MigrationRequest, WantedProtec
     if body.request.before is not None or body.request.after is not None:
         raise InvalidInput("Nobody is there to see what playbooks do when a replica is copied: leave them out.")
     if body.seed is not None:
-        refuse_unreadable(vault=body.seed.vault, point=body.seed.point)
+        with said_of("seed"):
+            refuse_unreadable(vault=body.seed.vault, point=body.seed.point)
     protection = protection_of(body.schedule, body.retention, body.rpo, body.audit)
     request = replace(body.request, type=MigrationType.REPLICA, of=None, point=None, isolated=False, keep=False)
     rpo = timedelta(seconds=protection.rpo) if protection.rpo else None

@@ -101,7 +101,7 @@ def _look_in_place(  # noqa: PLR0917
     if caller.remote:
         refuse_unsafe(asdict(request))
     refuse_unreadable(target=body.target)
-    check_request(request)
+    check_request(request, within=("request",))
     refuse_pointless(request)
     refuse_meaningless(request)
     vault, target = vault_record(store, body.vault), store.providers.get(body.target)

@@ -9,10 +9,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from anyio import to_thread
+from markupsafe import Markup
 from starlette.requests import Request
 
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.processes.apart import Work
+from longshore.web.advices import on_page
 from longshore.web.page import USUAL
 from longshore.wording.texts import _, marked
 
@@ -33,6 +35,11 @@ class Foreign(LongshoreError):
     """A form comes from another site, or from a page of a session that has ended."""
 
     code = FOREIGN
+
+
+def not_a_moment() -> str:
+    """Return what is said by a field in which something else than a moment was typed."""
+    return _("That isn't a moment: write it as 2026-12-01T02:00.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,12 @@ class Form:
             for name, values in self.fields.items()
             if name.startswith(prefix) and values[-1].strip()
         }
+
+
+def said_in(request: Request) -> Form:
+    """Return what a request says: the form that it sends, else the parameters of its address."""
+    query = request.query_params
+    return request.state.form if request.method == "POST" else Form({name: query.getlist(name) for name in query})
 
 
 async def read_form(request: Request, form_token: str | None, largest: int = USUAL) -> Form:
@@ -144,27 +157,38 @@ def _fields(body: bytes) -> dict[str, list[str]]:
 
 
 def told_of(
-    trouble: LongshoreError | None, fields: Collection[str], plain: Mapping[str, str] | None = None
+    trouble: LongshoreError | None,
+    fields: Collection[str],
+    plain: Mapping[str, str] | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what a form's template is told of a refusal.
 
     `wrong` has the refusal by the field that it is about; `trouble` is it where it is about none of these `fields`.
-    `plain`: see refused_at.
+    What a request nests, such as request.boot_mark, is found by the last of its parts that is one. `plain`: see
+    refused_at. `called`: the form's names of fields that requests call otherwise.
     """
-    at = trouble.field if trouble and trouble.field in fields else ""
+    at = _field_of(trouble, fields, called or {}) if trouble else ""
     return {
         "wrong": {at: refused_at(at, trouble, plain)} if trouble and at else {},
         "trouble": None if at else trouble,
     }
 
 
-def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str] | None = None) -> str:
-    """Return what is said by the field of a refusal.
+def _field_of(trouble: LongshoreError, fields: Collection[str], called: Mapping[str, str]) -> str:
+    """Return the field of a form that a refusal is about; empty where it is about none of them."""
+    parts = [called.get(part, part) for part in reversed(trouble.field.split("."))]
+    return next((part for part in parts if part in fields), "")
+
+
+def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str] | None = None) -> Markup:
+    """Return what is said by the field of a refusal, with what to do about it.
 
     `plain`: by field what is said where the service speaks of a value's form, as programs want it.
     """
-    by_program = trouble.message.startswith(f"{field}: ")
-    return (plain or {}).get(field, trouble.message) if by_program else _(trouble.message)
+    bare = trouble.message.removeprefix(f"{trouble.field}: ")
+    said = _(trouble.message) if bare == trouble.message else (plain or {}).get(field, bare)
+    return Markup("{} {}").format(said, on_page(trouble.advice, trouble.code)).strip()
 
 
 def _refuse_foreign(request: Request) -> None:

@@ -10,8 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from longshore.api.backups import VaultPointDetails
 from longshore.api.replicas import Point
 from longshore.errors import LongshoreError
-from longshore.web.forms import Form, told_of
-from longshore.wording.texts import _
+from longshore.web.forms import Form, not_a_moment, told_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,4 @@ class HeldKind:
 
 def told_of_hold(trouble: LongshoreError | None) -> dict[str, Any]:
     """Return what the form's template is told of a refusal."""
-    plain = {
-        "until": _("That isn't a moment: write it as 2026-12-01T02:00."),
-    }
-    return told_of(trouble, ("name", "until"), plain)
+    return told_of(trouble, ("name", "until"), {"until": not_a_moment()})

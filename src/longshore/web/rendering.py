@@ -13,8 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from longshore.client.calls import part
+from longshore.errors import LongshoreError
 from longshore.model.durations import duration
 from longshore.web.advices import advice_about, on_page, said_on_page
+from longshore.web.forms import Form, not_a_moment, told_of
 from longshore.web.later import DeferredText
 from longshore.web.visit import Visit
 from longshore.wording.figures import size
@@ -27,6 +29,7 @@ from longshore.wording.texts import LANGUAGES, _
 
 STATIC = Path(__file__).parent / "static"
 THEMES = ("auto", "light", "dark")
+TIMES = ("at", "until")  # fields of something that is done at a time
 _CALLED = ("provider", "name", "vault", "policy", "group")  # what parts of addresses are names
 
 
@@ -113,17 +116,20 @@ def confirm(
     some: Sequence[tuple[str, str]] = (),
     other: tuple[str, str] | None = None,
     instead: Sequence[tuple[str, str]] = (),
-    timed: bool = False,
+    timed: Form | None = None,
+    trouble: LongshoreError | None = None,
 ) -> Response:
     """Ask before something is done.
 
     `does`: where the form goes; `said`: on its button; `back`: the page before. `some`: what the form says besides, a
     name more than once. `other`: another button, and the name that it says. `instead`: addresses of questions that mean
-    less, and what they are called. `timed`: it may be done at a time, too, which the form says then (`at`, `until`).
+    less, and what they are called. `timed`: it may be done at a time, too, which a further form says then (`at`,
+    `until`); what was said there. `trouble`: why that time can't be meant.
     """
     return render(
         request,
         "confirm.html",
+        200 if trouble is None else 400,
         heading=heading,
         told=told,
         does=does,
@@ -134,6 +140,7 @@ def confirm(
         other=other,
         instead=instead,
         timed=timed,
+        wrong=told_of(trouble, TIMES, dict.fromkeys(TIMES, not_a_moment()))["wrong"],
     )
 
 

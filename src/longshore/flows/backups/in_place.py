@@ -77,6 +77,7 @@ def refuse_other_than_servers(machine: Machine) -> None:
             f"{machine.name} wasn't backed up from an OpenStack: only a server's place there can be taken.",
             advice="Leave --in-place out, and it becomes a new server; where both would have its addresses, shut the "
             "machine down before.",
+            field="request.type",
         )
 
 

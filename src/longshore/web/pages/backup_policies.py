@@ -15,7 +15,7 @@ from longshore.errors import LongshoreError
 from longshore.model.request import MigrationType
 from longshore.model.status import Status
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.backups import PAGE, PLAYBOOKS
 from longshore.web.rendering import confirm, render
@@ -25,7 +25,18 @@ from longshore.wording.texts import _
 _POINTS = 200  # rows, of one page
 _FILTER = ("folder", "cluster", "tag", "power", "name")
 _ELSEWHERE = ("copy_to", "prove", "prove_on", "prove_networks")  # what becomes of points beyond the vault
-_FIELDS = ("name", "source", "vault", "machines", "schedule", "retention", "verify", *_ELSEWHERE)
+_FIELDS = (
+    "name",
+    "source",
+    "vault",
+    "machines",
+    "filter-name",
+    "schedule",
+    "retention",
+    "verify",
+    *_ELSEWHERE,
+    *PLAYBOOKS,
+)
 _ENDED = ("verify", "copy_to", "prove", *PLAYBOOKS)  # which "never" ends
 _RUNS = (MigrationType.BACKUP, MigrationType.VERIFICATION, MigrationType.VAULT_COPY, MigrationType.DRY_RUN)
 _SPARE = 3  # lines for further networks
@@ -190,8 +201,8 @@ async def _asked(
         asking.get(list[Provider], "/v1/providers"), asking.get(list[Vault], "/v1/vaults")
     )
     # Where a part of a field is wrong (machines.3, filter.name), the whole field is shown to be
-    field = trouble.field.partition(".")[0] if trouble else ""
-    at = "machines" if field == "filter" else field if field in _FIELDS else ""
+    if trouble is not None:
+        trouble.field = trouble.field.partition(".")[0]
     return render(
         request,
         "backups/policy_form.html",
@@ -203,8 +214,7 @@ async def _asked(
         vaults=[(one.name, one.name) for one in vaults],
         clouds=[(one.name, one.name) for one in providers if "target" in one.sides],
         networks=[*said.pairs("n-name", "n-to").items(), *[("", "")] * _SPARE],
-        wrong={at: trouble.message} if trouble and at else {},
-        trouble=None if at else trouble,
+        **told_of(trouble, _FIELDS, called={"filter": "filter-name"}),
     )
 
 

@@ -1,6 +1,7 @@
 """Verbs for several migrations at once: asked first, and each answers for itself."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -8,12 +9,13 @@ from starlette.responses import RedirectResponse, Response
 
 from longshore.api.schemas import ChosenAnswer, Migration
 from longshore.client.calls import part
-from longshore.errors import LongshoreError
+from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.addresses import back_to
 from longshore.web.asking import ApiClient
+from longshore.web.forms import said_in
 from longshore.web.page import Handler, Page
-from longshore.web.pages.migrations import cutover_time, named
-from longshore.web.rendering import confirm, render
+from longshore.web.pages.migrations import cutover_time, named, of_its_time
+from longshore.web.rendering import TIMES, confirm, render
 from longshore.wording.states import may_cut_over
 from longshore.wording.texts import _, marked
 
@@ -66,20 +68,26 @@ def _asks(verb: str) -> Handler:
         said, chosen = _VERBS[verb], request.query_params.getlist("migration")
         if not chosen:
             return _answered(request, [], 400)
-        found = await _found(request.state.asking, chosen)
         if verb == "cutover":
-            return _asks_to_cut_over(request, chosen, found)
+            return await _asks_to_cut_over(request, chosen, None)
+        found = await _found(request.state.asking, chosen)
         return _confirmed(request, verb, [_only(found), *map(_, said.told)], button=_(said.said), some=_meant(chosen))
 
     return ask
 
 
-def _asks_to_cut_over(request: Request, chosen: list[str], found: list[Migration]) -> Response:
+async def _asks_to_cut_over(request: Request, chosen: list[str], trouble: LongshoreError | None) -> Response:
     """Ask about those that wait for it. A button of its own has the others cut over as soon as they are copied."""
+    found = await _found(request.state.asking, chosen)
     said, later = _VERBS["cutover"], [one for one in found if may_cut_over(one) and not one.waits_for_cutover]
     if not later:
         return _confirmed(
-            request, "cutover", [_only(found), *map(_, said.told)], button=_(said.said), some=_meant(chosen)
+            request,
+            "cutover",
+            [_only(found), *map(_, said.told)],
+            button=_(said.said),
+            some=_meant(chosen),
+            trouble=trouble,
         )
     names, ids = named([one.machine_name for one in later]), {one.id for one in later}
     apart = _("Not meant, since they are queued or still copied: %(names)s.") % {"names": names}
@@ -87,10 +95,10 @@ def _asks_to_cut_over(request: Request, chosen: list[str], found: list[Migration
     now = [one for one in chosen if one not in ids]
     if not now:
         told = [_("Nothing waits for its cutover."), apart]
-        return _confirmed(request, "cutover", told, button=ahead, some=_meant(chosen))
+        return _confirmed(request, "cutover", told, button=ahead, some=_meant(chosen), trouble=trouble)
     told = [_only([one for one in found if one.id not in ids]), *map(_, said.told), apart]
     some = _meant(now) + [(_LATER, one.id) for one in later]
-    return _confirmed(request, "cutover", told, button=_(said.said), some=some, other=(ahead, "ahead"))
+    return _confirmed(request, "cutover", told, button=_(said.said), some=some, other=(ahead, "ahead"), trouble=trouble)
 
 
 def _confirmed(
@@ -101,6 +109,7 @@ def _confirmed(
     button: str,
     some: list[tuple[str, str]],
     other: tuple[str, str] | None = None,
+    trouble: LongshoreError | None = None,
 ) -> Response:
     said, does = _VERBS[verb], f"/ui/chosen-migrations/{verb}"
     return confirm(
@@ -113,7 +122,8 @@ def _confirmed(
         kind=said.kind,
         some=some,
         other=other,
-        timed=verb == "cutover",
+        timed=said_in(request) if verb == "cutover" else None,
+        trouble=trouble,
     )
 
 
@@ -143,12 +153,24 @@ def _does(verb: str) -> Handler:
         body: dict[str, Any] = {"ids": form.all("migration") + (form.all(_LATER) if form["ahead"] else [])}
         if time := cutover_time(form):
             body["time"] = time
-        answers = await request.state.asking.post(list[ChosenAnswer], f"/v1/migrations/{verb}", body)
+        try:
+            answers = await request.state.asking.post(list[ChosenAnswer], f"/v1/migrations/{verb}", body)
+            _refuse_their_time(answers)
+        except LongshoreError as error:
+            return await _asks_to_cut_over(request, form.all("migration") + form.all(_LATER), of_its_time(error))
         if any(answer.error is not None for answer in answers):
             return _answered(request, answers, 200)
         return RedirectResponse(back_to(form["back"] or _BACK), 303)
 
     return act
+
+
+def _refuse_their_time(answers: Sequence[ChosenAnswer]) -> None:
+    """Raise InvalidInput for a time that can't be meant of any of them."""
+    refused = [one.error for one in answers if one.error is not None and one.error.field in TIMES]
+    if refused and len(refused) == len(answers):
+        said = refused[0]
+        raise InvalidInput(said.message.removesuffix(said.advice).rstrip(), advice=said.advice, field=said.field)
 
 
 def _answered(request: Request, answers: list[ChosenAnswer], status: int) -> Response:

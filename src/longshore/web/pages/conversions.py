@@ -10,6 +10,7 @@ from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.request import LandingMode, MigrationType
 from longshore.model.status import Status
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import render
 
@@ -30,7 +31,7 @@ def may_convert(migration: Migration) -> bool:
 
 
 async def ask(request: Request) -> Response:
-    return await _shown(request, None)
+    return await _shown(request, Form({}), None)
 
 
 async def convert(request: Request) -> Response:
@@ -41,14 +42,14 @@ async def convert(request: Request) -> Response:
         body = {"accept": said["accept"].split(), "guest_keys": keys}
         begun = await request.state.asking.post(Migration, f"{_path(request)}/convert", body)
     except LongshoreError as error:
-        return await _shown(request, error)
+        return await _shown(request, said, error)
     return RedirectResponse(f"/ui/migrations/{part(begun.id)}", 303)
 
 
-async def _shown(request: Request, trouble: LongshoreError | None) -> Response:
+async def _shown(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     migration = await request.state.asking.get(Migration, _path(request))
-    status = 200 if trouble is None else 400
-    return render(request, "migrations/convert.html", status, m=migration, trouble=trouble)
+    status, told = 200 if trouble is None else 400, told_of(trouble, ("guest_keys", "accept"))
+    return render(request, "migrations/convert.html", status, m=migration, said=said, **told)
 
 
 def _path(request: Request) -> str:

@@ -10,7 +10,7 @@ from longshore.api.schemas import Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import render
 
@@ -75,7 +75,7 @@ async def _reprotected(request: Request, said: Form, trouble: LongshoreError | N
         said=said,
         targets=[(one.name, one.name) for one in providers if "target" in one.sides and one.name != replica.target],
         networks=[*said.pairs("n-name", "n-to").items(), *[("", "")] * _SPARE],
-        trouble=trouble,
+        **told_of(trouble, ("target",)),
     )
 
 

@@ -10,7 +10,7 @@ from longshore.api.schemas import Migration
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.replica import IN_PLACE, Stage
-from longshore.web.forms import Form, told_of
+from longshore.web.forms import Form, not_a_moment, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.wording.states import of_condition, of_gate, of_group, of_replica, of_status, of_tier
@@ -110,7 +110,6 @@ async def _begun(request: Request, verb: str, template: str, body: dict[str, Any
 async def _asked(request: Request, template: str, said: Form, trouble: LongshoreError | None) -> Response:
     found = await request.state.asking.get(Group, path_of(request))
     others = [one for one in found.members if one.stage not in IN_PLACE]
-    plain = {"at": _("That isn't a moment: write it as 2026-12-01T02:00.")}
     return render(
         request,
         template,
@@ -121,7 +120,7 @@ async def _asked(request: Request, template: str, said: Form, trouble: Longshore
         may_plan=all(one.stage is Stage.PROTECTED for one in others),
         unready=[one.unready for one in others if one.unready],
         networks=_networks(found),
-        **told_of(trouble, _FIELDS, plain),
+        **told_of(trouble, _FIELDS, {"at": not_a_moment()}),
     )
 
 

@@ -48,29 +48,30 @@ async def _listed(request: Request, said: Form, made: ImportedPlan | None, troub
         made=made,
         said=said,
         of_status=of_status,
-        **told_of(trouble, ("name", "source", "target")),
+        **told_of(trouble, ("plan", "name", "source", "target")),
     )
 
 
 async def ask_to_keep(request: Request) -> Response:
-    return await _asked(request, None)
+    return await _asked(request, Form({}), None)
 
 
 async def keep(request: Request) -> Response:
-    vault = request.state.form["vault"]
+    said: Form = request.state.form
     try:
-        await request.state.asking.post(KeptPlan, f"{_plan(request)}/keep-in", {"vault": vault})
+        await request.state.asking.post(KeptPlan, f"{_plan(request)}/keep-in", {"vault": said["vault"]})
     except LongshoreError as error:
-        return await _asked(request, error)
-    return RedirectResponse(f"/ui/backups/vaults/{part(vault)}/plans", 303)
+        return await _asked(request, said, error)
+    return RedirectResponse(f"/ui/backups/vaults/{part(said['vault'])}/plans", 303)
 
 
-async def _asked(request: Request, trouble: LongshoreError | None) -> Response:
+async def _asked(request: Request, said: Form, trouble: LongshoreError | None) -> Response:
     asking: ApiClient = request.state.asking
     view, vaults = await asyncio.gather(asking.get(PlanView, _plan(request)), asking.get(list[Vault], "/v1/vaults"))
     status = 200 if trouble is None else 400
     choices = [(one.id, one.name) for one in vaults]
-    return render(request, "plans/keep_in.html", status, name=view.plan["name"], vaults=choices, trouble=trouble)
+    shown = {"name": view.plan["name"], "vaults": choices, "said": said, **told_of(trouble, ("vault",))}
+    return render(request, "plans/keep_in.html", status, **shown)
 
 
 def _path(request: Request) -> str:

@@ -15,11 +15,11 @@ from longshore.model.request import MOVES, BootProof, Cutover, MigrationRequest,
 from longshore.model.status import Status
 from longshore.web.asking import ApiClient
 from longshore.web.downtimes import expected_downtime
-from longshore.web.forms import Form
+from longshore.web.forms import Form, said_in
 from longshore.web.page import Page
 from longshore.web.pages.conversions import may_convert, weighed
 from longshore.web.phases import events_of, parts_of_downtime, phases_of
-from longshore.web.rendering import confirm, render, shown_moment
+from longshore.web.rendering import TIMES, confirm, render, shown_moment
 from longshore.web.sheets import as_csv
 from longshore.web.sorting import links_of
 from longshore.wording.consoles import emptiness_of, power_of
@@ -243,12 +243,17 @@ def _awaited(migration: Migration) -> str:
 
 
 async def ask_to_cut_over(request: Request) -> Response:
+    return await _asked_to_cut_over(request, None)
+
+
+async def _asked_to_cut_over(request: Request, trouble: LongshoreError | None) -> Response:
     migration = await request.state.asking.get(Migration, _path(request))
     back = f"/ui/migrations/{part(migration.id)}"
     heading = _("Cut %(name)s over?") % {"name": migration.machine_name}
     told = await told_of_cutover(request.state.asking, [migration])
-    timed = not migration.cutover_failed
-    return confirm(request, heading, told=told, does=f"{back}/cutover", said=_("Cut over now"), back=back, timed=timed)
+    timed = None if migration.cutover_failed else said_in(request)
+    does, said = f"{back}/cutover", _("Cut over now")
+    return confirm(request, heading, told=told, does=does, said=said, back=back, timed=timed, trouble=trouble)
 
 
 def cutover_time(form: Form) -> dict[str, str | None] | None:
@@ -256,9 +261,19 @@ def cutover_time(form: Form) -> dict[str, str | None] | None:
     return {"at": form.moment("at"), "until": form.moment("until")} if form["at"] else None
 
 
+def of_its_time(error: LongshoreError) -> LongshoreError:
+    """Return a refusal of a cutover that is about its time, which can be said anew; raise any other."""
+    if error.field.rpartition(".")[2] not in TIMES:
+        raise error
+    return error
+
+
 async def cut_over(request: Request) -> Response:
     body = cutover_time(request.state.form)
-    await request.state.asking.post(Migration, f"{_path(request)}/cutover", body)
+    try:
+        await request.state.asking.post(Migration, f"{_path(request)}/cutover", body)
+    except LongshoreError as error:
+        return await _asked_to_cut_over(request, of_its_time(error))
     return RedirectResponse(f"/ui/migrations/{part(request.path_params['migration'])}", 303)
 
 

@@ -17,14 +17,15 @@ from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import OF_MANY, Page
 from longshore.web.rendering import render
 from longshore.wording.states import of_severity
 from longshore.wording.texts import _, marked
 
 _PROPOSED = {"schedule": "every 15m", "retention": "last 24, daily 14", "rpo": "30m"}
-PROTECTION = ("schedule", "retention", "rpo", "prove", "audit")  # where a refusal can stand
+PROTECTION = ("schedule", "retention", "rpo", "prove", "audit")
+_FIELDS = (*PROTECTION, "seed_vault", "seed_point", "flavor", "landing", "boot_mark")  # where a refusal can stand
 LANDINGS = [
     ("auto", marked("Converted, or unchanged where the hardware is the same")),
     ("convert", marked("Converted for the target's hardware")),
@@ -113,7 +114,9 @@ async def _asked(
     except LongshoreError as error:
         trouble = error
     names = {machine.ref: machine.name for machine in machines}
-    fields = {error.field: error for error in refused.values() if error.field in PROTECTION}
+    # Of several machines each has points of its own: which of them the vault lacks is said by its name
+    called = {"seed": "seed_point" if said["seed_point"] else "seed_vault"} if len(said.all("machine")) == 1 else {}
+    told = {ref: told_of(error, _FIELDS, called=called) for ref, error in refused.items()}
     order = list(Severity)
     weighed = [(names.get(ref, ref), concern) for ref, found in concerns.items() for concern in found]
     weighed.sort(key=lambda one: (order.index(one[1].severity), one[1].code))
@@ -141,8 +144,8 @@ async def _asked(
         acceptable=sorted({one.code for one in blockers if one.acceptable}),
         accepted=said.all("accept"),
         begun=begun,
-        refused=[(names.get(ref, ref), error) for ref, error in refused.items() if error.field not in PROTECTION],
-        wrong={field: error.message for field, error in fields.items()},
+        refused=[(names.get(ref, ref), error) for ref, error in refused.items() if not told[ref]["wrong"]],
+        wrong={field: said for one in told.values() for field, said in one["wrong"].items()},
         of_severity=of_severity,
         trouble=trouble,
     )

@@ -25,12 +25,13 @@ from longshore.web.forms import Form, told_of
 from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
-from longshore.web.pages.plans import types
+from longshore.web.pages.plans import types_from
 from longshore.web.rendering import render
 from longshore.web.sheets import as_text
 from longshore.wording.texts import _, marked
 
 _OPTIONS = ("type", "flavor", "server_name", "availability_zone", "landing", "power")  # that the form of one asks
+_UNREADABLE = ("invalid-input", "plan-refused")
 _SHORT = 8 << 10  # bytes of a plan, read where everybody waits: within some milliseconds
 _HEAVIEST = 100_000  # values of a plan in a form; of 10,000 machines it has some 40,000
 POWERS = [
@@ -53,6 +54,7 @@ async def keep_yaml(request: Request) -> Response:
         plan = await _read(request, said.exact("plan"))
         await change_plan(request, "PUT", _path(request), plan, said["version"])
     except LongshoreError as error:
+        error.field = "plan" if error.code in _UNREADABLE else ""  # all of it is one field
         return _shown(request, view, said.exact("plan"), error, said["version"])
     return _back(request)
 
@@ -77,7 +79,7 @@ def _shown(request: Request, view: PlanView, text: str, trouble: LongshoreError 
         name=view.plan["name"],
         text=text,
         version=version or view.version,
-        trouble=trouble,
+        **told_of(trouble, ("plan",)),
     )
 
 
@@ -132,7 +134,7 @@ async def duplicate(request: Request) -> Response:
 
 def _duplicated(request: Request, view: PlanView, said: Form, trouble: LongshoreError | None) -> Response:
     status = 200 if trouble is None else 400
-    name, wrong = view.plan["name"], told_of(trouble, ("name",))
+    name, wrong = view.plan["name"], told_of(trouble, ("name", "description"))
     return render(request, "plans/duplicate.html", status, name=name, said=said, **wrong)
 
 
@@ -176,7 +178,7 @@ async def _asked(request: Request, view: PlanView, said: Form, trouble: Longshor
         of_volume=request.path_params["machine"].startswith(VOLUME),
         said=said,
         version=said["version"] or view.version,
-        types=[("", _("As the plan says")), *types()],
+        types=[("", _("As the plan says")), *await types_from(asking, view.plan["source"])],
         flavors=[("", _("As the plan's rules say"))] + (flavor_choices(offer) if offer else []),
         zones=[("", _("As the plan says")), *((zone, zone) for zone in (offer.choices.zones if offer else ()))],
         landings=[("", _("As the plan says")), *((value, _(text)) for value, text in LANDINGS)],

@@ -10,17 +10,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from longshore.api.plan_checks import PlanCheck
-from longshore.api.schemas import Migration, PlanChanged, PlanStates, PlanSummary, PlanView
+from longshore.api.schemas import Migration, PlanChanged, PlanStates, PlanSummary, PlanView, Provider
 from longshore.client.calls import part
 from longshore.errors import Conflict, InvalidInput, LongshoreError
 from longshore.model.concern import Severity
 from longshore.model.status import Status
 from longshore.web.advices import LAND_UNCHANGED
 from longshore.web.asking import ApiClient
+from longshore.web.forms import not_a_moment, said_in, told_of
 from longshore.web.page import Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.checks import follow, trouble_of
-from longshore.web.pages.migrations import cutover_time, named, told_of_cutover
+from longshore.web.pages.migrations import cutover_time, named, of_its_time, told_of_cutover
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.rendering import confirm, render
 from longshore.web.sorting import links_of, sorted_so
@@ -44,9 +45,11 @@ TYPES = [
 ]
 
 
-def types() -> list[tuple[str, str]]:
-    """Return the choices of a select: the types of migration that a plan can have."""
-    return [(value, _(said)) for value, said in TYPES]
+async def types_from(asking: ApiClient, source: str) -> list[tuple[str, str]]:
+    """Return the choices of a select: the types of migration that machines of this source can have."""
+    known = await asking.get(list[Provider], "/v1/providers")
+    moves = next((one.moves for one in known if source in (one.name, one.id)), dict(TYPES))
+    return [(value, _(said)) for value, said in TYPES if value in moves]
 
 
 async def listed(request: Request) -> Response:
@@ -135,33 +138,37 @@ async def shown_concerns(request: Request, trouble: LongshoreError | None, type_
     running = check is not None and check.state == "running"
     again = ""
     if check is not None and running:
-        asked = {"type": wanted, "machine": chosen, "check": check.id}  # none: all of the plan
-        again = f"{_page(request)}/concerns?{urlencode(asked, doseq=True)}"
+        about = {"type": wanted, "machine": chosen, "check": check.id}  # none: all of the plan
+        again = f"{_page(request)}/concerns?{urlencode(about, doseq=True)}"
         if whole and begun != check.id:
             return RedirectResponse(again, 303)
     found = check.concerns if check is not None else []
+    checked = check is not None and check.state == "done"
+    blocked = [c for c in found if c.severity is Severity.BLOCKER and not c.acceptable]
+    startable = checked and not blocked and request.state.visit.may("migration:plan:start")
     counted = Counter(c.severity.value for c in found)
     return render(
         request,
         "plans/concerns.html",
+        400 if trouble is not None and request.method == "POST" else 200,
         name=view.plan["name"],
         version=view.version,
         draft=view.draft,
         chosen=chosen,
         only=named(chosen),
         type_=wanted,
-        types=types(),
-        checked=check is not None and check.state == "done",
+        types=await types_from(asking, view.plan["source"]),
+        checked=checked,
         check=check if running or found else None,
         running=running,
         again=again,
         live=running and whole,
         kinds=by_kind(found),
         counted=counted,
-        blocked=[c for c in found if c.severity is Severity.BLOCKER and not c.acceptable],
+        blocked=blocked,
         acceptable=list(dict.fromkeys(c.code for c in found if c.severity is Severity.BLOCKER and c.acceptable)),
-        trouble=trouble,
-        said_at=request.state.form["at"] if request.method == "POST" else "",
+        **told_of(trouble, ("at",) if startable else (), {"at": not_a_moment()}),
+        said=said_in(request),
         of_severity=of_severity,
         land_unchanged=LAND_UNCHANGED,
         unchanged=[(value, _(said)) for value, said in LANDINGS[::-1] if value in ("unchanged", "as-is")],
@@ -202,11 +209,16 @@ async def take_start_back(request: Request) -> Response:
 
 
 async def ask_to_cut_over(request: Request) -> Response:
+    return await _asked_to_cut_over(request, None)
+
+
+async def _asked_to_cut_over(request: Request, trouble: LongshoreError | None) -> Response:
     """Ask whether to cut over the machines that wait for it now.
 
     A button of its own has the others cut over, too, as soon as they are copied.
     """
-    chosen, wave = _chosen(request), request.query_params.get("wave", "")
+    said = said_in(request)
+    chosen, wave = _chosen(request), said["wave"]
     found = await request.state.asking.get(list[Migration], f"{_path(request)}/migrations")
     view = await request.state.asking.get(PlanView, _path(request))
     name = view.plan["name"]
@@ -230,11 +242,13 @@ async def ask_to_cut_over(request: Request) -> Response:
         for n in sorted(waves)
         if len(waves) > 1 and not chosen
     ]
-    said, then = _("Cut over what waits (%(count)s)") % {"count": len(waiting)}, {"wave": wave} if wave else {}
+    then = {"wave": wave} if wave else {}
+    more: dict[str, Any] = {"timed": said, "trouble": trouble}
     if not waiting:
-        return _confirmed(request, "cutover", heading, told, ahead[0], hidden={**then, "ahead": "yes"}, timed=True)
-    more: dict[str, Any] = {"hidden": then, "other": ahead if others else None, "instead": instead, "timed": True}
-    return _confirmed(request, "cutover", heading, told, said, **more)
+        return _confirmed(request, "cutover", heading, told, ahead[0], hidden={**then, "ahead": "yes"}, **more)
+    more |= {"hidden": then, "other": ahead if others else None, "instead": instead}
+    button = _("Cut over what waits (%(count)s)") % {"count": len(waiting)}
+    return _confirmed(request, "cutover", heading, told, button, **more)
 
 
 async def ask_to_take_back(request: Request) -> Response:
@@ -285,8 +299,9 @@ def _chosen(request: Request) -> list[str]:
 
     Raises InvalidInput where some were to be ticked and none is: that doesn't mean all.
     """
-    chosen = request.query_params.getlist("machine")
-    if not chosen and request.query_params.get("of") == "chosen":
+    said = said_in(request)
+    chosen = said.all("machine")
+    if not chosen and said["of"] == "chosen":
         raise InvalidInput(_("No machine is chosen."), advice=_("Go back and choose some, or act on the whole plan."))
     return chosen
 
@@ -326,20 +341,23 @@ async def keep(request: Request) -> Response:
 def _does(verb: str) -> Any:
     async def act(request: Request) -> Response:
         said = request.state.form
-        asked: dict[str, Any] = {"machine": said.all("machine")}
+        about: dict[str, Any] = {"machine": said.all("machine")}
         body = None
         if verb == "cutover":
-            asked |= {"wave": said["wave"] or None, "ahead": bool(said["ahead"]) or None}
+            about |= {"wave": said["wave"] or None, "ahead": bool(said["ahead"]) or None}
             body = cutover_time(said)
-        await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}", body, **asked)
+        try:
+            await request.state.asking.post(list[Migration], f"{_path(request)}/{verb}", body, **about)
+        except LongshoreError as error:
+            return await _asked_to_cut_over(request, of_its_time(error))
         return _back(request)
 
     return act
 
 
 async def take_cutover_back(request: Request) -> Response:
-    asked = {"machine": request.state.form.all("machine")}
-    await request.state.asking.ask(list[Migration], "DELETE", f"{_path(request)}/cutover", **asked)
+    about = {"machine": request.state.form.all("machine")}
+    await request.state.asking.ask(list[Migration], "DELETE", f"{_path(request)}/cutover", **about)
     return _back(request)
 
 

@@ -10,9 +10,9 @@ from longshore.api.schemas import Fingerprint, Provider, ProviderCheck
 from longshore.client.calls import part
 from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.asking import ApiClient
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
-from longshore.web.pages.providers import no_numbers, told_of_settings
+from longshore.web.pages.providers import no_numbers
 from longshore.web.rendering import render
 from longshore.wording.texts import _, marked
 
@@ -126,7 +126,7 @@ def _shown(
     auth = provider.settings.get("auth") or {}
     secrets = [name for name in _OF_KIND.get(provider.kind, ()) if provider.kind != "openstack" or _logs_in(name, auth)]
     fields = [(name, _(text)) for name, text, own in _SETTINGS.get(provider.kind, []) if alone or not own]
-    told = told_of_settings(trouble, [name for name, _text in fields])
+    told = told_of(trouble, [*(name for name, _text in (*fields, *_AUTH) if name in said.fields), *secrets])
     return render(
         request,
         "providers/edit.html",
@@ -166,7 +166,7 @@ async def share(request: Request) -> Response:
 
 def _named(said: Form) -> str:
     if said["who"] != "all" and not said["project"]:
-        raise InvalidInput(_("Name a project."))
+        raise InvalidInput(_("Name a project."), field="project")
     return "*" if said["who"] == "all" else said["project"]
 
 
@@ -186,7 +186,7 @@ async def _lent(request: Request, said: Form, trouble: LongshoreError | None) ->
         provider=provider,
         projects=await asking.get(list[str], f"{_path(request)}/shares"),
         said=said,
-        trouble=trouble,
+        **told_of(trouble, ("project",)),
     )
 
 

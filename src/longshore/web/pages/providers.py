@@ -1,6 +1,6 @@
 """Clouds: listed, added, checked, removed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,6 @@ from longshore.api.schemas import Fingerprint, PlanSummary, Provider, ProviderCh
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.locations import url_of
-from longshore.web.advices import on_page
 from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, told_of
 from longshore.web.given_logins import given_login
@@ -84,7 +83,7 @@ async def remove(request: Request) -> Response:
 
 
 async def new_vsphere(request: Request) -> Response:
-    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, **told_of_settings(None))
+    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, **told_of(None, ()))
 
 
 async def add_vsphere(request: Request) -> Response:
@@ -108,16 +107,23 @@ async def add_vsphere(request: Request) -> Response:
             trouble.field = trouble.field or "host"
     status = 200 if trouble is None else 400
     # Where it is has been said before the certificate was seen
-    fields = ("host", "port") if fingerprint is None else ("name",)
-    shown = {"said": said, "fingerprint": fingerprint, **told_of_settings(trouble, fields)}
+    fields = ("host", "port") if fingerprint is None else ("name", "username", "password", "vddk_libdir")
+    shown = {"said": said, "fingerprint": fingerprint, **told_of(trouble, fields)}
     return render(request, "providers/new_vsphere.html", status, **shown)
 
 
 # Adding an OpenStack: by password or application credential
 
 
+# Where a refusal can stand
+_OF_OPENSTACK = (
+    *("name", "auth_url", "login", "given", "given_entry", "given_password", "username", "password", "project_name"),
+    *("user_domain_name", "project_domain_name", "region", "ceph_conf", "ceph_user", "cacert"),
+)
+
+
 async def new_openstack(request: Request) -> Response:
-    return render(request, "providers/new_openstack.html", said=Form({}), **told_of_settings(None))
+    return render(request, "providers/new_openstack.html", said=Form({}), **told_of(None, ()))
 
 
 # By how one logs in what that takes; what has a default isn't among it
@@ -138,7 +144,7 @@ async def add_openstack(request: Request) -> Response:
     try:
         return await _openstack_added(request.state.asking, said)
     except LongshoreError as error:
-        shown = told_of_settings(error, ("name", "auth_url", "login", "given", "given_entry", "given_password"))
+        shown = told_of(error, _OF_OPENSTACK)
         return render(request, "providers/new_openstack.html", 400, said=said, **shown)
 
 
@@ -172,7 +178,7 @@ async def _openstack_added(asking: ApiClient, said: Form) -> RedirectResponse:
 
 
 async def new_files(request: Request) -> Response:
-    return render(request, "providers/new_files.html", said=Form({}), **told_of_settings(None))
+    return render(request, "providers/new_files.html", said=Form({}), **told_of(None, ()))
 
 
 async def add_files(request: Request) -> Response:
@@ -186,7 +192,7 @@ async def add_files(request: Request) -> Response:
         return await _added(request.state.asking, said["name"], "files", settings, {})
     except LongshoreError as error:
         error.field = error.field or "url"  # where they are is all that can't be right by itself
-        shown = told_of_settings(error, ("name", "url", "cpus"))
+        shown = told_of(error, ("name", "url", "ca_file", "cpus", "memory_mib", "network", "firmware"))
         return render(request, "providers/new_files.html", 400, said=said, **shown)
 
 
@@ -200,16 +206,6 @@ async def _added(  # noqa: PLR0917
 
 
 # Parts
-
-
-def told_of_settings(trouble: LongshoreError | None, fields: Collection[str] = ()) -> dict[str, Any]:
-    """Return what a form's template is told of a refusal. The API's fields lie in `settings`, and in its `auth`."""
-    if trouble is None:
-        return told_of(None, fields)
-    trouble.field = trouble.field.rpartition(".")[2]
-    told = told_of(trouble, fields)
-    further = on_page(trouble.advice, trouble.code)
-    return told | {"wrong": {field: f"{said} {further}".strip() for field, said in told["wrong"].items()}}
 
 
 def path_of(request: Request) -> str:

@@ -14,7 +14,7 @@ from longshore.errors import LongshoreError
 from longshore.model.concern import Severity
 from longshore.web.asking import ApiClient
 from longshore.web.choices import flavor_choices, network_choices
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.quota import takes
@@ -28,6 +28,8 @@ _TYPES = [
     ("dry-run", marked("Only try it: the server is booted, looked at and removed")),
 ]
 _NAMED = ("server_name", "flavor", "availability_zone", "key_name", "boot_mark")  # left out where empty
+# Where a refusal can stand
+_FIELDS = ("disk", "type", "landing", "power", *_NAMED)
 _POWERS = [
     ("as-before", marked("As it was when it was backed up")),
     ("on", marked("Left running")),
@@ -125,7 +127,7 @@ async def _shown(
         acceptable=sorted({one.code for one in blocked if one.acceptable}),
         accepted=said.all("accept"),
         of_severity=of_severity,
-        trouble=trouble,
+        **told_of(trouble, _FIELDS),
     )
 
 

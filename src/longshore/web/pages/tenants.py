@@ -9,7 +9,7 @@ from longshore.api.schemas import Provider
 from longshore.api.tenancy import TenancyJob
 from longshore.client.calls import part
 from longshore.errors import LongshoreError, NotFound
-from longshore.web.forms import Form
+from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import render
 from longshore.wording.texts import _, marked
@@ -65,7 +65,7 @@ async def _form(request: Request, said: Form, trouble: LongshoreError | None) ->
         provider=provider,
         said=said,
         kinds=[(kind, _(text)) for kind, (text, _files) in _KINDS.items()],
-        trouble=trouble,
+        **told_of(trouble, ("directory",)),
     )
 
 

@@ -136,7 +136,7 @@ async def _copied(request: Request, said: Form, trouble: LongshoreError | None) 
         vault=vault,
         others=[(one.name, one.name) for one in vaults if one.id != vault.id],
         said=said,
-        trouble=trouble,
+        **told_of(trouble, ("to",), called={"in_clear": "to"}),
     )
 
 

@@ -31,7 +31,7 @@ from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plan_files import POWERS
-from longshore.web.pages.plans import shown_concerns, types
+from longshore.web.pages.plans import shown_concerns, types_from
 from longshore.web.rendering import render
 from longshore.wording.texts import _
 
@@ -93,8 +93,8 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
         count=count,
         names=names,
         targets=[(p.name, p.name) for p in providers if "target" in p.sides],
-        types=types(),
-        **told_of(trouble, ("name",)),
+        types=await types_from(asking, said["source"]),
+        **told_of(trouble, _SAID),
     )
 
 
@@ -159,10 +159,12 @@ async def mappings(request: Request) -> Response:
     return await _mapped(request, None)
 
 
-async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
+async def _mapped(request: Request, trouble: LongshoreError | None, said: Form | None = None) -> Response:
+    """Show the form as the plan has it, or with what was `said` where that was refused."""
     asking: ApiClient = request.state.asking
     view = await asking.get(PlanView, _path(request))
-    plan, defaults = view.plan, view.plan.get("defaults") or {}
+    plan = merged(view.plan, _choices(view.plan, said)) if said else view.plan
+    defaults = plan.get("defaults") or {}
     offer, rows = None, None
     try:
         offer = await asking.get(TargetOffer, f"/v1/providers/{part(plan['target'])}/offer")
@@ -178,17 +180,17 @@ async def _mapped(request: Request, trouble: LongshoreError | None) -> Response:
         plan=plan,
         offer=offer,
         rows=rows,
-        types=types(),
+        types=await types_from(asking, plan["source"]),
         type_=plan.get("defaults", {}).get("type") or "cold",
         landings=[(value, _(text)) for value, text in LANDINGS],
         defaults=defaultdict(str, defaults),
         proof="" if defaults.get("boot_proof") == BootProof.AUTO.value else defaults.get("boot_proof", ""),
-        ports=_ports_said(defaults.get("boot_port")),
+        ports=said["boot_port"] if said else _ports_said(defaults.get("boot_port")),
         powers=[(value, _(text)) for value, text in POWERS],
         patience=defaults.get("boot_timeout", MigrationRequest().boot_timeout),
-        trouble=trouble,
         version=view.version,
         draft=view.draft,
+        **told_of(trouble, ("type", "landing", "boot_mark", "boot_port", "power")),
     )
 
 
@@ -236,6 +238,7 @@ async def save(request: Request) -> Response:
     try:
         view = await asking.get(PlanView, _path(request))
         patch = _choices(view.plan, said)
+        patch["defaults"]["boot_port"] = _ports(said["boot_port"]) or None
         # This page keeps each choice as it is made: whoever is quicker than the answer has changed nothing else
         by_itself = "HX-Request" in request.headers or _bare(merged(view.plan, patch)) == _bare(view.plan)
         await change_plan(request, "PATCH", _path(request), patch, view.version if by_itself else said["version"])
@@ -246,12 +249,15 @@ async def save(request: Request) -> Response:
         answer.status_code = 200  # else htmx leaves the old ones standing
         return answer
     if trouble is not None:
-        return await _mapped(request, trouble)
+        return await _mapped(request, trouble, said)
     return RedirectResponse(f"/ui/plans/{part(request.path_params['name'])}/concerns", 303)
 
 
 def _choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
-    """Return the changes to the plan that the form's choices make; what this page doesn't show stays as it was."""
+    """Return the changes to the plan that the form's choices make, but for the ports, which are typed.
+
+    What this page doesn't show stays as it was.
+    """
     before: Mapping[str, Any] = plan.get("mappings") or {}
     mapped: dict[str, Any] = {
         what: {
@@ -278,7 +284,7 @@ def _choices(plan: Mapping[str, Any], said: Form) -> dict[str, Any]:
         *(r for r in rules if not r.get("machine")),
     ]
     chosen = {name: said[name] or None for name in ("type", "landing", "boot_mark", "boot_proof", "power")}
-    return {"mappings": mapped, "defaults": {**chosen, "boot_port": _ports(said["boot_port"]) or None}}
+    return {"mappings": mapped, "defaults": chosen}
 
 
 def _bare(said: Any) -> Any:
@@ -297,7 +303,7 @@ def _ports(text: str) -> list[int]:
     words = text.replace(",", " ").split()
     for word in words:
         if not (word.isascii() and word.isdigit() and len(word) < 6 and 0 < int(word) < 1 << 16):
-            raise InvalidInput(_("%(word)s isn't the number of a port.") % {"word": word})
+            raise InvalidInput(_("%(word)s isn't the number of a port.") % {"word": word}, field="boot_port")
     return [int(word) for word in words]
 
 
