@@ -7,7 +7,6 @@ import json
 import re
 import tempfile
 import threading
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
