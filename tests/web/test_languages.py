@@ -4,6 +4,7 @@ import ast
 import gettext
 import html
 import re
+from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from jinja2 import nodes
 from many import choose, log_in
 
 from filled import encrypted_vault, fill, limit, workers_and_left_overs
+from longshore.model.concern import Severity
+from longshore.model.job import JobKind
+from longshore.model.machine import PowerState, ToolsState
+from longshore.model.phases import MEANINGS
+from longshore.model.point import Consistency
+from longshore.model.replica import PointState
+from longshore.model.request import LandingMode, MigrationType
+from longshore.store.ledger import EntryState, ThingKind
 from longshore.web.accepted_language import preferred
 from longshore.web.rendering import STATIC, environment
 from longshore.wording import texts as texts_of_pages
@@ -277,3 +286,55 @@ def test_nor_at_the_door(many_filled, answers):
     assert english_in(browser.get("/ui/"), [*answers, people], "/ui/") == []
     browser.submit("/ui/close")
     assert english_in(browser.page, [], browser.path) == []
+
+
+# And the other way round: whatever of the catalogues' English stands on a page that is shown in German
+
+
+class _Pieces(HTMLParser):
+    """Texts of a page between its elements, each by itself; not what is typed, or is a name."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.found, self._left_out = set(), 0
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self._left_out += tag in ("script", "style", "pre", "code", "textarea")
+
+    def handle_endtag(self, tag):
+        self._left_out -= tag in ("script", "style", "pre", "code", "textarea")
+
+    def handle_data(self, data):
+        if not self._left_out:
+            self.found |= {part.strip(" :.,;\n") for part in data.split("\n")}
+
+
+def test_no_english_of_the_catalogues_is_left_in_german(three_machines):
+    """Such as a phase or the state of a disk, which come from the API as words."""
+    ids = fill(three_machines)
+    workers_and_left_overs(three_machines)
+    ids |= {"limit": limit(three_machines), "key": encrypted_vault(three_machines)}
+    english = {text for text, said in catalogue("de", "pages").items() if said != text}
+    german = set(catalogue("de", "pages").values())
+    browser = Browser(three_machines).opened()
+    left = {}
+    for path in (path for of in addresses(ids).values() for path in of.values()):
+        page = browser.get(path, headers={"Accept-Language": "de"})
+        assert page.status == 200, (path, page.text)
+        if found := (_Pieces(page.source).found & english) - german:
+            left[path] = sorted(found)
+    assert left == {}
+
+
+VOCABULARIES = (
+    *(MEANINGS, ThingKind, EntryState, PointState, Consistency, PowerState, ToolsState),
+    *(JobKind, MigrationType, Severity, LandingMode),
+)
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("words", VOCABULARIES, ids=lambda words: getattr(words, "__name__", "phases"))
+def test_every_word_of_the_api_that_is_shown_is_known(language, words):
+    known = catalogue(language, "pages")
+    assert [word for word in map(str, words) if not known.get(word)] == []

@@ -178,7 +178,7 @@ async def one(request: Request) -> Response:
         proof=(migration.result or {}).get("proof"),
         addresses=", ".join(address for port in ports for address in port["addresses"]),
         guest=[
-            (label.capitalize(), shown_moment(value) if label == LOOKED_AT else value)
+            (_capital(_(label)), shown_moment(value) if label == LOOKED_AT else value)
             for label, value in guest_rows((migration.result or {}).get("guest"))
         ],
         landings=weighed(migration),
@@ -212,6 +212,11 @@ async def console(request: Request) -> Response:
         emptiness_of=emptiness_of,
         of_migration=of_migration,
     )
+
+
+def _capital(label: str) -> str:
+    """Begin a label with a capital letter, and leave the rest as it is: in German other words have them, too."""
+    return label[:1].upper() + label[1:]
 
 
 def _scheduled(migration: Migration) -> Cutover | None:

@@ -12,7 +12,7 @@ from longshore.errors import InvalidInput, LongshoreError
 from longshore.web.asking import ApiClient
 from longshore.web.forms import Form, told_of
 from longshore.web.page import Page
-from longshore.web.pages.providers import no_numbers
+from longshore.web.pages.providers import VDDK, no_numbers
 from longshore.web.rendering import render
 from longshore.wording.texts import _, marked
 
@@ -22,7 +22,7 @@ _SETTINGS: dict[str, list[tuple[str, str, bool]]] = {
         ("host", marked("Host"), False),
         ("port", marked("Port"), False),
         ("username", marked("Account"), False),
-        ("vddk_libdir", marked("VMware's disk library (VDDK)"), True),
+        ("vddk_libdir", marked("Directory of VMware's disk library (VDDK)"), True),
     ],
     "openstack": [
         ("region", marked("Region"), False),
@@ -46,6 +46,7 @@ _SETTINGS: dict[str, list[tuple[str, str, bool]]] = {
         ("access_key", marked("Access key"), False),
     ],
 }
+_HELP = {"vddk_libdir": VDDK}
 # Fields within `auth` of an OpenStack
 _AUTH = [
     ("username", marked("User")),
@@ -125,8 +126,12 @@ def _shown(
     alone = request.app.state.door.alone
     auth = provider.settings.get("auth") or {}
     secrets = [name for name in _OF_KIND.get(provider.kind, ()) if provider.kind != "openstack" or _logs_in(name, auth)]
-    fields = [(name, _(text)) for name, text, own in _SETTINGS.get(provider.kind, []) if alone or not own]
-    told = told_of(trouble, [*(name for name, _text in (*fields, *_AUTH) if name in said.fields), *secrets])
+    fields = [
+        (name, _(text), _(_HELP.get(name, "")))
+        for name, text, own in _SETTINGS.get(provider.kind, [])
+        if alone or not own
+    ]
+    told = told_of(trouble, [*(name for name, *_text in (*fields, *_AUTH) if name in said.fields), *secrets])
     return render(
         request,
         "providers/edit.html",

@@ -16,7 +16,7 @@ from longshore.web.forms import Form, told_of
 from longshore.web.given_logins import given_login
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
-from longshore.wording.texts import _
+from longshore.wording.texts import _, marked
 
 _VCENTER = 443
 _BY_PASSWORD = ("username", "project_name", "user_domain_name", "project_domain_name")
@@ -82,8 +82,16 @@ async def remove(request: Request) -> Response:
 # Adding a vCenter: its certificate is looked at first
 
 
+VDDK = marked(
+    "By it VMware lets others read disks: the directory on this machine that has lib64/libvixDiskLib.so in it, such as "
+    "/opt/vmware-vix-disklib-distrib. It is looked for nowhere else. Empty: machines are seen, but their disks "
+    "can't be read."
+)
+
+
 async def new_vsphere(request: Request) -> Response:
-    return render(request, "providers/new_vsphere.html", said=Form({}), fingerprint=None, **told_of(None, ()))
+    shown = {"said": Form({}), "fingerprint": None, "vddk": _(VDDK), **told_of(None, ())}
+    return render(request, "providers/new_vsphere.html", **shown)
 
 
 async def add_vsphere(request: Request) -> Response:
@@ -108,7 +116,7 @@ async def add_vsphere(request: Request) -> Response:
     status = 200 if trouble is None else 400
     # Where it is has been said before the certificate was seen
     fields = ("host", "port") if fingerprint is None else ("name", "username", "password", "vddk_libdir")
-    shown = {"said": said, "fingerprint": fingerprint, **told_of(trouble, fields)}
+    shown = {"said": said, "fingerprint": fingerprint, "vddk": _(VDDK), **told_of(trouble, fields)}
     return render(request, "providers/new_vsphere.html", status, **shown)
 
 
