@@ -88,3 +88,38 @@ def test_wall_links_fit_everywhere(many_filled, chromium, language, theme):
         found += wrong_at_each_width(tab, "wall-by-link", language, theme)
         tab.close()
     assert found == []
+
+
+PAST = "2020-01-01T22:00"
+REFUSED = {  # form: its subject and page, what is typed wrongly there, and which button sends it
+    "restore": (("backups", "restore"), {"boot_mark": "(unclosed", "server_name": "x" * 200}, "button[value=check]"),
+    "new-replica": (("replicas", "protect"), {"rpo": "soon"}, "button[value=check]"),
+    "cutover": (("migrations", "cutover"), {"at": PAST}, "form:has(#f-at) button"),
+    "mappings": (("plans", "mappings"), {"boot_port": "ssh"}, "main form > .ls-actions button"),
+}
+
+
+@pytest.mark.parametrize(("language", "theme"), LOOKS)
+def test_forms_that_were_refused_fit_everywhere(everything, chromium, language, theme):
+    """The field that is wrong has the focus, is marked, and has kept what was typed."""
+    store, ids = everything
+    pages = addresses(ids | {"limit": "x", "key": "x"})
+    with serving(store) as (address, person):
+        tab, found = opened(chromium, address, person.link, language, theme), []
+        for name, ((subject, page), typed, button) in REFUSED.items():
+            tab.open(pages[subject][page])
+            tab.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+            for field, text in typed.items():
+                tab.page.locator(f"#f-{field}").fill(text)
+            with tab.page.expect_response(
+                lambda got: got.request.method == "POST" and "HX-Request" not in got.request.headers
+            ):
+                tab.page.locator(button).first.click()
+            wrong = tab.page.locator("[aria-invalid=true]")
+            expect(wrong).to_have_count(1)
+            expect(wrong).to_be_focused()
+            expect(wrong).to_have_value(next(iter(typed.values())))
+            found += wrong_at_each_width(tab, f"refused-{name}", language, theme)
+        tab.wrong = [said for said in tab.wrong if "400" not in said]
+        tab.close()
+    assert found == []

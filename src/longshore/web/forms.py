@@ -188,6 +188,7 @@ def refused_at(field: str, trouble: LongshoreError, plain: Mapping[str, str] | N
     """
     bare = trouble.message.removeprefix(f"{trouble.field}: ")
     said = _(trouble.message) if bare == trouble.message else (plain or {}).get(field, bare)
+    said = said.removeprefix(f'"{field}": ')  # which the label says
     return Markup("{} {}").format(said, on_page(trouble.advice, trouble.code)).strip()
 
 
