@@ -1,7 +1,7 @@
 """Texts of pages in the viewer's language: English as they are written, others from the catalogues in `locale/`.
 
-What the API says in sentences (errors, concerns, events) stays English, and codes are those that commands have. Its words
-for phases, states and kinds are translated where pages show them (`words.py`, `states.py`).
+What the API says in sentences (errors, concerns, events) stays English, and codes are those that commands have. Its
+words for phases, states and kinds are translated where pages show them (`words.py`, `states.py`).
 """
 
 import gettext
