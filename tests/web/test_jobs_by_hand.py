@@ -39,10 +39,13 @@ def test_jobs_are_listed_in_german(filled):
 
 def test_when_disks_were_looked_at_is_told_as_all_moments_are(filled):
     web01 = next(m for m in filled.store.migrations.all() if m.machine_name == "web01")
-    found = form(GuestFindings).dump_python(GuestFindings(guest_agent=True), mode="json")
+    found = form(GuestFindings).dump_python(GuestFindings(guest_agent=True, luks=("/dev/sda2",)), mode="json")
     guest = {**found, "looked_at": "2026-11-26T15:46:35Z"}
     filled.store.migrations.update(web01.id, result={**(web01.result or {}), "guest": guest})
     page = filled.get(f"/ui/migrations/{web01.id}")
     assert "Looked at 2026-11-26 15:46:35 UTC" in page.text
+    german = filled.get(f"/ui/migrations/{web01.id}", headers={"Accept-Language": "de"}).text
+    assert "Angesehen 2026-11-26 15:46:35 UTC" in german
+    assert "Gefunden QEMU-Gastagent, verschlüsselt (LUKS) /dev/sda2" in german
     assert "2026-11-26T15:46:35Z" in [a.get("datetime") for tag, a in page.elements if tag == "time"]
     assert "Found QEMU guest agent" in page.text
