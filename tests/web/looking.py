@@ -17,6 +17,9 @@ from longshore.web.session import OnePerson
 SHELL = Path("/usr/bin/chromium-headless-shell")
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
+# Milliseconds, within which what is meant has come on a busy machine, too: where nothing is wrong nobody waits so long
+SOON = 60_000
+expect.set_options(timeout=SOON)
 IN_BROWSER = [
     pytest.mark.browser,
     pytest.mark.skipif(not SHELL.exists(), reason="needs Debian's chromium-headless-shell"),
@@ -102,6 +105,7 @@ class Looking:
     def __init__(self, chromium, address, link, **how):
         self.address = address
         self.context = chromium.new_context(**how)
+        self.context.set_default_timeout(SOON)
         self.page = self.context.new_page()
         self.wrong = []
         self.page.on(

@@ -50,6 +50,7 @@ def test_what_a_page_waits_with_is_said_and_it_can_be_paused(three_machines, chr
         expect(page.get_by_role("status").get_by_text("Updates are paused.")).to_be_visible()
         page.reload()
         expect(page.get_by_role("status").get_by_text("Updates are paused.")).to_be_visible()
+        page.wait_for_load_state("networkidle")  # what the page itself asks for has come
         copied(31)
         of_this, _ = len(asked), page.wait_for_timeout(4_000)  # one is due each 3 s
         assert asked[of_this:] == []

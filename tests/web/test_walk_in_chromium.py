@@ -53,7 +53,6 @@ def test_a_machine_is_moved_from_the_first_page_to_its_servers_console(store, fl
         tab = Looking(chromium, address, person.link, color_scheme="dark", locale="en-GB")
         page = tab.page
         page.set_default_timeout(SOON)
-        expect.set_options(timeout=SOON)
         page.get_by_role("link", name="Machines of vc").click()
         page.get_by_label("Choose app01").check()
         page.get_by_role("button", name="Plan the chosen ones").click()
@@ -178,7 +177,6 @@ def test_what_is_changed_while_a_check_goes_on_is_not_lost(store, fleet, chromiu
     store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))
     with serving(store) as (address, person):
         page = Looking(chromium, address, person.link).page
-        expect.set_options(timeout=SOON)
         page.goto(f"{address}/ui/plans/shop/mappings")
         concerns = page.locator("#concerns")
         expect(concerns).to_contain_text("network-unmapped")
