@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from .export_trouble import ExportTrouble
+
 if TYPE_CHECKING:
     from .disk_table import DiskTable
     from .faults import FaultPlan
@@ -81,6 +83,7 @@ class Context:
         """Number of the newest change; each object keeps the number of its own last one."""
         self.lease_seconds = 300.0
         """A lease that nobody renews ends after that many seconds."""
+        self.exports = ExportTrouble()
         self.boot: Callable[[VirtualMachine], None] = lambda _machine: None
         """It is called with a machine that was imported, when that is powered on."""
         self._counters: dict[str, int] = {}

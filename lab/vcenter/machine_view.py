@@ -10,6 +10,7 @@ from pyVmomi import vim
 
 from . import vmfs
 from .context import Context
+from .export import Lease
 from .foreign_disks import ForeignDisk
 from .guest_info import GuestReport, guest_info
 from .hardware import DiskView, MachineSpec, configuration, devices, disk_device
@@ -262,9 +263,12 @@ class MachineView(ManagedObject):
         self.set(runtime__powerState="poweredOn", runtime__bootTime=now())
         self._show_guest(report)
 
-    def refuse_importing(self) -> None:
-        if self.importing is not None:
-            raise ApiFault(vim.fault.MethodDisabled(source="import"), "The method is disabled by 'import'.")
+    def refuse_leased(self) -> None:
+        """Raises ApiFault while a lease of the machine is held."""
+        exporting = any(lease.machine is self and lease.is_open for lease in self.context.of_type(Lease))
+        for what, held in ("import", self.importing is not None), ("export", exporting):
+            if held:
+                raise ApiFault(vim.fault.MethodDisabled(source=what), f"The method is disabled by '{what}'.")
 
     def _wrong_state(self, asked: str) -> ApiFault:
         state = self.properties["runtime"].powerState

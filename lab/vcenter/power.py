@@ -30,7 +30,7 @@ class PowerControl(MachineView):
         return self.context.tasks.start(self, call, self.power_on)
 
     def power_on(self) -> None:
-        self.refuse_importing()
+        self.refuse_leased()
         if self.powered_on:
             raise self._wrong_state("poweredOn")
         if self.imported:

@@ -17,7 +17,7 @@ from pyVmomi import vmodl
 
 from .context import Context
 from .export import Lease
-from .importing import ImportLease
+from .importing import STREAM, ImportLease
 from .managed import ApiFault, HangUp
 from .rest import answer as rest_answer
 from .soap import SERVICE_VERSIONS, Dispatcher, fault_answer
@@ -146,12 +146,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self._send_file(path)
 
     def _exported_disk(self, path: str) -> None:
+        """All of it, whatever range is asked for, in chunks: nobody knows its length before."""
         _, _, lease_id, name = [*path.split("/"), "", ""][:4]
         lease = self.context.objects.get(lease_id)
-        if isinstance(lease, Lease) and name in lease.files:
-            self._send_file(lease.files[name])
-        else:
+        try:
+            pieces = lease.send(name) if isinstance(lease, Lease) and lease.is_open else None
+        except KeyError:
+            pieces = None
+        if pieces is None:
             self.send_body(404, "")
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", STREAM)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        if self.command == "GET":
+            for piece in pieces:
+                if piece:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
 
     def _send_file(self, path: Path) -> None:
         """The whole file, or one byte range of it."""
@@ -182,8 +196,9 @@ class VCenterServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, context: Context, certificate: Path, key: Path) -> None:
-        super().__init__((context.settings.host, context.settings.port), Handler)
+    def __init__(self, context: Context, certificate: Path, key: Path, address: tuple[str, int] | None = None) -> None:
+        """`address`: of one of its hosts; None: of its own."""
+        super().__init__(address or (context.settings.host, context.settings.port), Handler)
         self.context = context
         self.dispatcher = Dispatcher(context)
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

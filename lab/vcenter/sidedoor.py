@@ -11,14 +11,17 @@ import json
 import logging
 import os
 import socketserver
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .access import AuthorizationManager, CustomFieldsManager
+from .certificate import ensure_certificate, thumbprint
 from .context import Context
 from .disk_table import ReadError
 from .export import Lease
+from .export_trouble import ExportTrouble
 from .faults import PlannedFault
 from .guest_info import GuestReport
 from .importing import ImportLease
@@ -26,6 +29,7 @@ from .machine import Machine
 from .oddities import ODDITIES
 from .places import Cluster
 from .proxy_guest import ProxyGuest
+from .server import VCenterServer
 from .virtual_machine import VirtualMachine
 
 log = logging.getLogger(__name__)
@@ -41,6 +45,7 @@ class SideDoor:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._guests: dict[str, ProxyGuest] = {}
+        self._export_host: tuple[str, str] | None = None
 
     def _machine(self, name: str) -> VirtualMachine:
         machine = self._context.inventory.machine(name)
@@ -214,6 +219,19 @@ class SideDoor:
     def lease_for(self, seconds: float) -> None:
         self._context.lease_seconds = seconds
 
+    def trouble_exports(self, host: bool = False, stranger: bool = False, **ordered: Any) -> None:
+        """`host`: disks are fetched from a host with a certificate of its own; `stranger`: which isn't the one that the
+        lease names."""
+        settings = self._context.settings
+        if host and self._export_host is None:
+            certificate, key = (settings.lab / "etc" / f"export-host.{kind}" for kind in ("crt", "key"))
+            ensure_certificate(certificate, key, "esx1.lab", "127.0.0.1")
+            server = VCenterServer(self._context, certificate, key, ("127.0.0.1", 0))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self._export_host = f"127.0.0.1:{server.server_address[1]}", thumbprint(certificate)
+        where, print_ = self._export_host if host and self._export_host else ("", "")
+        self._context.exports = ExportTrouble(where, "" if stranger else print_, **ordered)
+
     def enable_drs(self, on: bool) -> None:
         for cluster in self._context.of_type(Cluster):
             cluster.set(configurationEx__drsConfig__enabled=on)
@@ -279,6 +297,7 @@ class SideDoor:
         self._context.faults.clear()
         self._context.table.clear_trouble()
         self.deny_privileges([])
+        self._context.exports = ExportTrouble()
         for machine in self._context.inventory.machines():
             machine.ignores_shutdown = False
 

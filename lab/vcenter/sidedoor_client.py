@@ -125,8 +125,13 @@ class SideDoor:
         self.call("boot_proxies", agent=str(AGENT))
 
     def lease_for(self, seconds: float) -> None:
-        """Have leases of imports end after so many seconds without a word."""
+        """Have leases end after so many seconds without a word."""
         self.call("lease_for", seconds=seconds)
+
+    def trouble_exports(self, host: bool = False, stranger: bool = False, **ordered: Any) -> None:
+        """What becomes of exports from now on: see export_trouble.py. `host`: disks are fetched from one of its hosts,
+        with a certificate of its own; `stranger`: which isn't the one that leases name."""
+        self.call("trouble_exports", host=host, stranger=stranger, **ordered)
 
     def enable_drs(self, on: bool = True) -> None:
         """Have all clusters say that DRS moves machines, or that it doesn't."""

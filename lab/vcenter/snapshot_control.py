@@ -118,6 +118,7 @@ class SnapshotControl(PowerControl):
 
     def remove_snapshot(self, snapshot: Snapshot, call: Call) -> Any:
         def work() -> None:
+            self.refuse_leased()
             with self._really().lock:
                 tree, gone = without(self.snapshot_tree, snapshot.moid, bool(call["removeChildren"]))
                 self._drop_snapshots(tree, gone)
@@ -217,13 +218,13 @@ class SnapshotControl(PowerControl):
             if self.powered_on:
                 raise self._wrong_state("poweredOff")
             disks = {chain.key: chain.readable_layers() for chain in machine.chains}
-        return Lease(self, disks, sum(disk.capacity for disk in self.disks)).ref
+        return Lease(self, disks).ref
 
     def export_snapshot(self, snapshot: Snapshot) -> Any:
         machine = self._really()
         with machine.lock:
             disks = {chain.key: machine.layers_at(snapshot.moid, chain.key) for chain in machine.chains}
-        return Lease(snapshot, disks, sum(disk.capacity for disk in self.disks)).ref
+        return Lease(self, disks).ref
 
 
 def _locked(error: Busy) -> ApiFault:

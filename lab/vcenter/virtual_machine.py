@@ -149,7 +149,7 @@ class VirtualMachine(SnapshotControl):
     @soap_method("Destroy_Task")
     def destroy(self, call: Call) -> Any:
         def work() -> None:
-            self.refuse_importing()
+            self.refuse_leased()
             if self.powered_on:
                 raise self._wrong_state("poweredOff")
             for disk in self.foreign:  # a machine goes with all the disks that it has

@@ -15,6 +15,7 @@ import nbd
 import pytest
 from pyVmomi import vim
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, SIZE, vcenter_at
+from written_ledger import Written
 
 from in_process import longshore
 from longshore.blocks.exports import reaching, serve_nbdkit
@@ -72,34 +73,6 @@ def world(place):
     for name in place.door.machines():
         if name in (GOODS, PROXY) or name.startswith("second"):
             place.door.remove_machines(name)
-
-
-class Written:
-    """A ledger, which outlives the processes that write to it."""
-
-    def __init__(self):
-        self.states, self.notes, self.said = {}, {}, []
-
-    def intend(self, owner, note=""):
-        self.states[owner], self.notes[owner] = "intended", note
-
-    def made(self, owner, note):
-        self.states[owner], self.notes[owner] = "made", note
-
-    def gone(self, owner):
-        self.states[owner] = "gone"
-
-    def left(self, owner, _why):
-        self.states[owner] = "left"
-
-    def unsettled(self):
-        return [owner for owner, state in self.states.items() if state != "gone"]
-
-    def note_of(self, owner):
-        return self.notes[owner]
-
-    def say(self, _owner, text, _level):
-        self.said.append(text)
 
 
 class World:

@@ -32,9 +32,9 @@ class Place:
         fingerprint = fetch_fingerprint(self.served.host, self.served.port)
         return VsphereSettings(self.served.host, self.served.user, self.served.port, fingerprint, **said)
 
-    def provider(self, *proxies):
-        """Return settings and secrets of a provider that reads machines through these proxies."""
-        said = asdict(self.settings(transport="proxy", proxies=proxies))
+    def provider(self, *proxies, transport="proxy"):
+        """Return settings and secrets of a provider that reads machines through these proxies, or in another way."""
+        said = asdict(self.settings(transport=transport, proxies=proxies))
         settings = {name: said[name] for name in ("host", "port", "username", "fingerprint", "transport", "proxies")}
         return settings, {"password": self.served.password, "proxy_key": make_credentials().secret}
 

@@ -271,6 +271,7 @@ class Machine:
     devices: Devices = field(default_factory=Devices)
     host_features: HostFeatures = field(default_factory=HostFeatures)
     over_ssh: OverSsh | None = None  # None: they aren't read that way
+    streamed: bool = False  # its disks come each as a whole, in order: nobody reads here and there in them
     proxy: bool = False  # others' disks are attached to it, and read there
     as_of: AsOf | None = None  # None: as it is now
     file_doubts: tuple[FileDoubt, ...] = ()
@@ -284,7 +285,8 @@ class Machine:
     @property
     def can_begin_tracking(self) -> bool:
         """Tell whether its source could say what changes from now on, and doesn't yet."""
-        possible = self.can_track_changes and self.over_ssh is None and not self.never_runs
+        read_by_parts = self.over_ssh is None and not self.streamed
+        possible = self.can_track_changes and read_by_parts and not self.never_runs
         return possible and not self.change_tracking
 
     @property

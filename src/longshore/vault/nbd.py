@@ -1,4 +1,4 @@
-"""An NBD server of our own for one disk of a vault, on a Unix socket: a thread for each connection.
+"""An NBD server of our own for one disk, of a vault as a rule, on a Unix socket: a thread for each connection.
 
 It speaks what the copy engine, qemu and nbdkit's clients ask for (doc/proto.md of NetworkBlockDevice/nbd): fixed
 newstyle, structured replies, base:allocation, writing of zeroes, several connections. What it can't read or keep is an
@@ -10,12 +10,12 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from longshore.errors import LongshoreError
-from longshore.vault.disks import DiskReader, NewDisk, pieces
+from longshore.vault.disks import NewDisk, Range, pieces
 from longshore.vault.errors import Damaged, VaultFull
 from longshore.vault.geometry import BLOCK
 
@@ -33,6 +33,19 @@ _ALLOCATION = b"base:allocation"
 _ONE = 1 << 3  # a flag of a request: one range is enough
 
 
+class ReadableDisk(Protocol):
+    """One that is served. Its methods are called from several threads, and may raise LongshoreError."""
+
+    size: int
+    description: str  # for who connects
+
+    def parts(self, offset: int, length: int) -> list[bytes]:
+        """Read a range within the disk, in pieces."""
+
+    def ranges(self, offset: int, length: int) -> Iterator[Range]:
+        """Return what is known to be zero of a range, and what isn't, in order and without gaps."""
+
+
 class _Asked(NamedTuple):
     """A request, as its header has it."""
 
@@ -47,7 +60,9 @@ class _Gone(Exception):
     """The client has."""
 
 
-def serve(listening: socket.socket, disk: DiskReader, damaged: Callable[[Damaged], None] = lambda _error: None) -> None:
+def serve(
+    listening: socket.socket, disk: ReadableDisk, damaged: Callable[[Damaged], None] = lambda _error: None
+) -> None:
     """Serve a disk to all who connect, until the process is ended. `damaged` is called when something that was asked
     for is."""
     while True:
@@ -55,13 +70,13 @@ def serve(listening: socket.socket, disk: DiskReader, damaged: Callable[[Damaged
         threading.Thread(target=_answer, args=(connection, disk, damaged), daemon=True).start()
 
 
-def _answer(connection: socket.socket, disk: DiskReader, damaged: Callable[[Damaged], None]) -> None:
+def _answer(connection: socket.socket, disk: ReadableDisk, damaged: Callable[[Damaged], None]) -> None:
     with connection, suppress(_Gone, OSError):
         _Connection(connection, disk, damaged).answer()
 
 
 class _Connection:
-    def __init__(self, connection: socket.socket, disk: DiskReader, damaged: Callable[[Damaged], None]) -> None:
+    def __init__(self, connection: socket.socket, disk: ReadableDisk, damaged: Callable[[Damaged], None]) -> None:
         self._socket = connection
         self._damaged = damaged
         self._disk = disk

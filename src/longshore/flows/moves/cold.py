@@ -114,6 +114,9 @@ class ColdMigration(Migration):
         job, machine = self._job, prepared.machine
         if not changes_guest(prepared.landing.request):
             return Choice(LandingMode.UNCHANGED)
+        if machine.streamed:
+            job.say(f"vSphere exports the disks of {machine.name}: they are looked into once they are copied.")
+            return None
         beheld = await job.step("look-snapshot", snapshot_to_look_into, job, machine.disks)
         if beheld.snapshot is None:
             return None

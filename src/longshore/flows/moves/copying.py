@@ -178,7 +178,11 @@ class DiskCopy:
             said = f"{self.disk.label}: {misfit.message} It is discarded, and the copy begins anew."
             await asyncio.to_thread(job.say, said, "warning")
             await asyncio.to_thread(discard, checkpoint)
-            result, believed = await self._move(changes)
+            try:
+                result, believed = await self._move(changes)
+            except CheckpointMisfit:
+                await asyncio.to_thread(discard, checkpoint)
+                raise
         return Copied(
             disk_key=self.disk.key,
             read=result.bytes_read,

@@ -9,6 +9,7 @@ death leaves behind is removed by whoever goes on, a worker does it that can, an
 from dataclasses import asdict
 from typing import Any
 
+from longshore.errors import InvalidInput
 from longshore.flows.flow import Flow
 from longshore.flows.moves.look import STEP, concerns_by_landing, look_into_source
 from longshore.flows.moves.source_side import drop_if_possible, take_snapshot, without_texts
@@ -37,6 +38,12 @@ class Inspection(Flow):
         ensure_confinement()
         with job.clouds.source(job.record.source_id) as source:
             machine = without_texts(job, source.by_reference(job.record.machine_ref))
+            if machine.streamed:
+                raise InvalidInput(
+                    f"vSphere exports the disks of {machine.name} each as a whole: they can't be looked into there.",
+                    advice="Read them through a proxy (--transport proxy) or by VDDK; or begin a dry run, which looks "
+                    "into a copy.",
+                )
             source.make_ready(Owner(job.id, "read"), machine.ref)
         job.phase("snapshot", "Taking one snapshot of all disks.")
         return machine

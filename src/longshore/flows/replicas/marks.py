@@ -81,7 +81,8 @@ def described(marks: Mapping[str, str]) -> Machine | None:
         raise ValueError("its description isn't one of a machine")
     if not 0 < len(machine.ref) <= LONGEST or any(disk.size <= 0 for disk in machine.disks):
         raise ValueError("its description isn't one of a machine")
-    return replace(machine, server_settings=replace(machine.server_settings, user_data=None), over_ssh=None)
+    settings = replace(machine.server_settings, user_data=None)
+    return replace(machine, server_settings=settings, over_ssh=None, streamed=False)
 
 
 def _unpacked(packed: str) -> bytes:

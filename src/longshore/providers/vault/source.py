@@ -177,6 +177,7 @@ def machine_of(point: Point) -> Machine:
         consolidation_needed=False,
         change_tracking=False,
         over_ssh=None,
+        streamed=False,
     )
 
 

@@ -51,9 +51,10 @@ _OPTIONS = (
     ),
     Option(
         "transport",
-        "how disks are read: through VDDK, as files of the ESXi hosts over SSH, or through a proxy (default: vddk)",
-        to_change="how disks are read (of a vCenter: vddk, ssh or proxy)",
-        choices=("vddk", "ssh", "proxy"),
+        "how disks are read: through VDDK, as files of the ESXi hosts over SSH, through a proxy, or as vSphere exports "
+        "them, each as a whole (default: vddk)",
+        to_change="how disks are read (of a vCenter: vddk, ssh, proxy or export)",
+        choices=("vddk", "ssh", "proxy", "export"),
         only_if_said=True,
     ),
     Option(
@@ -126,25 +127,34 @@ def _settings() -> type[Any]:
 def _open(
     settings: Any, secrets: Mapping[str, str], _side: Side | None, relays: Relays | None, _kept: KeptSecrets | None
 ) -> Provider:
+    from longshore.providers.vsphere.export_disks import ExportLeases
     from longshore.providers.vsphere.proxy_pool import ProxyPool
     from longshore.providers.vsphere.source import VsphereSource
 
-    assert relays is None or isinstance(relays, ProxyPool)  # as `open_relays` gives them
+    assert relays is None or isinstance(relays, ProxyPool | ExportLeases)  # as `open_relays` gives them
     return VsphereSource(settings, secrets["password"], secrets.get("ssh_key", ""), secrets.get(_PROXY_KEY, ""), relays)
 
 
-def _asks_relays(settings: Mapping[str, Any]) -> bool:
+def _has_proxies(settings: Mapping[str, Any]) -> bool:
     return settings.get("transport") == "proxy"
 
 
+def _asks_relays(settings: Mapping[str, Any]) -> bool:
+    return settings.get("transport") in ("proxy", "export")
+
+
 def _open_relays(settings: Any, secrets: Mapping[str, str], ledger: RelayLedger) -> Relays:
+    if settings.transport == "export":
+        from longshore.providers.vsphere.export_disks import open_leases
+
+        return open_leases(settings, secrets, ledger)
     from longshore.providers.vsphere.proxy_pool import open_pool
 
     return open_pool(settings, secrets, ledger)
 
 
 def _made(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, str]:
-    if not _asks_relays(settings) or _PROXY_KEY in secrets:
+    if not _has_proxies(settings) or _PROXY_KEY in secrets:
         return {}
     from longshore.providers.vsphere.proxy_credentials import make_credentials
 
@@ -182,6 +192,6 @@ VSPHERE = ProviderType(
     asks_relays=_asks_relays,
     open_relays=_open_relays,
     attaches=True,
-    unneeded=lambda settings: frozenset(() if _asks_relays(settings) else {_PROXY_KEY}),
+    unneeded=lambda settings: frozenset(() if _has_proxies(settings) else {_PROXY_KEY}),
     made=_made,
 )

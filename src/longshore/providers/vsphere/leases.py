@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pyVmomi import vim, vmodl
@@ -97,19 +97,37 @@ def upload(session: VsphereSession, place: Any, disk: Path, sent: Callable[[int]
             raise ProviderError(f"{where} didn't take the disk: it answered with HTTP {answer.status}.")
 
 
-@contextmanager
-def _connected(session: VsphereSession, place: Any) -> Iterator[tuple[HttpsConnection, str, str]]:
-    """Yield a connection to where a device URL leads, the path to ask there, and how errors name it."""
-    address, reach = urlsplit(place.url), session.settings.reach
+class NfcPlace(NamedTuple):
+    """The place to which a device URL leads: what is asked for there, and the SHA-256 fingerprint that it has to
+    show."""
+
+    host: str
+    port: int
+    target: str
+    fingerprint: str
+
+
+def find(session: VsphereSession, place: Any) -> NfcPlace:
+    """Return where a lease's device URL leads. Raises FingerprintMismatch when somebody else answers there than vSphere
+    says, Unreachable, AccessDenied beyond what may be reached."""
+    address = urlsplit(place.url)
     own = address.hostname in ("*", None)  # by which vSphere means the address that it was reached at
     host = session.settings.host if own else str(address.hostname)
     port = address.port or (session.settings.port if own else 443)
     fingerprint = session.certificate.sha256 if own else _told_fingerprint(session, place, host, port)
+    return NfcPlace(host, port, address.path + (f"?{address.query}" if address.query else ""), fingerprint)
+
+
+@contextmanager
+def _connected(session: VsphereSession, place: Any) -> Iterator[tuple[HttpsConnection, str, str]]:
+    """Yield a connection to where a device URL leads, the path to ask there, and how errors name it."""
+    host, port, target, fingerprint = find(session, place)
+    reach = session.settings.reach
     context = trusted_context(host, port, fingerprint, None, reach)
     connection = HttpsConnection(host, port, reach=reach, timeout=REQUEST_TIMEOUT, context=context)
     try:
         with reaching(host, port):
-            yield connection, address.path + (f"?{address.query}" if address.query else ""), f"{host}:{port}"
+            yield connection, target, f"{host}:{port}"
     except http.client.HTTPException as error:
         raise Unreachable(f"{host}:{port} broke off or answered with HTTP {error}.") from error
     finally:

@@ -88,13 +88,12 @@ def by_reference(session: VsphereSession, ref: str) -> Machine:
 
 
 def _machine(session: VsphereSession, ref: Any, properties: Properties, places: Places) -> Machine:
-    """Describe a machine, with what there is to be said of reading its disks over SSH, where that is how they are
-    read, and whether it is a proxy."""
+    """Describe a machine, with what there is to be said of how its disks are read, and whether it is a proxy."""
     found, settings = machine(ref, properties, places), session.settings
     if _is_proxy(session, found.ref, (found.datacenter, found.folder, found.name)):
         return replace(found, proxy=True)
     if settings.transport != "ssh":
-        return found
+        return replace(found, streamed=settings.transport == "export")
     host = host_of(session, found.host)
     return replace(found, over_ssh=over_ssh(properties, host, places, settings.trusted_hosts, settings.ssh_port))
 

@@ -26,8 +26,9 @@ class VsphereSettings:
     vddk_libdir: str | None = None  # the directory that holds VMware's lib64/libvixDiskLib.so.*
     vddk_plugin: str = "vddk"  # nbdkit's plugin that reads the disks: one that takes the parameters of vddk's own
     transports: str = "nbdssl:nbd"  # VDDK transport modes in order of preference, separated by colons
-    # How disks are read: through VMware's library, as files of the ESXi hosts, or attached to a machine beside them
-    transport: Literal["vddk", "ssh", "proxy"] = "vddk"
+    # How disks are read: through VMware's library, as files of the ESXi hosts, attached to a machine beside them, or as
+    # vSphere sends them as a whole
+    transport: Literal["vddk", "ssh", "proxy", "export"] = "vddk"
     ssh_host_keys: tuple[str, ...] = ()  # the hosts' keys that are trusted, as lines of a known_hosts file
     ssh_user: str = "root"
     ssh_port: int = 22

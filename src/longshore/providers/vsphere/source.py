@@ -28,6 +28,7 @@ from longshore.providers.vsphere import (
     tracking,
     writing,
 )
+from longshore.providers.vsphere.export_disks import ExportLeases, end_lease, is_lease
 from longshore.providers.vsphere.proxy_pool import ProxyPool, let_go
 from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
@@ -43,16 +44,16 @@ class VsphereSource(Source):
         password: str | Callable[[], str],
         ssh_key: str = "",
         proxy_key: str = "",
-        proxies: ProxyPool | None = None,
+        held: ProxyPool | ExportLeases | None = None,
     ) -> None:
         """`password` may be a function, asked at each login, so that the secret need not be kept in memory.
 
         `ssh_key` is the private key by which ESXi hosts are logged in to, where the settings say that disks are read
-        over SSH; `proxy_key` is the key pair that a proxy knows us by, and `proxies` are the disks that are attached to
-        it.
+        over SSH; `proxy_key` is the key pair that a proxy knows us by; `held` is what vSphere has to be given back: the
+        disks that are attached to it, or leases.
         """
         self._session = VsphereSession(settings, password if callable(password) else lambda: password)
-        self._transport = transport_of(self._session, ssh_key, proxy_key, proxies)
+        self._transport = transport_of(self._session, ssh_key, proxy_key, held)
 
     def __repr__(self) -> str:
         return f"VsphereSource({self._session.settings.username} at {self._session.label})"
@@ -200,4 +201,4 @@ class VsphereSource(Source):
         return new_proxies.delete(self._session, name, owner)
 
     def let_go(self, note: str) -> None:
-        let_go(self._session, note)
+        (end_lease if is_lease(note) else let_go)(self._session, note)

@@ -11,6 +11,7 @@ from longshore.model.changes import Changed, Changes, Unknown
 from longshore.model.machine import Snapshot
 from longshore.model.proxy import Proxy
 from longshore.providers.vsphere import changes, disks, proxy_states, ssh_disks, ssh_login, writing
+from longshore.providers.vsphere.export_disks import ExportLeases
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials
 from longshore.providers.vsphere.proxy_pool import ProxyPool
 from longshore.providers.vsphere.session import VsphereSession
@@ -172,6 +173,50 @@ class ProxyTransport:
         return self._pool
 
 
+class ExportTransport:
+    """vSphere sends the disks itself, each as a whole, while a lease is held."""
+
+    tracks_writes = True  # none is made
+
+    def __init__(self, session: VsphereSession, leases: ExportLeases | None) -> None:
+        """`leases`: None where no disk is opened."""
+        self._session = session
+        self._leases = leases
+
+    def check(self) -> dict[str, str]:
+        return {}
+
+    def proxies(self) -> list[Proxy]:
+        return []
+
+    def make_ready(self, _machine_ref: str) -> None:
+        """Do nothing: whether vSphere sends disks shows when it is asked to."""
+
+    def changed(self, _snapshot: Snapshot, _disk_key: str, _since: str) -> Changes:
+        return Unknown("Disks are exported as a whole, whatever has changed.")
+
+    @contextmanager
+    def open_disk(self, snapshot: Snapshot, disk_key: str) -> Iterator[Export]:
+        if self._leases is None:
+            raise ProviderError("Disks are exported by the engine alone.")
+        with self._leases.open(snapshot, disk_key) as export:
+            yield export
+
+    def before_removal(self, machine_ref: str, snapshot_ref: str) -> None:
+        if self._leases is not None:
+            self._leases.release(machine_ref, snapshot_ref)
+
+    def free(self, _machine_ref: str) -> None:
+        if self._leases is not None:
+            self._leases.end_all()
+
+    def refuse_writing(self) -> None:
+        raise _exported()
+
+    def open_disk_to_write(self, _snapshot: Snapshot, _disk_key: str, _size: int) -> AbstractContextManager[Export]:
+        raise _exported()
+
+
 def _over_ssh() -> InvalidInput:
     return InvalidInput(
         "Disks are read over SSH here, which can't write them.",
@@ -179,9 +224,24 @@ def _over_ssh() -> InvalidInput:
     )
 
 
-def transport_of(session: VsphereSession, ssh_key: str, proxy_key: str, pool: ProxyPool | None) -> Transport:
-    """Return the transport of the settings, with the secret that it needs. Raises InvalidInput for a proxy's that is
-    none."""
-    if session.settings.transport == "proxy":
-        return ProxyTransport(session, read_credentials(proxy_key), pool)
-    return SshTransport(session, ssh_key) if session.settings.transport == "ssh" else VddkTransport(session)
+def _exported() -> InvalidInput:
+    return InvalidInput(
+        "Disks are exported by vSphere here, which can't write them.",
+        advice="Give this provider a proxy (docs/howto/vsphere-proxy.md), or VMware's disk library (VDDK).",
+    )
+
+
+def transport_of(
+    session: VsphereSession, ssh_key: str, proxy_key: str, held: ProxyPool | ExportLeases | None
+) -> Transport:
+    """Return the transport of the settings, with the secret that it needs, and what it holds at vSphere. Raises
+    InvalidInput for a proxy's secret that is none."""
+    match session.settings.transport:
+        case "proxy":
+            return ProxyTransport(session, read_credentials(proxy_key), held if isinstance(held, ProxyPool) else None)
+        case "export":
+            return ExportTransport(session, held if isinstance(held, ExportLeases) else None)
+        case "ssh":
+            return SshTransport(session, ssh_key)
+        case "vddk":
+            return VddkTransport(session)
