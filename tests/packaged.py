@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).parent / "flows"))
 from small_clouds import MARK, MIB, World
 
 ROOT = Path(__file__).parents[1]
-
+# Of two timeouts the first counts: whoever needs longer says so before it
 AS_ROOT = [
     pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it"),
     pytest.mark.timeout(1800),

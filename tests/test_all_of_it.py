@@ -13,7 +13,7 @@ import pytest
 
 from packaged import AS_ROOT, ROOT, root, typed
 
-pytestmark = [*AS_ROOT, pytest.mark.soak, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.timeout(5400), *AS_ROOT, pytest.mark.soak]
 # What is said where nobody's cloud is
 SAID = {
     "longshore provider add vsphere": (1, "The name vcenter.example.com can't be resolved."),

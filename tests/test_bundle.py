@@ -9,7 +9,7 @@ import pytest
 from booted import Booted
 from packaged import AS_ROOT, active, configure, make, root, typed
 
-pytestmark = [*AS_ROOT, pytest.mark.soak, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.timeout(5400), *AS_ROOT, pytest.mark.soak]
 KEY = "operator@example.org"
 
 

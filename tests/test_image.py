@@ -10,7 +10,7 @@ import pytest
 from booted import Booted, until
 from packaged import AS_ROOT, READY, ROOT, keystone_and_disk, landed, make, root, typed
 
-pytestmark = [*AS_ROOT, pytest.mark.soak, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.timeout(5400), *AS_ROOT, pytest.mark.soak]
 PAGE = ROOT / "docs/howto/containers.md"
 # Debian 12's is too old
 COMPOSE = "podman-compose==1.3.0"

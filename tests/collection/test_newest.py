@@ -7,7 +7,7 @@ import pytest
 
 from packaged import AS_ROOT
 
-pytestmark = [*AS_ROOT, pytest.mark.soak, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.timeout(3600), *AS_ROOT, pytest.mark.soak]
 
 
 def test_it_passes_by_the_newest_ansible_core():
