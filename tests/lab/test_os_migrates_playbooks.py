@@ -1,9 +1,11 @@
 """OS-Migrate's own playbooks, as they are, beside `longshore tenant` and beside ours: each takes in what the other has
 written, and what docs/howto/ansible.md shows side by side makes the same.
 
-They run in an environment of their own: a virtual environment with ansible-core and what OS-Migrate's requirements.txt
-has, in which `ansible_collections` has the built collection os_migrate.os_migrate. The variable LONGSHORE_OS_MIGRATE is
-its directory. Without it, these tests are skipped.
+They run in an environment of their own, whose directory the variable LONGSHORE_OS_MIGRATE is. Without it, these tests
+are skipped. It is a virtual environment with ansible-core 2.18 and what OS-Migrate's requirements.txt has,
+and its `ansible_collections` has what `ansible-galaxy collection build` makes of its repository. For modules of
+openstack.cloud the repository has links, which `make vendor-links` sets; before it is built, copies of the modules take
+their places, in which `ansible_collections.openstack.cloud` is replaced by `ansible_collections.os_migrate.os_migrate`.
 """
 
 import os
