@@ -99,7 +99,7 @@ def keystone_and_disk(machine, held):
 
 
 def landed(place):
-    """Whether the small world at this place has that disk as a converted server's only volume."""
+    """Tell whether the small world at this place has that disk as a converted server's only volume."""
     world = World(place)
     (server,) = world.read()["servers"].values()
     (volume,) = server["volume_ids"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class ExportTrouble:
-    """Of all exports of a vCenter."""
+    """What is ordered of all exports of a vCenter."""
 
     host: str = ""
     """Where disks are fetched instead, as of an ESXi host: an address and port."""
@@ -20,7 +20,7 @@ class ExportTrouble:
     empty: int = 0
     """How many of the next ones bring nothing."""
     damaged: int = 0
-    """Of how many of the next ones the manifest has another digest."""
+    """How many of the next ones have another digest in the manifest."""
     slow: float = 0.0
     """Seconds that each piece of a disk takes."""
     silent: bool = False

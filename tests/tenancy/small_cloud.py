@@ -116,7 +116,7 @@ SINGLE = {"address-groups": "address_group", "qos/policies": "policy", "rbac-pol
 
 
 class Calls(Session):
-    """What keystoneauth sends a small cloud's requests with: calls in place of HTTP, but for the bytes of images."""
+    """A session of requests that calls a small cloud instead of asking it by HTTP, but for the bytes of images."""
 
     def __init__(self, cloud):
         super().__init__()
