@@ -455,6 +455,14 @@ def test_the_end_of_an_engine_ends_what_dead_ones_have_left(world):
     world.assert_clean()
 
 
+def test_what_is_attached_to_a_proxy_is_not_taken_for_a_lease(world):
+    """It is of the same provider, which had a proxy before."""
+    owner = Owner("job", "proxy-disks-snapshot-1-vm-1")
+    world.ledger.made(owner, json.dumps(["", "vm-1", ["[datastore1] goods/goods.vmdk"]]))
+    world.leases.end_all()
+    assert world.ledger.unsettled() == [owner]
+
+
 def test_whoever_lets_go_in_the_middle_leaves_nothing(world):
     snapshot = world.snapshot()
     with pytest.raises(CopyError, match="mine"), world.source.open_disk(snapshot, ROOT):

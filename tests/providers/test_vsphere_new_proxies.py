@@ -117,7 +117,7 @@ def test_disks_are_read_through_it(place, image):
     settings, ledger = place.settings(transport="proxy", proxies=(PROXY,)), Written()
     session = VsphereSession(settings, lambda: place.served.password)
     pool = ProxyPool(session, KEY, ledger)
-    source = VsphereSource(settings, place.served.password, proxy_key=KEY.secret, proxies=pool)
+    source = VsphereSource(settings, place.served.password, proxy_key=KEY.secret, held=pool)
     snapshot = source.snapshot(goods, "mine", Owner("job", "read"), quiesce=False)
     with source.open_disk(snapshot, ROOT) as export:
         assert content_of(export) == CONTENT

@@ -839,6 +839,14 @@ def test_a_note_of_the_ledger_is_enough_to_let_go(world):
 # The rules
 
 
+def test_a_lease_is_not_taken_for_what_is_attached(world):
+    """It is of the same provider, which had disks exported before."""
+    owner = Owner("job", "export-lease-snapshot-1-2000")
+    world.ledger.made(owner, json.dumps({"vcenter": "", "lease": "session-lease-1", "since": 0.0}))
+    world.pool.end_all()
+    assert world.ledger.unsettled() == [owner]
+
+
 def test_nothing_here_can_delete_a_file():
     """No word of vSphere's that makes, replaces or deletes files is in what attaches and detaches."""
     for path in SOURCE.glob("proxy_*.py"):

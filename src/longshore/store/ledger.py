@@ -36,7 +36,7 @@ class ThingKind(StrEnum):
     VAULT_WRITER = "vault-writer"  # that a backup is under way, in the vault, so that what it adds isn't pruned
     RELAY = "relay-server"  # with all that belongs to it; several migrations may use it
     PROXY = "proxy"  # made at a source; its name is the parent
-    PROXY_DISKS = "proxy-disks"  # of a snapshot at the source, attached to a proxy; what `ref` says detaches them
+    PROXY_DISKS = "proxy-disks"  # of a snapshot at the source, attached to a proxy or exported; `ref` says how it ends
 
 
 class EntryState(StrEnum):

@@ -155,7 +155,7 @@ class ExportLeases:
         for owner in self._ledger.unsettled():
             with self._lock:
                 ours = owner in self._ours
-            if not ours:
+            if not ours and is_lease(self._ledger.note_of(owner)):
                 with suppress(LongshoreError):
                     self._end(owner)
 
@@ -187,7 +187,8 @@ def end_lease(session: VsphereSession, note: str) -> None:
 
 
 def is_lease(note: str) -> bool:
-    """Tell whether the ledger's note is of a lease; there are others of disks that are attached to a proxy."""
+    """Tell whether the ledger's note is of a lease: of a provider that had a proxy before, or has one since, others are
+    of what is attached to that."""
     return bool(note) and isinstance(read_json(note), dict)
 
 

@@ -24,6 +24,7 @@ from longshore.model.strict_reading import read_json
 from longshore.model.target import Owner
 from longshore.providers.contract import RelayLedger
 from longshore.providers.vsphere import snapshots, writing
+from longshore.providers.vsphere.export_disks import is_lease
 from longshore.providers.vsphere.proxy_choice import Proxies, with_first
 from longshore.providers.vsphere.proxy_credentials import Credentials, read_credentials, tls_files
 from longshore.providers.vsphere.proxy_disks import HeldDisk, Mode, disks_of, held_disks, newest_files
@@ -294,7 +295,7 @@ class ProxyPool:
     def _end_forgotten(self) -> None:
         """Detach what is in the ledger and nobody's who lives. What can't be is noted."""
         for owner in self._ledger.unsettled():
-            if owner not in self._ours:
+            if owner not in self._ours and not is_lease(self._ledger.note_of(owner)):
                 with suppress(LongshoreError):
                     self._end(owner)
 
