@@ -177,7 +177,6 @@ def main(where: str, pid_file: str, request: str) -> None:
             disk.complete()
         except LongshoreError as error:
             _tell(outcome, {"error": error.message, "advice": error.advice, "code": error.code})
-            print(error, file=sys.stderr, flush=True)
             os._exit(1)
 
     with socket.socket(socket.AF_UNIX) as listening:
