@@ -89,9 +89,9 @@ KNOWN = {
         "engine/upgrade.py",  # ids of jobs, and what is wrong with its own configuration
         "vault/left/restore.py",
     },
-    # The first three are given what `Markup.format` or Jinja escapes; what the last is given is refused beforehand
+    # All but the last are given what `Markup.format` or Jinja escapes; what that is given is refused beforehand
     # where a file of configuration or a shell would read more into it than a name
-    "template": {"web/advices.py", "web/pages/replicas.py", "web/rendering.py", "nodes/prepared.py"},
+    "template": {"web/advices.py", "web/forms.py", "web/pages/replicas.py", "web/rendering.py", "nodes/prepared.py"},
 }
 
 
