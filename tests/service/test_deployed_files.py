@@ -122,4 +122,4 @@ def test_what_is_known_of_an_ended_worker_outlasts_it(directory):
     loaded = yaml.safe_load((directory / "compose.yaml").read_text())
     assert "ended:/run/longshore" in loaded["services"]["worker"]["volumes"]
     assert "ended" in loaded["volumes"]
-    assert "run/longshore" in (CONTAINERS / "image").read_text()
+    assert "run/longshore" in (ROOT / "deploy" / "debian-with-longshore").read_text()
