@@ -24,10 +24,16 @@ from longshore.model.phases import MEANINGS
 from longshore.model.point import Consistency
 from longshore.model.replica import PointState
 from longshore.model.request import LandingMode, MigrationType
+from longshore.planning.catalogue import catalogue as kinds_of_concern
+from longshore.planning.kinds import accept_blockers, blocker
 from longshore.store.ledger import EntryState, ThingKind
 from longshore.web.accepted_language import preferred
+from longshore.web.advices import in_english, meaning_on_page, on_page
 from longshore.web.rendering import STATIC, environment
 from longshore.wording import texts as texts_of_pages
+from longshore.wording.events import event_in_words
+from longshore.wording.language import answer_in
+from longshore.wording.meanings import has_particulars
 from longshore.wording.texts import LANGUAGES
 
 WEB = STATIC.parent
@@ -66,8 +72,32 @@ def marked_in(directory):
     return found
 
 
+def kinds():
+    return [kind for found in kinds_of_concern().values() for kind in found]
+
+
+def words_of_concerns():
+    """Each kind's code, which the catalogue has a meaning for, and what it advises."""
+    accepted = [*(_accept(kinds_with(acceptable)) for acceptable in (True, False))]
+    said = {advice for kind in kinds() for advice in (kind.code, kind.advice) if advice}
+    return said | {advice.removeprefix("Advice.").strip() for advice in accepted}
+
+
+def kinds_with(acceptable):
+    return blocker("any", "Meaning.", "Advice.", acceptable=acceptable)("subject", "Text.")
+
+
+def _accept(concern):
+    (said,) = accept_blockers([concern], [concern.code])
+    return said.advice
+
+
 # What has catalogues of its own: where, what they are called, and the texts that are to be in them
-CATALOGUES = {"pages": (WORDING, "longshore", texts), "plugin": (PLUGIN, "django", texts_of_the_plugin)}
+CATALOGUES = {
+    "pages": (WORDING, "longshore", texts),
+    "concerns": (WORDING, "concerns", words_of_concerns),
+    "plugin": (PLUGIN, "django", texts_of_the_plugin),
+}
 
 
 def written(language, of):
@@ -84,7 +114,7 @@ def catalogue(language, of):
 @pytest.mark.parametrize("of", CATALOGUES)
 def test_every_text_is_in_every_language_with_its_places(language, of):
     known, (_directory, _name, wanted) = catalogue(language, of), CATALOGUES[of]
-    assert len(wanted()) > {"pages": 400, "plugin": 10}[of]
+    assert len(wanted()) > {"pages": 400, "concerns": 400, "plugin": 10}[of]
     assert sorted(wanted() - {text for text, said in known.items() if said}) == [], "not translated"
     assert sorted(set(known) - wanted()) == [], "translated, and not used any more"
     for text, said in known.items():
@@ -94,11 +124,57 @@ def test_every_text_is_in_every_language_with_its_places(language, of):
 @pytest.mark.parametrize("language", OTHERS)
 @pytest.mark.parametrize("of", CATALOGUES)
 def test_what_is_shown_was_made_of_what_is_written(language, of):
-    """Else: .venv/bin/pybabel compile -D longshore -d src/longshore/wording/locale
+    """Else: .venv/bin/pybabel compile -D longshore -d src/longshore/wording/locale, as well with -D concerns,
     or: .venv/bin/pybabel compile -D django -d horizon/longshore_dashboard/locale"""
     with written(language, of).with_suffix(".mo").open("rb") as file:
         made = gettext.GNUTranslations(file)
     assert {text: made.gettext(text) for text in catalogue(language, of)} == catalogue(language, of)
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_what_a_concern_means_was_translated_from_what_it_means_now(language):
+    """A catalogue has a kind's meaning by its code, and says above it of which English it was made."""
+    source = StringIO(written(language, "concerns").read_text())
+    made_of = {m.id: " ".join(m.auto_comments) for m in pofile.read_po(source, language) if m.auto_comments}
+    assert made_of == {kind.code: kind.meaning for kind in kinds()}
+
+
+@pytest.fixture
+def german():
+    answer_in("de")
+    yield
+    answer_in("en")
+
+
+def test_an_advice_is_on_a_german_page_if_it_is_on_an_english_one(german):
+    for kind in kinds():
+        shown = on_page(kind.advice, kind.code)
+        assert not (kind.advice and in_english(kind.advice, kind.code)), kind
+        assert meaning_on_page(kind.code), kind
+        answer_in("en")
+        english = on_page(kind.advice, kind.code)
+        assert (bool(shown), meaning_on_page(kind.code)) == (bool(english), ""), kind
+        answer_in("de")
+
+
+def test_a_sentence_of_the_service_stays_where_it_has_particulars(german):
+    assert not has_particulars("web01 is suspended.", "dc/web01", "web01")
+    assert not has_particulars("web01's fast startup is on.", "web01", "web01")
+    assert has_particulars("Datastore slow isn't accessible.", "", "slow")
+    assert has_particulars("disk one is a raw device mapping.", "web01", "disk one")
+    assert has_particulars("The host has taken 512 MiB of memory away from web01.", "web01", "web01")
+    assert has_particulars("Volumes of web01 are encrypted: data.", "web01", "web01")
+    assert has_particulars("The guest of web01 is on Solaris.", "web01", "web01")
+
+
+def test_what_was_added_to_an_advice_is_german_too(german):
+    (refused,) = accept_blockers([kinds_with(False)], ["any"])
+    assert on_page(refused.advice).endswith("Das kann nicht in Kauf genommen werden: So lässt sich nichts umziehen.")
+    (accepted,) = accept_blockers([kinds_with(True)], ["any"])
+    assert on_page(accepted.advice) == "Das wurde in Kauf genommen."
+    assert on_page("It has: one, two.") == "Vorhanden: one, two."
+    assert not in_english("It has: one, two.")
+    assert in_english("Do something that nobody has translated.")
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(WEB / "templates")))
@@ -241,7 +317,7 @@ def answers(monkeypatch):
         return answer
 
     monkeypatch.setattr(httpx.AsyncClient, "request", request)
-    monkeypatch.setattr(texts_of_pages, "_catalogue", lambda _language: Accented())
+    monkeypatch.setattr(texts_of_pages, "_catalogue", lambda _language, _name: Accented())
     return said
 
 
@@ -310,19 +386,22 @@ class _Pieces(HTMLParser):
             self.found |= {part.strip(" :.,;\n") for part in data.split("\n")}
 
 
-def test_no_english_of_the_catalogues_is_left_in_german(three_machines):
-    """Such as a phase or the state of a disk, which come from the API as words."""
+def test_no_english_of_the_catalogues_is_left_in_german(three_machines, german):
+    """Such as a phase or the state of a disk, which come from the API as words, an advice, or what a job tells."""
     ids = fill(three_machines)
     workers_and_left_overs(three_machines)
     ids |= {"limit": limit(three_machines), "key": encrypted_vault(three_machines)}
-    english = {text for text, said in catalogue("de", "pages").items() if said != text}
-    german = set(catalogue("de", "pages").values())
+    english = {text for of in ("pages", "concerns") for text, said in catalogue("de", of).items() if said != text}
+    english = {text.strip(" :.,;\n") for text in english | {kind.meaning for kind in kinds()}}
+    known = set(catalogue("de", "pages").values())
     browser = Browser(three_machines).opened()
     left = {}
     for path in (path for of in addresses(ids).values() for path in of.values()):
         page = browser.get(path, headers={"Accept-Language": "de"})
         assert page.status == 200, (path, page.text)
-        if found := (_Pieces(page.source).found & english) - german:
+        pieces = _Pieces(page.source).found
+        events = {piece for piece in pieces if event_in_words(f"{piece}.") != f"{piece}."}
+        if found := ((pieces & english) - known) | events:
             left[path] = sorted(found)
     assert left == {}
 

@@ -6,6 +6,8 @@ import re
 from markupsafe import Markup, escape
 
 from longshore.client.calls import part
+from longshore.wording.language import language
+from longshore.wording.meanings import advised, meaning_of
 from longshore.wording.texts import _, marked
 
 _PROVE = marked(
@@ -82,12 +84,24 @@ def on_page(advice: str, code: str = "") -> str:
 
     It is in the viewer's language, where that is known; it is empty where only commands can do what is advised.
     """
-    if "--" not in advice and "longshore " not in advice:
-        return _(advice)
+    said = advised(advice)
+    if "--" not in said and "longshore " not in said:
+        return said
     if code in _ON_PAGES:
         return advice_about(code)
-    left = said_on_page(advice)
+    left = said_on_page(said)
     return "" if "--" in left or "longshore " in left else left
+
+
+def in_english(advice: str, code: str = "") -> bool:
+    """Tell whether `on_page` has an advice in the service's English, on a page of another language."""
+    by_code = code in _ON_PAGES and ("--" in advice or "longshore " in advice)
+    return language() != "en" and not by_code and advised(advice) == advice
+
+
+def meaning_on_page(code: str) -> Markup:
+    """Return what a kind of concern means as a page says it; empty in English, where its own sentence says it."""
+    return said_on_page(meaning_of(code))
 
 
 def advice_about(code: str | None) -> str:

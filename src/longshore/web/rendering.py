@@ -15,14 +15,16 @@ from starlette.responses import Response
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.model.durations import duration
-from longshore.web.advices import advice_about, on_page, said_on_page
+from longshore.web.advices import advice_about, in_english, meaning_on_page, on_page, said_on_page
 from longshore.web.forms import Form, not_a_moment, told_of
 from longshore.web.later import DeferredText
 from longshore.web.visit import Visit
+from longshore.wording.events import event_in_words
 from longshore.wording.figures import size
 from longshore.wording.forecasts import UNKNOWN, about, roughly, what_of
 from longshore.wording.kept_by import kept_by
 from longshore.wording.language import decimal, language
+from longshore.wording.meanings import has_particulars
 from longshore.wording.progress import figures, moves, moving, pace
 from longshore.wording.queue import why_queued
 from longshore.wording.texts import LANGUAGES, _
@@ -49,7 +51,8 @@ def environment(inside: bool = False) -> Environment:
     made.filters |= {"size": size, "duration": duration, "at": shown_moment, "percent": _percent, "said": _}
     made.filters |= {"about": _about, "on_day": _on_day, "roughly": roughly}
     made.filters |= {"on_page": on_page, "advice_about": advice_about, "said_on_page": said_on_page}
-    made.filters |= {"urlencode": part, "kept_by": kept_by}
+    made.filters |= {"in_english": in_english, "meaning": meaning_on_page, "has_particulars": has_particulars}
+    made.filters |= {"urlencode": part, "kept_by": kept_by, "event_in_words": event_in_words}
     made.globals |= {
         "asset": _asset,
         "figures": figures,

@@ -17,7 +17,7 @@ class Alike:
     @property
     def names_one(self) -> bool:
         """Tell whether the sentence names one of several machines, and is an example for the others."""
-        return len(self.machines) > 1 and _without_name(self.first, self.first.text) != self.first.text
+        return len(self.machines) > 1 and without_name(self.first.machine, self.first.text) != self.first.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def by_kind(concerns: Iterable[PlanConcern]) -> list[SameKind]:
 def _alike(found: Iterable[PlanConcern]) -> list[Alike]:
     said: dict[tuple[str, str], list[PlanConcern]] = {}
     for one in found:
-        said.setdefault((_without_name(one, one.text), _without_name(one, one.advice)), []).append(one)
+        said.setdefault((without_name(one.machine, one.text), without_name(one.machine, one.advice)), []).append(one)
     return [Alike(same[0], _machines(same)) for same in said.values()]
 
 
@@ -57,9 +57,9 @@ def _machines(found: Iterable[PlanConcern]) -> list[str]:
     return list(dict.fromkeys(one.machine for one in found if one.machine))
 
 
-def _without_name(concern: PlanConcern, text: str) -> str:
+def without_name(machine: str, text: str) -> str:
     """Return a sentence with a mark instead of its machine's name, which a plan may have behind folders."""
-    names = {concern.machine, concern.machine.rpartition("/")[2]} - {""}
+    names = {machine, machine.rpartition("/")[2]} - {""}
     for name in sorted(names, key=len, reverse=True):
         text = text.replace(name, "\0")
     return text

@@ -13,6 +13,7 @@ from longshore.model.replica import IN_PLACE, Stage
 from longshore.web.forms import Form, not_a_moment, told_of
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
+from longshore.wording.events import event_in_words
 from longshore.wording.states import of_condition, of_gate, of_group, of_replica, of_status, of_tier
 from longshore.wording.texts import _
 
@@ -64,7 +65,7 @@ def _faults(group: Group) -> list[str]:
     """Return a sentence on each machine of the group that isn't as it should be."""
     found = []
     for member in group.members:
-        bad = [one.text for one in member.conditions if of_condition(one.code) == "bad"]
+        bad = [event_in_words(one.text) for one in member.conditions if of_condition(one.code) == "bad"]
         if said := member.unready or next(iter(bad), ""):
             found.append(f"{member.machine_name}: {said}")
     return found
