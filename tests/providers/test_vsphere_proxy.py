@@ -670,6 +670,7 @@ def _reads_by_the_first(world):
 def test_one_that_was_silent_is_tried_last_until_it_answers(two, monkeypatch):
     """Waiting for it costs a minute, which nobody has at a cutover."""
     monkeypatch.setattr(proxy_pool, "SHOWN_WITHIN", 5.0)
+    monkeypatch.setattr(proxy_machine, "SERVES_WITHIN", 5.0)
     snapshot = two.snapshot()
     two.source.make_ready(Owner("job", "read"), two.goods)
     two.door.stop_proxy(SECOND)  # which has more room, and is still on

@@ -54,9 +54,9 @@ class RemoteExport(Export):
         return self._last_words()
 
 
-def list_exports(uri: str, *, name: str, within: float = _ANSWER_WITHIN) -> list[str]:
+def list_exports(uri: str, *, name: str, within: float | None = None) -> list[str]:
     """Return the names of all that the server at a URI exports. `name` begins the sentences about it. Raises
-    ExportError when it doesn't answer within that many seconds."""
+    ExportError when it doesn't answer within that many seconds (None: what a server that lives may take)."""
     import nbd
 
     handle = nbd.NBD()
@@ -70,7 +70,7 @@ def list_exports(uri: str, *, name: str, within: float = _ANSWER_WITHIN) -> list
         return 1
 
     # Whatever takes a connection may never say a word, as the kernel of a machine does whose disk hangs
-    end = time.monotonic() + within
+    end = time.monotonic() + (_ANSWER_WITHIN if within is None else within)
     try:
         handle.aio_connect_uri(uri)
         _wait(handle, handle.aio_is_negotiating, end, name)

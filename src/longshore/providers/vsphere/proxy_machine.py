@@ -209,10 +209,10 @@ class ProxyMachine:
                 time.sleep(PAUSE)
         return self.served()
 
-    def served(self, within: float = SERVES_WITHIN) -> ServedDisks:
+    def served(self, within: float | None = None) -> ServedDisks:
         """Return where it serves what is attached to it. Raises Unreachable when it doesn't say so for that many
-        seconds."""
-        end = time.monotonic() + within
+        seconds (None: as long as one takes that hears whom it serves)."""
+        end = time.monotonic() + (SERVES_WITHIN if within is None else within)
         while (found := _told(now := self._read())) is None:
             if time.monotonic() > end:
                 raise Unreachable(
