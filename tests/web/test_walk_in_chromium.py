@@ -2,12 +2,11 @@
 whose work an engine of its own process really does."""
 
 import time
-from threading import Event
 
 import pytest
 from lives import FleetLife
 from looking import ALL_RULES, IN_BROWSER, Looking, expect, serving
-from small_fleet import Fleet, FleetSource, FleetTarget, fleet_connect
+from small_fleet import Fleet, FleetTarget, fleet_connect
 
 from longshore.engine import embedded
 from longshore.planning import planfile
@@ -164,14 +163,6 @@ def test_choices_that_are_quicker_than_the_clouds_answers_are_all_kept(store, ch
 def test_what_is_changed_while_a_check_goes_on_is_not_lost(store, fleet, chromium, monkeypatch):
     """While one change is on its way and the next waits for its turn, the page asks for the rest of the check."""
     monkeypatch.setattr("longshore.web.pages.checks._WAITED_FOR", 0.3)
-    may_go_on, describe = Event(), FleetSource.describe
-    may_go_on.set()
-
-    def slowly(self, refs):
-        assert may_go_on.wait(60)
-        return describe(self, refs)
-
-    monkeypatch.setattr(FleetSource, "describe", slowly)
     machines = [{"machine": "app01", "ref": "vm-1"}]
     plan = {"name": "shop", "source": "vc", "target": "cloud", "machines": machines}
     store.plans.add("shop", planfile.plain(planfile.from_plain(plan)))
@@ -180,7 +171,7 @@ def test_what_is_changed_while_a_check_goes_on_is_not_lost(store, fleet, chromiu
         page.goto(f"{address}/ui/plans/shop/mappings")
         concerns = page.locator("#concerns")
         expect(concerns).to_contain_text("network-unmapped")
-        may_go_on.clear()
+        fleet.hold()
         page.get_by_label("Network for VM Network").select_option("private")
         expect(concerns).to_contain_text("0 of 1 looked at")
         held = []
@@ -193,4 +184,4 @@ def test_what_is_changed_while_a_check_goes_on_is_not_lost(store, fleet, chromiu
         page.wait_for_timeout(1500)  # the page would have asked by now
         held[0].continue_()
         expect(concerns).to_contain_text("ssh isn't the number of a port.")
-        may_go_on.set()
+        fleet.go_on()
