@@ -31,7 +31,7 @@ class Lease(ManagedObject):
     prefix = "session-lease"
 
     def __init__(self, machine: MachineView, disks: dict[int, list[str]]) -> None:
-        """`disks`: device key -> layers, oldest first."""
+        """Begin a lease of these disks: by device key their layers, oldest first."""
         super().__init__(machine.context, state="initializing", initializeProgress=0, transferProgress=0)
         self.machine = machine
         self._layers = disks

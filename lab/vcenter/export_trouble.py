@@ -1,4 +1,4 @@
-"""What a test may order of exports."""
+"""Faults of exports, which tests order."""
 
 from __future__ import annotations
 
@@ -7,23 +7,14 @@ from dataclasses import dataclass
 
 @dataclass
 class ExportTrouble:
-    """What is ordered of all exports of a vCenter."""
+    """Says how the exports of a vCenter go wrong."""
 
-    host: str = ""
-    """Where disks are fetched instead, as of an ESXi host: an address and port."""
-    thumbprint: str = ""
-    """What the lease says of that host's certificate."""
-    cut_after: int = 0
-    """Bytes, after which a disk that is sent ends as if it were whole; 0: it is whole."""
-    cuts: int = 0
-    """How many of the next ones are cut."""
-    empty: int = 0
-    """How many of the next ones bring nothing."""
-    damaged: int = 0
-    """How many of the next ones have another digest in the manifest."""
-    slow: float = 0.0
-    """Seconds that each piece of a disk takes."""
-    silent: bool = False
-    """The manifest stays empty."""
-    sha256: bool = False
-    """The manifest has the newer digest alone."""
+    host: str = ""  # address and port of an ESXi host from which disks are fetched; empty: from the vCenter
+    thumbprint: str = ""  # of that host's certificate, as leases tell it
+    cut_after: int = 0  # bytes, after which a disk ends as if it were whole
+    cuts: int = 0  # disks from now on that end so
+    empty: int = 0  # disks from now on of which nothing is sent
+    damaged: int = 0  # disks from now on that have another digest in the manifest
+    slow: float = 0.0  # seconds that each piece of a disk takes
+    silent: bool = False  # the manifest stays empty
+    sha256: bool = False  # the manifest has the newer digest alone

@@ -264,7 +264,7 @@ class MachineView(ManagedObject):
         self._show_guest(report)
 
     def refuse_leased(self) -> None:
-        """Raises ApiFault while a lease of the machine is held."""
+        """Raise ApiFault while a lease of the machine is held."""
         exporting = any(lease.machine is self and lease.is_open for lease in self.context.of_type(Lease))
         for what, held in ("import", self.importing is not None), ("export", exporting):
             if held:

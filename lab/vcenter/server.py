@@ -146,7 +146,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self._send_file(path)
 
     def _exported_disk(self, path: str) -> None:
-        """All of it, whatever range is asked for, in chunks: nobody knows its length before."""
+        """Send all of it, whatever range is asked for, in chunks: nobody knows its length before."""
         _, _, lease_id, name = [*path.split("/"), "", ""][:4]
         lease = self.context.objects.get(lease_id)
         try:
@@ -197,7 +197,7 @@ class VCenterServer(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, context: Context, certificate: Path, key: Path, address: tuple[str, int] | None = None) -> None:
-        """`address`: of one of its hosts; None: of its own."""
+        """Listen at the address of one of its hosts (`address`), or at its own."""
         super().__init__(address or (context.settings.host, context.settings.port), Handler)
         self.context = context
         self.dispatcher = Dispatcher(context)

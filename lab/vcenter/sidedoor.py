@@ -220,8 +220,8 @@ class SideDoor:
         self._context.lease_seconds = seconds
 
     def trouble_exports(self, host: bool = False, stranger: bool = False, **ordered: Any) -> None:
-        """`host`: disks are fetched from a host with a certificate of its own; `stranger`: which isn't the one that the
-        lease names."""
+        """Order faults of exports. `host`: disks are fetched from a host with a certificate of its own; `stranger`:
+        which isn't the one that the lease names."""
         settings = self._context.settings
         if host and self._export_host is None:
             certificate, key = (settings.lab / "etc" / f"export-host.{kind}" for kind in ("crt", "key"))

@@ -129,8 +129,8 @@ class SideDoor:
         self.call("lease_for", seconds=seconds)
 
     def trouble_exports(self, host: bool = False, stranger: bool = False, **ordered: Any) -> None:
-        """What becomes of exports from now on: see export_trouble.py. `host`: disks are fetched from one of its hosts,
-        with a certificate of its own; `stranger`: which isn't the one that leases name."""
+        """Have exports go wrong from now on, as export_trouble.py says. `host`: disks are fetched from one of its
+        hosts, with a certificate of its own; `stranger`: which isn't the one that leases name."""
         self.call("trouble_exports", host=host, stranger=stranger, **ordered)
 
     def enable_drs(self, on: bool = True) -> None:

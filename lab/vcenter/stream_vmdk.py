@@ -1,4 +1,4 @@
-"""Writing of stream-optimized VMDKs as ESXi sends them: grains in the order of the disk, each table behind its grains,
+"""Writes stream-optimized VMDKs as ESXi sends them: grains in the order of the disk, each table behind its grains,
 then directory, footer and end marker. qemu-img's own have no end marker."""
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 SECTOR = 512
-GRAIN = 128
-"""Sectors."""
-TABLE = 512
-"""Grains of a table."""
-OVERHEAD = 128
-"""Sectors before the first marker."""
+GRAIN = 128  # sectors
+TABLE = 512  # grains
+OVERHEAD = 128  # sectors before the first marker
 AT_END = (1 << 64) - 1
 _TABLE, _DIRECTORY, _FOOTER = 1, 2, 3
 _DESCRIPTOR = """# Disk DescriptorFile

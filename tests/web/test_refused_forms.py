@@ -15,7 +15,7 @@ VAULT = "/ui/backups/vaults/offsite"
 
 
 def said_in(page, name):
-    """What stands in a field."""
+    """Return what stands in a field."""
     return [of.get("value", "") for _tag, of in page.elements if of.get("name") == name]
 
 
