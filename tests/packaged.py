@@ -17,11 +17,6 @@ sys.path.append(str(Path(__file__).parent / "flows"))
 from small_clouds import MARK, MIB, World
 
 ROOT = Path(__file__).parents[1]
-# Of two timeouts the first counts: whoever needs longer says so before it
-AS_ROOT = [
-    pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it"),
-    pytest.mark.timeout(1800),
-]
 CONFIGURATION = """state = "/var/lib/longshore"
 drain_for = 1
 [server.keystone]
@@ -33,6 +28,12 @@ READY = (
 )
 
 DISK = bytes(range(256)) * 4096 + bytes(MIB) + bytes(range(255, -1, -1)) * 4096
+
+
+def as_root(seconds=1800):
+    """Return the marks of tests that make Debian's root and boot it, each within so many seconds."""
+    rootless = pytest.mark.skipif(os.getuid() != 0 or cgroups() is None, reason="makes Debian's root, and boots it")
+    return [rootless, pytest.mark.timeout(seconds)]
 
 
 def typed(section, page="install"):

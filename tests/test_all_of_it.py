@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from packaged import AS_ROOT, ROOT, root, typed
+from packaged import ROOT, as_root, root, typed
 
-pytestmark = [pytest.mark.timeout(5400), *AS_ROOT, pytest.mark.soak]
+pytestmark = [*as_root(5400), pytest.mark.soak]
 # What is said where nobody's cloud is
 SAID = {
     "longshore provider add vsphere": (1, "The name vcenter.example.com can't be resolved."),

@@ -20,10 +20,10 @@ import pytest
 
 from booted import until
 from in_process import longshore
-from packaged import AS_ROOT, ROOT, make, typed
+from packaged import ROOT, as_root, make, typed
 from ports import port_to_serve
 
-pytestmark = [pytest.mark.timeout(5400), *AS_ROOT, pytest.mark.soak]
+pytestmark = [*as_root(5400), pytest.mark.soak]
 PAGE = ROOT / "docs/howto/appliance.md"
 ADDRESS, KEYSTONE = "10.0.2.15", "10.0.2.100"  # in QEMU's network
 OVMF = "/usr/share/OVMF/OVMF_{}_4M.ms.fd"  # with Microsoft's keys, which shim is signed by

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from booted import Booted
-from packaged import AS_ROOT, active, configure, make, root, typed
+from packaged import active, as_root, configure, make, root, typed
 
-pytestmark = [pytest.mark.timeout(5400), *AS_ROOT, pytest.mark.soak]
+pytestmark = [*as_root(5400), pytest.mark.soak]
 KEY = "operator@example.org"
 
 

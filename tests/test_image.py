@@ -8,9 +8,9 @@ import time
 import pytest
 
 from booted import Booted, until
-from packaged import AS_ROOT, READY, ROOT, keystone_and_disk, landed, make, root, typed
+from packaged import READY, ROOT, as_root, keystone_and_disk, landed, make, root, typed
 
-pytestmark = [pytest.mark.timeout(5400), *AS_ROOT, pytest.mark.soak]
+pytestmark = [*as_root(5400), pytest.mark.soak]
 PAGE = ROOT / "docs/howto/containers.md"
 # Debian 12's is too old
 COMPOSE = "podman-compose==1.3.0"

@@ -11,12 +11,12 @@ import pytest
 
 from booted import Booted, until
 from on_small_clouds import FLEET, NAMES, STATE, WRITTEN
-from packaged import AS_ROOT, READY, ROOT, active, configure, made, root
+from packaged import READY, ROOT, active, as_root, configure, made, root
 
 sys.path.insert(0, str(ROOT / "tests/flows"))
 from small_clouds import SIZES, World, expected
 
-pytestmark = [*AS_ROOT, pytest.mark.soak]
+pytestmark = [*as_root(), pytest.mark.soak]
 AWAY = 60  # seconds, on a machine that does much else; 10 are meant
 RUN = """#!/bin/sh
 version=$(dpkg-query -W -f '${Version}' longshore)

@@ -9,10 +9,10 @@ import pytest
 
 from booted import Booted, until
 from longshore.engine.version import FLOW_VERSION
-from packaged import AS_ROOT, READY, ROOT, active, configure, keystone_and_disk, landed, made, root, typed
+from packaged import READY, ROOT, active, as_root, configure, keystone_and_disk, landed, made, root, typed
 
 NAMES = ("longshore", "longshore-engine", "longshore-server", "longshore-worker")
-pytestmark = AS_ROOT
+pytestmark = as_root()
 SMALL = "/usr/lib/longshore/bin/python3 /small/on_small_clouds.py"
 LOOKED_AT = """
 mount --bind "$2" "$1/mnt"

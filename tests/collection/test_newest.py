@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from packaged import AS_ROOT
+from packaged import as_root
 
-pytestmark = [pytest.mark.timeout(3600), *AS_ROOT, pytest.mark.soak]
+pytestmark = [*as_root(3600), pytest.mark.soak]
 
 
 def test_it_passes_by_the_newest_ansible_core():

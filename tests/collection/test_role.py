@@ -9,9 +9,9 @@ import yaml
 from playbooks import Playbooks
 
 from booted import Booted, until
-from packaged import AS_ROOT, CONFIGURATION, READY, made, root
+from packaged import CONFIGURATION, READY, as_root, made, root
 
-pytestmark = [*AS_ROOT, pytest.mark.soak]
+pytestmark = [*as_root(), pytest.mark.soak]
 NAMES = ("longshore", "longshore-engine", "longshore-server")
 
 
