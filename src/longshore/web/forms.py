@@ -175,6 +175,16 @@ def told_of(
     }
 
 
+def told_of_each(
+    refused: Mapping[str, LongshoreError], fields: Collection[str], called: Mapping[str, str] | None = None
+) -> tuple[dict[str, Markup], dict[str, LongshoreError]]:
+    """Return what a form is told that was refused for single machines: what is wrong by field, and by machine the
+    refusals that are about none of these `fields`. `called`: see told_of."""
+    told = {ref: told_of(error, fields, called=called) for ref, error in refused.items()}
+    wrong = {field: said for one in told.values() for field, said in one["wrong"].items()}
+    return wrong, {ref: error for ref, error in refused.items() if not told[ref]["wrong"]}
+
+
 def _field_of(trouble: LongshoreError, fields: Collection[str], called: Mapping[str, str]) -> str:
     """Return the field of a form that a refusal is about; empty where it is about none of them."""
     parts = [called.get(part, part) for part in reversed(trouble.field.split("."))]

@@ -14,7 +14,7 @@ from longshore.client.calls import part
 from longshore.errors import LongshoreError
 from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines
-from longshore.web.forms import Form, told_of
+from longshore.web.forms import Form, told_of_each
 from longshore.web.page import Page
 from longshore.web.rendering import confirm, render
 from longshore.web.sorting import links_of, sorted_so
@@ -216,7 +216,7 @@ async def _asked(
             names = {one.ref: one.name for one in await chosen_machines(asking, said["source"], chosen)}
         except LongshoreError as error:
             trouble = error
-    told = {ref: told_of(error, ("vault", *PLAYBOOKS)) for ref, error in refused.items()}
+    wrong, left = told_of_each(refused, ("vault", *PLAYBOOKS))
     return render(
         request,
         "backups/new.html",
@@ -224,8 +224,8 @@ async def _asked(
         said=said,
         chosen=[(ref, names.get(ref, ref)) for ref in chosen],
         begun=begun,
-        refused=[(names.get(ref, ref), error) for ref, error in refused.items() if not told[ref]["wrong"]],
-        wrong={field: said for one in told.values() for field, said in one["wrong"].items()},
+        refused=[(names.get(ref, ref), error) for ref, error in left.items()],
+        wrong=wrong,
         trouble=trouble,
         sources=[one for one in providers if "vault" not in one.sides],
         vaults=[(one.name, one.name) for one in vaults],

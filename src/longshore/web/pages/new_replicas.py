@@ -17,7 +17,7 @@ from longshore.model.concern import Severity
 from longshore.model.machine import Machine
 from longshore.web.asking import ApiClient
 from longshore.web.choices import chosen_machines, flavor_choices, network_choices
-from longshore.web.forms import Form, told_of
+from longshore.web.forms import Form, told_of_each
 from longshore.web.page import OF_MANY, Page
 from longshore.web.rendering import render
 from longshore.wording.states import of_severity
@@ -116,7 +116,7 @@ async def _asked(
     names = {machine.ref: machine.name for machine in machines}
     # Of several machines each has points of its own: which of them the vault lacks is said by its name
     called = {"seed": "seed_point" if said["seed_point"] else "seed_vault"} if len(said.all("machine")) == 1 else {}
-    told = {ref: told_of(error, _FIELDS, called=called) for ref, error in refused.items()}
+    wrong, left = told_of_each(refused, _FIELDS, called)
     order = list(Severity)
     weighed = [(names.get(ref, ref), concern) for ref, found in concerns.items() for concern in found]
     weighed.sort(key=lambda one: (order.index(one[1].severity), one[1].code))
@@ -144,8 +144,8 @@ async def _asked(
         acceptable=sorted({one.code for one in blockers if one.acceptable}),
         accepted=said.all("accept"),
         begun=begun,
-        refused=[(names.get(ref, ref), error) for ref, error in refused.items() if not told[ref]["wrong"]],
-        wrong={field: said for one in told.values() for field, said in one["wrong"].items()},
+        refused=[(names.get(ref, ref), error) for ref, error in left.items()],
+        wrong=wrong,
         of_severity=of_severity,
         trouble=trouble,
     )

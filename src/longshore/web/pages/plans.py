@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,7 +47,11 @@ TYPES = [
 
 async def types_from(asking: ApiClient, source: str) -> list[tuple[str, str]]:
     """Return the choices of a select: the types of migration that machines of this source can have."""
-    known = await asking.get(list[Provider], "/v1/providers")
+    return types_of(await asking.get(list[Provider], "/v1/providers"), source)
+
+
+def types_of(known: Iterable[Provider], source: str) -> list[tuple[str, str]]:
+    """Return them as `types_from` does, where the providers are known."""
     moves = next((one.moves for one in known if source in (one.name, one.id)), dict(TYPES))
     return [(value, _(said)) for value, said in TYPES if value in moves]
 

@@ -31,7 +31,7 @@ from longshore.web.page import OF_MANY, Page
 from longshore.web.pages.changed_plans import change_plan
 from longshore.web.pages.new_replicas import LANDINGS
 from longshore.web.pages.plan_files import POWERS
-from longshore.web.pages.plans import shown_concerns, types_from
+from longshore.web.pages.plans import shown_concerns, types_from, types_of
 from longshore.web.rendering import render
 from longshore.wording.texts import _
 
@@ -93,7 +93,7 @@ async def _named(request: Request, said: Form, trouble: LongshoreError | None) -
         count=count,
         names=names,
         targets=[(p.name, p.name) for p in providers if "target" in p.sides],
-        types=await types_from(asking, said["source"]),
+        types=types_of(providers, said["source"]),
         **told_of(trouble, _SAID),
     )
 
