@@ -428,10 +428,11 @@ def test_a_machine_that_is_off_can_be_exported(lab, machine, tmp_path, sidedoor)
     lease = machine.ExportVm()
     wait_for(lambda: lease.state == vim.HttpNfcLease.State.ready, 60)
     assert sidedoor.fingerprint()["open_leases"] == [lease._GetMoId()]
-    urls = {entry.key.rpartition("/")[2]: entry.url.replace("*", HOST) for entry in lease.info.deviceUrl}
+    urls = {entry.key.rpartition(":")[2]: entry.url.replace("*", HOST) for entry in lease.info.deviceUrl}
+    unit = disks(machine.config)[DATA].unitNumber
     stream = tmp_path / "data.vmdk"
     with stream.open("wb") as file:
-        shutil.copyfileobj(download(lab, urls[str(DATA)]), file)
+        shutil.copyfileobj(download(lab, urls[str(unit)]), file)
     lease.HttpNfcLeaseComplete()
     image = lab.root / "cache/guests/tiny/data.raw"
     subprocess.run(["qemu-img", "compare", "-f", "vmdk", "-F", "raw", stream, image], check=True)
