@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from in_process import longshore as command
-from longshore.model.machine import Disk, Machine, PowerState
+from longshore.model.machine import Disk, Machine, OverSsh, PowerState, Unreadable
 from longshore.model.platform import Platform
 from longshore.providers.vsphere.certificate import fetch_fingerprint
 
@@ -102,6 +102,34 @@ def test_what_stands_against_a_machine_is_a_table_of_its_own(tmp_path, monkeypat
     (concerns,) = [part for part in shown.split("\n\n") if part.startswith("Concerns\n")]
     assert re.search(r"\| information +\| web has 1 snapshot.+ \| machine-has-snapshots +\|", concerns), concerns
     assert json.loads(command(tmp_path, "machine", "show", "vc", "web", "-f", "json").stdout)["snapshots"] == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (
+            {"streamed": True},
+            {"export-begins-anew": "warning", "export-copies-whole-disks": "blocker (warm)"},
+        ),
+        (
+            {"over_ssh": OverSsh("esx1.lab", pinned=False, unreadable={"2000": Unreadable.LAYERS})},
+            {
+                "ssh-host-unknown": "blocker",
+                "ssh-disk-has-layers": "blocker",
+                "ssh-copies-whole-disks": "blocker (warm)",
+            },
+        ),
+        ({"over_ssh": OverSsh("esx1.lab", pinned=True)}, {"ssh-copies-whole-disks": "blocker (warm)"}),
+        ({}, {}),  # by the disk library, or through a proxy
+    ],
+)
+def test_what_the_way_to_its_disks_costs_a_machine_stands_there_too(tmp_path, monkeypatch, how, said):
+    disks, vsphere = (Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds] web/web.vmdk", "ds"),), Platform("vsphere")
+    web = Machine("vm-1", "web", PowerState.ON, 1, 256, disks, (), change_tracking=True, platform=vsphere, **how)
+    monkeypatch.setattr("longshore.client.providers.ProviderCalls.machine", lambda *_named: web)
+    shown = command(tmp_path, "machine", "show", "vc", "web").stdout
+    concerns = "".join(part for part in shown.split("\n\n") if part.startswith("Concerns\n"))
+    assert {code: how for how, code in re.findall(r"\| ([a-z() ]+?) +\| .+ \| ([a-z-]+) +\|", concerns)} == said
 
 
 def test_a_provider_says_how_its_machines_can_be_moved(tmp_path):

@@ -36,9 +36,9 @@ from longshore.errors import (
 )
 from longshore.model.changes import Unknown
 from longshore.model.reach import Reach
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import BackupRequest, MigrationRequest, MigrationType
 from longshore.model.target import Owner
-from longshore.planning.export_checks import export_concerns
+from longshore.planning.machine_checks import machine_concerns
 from longshore.providers.vsphere import export_disks, leases, stream_server
 from longshore.providers.vsphere.certificate import trusted_context
 from longshore.providers.vsphere.export_disks import ExportLeases
@@ -491,12 +491,17 @@ def test_a_lost_answer_is_noted_and_waited_for(world, monkeypatch):
 # What it can't
 
 
+def said_of(machine, request):
+    return [one for one in machine_concerns(machine, request) if one.code.startswith("export-")]
+
+
 def test_what_it_costs_is_said_before_and_what_it_can_not_do(world):
     machine = world.source.by_reference(world.goods)
     assert machine.streamed
-    (cold,) = export_concerns(machine, MigrationRequest(type=MigrationType.COLD))
-    assert (cold.code, cold.severity.value) == ("export-begins-anew", "warning")
-    (warm,) = export_concerns(machine, MigrationRequest(type=MigrationType.WARM))
+    for asked in (MigrationRequest(type=MigrationType.COLD), BackupRequest()):
+        (cost,) = said_of(machine, asked)
+        assert (cost.code, cost.severity.value) == ("export-begins-anew", "warning")
+    (warm,) = said_of(machine, MigrationRequest(type=MigrationType.WARM))
     assert (warm.code, warm.severity.value) == ("export-copies-whole-disks", "blocker")
     assert "can't be moved warm" in warm.text
     snapshot = world.snapshot()

@@ -157,15 +157,18 @@ def _adapter(nic: Nic) -> tuple[Any, ...]:
 
 
 def _concerns(machine: Machine) -> list[tuple[str, str, str]]:
-    """Return what of a machine itself stands against a cold move, blockers first."""
+    """Return what of a machine itself stands against a cold move, blockers first; then what lets none be warm."""
     from longshore.model.concern import Severity
-    from longshore.model.request import MigrationRequest
+    from longshore.model.request import MigrationRequest, MigrationType
     from longshore.planning.machine_checks import machine_concerns
     from longshore.providers import registry  # noqa: F401 - declares what the machines of each kind of cloud are like
 
     order = list(Severity)
-    found = sorted(machine_concerns(machine, MigrationRequest()), key=lambda one: order.index(one.severity))
-    return [(one.severity.value, f"{one.text} {one.advice}".strip(), one.code) for one in found]
+    cold = sorted(machine_concerns(machine, MigrationRequest()), key=lambda one: order.index(one.severity))
+    warm = machine_concerns(machine, MigrationRequest(type=MigrationType.WARM))
+    only_warm = [one for one in warm if one.severity is Severity.BLOCKER and one not in cold]
+    said = [(one.severity.value, one) for one in cold] + [(f"{one.severity.value} (warm)", one) for one in only_warm]
+    return [(how, f"{one.text} {one.advice}".strip(), one.code) for how, one in said]
 
 
 def _further(machine: Machine) -> Iterator[tuple[str, str]]:

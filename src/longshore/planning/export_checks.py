@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import CopyRequest, MigrationType
 from longshore.planning.kinds import blocker, warning
 
 EXPORT_COPIES_WHOLE_DISKS = blocker(
@@ -21,7 +21,7 @@ EXPORT_BEGINS_ANEW = warning(
 )
 
 
-def export_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+def export_concerns(machine: Machine, request: CopyRequest) -> Iterator[Concern]:
     if not machine.streamed:
         return
     name = machine.name

@@ -16,7 +16,6 @@ from longshore.planning import mappings
 from longshore.planning.boot_proof import boot_concerns
 from longshore.planning.carried_over import carry_along, cpu_topology
 from longshore.planning.disks import DiskLanding, land_disk
-from longshore.planning.export_checks import export_concerns
 from longshore.planning.facts import TargetFacts
 from longshore.planning.flavors import smallest
 from longshore.planning.guest_checks import guest_concerns
@@ -30,7 +29,6 @@ from longshore.planning.placement import placement_concerns, presence_concerns, 
 from longshore.planning.quota import Needs, needs
 from longshore.planning.server_settings import complete_request, user_data_concerns
 from longshore.planning.source_quota import quotas
-from longshore.planning.ssh_checks import ssh_concerns
 from longshore.planning.tpm import has_tpm, tpm_concerns, tpm_properties
 
 FIRMWARE_UEFI = warning(
@@ -142,7 +140,6 @@ def decide(machine: Machine, request: MigrationRequest, facts: TargetFacts) -> L
     concerns.extend(mappings.shared_names(request.networks, request.storage, [with_mapped_adapters(machine, request)]))
     concerns.extend(machine_concerns(machine, request))
     concerns.extend(openstack_concerns(machine, request, keeps_ports=keeps_ports))
-    concerns.extend([*ssh_concerns(machine, request), *export_concerns(machine, request)])
     concerns.extend([*guest_concerns(machine, request, facts.windows), *boot_concerns(machine, request)])
     concerns.extend(user_data_concerns(request))
     concerns.extend(_firmware_concerns(machine))

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from longshore.model.concern import Concern
 from longshore.model.machine import Disk, Machine, PowerState
 from longshore.model.request import CopyRequest, MigrationType
+from longshore.planning.export_checks import export_concerns
 from longshore.planning.file_checks import file_concerns
 from longshore.planning.kinds import blocker, information, warning
+from longshore.planning.ssh_checks import ssh_concerns
 
 MACHINE_UNREADABLE = blocker(
     "machine-unreadable",
@@ -151,6 +153,8 @@ def machine_concerns(machine: Machine, request: CopyRequest) -> Iterator[Concern
     yield from _devices(machine)
     yield from _snapshots(machine, request)
     yield from file_concerns(machine.file_doubts)
+    yield from ssh_concerns(machine, request)
+    yield from export_concerns(machine, request)
     if not machine.disks and not machine.unreadable:
         yield MACHINE_WITHOUT_DISKS(machine.name, f"{machine.name} has no disk.")
     for disk in machine.disks:

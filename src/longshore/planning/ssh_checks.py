@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from longshore.model.concern import Concern
 from longshore.model.machine import Machine, Unreadable
-from longshore.model.request import MigrationRequest, MigrationType
+from longshore.model.request import CopyRequest, MigrationType
 from longshore.planning.kinds import blocker
 
 _VDDK = "read its disks by VDDK (longshore provider set PROVIDER --transport vddk --vddk-libdir DIR)"
@@ -41,7 +41,7 @@ SSH_MACHINE_ENCRYPTED = blocker(
 )
 
 
-def ssh_concerns(machine: Machine, request: MigrationRequest) -> Iterator[Concern]:
+def ssh_concerns(machine: Machine, request: CopyRequest) -> Iterator[Concern]:
     over_ssh, name = machine.over_ssh, machine.name
     if over_ssh is None:
         return
