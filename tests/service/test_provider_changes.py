@@ -220,6 +220,22 @@ def test_the_key_that_a_proxy_knows_us_by_is_made_once_and_goes_when_nothing_nee
     assert kept() == {"password": "newer"}
 
 
+def test_a_warm_move_is_offered_only_where_less_than_whole_disks_can_be_read(api, tmp_path):
+    api("POST", "/v1/providers", VC)
+    (tmp_path / "key").write_text(KEY)
+    (tmp_path / "hosts").write_text("esx1.lab ssh-ed25519 AAAA")
+    over_ssh = ("--ssh-host-key", tmp_path / "hosts", "--ssh-key-file", tmp_path / "key")
+    for words, moves in (
+        (("vddk",), ["dry-run", "cold", "warm"]),
+        (("export",), ["dry-run", "cold"]),
+        (("proxy", "--proxy", "longshore-proxy"), ["dry-run", "cold", "warm"]),
+        (("ssh", *over_ssh), ["dry-run", "cold"]),
+    ):
+        done = longshore(tmp_path / "state", "provider", "set", "vc", "--transport", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert api("GET", "/v1/providers").json()[0]["moves"] == moves, words
+
+
 def test_a_library_that_is_not_there_is_found_when_it_is_named(api, tmp_path):
     missing = {**VC, "settings": {**VC["settings"], "vddk_libdir": "/nonexistent/file"}}
     refused = api("POST", "/v1/providers", missing)

@@ -98,7 +98,7 @@ class Provider(_Strict):
     name: str
     kind: str
     sides: list[Side]  # where it can stand: machines are taken from a source, moved to a target, backed up to a vault
-    moves: list[PlannedType]  # how machines can be moved from there: what never runs isn't moved warm
+    moves: list[PlannedType]  # how machines can be moved from there: warm only what runs, and isn't read as a whole
     settings: dict[str, Any]  # empty when it is another project's, which shares it
     shared: bool = False  # by another project
     created_at: Moment

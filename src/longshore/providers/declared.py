@@ -99,6 +99,7 @@ class ProviderType:
     refuse_missing_library: Callable[[Mapping[str, Any]], None] | None = None
     asks_relays: Callable[[Mapping[str, Any]], bool] | None = None  # whether volumes are reached through relays
     open_relays: Callable[[Any, Mapping[str, str], RelayLedger], Relays] | None = None
+    reads_whole: Callable[[Mapping[str, Any]], bool] | None = None  # whether disks are read as a whole each time
     attaches: bool = False  # relays aren't servers that are made, but disks attached to one that is there
     # Secrets that open nothing by these settings, and aren't kept with them
     unneeded: Callable[[Mapping[str, Any]], frozenset[str]] | None = None

@@ -38,12 +38,17 @@ def kinds_for(side: Side) -> tuple[str, ...]:
     return tuple(known.kind for known in PROVIDERS if side in known.sides)
 
 
-def moves_from(kind: str) -> list[PlannedType]:
-    """Return how machines of a kind of cloud can be moved away; empty where a restore does that, or none are taken."""
+def moves_from(kind: str, settings: Mapping[str, Any]) -> list[PlannedType]:
+    """Return how machines of such a provider can be moved away; empty where a restore does that, or none are taken."""
     from longshore.model.plan import PlannedType  # which a command line needn't load
 
     known = [one for one in PROVIDERS if one.kind == kind and "source" in one.sides and "vault" not in one.sides]
-    return [move for one in known for move in get_args(PlannedType) if move != "warm" or one.kind.traits.runs]
+    return [move for one in known for move in get_args(PlannedType) if move != "warm" or _tells_changes(one, settings)]
+
+
+def _tells_changes(known: ProviderType, settings: Mapping[str, Any]) -> bool:
+    """Tell whether machines run there, and what they write can be read without all the rest."""
+    return known.kind.traits.runs and not (known.reads_whole and known.reads_whole(settings))
 
 
 def sides_of(kind: str) -> list[Side]:

@@ -286,6 +286,5 @@ def shown_provider(store: Store, record: ProviderRecord) -> Provider:
     """Return a provider as it goes over the wire; without settings and last check where another project shares it."""
     own = store.providers.is_own(record)
     hidden: dict[str, Any] = {} if own else {"settings": {}, "last_check": None}
-    return Provider(
-        **{**asdict(record), **hidden}, shared=not own, sides=sides_of(record.kind), moves=moves_from(record.kind)
-    )
+    moves = moves_from(record.kind, record.settings)
+    return Provider(**{**asdict(record), **hidden}, shared=not own, sides=sides_of(record.kind), moves=moves)

@@ -191,6 +191,7 @@ VSPHERE = ProviderType(
     refuse_missing_library=_refuse_missing_vddk,
     asks_relays=_asks_relays,
     open_relays=_open_relays,
+    reads_whole=lambda settings: settings.get("transport") in ("ssh", "export"),
     attaches=True,
     unneeded=lambda settings: frozenset(() if _has_proxies(settings) else {_PROXY_KEY}),
     made=_made,
