@@ -17,7 +17,7 @@ import nbd
 import pytest
 from pyVmomi import vim
 from vcenter.stream_vmdk import stream
-from vsphere_proxy import CONTENT, DATA, GOODS, MIB, ROOT, SIZE, vcenter_at
+from vsphere_proxy import CONTENT, DATA, GOODS, LIKE, MIB, ROOT, SIZE, vcenter_at
 from written_ledger import Written
 
 from longshore.errors import (
@@ -43,6 +43,7 @@ from longshore.providers.vsphere import export_disks, leases, stream_server
 from longshore.providers.vsphere.certificate import trusted_context
 from longshore.providers.vsphere.export_disks import ExportLeases
 from longshore.providers.vsphere.grains import packed_grains
+from longshore.providers.vsphere.properties import read as read_properties
 from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.source import VsphereSource
 from longshore.providers.vsphere.tasks import result
@@ -233,6 +234,30 @@ def test_a_lease_is_renewed_while_it_is_used(world, monkeypatch):
     world.assert_clean()
 
 
+def test_vsphere_is_told_how_much_of_the_disk_has_come(world, monkeypatch):
+    """It shows that in its list of tasks."""
+    monkeypatch.setattr(leases, "_RENEWED_EVERY", 0.02)
+    (world.place.root / "cache" / "guests" / "noise.raw").write_bytes(os.urandom(SIZE))
+    world.door.remove_machines(GOODS)
+    disk = {"datastore": "datastore1", "image": "noise.raw"}
+    world.goods = world.door.add_machine(LIKE, GOODS, disks=[disk])
+    world.door.trouble_exports(slow=0.05)
+    snapshot, session, seen = world.snapshot(), world.source._session, []
+    with world.source.open_disk(snapshot, ROOT) as export:
+        lease = session.object(vim.HttpNfcLease, world.open_leases()[0])
+        reading = threading.Thread(target=content_of, args=(export,))
+        reading.start()
+        end = time.monotonic() + 60
+        while (reading.is_alive() or 100 not in seen) and time.monotonic() < end:
+            seen.append(read_properties(session, lease, ["transferProgress"])["transferProgress"])
+            time.sleep(0.05)
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, 100)
+    assert len(set(seen)) > 3, "it comes a MiB at a time"
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    assert world.open_leases() == []
+
+
 def test_one_that_has_ended_meanwhile_makes_the_copy_worth_nothing(world):
     world.door.lease_for(0.5)
     world.door.trouble_exports(slow=0.2)
@@ -280,9 +305,9 @@ def test_a_range_is_not_heeded(world):
     snapshot = world.snapshot()
     session = world.source._session
     lease = session.object(vim.vm.Snapshot, snapshot.ref).ExportSnapshot()
-    with leases.held(session, lease) as used:
+    with leases.held(session, lease, lambda: 0) as info:
         assert lease.HttpNfcLeaseGetManifest() == []
-        where = leases.find(session, used.info.deviceUrl[0])
+        where = leases.find(session, info.deviceUrl[0])
         context = trusted_context(where.host, where.port, where.fingerprint, None, None)
         connection = HTTPSConnection(where.host, where.port, context=context)
         connection.request("GET", where.target, headers={"Range": "bytes=100-199"})

@@ -13,7 +13,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -69,16 +69,18 @@ class ExportLeases:
         what = f"the disk {disk.location} of {snapshot.machine_ref}"
         self.end_all()
         owner = Owner(snapshots.workflow_of(self._session, snapshot), f"{_STEP}{snapshot.ref}-{disk_key}")
-        with self._held(owner, snapshot, what) as (lease, info):
-            place = _place(self._session, info, snapshot, disk_key, what)
-            with _served(self._session, place, disk.size, what) as (export, outcome):
-                yield export
-                _read_to_the_end(export, disk.size)
-                self._compare(lease, place.key, read_json(outcome.read_text()), disk.size, what)
+        with private_directory() as directory:
+            outcome = directory / "outcome"
+            with self._held(owner, snapshot, what, lambda: _come(outcome)) as (lease, info):
+                place = _place(self._session, info, snapshot, disk_key, what)
+                with _served(self._session, place, disk.size, what, outcome) as export:
+                    yield export
+                    _read_to_the_end(export, disk.size)
+                    self._compare(lease, place.key, read_json(outcome.read_text()), disk.size, what)
 
     @contextmanager
-    def _held(self, owner: Owner, snapshot: Snapshot, what: str) -> Iterator[tuple[Any, Any]]:
-        """Hold a lease of a snapshot, and complete it, or give it up where something fails."""
+    def _held(self, owner: Owner, snapshot: Snapshot, what: str, done: Callable[[], int]) -> Iterator[tuple[Any, Any]]:
+        """Hold a lease of a snapshot, and complete it, or give it up where something fails. Yield it and its info."""
         with self._lock:
             self._ours[owner] = snapshot.ref
         try:
@@ -86,8 +88,8 @@ class ExportLeases:
             try:
                 with ExitStack() as stack:
                     with self._session.doing(f"export {what}"):
-                        used = stack.enter_context(leases.held(self._session, lease))
-                    yield lease, used.info
+                        info = stack.enter_context(leases.held(self._session, lease, done))
+                    yield lease, info
                     with self._session.doing(f"end the export of {what}"):
                         stack.close()
             except BaseException:
@@ -222,26 +224,30 @@ def _place(session: VsphereSession, info: Any, snapshot: Snapshot, disk_key: str
 
 
 @contextmanager
-def _served(session: VsphereSession, place: Any, size: int, what: str) -> Iterator[tuple[LocalExport, Path]]:
-    """Serve what is sent at a place, and yield the file with what is known of it once all has come."""
+def _served(session: VsphereSession, place: Any, size: int, what: str, outcome: Path) -> Iterator[LocalExport]:
+    """Serve what is sent at a place. `outcome`: the file into which goes how much has come, and what is known of it
+    once that is all."""
     where = leases.find(session, place)
     reach = session.settings.reach
-    with private_directory() as directory:
-        outcome = directory / "outcome"
-        told = {
-            **{"host": where.host, "port": where.port, "target": where.target, "fingerprint": where.fingerprint},
-            **{"reach": None if reach is None else asdict(reach), "size": size, "outcome": str(outcome)},
-        }
-        try:
-            command = [sys.executable, "-m", _STREAM_SERVER]
-            with serve_own(f"the export of {what}", command, json.dumps(told)) as export:
-                yield export, outcome
-        except (CopyError, ExportError) as error:
-            said = read_json(outcome.read_text()) if outcome.exists() else {}
-            if "error" not in said:
-                raise
-            message = f"{what[0].upper()}{what[1:]} can't be read on: {said['error']}"
-            raise ExportError(message, advice=said["advice"], code=said["code"]) from error
+    told = {
+        **{"host": where.host, "port": where.port, "target": where.target, "fingerprint": where.fingerprint},
+        **{"reach": None if reach is None else asdict(reach), "size": size, "outcome": str(outcome)},
+    }
+    try:
+        command = [sys.executable, "-m", _STREAM_SERVER]
+        with serve_own(f"the export of {what}", command, json.dumps(told)) as export:
+            yield export
+    except (CopyError, ExportError) as error:
+        said = read_json(outcome.read_text()) if outcome.exists() else {}
+        if "error" not in said:
+            raise
+        message = f"{what[0].upper()}{what[1:]} can't be read on: {said['error']}"
+        raise ExportError(message, advice=said["advice"], code=said["code"]) from error
+
+
+def _come(outcome: Path) -> int:
+    """Return how much of a hundred has come."""
+    return int(read_json(outcome.read_text()).get("percent", 0)) if outcome.exists() else 0
 
 
 def _read_to_the_end(export: LocalExport, size: int) -> None:

@@ -35,26 +35,19 @@ _STREAM = "application/x-vnd.vmware-streamVmdk"
 _State = vim.HttpNfcLease.State
 
 
-class NfcLease:
-    """A lease that can be used: `info` as vSphere tells it, and `percent`, which is told to others in vSphere."""
-
-    def __init__(self, info: Any) -> None:
-        self.info = info
-        self.percent = 0
-
-
 @contextmanager
-def held(session: VsphereSession, lease: Any) -> Iterator[NfcLease]:
-    """Hold a lease, renewed, while the block runs, and complete it then; if the block raises, give it up.
+def held(session: VsphereSession, lease: Any, done: Callable[[], int]) -> Iterator[Any]:
+    """Hold a lease, renewed, while the block runs, and yield its info as vSphere tells it; complete it then, or give it
+    up if the block raises. `done` tells how much of a hundred is transferred, for vSphere's list of tasks.
 
     Raises vSphere's own faults, and ProviderError for one that can't be used in time.
     """
     try:
-        used, ended = NfcLease(_info(session, lease)), threading.Event()
-        renewing = threading.Thread(target=_renew, args=(lease, used, ended), daemon=True)
+        info, ended = _info(session, lease), threading.Event()
+        renewing = threading.Thread(target=_renew, args=(lease, done, ended), daemon=True)
         renewing.start()
         try:
-            yield used
+            yield info
         finally:
             ended.set()
             renewing.join()
@@ -75,11 +68,11 @@ def _info(session: VsphereSession, lease: Any) -> Any:
     return read(session, lease, ["info"])["info"]
 
 
-def _renew(lease: Any, used: NfcLease, ended: threading.Event) -> None:
+def _renew(lease: Any, done: Callable[[], int], ended: threading.Event) -> None:
     while not ended.wait(_RENEWED_EVERY):
         # One that has ended is noticed by whoever uses it
         with suppress(vmodl.MethodFault, LongshoreError, OSError, http.client.HTTPException):
-            lease.HttpNfcLeaseProgress(used.percent)
+            lease.HttpNfcLeaseProgress(done())
 
 
 def upload(session: VsphereSession, place: Any, disk: Path, sent: Callable[[int], None]) -> None:

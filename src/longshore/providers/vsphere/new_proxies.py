@@ -224,16 +224,18 @@ def _spec(wanted: NewProxy, place: _Place, settings: dict[str, str], size: int) 
 
 def _imported(session: VsphereSession, place: _Place, spec: Any, disk: Path, told: Callable[[int, str], None]) -> Any:
     """Return the machine that vSphere has made of this. What is broken off leaves none."""
-    size = disk.stat().st_size
-    with held(session, place.pool.ImportVApp(spec=spec, folder=place.folder, host=place.host)) as lease:
+    size, done = disk.stat().st_size, 0
 
-        def sent(count: int) -> None:
-            lease.percent = 100 * count // size
-            told(lease.percent, "Uploading its disk.")
+    def sent(count: int) -> None:
+        nonlocal done
+        done = 100 * count // size
+        told(done, "Uploading its disk.")
 
-        (url,) = [one for one in lease.info.deviceUrl if one.disk]
+    lease = place.pool.ImportVApp(spec=spec, folder=place.folder, host=place.host)
+    with held(session, lease, lambda: done) as info:
+        (url,) = [one for one in info.deviceUrl if one.disk]
         upload(session, url, disk, sent)
-    return lease.info.entity
+    return info.entity
 
 
 def _keep_where_it_is(session: VsphereSession, cluster: Any, machine: Any, told: Callable[[int, str], None]) -> None:

@@ -1,8 +1,9 @@
 """Serves a disk that comes as a stream: `python -m longshore.providers.vsphere.stream_server SOCKET PID_FILE REQUEST`.
 
 The stream is read once, as it goes by: whoever reads the disk goes from its beginning to its end, and may be some
-blocks out of order, as the copy engine is. What was passed can't be had again. When all has come in, its digests are
-written into a file; when it can't go on, why, and this server ends. For `longshore.providers.vsphere.export_disks`.
+blocks out of order, as the copy engine is. What was passed can't be had again. How much has come in is written into a
+file; when it is all, its digests; when it can't go on, why, and this server ends. For
+`longshore.providers.vsphere.export_disks`.
 """
 
 import hashlib
@@ -157,14 +158,25 @@ def _receive(told: dict[str, Any], disk: StreamedDisk) -> dict[str, Any]:
             answer.bound.lift()
             stream = _Digested(answer)
             with io.BufferedReader(stream, _PIECE) as buffered:
-                disk.fill(packed_grains(buffered.read, disk.size))
+                disk.fill(_told(packed_grains(buffered.read, disk.size), disk.size, Path(told["outcome"])))
                 while buffered.read(_PIECE):
                     pass
     except HTTPException as error:
         raise ExportError(f"{host}:{port} broke off while it sent the disk: HTTP {error}.") from error
     finally:
         connection.close()
-    return {"size": stream.size, **{name: digest.hexdigest() for name, digest in stream.digests.items()}}
+    digests = {name: digest.hexdigest() for name, digest in stream.digests.items()}
+    return {"percent": 100, "size": stream.size, **digests}
+
+
+def _told(grains: Iterator[PackedGrain], size: int, outcome: Path) -> Iterator[PackedGrain]:
+    """Yield them, and write into the file how much of a hundred comes before."""
+    said = 0
+    for grain in grains:
+        if (percent := 100 * grain.offset // size) > said:
+            said = percent
+            _tell(outcome, {"percent": percent})
+        yield grain
 
 
 def main(where: str, pid_file: str, request: str) -> None:
