@@ -103,8 +103,8 @@ def test_a_disk_that_came_otherwise_than_it_was_sent_is_copied_again(moved, plac
 
 
 def wait_until_held(run, life):
-    """Wait until the process has learned of a lease: one of which nobody knows is waited for, for five minutes."""
-    wait_for(lambda: any(entry.state.value == "made" for entry in leases_of(run)), life)
+    """Wait until the process has learned of the leases of both disks: one of which nobody knows is waited for."""
+    wait_for(lambda: [entry.state.value for entry in leases_of(run)] == ["made", "made"], life)
 
 
 def test_an_engine_that_is_killed_while_a_lease_is_held_leaves_none(moved, place):

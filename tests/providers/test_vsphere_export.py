@@ -20,6 +20,7 @@ from vcenter.stream_vmdk import stream
 from vsphere_proxy import CONTENT, DATA, GOODS, LIKE, MIB, ROOT, SIZE, vcenter_at
 from written_ledger import Written
 
+from longshore.engine.outages import Outages
 from longshore.errors import (
     AccessDenied,
     CheckpointMisfit,
@@ -456,15 +457,74 @@ def test_a_note_of_the_ledger_is_enough_to_end_a_lease(world):
     world.assert_clean()
 
 
-def test_a_lease_of_which_nobody_knows_is_waited_for(world, monkeypatch):
-    """Its process died before it had learned the reference."""
-    monkeypatch.setattr(leases, "ENDS_WITHIN", 3.0)
-    world.door.lease_for(2.0)
-    snapshot = world.snapshot()
-    note = json.loads(lease_of_a_dead_process(world, snapshot)) | {"lease": ""}
+def unknown_lease(world, snapshot, age):
+    """Begin to read as a process does that dies before it has learned the lease's reference."""
+    note = json.loads(lease_of_a_dead_process(world, snapshot)) | {"lease": "", "since": time.time() - age}
     world.ledger.made(Owner("job", f"export-lease-{snapshot.ref}-{ROOT}"), json.dumps(note))
+    return json.dumps(note)
+
+
+def end_at_vsphere(world):
+    (lease,) = world.open_leases()
+    world.source._session.object(vim.HttpNfcLease, lease).HttpNfcLeaseAbort()
+
+
+def never():
+    """Nobody cancels."""
+
+
+def test_a_lease_of_which_nobody_knows_is_waited_for_and_that_is_said(world, monkeypatch):
+    """Its process died before it had learned the reference."""
+    monkeypatch.setattr(export_disks, "ENDS_WITHIN", 3.0)
+    world.door.lease_for(2.0)
+    snapshot, told = world.snapshot(), []
+    unknown_lease(world, snapshot, age=0)
     source, _ = world.process()
-    source.remove_snapshot(world.goods, snapshot.ref)
+    outages = Outages(lambda text, level: told.append((level, text)), never)
+    outages.through("vc", lambda: source.remove_snapshot(world.goods, snapshot.ref))
+    ((level, text),) = told
+    assert level == "warning"
+    assert "may still be exporting a disk for a process that died" in text
+    assert text.endswith("Trying again, for 5 minutes at most.")
+    world.assert_clean()
+
+
+@pytest.mark.parametrize("what", ["open", "remove", "let-go", "power-on"])
+def test_nobody_is_held_up_by_it_without_a_word(world, what):
+    """Whoever waits can cancel, as with all that is occupied."""
+    snapshot = world.snapshot()
+    note = unknown_lease(world, snapshot, age=100)
+    source, _ = world.process()
+    doing = {
+        "open": lambda: source.open_disk(snapshot, DATA).__enter__(),
+        "remove": lambda: source.remove_snapshot(world.goods, snapshot.ref),
+        "let-go": lambda: source.let_go(note),
+        "power-on": lambda: source.power_on(world.goods),  # refused by vSphere itself
+    }[what]
+    began = time.monotonic()
+    with pytest.raises(Occupied, match="disabled by 'export'" if what == "power-on" else "by itself in (200|199) s"):
+        doing()
+    assert time.monotonic() - began < 10
+    end_at_vsphere(world)
+    world.ledger.gone(Owner("job", f"export-lease-{snapshot.ref}-{ROOT}"))
+    world.source.remove_snapshot(world.goods, snapshot.ref)
+    world.assert_clean()
+
+
+def test_the_end_of_an_engine_does_not_wait_for_it(world, monkeypatch):
+    snapshot = world.snapshot()
+    unknown_lease(world, snapshot, age=0)
+    _, held = world.process()
+    began = time.monotonic()
+    held.end_all()
+    assert time.monotonic() - began < 10
+    (owner,) = world.ledger.unsettled()
+    assert world.ledger.states[owner] == "left"
+    monkeypatch.setattr(export_disks, "ENDS_WITHIN", 0.0)
+    held.end_all()
+    assert world.ledger.unsettled() == []
+    end_at_vsphere(world)
+    world.source.remove_snapshot(world.goods, snapshot.ref)
     world.assert_clean()
 
 
@@ -500,15 +560,20 @@ def test_whoever_lets_go_in_the_middle_leaves_nothing(world):
 
 
 def test_a_lost_answer_is_noted_and_waited_for(world, monkeypatch):
-    monkeypatch.setattr(leases, "ENDS_WITHIN", 3.0)
+    monkeypatch.setattr(export_disks, "ENDS_WITHIN", 3.0)
     world.door.lease_for(2.0)
     snapshot = world.snapshot()
     world.door.plan_fault("ExportSnapshot", "hang-up", carried_out=True)
     with pytest.raises(Unreachable):
         read(world, snapshot)
     assert [world.ledger.states[owner] for owner in world.ledger.unsettled()] == ["left"]
-    world.leases.end_all()
-    assert world.open_leases() == []
+    with pytest.raises(Occupied, match="may still be exporting"):
+        read(world, snapshot)
+    end = time.monotonic() + 30
+    while world.open_leases() and time.monotonic() < end:
+        time.sleep(0.1)
+    world.door.lease_for(300.0)
+    assert Outages(print, never).through("vc", lambda: read(world, snapshot)) == CONTENT
     world.source.remove_snapshot(world.goods, snapshot.ref)
     world.assert_clean()
 

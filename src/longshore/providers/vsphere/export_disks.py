@@ -4,7 +4,7 @@ library, and without a machine of ours beside them.
 A lease sends each disk once, compressed, from its beginning to its end; no part of it can be asked for. While it is
 held, vSphere lets the machine neither be powered on, nor moved or deleted. So it is in the ledger before it exists,
 with what is needed to end it, and whoever comes next ends what a dead process has left. One of which nobody has
-learned the reference can only be waited for: it ends when nobody renews it.
+learned the reference ends when nobody renews it: until then its snapshot is Occupied, which is said and waited for.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from longshore.providers.vsphere.properties import read
 from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
 
+ENDS_WITHIN = 300.0  # seconds after which vSphere ends a lease that nobody renews
 TOLD_WITHIN = 30.0  # seconds until vSphere has told what it has sent, once all of it is here
 _LOOK_EVERY = 0.5  # seconds
 _STEP = "export-lease-"  # what the ledger calls them, followed by the snapshot and the disk
@@ -63,11 +64,12 @@ class ExportLeases:
     @contextmanager
     def open(self, snapshot: Snapshot, disk_key: str) -> Iterator[LocalExport]:
         """Serve a disk as the snapshot holds it, to be read from its beginning to its end. Raises as the contract's
-        `open_disk`; when it is left, ExportError (or CheckpointMisfit, for what was copied is worth nothing) where what
-        has come isn't what vSphere says it has sent."""
+        `open_disk`, and Occupied while the snapshot may still be exported for somebody who died; when it is left,
+        ExportError (or CheckpointMisfit, for what was copied is worth nothing) where what has come isn't what vSphere
+        says it has sent."""
         disk = snapshot.disk(disk_key)
         what = f"the disk {disk.location} of {snapshot.machine_ref}"
-        self.end_all()
+        self._end_all(needed=snapshot.ref)
         owner = Owner(snapshots.workflow_of(self._session, snapshot), f"{_STEP}{snapshot.ref}-{disk_key}")
         with private_directory() as directory:
             outcome = directory / "outcome"
@@ -143,23 +145,30 @@ class ExportLeases:
 
     def release(self, machine_ref: str, snapshot_ref: str) -> None:
         """End what somebody who died has left of a snapshot that is to be removed. Raises Occupied (code file-locked)
-        while this process reads it."""
+        while this process reads it, Occupied while it may still be exported for somebody who died."""
         with self._lock:
             if snapshot_ref in self._ours.values():
                 raise Occupied(f"The disks of {machine_ref} are being exported.", code="file-locked")
-        self.end_all()
+        self._end_all(needed=snapshot_ref)
 
     def end_quiet(self) -> None:
         """Do nothing: leases end as soon as nobody uses them."""
 
     def end_all(self) -> None:
-        """End all leases that processes which died have left, and this one couldn't end."""
+        """End all leases that processes which died have left, and this one couldn't end, if that can be done now."""
+        self._end_all()
+
+    def _end_all(self, needed: str = "") -> None:
+        """Raises Occupied for a lease of the snapshot of this reference that can't be ended yet."""
         for owner in self._ledger.unsettled():
             with self._lock:
                 ours = owner in self._ours
             if not ours and is_lease(self._ledger.note_of(owner)):
-                with suppress(LongshoreError):
+                try:
                     self._end(owner)
+                except LongshoreError as error:
+                    if isinstance(error, Occupied) and needed and owner.step.startswith(f"{_STEP}{needed}-"):
+                        raise
 
     def _end(self, owner: Owner) -> None:
         try:
@@ -171,15 +180,24 @@ class ExportLeases:
 
 
 def end_lease(session: VsphereSession, note: str) -> None:
-    """End the lease that the ledger has a note of; one that has ended is left alone, and one that nobody knows is
-    waited for. Raises Conflict for a note of another vCenter, where the same references are of other things."""
+    """End the lease that the ledger has a note of; one that has ended is left alone.
+
+    Raises Occupied as long as there may be one that nobody knows, Conflict for a note of another vCenter, where the
+    same references are of other things.
+    """
     if not note:
         return  # whoever died hadn't asked for one yet
     said = read_json(note)
     if said["vcenter"] != (session.content.about.instanceUuid or ""):
         raise Conflict(f"{session.label} isn't the vCenter where the disks were exported.")
     if not said["lease"]:
-        time.sleep(min(max(0.0, said["since"] + leases.ENDS_WITHIN - time.time()), leases.ENDS_WITHIN))
+        left = said["since"] + ENDS_WITHIN - time.time()
+        if 0 < left <= ENDS_WITHIN:  # else somebody has set the clock
+            raise Occupied(
+                f"{session.label} may still be exporting a disk for a process that died, or lost touch with it, before "
+                f"it was told of that: this ends by itself in {left:.0f} s at the latest.",
+                advice="Wait until then.",
+            )
         return
     with session.doing("give up the export of disks"):
         lease = session.object(vim.HttpNfcLease, said["lease"])
