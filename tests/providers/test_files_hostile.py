@@ -61,6 +61,8 @@ def test_links_in_a_circle_and_unreadable_files_leave_the_rest_to_be_listed(tmp_
     assert {machine.ref: bool(machine.disks) for machine in source.machines()} == {
         "a.raw": True,
         "bad.ova": False,
+        "circle.raw": False,
+        "nowhere.raw": False,
         "\\xff.raw": True,
     }
     assert [(m.ref, bool(m.disks)) for m in source.describe(["a.raw", "gone.raw", "bad.ova"])] == [
@@ -256,7 +258,7 @@ def test_on_a_server_no_link_leads_out_of_its_directory(tmp_path):
     (allowed / "mine" / "link.raw").symlink_to(tmp_path / "secret.raw")
     (allowed / "out").symlink_to(tmp_path)
     mine = source_of(allowed / "mine", beneath=str(allowed))
-    assert [machine.name for machine in mine.machines()] == ["a"]
+    assert [(machine.name, machine.unreadable) for machine in mine.machines()] == [("a", False), ("link", True)]
     assert mine.machine("a.raw").disks[0].size == SIZE
     for refused in (
         lambda: mine.machine("link.raw"),

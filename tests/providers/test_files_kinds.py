@@ -7,6 +7,7 @@ import io
 import os
 import re
 import struct
+import subprocess
 import tarfile
 import uuid
 import zipfile
@@ -14,7 +15,7 @@ import zipfile
 import pytest
 from files_made import MIB, SIZE, disk_bytes, make_image, make_ova, manifest, ovf, pack, packed, qemu_img
 from test_files_source import disks_of, source_of
-from virtual_disks import BIOS_BOOT, ESP, dynamic_vhd, gpt_disk, vhd_footer
+from virtual_disks import BIOS_BOOT, ESP, dynamic_vhd, gpt_disk, uefi_disk, vhd_footer
 
 from longshore.errors import InvalidInput
 from longshore.model.machine import Doubt, Firmware
@@ -99,8 +100,72 @@ def test_a_disk_that_ends_before_its_partition_table_does_is_told(tmp_path, suff
     make_image(tmp_path / f"a.{suffix}", suffix, data=gpt_disk(4 * MIB, ESP, end=5 * MIB))
     source = source_of(tmp_path)
     assert doubts_of(source, "a") == {Doubt.MISSING}
-    with pytest.raises(InvalidInput, match="its partitions were made for 5242880"):
+    with pytest.raises(InvalidInput, match="what is on it was made for 5242880"):
         check(source, f"a.{suffix}")
+
+
+_MADE_BY = {
+    "ext4": ("mke2fs", "-q", "-F", "-t", "ext4"),
+    "ext2 of large blocks": ("mke2fs", "-q", "-F", "-t", "ext2", "-b", "4096"),
+    "NTFS": ("mkntfs", "-q", "-F", "-f"),
+    "swap": ("mkswap",),
+    "Btrfs": ("mkfs.btrfs", "-q"),
+    "XFS": ("mkfs.xfs", "-q"),
+}
+
+
+@pytest.mark.parametrize("what", _MADE_BY)
+def test_a_disk_that_ends_before_the_file_system_on_all_of_it_is_told(tmp_path, what):
+    """As data disks are often made, without a partition table. A copy of which the end is missing has no other sign."""
+    size = (320 if what in ("XFS", "Btrfs") else 8) * MIB
+    whole, cut = tmp_path / "whole.raw", tmp_path / "cut.raw"
+    whole.touch()
+    os.truncate(whole, size)
+    subprocess.run([*_MADE_BY[what], whole], check=True, capture_output=True)
+    subprocess.run(["cp", "--sparse=always", whole, cut], check=True)
+    os.truncate(cut, size - 2 * MIB)
+    source = source_of(tmp_path)
+    assert doubts_of(source, "whole") == set()
+    with pytest.raises(InvalidInput, match=f"has {size - 2 * MIB} bytes, and what is on it was made for"):
+        check(source, "cut.raw")
+
+
+def test_a_disk_that_ends_before_its_physical_volume_does_is_told(tmp_path):
+    label = b"LABELONE" + struct.pack("<QIIQ", 1, 0, 32, 0).ljust(24, b"\0") + b"u" * 32 + struct.pack("<Q", 6 * MIB)
+    (tmp_path / "a.raw").write_bytes((bytes(512) + label).ljust(4 * MIB, b"\0"))
+    assert doubts_of(source_of(tmp_path), "a") == {Doubt.MISSING}
+
+
+@pytest.mark.parametrize(("count", "length"), [(256, 128), (128, 256)])
+def test_partition_tables_of_other_shapes_tell_the_firmware(tmp_path, count, length):
+    """As `sfdisk` makes them with table-length, and UEFI allows entries of."""
+    disk = bytearray(uefi_disk(4 * MIB))
+    struct.pack_into("<II", disk, 512 + 80, count, length)
+    (tmp_path / "a.raw").write_bytes(disk)
+    assert source_of(tmp_path).machine("a").firmware is Firmware.UEFI
+
+
+def test_the_second_copy_of_a_partition_table_counts_where_the_first_is_damaged(tmp_path):
+    disk = bytearray(uefi_disk(4 * MIB))
+    header, entries = disk[512:1024], disk[1024 : 1024 + 16384]
+    struct.pack_into("<Q", header, 72, 4 * MIB // 512 - 33)
+    disk[512:1024] = bytes(512)
+    disk[-33 * 512 :] = entries + header
+    (tmp_path / "a.raw").write_bytes(disk)
+    assert source_of(tmp_path).machine("a").firmware is Firmware.UEFI
+
+
+def test_an_image_of_qcows_first_version_is_told_to_be_one(tmp_path):
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow", tmp_path / "a.img", "4M"], check=True)
+    (machine,) = source_of(tmp_path).machines()
+    assert machine.unreadable_because == "a.img is of qcow's first version, which isn't read here."
+
+
+def test_an_image_that_is_a_link_to_nothing_is_told(tmp_path):
+    """As where a share isn't mounted: it isn't left out of the list."""
+    (tmp_path / "a.img").symlink_to("/nowhere/a.img")
+    (machine,) = source_of(tmp_path).machines()
+    assert machine.unreadable_because == "There is no a.img."
 
 
 def test_partitions_that_count_in_large_sectors_are_told(tmp_path):

@@ -283,7 +283,7 @@ REFUSED = [
     (bad_cut("vmdk", "vmdk", "subformat=streamOptimized"), "file-bytes-missing", "cut off"),
     (bad_cut("vmdk", "vmdk"), "file-bytes-missing", "cut off"),
     (bad_cut("vhdx", "vhdx"), "image-refused", "no vhdx image that can be read"),
-    (bad_cut("vhd", "vpc", "force_size=on"), "image-refused", "isn't a VHD"),
+    (bad_cut("vhd", "vpc", "force_size=on"), "truncated", "is cut off"),
     (bad_packed("gz"), "truncated", "cut off"),
     (bad_packed("xz"), "truncated", "cut off"),
     (bad_content, "image-refused", "isn't a qcow2 image"),

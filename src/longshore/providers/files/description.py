@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
-from longshore.model.machine import Disk, Doubt, FileDoubt, Firmware, Machine, Nic, PowerState
+from longshore.model.machine import Devices, Disk, Doubt, FileDoubt, Firmware, Machine, Nic, PowerState
 from longshore.providers.files.archive import FileArchive
 from longshore.providers.files.chains import BASED, Layer, Layers
 from longshore.providers.files.headers import Format, format_of
@@ -158,6 +158,7 @@ class Description:
             nics=tuple(_nic(n, nic) for n, nic in enumerate(said.nics)),
             firmware=said.firmware or settings.firmware or told,
             secure_boot=said.secure_boot,
+            devices=Devices(vtpm=said.vtpm),
             guest_id=said.guest_id,
             guest_name=said.guest_name,
             annotation=said.annotation,

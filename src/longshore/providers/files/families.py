@@ -12,12 +12,14 @@ from longshore.errors import LongshoreError
 from longshore.model.exported import DESCRIPTION
 from longshore.providers.files.chains import places
 from longshore.providers.files.headers import BY_SUFFIX, Format, bases_of, found_in, vdi_identity
-from longshore.providers.files.images import notes_beside, pieces_of, split_name
+from longshore.providers.files.images import is_image, notes_beside, pieces_of, split_name
 from longshore.providers.files.machines import FilesPlace, all_in
-from longshore.providers.files.vmdk import LARGEST_DESCRIPTOR
+from longshore.providers.files.microsoft import as_posix
+from longshore.providers.files.vmdk import LARGEST_DESCRIPTOR, readings
 
 _TRACKING = re.compile(r"-ctk\.vmdk$", re.IGNORECASE)  # ESXi's notes of what changes, no disk
 _CURRENT = re.compile(r'^\s*\w+\d+:\d+\.fileName\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
+_ENCODED = re.compile(r'^\s*\.?encoding\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
 
 
 class Families:
@@ -29,6 +31,7 @@ class Families:
         self._parts: set[str] = set()
         self._bases: dict[str, set[str]] = {}  # of each image those that lie beside it, or above
         self._current: set[str] = set()
+        self._disks: dict[str, tuple[str, ...]] = {}  # by each .vmx
         if place is None or len(files) < 2:
             return
         self._place = place
@@ -43,7 +46,8 @@ class Families:
             wanted = (one for name in names for one in (identities.get(name, ""), *places(directory, name)))
             if (base := next((one for one in wanted if one in known and one != path), None)) is not None:
                 self._bases.setdefault(path, set()).add(base)
-        self._current = set(self._by_vmx(files))
+        self._disks = {path: tuple(self._by_vmx(path, known)) for path in files if path.lower().endswith(".vmx")}
+        self._current = {disk for disks in self._disks.values() for disk in disks}
 
     def _look(self, path: str, named: dict[str, tuple[str, ...]], identities: dict[str, str]) -> None:
         """Look into a file. Raises LongshoreError."""
@@ -70,17 +74,18 @@ class Families:
                 beside = [*notes_beside(bundle, name), *pieces_of(bundle, name, Format.VMDK)]
                 self._parts |= {str(directory / piece) for piece in beside}
 
-    def _by_vmx(self, files: list[str]) -> Iterator[str]:
-        """Yield the VMDKs that machines of ESXi or Workstation write to, as their .vmx says."""
-        for path in files:
-            if not path.lower().endswith(".vmx"):
-                continue
-            directory, name = PurePosixPath(path).parent, PurePosixPath(path).name
-            with suppress(LongshoreError), self._place.bundle(path) as bundle:
-                stored = bundle.open(name)
-                text = stored.read(0, LARGEST_DESCRIPTOR).decode("utf-8", errors="surrogateescape")
-                for match in _CURRENT.finditer(text):
-                    yield str(directory / PurePosixPath(match[1].replace("\\", "/")).name)
+    def _by_vmx(self, path: str, known: set[str]) -> Iterator[str]:
+        """Yield the VMDKs that a machine of ESXi or Workstation writes to, as its .vmx says."""
+        directory, name = PurePosixPath(path).parent, PurePosixPath(path).name
+        with suppress(LongshoreError), self._place.bundle(path) as bundle:
+            text = bundle.open(name).read(0, LARGEST_DESCRIPTOR).decode("utf-8", errors="surrogateescape")
+            encoding = match[1] if (match := _ENCODED.search(text)) else ""
+            for match in _CURRENT.finditer(text):
+                told = (
+                    place for one in readings(match[1], encoding) for place in places(str(directory), as_posix(one))
+                )
+                if (disk := next((place for place in told if place in known and is_image(place)), None)) is not None:
+                    yield disk
 
     def heads(self) -> list[str]:
         """Return the machines: neither parts of others nor states that a newer one is based on."""
@@ -98,6 +103,11 @@ class Families:
             ahead += near
             found |= near
         return found
+
+    def further_disks(self, path: str) -> tuple[str, ...]:
+        """Return the other disks of the machine of ESXi or Workstation that has this image as one."""
+        found = (disks for disks in self._disks.values() if path in disks)
+        return tuple(disk for disk in next(found, ()) if disk != path)
 
     def counts_instead(self, path: str) -> str:
         """Return the image whose state of the same disk is the present one; empty: this one's is."""

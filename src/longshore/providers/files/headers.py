@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from longshore.errors import InvalidInput
-from longshore.providers.files.microsoft import as_posix, footer_of, vhd_of, vhdx_of
+from longshore.providers.files.microsoft import as_posix, end_of_vhdx, footer_of, is_like_vhd, vhd_of, vhdx_of
 from longshore.providers.files.stored import SECTOR, Stored, encrypted, needs_another, printable
 from longshore.providers.files.vmdk import (
     SPARSE_MAGICS,
@@ -27,6 +27,8 @@ _FIRST_CLUSTER = 2 << 20  # bytes, at most: it holds the header, its extensions 
 _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, _LONG_ENTRIES = 1, 2, 4, 8, 16  # a qcow2's incompatible features
 _KNOWN_FEATURES = _DIRTY | _CORRUPT | _DATA_FILE | _COMPRESSION | _LONG_ENTRIES
 _VDI_MAGIC = b"\x7f\x10\xda\xbe"  # 64 bytes behind the beginning, after a text for people
+_VDI_ZEROES = 0xFFFFFFFE  # from here on an entry of its table of blocks says that there is none
+_TABLE_PIECE = 1 << 20  # bytes
 _VDI_NORMAL = (1, 2)  # types of images that are whole in themselves
 
 
@@ -92,8 +94,8 @@ def found_in(image: Stored) -> Format:
         return Format.VHDX
     if head[64:68] == _VDI_MAGIC:
         return Format.VDI
-    # A fixed VHD is a raw disk with a footer, of a dynamic one the footer is there twice
-    return Format.VHD if footer_of(image) else Format.RAW
+    # A fixed VHD is a raw disk with a footer; of a dynamic one it is there twice, and once where that is cut off
+    return Format.VHD if footer_of(image) or is_like_vhd(head) else Format.RAW
 
 
 def refuse_references(image: Stored, kind: Format) -> None:
@@ -152,6 +154,22 @@ def size_of(image: Stored, kind: Format) -> int | None:
     return None
 
 
+def end_of(image: Stored, kind: Format) -> int:
+    """Return how many bytes the file has at least, by its table of blocks; 0 for kinds of which QEMU's check tells."""
+    if kind is Format.VHDX:
+        return end_of_vhdx(image)
+    if kind is not Format.VDI:
+        return 0
+    table, data = struct.unpack("<II", image.read(0x154, 8).ljust(8, b"\0"))
+    size, more, count = struct.unpack("<III", image.read(0x178, 12).ljust(12, b"\0"))
+    last = -1
+    for at in range(table, min(table + 4 * count, image.size), _TABLE_PIECE):
+        piece = image.read(at, min(_TABLE_PIECE, table + 4 * count - at))
+        entries = struct.unpack_from(f"<{len(piece) // 4}I", piece)
+        last = max([last, *(entry for entry in entries if entry < _VDI_ZEROES)])
+    return data + (last + 1) * (size + more) if last >= 0 else 0
+
+
 def is_marked_corrupt(image: Stored) -> bool:
     """Tell whether QEMU has found a qcow2 image damaged before."""
     head = _qcow2_head(image)
@@ -161,6 +179,12 @@ def is_marked_corrupt(image: Stored) -> bool:
 def _refuse_of_qcow2(image: Stored) -> None:
     head = _qcow2_head(image)
     _, version, _, _, _, _, encryption = _QCOW2.unpack_from(head)
+    if version == 1:
+        raise InvalidInput(
+            f"{image.name} is of qcow's first version, which isn't read here.",
+            advice="Convert it: qemu-img convert -f qcow -O qcow2 OLD NEW.",
+            code="image-refused",
+        )
     features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 and len(head) >= 80 else 0
     if features & _DATA_FILE:
         raise needs_another(image.name)

@@ -17,7 +17,9 @@ from longshore.providers.files.headers import (
     BY_SUFFIX,
     Format,
     bases_of,
+    end_of,
     format_of,
+    found_in,
     is_marked_corrupt,
     refuse_references,
     size_of,
@@ -27,7 +29,7 @@ from longshore.providers.files.partitions import Layout, layout_of
 from longshore.providers.files.sandbox import ask_qemu_img, sandbox, socket_of, unreadable
 from longshore.providers.files.served import ServedFile, unpacked_in_place
 from longshore.providers.files.spool import LARGEST, spool
-from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored, encrypted, needs_another
+from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored, encrypted, needs_another, printable
 from longshore.providers.files.vmdk import (
     FLAT,
     LARGEST_DESCRIPTOR,
@@ -46,6 +48,8 @@ from longshore.providers.files.vmdk import (
 )
 
 PACKED = ("gz", "xz")
+_NOT_UNPACKED = ("bz2", "zst", "lz4", "lzo", "lzma", "z", "zip", "7z", "rar")
+_NOT_READ = ("qcow", "qed", "vma", "xva", "vhds", "hds")  # those of older QEMUs, Proxmox VE, Xen, Hyper-V, Parallels
 _CHECKABLE = (Format.QCOW2, Format.VMDK, Format.VHDX, Format.VDI)
 
 
@@ -60,6 +64,20 @@ def split_name(name: str) -> tuple[str, str, str]:
 
 def is_image(name: str) -> bool:
     return split_name(name)[1] in BY_SUFFIX
+
+
+def refuse_unread(name: str) -> None:
+    """Raise InvalidInput for a file that, by its name, is an image or a machine of a kind that isn't read here."""
+    stem, _, last = name.lower().rpartition(".")
+    _, _, inner = stem.rpartition(".")
+    packed = last in _NOT_UNPACKED or (last in PACKED and inner not in BY_SUFFIX)
+    if packed and inner in (*BY_SUFFIX, *_NOT_READ, "ova", "ovf"):
+        raise InvalidInput(f"{printable(name)} is packed in a way that isn't read here.", advice="Unpack it first.")
+    if stem and last in _NOT_READ:
+        raise InvalidInput(
+            f"{printable(name)} is of a kind that isn't read here.",
+            advice="Make an image of it that is: qemu-img convert -O qcow2 OLD NEW, or export the machine.",
+        )
 
 
 @contextmanager
@@ -130,6 +148,9 @@ class OpenImage:
         self._sockets: list[Export] = []
         self._options: dict[str, str] = {}
         self.flat = kind is Format.RAW or (kind is Format.VHD and vhd_of(stored).fixed)
+        if kind is Format.RAW and (like := found_in(stored)) is not Format.RAW:
+            text = f"{self.name} is called a raw disk, and is like a {like.words}: the guest would see all of that."
+            self._doubt(Doubt.CLAIM, text)
         if self.flat:
             self.size = _believable(self.name, self._flat_size())
             return
@@ -257,6 +278,9 @@ class OpenImage:
         if self.kind not in _CHECKABLE:
             return []
         found = self._damage(self.name, self._options)
+        if (end := end_of(self._stored, self.kind)) > self._stored.size:  # which QEMU reads as zeroes
+            text = f"{self.name} has {self._stored.size} bytes, and its table of blocks says {end}: it is cut off."
+            found.append(FileDoubt(Doubt.MISSING, self.name, text))
         for number, layer in enumerate(self._below):
             if layer.kind in _CHECKABLE:
                 options = self._layers[number] | _based_on(self._layers[number + 1 :])
@@ -330,7 +354,7 @@ class OpenImage:
                 self._stored.read(0, 1)  # which raises it as well when the image isn't to blame
                 raise InvalidInput(error.message, advice="It is damaged: copy it again.", code="truncated") from None
         if found.end > self.size:
-            text = f"The disk in {self.name} has {self.size} bytes, and its partitions were made for {found.end}."
+            text = f"The disk in {self.name} has {self.size} bytes, and what is on it was made for {found.end}."
             self._doubt(Doubt.MISSING, text)
         if found.sector != SECTOR:
             text = f"The partitions in {self.name} count in sectors of {found.sector} bytes, and a volume has {SECTOR}."
@@ -356,7 +380,9 @@ def _of_whole_sectors(export: Export, size: int) -> AbstractContextManager[Expor
 
 def _believable(name: str, size: int) -> int:
     """Return the size. Raises InvalidInput for one that no disk has."""
-    if 0 <= size <= LARGEST:
+    if not size:
+        raise InvalidInput(f"{name} holds nothing.", advice="It is cut off: copy it again.", code="truncated")
+    if 0 < size <= LARGEST:
         return size
     raise InvalidInput(
         f"{name} says that its disk has {size} bytes, and none has more than {LARGEST >> 40} TiB.", code="image-refused"

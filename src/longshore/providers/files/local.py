@@ -78,7 +78,8 @@ class LocalPlace:
                 if entry.name.startswith("."):
                     continue
                 with suppress(OSError):
-                    if entry.is_file(follow_symlinks=self._beneath is None):
+                    # A link that leads nowhere, or isn't followed, says so when it is looked at
+                    if entry.is_symlink() or entry.is_file(follow_symlinks=False):
                         found.append(str(path / shown(entry.name)))
                     elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
                         below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)

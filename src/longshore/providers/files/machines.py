@@ -17,7 +17,7 @@ from longshore.providers.files.chains import Layers, NoLayers
 from longshore.providers.files.description import SYSTEM, Description, DiskFile, chunks_of
 from longshore.providers.files.exported import recorded_at
 from longshore.providers.files.headers import BY_SUFFIX, Format, found_in
-from longshore.providers.files.images import is_image, split_name
+from longshore.providers.files.images import is_image, refuse_unread, split_name
 from longshore.providers.files.ovf import read_ovf
 from longshore.providers.files.ovf_disks import OvfDisk
 from longshore.providers.files.stored import Bundle, Stored, is_below, printable, refuse_path, spellings
@@ -25,6 +25,7 @@ from longshore.providers.files.stored import Bundle, Stored, is_below, printable
 DESCRIBED = (".ova", ".ovf")
 BACKUPS = (DESCRIPTION, trilio.MACHINES)  # names of documents that describe machines in backups
 _CHUNK = re.compile(r"\.[0-9]{9}$")  # behind the name of a file that is cut into several
+_OF_MACOS = "._"  # before a name: what its tar keeps of a file beside its content
 _OF_A_PACKAGE = (".ovf", ".mf", ".cert")
 
 
@@ -90,6 +91,7 @@ def _descriptions(place: FilesPlace, path: str) -> Iterator[list[Description]]:
             _, kind, packing = split_name(name)
             yield [Description(path, path, beside, None, "", (DiskFile(name, packing, BY_SUFFIX[kind], None),), layers)]
         else:
+            refuse_unread(name)
             raise NotFound(f"{printable(path)} is neither an OVA nor an OVF nor a backup nor a disk image by its name.")
 
 
@@ -130,7 +132,7 @@ def _of_backup(place: FilesPlace, stack: ExitStack, path: str, layers: Layers) -
 
 
 def _ovf_in(archive: FileArchive, name: str) -> str:
-    found = archive.named(".ovf")
+    found = [one for one in archive.named(".ovf") if not PurePosixPath(one).name.startswith(_OF_MACOS)]
     if len(found) != 1:
         raise InvalidInput(f"{printable(name)} has {len(found)} OVF files; an OVA has one.", code="ovf-refused")
     return found[0]
@@ -159,7 +161,8 @@ def _of_ovf(path: str, bundle: Bundle, name: str, layers: Layers) -> list[Descri
 def _not_named(archive: FileArchive, known: set[str]) -> Iterator[FileDoubt]:
     """Yield doubts about those of an archive's files that its OVF doesn't even name."""
     for name in (*archive.named(""), *archive.left_out):
-        if {name, _CHUNK.sub("", name)} & known or name.lower().endswith(_OF_A_PACKAGE):
+        of_package = name.lower().endswith(_OF_A_PACKAGE) or PurePosixPath(name).name.startswith(_OF_MACOS)
+        if {name, _CHUNK.sub("", name)} & known or of_package:
             continue
         kind = Doubt.UNUSED if is_image(name) else Doubt.LEFT
         shown = printable(name)

@@ -22,6 +22,10 @@ _SIZE = uuid.UUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8")
 _SECTOR_SIZE = uuid.UUID("8141bf1d-a96f-4709-ba47-f233a8faab5f")
 _PARENTS = uuid.UUID("a8d35f2d-b30b-454d-abf7-d3d84834ab0c")
 _LARGEST_ITEM = 64 << 10  # bytes
+_BLOCKS = uuid.UUID("2dc27766-f623-4200-9d64-115e9bfd4a08")  # the region that says where each block is
+_PARAMETERS = uuid.UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b")  # the block's size, first of all
+_THERE = (6, 7)  # states of a block whose bytes are in the file
+_TABLE_PIECE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,16 @@ def footer_of(image: Stored) -> bytes:
     return b""
 
 
+def is_like_vhd(head: bytes) -> bool:
+    """Tell whether a file that begins so is a dynamic VHD."""
+    return head.startswith(_COOKIE)
+
+
 def vhd_of(image: Stored) -> Vhd:
-    """Read a VHD's header. Raises InvalidInput for a kind that isn't known."""
+    """Read a VHD's header. Raises InvalidInput for a kind that isn't known, and for one that is cut off."""
     footer = footer_of(image)
+    if not footer:
+        raise InvalidInput(f"{image.name} is cut off: it ends before its footer.", code="truncated")
     creator, said, kind = footer[28:32], *struct.unpack_from(">Q4xI", footer, 48)
     if kind == _DIFFERENCING:
         return Vhd(said, said, creator, False, _vhd_parent(image, footer))
@@ -84,15 +95,30 @@ def vhdx_of(image: Stored) -> Vhdx:
     )
 
 
+def end_of_vhdx(image: Stored) -> int:
+    """Return how many bytes a VHDX has at least, by its table of blocks."""
+    parameters = _items(image).get(_PARAMETERS, b"")
+    size = int.from_bytes(parameters[:4], "little")
+    begin, length = _regions(image).get(_BLOCKS, (0, 0))
+    last = -1
+    for at in range(begin, min(begin + length, image.size), _TABLE_PIECE):
+        piece = image.read(at, min(_TABLE_PIECE, begin + length - at))
+        entries = struct.unpack_from(f"<{len(piece) // 8}Q", piece)
+        last = max([last, *(entry >> 20 for entry in entries if entry & 7 in _THERE)])  # in MiB
+    return (last << 20) + size if size and last >= 0 else 0
+
+
+def _regions(image: Stored) -> dict[uuid.UUID, tuple[int, int]]:
+    """Return where each kind of region is, and its bytes."""
+    tables = (_entries(image.read(at, _LARGEST_ITEM), b"regi", 16, "<16sQI4x") for at in _REGIONS)
+    return next(({kind: (offset, length) for kind, (offset, length) in found} for found in tables if found), {})
+
+
 def _items(image: Stored) -> dict[uuid.UUID, bytes]:
-    for at in _REGIONS:
-        for kind, (offset,) in _entries(image.read(at, _LARGEST_ITEM), b"regi", 16, "<16sQ8x"):
-            if kind != _METADATA:
-                continue
-            table = image.read(offset, _LARGEST_ITEM)
-            places = _entries(table, b"metadata", 32, "<16sII8x")
-            return {one: image.read(offset + at, min(length, _LARGEST_ITEM)) for one, (at, length) in places}
-    return {}
+    offset, _ = _regions(image).get(_METADATA, (0, 0))
+    table = image.read(offset, _LARGEST_ITEM) if offset else b""
+    places = _entries(table, b"metadata", 32, "<16sII8x")
+    return {one: image.read(offset + at, min(length, _LARGEST_ITEM)) for one, (at, length) in places}
 
 
 def _entries(table: bytes, magic: bytes, first: int, entry: str) -> list[tuple[uuid.UUID, list[int]]]:

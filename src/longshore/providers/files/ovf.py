@@ -4,7 +4,7 @@ What isn't understood, or isn't taken along, is among the doubts of the machine 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
@@ -14,8 +14,15 @@ from longshore.providers.files import xml
 from longshore.providers.files.images import is_image
 from longshore.providers.files.ovf_disks import Catalogue, OvfDisk, amount, disks_of, refused, unit_of
 from longshore.providers.files.settings import MOST_CPUS, MOST_MEMORY_MIB
+from longshore.providers.files.stored import printable
 
 _CPU, _MEMORY, _ADAPTER = "3", "4", "10"  # of CIM's ResourceType
+# Other types that each machine has, or of which nothing is lost: controllers, drives, ports, screens, sound; and those
+# that oVirt has for devices of its own
+_EVERYWHERE = frozenset(
+    ("", "0", "2", *"3456", "10", *map(str, (*range(14, 18), *range(20, 25))), "26", "31", "32", "35", "32768")
+)
+_OF_EACH = ("vmci",)  # in subtypes of others that each of VMware's machines has
 MOST_DEVICES = 256  # disks or adapters; as many disks as vSphere has at most
 # Sections that are read, or that say nothing of what a machine consists of
 _SECTIONS = frozenset(
@@ -51,6 +58,7 @@ class OvfSystem:
     nics: tuple[OvfNic, ...]
     firmware: Firmware | None
     secure_boot: bool
+    vtpm: bool
     guest_id: str
     guest_name: str
     annotation: str
@@ -67,11 +75,11 @@ def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
     if any(xml.local(str(e.tag)) in ("EncryptedData", "EncryptedKey", "EncryptionSection") for e in envelope.iter()):
         raise InvalidInput(f"{name} is encrypted.", advice="Export the machine without encryption.", code="encrypted")
     chosen = _usual_configuration(envelope)
+    disks = (*_of_sections(envelope, "DiskSection", "Disk"), *_of_sections(envelope, "SharedDiskSection", "SharedDisk"))
     catalogue = Catalogue(
         name,
-        {xml.attribute(e, "id"): e for e in _of_sections(envelope, "References", "File")},
-        {xml.attribute(e, "diskId"): e for e in _of_sections(envelope, "DiskSection", "Disk")}
-        | {xml.attribute(e, "diskId"): e for e in _of_sections(envelope, "SharedDiskSection", "SharedDisk")},
+        _by_ids(_of_sections(envelope, "References", "File"), "id", name),
+        _by_ids(disks, "diskId", name),
         _settings(envelope, chosen),
     )
     systems = [e for e in envelope.iter() if xml.local(str(e.tag)) == "VirtualSystem"]
@@ -85,6 +93,16 @@ def read_ovf(text: bytes, name: str) -> list[OvfSystem]:
     left = (*unknown, *_left_behind(catalogue))
     named = frozenset(xml.reference(file, "href") for file in catalogue.files.values())
     return [replace(system, doubts=(*system.doubts, *left), named=named) for system in found]
+
+
+def _by_ids(elements: Iterable[Element], key: str, name: str) -> dict[str, Element]:
+    """Return elements by their ids. Raises InvalidInput where two have the same: which of them is meant isn't said."""
+    found: dict[str, Element] = {}
+    for element in elements:
+        if (identity := xml.attribute(element, key)) and identity in found:
+            raise refused(name, f'two of its files or disks have the same id "{printable(identity, 40)}"')
+        found[identity] = element
+    return found
 
 
 def _not_understood(element: Element, name: str) -> Iterator[FileDoubt]:
@@ -175,6 +193,7 @@ def _system(system: Element, catalogue: Catalogue, chosen: str) -> OvfSystem:
     order = xml.child(system, "BootOrderSection")  # VMware's
     first = "" if order is None or xml.attribute(order, "type") != "disk" else xml.attribute(order, "instanceId")
     disks = disks_of(items, catalogue, first, doubts)
+    doubts += _of_devices(by_kind, name)
     if len(disks) > MOST_DEVICES or len(by_kind.get(_ADAPTER, ())) > MOST_DEVICES:
         raise refused(name, f"a machine in it has more than {MOST_DEVICES} disks or adapters")
     cpus, cores = _cpus(next(iter(by_kind.get(_CPU, ())), None), name)
@@ -194,11 +213,35 @@ def _system(system: Element, catalogue: Catalogue, chosen: str) -> OvfSystem:
         firmware=_firmware(system, {**extra, **configured}),
         secure_boot=(configured.get("bootOptions.efiSecureBootEnabled") or "").lower() == "true"
         or xml.text(system, "BiosType") == _OVIRT_SECURE_BOOT,
+        vtpm=any(map(_is_tpm, system.iter())),
         guest_id="" if guest is None else xml.attribute(guest, "osType"),
         guest_name="" if guest is None else xml.text(guest, "Description"),
         annotation="" if notes is None else xml.prose(notes, "Annotation"),
         doubts=tuple(doubts),
     )
+
+
+def _of_devices(by_kind: dict[str, list[Element]], name: str) -> Iterator[FileDoubt]:
+    """Yield what stays behind of a machine's devices, and of what there are several where only one counts."""
+    for kind in (_CPU, _MEMORY):
+        if len(said := by_kind.get(kind, ())) > 1:
+            what = "how many CPUs" if kind == _CPU else "how much memory"
+            text = f"{name} says {len(said)} times {what} a machine has; the first is taken."
+            yield FileDoubt(Doubt.UNSAID, name, text)
+    for item in (one for kind, items in by_kind.items() if kind not in _EVERYWHERE for one in items):
+        subtype = xml.text(item, "ResourceSubType")
+        told = xml.text(item, "HostResource")  # that of a disk is told with the disks
+        if not told and not _is_tpm(item) and not any(word in subtype.lower() for word in _OF_EACH):
+            label = (xml.text(item, "ElementName") or xml.text(item, "Caption") or "a device")[:80]
+            of = f"{xml.text(item, 'ResourceType')} {subtype}".strip()[:80]
+            yield FileDoubt(Doubt.LEFT, label, f"{name} has {label}, a device of type {of}: it stays behind.")
+
+
+def _is_tpm(element: Element) -> bool:
+    """Tell whether an element is a virtual TPM, as VMware, VirtualBox or oVirt has it."""
+    if xml.local(str(element.tag)) == "TrustedPlatformModule":
+        return xml.attribute(element, "type").lower() not in ("", "none")
+    return "vtpm" in xml.text(element, "ResourceSubType").lower() or xml.text(element, "Type").lower() == "tpm"
 
 
 def _cpus(item: Element | None, name: str) -> tuple[int | None, int]:

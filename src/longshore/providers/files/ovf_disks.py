@@ -90,6 +90,10 @@ def disks_of(items: Sequence[Element], catalogue: Catalogue, first: str, doubts:
         one = _disk((item, disk, file), controllers.get(parent), catalogue, doubts)
         boots = one.boots if not first else _instance(item) == first
         found.append((not boots, place, one.address, len(found), one))
+    hrefs = [one.href for *_, one in found if one.href]
+    for href in dict.fromkeys(href for href in hrefs if hrefs.count(href) > 1):
+        text = f"{catalogue.name} has {href} as several disks of one machine: each of them has the same content."
+        doubts.append(FileDoubt(Doubt.CLAIM, href, text))
     return [disk for *_, disk in sorted(found, key=lambda entry: entry[:4])]
 
 

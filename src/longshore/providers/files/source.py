@@ -15,7 +15,7 @@ from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.files.description import Description
 from longshore.providers.files.families import Families
-from longshore.providers.files.images import is_image
+from longshore.providers.files.images import is_image, refuse_unread
 from longshore.providers.files.local import LocalPlace
 from longshore.providers.files.machines import BACKUPS, DESCRIBED, FilesPlace, all_in, described, file_of
 from longshore.providers.files.platform import PLATFORM
@@ -172,7 +172,13 @@ class FilesSource(NeverRuns):
 
 
 def _aged(machine: Machine, families: Families) -> Machine:
-    """Add a doubt to a machine whose disk has a newer state beside it."""
+    """Add doubts to a machine whose disk has a newer state beside it, or is one of several of a machine."""
+    if further := families.further_disks(machine.ref):
+        text = (
+            f"{printable(machine.ref)} is one of several disks of its machine, which is what its .vmx says. The others "
+            f"are machines of their own here: {printable(', '.join(further))}."
+        )
+        machine = replace(machine, file_doubts=(FileDoubt(Doubt.UNUSED, machine.name, text), *machine.file_doubts))
     if not (newer := printable(families.counts_instead(machine.ref))):
         return machine
     text = f"{printable(machine.ref)} isn't the present state of its disk: that is in {newer}."
@@ -180,7 +186,13 @@ def _aged(machine: Machine, families: Families) -> Machine:
 
 
 def _is_machine(path: str) -> bool:
-    return path.lower().endswith(DESCRIBED) or PurePosixPath(path).name in BACKUPS or is_image(path)
+    """Tell whether a file is one by its name, or would be if it could be read."""
+    name = PurePosixPath(path).name
+    try:
+        refuse_unread(name)
+    except InvalidInput:
+        return True
+    return name.lower().endswith(DESCRIBED) or name in BACKUPS or is_image(name)
 
 
 def _refuse_changed(description: Description, snapshot: Snapshot) -> None:

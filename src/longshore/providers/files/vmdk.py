@@ -111,7 +111,7 @@ def parent_of(name: str, descriptor: str) -> str | None:
     said = dict(_settings(descriptor))
     hint = said.get("parentfilenamehint")
     if hint:
-        return _readings(hint, said.get("encoding", ""))[0]
+        return readings(hint, said.get("encoding", ""))[0]
     if cids(descriptor)[1] != NO_PARENT:
         raise needs_another(name)
     return None
@@ -142,7 +142,7 @@ def extents_of(name: str, descriptor: str) -> list[VmdkExtent]:
             continue
         _, sectors, kind, file, offset = match.groups()
         kind = kind.upper()
-        parts = (last for one in _readings(file or "", encoding) for last in _last_parts(one))
+        parts = (last for one in readings(file or "", encoding) for last in _last_parts(one))
         names = tuple(dict.fromkeys(filter(is_plain, parts)))
         known = kind == ZERO or (kind in (*FLAT, *_SPARSE_KINDS) and names)
         if not known or not int(sectors) or _DEVICE.match(file or ""):
@@ -159,7 +159,7 @@ def _last_parts(path: str) -> tuple[str, str]:
     return last, last.rpartition("\\")[2]
 
 
-def _readings(told: str, encoding: str) -> tuple[str, ...]:
+def readings(told: str, encoding: str) -> tuple[str, ...]:
     """Return a name as it may be spelled: makers write it in the encoding that they say, files are copied to UTF-8 or
     not."""
     raw, encoding = told.encode("utf-8", errors="surrogateescape"), encoding.lower()
