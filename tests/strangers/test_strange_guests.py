@@ -2,7 +2,7 @@
 
 Below `root` is what is in the guest. In `expected.toml`: `names` are those of disks that depend on the hardware, and
 `needed` those among them without which it doesn't boot; `initramfs` is what it boots from, and `sure` says whether
-that is certain; `[links.NAME]` is how the link file of its interface matches.
+that is certain; `doubts` are sentences; `[links.NAME]` is how the link file of its interface matches.
 """
 
 import configparser
@@ -19,6 +19,8 @@ from longshore.guests import NicName
 from longshore.guests.boot_entries import default_entry
 from longshore.guests.interfaces import LINK_DIRECTORY, keep_nic_names
 from longshore.guests.linux_boot import linux_drivers
+from longshore.guests.linux_findings import linux_findings
+from longshore.model.guest import GuestFindings
 
 FOLDER = Path(__file__).parent / "guests"
 NIC = NicName("00:50:56:ab:cd:01", "ens192", ("eno33557248", "enp11s0"), "00:50:56:ab:cd:01", "eth0")
@@ -40,6 +42,7 @@ def test_a_guest(tmp_path, case):
         "initramfs": entry and entry.initramfs,
         "sure": entry and entry.sure,
         "links": _links(guest),
+        "doubts": list(linux_findings(guest, GuestFindings()).doubts),
     }
     assert {name: found[name] for name in expected} == expected
 

@@ -1,8 +1,8 @@
 """The entry of its boot menu that a Linux guest starts unless somebody chooses otherwise.
 
 The menu is GRUB 2's, in /boot or in the EFI system partition, with entries of the Boot Loader Specification where it
-asks for them (`blscfg`); or systemd-boot's, which has only those. A default that a menu doesn't have is a guess here:
-GRUB then starts the first entry, but nobody meant that one.
+asks for them (`blscfg`); or that of the GRUB before it; or systemd-boot's, which has only those. A default that a menu
+doesn't have is a guess here: GRUB then starts the first entry, but nobody meant that one.
 """
 
 import re
@@ -57,7 +57,7 @@ def default_entry(guest: Guest) -> BootEntry | None:
     found = list(filter(None, (_of_grub(guest, directory) for directory in _grub_directories(guest))))
     if found:
         return replace(found[0], sure=found[0].sure and all(entry == found[0] for entry in found))
-    return _by_specification_alone(guest) or _newest(guest)
+    return _of_old_grub(guest) or _by_specification_alone(guest) or _newest(guest)
 
 
 def menu_directories(guest: Guest) -> Iterator[str]:
@@ -199,6 +199,41 @@ def _in_boot(guest: Guest, path: str) -> str:
     path = "/" + re.sub(r"^\([^)]*\)|^\$\{?\w+\}?", "", path).lstrip("/")  # (hd0,msdos1)/boot/…, or a variable for it
     candidates = (path, f"/boot{path}", *(f"{efi}{path}" for efi in _EFI), f"/boot/{PurePosixPath(path).name}")
     return next((candidate for candidate in candidates if guest.has_file(candidate)), "")
+
+
+# The menu of GRUB before 2: RHEL 6, SLES 11
+
+
+def _of_old_grub(guest: Guest) -> BootEntry | None:
+    for directory in _grub_directories(guest):
+        path = next((p for n in ("grub.conf", "menu.lst") if guest.has_file(p := f"{directory}/{n}")), "")
+        if not path:
+            continue
+        default, choices = _old_menu(guest.text(path))
+        entry = None if (chosen := _chosen(choices, default)) is None else _entry(guest, chosen, {})
+        if entry is not None:
+            return replace(entry, sure=default.isdigit())
+        others = (found for choice in choices if (found := _entry(guest, choice, {})) is not None)
+        if (other := next(others, None)) is not None:
+            return replace(other, sure=False)
+    return None
+
+
+def _old_menu(menu: str) -> tuple[str, list[_Choice]]:
+    """Return the default's number, or "saved", and the menu's entries in their order."""
+    default, choices = "0", list[_Choice]()
+    for line in menu.splitlines():
+        key, *said = re.split(r"[ \t=]+", line.strip(), maxsplit=1)
+        value = " ".join(said)
+        if key == "default":
+            default = value
+        elif key == "title":
+            choices.append(_Choice(value))
+        elif choices and key == "kernel":
+            choices[-1].options = " ".join(value.split()[1:])
+        elif choices and key == "initrd":
+            choices[-1].initrds += value.split()
+    return default, choices
 
 
 # Entries of the Boot Loader Specification

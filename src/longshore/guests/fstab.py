@@ -19,6 +19,8 @@ _BY_HARDWARE = re.compile(
     r"disk/by-id/(?:dm-uuid-(?:part\d+-)?mpath-|dm-name-mpath).*)"
 )
 _UNITS = "/etc/systemd/system"
+# As the initramfs of systemd, Debian, Gentoo and Arch have them
+_OF_COMMAND_LINE = ("root", "mount.usr", "real_root", "crypt_root", "cryptdevice", "resume", "real_resume")
 _UNIT = re.compile(r"(?m)^[ \t]*(What|Where)[ \t]*=[ \t]*(\S+)")
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # a blank is \040
 _TAG = re.compile(r"""([A-Z]+)=(["']?)(.*)\2""")
@@ -32,6 +34,12 @@ class Line:
     place: str  # where it is mounted, or what it is opened as
     kind: str = ""
     options: tuple[str, ...] = ()
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Return all devices that it needs: itself, and those that its options name, as a log or journal elsewhere."""
+        named = (option.partition("=")[2] for option in self.options)
+        return (self.device, *(_device(name) for name in named if name.startswith("/dev/")))
 
     @property
     def at_boot(self) -> bool:
@@ -82,12 +90,14 @@ def is_by_hardware(name: str) -> bool:
     return _BY_HARDWARE.fullmatch(name) is not None
 
 
-def of_command_line(options: str) -> Iterator[tuple[str, str]]:
-    """Yield (root or resume, device) of a kernel's command line."""
+def of_command_line(options: str) -> Iterator[tuple[str, bool]]:
+    """Yield (device, whether it doesn't boot without) of a kernel's command line."""
     for word in options.split():
         key, _, value = word.partition("=")
-        if key in ("root", "resume"):
-            yield key, _device(value.strip("\"'"))
+        if key in _OF_COMMAND_LINE:
+            # Of what Arch's cryptdevice names, what is behind a colon is how it is called when it is open
+            device = value.strip("\"'").partition(":")[0] if key == "cryptdevice" else value.strip("\"'")
+            yield _device(device), "resume" not in key
 
 
 def _device(said: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from longshore.guests.appliance import Guest
 from longshore.guests.boot_entries import INITRAMFS, default_entry
+from longshore.guests.disk_filters import listed_disks
 from longshore.guests.fstab import crypttab, fstab, is_by_hardware, mount_units, of_command_line
 from longshore.guests.initramfs import LARGEST_PACKED, NotAnInitramfs, file_names
 from longshore.model.hardware import BootDrivers
@@ -56,7 +57,10 @@ def linux_drivers(guest: Guest) -> BootDrivers:
         network=_usable(NETWORK, there | modules),
         device_names=tuple(named),
         needed_names=tuple(name for name, needed in named.items() if needed),
-        lasting_names=tuple(line.device for line in mount_units(guest) if is_by_hardware(line.device)),
+        lasting_names=(
+            *(line.device for line in mount_units(guest) if is_by_hardware(line.device)),
+            *dict.fromkeys(listed_disks(guest)),
+        ),
         doubts=tuple(doubts),
     )
 
@@ -106,7 +110,8 @@ def names_by_hardware(guest: Guest) -> tuple[str, ...]:
 
 def _names_by_hardware(guest: Guest, options: str) -> Iterator[tuple[str, bool]]:
     """Yield (name, whether the guest doesn't boot without that device)."""
-    named = [(device, key == "root") for key, device in of_command_line(options)]
+    named = list(of_command_line(options))
     lines = (*fstab(guest), *crypttab(guest), *mount_units(guest))
-    named += [(line.device, line.needed) for line in lines if line.at_boot]
+    named += [(device, line.needed) for line in lines if line.at_boot for device in line.devices]
     yield from ((device, needed) for device, needed in named if is_by_hardware(device))
+    yield from ((device, False) for device in listed_disks(guest))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from longshore.guests.appliance import Guest
+from longshore.guests.disk_filters import DEVICES_FILE, known_by_hardware
 from longshore.model.guest import GuestFindings
 
 _VMWARE_TOOLS = (
@@ -43,8 +44,18 @@ def linux_findings(guest: Guest, found: GuestFindings) -> GuestFindings:
         guest_agent=_any_file(guest, _AGENT),
         serial_console=_has_serial_console(guest),
         selinux_enforcing=re.search(r"(?m)^\s*SELINUX\s*=\s*enforcing\b", _text(guest, _SELINUX)) is not None,
+        doubts=(*found.doubts, *_of_lvm(guest)),
         cloud_init=_any_file(guest, _CLOUD_INIT) and not files.exists(_CLOUD_INIT_OFF),
     )
+
+
+def _of_lvm(guest: Guest) -> Iterator[str]:
+    if names := known_by_hardware(guest):
+        yield (
+            f"Its {DEVICES_FILE} lists disks by what their hardware calls them ({', '.join(names)}): unless it is "
+            "converted, which removes that file, volume groups may not come up on the target. There, in the guest: "
+            "vgimportdevices -a."
+        )
 
 
 def _any_file(guest: Guest, paths: tuple[str, ...]) -> bool:
