@@ -38,6 +38,11 @@ class Platform(str):
         return cls(name)
 
     @property
+    def is_declared(self) -> bool:
+        """Tell whether this process knows the kind."""
+        return str(self) in self._declared
+
+    @property
     def traits(self) -> Traits:
         """Return the traits of its machines. Raises KeyError for a kind that this process hasn't declared."""
         return self._declared[self]

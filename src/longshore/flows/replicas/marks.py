@@ -14,6 +14,7 @@ from typing import Any
 from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine
 from longshore.model.point import Consistency
+from longshore.model.recorded_machine import read_machine
 from longshore.model.replica import PointDisk
 
 REPLICA = "longshore:replica"
@@ -74,9 +75,9 @@ def described(marks: Mapping[str, str]) -> Machine | None:
         raise ValueError("pieces of its description are missing")
     try:
         machine = form(Machine).validate_json(_unpacked("".join(pieces)))
+        machine = read_machine(_in_plain_text(form(Machine).dump_python(machine, mode="json")))
     except (ValueError, zlib.error, RecursionError):  # what pydantic says has the description's own words
         raise ValueError("its description isn't one of a machine") from None
-    machine = form(Machine).validate_python(_in_plain_text(form(Machine).dump_python(machine, mode="json")))
     if not (0 <= machine.cpus < _MOST and 0 <= machine.memory_mib < _MOST and 0 < len(machine.name) <= LONGEST):
         raise ValueError("its description isn't one of a machine")
     if not 0 < len(machine.ref) <= LONGEST or any(disk.size <= 0 for disk in machine.disks):

@@ -7,9 +7,9 @@ from typing import Any
 
 from longshore.errors import InvalidInput
 from longshore.model.exported import FORMAT
-from longshore.model.forms import form
-from longshore.model.machine import AsOf, Machine
+from longshore.model.machine import AsOf
 from longshore.model.point import Consistency
+from longshore.model.recorded_machine import read_machine
 from longshore.model.strict_reading import read_json
 from longshore.providers.files.recorded import Recorded
 from longshore.providers.files.stored import Bundle, is_plain
@@ -27,7 +27,7 @@ def recorded_at(place: Bundle, path: str) -> Recorded:
         told: dict[str, Any] = read_json(file.read(0, _LARGEST))
         if told["format"] != FORMAT:
             raise _odd(file.name)
-        machine: Machine = form(Machine).validate_python(told["machine"])
+        machine = read_machine(told["machine"])
         moment = datetime.fromisoformat(told["moment"])
         of = str(told["point"]).partition("/")[0]  # what the names of all points of a machine begin with
         as_of = AsOf(moment.astimezone(UTC), Consistency(told["consistency"]), of)

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from longshore.blocks.exports import Export
 from longshore.errors import Conflict, NotFound
-from longshore.model.forms import form
 from longshore.model.machine import (
     VOLUME,
     AsOf,
@@ -22,6 +21,7 @@ from longshore.model.machine import (
     SnapshotDisk,
 )
 from longshore.model.point import Consistency
+from longshore.model.recorded_machine import read_machine
 from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.model.vault_refs import disk_ref, key_of, point_of
@@ -157,10 +157,9 @@ def store_of(settings: VaultSettings, secret_key: str | None) -> Store:
 def recorded_machine(point: Point) -> Machine:
     """Return the machine as its source told of it. Raises Damaged."""
     try:
-        machine: Machine = form(Machine).validate_python(point.content["machine"])
+        return read_machine(point.content["machine"])
     except (KeyError, ValueError):
         raise Damaged(f"The point {point.name} doesn't say what its machine is.") from None
-    return machine
 
 
 def machine_of(point: Point) -> Machine:
