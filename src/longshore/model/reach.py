@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
+# Metadata services that aren't on a link's own addresses: Azure's, Alibaba's, Oracle's, Amazon's and Google's by IPv6
+_METADATA = ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 _TRANSLATED = ip_network("64:ff9b::/96")  # NAT64: the last four bytes are the address that is meant
 
 
@@ -29,7 +31,7 @@ class Reach:
         if _among(meant, self.allowed):
             return True
         own = meant.is_loopback or meant.is_link_local or meant.is_unspecified or meant.is_multicast
-        return not (own or meant.is_reserved or _among(meant, self.refused))
+        return not (own or meant.is_reserved or _among(meant, (*_METADATA, *self.refused)))
 
     def trusts(self, auth_url: str) -> bool:
         return any(same_keystone(known, auth_url) for known in self.trusted)
