@@ -69,3 +69,35 @@ def test_anything_else_is_refused_at_its_field(text):
         given_login(text, "", "pw")
     assert refused.value.field == "given"
     assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize("written", ["0123", "1_000", "12:30:45", "1.10", "no", "2024-01-01", "0x1F"])
+def test_a_password_is_what_is_written_and_not_what_yaml_makes_of_it(written):
+    """0123 is 83 to YAML, 12:30:45 a number of seconds, no is false: nobody who chose them means that."""
+    text = TWO.replace("password: pw", f"password: {written}").replace("project_name: x", f"project_name: {written}")
+    given = given_login(text, "other", "")
+    assert given.secrets == {"password": written}
+    assert given.settings["auth"]["project_name"] == written
+
+
+def test_what_is_null_is_not_said():
+    with pytest.raises(InvalidInput, match="has no password"):
+        given_login(TWO.replace("password: pw", "password: ~"), "other", "")
+
+
+def test_endpoints_are_those_that_the_file_asks_for():
+    """gophercloud/utils#182, kubernetes/cloud-provider-openstack#2091: dropped without a word, other services are
+    asked than those that can be reached."""
+    own = "    interface: internalURL\n    network_endpoint_override: https://by-the-proxy.example/network\n"
+    given = given_login(TWO + own, "other", "")
+    assert given.settings["interface"] == "internal"
+    assert given.settings["services"] == {"network_endpoint_override": "https://by-the-proxy.example/network"}
+    assert given_login(f"{OPENRC}export OS_INTERFACE=admin\n", "", "pw").settings["interface"] == "admin"
+    with pytest.raises(InvalidInput, match="of a kind that no cloud has"):
+        given_login(f"{OPENRC}export OS_INTERFACE=here\n", "", "pw")
+
+
+def test_what_a_shell_leaves_as_it_is_and_what_an_editor_puts_before_the_text():
+    text = OPENRC.replace("$OS_PASSWORD_INPUT", """'pa$$w"ord'""")
+    assert given_login(f"\ufeff{text}", "", "").secrets == {"password": 'pa$$w"ord'}
+    assert given_login("\ufeffexport OS_AUTH_URL=https://c/v3\nexport OS_USERNAME=ann\n", "", "pw").secrets

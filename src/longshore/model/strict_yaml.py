@@ -54,15 +54,17 @@ def plain(value: Any) -> Any:
             return value
 
 
-def read_yaml(content: str | bytes, *, largest: int = LARGEST, heaviest: int = HEAVIEST) -> Any:
+def read_yaml(
+    content: str | bytes, *, largest: int = LARGEST, heaviest: int = HEAVIEST, as_written: bool = False
+) -> Any:
     """Read one document of Entries, Items and scalars; None when there is nothing. `largest`: bytes; `heaviest`:
-    values.
+    values; `as_written`: scalars are texts, whatever else they could mean, but for null.
 
     Moments are texts, as they were written: YAML knows some that are none. Raises Misread.
     """
     text = text_of(content, largest)
     try:
-        return _Builder(heaviest).build(yaml.parse(text, Loader=_LOADER))
+        return _Builder(heaviest, as_written=as_written).build(yaml.parse(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         why = " ".join(part for part in (error.context, error.problem) if part)
         raise _misread(f"This isn't YAML: {why}.", error.problem_mark or error.context_mark) from None
@@ -74,8 +76,9 @@ def read_yaml(content: str | bytes, *, largest: int = LARGEST, heaviest: int = H
 class _Builder:
     """Values out of libyaml's events, without recursion: PyYAML's composer recurses in C."""
 
-    def __init__(self, heaviest: int) -> None:
+    def __init__(self, heaviest: int, *, as_written: bool) -> None:
         self._heaviest = heaviest
+        self._as_written = as_written
         self._known: dict[str, Any] = {}  # what plain scalars mean: few texts occur often
         self._loader = yaml.SafeLoader("")  # only asked what a scalar means
 
@@ -123,6 +126,8 @@ class _Builder:
 
     def _meaning(self, text: str, mark: Any) -> Any:
         tag = self._loader.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        if self._as_written:
+            return None if tag.endswith(":null") else text
         if tag.endswith((":int", ":float")) and len(text) > LONGEST_NUMBER:
             raise _misread("This number is too long.", mark)
         try:
