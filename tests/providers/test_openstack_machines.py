@@ -226,6 +226,22 @@ def test_a_tpm_is_given_by_its_image_or_its_flavor(properties, specs, has):
 
 
 @pytest.mark.parametrize(
+    ("specs", "passed", "others"),
+    [
+        ({"pci_passthrough:alias": "a100:2,nic:1"}, 3, ()),
+        ({"pci_passthrough:alias": "a100"}, 1, ()),
+        ({"resources:VGPU": "1", "resources:VCPU": "4", "trait:CUSTOM_X": "required"}, 1, ()),
+        ({"accel:device_profile": "fpga-dp"}, 0, ("the accelerator fpga-dp",)),
+        ({"hw:cpu_policy": "dedicated"}, 0, ()),
+    ],
+)
+def test_devices_of_the_host_that_a_flavor_gives_are_told(specs, passed, others):
+    """As flavors for graphics cards have them: the server at the target has none of its own accord."""
+    found = machine_of(server(flavor={**FLAVOR, "extra_specs": specs}), around())
+    assert (found.devices.passthrough, found.devices.others) == (passed, others)
+
+
+@pytest.mark.parametrize(
     ("status", "providers", "told"), [(200, [{"uuid": "c"}], True), (200, [], False), (403, None, None)]
 )
 def test_who_is_no_administrator_is_not_told_of_tpms(status, providers, told):

@@ -4,6 +4,8 @@ import pytest
 from pyVmomi import vim
 
 from longshore.model.machine import Devices, FileSystem, Firmware, HostFeatures, PowerState, ToolsState
+from longshore.model.request import MigrationRequest
+from longshore.planning.machine_checks import machine_concerns
 from longshore.providers.vsphere.machines import MACHINE_PATHS, machine, snapshot_tree
 from longshore.providers.vsphere.places import Places, inventory_name
 
@@ -277,6 +279,23 @@ def test_what_preflight_has_to_know(places):
     assert told.devices == Devices(vtpm=True, usb=True, passthrough=1)
     assert told.host_features == HostFeatures("running", cpu_affinity=True, cpu_hot_add=True, ballooned_mib=64)
     assert told.filesystems == (FileSystem("/", 1000, 500), FileSystem("/var", 1000, 30))
+
+
+def test_devices_that_hold_data_or_are_the_hosts_are_named(places):
+    """An NVDIMM has a file system on it as a disk has; of a port of the host hangs what licenses a program."""
+    serial, parallel = D.VirtualSerialPort, D.VirtualParallelPort
+    devices = [
+        D.VirtualNVDIMM(key=18000, deviceInfo=vim.Description(label="NVDIMM 1", summary="")),
+        D.VirtualSCSIPassthrough(key=2001),
+        serial(key=9000, backing=serial.FileBackingInfo(fileName="[ds] a.log")),
+        parallel(key=10000, backing=parallel.DeviceBackingInfo(deviceName="/dev/parport0")),
+        *(D.VirtualVMCIDevice(key=12000), D.VirtualKeyboard(key=600), D.VirtualCdrom(key=3002)),
+        D.VirtualNVDIMMController(key=6000),
+    ]
+    told = described(places, devices)
+    assert told.devices.others == ("NVDIMM 1", "VirtualSCSIPassthrough 2001", "VirtualParallelPort 10000")
+    (said,) = [c.text for c in machine_concerns(told, MigrationRequest()) if c.code == "device-left-behind"]
+    assert "NVDIMM 1, VirtualSCSIPassthrough 2001, VirtualParallelPort 10000" in said
 
 
 def test_what_is_encrypted_for_a_virtual_tpm_is_not_the_disks(places):

@@ -114,6 +114,7 @@ class Devices:
     vtpm: bool = False
     usb: bool = False  # a device of the host's is plugged in
     passthrough: int = 0  # PCI devices of the host's that are the machine's own
+    others: tuple[str, ...] = ()  # names of further ones that hold data, or are the host's
 
 
 @dataclass(frozen=True, slots=True)

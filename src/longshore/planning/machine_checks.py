@@ -57,6 +57,12 @@ SRIOV = warning(
     "sriov", "A network adapter is a piece of a physical one (SR-IOV). It becomes a virtual adapter.", "Test its speed."
 )
 USB_DEVICE = warning("usb-device", "A USB device is plugged into the machine. It stays behind.", "Unplug it.")
+DEVICE_LEFT_BEHIND = warning(
+    "device-left-behind",
+    "The machine has a device that is neither a disk nor an adapter, and holds data or is the host's: persistent "
+    "memory (NVDIMM), a SCSI device, a serial or parallel port. It stays behind.",
+    "Copy what it holds to a disk in the guest, or reach it by the network.",
+)
 CPU_AFFINITY = warning(
     "cpu-affinity",
     "The machine is pinned to processors of its host. That isn't carried over.",
@@ -208,6 +214,8 @@ def _devices(machine: Machine) -> Iterator[Concern]:
             yield SRIOV(nic.label, f"{nic.label} of {name} is a piece of a physical adapter; it becomes a virtual one.")
     if has.usb:
         yield USB_DEVICE(name, f"A USB device is plugged into {name}; it stays behind.")
+    if has.others:
+        yield DEVICE_LEFT_BEHIND(name, f"{name} has further devices, which stay behind: {', '.join(has.others)}.")
 
 
 def _snapshots(machine: Machine, request: CopyRequest) -> Iterator[Concern]:

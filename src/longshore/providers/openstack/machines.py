@@ -1,6 +1,7 @@
 """Translation of the services' descriptions of a server to `longshore.model`'s. Pure: all has been read already."""
 
 import base64
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,10 @@ _POWER = {
 }
 # What Neutron calls the ways to be bound by which a server has (a piece of) a physical adapter
 _PHYSICAL = frozenset({"direct", "direct-physical", "macvtap", "smart-nic", "remote-managed"})
+# Extra specs of flavors by which a server has devices of its host: names with counts, and Placement's own resources
+_ALIAS, _ACCELERATOR = "pci_passthrough:alias", "accel:device_profile"
+_COUNT = re.compile(r":(\d{1,3})\s*$")
+_OF_HOST = re.compile(r"resources\d*:(?:VGPU|PGPU|PCI_DEVICE|FPGA)")
 # Glance's own of those that look like the ones about servers
 _OF_THE_IMAGE = frozenset({"os_hash_algo", "os_hash_value", "os_hidden"})
 
@@ -81,7 +86,7 @@ def machine_of(server: Any, around: Around) -> Machine:
         tags=tuple(server.tags or ()),
         platform=PLATFORM,
         freezes=_freezes(disks),
-        devices=Devices(vtpm="hw_tpm_version" in properties or "hw:tpm_version" in (flavor.extra_specs or {})),
+        devices=_devices(properties, flavor.extra_specs or {}),
         server_settings=ServerSettings(
             key_name=server.key_name or None,
             server_group=around.server_groups.get(server.id),
@@ -92,6 +97,17 @@ def machine_of(server: Any, around: Around) -> Machine:
         ),
         server=_details(server, around),
     )
+
+
+def _devices(properties: Mapping[str, str], specs: Mapping[str, Any]) -> Devices:
+    """Return what the flavor or the image gives a server beside disks and adapters: whole devices of its host, or parts
+    of them (vGPU), and accelerators."""
+    passed = [str(specs[_ALIAS])] if specs.get(_ALIAS) else []
+    counted = [each for alias in passed for each in alias.split(",")]
+    passthrough = sum(int(found[1]) if (found := _COUNT.search(each)) else 1 for each in counted)
+    passthrough += sum(int(str(specs[key])) for key in specs if _OF_HOST.fullmatch(key) and str(specs[key]).isdecimal())
+    others = (f"the accelerator {specs[_ACCELERATOR]}",) if specs.get(_ACCELERATOR) else ()
+    return Devices("hw_tpm_version" in properties or "hw:tpm_version" in specs, passthrough=passthrough, others=others)
 
 
 def readable_user_data(kept: str | None) -> str | None:

@@ -87,6 +87,15 @@ _NIC_MODELS = (
     (_Device.VirtualSriovEthernetCard, "sriov"),
 )
 
+# What is told of by itself, or holds nothing
+_TOLD_OR_EMPTY = (
+    *(_Device.VirtualController, _Device.VirtualDisk, _Device.VirtualEthernetCard, _Device.VirtualTPM),
+    *(_Device.VirtualPCIPassthrough, _Device.VirtualUSB, _Device.VirtualCdrom, _Device.VirtualFloppy),
+    *(_Device.VirtualKeyboard, _Device.VirtualPointingDevice, _Device.VirtualVideoCard, _Device.VirtualVMCIDevice),
+    *(_Device.VirtualSoundCard, _Device.VirtualPrecisionClock, _Device.VirtualWDT),
+)
+_PORTS = (_Device.VirtualSerialPort, _Device.VirtualParallelPort)  # mostly of the machine alone, or of a file
+
 
 def machine(ref: Any, properties: Properties, places: Places) -> Machine:
     """Return the machine with its disks in boot order."""
@@ -306,7 +315,18 @@ def _devices(devices: list[Any]) -> Devices:
         vtpm=_has_tpm(devices),
         usb=any(isinstance(device, _Device.VirtualUSB) for device in devices),
         passthrough=sum(isinstance(device, _Device.VirtualPCIPassthrough) for device in devices),
+        others=tuple(filter(None, map(_left_behind, devices))),
     )
+
+
+def _left_behind(device: Any) -> str:
+    """Return the name of a device that is told of nowhere else and that not every machine has; empty for others."""
+    if isinstance(device, _PORTS):
+        of_host = type(device.backing).__name__.endswith("port.DeviceBackingInfo")
+    else:
+        of_host = not isinstance(device, _TOLD_OR_EMPTY)
+    label = device.deviceInfo.label if device.deviceInfo is not None else ""
+    return (label or f"{type(device).__name__.rpartition('.')[2]} {device.key}") if of_host else ""
 
 
 def _host_features(properties: Properties, rules: tuple[str, ...]) -> HostFeatures:
