@@ -322,7 +322,7 @@ def _devices(devices: list[Any]) -> Devices:
 def _left_behind(device: Any) -> str:
     """Return the name of a device that is told of nowhere else and that not every machine has; empty for others."""
     if isinstance(device, _PORTS):
-        of_host = type(device.backing).__name__.endswith("port.DeviceBackingInfo")
+        of_host = type(device.backing).__name__.endswith("Port.DeviceBackingInfo")
     else:
         of_host = not isinstance(device, _TOLD_OR_EMPTY)
     label = device.deviceInfo.label if device.deviceInfo is not None else ""
