@@ -465,3 +465,18 @@ def test_a_directory_without_hard_links_is_refused_in_a_sentence(tmp_path, monke
     with pytest.raises(InvalidInput, match="makes no hard links"):
         Vault.create(Directory(tmp_path / "vault"))
     assert not (tmp_path / "vault").exists()
+
+
+def test_what_is_no_file_is_not_waited_for(vault, tmp_path):
+    """Whoever can write to a share can put a pipe there, which nobody ever writes to."""
+    name = with_point(vault, tmp_path)
+    folder = name.partition("/")[0]
+    odd = f"{folder}/20260101T000000000Z-00000000"
+    os.mkfifo(tmp_path / "vault" / "points" / f"{odd}.point")
+    damaged = []
+    assert [point.name for point in points(vault, damaged=damaged.append)] == [name]
+    assert [(point.name, point.why) for point in damaged] == [(odd, f"points/{odd}.point is no file.")]
+    with pytest.raises(PrunedInPart, match="no file"):
+        prune(vault)
+    delete_point(vault, odd)
+    prune(vault)

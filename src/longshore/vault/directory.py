@@ -10,6 +10,7 @@ import errno
 import math
 import os
 import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from pathlib import Path
 from longshore.blocks.durable import sync_directory
 from longshore.errors import Conflict, InvalidInput, NotFound, Unreachable
 from longshore.vault import names as objects
-from longshore.vault.errors import VaultFull, WriterLost, full_vault, too_large
+from longshore.vault.errors import Damaged, VaultFull, WriterLost, full_vault, too_large
 from longshore.vault.store import Begun, Store, is_left, there_already
 
 _BESIDE = ".new-"
@@ -161,7 +162,7 @@ class Directory(Store):
 
     def read(self, name: str) -> bytes:
         most = objects.most_bytes(name)
-        with self.explained(name), (self.root / name).open("rb") as file:
+        with self.explained(name), os.fdopen(self._opened(name), "rb") as file:
             data = file.read(most + 1)
         if len(data) > most:
             raise too_large(name, most)
@@ -169,11 +170,20 @@ class Directory(Store):
 
     def read_part(self, name: str, offset: int, length: int) -> bytes:
         with self.explained(name):
-            descriptor = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._opened(name)
             try:
                 return os.pread(descriptor, length, offset)
             finally:
                 os.close(descriptor)
+
+    def _opened(self, name: str) -> int:
+        """Open an object. Raises OSError, Damaged for what is no file: a pipe that whoever can write to the directory
+        has put there would be waited for."""
+        descriptor = os.open(self.root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        raise Damaged(f"{name} is no file.")
 
     def size(self, name: str) -> int:
         with self.explained(name):
