@@ -183,3 +183,9 @@ def runs_of(system, number):
     block = system._inodes.block
     runs = system._inodes.runs(system._inodes.inode(number), 0, 1 << 32)
     return [(run.block * block, run.length * block) for run in runs]
+
+
+def test_the_disk_after_the_26th_is_called_as_linux_calls_it(tmp_path):
+    (tmp_path / "disk").write_bytes(bytes(1 << 20))
+    (part,) = parts_of(Image(tmp_path / "disk"), 27)
+    assert {"/dev/sdaa", "/dev/vdaa"} <= part.devices

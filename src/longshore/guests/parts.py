@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import nbd
 import pytsk3
 
+from longshore.guests.disk_letters import disk_letters
+
 _BLOCK = 1 << 17  # bytes that are read at once, as a vault has them
 _KEPT = 256  # blocks of all disks: 32 MiB
 _STRETCH = 1 << 23  # bytes of memory that are had at once
@@ -285,7 +287,7 @@ def parts_of(disk: Disk, position: int) -> Iterator[GuestVolume]:
 
 
 def _part(disk: Disk, position: int, number: int, start: int, size: int) -> GuestVolume:
-    letters = chr(ord("a") + position - 1)
+    letters = disk_letters(position - 1)
     devices = {f"/dev/{bus}{letters}{number or ''}" for bus in ("sd", "vd", "xvd", "hd")}
     devices.add(f"/dev/nvme0n{position}{f'p{number}' if number else ''}")
     return GuestVolume(disk, f"{position}.{number}", frozenset(devices), start, size)

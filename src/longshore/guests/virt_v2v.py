@@ -17,6 +17,7 @@ from xml.etree import ElementTree as xml
 
 from longshore.errors import ConversionError
 from longshore.guests.appliance import BACKEND, Guest
+from longshore.guests.disk_letters import disk_letters
 from longshore.guests.wording import Wording
 from longshore.model.strict_reading import read_json
 from longshore.processes.parent import die_with_parent
@@ -192,18 +193,8 @@ def domain_xml(ports: Sequence[int]) -> str:
         xml.SubElement(disk, "driver", name="qemu", type="raw")
         source = xml.SubElement(disk, "source", protocol="nbd")
         xml.SubElement(source, "host", name="localhost", port=str(port))
-        xml.SubElement(disk, "target", dev=_device(position), bus="scsi")
+        xml.SubElement(disk, "target", dev=f"sd{disk_letters(position)}", bus="scsi")
     return xml.tostring(domain, encoding="unicode")
-
-
-def _device(position: int) -> str:
-    """Return sda … sdz, sdaa …"""
-    name = ""
-    position += 1
-    while position:
-        position, letter = divmod(position - 1, 26)
-        name = chr(ord("a") + letter) + name
-    return f"sd{name}"
 
 
 class _Listener:
