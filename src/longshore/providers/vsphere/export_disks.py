@@ -159,7 +159,7 @@ class ExportLeases:
         self._end_all()
 
     def _end_all(self, needed: str = "") -> None:
-        """Raises Occupied for a lease of the snapshot of this reference that can't be ended yet."""
+        """End them likewise; raise Occupied where one of the snapshot of this reference can't be ended yet."""
         for owner in self._ledger.unsettled():
             with self._lock:
                 ours = owner in self._ours
