@@ -212,6 +212,11 @@ class ServiceSettings(_Section):
     vddk_libdir: Path | None = Field(
         default=None, description="Where VMware's disk library (VDDK) is unpacked, for the vCenters of callers."
     )
+    relay_image: Path | None = Field(
+        default=None,
+        description="The relay's image (`longshore relay-image build`), of which callers may have proxies made at "
+        "their vCenters. Workers on other machines need it at the same path.",
+    )
     files_directories: list[Path] = Field(
         default=[],
         description="Directories below which callers may have machines read from files, each by whoever may add a "

@@ -31,6 +31,9 @@ class Cloud:
     def proxies(self):
         return []
 
+    def check_new_proxy(self, wanted):
+        pass
+
     def _refuse(self):
         raise AccessDenied("The vCenter refuses this password.", advice="Check it.")
 

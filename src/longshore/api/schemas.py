@@ -187,7 +187,7 @@ class NewProxy(_Strict):
     network: str
     address: str  # with the prefix of its network: 192.0.2.10/24
     gateway: str | None = None
-    image: str  # path of the relay's image, on the machine that the service runs on
+    image: str | None = None  # path of the relay's image on the user's own machine; a server's callers have its own
 
 
 class DiskProgress(_Strict):

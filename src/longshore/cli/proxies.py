@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import Any
 
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.deleting import Delete
 from longshore.cli.migrations import watched
-from longshore.cli.relay_images import image_file
 
 
 class ListProxies(Lister):
@@ -56,14 +56,19 @@ class CreateProxy(ShowOne):
         parser.add_argument(
             "--gateway", metavar="ADDRESS", help="its router; not needed where Longshore is in the same network"
         )
-        parser.add_argument("--image", metavar="FILE", help="what was built (default: relay.qcow2 in the user's cache)")
+        parser.add_argument(
+            "--image",
+            metavar="FILE",
+            help="what was built (default: relay.qcow2 in the user's cache; a server has its own, and takes no other)",
+        )
         parser.add_argument("--plain", action="store_true", help="lines instead of bars")
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.api.schemas import NewProxy
 
         words = ("name", "host", "datastore", "network", "address", "gateway")
-        wanted = NewProxy(**{word: getattr(args, word) for word in words}, image=str(image_file(args.image)))
+        image = str(Path(args.image).absolute()) if args.image else None
+        wanted = NewProxy(**{word: getattr(args, word) for word in words}, image=image)
         begun = self.client.create_proxy(args.provider, wanted)
         done = watched(self, begun, plain=args.plain)
         fields = {

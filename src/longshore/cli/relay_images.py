@@ -102,6 +102,6 @@ class PackRelayImage(ShowOne):
 
 def image_file(named: str | None) -> Path:
     """Return the path of an image: the named one, or where one is built to without a word."""
-    from platformdirs import user_cache_path
+    from longshore.providers.openstack.relay_image.build import usual_image
 
-    return Path(named).absolute() if named else user_cache_path("longshore") / "relay.qcow2"
+    return Path(named).absolute() if named else usual_image()

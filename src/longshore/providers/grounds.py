@@ -22,3 +22,4 @@ class Grounds:
     vddk_libdir: str | None = None
     files_directories: tuple[str, ...] = ()  # below which machines in files may be
     vault_endpoints: tuple[str, ...] = ()  # S3 servers in whose buckets vaults may be
+    relay_image: str | None = None  # of which proxies are made

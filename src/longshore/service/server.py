@@ -79,6 +79,7 @@ def grounds_of(settings: ServiceSettings) -> Grounds:
         _text(settings.vddk_libdir),
         tuple(str(directory) for directory in settings.files_directories),
         tuple(endpoint.rstrip("/") for endpoint in settings.vault_endpoints),
+        _text(settings.relay_image),
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from longshore.errors import InvalidInput, LongshoreError, NotFound
 from longshore.processes.debian import (
     KEYRING,
@@ -57,6 +59,11 @@ class BuiltImage:
 
 def recipe_digest() -> str:
     return digest_of(RECIPE)
+
+
+def usual_image() -> Path:
+    """Return the path of the image that is built without a word on where to."""
+    return user_cache_path("longshore") / "relay.qcow2"
 
 
 def built_image(file: Path) -> BuiltImage:
