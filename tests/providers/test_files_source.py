@@ -439,3 +439,9 @@ def test_who_answers_on_the_web_has_to_be_trusted_and_within_reach(web):
         FilesSource(FilesSettings(f"{url}/db.qcow2", ca_file=certificate, reach=Reach())).check()
     with pytest.raises(NotFound):
         FilesSource(FilesSettings(f"{url}/other.qcow2", ca_file=certificate)).check()
+
+
+def test_a_provider_of_one_file_that_is_not_read_is_refused(tmp_path):
+    (tmp_path / "web.vma.zst").write_bytes(b"x")
+    with pytest.raises(InvalidInput, match="is packed in a way that isn't read here"):
+        source_of(tmp_path / "web.vma.zst").check()

@@ -42,8 +42,10 @@ class FilesSource(NeverRuns):
         return f"FilesSource({self._settings.url})"
 
     def check(self) -> dict[str, str]:
-        """Return what is there, by its names. Raises NotFound, AccessDenied, Unreachable."""
+        """Return what is there, by its names. Raises NotFound, AccessDenied, InvalidInput, Unreachable."""
         paths = self._families().heads()
+        if self._place.is_one():
+            refuse_unread(PurePosixPath(self._place.files()[0]).name)
         if not paths and self._place.is_one():
             raise InvalidInput(
                 f"{self._settings.url} is neither an OVA nor an OVF nor a disk image by its name.",
