@@ -18,7 +18,8 @@ from longshore.providers.files.microsoft import as_posix
 from longshore.providers.files.vmdk import LARGEST_DESCRIPTOR, readings
 
 _TRACKING = re.compile(r"-ctk\.vmdk$", re.IGNORECASE)  # ESXi's notes of what changes, no disk
-_CURRENT = re.compile(r'^\s*\w+\d+:\d+\.fileName\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
+_CURRENT = re.compile(r'^\s*(\w+\d+:\d+)\.fileName\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
+_ABSENT = re.compile(r'^\s*(\w+\d+:\d+)\.present\s*=\s*"FALSE"', re.IGNORECASE | re.MULTILINE)
 _ENCODED = re.compile(r'^\s*\.?encoding\s*=\s*"([^"]+)"', re.IGNORECASE | re.MULTILINE)
 
 
@@ -80,10 +81,10 @@ class Families:
         with suppress(LongshoreError), self._place.bundle(path) as bundle:
             text = bundle.open(name).read(0, LARGEST_DESCRIPTOR).decode("utf-8", errors="surrogateescape")
             encoding = match[1] if (match := _ENCODED.search(text)) else ""
-            for match in _CURRENT.finditer(text):
-                told = (
-                    place for one in readings(match[1], encoding) for place in places(str(directory), as_posix(one))
-                )
+            absent = {slot.lower() for slot in _ABSENT.findall(text)}
+            for slot, file in _CURRENT.findall(text):
+                paths = map(as_posix, readings(file, encoding)) if slot.lower() not in absent else ()
+                told = (place for one in paths for place in places(str(directory), one))
                 if (disk := next((place for place in told if place in known and is_image(place)), None)) is not None:
                     yield disk
 
