@@ -1,5 +1,6 @@
 """Who puts files where they are read gets to see nothing else, and files that change are noticed."""
 
+import errno
 import gzip
 import lzma
 import os
@@ -69,6 +70,24 @@ def test_links_in_a_circle_and_unreadable_files_leave_the_rest_to_be_listed(tmp_
         ("a.raw", True),
         ("bad.ova", False),
     ]
+
+
+def test_a_directory_that_may_not_be_looked_into_is_told(tmp_path, monkeypatch):
+    """What is in it would be left out without a word, as where a server runs as a user of its own."""
+    for name in ("closed", "lost+found"):
+        (tmp_path / name).mkdir()
+        make_image(tmp_path / name / "web.raw", "raw")
+    make_image(tmp_path / "a.raw", "raw")
+    opened = os.open
+
+    def refused(path, *how, **more):
+        if path in ("closed", "lost+found"):  # tests may run as root, who isn't refused anything
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(os, "open", refused)
+    found = {machine.ref: machine.unreadable_because for machine in source_of(tmp_path).machines()}
+    assert found == {"a.raw": "", "closed/": "closed may not be read by this user."}
 
 
 def test_a_plan_says_why_a_file_cannot_be_read(tmp_path):

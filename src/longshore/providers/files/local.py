@@ -17,6 +17,7 @@ from longshore.providers.files.stored import Bundle, LocalFile, Stored, printabl
 
 DEEPEST = 8  # directories below the one that is named
 MOST_ENTRIES = 100_000
+_OF_THE_SYSTEM = ("lost+found", "System Volume Information", "$RECYCLE.BIN")  # in which nobody has put anything
 
 
 class LocalPlace:
@@ -67,7 +68,8 @@ class LocalPlace:
             return not stat.S_ISDIR(mode)
 
     def _look(self, directory: int, path: PurePosixPath, depth: int, found: list[str], seen: Iterator[int]) -> None:
-        """Leaves out what can't be looked at: a link in a circle, a directory of others, what has just been removed."""
+        """Leaves out what has just been removed. A directory that may not be looked into is among what is found, with a
+        slash behind its name."""
         with suppress(OSError), os.scandir(directory) as entries:
             for entry in entries:
                 if next(seen) == MOST_ENTRIES:
@@ -82,7 +84,12 @@ class LocalPlace:
                     if entry.is_symlink() or entry.is_file(follow_symlinks=False):
                         found.append(str(path / shown(entry.name)))
                     elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
-                        below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+                        try:
+                            below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+                        except PermissionError:
+                            if entry.name not in _OF_THE_SYSTEM:
+                                found.append(f"{path / shown(entry.name)}/")
+                            continue
                         try:
                             self._look(below, path / shown(entry.name), depth + 1, found, seen)
                         finally:

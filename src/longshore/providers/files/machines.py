@@ -91,6 +91,8 @@ def _descriptions(place: FilesPlace, path: str) -> Iterator[list[Description]]:
             _, kind, packing = split_name(name)
             yield [Description(path, path, beside, None, "", (DiskFile(name, packing, BY_SUFFIX[kind], None),), layers)]
         else:
+            if path.endswith("/"):  # a directory, which says why it can't be looked into
+                beside.open(name)
             refuse_unread(name)
             raise NotFound(f"{printable(path)} is neither an OVA nor an OVF nor a backup nor a disk image by its name.")
 

@@ -188,13 +188,13 @@ def _aged(machine: Machine, families: Families) -> Machine:
 
 
 def _is_machine(path: str) -> bool:
-    """Tell whether a file is one by its name, or would be if it could be read."""
+    """Tell whether a file is one by its name, or would be if it could be read; or a directory that can't be read."""
     name = PurePosixPath(path).name
     try:
         refuse_unread(name)
     except InvalidInput:
         return True
-    return name.lower().endswith(DESCRIBED) or name in BACKUPS or is_image(name)
+    return path.endswith("/") or name.lower().endswith(DESCRIBED) or name in BACKUPS or is_image(name)
 
 
 def _refuse_changed(description: Description, snapshot: Snapshot) -> None:
