@@ -5,7 +5,7 @@ arrays don't come up. virt-v2v changes none of these files but LVM's devices fil
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from longshore.guests.appliance import Guest
 
@@ -32,7 +32,7 @@ def listed_disks(guest: Guest) -> Iterator[str]:
         text = _settings(guest, path)
         scanned = [word for line in re.findall(r"(?mi)^DEV\w*[ \t]+(.*)$", text) for word in line.split()]
         if not {"partitions", "containers"} & set(scanned):
-            yield from filter(_is_elsewhere, map(_name, scanned))
+            yield from _likeliest(map(_name, scanned))
         for members in re.findall(r"(?mi)^ARRAY\b[^\n]*\bdevices=(\S+)", text):
             yield from filter(_is_elsewhere, map(_name, members.split(",")))
 
@@ -50,10 +50,16 @@ def _accepted(patterns: str) -> Iterator[str]:
         if does == "a" and (plain in _ALL or _name(plain).startswith(_OF_VIRTIO)):
             return
         if does == "r" and plain in _ALL:
-            yield from filter(_is_elsewhere, found)
+            yield from _likeliest(found)
             return
         if does == "a":
             found.append(_name(plain))
+
+
+def _likeliest(names: Iterable[str]) -> list[str]:
+    """Return those of several alternatives by which a disk may be found yet: as one of SCSI, if that is among them."""
+    elsewhere = list(filter(_is_elsewhere, names))
+    return [name for name in elsewhere if name.startswith("/dev/sd")] or elsewhere
 
 
 def _name(pattern: str) -> str:

@@ -38,6 +38,17 @@ _OTHER_NAMING = {"99-default.link", "80-net-setup-link.rules", "80-net-name-slot
 _BY_HARDWARE = re.compile(r"en(?:o\d|s\d|p\d+s\d|x[0-9a-f]{12})\w*")
 _COUNTED = re.compile(r"eth\d+")
 _NAMES_OFF = re.compile(r"(?:^|\s)net\.ifnames=0(?:\s|$)")
+# Where a configuration says of which hardware its adapters are: in netplan, networkd and NetworkManager
+_MATCHED = (
+    ("/etc/netplan/", ".yaml", re.compile(r"\bdriver:[ \t]*((?:\n[ \t]*-[ \t][^\n#]+)+|[^\n#}]+)")),
+    (
+        "/etc/systemd/network/",
+        ".network",
+        re.compile(r"(?m)^[ \t]*(?:Driver|Path|Virtualization)[ \t]*=[ \t]*([^\n#]+)"),
+    ),
+    ("/etc/NetworkManager/system-connections/", "", re.compile(r"(?m)^(?:driver|path)=([^\n]+)")),
+)
+_FITS_ANYWHERE = re.compile(r"virtio|kvm|qemu|^(?:!|\*|yes$|no$|vm$)")
 # A path is what only an adapter has. What is made on it mostly has its address, and would be given the same name:
 # VLANs, bridges and bonds, and also teams and ports of Open vSwitch, which are of no type of their own as udev sees it
 _LINK = "[Match]\nMACAddress={mac}\nPath=*\n\n[Link]\nName={name}\n"
@@ -64,6 +75,25 @@ def unsure_names(guest: Guest, nics: Sequence[NicName]) -> str:
     return (
         f"Its network configuration goes by {' and '.join(names)}, and nothing says which of {len(unknown)} adapters "
         "have these names: where they are called otherwise on the target, their addresses aren't there."
+    )
+
+
+def bound_to_hardware(guest: Guest) -> str:
+    """Return a sentence where the network configuration is for adapters of a driver, in a slot or of a hypervisor, none
+    of which are the target's; "" where it isn't."""
+    told = (
+        " ".join(value.split()).strip("\"'[];- ")
+        for path, text in network_configuration(guest).items()
+        for place, end, matched in _MATCHED
+        if path.startswith(place) and path.endswith(end)
+        for value in matched.findall(text)
+    )
+    bound = dict.fromkeys(value for value in told if value and not _FITS_ANYWHERE.search(value))
+    if not bound:
+        return ""
+    return (
+        f"Its network configuration is for adapters that are or have {', '.join(bound)}, by which the target's may not "
+        "be known: where it isn't applied, the guest has no network. Have it match them by name or MAC address."
     )
 
 

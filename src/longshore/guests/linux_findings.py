@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from longshore.guests.appliance import Guest
 from longshore.guests.disk_filters import DEVICES_FILE, known_by_hardware
+from longshore.guests.interfaces import bound_to_hardware
 from longshore.model.guest import GuestFindings
 
 _VMWARE_TOOLS = (
@@ -44,7 +45,7 @@ def linux_findings(guest: Guest, found: GuestFindings) -> GuestFindings:
         guest_agent=_any_file(guest, _AGENT),
         serial_console=_has_serial_console(guest),
         selinux_enforcing=re.search(r"(?m)^\s*SELINUX\s*=\s*enforcing\b", _text(guest, _SELINUX)) is not None,
-        doubts=(*found.doubts, *_of_lvm(guest)),
+        doubts=(*found.doubts, *_of_lvm(guest), *filter(None, [bound_to_hardware(guest)])),
         cloud_init=_any_file(guest, _CLOUD_INIT) and not files.exists(_CLOUD_INIT_OFF),
     )
 
