@@ -78,7 +78,7 @@ def test_a_machine_is_shown_with_its_tags(longshore):
 
 def test_what_matters_about_a_machine_stands_first_with_its_parts_in_tables_of_their_own(longshore):
     shown = longshore("machine", "show", "vc", "seen-web").stdout
-    facts, disks, adapters, further = shown.split("\n\n")
+    facts, disks, adapters, concerns, further = shown.split("\n\n")
     assert facts.count("\n") < 24, "it fits on a screen"
     assert re.search(r"\| tags +\| stage/production +\|", facts)
     assert "False" not in shown
@@ -88,6 +88,7 @@ def test_what_matters_about_a_machine_stands_first_with_its_parts_in_tables_of_t
     assert adapters.startswith("Adapters\n")
     assert re.search(r"\| 00:50:56:[0-9a-f:]+ ", adapters)
     assert re.search(r"\| datacenter +\| DC0 ", further)
+    assert "no way to read disks" in concerns, "the provider was added without a word on it"
     assert not re.search(r"\| +\|\n", further), "nothing is said of what there is nothing to say of"
     one = longshore("machine", "show", "vc", "seen-web", "-c", "power").stdout
     assert "Disks" not in one

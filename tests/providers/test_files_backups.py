@@ -10,8 +10,13 @@ from test_files_source import OWNER, disks_of, source_of
 from trilio_share import MAC, VM, id_of, image_of, make_share
 
 from longshore.errors import Conflict, InvalidInput, NotFound
-from longshore.model.machine import Firmware, PowerState
+from longshore.model.exported import FORMAT
+from longshore.model.forms import form
+from longshore.model.machine import Disk, Firmware, Machine, OverSsh, PowerState
+from longshore.model.platform import Platform
 from longshore.model.point import Consistency
+from longshore.model.request import MigrationRequest
+from longshore.planning.machine_checks import machine_concerns
 
 
 @pytest.fixture
@@ -215,3 +220,24 @@ def test_an_exported_point_that_isn_t_one_is_said(tmp_path):
     assert "longshore backup export" in machine.unreadable_because
     with pytest.raises(NotFound):
         source_of(tmp_path).machine("web")
+
+
+def test_of_how_its_source_was_read_an_exported_point_says_nothing(tmp_path):
+    """Its files are read here and there, whatever vSphere did."""
+    make_image(tmp_path / "web.raw", "raw")
+    disk = Disk("2000", "Hard disk 1", 0, (tmp_path / "web.raw").stat().st_size, "[ds] web/web.vmdk", "ds")
+    odd = {"streamed": True, "no_way": True, "over_ssh": OverSsh("esx1.lab", pinned=False)}
+    web = Machine("vm-1", "web", PowerState.ON, 1, 256, (disk,), (), platform=Platform("vsphere"), **odd)
+    document = {
+        "format": FORMAT,
+        "machine": form(Machine).dump_python(web, mode="json"),
+        "moment": "2026-05-01T02:00:00+00:00",
+        "point": "web/1",
+        "consistency": "crash",
+        "disks": [{"key": "2000", "file": "web.raw"}],
+    }
+    (tmp_path / "machine.json").write_text(json.dumps(document))
+    machine = source_of(tmp_path).machine("web")
+    assert (machine.streamed, machine.no_way, machine.over_ssh) == (False, False, None)
+    said = {concern.code for concern in machine_concerns(machine, MigrationRequest())}
+    assert not said & {"export-begins-anew", "no-way-to-disks", "ssh-host-unknown"}

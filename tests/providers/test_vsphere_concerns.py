@@ -3,11 +3,15 @@
 The machines are a simulated vCenter's, read through its API; what the target has is given.
 """
 
+from contextlib import closing
+from dataclasses import replace
+
 import pytest
 
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.target import Flavor, Network, QuotaRoom, Subnet
 from longshore.planning import TargetFacts, check
+from longshore.providers.vsphere.source import VsphereSource
 
 GIB = 1 << 30
 PRIVATE = Network("net-1", "private", shared=False, owned=True, subnets=(Subnet("s", "10.20.0.0/16", True),))
@@ -79,6 +83,12 @@ def odd(paper):
     return name
 
 
+@pytest.fixture
+def source(paper, settings):
+    with closing(VsphereSource(replace(settings, vddk_libdir="/opt/vddk"), paper.password)) as source:
+        yield source
+
+
 def concerns(source, name, request):
     return {c.code: c.severity.value for c in check([(source.machine(name), request)], FACTS, source.inventory())}
 
@@ -90,6 +100,24 @@ def test_a_clean_machine_raises_no_concern(odd, source):
 @pytest.mark.parametrize(("oddity", "request_", "expected"), FOUND)
 def test_what_it_has_about_it_is_found(odd, source, oddity, request_, expected):
     assert concerns(source, odd(oddity), request_) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, {"no-way-to-disks"}),
+        ({"proxies": ("longshore-proxy",)}, {"no-way-to-disks"}),  # named, and not said to be used
+        ({"vddk_plugin": "nfc"}, set()),
+        ({"transport": "export"}, {"export-begins-anew"}),
+    ],
+)
+def test_a_provider_that_was_told_no_way_to_disks_is_found_before_anything_begins(odd, paper, settings, said, expected):
+    with closing(VsphereSource(replace(settings, **said), paper.password)) as source:
+        found = check([(source.machine(odd(None)), COLD)], FACTS, source.inventory())
+    assert {concern.code for concern in found} == expected
+    for concern in found:
+        assert ("--transport export" in concern.advice) is (concern.code == "no-way-to-disks")
+        assert not concern.acceptable
 
 
 OVER_SSH = [

@@ -50,7 +50,7 @@ def session(monkeypatch):
     monkeypatch.setattr(machine_list, "read_places", lambda _session: places)
     monkeypatch.setattr(machine_list, "sweep", sweep)
     monkeypatch.setattr(machine_list, "read", read)
-    settings = SimpleNamespace(username="user@test", transport="vddk", proxies=())
+    settings = SimpleNamespace(username="user@test", transport="vddk", proxies=(), has_no_way=False)
     return SimpleNamespace(
         label="vc", settings=settings, doing=lambda what: nullcontext(), object=lambda kind, ref: kind(ref)
     )

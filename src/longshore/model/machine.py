@@ -1,6 +1,6 @@
 """A virtual machine as a source cloud describes it: what has to arrive on the other side."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -273,9 +273,14 @@ class Machine:
     host_features: HostFeatures = field(default_factory=HostFeatures)
     over_ssh: OverSsh | None = None  # None: they aren't read that way
     streamed: bool = False  # its disks come each as a whole, in order: nobody reads here and there in them
+    no_way: bool = False  # its source was told no way to read its disks
     proxy: bool = False  # others' disks are attached to it, and read there
     as_of: AsOf | None = None  # None: as it is now
     file_doubts: tuple[FileDoubt, ...] = ()
+
+    def read_elsewhere(self) -> "Machine":
+        """Return the machine without what is only so of how its source reads its disks."""
+        return replace(self, over_ssh=None, streamed=False, no_way=False)
 
     @property
     def never_runs(self) -> bool:

@@ -26,6 +26,14 @@ MACHINE_SUSPENDED = blocker(
     "The machine is suspended: its memory is part of its state, and can't be carried over.",
     "Resume it, or power it off.",
 )
+NO_WAY_TO_DISKS = blocker(
+    "no-way-to-disks",
+    "The provider was told no way to read disks: neither where VMware's disk library (VDDK) is, nor any other.",
+    "Give it the library (longshore provider set PROVIDER --vddk-libdir DIR), a proxy (--transport proxy --proxy "
+    "MACHINE) or SSH to the hosts (--transport ssh). Without any, vSphere itself can export disks (--transport "
+    "export): for cold moves, dry runs and backups alone, each as a whole, over one connection, and from its first "
+    "byte again when that breaks.",
+)
 MACHINE_IS_TEMPLATE = blocker(
     "machine-is-template", "The machine is a template.", "Deploy a machine from it and move that."
 )
@@ -174,6 +182,8 @@ def _state(machine: Machine) -> Iterator[Concern]:
     if machine.unreadable:
         why = machine.unreadable_because.rstrip(".")
         yield MACHINE_UNREADABLE(name, f"The source can't say what {name} consists of{why and ': '}{why}.")
+    if machine.no_way:
+        yield NO_WAY_TO_DISKS(name, f"{name} can't be read: its provider was told no way to read disks.")
     if machine.power is PowerState.SUSPENDED:
         yield MACHINE_SUSPENDED(name, f"{name} is suspended.")
     if machine.template:

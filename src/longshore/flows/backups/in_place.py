@@ -84,7 +84,7 @@ def refuse_other_than_servers(machine: Machine) -> None:
 # What is read is the point, whatever stands against reading the server
 _OF_THE_POINT = (
     *("ref", "disks", "power", "connection", "host", "encrypted", "snapshots"),
-    *("consolidation_needed", "change_tracking", "over_ssh", "streamed"),
+    *("consolidation_needed", "change_tracking", "over_ssh", "streamed", "no_way"),
 )
 
 

@@ -83,7 +83,7 @@ def described(marks: Mapping[str, str]) -> Machine | None:
     if not 0 < len(machine.ref) <= LONGEST or any(disk.size <= 0 for disk in machine.disks):
         raise ValueError("its description isn't one of a machine")
     settings = replace(machine.server_settings, user_data=None)
-    return replace(machine, server_settings=settings, over_ssh=None, streamed=False)
+    return replace(machine, server_settings=settings).read_elsewhere()
 
 
 def _unpacked(packed: str) -> bytes:

@@ -175,7 +175,7 @@ class Description:
             for said, disk, fact in zip(machine.disks, self.disks, facts, strict=True)
         )
         return replace(
-            machine,
+            machine.read_elsewhere(),
             ref=self.ref,
             power=PowerState.OFF,
             disks=disks,
@@ -187,7 +187,6 @@ class Description:
             consolidation_needed=False,
             change_tracking=False,
             can_track_changes=False,
-            over_ssh=None,
         )
 
     def _facts(self, disk: DiskFile) -> _Facts:

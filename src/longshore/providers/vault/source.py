@@ -165,7 +165,7 @@ def recorded_machine(point: Point) -> Machine:
 def machine_of(point: Point) -> Machine:
     """Return the machine as it was then, without what was only so of its place. Raises Damaged."""
     return replace(
-        recorded_machine(point),
+        recorded_machine(point).read_elsewhere(),
         ref=point.name,
         as_of=AsOf(point.moment, _consistency(point), point.name.partition("/")[0]),
         power=PowerState.OFF,
@@ -175,8 +175,6 @@ def machine_of(point: Point) -> Machine:
         snapshots=(),
         consolidation_needed=False,
         change_tracking=False,
-        over_ssh=None,
-        streamed=False,
     )
 
 

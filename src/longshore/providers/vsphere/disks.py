@@ -155,8 +155,8 @@ def library(libdir: str | None) -> Path:
     """Return where VDDK is. Raises InvalidInput."""
     advice = (
         "Unpack VMware's VDDK and give Longshore the directory that its lib64 is in; who can't get it reads disks "
-        "through a proxy (--transport proxy), over SSH (--transport ssh), or has vSphere export them as a whole "
-        "(--transport export)."
+        "through a proxy (--transport proxy), over SSH (--transport ssh), or has vSphere export them (--transport "
+        "export): never warm, each as a whole, and from its first byte again when its connection breaks."
     )
     if libdir is None:
         raise InvalidInput("No VMware disk library (VDDK) is configured.", advice=advice, code="no-vddk")

@@ -93,7 +93,7 @@ def _machine(session: VsphereSession, ref: Any, properties: Properties, places: 
     if _is_proxy(session, found.ref, (found.datacenter, found.folder, found.name)):
         return replace(found, proxy=True)
     if settings.transport != "ssh":
-        return replace(found, streamed=settings.transport == "export")
+        return replace(found, streamed=settings.transport == "export", no_way=settings.has_no_way)
     host = host_of(session, found.host)
     return replace(found, over_ssh=over_ssh(properties, host, places, settings.trusted_hosts, settings.ssh_port))
 

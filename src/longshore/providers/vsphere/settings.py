@@ -54,6 +54,11 @@ class VsphereSettings:
             raise no_proxy()
 
     @property
+    def has_no_way(self) -> bool:
+        """Tell whether nothing was said by which disks could be read. Another plugin may do without a library."""
+        return (self.transport, self.vddk_plugin, self.vddk_libdir) == ("vddk", "vddk", None)
+
+    @property
     def trusted_hosts(self) -> tuple[host_keys.HostKey, ...]:
         return host_keys.parsed(self.ssh_host_keys)
 
