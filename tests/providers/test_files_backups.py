@@ -224,8 +224,8 @@ def test_an_exported_point_that_isn_t_one_is_said(tmp_path):
 
 def test_of_how_its_source_was_read_an_exported_point_says_nothing(tmp_path):
     """Its files are read here and there, whatever vSphere did."""
-    make_image(tmp_path / "web.raw", "raw")
-    disk = Disk("2000", "Hard disk 1", 0, (tmp_path / "web.raw").stat().st_size, "[ds] web/web.vmdk", "ds")
+    size = len(make_image(tmp_path / "web.qcow2", "qcow2"))
+    disk = Disk("2000", "Hard disk 1", 0, size, "[ds] web/web.vmdk", "ds")
     odd = {"streamed": True, "no_way": True, "over_ssh": OverSsh("esx1.lab", pinned=False)}
     web = Machine("vm-1", "web", PowerState.ON, 1, 256, (disk,), (), platform=Platform("vsphere"), **odd)
     document = {
@@ -234,7 +234,7 @@ def test_of_how_its_source_was_read_an_exported_point_says_nothing(tmp_path):
         "moment": "2026-05-01T02:00:00+00:00",
         "point": "web/1",
         "consistency": "crash",
-        "disks": [{"key": "2000", "file": "web.raw"}],
+        "disks": [{"key": "2000", "file": "web.qcow2"}],
     }
     (tmp_path / "machine.json").write_text(json.dumps(document))
     machine = source_of(tmp_path).machine("web")
