@@ -475,7 +475,7 @@ def never():
 
 def test_a_lease_of_which_nobody_knows_is_waited_for_and_that_is_said(world, monkeypatch):
     """Its process died before it had learned the reference."""
-    monkeypatch.setattr(export_disks, "ENDS_WITHIN", 3.0)
+    monkeypatch.setattr(leases, "ENDS_WITHIN", 3.0)
     world.door.lease_for(2.0)
     snapshot, told = world.snapshot(), []
     unknown_lease(world, snapshot, age=0)
@@ -520,7 +520,7 @@ def test_the_end_of_an_engine_does_not_wait_for_it(world, monkeypatch):
     assert time.monotonic() - began < 10
     (owner,) = world.ledger.unsettled()
     assert world.ledger.states[owner] == "left"
-    monkeypatch.setattr(export_disks, "ENDS_WITHIN", 0.0)
+    monkeypatch.setattr(leases, "ENDS_WITHIN", 0.0)
     held.end_all()
     assert world.ledger.unsettled() == []
     end_at_vsphere(world)
@@ -560,7 +560,7 @@ def test_whoever_lets_go_in_the_middle_leaves_nothing(world):
 
 
 def test_a_lost_answer_is_noted_and_waited_for(world, monkeypatch):
-    monkeypatch.setattr(export_disks, "ENDS_WITHIN", 3.0)
+    monkeypatch.setattr(leases, "ENDS_WITHIN", 3.0)
     world.door.lease_for(2.0)
     snapshot = world.snapshot()
     world.door.plan_fault("ExportSnapshot", "hang-up", carried_out=True)

@@ -44,7 +44,6 @@ from longshore.providers.vsphere.properties import read
 from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.settings import VsphereSettings
 
-ENDS_WITHIN = 300.0  # seconds after which vSphere ends a lease that nobody renews
 TOLD_WITHIN = 30.0  # seconds until vSphere has told what it has sent, once all of it is here
 _LOOK_EVERY = 0.5  # seconds
 _STEP = "export-lease-"  # what the ledger calls them, followed by the snapshot and the disk
@@ -73,7 +72,7 @@ class ExportLeases:
         owner = Owner(snapshots.workflow_of(self._session, snapshot), f"{_STEP}{snapshot.ref}-{disk_key}")
         with private_directory() as directory:
             outcome = directory / "outcome"
-            with self._held(owner, snapshot, what, lambda: _come(outcome)) as (lease, info):
+            with self._held(owner, snapshot, what, lambda: _percent(outcome)) as (lease, info):
                 place = _place(self._session, info, snapshot, disk_key, what)
                 with _served(self._session, place, disk.size, what, outcome) as export:
                     yield export
@@ -191,8 +190,8 @@ def end_lease(session: VsphereSession, note: str) -> None:
     if said["vcenter"] != (session.content.about.instanceUuid or ""):
         raise Conflict(f"{session.label} isn't the vCenter where the disks were exported.")
     if not said["lease"]:
-        left = said["since"] + ENDS_WITHIN - time.time()
-        if 0 < left <= ENDS_WITHIN:  # else somebody has set the clock
+        left = said["since"] + leases.ENDS_WITHIN - time.time()
+        if 0 < left <= leases.ENDS_WITHIN:  # else somebody has set the clock
             raise Occupied(
                 f"{session.label} may still be exporting a disk for a process that died, or lost touch with it, before "
                 f"it was told of that: this ends by itself in {left:.0f} s at the latest.",
@@ -263,7 +262,7 @@ def _served(session: VsphereSession, place: Any, size: int, what: str, outcome: 
         raise ExportError(message, advice=said["advice"], code=said["code"]) from error
 
 
-def _come(outcome: Path) -> int:
+def _percent(outcome: Path) -> int:
     """Return how much of a hundred has come."""
     return int(read_json(outcome.read_text()).get("percent", 0)) if outcome.exists() else 0
 

@@ -28,7 +28,8 @@ from longshore.providers.vsphere.properties import read, wait
 from longshore.providers.vsphere.session import REQUEST_TIMEOUT, VsphereSession
 
 READY_WITHIN = 300.0  # seconds until a lease can be used
-ENDS_WITHIN = 330.0  # seconds until one that nobody renews has ended, and what hung on it is gone
+ENDS_WITHIN = 300.0  # seconds after which vSphere ends one that nobody renews
+GONE_WITHIN = ENDS_WITHIN + 30.0  # seconds until what hung on such a one is gone, too
 _RENEWED_EVERY = 20.0  # seconds
 _PIECE = 1 << 20  # bytes that are sent at a time
 _STREAM = "application/x-vnd.vmware-streamVmdk"

@@ -21,7 +21,7 @@ from longshore.errors import Conflict, InvalidInput, NotFound, Occupied
 from longshore.model.proxy import NewProxy
 from longshore.model.target import Owner
 from longshore.providers.vsphere import making, power, proxy_machine, proxy_ova
-from longshore.providers.vsphere.leases import ENDS_WITHIN, held, upload
+from longshore.providers.vsphere.leases import GONE_WITHIN, held, upload
 from longshore.providers.vsphere.places import NAMES_PAGE, datacenter_of, inventory_name
 from longshore.providers.vsphere.properties import read, read_all, sweep
 from longshore.providers.vsphere.proxy_credentials import make_credentials
@@ -103,7 +103,7 @@ def delete(session: VsphereSession, name: str, owner: Owner) -> bool:
     Raises Conflict while other machines' disks are attached to it, or disks are read through it; Occupied,
     ProviderError.
     """
-    end, deleted = time.monotonic() + ENDS_WITHIN, False
+    end, deleted = time.monotonic() + GONE_WITHIN, False
     while (ref := making.find(session, name, owner)) is not None:
         try:
             _refuse_in_use(session, name, ref)

@@ -170,7 +170,7 @@ def _receive(told: dict[str, Any], disk: StreamedDisk) -> dict[str, Any]:
 
 
 def _told(grains: Iterator[PackedGrain], size: int, outcome: Path) -> Iterator[PackedGrain]:
-    """Yield them, and write into the file how much of a hundred comes before."""
+    """Yield the grains, and write into the file how much of a hundred comes before each."""
     said = 0
     for grain in grains:
         if (percent := 100 * grain.offset // size) > said:
