@@ -19,7 +19,7 @@ class BuildRelayImage(ShowOne):
         parser.add_argument("--output", metavar="FILE", help="where to (default: relay.qcow2 in the user's cache)")
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.providers.openstack.relay_image.build import build
+        from longshore.providers.openstack.relay_image.build import build, image_file
 
         with following() as show:
             image = build(image_file(args.output), show)
@@ -48,7 +48,7 @@ class UploadRelayImage(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         from longshore.providers.openstack.connection import connect, settings_from_cloud
-        from longshore.providers.openstack.relay_image.build import built_image
+        from longshore.providers.openstack.relay_image.build import built_image, image_file
         from longshore.providers.openstack.relay_image.glance import upload
 
         image = built_image(image_file(args.image))
@@ -86,7 +86,7 @@ class PackRelayImage(ShowOne):
         )
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        from longshore.providers.openstack.relay_image.build import built_image
+        from longshore.providers.openstack.relay_image.build import built_image, image_file
         from longshore.providers.vsphere.proxy_ova import pack
 
         image, output = built_image(image_file(args.image)), Path(args.output).absolute()
@@ -98,10 +98,3 @@ class PackRelayImage(ShowOne):
             "address": args.address,
         }
         return tuple(fields), tuple(fields.values())
-
-
-def image_file(named: str | None) -> Path:
-    """Return the path of an image: the named one, or where one is built to without a word."""
-    from longshore.providers.openstack.relay_image.build import usual_image
-
-    return Path(named).absolute() if named else usual_image()

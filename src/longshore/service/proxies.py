@@ -10,7 +10,7 @@ from longshore.model.proxy import NewProxy as WantedProxy
 from longshore.model.proxy import Proxy
 from longshore.model.request import ProxyRequest
 from longshore.providers.grounds import Grounds
-from longshore.providers.openstack.relay_image.build import built_image, usual_image
+from longshore.providers.openstack.relay_image.build import built_image, image_file
 from longshore.providers.registry import provider_type
 from longshore.service.parts import TheClouds, TheGrounds, TheStore, judged_router, local_files
 from longshore.service.queued import begun
@@ -57,7 +57,7 @@ def _image(named: str | None, request: Request, store: Store, grounds: Grounds) 
             "configuration. Without, a proxy is made by hand of an OVA: longshore relay-image pack.",
         )
     local_files(request, store)
-    return usual_image() if named is None else Path(named).absolute()
+    return image_file(named)
 
 
 @router.delete("/providers/{provider}/proxies/{proxy}", status_code=204)

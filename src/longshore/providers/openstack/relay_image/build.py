@@ -61,9 +61,9 @@ def recipe_digest() -> str:
     return digest_of(RECIPE)
 
 
-def usual_image() -> Path:
-    """Return the path of the image that is built without a word on where to."""
-    return user_cache_path("longshore") / "relay.qcow2"
+def image_file(named: str | None) -> Path:
+    """Return the path of an image: the named one, or where one is built to without a word."""
+    return Path(named).absolute() if named else user_cache_path("longshore") / "relay.qcow2"
 
 
 def built_image(file: Path) -> BuiltImage:
