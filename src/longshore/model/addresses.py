@@ -1,5 +1,6 @@
 """Addresses that a machine's guest is given for its new place, and what becomes of single network adapters."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
@@ -7,6 +8,7 @@ from typing import ClassVar, Literal
 
 DHCP: Literal["dhcp"] = "dhcp"
 Words = str | tuple[str, ...]  # one, or several
+_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", re.IGNORECASE)
 
 
 def several(words: Words) -> tuple[str, ...]:
@@ -179,6 +181,10 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_mac(text: str) -> bool:
+    return _MAC.fullmatch(text) is not None
 
 
 def _is_network(text: str) -> bool:

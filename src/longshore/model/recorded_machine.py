@@ -1,16 +1,13 @@
 """Machines that somebody has recorded, and strangers could have written: in points of vaults, exports, snapshots'
 marks."""
 
-import re
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
-from longshore.model.addresses import is_address
+from longshore.model.addresses import is_address, is_mac
 from longshore.model.forms import form
 from longshore.model.machine import AllowedAddress, Machine, Nic
-
-_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 
 
 def read_machine(told: Any) -> Machine:
@@ -32,7 +29,7 @@ def _plain(nic: Nic) -> Nic:
     mac = nic.mac.lower()
     return replace(
         nic,
-        mac=mac if _MAC.fullmatch(mac) else "",
+        mac=mac if is_mac(mac) else "",
         addresses=tuple(filter(is_address, nic.addresses)),
         allowed_addresses=tuple(filter(_is_allowed, nic.allowed_addresses)),
     )
@@ -43,4 +40,4 @@ def _is_allowed(one: AllowedAddress) -> bool:
         ip_network(one.address, strict=False)
     except ValueError:
         return False
-    return one.mac is None or _MAC.fullmatch(one.mac.lower()) is not None
+    return one.mac is None or is_mac(one.mac)

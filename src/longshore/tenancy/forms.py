@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Form = Callable[[Any], str | None]
+from longshore.model.addresses import is_mac
 
-_MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", re.I)
+Form = Callable[[Any], str | None]
 
 
 def text(value: Any) -> str | None:
@@ -123,7 +123,7 @@ def key_name(value: Any) -> str | None:
 
 
 def mac(value: Any) -> str | None:
-    return text(value) or (None if _MAC.fullmatch(value) else f'"{value}" isn\'t a MAC address')
+    return text(value) or (None if is_mac(value) else f'"{value}" isn\'t a MAC address')
 
 
 def one_of(*words: Any) -> Form:
