@@ -16,7 +16,7 @@ _FILTER = re.compile(r"""(?m)^[ \t]*(?:global_)?filter[ \t]*=[ \t]*(\[(?:"[^"\n]
 _PATTERN = re.compile(r'"([ar])(.)([^"\n]*)\2"')  # r|.*| refuses all that none before it has accepted
 _ALL = (".*", ".*/", "", "/.*/", "/dev/.*", ".")
 _NAME = re.compile(r"[\w:./+-]*[\w:+-]")
-_OF_VIRTIO = ("/dev/vd", "/dev/v", "/dev/disk/by-uuid")
+_OF_VIRTIO = ("/dev/v", "/dev/disk/by-uuid")
 _KEPT_ANYWHERE = re.compile(r"/dev/(?:mapper|md|dm-|disk/by-id/(?:dm-|md-|lvm-))")  # of LVM, md and LUKS themselves
 # How LVM knows a disk: these are the hardware's own, and of the others it looks for the volume's UUID
 _BY_HARDWARE = re.compile(r"(?m)^[^#\n]*\bIDTYPE=(sys_wwid|sys_serial|mpath_uuid)\b[^\n]*?\bIDNAME=(\S+)")

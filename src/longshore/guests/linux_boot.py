@@ -50,16 +50,17 @@ def linux_drivers(guest: Guest) -> BootDrivers:
     named = dict[str, bool]()
     for name, needed in _names_by_hardware(guest, entry.options if entry else ""):
         named[name] = needed or named.get(name, False)
+    listed = tuple(dict.fromkeys(listed_disks(guest)))
     return BootDrivers(
         inspected=True,
         boot=_usable(STORAGE, there),
         later=_usable(STORAGE, there | modules),
         network=_usable(NETWORK, there | modules),
-        device_names=tuple(named),
+        device_names=tuple(dict.fromkeys((*named, *listed))),
         needed_names=tuple(name for name, needed in named.items() if needed),
         lasting_names=(
             *(line.device for line in mount_units(guest) if is_by_hardware(line.device)),
-            *dict.fromkeys(listed_disks(guest)),
+            *listed,
         ),
         doubts=tuple(doubts),
     )
@@ -102,10 +103,11 @@ def _module(name: str) -> str:
 
 
 def names_by_hardware(guest: Guest) -> tuple[str, ...]:
-    """Return the devices that fstab, crypttab, units or the default kernel's command line call by names that depend on
-    the hardware."""
+    """Return the devices that fstab, crypttab, units, LVM's filter, arrays or the default kernel's command line call by
+    names that depend on the hardware."""
     entry = default_entry(guest)
-    return tuple(dict.fromkeys(name for name, _ in _names_by_hardware(guest, entry.options if entry else "")))
+    named = (name for name, _ in _names_by_hardware(guest, entry.options if entry else ""))
+    return tuple(dict.fromkeys((*named, *listed_disks(guest))))
 
 
 def _names_by_hardware(guest: Guest, options: str) -> Iterator[tuple[str, bool]]:
@@ -114,4 +116,3 @@ def _names_by_hardware(guest: Guest, options: str) -> Iterator[tuple[str, bool]]
     lines = (*fstab(guest), *crypttab(guest), *mount_units(guest))
     named += [(device, line.needed) for line in lines if line.at_boot for device in line.devices]
     yield from ((device, needed) for device, needed in named if is_by_hardware(device))
-    yield from ((device, False) for device in listed_disks(guest))
