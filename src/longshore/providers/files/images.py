@@ -29,7 +29,7 @@ from longshore.providers.files.partitions import Layout, layout_of
 from longshore.providers.files.sandbox import ask_qemu_img, sandbox, socket_of, unreadable
 from longshore.providers.files.served import ServedFile, unpacked_in_place
 from longshore.providers.files.spool import LARGEST, spool
-from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored, encrypted, needs_another, printable
+from longshore.providers.files.stored import SECTOR, Bundle, LocalFile, Stored, encrypted, needs_another
 from longshore.providers.files.vmdk import (
     FLAT,
     LARGEST_DESCRIPTOR,
@@ -48,8 +48,6 @@ from longshore.providers.files.vmdk import (
 )
 
 PACKED = ("gz", "xz")
-_NOT_UNPACKED = ("bz2", "zst", "lz4", "lzo", "lzma", "z", "zip", "7z", "rar")
-_NOT_READ = ("qcow", "qed", "vma", "xva", "vhds", "hds")  # those of older QEMUs, Proxmox VE, Xen, Hyper-V, Parallels
 _CHECKABLE = (Format.QCOW2, Format.VMDK, Format.VHDX, Format.VDI)
 
 
@@ -64,20 +62,6 @@ def split_name(name: str) -> tuple[str, str, str]:
 
 def is_image(name: str) -> bool:
     return split_name(name)[1] in BY_SUFFIX
-
-
-def refuse_unread(name: str) -> None:
-    """Raise InvalidInput for a file that, by its name, is an image or a machine of a kind that isn't read here."""
-    stem, _, last = name.lower().rpartition(".")
-    _, _, inner = stem.rpartition(".")
-    packed = last in _NOT_UNPACKED or (last in PACKED and inner not in BY_SUFFIX)
-    if packed and inner in (*BY_SUFFIX, *_NOT_READ, "ova", "ovf"):
-        raise InvalidInput(f"{printable(name)} is packed in a way that isn't read here.", advice="Unpack it first.")
-    if stem and last in _NOT_READ:
-        raise InvalidInput(
-            f"{printable(name)} is of a kind that isn't read here.",
-            advice="Make an image of it that is: qemu-img convert -O qcow2 OLD NEW, or export the machine.",
-        )
 
 
 @contextmanager

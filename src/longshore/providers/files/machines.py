@@ -17,10 +17,11 @@ from longshore.providers.files.chains import Layers, NoLayers
 from longshore.providers.files.description import SYSTEM, Description, DiskFile, chunks_of
 from longshore.providers.files.exported import recorded_at
 from longshore.providers.files.headers import BY_SUFFIX, Format, found_in
-from longshore.providers.files.images import is_image, refuse_unread, split_name
+from longshore.providers.files.images import is_image, split_name
 from longshore.providers.files.ovf import read_ovf
 from longshore.providers.files.ovf_disks import OvfDisk
 from longshore.providers.files.stored import Bundle, Stored, is_below, printable, refuse_path, spellings
+from longshore.providers.files.unread import refuse_unread
 
 DESCRIBED = (".ova", ".ovf")
 BACKUPS = (DESCRIPTION, trilio.MACHINES)  # names of documents that describe machines in backups

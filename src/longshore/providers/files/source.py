@@ -15,12 +15,13 @@ from longshore.model.selection import EVERY, MachineFilter
 from longshore.model.target import Owner
 from longshore.providers.files.description import Description
 from longshore.providers.files.families import Families
-from longshore.providers.files.images import is_image, refuse_unread
+from longshore.providers.files.images import is_image
 from longshore.providers.files.local import LocalPlace
 from longshore.providers.files.machines import BACKUPS, DESCRIBED, FilesPlace, all_in, described, file_of
 from longshore.providers.files.platform import PLATFORM
 from longshore.providers.files.settings import FilesSettings, path_of
 from longshore.providers.files.stored import printable
+from longshore.providers.files.unread import refuse_unread
 from longshore.providers.files.web import WebPlace
 from longshore.providers.never_runs import NeverRuns
 
