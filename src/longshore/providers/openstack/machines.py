@@ -102,8 +102,7 @@ def machine_of(server: Any, around: Around) -> Machine:
 def _devices(properties: Mapping[str, str], specs: Mapping[str, Any]) -> Devices:
     """Return what the flavor or the image gives a server beside disks and adapters: whole devices of its host, or parts
     of them (vGPU), and accelerators."""
-    passed = [str(specs[_ALIAS])] if specs.get(_ALIAS) else []
-    counted = [each for alias in passed for each in alias.split(",")]
+    counted = filter(None, str(specs.get(_ALIAS) or "").split(","))
     passthrough = sum(int(found[1]) if (found := _COUNT.search(each)) else 1 for each in counted)
     passthrough += sum(int(str(specs[key])) for key in specs if _OF_HOST.fullmatch(key) and str(specs[key]).isdecimal())
     others = (f"the accelerator {specs[_ACCELERATOR]}",) if specs.get(_ACCELERATOR) else ()
