@@ -257,7 +257,7 @@ def registered(served, admin_cloud):
 
 @pytest.fixture
 def conversion_image(admin_cloud):
-    """The image of which OS-Migrate makes its conversion hosts, for all projects. A key reaches them by a drive."""
+    """Upload the image of OS-Migrate's conversion hosts, for all projects. They get their key by a drive."""
     image = admin_cloud.image.create_image(
         "os_migrate_conv",
         container_format="bare",

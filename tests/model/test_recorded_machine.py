@@ -1,4 +1,4 @@
-"""Machines that were recorded, as strangers could have written them: one of them ends nothing for the others."""
+"""A recorded machine that a stranger could have written ends nothing for the others."""
 
 from dataclasses import replace
 

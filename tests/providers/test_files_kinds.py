@@ -116,7 +116,7 @@ _MADE_BY = {
 
 @pytest.mark.parametrize("what", _MADE_BY)
 def test_a_disk_that_ends_before_the_file_system_on_all_of_it_is_told(tmp_path, what):
-    """As data disks are often made, without a partition table. A copy of which the end is missing has no other sign."""
+    """Data disks are often made so, without a partition table. Nothing else shows that the end of a copy is missing."""
     size = (320 if what in ("XFS", "Btrfs") else 8) * MIB
     whole, cut = tmp_path / "whole.raw", tmp_path / "cut.raw"
     whole.touch()
@@ -138,7 +138,7 @@ def test_a_disk_that_ends_before_its_physical_volume_does_is_told(tmp_path):
 
 @pytest.mark.parametrize(("count", "length"), [(256, 128), (128, 256)])
 def test_partition_tables_of_other_shapes_tell_the_firmware(tmp_path, count, length):
-    """As `sfdisk` makes them with table-length, and UEFI allows entries of."""
+    """`sfdisk` makes tables of any length, and UEFI allows larger entries."""
     disk = bytearray(uefi_disk(4 * MIB))
     struct.pack_into("<II", disk, 512 + 80, count, length)
     (tmp_path / "a.raw").write_bytes(disk)
@@ -162,7 +162,7 @@ def test_an_image_of_qcows_first_version_is_told_to_be_one(tmp_path):
 
 
 def test_an_image_that_is_a_link_to_nothing_is_told(tmp_path):
-    """As where a share isn't mounted: it isn't left out of the list."""
+    """This is what a share that isn't mounted leaves. It isn't left out of the list."""
     (tmp_path / "a.img").symlink_to("/nowhere/a.img")
     (machine,) = source_of(tmp_path).machines()
     assert machine.unreadable_because == "There is no a.img."

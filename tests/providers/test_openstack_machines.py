@@ -236,7 +236,7 @@ def test_a_tpm_is_given_by_its_image_or_its_flavor(properties, specs, has):
     ],
 )
 def test_devices_of_the_host_that_a_flavor_gives_are_told(specs, passed, others):
-    """As flavors for graphics cards have them: the server at the target has none of its own accord."""
+    """Flavors for graphics cards have them, and the server at the target has none of its own accord."""
     found = machine_of(server(flavor={**FLAVOR, "extra_specs": specs}), around())
     assert (found.devices.passthrough, found.devices.others) == (passed, others)
 

@@ -1,4 +1,4 @@
-"""Proxies that a server makes for its callers, and Longshore without one for its user: of whose image."""
+"""A server makes its callers' proxies of its operator's image; without a server the user's own is taken."""
 
 import hashlib
 import json
