@@ -17,7 +17,7 @@ from longshore.model.request import MigrationRequest
 from longshore.planning.machine_checks import machine_concerns
 from longshore.providers.files import spool as spooling
 from longshore.providers.files.archive import FileArchive
-from longshore.providers.files.local import directory_above
+from longshore.providers.files.local import DEEPEST, directory_above
 from longshore.providers.files.settings import FilesSettings
 from longshore.providers.files.source import FilesSource
 from longshore.providers.files.stored import LocalFile
@@ -88,6 +88,21 @@ def test_a_directory_that_may_not_be_looked_into_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "open", refused)
     found = {machine.ref: machine.unreadable_because for machine in source_of(tmp_path).machines()}
     assert found == {"a.raw": "", "closed/": "closed may not be read by this user."}
+
+
+def test_directories_that_are_too_deep_are_told(tmp_path):
+    inner = tmp_path.joinpath(*"d" * DEEPEST)
+    (inner / "further").mkdir(parents=True)
+    make_image(inner / "found.raw", "raw")
+    make_image(inner / "further" / "hidden.raw", "raw")
+    source = source_of(tmp_path)
+    told = {machine.name: machine.unreadable_because for machine in source.machines()}
+    assert told == {
+        "found": "",
+        "further": f"{'d/' * DEEPEST}further/ is too deep: more than 64 directories are above it.",
+    }
+    with pytest.raises(InvalidInput, match="is too deep"):
+        source.machine("further")
 
 
 def test_a_plan_says_why_a_file_cannot_be_read(tmp_path):

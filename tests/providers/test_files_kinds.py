@@ -278,6 +278,18 @@ def test_a_base_beside_its_overlay_is_no_machine(tmp_path):
     assert doubts_of(source, "base.qcow2") == {Doubt.OLDER}
 
 
+def test_a_base_that_is_cut_off_is_told(tmp_path):
+    """An overlay that is larger than its base tells nothing: cloud images are used so."""
+    base, top = tmp_path / "base.raw", tmp_path / "web.qcow2"
+    base.write_bytes(gpt_disk(SIZE, ESP))
+    qemu_img("create", "-f", "qcow2", "-F", "raw", "-b", base, top, 2 * SIZE)
+    source = source_of(tmp_path)
+    check(source, top.name)
+    os.truncate(base, SIZE - MIB)
+    with pytest.raises(InvalidInput, match=f"base.raw has {SIZE - MIB} bytes, and what is on it was made for {SIZE}"):
+        check(source, top.name)
+
+
 def test_a_parent_that_was_written_to_since_is_told(tmp_path):
     make_image(tmp_path / "vm.vmdk", "vmdk", "subformat=monolithicFlat")
     qemu_img("create", "-f", "vmdk", "-F", "vmdk", "-b", tmp_path / "vm.vmdk", tmp_path / "vm-000001.vmdk")

@@ -269,6 +269,9 @@ class OpenImage:
             if layer.kind in _CHECKABLE:
                 options = self._layers[number] | _based_on(self._layers[number + 1 :])
                 found += self._damage(layer.stored.name, options)
+            elif layer.kind is Format.RAW and (end := layout_of(layer.stored).end) > layer.stored.size:
+                text = f"{layer.stored.name} has {layer.stored.size} bytes, and what is on it was made for {end}."
+                found.append(FileDoubt(Doubt.MISSING, layer.stored.name, text))
         return found
 
     def _damage(self, name: str, options: dict[str, str]) -> list[FileDoubt]:

@@ -15,7 +15,7 @@ from longshore.providers.files.chains import Layers, LayersInFiles, NoLayers
 from longshore.providers.files.settings import path_of
 from longshore.providers.files.stored import Bundle, LocalFile, Stored, printable, refuse_path
 
-DEEPEST = 8  # directories below the one that is named
+DEEPEST = 64  # directories below the one that is named
 MOST_ENTRIES = 100_000
 _OF_THE_SYSTEM = ("lost+found", "System Volume Information", "$RECYCLE.BIN")  # in which nobody has put anything
 
@@ -68,8 +68,8 @@ class LocalPlace:
             return not stat.S_ISDIR(mode)
 
     def _look(self, directory: int, path: PurePosixPath, depth: int, found: list[str], seen: Iterator[int]) -> None:
-        """Leaves out what has just been removed. A directory that may not be looked into is among what is found, with a
-        slash behind its name."""
+        """Leaves out what has just been removed. A directory that may not be looked into, or is too deep, is among what
+        is found, with a slash behind its name."""
         with suppress(OSError), os.scandir(directory) as entries:
             for entry in entries:
                 if next(seen) == MOST_ENTRIES:
@@ -83,7 +83,10 @@ class LocalPlace:
                     # A link that leads nowhere, or isn't followed, says so when it is looked at
                     if entry.is_symlink() or entry.is_file(follow_symlinks=False):
                         found.append(str(path / shown(entry.name)))
-                    elif depth < DEEPEST and entry.is_dir(follow_symlinks=False):
+                    elif entry.is_dir(follow_symlinks=False):
+                        if depth == DEEPEST:
+                            found.append(f"{path / shown(entry.name)}/")
+                            continue
                         try:
                             below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
                         except PermissionError:

@@ -18,6 +18,7 @@ from longshore.providers.files.description import SYSTEM, Description, DiskFile,
 from longshore.providers.files.exported import recorded_at
 from longshore.providers.files.headers import BY_SUFFIX, Format, found_in
 from longshore.providers.files.images import is_image, split_name
+from longshore.providers.files.local import DEEPEST
 from longshore.providers.files.ovf import read_ovf
 from longshore.providers.files.ovf_disks import OvfDisk
 from longshore.providers.files.stored import Bundle, Stored, is_below, printable, refuse_path, spellings
@@ -92,8 +93,13 @@ def _descriptions(place: FilesPlace, path: str) -> Iterator[list[Description]]:
             _, kind, packing = split_name(name)
             yield [Description(path, path, beside, None, "", (DiskFile(name, packing, BY_SUFFIX[kind], None),), layers)]
         else:
-            if path.endswith("/"):  # a directory, which says why it can't be looked into
-                beside.open(name)
+            if path.endswith("/"):
+                if len(PurePosixPath(path).parts) > DEEPEST:
+                    raise InvalidInput(
+                        f"{printable(path)} is too deep: more than {DEEPEST} directories are above it.",
+                        advice="Have a provider for one of these.",
+                    )
+                beside.open(name)  # which says why it can't be looked into
             refuse_unread(name)
             raise NotFound(f"{printable(path)} is neither an OVA nor an OVF nor a backup nor a disk image by its name.")
 
