@@ -2,8 +2,10 @@
 
 import html
 import re
+from dataclasses import replace
 
 import pytest
+from small_fleet import FleetSource
 
 from longshore.errors import AccessDenied
 from longshore.providers.registry import connect as really_connect
@@ -190,6 +192,16 @@ def test_a_machines_disks_are_looked_into(fleet):
     assert "If it lands: convert" in text
     assert "It hibernates. guest-hibernated" in text
     assert "stands against that." in text
+
+
+def test_disks_that_nobody_can_look_into_are_not_offered_for_that(fleet, monkeypatch):
+    page = fleet.get("/ui/providers/vc/machines/vm-1")
+    assert "Look into its disks" in page.text
+    machine = FleetSource.machine
+    monkeypatch.setattr(FleetSource, "machine", lambda *one: replace(machine(*one), streamed=True))
+    page = fleet.get("/ui/providers/vc/machines/vm-1")
+    assert "Plan it" in page.text
+    assert "Look into its disks" not in page.text
 
 
 def test_what_landed_as_it_was_is_converted_later(filled):
