@@ -480,3 +480,19 @@ def test_what_is_no_file_is_not_waited_for(vault, tmp_path):
         prune(vault)
     delete_point(vault, odd)
     prune(vault)
+
+
+def test_the_script_waits_for_no_pipe_either(vault, tmp_path):
+    """One in a pack's place costs what was in it, one among the points that point."""
+    name = with_point(vault, tmp_path)
+    (tmp_path / "phrase").write_text(PHRASE)
+    pack = next((tmp_path / "vault" / "packs").glob("*/*.pack"))
+    pack.unlink()
+    os.mkfifo(pack)
+    os.mkfifo((tmp_path / "vault" / "points" / name).with_name("20260101T000000000Z-00000000.point"))
+    script = [sys.executable, "-I", files("longshore.vault") / "left" / "restore.py"]
+    options = ["--vault", tmp_path / "vault", "--pass-phrase-file", tmp_path / "phrase"][: 4 if vault.encrypted else 2]
+    for words in ((), (name, "2000", tmp_path / "image")):
+        done = subprocess.run([*script, *words, *options], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, "it is no file" in done.stderr) == (1, True), done.stderr
+        assert words or done.stdout.startswith(name)

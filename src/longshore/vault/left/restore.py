@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import errno
 import getpass
 import hashlib
 import hmac
@@ -22,7 +23,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 try:
     from zstandard import ZstdDecompressor, ZstdError, frame_content_size
@@ -108,6 +109,13 @@ def name_in(point: dict[str, Any]) -> str:
     return str(machine.get("name", "")) if isinstance(machine, dict) else ""
 
 
+def opened(path: Path) -> BinaryIO:
+    """Open an object's file for reading. Raises OSError; for a pipe too, which nobody may ever write to."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    return path.open("rb")
+
+
 def write_disk(vault: Vault, disk: dict[str, Any], path: Path, what: str) -> int:
     """Write a disk, all that can be had of it; each range that can't is told. Returns how many bytes those are."""
     lost, begin, end, why = 0, 0, 0, ""  # the range that was lost last, which may go on
@@ -179,7 +187,7 @@ class Vault:
         """Read an object. Raises NotThere, Damaged."""
         most = LARGEST[name.partition("/")[0]]
         try:
-            with (self.root / name).open("rb") as file:
+            with opened(self.root / name) as file:
                 data = file.read(most + 1)
         except FileNotFoundError:
             raise NotThere from None
@@ -324,7 +332,7 @@ class Vault:
     def _record(self, place: Place) -> bytes:
         name = place.pack.hex()
         try:
-            with (self.root / "packs" / name[:2] / f"{name}.pack").open("rb") as file:
+            with opened(self.root / "packs" / name[:2] / f"{name}.pack") as file:
                 salt = file.read(40)[8:]
                 file.seek(place.offset)
                 stored = file.read(place.length)
