@@ -36,7 +36,7 @@ THEIRS = os.environ.get("LONGSHORE_OS_MIGRATE")
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.soak,
-    pytest.mark.timeout(3600),
+    pytest.mark.timeout(7200),
     pytest.mark.skipif(THEIRS is None, reason="LONGSHORE_OS_MIGRATE doesn't say where OS-Migrate is"),
 ]
 # In the order in which they build on each other, as its walkthrough has them
