@@ -407,6 +407,17 @@ def test_an_ova_that_was_cut_off_says_so(tmp_path):
         source_of(tmp_path).machine("bad.ova")
 
 
+def test_an_ova_does_not_end_where_a_header_is_damaged(tmp_path):
+    """tarfile takes what is no header for the end: the digests behind it would be left out without a word."""
+    path = tmp_path / "web01.ova"
+    make_ova(path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"web01.mf\0")] ^= 1
+    path.write_bytes(data)
+    (machine,) = source_of(tmp_path).machines()
+    assert machine.unreadable_because == "web01.ova is no tar archive, or damaged: one of its headers is none."
+
+
 # Behind HTTPS
 
 

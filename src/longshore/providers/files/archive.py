@@ -39,6 +39,8 @@ class FileArchive(Bundle):
             with tarfile.open(fileobj=_File(whole), mode="r:") as archive:
                 for member in archive:
                     self._add(whole, member)
+                if whole.read(archive.offset, tarfile.BLOCKSIZE).strip(b"\0"):  # which tarfile takes for the end
+                    raise tarfile.ReadError("one of its headers is none")
         # tarfile trips over its own feet where headers lie: sizes below zero, numbers that are none, headers of headers
         except (tarfile.TarError, ValueError, ArithmeticError, RecursionError) as error:
             why = str(error) if isinstance(error, tarfile.TarError) else "one of its headers can't be right"
