@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -144,6 +145,28 @@ def test_what_changes_something_is_sent_once(breaks_off):
     with client(url) as ann, pytest.raises(Unreachable):
         ann.add_provider("vc", "vsphere", {}, {})
     assert asked == ["POST"]
+
+
+@pytest.mark.parametrize("ask", [lambda ann: ann.limits(), lambda ann: ann.add_provider("vc", "vsphere", {}, {})])
+def test_an_address_that_nobody_has_for_two_seconds_is_waited_for(ask):
+    taken = []
+    with socket.socket() as late:
+        late.bind(("127.0.0.1", 0))
+
+        def listen():
+            time.sleep(2)
+            late.listen()
+            with late.accept()[0] as connection:
+                taken.append(connection.recv(1 << 16))
+                connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+        listens = threading.Thread(target=listen)
+        listens.start()
+        answered = pytest.raises(Unreachable, match="No Longshore server answers")
+        with client(f"http://127.0.0.1:{late.getsockname()[1]}") as ann, answered:
+            ask(ann)
+        listens.join()
+    assert len(taken) == 1
 
 
 def test_an_answer_that_takes_too_long_is_asked_for_once(monkeypatch):

@@ -10,8 +10,9 @@ from urllib3.util import Retry
 
 
 class AskedAgain(Retry):
-    """Requests that only read are sent again for seven seconds. Others might be done twice, and are only sent again
-    where nobody took the connection. An answer that takes too long isn't asked for again: it would take as long.
+    """Requests that only read are sent again for seven seconds. Others might be done twice, and are only sent again,
+    for as long, where nobody took the connection. An answer that takes too long isn't asked for again: it would take as
+    long.
     """
 
     def increment(
@@ -28,6 +29,5 @@ class AskedAgain(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
-ASKED_AGAIN = AskedAgain(
-    total=None, connect=2, read=4, redirect=0, status=0, other=0, backoff_factor=0.5, allowed_methods=("GET",)
-)
+# At once, and after 1, 2 and 4 seconds more
+ASKED_AGAIN = AskedAgain(total=4, redirect=0, status=0, other=0, backoff_factor=0.5, allowed_methods=("GET",))
