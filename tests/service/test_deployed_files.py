@@ -69,6 +69,14 @@ def test_nothing_that_could_be_asked_again_is_ended_without_an_answer():
     assert not re.search(r"^[^#]*on-marked-down", said, re.M)
 
 
+@pytest.mark.parametrize("unit", ["restart.conf", "patroni.service"])
+def test_systemd_gives_up_nothing_that_a_node_needs(unit):
+    """It starts five times within ten seconds what ends at once, as etcd where the address isn't there yet."""
+    before, _, service = (FILES / unit).read_text().partition("[Service]")
+    assert "StartLimitIntervalSec=0\n" in before
+    assert "Restart=always\n" in service
+
+
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 # Each of them keeps guests from being confined, or converted at all: docs/howto/confinement.md
 HARMFUL = ("ProtectKernelTunables", "ProtectKernelLogs", "ProtectKernelModules", "ProtectProc", "ProcSubset")
