@@ -31,10 +31,11 @@ def in_client(script, *arguments):
     return started(*line, stdin=subprocess.PIPE)
 
 
-def callers(readers=4, writers=6, reads=0, rate_of_requests=0):
-    """Have callers ask all the time, and read `reads` times at least; so often a second, or as fast as they may."""
+def callers(readers=4, writers=6, commands=0, reads=0, rate_of_requests=0):
+    """Have callers ask all the time, and each kind of them read `reads` times at least; so often a second, or as fast
+    as they may. `commands` of them read as Longshore's own do."""
     ca = RUN / "files/node1/files/etc/longshore/tls/ca.pem"
-    return in_client("node_callers.py", VIRTUAL, ca, readers, writers, reads, rate_of_requests)
+    return in_client("node_callers.py", VIRTUAL, ca, readers, writers, commands, reads, rate_of_requests)
 
 
 def said_by(process):

@@ -225,6 +225,32 @@ def test_jobs_go_on_and_nothing_is_lost(which, happens, is_mended, after, reads_
     assert machines.wait_for(lambda: len(machines.holders()) == 1, 60)
 
 
+@pytest.mark.parametrize(
+    ("which", "happens", "is_mended", "after"),
+    [
+        (one_with_the_address, server_dies, nothing, 1),
+        (one_with_the_address, haproxy_dies, nothing, 1),
+        (one_with_the_address, haproxy_stays_away, haproxy_is_back, 15),
+        (one_with_the_address, all_of_keepalived_dies, nothing, 1),
+        (machines.primary, machines.kill_database, nothing, 1),
+        (machines.primary, power_goes, power_is_back, 45),
+        (machines.primary, machines.cut, machines.heal, 45),
+    ],
+    ids=["server", "haproxy", "haproxy-away", "keepalived", "postgresql", "power-primary", "cut-primary"],
+)
+def test_no_command_that_reads_fails(which, happens, is_mended, after):
+    n = which()
+    had = machines.holders()
+    with asked(0, readers=4, writers=4, commands=6, reads=1000) as found:
+        happens(n)
+        time.sleep(after)
+        is_mended(n)
+    print(json.dumps({"node": n, "address": had, "failed": found["command"]["failed"]}))
+    assert found["command"]["asked"] >= 1000 and found["lost"] == []
+    assert found["command"]["failed"] == []
+    machines.wait_for(machines.whole, 300)
+
+
 def test_a_node_that_is_cut_off_ends_its_work_before_others_have_it_and_comes_back_by_itself():
     n = next(n for n in NODES if n not in (1, machines.primary()))  # who looks after the jobs is on node1
     worker = machines.kept(f"worker{n}")
