@@ -71,6 +71,9 @@ def test_packages_start_when_there_is_a_configuration_and_keep_data_until_a_purg
     assert on("systemctl is-enabled longshore-server longshore-worker").split() == ["enabled", "enabled"]
     assert on("systemctl list-units --failed --no-legend 'longshore*'") == ""
     assert on("longshore --version") == "longshore 0.1.0"
+    # Whom the system trusts, and not a list of its own
+    trusted = "import certifi; print(certifi.where())"
+    assert on(f"readlink $(/usr/lib/longshore/bin/python3 -c '{trusted}')") == "/etc/ssl/certs/ca-certificates.crt"
     # By which the converter and the image of a relay are built
     assert on("find /usr/lib/longshore/lib/ -path '*/recipe/build' -perm -755 | wc -l") == "2"
     assert on("stat -c '%U:%G %a' /etc/longshore /srv/longshore").split("\n") == [
