@@ -193,9 +193,10 @@ soak-all-of-it: converter
 soak-collection: install
 	.venv/bin/pytest -m soak tests/collection -v -s
 
-# Everything that three nodes may lose. LONGSHORE_ROUNDS: how often the primary is cut off; LONGSHORE_MINUTES: of faults
-# under load, a failure of which says its LONGSHORE_SEED
+# Three bare Debians that become nodes by the page's own words, and everything that three nodes may lose. LONGSHORE_ROUNDS:
+# how often the primary is cut off; LONGSHORE_MINUTES: of faults under load, a failure of which says its LONGSHORE_SEED
 soak-nodes: install
+	.venv/bin/pytest -m soak tests/test_three_nodes_placed.py -v -s
 	LONGSHORE_ROUNDS=20 LONGSHORE_MINUTES=20 .venv/bin/pytest -m "nodes and soak" tests/nodes -v -s
 
 # The lab's vCenter beside one that others wrote, govmomi's: the same calls, and what each answers

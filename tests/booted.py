@@ -1,7 +1,7 @@
 """A Debian with systemd as its first process, in namespaces of its own: for what only an init does with packages.
 
-Needs root and a cgroup2 that is mounted somewhere. It has no network but loopback, and of this machine's devices those
-that do no harm.
+Needs root and a cgroup2 that is mounted somewhere. It has no network but loopback, unless it is put into one, and of
+this machine's devices those that do no harm.
 """
 
 import os
@@ -60,11 +60,13 @@ def until(condition, seconds=120):
 class Booted:
     """A machine over `base`, which stays as it is: what changes is kept in `directory`. A context manager.
 
-    `bound`: directories of this machine, each by the name that it has there.
+    `bound`: directories of this machine, each by the name that it has there. `network`: a namespace that is its own,
+    and is there whenever it boots.
     """
 
-    def __init__(self, base, directory, bound=None):
+    def __init__(self, base, directory, bound=None, network=None):
         self._at = directory
+        self._network = network
         self.root = directory / "root"
         for name in ("root", "upper", "work"):
             (directory / name).mkdir()
@@ -78,9 +80,14 @@ class Booted:
         self._group.mkdir()
 
     def __enter__(self):
-        namespaces = "--mount --pid --ipc --uts --cgroup --net --fork --kill-child"
-        command = f'echo $$ >"$1/cgroup.procs" && exec unshare {namespaces} -- sh -ec "$2" sh "$3"'
-        with (self._at / "console").open("w") as console:
+        self.boot()
+        return self
+
+    def boot(self):
+        namespaces = "--mount --pid --ipc --uts --cgroup --fork --kill-child"
+        unshare = f"ip netns exec {self._network} unshare" if self._network else "unshare --net"
+        command = f'echo $$ >"$1/cgroup.procs" && exec {unshare} {namespaces} -- sh -ec "$2" sh "$3"'
+        with (self._at / "console").open("a") as console:
             self._process = subprocess.Popen(
                 ["sh", "-c", command, "sh", self._group, _BOOT, self.root],
                 stdin=subprocess.DEVNULL,
@@ -91,14 +98,17 @@ class Booted:
         until(lambda: children.read_text().strip())
         self._init = children.read_text().strip()
         until(lambda: self.on("systemctl is-system-running") in ("running", "degraded"))
-        return self
 
-    def __exit__(self, *_):
+    def power_off(self):
+        """End it without a word to whoever runs there."""
         self._process.kill()  # and with it all that it has begun
         self._process.wait()
         until(lambda: "populated 0" in (self._group / "cgroup.events").read_text())
         for group in sorted((path for path in self._group.rglob("*") if path.is_dir()), reverse=True):
             group.rmdir()
+
+    def __exit__(self, *_):
+        self.power_off()
         self._group.rmdir()
         subprocess.run(["umount", "--recursive", self.root], check=True)
 

@@ -36,11 +36,12 @@ def as_root(seconds=1800):
     return [rootless, pytest.mark.timeout(seconds)]
 
 
-def typed(section, page="install"):
-    """Return the commands that a page of docs/howto has root type in this section, block by block."""
+def typed(section, page="install", prompt="#"):
+    """Return the commands that a page of docs/howto has one type in this section, block by block: root, or with the
+    prompt $ anybody."""
     part = (ROOT / f"docs/howto/{page}.md").read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^```console\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
-    return [re.findall(r"^# (.*)$", block, re.MULTILINE) for block in blocks]
+    return [re.findall(rf"^{re.escape(prompt)} (.*)$", block.replace("\\\n", ""), re.MULTILINE) for block in blocks]
 
 
 def made(into, compression, source=ROOT):
