@@ -51,9 +51,7 @@ class Keystone(_Section):
     region: str | None = Field(default=None, description="Region of the catalogue.")
     interface: str = Field("internal", description="By which of their endpoints Keystone and Barbican are asked.")
     public_url: str | None = Field(default=None, description="Where callers get tokens, if that is another address.")
-    cacert: Path | None = Field(
-        default=None, description="PEM file with the authorities to trust instead of the usual ones."
-    )
+    cacert: Path | None = Field(default=None, description="PEM file with the authorities to trust, and no others.")
     cache_seconds: int = Field(
         300, ge=1, le=3600, description="How long a validated token is taken for valid, at most, once it is revoked."
     )
@@ -115,9 +113,7 @@ class ConfiguredCloud(_Section):
         default=None, description="How this machine reaches the cloud's Ceph; default /etc/ceph/ceph.conf."
     )
     ceph_user: str | None = Field(default=None, description="Ceph user; default: the one that Cinder names.")
-    cacert: Path | None = Field(
-        default=None, description="PEM file with the authorities to trust instead of the usual ones."
-    )
+    cacert: Path | None = Field(default=None, description="PEM file with the authorities to trust, and no others.")
     labels: tuple[str, ...] = Field(
         default=(), description="What a worker has to carry to take migrations from or to it, whatever callers ask for."
     )

@@ -6,8 +6,8 @@ are skipped. It is a virtual environment with ansible-core 2.18 and what OS-Migr
 and its `ansible_collections` has what `ansible-galaxy collection build` makes of its repository. For modules of
 openstack.cloud the repository has links, which `make vendor-links` sets; before it is built, copies of the modules take
 their places, in which `ansible_collections.openstack.cloud` is replaced by `ansible_collections.os_migrate.os_migrate`.
-`conversion.raw` in it is a disk for conversion hosts, which `tests/lab/conversion_host FILE` makes (ten minutes, and a
-mirror of Debian's).
+`conversion.raw` in it is a disk for conversion hosts, which `tests/lab/conversion_host FILE` makes (some minutes, and
+a mirror of Debian's).
 """
 
 import os

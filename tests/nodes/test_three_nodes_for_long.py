@@ -28,6 +28,8 @@ from node_work import (
 )
 from three_nodes import NODES, RUN, VIRTUAL
 
+from packaged import typed
+
 pytestmark = [pytest.mark.nodes, pytest.mark.soak, pytest.mark.timeout(14400), AS_ROOT]
 ROUNDS = int(os.environ.get("LONGSHORE_ROUNDS") or 20)
 MINUTES = int(os.environ.get("LONGSHORE_MINUTES") or 20)
@@ -418,9 +420,7 @@ def test_fifty_requests_a_second_and_two_hundred_jobs_among_faults():
 
 def lines_of_the_page():
     """Return what docs/howto/three-nodes.md says to type on node1 where node2 is lost, with the addresses of here."""
-    page = (machines.SOURCE / "docs/howto/three-nodes.md").read_text()
-    lost = page.partition("## A machine is lost for good")[2].partition("## ")[0]
-    lines = [line.removeprefix("$ ") for line in lost.splitlines() if line.startswith("$ ")]
+    (lines,) = typed("A machine is lost for good", "three-nodes", "$")
     return [re.sub(r"192\.0\.2\.1(\d)", lambda found: machines.address(int(found[1])), line) for line in lines]
 
 

@@ -152,6 +152,7 @@ def test_an_address_that_nobody_has_for_two_seconds_is_waited_for(ask):
     taken = []
     with socket.socket() as late:
         late.bind(("127.0.0.1", 0))
+        late.settimeout(20)  # nobody may ask again
 
         def listen():
             time.sleep(2)
