@@ -6,6 +6,8 @@ import pty
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 
@@ -95,14 +97,30 @@ def test_what_matters_about_a_machine_stands_first_with_its_parts_in_tables_of_t
     assert "power" in one
 
 
-def test_what_stands_against_a_machine_is_a_table_of_its_own(tmp_path, monkeypatch):
+@pytest.fixture
+def of_source(monkeypatch):
+    """Have every source answer with one machine."""
+
+    def answer(machine):
+        source = SimpleNamespace(machine=lambda _word: machine, tags=lambda _refs: {})
+        monkeypatch.setattr("longshore.flows.clouds.Clouds.source", lambda *_named: nullcontext(source))
+
+    return answer
+
+
+def test_what_stands_against_a_machine_is_a_table_of_its_own(tmp_path, of_source):
     disks, vsphere = (Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds] web/web.vmdk", "ds"),), Platform("vsphere")
     web = Machine("vm-1", "web", PowerState.ON, 1, 256, disks, (), snapshots=("before",), platform=vsphere)
-    monkeypatch.setattr("longshore.client.providers.ProviderCalls.machine", lambda *_named: web)
+    of_source(web)
     shown = command(tmp_path, "machine", "show", "vc", "web").stdout
     (concerns,) = [part for part in shown.split("\n\n") if part.startswith("Concerns\n")]
     assert re.search(r"\| information +\| web has 1 snapshot.+ \| machine-has-snapshots +\|", concerns), concerns
-    assert json.loads(command(tmp_path, "machine", "show", "vc", "web", "-f", "json").stdout)["snapshots"] == ["before"]
+    plain = json.loads(command(tmp_path, "machine", "show", "vc", "web", "-f", "json").stdout)
+    assert plain["snapshots"] == ["before"]
+    assert [(one["code"], one["only_warm"]) for one in plain["concerns"]] == [
+        ("machine-has-snapshots", False),
+        ("change-tracking-unsupported", True),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -124,10 +142,10 @@ def test_what_stands_against_a_machine_is_a_table_of_its_own(tmp_path, monkeypat
         ({}, {}),  # by the disk library, or through a proxy
     ],
 )
-def test_what_the_way_to_its_disks_costs_a_machine_stands_there_too(tmp_path, monkeypatch, how, said):
+def test_what_the_way_to_its_disks_costs_a_machine_stands_there_too(tmp_path, of_source, how, said):
     disks, vsphere = (Disk("2000", "Hard disk 1", 0, 1 << 30, "[ds] web/web.vmdk", "ds"),), Platform("vsphere")
     web = Machine("vm-1", "web", PowerState.ON, 1, 256, disks, (), change_tracking=True, platform=vsphere, **how)
-    monkeypatch.setattr("longshore.client.providers.ProviderCalls.machine", lambda *_named: web)
+    of_source(web)
     shown = command(tmp_path, "machine", "show", "vc", "web").stdout
     concerns = "".join(part for part in shown.split("\n\n") if part.startswith("Concerns\n"))
     assert {code: how for how, code in re.findall(r"\| ([a-z() ]+?) +\| .+ \| ([a-z-]+) +\|", concerns)} == said

@@ -194,14 +194,25 @@ def test_a_machines_disks_are_looked_into(fleet):
     assert "stands against that." in text
 
 
-def test_disks_that_nobody_can_look_into_are_not_offered_for_that(fleet, monkeypatch):
+@pytest.mark.parametrize("how", ["streamed", "no_way"])
+def test_disks_that_nobody_can_look_into_are_not_offered_for_that(fleet, monkeypatch, how):
     page = fleet.get("/ui/providers/vc/machines/vm-1")
     assert "Look into its disks" in page.text
     machine = FleetSource.machine
-    monkeypatch.setattr(FleetSource, "machine", lambda *one: replace(machine(*one), streamed=True))
+    monkeypatch.setattr(FleetSource, "machine", lambda *one: replace(machine(*one), **{how: True}))
     page = fleet.get("/ui/providers/vc/machines/vm-1")
     assert "Plan it" in page.text
     assert "Look into its disks" not in page.text
+
+
+def test_what_stands_against_a_machines_move_is_on_its_page(fleet, monkeypatch):
+    machine = FleetSource.machine
+    monkeypatch.setattr(FleetSource, "machine", lambda *one: replace(machine(*one), snapshots=("old",), streamed=True))
+    text = fleet.get("/ui/providers/vc/machines/vm-1").text
+    cold, _, warm = text.partition("Against a warm move alone:")
+    assert "machine-has-snapshots" in cold
+    assert "export-copies-whole-disks" not in cold
+    assert "export-copies-whole-disks" in warm
 
 
 def test_what_landed_as_it_was_is_converted_later(filled):

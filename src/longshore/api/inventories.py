@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from longshore.api.schemas import Moment
+from longshore.api.schemas import Moment, PlanConcern
 from longshore.api.shown_machine import ShownMachine
 from longshore.model.target import Choices, Flavor, Network, QuotaRoom
 
@@ -49,6 +49,12 @@ class UnprotectedPage(_Strict):
     total: int  # that are without, and fit
     of: int  # machines that there are, templates left out
     machines: list[UnprotectedMachine]
+
+
+class MachineConcern(PlanConcern):
+    """What of a machine itself stands against a move of it."""
+
+    only_warm: bool  # a cold move is possible in spite of it
 
 
 class TargetOffer(_Strict):

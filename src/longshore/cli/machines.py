@@ -3,7 +3,7 @@
 import dataclasses
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longshore.cli.command import Lister, ShowOne
 from longshore.cli.counting import counting
@@ -12,6 +12,9 @@ from longshore.model.forms import form
 from longshore.model.machine import Disk, Machine, Nic, PowerState
 from longshore.model.selection import MachineFilter
 from longshore.wording.figures import moment, size
+
+if TYPE_CHECKING:
+    from longshore.api.inventories import MachineConcern
 
 
 class ListMachines(Lister):
@@ -109,14 +112,16 @@ class ShowMachine(ShowOne):
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
         machine = self.client.machine(args.provider, args.machine)
+        concerns = self.client.machine_concerns(args.provider, machine.ref)
         if not self.for_people:
             plain: dict[str, Any] = form(Machine).dump_python(machine, mode="json")
+            plain["concerns"] = [one.model_dump(mode="json") for one in concerns]
             return tuple(plain), tuple(plain.values())
         fields = {name: said for name, said in _facts(machine).items() if said not in (None, "")}
         self.parts = (
             ("Disks", ("Disk", "Size", "Storage", "Controller", "Location"), [_disk(disk) for disk in machine.disks]),
             ("Adapters", ("Adapter", "Network", "MAC", "Model", "Addresses"), [_adapter(nic) for nic in machine.nics]),
-            ("Concerns", ("Severity", "What", "Code"), _concerns(machine)),
+            ("Concerns", ("Severity", "What", "Code"), [_concern(one) for one in concerns]),
             ("Further details", ("Field", "Value"), list(_further(machine))),
         )
         return tuple(fields), tuple(fields.values())
@@ -156,19 +161,9 @@ def _adapter(nic: Nic) -> tuple[Any, ...]:
     return nic.label, nic.network, nic.mac, nic.model, ", ".join(nic.addresses)
 
 
-def _concerns(machine: Machine) -> list[tuple[str, str, str]]:
-    """Return what of a machine itself stands against a cold move, blockers first; then what lets none be warm."""
-    from longshore.model.concern import Severity
-    from longshore.model.request import MigrationRequest, MigrationType
-    from longshore.planning.machine_checks import machine_concerns
-    from longshore.providers import registry  # noqa: F401 - declares what the machines of each kind of cloud are like
-
-    order = list(Severity)
-    cold = sorted(machine_concerns(machine, MigrationRequest()), key=lambda one: order.index(one.severity))
-    warm = machine_concerns(machine, MigrationRequest(type=MigrationType.WARM))
-    only_warm = [one for one in warm if one.severity is Severity.BLOCKER and one not in cold]
-    said = [(one.severity.value, one) for one in cold] + [(f"{one.severity.value} (warm)", one) for one in only_warm]
-    return [(how, f"{one.text} {one.advice}".strip(), one.code) for how, one in said]
+def _concern(one: "MachineConcern") -> tuple[str, str, str]:
+    how = f"{one.severity.value} (warm)" if one.only_warm else one.severity.value
+    return how, f"{one.text} {one.advice}".strip(), one.code
 
 
 def _further(machine: Machine) -> Iterator[tuple[str, str]]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from longshore.model.concern import Concern
+from longshore.model.concern import Concern, Severity
 from longshore.model.machine import Disk, Machine, PowerState
-from longshore.model.request import CopyRequest, MigrationType
+from longshore.model.request import CopyRequest, MigrationRequest, MigrationType
 from longshore.planning.export_checks import export_concerns
 from longshore.planning.file_checks import file_concerns
 from longshore.planning.kinds import blocker, information, warning
@@ -158,6 +158,16 @@ DISK_SHARED = blocker(
     "Detach it first, or shut all machines that use it down and accept this.",
     acceptable=True,
 )
+
+
+def against_a_move(machine: Machine) -> list[tuple[Concern, bool]]:
+    """Return what of a machine itself stands against a cold move, blockers first; then what stands against a warm one
+    alone, of which the second is true."""
+    order = list(Severity)
+    cold = sorted(machine_concerns(machine, MigrationRequest()), key=lambda one: order.index(one.severity))
+    warm = machine_concerns(machine, MigrationRequest(type=MigrationType.WARM))
+    only_warm = [one for one in warm if one.severity is Severity.BLOCKER and one not in cold]
+    return [*((one, False) for one in cold), *((one, True) for one in only_warm)]
 
 
 def machine_concerns(machine: Machine, request: CopyRequest) -> Iterator[Concern]:

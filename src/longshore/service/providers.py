@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Response
 from pydantic import ValidationError
 
+from longshore.api.inventories import MachineConcern
 from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.api.shown_machine import ShownMachine
 from longshore.errors import InvalidInput, LongshoreError, Unreachable
@@ -17,6 +18,7 @@ from longshore.model.inventory import Inventory
 from longshore.model.machine import PowerState
 from longshore.model.platform import Platform
 from longshore.model.selection import MachineFilter
+from longshore.planning.machine_checks import against_a_move
 from longshore.providers.registry import connect, moves_from, provider_type, refuse_missing_library, sides_of
 from longshore.service.caller import Caller
 from longshore.service.delegation import (
@@ -232,6 +234,16 @@ def machine(provider: str, machine: str, clouds: TheClouds) -> ShownMachine:
     with clouds.source(provider) as source:
         found = source.machine(machine)
         return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
+
+
+@router.get("/providers/{provider}/concerns")
+def concerns(provider: str, machine: str, clouds: TheClouds) -> list[MachineConcern]:
+    """List what of one machine itself stands against a cold move, blockers first; then what lets none be warm. What
+    the target has to say comes with a plan's check.
+    """
+    with clouds.source(provider) as source:
+        found = against_a_move(source.machine(machine))
+    return [MachineConcern(**asdict(one), only_warm=only_warm) for one, only_warm in found]
 
 
 @router.get("/providers/{provider}/volumes")

@@ -57,6 +57,7 @@ RULES = (
             "POST /v1/providers/{provider}/machines",
             "GET /v1/providers/{provider}/references",
             "GET /v1/providers/{provider}/machines/{machine:path}",
+            "GET /v1/providers/{provider}/concerns",
             "GET /v1/providers/{provider}/volumes",
             "GET /v1/providers/{provider}/inventory",
             "GET /v1/providers/{provider}/inventory/machines",

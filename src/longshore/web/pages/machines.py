@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.inventories import Folder, MachinePage, UnprotectedPage
+from longshore.api.inventories import Folder, MachineConcern, MachinePage, UnprotectedPage
 from longshore.api.schemas import LastMove, Migration, PlanSummary, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
@@ -20,7 +20,7 @@ from longshore.web.pages.providers import path_of
 from longshore.web.rendering import render
 from longshore.web.sheets import as_csv
 from longshore.web.sorting import links_of
-from longshore.wording.states import of_status
+from longshore.wording.states import of_severity, of_status
 from longshore.wording.texts import marked
 
 PAGE = 50  # rows
@@ -149,6 +149,7 @@ async def machine(request: Request) -> Response:
     asking: ApiClient = request.state.asking
     provider = await asking.get(Provider, path_of(request))
     found = await asking.get(Machine, f"{path_of(request)}/machines/{part(request.path_params['machine'])}")
+    concerns = await asking.get(list[MachineConcern], f"{path_of(request)}/concerns", machine=found.ref)
     plans = await asking.get(list[PlanSummary], "/v1/plans", machine=found.ref)
     last = (await _last_moves(request, provider, [found.ref])).get(found.ref)
     return render(
@@ -156,8 +157,10 @@ async def machine(request: Request) -> Response:
         "providers/machine.html",
         provider=provider,
         machine=found,
+        concerns=concerns,
         plans=plans,
         last=last,
+        of_severity=of_severity,
         of_status=of_status,
     )
 
