@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from openstack.exceptions import SDKException
+from openstack.exceptions import NotFoundException, SDKException
 
 from conftest import booted_afresh, last_acknowledged, wait_for
 from longshore.client import Client, Embedded
@@ -130,8 +130,16 @@ def remove_server(cloud, server_id):
     for port in ports:
         cloud.network.delete_port(port, ignore_missing=True)
     for volume in volumes:
-        wait_for(lambda v=volume: cloud.block_storage.get_volume(v).status == "available", 60, "a volume to be free")
+        wait_for(lambda v=volume: _is_free(cloud.block_storage, v), 60, "a volume to be free")
         cloud.block_storage.delete_volume(volume)
+
+
+def _is_free(storage, volume):
+    """Tell whether a volume may be deleted, or was with its server."""
+    try:
+        return storage.get_volume(volume).status == "available"
+    except NotFoundException:
+        return True
 
 
 def remove_made(cloud, database):

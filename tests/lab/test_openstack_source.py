@@ -231,7 +231,11 @@ def goes_on(project, server, acknowledged, *, restarted):
     def life():
         return (writer.read(project.console(server)).boots or (writer.Boot(),))[-1]
 
-    wait_for(lambda: (life().acknowledged or 0) > acknowledged, 180, f"{server.name} to write on")
+    def has_gone_on():
+        seen = life()
+        return seen.failures or ((seen.acknowledged or 0) > acknowledged and (seen.verified or not restarted))
+
+    wait_for(has_gone_on, 180, f"{server.name} to write on")
     seen = life()
     assert seen.failures == []
     if restarted:
