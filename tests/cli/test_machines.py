@@ -117,10 +117,7 @@ def test_what_stands_against_a_machine_is_a_table_of_its_own(tmp_path, of_source
     assert re.search(r"\| information +\| web has 1 snapshot.+ \| machine-has-snapshots +\|", concerns), concerns
     plain = json.loads(command(tmp_path, "machine", "show", "vc", "web", "-f", "json").stdout)
     assert plain["snapshots"] == ["before"]
-    assert [(one["code"], one["only_warm"]) for one in plain["concerns"]] == [
-        ("machine-has-snapshots", False),
-        ("change-tracking-unsupported", True),
-    ]
+    assert [(one["code"], one["only_warm"]) for one in plain["concerns"]] == [("machine-has-snapshots", False)]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,8 @@ def anns(api):
 
 
 def filled(path, names):
-    query = "?path=/etc/passwd" if "/file/" in path else "?format=tofu" if path.endswith("/iac") else ""
+    queries = {"/file/": "?path=/etc/passwd", "/iac": "?format=tofu", "/concerns": "?machine=web"}
+    query = next((said for part, said in queries.items() if part in path), "")
     return re.sub(r"{(\w+)}", lambda found: names.get(found[1], "nothing"), path) + query
 
 

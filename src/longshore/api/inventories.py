@@ -52,7 +52,7 @@ class UnprotectedPage(_Strict):
 
 
 class MachineConcern(PlanConcern):
-    """What of a machine itself stands against a move of it."""
+    """A concern about a machine itself, whatever its target is."""
 
     only_warm: bool  # a cold move is possible in spite of it
 
