@@ -178,3 +178,9 @@ def test_what_is_not_there_is_one_sentence(longshore):
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert 'has no tag "gold"' in line
+
+
+def test_nothing_is_said_of_a_warm_move_of_what_never_runs(tmp_path, of_source):
+    disks = (Disk("1", "Disk 1", 0, 1 << 30, "a.raw", "files"),)
+    of_source(Machine("a.raw", "a", PowerState.OFF, 1, 256, disks, (), platform=Platform("files")))
+    assert "Concerns" not in command(tmp_path, "machine", "show", "shelf", "a").stdout

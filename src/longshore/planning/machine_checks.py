@@ -162,10 +162,10 @@ DISK_SHARED = blocker(
 
 def against_a_move(machine: Machine) -> list[tuple[Concern, bool]]:
     """Return what of a machine itself stands against a cold move, blockers first; then what stands against a warm one
-    alone, of which the second is true."""
+    alone, of which the second is true. Nobody asks for a warm one of what never runs."""
     order = list(Severity)
     cold = sorted(machine_concerns(machine, MigrationRequest()), key=lambda one: order.index(one.severity))
-    warm = machine_concerns(machine, MigrationRequest(type=MigrationType.WARM))
+    warm = () if machine.never_runs else machine_concerns(machine, MigrationRequest(type=MigrationType.WARM))
     only_warm = [one for one in warm if one.severity is Severity.BLOCKER and one not in cold]
     return [*((one, False) for one in cold), *((one, True) for one in only_warm)]
 
