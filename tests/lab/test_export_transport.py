@@ -1,15 +1,14 @@
 """Machines of the lab's vCenter arrive where their provider was given no way to disks: vSphere itself sends them."""
 
 import pytest
-from moves import READY, assert_moved, only_migration, state_of
+from moves import TO, assert_moved, only_migration, state_of
 
 from conftest import end_engine, with_both_clouds
 
 # Small clouds show it every day: tests/flows/test_moves_by_export.py
 pytestmark = [pytest.mark.lab, pytest.mark.soak]
 
-TO_TINY = ["--from", "vc", "--to", "cloud", "--network", "VM Network=private", "--landing", "unchanged"]
-TO_TINY += ["--boot-mark", READY, "--wait", "--plain", "-f", "json"]
+TO_TINY = [*TO, "--landing", "unchanged", "-f", "json"]
 
 
 @pytest.fixture

@@ -318,8 +318,8 @@ def landed(project):
 def assert_written_on(project, acknowledged):
     """Fail unless every machine boots, has all that it had written, and writes on.
 
-    They are started anew: of a console Nova shows the last 100 KiB, behind which what the first to land had said of its
-    boot is gone before the last one has landed.
+    Each is started anew: Nova shows the last 100 KiB of a console, and a server that landed early has long written more
+    since it said what it has.
     """
     compute = project.cloud.compute
     for server in compute.servers():
