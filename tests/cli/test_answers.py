@@ -210,7 +210,8 @@ def test_of_a_machine_people_are_told_only_what_there_is_to_say():
         host_features=HostFeatures(rules=("apart", "on esx1")),
     )
     command = SimpleNamespace(
-        client=SimpleNamespace(machine=lambda *_: machine, machine_concerns=lambda *_: []), for_people=True
+        client=SimpleNamespace(weighed_machine=lambda *_: SimpleNamespace(machine=machine, concerns=[])),
+        for_people=True,
     )
     ShowMachine.take_action(command, SimpleNamespace(provider="vc", machine="web"))
     (further,) = [dict(rows) for title, _, rows in command.parts if title == "Further details"]

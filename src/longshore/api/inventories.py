@@ -57,6 +57,13 @@ class MachineConcern(PlanConcern):
     only_warm: bool  # a cold move is possible in spite of it
 
 
+class WeighedMachine(_Strict):
+    """A machine with its tags, and what of it itself stands against a move."""
+
+    machine: ShownMachine
+    concerns: list[MachineConcern]  # against a cold move, blockers first; then against a warm one alone
+
+
 class TargetOffer(_Strict):
     """Networks, volume types, flavors and quota of a target, in the account and project of its provider."""
 

@@ -111,8 +111,8 @@ class ShowMachine(ShowOne):
         parser.add_argument("machine", help="name, inventory path or reference")
 
     def take_action(self, args: Namespace) -> tuple[Any, Any]:
-        machine = self.client.machine(args.provider, args.machine)
-        concerns = self.client.machine_concerns(args.provider, machine.ref)
+        weighed = self.client.weighed_machine(args.provider, args.machine)
+        machine, concerns = weighed.machine, weighed.concerns
         if not self.for_people:
             plain: dict[str, Any] = form(Machine).dump_python(machine, mode="json")
             plain["concerns"] = [one.model_dump(mode="json") for one in concerns]

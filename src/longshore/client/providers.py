@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
-from longshore.api.inventories import MachineConcern, MachinePage, TargetOffer, UnprotectedMachine, UnprotectedPage
+from longshore.api.inventories import MachinePage, TargetOffer, UnprotectedMachine, UnprotectedPage, WeighedMachine
 from longshore.api.schemas import (
     Fingerprint,
     Migration,
@@ -125,13 +125,10 @@ class ProviderCalls(Calls):
         """Return the volumes that no machine has, each as a machine of this one disk."""
         return self._ask(list[Machine], "GET", f"/v1/providers/{part(provider)}/volumes")
 
-    def machine(self, provider: str, machine: str) -> Machine:
-        return self._ask(Machine, "GET", f"/v1/providers/{part(provider)}/machines/{part(machine)}")
-
-    def machine_concerns(self, provider: str, machine: str) -> list[MachineConcern]:
-        """Return what of a machine itself stands against a move of it, blockers first."""
+    def weighed_machine(self, provider: str, machine: str) -> WeighedMachine:
+        """Return a machine with what of it itself stands against a move of it."""
         asked = urlencode({"machine": machine})
-        return self._ask(list[MachineConcern], "GET", f"/v1/providers/{part(provider)}/concerns?{asked}")
+        return self._ask(WeighedMachine, "GET", f"/v1/providers/{part(provider)}/concerns?{asked}")
 
     def inspect(self, source: str, machine: str) -> Migration:
         """Have a machine's disks looked into; what was found is in the result of what this answers, once that has

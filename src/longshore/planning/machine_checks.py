@@ -161,8 +161,8 @@ DISK_SHARED = blocker(
 
 
 def against_a_move(machine: Machine) -> list[tuple[Concern, bool]]:
-    """Return what of a machine itself stands against a cold move, blockers first; then what stands against a warm one
-    alone, of which the second is true. Nobody asks for a warm one of what never runs."""
+    """Return what of a machine itself stands against a cold move, blockers first; then what stands against a warm one.
+    Each comes with whether it stands against a warm one alone. Nobody asks for a warm one of what never runs."""
     order = list(Severity)
     cold = sorted(machine_concerns(machine, MigrationRequest()), key=lambda one: order.index(one.severity))
     warm = () if machine.never_runs else machine_concerns(machine, MigrationRequest(type=MigrationType.WARM))

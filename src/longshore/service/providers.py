@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Response
 from pydantic import ValidationError
 
-from longshore.api.inventories import MachineConcern
+from longshore.api.inventories import MachineConcern, WeighedMachine
 from longshore.api.schemas import Fingerprint, FingerprintOf, NewProvider, Provider, ProviderCheck, References
 from longshore.api.shown_machine import ShownMachine
 from longshore.errors import InvalidInput, LongshoreError, Unreachable
-from longshore.flows.clouds import kept_secrets, within_reach
+from longshore.flows.clouds import Clouds, kept_secrets, within_reach
 from longshore.model.inventory import Inventory
-from longshore.model.machine import PowerState
+from longshore.model.machine import Machine, PowerState
 from longshore.model.platform import Platform
 from longshore.model.selection import MachineFilter
 from longshore.planning.machine_checks import against_a_move
@@ -231,19 +231,23 @@ def described(provider: str, body: References, clouds: TheClouds) -> list[ShownM
 @router.get("/providers/{provider}/machines/{machine:path}")
 def machine(provider: str, machine: str, clouds: TheClouds) -> ShownMachine:
     """Return one machine with its tags, by reference, name or inventory path."""
-    with clouds.source(provider) as source:
-        found = source.machine(machine)
-        return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
+    return _with_tags(clouds, provider, machine)
 
 
 @router.get("/providers/{provider}/concerns")
-def concerns(provider: str, machine: str, clouds: TheClouds) -> list[MachineConcern]:
-    """List what of one machine itself stands against a cold move, blockers first; then what lets none be warm. What
-    the target has to say comes with a plan's check.
+def concerns(provider: str, machine: str, clouds: TheClouds) -> WeighedMachine:
+    """Return one machine with its tags, and what of it itself stands against a cold move, blockers first; then what
+    lets none be warm. What the target has to say comes with a plan's check.
     """
+    found = _with_tags(clouds, provider, machine)
+    weighed = [MachineConcern(**asdict(one), only_warm=only_warm) for one, only_warm in against_a_move(found)]
+    return WeighedMachine(machine=found, concerns=weighed)
+
+
+def _with_tags(clouds: Clouds, provider: str, machine: str) -> Machine:
     with clouds.source(provider) as source:
-        found = against_a_move(source.machine(machine))
-    return [MachineConcern(**asdict(one), only_warm=only_warm) for one, only_warm in found]
+        found = source.machine(machine)
+        return replace(found, tags=source.tags([found.ref]).get(found.ref, ()))
 
 
 @router.get("/providers/{provider}/volumes")

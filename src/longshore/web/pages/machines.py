@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from longshore.api.inventories import Folder, MachineConcern, MachinePage, UnprotectedPage
+from longshore.api.inventories import Folder, MachinePage, UnprotectedPage, WeighedMachine
 from longshore.api.schemas import LastMove, Migration, PlanSummary, Provider
 from longshore.client.calls import part
 from longshore.errors import LongshoreError
@@ -148,8 +148,9 @@ async def volumes(request: Request) -> Response:
 async def machine(request: Request) -> Response:
     asking: ApiClient = request.state.asking
     provider = await asking.get(Provider, path_of(request))
-    found = await asking.get(Machine, f"{path_of(request)}/machines/{part(request.path_params['machine'])}")
-    concerns = await asking.get(list[MachineConcern], f"{path_of(request)}/concerns", machine=found.ref)
+    word = request.path_params["machine"]
+    weighed = await asking.get(WeighedMachine, f"{path_of(request)}/concerns", machine=word)
+    found = weighed.machine
     plans = await asking.get(list[PlanSummary], "/v1/plans", machine=found.ref)
     last = (await _last_moves(request, provider, [found.ref])).get(found.ref)
     return render(
@@ -157,7 +158,7 @@ async def machine(request: Request) -> Response:
         "providers/machine.html",
         provider=provider,
         machine=found,
-        concerns=concerns,
+        concerns=weighed.concerns,
         plans=plans,
         last=last,
         of_severity=of_severity,
