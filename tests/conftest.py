@@ -24,6 +24,11 @@ settings.load_profile("shared-machine")
 sys.path.insert(0, str(Path(__file__).parents[1] / "lab"))
 sys.path.insert(0, str(Path(__file__).parent))
 
+# What is shared by tests asserts, too, and says what it found when that fails; without this, pytest says nothing more
+# than AssertionError
+_SHARED = {path.stem for path in Path(__file__).parent.rglob("*.py") if not path.name.startswith(("test_", "conftest"))}
+pytest.register_assert_rewrite(*_SHARED)
+
 from less_work import copy_tables, stretch_little  # noqa: E402 beside this file
 
 copy_tables()
