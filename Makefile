@@ -168,9 +168,10 @@ soak-web: install
 soak-wheel: wheel
 	.venv/bin/pytest -m soak tests/test_wheel.py -v -s
 
-# Two builds of the packages, compared; what lintian says of them; Debian 13; and from those of an earlier commit to these
-soak-packages: install
-	.venv/bin/pytest -m soak tests/test_packages.py tests/test_package_upgrade.py -v -s
+# Two builds of the packages, compared; what lintian says of them; Debian 13; from those of an earlier commit to these; and
+# from nothing to a machine that has landed in the lab
+soak-packages: lab-up
+	.venv/bin/pytest -m soak tests/test_packages.py tests/test_package_upgrade.py tests/test_packages_and_lab.py -v -s
 
 # Built, and run by podman on a Debian that boots in namespaces of this machine: server, worker, database, a migration
 soak-image: install

@@ -123,11 +123,11 @@ class Booted:
         """Return the words that run a command of this machine on its loopback."""
         return ["nsenter", "-t", self._init, "-n", "--"]
 
-    def on(self, script, network=True):
-        """Return what a shell script there says, on both of its streams together. Without its own `network` it has that
-        of this machine."""
+    def on(self, script, network="-n"):
+        """Return what a shell script there says, on both of its streams together. `network`: what nsenter is told of
+        it; "" is this machine's."""
         done = subprocess.run(
-            [*(word for word in self.inside if network or word != "-n"), "sh", "-c", script],
+            [*filter(None, (network if word == "-n" else word for word in self.inside)), "sh", "-c", script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -196,7 +196,7 @@ def test_a_bare_debian_moves_its_first_machine(published, debian, tmp_path):
         (_, (install,)) = typed("Debian packages")
         on("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")
         for command in ("apt-get -qq update", install, "apt install ./longshore-worker_*.deb"):
-            said = on(f"cd /mnt && {command} && echo done", network=False)
+            said = on(f"cd /mnt && {command} && echo done", network="")
             assert said.endswith("done"), said
         installed = time.monotonic()
         with keystone_and_disk(machine, tmp_path / "files") as addresses:

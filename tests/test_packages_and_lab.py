@@ -1,0 +1,96 @@
+"""Debian's packages of Longshore on a bare Debian, from nothing to a machine in files that runs in the lab's cloud."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from booted import Booted
+from packaged import ROOT, as_root, made, root, typed
+
+sys.path.append(str(Path(__file__).parent / "providers"))
+from files_made import manifest, ovf, pack, qemu_img
+
+pytestmark = [*as_root(), pytest.mark.soak]
+LAB = Path(os.environ.get("LONGSHORE_LAB", "/var/lib/longshore-lab"))
+READY = "LONGSHORE-WRITER ready"
+# Inside the lab: what the guest has told on its console, and its server goes
+LOOK = """
+import sys
+sys.path[:0] = ["tests/lab", "tests"]
+import openstack
+from moves import remove_server, seen_on
+cloud = openstack.connect(cloud="lab")
+seen = seen_on(cloud, sys.argv[1])
+print(seen.verified.bad, len(seen.disks))
+remove_server(cloud, sys.argv[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("packages"), "none")
+
+
+def exported(directory, name):
+    """Write the lab's tiny guest as an OVA, as somebody would export it."""
+    files, entries = {}, []
+    for number, disk in enumerate(("root", "data")):
+        raw, image = LAB / f"cache/guests/tiny/{disk}.raw", directory / f"{disk}.vmdk"
+        qemu_img("convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, image)
+        files[image.name] = image.read_bytes()
+        entries.append((image.name, image.stat().st_size, raw.stat().st_size, number))
+        image.unlink()
+    text = ovf(*entries).decode().replace("<Name>web01<", f"<Name>{name}<")
+    text = text.replace("Quantity>2<", "Quantity>1<").replace("Quantity>2048<", "Quantity>256<")
+    files = {"tiny.ovf": text.encode(), **files}
+    pack(directory / "tiny.ova", {**files, "tiny.mf": manifest(files)})
+
+
+@pytest.mark.parametrize("debian", ["bare", "bare-trixie"])
+def test_a_bare_debian_moves_its_first_machine_into_the_lab(packages, debian, tmp_path):
+    holder = (LAB / "run/holder.pid").read_text().split()[0]  # of lab/holder.sh
+    name = f"first-{uuid.uuid4().hex[:6]}"
+    with Booted(root(debian), tmp_path) as machine:
+        for package in packages.values():
+            shutil.copy(package, machine.root / "mnt")
+        exported(machine.root / "srv", name)
+        # What an operator has: the cloud's entry, and a user of its Ceph
+        shutil.copy(LAB / "etc/clouds.yaml", machine.root / "root")
+        shutil.copytree(LAB / "etc/ceph", machine.root / "etc/ceph")
+        shutil.copy("/etc/resolv.conf", machine.root / "etc")
+        (machine.root / "etc/hosts").write_text("127.0.0.1 localhost\n")
+        machine.on("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")
+
+        def there(command, network):
+            said = machine.on(f"cd /mnt && {command} && echo done", network)
+            assert said.endswith("done"), said
+            return said.removesuffix("done")
+
+        begun = time.monotonic()
+        (_, (install,)) = typed("Debian packages")
+        for command in ("apt-get -qq update", install):
+            there(command, network="")  # from this machine's mirrors
+        installed = time.monotonic()
+        in_lab = f"--net=/proc/{holder}/ns/net"
+        for command in (
+            "longshore provider add files exports --url file:///srv",
+            "OS_CLIENT_CONFIG_FILE=/root/clouds.yaml longshore provider add openstack cloud --os-cloud lab",
+            f"longshore migrate {name} --from exports --to cloud --network 'VM Network=private' --landing unchanged "
+            f"--power on --boot-mark '{READY}' --wait --plain",
+        ):
+            print(there(command, in_lab))
+        ended = time.monotonic()
+        (migration,) = json.loads(there("longshore migration list -f json", in_lab))
+        shown = json.loads(there(f"longshore migration show {migration['ID']} -f json", in_lab))
+    look = [ROOT / "lab/lab", "run", ROOT / ".venv/bin/python", "-c", LOOK, shown["server_id"]]
+    environment = os.environ | {"OS_CLIENT_CONFIG_FILE": str(LAB / "etc/clouds.yaml")}
+    seen = subprocess.run(look, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    print(f"{debian}: packages installed in {installed - begun:.0f} s, moved in {ended - installed:.0f} s more")
+    assert seen.split() == ["0", "2"]
