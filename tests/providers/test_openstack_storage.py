@@ -1,6 +1,7 @@
 """Kinds of storage and ages of clouds that the lab's cloud can't show."""
 
 import asyncio
+import os
 from contextlib import contextmanager
 from types import SimpleNamespace
 from unittest.mock import MagicMock, patch
@@ -9,15 +10,18 @@ import pytest
 from keystoneauth1.exceptions import ConnectFailure
 from openstack import exceptions as sdk
 
+from longshore.engine.parking import PARKS_FOR
 from longshore.engine.retry import retry
-from longshore.errors import AccessDenied, Conflict, ExportError, ProviderError
+from longshore.errors import AccessDenied, Conflict, ExportError, NotInstalled, ProviderError
 from longshore.flows.facts import gather_for_plan
 from longshore.model.machine import Machine, Nic, PowerState
 from longshore.model.platform import Platform
 from longshore.model.request import MigrationRequest
 from longshore.model.target import Network, Owner, Taken
 from longshore.planning.nics import land_nics
+from longshore.processes.installed import refuse_without_driver
 from longshore.providers.openstack.attach import Attachments
+from longshore.providers.openstack.ceph import storage_outlook
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.ownership import KEY
 from longshore.providers.openstack.placement import Placement
@@ -181,6 +185,34 @@ def test_what_ceph_refuses_for_good_is_told_with_its_remedy_and_not_tried_again(
     with pytest.raises(AccessDenied, match=said) as caught:
         asyncio.run(retry(work, before_again=lambda _error: None))
     assert (len(tries), advice in caught.value.advice, "longshore" in caught.value.message) == (1, True, True)
+
+
+@pytest.fixture
+def no_driver_for_ceph(tmp_path, monkeypatch):
+    """Have QEMU's programs say what Debian's say where qemu-block-extra isn't installed."""
+    for program in ("qemu-img", "qemu-nbd"):
+        (tmp_path / program).write_text(f"#!/bin/sh\necho \"{program}: Unknown driver 'rbd'\" >&2\nexit 1\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+
+def test_a_worker_without_qemus_part_for_ceph_says_so_before_a_machine_is_stopped(tmp_path, no_driver_for_ceph):
+    (conf := tmp_path / "ceph.conf").touch()
+    connection = cloud({"driver_volume_type": "rbd", "name": "volumes/volume-v", "auth_username": "longshore"})
+    its = attachments(connection, ceph_conf=str(conf))
+    with pytest.raises(NotInstalled, match="QEMU's driver for rbd.*the package qemu-block-extra"):
+        its.make_ready(OWNER)
+    with pytest.raises(NotInstalled, match="qemu-block-extra"), its.open("v", OWNER):
+        pass
+    assert NotInstalled.code in PARKS_FOR
+    assert "Install the package qemu-block-extra" in storage_outlook(str(conf), None)
+    attachments(connection, ceph_conf="/nowhere/ceph.conf").make_ready(OWNER)  # where other storage may be meant
+
+
+def test_qemu_is_asked_what_drivers_it_has():
+    refuse_without_driver("nbd")
+    with pytest.raises(NotInstalled, match="for nonsense isn't installed"):
+        refuse_without_driver("nonsense")
 
 
 def test_a_server_is_gone_when_the_cloud_knows_it_no_more():

@@ -1,7 +1,9 @@
 """Debian's bindings and programs, which Longshore takes from a machine beside its Python packages, and what is said
 where one of them is missing."""
 
+import json
 import shutil
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +22,7 @@ PACKAGES = {
 MOVING = ("nbd", "nbdkit", "qemu-nbd", "bwrap")  # by which disks are read and written, and guests worked on
 _MODULES = {"libnbdmod": "nbd", "libguestfsmod": "guestfs"}  # compiled parts, by the module that one imports
 _LIBRARIES = {"nbd": "libnbd", "guestfs": "libguestfs", "rados": "librados", "rbd": "librbd"}
+_PATIENCE = 60  # seconds, for a program that only says what it can
 _OR = "or have a server do it (LONGSHORE_URL)"
 
 
@@ -31,6 +34,19 @@ def refuse_without(*names: str, path: str | None = None) -> None:
     missing = [name for name in names if not _is_there(name, path)]
     if missing:
         raise _missing(missing)
+
+
+def refuse_without_driver(driver: str) -> None:
+    """Raise NotInstalled where QEMU can't open images by this driver: Debian has those for storage in the network in a
+    package of their own."""
+    refuse_without("qemu-img")
+    command = ["qemu-img", "info", "json:" + json.dumps({"driver": driver})]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE)
+    if f"Unknown driver '{driver}'" in done.stderr:
+        raise NotInstalled(
+            f"QEMU's driver for {driver} isn't installed on this machine.",
+            advice=f"Install the package qemu-block-extra, {_OR}.",
+        )
 
 
 def refuse_without_engine() -> None:

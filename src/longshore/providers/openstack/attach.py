@@ -15,6 +15,7 @@ from typing import Any
 from longshore.blocks.exports import Export, serve_qemu_nbd
 from longshore.errors import AccessDenied, Conflict, ExportError, LongshoreError, NotFound, ProviderError
 from longshore.model.target import Owner
+from longshore.processes.installed import refuse_without_driver
 from longshore.providers.openstack import ownership
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.providers.openstack.faults import explained
@@ -30,7 +31,9 @@ class Attachments:
         self._volumes = volumes
 
     def make_ready(self, _owner: Owner) -> None:
-        """Do nothing: nothing has to be begun."""
+        """Raise NotInstalled where this worker has a way to Ceph, and lacks what opens volumes there."""
+        if os.access(self._settings.ceph_conf, os.R_OK):
+            refuse_without_driver("rbd")
 
     @contextmanager
     def open(self, volume_id: str, owner: Owner, *, read_only: bool = False) -> Iterator[Export]:
@@ -156,11 +159,12 @@ class Attachments:
 @contextmanager
 def _served(image: Mapping[str, str], *, read_only: bool) -> Iterator[Export]:
     """Serve an image. Raises AccessDenied for what no second try changes: missing rights of Ceph's user, a key nobody
-    understands."""
+    understands; NotInstalled where QEMU lacks its part for Ceph."""
     with ExitStack() as stack:
         try:
             export = stack.enter_context(serve_qemu_nbd(image, read_only=read_only))
         except ExportError as error:
+            refuse_without_driver(image["file.driver"])
             raise _final(error, image) or error from None
         yield export
 

@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 
+from longshore.errors import NotInstalled
+from longshore.processes.installed import refuse_without_driver
 from longshore.processes.parent import die_with_parent
 
 _WAITS, _PATIENCE = 10, 30  # seconds: for an answer of the monitors, and for the whole process
@@ -20,6 +22,10 @@ def storage_outlook(conf: str, user: str | None) -> str:
     names."""
     if not os.access(conf, os.R_OK):
         return f"{conf} can't be read on this machine: volumes are opened by workers on which it can"
+    try:
+        refuse_without_driver("rbd")
+    except NotInstalled as error:
+        return f"can't be opened from here: {error.message} {error.advice}"
     if user is None:
         return f"as {conf} says, by the Ceph user that Cinder names; name it (--ceph-user) to have it tried here"
     command = die_with_parent(sys.executable, "-m", __name__, conf, user)
