@@ -38,6 +38,7 @@ OWN_PROJECTS = {
 # lab to a guest's address, no ESXi host's SSH server and no vCenter that is started again: those are the first's.
 SECOND_VCENTER = {
     "test_cold_migration",
+    "test_collection",
     "test_debian_moves",
     "test_protected_machines",
     "test_second_tries",
