@@ -66,7 +66,10 @@ def test_a_bare_debian_moves_its_first_machine_into_the_lab(packages, debian, tm
         shutil.copytree(LAB / "etc/ceph", machine.root / "etc/ceph")
         shutil.copy("/etc/resolv.conf", machine.root / "etc")
         (machine.root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-        machine.on("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")
+        # Recommended packages come along, as on any Debian and otherwise than where mmdebstrap made the root
+        machine.on(
+            'echo \'APT::Get::Assume-Yes "true"; APT::Install-Recommends "true";\' >/etc/apt/apt.conf.d/zz-as-usual'
+        )
 
         def there(command, network):
             said = machine.on(f"cd /mnt && {command} && echo done", network)
