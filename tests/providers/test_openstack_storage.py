@@ -200,7 +200,7 @@ def test_a_worker_without_qemus_part_for_ceph_says_so_before_a_machine_is_stoppe
     (conf := tmp_path / "ceph.conf").touch()
     connection = cloud({"driver_volume_type": "rbd", "name": "volumes/volume-v", "auth_username": "longshore"})
     its = attachments(connection, ceph_conf=str(conf))
-    with pytest.raises(NotInstalled, match="QEMU's driver for rbd.*the package qemu-block-extra"):
+    with pytest.raises(NotInstalled, match=r"QEMU's driver for rbd.*the package qemu-block-extra"):
         its.make_ready(OWNER)
     with pytest.raises(NotInstalled, match="qemu-block-extra"), its.open("v", OWNER):
         pass
