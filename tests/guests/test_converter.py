@@ -139,6 +139,15 @@ def test_a_file_that_is_none_is_refused(directory, tmp_path, capsys):
         assert list(directory.iterdir()) == []
 
 
+@root_only
+def test_what_a_machine_lacks_to_unpack_one_is_named(directory, starts, tmp_path, monkeypatch, capsys):
+    file = packed(made_up(tmp_path / "one"), tmp_path / "converter.tar.zst")
+    monkeypatch.setattr("longshore.guests.converter.build.shutil.which", lambda _program: None)
+    assert main(["converter", "unpack", str(file)]) == 1
+    assert "by zstd, which isn't installed here. Run, as root: apt-get install zstd." in capsys.readouterr().err
+    assert list(directory.iterdir()) == []
+
+
 def test_one_that_others_may_change_is_not_run(directory):
     made_up(directory / "current").chmod(0o777)
     with pytest.raises(ConversionError, match="can be changed by others than root") as caught:
