@@ -12,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
 from urllib.request import urlopen
@@ -60,23 +61,41 @@ def keystone(tmp_path):
 class Machine:
     """A machine with the appliance's disk, of which ports of loopback lead to its server and to its SSH."""
 
-    def __init__(self, at, console):
+    def __init__(self, at):
         self.at, self.server, self.ssh = at, port_to_serve(), port_to_serve()
-        self.console, self.seen = console, ""
+        self._told, self._heard = "", 0
         self.started = time.monotonic()
 
+    def connect(self, console):
+        """Read all that the console says from now on: a machine waits for whoever doesn't."""
+        self._console = console
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        with suppress(OSError):
+            while said := self._console.recv(4096):
+                self._told += said.decode(errors="replace")
+
     def until_said(self, words):
-        """Wait for words on the console behind those that were waited for before."""
+        """Wait for words on the console behind those that were waited for before, and return what came before them."""
         end = time.monotonic() + BOOTS
-        while words not in self.seen:
-            assert time.monotonic() < end, f"{words!r} wasn't said, but: {self.seen[-2000:]}"
-            with suppress(TimeoutError):
-                self.seen += self.console.recv(4096).decode(errors="replace")
-        before, _, self.seen = self.seen.partition(words)
+        while (at := self._told.find(words, self._heard)) < 0:
+            assert time.monotonic() < end, f"{words!r} wasn't said, but: {self._told[-2000:]}"
+            time.sleep(0.2)
+        before, self._heard = self._told[self._heard : at], at + len(words)
         return before
 
     def type_in(self, line):
-        self.console.sendall(f"{line}\r".encode())
+        self._console.sendall(f"{line}\r".encode())
+
+    def log_in(self, password):
+        """Log in as root, at a prompt that has just come: each waits for a minute, and then for whoever is next."""
+        self._heard = len(self._told)
+        self.type_in("")
+        self.until_said("login:")
+        self.type_in("root")
+        self.until_said("Password:")
+        self.type_in(password)
 
     def until_ready(self):
         """Wait until its server answers, and return the certificate that it shows."""
@@ -114,7 +133,7 @@ def booted(built, at, keystone, *options):
     disk = at / "disk.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image, disk, "20G"], check=True)
     with socket.create_server(str(at / "serial"), family=socket.AF_UNIX) as listening:
-        machine = Machine(at, None)
+        machine = Machine(at)
         network = (
             f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{machine.server}-{ADDRESS}:9797,"
             f"hostfwd=tcp:127.0.0.1:{machine.ssh}-{ADDRESS}:22,"
@@ -136,9 +155,9 @@ def booted(built, at, keystone, *options):
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
             listening.settimeout(BOOTS)
-            machine.console = listening.accept()[0]
-            machine.console.settimeout(5)
-            yield machine
+            with listening.accept()[0] as console:
+                machine.connect(console)
+                yield machine
         finally:
             process.kill()
             process.wait()
@@ -161,14 +180,12 @@ def test_a_console_asks_where_nothing_was_told(built, keystone, tmp_path):
             machine.until_said(question)
             machine.type_in(answer)
         shown = machine.until_said("longshore login:")
-        assert f"https://{ADDRESS}:9797" in shown
+        assert re.findall(r"https://\S+", shown) == [f"https://{ADDRESS}:9797"]
         assert "long enough" not in shown
         certificate = machine.until_ready()
         assert machine.client("longshore", keystone, certificate, "provider", "list") == ""
 
-        machine.type_in("root")
-        machine.until_said("Password:")
-        machine.type_in("long enough")
+        machine.log_in("long enough")
         machine.until_said("longshore:~#")
         machine.type_in(
             f"systemctl is-active {UNITS} | xargs; systemctl list-units --failed --plain --no-legend; echo e'n'd"
