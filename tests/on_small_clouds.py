@@ -45,7 +45,6 @@ def take(url):
     """Queue a cold migration of it, and print its id."""
     from small_fleet import Fleet
 
-    from longshore.configuration import read_configuration
     from longshore.model.selection import EVERY
     from longshore.providers.files.settings import FilesSettings
     from longshore.providers.files.source import FilesSource
@@ -56,7 +55,7 @@ def take(url):
     fleet = Fleet.create(FLEET, (machine.name,))
     (FLEET / "conversions").mkdir()
     (fleet.world(machine.name).root / "one-moment").touch()  # its disk is another one than the small source's
-    store = Store(StateDirectory.configured(read_configuration(CONFIGURATION)))
+    store = Store(StateDirectory(STATE))
     new = store.migrations.add(
         machine_name=machine.name,
         machine_ref=machine.ref,
