@@ -32,6 +32,7 @@ pivot_root . mnt
 exec chroot . sh -c 'umount -l /mnt; exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
   /lib/systemd/systemd --system --log-target=console --show-status=0'
 """
+OUR_NETWORK = "/proc/self/ns/net"  # of the machine that the tests run on
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -123,11 +124,12 @@ class Booted:
         """Return the words that run a command of this machine on its loopback."""
         return ["nsenter", "-t", self._init, "-n", "--"]
 
-    def on(self, script, network="-n"):
-        """Return what a shell script there says, on both of its streams together. `network`: what nsenter is told of
-        it; "" is this machine's."""
+    def on(self, script, network=None):
+        """Return what a shell script there says, on both of its streams together. `network`: the file of the network's
+        namespace that it is in; None: the machine's own."""
+        enter = f"--net={network}" if network else "-n"
         done = subprocess.run(
-            [*filter(None, (network if word == "-n" else word for word in self.inside)), "sh", "-c", script],
+            [*(enter if word == "-n" else word for word in self.inside), "sh", "-c", script],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from booted import Booted, until
+from booted import OUR_NETWORK, Booted, until
 from longshore.engine.version import FLOW_VERSION
 from packaged import READY, ROOT, active, as_root, configure, keystone_and_disk, landed, made, root, typed
 
@@ -196,7 +196,7 @@ def test_a_bare_debian_moves_its_first_machine(published, debian, tmp_path):
         (_, (install,)) = typed("Debian packages")
         on("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/yes")
         for command in ("apt-get -qq update", install, "apt install ./longshore-worker_*.deb"):
-            said = on(f"cd /mnt && {command} && echo done", network="")
+            said = on(f"cd /mnt && {command} && echo done", OUR_NETWORK)
             assert said.endswith("done"), said
         installed = time.monotonic()
         with keystone_and_disk(machine, tmp_path / "files") as addresses:
