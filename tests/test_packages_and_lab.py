@@ -11,46 +11,33 @@ from pathlib import Path
 
 import pytest
 
-from booted import Booted
+from booted import OUR_NETWORK, Booted
 from packaged import ROOT, as_root, made, root, typed
 
 sys.path.append(str(Path(__file__).parent / "providers"))
-from files_made import manifest, ovf, pack, qemu_img
+from files_made import exported_guest, pack
 
 pytestmark = [*as_root(), pytest.mark.soak]
 LAB = Path(os.environ.get("LONGSHORE_LAB", "/var/lib/longshore-lab"))
 READY = "LONGSHORE-WRITER ready"
-# Inside the lab: what the guest has told on its console, and its server goes
+# Inside the lab: says what the guest has told on its console, and removes its server
 LOOK = """
 import sys
 sys.path[:0] = ["tests/lab", "tests"]
 import openstack
 from moves import remove_server, seen_on
 cloud = openstack.connect(cloud="lab")
-seen = seen_on(cloud, sys.argv[1])
-print(seen.verified.bad, len(seen.disks))
-remove_server(cloud, sys.argv[1])
+try:
+    seen = seen_on(cloud, sys.argv[1])
+    print(seen.verified.bad, len(seen.disks))
+finally:
+    remove_server(cloud, sys.argv[1])
 """
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
     return made(tmp_path_factory.mktemp("packages"), "none")
-
-
-def exported(directory, name):
-    """Write the lab's tiny guest as an OVA, as somebody would export it."""
-    files, entries = {}, []
-    for number, disk in enumerate(("root", "data")):
-        raw, image = LAB / f"cache/guests/tiny/{disk}.raw", directory / f"{disk}.vmdk"
-        qemu_img("convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, image)
-        files[image.name] = image.read_bytes()
-        entries.append((image.name, image.stat().st_size, raw.stat().st_size, number))
-        image.unlink()
-    text = ovf(*entries).decode().replace("<Name>web01<", f"<Name>{name}<")
-    text = text.replace("Quantity>2<", "Quantity>1<").replace("Quantity>2048<", "Quantity>256<")
-    files = {"tiny.ovf": text.encode(), **files}
-    pack(directory / "tiny.ova", {**files, "tiny.mf": manifest(files)})
 
 
 @pytest.mark.parametrize("debian", ["bare", "bare-trixie"])
@@ -60,7 +47,8 @@ def test_a_bare_debian_moves_its_first_machine_into_the_lab(packages, debian, tm
     with Booted(root(debian), tmp_path) as machine:
         for package in packages.values():
             shutil.copy(package, machine.root / "mnt")
-        exported(machine.root / "srv", name)
+        image = machine.root / "srv/tiny.ova"
+        pack(image, exported_guest(LAB / "cache/guests/tiny", tmp_path, name, "00:50:56:3f:77:02", 256))
         # What an operator has: the cloud's entry, and a user of its Ceph
         shutil.copy(LAB / "etc/clouds.yaml", machine.root / "root")
         shutil.copytree(LAB / "etc/ceph", machine.root / "etc/ceph")
@@ -79,9 +67,9 @@ def test_a_bare_debian_moves_its_first_machine_into_the_lab(packages, debian, tm
         begun = time.monotonic()
         (_, (install,)) = typed("Debian packages")
         for command in ("apt-get -qq update", install):
-            there(command, network="")  # from this machine's mirrors
+            there(command, OUR_NETWORK)  # from this machine's mirrors
         installed = time.monotonic()
-        in_lab = f"--net=/proc/{holder}/ns/net"
+        in_lab = f"/proc/{holder}/ns/net"
         for command in (
             "longshore provider add files exports --url file:///srv",
             "OS_CLIENT_CONFIG_FILE=/root/clouds.yaml longshore provider add openstack cloud --os-cloud lab",

@@ -8,7 +8,7 @@ import pytest
 from moves import READY, only_migration, seen_on, state_of
 
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
-from files_made import FORMAT, https, manifest, ovf, pack, qemu_img
+from files_made import VMDK, exported_guest, https, pack
 from virtual_disks import cowd, ovf_of_ovirt, vhd_footer
 
 pytestmark = pytest.mark.lab
@@ -16,27 +16,14 @@ pytestmark = pytest.mark.lab
 MAC = "00:50:56:3f:77:01"
 TO_CLOUD = ["--to", "cloud", "--network", "VM Network=private", "--boot-mark", READY, "--power=on", "--plain", "--wait"]
 MIB_OF = {"tiny": 256, "debian": 768, "debian-ubuntu": 768}  # as in vCenter
-VMDK = ("vmdk", "-o", "subformat=streamOptimized")
 QCOW2 = ("qcow2", "-c")
 
 
 def exported(lab, guest, directory, kind=VMDK):
     """The files of a guest, by its disks as they were built, with the MAC that it has in vCenter; and its name."""
     name = f"{guest}-{uuid.uuid4().hex[:6]}"
-    files, entries = {}, []
-    for number, disk in enumerate(("root", "data")):
-        raw = lab.root / "cache" / "guests" / guest / f"{disk}.raw"
-        image = directory / f"{guest}-disk{number + 1}.{kind[0]}"
-        qemu_img("convert", "-f", "raw", "-O", *kind, raw, image)
-        files[image.name] = image.read_bytes()
-        entries.append((image.name, image.stat().st_size, raw.stat().st_size, number))
-        image.unlink()
-    text = ovf(*entries).decode().replace("<Name>web01<", f"<Name>{name}<").replace("00:50:56:AB:CD:EF", MAC)
-    text = text.replace("Quantity>2<", "Quantity>1<").replace("Quantity>2048<", f"Quantity>{MIB_OF[guest]}<")
-    if kind is QCOW2:
-        text = text.replace(FORMAT, "http://www.gnome.org/~markmc/qcow-image-format.html")
-    files = {f"{guest}.ovf": text.encode(), **files}
-    return {**files, f"{guest}.mf": manifest(files)}, name
+    place = lab.root / "cache" / "guests" / guest
+    return exported_guest(place, directory, name, MAC, MIB_OF[guest], kind), name
 
 
 def moved(cli, cloud, name, *words):

@@ -116,6 +116,28 @@ def make_ova(path, *, algorithm="SHA256", change=None, **said):
     return contents
 
 
+VMDK = ("vmdk", "-o", "subformat=streamOptimized")
+
+
+def exported_guest(guest, directory, name, mac, mib, kind=VMDK):
+    """Return the files, by name, as which a guest of the lab is exported: `guest` is the directory with its raw disks,
+    `name` what the machine is called, `mac` its adapter's address, `mib` its memory. Its images are made in
+    `directory`, and removed."""
+    files, entries = {}, []
+    for number, disk in enumerate(("root", "data")):
+        raw, image = guest / f"{disk}.raw", directory / f"{guest.name}-disk{number + 1}.{kind[0]}"
+        qemu_img("convert", "-f", "raw", "-O", *kind, raw, image)
+        files[image.name] = image.read_bytes()
+        entries.append((image.name, image.stat().st_size, raw.stat().st_size, number))
+        image.unlink()
+    text = ovf(*entries).decode().replace("<Name>web01<", f"<Name>{name}<").replace("00:50:56:AB:CD:EF", mac)
+    text = text.replace("Quantity>2<", "Quantity>1<").replace("Quantity>2048<", f"Quantity>{mib}<")
+    if kind[0] == "qcow2":
+        text = text.replace(FORMAT, "http://www.gnome.org/~markmc/qcow-image-format.html")
+    files = {f"{guest.name}.ovf": text.encode(), **files}
+    return {**files, f"{guest.name}.mf": manifest(files)}
+
+
 def pack(path, files):
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
         for name, data in files.items():
