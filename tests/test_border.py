@@ -72,7 +72,7 @@ KNOWN = {
         *("blocks/process.py", "cli/known_names.py", "engine/embedded.py", "flows/telling/sending.py"),
         *("flows/replicas/gate_command.py", "guests/initramfs.py", "guests/start.py", "processes/launcher.py"),
         *("guests/converter/build.py", "guests/converter/updates.py", "processes/debian.py"),
-        "processes/installed.py",  # the name of a driver
+        "processes/installed.py",
         *("guests/machine_check.py", "guests/mounted.py", "guests/virt_v2v.py", "processes/child.py"),
         *("providers/openstack/ceph.py", "providers/openstack/changes.py", "providers/vault/exporting.py"),
         "providers/vsphere/disks.py",  # words of the provider's settings

@@ -32,7 +32,6 @@ RECIPE = Path(__file__).parent / "recipe"
 SUITE = "trixie"  # of which the converter is, whatever the machine is
 _SUITES = {"Debian": (SUITE, f"{SUITE}-updates"), "Debian-Security": (f"{SUITE}-security",)}  # by their labels
 _ROOM = 3 << 30  # bytes that it takes while it is made
-_ZSTD = "Run, as root: apt-get install zstd."
 _NEEDED = {"mmdebstrap": "mmdebstrap", "apt-get": "apt"}  # programs, and the packages they are in
 _NO_MIRROR = (
     "Make it on another machine (longshore converter build, longshore converter export FILE), and bring the file here: "
@@ -207,7 +206,10 @@ def _check_machine() -> None:
 
 def _tar(*words: str | Path, at: Path) -> None:
     if shutil.which("zstd") is None:
-        raise InvalidInput("tar packs and unpacks a converter by zstd, which isn't installed here.", advice=_ZSTD)
+        raise InvalidInput(
+            "tar packs and unpacks a converter by zstd, which isn't installed here.",
+            advice="Run, as root: apt-get install zstd.",
+        )
     command = ["tar", "--directory", str(at), *map(str, words), *(["."] if "--create" in words else [])]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
