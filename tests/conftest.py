@@ -29,8 +29,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 _SHARED = {path.stem for path in Path(__file__).parent.rglob("*.py") if not path.name.startswith(("test_", "conftest"))}
 pytest.register_assert_rewrite(*_SHARED)
 
-from less_work import copy_tables, stretch_little  # noqa: E402 beside this file
+from less_work import compile_once, copy_tables, stretch_little  # noqa: E402 beside this file
 
+compile_once()
 copy_tables()
 stretch_little()
 _FILES_TOLD = 50

@@ -3,8 +3,10 @@ concerned."""
 
 import sqlite3
 import threading
+from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.util import LRUCache
 
 from longshore.store import database
 from longshore.vault import sealing
@@ -12,6 +14,7 @@ from longshore.vault import sealing
 _upgrade = database._upgrade
 _tables = sqlite3.connect(":memory:", check_same_thread=False)
 _copying = threading.Lock()
+_STATEMENTS = 4000  # more than there are in Longshore
 
 
 def copy_tables() -> None:
@@ -22,6 +25,23 @@ def copy_tables() -> None:
 def stretch_little() -> None:
     """A new key is made of its pass phrase by a thousandth of the work; test_keys.py holds how much that is."""
     sealing._SCRYPT = {**sealing._SCRYPT, "n": sealing._SCRYPT["n"] >> 10}
+
+
+def compile_once() -> None:
+    """What SQLAlchemy has compiled for one SQLite database serves for all of this process.
+
+    The program opens one database in its life, each test another.
+    """
+    connect, dialects, statements = database._connect, [], LRUCache(_STATEMENTS)
+
+    def connect_alike(*args: Any, **kwargs: Any) -> Engine:
+        engine = connect(*args, **kwargs)
+        if engine.dialect.name == "sqlite":
+            dialects.append(engine.dialect)  # of which the first is initialized by its first connection
+            engine.dialect, engine._compiled_cache = dialects[0], statements
+        return engine
+
+    database._connect = connect_alike
 
 
 def _copy_or_upgrade(engine: Engine) -> None:

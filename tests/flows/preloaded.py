@@ -9,6 +9,7 @@ import alembic.config  # noqa: F401
 import dbos._sys_db_sqlite  # noqa: F401
 import re2  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
+from sqlalchemy.orm import configure_mappers
 
 import longshore.blocks.command
 import longshore.providers.files.source  # noqa: F401
@@ -29,5 +30,6 @@ STEPS = (Choice, Copied, Off, Prepared, SyncState, Still, Told)
 MODELS = (GuestFindings, Hardware, Machine, MigrationRequest, Server, Snapshot, Volume, list[Port])
 for kind in (*STEPS, *MODELS):
     form(kind)
+configure_mappers()
 # None of it is ever garbage: looked through in each engine, its pages would have to be copied for it
 gc.freeze()
