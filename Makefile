@@ -4,7 +4,7 @@ LAB := lab/lab
 # Compiling the tests takes each of their many processes ten seconds: what one has compiled is kept for the next
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image appliance bundle package-test fault-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
+.PHONY: install node-test converter lab-up lab-down demo demo-web test tests-as-lab-starts tests-as-lab-waits check quick-test browser-test screenshots pictures horizon-test dashboard wheel packages image appliance bundle package-test long-test lab-test relay-image lab-lanes lab-alone soak soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab judges ubuntu-guest guest-matrix cloud-matrix sbom bench collection collection-test
 
 install:
 	./install --no-converter
@@ -38,7 +38,7 @@ tests-as-lab-starts: install
 	  tests/beside build/check $(MAKE) check collection-test -- $(MAKE) quick-test
 
 tests-as-lab-waits: install
-	tests/beside build/lab-alone $(MAKE) lab-alone package-test node-test -- $(MAKE) fault-test
+	tests/beside build/lab-alone $(MAKE) lab-alone package-test node-test -- $(MAKE) long-test
 
 check: install
 	.venv/bin/ruff check
@@ -47,7 +47,7 @@ check: install
 	.venv/bin/lint-imports
 
 quick-test: converter
-	.venv/bin/pytest -m "not lab and not faults and not browser and not soak and not nodes" --ignore tests/test_packages.py \
+	.venv/bin/pytest -m "not lab and not long and not browser and not soak and not nodes" --ignore tests/test_packages.py \
 		-q -n 3 --dist worksteal --durations=40
 
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
@@ -117,9 +117,9 @@ node-test: install
 	.venv/bin/pytest tests/nodes -m "nodes and not soak" -v -s
 
 # More of them than processors: each waits at times, for an engine that was killed to come again
-fault-test: install
-	.venv/bin/pytest -m "faults and not soak" -q -n 4 --durations=20 $$(grep -rl 'mark\.faults' tests --include='test_*.py')
-	LONGSHORE_PROJECTS=2000 .venv/bin/pytest tests/tenancy/test_any_project.py -q -n 4 -o timeout=3600
+long-test: converter
+	LONGSHORE_PROJECTS=2000 .venv/bin/pytest -m "long and not browser and not soak" -q -n 4 --dist worksteal --durations=40 \
+		tests/tenancy/test_any_project.py $$(grep -rl 'mark\.long' tests --include='test_*.py')
 
 # There is no network inside the lab: the image is built outside. A minute of a machine to itself may be five of a shared
 # one, where several tests run side by side.
@@ -150,7 +150,7 @@ soak-rounds: install
 # Projects such as clouds have, exported and imported elsewhere
 LONGSHORE_PROJECTS ?= 50000
 soak-tenancy: install
-	LONGSHORE_PROJECTS=$(LONGSHORE_PROJECTS) .venv/bin/pytest tests/tenancy/test_any_project.py -q -n 4 -o timeout=0
+	LONGSHORE_PROJECTS=$(LONGSHORE_PROJECTS) .venv/bin/pytest tests/tenancy/test_any_project.py -q -n 4
 
 # Stories of backups, deletions, prunes and kills, beside a model; and real workers that are killed or put to sleep. Of
 # the 500 stories in which the storage lies some can be had by themselves: LONGSHORE_SEED=1200 LONGSHORE_STORIES=50
@@ -158,7 +158,7 @@ soak-vault: install
 	.venv/bin/pytest -m soak tests/vault -q
 
 soak-flows: install
-	.venv/bin/pytest -m "faults and soak" -v -s
+	.venv/bin/pytest -m "long and soak" tests/flows tests/blocks tests/cli tests/engine tests/providers tests/service -v -s
 
 # Every page in each width of each theme, and a vCenter of 10,000 machines
 soak-web: install

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 BENCH = Path(__file__).parents[1] / "bench"
 PARTS = {"outcome", "readme"}  # modules that benches use, and that measure nothing
 RUN = {  # how each is called, and a word of what it then prints

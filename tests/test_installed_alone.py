@@ -10,6 +10,7 @@ import tomllib
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 import longshore
@@ -17,6 +18,8 @@ from longshore.cli.commands import all_commands
 from longshore.guests.converter import build as converter_build
 from longshore.processes.installed import PACKAGES
 from longshore.providers.openstack.relay_image import build as relay_build
+
+pytestmark = pytest.mark.long
 
 TESTS = Path(__file__).parent
 SOURCES = TESTS.parent / "src" / "longshore"

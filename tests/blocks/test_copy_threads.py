@@ -25,6 +25,8 @@ from longshore.model.verify import Verify
 
 from .conftest import KIB, MIB, copy
 
+pytestmark = pytest.mark.long
+
 SIZE = 32 * MIB
 BLOCK = 64 * KIB
 

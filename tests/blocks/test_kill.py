@@ -15,7 +15,7 @@ from longshore.model.extents import Extent, merge, total
 
 from .conftest import KIB, MIB, command, run_command
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 SIZE = 24 * MIB
 BLOCK = 64 * KIB

@@ -14,7 +14,7 @@ from trilio_share import VM, make_share
 
 from longshore.vault.geometry import BLOCK
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 PHRASE = "as long as a sentence"
 

@@ -82,6 +82,7 @@ def test_the_end_of_a_line_is_no_part_of_a_key(tmp_path, content):
     assert key_in(file) == "open sesame"
 
 
+@pytest.mark.long
 def test_a_process_of_its_own_ends_with_the_same_codes(tmp_path):
     assert longshore(tmp_path, "migrate", "web").returncode == 2
     done = longshore(tmp_path, "provider", "show", "nobody")

@@ -18,7 +18,7 @@ def may_mount():
     return subprocess.run([*APART, "true"], check=False, capture_output=True).returncode == 0
 
 
-pytestmark = [pytest.mark.faults, pytest.mark.skipif(not may_mount(), reason="nothing can be mounted here")]
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not may_mount(), reason="nothing can be mounted here")]
 
 
 class SmallDisk:

@@ -20,6 +20,8 @@ from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
 from point_in_vault import with_point
 
+pytestmark = pytest.mark.long
+
 BIG = Random(1).randbytes(5_000_000)
 COMMAND = Path(sys.executable).with_name("longshore")
 needs_fuse = pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="this machine has no FUSE")

@@ -11,6 +11,8 @@ from longshore.vault.vault import Vault
 from longshore.vault.versions import is_needed
 from s3_server import SECRET, S3Server, own_certificate
 
+pytestmark = pytest.mark.long
+
 PHRASE = "a phrase of some length"
 
 

@@ -13,6 +13,8 @@ from longshore.errors import Conflict
 from longshore.store import StateDirectory, Store
 from postgresql import PASSWORD
 
+pytestmark = pytest.mark.long
+
 COMMAND = Path(sys.executable).with_name("longshore")
 
 

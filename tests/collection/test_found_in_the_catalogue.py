@@ -6,6 +6,9 @@ from playbooks import Playbooks, task
 from stand import stand
 
 from ports import port_to_serve
+import pytest
+
+pytestmark = pytest.mark.long
 
 
 def test_the_server_is_found_in_the_catalogue_too(tmp_path):

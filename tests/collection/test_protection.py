@@ -10,6 +10,8 @@ from stand import command, environment
 
 from longshore.store import StateDirectory, Store
 
+pytestmark = pytest.mark.long
+
 LANDING = {"networks": {"VM Network": "private"}, "boot_timeout": 20, "shutdown_timeout": 5}
 POLICY = {
     "name": "nightly",

@@ -10,6 +10,8 @@ from small_fleet import Fleet
 from stand import command, environment
 from waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 NAMES = ("app01", "app02")
 PLAN = {
     "source": "vc",

@@ -12,6 +12,8 @@ from small_cloud import SmallCloud
 from longshore.providers.openstack.connection import OpenstackSettings
 from longshore.store import StateDirectory, Store
 
+pytestmark = pytest.mark.long
+
 KINDS = ["networks", "subnets", "security_groups", "security_group_rules"]
 
 

@@ -16,6 +16,8 @@ from longshore.engine.stranded import crew_of
 from longshore.flows.workflows import FLOWS
 from longshore.store import StateDirectory, Store
 
+pytestmark = pytest.mark.long
+
 
 def wait_until(condition, seconds=30):
     end = time.monotonic() + seconds

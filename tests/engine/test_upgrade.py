@@ -13,6 +13,8 @@ from longshore.store import StateDirectory, Store, WorkerRecord
 from longshore.store.tables import JobRow, utc_now
 from longshore.store.workers import Leases
 
+pytestmark = pytest.mark.long
+
 NEXT = str(int(FLOW_VERSION) + 1)
 
 

@@ -19,7 +19,7 @@ from longshore.api.schemas import PlanStart
 from longshore.client import Client, Embedded
 from longshore.configuration import read_configuration
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 NAMES = [f"net-{number:02}" for number in range(30)]
 

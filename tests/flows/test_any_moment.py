@@ -15,7 +15,7 @@ from rounds import Round, in_this_process
 
 from longshore.store import StateDirectory, Store
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 ROUNDS = int(os.environ.get("LONGSHORE_ROUNDS", "60"))
 FIRST = int(os.environ.get("LONGSHORE_SEED", "1000"))

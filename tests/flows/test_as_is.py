@@ -10,7 +10,7 @@ from longshore.flows import clouds
 from longshore.model.status import Status
 from longshore.store import EntryState
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 LOOK = ["snapshot", "open_disk", "look", "remove_snapshot"]
 LATER = ["stop_server", "snapshot_volume", "delete_server", "open_volume", "convert", "finish_volume", "create_server"]

@@ -8,6 +8,8 @@ from small_clouds import MIB
 from longshore.model.replica import Wish
 from longshore.store.tables import utc_now
 
+pytestmark = pytest.mark.long
+
 HIDDEN = MIB + 4096  # in a block that nothing else is written to
 
 
@@ -99,7 +101,6 @@ def test_an_audit_that_fails_is_still_due(protect):
     replica.assert_whole()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("call", "number", "when"),
     [("open_disk", 2, "before"), ("copy", 1, "before"), ("copy", 2, "before"), ("snapshot_volume", 1, "after")],
@@ -118,7 +119,6 @@ def test_a_kill_in_an_audit_costs_nothing(protect, call, number, when):
     assert moments_held(replica) == [1, None, 3]
 
 
-@pytest.mark.faults
 def test_real_bytes_are_healed(protect_really):
     replica = protect_really()
     replica.sync()

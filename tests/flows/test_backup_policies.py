@@ -27,7 +27,7 @@ from longshore.vault.points import point_names
 from longshore.vault.verify import verify
 from longshore.vault.versions import is_needed
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 class Policy:

@@ -16,7 +16,7 @@ from longshore.vault.prune import prune
 from longshore.vault.verify import verify
 from s3_server import SECRET
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 PHRASE = "of the vault"
 

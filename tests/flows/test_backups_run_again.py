@@ -29,7 +29,7 @@ from longshore.vault.prune import prune
 from longshore.vault.verify import verify
 from longshore.vault.writers import beat, leave
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 def a_day_passes(vault):

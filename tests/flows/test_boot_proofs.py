@@ -184,7 +184,7 @@ def test_an_agent_that_the_cloud_does_not_ask_ends_the_waiting(migrate):
     assert_taken_back(one, "The project's user may not ask the guest agent.")
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_what_the_agents_answer_has_left_goes_also_when_the_engine_was_killed(begin):
     run = begin(boot_proof="agent")
     for sign in ("silent", "agent"):

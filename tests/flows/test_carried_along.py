@@ -4,7 +4,7 @@ import pytest
 
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 def test_tags_that_may_not_be_read_are_left_behind_and_that_is_said(begin):

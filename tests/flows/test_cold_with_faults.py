@@ -13,7 +13,7 @@ from longshore.engine.retry import TRIES
 from longshore.flows.moves.downtime import downtime_of
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 # Every call the flow makes to a cloud, in the order of a run without faults (checked below).
 LOOKING = ["machine", "tags", "room", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]

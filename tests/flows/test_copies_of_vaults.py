@@ -18,7 +18,7 @@ from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 from longshore.vault.writers import register
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 PHRASE, OTHER = "of the vault", "of the other vault"
 

@@ -7,7 +7,7 @@ from longshore.vault.packs import PackReader, name_of
 from longshore.vault.tree import walk
 from longshore.vault.verify import verify
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 def damage(backup, what):

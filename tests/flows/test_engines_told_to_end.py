@@ -8,7 +8,7 @@ from waiting import wait_for
 
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 SLOWLY = 400 << 10  # bytes per second and disk
 
 

@@ -8,6 +8,8 @@ from longshore.flows.replicas import failing_back
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
 
+pytestmark = pytest.mark.long
+
 NEW = b"written by the server"
 
 
@@ -247,7 +249,6 @@ CALLS = {
 }
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("call", "number"), [(call, number) for call, n in CALLS.items() for number in sorted({1, n})])
 def test_a_kill_costs_nothing(replica, call, number, when):
@@ -264,7 +265,6 @@ def test_a_kill_costs_nothing(replica, call, number, when):
     assert replica.world.violations == []
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("number", [1, 3])  # as it is read, and as it is written
 def test_a_kill_while_disks_are_compared_costs_nothing(replica, number):
     (replica.world.root / "server-forgets").touch()
@@ -277,7 +277,6 @@ def test_a_kill_while_disks_are_compared_costs_nothing(replica, number):
     assert home(replica) == on_server(replica)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(("call", "number"), [(call, number) for call, n in CALLS.items() for number in sorted({1, n})])
 def test_an_error_leaves_both_as_they_were(replica, call, number):
     before = home(replica)
@@ -294,7 +293,6 @@ def test_an_error_leaves_both_as_they_were(replica, call, number):
     as_failed_over(replica)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("wish", "call"),
     [
@@ -340,7 +338,6 @@ def test_its_end_comes_once_whatever_step_is_done_again(replica, wish, step):
         replica.assert_whole()
 
 
-@pytest.mark.faults
 def test_with_real_copies_only_what_differs_is_written_where_nobody_can_tell(protect_really):
     replica = protect_really(landing="as-is", boot_timeout=0.5)
     fail_over(replica)
@@ -355,7 +352,6 @@ def test_with_real_copies_only_what_differs_is_written_where_nobody_can_tell(pro
     assert NEW in (replica.world.root / f"vsnap-{replica.points[-1].disks[0].snapshot_id}").read_bytes()
 
 
-@pytest.mark.faults
 def test_with_real_copies_only_what_has_changed_is_written_and_copied_again(protect_really):
     replica = protect_really(landing="as-is", boot_timeout=0.5)
     fail_over(replica)

@@ -16,7 +16,7 @@ from longshore.model.status import Status
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, PROXY, ROOT, vcenter_at
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 NEW = b"\xa5" * (MIB // 2)
 LONG = 180  # seconds of one life, on a machine that does much else

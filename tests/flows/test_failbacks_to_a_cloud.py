@@ -11,11 +11,13 @@ from longshore.flows.replicas.found import find_replicas
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
 
+pytestmark = pytest.mark.long
+
 PORT = (OWN_MAC, ("10.0.0.21",))
 WROTE = b"written in the second cloud"
 
 
-@pytest.fixture(params=["image", *(pytest.param(one, marks=pytest.mark.faults) for one in ("volume", "nova's port"))])
+@pytest.fixture(params=["image", "volume", "nova's port"])
 def replica(protect_server, request):
     """Of a server that boots from a volume; of one whose root disk is none; of one whose port is Nova's to remove."""
     return failed_over(protect_server(local=request.param == "image", ports_of_nova=request.param == "nova's port"))
@@ -111,7 +113,6 @@ def as_committed(replica):
     assert replica.violations == []
 
 
-@pytest.mark.faults
 def test_a_point_from_before_and_one_from_after_can_both_be_failed_over_to(plain):
     plain.fail_back()
     plain.ask(Wish.COMMIT)
@@ -122,7 +123,6 @@ def test_a_point_from_before_and_one_from_after_can_both_be_failed_over_to(plain
         assert tried.status is Status.DONE, tried.error
 
 
-@pytest.mark.faults
 def test_it_fails_over_and_back_once_more(plain):
     plain.fail_back()
     plain.ask(Wish.COMMIT)
@@ -134,7 +134,6 @@ def test_it_fails_over_and_back_once_more(plain):
     as_committed(plain)
 
 
-@pytest.mark.faults
 def test_the_target_alone_tells_of_all_points(plain):
     plain.fail_back()
     plain.ask(Wish.COMMIT)
@@ -144,7 +143,6 @@ def test_the_target_alone_tells_of_all_points(plain):
     assert [point.number for point in found.points] == [point.number for point in plain.points]
 
 
-@pytest.mark.faults
 def test_where_the_server_is_gone_it_is_the_same(plain):
     ref = plain.came_from
     with plain.first.change() as state:
@@ -173,7 +171,6 @@ def test_whoever_says_that_it_is_gone_is_told_that_it_isnt(plain):
     assert plain.world.running() == [plain.server_id]
 
 
-@pytest.mark.faults
 def test_a_server_of_a_committed_failover_stays(plain):
     plain.ask(Wish.COMMIT)
     plain.fail_back()
@@ -198,7 +195,6 @@ def test_one_that_runs_at_home_is_left_alone(protect_server):
     assert replica.first.running() == [replica.came_from]
 
 
-@pytest.mark.faults
 def test_one_that_doesnt_come_up_goes_back(plain):
     (plain.first.root / "no-boot").touch()
     plain.fail_back()
@@ -207,7 +203,6 @@ def test_one_that_doesnt_come_up_goes_back(plain):
     as_failed_over(plain)
 
 
-@pytest.mark.faults
 def test_a_server_that_cant_be_removed_runs_alone(plain):
     """The one in the second cloud stays off beside it, and its replica failed back."""
     plain.fail_back()
@@ -220,7 +215,6 @@ def test_a_server_that_cant_be_removed_runs_alone(plain):
     as_failed_over(plain)
 
 
-@pytest.mark.faults
 def test_a_port_that_cant_be_given_back_is_said_and_goes_before_all_else(plain):
     (plain.first.root / "no-boot").touch()
     plain.first.plan_fault("give_port_back", 1, "before", "error", stays=True)
@@ -255,7 +249,6 @@ EACH = [(where, call, number) for (where, call), n in CALLS.items() for number i
 CANCELLED_AT = ("create_volume", "open_disk", "port_gone", "shut_down", "console")
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("where", "call", "number"), EACH)
 def test_a_kill_costs_nothing(plain, where, call, number, when):
@@ -272,7 +265,6 @@ def test_a_kill_costs_nothing(plain, where, call, number, when):
     as_committed(plain)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(("where", "call", "number"), EACH)
 def test_an_error_leaves_both_as_they_were(plain, where, call, number):
     world = getattr(plain, where)
@@ -291,7 +283,6 @@ def test_an_error_leaves_both_as_they_were(plain, where, call, number):
     as_failed_over(plain)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(("where", "call", "number"), [one for one in EACH if one[1] in CANCELLED_AT and one[2] == 1])
 def test_who_cancels_has_all_as_it_was(plain, where, call, number):
     """Together with a kill: what was asked meanwhile is what the next life finds."""
@@ -313,7 +304,6 @@ ENDS = [
 ]
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("wish", "where", "call"), ENDS)
 def test_its_end_may_be_broken_off_anywhere(plain, wish, where, call, when):

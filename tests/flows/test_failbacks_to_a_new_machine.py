@@ -6,6 +6,8 @@ from test_failbacks import count, fail_over, home, on_server, server
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def replica(protect):
@@ -111,7 +113,6 @@ CALLS = {
 }
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("call", "number"), [(call, number) for call, n in CALLS.items() for number in sorted({1, n})])
 def test_a_kill_costs_nothing(replica, call, number, when):
@@ -127,7 +128,6 @@ def test_a_kill_costs_nothing(replica, call, number, when):
     as_committed(replica)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("call", ["create_machine", "snapshot", "open_disk_to_write", "copy", "shut_down", "power_on"])
 def test_an_error_leaves_the_server_alone(replica, call):
     for again in range(1 if call == "power_on" else 4):  # what is tried again fails again
@@ -138,7 +138,6 @@ def test_an_error_leaves_the_server_alone(replica, call):
     as_failed_over(replica)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("wish", "call"),
     [

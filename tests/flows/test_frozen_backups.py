@@ -19,7 +19,7 @@ from longshore.model.backup_policy import Stand
 from longshore.model.status import Status
 from longshore.store import EntryState
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 @dataclass

@@ -14,6 +14,8 @@ from longshore.model.status import Status
 from longshore.service.groups_shown import groups_shown
 from longshore.store.jobs import NEVER
 
+pytestmark = pytest.mark.long
+
 ALL = {"web", "app", "db"}
 
 
@@ -167,7 +169,6 @@ def test_a_test_that_fails_leaves_nothing(group):
     group.assert_nothing_left()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("planned", [False, True])
 @pytest.mark.parametrize(
     ("name", "number", "when"),
@@ -189,7 +190,6 @@ def test_a_run_that_dies_at_any_of_its_steps_goes_on(group, planned, name, numbe
     group.assert_nothing_left()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("machine", ["db", "web"])
 @pytest.mark.parametrize("call", ["create_volume", "create_server", "console", "shut_down", "snapshot_volume"])
 def test_whatever_fails_in_a_planned_one_nothing_is_lost(group, machine, call):

@@ -29,6 +29,8 @@ from running import command_lines
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from files_made import make_ova
 
+pytestmark = pytest.mark.long
+
 PLANS = Path(__file__).parents[2] / "docs/howto/plans.md"
 NIC = Nic("4000", "a", MAC, "LAN", addresses=("10.0.0.5",))
 MACHINE = Machine("vm-1", "web", PowerState.ON, 1, 256, (), (NIC,), platform=Platform("vsphere"))
@@ -185,7 +187,6 @@ def test_what_is_no_playbook_is_said(job, tmp_path):
         perform(job, str(path))
 
 
-@pytest.mark.faults
 def test_a_cancel_ends_a_playbook_and_all_that_it_started(job, tmp_path):
     path = playbook(tmp_path, {"name": "Wait", "command": "sleep 4711"})
 

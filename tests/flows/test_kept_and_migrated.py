@@ -9,6 +9,8 @@ from longshore.model.replica import Protection, Stage, Wish
 from longshore.model.status import Status
 from longshore.store.tables import utc_now
 
+pytestmark = pytest.mark.long
+
 
 def count(replica, call):
     return replica.world.calls().count(call)
@@ -53,7 +55,6 @@ def test_what_a_warm_migration_has_copied_is_the_seed_of_its_replica(warm):
     warm.assert_whole()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("call", ["delete_port", "finish_volume", "open_volume", "snapshot_volume"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_whoever_dies_meanwhile_it_is_kept_all_the_same(warm, call, when):
@@ -175,7 +176,6 @@ def test_nothing_is_made_of_points_that_go_and_they_dont_while_they_are_used(rep
             replica.begin_landing(kind, point=1)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     ("call", "number"),
@@ -199,7 +199,6 @@ def test_one_whose_worker_dies_goes_on(replica, call, number, when):
     assert_migrated(replica)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("call", ["convert", "create_server", "console"])
 def test_another_release_begins_afresh(replica, call):
     """It knows nothing of the steps that were taken: only what is in the record and the ledger."""
@@ -210,7 +209,6 @@ def test_another_release_begins_afresh(replica, call):
     assert_migrated(replica)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("call", ["delete_server", "revert_volume", "delete_port", "power_on"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_taking_it_back_may_be_broken_off_anywhere(replica, call, when):

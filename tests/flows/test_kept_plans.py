@@ -50,7 +50,7 @@ def told(out_and_err):
     return err
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_plan_is_kept_imported_and_run_by_another_installation(first, second):
     first.well("plan", "start", "shop", "--machine", "app01", "--wait", "--plain")
     first.well("plan", "keep-in", "shop", "offsite")

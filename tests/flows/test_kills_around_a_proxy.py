@@ -33,7 +33,7 @@ from longshore.store import EntryState, StateDirectory, Store, ThingKind
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from vsphere_proxy import CONTENT, DATA, MIB, PROXY, ROOT, SIZE, vcenter_at
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 KILLS = int(os.environ.get("LONGSHORE_KILLS", "20"))
 SEED = int(os.environ.get("LONGSHORE_SEED", "1000"))

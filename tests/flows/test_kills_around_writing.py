@@ -39,7 +39,7 @@ from longshore.flows.undo import undo
 from longshore.model.target import Owner
 from longshore.store import EntryState, StateDirectory, Store, ThingKind
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 FEWER = 2  # times fewer kills than of readers: a round is longer
 

@@ -13,7 +13,7 @@ from longshore.model.job import JobKind
 from longshore.model.status import Status
 from longshore.store import NewMigration, StateDirectory, Store
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 TAKES_EFFECT = 5.0  # seconds in which a limit that is changed holds for what begins
 

@@ -12,7 +12,7 @@ from longshore.flows.moves import look
 from longshore.model.status import Status
 from longshore.store import EntryState, StateDirectory, Store
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}
 WARM = {"type": "warm", "cutover": AT_ONCE}

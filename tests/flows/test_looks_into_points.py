@@ -13,6 +13,8 @@ from longshore.model.status import Status
 from longshore.service.replicas_shown import provider_names, replica_shown
 from longshore.store.tables import utc_now
 
+pytestmark = pytest.mark.long
+
 CALLS = {"create_volume": 2, "look": 1, "delete_volume": 2}
 KILLED = [
     (call, number, when) for call, n in CALLS.items() for number in sorted({1, n}) for when in ("before", "after")
@@ -201,7 +203,6 @@ def test_interfaces_of_other_addresses_are_looked_for(begin):
 # Whatever fails or dies
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(("call", "number", "when"), KILLED)
 def test_a_kill_in_a_look_leaves_nothing(begin, call, number, when):
     replica = begin()
@@ -214,7 +215,6 @@ def test_a_kill_in_a_look_leaves_nothing(begin, call, number, when):
     only_the_replica(replica)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("call", ["networks", "create_volume", "check", "finish", "look"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_in_a_failover_by_what_is_known_costs_nothing(begin, call, when):
@@ -283,7 +283,6 @@ def test_what_is_looked_into_stays_until_then(begin, monkeypatch):
     assert replica.store.points.claim(replica.id, [1]) == [1]
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("wish", ["delete", pytest.param("migrate", marks=pytest.mark.soak)])
 def test_who_wants_the_replica_otherwise_need_not_wait_for_a_look(protect_really, wish):
     replica = protect_really(paused=False, landing="as-is" if wish == "delete" else "convert")

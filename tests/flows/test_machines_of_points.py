@@ -20,6 +20,8 @@ from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
 from longshore.store.tables import utc_now
 
+pytestmark = pytest.mark.long
+
 CALLS = {
     "networks": 2,
     "create_volume": 2,
@@ -104,7 +106,6 @@ def test_beside_the_machine_it_has_another_mac(replica):
     assert [port["mac"] for port in replica.world.read()["ports"].values()] != [MAC]
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(("call", "number", "when"), KILLED)
 def test_a_kill_in_a_test_leaves_nothing(replica, call, number, when):
     replica.world.plan_fault(call, count(replica.world, call) + number, when, "kill")
@@ -115,7 +116,6 @@ def test_a_kill_in_a_test_leaves_nothing(replica, call, number, when):
     assert replica.points[0].proof
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("call", [call for call in CALLS if call not in AFTER_UP])
 def test_an_error_in_a_test_leaves_nothing(replica, call):
     for _ in range({"look": TRIES}.get(call, 1)):  # a look is tried again a few times
@@ -192,7 +192,6 @@ def test_its_points_are_tried_by_a_clock(replica):
     assert replica.replica.prove_due_at > utc_now()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("call", "when"), [("create_volume", "after"), ("console", "before"), ("delete_volume", "after")]
 )
@@ -318,7 +317,6 @@ def test_a_planned_failover_that_fails_lets_the_machine_run_again(replica, call)
     only_the_replica(replica)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("call", "number", "when"),
     [
@@ -341,7 +339,6 @@ def test_a_kill_in_a_planned_failover_costs_nothing(replica, call, number, when)
     assert replica.world.read()["power"] == "on"
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("call", ["delete_server", "delete_port", "delete_volume", "power_on"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_undoing_may_be_broken_off_anywhere(replica, call, when):

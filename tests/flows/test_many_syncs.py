@@ -8,7 +8,7 @@ import pytest
 
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 def rows(path):

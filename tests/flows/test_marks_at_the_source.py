@@ -9,7 +9,7 @@ from longshore.model.job import JobKind
 from longshore.model.status import Status
 from longshore.store.tables import MigrationRow
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 NO_MARKS = {"mark_source": {}, "mark_source_later": {}}
 GRACE = 3600.0

@@ -14,7 +14,7 @@ from longshore.model.status import Status
 sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from vsphere_proxy import CONTENT, DATA, GOODS, MIB, ROOT, vcenter_at
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 NIC = {"network": "VM Network", "mac": "00:50:56:ab:cd:ef"}
 

@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).parents[1] / "providers"))
 from files_made import make_ova, manifest
 from trilio_share import MAC, VM, id_of, make_share
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 def small(files):

@@ -8,6 +8,8 @@ from small_clouds import MAC
 from longshore.model.replica import Stage, Wish
 from longshore.model.status import Status
 
+pytestmark = pytest.mark.long
+
 GIVEN = {"ipv4": "10.0.0.77/24", "gateway": "10.0.0.1", "dns": ["10.0.0.53"]}
 OF_TESTS = {MAC: {"ipv4": "10.0.0.99/24"}}
 
@@ -22,7 +24,6 @@ def ports(world):
     return [port["addresses"] for port in world.read()["ports"].values()]
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("landing", ["convert", "as-is", "unchanged"])
 def test_the_port_and_the_guest_have_the_same_address_however_it_lands(begin, landing):
     # A guest that lands unchanged is looked into as well, and this one has no virtio driver
@@ -41,7 +42,6 @@ def test_the_port_and_the_guest_have_the_same_address_however_it_lands(begin, la
     assert record.result["conversion"]["landed"] == landing
 
 
-@pytest.mark.faults
 def test_rules_move_the_ports_address_and_are_told_to_the_guest(begin):
     run = begin(readdress={"10.0.0.0/28": "10.0.0.64/28"})
     assert run.to_the_end(lives=1).status is Status.DONE
@@ -49,7 +49,6 @@ def test_rules_move_the_ports_address_and_are_told_to_the_guest(begin):
     assert told(run.world)["new"]["renumbering"]["networks"] == {"10.0.0.0/28": "10.0.0.64/28"}
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("request_", "port", "guest"),
     [
@@ -68,7 +67,6 @@ def test_a_dry_run_has_addresses_of_its_own(begin, request_, port, guest):
     assert (given and given["new"]["adapters"][0]["wanted"]["ipv4"]) == guest
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("landing", ["convert", "as-is", "unchanged"])
 def test_what_cannot_be_written_ends_it_before_the_machine_is_shut_down(begin, landing):
     run = begin(landing=landing, addresses={MAC: GIVEN})
@@ -82,14 +80,12 @@ def test_what_cannot_be_written_ends_it_before_the_machine_is_shut_down(begin, l
     assert not run.world.read()["ports"]
 
 
-@pytest.mark.faults
 def test_what_cannot_be_written_is_no_matter_where_nothing_is_to_be(begin):
     run = begin()
     (run.world.root / "cannot-be-addressed").touch()
     assert run.to_the_end(lives=1).status is Status.DONE
 
 
-@pytest.mark.faults
 def test_an_address_outside_of_the_subnet_ends_it_before_anything_is_made(begin):
     run = begin(addresses={MAC: {**GIVEN, "ipv4": "192.0.2.77/24"}})
     record = run.to_the_end(lives=1)
@@ -98,7 +94,6 @@ def test_an_address_outside_of_the_subnet_ends_it_before_anything_is_made(begin)
     assert not [call for call in run.world.calls() if call.startswith("create_")]
 
 
-@pytest.mark.faults
 def test_an_adapter_is_left_out(begin):
     run = begin(adapters={MAC: {"leave_out": True}})
     record = run.to_the_end(lives=1)

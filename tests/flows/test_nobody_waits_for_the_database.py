@@ -13,7 +13,7 @@ from longshore.flows.moves import hooks
 from longshore.model.status import Status
 from longshore.store.database import Database
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 __all__ = ["move"]
 
 

@@ -12,7 +12,7 @@ from longshore.model.status import Status
 from longshore.service.migrations_shown import shown
 from longshore.store.tables import JobRow
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 def begun_before_the_upgrade(run):

@@ -12,7 +12,7 @@ from longshore.engine.outages import FAULTS, LOGINS
 from longshore.errors import FAULT, Unreachable
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 LOOKING = ["machine", "room", "networks", "volume_types", "flavors", "quota_room", "taken", "present"]
 AT_WORK = ["create_volume", "make_ready", "create_port", "shut_down", "wait_powered_off", "snapshot", "open_disk"]

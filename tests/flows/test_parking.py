@@ -14,7 +14,7 @@ from longshore.errors import QuotaExceeded, Unreachable
 from longshore.model.status import Status
 from running import command_lines
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 AUTOMATIC = {"type": "warm", "cutover": {"mode": "automatic", "downtime": 3600.0}}
 

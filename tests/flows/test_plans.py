@@ -17,7 +17,7 @@ from longshore.engine import embedded
 from longshore.flows import clouds
 from longshore.store import StateDirectory, Store
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 FAST = ["--option", "boot_timeout=5", "--option", "shutdown_timeout=5"]
 
@@ -221,7 +221,6 @@ def test_a_report_of_what_still_runs(user):
     assert "running" in user.well("plan", "report", "shop")
 
 
-@pytest.mark.faults
 def test_limits_hold_while_it_runs(user):
     user.create("--name", "*")
     path = user.directory / "shop.yaml"
@@ -265,7 +264,6 @@ def test_a_plan_is_cancelled_with_those_that_still_wait_for_their_wave(user):
         assert not any(world[kind] for kind in ("snapshots", "volumes", "vsnaps", "ports", "servers"))
 
 
-@pytest.mark.faults
 def test_a_plan_whose_engine_is_killed_is_resumed_and_nothing_is_done_twice(user, monkeypatch):
     monkeypatch.setattr("longshore.cli.plan_watch._ENGINE_START", 1.0)
     user.create("--name", "*")

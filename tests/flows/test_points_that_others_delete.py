@@ -7,7 +7,7 @@ from longshore.model.point import Hold
 from longshore.model.replica import PointState
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 def delete_snapshot_of(world, point):

@@ -9,7 +9,7 @@ from small_clouds import MIB
 
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}
 WAYS = {"cold": ({}, 2), "warm": ({"type": "warm", "cutover": AT_ONCE}, 2)}  # and which snapshot is the last

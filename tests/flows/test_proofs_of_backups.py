@@ -12,7 +12,7 @@ from longshore.store.jobs import NEVER
 from longshore.store.tables import utc_now, with_zone
 from longshore.vault.points import point_names
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 # A kill at the last of so many calls of a trial, where what it has made is the least known
 KILLED = [

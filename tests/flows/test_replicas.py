@@ -20,6 +20,8 @@ from longshore.store import NewMigration
 from longshore.store.jobs import NEVER
 from longshore.store.tables import utc_now, with_zone, without_zone
 
+pytestmark = pytest.mark.long
+
 # Every call of a first sync without faults, and of a second one, and how often each is made (checked below)
 FIRST = {
     "machine": 3,
@@ -79,7 +81,6 @@ def test_each_sync_makes_a_point_and_copies_what_has_changed(protect):
     assert {volume["metadata"]["longshore:replica"] for volume in volumes} == {replica.id}
 
 
-@pytest.mark.faults
 def test_real_bytes_are_what_points_hold_whenever_an_engine_dies(protect_really):
     replica = protect_really()
     for call, number in (("open_volume", 2), ("snapshot_volume", 1), ("snapshot_volume", 4), ("remove_snapshot", 3)):
@@ -157,7 +158,6 @@ def test_a_sync_that_is_asked_for_is_made_once_whatever_step_is_done_again(prote
     assert replica.replica.wish is None
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("call", "number", "when"),
     [
@@ -183,7 +183,6 @@ def test_a_kill_in_the_first_sync_costs_nothing(protect, call, number, when):
     assert len(replica.world.read()["volumes"]) == len(SIZES)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("call", "number", "when"),
     [
@@ -227,7 +226,6 @@ def test_a_sync_that_fails_takes_back_its_own_and_the_next_one_mends_it(protect,
     assert (replica.replica.failures, replica.replica.error) == (0, None)
 
 
-@pytest.mark.faults
 def test_an_increment_that_is_broken_off_is_mended_by_the_next(protect_really):
     """One disk is at the new moment then, and the other one between two."""
     replica = protect_really()
@@ -243,7 +241,6 @@ def test_an_increment_that_is_broken_off_is_mended_by_the_next(protect_really):
     replica.assert_whole()
 
 
-@pytest.mark.faults
 def test_what_a_first_sync_has_brought_that_broke_off_isnt_copied_again(protect_really):
     replica = protect_really()
     (replica.world.root / "bad-from").write_text(str(2 * MIB))

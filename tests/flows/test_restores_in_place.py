@@ -12,6 +12,8 @@ from longshore.flows.clouds import Clouds
 from longshore.model.request import LandingMode, MigrationRequest, MigrationType
 from longshore.model.status import Status
 
+pytestmark = pytest.mark.long
+
 PORT = (OWN_MAC, ("10.0.0.21",))
 WORDS = b"written after the backup"
 
@@ -107,7 +109,7 @@ def begun(tmp_path, monkeypatch):
         one.store.close()
 
 
-@pytest.fixture(params=["volume", *(pytest.param(one, marks=pytest.mark.faults) for one in ("image", "nova's port"))])
+@pytest.fixture(params=["volume", "image", "nova's port"])
 def server(begun, request):
     """Which boots from a volume; whose root disk is none; whose port is Nova's to remove."""
     return begun(local=request.param == "image", ports_of_nova=request.param == "nova's port")
@@ -258,7 +260,6 @@ CALLS = {
 EACH = [(call, number) for call, n in CALLS.items() for number in sorted({1, n})]
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("call", "number"), EACH)
 def test_a_kill_costs_nothing(plain, call, number, when):
@@ -274,7 +275,6 @@ def test_a_kill_costs_nothing(plain, call, number, when):
     plain.assert_committed(new)
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(("call", "number"), EACH)
 def test_an_error_leaves_the_server_as_it_was(plain, call, number):
     plain.first.plan_fault(call, plain.first.calls().count(call) + number, "before", "error", stays=True)
@@ -288,7 +288,6 @@ def test_an_error_leaves_the_server_as_it_was(plain, call, number):
     plain.assert_as_before()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("call", ["delete_server", "give_port_back", "delete_volume", "power_on"])
 def test_going_back_may_be_broken_off_anywhere(plain, call, when):
@@ -301,7 +300,6 @@ def test_going_back_may_be_broken_off_anywhere(plain, call, when):
     plain.assert_as_before()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("call", ["create_volume", "shut_down", "port_gone", "console"])
 def test_who_cancels_has_all_as_it_was(plain, call):
     plain.first.plan_fault(call, plain.first.calls().count(call) + 1, "before", "kill")

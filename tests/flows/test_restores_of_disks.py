@@ -7,7 +7,7 @@ from longshore.model.machine import VOLUME
 from longshore.model.status import Status
 from longshore.vault.holds import delete_point
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 KILLED = ["create_volume", "open_volume", "finish_volume"]
 

@@ -13,7 +13,7 @@ from longshore.vault.points import point_names, points
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 PHRASE = "of the second vault"
 

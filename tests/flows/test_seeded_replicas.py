@@ -20,7 +20,7 @@ from longshore.store import NewMigration
 from longshore.store.tables import utc_now
 from longshore.vault.points import discard_point, new_name, write_point
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 ALL = sum(SIZES.values())
 TEXT = b"written since the backup"

@@ -28,7 +28,7 @@ from longshore.vault.verify import verify
 from point_in_vault import with_point
 
 SOURCE = Path(longshore.__file__).parent
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 CODE = "isn't shared with this project any more"
 
 

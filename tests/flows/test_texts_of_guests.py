@@ -4,7 +4,7 @@ import pytest
 
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 USER_DATA = "#cloud-config\npassword: correct horse\n"
 KEY = "a cow jumps over the moon"

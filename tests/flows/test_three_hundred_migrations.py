@@ -15,7 +15,7 @@ from test_three_hundred_replicas import shop
 
 from longshore.model.status import Status
 
-pytestmark = [pytest.mark.faults, pytest.mark.soak]
+pytestmark = [pytest.mark.long, pytest.mark.soak]
 
 AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}
 LANDINGS = ("snapshot_volume", "finish_volume", "create_server", "console")

@@ -28,7 +28,7 @@ from longshore.planning.schedules import next_time
 from longshore.store import NewMigration, StateDirectory, Store
 from longshore.store.tables import PointRow
 
-pytestmark = [pytest.mark.faults, pytest.mark.soak]
+pytestmark = [pytest.mark.long, pytest.mark.soak]
 
 HOSTS = 2
 OF_A_HOST = 5  # jobs at once

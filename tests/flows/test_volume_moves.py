@@ -91,7 +91,7 @@ def test_one_that_a_server_gets_while_it_is_copied_does_not_count_as_moved(run):
     assert_as_before(run)
 
 
-@pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.parametrize(
     "call", [LOOKING[0], LOOKING[-1], *(call for call in MAKING if call != "remove_snapshot")]
 )  # all of LOOKING is one step
@@ -104,7 +104,7 @@ def test_an_error_takes_back_the_volume_and_says_why(run, call):
     assert_as_before(run)
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_snapshot_that_cannot_be_removed_at_once_is_removed_then(run):
     run.world.plan_fault("remove_snapshot", 1, "before", "error")
     record = run.to_the_end(lives=1)
@@ -112,7 +112,7 @@ def test_a_snapshot_that_cannot_be_removed_at_once_is_removed_then(run):
     assert_arrived(run)
 
 
-@pytest.mark.faults
+@pytest.mark.long
 def test_a_snapshot_that_somebody_reads_on_and_on_costs_no_copy(run):
     run.world.plan_fault("remove_snapshot", 1, "before", "conflict", stays=True)
     record = run.to_the_end(lives=1)
@@ -122,7 +122,7 @@ def test_a_snapshot_that_somebody_reads_on_and_on_costs_no_copy(run):
     assert entries == {("volume", "handed-over"), ("source-snapshot", "left")}
 
 
-@pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.parametrize("call", LASTING)
 def test_a_kill_right_after_a_call_makes_no_second_volume(run, call):
     run.world.plan_fault(call, 1, "after", "kill")
@@ -133,7 +133,7 @@ def test_a_kill_right_after_a_call_makes_no_second_volume(run, call):
     assert_arrived(run)
 
 
-@pytest.mark.faults
+@pytest.mark.long
 @pytest.mark.parametrize("call", ["delete_volume", "remove_snapshot"])
 def test_a_kill_while_taking_the_volume_back_is_taken_up_again(run, call):
     for _ in range(TRIES):

@@ -15,7 +15,7 @@ from waiting import wait_for, waits_with_its_copy
 from longshore.engine.retry import TRIES
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 AUTOMATIC = {"type": "warm", "cutover": {"mode": "automatic", "downtime": 3600.0}}
 MANUAL = {"type": "warm", "cutover": {"mode": "manual", "interval": 1.0}}

@@ -13,7 +13,7 @@ from small_clouds import SIZES
 
 from longshore.model.status import Status
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 AT_ONCE = {"mode": "scheduled", "at": "2026-01-01T00:00:00Z"}  # cut over after the first copy: always the same steps
 WAYS = {

@@ -15,7 +15,7 @@ from longshore.processes.deadline import ENDED_BY_DEADLINE
 from longshore.store import EVERY_PROJECT, NewMigration, Scope, StateDirectory, Store
 from postgresql import PASSWORD
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 TTL = 4.0  # seconds; the default is longer, and costs nothing but patience
 
 

@@ -1,7 +1,10 @@
 """Who waits for a phase reads what belongs to it as soon as it is there: a page, a command with --wait, a program."""
 
+import pytest
 from protected_group import PAUSE
 from written import written_at_stage, written_in_phase
+
+pytestmark = pytest.mark.long
 
 
 def test_who_sees_a_warm_migration_wait_finds_why(protect):

@@ -13,7 +13,7 @@ from longshore.model.request import Cutover, CutoverMode
 from longshore.store.tables import utc_now
 from longshore.vault.points import discard_point
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

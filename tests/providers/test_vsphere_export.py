@@ -49,7 +49,7 @@ from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.source import VsphereSource
 from longshore.providers.vsphere.tasks import result
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

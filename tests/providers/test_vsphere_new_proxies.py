@@ -26,7 +26,7 @@ from longshore.providers.vsphere.proxy_pool import ProxyPool
 from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.source import VsphereSource
 
-pytestmark = pytest.mark.faults  # each has a proxy that starts
+pytestmark = pytest.mark.long  # each has a proxy that starts
 
 WANTED = NewProxy(PROXY, "esx2.lab", "datastore1", "VM Network", "192.0.2.10/24", "192.0.2.1")
 OWNER = Owner("job", "proxy")

@@ -44,7 +44,7 @@ from longshore.providers.vsphere.session import VsphereSession
 from longshore.providers.vsphere.source import VsphereSource
 from longshore.providers.vsphere.tasks import result
 
-pytestmark = pytest.mark.faults  # many of them, each with a proxy that starts
+pytestmark = pytest.mark.long  # many of them, each with a proxy that starts
 
 SOURCE = Path(__file__).parents[2] / "src" / "longshore" / "providers" / "vsphere"
 KEY = make_credentials()

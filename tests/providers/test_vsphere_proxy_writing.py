@@ -32,7 +32,7 @@ from longshore.providers.vsphere.proxy_disks import Mode
 from longshore.providers.vsphere.proxy_machine import ProxyMachine
 from longshore.providers.vsphere.tasks import result
 
-pytestmark = pytest.mark.faults  # many of them, each with a proxy that starts
+pytestmark = pytest.mark.long  # many of them, each with a proxy that starts
 
 WORDS = b"written where it came from".ljust(512, b".")
 CHANGED = CONTENT[: 2 * MIB] + WORDS + CONTENT[2 * MIB + len(WORDS) :]

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from longshore import nodes
 from ports import port_to_serve
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.long
 TEMPLATE = Path(nodes.__file__).parent / "files" / "haproxy.cfg"
 CERTIFICATE_NAME = "longshore"
 

@@ -21,6 +21,8 @@ from longshore.service.bodies import LARGER, USUAL, Bodies, Room, TooLarge, TooS
 from longshore.service.policy import rule_of
 from longshore.store import StateDirectory, Store
 
+pytestmark = pytest.mark.long
+
 PIECE = b"x" * (USUAL.bytes // 2)
 ROOMY = Room(100 * len(PIECE), 1000)
 

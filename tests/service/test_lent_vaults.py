@@ -27,6 +27,8 @@ from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from point_in_vault import with_point
 
+pytestmark = pytest.mark.long
+
 POLICY = secrets.token_hex(8)
 
 

@@ -16,6 +16,8 @@ from longshore.engine import embedded
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
+pytestmark = pytest.mark.long
+
 VSPHERE = {"host": "h", "username": "u"}
 OPENSTACK = {"auth": {"auth_url": "https://cloud:5000/v3"}}
 

@@ -16,6 +16,8 @@ from longshore.flows.plans.check import AT_ONCE
 from longshore.store import Scope
 from longshore.store.tables import utc_now
 
+pytestmark = pytest.mark.long
+
 COUNT = 2 * AT_ONCE + 20
 AT = "/v1/plans/shop/checks"
 MACHINES = {f"vm-{n}": n for n in range(COUNT)}

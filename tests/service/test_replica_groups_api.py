@@ -12,6 +12,8 @@ from longshore.model.forms import form
 from longshore.model.replica import Stage
 from longshore.store.jobs import NEVER
 
+pytestmark = pytest.mark.long
+
 GROUPS = "/v1/replica-groups"
 SHOP = f"{GROUPS}/shop"
 

@@ -75,6 +75,7 @@ server.serve(read_configuration(Path(sys.argv[1])), lambda app, *_: app)
 """
 
 
+@pytest.mark.long
 def test_what_a_server_starts_inherits_none_of_its_secrets(tmp_path):
     (tmp_path / "c.toml").write_text(
         f'state = "{tmp_path}"\n[server]\n[server.keystone]\nauth_url = "https://cloud/v3"\n'

@@ -18,6 +18,8 @@ from longshore.service import create_app, providers
 from longshore.store import StateDirectory, Store
 from s3_server import SECRET
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def store(tmp_path):

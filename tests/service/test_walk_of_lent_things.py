@@ -27,6 +27,8 @@ from longshore.vault.holds import hold_point
 from longshore.vault.vault import Vault
 from point_in_vault import with_point
 
+pytestmark = pytest.mark.long
+
 SEED = int(os.environ.get("LONGSHORE_SEED", "46"))
 SECRETS = ("SECRETPW", "svc-secret-user", "vcenter.secret.example")
 PUTTING_BACK = ("/cleanup", "/points/")  # what one's own has left there may go

@@ -19,6 +19,8 @@ from longshore.store import Leases, StateDirectory, Store, clock, workers
 from longshore.store.database import Database
 from longshore.store.tables import WorkerRow
 
+pytestmark = pytest.mark.long
+
 TTL = 20.0
 
 

@@ -12,6 +12,8 @@ from longshore.store import JobFilter, NewMigration, Store
 from longshore.store.standing import standing_of
 from longshore.store.tables import MigrationRow
 
+pytestmark = pytest.mark.long
+
 TYPES = ("cold", "warm", "dry-run", "in-place")
 PHASES = ("copying", "waiting", "up")
 REQUESTS = ({}, {"cutover": None}, {"cutover": {"mode": "manual"}}, {"cutover": {"mode": "automatic"}})

@@ -1,6 +1,6 @@
 """Whatever project a cloud allows, its export can be imported: there, where nothing is to be done, and elsewhere, once.
 
-LONGSHORE_PROJECTS says how many projects there are (`make test`: 2,000 beside the fault tests; `make soak`: 50,000).
+LONGSHORE_PROJECTS says how many projects there are (`make test`: 2,000; `make soak`: 50,000).
 """
 
 import functools
@@ -17,6 +17,9 @@ from small_cloud import EXTENSIONS, SmallCloud
 from small_projects import Project, projects
 
 from longshore.tenancy import validate
+
+PROJECTS = int(os.environ.get("LONGSHORE_PROJECTS", "32"))
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600 + PROJECTS)]  # seconds
 
 ONLY = f"{KINDS},images"
 # What a target may lack, and a project do without
@@ -46,7 +49,7 @@ def sdk_that_remembers():
 
 @pytest.mark.parametrize("part", range(PARTS))
 @settings(
-    max_examples=int(os.environ.get("LONGSHORE_PROJECTS", "32")) // PARTS,
+    max_examples=PROJECTS // PARTS,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,

@@ -143,6 +143,7 @@ def test_a_cloud_that_limits_requests_is_waited_for(shop, small):
 
 
 @pytest.mark.parametrize("where", range(1, 24))
+@pytest.mark.long
 def test_whatever_request_fails_the_next_import_ends_right(shop, small, where):
     """As if the process had died there."""
     here = small.connect()
@@ -384,6 +385,7 @@ def tenants(draw):
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tenants(), st.randoms(use_true_random=False))
+@pytest.mark.long
 def test_what_is_exported_imported_and_exported_again_is_the_same(tmp_path_factory, tenant, chance: random.Random):
     from resource_files import Files
 

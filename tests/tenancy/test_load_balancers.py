@@ -7,6 +7,8 @@ from small_cloud import SmallCloud
 from longshore.tenancy import validate
 from longshore.tenancy.services import load_balancer
 
+pytestmark = pytest.mark.long
+
 ONLY = (
     "networks,subnets,floating_ips,load_balancers,load_balancer_pools,listeners,load_balancer_members,health_monitors,"
     "l7_policies,l7_rules"

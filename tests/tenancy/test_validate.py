@@ -322,6 +322,7 @@ COUNT = itertools.count()
         max_size=4,
     )
 )
+@pytest.mark.long
 def test_whatever_people_write_is_answered_with_sentences(files, resources):
     files.write("networks.yml", *resources)
     for fault in validate(files.path)[1]:

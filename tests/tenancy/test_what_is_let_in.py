@@ -6,6 +6,7 @@ What is let in is worked out here from what the cloud keeps, by samples of packe
 import ipaddress
 import itertools
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from resource_files import Files, compared, exported, imported
@@ -13,6 +14,8 @@ from small_cloud import SmallCloud
 
 from longshore.errors import Conflict
 from longshore.tenancy import validate
+
+pytestmark = pytest.mark.long
 
 ONLY = "networks,subnets,address_groups,security_groups,security_group_rules,ports,rbac_policies"
 NAMES = ("a", "b", "c")

@@ -19,7 +19,7 @@ from longshore.vault.prune import prune
 from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 
-pytestmark = pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="there is no FUSE here")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not Path("/dev/fuse").exists(), reason="there is no FUSE here")]
 
 
 class Share:

@@ -22,6 +22,8 @@ from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 from longshore.vault.writers import finish, leave, register
 
+pytestmark = pytest.mark.long
+
 KEPT = sorted((Path(__file__).parents[1] / "data" / "vaults").glob("*.tar.xz"))
 TODAYS = files("longshore.vault") / "left" / "restore.py"
 

@@ -24,6 +24,8 @@ from longshore.vault.vault import Vault
 from longshore.vault.verify import verify
 from longshore.vault.versions import is_needed
 
+pytestmark = pytest.mark.long
+
 LOCK = 10 * GRACE  # seconds
 
 

@@ -24,6 +24,8 @@ from longshore.vault.verify import verify
 from longshore.vault.versions import is_needed
 from point_in_vault import with_point
 
+pytestmark = pytest.mark.long
+
 DAY, PHRASE = 86400.0, "of the vault"
 
 

@@ -243,6 +243,7 @@ def test_a_stranger_sees_the_other_points_where_one_is_damaged(backed_up, tmp_pa
     assert "1 point(s) can't be read." in listed.stderr
 
 
+@pytest.mark.long
 def test_whatever_bit_of_a_map_is_flipped_nothing_is_pruned(tmp_path):
     """It could have hidden the pack that a block is in, and that pack would have gone."""
     vault, noise = Vault.create(Directory(tmp_path / "vault")), random.Random(4)

@@ -19,6 +19,8 @@ from longshore.vault.verify import verify
 from longshore.vault.versions import is_needed
 from longshore.vault.writers import beat
 
+pytestmark = pytest.mark.long
+
 LOCK = 20 * GRACE  # seconds: longer than a story goes on
 
 

@@ -5,6 +5,8 @@ import pytest
 from filled import nodes, workers_and_left_overs
 from longshore.engine.version import FLOW_VERSION
 
+pytestmark = pytest.mark.long
+
 AT = "/ui/administration"
 LIMITS = f"{AT}/limits"
 

@@ -14,6 +14,8 @@ from longshore.vault.directory import Directory
 from longshore.vault.points import point_names
 from longshore.vault.vault import Vault
 
+pytestmark = pytest.mark.long
+
 AT = "/ui/backups"
 
 

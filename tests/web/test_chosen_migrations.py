@@ -3,10 +3,13 @@
 import uuid
 from urllib.parse import urlencode
 
+import pytest
 from asking import asking
 
 from longshore.model.status import Status
 from longshore.store.standing import standing_of
+
+pytestmark = pytest.mark.long
 
 
 def ids_of(browser):

@@ -101,6 +101,7 @@ NAMES_NOTHING = {
 }
 
 
+@pytest.mark.long
 def test_what_changes_something_isnt_done_by_a_link(filled):
     """Every address that a form is sent to: asked for by GET, it asks back or refuses."""
     from longshore.web.app import SUBJECTS

@@ -8,6 +8,8 @@ from browser import Browser, Page
 from filled import BAD_NAME
 from longshore.web.front import CSP
 
+pytestmark = pytest.mark.long
+
 HEADERS = {
     "content-security-policy": CSP,
     "x-content-type-options": "nosniff",

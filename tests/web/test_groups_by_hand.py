@@ -4,6 +4,8 @@ import pytest
 
 from longshore.model.replica import Stage
 
+pytestmark = pytest.mark.long
+
 AT = "/ui/replicas/groups"
 RACK = f"{AT}/rack"
 

@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "horizon"))
 from longshore_dashboard import markup
 from longshore_dashboard.markup import fit
 
+pytestmark = pytest.mark.long
+
 DASHBOARD = Path(markup.__file__).parent
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

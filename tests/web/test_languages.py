@@ -337,6 +337,7 @@ def english_at(browser, answers, paths):
     return {path: words for path, words in left.items() if words}
 
 
+@pytest.mark.long
 def test_no_english_is_left_where_all_texts_are_of_another_language(three_machines, answers):
     ids = fill(three_machines)
     workers_and_left_overs(three_machines)
@@ -386,6 +387,7 @@ class _Pieces(HTMLParser):
             self.found |= {part.strip(" :.,;\n") for part in data.split("\n")}
 
 
+@pytest.mark.long
 def test_no_english_of_the_catalogues_is_left_in_german(three_machines, german):
     """Such as a phase or the state of a disk, which come from the API as words, an advice, or what a job tells."""
     ids = fill(three_machines)

@@ -13,6 +13,8 @@ from longshore.errors import Unreachable
 from longshore.service import failed_logins, token_cache
 from longshore.store import web_sessions
 
+pytestmark = pytest.mark.long
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 REFUSED = "Keystone knows no such user, credential or token, or not with this secret."
 

@@ -51,6 +51,7 @@ def send(pages, page, token, form, pause=0.0):
     return sent[0]["status"], text, len(pieces) - len(left)
 
 
+@pytest.mark.long
 def test_no_form_is_read_of_whoever_may_not_send_it(pages):
     walked = [page for page in FORMS if page.rule]
     assert len(walked) > 30

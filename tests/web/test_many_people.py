@@ -10,6 +10,8 @@ from test_doors import state
 from filled import names_of_backups
 from longshore.web.app import SUBJECTS
 
+pytestmark = pytest.mark.long
+
 OWN = {"Content-Type": "application/x-www-form-urlencoded", "Origin": ORIGIN}
 OF_THE_FRAME = {"/ui/theme", "/ui/language", "/ui/close", "/ui/project"}
 ACTING = [page for subject in SUBJECTS for page in subject.ROUTES if page.rule]

@@ -9,6 +9,8 @@ from sqlalchemy import event, update
 
 from longshore.store.tables import JobRow, MigrationRow
 
+pytestmark = pytest.mark.long
+
 
 @contextmanager
 def counted(store):

@@ -19,6 +19,8 @@ from longshore.model.request import MigrationRequest
 from longshore.planning import planfile
 from longshore.store import NewMigration
 
+pytestmark = pytest.mark.long
+
 NEW, MAPPINGS = "/ui/new-plan", "/ui/plans/shop/mappings"
 
 

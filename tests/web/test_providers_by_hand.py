@@ -10,6 +10,8 @@ from small_fleet import FleetSource
 from longshore.errors import AccessDenied
 from longshore.providers.registry import connect as really_connect
 
+pytestmark = pytest.mark.long
+
 
 def test_an_account_is_changed_and_its_password_comes_back_in_no_page(fleet):
     fleet.get("/ui/providers/vc")

@@ -9,6 +9,8 @@ from test_providers_by_hand import wrong
 
 from longshore.web.rendering import STATIC
 
+pytestmark = pytest.mark.long
+
 TEMPLATES = STATIC.parent / "templates"
 LONG, ODD = "x" * 300, "(unclosed"
 VAULT = "/ui/backups/vaults/offsite"

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from small_clouds import SIZES
 from sqlalchemy import text, update
 
@@ -11,6 +12,8 @@ from longshore.store.tables import JobRow, utc_now
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
 from point_in_vault import with_point
+
+pytestmark = pytest.mark.long
 
 NEW = "/ui/replicas/new"
 

@@ -7,6 +7,8 @@ import pytest
 from browser import Browser
 from cloud_stand_in import MACHINE, Cloud
 
+pytestmark = pytest.mark.long
+
 AT = "/ui/providers/vc/machines"
 FOUND = (
     ("Prod/Web", "web02", 2, 4096),

@@ -12,6 +12,8 @@ from in_process import longshore
 from longshore.store.queue import Lineup
 from longshore.store.tables import JobRow, utc_now
 
+pytestmark = pytest.mark.long
+
 SATURDAY = (datetime.now(UTC) + timedelta(days=3)).replace(second=0, microsecond=0)
 AT = SATURDAY.isoformat().replace("+00:00", "Z")
 PLAN = "/v1/plans/shop"

@@ -11,6 +11,8 @@ from filled import names_of_backups
 from longshore.client.calls import part
 from s3_server import SECRET
 
+pytestmark = pytest.mark.long
+
 NEW = "/ui/backups/new-vault"
 PHRASE = " correct horse battery "
 

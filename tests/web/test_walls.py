@@ -11,6 +11,8 @@ from starlette.routing import Route
 
 from longshore.store.tables import WallLinkRow, utc_now
 
+pytestmark = pytest.mark.long
+
 OPENED = "/ui/wall/shared"
 
 
