@@ -31,6 +31,11 @@ demo-web: lab-up
 
 test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 
+# Whose turn it is among the tests that take turns (tests/conftest.py) goes by the commit, so that who runs its tests again
+# runs the same ones. TURN= has all of them run
+TURN ?= $(shell git log -1 --format=%ct)
+export LONGSHORE_TURN := $(TURN)
+
 # What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves.
 # Not all at once, though: two processors get no more done that way, and tests that wait for something wait too long
 tests-as-lab-starts: install
@@ -139,6 +144,7 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
+soak soak-vault soak-flows soak-collection soak-lab: export LONGSHORE_TURN :=
 soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance \
   soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab
 
@@ -155,10 +161,10 @@ soak-tenancy: install
 # Stories of backups, deletions, prunes and kills, beside a model; and real workers that are killed or put to sleep. Of
 # the 500 stories in which the storage lies some can be had by themselves: LONGSHORE_SEED=1200 LONGSHORE_STORIES=50
 soak-vault: install
-	.venv/bin/pytest -m soak tests/vault -q
+	.venv/bin/pytest -m "soak or turns" tests/vault -q
 
 soak-flows: install
-	.venv/bin/pytest -m "long and soak" tests/flows tests/blocks tests/cli tests/engine tests/providers tests/service -v -s
+	.venv/bin/pytest -m "long and (soak or turns)" tests/flows tests/blocks tests/cli tests/engine tests/providers tests/service -v -s
 
 # Every page in each width of each theme, and a vCenter of 10,000 machines
 soak-web: install
@@ -192,7 +198,7 @@ soak-all-of-it: converter
 # Ansible's own tests by the newest ansible-core; the built collection as Galaxy, ansible-lint and antsibull-docs see it,
 # all from the package index; and its role on a Debian that boots
 soak-collection: install
-	.venv/bin/pytest -m soak tests/collection -v -s
+	.venv/bin/pytest -m "soak or turns" tests/collection -v -s
 
 # Three bare Debians that become nodes by the page's own words, and everything that three nodes may lose. LONGSHORE_ROUNDS:
 # how often the primary is cut off; LONGSHORE_MINUTES: of faults under load, a failure of which says its LONGSHORE_SEED
@@ -216,7 +222,7 @@ judges: install
 # There is no network inside the lab, where a cloud of today is raised
 soak-lab: lab-up ubuntu-guest judges
 	lab/suites/build trixie
-	LONGSHORE_HEAT=$(JUDGES)/heat LONGSHORE_OPENSTACK_CLOUD=$(JUDGES)/ansible $(LAB_PYTEST) -m soak --durations=10
+	LONGSHORE_HEAT=$(JUDGES)/heat LONGSHORE_OPENSTACK_CLOUD=$(JUDGES)/ansible $(LAB_PYTEST) -m "soak or turns" --durations=10
 
 # A guest of another family. Not every mirror of Debian has Ubuntu beside it; a test of it is passed over then
 ubuntu-guest: lab-up

@@ -47,6 +47,7 @@ def back_up(modules, source, machine):
     assert made["status"] == "done", made["error"]
 
 
+@pytest.mark.turns("playbooks")
 def test_a_policy_and_a_restore_are_made_once(modules):
     back_up(modules, "vc", "web")
     policy = task("backup_policy", **POLICY)
@@ -64,6 +65,7 @@ def test_a_policy_and_a_restore_are_made_once(modules):
     assert said[7]["msg"] == "Policy nightly has archive as its vault, which stays."
 
 
+@pytest.mark.turns("playbooks")
 def test_a_server_is_restored_in_place_undone_and_committed(modules):
     server = World(modules.known["SMALL_WORLD"]).add_server()
     back_up(modules, "cloud", server)
@@ -75,6 +77,7 @@ def test_a_server_is_restored_in_place_undone_and_committed(modules):
     assert told == ["changed", "ok", "changed", "ok", "changed", "changed", "ok", "ok"], said
 
 
+@pytest.mark.turns("playbooks")
 def test_a_replica_is_made_changed_paused_and_deleted(modules):
     replica, absent = task("replica", **REPLICA), task("replica", **{**REPLICA, "state": "absent"})
     told, said = modules.run(replica, absent, check=True)

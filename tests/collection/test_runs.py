@@ -52,6 +52,7 @@ def servers_made(place):
     return {name: fleet.world(name).calls().count("create_server") for name in NAMES}
 
 
+@pytest.mark.turns("playbooks")
 def test_a_playbook_that_is_killed_in_the_middle_and_run_again_ends_the_same(known, tmp_path):
     playbooks = Playbooks(tmp_path, {"state_dir": known["LONGSHORE_STATE"], "command": str(command(tmp_path))}, known)
     told, said = playbooks.run(*KNOWN, RUN, words=("--check", "--diff"))
@@ -73,6 +74,7 @@ def test_a_playbook_that_is_killed_in_the_middle_and_run_again_ends_the_same(kno
     assert [hosts[name]["longshore"]["wave"] for name in NAMES] == [1, 2]
 
 
+@pytest.mark.turns("playbooks")
 def test_a_machine_is_copied_warm_and_cut_over_when_that_is_asked_for(modules):
     (modules.place / "fleet" / "app02" / "one-moment").touch()  # it runs on while its copy is tried
     plan = task("plan", name="pair", plan={**PLAN, "machines": [{"machine": name} for name in NAMES]})
@@ -93,6 +95,7 @@ def test_a_machine_is_copied_warm_and_cut_over_when_that_is_asked_for(modules):
     assert said["msg"] == "Nothing of app02 is under way to be cut over."
 
 
+@pytest.mark.turns("playbooks")
 def test_what_has_failed_is_told_and_tried_again(modules):
     world = Fleet(modules.place / "fleet").world("app01")
     world.plan_fault("create_server", 1, "before", "error", stays=True)

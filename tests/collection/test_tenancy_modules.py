@@ -43,6 +43,7 @@ def tenants(tmp_path):
             yield modules, cloud
 
 
+@pytest.mark.turns("playbooks")
 def test_a_tenant_is_carried_once(tenants):
     modules, cloud = tenants
     files = modules.place / "tenant"
@@ -62,6 +63,7 @@ def test_a_tenant_is_carried_once(tenants):
     assert modules.run(carry[0], check=True)[0] == ["ok"], "what somebody has edited stays"
 
 
+@pytest.mark.turns("playbooks")
 def test_files_that_cant_be_read_are_told_by_name(tenants):
     modules, _cloud = tenants
     files = modules.place / "tenant"

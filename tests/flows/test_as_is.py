@@ -93,6 +93,7 @@ def test_it_is_converted_later_on_the_same_disks_and_ports(landed):
         assert main(["--state", str(landed.store.state.root), "migration", "report", migration]) == 0
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("call", LATER)
 def test_a_later_conversion_that_fails_leaves_the_machine_as_it_was(landed, call):
     earlier = landed.convert_later()
@@ -200,6 +201,7 @@ def test_a_key_that_is_given_for_a_later_conversion_opens_its_disks(landed):
     assert given == ["a cow jumps over the moon"] * 2
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("call", [*LOOK, *LATER])
 def test_a_kill_in_a_later_conversion_is_taken_up_again(landed, call):
     landed.convert_later()

@@ -52,6 +52,7 @@ def test_without_faults_the_machine_is_moved_and_every_call_is_one_we_try_faults
 HARMLESS = ("remove_snapshot", "set_change_tracking")
 
 
+@pytest.mark.turns
 # All of LOOKING is one step
 @pytest.mark.parametrize(
     "call", [LOOKING[0], LOOKING[-1], *[call for call in MAKING if call not in (*HARMLESS, *LANDING)]]
@@ -68,6 +69,7 @@ def test_an_error_takes_everything_back_and_says_why(run, call):
     assert ("shut_down" in run.world.calls()) is (call not in BEFORE)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("call", LANDING)
 def test_an_error_once_it_is_copied_costs_no_copy(run, call):
     run.world.plan_fault(call, 1, "before", "error")
@@ -309,6 +311,7 @@ def test_a_kill_right_after_a_call_loses_nothing_and_the_next_engine_ends_it(run
     assert told.count("Copying 2 disk(s) at once.") == 1  # what was done already isn't told again
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("call", ["delete_port", "delete_volume", "delete_volume_snapshot", "power_on"])
 def test_a_kill_while_taking_back_is_taken_up_again(begin, call):
     run = begin(when_stuck="take-back")

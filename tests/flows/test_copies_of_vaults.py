@@ -152,6 +152,7 @@ def with_user_data(vault, name):
     return point
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("change", [1, 4, 7, 10, 13])
 def test_a_copy_that_is_killed_goes_on_and_leaves_no_half_point(copied, monkeypatch, change):
     shop = copied()

@@ -249,6 +249,7 @@ CALLS = {
 }
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("call", "number"), [(call, number) for call, n in CALLS.items() for number in sorted({1, n})])
 def test_a_kill_costs_nothing(replica, call, number, when):
@@ -277,6 +278,7 @@ def test_a_kill_while_disks_are_compared_costs_nothing(replica, number):
     assert home(replica) == on_server(replica)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("call", "number"), [(call, number) for call, n in CALLS.items() for number in sorted({1, n})])
 def test_an_error_leaves_both_as_they_were(replica, call, number):
     before = home(replica)
@@ -293,6 +295,7 @@ def test_an_error_leaves_both_as_they_were(replica, call, number):
     as_failed_over(replica)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("wish", "call"),
     [
@@ -318,6 +321,7 @@ def test_its_end_may_be_broken_off_anywhere(replica, wish, call, when):
         assert replica.replica.stage is Stage.PROTECTED
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("step", ["turn", "its own", "go-on"])
 @pytest.mark.parametrize("wish", [Wish.UNDO, Wish.COMMIT])
 def test_its_end_comes_once_whatever_step_is_done_again(replica, wish, step):

@@ -249,6 +249,7 @@ EACH = [(where, call, number) for (where, call), n in CALLS.items() for number i
 CANCELLED_AT = ("create_volume", "open_disk", "port_gone", "shut_down", "console")
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("where", "call", "number"), EACH)
 def test_a_kill_costs_nothing(plain, where, call, number, when):
@@ -265,6 +266,7 @@ def test_a_kill_costs_nothing(plain, where, call, number, when):
     as_committed(plain)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("where", "call", "number"), EACH)
 def test_an_error_leaves_both_as_they_were(plain, where, call, number):
     world = getattr(plain, where)
@@ -283,6 +285,7 @@ def test_an_error_leaves_both_as_they_were(plain, where, call, number):
     as_failed_over(plain)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("where", "call", "number"), [one for one in EACH if one[1] in CANCELLED_AT and one[2] == 1])
 def test_who_cancels_has_all_as_it_was(plain, where, call, number):
     """Together with a kill: what was asked meanwhile is what the next life finds."""
@@ -304,6 +307,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("wish", "where", "call"), ENDS)
 def test_its_end_may_be_broken_off_anywhere(plain, wish, where, call, when):

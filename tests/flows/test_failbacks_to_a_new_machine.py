@@ -113,6 +113,7 @@ CALLS = {
 }
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("call", "number"), [(call, number) for call, n in CALLS.items() for number in sorted({1, n})])
 def test_a_kill_costs_nothing(replica, call, number, when):
@@ -128,6 +129,7 @@ def test_a_kill_costs_nothing(replica, call, number, when):
     as_committed(replica)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("call", ["create_machine", "snapshot", "open_disk_to_write", "copy", "shut_down", "power_on"])
 def test_an_error_leaves_the_server_alone(replica, call):
     for again in range(1 if call == "power_on" else 4):  # what is tried again fails again
@@ -138,6 +140,7 @@ def test_an_error_leaves_the_server_alone(replica, call):
     as_failed_over(replica)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("wish", "call"),
     [

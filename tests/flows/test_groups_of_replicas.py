@@ -169,6 +169,7 @@ def test_a_test_that_fails_leaves_nothing(group):
     group.assert_nothing_left()
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("planned", [False, True])
 @pytest.mark.parametrize(
     ("name", "number", "when"),
@@ -190,6 +191,7 @@ def test_a_run_that_dies_at_any_of_its_steps_goes_on(group, planned, name, numbe
     group.assert_nothing_left()
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("machine", ["db", "web"])
 @pytest.mark.parametrize("call", ["create_volume", "create_server", "console", "shut_down", "snapshot_volume"])
 def test_whatever_fails_in_a_planned_one_nothing_is_lost(group, machine, call):

@@ -127,6 +127,7 @@ def test_a_replica_is_cut_over_as_a_migration(replica):
     assert replica.record.result["proof"] == "console: login prompt"
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("call", "number"),
     [
@@ -176,6 +177,7 @@ def test_nothing_is_made_of_points_that_go_and_they_dont_while_they_are_used(rep
             replica.begin_landing(kind, point=1)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     ("call", "number"),

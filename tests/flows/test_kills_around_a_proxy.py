@@ -233,6 +233,7 @@ def left_behind(place):
     return {*held, *snapshots, *(["nothing"] if not held and not snapshots else [])}
 
 
+@pytest.mark.turns("a proxy's many kills")
 @pytest.mark.timeout(400 + KILLS * 60)
 def test_nothing_is_left_of_whoever_died(place, jobs, capsys):
     drawn = random.Random(SEED)

@@ -98,6 +98,7 @@ def powered_on_by_somebody(place, machine_ref):
     return True
 
 
+@pytest.mark.turns("a proxy's many kills")
 @pytest.mark.timeout(240 + KILLS * 20)
 def test_nothing_is_left_of_whoever_died_and_all_can_be_had_back(place, jobs, capsys):
     ((job, machine_ref),) = jobs.refs.items()

@@ -106,6 +106,7 @@ def test_beside_the_machine_it_has_another_mac(replica):
     assert [port["mac"] for port in replica.world.read()["ports"].values()] != [MAC]
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("call", "number", "when"), KILLED)
 def test_a_kill_in_a_test_leaves_nothing(replica, call, number, when):
     replica.world.plan_fault(call, count(replica.world, call) + number, when, "kill")
@@ -116,6 +117,7 @@ def test_a_kill_in_a_test_leaves_nothing(replica, call, number, when):
     assert replica.points[0].proof
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("call", [call for call in CALLS if call not in AFTER_UP])
 def test_an_error_in_a_test_leaves_nothing(replica, call):
     for _ in range({"look": TRIES}.get(call, 1)):  # a look is tried again a few times
@@ -317,6 +319,7 @@ def test_a_planned_failover_that_fails_lets_the_machine_run_again(replica, call)
     only_the_replica(replica)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("call", "number", "when"),
     [

@@ -164,6 +164,7 @@ def test_a_source_that_leaves_out_changes_is_found_out_and_not_believed_again(mo
     assert_arrived(run, place, CONTENT, CONTENT[: 2 * MIB] + b"\x5a" * 65536 + CONTENT[2 * MIB + 65536 :])
 
 
+@pytest.mark.turns("a proxy's many kills")
 def test_a_replica_of_it_has_points_of_what_the_guest_has_written_and_can_be_tried(machine, place):
     ref, settings, secrets = machine
 

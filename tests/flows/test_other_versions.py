@@ -25,6 +25,7 @@ def begun_before_the_upgrade(run):
     assert changed == 1
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("call", ["create_volume", "shut_down", "open_volume", "convert", "create_server"])
 def test_one_that_nobody_can_go_on_with_says_so_and_can_be_taken_back(run, call):
     run.world.plan_fault(call, 1, "after", "kill")

@@ -42,6 +42,7 @@ def parked(run, life):
     return run.record
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("request_", "call"),
     [

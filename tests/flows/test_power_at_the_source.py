@@ -16,6 +16,7 @@ WAYS = {"cold": ({}, 2), "warm": ({"type": "warm", "cutover": AT_ONCE}, 2)}  # a
 ORDER = b"order 4711, paid"
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("way", "when", "events"),
     [("cold", "before", True), ("cold", "after", False), ("warm", "before", False), ("warm", "after", True)],
@@ -40,6 +41,7 @@ def test_between_a_recorded_shutdown_and_the_last_snapshot(begin, way, when, eve
         assert [sync["final"] for sync in record.syncs] == [False, False, True]
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("way", "call", "when", "off_again"),
     [

@@ -127,6 +127,7 @@ def test_a_cloud_that_is_gone_is_a_failed_proof(backup):
     assert "nowhere" in trial.error
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("call", "number", "when"), KILLED)
 def test_a_proof_that_is_killed_goes_on_and_leaves_nothing(backup, call, number, when):
     policy = proved_policy(backup)

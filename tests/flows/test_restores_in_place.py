@@ -260,6 +260,7 @@ CALLS = {
 EACH = [(call, number) for call, n in CALLS.items() for number in sorted({1, n})]
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("call", "number"), EACH)
 def test_a_kill_costs_nothing(plain, call, number, when):
@@ -275,6 +276,7 @@ def test_a_kill_costs_nothing(plain, call, number, when):
     plain.assert_committed(new)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("call", "number"), EACH)
 def test_an_error_leaves_the_server_as_it_was(plain, call, number):
     plain.first.plan_fault(call, plain.first.calls().count(call) + number, "before", "error", stays=True)

@@ -135,6 +135,7 @@ def test_the_point_is_in_use_until_the_volumes_are_written(backup):
     seeded.assert_whole()
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("call", "number", "when"),
     [

@@ -91,6 +91,7 @@ def test_one_that_a_server_gets_while_it_is_copied_does_not_count_as_moved(run):
     assert_as_before(run)
 
 
+@pytest.mark.turns
 @pytest.mark.long
 @pytest.mark.parametrize(
     "call", [LOOKING[0], LOOKING[-1], *(call for call in MAKING if call != "remove_snapshot")]
@@ -122,6 +123,7 @@ def test_a_snapshot_that_somebody_reads_on_and_on_costs_no_copy(run):
     assert entries == {("volume", "handed-over"), ("source-snapshot", "left")}
 
 
+@pytest.mark.turns
 @pytest.mark.long
 @pytest.mark.parametrize("call", LASTING)
 def test_a_kill_right_after_a_call_makes_no_second_volume(run, call):

@@ -120,6 +120,7 @@ def test_a_kill_loses_nothing(begin, call, number):
     arrived(run)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("call", "number"), FAILING)
 def test_an_error_takes_everything_back(begin, call, number):
     run = begin(**AUTOMATIC)
@@ -130,6 +131,7 @@ def test_an_error_takes_everything_back(begin, call, number):
     run.assert_as_before()
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("call", "number"), CUTOVER_FAILING)
 def test_a_cutover_that_fails_costs_no_copy(begin, call, number):
     run = begin(**SOON)
@@ -269,6 +271,7 @@ def test_a_snapshot_that_is_a_base_stays_until_the_next_sync_is_copied(begin):
     assert all(sync["bytes_changed"] is not None for sync in run.record.syncs[1:])
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("call", "number"),
     [("snapshot", n) for n in (1, 2, 3)]

@@ -34,6 +34,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("way", WAYS)
 def test_all_is_as_it_was_until_none_fails(begin, tmp_path, way):
     run = begin(**WAYS[way])

@@ -170,6 +170,7 @@ def test_a_volume_group_on_two_disks_needs_both_of_them(guest):
         files.pvremove("/dev/sdb")
 
 
+@pytest.mark.turns("looks")
 def test_everything_together(guest):
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
     found = find_drivers(guest, [NicName("00:50:56:00:00:01", "ens192"), NicName("00:50:56:00:00:02", "ens224")])

@@ -60,6 +60,7 @@ def debian(disks, device, **more: bytes) -> None:
     disks.umount_all()
 
 
+@pytest.mark.turns("looks")
 def test_a_windows_with_everything_about_it(disks, tmp_path):
     addresses = {
         "EnableDHCP": number(0),
@@ -124,6 +125,7 @@ def test_a_windows_that_sleeps(disks, tmp_path):
     assert (found.luks, found.bitlocker, found.suspended, found.dirty) == ((), (), (), ())
 
 
+@pytest.mark.turns("looks")
 def test_a_linux_with_everything_about_it(disks):
     more = {
         "/usr/bin/vmtoolsd": b"",
@@ -162,6 +164,7 @@ def test_two_systems_are_both_named(disks, tmp_path):
     assert "several operating systems" in found.why_not
 
 
+@pytest.mark.turns("looks")
 def test_what_is_encrypted_is_named(disks):
     # As much as libblkid looks at. Of BitLocker: the header of Windows 7 and later, and where it says its metadata are
     disks.pwrite_device(FIRST, b"LUKS\xba\xbe\0\1".ljust(592, b"\0"), 0)

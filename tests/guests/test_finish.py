@@ -75,6 +75,7 @@ def links(guest: Guest) -> dict[str, str]:
     return {name: guest.files.read_file(f"{LINK_DIRECTORY}/{name}").decode() for name in names}
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_every_name_is_kept_also_one_that_the_network_configuration_has_not(guest):
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n# iface ens224 inet dhcp\n")
     changes = keep_nic_names(guest, NICS)
@@ -105,6 +106,7 @@ def test_every_way_of_configuring_an_interface_is_understood(guest, path, conten
     assert [name for name in links(guest) if name.startswith("10-")] == ["10-longshore-ens224.link"]
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_a_guest_without_systemd_keeps_its_hands_clean(guest):
     guest.files.rm_rf("/usr/lib/systemd")
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
@@ -123,6 +125,7 @@ def grub(guest: Guest, root_now: str) -> bytes:
     return BEFORE
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_the_serial_console_is_added_once(guest):
     with shell_in(guest):
         grub(guest, "UUID=1234")
@@ -132,6 +135,7 @@ def test_the_serial_console_is_added_once(guest):
         assert enable_serial_console(guest) == Finished()
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_a_menu_with_another_root_is_put_back(guest):
     with shell_in(guest):
         menu = grub(guest, "/dev/sda1")
@@ -143,6 +147,7 @@ def test_a_menu_with_another_root_is_put_back(guest):
         assert not guest.files.exists(SNIPPET)
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_a_failing_update_leaves_the_menu_alone(guest):
     menu = grub(guest, "UUID=1234")  # and no shell in the guest to run it
     done = enable_serial_console(guest)
@@ -166,6 +171,7 @@ def first_boot(guest: Guest, *scripts: str) -> None:
 AGENT = ("5000-0001-wait-online", "5000-0003-install-qga", "5000-0005-start-qga")
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_the_online_installation_goes_with_its_service(guest):
     with shell_in(guest):
         first_boot(guest, *AGENT)
@@ -175,6 +181,7 @@ def test_the_online_installation_goes_with_its_service(guest):
     assert guest.files.ls("/etc/systemd/system/multi-user.target.wants") == []
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_first_boot_scripts_of_others_stay(guest):
     first_boot(guest, *AGENT, "5000-0006-users-own")
     assert len(drop_online_first_boot(guest)) == 1
@@ -183,6 +190,7 @@ def test_first_boot_scripts_of_others_stay(guest):
     assert drop_online_first_boot(guest) == []
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_other_systems_are_left_alone(guest):
     guest.files.write("/etc/network/interfaces", b"iface ens192 inet dhcp\n")
     windows = OperatingSystem("/dev/sda2", "windows", "windows", "10.0", "Windows", "x86_64", "unknown", "w", {})
@@ -214,6 +222,7 @@ def test_a_system_is_described(guest):
     assert system.mounts["/"] == ROOT
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_scripts_for_the_first_boot_are_started_by_systemd(guest):
     guest.files.mkdir_p("/etc/systemd/system")
     (said,) = add_first_boot(guest, ["echo one", "#!/bin/bash\necho two"])
@@ -224,6 +233,7 @@ def test_scripts_for_the_first_boot_are_started_by_systemd(guest):
     assert add_first_boot(guest, []) == []
 
 
+@pytest.mark.turns("finishing a Linux")
 def test_a_guest_without_systemd_gets_no_scripts_and_that_is_said(guest):
     (said,) = add_first_boot(guest, ["echo one"])
     assert "left out" in said

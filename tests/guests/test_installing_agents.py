@@ -125,6 +125,7 @@ def packages(directory: Path) -> AgentPackages:
     return agent_packages({"LONGSHORE_PACKAGES": str(directory)})
 
 
+@pytest.mark.turns("looks")
 def test_an_agent_is_installed_with_what_it_needs_and_starts_by_itself(system, directory):
     needs = "Depends: made-up-library\n"
     deb(directory, Agent.QEMU, "qemu-guest-agent", control=needs, files="lib/systemd/system/qemu-guest-agent.service")

@@ -33,6 +33,7 @@ def guest(empty_appliance, tmp_path):
     empty_appliance.umount_all()
 
 
+@pytest.mark.turns("looks")
 def test_drivers_started_at_boot_are_those_it_boots_from(guest):
     found = find_drivers(guest, [])
     assert (found.family, found.system) == ("windows", "Windows Server 2022 Made Up")

@@ -42,6 +42,7 @@ def san_policy(guest: Guest) -> bytes:
     return bytes(value)
 
 
+@pytest.mark.turns("a Windows' first boot")
 def test_all_disks_are_online_and_the_policy_that_was_not_set_goes_again(guest):
     assert "further disks online from its first boot on" in bring_disks_online(guest).changes[0]
     assert san_policy(guest) == b"\1\0\0\0"
@@ -53,6 +54,7 @@ def test_all_disks_are_online_and_the_policy_that_was_not_set_goes_again(guest):
     )
 
 
+@pytest.mark.turns("a Windows' first boot")
 def test_agents_are_installed_on_wish_alone(guest, tmp_path):
     installer = tmp_path / "windows" / "cloud-init" / "CloudbaseInitSetup_1_1_6_x64.msi"
     installer.parent.mkdir(parents=True)
@@ -72,6 +74,7 @@ def test_agents_are_installed_on_wish_alone(guest, tmp_path):
     assert "plugins=cloudbaseinit.plugins.common.userdata.UserDataPlugin" in script  # no name, user, network
 
 
+@pytest.mark.turns("a Windows' first boot")
 def test_virtio_wins_agent_is_taken_where_it_was_asked_for(guest):
     done = add_windows_agents(guest, [Agent.QEMU, Agent.CLOUD_INIT], AgentPackages())
     assert done.changes == ("Windows installs qemu-guest-agent at its first boot, from virtio-win.",)

@@ -35,6 +35,7 @@ def back_up(cli, machine):
     return json.loads(done.stdout)
 
 
+@pytest.mark.turns("protection")
 def test_a_machine_is_backed_up_while_it_writes_and_made_again_when_it_is_gone(
     cli, tiny, sidedoor, cloud, tidy, vault, bucket, tmp_path, tell
 ):

@@ -80,6 +80,7 @@ def has_run(cli, policy):
     return state_of(cli, one["migration"])
 
 
+@pytest.mark.turns("protection")
 @pytest.mark.usefixtures("back")
 def test_what_a_policy_has_backed_up_is_enough_when_all_else_is_gone(
     cli, sides, app, lab, the_lab, admin_cloud, tmp_path, tell

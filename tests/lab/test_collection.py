@@ -55,6 +55,7 @@ def cli(tmp_path):
     end_engine(cli)
 
 
+@pytest.mark.turns("others' programs")
 def test_two_machines_are_moved_by_a_playbook_that_is_killed_once_and_changes_nothing_then(
     cli, lab, pair, sidedoor, cloud, tidy, tmp_path
 ):

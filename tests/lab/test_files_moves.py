@@ -56,6 +56,7 @@ def test_a_tiny_machine_boots_from_its_ova(cli, lab, cloud, tmp_path, tidy):
     moved(cli, cloud, name, "--landing=unchanged")
 
 
+@pytest.mark.turns("ways to disks")
 def test_a_tiny_machine_boots_from_what_azure_and_esxi_wrote(cli, lab, cloud, tmp_path, tidy):
     """One boot for three forms: a VHD of Azure's, a datastore's folder with a snapshot, an OVF as oVirt writes it.
 

@@ -106,6 +106,7 @@ def hostile(sidedoor):
         sidedoor.remove_machines(HOSTILE)
 
 
+@pytest.mark.turns("others' programs")
 def test_horizon_has_the_panels_where_the_catalogue_has_the_service_and_its_pages_open(
     dashboard, browser, served, admin_cloud, tell
 ):

@@ -97,6 +97,7 @@ def refused(do):
     return caught.value.response["Error"]["Code"]
 
 
+@pytest.mark.turns("others' programs")
 def test_nobody_deletes_a_locked_vault_before_its_date_and_all_of_it_comes_back(
     there, bucket, tmp_path, tell, monkeypatch
 ):

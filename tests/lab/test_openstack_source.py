@@ -277,6 +277,7 @@ def moved(sides, server, port, shown, acknowledged):
     return arrived
 
 
+@pytest.mark.turns("what an OpenStack has")
 def test_a_server_is_described_as_it_is(cli, servers):
     web, port = servers["web"]
     shown = cli.json("machine", "show", "here", "web")
@@ -608,6 +609,7 @@ def loose(sides):
         wait_for(lambda k=kept, o=old: {v.id for v in k.volumes()} == o, 60, "volumes to go")
 
 
+@pytest.mark.turns("what an OpenStack has")
 def test_volumes_that_no_server_has_move_with_all_that_is_said_of_them(cli, sides, loose):
     here, there, _ = sides
     archive, _ = loose

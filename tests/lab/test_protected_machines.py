@@ -42,6 +42,7 @@ def sync(cli, machine):
     return time.monotonic() - began
 
 
+@pytest.mark.turns("protection")
 def test_it_is_tried_beside_its_syncs_and_takes_the_place_of_a_machine_whose_power_is_cut(
     cli, tiny, sidedoor, cloud, tidy, tell
 ):

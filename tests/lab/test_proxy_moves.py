@@ -62,6 +62,7 @@ def cli(tmp_path, lab, proxy, sidedoor):
     assert sidedoor.machine(proxy)["foreign"] == []
 
 
+@pytest.mark.turns("alone")
 def test_a_dry_run_and_a_backup_leave_a_machine_that_is_off_as_it_was(
     cli,
     tiny,

@@ -99,6 +99,7 @@ def test_too_small_a_quota(cli, admin_cloud, cloud):
         admin_cloud.block_storage.update_quota_set(project, volumes=allowed)
 
 
+@pytest.mark.turns("alone")
 @pytest.mark.alone
 def test_storage_that_is_full(cli, tiny, sidedoor, full_storage):
     """Cinder itself finds that no backend has room: what preflight can't know. The source isn't touched."""

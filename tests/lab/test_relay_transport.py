@@ -35,6 +35,7 @@ def apart(tmp_path, lab, image):
     yield cli
 
 
+@pytest.mark.turns("ways to disks")
 def test_a_machine_is_moved_cold_through_one_relay_for_both_disks(apart, tiny, sidedoor, cloud, tidy):
     done = apart("migrate", tiny.name, *TO_TINY, "--wait")
     assert done.returncode == 0, done.stderr

@@ -134,6 +134,7 @@ def copied(shown):
     return float(told[-1]) if told else 0.0
 
 
+@pytest.mark.turns("alone")
 def test_a_tenants_machine_arrives_through_a_server_and_workers_whatever_is_restarted(
     tidy, service, lab, tiny, sidedoor, cloud, admin_cloud, tmp_path, tell
 ):

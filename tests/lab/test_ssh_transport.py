@@ -55,6 +55,7 @@ def test_a_tiny_machine_is_moved_whole_and_nobody_sees_the_key(cli, tiny, sidedo
     assert where_found(files(cli.state), [secret]) == []
 
 
+@pytest.mark.turns("ways to disks")
 def test_killed_in_the_copy_it_is_resumed_where_it_was(cli, tiny, sidedoor, cloud, tidy):
     waiting = cli.start("migrate", tiny.name, *TO_TINY, "--rate-limit", "4M", "--wait", "-f", "json")
     wait_for(lambda: cli.json("migration", "list"), 60, "the migration to be there")

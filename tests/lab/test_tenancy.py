@@ -27,6 +27,7 @@ def tenancy(lab, admin_cloud, tmp_path_factory):
         yield cli, full, empty
 
 
+@pytest.mark.turns("what an OpenStack has")
 def test_a_tenant_moves_with_edits_and_comes_out_the_same(tenancy, tmp_path):
     cli, full, empty = tenancy
     first, second = tmp_path / "first", tmp_path / "second"
@@ -92,6 +93,7 @@ def test_a_tenant_moves_with_edits_and_comes_out_the_same(tenancy, tmp_path):
     assert empty.cloud.network.find_network("entrance").description == "the way in"
 
 
+@pytest.mark.turns("what an OpenStack has")
 def test_image_bytes_are_checked_on_the_way_in(tenancy, tmp_path):
     cli, full, empty = tenancy
     files = tmp_path / "files"
@@ -114,6 +116,7 @@ def test_image_bytes_are_checked_on_the_way_in(tenancy, tmp_path):
     assert empty.cloud.image.download_image(images[0]).content == BYTES
 
 
+@pytest.mark.turns("what an OpenStack has")
 def test_servers_of_a_workloads_file_become_a_plan(tenancy, tmp_path):
     """As OS-Migrate writes it, of a server that is there; a person renames the network."""
     cli, full, empty = tenancy
@@ -160,6 +163,7 @@ def test_servers_of_a_workloads_file_become_a_plan(tenancy, tmp_path):
         storage.delete_volume(volume)
 
 
+@pytest.mark.turns("what an OpenStack has")
 def test_an_administrator_carries_what_is_the_clouds(admin_cloud, tmp_path):
     """In one cloud, so under other names: projects with quotas, users and groups with roles, private flavors and volume
     types."""

@@ -432,6 +432,7 @@ def test_a_snapshot_is_not_removed_while_it_is_read(world):
     world.assert_clean()
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("carried_out", [True, False])
 @pytest.mark.parametrize("which", [1, 2])  # the call that attaches, and the one that detaches
 def test_a_lost_answer_is_looked_after_before_it_is_asked_again(world, carried_out, which):

@@ -252,6 +252,7 @@ def test_there_are_twenty_kinds():
     assert len(KINDS) >= 20
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("owner", [1], indirect=True, ids=["three-days"])
 @pytest.mark.parametrize(
     "kind", [kind if n % 3 == 0 else pytest.param(kind, marks=pytest.mark.soak) for n, kind in enumerate(KINDS)]
