@@ -53,7 +53,7 @@ check: install
 
 quick-test: converter
 	.venv/bin/pytest -m "not lab and not long and not browser and not soak and not nodes" --ignore tests/test_packages.py \
-		-q -n 3 --dist worksteal --durations=40
+		-q -n 4 --dist worksteal --durations=40
 
 # In a real browser; not a part of `make test`. No file is read, and no plug-in loaded, by each of the four processes
 # for tests that aren't run

@@ -28,7 +28,7 @@ def stretch_little() -> None:
 
 
 def compile_once() -> None:
-    """What SQLAlchemy has compiled for one SQLite database serves for all of this process.
+    """Have what SQLAlchemy has compiled for one SQLite database serve for all of this process.
 
     The program opens one database in its life, each test another.
     """

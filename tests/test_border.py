@@ -195,6 +195,7 @@ def vault(tmp_path):
     return tmp_path / "vault"
 
 
+@pytest.mark.long
 def test_machines_of_a_vault_by_the_commands(vault, tmp_path):
     environment = {**os.environ, "LONGSHORE_STATE": str(tmp_path / "state"), "COLUMNS": "4000"}
 

@@ -44,6 +44,7 @@ def assert_as_before(run):
     assert {e.state.value for e in run.store.ledger.entries(run.id)} <= {"removed"}
 
 
+@pytest.mark.long
 def test_a_volume_arrives_with_all_that_is_said_of_it_and_a_second_run_finds_it_there(run):
     record = run.to_the_end(lives=1)
     assert record.status is Status.DONE, record.error

@@ -44,6 +44,7 @@ def test_its_own_python_runs_what_works_on_guests():
     assert said["version"] >= [3, 13]
 
 
+@pytest.mark.long
 def test_an_appliance_starts_in_it():
     started = start_appliance()
     assert not started.by_kvm  # the tests' own environment says so

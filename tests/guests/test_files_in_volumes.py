@@ -203,6 +203,7 @@ def test_a_volume_whose_disk_is_missing_is_told(disks):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["root", "home"])
 def test_whatever_is_flipped_it_ends_and_soon(images, tmp_path, name):
     """With what can be read, or a sentence; a file's own content is taken as it is."""

@@ -45,6 +45,7 @@ def memory_of(pid):
         return 0
 
 
+@pytest.mark.long
 def test_memory_follows_neither_the_disks_size_nor_what_is_read_of_it(tmp_path):
     for number in range(DIRECTORIES):
         directory = tmp_path / f"tree/{number % 50}/{number}"

@@ -65,6 +65,7 @@ def one(ref, name, center, nics=()):
     return Machine(ref, name, PowerState.OFF, 1, 256, (disk,), nics, **fixed)
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None)
 @given(fleets())
 @example([one("vm-1", "app01", "DC0"), one("vm-2", "app01", "DC1")])

@@ -40,6 +40,7 @@ def gone(pids, within):
     return not any(map(lives, pids))
 
 
+@pytest.mark.long
 def test_a_stopped_worker_s_processes_end_and_so_does_it_when_it_wakes():
     worker = subprocess.Popen([sys.executable, "-c", WORKER], stdout=subprocess.PIPE, text=True)
     pids = [int(pid) for pid in worker.stdout.readline().split()]

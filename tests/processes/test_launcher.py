@@ -224,6 +224,7 @@ def test_what_takes_too_much_ends_and_leaves_nothing(module, text):
     assert not [line for line in command_lines().values() if name.encode() in line or b"sleep\x00617" in line]
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_many_that_end_slowly_and_hold_nothing_of_ours(module):
     name = module(
         "import os, subprocess, sys, time\n"

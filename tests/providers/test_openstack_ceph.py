@@ -30,6 +30,7 @@ def test_who_isnt_named_cant_be_tried(tmp_path):
     assert "--ceph-user" in storage_outlook(conf, None)
 
 
+@pytest.mark.long
 @needs_client
 def test_a_cluster_that_doesnt_answer_is_told(tmp_path):
     with nobody_listens() as port:

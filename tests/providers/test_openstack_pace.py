@@ -66,6 +66,7 @@ def test_a_moment_may_be_a_date():
         assert session.get(url).status_code == 200
 
 
+@pytest.mark.long
 def test_many_at_once_take_turns_and_none_fails():
     """The cloud takes twenty a second, and five at once."""
     room, looked = 5.0, time.monotonic()

@@ -63,6 +63,7 @@ def test_a_token_that_is_refused_is_said_so(server):
         nobody.providers()
 
 
+@pytest.mark.long
 def test_a_keystone_that_does_not_answer_is_said_so(server):
     with nobody_listens() as port:
         nobody = f"http://127.0.0.1:{port}"
@@ -99,6 +100,7 @@ def test_something_else_that_answers_is_no_longshore(status, body):
         asked.migrations()
 
 
+@pytest.mark.long
 def test_nobody_answers():
     refused = pytest.raises(Unreachable, match="doesn't answer")
     with nobody_listens() as port, client(f"http://127.0.0.1:{port}") as asked, refused:
@@ -147,6 +149,7 @@ def test_what_changes_something_is_sent_once(breaks_off):
     assert asked == ["POST"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ask", [lambda ann: ann.limits(), lambda ann: ann.add_provider("vc", "vsphere", {}, {})])
 def test_an_address_that_nobody_has_for_two_seconds_is_waited_for(ask):
     taken = []
@@ -181,6 +184,7 @@ def test_an_answer_that_takes_too_long_is_asked_for_once(monkeypatch):
             silent.accept()
 
 
+@pytest.mark.long
 def test_who_waits_for_an_answer_hears_soon_that_the_address_has_gone_elsewhere():
     """The machine that has the address now doesn't know the connection, and says so when it is asked."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

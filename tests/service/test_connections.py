@@ -244,6 +244,7 @@ def test_connections_that_are_reset_leave_nothing(certificate):
             gc.enable()
 
 
+@pytest.mark.long
 def test_who_pauses_for_longer_than_a_proxy_s_pool_is_quick_finds_the_connection_open():
     """What is sent over one that the server ends at that moment is lost, and a POST isn't sent twice."""
     with serving() as (_, port), connected(port) as wire:

@@ -14,6 +14,7 @@ from longshore.store.database import PATIENCE, Database
 from postgresql import PASSWORD
 
 
+@pytest.mark.long
 def test_calls_wait_for_a_database_that_is_restarted(postgresql, tmp_path, caplog):
     store = Store(StateDirectory(tmp_path, postgresql.database()))
     try:

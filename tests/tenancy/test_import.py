@@ -135,6 +135,7 @@ def test_a_failure_stops_only_what_needs_it_and_the_next_import_goes_on(shop, sm
     assert {row.action for row in imported(here, shop.path).rows} == {"left"}
 
 
+@pytest.mark.long
 def test_a_cloud_that_limits_requests_is_waited_for(shop, small):
     here = small.connect()
     small.fail("POST", "/(subnets|security-group-rules)$", 429, 3)

@@ -281,6 +281,7 @@ def test_one_that_fails_half_way_leaves_nothing(s3, url):
     assert s3.stored(url) == {}
 
 
+@pytest.mark.long
 def test_a_server_with_a_certificate_of_its_own_is_trusted_by_the_file_of_its_authority_alone(s3, tmp_path):
     context, certificate = own_certificate(tmp_path)
     bucket = f"locked-{secrets.token_hex(4)}"
