@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -30,12 +30,12 @@ _SHARED = {path.stem for path in Path(__file__).parent.rglob("*.py") if not path
 pytest.register_assert_rewrite(*_SHARED)
 
 from less_work import compile_once, copy_tables, stretch_little  # noqa: E402 beside this file
+from turns import left_out  # noqa: E402
 
 compile_once()
 copy_tables()
 stretch_little()
 _FILES_TOLD = 50
-_TURNS = 3
 
 # A server in a thread of a test logs while pytest exchanges the standard streams, which the interpreter doesn't survive
 # every time: what goes through logging is kept in memory
@@ -58,20 +58,10 @@ def pytest_configure(config):
 
 @pytest.hookimpl(trylast=True)  # when what another run has is gone
 def pytest_collection_modifyitems(config, items):
-    """Leave out two in three of the tests that take turns, if LONGSHORE_TURN, any number, says whose turn it is.
-
-    Parameters of a test marked `turns` take turns with each other, and so do all tests marked `turns("…")` with the
-    same words.
-    """
-    if not (turn := os.environ.get("LONGSHORE_TURN")):
-        return
-    taking = defaultdict(list)
-    for item in items:
-        if mark := item.get_closest_marker("turns"):
-            taking[mark.args or item.nodeid.partition("[")[0]].append(item)
-    left_out = {item for those in taking.values() for n, item in enumerate(those) if (n - int(turn)) % _TURNS}
-    config.hook.pytest_deselected(items=list(left_out))
-    items[:] = [item for item in items if item not in left_out]
+    if turn := os.environ.get("LONGSHORE_TURN"):
+        out = left_out(items, int(turn))
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in set(out)]
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -1,11 +1,10 @@
-"""Tests that take turns (conftest.py): in three runs that follow each other, each comes once."""
+"""Tests that take turns (turns.py): in three runs that follow each other, each comes once."""
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import pytest
 
-from conftest import pytest_collection_modifyitems
+from turns import left_out
 
 
 @dataclass(eq=False)
@@ -17,44 +16,33 @@ class Item:
         return next((mark for mark in self.marks if mark.name == name), None)
 
 
-def item(nodeid, *turns):
-    return Item(nodeid, [pytest.mark.turns(*turns).mark] if turns != (None,) else [])
+def taking(nodeid, *words):
+    return Item(nodeid, [pytest.mark.turns(*words).mark])
 
 
 ALL = [
-    *(item(f"test_a.py::test_kill[{call}]") for call in "abcdef"),
-    item("test_a.py::test_other", None),
-    *(item(f"test_{n}.py::test_any", "a proxy") for n in range(3)),
-    *(item(f"test_b.py::test_kill[{call}]") for call in "ab"),
+    *(taking(f"test_a.py::test_kill[{call}]") for call in "abcdef"),
+    Item("test_a.py::test_other"),
+    *(taking(f"test_{n}.py::test_any", "a proxy") for n in range(3)),
+    *(taking(f"test_b.py::test_kill[{call}]") for call in "ab"),
 ]
 
 
-@pytest.fixture
-def run(monkeypatch):
-    def collected(turn):
-        monkeypatch.setenv("LONGSHORE_TURN", turn)
-        items, left_out = list(ALL), []
-
-        def deselected(items):
-            left_out.extend(items)
-
-        hook = SimpleNamespace(pytest_deselected=deselected)
-        pytest_collection_modifyitems(SimpleNamespace(hook=hook), items)
-        assert {*items, *left_out} == {*ALL}
-        return [one.nodeid for one in items]
-
-    return collected
+def run(turn):
+    out = left_out(ALL, turn)
+    return [item.nodeid for item in ALL if item not in out]
 
 
-def test_each_comes_once_in_three_runs(run):
-    runs = [run(str(turn)) for turn in (1796007650, 1796007651, 1796007652)]
+def test_each_comes_once_in_three_runs():
+    runs = [run(turn) for turn in (1796007650, 1796007651, 1796007652)]
     taken = [nodeid for one in runs for nodeid in one]
     assert {nodeid: taken.count(nodeid) for nodeid in taken} == {
-        one.nodeid: 3 if one.nodeid.endswith("other") else 1 for one in ALL
+        item.nodeid: 3 if item.nodeid.endswith("other") else 1 for item in ALL
     }
-    assert all(sum("test_kill" in nodeid and "test_a" in nodeid for nodeid in one) == 2 for one in runs)
-    assert all(sum("test_any" in nodeid for nodeid in one) == 1 for one in runs)
 
 
-def test_all_run_where_it_is_nobodys_turn(run):
-    assert run("") == [one.nodeid for one in ALL]
+def test_a_run_has_one_in_three_of_each_kind():
+    for turn in range(3):
+        one = run(turn)
+        assert len([nodeid for nodeid in one if nodeid.startswith("test_a.py::test_kill")]) == 2
+        assert len([nodeid for nodeid in one if nodeid.endswith("test_any")]) == 1

@@ -26,6 +26,8 @@ from longshore.vault.vault import Vault
 from longshore.vault.writers import finish, leave, register
 from point_in_vault import with_point as any_point
 
+pytestmark = pytest.mark.long
+
 PHRASE = "as long as a sentence"
 SECRET = "what the server was told at its first boot"
 SIZE = 64 * BLOCK

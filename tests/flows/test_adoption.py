@@ -15,6 +15,8 @@ from longshore.model.status import Status
 from longshore.service import create_app
 from longshore.store import StateDirectory, Store
 
+pytestmark = pytest.mark.long
+
 NETWORKS = {"networks": {"VM Network": "private"}, "boot_timeout": 5.0, "landing": LandingMode.CONVERT.value}
 
 

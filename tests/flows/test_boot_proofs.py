@@ -20,6 +20,8 @@ from longshore.service.reports import reports_of
 from longshore.store import Scope, StateDirectory, Store, ThingKind
 from ports import nobody_listens
 
+pytestmark = pytest.mark.long
+
 FIXED, FLOATING = "10.0.0.5", "172.24.4.9"
 SILENT = "it didn't show a login prompt on its console"
 
@@ -184,7 +186,6 @@ def test_an_agent_that_the_cloud_does_not_ask_ends_the_waiting(migrate):
     assert_taken_back(one, "The project's user may not ask the guest agent.")
 
 
-@pytest.mark.long
 def test_what_the_agents_answer_has_left_goes_also_when_the_engine_was_killed(begin):
     run = begin(boot_proof="agent")
     for sign in ("silent", "agent"):

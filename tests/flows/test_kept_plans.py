@@ -14,6 +14,8 @@ from longshore.vault.directory import Directory
 from longshore.vault.kept_plans import KeptPlan, keep_plan, kept_plans
 from longshore.vault.vault import Vault
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def first(user, monkeypatch):  # noqa: F811
@@ -50,7 +52,6 @@ def told(out_and_err):
     return err
 
 
-@pytest.mark.long
 def test_a_plan_is_kept_imported_and_run_by_another_installation(first, second):
     first.well("plan", "start", "shop", "--machine", "app01", "--wait", "--plain")
     first.well("plan", "keep-in", "shop", "offsite")

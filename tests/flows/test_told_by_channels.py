@@ -22,6 +22,8 @@ from longshore.store.channels import NewChannel
 from longshore.store.tables import ChannelRow, JobRow, MessageRow, MigrationRow, utc_now
 from receivers import GONE, HELD, MailServer, Webhook, is_signed, trusted
 
+pytestmark = pytest.mark.long
+
 ADDRESS = {"address": "https://127.0.0.1:1/"}
 
 
@@ -588,7 +590,6 @@ def test_a_project_that_has_much_to_say_has_a_few_places_in_the_line():
     assert most[0] == OF_A_PROJECT
 
 
-@pytest.mark.long
 def test_the_end_of_the_last_job_is_told_before_the_engine_ends(tmp_path, mails):
     """An engine without a server ends when nothing is left to do, which is sooner than the next look."""
     run = Run(tmp_path, networks={"VM Network": "nowhere"})

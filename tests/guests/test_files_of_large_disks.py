@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from file_disk import FileDisk
 
 from longshore.guests.files import attended, fetched, find_files, list_files

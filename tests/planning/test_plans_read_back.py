@@ -1,5 +1,6 @@
 """A plan that is proposed can be read again, and means then the machines and networks that were proposed."""
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

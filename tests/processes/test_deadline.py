@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from longshore.processes.deadline import ENDED_BY_DEADLINE
 
 # Starts what obeys it, with a child of its own, tells both pids, and moves the deadline ahead until it is stopped

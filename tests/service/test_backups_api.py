@@ -22,6 +22,8 @@ from longshore.vault.vault import Vault
 from point_in_vault import with_point
 from s3_server import SECRET
 
+pytestmark = pytest.mark.long
+
 PHRASE = "a phrase of some length"
 
 

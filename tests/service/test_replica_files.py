@@ -13,6 +13,8 @@ from longshore.errors import NotFound
 from longshore.planning import replicafile
 from longshore.store import StateDirectory, Store
 
+pytestmark = pytest.mark.long
+
 FILE = "/v1/replica-file"
 WEB = {
     "machine": "web",

@@ -16,6 +16,8 @@ from longshore.model.request import MigrationRequest
 from longshore.model.status import Status
 from longshore.store.tables import PointRow
 
+pytestmark = pytest.mark.long
+
 REPLICAS = "/v1/replicas"
 NEW = {
     "machine": "web",

@@ -13,6 +13,8 @@ from longshore.store.tables import utc_now, with_zone
 from longshore.vault.directory import Directory
 from longshore.vault.vault import Vault
 
+pytestmark = pytest.mark.long
+
 REFUSED = (403, "not-shared-any-more")
 POLICY = {"name": "nightly", "source": "lent", "vault": "own", "machines": ["web"], "schedule": "daily"}
 REPLICA = {"machine": "web", "source": "lent", "target": "target", "schedule": "daily", "retention": "last 2"}

@@ -35,6 +35,8 @@ from longshore.vault.vault import Vault
 from longshore.vault.verify import MOST_TOLD, verify
 from point_in_vault import with_point
 
+pytestmark = pytest.mark.long
+
 PHRASE = "of the vault"
 
 

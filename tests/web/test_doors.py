@@ -5,6 +5,8 @@ from browser import HOST, Browser, Page
 
 from filled import names_of_backups
 
+pytestmark = pytest.mark.long
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 OTHERS = ["evil.example", "evil.example:8443", "localhost:8443", "127.0.0.1:80", "127.0.0.1", ""]
 OWN = {**FORM, "Origin": f"http://{HOST}"}
@@ -101,7 +103,6 @@ NAMES_NOTHING = {
 }
 
 
-@pytest.mark.long
 def test_what_changes_something_isnt_done_by_a_link(filled):
     """Every address that a form is sent to: asked for by GET, it asks back or refuses."""
     from longshore.web.app import SUBJECTS
