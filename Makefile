@@ -31,10 +31,10 @@ demo-web: lab-up
 
 test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 
-# Whose turn it is among the tests that take turns (tests/conftest.py) goes by the commit, so that who runs its tests again
+# Whose turn it is among the tests that take turns (tests/turns.py) goes by the commit, so that who runs its tests again
 # runs the same ones. TURN= has all of them run
 TURN ?= $(shell git log -1 --format=%ct)
-export LONGSHORE_TURN := $(TURN)
+long-test lab-lanes lab-alone: export LONGSHORE_TURN := $(TURN)
 
 # What waits for most of its time runs beside what computes: the lab's start, and tests that hold the lab to themselves.
 # Not all at once, though: two processors get no more done that way, and tests that wait for something wait too long
@@ -144,7 +144,6 @@ lab-alone: lab-up
 # What takes too long for every day. Five hundred migrations in which the source's operator, the worker and the database
 # do as they like; a failure says the seed that it can be had again with: make soak-rounds LONGSHORE_SEED=…
 # LONGSHORE_ROUNDS=1. And moves in the lab whose steps fail one after another, which small clouds show every day.
-soak soak-vault soak-flows soak-collection soak-lab: export LONGSHORE_TURN :=
 soak: soak-rounds soak-tenancy soak-vault soak-flows soak-web soak-wheel soak-packages soak-image soak-appliance \
   soak-bundle soak-all-of-it soak-collection soak-nodes soak-vcsim soak-lab
 
