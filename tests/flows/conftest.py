@@ -97,7 +97,7 @@ def pytest_collection_modifyitems(items):
 def _call(item):
     """Return the call of a test of a kill, which of its kind, and whether before or after; empty for any other test."""
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    if "call" not in params or item.get_closest_marker("faults") is None:
+    if "call" not in params or item.get_closest_marker("long") is None:
         return ()
     return params["call"], params.get("number", 1), params.get("when", "after")
 
