@@ -1,6 +1,10 @@
-"""Tests that take turns (turns.py): in three runs that follow each other, each comes once."""
+"""Which tests a run has: one in three of those that take turns (turns.py), and none that `make soak` has."""
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +50,19 @@ def test_a_run_has_one_in_three_of_each_kind():
         one = run(turn)
         assert len([nodeid for nodeid in one if nodeid.startswith("test_a.py::test_kill")]) == 2
         assert len([nodeid for nodeid in one if nodeid.endswith("test_any")]) == 1
+
+
+@pytest.mark.long
+def test_kills_before_a_call_are_left_to_soak():
+    """What flows/conftest.py marks, it tells by other marks."""
+    kills = Path(__file__).parent / "flows" / "test_failbacks.py::test_a_kill_costs_nothing"
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", kills, "-m"]
+
+    everybody = {**os.environ, "LONGSHORE_TURN": ""}
+
+    def collected(marks):
+        listed = subprocess.run([*command, marks], env=everybody, capture_output=True, text=True, check=True).stdout
+        return {line.rpartition("-")[2] for line in listed.splitlines() if "::" in line}
+
+    assert "before]" in collected("soak")
+    assert collected("not soak") == {"after]"}
