@@ -56,12 +56,12 @@ def pytest_configure(config):
             config.pluginmanager.register(recorder)
 
 
-@pytest.hookimpl(trylast=True)  # when what another run has is gone
+@pytest.hookimpl(trylast=True)  # after -m: turns are taken among the tests that it has chosen
 def pytest_collection_modifyitems(config, items):
     if turn := os.environ.get("LONGSHORE_TURN"):
         out = left_out(items, int(turn))
-        config.hook.pytest_deselected(items=out)
-        items[:] = [item for item in items if item not in set(out)]
+        config.hook.pytest_deselected(items=list(out))
+        items[:] = [item for item in items if item not in out]
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -12,10 +12,10 @@ import pytest
 TURNS = 3
 
 
-def left_out(items: Sequence[pytest.Item], turn: int) -> list[pytest.Item]:
+def left_out(items: Sequence[pytest.Item], turn: int) -> set[pytest.Item]:
     """Return the tests of a run whose turn it isn't. In three turns that follow each other, each comes once."""
     taking = defaultdict(list)
     for item in items:
         if mark := item.get_closest_marker("turns"):
             taking[mark.args or item.nodeid.partition("[")[0]].append(item)
-    return [item for those in taking.values() for n, item in enumerate(those) if (n - turn) % TURNS]
+    return {item for those in taking.values() for n, item in enumerate(those) if (n - turn) % TURNS}
