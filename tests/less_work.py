@@ -32,13 +32,15 @@ def compile_once() -> None:
 
     The program opens one database in its life, each test another.
     """
-    connect, dialects, statements = database._connect, [], LRUCache(_STATEMENTS)
+    connect, statements = database._connect, LRUCache(_STATEMENTS)
+    dialect = None  # the first engine's, which its first connection initializes; statements are kept by dialect
 
     def connect_alike(*args: Any, **kwargs: Any) -> Engine:
+        nonlocal dialect
         engine = connect(*args, **kwargs)
         if engine.dialect.name == "sqlite":
-            dialects.append(engine.dialect)  # of which the first is initialized by its first connection
-            engine.dialect, engine._compiled_cache = dialects[0], statements
+            dialect = dialect or engine.dialect
+            engine.dialect, engine._compiled_cache = dialect, statements
         return engine
 
     database._connect = connect_alike
