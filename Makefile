@@ -31,7 +31,7 @@ demo-web: lab-up
 
 test: tests-as-lab-starts tests-as-lab-waits lab-lanes
 
-# Whose turn it is among the tests that take turns (tests/turns.py) goes by the commit, so that who runs its tests again
+# The commit's time says whose turn it is among the tests that take turns (tests/turns.py): whoever runs its tests again
 # runs the same ones. TURN= has all of them run
 TURN ?= $(shell git log -1 --format=%ct)
 long-test lab-lanes lab-alone: export LONGSHORE_TURN := $(TURN)
