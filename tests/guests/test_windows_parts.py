@@ -69,8 +69,8 @@ def test_the_settings_are_handed_on_with_whole_paths(tmp_path, monkeypatch):
     assert os.environ["VIRT_TOOLS_DATA_DIR"] == str(tmp_path / "tools")
 
 
-@pytest.mark.parametrize(("ready", "status"), [(True, 0), (False, 1)])
 @pytest.mark.long
+@pytest.mark.parametrize(("ready", "status"), [(True, 0), (False, 1)])
 def test_the_command_fails_for_what_linux_guests_need(tree, monkeypatch, capsys, ready, status):
     monkeypatch.setattr(
         machine_check, "_appliance", lambda _: ConversionNeed("appliance", ALL_GUESTS, True, "libguestfs 1.54.1")

@@ -432,8 +432,8 @@ def web(tmp_path_factory):
         yield url, str(certificate), contents, data
 
 
-@pytest.mark.parametrize("reach", [None, Reach(allowed=("127.0.0.1", "::1"))])
 @pytest.mark.long
+@pytest.mark.parametrize("reach", [None, Reach(allowed=("127.0.0.1", "::1"))])
 def test_files_on_the_web_are_read_where_they_are(web, reach):
     url, certificate, contents, data = web
     image = FilesSource(FilesSettings(f"{url}/db.qcow2", ca_file=certificate, reach=reach))

@@ -143,8 +143,8 @@ def test_a_cloud_that_limits_requests_is_waited_for(shop, small):
     assert not of(imported(here, shop.path), "failed")
 
 
-@pytest.mark.parametrize("where", range(1, 24))
 @pytest.mark.long
+@pytest.mark.parametrize("where", range(1, 24))
 def test_whatever_request_fails_the_next_import_ends_right(shop, small, where):
     """As if the process had died there."""
     here = small.connect()
